@@ -1,0 +1,121 @@
+"""How one side of a copy may reach out: credentials, trust, proxies, patience, scratch space."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .config import certificates
+from .config.proxies import Proxies
+from .errors import InvalidInput
+from .events import Report, Warned, ignore
+from .keychain import Keychain
+from .registry.retry import Retry
+from .version import __version__
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What makes a server believable.
+
+    ``insecure`` turns verification off and allows plain http. ``cert_dir`` holds ``*.crt``
+    authorities and ``*.cert`` with ``*.key`` client pairs; None looks through ``certs.d``.
+    """
+
+    insecure: bool = False
+    cert_dir: Path | None = None
+    roots: tuple[Path, ...] = ()
+
+    def context(self, host_port: str, *, client: bool) -> ssl.SSLContext:
+        """TLS settings for a registry; its client certificate only if ``client``.
+
+        Raises `InvalidInput` for certificate files that cannot be used.
+        """
+        import ssl
+
+        directory = certificates.locate(host_port, self.roots, self.cert_dir)
+        files = certificates.read(directory) if directory else certificates.CertificateFiles()
+        if self.insecure:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        else:
+            context = ssl.create_default_context()
+            _add_fallback_authorities(context)
+        loading: Path | None = None
+        try:
+            if not self.insecure:
+                for loading in files.authorities:
+                    context.load_verify_locations(loading)
+            for certificate, key in files.clients if client else ():
+                loading = certificate
+                context.load_cert_chain(certificate, key)
+        except OSError as error:  # ssl.SSLError is one
+            raise InvalidInput(f"cannot use certificate {loading}: {error.strerror or error}") from error
+        return context
+
+
+def _add_fallback_authorities(context: ssl.SSLContext) -> None:
+    """Interpreters built for any system may find no authorities on this one."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile or (paths.capath and any(os.scandir(paths.capath))) or context.cert_store_stats()["x509"]:
+        return
+    import certifi
+
+    context.load_verify_locations(certifi.where())
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Everything a transport may need besides its own name; the same for all transports.
+
+    Timeouts are seconds. ``scratch`` is where large temporary files go; None means beside the
+    destination. ``client`` replaces the HTTP client, for tests and for those who bring their own.
+    """
+
+    keychain: Keychain
+    trust: Trust = field(default_factory=Trust)
+    proxies: Proxies = field(default_factory=lambda: Proxies.from_environ({}))
+    retry: Retry = field(default_factory=Retry)
+    report: Report = ignore
+    stall_timeout: float = 60.0
+    connect_timeout: float = 30.0
+    scratch: Path | None = None
+    shared_blobs: Path | None = None
+    verify_existing: bool = False
+    trusted_realms: frozenset[str] = frozenset()
+    additional_tags: tuple[str, ...] = ()
+    client: httpx.AsyncClient | None = None
+    user_agent: str = f"pyskopeo/{__version__}"
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None, *, report: Report = ignore) -> Access:
+        """The defaults of the command line: the user's files, proxies and certificates."""
+        environ = os.environ if environ is None else environ
+        home = Path(environ.get("HOME") or Path.home())
+        authfile = environ.get("REGISTRY_AUTH_FILE")
+        return cls(
+            keychain=Keychain(
+                environ=environ,
+                home=home,
+                warn=lambda message: report(Warned(message)),
+                authfile=Path(authfile) if authfile else None,
+            ),
+            trust=Trust(roots=certificates.search_path(home)),
+            proxies=Proxies.from_environ(environ),
+            report=report,
+            scratch=Path(environ["TMPDIR"]) if environ.get("TMPDIR") else None,
+        )
+
+    def warn(self, message: str) -> None:
+        self.report(Warned(message))

@@ -1,0 +1,106 @@
+"""The library's front door: copy, plan and inspect, by image names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .access import Access
+from .engine import carry_out, make_plan
+from .events import Report, ignore
+from .model.platform import Platform
+from .plan import Plan, Selection
+from .transports import parse_image_name
+
+if TYPE_CHECKING:
+    from .image import ImageDestination, ImageSource
+    from .model.digest import Digest
+
+
+async def copy(
+    source: str,
+    destination: str,
+    *,
+    selection: Selection | None = None,
+    preserve_digests: bool = False,
+    jobs: int = 6,
+    report: Report = ignore,
+    source_access: Access | None = None,
+    destination_access: Access | None = None,
+) -> Digest:
+    """Copy an image between two image names (``transport:details``).
+
+    Nothing has its final name at the destination before everything is there and verified. Of an
+    index, the image for this machine's architecture on Linux is copied, unless ``selection`` says
+    otherwise. ``jobs`` blobs move at once. ``report`` gets every event, in the event loop.
+
+    Works on asyncio and trio, and can be cancelled. Answers with the digest of the manifest at
+    the destination. Raises `PyskopeoError` and its kinds.
+    """
+    async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
+        plan = await make_plan(reader, writer, selection or default_selection(), preserve_digests=preserve_digests)
+        return await carry_out(plan, reader, writer, jobs=jobs, report=report)
+
+
+async def plan_copy(
+    source: str,
+    destination: str,
+    *,
+    selection: Selection | None = None,
+    preserve_digests: bool = False,
+    report: Report = ignore,
+    source_access: Access | None = None,
+    destination_access: Access | None = None,
+) -> tuple[Plan, frozenset[Digest]]:
+    """What `copy` would do, and which blobs the destination has already; only manifests are read."""
+    async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
+        plan = await make_plan(reader, writer, selection or default_selection(), preserve_digests=preserve_digests)
+        descriptors = [*plan.blobs, *(descriptor for descriptor, _ in plan.contents)]
+        return plan, frozenset([d.digest for d in descriptors if await writer.has_blob(d)])
+
+
+def run_copy(source: str, destination: str, **options: object) -> Digest:
+    """`copy` for people without an event loop; takes the same options."""
+    import anyio
+
+    async def run() -> Digest:
+        return await copy(source, destination, **options)  # type: ignore[arg-type]
+
+    return anyio.run(run)
+
+
+@asynccontextmanager
+async def open_source(name: str, access: Access | None = None) -> AsyncIterator[ImageSource]:
+    """An image to read from, by image name."""
+    async with parse_image_name(name).open_source(access or Access.from_environ()) as source:
+        yield source
+
+
+@asynccontextmanager
+async def open_destination(name: str, access: Access | None = None) -> AsyncIterator[ImageDestination]:
+    """A place to write images to, by image name; complete when left without an error."""
+    async with parse_image_name(name).open_destination(access or Access.from_environ()) as destination:
+        yield destination
+
+
+@asynccontextmanager
+async def opened(
+    source: str,
+    destination: str,
+    source_access: Access | None,
+    destination_access: Access | None,
+    report: Report,
+) -> AsyncIterator[tuple[ImageSource, ImageDestination]]:
+    """Both ends of a copy; names are parsed before anything is touched."""
+    from_name, to_name = parse_image_name(source), parse_image_name(destination)
+    reading = replace(source_access or Access.from_environ(), report=report)
+    writing = replace(destination_access or Access.from_environ(), report=report)
+    async with from_name.open_source(reading) as reader, to_name.open_destination(writing) as writer:
+        yield reader, writer
+
+
+def default_selection() -> Selection:
+    """The image for this machine's architecture, on Linux."""
+    return Selection(Platform.host())

@@ -1,0 +1,1 @@
+"""The files that users configure container tools with: text in, value out."""

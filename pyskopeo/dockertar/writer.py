@@ -1,0 +1,177 @@
+"""Writing a ``docker save`` archive, byte for byte as skopeo does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..archives import TarWriter
+from ..errors import ContentMismatch, InvalidContent
+from ..events import Placement
+from ..files import FileSink, staged
+from ..image import Accepts, Blob
+from ..model import mediatype
+from ..model.descriptor import Descriptor
+from ..model.digest import Digest
+from ..model.gojson import dumps, sorted_map
+from ..model.imageconfig import ImageConfig
+from ..model.manifest import Manifest
+from ..model.reference import Reference
+from ..model.strictjson import CONFIG_LIMIT
+from ..output import open_output
+from ..pump import Progress, run_abortable
+from ..transform import InflatingSink
+from .legacy import legacy_layers
+
+_READ_ONLY = 0o444
+_VERSION = b"1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class _Spooled:
+    """A blob as it came out of decompression."""
+
+    path: Path
+    digest: Digest
+    size: int
+
+
+class DockerArchiveDestination:
+    """One or more images in one archive. Blobs are decompressed to ``scratch``, written in order at `commit`.
+
+    The file has its name only after `opened` was left without an error. For a second image, give
+    its tags to `name_next` before its `commit`.
+    """
+
+    accepts = Accepts(mediatype.IMAGES)
+
+    def __init__(self, path: Path, scratch: Path, tags: tuple[Reference, ...]) -> None:
+        self._path, self._scratch, self._tags = path, scratch, tags
+        self._spooled: dict[Digest, _Spooled] = {}
+        self._written: set[str] = set()
+        self._items: list[tuple[str, list[str], list[str]]] = []
+        self._repositories: dict[str, dict[str, str]] = {}
+        self._archive: TarWriter | None = None
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Open the output; complete it if any image was committed."""
+        with open_output(self._path, replace=False) as (fd, path):
+            self._archive = TarWriter(fd, path)
+            yield
+            if self._items:
+                self._finish(self._archive)
+            else:
+                raise InvalidContent(f"{self._path}: no image was written")
+
+    def name_next(self, *tags: Reference) -> None:
+        """The tags of the image that is committed next."""
+        self._tags = tags
+
+    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
+        digest = blob.descriptor.digest
+        if digest in self._spooled:
+            return Placement.PRESENT
+        path = self._scratch / digest.hex
+        with staged(path) as (fd, temporary):
+            sink = InflatingSink(FileSink(fd, temporary), f"blob {digest}")
+            await blob.copy_to(sink, progress)
+            sink.finish()
+        self._spooled[digest] = _Spooled(path, sink.digest, sink.size)
+        return Placement.WRITTEN
+
+    async def has_blob(self, descriptor: Descriptor) -> bool:
+        return descriptor.digest in self._spooled
+
+    async def put_manifest(self, manifest: Manifest) -> None:
+        raise InvalidContent(f"{manifest.media_type}: docker-archive holds single images only")
+
+    async def commit(self, root: Manifest) -> Digest:
+        """Append the image; the digest is that of the Docker manifest which describes what was written."""
+        config, layers = self._checked(root)
+        await run_abortable(lambda check: self._append(root, config, layers, check), lambda: None)
+        assert root.config is not None
+        described = {
+            "schemaVersion": 2,
+            "mediaType": mediatype.DOCKER_MANIFEST,
+            "config": _described(mediatype.DOCKER_CONFIG, len(config), root.config.digest),
+            "layers": [_described(mediatype.DOCKER_LAYER, layer.size, layer.digest) for layer in layers],
+        }
+        return Digest.of(dumps(described).encode())
+
+    def _checked(self, root: Manifest) -> tuple[bytes, list[_Spooled]]:
+        """The configuration and the layers, which must be those its diff IDs name."""
+        if root.config is None or not root.is_image:
+            raise InvalidContent("docker-archive holds images only, and this artifact's config is no image config")
+        if root.config.size > CONFIG_LIMIT:
+            raise InvalidContent(f"the image configuration is over the limit of {CONFIG_LIMIT} bytes")
+        config = self._spooled[root.config.digest].path.read_bytes()
+        layers = [self._spooled[layer.digest] for layer in root.layers]
+        diff_ids = ImageConfig.parse(config).diff_ids
+        if len(diff_ids) != len(layers):
+            raise InvalidContent(f"the image has {len(layers)} layers, its configuration names {len(diff_ids)}")
+        for layer, diff_id in zip(layers, diff_ids, strict=True):
+            if layer.digest != diff_id:
+                raise ContentMismatch(
+                    f"layer decompresses to {layer.digest}, the image configuration says {diff_id}",
+                    expected=str(diff_id),
+                    actual=str(layer.digest),
+                )
+        return config, layers
+
+    def _append(
+        self, root: Manifest, config: bytes, layers: list[_Spooled], check: Callable[[], None]
+    ) -> None:
+        assert self._archive is not None
+        assert root.config is not None
+        for layer in layers:
+            name = f"{layer.digest.hex}.tar"
+            if name not in self._written:
+                self._archive.add_file(name, layer.path, layer.size, _READ_ONLY, check)
+                # Room for the next one; the spool keeps its facts for later images.
+                layer.path.write_bytes(b"")
+                self._written.add(name)
+        config_name = f"{root.config.digest.hex}.json"
+        self._write_once(config_name, config)
+        last = ""
+        for layer, legacy in zip(layers, legacy_layers(config, [one.digest for one in layers]), strict=True):
+            last = legacy.id
+            if legacy.id in self._written:
+                continue
+            self._written.add(legacy.id)
+            self._archive.add_symlink(f"{legacy.id}/layer.tar", f"../{layer.digest.hex}.tar")
+            self._archive.add_bytes(f"{legacy.id}/VERSION", _VERSION, _READ_ONLY)
+            self._archive.add_bytes(f"{legacy.id}/json", legacy.json, _READ_ONLY)
+        self._record(config_name, [f"{layer.digest.hex}.tar" for layer in layers], last)
+
+    def _write_once(self, name: str, content: bytes) -> None:
+        assert self._archive is not None
+        if name not in self._written:
+            self._archive.add_bytes(name, content, _READ_ONLY)
+            self._written.add(name)
+
+    def _record(self, config_name: str, layers: list[str], last: str) -> None:
+        tags = [f"{tag.name}:{tag.tag}" for tag in self._tags]
+        for written, known, _ in self._items:
+            if written == config_name:
+                known += [tag for tag in tags if tag not in known]
+                break
+        else:
+            self._items.append((config_name, tags, layers))
+        for tag in self._tags:
+            self._repositories.setdefault(tag.name, {})[tag.tag] = last
+        self._tags = ()
+
+    def _finish(self, archive: TarWriter) -> None:
+        manifest = [{"Config": config, "RepoTags": tags, "Layers": layers} for config, tags, layers in self._items]
+        archive.add_bytes("manifest.json", dumps(manifest).encode(), _READ_ONLY)
+        repositories = sorted_map({name: sorted_map(tags) for name, tags in self._repositories.items()})
+        archive.add_bytes("repositories", dumps(repositories).encode(), _READ_ONLY)
+        archive.finish()
+
+
+def _described(media_type: str, size: int, digest: Digest) -> dict[str, object]:
+    """A descriptor with the fields in the order of Docker's Go type."""
+    return {"mediaType": media_type, "size": size, "digest": str(digest)}

@@ -1,0 +1,286 @@
+"""A blob onto a path: always staged beside it, renamed when it is whole and verified."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import ContentMismatch, NotFound, PyskopeoError, StorageFailed, TooLarge
+from .events import Placement
+from .model.digest import Digest, Verifier
+from .pump import Progress, run_abortable, thread_buffer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .image import Blob, LocalFile
+    from .model.descriptor import Descriptor
+
+PARTIAL = ".partial"
+_COPY_STEP = 64 * 1024 * 1024
+
+
+@contextmanager
+def storage_errors(what: str) -> Iterator[None]:
+    """Turn what the operating system refuses into `StorageFailed`: "what: reason"."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed.of(error, what) from error
+
+
+class FileSink:
+    """Writes buffers to a file descriptor, from its current position."""
+
+    def __init__(self, fd: int, path: Path) -> None:
+        self.fd = fd
+        self._path = path
+
+    def write(self, buffer: memoryview) -> None:
+        try:
+            while len(buffer):
+                buffer = buffer[os.write(self.fd, buffer) :]
+        except OSError as error:
+            raise StorageFailed.of(error, f"writing {self._path}") from error
+
+
+class FileReader:
+    """Reads ``size`` bytes of a regular file from ``offset``."""
+
+    def __init__(self, fd: int, path: Path, offset: int, size: int) -> None:
+        self._fd, self._path, self._offset, self._left = fd, path, offset, size
+
+    def readinto(self, buffer: memoryview) -> int:
+        with storage_errors(f"reading {self._path}"):
+            count = os.preadv(self._fd, [buffer[: min(len(buffer), self._left)]], self._offset) if self._left else 0
+        self._offset += count
+        self._left -= count
+        return count
+
+    def abort(self) -> None:
+        """A read of a local file does not block for long."""
+
+
+def open_regular(path: Path) -> int:
+    """Open for reading; raises `NotFound`, or `StorageFailed` for anything but a regular file.
+
+    Symbolic links are followed: build tools emit layouts of links, and what is behind one is
+    verified like any other content. A FIFO or a device would block, or never end.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError as error:
+        raise NotFound(f"open {path}: no such file or directory") from error
+    except OSError as error:
+        raise StorageFailed.of(error, f"open {path}") from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise StorageFailed(f"open {path}: not a regular file")
+    return fd
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The content of a small file; raises `TooLarge` over ``limit`` bytes, `NotFound`, `StorageFailed`."""
+    fd = open_regular(path)
+    with os.fdopen(fd, "rb") as file, storage_errors(f"reading {path}"):
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise TooLarge(f"{path} is over the limit of {limit} bytes", limit=limit)
+    return content
+
+
+def read_range(path: Path, offset: int, size: int) -> bytes:
+    """``size`` bytes of a file from ``offset``, fewer only where it ends; for small pieces."""
+    fd = open_regular(path)
+    try:
+        with storage_errors(f"reading {path}"):
+            return os.pread(fd, size, offset)
+    finally:
+        os.close(fd)
+
+
+@asynccontextmanager
+async def open_reader(location: LocalFile, size: int) -> AsyncIterator[FileReader]:
+    """A reader over part of a local file."""
+    fd = open_regular(location.path)
+    try:
+        yield FileReader(fd, location.path, location.offset, size)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def staged(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
+    """A new file beside ``path`` that becomes it on success and is removed on any error."""
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}{PARTIAL}")
+    with storage_errors(f"creating {path}"):
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            yield fd, temporary
+            with storage_errors(f"writing {path}"):
+                # Whatever the umask: the same image is the same files.
+                os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+        with storage_errors(f"writing {path}"):
+            os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a small file so that readers see the old content or the new, never half of it."""
+    with staged(path) as (fd, _):
+        FileSink(fd, path).write(memoryview(content))
+
+
+async def is_present(path: Path, descriptor: Descriptor, *, verify: bool) -> bool:
+    """Whether ``path`` already holds the blob: by size, and by digest too if ``verify``."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode) or status.st_size != descriptor.size:
+        return False
+    if not verify:
+        return True
+    from .image import LocalFile
+
+    try:
+        await _hash_file(LocalFile(path), descriptor)
+    except (PyskopeoError, OSError):
+        return False
+    return True
+
+
+async def place(
+    blob: Blob, path: Path, progress: Progress, *, verify_existing: bool = False, link_from: Path | None = None
+) -> Placement:
+    """Have the blob at ``path``, verified.
+
+    Already there: nothing is read. ``link_from`` is a file of our own that may be hard-linked.
+    Otherwise a local location is copied by the kernel (which shares blocks where the file system
+    can) and then hashed, and anything else is pumped. Raises `ContentMismatch` and `StorageFailed`.
+    """
+    if await is_present(path, blob.descriptor, verify=verify_existing):
+        return Placement.PRESENT
+    if link_from is not None and await is_present(link_from, blob.descriptor, verify=verify_existing):
+        try:
+            os.link(link_from, path)
+        except OSError:  # another file system, or one without links: fetch it like any other
+            link_from = None
+        else:
+            return Placement.LINKED
+    with staged(path) as (fd, temporary):
+        for location in blob.locations:
+            if await _copy_in_kernel(location, fd, temporary, blob.descriptor, progress):
+                return Placement.WRITTEN
+        await blob.copy_to(FileSink(fd, path), progress)
+    return Placement.WRITTEN
+
+
+async def _copy_in_kernel(
+    location: LocalFile, fd: int, temporary: Path, descriptor: Descriptor, progress: Progress
+) -> bool:
+    if not hasattr(os, "copy_file_range"):
+        return False
+    source = open_regular(location.path)
+
+    def work(check: Callable[[], None]) -> None:
+        copy_range(source, location.offset, fd, descriptor.size, check)
+        verifier = Verifier(descriptor)
+        _hash_into(verifier, FileReader(fd, temporary, 0, descriptor.size + 1), progress, check)
+
+    try:
+        await run_abortable(work, lambda: None)
+    except NotImplementedError:
+        os.ftruncate(fd, 0)
+        return False
+    finally:
+        os.close(source)
+    return True
+
+
+def copy_range(source: int, offset: int, target: int, size: int, check: Callable[[], None]) -> None:
+    """Copy ``size`` bytes between files inside the kernel, to the target's current position.
+
+    Raises `NotImplementedError` when these two file systems cannot, before anything is written,
+    and `ContentMismatch` when the source ends early.
+    """
+    done = 0
+    while done < size:
+        check()
+        try:
+            count = os.copy_file_range(source, target, min(size - done, _COPY_STEP), offset + done)
+        except OSError as error:
+            import errno
+
+            if done == 0 and error.errno in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise NotImplementedError from error
+            raise StorageFailed.of(error, "copying") from error
+        if count == 0:
+            raise ContentMismatch(
+                f"file ends after {offset + done} bytes, want {offset + size}",
+                expected=str(size),
+                actual=str(done),
+            )
+        done += count
+
+
+async def _hash_file(location: LocalFile, descriptor: Descriptor) -> None:
+    async with open_reader(location, descriptor.size + 1) as reader:
+        await run_abortable(
+            lambda check: _hash_into(Verifier(descriptor), reader, lambda count: None, check), reader.abort
+        )
+
+
+def _hash_into(verifier: Verifier, reader: FileReader, progress: Progress, check: Callable[[], None]) -> None:
+    buffer = thread_buffer()
+    while count := reader.readinto(buffer):
+        verifier.feed(buffer[:count])
+        progress(count)
+        check()
+    verifier.finish()
+
+
+def digest_name(digest: Digest) -> str:
+    """Where an OCI layout keeps a blob, below ``blobs``: safe, since a `Digest` is parsed."""
+    return f"{digest.algorithm}/{digest.hex}"
+
+
+@asynccontextmanager
+async def locked(directory: Path) -> AsyncIterator[None]:
+    """Hold the one lock of a directory against other writers, in this process or another.
+
+    The directory itself is locked, so no lock file is left in the image. Waiting can be cancelled.
+    """
+    from anyio import sleep
+
+    with storage_errors(f"opening {directory}"):
+        fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pause = 0.002
+        while not _try_lock(fd, directory):
+            await sleep(pause)
+            pause = min(pause * 1.5, 0.05)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _try_lock(fd: int, directory: Path) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise StorageFailed.of(error, f"locking {directory}") from error
+    return True

@@ -1,0 +1,138 @@
+"""The seam: what the engine and every transport agree on.
+
+A source hands over blobs that are described, located and not yet opened; the destination decides
+what to do with each. `Blob.copy_to` is the one door to the bytes, and it verifies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from .errors import TooLarge, Unsupported
+from .events import Placement
+from .model import mediatype
+from .model.descriptor import Descriptor
+from .model.digest import Digest, Verifier
+from .model.manifest import Manifest
+from .pump import ByteReader, ByteSink, MemorySink, Progress, pump_in_thread
+
+if TYPE_CHECKING:
+    from .access import Access
+
+Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[ByteReader]]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """Bytes of a file on this machine: ``descriptor.size`` of them from ``offset``."""
+
+    path: Path
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Content that is described, located and not yet opened.
+
+    Only a transport gives the ``opener``, and only this class calls it. ``locations`` say where
+    else the same bytes are known to lie, for destinations that can do better than to stream them.
+    """
+
+    descriptor: Descriptor
+    opener: Opener
+    locations: tuple[LocalFile, ...] = ()
+
+    async def copy_to(self, sink: ByteSink, progress: Progress) -> None:
+        """Move every byte to ``sink``, verified.
+
+        Raises `ContentMismatch` for a wrong size or digest, and whatever the two ends raise. What
+        the sink holds after an error must not be used.
+        """
+        verifier = Verifier(self.descriptor)
+        async with self.opener() as reader:
+            await pump_in_thread(reader, sink, verifier, progress)
+
+    async def read(self, limit: int) -> bytes:
+        """The whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes."""
+        if self.descriptor.size > limit:
+            raise TooLarge(f"blob {self.descriptor.digest} is over the limit of {limit} bytes", limit=limit)
+        sink = MemorySink()
+        await self.copy_to(sink, lambda count: None)
+        return bytes(sink.content)
+
+
+class ImageSource(Protocol):
+    """One image, or one index, that can be read."""
+
+    async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
+        """The root, or a child by the descriptor its parent gives; verified."""
+        ...
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        """A blob, not opened: nothing is read here.
+
+        The media type of ``Blob.descriptor`` is what the bytes really are, should the manifest err.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """What a destination can hold: manifests of these media types.
+
+    ``foreign`` says that non-distributable layers are left where their URLs say.
+    """
+
+    media_types: frozenset[str]
+    foreign: bool = False
+
+    @property
+    def indexes(self) -> bool:
+        return bool(self.media_types & mediatype.INDEXES)
+
+
+class ImageDestination(Protocol):
+    """A place an image can be written to. Nothing has its final name before `commit`."""
+
+    @property
+    def accepts(self) -> Accepts: ...
+
+    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
+        """Have the blob here, verified, in whatever way costs least."""
+        ...
+
+    async def has_blob(self, descriptor: Descriptor) -> bool:
+        """Whether `put_blob` would find the blob here already; for plans, writes nothing."""
+        ...
+
+    async def put_manifest(self, manifest: Manifest) -> None:
+        """Write a child, by digest, before the index that names it."""
+        ...
+
+    async def commit(self, root: Manifest) -> Digest:
+        """Give the image its name; answers with the digest of the manifest as it was written."""
+        ...
+
+
+class ImageReference:
+    """A parsed image name. A transport overrides what it can do; the rest is refused here."""
+
+    transport: str = ""
+
+    def __init__(self, details: str) -> None:
+        self.details = details
+
+    def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
+        """Open for reading; raises `NotFound` and the transport's errors."""
+        raise Unsupported(f"{self}: {self.transport}: cannot be read from")
+
+    def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
+        """Open for writing; leaving the context without an error completes what was committed."""
+        raise Unsupported(f"{self}: {self.transport}: cannot be written to")
+
+    def __str__(self) -> str:
+        return f"{self.transport}:{self.details}"

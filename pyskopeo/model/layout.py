@@ -1,0 +1,146 @@
+"""The grammar of an OCI image layout (OCI image specification, "Image Layout"): pure.
+
+Reading is tolerant of what build tools emit; writing is strict, and byte for byte skopeo's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound
+from . import mediatype
+from .descriptor import Descriptor
+from .digest import Digest
+from .manifest import Manifest
+from .strictjson import parse_object
+
+LAYOUT_FILE = "oci-layout"
+INDEX_FILE = "index.json"
+LAYOUT_CONTENT = b'{"imageLayoutVersion":"1.0.0"}'
+REF_NAME = "org.opencontainers.image.ref.name"
+_CONTAINERD_NAME = "io.containerd.image.name"
+INDEX_LIMIT = 64 * 1024 * 1024
+
+_COMPONENT = r"[A-Za-z0-9]+(?:(?:--|[-._:@+])[A-Za-z0-9]+)*"
+_NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+_NTH = re.compile(r"@([0-9]{1,9})", re.ASCII)
+
+
+def check_name(name: str) -> str:
+    """A reference name, as the image specification allows it; raises `InvalidName`."""
+    if not _NAME.fullmatch(name):
+        raise InvalidName(f"Invalid image {name!r}: it contains characters a reference name may not have")
+    return name
+
+
+def check_layout_file(raw: bytes, where: str) -> None:
+    """``oci-layout`` must say version 1.0.0; raises `InvalidContent`."""
+    version = parse_object(raw, where, 1024 * 1024).get("imageLayoutVersion")
+    if version != "1.0.0":
+        raise InvalidContent(f"{where}: imageLayoutVersion is {ascii(version)[:40]}, want 1.0.0")
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutIndex:
+    """``index.json``: its raw bytes and its entries, in order."""
+
+    raw: bytes
+    document: Mapping[str, Any]
+    entries: tuple[Mapping[str, Any], ...]
+    descriptors: tuple[Descriptor, ...]
+
+    @classmethod
+    def parse(cls, raw: bytes, where: str = INDEX_FILE) -> LayoutIndex:
+        """Parse it; entries of any media type are fine. Raises `InvalidContent`."""
+        document = parse_object(raw, where, INDEX_LIMIT)
+        entries = document.get("manifests") or []
+        if document.get("schemaVersion") != 2 or not isinstance(entries, list):
+            raise InvalidContent(f"{where} is not an image index")
+        descriptors = tuple(Descriptor.from_json(e, f"{where}: manifests[{n}]") for n, e in enumerate(entries))
+        return cls(raw, document, tuple(entries), descriptors)
+
+    @classmethod
+    def empty(cls) -> LayoutIndex:
+        return cls(b"", {}, (), ())
+
+    def with_entry(self, root: Manifest, name: str) -> bytes:
+        """The new ``index.json`` in which ``name`` is ``root``.
+
+        An entry of the same name is replaced, where skopeo leaves it behind without a name; without
+        a name, an unnamed entry of the same digest is. Every other entry stays as it was.
+        """
+
+        def replaced(entry: Mapping[str, Any], descriptor: Descriptor) -> bool:
+            found = descriptor.annotations.get(REF_NAME, "")
+            return found == name if name else (not found and descriptor.digest == root.digest)
+
+        new: dict[str, Any] = root.descriptor.to_json()
+        if name:
+            new["annotations"] = {REF_NAME: name}
+        kept = [e for e, d in zip(self.entries, self.descriptors, strict=True) if not replaced(e, d)]
+        document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX}
+        document |= {key: value for key, value in self.document.items() if key not in ("manifests", "mediaType")}
+        document["manifests"] = [*kept, new]
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def find(self, name: str, where: str) -> Descriptor | Manifest:
+        """What ``name`` stands for: a tag, ``@N``, or ``""`` for the only image there is.
+
+        Answers with a `Manifest` when the layout is *flat*: its index.json lists the platforms of
+        one image itself. Raises `NotFound` or `InvalidName`.
+        """
+        if nth := _NTH.fullmatch(name):
+            position = int(nth[1])
+            if position >= len(self.descriptors):
+                raise NotFound(f"{where}: index {position} is out of range, there are {len(self.descriptors)} images")
+            return self.descriptors[position]
+        usable = tuple(d for d in self.descriptors if d.media_type in mediatype.MANIFESTS or not d.media_type)
+        found = _named(usable, name) if name else usable
+        if not found:
+            if name:
+                raise NotFound(f"{where}: no descriptor found for reference {json.dumps(name)}")
+            raise NotFound(f"{where}: no images in this layout")
+        if len(found) == 1 or len({descriptor.digest for descriptor in found}) == 1:
+            return found[0]
+        if _is_flat(found):
+            return self._flat(found)
+        raise PathNotFound(f"{where}: more than one image in oci, choose an image: {_choices(found)}")
+
+    def _flat(self, found: Sequence[Descriptor]) -> Manifest:
+        if len(found) == len(self.descriptors) and self.document.get("mediaType", "") in ("", mediatype.OCI_INDEX):
+            return Manifest(self.raw, mediatype.OCI_INDEX, Digest.of(self.raw), self.document, self.descriptors)
+        kept = set(map(id, found))
+        entries = [e for e, d in zip(self.entries, self.descriptors, strict=True) if id(d) in kept]
+        document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}
+        raw = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+        return Manifest.parse(raw)
+
+
+def _named(descriptors: Sequence[Descriptor], name: str) -> tuple[Descriptor, ...]:
+    """Entries of that exact name, else those whose full name ends in ``:name``, else containerd's."""
+    tests = (
+        lambda found: found.annotations.get(REF_NAME) == name,
+        lambda found: found.annotations.get(REF_NAME, "").endswith(":" + name),
+        lambda found: found.annotations.get(_CONTAINERD_NAME) == name,
+        lambda found: found.annotations.get(_CONTAINERD_NAME, "").endswith(":" + name),
+    )
+    for test in tests:
+        if found := tuple(filter(test, descriptors)):
+            return found
+    return ()
+
+
+def _is_flat(found: Sequence[Descriptor]) -> bool:
+    """Whether these entries are the platforms of one image: all have one, and each its own."""
+    platforms = [d.platform for d in found if not (d.platform and d.platform.is_attestation)]
+    names = {d.annotations.get(REF_NAME, "") for d in found}
+    return None not in platforms and len(set(platforms)) == len(platforms) and len(names) == 1
+
+
+def _choices(found: Sequence[Descriptor]) -> str:
+    shown = [descriptor.annotations.get(REF_NAME) or f"@{n}" for n, descriptor in enumerate(found)]
+    return ", ".join(shown[:10]) + (", ..." if len(shown) > 10 else "")

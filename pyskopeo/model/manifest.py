@@ -1,0 +1,128 @@
+"""Manifests and indexes: the raw bytes are the truth, the rest is a view of them.
+
+OCI image specification 1.1 ("Image Manifest", "Image Index") and Docker's image manifest
+version 2, schema 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import ContentMismatch, InvalidContent, Unsupported
+from . import mediatype
+from .descriptor import Descriptor
+from .digest import Digest
+from .strictjson import MANIFEST_LIMIT, parse_object
+
+_DOCKER_CONFIGS = {mediatype.DOCKER_CONFIG}
+_MOST_ENTRIES = 20_000
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One manifest or index. ``raw`` is written unchanged wherever nothing has to change.
+
+    ``manifests`` are an index's children, in order; ``config`` and ``layers`` an image's blobs.
+    """
+
+    raw: bytes
+    media_type: str
+    digest: Digest
+    document: Mapping[str, Any] = field(repr=False)
+    manifests: tuple[Descriptor, ...] = ()
+    config: Descriptor | None = None
+    layers: tuple[Descriptor, ...] = ()
+
+    @classmethod
+    def parse(cls, raw: bytes, *, content_type: str = "", expected: Digest | None = None) -> Manifest:
+        """Parse and check a manifest.
+
+        ``expected`` is the digest it was asked by: the bytes are checked against it first.
+        ``content_type`` is what a server or an enclosing descriptor says it is; a ``mediaType``
+        inside that says otherwise is refused, as is a document that can be read as two kinds.
+
+        Raises `ContentMismatch`, `InvalidContent`, `TooLarge`, or `Unsupported` (schema 1).
+        """
+        digest = Digest.of(raw, expected.algorithm if expected else "sha256")
+        if expected is not None and digest != expected:
+            raise ContentMismatch(
+                f"manifest digest mismatch: want {expected}, got {digest}", expected=str(expected), actual=str(digest)
+            )
+        document = parse_object(raw, "manifest", MANIFEST_LIMIT)
+        media_type = _media_type(document, mediatype.essence(content_type))
+        if media_type in mediatype.INDEXES:
+            children = _descriptors(document, "manifests")
+            return cls(raw, media_type, digest, document, manifests=children)
+        config = Descriptor.from_json(document.get("config"), "config")
+        return cls(raw, media_type, digest, document, config=config, layers=_descriptors(document, "layers"))
+
+    @property
+    def is_index(self) -> bool:
+        return self.media_type in mediatype.INDEXES
+
+    @property
+    def is_docker(self) -> bool:
+        return self.media_type in (mediatype.DOCKER_MANIFEST, mediatype.DOCKER_LIST)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the config is an image configuration; artifacts are opaque."""
+        return self.config is not None and self.config.media_type in mediatype.IMAGE_CONFIGS
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """Layers in order, then the config, as skopeo copies them; nothing for an index."""
+        return self.layers if self.config is None else (*self.layers, self.config)
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return Descriptor(self.media_type, self.digest, len(self.raw))
+
+
+def _descriptors(document: Mapping[str, Any], name: str) -> tuple[Descriptor, ...]:
+    found = document.get(name)
+    if found is None:
+        return ()
+    if not isinstance(found, list) or len(found) > _MOST_ENTRIES:
+        raise InvalidContent(f"manifest: {name} is not a list of at most {_MOST_ENTRIES} descriptors")
+    return tuple(Descriptor.from_json(entry, f"{name}[{position}]") for position, entry in enumerate(found))
+
+
+def _media_type(document: Mapping[str, Any], content_type: str) -> str:
+    """Decide what the document is; it has to be one thing only."""
+    image_keys = sorted(document.keys() & {"config", "layers"})
+    index_keys = sorted(document.keys() & {"manifests"})
+    schema1_keys = sorted(document.keys() & {"fsLayers", "history", "signatures"})
+    if sum(map(bool, (image_keys, index_keys, schema1_keys))) > 1:
+        both = ", ".join(image_keys + index_keys + schema1_keys)
+        raise InvalidContent(f"ambiguous manifest: it has keys of more than one kind ({both})")
+    version = document.get("schemaVersion")
+    if version == 1 or schema1_keys or content_type in (mediatype.SCHEMA1, mediatype.SCHEMA1_SIGNED):
+        raise Unsupported("Docker image manifest schema 1 is not supported; ask the publisher for schema 2 or OCI")
+    if version != 2 or isinstance(version, bool):
+        raise InvalidContent(f"manifest: schemaVersion is {ascii(version)[:20]}, want 2")
+    stated = document.get("mediaType") or ""
+    if not isinstance(stated, str):
+        raise InvalidContent("manifest: mediaType is not a string")
+    if stated and content_type in mediatype.MANIFESTS and stated != content_type:
+        raise InvalidContent(f"manifest says it is {ascii(stated)[:100]}, but it was served as {content_type}")
+    found = stated or (content_type if content_type in mediatype.MANIFESTS else _guess(document))
+    if found not in mediatype.MANIFESTS:
+        raise Unsupported(f"unsupported manifest type {ascii(found)[:100]}")
+    if (found in mediatype.INDEXES and image_keys) or (found in mediatype.IMAGES and index_keys):
+        raise InvalidContent(f"manifest says it is {found}, but its keys say otherwise")
+    return found
+
+
+def _guess(document: Mapping[str, Any]) -> str:
+    """What a document without ``mediaType`` is, by its contents (containers/image GuessMIMEType)."""
+    if isinstance(entries := document.get("manifests"), list):
+        docker = any(isinstance(e, dict) and e.get("mediaType") == mediatype.DOCKER_MANIFEST for e in entries[:1])
+        return mediatype.DOCKER_LIST if docker else mediatype.OCI_INDEX
+    config = document.get("config")
+    if isinstance(config, dict):
+        docker = config.get("mediaType") in _DOCKER_CONFIGS
+        return mediatype.DOCKER_MANIFEST if docker else mediatype.OCI_MANIFEST
+    raise InvalidContent("this is not a manifest: it has neither config nor manifests")

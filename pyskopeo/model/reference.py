@@ -1,0 +1,100 @@
+"""Image references: ``[registry/]repository[:tag][@digest]``.
+
+Grammar of the distribution specification, normalisation as Docker and skopeo do it: no registry
+means docker.io, one path component there means ``library/``, no tag means ``latest``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from ..errors import InvalidDigest, InvalidName
+from .digest import Digest
+
+DOCKER_HUB = "docker.io"
+_HUB_API = "registry-1.docker.io"
+_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]{{1,5}})?", re.ASCII)
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
+_IMAGE_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A normalised reference. At least one of ``tag`` and ``digest`` is set, unless it is a bare repository."""
+
+    registry: str
+    repository: str
+    tag: str = ""
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str, *, default_tag: str = "latest") -> Reference:
+        """Parse and normalise; raises `InvalidName`.
+
+        ``default_tag=""`` leaves a reference without tag and digest as a bare repository.
+        """
+        if _IMAGE_ID.fullmatch(text):
+            raise InvalidName(f"invalid reference format: {text} looks like an image ID, want a repository name")
+        rest, at, digest_text = text.partition("@")
+        try:
+            digest = Digest.parse(digest_text) if at else None
+        except InvalidDigest as error:
+            raise InvalidName(f"invalid reference format: {error}") from None
+        name, tag = _split_tag(rest)
+        if tag is not None and not _TAG.fullmatch(tag):
+            raise InvalidName(f"invalid reference format: invalid tag {ascii(tag)}")
+        registry, repository = _split_registry(name)
+        if not _PATH.fullmatch(repository):
+            if _PATH.fullmatch(repository.lower()):
+                raise InvalidName(
+                    f"invalid reference format: repository name ({repository}) must be lowercase"
+                )
+            raise InvalidName(f"invalid reference format: {ascii(text)}")
+        if len(registry) + 1 + len(repository) > _LONGEST_NAME:
+            raise InvalidName(f"repository name must not be more than {_LONGEST_NAME} characters")
+        found = cls(registry, repository, tag or "", digest)
+        return found if tag or digest else replace(found, tag=default_tag)
+
+    @property
+    def name(self) -> str:
+        """``registry/repository``, fully expanded."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def api_host(self) -> str:
+        """The host that answers the distribution API; Docker Hub's is not its name."""
+        return _HUB_API if self.registry == DOCKER_HUB else self.registry
+
+    @property
+    def manifest_name(self) -> str:
+        """What to ask the registry for: the digest where there is one."""
+        return str(self.digest) if self.digest else self.tag
+
+    def __str__(self) -> str:
+        return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def _split_tag(text: str) -> tuple[str, str | None]:
+    head, slash, last = text.rpartition("/")
+    name, colon, tag = last.partition(":")
+    return head + slash + name, tag if colon else None
+
+
+def _split_registry(name: str) -> tuple[str, str]:
+    first, slash, rest = name.partition("/")
+    if not slash or not ("." in first or ":" in first or first == "localhost" or first.lower() != first):
+        registry, repository = DOCKER_HUB, name
+    else:
+        registry, repository = first, rest
+    if not _DOMAIN.fullmatch(registry):
+        raise InvalidName(f"invalid reference format: invalid registry {ascii(registry)}")
+    if registry in ("index.docker.io", _HUB_API):
+        registry = DOCKER_HUB
+    if registry == DOCKER_HUB and "/" not in repository:
+        repository = "library/" + repository
+    return registry, repository

@@ -1,0 +1,44 @@
+"""JSON as hostile servers write it: bounded, no duplicate names, never a RecursionError.
+
+The image specification asks for I-JSON; two parsers that disagree about which of two equal names
+counts are how one document becomes two images (CVE-2021-41190).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..errors import InvalidContent, TooLarge
+
+MANIFEST_LIMIT = 4 * 1024 * 1024
+CONFIG_LIMIT = 4 * 1024 * 1024
+
+
+def parse_object(raw: bytes, what: str, limit: int = MANIFEST_LIMIT) -> dict[str, Any]:
+    """Parse a JSON object of at most ``limit`` bytes; raises `InvalidContent`, naming ``what``."""
+    if len(raw) > limit:
+        raise TooLarge(f"{what} is over the limit of {limit} bytes", limit=limit)
+    try:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise InvalidContent(f"{what} is not valid JSON: {reason}") from None
+    if not isinstance(value, dict):
+        raise InvalidContent(f"{what} is not a JSON object")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"duplicate name {ascii(name)[:60]}")
+            seen.add(name)
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

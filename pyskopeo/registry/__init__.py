@@ -1,0 +1,1 @@
+"""The distribution specification, seen from the client."""

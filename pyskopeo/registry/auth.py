@@ -1,0 +1,121 @@
+"""Answering a registry's challenges: which header a request carries, and how a token is had.
+
+The decisions are pure (`challenge`, `origin`); this keeps the tokens and asks for them, one
+request for however many calls wait for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from urllib.parse import urljoin
+
+import anyio
+from .http import httpx
+
+from ..config.authfile import Credentials
+from ..errors import UnsafeAddress
+from .challenge import Challenge, TokenRequest, basic, parse_challenges, parse_token, select, token_request
+from .origin import Origin, may_have_credentials
+
+_REFRESH_AT = 0.75
+
+
+@dataclass(slots=True)
+class _Held:
+    """A token in hand; ``until`` on the monotonic clock."""
+
+    header: str = field(repr=False)
+    until: float
+
+
+class Authorizer:
+    """The authorization of one repository's requests to one registry origin.
+
+    ``credentials`` is asked at the first challenge, not before: public images need no helper.
+    ``fetch`` sends a token request and answers with status, body and nothing else.
+    """
+
+    def __init__(
+        self,
+        registry: str,
+        *,
+        credentials: Callable[[], Awaitable[Credentials | None]],
+        fetch: Callable[[TokenRequest], Awaitable[bytes]],
+        trusted_realms: frozenset[str] = frozenset(),
+        registry_token: str = "",
+        insecure: bool = False,
+    ) -> None:
+        self._registry = registry
+        self._credentials = credentials
+        self._fetch = fetch
+        self._trusted_realms = trusted_realms
+        self._fixed = f"Bearer {registry_token}" if registry_token else ""
+        self._insecure = insecure
+        self._basic = ""
+        self._held: dict[str, _Held] = {}
+        self._challenge: Challenge | None = None
+        self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+
+    async def header(self, scope: str) -> str:
+        """The value for ``Authorization``, or "" while nothing is known to be needed."""
+        if self._fixed or self._basic:
+            return self._fixed or self._basic
+        held = self._held.get(scope)
+        if held is not None and time.monotonic() < held.until:
+            return held.header
+        if held is not None and self._challenge is not None:
+            return await self._token(self._challenge, scope, scope, stale=held.header)
+        return ""
+
+    async def answer(self, response: httpx.Response, scope: str, used: str, request_url: str) -> str | None:
+        """Another ``Authorization`` to try after a 401 to a request that carried ``used``.
+
+        None when there is nothing else to try: the refusal is final.
+        """
+        if self._fixed:
+            return None
+        challenge = select(parse_challenges(response.headers.get_list("www-authenticate")))
+        if challenge is None:
+            return None
+        if challenge.scheme == "basic":
+            credentials = await self._credentials()
+            if credentials is None or used == basic(credentials):
+                return None
+            self._basic = basic(credentials)
+            return self._basic
+        challenge = Challenge("bearer", {**challenge.parameters, "realm": urljoin(request_url, challenge.realm)})
+        asked = challenge.scope or scope
+        header = await self._token(challenge, scope, asked, stale=used)
+        self._challenge = challenge
+        return None if header == used else header
+
+    async def _token(self, challenge: Challenge, scope: str, asked: str, *, stale: str) -> str:
+        async with self._locks[scope]:
+            held = self._held.get(scope)
+            if held is not None and held.header != stale and time.monotonic() < held.until:
+                return held.header
+            credentials = await self._credentials()
+            self._check_realm(challenge, credentials)
+            token = parse_token(await self._fetch(token_request(challenge, asked, credentials)), challenge.realm)
+            header = f"Bearer {token.value}"
+            self._held[scope] = _Held(header, time.monotonic() + token.life * _REFRESH_AT)
+            return header
+
+    def _check_realm(self, challenge: Challenge, credentials: Credentials | None) -> None:
+        realm = Origin.of(challenge.realm)
+        host = Origin.of(f"https://{self._registry}").host
+        if credentials is None:
+            return
+        if realm.scheme != "https" and realm.host != host and not self._insecure:
+            raise UnsafeAddress(f"{self._registry} wants its credentials sent over plain http to {realm}: refused")
+        if realm.netloc in self._trusted_realms or realm.host in self._trusted_realms:
+            return
+        if not may_have_credentials(host, realm.host):
+            raise UnsafeAddress(
+                f"{self._registry} wants its credentials sent to {realm}, which is not plainly its own; "
+                f"if it is, say --trust-realm {realm.host}; without credentials, --src-no-creds"
+            )
+

@@ -1,0 +1,145 @@
+"""``WWW-Authenticate`` and token answers: pure (RFC 9110 section 11, distribution token flow)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from ..config.authfile import Credentials
+from ..errors import InvalidContent
+from ..model.strictjson import parse_object
+
+TOKEN_LIMIT = 128 * 1024
+_SHORTEST_LIFE = 60.0
+_CLIENT_ID = "pyskopeo"
+
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the grammar's word for a name
+_PIECE = re.compile(
+    rf"""\s*(?:
+        (?P<name>{_TOKEN})\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>{_TOKEN}|[^\s,"]+))
+      | (?P<scheme>{_TOKEN})(?=\s|,|$)
+      | (?P<comma>,)
+    )""",
+    re.VERBOSE | re.ASCII,
+)
+_ESCAPE = re.compile(r"\\(.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One scheme a server offers, its parameters by lower-case name."""
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+    @property
+    def realm(self) -> str:
+        return self.parameters.get("realm", "")
+
+    @property
+    def service(self) -> str:
+        return self.parameters.get("service", "")
+
+    @property
+    def scope(self) -> str:
+        return self.parameters.get("scope", "")
+
+    @property
+    def insufficient_scope(self) -> bool:
+        return self.parameters.get("error") == "insufficient_scope"
+
+
+def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
+    """All challenges of all headers, in order; what cannot be read ends its header."""
+    return tuple(challenge for header in headers for challenge in _parse_header(header[:16384]))
+
+
+def _parse_header(header: str) -> Iterable[Challenge]:
+    scheme, parameters, position = "", {}, 0
+    while match := _PIECE.match(header, position):
+        position = match.end()
+        if match["scheme"]:
+            if scheme:
+                yield Challenge(scheme, parameters)
+            scheme, parameters = match["scheme"].lower(), {}
+        elif match["name"] and scheme:
+            value = match["plain"] if match["quoted"] is None else _ESCAPE.sub(r"\1", match["quoted"])
+            parameters.setdefault(match["name"].lower(), value)
+    if scheme:
+        yield Challenge(scheme, parameters)
+
+
+def select(challenges: Iterable[Challenge]) -> Challenge | None:
+    """The first one we can answer: ``bearer`` with a realm, or ``basic``."""
+    for challenge in challenges:
+        if challenge.scheme == "basic" or (challenge.scheme == "bearer" and challenge.realm):
+            return challenge
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """What to send to a token server. ``content`` may hold a secret."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
+
+
+def token_request(challenge: Challenge, scope: str, credentials: Credentials | None) -> TokenRequest:
+    """The request for a token of ``scope``.
+
+    An identity token goes by the OAuth2 refresh grant (POST), everything else by GET: with Basic
+    credentials, or anonymously. What the realm has in its query stays.
+    """
+    if credentials is not None and credentials.identity_token:
+        form = {
+            "grant_type": "refresh_token",
+            "client_id": _CLIENT_ID,
+            "refresh_token": credentials.identity_token,
+        }
+        form |= {"service": challenge.service} if challenge.service else {}
+        form |= {"scope": scope} if scope else {}
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return TokenRequest("POST", challenge.realm, headers, urlencode(form).encode())
+    query: list[tuple[str, str]] = []
+    headers = {}
+    if credentials is not None:
+        query.append(("account", credentials.username))
+        headers["Authorization"] = basic(credentials)
+    if challenge.service:
+        query.append(("service", challenge.service))
+    query += [("scope", one) for one in scope.split()]
+    parts = urlsplit(challenge.realm)
+    joined = "&".join(filter(None, (parts.query, urlencode(query))))
+    return TokenRequest("GET", urlunsplit(parts._replace(query=joined, fragment="")), headers)
+
+
+def basic(credentials: Credentials) -> str:
+    """The value of an ``Authorization: Basic`` header (RFC 7617)."""
+    import base64
+
+    pair = f"{credentials.username}:{credentials.password}".encode()
+    return "Basic " + base64.b64encode(pair).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token and for how many seconds it is good."""
+
+    value: str = field(repr=False)
+    life: float
+
+
+def parse_token(content: bytes, where: str) -> Token:
+    """Read a token server's answer; raises `InvalidContent` when there is no usable token in it."""
+    answer = parse_object(content, f"the answer of {where}", TOKEN_LIMIT)
+    value = answer.get("token") or answer.get("access_token")
+    if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable():
+        raise InvalidContent(f"the answer of {where} holds no token")
+    life = answer.get("expires_in")
+    seconds = float(life) if isinstance(life, int | float) and not isinstance(life, bool) else _SHORTEST_LIFE
+    return Token(value, max(seconds, _SHORTEST_LIFE))

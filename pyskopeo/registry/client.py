@@ -1,0 +1,200 @@
+"""The distribution specification's calls for reading one repository (version 1.1, "Pull")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from .http import httpx
+
+from ..errors import ContentMismatch, InvalidContent, NotFound, PyskopeoError, RegistryError, TooLarge, UnsafeAddress
+from ..model import mediatype
+from ..model.descriptor import Descriptor
+from ..model.digest import Digest
+from ..model.reference import Reference
+from ..model.strictjson import MANIFEST_LIMIT, parse_object
+from . import refusal
+from .blobs import BlobReader
+from .origin import Origin, follow
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..access import Access
+
+_TAGS_LIMIT = 8 * 1024 * 1024
+_MOST_PAGES = 10_000
+_NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.ASCII)
+
+
+class Repository:
+    """One repository of one registry, for reading."""
+
+    def __init__(self, reference: Reference, session: Session, access: Access) -> None:
+        self.reference = reference
+        self._session = session
+        self._access = access
+        self._base = f"/v2/{reference.repository}"
+
+    async def manifest(self, name: str) -> tuple[bytes, str]:
+        """GET a manifest by tag or digest: its bytes and content type, at most 4 MiB.
+
+        The bytes are checked against ``Docker-Content-Digest``; against a digest that was asked
+        for, the caller checks them. Raises `NotFound`, `RegistryError`, `ContentMismatch`.
+        """
+        what = f"reading manifest {name} in {self.reference.name}"
+
+        async def once() -> tuple[bytes, str]:
+            response = await self._get(f"{self._base}/manifests/{name}", what, accept=", ".join(mediatype.ACCEPT))
+            async with _closing(response):
+                raw = await read_bounded(response, MANIFEST_LIMIT, what)
+            _check_digest_header(response, raw, what)
+            return raw, response.headers.get("content-type", "")
+
+        return await self._session.retry(once, what)
+
+    async def resolve(self, name: str) -> Digest | None:
+        """HEAD a manifest: the digest the registry gives for a tag, None when it gives none."""
+        what = f"resolving {name} in {self.reference.name}"
+
+        async def once() -> Digest | None:
+            response = await self._session.request(
+                "HEAD", f"{self._base}/manifests/{name}", {"Accept": ", ".join(mediatype.ACCEPT)}
+            )
+            async with _closing(response):
+                if response.status_code != 200:
+                    raise refusal.explain(response.status_code, b"", what)
+                header = response.headers.get("docker-content-digest")
+                return Digest.parse(header) if header else None
+
+        return await self._session.retry(once, what)
+
+    @asynccontextmanager
+    async def blob(self, descriptor: Descriptor) -> AsyncIterator[BlobReader]:
+        """A reader over a blob; raises `RegistryError` when the registry refuses it."""
+
+        async def open_at(offset: int) -> httpx.Response:
+            return await self._open_blob(descriptor, offset)
+
+        reader = BlobReader(descriptor, open_at, self._access.retry, self._access.report)
+        try:
+            await reader.start()
+            yield reader
+        finally:
+            await reader.close()
+
+    async def tags(self) -> list[str]:
+        """All tags, every page; in the registry's order (distribution specification, "Listing Tags")."""
+        found: list[str] = []
+        url, seen = f"{self._base}/tags/list", set[str]()
+        what = f"listing tags of {self.reference.name}"
+        while url:
+            if url in seen or len(seen) >= _MOST_PAGES:
+                raise InvalidContent(f"{what}: the pages of the list lead in a circle")
+            seen.add(url)
+            page, url = await self._session.retry(lambda url=url: self._tag_page(url, what), what)
+            found += page
+        return found
+
+    async def _tag_page(self, path: str, what: str) -> tuple[list[str], str]:
+        response = await self._get(path, what, accept="application/json")
+        async with _closing(response):
+            raw = await read_bounded(response, _TAGS_LIMIT, what)
+        tags = parse_object(raw, what, _TAGS_LIMIT).get("tags") or []
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            raise InvalidContent(f"{what}: tags is not a list of strings")
+        link = _NEXT.search(response.headers.get("link", ""))
+        if link is None:
+            return tags, ""
+        here = f"{self._session.base}{path}"
+        target = follow(here, link[1])
+        if Origin.of(target) != Origin.of(here):
+            raise UnsafeAddress(f"{what}: the next page is on {Origin.of(target)}: refused")
+        return tags, target.removeprefix(str(Origin.of(target)))
+
+    async def _get(self, path: str, what: str, *, accept: str) -> httpx.Response:
+        response = await self._session.request("GET", path, {"Accept": accept})
+        if response.status_code != 200:
+            raise await self._refused(response, what)
+        return response
+
+    async def _open_blob(self, descriptor: Descriptor, offset: int) -> httpx.Response:
+        what = f"reading blob {descriptor.digest} in {self.reference.name}"
+        path = f"{self._base}/blobs/{quote(str(descriptor.digest), safe=':')}"
+
+        async def once() -> httpx.Response:
+            headers = {"Range": f"bytes={offset}-"} if offset else {}
+            response = await self._session.request("GET", path, headers)
+            if response.status_code in (400, 403, 416) and offset:
+                # Presigned URLs and old registries that know no ranges: from the start, then skip.
+                await response.aclose()
+                response = await self._session.request("GET", path, {})
+            if response.status_code not in ((200, 206) if offset else (200,)):
+                raise await self._refused(response, what)
+            return response
+
+        try:
+            return await self._session.retry(once, what)
+        except PyskopeoError as error:
+            missing = isinstance(error, NotFound) or (isinstance(error, RegistryError) and error.status == 404)
+            if not (missing and descriptor.urls):
+                raise
+        return await self._open_foreign(descriptor, what)
+
+    async def _open_foreign(self, descriptor: Descriptor, what: str) -> httpx.Response:
+        """A layer its registry does not have, from the URLs of its descriptor: hostile input, so
+        https only, without credentials, and not on this machine or its network."""
+        for url in descriptor.urls[:10]:
+            if Origin.of(url).scheme != "https":
+                continue
+            response = await self._session.fetch_elsewhere("GET", url)
+            if response.status_code == 200:
+                return response
+            await response.aclose()
+        raise RegistryError(f"{what}: neither the registry nor its {len(descriptor.urls)} URLs have it", status=404)
+
+    async def _refused(self, response: httpx.Response, what: str) -> PyskopeoError:
+        async with _closing(response):
+            body = await read_bounded(response, refusal.LIMIT, what, cut=True)
+        tried = await self._session.tried() if response.status_code in (401, 403) else ""
+        retry_after = response.headers.get("retry-after")
+        return refusal.explain(response.status_code, body, what, retry_after=retry_after, tried=tried)
+
+
+@asynccontextmanager
+async def _closing(response: httpx.Response) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await response.aclose()
+
+
+async def read_bounded(response: httpx.Response, limit: int, what: str, *, cut: bool = False) -> bytes:
+    """The body, at most ``limit`` bytes: more is `TooLarge`, or left unread if ``cut``."""
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    if encoding not in ("identity", "") and not cut:
+        raise InvalidContent(f"{what}: answered with Content-Encoding {encoding[:40]}, which was not asked for")
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        body += piece
+        if len(body) > limit:
+            if cut:
+                return bytes(body[:limit])
+            raise TooLarge(f"{what}: the answer is over the limit of {limit} bytes", limit=limit)
+    return bytes(body)
+
+
+def _check_digest_header(response: httpx.Response, raw: bytes, what: str) -> None:
+    header = response.headers.get("docker-content-digest")
+    if not header:
+        return
+    stated = Digest.parse(header)
+    actual = Digest.of(raw, stated.algorithm)
+    if stated != actual:
+        raise ContentMismatch(
+            f"{what}: Docker-Content-Digest says {stated}, the bytes are {actual}",
+            expected=str(stated),
+            actual=str(actual),
+        )

@@ -1,0 +1,112 @@
+"""Where a registry may send us: origins, sites and addresses. Pure.
+
+A secret never leaves the origin it is for; https never becomes http; a public registry cannot
+point us at this machine or at the network behind it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from ..errors import UnsafeAddress
+
+_PORTS = {"http": 80, "https": 443}
+# Under these anyone can have a name, so two names under one of them are strangers. Not the public
+# suffix list: what is missing here costs a clear error or, at worst, trust between neighbours.
+_SHARED_SUFFIXES = frozenset({
+    "amazonaws.com", "azurecr.io", "azurewebsites.net", "cloudapp.azure.com", "cloudfront.net", "github.io",
+    "gitlab.io", "googleusercontent.com", "herokuapp.com", "netlify.app", "ngrok.io", "ngrok-free.app",
+    "pages.dev", "pkg.dev", "run.app", "trycloudflare.com", "vercel.app", "windows.net", "workers.dev", "web.app",
+})  # fmt: skip
+_SECOND_LEVELS = frozenset({"ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ne", "net", "or", "org"})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port: what a secret belongs to (RFC 6454)."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Origin:
+        """The origin of an absolute http or https URL; raises `UnsafeAddress` for any other."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise UnsafeAddress(f"not a URL: {ascii(url)[:200]}") from None
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise UnsafeAddress(f"not an http or https URL: {ascii(url)[:200]}")
+        if parts.username is not None or parts.password is not None:
+            raise UnsafeAddress(f"a URL with credentials in it is refused: {parts.scheme}://...@{parts.hostname}")
+        return cls(parts.scheme, parts.hostname, port if port is not None else _PORTS[parts.scheme])
+
+    @property
+    def netloc(self) -> str:
+        """``host[:port]``, the port only where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.netloc}"
+
+
+def follow(current: str, location: str) -> str:
+    """The URL a redirect or a link at ``current`` leads to.
+
+    Raises `UnsafeAddress` for a downgrade from https to http and for anything not http at all.
+    """
+    try:
+        target = urljoin(current, location)
+    except ValueError:
+        raise UnsafeAddress(f"redirect to something that is not a URL: {ascii(location)[:200]}") from None
+    if any(character <= " " or character == "\x7f" for character in target):
+        raise UnsafeAddress(f"redirect to something that is not a URL: {ascii(location)[:200]}")
+    origin = Origin.of(target)
+    if Origin.of(current).scheme == "https" and origin.scheme == "http":
+        raise UnsafeAddress(f"{Origin.of(current)} redirects to plain http ({origin}): refused")
+    return target.partition("#")[0]
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one that anybody on the internet would reach."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(found, "ipv4_mapped", None)
+    return bool((mapped or found).is_global) and not found.is_multicast
+
+
+def same_site(one: str, other: str) -> bool:
+    """Whether two host names plainly belong to one owner: equal, or below one registrable domain."""
+    one, other = one.lower().rstrip("."), other.lower().rstrip(".")
+    if one == other:
+        return True
+    if _is_address(one) or _is_address(other):
+        return False
+    shared: list[str] = []
+    for left, right in zip(reversed(one.split(".")), reversed(other.split(".")), strict=False):
+        if left != right:
+            break
+        shared.insert(0, left)
+    wanted = 3 if len(shared) > 1 and len(shared[-1]) == 2 and shared[-2] in _SECOND_LEVELS else 2
+    return len(shared) >= wanted and ".".join(shared) not in _SHARED_SUFFIXES
+
+
+def may_have_credentials(registry: str, realm_host: str) -> bool:
+    """Whether a registry's credentials may go to a token server on ``realm_host``.
+
+    Both are host names. A registry that names a token server of somebody else's could otherwise
+    collect there what was meant for itself, or the other way round.
+    """
+    return same_site(registry, realm_host)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True

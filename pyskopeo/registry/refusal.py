@@ -1,0 +1,56 @@
+"""Error answers of registries, as people need them: pure (distribution specification, "Error Codes")."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ..errors import AccessDenied, NotFound, PyskopeoError, RegistryError
+from .retry import parse_retry_after
+
+LIMIT = 64 * 1024
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_MISSING = frozenset({"MANIFEST_UNKNOWN"})
+
+
+def clean(text: object, limit: int = 300) -> str:
+    """Text from a server, fit for a terminal: one line, no control characters, bounded."""
+    line = _CONTROL.sub(" ", str(text)).strip()
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def explain(status: int, body: bytes, what: str, *, retry_after: str | None = None, tried: str = "") -> PyskopeoError:
+    """The error for a refusal. ``what`` says what was asked, ``tried`` with which credentials."""
+    errors = _errors(body)
+    codes = tuple(code for code, _ in errors)
+    reasons = "; ".join(
+        f"{code.lower().replace('_', ' ')}: {message}" if message else code.lower().replace("_", " ")
+        for code, message in errors
+    )
+    detail = reasons or clean(body.decode("utf-8", "replace"), 120) or "no explanation"
+    if status == 404 and (_MISSING & set(codes)):
+        return NotFound(f"{what}: {reasons}")
+    if status in (401, 403):
+        return AccessDenied(f"{what}: {detail} ({status}{tried})", status=status, codes=codes)
+    if status == 429:
+        detail = f"too many requests: {detail}"
+    return RegistryError(
+        f"{what}: {detail} (status {status})", status=status, codes=codes, retry_after=parse_retry_after(retry_after)
+    )
+
+
+def _errors(body: bytes) -> list[tuple[str, str]]:
+    """(code, message) of each error; nothing when the body is not a registry's JSON."""
+    try:
+        parsed: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    listed = parsed.get("errors") if isinstance(parsed, dict) else None
+    if not isinstance(listed, list):
+        return []
+    return [
+        (clean(entry.get("code", "UNKNOWN"), 60), clean(entry.get("message", "")))
+        for entry in listed[:5]
+        if isinstance(entry, dict)
+    ]

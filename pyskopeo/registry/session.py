@@ -1,0 +1,199 @@
+"""Requests to one registry: scheme, authorization, redirects under our own rules, retries."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from .http import httpx
+
+from ..config.authfile import Credentials
+from ..errors import CertificateNotTrusted, ConnectionFailed, InvalidContent
+from ..model.reference import Reference
+from . import refusal
+from .auth import Authorizer
+from .challenge import TOKEN_LIMIT, TokenRequest
+from .origin import Origin, follow, is_public
+
+if TYPE_CHECKING:
+    from ..access import Access
+
+T = TypeVar("T")
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_HOPS = 10
+
+
+class Session:
+    """Everything sent on behalf of one reference goes through here.
+
+    Raises `NetworkError` and its kind; answers with any status but 401 that could be answered.
+    """
+
+    def __init__(self, reference: Reference, client: httpx.AsyncClient, access: Access) -> None:
+        self._reference = reference
+        self._client = client
+        self._access = access
+        self._scheme = ""
+        self._public: bool | None = None
+        self._warned: set[str] = set()
+        self._scope = f"repository:{reference.repository}:pull"
+        self._authorizer = Authorizer(
+            reference.registry,
+            credentials=self.credentials,
+            fetch=self._fetch_token,
+            trusted_realms=access.trusted_realms,
+            registry_token=access.keychain.registry_token,
+            insecure=access.trust.insecure,
+        )
+
+    @property
+    def base(self) -> Origin:
+        """The registry's own origin, as far as known."""
+        return Origin.of(f"{self._scheme or 'https'}://{self._reference.api_host}")
+
+    async def retry(self, once: Callable[[], Awaitable[T]], what: str) -> T:
+        """Run with this access's retry policy."""
+        return await self._access.retry.run(once, what, self._access.report)
+
+    async def credentials(self) -> Credentials | None:
+        return await self._access.keychain.resolve(self._reference.registry, self._reference.repository)
+
+    async def tried(self) -> str:
+        """For a refusal: which credentials were tried. Never the secret."""
+        if self._access.keychain.registry_token:
+            return ", tried the given registry token"
+        credentials = await self.credentials()
+        if credentials is None:
+            return ", tried without credentials"
+        return ", tried an identity token" if credentials.identity_token else f", tried as user {credentials.username}"
+
+    async def request(self, method: str, path: str, headers: Mapping[str, str]) -> httpx.Response:
+        """Send to the registry, authorized; follow redirects, to which no secret goes."""
+        if not self._scheme:
+            await self._find_scheme()
+        url = f"{self.base}{path}"
+        seen = {url}
+        for _ in range(_MOST_HOPS):
+            own = Origin.of(url) == self.base
+            response = await (self._authorized(method, url, headers) if own else self._plain(method, url, headers))
+            location = response.headers.get("location", "")
+            if response.status_code not in _REDIRECTS or not location:
+                return response
+            await response.aclose()
+            url = follow(url, location)
+            if url in seen:
+                raise InvalidContent(f"{self._reference.registry} redirects in a circle")
+            seen.add(url)
+        raise InvalidContent(f"{self._reference.registry} redirects more than {_MOST_HOPS} times")
+
+    async def fetch_elsewhere(self, method: str, url: str) -> httpx.Response:
+        """Send to an address found in content: no credentials, redirects included."""
+        for _ in range(_MOST_HOPS):
+            response = await self._plain(method, url, {})
+            location = response.headers.get("location", "")
+            if response.status_code not in _REDIRECTS or not location:
+                return response
+            await response.aclose()
+            url = follow(url, location)
+        raise InvalidContent(f"{Origin.of(url)} redirects more than {_MOST_HOPS} times")
+
+    async def _authorized(self, method: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
+        used = await self._authorizer.header(self._scope)
+        for _ in range(2):
+            response = await self._send(method, url, _with_authorization(headers, used))
+            if response.status_code != 401:
+                return response
+            better = await self._authorizer.answer(response, self._scope, used, url)
+            if better is None:
+                return response
+            await response.aclose()
+            used = better
+        return await self._send(method, url, _with_authorization(headers, used))
+
+    async def _plain(self, method: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
+        return await self._send(method, url, headers, public_only=await self._is_public())
+
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], *, content: bytes = b"", public_only: bool = False
+    ) -> httpx.Response:
+        # Built by hand: the client's own builder adds cookies and an Accept-Encoding.
+        complete = {"User-Agent": self._access.user_agent, "Accept-Encoding": "identity", **headers}
+        timeout = httpx.Timeout(self._access.stall_timeout, connect=self._access.connect_timeout).as_dict()
+        request = httpx.Request(
+            method, url, headers=complete, content=content or None,
+            extensions={"public_only": public_only, "timeout": timeout},
+        )  # fmt: skip
+        try:
+            response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
+        except httpx.TransportError as error:
+            where = Origin.of(url).netloc
+            raise ConnectionFailed(f"{where}: {error or type(error).__name__}", host=where) from error
+        except httpx.InvalidURL as error:
+            raise InvalidContent(f"not a URL: {error}") from error
+        self._show_warnings(response)
+        if self._public is None and Origin.of(url) == self.base:
+            peer = response.extensions.get("peer")
+            self._public = is_public(peer) if isinstance(peer, str) else None
+        return response
+
+    async def _find_scheme(self) -> None:
+        """https, unless it is not there and the user allowed plain http."""
+        if not self._access.trust.insecure:
+            self._scheme = "https"
+            return
+        url = f"https://{self._reference.api_host}/v2/"
+        try:
+            response = await self._send("GET", url, {})
+        except (ConnectionFailed, CertificateNotTrusted):
+            self._scheme = "http"
+        else:
+            self._scheme = "https"
+            await response.aclose()
+
+    async def _is_public(self) -> bool:
+        """Whether the registry itself is on the internet; behind a proxy, by its name."""
+        if self._public is not None:
+            return self._public
+        host = self.base.host
+        try:
+            return is_public(host)
+        except ValueError:
+            return host != "localhost" and not host.endswith(".localhost") and "." in host
+
+    async def _fetch_token(self, wanted: TokenRequest) -> bytes:
+        from .client import read_bounded
+
+        where = f"requesting a token from {Origin.of(wanted.url)}"
+
+        async def once() -> bytes:
+            response = await self._send_token_request(wanted)
+            try:
+                limit = TOKEN_LIMIT if response.status_code == 200 else refusal.LIMIT
+                body = await read_bounded(response, limit, where, cut=response.status_code != 200)
+            finally:
+                await response.aclose()
+            if response.status_code != 200:
+                retry_after = response.headers.get("retry-after")
+                tried = await self.tried()
+                raise refusal.explain(response.status_code, body, where, retry_after=retry_after, tried=tried)
+            return body
+
+        return await self.retry(once, where)
+
+    async def _send_token_request(self, wanted: TokenRequest) -> httpx.Response:
+        own = Origin.of(wanted.url).host == self.base.host
+        public_only = not own and await self._is_public()
+        return await self._send(
+            wanted.method, wanted.url, wanted.headers, content=wanted.content, public_only=public_only
+        )
+
+    def _show_warnings(self, response: httpx.Response) -> None:
+        """``Warning: 299 - "text"``, once per text (distribution specification, "Warnings")."""
+        for value in response.headers.get_list("warning"):
+            if value.startswith("299 ") and value not in self._warned and len(self._warned) < 20:
+                self._warned.add(value)
+                self._access.warn(f"{self._reference.registry} says: {refusal.clean(value[4:].lstrip('- '))}")
+
+
+def _with_authorization(headers: Mapping[str, str], value: str) -> dict[str, str]:
+    return {**headers, "Authorization": value} if value else dict(headers)

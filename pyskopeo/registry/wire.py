@@ -1,0 +1,276 @@
+"""The one HTTP/1.1 transport below httpx, for both planes.
+
+httpx gives requests, headers and responses; this gives the bytes. Exchanges block, so they run in
+worker threads; a response's stream can be iterated (manifests, tokens) or read into a buffer from
+a worker thread (blobs), which is what makes it fast: no copy, no event loop in between.
+"""
+
+from __future__ import annotations
+
+import http.client
+import select
+import socket
+import threading
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import anyio
+from .http import httpx
+from anyio import to_thread
+
+from ..errors import ConnectionFailed, NetworkError, Stalled
+from ..pump import ByteReader, MemoryReader
+from .connect import Connector, explain, proxied_target
+from .origin import Origin
+
+_PREFETCH = 16 * 1024
+_CHUNK = 64 * 1024
+_IDLE_SECONDS = 50.0
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+_GRANULARITY = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """What connections may be shared for: an origin, reached under the same rules."""
+
+    origin: Origin
+    public_only: bool
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request under way in a worker thread; ``abort`` is called from the event loop."""
+
+    connection: http.client.HTTPConnection | None = None
+    # http.client forgets the socket of a connection that will close; aborting still needs it.
+    socket: socket.socket | None = None
+    aborted: bool = False
+    body: bytes | None = None
+    peer: str | None = None
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def abort(self) -> None:
+        self.aborted = True
+        if self.socket is not None:
+            _shut(self.socket)
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """Keeps connections alive per origin. Raises pyskopeo's own errors, not httpx's."""
+
+    def __init__(self, connector: Connector, *, requests: int = 64) -> None:
+        self._connector = connector
+        self._idle: defaultdict[_Pool, list[tuple[http.client.HTTPConnection, float]]] = defaultdict(list)
+        self._guard = threading.Lock()
+        self._closed = False
+        self._requests = requests
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request, answer with the head of the response; the body is read later."""
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(self._requests)
+        body = b"".join([part async for part in request.stream]) if request.method not in _REPEATABLE else b""
+        pool = _Pool(Origin.of(str(request.url)), bool(request.extensions.get("public_only")))
+        exchange = _Exchange()
+        try:
+            response = await to_thread.run_sync(
+                self._send, pool, request, body, exchange, abandon_on_cancel=True, limiter=self._limiter
+            )
+        except anyio.get_cancelled_exc_class():
+            exchange.abort()
+            raise
+        stream: httpx.AsyncByteStream
+        reader: ByteReader
+        if exchange.body is not None:
+            stream, reader = httpx.ByteStream(exchange.body), MemoryReader(exchange.body)
+        else:
+            stream = reader = WireStream(self, pool, exchange, response)
+        # httpx wraps the stream, so what can read it from a worker thread travels beside it.
+        extensions = {"peer": exchange.peer, "reader": reader}
+        return httpx.Response(response.status, headers=exchange.headers, stream=stream, extensions=extensions)
+
+    async def aclose(self) -> None:
+        """Close every idle connection; those in use close when they are done."""
+        with self._guard:
+            self._closed = True
+            connections = [connection for pool in self._idle.values() for connection, _ in pool]
+            self._idle.clear()
+        for connection in connections:
+            connection.close()
+
+    def _send(
+        self, pool: _Pool, request: httpx.Request, body: bytes, exchange: _Exchange
+    ) -> http.client.HTTPResponse:
+        while True:
+            reused = self._take(pool)
+            connection = reused or self._connector.open(pool.origin, public_only=pool.public_only)
+            exchange.connection, exchange.socket = connection, connection.sock
+            try:
+                if exchange.aborted:
+                    raise ConnectionFailed("aborted", temporary=False)
+                return self._converse(pool, request, body, exchange, connection)
+            except (ConnectionError, http.client.RemoteDisconnected) as error:
+                connection.close()
+                # An idle connection the server has closed meanwhile: not a failure worth a mention.
+                if reused is None or request.method not in _REPEATABLE or exchange.aborted:
+                    raise explain(error, pool.origin) from error
+            except NetworkError:
+                connection.close()
+                raise
+            except TimeoutError as error:
+                connection.close()
+                raise _stalled(pool.origin, self._connector.stall_timeout) from error
+            except Exception as error:
+                connection.close()
+                raise explain(error, pool.origin) from error
+
+    def _converse(
+        self,
+        pool: _Pool,
+        request: httpx.Request,
+        body: bytes,
+        exchange: _Exchange,
+        connection: http.client.HTTPConnection,
+    ) -> http.client.HTTPResponse:
+        target = request.url.raw_path.decode("ascii")
+        target, extra = proxied_target(pool.origin, self._connector.proxy(pool.origin), target)
+        connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
+        for name, value in (*request.headers.items(), *extra.items()):
+            connection.putheader(name, value)
+        connection.endheaders(body or None)
+        response = connection.getresponse()
+        if exchange.socket is not None and not self._connector.proxy(pool.origin):
+            exchange.peer = str(exchange.socket.getpeername()[0])
+        exchange.headers = [
+            (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.getheaders()
+        ]
+        if response.length is not None and response.length <= _PREFETCH and not response.chunked:
+            wanted = response.length
+            exchange.body = response.read()
+            if len(exchange.body) < wanted:
+                raise ConnectionFailed(f"{pool.origin.netloc}: the answer was cut short", host=pool.origin.netloc)
+            self.release(pool, connection, response)
+        return response
+
+    def _take(self, pool: _Pool) -> http.client.HTTPConnection | None:
+        """An idle connection that still looks alive."""
+        while True:
+            with self._guard:
+                if not self._idle[pool]:
+                    return None
+                connection, since = self._idle[pool].pop()
+            if time.monotonic() - since < _IDLE_SECONDS and _is_quiet(connection):
+                return connection
+            connection.close()
+
+    def release(
+        self, pool: _Pool, connection: http.client.HTTPConnection, response: http.client.HTTPResponse
+    ) -> None:
+        """Take a connection back: kept if its response was read to the end, closed otherwise."""
+        if response.isclosed() and not response.will_close and connection.sock is not None:
+            with self._guard:
+                if not self._closed:
+                    self._idle[pool].append((connection, time.monotonic()))
+                    return
+        connection.close()
+
+    @property
+    def stall_timeout(self) -> float:
+        return self._connector.stall_timeout
+
+
+class WireStream(httpx.AsyncByteStream):
+    """The body of a response: an async iterator for httpx, and a blocking `ByteReader` for the pump."""
+
+    def __init__(
+        self, wire: Wire, pool: _Pool, exchange: _Exchange, response: http.client.HTTPResponse
+    ) -> None:
+        assert exchange.connection is not None
+        self._wire, self._pool = wire, pool
+        self._connection, self._socket, self._response = exchange.connection, exchange.socket, response
+        self._released = False
+        self._cut = 0
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill some of ``buffer``; 0 at the end. Raises `ConnectionFailed` or `Stalled`.
+
+        Returns when the buffer is full, the body ends, or a moment has passed: large pieces from a
+        fast server, steady progress from a slow one.
+        """
+        try:
+            return self._fill(buffer)
+        except TimeoutError as error:
+            raise _stalled(self._pool.origin, self._wire.stall_timeout) from error
+        except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
+            # The last two are how http.client fails when abort() closed it under its hands.
+            raise ConnectionFailed(
+                f"{self._pool.origin.netloc}: connection lost: {str(error) or type(error).__name__}",
+                host=self._pool.origin.netloc,
+            ) from error
+
+    def _fill(self, buffer: memoryview) -> int:
+        response = self._response
+        if self._cut:
+            raise ConnectionError(f"closed with {self._cut} bytes to go")
+        if response.isclosed():
+            return 0
+        if response.chunked or response.length is None:
+            return response.readinto(buffer)
+        total, deadline = 0, time.monotonic() + _GRANULARITY
+        read = response.fp.readinto1
+        while total < len(buffer) and response.length:
+            count = read(buffer[total : total + response.length])
+            if not count:
+                self._cut = response.length
+                self._connection.close()
+                return total or self._fill(buffer)
+            total += count
+            response.length -= count
+            if time.monotonic() > deadline:
+                break
+        if not response.length:
+            response.close()
+        return total
+
+    def abort(self) -> None:
+        """Wake a blocked `readinto` from another thread; nothing once the body is read or released."""
+        if self._socket is not None and not self._released and not self._response.isclosed():
+            _shut(self._socket)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        buffer = memoryview(bytearray(_CHUNK))
+        while True:
+            try:
+                count = await to_thread.run_sync(self.readinto, buffer, abandon_on_cancel=True)
+            except anyio.get_cancelled_exc_class():
+                self.abort()
+                raise
+            if not count:
+                return
+            yield bytes(buffer[:count])
+
+    async def aclose(self) -> None:
+        if not self._released:
+            self._released = True
+            self._wire.release(self._pool, self._connection, self._response)
+
+
+def _is_quiet(connection: http.client.HTTPConnection) -> bool:
+    """Nothing is owed on an idle connection, so a readable one is closed, or speaks nonsense."""
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return not poll.poll(0)
+
+
+def _stalled(origin: Origin, seconds: float) -> Stalled:
+    return Stalled(f"{origin.netloc}: no progress for {seconds:g} s (--stall-timeout)", host=origin.netloc)
+
+
+def _shut(sock: socket.socket) -> None:
+    with suppress(OSError):  # already gone, which is what was wanted
+        sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,80 @@
+"""``len``, ``index`` and ``slice``; strings count in bytes, as in Go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .literals import from_bytes, to_bytes
+from .values import Constant, GoMap, NilPointer, Slice, indirect, type_of, zero
+from .verbs import CallError
+
+
+def length(value: object) -> int:
+    """The number of elements or bytes; raises `CallError` for what has none."""
+    value = indirect(value)
+    if isinstance(value, str):
+        return len(to_bytes(value))
+    if isinstance(value, Slice | GoMap):
+        return len(value)
+    if value is None or isinstance(value, NilPointer):
+        raise CallError("len of nil pointer")
+    raise CallError(f"len of type {type_of(value)}")
+
+
+def index(value: object, keys: Sequence[object]) -> object:
+    """``value[key][key]...``; a map gives the zero value for a key that it lacks."""
+    if indirect(value) is None:
+        raise CallError("index of untyped nil")
+    for key in keys:
+        value = _element(indirect(value), indirect(key))
+    return value
+
+
+def _element(value: object, key: object) -> object:
+    if isinstance(value, GoMap):
+        if not isinstance(key, str):
+            reason = "value is nil" if key is None else f"value has type {type_of(key)}"
+            raise CallError(f"{reason}; should be of type string")
+        return value.get(key) if key in (value.items or {}) else zero(value.element)
+    if isinstance(value, Slice):
+        return value[_position(key, len(value) - 1)]
+    if isinstance(value, str):
+        raw = to_bytes(value)
+        return raw[_position(key, len(raw) - 1)]
+    if value is None or isinstance(value, NilPointer):
+        raise CallError("index of nil pointer")
+    raise CallError(f"can't index item of type {type_of(value)}")
+
+
+def _position(key: object, last: int) -> int:
+    if isinstance(key, Constant):
+        key = key.number
+    if key is None:
+        raise CallError("cannot index slice/array with nil")
+    if isinstance(key, bool) or not isinstance(key, int):
+        raise CallError(f"cannot index slice/array with type {type_of(key)}")
+    if not 0 <= key <= last:
+        raise CallError(f"index out of range: {key}")
+    return key
+
+
+def cut(value: object, bounds: Sequence[object]) -> object:
+    """``value[a:b]`` of a string or a slice; the third bound of a slice only limits the second."""
+    value = indirect(value)
+    if value is None:
+        raise CallError("slice of untyped nil")
+    if len(bounds) > 3:
+        raise CallError(f"too many slice indexes: {len(bounds)}")
+    if not isinstance(value, str | Slice):
+        raise CallError(f"can't slice item of type {type_of(value)}")
+    if isinstance(value, str) and len(bounds) == 3:
+        raise CallError("cannot 3-index slice a string")
+    size = length(value)
+    places = [_position(indirect(bound), size) for bound in bounds]
+    for earlier, later in zip(places, places[1:], strict=False):
+        if earlier > later:
+            raise CallError(f"invalid slice index: {earlier} > {later}")
+    start, end = (*places, *(0, size)[len(places) :])[:2]
+    if isinstance(value, str):
+        return from_bytes(to_bytes(value)[start:end])
+    return Slice(value.element, (value.items or ())[start:end])

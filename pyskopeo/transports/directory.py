@@ -1,0 +1,173 @@
+"""``dir:path``: one file a blob, as skopeo writes them; the image replaces the old one whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DestinationRefused, InvalidName, NotFound, PathNotFound, StorageFailed
+from ..events import Placement
+from ..files import PARTIAL, is_present, place, read_bounded, storage_errors, write_atomically
+from ..image import Accepts, Blob, ImageDestination, ImageReference, ImageSource, LocalFile
+from ..layouts import located_blob
+from ..model import mediatype
+from ..model.descriptor import Descriptor
+from ..model.digest import Digest
+from ..model.manifest import Manifest
+from ..model.strictjson import MANIFEST_LIMIT
+from ..pump import Progress
+
+if TYPE_CHECKING:
+    from ..access import Access
+
+_MANIFEST, _VERSION = "manifest.json", "version"
+_TEXT = "Directory Transport Version: {}\n"
+
+
+class DirReference(ImageReference):
+    """The path of a directory that holds one image."""
+
+    transport = "dir"
+
+    def __init__(self, details: str, path: Path) -> None:
+        super().__init__(details)
+        self.path = path
+
+    def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
+        return _open_source(self)
+
+    def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
+        return _open_destination(self, access)
+
+
+def parse(details: str) -> DirReference:
+    """Everything after ``dir:`` is the path; raises `InvalidName` when there is none."""
+    if not details:
+        raise InvalidName("dir: want dir:path")
+    return DirReference(details, Path(details))
+
+
+def _name(digest: Digest) -> str:
+    return digest.hex if digest.algorithm == "sha256" else f"{digest.algorithm}-{digest.hex}"
+
+
+class DirSource:
+    """An image in a directory; the ``version`` file is not needed to read it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
+        name = _MANIFEST if descriptor is None else f"{_name(descriptor.digest)}.{_MANIFEST}"
+        try:
+            raw = read_bounded(self._path / name, MANIFEST_LIMIT)
+        except NotFound as error:
+            raise PathNotFound(str(error)) from None
+        if descriptor is None:
+            return Manifest.parse(raw)
+        return Manifest.parse(raw, content_type=descriptor.media_type, expected=descriptor.digest)
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        return located_blob(descriptor, LocalFile(self._path / _name(descriptor.digest)))
+
+
+class DirDestination:
+    """Writes to ``staging``, a new directory beside the final one; `finish` puts it in its place."""
+
+    accepts = Accepts(mediatype.MANIFESTS)
+
+    def __init__(self, path: Path, staging: Path, *, verify_existing: bool) -> None:
+        self._path, self._staging = path, staging
+        self._verify_existing = verify_existing
+        self._only_sha256 = True
+        self.committed = False
+
+    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
+        name = self._named(blob.descriptor.digest)
+        # The copy that is there may hold this blob already: a second name for it costs nothing.
+        placement = await place(
+            blob, self._staging / name, progress,
+            verify_existing=self._verify_existing, link_from=self._path / name,
+        )  # fmt: skip
+        return Placement.PRESENT if placement is Placement.LINKED else placement
+
+    async def has_blob(self, descriptor: Descriptor) -> bool:
+        return await is_present(self._path / _name(descriptor.digest), descriptor, verify=self._verify_existing)
+
+    async def put_manifest(self, manifest: Manifest) -> None:
+        write_atomically(self._staging / f"{self._named(manifest.digest)}.{_MANIFEST}", manifest.raw)
+
+    async def commit(self, root: Manifest) -> Digest:
+        write_atomically(self._staging / _MANIFEST, root.raw)
+        version = _TEXT.format("1.1" if self._only_sha256 else "1.2")
+        write_atomically(self._staging / _VERSION, version.encode())
+        self.committed = True
+        return root.digest
+
+    def finish(self) -> None:
+        """Give the new directory the old one's place; on failure the old one is back."""
+        with storage_errors(f"writing {self._path}"):
+            self._staging.chmod(0o755)
+            old = self._staging.with_name(self._staging.name + ".old")
+            try:
+                self._path.rename(old)
+            except FileNotFoundError:
+                self._staging.rename(self._path)
+                return
+            try:
+                self._staging.rename(self._path)
+            except OSError:
+                old.rename(self._path)
+                raise
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _named(self, digest: Digest) -> str:
+        self._only_sha256 = self._only_sha256 and digest.algorithm == "sha256"
+        return _name(digest)
+
+
+def _check_ours(path: Path) -> None:
+    """Absent, empty, or one of these directories: anything else is not ours to replace."""
+    try:
+        names = os.listdir(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageFailed.of(error, f"opening {path}") from error
+    if not names:
+        return
+    try:
+        version = read_bounded(path / _VERSION, 1024)
+    except (NotFound, StorageFailed):
+        version = b""
+    if not version.startswith(_TEXT.format("1.").rstrip("\n").encode()):
+        raise DestinationRefused(
+            f'"{path}" is not a containers image directory, don\'t want to overwrite important data'
+        )
+
+
+@asynccontextmanager
+async def _open_source(reference: DirReference) -> AsyncIterator[ImageSource]:
+    yield DirSource(reference.path)
+
+
+@asynccontextmanager
+async def _open_destination(reference: DirReference, access: Access) -> AsyncIterator[ImageDestination]:
+    # Through links, so that the directory is replaced and not the link to it.
+    path = Path(os.path.realpath(reference.path))
+    _check_ours(path)
+    staging = path.with_name(f".{path.name}.{os.urandom(6).hex()}{PARTIAL}")
+    with storage_errors(f"creating {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging.mkdir(mode=0o700)
+    try:
+        destination = DirDestination(path, staging, verify_existing=access.verify_existing)
+        yield destination
+        if destination.committed:
+            destination.finish()
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

@@ -1,0 +1,76 @@
+"""``docker-archive:path[:name:tag]``: what ``docker load`` takes and ``docker save`` gives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..dockertar.reader import DockerArchive, DockerArchiveSource
+from ..dockertar.writer import DockerArchiveDestination
+from ..errors import InvalidName
+from ..image import ImageDestination, ImageReference, ImageSource
+from ..model.reference import Reference
+from ..output import check_output
+from ..spool import readable_archive, scratch_directory
+
+if TYPE_CHECKING:
+    from ..access import Access
+
+
+class DockerArchiveReference(ImageReference):
+    """An archive's path, and which image in it: by name, by position when reading, or the only one."""
+
+    transport = "docker-archive"
+
+    def __init__(self, details: str, path: Path, name: Reference | None, position: int | None) -> None:
+        super().__init__(details)
+        self.path, self.name, self.position = path, name, position
+
+    def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
+        return _open_source(self, access)
+
+    def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
+        if self.position is not None:
+            raise InvalidName(f"{self}: an image by position can only be read, not written")
+        return _open_destination(self, access)
+
+
+def parse(details: str) -> DockerArchiveReference:
+    """The path ends at the first colon; raises `InvalidName`."""
+    path, colon, rest = details.partition(":")
+    if not path:
+        raise InvalidName(f"docker-archive:{details}: want docker-archive:path[:name:tag]")
+    if not colon or not rest:
+        return DockerArchiveReference(details, Path(path), None, None)
+    if rest.startswith("@"):
+        if not (rest[1:].isascii() and rest[1:].isdigit() and len(rest) < 10):
+            raise InvalidName(f"docker-archive:{details}: after @ comes the position of an image, from 0")
+        return DockerArchiveReference(details, Path(path), None, int(rest[1:]))
+    return DockerArchiveReference(details, Path(path), parse_tag(rest), None)
+
+
+def parse_tag(text: str) -> Reference:
+    """A name and a tag, no digest: what an archive can hold. Raises `InvalidName`."""
+    name = Reference.parse(text)
+    if name.digest is not None:
+        raise InvalidName(f"docker-archive doesn't support digest references, got {text}")
+    return name
+
+
+@asynccontextmanager
+async def _open_source(reference: DockerArchiveReference, access: Access) -> AsyncIterator[ImageSource]:
+    async with readable_archive(reference.path, access.scratch) as index:
+        archive = DockerArchive.read(index)
+        yield DockerArchiveSource(archive, archive.choose(reference.name, reference.position))
+
+
+@asynccontextmanager
+async def _open_destination(reference: DockerArchiveReference, access: Access) -> AsyncIterator[ImageDestination]:
+    check_output(reference.path, replace=False)
+    tags = [*([reference.name] if reference.name else []), *map(parse_tag, access.additional_tags)]
+    async with scratch_directory(reference.path, access.scratch) as scratch:
+        destination = DockerArchiveDestination(reference.path, scratch, tuple(tags))
+        with destination.opened():
+            yield destination

@@ -1,0 +1,64 @@
+"""``oci:path[:name]``: an OCI layout in a directory (OCI image specification, "Image Layout")."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InvalidName
+from ..image import ImageDestination, ImageReference, ImageSource
+from ..layouts import DirectoryFiles, LayoutSource, LayoutWriter
+from ..model.layout import check_name
+
+if TYPE_CHECKING:
+    from ..access import Access
+
+
+class OciReference(ImageReference):
+    """A layout's path and the name of an image in it, or ``@N`` for the N-th when reading."""
+
+    transport = "oci"
+
+    def __init__(self, details: str, path: Path, name: str) -> None:
+        super().__init__(details)
+        self.path, self.name = path, name
+
+    def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
+        return _open_source(self, access)
+
+    def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
+        if self.name.startswith("@"):
+            raise InvalidName(f"{self}: an image by position can only be read, not written")
+        return _open_destination(self, access)
+
+
+def parse(details: str) -> OciReference:
+    """The path ends at the first colon; raises `InvalidName`."""
+    path, _, name = details.partition(":")
+    if not path:
+        raise InvalidName(f"oci:{details}: want oci:path[:name]")
+    if name and not name.startswith("@"):
+        check_name(name)
+    if name.startswith("@") and not (name[1:].isascii() and name[1:].isdigit()):
+        raise InvalidName(f"oci:{details}: after @ comes the position of an image, from 0")
+    return OciReference(details, Path(path), name)
+
+
+@asynccontextmanager
+async def _open_source(reference: OciReference, access: Access) -> AsyncIterator[ImageSource]:
+    yield LayoutSource(DirectoryFiles(reference.path, access.shared_blobs), reference.name, str(reference.path))
+
+
+@asynccontextmanager
+async def _open_destination(reference: OciReference, access: Access) -> AsyncIterator[ImageDestination]:
+    writer = LayoutWriter(
+        reference.path, reference.name, shared=access.shared_blobs, verify_existing=access.verify_existing
+    )
+    writer.prepare()
+    try:
+        yield writer
+    except BaseException:
+        writer.abandon()
+        raise

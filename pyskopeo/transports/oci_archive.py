@@ -1,0 +1,84 @@
+"""``oci-archive:path[:name]``: an OCI layout in a tar file, written the same way every time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..archives import TarWriter
+from ..errors import InvalidName
+from ..image import ImageDestination, ImageReference, ImageSource
+from ..layouts import LayoutSource, LayoutWriter
+from ..model.layout import check_name
+from ..output import open_output
+from ..pump import run_abortable
+from ..spool import readable_archive, scratch_directory
+
+if TYPE_CHECKING:
+    from ..access import Access
+
+
+class OciArchiveReference(ImageReference):
+    """An archive's path and the name of an image in it."""
+
+    transport = "oci-archive"
+
+    def __init__(self, details: str, path: Path, name: str) -> None:
+        super().__init__(details)
+        self.path, self.name = path, name
+
+    def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
+        return _open_source(self, access)
+
+    def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
+        return _open_destination(self, access)
+
+
+def parse(details: str) -> OciArchiveReference:
+    """The path ends at the first colon; raises `InvalidName`."""
+    path, _, name = details.partition(":")
+    if not path:
+        raise InvalidName(f"oci-archive:{details}: want oci-archive:path[:name]")
+    return OciArchiveReference(details, Path(path), check_name(name) if name else "")
+
+
+@asynccontextmanager
+async def _open_source(reference: OciArchiveReference, access: Access) -> AsyncIterator[ImageSource]:
+    async with readable_archive(reference.path, access.scratch) as index:
+        yield LayoutSource(index, reference.name, str(reference.path))
+
+
+@asynccontextmanager
+async def _open_destination(reference: OciArchiveReference, access: Access) -> AsyncIterator[ImageDestination]:
+    async with scratch_directory(reference.path, access.scratch) as scratch:
+        writer = LayoutWriter(scratch, reference.name)
+        yield writer
+        if not (scratch / "index.json").exists():
+            return  # nothing was committed
+        with open_output(reference.path, replace=True) as (fd, path):
+            await run_abortable(lambda check: _write(TarWriter(fd, path), scratch, check), lambda: None)
+
+
+def _write(archive: TarWriter, root: Path, check: Callable[[], None]) -> None:
+    """The layout in order of name, each file removed once it is in the archive, to save its room."""
+    for directory, directories, names in os.walk(root):
+        directories.sort()
+        relative = Path(directory).relative_to(root)
+        if relative != Path():
+            archive.add_directory(str(relative))
+        if relative.parent == Path("blobs"):
+            _write_files(archive, Path(directory), relative, sorted(names), check)
+    _write_files(archive, root, Path(), ["index.json", "oci-layout"], check)
+    archive.finish()
+
+
+def _write_files(
+    archive: TarWriter, directory: Path, relative: Path, names: list[str], check: Callable[[], None]
+) -> None:
+    for name in names:
+        path = directory / name
+        archive.add_file(str(relative / name), path, path.stat().st_size, 0o644, check)
+        path.unlink()

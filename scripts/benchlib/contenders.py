@@ -1,0 +1,111 @@
+"""Who is measured: the command lines of each contender for each job."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.peers import Registry
+
+from .images import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One thing to do: ``kind`` is oci, docker-archive, inspect or version; ``target`` a path to write."""
+
+    kind: str
+    registry: Registry
+    image: Image
+    target: Path
+
+    @property
+    def name(self) -> str:
+        """The image's name without a transport."""
+        return f"{self.registry.host}/{self.image.repository}:1"
+
+    @property
+    def certs(self) -> Path | None:
+        """The folder with the registry's CA; None for plain HTTP."""
+        return self.registry.tls.authority.parent if self.registry.tls else None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Arguments, and what to add to the environment."""
+
+    argv: list[str]
+    environ: dict[str, str] = field(default_factory=dict)
+
+
+Contender = Callable[[Job], Command | None]
+
+
+def like_skopeo(program: str) -> Contender:
+    """pyskopeo, or anything else with skopeo's command line."""
+
+    def command(job: Job) -> Command | None:
+        base = shlex.split(program)
+        if job.kind == "version":
+            return Command([*base, "--version"])
+        trust = ["cert-dir", str(job.certs)] if job.certs else ["tls-verify=false"]
+        if job.kind == "inspect":
+            return Command([*base, "inspect", "--raw", f"--{trust[0]}", *trust[1:], f"docker://{job.name}"])
+        ending = ":bench:1" if job.kind == "docker-archive" else ":1"
+        target = f"{job.kind}:{job.target}{ending}"
+        return Command([*base, "copy", f"--src-{trust[0]}", *trust[1:], f"docker://{job.name}", target])
+
+    return command
+
+
+def floor(job: Job) -> Command | None:
+    """Nothing but the work: curl fetches every blob into a file, openssl hashes them two at a time."""
+    if job.kind != "oci":
+        return None
+    job.target.mkdir()
+    lines = []
+    for digest in job.image.blobs:
+        path = job.target / digest.partition(":")[2]
+        lines += [f'url = "{job.registry.url}/v2/{job.image.repository}/blobs/{digest}"', f'output = "{path}"']
+    config = job.target.with_name(f"{job.target.name}.curl")
+    config.write_text("\n".join(lines) + "\n")
+    files = job.target.with_name(f"{job.target.name}.files")
+    files.write_text("".join(f"{job.target / digest.partition(':')[2]}\n" for digest in job.image.blobs))
+    trust = f"--cacert {shlex.quote(str(job.registry.tls.authority))}" if job.registry.tls else ""
+    fetch = f"curl --disable --silent --show-error --fail {trust} --parallel --parallel-max 6 --config {shlex.quote(str(config))}"
+    check = f"xargs -P2 -n1 openssl dgst -sha256 < {shlex.quote(str(files))}"
+    return Command(["sh", "-c", f"{fetch} && {check}"])
+
+
+def crane(job: Job) -> Command | None:
+    """crane pull, into a layout."""
+    if job.kind != "oci":
+        return None
+    trust = [] if job.certs else ["--insecure"]
+    return Command(["crane", "pull", "--format=oci", *trust, job.name, str(job.target)], _trusting(job))
+
+
+def regctl(job: Job) -> Command | None:
+    """regctl image copy, into a layout."""
+    if job.kind != "oci":
+        return None
+    tls = "enabled" if job.certs else "disabled"
+    host = f"reg={job.registry.host},tls={tls}"
+    return Command(["regctl", "--host", host, "image", "copy", job.name, f"ocidir://{job.target}:1"], _trusting(job))
+
+
+def _trusting(job: Job) -> dict[str, str]:
+    return {"SSL_CERT_FILE": str(job.registry.tls.authority)} if job.registry.tls else {}
+
+
+def others(wanted: str) -> dict[str, Contender]:
+    """The other tools of the comma-separated list ``wanted`` that are installed, by name."""
+    known: dict[str, Contender] = {
+        "skopeo": like_skopeo("skopeo --insecure-policy"),
+        "crane": crane,
+        "regctl": regctl,
+    }
+    return {name: known[name] for name in wanted.split(",") if name in known and shutil.which(name)}

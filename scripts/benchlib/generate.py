@@ -1,0 +1,193 @@
+"""The benchmark's images, made from this machine's own files and pushed to a registry.
+
+Run as a program, so that the memory it needs is not the benchmark's:
+``python -m benchlib.generate URL SCRATCH IMAGE...`` prints a JSON object of facts by image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import sys
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+from urllib.parse import urlsplit
+
+_ROOT = Path("/usr")
+_OCI = "application/vnd.oci.image"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """So many layers of at least so many bytes each, compressed."""
+
+    layers: int
+    layer_bytes: int
+
+
+RECIPES = {
+    "layers8": Recipe(8, 135_000_000),
+    "many80": Recipe(80, 2_500_000),
+    "huge1": Recipe(1, 1_500_000_000),
+    "layers8-quick": Recipe(8, 250_000),
+    "many80-quick": Recipe(80, 10_000),
+    "huge1-quick": Recipe(1, 2_000_000),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A blob's digest and size in bytes; for layers also those of the tar inside."""
+
+    digest: str
+    size: int
+    diff_id: str = ""
+    tar_size: int = 0
+
+
+class _Squeezer:
+    """A file that compresses what is written to it, and hashes both sides."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+        self._inner, self._outer = hashlib.sha256(), hashlib.sha256()
+        self.inner_size = self.size = 0
+
+    def write(self, data: bytes) -> int:
+        self._inner.update(data)
+        self.inner_size += len(data)
+        self._put(self._packer.compress(data))
+        return len(data)
+
+    def finish(self) -> Blob:
+        self._put(self._packer.flush())
+        return Blob(
+            f"sha256:{self._outer.hexdigest()}", self.size, f"sha256:{self._inner.hexdigest()}", self.inner_size
+        )
+
+    def _put(self, data: bytes) -> None:
+        self._outer.update(data)
+        self._out.write(data)
+        self.size += len(data)
+
+
+def machine_files(largest: int) -> list[str]:
+    """The regular files below /usr that are readable and of at most ``largest`` bytes, in a fixed order."""
+    found = []
+    for folder, folders, names in os.walk(_ROOT):
+        folders.sort()
+        for name in sorted(names):
+            path = os.path.join(folder, name)  # noqa: PTH118  a million paths are made here
+            if not os.path.islink(path) and os.access(path, os.R_OK) and 0 < os.path.getsize(path) <= largest:  # noqa: PTH114, PTH202
+                found.append(path)
+    return found
+
+
+def make_layer(target: Path, first: int, wanted: int) -> Blob:
+    """Write a layer of at least ``wanted`` bytes to ``target``, from the ``first`` file on and round again."""
+    with target.open("wb") as out:
+        squeezer = _Squeezer(out)
+        with tarfile.open(fileobj=cast("BinaryIO", squeezer), mode="w|", format=tarfile.PAX_FORMAT) as tar:
+            for name, path in _endless(machine_files(max(wanted // 4, 100_000)), first):
+                member = tarfile.TarInfo(name)
+                with open(path, "rb") as content:  # noqa: PTH123
+                    member.size = os.fstat(content.fileno()).st_size
+                    member.mode = 0o755 if os.access(path, os.X_OK) else 0o644
+                    tar.addfile(member, content)
+                if squeezer.size >= wanted:
+                    break
+        return squeezer.finish()
+
+
+def _endless(paths: Sequence[str], first: int) -> Iterator[tuple[str, str]]:
+    if not paths:
+        raise SystemExit(f"bench: no readable files below {_ROOT} to make images of")
+    number = first
+    while True:
+        path = paths[number % len(paths)]
+        yield f"round-{number // len(paths)}{path}", path
+        number += 1
+
+
+def push_image(name: str, url: str, scratch: Path) -> dict[str, object]:
+    """Generate one image with two processes and push it layer by layer; returns its facts."""
+    recipe = RECIPES[name]
+    count = len(machine_files(max(recipe.layer_bytes // 4, 100_000)))
+    paths = [scratch / f"{name}-{number}.tar.gz" for number in range(recipe.layers)]
+    repository = f"bench/{name}"
+    layers: list[Blob] = []
+    with ProcessPoolExecutor(2) as pool:
+        jobs = [
+            pool.submit(make_layer, path, number * count // recipe.layers, recipe.layer_bytes)
+            for number, path in enumerate(paths)
+        ]
+        for job, path in zip(jobs, paths, strict=True):
+            layers.append(job.result())
+            with path.open("rb") as content:
+                _push_blob(url, repository, layers[-1], content)
+            path.unlink()
+    raw_config = _config([layer.diff_id for layer in layers])
+    config = Blob("sha256:" + hashlib.sha256(raw_config).hexdigest(), len(raw_config))
+    _push_blob(url, repository, config, raw_config)
+    manifest = _manifest(config, layers)
+    headers = {"Content-Type": f"{_OCI}.manifest.v1+json"}
+    _request(url, "PUT", f"/v2/{repository}/manifests/1", manifest, headers, 201)
+    return {"repository": repository, "blobs": [asdict(blob) for blob in (config, *layers)]}
+
+
+def _config(diff_ids: list[str]) -> bytes:
+    content = {
+        "created": "2024-01-01T00:00:00Z",
+        "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "amd64"),
+        "os": "linux",
+        "config": {"Env": ["PATH=/usr/bin:/bin"]},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        "history": [{"created": "2024-01-01T00:00:00Z", "created_by": "bench"} for _ in diff_ids],
+    }
+    return json.dumps(content, separators=(",", ":")).encode()
+
+
+def _manifest(config: Blob, layers: list[Blob]) -> bytes:
+    def entry(blob: Blob, kind: str) -> dict[str, object]:
+        return {"mediaType": f"{_OCI}.{kind}", "digest": blob.digest, "size": blob.size}
+
+    content = {
+        "schemaVersion": 2,
+        "mediaType": f"{_OCI}.manifest.v1+json",
+        "config": entry(config, "config.v1+json"),
+        "layers": [entry(layer, "layer.v1.tar+gzip") for layer in layers],
+    }
+    return json.dumps(content, separators=(",", ":")).encode()
+
+
+def _push_blob(url: str, repository: str, blob: Blob, content: BinaryIO | bytes) -> None:
+    location = urlsplit(_request(url, "POST", f"/v2/{repository}/blobs/uploads/", b"", {}, 202))
+    target = f"{location.path}?{location.query}&digest={blob.digest}"
+    headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
+    _request(url, "PUT", target, content, headers, 201)
+
+
+def _request(url: str, method: str, path: str, body: BinaryIO | bytes, headers: dict[str, str], expected: int) -> str:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=300, blocksize=1 << 20)
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        said = answer.read()
+    finally:
+        connection.close()
+    if answer.status != expected:
+        raise SystemExit(f"bench: the registry answered {answer.status} to {method} {path}: {said[:200]!r}")
+    return answer.getheader("Location") or ""
+
+
+if __name__ == "__main__":
+    address, folder, *wanted_images = sys.argv[1:]
+    print(json.dumps({image: push_image(image, address, Path(folder)) for image in wanted_images}))

@@ -1,0 +1,93 @@
+"""One timed run of a command, and the medians of many."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_LAUNCHER = Path(__file__).with_name("launch.py")
+_LONGEST_RUN = 1800.0
+
+
+class RunFailed(Exception):
+    """A measured command failed, or took far too long; the message holds its last words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run took: wall seconds, CPU seconds, peak resident memory in MiB."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
+
+
+@dataclass(slots=True)
+class Runs:
+    """All runs of one contender in one case."""
+
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Median wall time."""
+        return statistics.median(run.seconds for run in self.runs)
+
+    @property
+    def peak_mib(self) -> float:
+        """The highest peak of all runs."""
+        return max(run.peak_mib for run in self.runs)
+
+    def ratio_to(self, other: Runs) -> float:
+        """The median of the ratios of paired runs: the machine's drift hits both of a pair."""
+        return statistics.median(a.seconds / b.seconds for a, b in zip(self.runs, other.runs, strict=True))
+
+
+def timed(command: Sequence[str], scratch: Path, environ: Mapping[str, str] | None = None) -> Run:
+    """Run ``command`` once, with its output going to a file; raises `RunFailed`.
+
+    What was written before is settled first, outside the timed part.
+    """
+    os.sync()
+    report, log = scratch / "report.json", scratch / "output.log"
+    report.unlink(missing_ok=True)
+    launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(report), *command]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            launcher,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=clean_environ(scratch) | dict(environ or {}),
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(_LONGEST_RUN)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise RunFailed(f"{_shown(command)}: not done after {_LONGEST_RUN:.0f} s") from None
+            raise
+    if code != 0:
+        said = " | ".join(log.read_text(errors="replace").strip().splitlines()[-5:])
+        raise RunFailed(f"{_shown(command)}: exit code {code}: {said or 'no output'}")
+    found = json.loads(report.read_text())
+    return Run(found["seconds"], found["user"] + found["system"], found["peak_kib"] / 1024)
+
+
+def clean_environ(home: Path) -> dict[str, str]:
+    """An environment without anybody's proxies and credentials."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+    return {"PATH": path, "HOME": str(home), "XDG_RUNTIME_DIR": str(home), "LC_ALL": "C.UTF-8"}
+
+
+def _shown(command: Sequence[str]) -> str:
+    return " ".join(command)[:300]

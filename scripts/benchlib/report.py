@@ -1,0 +1,134 @@
+"""The results as a table for people, as Markdown for the README, and as JSON for the chart."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from .cases import OURS, PEAK_LIMIT_MIB, Result
+
+# Without this said beside them, its figures would be quoted as skopeo's speed.
+OLD_SKOPEO = (
+    "`skopeo` here is this distribution's build. Debian 12's 1.9.3 was made with a Go that lacks the SHA "
+    "instructions and is two to three times slower than today's: not to be quoted as skopeo's speed."
+)
+_HEAD = ("case", "ours", "baseline", "ratio", "limit", "", "peak MiB", "skopeo (see note)", "others")
+
+
+def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """One row of the table for each result, as `_HEAD` names the columns."""
+    return [_row(result) for result in results]
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    case, ours = result.case, result.runs[OURS]
+    baseline = result.runs.get(case.baseline or "")
+    ratio = result.ratio(OURS)
+    verdict = {None: "not judged", True: "ok", False: "over"}[result.in_time]
+    if not result.in_memory:
+        verdict += ", memory over"
+    named = f" ({case.baseline})" if case.baseline and case.baseline != "floor" else ""
+    others = [name for name in result.runs if name not in (OURS, "floor", "skopeo")]
+    return (
+        case.title,
+        _time(ours.seconds),
+        _time(baseline.seconds) + named if baseline else "-",
+        f"{ratio:.2f}" if ratio is not None else "-",
+        f"{case.limit:.2f}" if case.baseline else f"{case.limit:.0f} ms",
+        verdict,
+        f"{ours.peak_mib:.0f}",
+        _other(result, "skopeo") if "skopeo" in result.runs else "-",
+        "; ".join(f"{name} {_other(result, name)}" for name in others) or "-",
+    )
+
+
+def _other(result: Result, name: str) -> str:
+    runs = result.runs[name]
+    ratio = result.ratio(name)
+    times = f", {ratio:.2f}" if ratio is not None else ""
+    return f"{_time(runs.seconds)}{times}, {runs.peak_mib:.0f} MiB"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+
+
+def text(results: Sequence[Result]) -> str:
+    """The table for a terminal."""
+    table = [_HEAD, *rows(results)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    return "\n".join([*lines, "", OLD_SKOPEO.replace("`", "")])
+
+
+def markdown(results: Sequence[Result], rounds: int) -> str:
+    """The table for the README."""
+    lines = ["| " + " | ".join(_HEAD) + " |", "|" + " --- |" * len(_HEAD)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows(results)]
+    facts = machine()
+    about = (
+        f"Medians of {rounds} paired runs; ratios are to the baseline of the same round; peak memory at most "
+        f"{PEAK_LIMIT_MIB} MiB. The floor is `curl --parallel` of every blob, then `openssl dgst -sha256`, two at "
+        f"a time. {facts['cpus']} CPUs ({facts['cpu']}), Linux {facts['kernel']}, Python {facts['python']}. {OLD_SKOPEO}"
+    )
+    return "\n".join([*lines, "", about, ""])
+
+
+def as_json(results: Sequence[Result], rounds: int) -> str:
+    """Every run of everybody."""
+    return json.dumps({"machine": machine(), "rounds": rounds, "cases": [_case_json(r) for r in results]}, indent=1)
+
+
+def _case_json(result: Result) -> dict[str, object]:
+    case = result.case
+    return {
+        "case": case.name,
+        "title": case.title,
+        "baseline": case.baseline,
+        "limit": case.limit,
+        "unit": "ratio" if case.baseline else "ms",
+        "value": result.value,
+        "in_time": result.in_time,
+        "in_memory": result.in_memory,
+        "contenders": {
+            name: {
+                "median_seconds": runs.seconds,
+                "ratio": result.ratio(name),
+                "peak_mib": runs.peak_mib,
+                "seconds": [run.seconds for run in runs.runs],
+                "cpu_seconds": [run.cpu_seconds for run in runs.runs],
+            }
+            for name, runs in result.runs.items()
+        },
+    }
+
+
+def machine() -> dict[str, str]:
+    """What it was measured on."""
+    return {
+        "cpus": str(len(os.sched_getaffinity(0))),
+        "cpu": _cpu(),
+        "kernel": platform.release().split("-")[0],
+        "python": platform.python_version(),
+        "curl": _version("curl", "--version"),
+        "openssl": _version("openssl", "version"),
+        "skopeo": _version("skopeo", "--version"),
+        "docker-registry": _version("docker-registry", "--version"),
+    }
+
+
+def _cpu() -> str:
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
+        found = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return found or platform.machine()
+
+
+def _version(program: str, flag: str) -> str:
+    if not shutil.which(program):
+        return "-"
+    done = subprocess.run([program, flag], capture_output=True, text=True, check=False)
+    return (done.stdout.splitlines() or ["-"])[0][:80]

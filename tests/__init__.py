@@ -1,0 +1,1 @@
+"""Tests: unit, contract and interop, and what they stand on."""

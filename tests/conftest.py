@@ -1,0 +1,128 @@
+"""Fixtures for every test: both event loops, a clean environment, real registries."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.peers import Dockerd, PeerFailed, Registry
+from tests.support.require import require_peer, unavailable
+from tests.support.tls import Authority, ServerCertificate
+from tests.support.token_server import TokenRules, TokenServer
+
+_PREFIXES = ("XDG_", "DOCKER_", "REGISTRY_", "CONTAINERS_", "SSL_CERT_", "STORAGE_", "PYSKOPEO_")
+_KEPT = ("PYSKOPEO_REQUIRE_PEERS",)
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_COUNT = itertools.count()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked ``peer("skopeo")`` run where that program is."""
+    for mark in item.iter_markers("peer"):
+        for name in mark.args:
+            require_peer(name)
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Every async test runs on both event loops."""
+    backend: str = request.param
+    return backend
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the homes of `clean_environment` are, outside every test's ``tmp_path``."""
+    return tmp_path_factory.mktemp("homes")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees the credentials, proxies or configuration of whoever runs it; returns the new home."""
+    for name in list(os.environ):
+        if (name.startswith(_PREFIXES) and name not in _KEPT) or name.lower() in _PROXIES:
+            monkeypatch.delenv(name)
+    home = homes / str(next(_COUNT))
+    monkeypatch.setenv("HOME", str(home))
+    for name, folder in (
+        ("XDG_CONFIG_HOME", home / ".config"),
+        ("XDG_CACHE_HOME", home / ".cache"),
+        ("XDG_DATA_HOME", home / ".local" / "share"),
+        ("XDG_RUNTIME_DIR", home / "run"),
+    ):
+        folder.mkdir(parents=True)
+        monkeypatch.setenv(name, str(folder))
+    return home
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The CA that signed the certificates of `tls_registry`."""
+    return Authority.create(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[Registry]:
+    """A real registry over plain HTTP, open to everybody; tests choose repositories of their own."""
+    with _real_registry() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def tls_registry(authority: Authority) -> Iterator[Registry]:
+    """A real registry over TLS; its CA is ``tls_registry.tls.authority``."""
+    with _real_registry(tls=authority.server("registry")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def htpasswd_registry() -> Iterator[Registry]:
+    """A real registry that asks for Basic: ``user`` with ``pass``."""
+    require_peer("htpasswd")
+    with _real_registry(htpasswd={"user": "pass"}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def token_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenServer]:
+    """Issues the tokens for `token_registry`: ``user`` with ``pass``, identity token ``identity``.
+
+    Everybody may pull from ``public/``.
+    """
+    rules = TokenRules(refresh_tokens={"identity": "user"})
+    with TokenServer(tmp_path_factory.mktemp("tokens"), rules) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def token_registry(token_server: TokenServer) -> Iterator[Registry]:
+    """A real registry that wants the tokens of `token_server`."""
+    with _real_registry(token=token_server) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def dockerd() -> Iterator[Dockerd]:
+    """A real Docker daemon; where none can run the test is skipped, or fails as `require_peer` does."""
+    require_peer("dockerd")
+    require_peer("docker")
+    daemon = Dockerd()
+    try:
+        daemon.__enter__()
+    except PeerFailed as error:
+        unavailable(str(error))
+    try:
+        yield daemon
+    finally:
+        daemon.stop()
+
+
+def _real_registry(
+    *, tls: ServerCertificate | None = None, htpasswd: dict[str, str] | None = None, token: TokenServer | None = None
+) -> Registry:
+    require_peer("docker-registry")
+    return Registry(tls=tls, htpasswd=htpasswd, token=token)
