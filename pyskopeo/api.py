@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from .access import Access
 from .engine import carry_out, make_plan
@@ -50,6 +50,7 @@ async def plan_copy(
     *,
     selection: Selection | None = None,
     preserve_digests: bool = False,
+    jobs: int = 6,  # noqa: ARG001 - the same options as copy, so that they can be passed on
     report: Report = ignore,
     source_access: Access | None = None,
     destination_access: Access | None = None,
@@ -57,16 +58,26 @@ async def plan_copy(
     """What `copy` would do, and which blobs the destination has already; only manifests are read."""
     async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
         plan = await make_plan(reader, writer, selection or default_selection(), preserve_digests=preserve_digests)
-        descriptors = [*plan.blobs, *(descriptor for descriptor, _ in plan.contents)]
-        return plan, frozenset([d.digest for d in descriptors if await writer.has_blob(d)])
+        return plan, frozenset([blob.digest for blob in plan.all_blobs if await writer.has_blob(blob)])
 
 
-def run_copy(source: str, destination: str, **options: object) -> Digest:
+class CopyOptions(TypedDict, total=False):
+    """The options of `copy`, for those who pass them on."""
+
+    selection: Selection | None
+    preserve_digests: bool
+    jobs: int
+    report: Report
+    source_access: Access | None
+    destination_access: Access | None
+
+
+def run_copy(source: str, destination: str, **options: Unpack[CopyOptions]) -> Digest:
     """`copy` for people without an event loop; takes the same options."""
     import anyio
 
     async def run() -> Digest:
-        return await copy(source, destination, **options)  # type: ignore[arg-type]
+        return await copy(source, destination, **options)
 
     return anyio.run(run)
 

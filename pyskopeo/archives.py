@@ -55,7 +55,7 @@ class TarIndex:
                     if len(members) > _MOST_MEMBERS:
                         raise TooLarge(f"{path} has over {_MOST_MEMBERS} members", limit=_MOST_MEMBERS)
                     # tarfile remembers every header; only the offsets are wanted.
-                    archive.members = []  # type: ignore[misc]
+                    archive.members = []  # type: ignore[attr-defined]
         except tarfile.TarError as error:
             raise InvalidContent(f"{path} is not a tar archive: {error}") from error
         except (ValueError, OverflowError, EOFError) as error:
@@ -81,7 +81,8 @@ class TarIndex:
 
     def locate(self, name: str) -> LocalFile:
         """Where the bytes of a member are."""
-        return LocalFile(self.path, self.find(name).offset)
+        member = self.find(name)
+        return LocalFile(self.path, member.offset, member.size)
 
     def content(self, name: str, limit: int) -> bytes:
         """A small member's bytes; raises `TooLarge` over ``limit``."""

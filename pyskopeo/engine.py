@@ -122,7 +122,7 @@ async def carry_out(
     from anyio import create_task_group
 
     started = time.monotonic()
-    report(CopyPlanned(plan.root.digest, plan.blobs, plan.total, plan.images))
+    report(CopyPlanned(plan.root.digest, plan.all_blobs, plan.total, plan.images))
     if plan.converted:
         report(Converted(plan.source, plan.root.digest))
     moving = _Moving(source, destination, report)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .errors import ContentMismatch, NotFound, PyskopeoError, StorageFailed, TooLarge
 from .events import Placement
 from .model.digest import Digest, Verifier
-from .pump import Progress, run_abortable, thread_buffer
+from .pump import Progress, run_abortable, thread_buffer, uncounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,10 +105,11 @@ def read_range(path: Path, offset: int, size: int) -> bytes:
 
 @asynccontextmanager
 async def open_reader(location: LocalFile, size: int) -> AsyncIterator[FileReader]:
-    """A reader over part of a local file."""
+    """A reader over a local file of which ``size`` bytes are expected; one more shows that it is longer."""
     fd = open_regular(location.path)
     try:
-        yield FileReader(fd, location.path, location.offset, size)
+        available = size + 1 if location.size is None else location.size
+        yield FileReader(fd, location.path, location.offset, available)
     finally:
         os.close(fd)
 
@@ -191,11 +192,12 @@ async def _copy_in_kernel(
     if not hasattr(os, "copy_file_range"):
         return False
     source = open_regular(location.path)
+    available = os.fstat(source).st_size - location.offset if location.size is None else location.size
 
     def work(check: Callable[[], None]) -> None:
-        copy_range(source, location.offset, fd, descriptor.size, check)
-        verifier = Verifier(descriptor)
-        _hash_into(verifier, FileReader(fd, temporary, 0, descriptor.size + 1), progress, check)
+        # All there is, up to one byte too many: a longer file is not the blob, even if it begins like it.
+        copy_range(source, location.offset, fd, min(available, descriptor.size + 1), check)
+        _hash_into(Verifier(descriptor), FileReader(fd, temporary, 0, descriptor.size + 1), progress, check)
 
     try:
         await run_abortable(work, lambda: None)
@@ -234,9 +236,9 @@ def copy_range(source: int, offset: int, target: int, size: int, check: Callable
 
 
 async def _hash_file(location: LocalFile, descriptor: Descriptor) -> None:
-    async with open_reader(location, descriptor.size + 1) as reader:
+    async with open_reader(location, descriptor.size) as reader:
         await run_abortable(
-            lambda check: _hash_into(Verifier(descriptor), reader, lambda count: None, check), reader.abort
+            lambda check: _hash_into(Verifier(descriptor), reader, uncounted, check), reader.abort
         )
 
 

@@ -18,7 +18,7 @@ from .model import mediatype
 from .model.descriptor import Descriptor
 from .model.digest import Digest, Verifier
 from .model.manifest import Manifest
-from .pump import ByteReader, ByteSink, MemorySink, Progress, pump_in_thread
+from .pump import ByteReader, ByteSink, MemorySink, Progress, pump_in_thread, uncounted
 
 if TYPE_CHECKING:
     from .access import Access
@@ -28,10 +28,11 @@ Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[ByteReader]]
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """Bytes of a file on this machine: ``descriptor.size`` of them from ``offset``."""
+    """Bytes of a file on this machine: ``size`` of them from ``offset``, or all to its end."""
 
     path: Path
     offset: int = 0
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Blob:
         if self.descriptor.size > limit:
             raise TooLarge(f"blob {self.descriptor.digest} is over the limit of {limit} bytes", limit=limit)
         sink = MemorySink()
-        await self.copy_to(sink, lambda count: None)
+        await self.copy_to(sink, uncounted)
         return bytes(sink.content)
 
 

@@ -97,7 +97,7 @@ class LayoutSource:
 
 def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
     """A blob that lies in a local file."""
-    return Blob(descriptor, lambda: open_reader(location, descriptor.size + 1), (location,))
+    return Blob(descriptor, lambda: open_reader(location, descriptor.size), (location,))
 
 
 class LayoutWriter:
@@ -112,11 +112,10 @@ class LayoutWriter:
         self._verify_existing = verify_existing
         self._made: list[Path] = []
 
-    def prepare(self) -> None:
-        """Make the directories; raises `StorageFailed`."""
+    def check(self) -> None:
+        """Refuse early what cannot work, touching nothing; raises `StorageFailed`."""
         if self.root.exists() and not self.root.is_dir():
             raise StorageFailed(f"{self.root} is there and is not a directory")
-        self._make(self.root)
 
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         path = self._path(blob.descriptor.digest)
@@ -133,6 +132,7 @@ class LayoutWriter:
 
     async def commit(self, root: Manifest) -> Digest:
         await self.put_manifest(root)
+        self._make(self.root)
         index = self.root / INDEX_FILE
         async with locked(self.root):
             # Read under the lock, so that what another writer has just added stays.

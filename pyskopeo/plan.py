@@ -57,9 +57,14 @@ class Plan:
     images: int = 1
 
     @property
+    def all_blobs(self) -> tuple[Descriptor, ...]:
+        """What the destination will have: the source's blobs and those made anew."""
+        return (*self.blobs, *(descriptor for descriptor, _ in self.contents))
+
+    @property
     def total(self) -> int:
         """Bytes of all blobs."""
-        return sum(blob.size for blob in self.blobs) + sum(blob.size for blob, _ in self.contents)
+        return sum(blob.size for blob in self.all_blobs)
 
     @property
     def converted(self) -> bool:

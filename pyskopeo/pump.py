@@ -20,6 +20,10 @@ Progress: TypeAlias = Callable[[int], None]
 _local = threading.local()
 
 
+def uncounted(count: int) -> None:
+    """The progress of what nobody watches."""
+
+
 class ByteReader(Protocol):
     """A blocking source of bytes."""
 

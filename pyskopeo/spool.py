@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from .archives import TarIndex
@@ -19,12 +19,14 @@ from .transform import InflatingSink
 _BZIP2, _XZ = b"BZh", b"\xfd7zXZ\0"
 
 
-@asynccontextmanager
-async def scratch_directory(beside: Path, scratch: Path | None) -> AsyncIterator[Path]:
-    """An empty directory that is gone afterwards: in ``scratch``, or beside a file to be written."""
+@contextmanager
+def scratch_directory(beside: Path, scratch: Path | None) -> Iterator[Path]:
+    """A path for a directory that is gone afterwards: in ``scratch``, or beside a file to be written.
+
+    It is not made before something is put there, so that a plan alone touches nothing.
+    """
     parent = scratch or (Path(tempfile.gettempdir()) if is_stream(beside) else beside.parent)
-    with storage_errors(f"creating a temporary directory in {parent}"):
-        directory = Path(tempfile.mkdtemp(prefix=f".{beside.name.lstrip('/.-')[:40]}.", suffix=PARTIAL, dir=parent))
+    directory = parent / f".{beside.name.lstrip('.-')[:40]}.{os.urandom(6).hex()}{PARTIAL}"
     try:
         yield directory
     finally:
@@ -50,7 +52,9 @@ async def readable_archive(path: Path, scratch: Path | None) -> AsyncIterator[Ta
         if not _is_compressed(magic):
             yield await to_thread.run_sync(TarIndex.read, path)
             return
-    async with scratch_directory(Path("archive"), scratch or Path(tempfile.gettempdir())) as directory:
+    with scratch_directory(Path("archive"), scratch or Path(tempfile.gettempdir())) as directory:
+        with storage_errors(f"creating {directory}"):
+            directory.mkdir(mode=0o700)
         plain = directory / "archive.tar"
         await run_abortable(lambda check: _unpack(path, plain, check), lambda: None)
         yield await to_thread.run_sync(TarIndex.read, plain)

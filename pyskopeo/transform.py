@@ -135,9 +135,9 @@ def new_inflater(kind: str) -> tuple[_Inflater, tuple[type[Exception], ...]]:
         except ImportError:
             return zlib.decompressobj(wbits=31), (zlib.error,)
         inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-        return inflater, (igzip_lib.error,)
+        return inflater, (igzip_lib.error,)  # type: ignore[return-value] # its stubs say an instance
     try:
-        from compression import zstd
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore] # from 3.14 on
     except ImportError:
         try:
             from backports import zstd

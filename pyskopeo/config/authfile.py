@@ -118,7 +118,7 @@ class AuthFile:
                 yield name
             name = name.rpartition("/")[0]
         for key in self.entries:
-            if key != host and _host_of(key, is_address=self.is_legacy) == _canonical(host):
+            if _host_of(key, is_address=self.is_legacy) == _canonical(host):
                 yield key
 
 

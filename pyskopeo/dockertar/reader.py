@@ -123,7 +123,7 @@ class DockerArchiveSource:
 
         @asynccontextmanager
         async def inflated() -> AsyncIterator[ByteReader]:
-            async with open_reader(location, self._archive.index.find(name).size) as reader:
+            async with open_reader(location, descriptor.size) as reader:
                 yield InflatingReader(reader, name)
 
         return Blob(descriptor, inflated)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from ..archives import TarWriter
 from ..errors import ContentMismatch, InvalidContent
 from ..events import Placement
-from ..files import FileSink, staged
+from ..files import FileSink, staged, storage_errors
 from ..image import Accepts, Blob
 from ..model import mediatype
 from ..model.descriptor import Descriptor
@@ -41,8 +43,8 @@ class _Spooled:
 class DockerArchiveDestination:
     """One or more images in one archive. Blobs are decompressed to ``scratch``, written in order at `commit`.
 
-    The file has its name only after `opened` was left without an error. For a second image, give
-    its tags to `name_next` before its `commit`.
+    A context manager: the file has its name only after that was left without an error. For a second
+    image, give its tags to `name_next` before its `commit`.
     """
 
     accepts = Accepts(mediatype.IMAGES)
@@ -53,18 +55,22 @@ class DockerArchiveDestination:
         self._written: set[str] = set()
         self._items: list[tuple[str, list[str], list[str]]] = []
         self._repositories: dict[str, dict[str, str]] = {}
+        self._output = ExitStack()
         self._archive: TarWriter | None = None
 
-    @contextmanager
-    def opened(self) -> Iterator[None]:
-        """Open the output; complete it if any image was committed."""
-        with open_output(self._path, replace=False) as (fd, path):
-            self._archive = TarWriter(fd, path)
-            yield
-            if self._items:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Complete the archive, if any image was committed and nothing went wrong."""
+        if error is not None:
+            self._output.__exit__(kind, error, trace)
+            return
+        with self._output:
+            if self._archive is not None:
                 self._finish(self._archive)
-            else:
-                raise InvalidContent(f"{self._path}: no image was written")
 
     def name_next(self, *tags: Reference) -> None:
         """The tags of the image that is committed next."""
@@ -75,6 +81,8 @@ class DockerArchiveDestination:
         if digest in self._spooled:
             return Placement.PRESENT
         path = self._scratch / digest.hex
+        with storage_errors(f"creating {self._scratch}"):
+            self._scratch.mkdir(mode=0o700, exist_ok=True)
         with staged(path) as (fd, temporary):
             sink = InflatingSink(FileSink(fd, temporary), f"blob {digest}")
             await blob.copy_to(sink, progress)
@@ -124,8 +132,9 @@ class DockerArchiveDestination:
     def _append(
         self, root: Manifest, config: bytes, layers: list[_Spooled], check: Callable[[], None]
     ) -> None:
-        assert self._archive is not None
         assert root.config is not None
+        if self._archive is None:
+            self._archive = TarWriter(*self._output.enter_context(open_output(self._path, replace=False)))
         for layer in layers:
             name = f"{layer.digest.hex}.tar"
             if name not in self._written:

@@ -44,7 +44,9 @@ def index_to_oci(index: Manifest, children: Mapping[Digest, Descriptor]) -> Mani
     return Manifest.parse(dumps(document).encode())
 
 
-def replace_children(index: Manifest, children: Mapping[Digest, Descriptor], kept: frozenset[Digest] | None) -> Manifest:
+def replace_children(
+    index: Manifest, children: Mapping[Digest, Descriptor], kept: frozenset[Digest] | None
+) -> Manifest:
     """An index with other children, or with fewer (``kept``), all else as it was, unknown fields too."""
     document = dict(index.document)
     entries = []

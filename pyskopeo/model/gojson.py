@@ -28,10 +28,10 @@ def sorted_map(mapping: Mapping[str, _Value]) -> dict[str, _Value]:
 
 
 def dumps(value: object, indent: int = 0, *, escape_html: bool = True, sort_maps: bool = False) -> str:
-    """Write ``value`` as Go does: compact, or with ``indent`` spaces a level, never with a final newline.
+    r"""Write ``value`` as Go does: compact, or with ``indent`` spaces a level, never with a final newline.
 
-    ``escape_html`` writes ``<``, ``>`` and ``&`` as ``\\u003c``, ``\\u003e`` and ``\\u0026``, which is
-    Go's default. Lone surrogates become ``\\ufffd``. Any depth of nesting is fine. Raises
+    ``escape_html`` writes ``<``, ``>`` and ``&`` as ``\u003c``, ``\u003e`` and ``\u0026``, which is
+    Go's default. Lone surrogates become ``\ufffd``. Any depth of nesting is fine. Raises
     `InvalidContent` for NaN, infinities and values that JSON cannot hold.
     """
     encoder = _Encoder(indent, _HTML if escape_html else _PLAIN, sort_maps)

@@ -74,14 +74,14 @@ class LayoutIndex:
         a name, an unnamed entry of the same digest is. Every other entry stays as it was.
         """
 
-        def replaced(entry: Mapping[str, Any], descriptor: Descriptor) -> bool:
+        def replaced(descriptor: Descriptor) -> bool:
             found = descriptor.annotations.get(REF_NAME, "")
             return found == name if name else (not found and descriptor.digest == root.digest)
 
         new: dict[str, Any] = root.descriptor.to_json()
         if name:
             new["annotations"] = {REF_NAME: name}
-        kept = [e for e, d in zip(self.entries, self.descriptors, strict=True) if not replaced(e, d)]
+        kept = [e for e, d in zip(self.entries, self.descriptors, strict=True) if not replaced(d)]
         document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX}
         document |= {key: value for key, value in self.document.items() if key not in ("manifests", "mediaType")}
         document["manifests"] = [*kept, new]

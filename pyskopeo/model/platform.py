@@ -50,7 +50,8 @@ class Platform:
         parts = text.split("/")
         if len(parts) not in (2, 3) or not all(parts):
             raise InvalidInput(f"invalid platform {text!r}: want os/arch[/variant], for example linux/arm64/v8")
-        return cls(*parts)
+        os, architecture, *variant = parts
+        return cls(os, architecture, "".join(variant))
 
     @classmethod
     def from_json(cls, value: object) -> Platform:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
 import anyio
-from .http import httpx
 
 from ..config.authfile import Credentials
 from ..errors import UnsafeAddress
 from .challenge import Challenge, TokenRequest, basic, parse_challenges, parse_token, select, token_request
+from .http import httpx
 from .origin import Origin, may_have_credentials
 
 _REFRESH_AT = 0.75

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from .http import httpx
 from anyio import from_thread
 
 from ..errors import ConnectionFailed, ContentMismatch, InvalidContent
 from ..events import Report
 from ..model.descriptor import Descriptor
 from ..pump import ByteReader
+from .http import httpx
 from .retry import Retry
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:([0-9]{1,19})|\*)", re.ASCII)
@@ -158,7 +158,7 @@ class _Bridge:
         try:
             return await anext(self._pieces, None)
         except httpx.TransportError as error:
-            raise ConnectionFailed(f"connection lost: {error or type(error).__name__}") from error
+            raise ConnectionFailed(f"connection lost: {str(error) or type(error).__name__}") from error
 
     def abort(self) -> None:
         """The event loop owns this stream, and cancellation reaches it there."""

@@ -57,7 +57,8 @@ def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
 
 
 def _parse_header(header: str) -> Iterable[Challenge]:
-    scheme, parameters, position = "", {}, 0
+    scheme, position = "", 0
+    parameters: dict[str, str] = {}
     while match := _PIECE.match(header, position):
         position = match.end()
         if match["scheme"]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-from .http import httpx
 
 from ..errors import ContentMismatch, InvalidContent, NotFound, PyskopeoError, RegistryError, TooLarge, UnsafeAddress
 from ..model import mediatype
@@ -18,6 +17,7 @@ from ..model.reference import Reference
 from ..model.strictjson import MANIFEST_LIMIT, parse_object
 from . import refusal
 from .blobs import BlobReader
+from .http import httpx
 from .origin import Origin, follow
 from .session import Session
 
@@ -94,7 +94,7 @@ class Repository:
             if url in seen or len(seen) >= _MOST_PAGES:
                 raise InvalidContent(f"{what}: the pages of the list lead in a circle")
             seen.add(url)
-            page, url = await self._session.retry(lambda url=url: self._tag_page(url, what), what)
+            page, url = await self._session.retry(partial(self._tag_page, url, what), what)
             found += page
         return found
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from ..errors import CertificateNotTrusted, ConnectionFailed, NetworkError, Unsupported, UnsafeAddress
+from ..errors import CertificateNotTrusted, ConnectionFailed, NetworkError, UnsafeAddress, Unsupported
 from .origin import Origin, is_public
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _without_userinfo(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def _connect_public(address: tuple[str, int], timeout: float, source_address: Any = None) -> socket.socket:
+def _connect_public(address: tuple[str, int], timeout: float, _source_address: Any = None) -> socket.socket:
     host, port = address
     failure: OSError | None = None
     for family, kind, protocol, _, found in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):

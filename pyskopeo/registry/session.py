@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from .http import httpx
-
 from ..config.authfile import Credentials
 from ..errors import CertificateNotTrusted, ConnectionFailed, InvalidContent
 from ..model.reference import Reference
 from . import refusal
 from .auth import Authorizer
 from .challenge import TOKEN_LIMIT, TokenRequest
+from .http import httpx
 from .origin import Origin, follow, is_public
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ class Session:
             response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
         except httpx.TransportError as error:
             where = Origin.of(url).netloc
-            raise ConnectionFailed(f"{where}: {error or type(error).__name__}", host=where) from error
+            raise ConnectionFailed(f"{where}: {str(error) or type(error).__name__}", host=where) from error
         except httpx.InvalidURL as error:
             raise InvalidContent(f"not a URL: {error}") from error
         self._show_warnings(response)

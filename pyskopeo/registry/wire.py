@@ -18,12 +18,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
-from .http import httpx
 from anyio import to_thread
 
 from ..errors import ConnectionFailed, NetworkError, Stalled
 from ..pump import ByteReader, MemoryReader
 from .connect import Connector, explain, proxied_target
+from .http import httpx
 from .origin import Origin
 
 _PREFETCH = 16 * 1024
@@ -74,7 +74,7 @@ class Wire(httpx.AsyncBaseTransport):
         """Send the request, answer with the head of the response; the body is read later."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self._requests)
-        body = b"".join([part async for part in request.stream]) if request.method not in _REPEATABLE else b""
+        body = await request.aread()
         pool = _Pool(Origin.of(str(request.url)), bool(request.extensions.get("public_only")))
         exchange = _Exchange()
         try:

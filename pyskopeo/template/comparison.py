@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .formatting import default
-from .values import Constant, GoMap, GoTime, Slice, Struct, indirect, is_nil, type_of
+from .gotime import GoTime
+from .values import Constant, GoMap, Slice, Struct, indirect, is_nil, type_of
 from .verbs import CallError
 
 

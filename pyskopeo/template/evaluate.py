@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
+from dataclasses import dataclass
 
 from . import nodes
 from .functions import FUNCTIONS, Function
 from .lexer import NAME, TemplateError
 from .methods import is_method, method
 from .values import ANY, GoMap, Interface, NilPointer, Slice, Struct, indirect, lift, truth, type_of
-from .verbs import CallError, quoted
+from .verbs import CallError, one_line, quoted
 
 # What one template may do in all; the largest images need a few thousand of these.
 STEP_LIMIT = 2_000_000
@@ -23,6 +23,19 @@ class _Absent:
 
 
 ABSENT = _Absent()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a call or a field was given: written arguments, and the value from the pipeline or `ABSENT`."""
+
+    node: nodes.Node
+    arguments: Sequence[nodes.Node] = ()
+    final: object = ABSENT
+
+    @property
+    def count(self) -> int:
+        return len(self.arguments) + (self.final is not ABSENT)
 
 
 class Evaluator:
@@ -46,16 +59,16 @@ class Evaluator:
         """Count work; fails when the template does more than any sensible one."""
         self._steps += steps
         if self._steps > STEP_LIMIT:
-            self.fail("the template takes too many steps; range over less")
+            raise self.error("the template takes too many steps; range over less")
 
     def deeper(self) -> None:
         """Go down one level; the caller comes up again by restoring `depth`."""
         self.depth += 1
         if self.depth > DEPTH_LIMIT:
-            self.fail(f"exceeded maximum template depth ({DEPTH_LIMIT})")
+            raise self.error(f"exceeded maximum template depth ({DEPTH_LIMIT})")
 
-    def fail(self, reason: str) -> NoReturn:
-        """Raise `TemplateError` for the present node."""
+    def error(self, reason: str) -> TemplateError:
+        """An error at the present node."""
         position = self._node.position
         before = self.template.source[:position]
         line = before.count("\n") + 1
@@ -63,7 +76,7 @@ class Evaluator:
         if line == 1:
             column -= self._shift
         place = f"{NAME}:{line}:{column}: executing {quoted(self.name)} at <{one_line(str(self._node))}>"
-        raise TemplateError(f"template: {place}: {one_line(reason)}")
+        return TemplateError(f"template: {place}: {one_line(reason)}")
 
     # Variables
 
@@ -73,14 +86,14 @@ class Evaluator:
             if self.variables[index][0] == name:
                 self.variables[index] = (name, value)
                 return
-        self.fail(f"undefined variable: {name}")
+        raise self.error(f"undefined variable: {name}")
 
     def _variable(self, node: nodes.VariableNode) -> object:
         name = node.names[0]
         for known, value in reversed(self.variables):
             if known == name:
                 return value
-        self.fail(f"undefined variable: {name}")
+        raise self.error(f"undefined variable: {name}")
 
     # Pipelines and commands
 
@@ -104,17 +117,17 @@ class Evaluator:
         first, *arguments = command.arguments
         if isinstance(first, nodes.Identifier):
             self.at(first)
-            return self._call(dot, FUNCTIONS[first.name], first.name, command, arguments, final)
+            return self._call(dot, FUNCTIONS[first.name], first.name, Given(command, arguments, final))
         if isinstance(first, nodes.FieldNode | nodes.Chain) or (
             isinstance(first, nodes.VariableNode) and len(first.names) > 1
         ):
-            return self._fields(dot, first, arguments, final)
+            return self._fields(dot, Given(first, arguments, final))
         if not isinstance(first, nodes.Pipe):
             self.at(first)
         if arguments or final is not ABSENT:
-            self.fail(f"can't give argument to non-function {first}")
+            raise self.error(f"can't give argument to non-function {first}")
         if isinstance(first, nodes.Nil):
-            self.fail("nil is not a command")
+            raise self.error("nil is not a command")
         return self._operand(dot, first)
 
     def _operand(self, dot: object, node: nodes.Node) -> object:
@@ -128,19 +141,20 @@ class Evaluator:
                 return node.text
             case nodes.NumberNode():
                 if node.number.ideal is None:
-                    self.fail(f"{node} overflows int")
+                    raise self.error(f"{node} overflows int")
                 return node.number.ideal
             case nodes.Pipe():
                 return self.pipeline(dot, node)
             case nodes.VariableNode(names=(_,)):
                 return self._variable(node)
             case nodes.Identifier():
-                return self._call(dot, FUNCTIONS[node.name], node.name, node, [], ABSENT)
-        return self._fields(dot, node, [], ABSENT)
+                return self._call(dot, FUNCTIONS[node.name], node.name, Given(node))
+        return self._fields(dot, Given(node))
 
     # Fields
 
-    def _fields(self, dot: object, node: nodes.Node, arguments: Sequence[nodes.Node], final: object) -> object:
+    def _fields(self, dot: object, given: Given) -> object:
+        node = given.node
         self.at(node)
         if isinstance(node, nodes.VariableNode):
             value, names = self._variable(node), node.names[1:]
@@ -150,95 +164,68 @@ class Evaluator:
             assert isinstance(node, nodes.FieldNode)
             value, names = dot, node.names
         for name in names[:-1]:
-            value = self._field(dot, value, name, node, [], ABSENT)
-        return self._field(dot, value, names[-1], node, arguments, final)
+            value = self._field(dot, value, name, Given(node))
+        return self._field(dot, value, names[-1], given)
 
-    def _field(
-        self,
-        dot: object,
-        receiver: object,
-        name: str,
-        node: nodes.Node,
-        arguments: Sequence[nodes.Node],
-        final: object,
-    ) -> object:
+    def _field(self, dot: object, receiver: object, name: str, given: Given) -> object:
         if receiver is None:
             return None
         type = type_of(receiver)
         value = indirect(receiver)
         if value is None:
-            self.fail(f"nil pointer evaluating {type}.{name}")
+            raise self.error(f"nil pointer evaluating {type}.{name}")
         found = method(value, name)
         if found is not None:
-            return self._call(dot, found, name, node, arguments, final)
-        given = bool(arguments) or final is not ABSENT
+            return self._call(dot, found, name, given)
         if isinstance(value, Struct) and (field := value.field(name)) is not None:
-            if given:
-                self.fail(f"{name} has arguments but cannot be invoked as function")
+            if given.count:
+                raise self.error(f"{name} has arguments but cannot be invoked as function")
             return lift(field.value, field.type)
         if isinstance(value, GoMap):
-            if given:
-                self.fail(f"{name} is not a method but has arguments")
+            if given.count:
+                raise self.error(f"{name} is not a method but has arguments")
             return value.get(name)
         if isinstance(value, NilPointer) and is_method(value.type, name):
-            self.fail(f"nil pointer evaluating {type}.{name}")
-        self.fail(f"can't evaluate field {name} in type {type}")
+            raise self.error(f"nil pointer evaluating {type}.{name}")
+        raise self.error(f"can't evaluate field {name} in type {type}")
 
     # Calls
 
-    def _call(
-        self,
-        dot: object,
-        function: Function,
-        name: str,
-        node: nodes.Node,
-        arguments: Sequence[nodes.Node],
-        final: object,
-    ) -> object:
-        self._check_count(function, name, len(arguments), len(arguments) + (final is not ABSENT))
-        if name in {"and", "or"}:
-            return self._choose(dot, arguments, final, wanted=name == "or")
-        types = list(function.parameters)
+    def _call(self, dot: object, function: Function, name: str, given: Given) -> object:
+        self._check_count(function, name, given)
+        types = [*function.parameters, *[function.rest or ANY] * (given.count - len(function.parameters))]
         values: list[object] = []
-        for argument in arguments:
-            type = types[len(values)] if len(values) < len(types) else function.rest
-            assert type is not None
+        for type, argument in zip(types, given.arguments, strict=False):
             values.append(self._argument(dot, type, argument))
-        if final is not ABSENT:
-            type = types[len(values)] if len(values) < len(types) else function.rest
-            assert type is not None
-            values.append(self._checked(final, type))
+            if function.stops_on is not None and truth(values[-1]) is function.stops_on:
+                break
+        else:
+            if given.final is not ABSENT:
+                values.append(self._checked(given.final, types[-1]))
         try:
             result = function.run(values)
         except CallError as error:
-            self.at(node)
-            self.fail(f"error calling {name}: {error}")
+            self.at(given.node)
+            raise self.error(f"error calling {name}: {error}") from None
         if isinstance(result, str):
             self.spend(len(result) // _STEP_CHARACTERS)
         return result
 
-    def _check_count(self, function: Function, name: str, written: int, given: int) -> None:
+    def _check_count(self, function: Function, name: str, given: Given) -> None:
         wanted = len(function.parameters)
         if function.rest is not None:
-            if given < wanted:
-                self.fail(f"wrong number of args for {name}: want at least {wanted} got {written}")
-        elif given != wanted:
-            self.fail(f"wrong number of args for {name}: want {wanted} got {given}")
-
-    def _choose(self, dot: object, arguments: Sequence[nodes.Node], final: object, *, wanted: bool) -> object:
-        value: object = None
-        for argument in arguments:
-            value = self._argument(dot, ANY, argument)
-            if truth(value) is wanted:
-                return value
-        return value if final is ABSENT else final
+            if given.count < wanted:
+                written = len(given.arguments)
+                raise self.error(f"wrong number of args for {name}: want at least {wanted} got {written}")
+        elif given.count != wanted:
+            raise self.error(f"wrong number of args for {name}: want {wanted} got {given.count}")
 
     def _argument(self, dot: object, type: str, node: nodes.Node, *, keep: bool = False) -> object:
         """The value of an argument for a parameter of a Go type; ``keep`` leaves an interface as it is."""
         self.at(node)
         if isinstance(node, nodes.Nil):
             if type in {"string", "int"}:
-                self.fail(f"cannot assign nil to {type}")
+                raise self.error(f"cannot assign nil to {type}")
             return lift(None, "" if type == ANY else type)
         literal = isinstance(node, nodes.Bool | nodes.NumberNode | nodes.StringNode)
         if not literal or type == ANY:
@@ -249,8 +236,8 @@ class Evaluator:
         if type == "int" and isinstance(node, nodes.NumberNode) and node.number.integer is not None:
             return node.number.integer
         if type in {"string", "int"}:
-            self.fail(f"expected {'integer' if type == 'int' else type}; found {node}")
-        self.fail(f"can't handle {node} for arg of type {type}")
+            raise self.error(f"expected {'integer' if type == 'int' else type}; found {node}")
+        raise self.error(f"can't handle {node} for arg of type {type}")
 
     def _checked(self, value: object, type: str) -> object:
         """``value`` as an argument of a Go type; fails when it is not of that type."""
@@ -258,7 +245,7 @@ class Evaluator:
             return indirect(value)
         if value is None:
             if type in {"string", "int"}:
-                self.fail(f"invalid value; expected {type}")
+                raise self.error(f"invalid value; expected {type}")
             return lift(None, type)
         inner = indirect(value)
         fits = (
@@ -268,11 +255,5 @@ class Evaluator:
         )
         if not fits:
             shown = value if isinstance(value, Interface) and inner is None else inner
-            self.fail(f"wrong type for value; expected {type}; got {type_of(shown)}")
+            raise self.error(f"wrong type for value; expected {type}; got {type_of(shown)}")
         return inner
-
-
-def one_line(text: str) -> str:
-    """``text`` for an error message: at most 120 characters, nothing that could move the cursor."""
-    shown = "".join(character if character.isprintable() else quoted(character)[1:-1] for character in text[:121])
-    return shown if len(text) <= 120 else f"{shown[:120]}..."

@@ -27,11 +27,11 @@ def execute(template: nodes.Template, data: object, shift: int = 0) -> str:
     return "".join(executor.output)
 
 
-class _Break(Exception):  # noqa: N818 - no error, the way out of a loop
+class _Break(Exception):
     pass
 
 
-class _Continue(Exception):  # noqa: N818 - no error, the way to the next round
+class _Continue(Exception):
     pass
 
 
@@ -64,7 +64,7 @@ class _Executor(Evaluator):
     def _write(self, text: str) -> None:
         self._written += len(text)
         if self._written > _OUTPUT_LIMIT:
-            self.fail(f"the output is over the limit of {_OUTPUT_LIMIT} characters")
+            raise self.error(f"the output is over the limit of {_OUTPUT_LIMIT} characters")
         self.output.append(text)
 
     def _action(self, dot: object, node: nodes.Action) -> None:
@@ -77,7 +77,7 @@ class _Executor(Evaluator):
         try:
             return default(value)
         except CallError as error:
-            self.fail(str(error))
+            raise self.error(str(error)) from None
 
     def _scoped(self, block: _Block, dot: object, node: nodes.Branch) -> None:
         visible = len(self.variables)
@@ -97,7 +97,7 @@ class _Executor(Evaluator):
     def _range(self, dot: object, node: nodes.Branch) -> None:
         value = self.pipeline(dot, node.pipe)
         if isinstance(value, int) and not isinstance(value, bool) and len(node.pipe.variables) > 1:
-            self.fail(f"can't use {value} to iterate over more than one variable")
+            raise self.error(f"can't use {value} to iterate over more than one variable")
         depth, visible = self.depth, len(self.variables)
         rounds = 0
         for key, item in self._items(value):
@@ -120,12 +120,12 @@ class _Executor(Evaluator):
         if isinstance(value, Slice):
             return ((index, value[index]) for index in range(len(value)))
         if isinstance(value, GoMap):
-            return ((key, value.get(key)) for key in value.keys())
+            return ((key, value.get(key)) for key in value.names())
         if isinstance(value, int) and not isinstance(value, bool):
             return ((None, number) for number in range(value))
         if value is None:
             return iter(())
-        self.fail(f"range can't iterate over {default(value)}")
+        raise self.error(f"range can't iterate over {default(value)}")
 
     def _bind(self, pipe: nodes.Pipe, key: object, item: object) -> None:
         values = (key, item)[-len(pipe.variables) :] if pipe.variables else ()
@@ -138,7 +138,7 @@ class _Executor(Evaluator):
     def _template(self, dot: object, node: nodes.Call) -> None:
         body = self.template.bodies.get(node.name)
         if body is None:
-            self.fail(f"template {quoted(node.name)} not defined")
+            raise self.error(f"template {quoted(node.name)} not defined")
         data = None if node.pipe is None else self.pipeline(dot, node.pipe)
         outside = self.variables, self.name, self.depth
         self.deeper()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
 from . import literals, nodes
-from .verbs import quoted
 from .lexer import NAME, Kind, Lexer, TemplateError, Token
+from .verbs import quoted
 
 # Blocks and parentheses in each other; far more than anyone writes, and within the interpreter's stack.
 MAX_DEPTH = 100
@@ -59,28 +58,28 @@ class ExpressionParser:
         self._back(token)
         return token
 
-    def _fail(self, reason: str) -> NoReturn:
-        raise TemplateError.at_line(self._last.line, reason)
+    def _error(self, reason: str) -> TemplateError:
+        return TemplateError.at_line(self._last.line, reason)
 
-    def _unexpected(self, token: Token, context: str) -> NoReturn:
+    def _unexpected(self, token: Token, context: str) -> TemplateError:
         if token.kind is Kind.ERROR:
             started = ""
             if self._action_line not in {0, token.line}:
                 started = f" started at {NAME}:{self._action_line}"
                 started = started if token.text.endswith(" action") else " in action" + started
-            self._fail(f"{token}{started}")
-        self._fail(f"unexpected {token} in {context}")
+            return self._error(f"{token}{started}")
+        return self._error(f"unexpected {token} in {context}")
 
     def _expect(self, kind: Kind, context: str) -> Token:
         token = self._next_word()
         if token.kind is not kind:
-            self._unexpected(token, context)
+            raise self._unexpected(token, context)
         return token
 
     @contextmanager
     def _deeper(self) -> Iterator[None]:
         if self._depth >= MAX_DEPTH:
-            self._fail(f"nested more than {MAX_DEPTH} levels deep; split it up")
+            raise self._error(f"nested more than {MAX_DEPTH} levels deep; split it up")
         self._depth += 1
         yield
         self._depth -= 1
@@ -89,7 +88,7 @@ class ExpressionParser:
         try:
             return literals.unquote(token.text)
         except literals.LiteralError as error:
-            self._fail(str(error))
+            raise self._error(str(error)) from None
 
     def _pipeline(self, context: str, end: Kind) -> nodes.Pipe:
         position = self._peek_word().position
@@ -97,14 +96,14 @@ class ExpressionParser:
         commands: list[nodes.Command] = []
         while (token := self._next_word()).kind is not end:
             if token.kind not in _OPERANDS:
-                self._unexpected(token, context)
+                raise self._unexpected(token, context)
             self._back(token)
             commands.append(self._command())
         if not commands:
-            self._fail(f"missing value for {context}")
+            raise self._error(f"missing value for {context}")
         for stage, command in enumerate(commands[1:], 2):
             if isinstance(command.arguments[0], _CONSTANTS):
-                self._fail(f"non executable command in pipeline stage {stage}")
+                raise self._error(f"non executable command in pipeline stage {stage}")
         return nodes.Pipe(position, variables, assigns, tuple(commands))
 
     def _declarations(self, context: str) -> tuple[tuple[nodes.VariableNode, ...], bool]:
@@ -124,9 +123,9 @@ class ExpressionParser:
             if not comma:
                 return tuple(found), sign.kind is Kind.ASSIGN
             if context != "range" or len(found) > 1:
-                self._fail(f"too many declarations in {context}")
+                raise self._error(f"too many declarations in {context}")
             if self._peek_word().kind not in {Kind.VARIABLE, Kind.RIGHT, Kind.CLOSE}:
-                self._fail("range can only initialize variables")
+                raise self._error("range can only initialize variables")
         return tuple(found), False
 
     def _command(self) -> nodes.Command:
@@ -143,10 +142,10 @@ class ExpressionParser:
             if token.kind in {Kind.RIGHT, Kind.CLOSE}:
                 self._back(token)
             elif token.kind is not Kind.PIPE:
-                self._unexpected(token, "operand")
+                raise self._unexpected(token, "operand")
             break
         if not arguments:
-            self._fail("empty command")
+            raise self._error("empty command")
         return nodes.Command(position, tuple(arguments))
 
     def _operand(self) -> nodes.Node | None:
@@ -162,38 +161,44 @@ class ExpressionParser:
         if isinstance(node, nodes.VariableNode):
             return nodes.VariableNode(position, (*node.names, *names))
         if isinstance(node, _CONSTANTS):
-            self._fail(f"unexpected . after term {quoted(str(node))}")
+            raise self._error(f"unexpected . after term {quoted(str(node))}")
         return nodes.Chain(position, node, tuple(names))
 
     def _term(self) -> nodes.Node | None:
         token = self._next_word()
         match token.kind:
             case Kind.ERROR:
-                self._unexpected(token, "operand")
+                raise self._unexpected(token, "operand")
             case Kind.IDENTIFIER:
                 if token.text not in self._functions:
-                    self._fail(f"function {quoted(token.text)} not defined")
+                    raise self._error(f"function {quoted(token.text)} not defined")
                 return nodes.Identifier(token.position, token.text)
+            case Kind.VARIABLE:
+                if token.text not in self._variables:
+                    raise self._error(f"undefined variable {quoted(token.text)}")
+                return nodes.VariableNode(token.position, (token.text,))
+            case Kind.FIELD:
+                return nodes.FieldNode(token.position, (token.text[1:],))
+            case Kind.OPEN:
+                with self._deeper():
+                    return self._pipeline("parenthesized pipeline", Kind.CLOSE)
+        node = self._constant(token)
+        if node is None:
+            self._back(token)
+        return node
+
+    def _constant(self, token: Token) -> nodes.Node | None:
+        match token.kind:
             case Kind.DOT:
                 return nodes.Dot(token.position)
             case Kind.NIL:
                 return nodes.Nil(token.position)
             case Kind.BOOL:
                 return nodes.Bool(token.position, token.text == "true")
-            case Kind.VARIABLE:
-                if token.text not in self._variables:
-                    self._fail(f"undefined variable {quoted(token.text)}")
-                return nodes.VariableNode(token.position, (token.text,))
-            case Kind.FIELD:
-                return nodes.FieldNode(token.position, (token.text[1:],))
             case Kind.NUMBER | Kind.COMPLEX | Kind.CHARACTER:
                 return nodes.NumberNode(token.position, self._number(token), token.text)
             case Kind.STRING | Kind.RAW_STRING:
                 return nodes.StringNode(token.position, self._unquoted(token), token.text)
-            case Kind.OPEN:
-                with self._deeper():
-                    return self._pipeline("parenthesized pipeline", Kind.CLOSE)
-        self._back(token)
         return None
 
     def _number(self, token: Token) -> literals.Number:
@@ -203,4 +208,4 @@ class ExpressionParser:
                 return literals.Number(code, code)
             return literals.number(token.text)
         except literals.LiteralError as error:
-            self._fail(str(error))
+            raise self._error(str(error)) from None

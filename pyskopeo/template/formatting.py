@@ -101,7 +101,7 @@ def _slice(value: Slice, verb: str, flags: Flags) -> str:
 
 
 def _map(value: GoMap, verb: str, flags: Flags) -> str:
-    pairs = (f"{render(key, verb, flags)}:{_inner(value.get(key), verb, flags)}" for key in value.keys())
+    pairs = (f"{render(key, verb, flags)}:{_inner(value.get(key), verb, flags)}" for key in value.names())
     if not flags.sharp_v:
         return f"map[{joined(pairs, ' ')}]"
     return f"{type_of(value)}(nil)" if value.items is None else f"{type_of(value)}{{{joined(pairs, ', ')}}}"
@@ -237,4 +237,3 @@ def _bounded(digits: str) -> int:
     if len(digits) > 7 or int(digits) > _WIDTH_LIMIT:
         raise CallError(f"a width or precision of {digits[:20]} is over the limit of {_WIDTH_LIMIT}")
     return int(digits)
-

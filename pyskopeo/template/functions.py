@@ -19,7 +19,8 @@ Arguments = Sequence[object]
 _HTML = {"\x00": "\ufffd", '"': "&#34;", "'": "&#39;", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _JS = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D"}
 _JS_SPECIAL = re.compile("[^ !#-%(-;?-\\[\\]-\x7f]")
-_WORD_START = re.compile(r"(?<![\w'])[^\W\d_]")
+# Of what is not ASCII only spaces come between words.
+_WORD_START = re.compile(r"(?<!\w)(?<![^\x00-\x7f\s])[^\W\d_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,14 @@ class Function:
     """A function: the Go types of its parameters, that of the rest when it is variadic, and what it does.
 
     The evaluator has checked the arguments against the types before it calls ``run``, which raises
-    `CallError` for what cannot be done.
+    `CallError` for what cannot be done. ``stops_on`` is the truth of an argument after which the others are
+    not looked at.
     """
 
     parameters: tuple[str, ...]
     rest: str | None
     run: Callable[[Arguments], object]
+    stops_on: bool | None = None
 
 
 def _text_of(arguments: Arguments) -> str:
@@ -139,18 +142,9 @@ def _truncate(arguments: Arguments) -> str:
     return from_bytes(to_bytes(str(text))[:length])
 
 
-def choose(arguments: Sequence[object], wanted: bool) -> object:
-    """The first of the arguments that is true, or false, as ``wanted``; else the last."""
-    for value in arguments:
-        if truth(value) is wanted:
-            return value
-    return arguments[-1]
-
-
 FUNCTIONS: dict[str, Function] = {
-    # The evaluator looks at the arguments of these two one by one, and stops early.
-    "and": Function((ANY,), ANY, lambda a: choose(a, wanted=False)),
-    "or": Function((ANY,), ANY, lambda a: choose(a, wanted=True)),
+    "and": Function((ANY,), ANY, lambda a: a[-1], stops_on=False),
+    "or": Function((ANY,), ANY, lambda a: a[-1], stops_on=True),
     "not": Function((ANY,), None, lambda a: not truth(a[0])),
     "call": Function((ANY,), ANY, _call),
     "len": Function((ANY,), None, lambda a: indexing.length(a[0])),

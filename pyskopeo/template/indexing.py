@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from .literals import from_bytes, to_bytes
 from .values import Constant, GoMap, NilPointer, Slice, indirect, type_of, zero
@@ -18,7 +19,7 @@ def length(value: object) -> int:
         return len(value)
     if value is None or isinstance(value, NilPointer):
         raise CallError("len of nil pointer")
-    raise CallError(f"len of type {type_of(value)}")
+    raise CallError(f"len of type {_pointed(value)}")
 
 
 def index(value: object, keys: Sequence[object]) -> object:
@@ -33,8 +34,9 @@ def index(value: object, keys: Sequence[object]) -> object:
 def _element(value: object, key: object) -> object:
     if isinstance(value, GoMap):
         if not isinstance(key, str):
-            reason = "value is nil" if key is None else f"value has type {type_of(key)}"
-            raise CallError(f"{reason}; should be of type string")
+            if key is None:
+                raise CallError("value is nil; should be of type string")
+            raise CallError(f"value has type {type_of(key)}; should be string")
         return value.get(key) if key in (value.items or {}) else zero(value.element)
     if isinstance(value, Slice):
         return value[_position(key, len(value) - 1)]
@@ -43,7 +45,7 @@ def _element(value: object, key: object) -> object:
         return raw[_position(key, len(raw) - 1)]
     if value is None or isinstance(value, NilPointer):
         raise CallError("index of nil pointer")
-    raise CallError(f"can't index item of type {type_of(value)}")
+    raise CallError(f"can't index item of type {_pointed(value)}")
 
 
 def _position(key: object, last: int) -> int:
@@ -66,15 +68,20 @@ def cut(value: object, bounds: Sequence[object]) -> object:
     if len(bounds) > 3:
         raise CallError(f"too many slice indexes: {len(bounds)}")
     if not isinstance(value, str | Slice):
-        raise CallError(f"can't slice item of type {type_of(value)}")
+        raise CallError(f"can't slice item of type {_pointed(value)}")
     if isinstance(value, str) and len(bounds) == 3:
         raise CallError("cannot 3-index slice a string")
     size = length(value)
     places = [_position(indirect(bound), size) for bound in bounds]
-    for earlier, later in zip(places, places[1:], strict=False):
+    for earlier, later in pairwise(places):
         if earlier > later:
             raise CallError(f"invalid slice index: {earlier} > {later}")
     start, end = (*places, *(0, size)[len(places) :])[:2]
     if isinstance(value, str):
         return from_bytes(to_bytes(value)[start:end])
     return Slice(value.element, (value.items or ())[start:end])
+
+
+def _pointed(value: object) -> str:
+    """The type of a value, or of what it points to."""
+    return type_of(value).removeprefix("*")

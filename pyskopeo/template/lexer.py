@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from ..errors import InvalidInput
+from .verbs import one_line, quoted
 
 NAME = "inspect"
 
@@ -57,8 +58,6 @@ class Token:
             return self.text
         if self.kind in {Kind.KEYWORD, Kind.DOT, Kind.NIL}:
             return f"<{self.text}>"
-        from .verbs import quoted
-
         return f"{quoted(self.text[:10])}..." if len(self.text) > 10 else quoted(self.text)
 
 
@@ -68,7 +67,7 @@ class TemplateError(InvalidInput):
     @classmethod
     def at_line(cls, line: int, reason: str) -> TemplateError:
         """An error found while parsing."""
-        return cls(f"template: {NAME}:{line}: {reason}")
+        return cls(f"template: {NAME}:{line}: {one_line(reason)}")
 
 
 _KEYWORDS = frozenset({"block", "break", "continue", "define", "else", "end", "if", "range", "template", "with"})
@@ -86,7 +85,7 @@ _QUOTED = {
 _SIGNS = {"|": Kind.PIPE, "(": Kind.OPEN, ")": Kind.CLOSE, "=": Kind.ASSIGN}
 
 
-class _Stop(Exception):  # noqa: N818 - ends the scan, is no error by itself
+class _Stop(Exception):
     """The text breaks off; carries the message."""
 
 

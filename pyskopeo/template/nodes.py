@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .literals import Number
+from .verbs import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +172,6 @@ class Call(Node):
     pipe: Pipe | None
 
     def __str__(self) -> str:
-        from .verbs import quoted
-
         return f"{{{{template {quoted(self.name)}{f' {self.pipe}' if self.pipe else ''}}}}}"
 
 

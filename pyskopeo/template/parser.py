@@ -6,8 +6,8 @@ from collections.abc import Container
 
 from . import nodes
 from .expressions import ExpressionParser
-from .verbs import quoted
 from .lexer import NAME, Kind, Token
+from .verbs import quoted
 
 
 def parse(source: str, functions: Container[str]) -> nodes.Template:
@@ -34,7 +34,7 @@ class _Parser(ExpressionParser):
                 self._back(token)
             node = self._text_or_action()
             if isinstance(node, nodes.Mark):
-                self._fail(f"unexpected {node}")
+                raise self._error(f"unexpected {node}")
             body.append(node)
         self._add(NAME, tuple(body))
         return self._template
@@ -44,7 +44,7 @@ class _Parser(ExpressionParser):
         if found is None or _is_empty(found):
             self._template.bodies[name] = body
         elif not _is_empty(body):
-            self._fail(f"multiple definition of template {quoted(name)}")
+            raise self._error(f"multiple definition of template {quoted(name)}")
 
     def _definition(self) -> None:
         context = "define clause"
@@ -58,7 +58,7 @@ class _Parser(ExpressionParser):
         self._variables, self._ranges = ["$"], 0
         body, end = self._list()
         if end.keyword != "end":
-            self._fail(f"unexpected {end} in {context}")
+            raise self._error(f"unexpected {end} in {context}")
         self._variables, self._ranges = outside
         return body
 
@@ -70,14 +70,14 @@ class _Parser(ExpressionParser):
                 if isinstance(node, nodes.Mark):
                     return tuple(found), node
                 found.append(node)
-        self._fail("unexpected EOF")
+        raise self._error("unexpected EOF")
 
     def _text_or_action(self) -> nodes.Node:
         token = self._next_word()
         if token.kind is Kind.TEXT:
             return nodes.Text(token.position, token.text)
         if token.kind is not Kind.LEFT:
-            self._unexpected(token, "input")
+            raise self._unexpected(token, "input")
         self._action_line = token.line
         node = self._action()
         self._action_line = 0
@@ -117,7 +117,7 @@ class _Parser(ExpressionParser):
             else:
                 otherwise, mark = self._list()
                 if mark.keyword != "end":
-                    self._fail(f"expected end; found {mark}")
+                    raise self._error(f"expected end; found {mark}")
         del self._variables[visible:]
         return nodes.Branch(pipe.position, keyword, pipe, body, otherwise)
 
@@ -130,7 +130,7 @@ class _Parser(ExpressionParser):
     def _jump(self, token: Token) -> nodes.Jump:
         self._expect(Kind.RIGHT, f"{{{{{token.text}}}}}")
         if not self._ranges:
-            self._fail(f"{{{{{token.text}}}}} outside {{{{range}}}}")
+            raise self._error(f"{{{{{token.text}}}}} outside {{{{range}}}}")
         return nodes.Jump(token.position, token.text)
 
     def _call(self) -> nodes.Call:
@@ -154,9 +154,8 @@ class _Parser(ExpressionParser):
 
     def _template_name(self, token: Token, context: str) -> str:
         if token.kind not in {Kind.STRING, Kind.RAW_STRING}:
-            self._unexpected(token, context)
+            raise self._unexpected(token, context)
         return self._unquoted(token)
-
 
 
 def _is_empty(body: tuple[nodes.Node, ...]) -> bool:

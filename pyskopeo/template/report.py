@@ -16,7 +16,8 @@ from .values import ANY, Slice
 
 _WRAP = "{{range .}}"
 _UNWRAP = "{{end -}}"
-_RANGE = re.compile(r"\{\{\s*range\s*\.\s*\}\}.*\{\{\s*end\s*-?\s*\}\}", re.DOTALL | re.ASCII)
+_RANGE = re.compile(r"\{\{\s*range\s*\.\s*\}\}", re.ASCII)
+_END = re.compile(r"\{\{\s*end\s*-?\s*\}\}", re.ASCII)
 _JSON = re.compile(r"\s*(?:json|\{\{\s*json\.?\s*\}\})\s*", re.ASCII)
 _ESCAPES = {"table ": "", "\\t": "\t", "\\n": "\n", " ": "\t"}
 _TABLE = "table "
@@ -28,10 +29,10 @@ def is_json(template: str) -> bool:
 
 
 def render(template: str, value: object) -> str:
-    """Carry out ``template`` on ``value`` and give what skopeo 1.22 prints for it.
+    r"""Carry out ``template`` on ``value`` and give what skopeo 1.22 prints for it.
 
     ``value`` is a `Struct`, a mapping (a Go map: a missing key prints ``<no value>``) or any other value
-    of this package. ``\\t`` and ``\\n`` in the text count as tab and newline, and a newline is added. After
+    of this package. ``\t`` and ``\n`` in the text count as tab and newline, and a newline is added. After
     a leading ``table `` spaces count as tabs too, and the columns are aligned; there is no heading. A
     template with a ``{{range .}}`` of its own sees a list of the one value.
 
@@ -52,7 +53,7 @@ def _parse(template: str) -> tuple[nodes.Template, int]:
     error: TemplateError | None = None
     # A template that does not parse once \n is a newline, as {{printf "\n"}}, is taken as it stands.
     for text in (_unescaped(template), template.removeprefix(_TABLE)):
-        wraps = template.startswith(_TABLE) or _RANGE.search(text) is None
+        wraps = template.startswith(_TABLE) or not _has_range(text)
         try:
             parsed = parse(f"{_WRAP}{text}{_UNWRAP}" if wraps else text, FUNCTIONS)
         except TemplateError as found:
@@ -63,6 +64,11 @@ def _parse(template: str) -> tuple[nodes.Template, int]:
     parse(template.removeprefix(_TABLE), FUNCTIONS)
     assert error is not None
     raise error
+
+
+def _has_range(text: str) -> bool:
+    start = _RANGE.search(text)
+    return start is not None and _END.search(text, start.end()) is not None
 
 
 def _unescaped(template: str) -> str:

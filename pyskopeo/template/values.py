@@ -90,7 +90,7 @@ class GoMap:
         items = self.items or {}
         return lift(items[key], self.element) if key in items else None
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """The keys in the order in which Go's templates walk a map."""
         return list(sorted_map(self.items or {}))
 
@@ -210,7 +210,7 @@ def plain(value: object) -> object:
     if isinstance(value, Slice):
         return None if value.items is None else [plain(value[index]) for index in range(len(value))]
     if isinstance(value, GoMap):
-        return None if value.items is None else {key: plain(value.get(key)) for key in value.keys()}
+        return None if value.items is None else {key: plain(value.get(key)) for key in value.names()}
     if isinstance(value, GoTime):
         return value.rfc3339()
     if isinstance(value, Constant):

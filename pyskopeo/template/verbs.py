@@ -80,6 +80,12 @@ def _escaped(character: str, mark: str, ascii_only: bool) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def one_line(text: str) -> str:
+    """``text`` for an error message: at most 120 characters, nothing that could move the cursor."""
+    shown = "".join(character if character.isprintable() else quoted(character)[1:-1] for character in text[:121])
+    return shown if len(text) <= 120 else f"{shown[:120]}..."
+
+
 def string(text: str, verb: str, flags: Flags) -> str | None:
     """A string under a verb; `None` when strings do not have that verb."""
     if verb in "xX":

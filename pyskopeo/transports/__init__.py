@@ -20,4 +20,4 @@ def parse_image_name(text: str) -> ImageReference:
     if transport not in _MODULES:
         raise InvalidName(f'Invalid image name "{text}", unknown transport "{transport}"')
     module = import_module(f".{_MODULES[transport]}", __package__)
-    return cast(ImageReference, module.parse(details))
+    return cast("ImageReference", module.parse(details))

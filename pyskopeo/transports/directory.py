@@ -88,6 +88,7 @@ class DirDestination:
 
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         name = self._named(blob.descriptor.digest)
+        self._prepare()
         # The copy that is there may hold this blob already: a second name for it costs nothing.
         placement = await place(
             blob, self._staging / name, progress,
@@ -99,9 +100,11 @@ class DirDestination:
         return await is_present(self._path / _name(descriptor.digest), descriptor, verify=self._verify_existing)
 
     async def put_manifest(self, manifest: Manifest) -> None:
+        self._prepare()
         write_atomically(self._staging / f"{self._named(manifest.digest)}.{_MANIFEST}", manifest.raw)
 
     async def commit(self, root: Manifest) -> Digest:
+        self._prepare()
         write_atomically(self._staging / _MANIFEST, root.raw)
         version = _TEXT.format("1.1" if self._only_sha256 else "1.2")
         write_atomically(self._staging / _VERSION, version.encode())
@@ -125,9 +128,21 @@ class DirDestination:
                 raise
         shutil.rmtree(old, ignore_errors=True)
 
+    def _prepare(self) -> None:
+        """Make the staging directory when something is to be put there, not before."""
+        if not self._staging.is_dir():
+            with storage_errors(f"creating {self._path}"):
+                self._staging.parent.mkdir(parents=True, exist_ok=True)
+                self._staging.mkdir(mode=0o700)
+
     def _named(self, digest: Digest) -> str:
         self._only_sha256 = self._only_sha256 and digest.algorithm == "sha256"
         return _name(digest)
+
+
+def _real(path: Path) -> Path:
+    with storage_errors(f"opening {path}"):
+        return Path(os.path.realpath(path))
 
 
 def _check_ours(path: Path) -> None:
@@ -158,12 +173,9 @@ async def _open_source(reference: DirReference) -> AsyncIterator[ImageSource]:
 @asynccontextmanager
 async def _open_destination(reference: DirReference, access: Access) -> AsyncIterator[ImageDestination]:
     # Through links, so that the directory is replaced and not the link to it.
-    path = Path(os.path.realpath(reference.path))
+    path = _real(reference.path)
     _check_ours(path)
     staging = path.with_name(f".{path.name}.{os.urandom(6).hex()}{PARTIAL}")
-    with storage_errors(f"creating {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staging.mkdir(mode=0o700)
     try:
         destination = DirDestination(path, staging, verify_existing=access.verify_existing)
         yield destination

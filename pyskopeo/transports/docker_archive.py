@@ -70,7 +70,8 @@ async def _open_source(reference: DockerArchiveReference, access: Access) -> Asy
 async def _open_destination(reference: DockerArchiveReference, access: Access) -> AsyncIterator[ImageDestination]:
     check_output(reference.path, replace=False)
     tags = [*([reference.name] if reference.name else []), *map(parse_tag, access.additional_tags)]
-    async with scratch_directory(reference.path, access.scratch) as scratch:
-        destination = DockerArchiveDestination(reference.path, scratch, tuple(tags))
-        with destination.opened():
-            yield destination
+    with (
+        scratch_directory(reference.path, access.scratch) as scratch,
+        DockerArchiveDestination(reference.path, scratch, tuple(tags)) as destination,
+    ):
+        yield destination

@@ -56,7 +56,7 @@ async def _open_destination(reference: OciReference, access: Access) -> AsyncIte
     writer = LayoutWriter(
         reference.path, reference.name, shared=access.shared_blobs, verify_existing=access.verify_existing
     )
-    writer.prepare()
+    writer.check()
     try:
         yield writer
     except BaseException:

@@ -12,8 +12,8 @@ from ..archives import TarWriter
 from ..errors import InvalidName
 from ..image import ImageDestination, ImageReference, ImageSource
 from ..layouts import LayoutSource, LayoutWriter
-from ..model.layout import check_name
-from ..output import open_output
+from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_name
+from ..output import check_output, open_output
 from ..pump import run_abortable
 from ..spool import readable_archive, scratch_directory
 
@@ -53,10 +53,10 @@ async def _open_source(reference: OciArchiveReference, access: Access) -> AsyncI
 
 @asynccontextmanager
 async def _open_destination(reference: OciArchiveReference, access: Access) -> AsyncIterator[ImageDestination]:
-    async with scratch_directory(reference.path, access.scratch) as scratch:
-        writer = LayoutWriter(scratch, reference.name)
-        yield writer
-        if not (scratch / "index.json").exists():
+    check_output(reference.path, replace=True)
+    with scratch_directory(reference.path, access.scratch) as scratch:
+        yield LayoutWriter(scratch, reference.name)
+        if not (scratch / INDEX_FILE).exists():
             return  # nothing was committed
         with open_output(reference.path, replace=True) as (fd, path):
             await run_abortable(lambda check: _write(TarWriter(fd, path), scratch, check), lambda: None)
@@ -71,7 +71,7 @@ def _write(archive: TarWriter, root: Path, check: Callable[[], None]) -> None:
             archive.add_directory(str(relative))
         if relative.parent == Path("blobs"):
             _write_files(archive, Path(directory), relative, sorted(names), check)
-    _write_files(archive, root, Path(), ["index.json", "oci-layout"], check)
+    _write_files(archive, root, Path(), [INDEX_FILE, LAYOUT_FILE], check)
     archive.finish()
 
 

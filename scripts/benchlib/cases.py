@@ -12,7 +12,7 @@ from tests.support.peers import Registry
 
 from .contenders import Contender, Job
 from .images import Image
-from .measure import Run, RunFailed, Runs, timed
+from .measure import Run, RunError, Runs, timed
 
 OURS = "pyskopeo"
 PEAK_LIMIT_MIB = 80
@@ -84,8 +84,9 @@ class Bench:
     scratch: Path
 
     def measure(self, case: Case, rounds: int) -> Result:
-        """Every contender once to warm up, then in turn, ``rounds`` times; raises `RunFailed`."""
+        """Every contender once to warm up, then in turn, ``rounds`` times; raises `RunError`."""
         result = Result(case)
+        _empty(self.scratch)
         for number in range(rounds + 1):
             for name, contender in self.contenders.items():
                 run = self._once(case, name, contender)
@@ -95,19 +96,17 @@ class Bench:
         return result
 
     def _once(self, case: Case, name: str, contender: Contender) -> Run | None:
-        _empty(self.scratch)
-        job = Job(case.kind, self.secure if case.tls else self.plain, self.images[case.image], self.scratch / "target")
-        command = contender(job)
-        if command is None or (case.repeated and name not in (OURS, "skopeo")):
-            return None
-        if case.repeated:
-            timed(command.argv, self.scratch, command.environ)
-        try:
-            run = timed(command.argv, self.scratch, command.environ)
-            _check(job, name)
-            return run
-        finally:
+        # Repeated cases keep what the warm-up wrote: finding it there is what they are about.
+        if not case.repeated:
             _empty(self.scratch)
+        registry = self.secure if case.tls else self.plain
+        job = Job(case.kind, registry, self.images[case.image], self.scratch / f"{name}.out")
+        command = None if case.repeated and name not in (OURS, "skopeo") else contender(job)
+        if command is None:
+            return None
+        run = timed(command.argv, self.scratch, command.environ)
+        _check(job, name)
+        return run
 
 
 def _empty(folder: Path) -> None:
@@ -116,13 +115,13 @@ def _empty(folder: Path) -> None:
 
 
 def _check(job: Job, name: str) -> None:
-    """Raise `RunFailed` unless everything arrived: who leaves work out must not win."""
+    """Raise `RunError` unless everything arrived: who leaves work out must not win."""
     if job.kind == "docker-archive":
         if job.target.stat().st_size < job.image.tar_bytes:
-            raise RunFailed(f"{name} wrote an archive smaller than the layers")
+            raise RunError(f"{name} wrote an archive smaller than the layers")
     elif job.kind == "oci":
         folder = job.target if name == "floor" else job.target / "blobs" / "sha256"
         for digest, size in job.image.blobs.items():
             path = folder / digest.partition(":")[2]
             if not path.is_file() or path.stat().st_size != size:
-                raise RunFailed(f"{name} did not write {digest} with its {size} bytes")
+                raise RunError(f"{name} did not write {digest} with its {size} bytes")

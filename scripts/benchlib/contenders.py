@@ -74,14 +74,16 @@ def floor(job: Job) -> Command | None:
     config.write_text("\n".join(lines) + "\n")
     files = job.target.with_name(f"{job.target.name}.files")
     files.write_text("".join(f"{job.target / digest.partition(':')[2]}\n" for digest in job.image.blobs))
-    trust = f"--cacert {shlex.quote(str(job.registry.tls.authority))}" if job.registry.tls else ""
-    fetch = f"curl --disable --silent --show-error --fail {trust} --parallel --parallel-max 6 --config {shlex.quote(str(config))}"
+    fetch = ["curl", "--disable", "--silent", "--show-error", "--fail", "--parallel", "--parallel-max", "6"]
+    if job.registry.tls:
+        fetch += ["--cacert", str(job.registry.tls.authority)]
+    fetch += ["--config", str(config)]
     check = f"xargs -P2 -n1 openssl dgst -sha256 < {shlex.quote(str(files))}"
-    return Command(["sh", "-c", f"{fetch} && {check}"])
+    return Command(["sh", "-c", f"{shlex.join(fetch)} && {check}"])
 
 
 def crane(job: Job) -> Command | None:
-    """crane pull, into a layout."""
+    """A ``crane pull`` into a layout."""
     if job.kind != "oci":
         return None
     trust = [] if job.certs else ["--insecure"]
@@ -89,7 +91,7 @@ def crane(job: Job) -> Command | None:
 
 
 def regctl(job: Job) -> Command | None:
-    """regctl image copy, into a layout."""
+    """A ``regctl image copy`` into a layout."""
     if job.kind != "oci":
         return None
     tls = "enabled" if job.certs else "disabled"

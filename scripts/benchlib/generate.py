@@ -91,12 +91,12 @@ def machine_files(largest: int) -> list[str]:
     return found
 
 
-def make_layer(target: Path, first: int, wanted: int) -> Blob:
-    """Write a layer of at least ``wanted`` bytes to ``target``, from the ``first`` file on and round again."""
+def make_layer(target: Path, paths: Sequence[str], first: int, wanted: int) -> Blob:
+    """Write a layer of at least ``wanted`` bytes to ``target``: ``paths`` from the ``first`` on and round again."""
     with target.open("wb") as out:
         squeezer = _Squeezer(out)
         with tarfile.open(fileobj=cast("BinaryIO", squeezer), mode="w|", format=tarfile.PAX_FORMAT) as tar:
-            for name, path in _endless(machine_files(max(wanted // 4, 100_000)), first):
+            for name, path in _endless(paths, first):
                 member = tarfile.TarInfo(name)
                 with open(path, "rb") as content:  # noqa: PTH123
                     member.size = os.fstat(content.fileno()).st_size
@@ -120,13 +120,13 @@ def _endless(paths: Sequence[str], first: int) -> Iterator[tuple[str, str]]:
 def push_image(name: str, url: str, scratch: Path) -> dict[str, object]:
     """Generate one image with two processes and push it layer by layer; returns its facts."""
     recipe = RECIPES[name]
-    count = len(machine_files(max(recipe.layer_bytes // 4, 100_000)))
+    files = machine_files(max(recipe.layer_bytes // 4, 100_000))
     paths = [scratch / f"{name}-{number}.tar.gz" for number in range(recipe.layers)]
     repository = f"bench/{name}"
     layers: list[Blob] = []
     with ProcessPoolExecutor(2) as pool:
         jobs = [
-            pool.submit(make_layer, path, number * count // recipe.layers, recipe.layer_bytes)
+            pool.submit(make_layer, path, files, number * len(files) // recipe.layers, recipe.layer_bytes)
             for number, path in enumerate(paths)
         ]
         for job, path in zip(jobs, paths, strict=True):

@@ -14,7 +14,10 @@ def main() -> None:
     """Run the command, write the report, exit as the command did."""
     report, command = sys.argv[1], sys.argv[2:]
     started = time.perf_counter()
-    pid = os.posix_spawnp(command[0], command, os.environ)
+    try:
+        pid = os.posix_spawnp(command[0], command, os.environ)
+    except OSError as error:
+        sys.exit(f"{command[0]}: {error.strerror}")
     _, status, usage = os.wait4(pid, 0)
     seconds = time.perf_counter() - started
     code = os.waitstatus_to_exitcode(status)

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ _LAUNCHER = Path(__file__).with_name("launch.py")
 _LONGEST_RUN = 1800.0
 
 
-class RunFailed(Exception):
+class RunError(Exception):
     """A measured command failed, or took far too long; the message holds its last words."""
 
 
@@ -51,7 +52,7 @@ class Runs:
 
 
 def timed(command: Sequence[str], scratch: Path, environ: Mapping[str, str] | None = None) -> Run:
-    """Run ``command`` once, with its output going to a file; raises `RunFailed`.
+    """Run ``command`` once, with its output going to a file; raises `RunError`.
 
     What was written before is settled first, outside the timed part.
     """
@@ -71,14 +72,15 @@ def timed(command: Sequence[str], scratch: Path, environ: Mapping[str, str] | No
         try:
             code = process.wait(_LONGEST_RUN)
         except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have ended in this moment
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             if isinstance(error, subprocess.TimeoutExpired):
-                raise RunFailed(f"{_shown(command)}: not done after {_LONGEST_RUN:.0f} s") from None
+                raise RunError(f"{_shown(command)}: not done after {_LONGEST_RUN:.0f} s") from None
             raise
     if code != 0:
         said = " | ".join(log.read_text(errors="replace").strip().splitlines()[-5:])
-        raise RunFailed(f"{_shown(command)}: exit code {code}: {said or 'no output'}")
+        raise RunError(f"{_shown(command)}: exit code {code}: {said or 'no output'}")
     found = json.loads(report.read_text())
     return Run(found["seconds"], found["user"] + found["system"], found["peak_kib"] / 1024)
 

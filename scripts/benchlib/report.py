@@ -16,6 +16,7 @@ OLD_SKOPEO = (
     "`skopeo` here is this distribution's build. Debian 12's 1.9.3 was made with a Go that lacks the SHA "
     "instructions and is two to three times slower than today's: not to be quoted as skopeo's speed."
 )
+QUICK = "These are --quick images: the figures say nothing about speed."
 _HEAD = ("case", "ours", "baseline", "ratio", "limit", "", "peak MiB", "skopeo (see note)", "others")
 
 
@@ -59,28 +60,30 @@ def _time(seconds: float) -> str:
 
 def text(results: Sequence[Result]) -> str:
     """The table for a terminal."""
-    table = [_HEAD, *rows(results)]
+    table = [tuple(cell.replace("`", "") for cell in row) for row in (_HEAD, *rows(results))]
     widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
     return "\n".join([*lines, "", OLD_SKOPEO.replace("`", "")])
 
 
-def markdown(results: Sequence[Result], rounds: int) -> str:
+def markdown(results: Sequence[Result], rounds: int, *, quick: bool) -> str:
     """The table for the README."""
     lines = ["| " + " | ".join(_HEAD) + " |", "|" + " --- |" * len(_HEAD)]
     lines += ["| " + " | ".join(row) + " |" for row in rows(results)]
     facts = machine()
     about = (
-        f"Medians of {rounds} paired runs; ratios are to the baseline of the same round; peak memory at most "
-        f"{PEAK_LIMIT_MIB} MiB. The floor is `curl --parallel` of every blob, then `openssl dgst -sha256`, two at "
-        f"a time. {facts['cpus']} CPUs ({facts['cpu']}), Linux {facts['kernel']}, Python {facts['python']}. {OLD_SKOPEO}"
+        f"Medians of {rounds} paired runs; ratios are to the baseline of the same round; peak memory "
+        f"at most {PEAK_LIMIT_MIB} MiB. The floor is `curl --parallel` of every blob, then `openssl dgst -sha256`, "
+        f"two at a time. Measured on {facts['cpus']} CPUs ({facts['cpu']}), Linux {facts['kernel']}, "
+        f"Python {facts['python']}. {OLD_SKOPEO}"
     )
-    return "\n".join([*lines, "", about, ""])
+    return "\n".join([*lines, "", *([QUICK, ""] if quick else []), about, ""])
 
 
-def as_json(results: Sequence[Result], rounds: int) -> str:
+def as_json(results: Sequence[Result], rounds: int, *, quick: bool) -> str:
     """Every run of everybody."""
-    return json.dumps({"machine": machine(), "rounds": rounds, "cases": [_case_json(r) for r in results]}, indent=1)
+    cases = [_case_json(result) for result in results]
+    return json.dumps({"machine": machine(), "rounds": rounds, "quick": quick, "cases": cases}, indent=1)
 
 
 def _case_json(result: Result) -> dict[str, object]:

@@ -164,6 +164,8 @@ def test_the_legacy_format_knows_no_namespaces() -> None:
     file = AuthFile.legacy(json.dumps({"quay.io/a": auth("u", "p"), "auths": {}}), ".dockercfg")
     assert file.lookup("quay.io", "z") == Credentials("u", "p")
     assert file.lookup("ghcr.io", "a") is None
+    file = AuthFile.legacy(json.dumps({"quay.io/a": auth("no", "p"), "quay.io": auth("u", "p")}), ".dockercfg")
+    assert file.lookup("quay.io", "a") == Credentials("u", "p")
 
 
 SECRET = "hunter2hunter2"
@@ -202,6 +204,7 @@ def test_a_damaged_file_is_named_and_not_quoted(text: str) -> None:
     [
         {"auth": f"***{SECRET}"},
         {"auth": SECRET[:-1]},
+        {"auth": "*" + auth("u", SECRET)["auth"]},
         {"auth": base64.b64encode(b"u:\xff\xfe" + SECRET.encode()).decode()},
         {"username": "u", "password": f"\ud800{SECRET}"},
     ],

@@ -1,0 +1,112 @@
+"""Copy container images without a daemon: fast, verified, and as a library.
+
+    import anyio, pyskopeo
+    digest = anyio.run(pyskopeo.copy, "docker://alpine", "oci:alpine:latest")
+
+The names in ``__all__`` are the public API. They are loaded when first used, so importing this
+package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .access import Access, Trust
+    from .api import copy, open_destination, open_source, plan_copy, run_copy
+    from .config.authfile import Credentials
+    from .engine import carry_out, make_plan
+    from .errors import PyskopeoError
+    from .events import Event, Placement, Report
+    from .image import Blob, ImageDestination, ImageReference, ImageSource
+    from .inspection import Inspection, inspect_image
+    from .keychain import Keychain
+    from .model.descriptor import Descriptor
+    from .model.digest import Digest
+    from .model.manifest import Manifest
+    from .model.platform import Platform
+    from .model.reference import Reference
+    from .plan import Plan, Selection
+    from .registry.retry import Retry
+    from .transports import parse_image_name
+
+_HOMES = {
+    "Access": "access",
+    "Blob": "image",
+    "Credentials": "config.authfile",
+    "Descriptor": "model.descriptor",
+    "Digest": "model.digest",
+    "Event": "events",
+    "ImageDestination": "image",
+    "ImageReference": "image",
+    "ImageSource": "image",
+    "Inspection": "inspection",
+    "Keychain": "keychain",
+    "Manifest": "model.manifest",
+    "Placement": "events",
+    "Plan": "plan",
+    "Platform": "model.platform",
+    "PyskopeoError": "errors",
+    "Reference": "model.reference",
+    "Report": "events",
+    "Retry": "registry.retry",
+    "Selection": "plan",
+    "Trust": "access",
+    "carry_out": "engine",
+    "copy": "api",
+    "inspect_image": "inspection",
+    "make_plan": "engine",
+    "open_destination": "api",
+    "open_source": "api",
+    "parse_image_name": "transports",
+    "plan_copy": "api",
+    "run_copy": "api",
+}
+
+__all__ = [
+    "Access",
+    "Blob",
+    "Credentials",
+    "Descriptor",
+    "Digest",
+    "Event",
+    "ImageDestination",
+    "ImageReference",
+    "ImageSource",
+    "Inspection",
+    "Keychain",
+    "Manifest",
+    "Placement",
+    "Plan",
+    "Platform",
+    "PyskopeoError",
+    "Reference",
+    "Report",
+    "Retry",
+    "Selection",
+    "Trust",
+    "__version__",
+    "carry_out",
+    "copy",
+    "inspect_image",
+    "make_plan",
+    "open_destination",
+    "open_source",
+    "parse_image_name",
+    "plan_copy",
+    "run_copy",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{home}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

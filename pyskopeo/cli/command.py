@@ -1,0 +1,28 @@
+"""What a command is, and the flags that come before any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .flags import Flag, Parsed, boolean
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: what each module of this package with a ``COMMAND`` offers."""
+
+    name: str
+    arguments: str
+    description: str
+    examples: tuple[str, ...]
+    flags: tuple[Flag, ...]
+    run: Callable[[Parsed], int]
+
+
+GLOBAL = (
+    Flag("override-arch", "use ARCH instead of this machine's to choose an image", value="ARCH", default=""),
+    Flag("override-os", "use OS instead of linux to choose an image", value="OS", default=""),
+    Flag("override-variant", "use VARIANT instead of this machine's to choose an image", value="VARIANT", default=""),
+    Flag("version", "version for pyskopeo", short="v", read=boolean, default=False),
+)

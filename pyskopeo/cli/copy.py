@@ -1,0 +1,155 @@
+"""``pyskopeo copy``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import StorageFailed
+from ..plan import Plan, Selection, parse_selection
+from ..transports import TRANSPORTS, parse_image_name
+from .command import Command
+from .flags import Flag, Parsed, UsageError, boolean
+from .options import (
+    AUTHFILE,
+    NETWORK,
+    PLATFORM,
+    access,
+    access_flags,
+    chosen_platform,
+    network,
+    shared_blobs,
+    shared_blobs_flag,
+)
+from .progress import MODES, reporting, size
+from .run import run_async
+
+_FLAGS = (
+    Flag("additional-tag", "one more tag for the image (docker-archive:)", value="NAME:TAG", repeat=True),
+    Flag("all", "copy all images if SOURCE-IMAGE is a list", short="a", read=boolean, default=False),
+    Flag("multi-arch", "of a list copy 'system', 'all', 'index-only', or OS/ARCH[/VARIANT],...", value="CHOICE"),
+    Flag("strip-removed-platforms", "drop the platforms that are not copied from the list", read=boolean,
+         default=False),
+    PLATFORM,
+    AUTHFILE,
+    *access_flags("src-"),
+    shared_blobs_flag("dest-"),
+    *NETWORK,
+    Flag("digestfile", "write the digest of the copied image to PATH", value="PATH"),
+    Flag("preserve-digests", "fail rather than alter a manifest", read=boolean, default=False),
+    Flag("quiet", "show no progress", short="q", read=boolean, default=False),
+    Flag("progress", "how to show progress: " + ", ".join(MODES), value="MODE", default="auto", choices=MODES),
+    Flag("dry-run", "print what would be copied, and copy nothing", read=boolean, default=False),
+    Flag("image-parallel-copies", "layers to copy at once (default 6)", value="N", read=int, default=0),
+    Flag("verify-existing", "hash blobs that are at the destination already, too", read=boolean, default=False),
+)  # fmt: skip
+
+
+def run(parsed: Parsed) -> int:
+    """Copy, then write the digest file."""
+    source, destination = parsed.arguments
+    _check_names(source, destination)
+    selection = _selection(parsed)
+    mode = "none" if parsed["quiet"] or parsed["dry-run"] else parsed["progress"]
+
+    async def work() -> int:
+        from ..api import CopyOptions, copy, plan_copy
+
+        with reporting(mode) as report:
+            reading = access(parsed, "src-", report)
+            writing = replace(
+                network(reading, parsed),
+                shared_blobs=shared_blobs(parsed, "dest-"),
+                verify_existing=parsed["verify-existing"],
+                additional_tags=tuple(parsed["additional-tag"]),
+            )
+            options: CopyOptions = {
+                "source_access": reading,
+                "destination_access": writing,
+                "report": report,
+                "selection": selection,
+                "preserve_digests": parsed["preserve-digests"],
+                "jobs": _jobs(parsed),
+            }
+            if parsed["dry-run"]:
+                _show(*await plan_copy(source, destination, **options))
+                return 0
+            digest = await copy(source, destination, **options)
+        if parsed["digestfile"]:
+            _write_digest(Path(parsed["digestfile"]), str(digest))
+        return 0
+
+    return run_async(work)
+
+
+def _check_names(source: str, destination: str) -> None:
+    from ..errors import InvalidName
+
+    for side, name in (("source", source), ("destination", destination)):
+        try:
+            parse_image_name(name)
+        except InvalidName as error:
+            raise InvalidName(f"Invalid {side} name {name}: {error}") from None
+
+
+def _selection(parsed: Parsed) -> Selection:
+    platform = chosen_platform(parsed)
+    choice, every = parsed["multi-arch"], parsed["all"]
+    if every and choice is not None:
+        raise UsageError("Cannot use --all and --multi-arch flags together")
+    if parsed["platform"] is not None and (every or choice not in (None, "system")):
+        raise UsageError("--platform chooses one image, so it does not go with --all or --multi-arch")
+    return parse_selection(
+        "all" if every else choice or "system", platform=platform, strip=parsed["strip-removed-platforms"]
+    )
+
+
+def _jobs(parsed: Parsed) -> int:
+    jobs: int = parsed["image-parallel-copies"]
+    if jobs < 0:
+        raise UsageError("--image-parallel-copies: want 0 or more")
+    return jobs or 6
+
+
+def _write_digest(path: Path, digest: str) -> None:
+    try:
+        path.write_text(digest)
+    except OSError as error:
+        raise StorageFailed.of(error, f"Failed to write digest to file {path}") from error
+
+
+def _show(plan: Plan, present: frozenset[object]) -> None:
+    """The plan as a table on standard output."""
+    descriptors = plan.all_blobs
+    missing = [descriptor for descriptor in descriptors if descriptor.digest not in present]
+    for descriptor in descriptors:
+        state = "present" if descriptor.digest in present else "to fetch"
+        print(f"{state:<9} {descriptor.digest}  {size(descriptor.size):>10}  {descriptor.media_type}")
+    for manifest in (*plan.manifests, plan.root):
+        print(f"{'manifest':<9} {manifest.digest}  {size(len(manifest.raw)):>10}  {manifest.media_type}")
+    if plan.converted:
+        print(f"converted: the image's digest changes from {plan.source}")
+    print(
+        f"{plan.images} image{'s' * (plan.images != 1)}, {len(descriptors)} blobs, {size(plan.total)} "
+        f"({plan.total} bytes); to fetch: {len(missing)} blobs, {size(sum(d.size for d in missing))} "
+        f"({sum(d.size for d in missing)} bytes)"
+    )
+    sys.stdout.flush()
+
+
+COMMAND = Command(
+    name="copy",
+    arguments="SOURCE-IMAGE DESTINATION-IMAGE",
+    description=(
+        'Container "IMAGE-NAME" uses a "transport":"details" format.\n\n'
+        f"Supported transports:\n{', '.join(TRANSPORTS)} (docker as a source)"
+    ),
+    examples=(
+        "pyskopeo copy docker://quay.io/skopeo/stable:latest oci:skopeo:latest",
+        "pyskopeo copy docker://alpine docker-archive:alpine.tar:alpine:latest",
+        "pyskopeo copy --all docker://alpine oci-archive:alpine.tar",
+    ),
+    flags=_FLAGS,
+    run=run,
+)

@@ -1,0 +1,122 @@
+"""The Go values that ``inspect --format`` shows: skopeo's types, field for field."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..model.gotime import GoTime
+from ..template import Field, Struct, is_json, render
+
+
+def print_formatted(template: str, value: Struct, as_json: Callable[[], str]) -> None:
+    """Print ``value`` by a template; ``json`` alone is the default output."""
+    if is_json(template):
+        print(as_json())
+    else:
+        sys.stdout.write(render(template, value))
+
+
+def facts_struct(document: Mapping[str, Any]) -> Struct:
+    """skopeo's ``inspect.Output``."""
+    layers = [
+        Struct(
+            "types.ImageInspectLayer",
+            {
+                "MIMEType": Field(layer["MIMEType"], "string"),
+                "Digest": Field(layer["Digest"], "digest.Digest"),
+                "Size": Field(layer["Size"], "int64"),
+                "Annotations": Field(layer["Annotations"], "map[string]string"),
+            },
+        )
+        for layer in document["LayersData"]
+    ]
+    return Struct(
+        "inspect.Output",
+        {
+            "Name": Field(document.get("Name", ""), "string", omitempty=True),
+            "Tag": Field("", "string", omitempty=True),
+            "Digest": Field(document["Digest"], "digest.Digest"),
+            "RepoTags": Field(document["RepoTags"], "[]string"),
+            "Created": Field(_time(document["Created"]), "*time.Time"),
+            "DockerVersion": Field(document["DockerVersion"], "string"),
+            "Labels": Field(document["Labels"], "map[string]string"),
+            "Architecture": Field(document["Architecture"], "string"),
+            "Os": Field(document["Os"], "string"),
+            "Layers": Field(document["Layers"], "[]string"),
+            "LayersData": Field(layers, "[]types.ImageInspectLayer"),
+            "Env": Field(document["Env"], "[]string"),
+        },
+    )
+
+
+def config_struct(document: Mapping[str, Any]) -> Struct:
+    """The image specification's ``v1.Image``."""
+    inner, rootfs = document["config"], document["rootfs"]
+    history = [
+        Struct(
+            "v1.History",
+            {
+                "Created": Field(_time(entry.get("created")), "*time.Time", "created", omitempty=True),
+                "CreatedBy": Field(entry.get("created_by", ""), "string", "created_by", omitempty=True),
+                "Author": Field(entry.get("author", ""), "string", "author", omitempty=True),
+                "Comment": Field(entry.get("comment", ""), "string", "comment", omitempty=True),
+                "EmptyLayer": Field(entry.get("empty_layer", False), "bool", "empty_layer", omitempty=True),
+            },
+        )
+        for entry in document.get("history", [])
+    ]
+    return Struct(
+        "v1.Image",
+        {
+            "Created": Field(_time(document.get("created")), "*time.Time", "created", omitempty=True),
+            "Author": Field(document.get("author", ""), "string", "author", omitempty=True),
+            "Architecture": Field(document["architecture"], "string", "architecture"),
+            "Variant": Field(document.get("variant", ""), "string", "variant", omitempty=True),
+            "OS": Field(document["os"], "string", "os"),
+            "OSVersion": Field(document.get("os.version", ""), "string", "os.version", omitempty=True),
+            "OSFeatures": Field(document.get("os.features"), "[]string", "os.features", omitempty=True),
+            "Config": Field(_inner(inner), json="config"),
+            "RootFS": Field(
+                Struct(
+                    "v1.RootFS",
+                    {
+                        "Type": Field(rootfs["type"], "string", "type"),
+                        "DiffIDs": Field(rootfs["diff_ids"], "[]digest.Digest", "diff_ids"),
+                    },
+                ),
+                json="rootfs",
+            ),
+            "History": Field(history or None, "[]v1.History", "history", omitempty=True),
+        },
+    )
+
+
+_INNER = {
+    "User": "string",
+    "ExposedPorts": "map[string]struct {}",
+    "Env": "[]string",
+    "Entrypoint": "[]string",
+    "Cmd": "[]string",
+    "Volumes": "map[string]struct {}",
+    "WorkingDir": "string",
+    "Labels": "map[string]string",
+    "StopSignal": "string",
+    "ArgsEscaped": "bool",
+}
+_ZEROS: dict[str, Any] = {"string": "", "bool": False}
+
+
+def _inner(inner: Mapping[str, Any]) -> Struct:
+    return Struct(
+        "v1.ImageConfig",
+        {
+            name: Field(inner.get(name, _ZEROS.get(kind)), kind, omitempty=True)
+            for name, kind in _INNER.items()
+        },
+    )
+
+
+def _time(text: str | None) -> GoTime | None:
+    return GoTime.parse(text) if text else None

@@ -1,0 +1,29 @@
+"""Lines on standard error: skopeo's, that is logrus's, so that scripts find what they look for."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+_STARTED = time.monotonic()
+_SHORT = {"debug": "DEBU", "info": "INFO", "warning": "WARN", "error": "ERRO", "fatal": "FATA"}
+
+
+def log(level: str, message: str) -> None:
+    """One line of a level: ``info``, ``warning``, ``error`` or ``fatal``."""
+    if sys.stderr.isatty():
+        line = f"{_SHORT[level]}[{int(time.monotonic() - _STARTED):04d}] {_printable(message)}"
+    else:
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        line = f'time="{now}" level={level} msg={_quoted(message)}'
+    print(line, file=sys.stderr, flush=True)
+
+
+def _quoted(message: str) -> str:
+    escaped = message.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{_printable(escaped)}"'
+
+
+def _printable(message: str) -> str:
+    """Names and answers of strangers are in messages: no control character reaches the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in message)

@@ -1,0 +1,144 @@
+"""The groups of flags that several commands share, and what they say as values."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from ..access import Access, Trust
+from ..config.authfile import Credentials
+from ..errors import InvalidInput
+from ..events import Report
+from ..model.platform import Platform
+from ..registry.retry import Retry
+from .flags import Flag, Parsed, UsageError, boolean, duration
+
+NETWORK = (
+    Flag("retry-times", "how often to repeat what failed for a passing reason", value="N", read=int, default=None),
+    Flag("retry-delay", "fixed delay between repetitions (default: growing from half a second)",
+         value="DURATION", read=duration, default=None),
+    Flag("stall-timeout", "give a connection up that makes no progress for this long", value="DURATION",
+         read=duration, default=60.0),
+    Flag("auth-strict", "a credential helper that fails is an error, not a warning", read=boolean, default=False),
+    Flag("trust-realm", "send credentials to a token server on HOST, too", value="HOST", repeat=True),
+)  # fmt: skip
+
+PLATFORM = Flag("platform", "choose the image for OS/ARCH[/VARIANT] from a list", value="PLATFORM",
+                read=Platform.parse)  # fmt: skip
+
+AUTHFILE = Flag("authfile", "path of the credentials file, the only one read (default: $REGISTRY_AUTH_FILE)",
+                value="PATH")  # fmt: skip
+
+
+def access_flags(prefix: str) -> tuple[Flag, ...]:
+    """How to reach one side's registry; ``prefix`` is ``src-``, ``dest-`` or empty."""
+    flags = [
+        Flag(f"{prefix}creds", "credentials for the registry", value="USER[:PASS]"),
+        Flag(f"{prefix}username", "user name for the registry", value="USER"),
+        Flag(f"{prefix}password", "password for the registry", value="PASS"),
+        Flag(f"{prefix}no-creds", "access the registry anonymously", read=boolean, default=False),
+        Flag(f"{prefix}registry-token", "send this bearer token to the registry", value="TOKEN"),
+        Flag(f"{prefix}cert-dir", "certificates for the registry: *.crt, and *.cert with *.key", value="DIR"),
+        Flag(f"{prefix}tls-verify", "require https and verify certificates (default true)", read=boolean),
+        shared_blobs_flag(prefix),
+    ]
+    if prefix:
+        flags.append(Flag(f"{prefix}authfile", "path of the credentials file for this side", value="PATH"))
+        flags.append(Flag(f"{prefix[0]}creds", "", value="USER[:PASS]", hidden=True))
+    return tuple(flags)
+
+
+def shared_blobs_flag(prefix: str) -> Flag:
+    return Flag(f"{prefix}shared-blob-dir", "share blobs across oci: layouts in DIR", value="DIR")
+
+
+def access(parsed: Parsed, prefix: str, report: Report) -> Access:
+    """What the flags of one side say; raises `InvalidInput` for those that exclude each other."""
+    base = Access.from_environ(os.environ, report=report)
+    token = parsed[f"{prefix}registry-token"] or ""
+    authfile = (parsed[f"{prefix}authfile"] if prefix else None) or parsed["authfile"]
+    keychain = replace(
+        base.keychain,
+        credentials=_credentials(parsed, prefix),
+        anonymous=parsed[f"{prefix}no-creds"],
+        registry_token=token,
+        authfile=Path(authfile) if authfile else base.keychain.authfile,
+        strict=parsed["auth-strict"],
+    )
+    cert_dir = parsed[f"{prefix}cert-dir"]
+    trust = Trust(
+        insecure=parsed[f"{prefix}tls-verify"] is False,
+        cert_dir=Path(cert_dir) if cert_dir else None,
+        roots=base.trust.roots,
+    )
+    return replace(
+        network(base, parsed),
+        keychain=keychain,
+        trust=trust,
+        shared_blobs=shared_blobs(parsed, prefix),
+        trusted_realms=frozenset(parsed["trust-realm"]),
+    )
+
+
+def network(base: Access, parsed: Parsed) -> Access:
+    """The patience the flags ask for."""
+    retry = base.retry
+    if parsed["retry-times"] is not None:
+        if parsed["retry-times"] < 0:
+            raise UsageError("--retry-times: want 0 or more")
+        retry = replace(retry, times=parsed["retry-times"])
+    if parsed["retry-delay"]:
+        retry = Retry(retry.times, parsed["retry-delay"], fixed=True)
+    if parsed["stall-timeout"] <= 0:
+        raise UsageError("--stall-timeout: want more than 0")
+    return replace(base, retry=retry, stall_timeout=parsed["stall-timeout"])
+
+
+def shared_blobs(parsed: Parsed, prefix: str) -> Path | None:
+    directory = parsed[f"{prefix}shared-blob-dir"]
+    return Path(directory) if directory else None
+
+
+def _credentials(parsed: Parsed, prefix: str) -> Credentials | None:
+    creds = parsed[f"{prefix}creds"] or (parsed[f"{prefix[0]}creds"] if prefix else None)
+    user, password = parsed[f"{prefix}username"], parsed[f"{prefix}password"]
+    none = parsed[f"{prefix}no-creds"]
+    if creds is not None and none:
+        raise UsageError("creds and no-creds cannot be specified at the same time")
+    if user is not None and none:
+        raise UsageError("username and no-creds cannot be specified at the same time")
+    if creds is not None and user is not None:
+        raise UsageError("creds and username cannot be specified at the same time")
+    if (user is None) != (password is None):
+        missing, there = ("password", "username") if password is None else ("username", "password")
+        raise UsageError(f"{missing} must be specified when {there} is specified")
+    if creds is not None:
+        name, colon, secret = creds.partition(":")
+        if not name:
+            raise InvalidInput("credentials can't be empty: want USER[:PASS]")
+        return Credentials(name, secret if colon else _ask_password(name))
+    return Credentials(user, password) if user is not None else None
+
+
+def _ask_password(user: str) -> str:
+    """skopeo takes a user name alone as an empty password; at a terminal one can be asked for."""
+    import sys
+
+    if not sys.stdin.isatty() or not sys.stderr.isatty():
+        return ""
+    import getpass
+
+    return getpass.getpass(f"Password for {user}: ", stream=sys.stderr)
+
+
+def chosen_platform(parsed: Parsed) -> Platform:
+    """The platform to choose for, by ``--platform`` or ``--override-*``."""
+    overrides = [parsed[f"override-{name}"] for name in ("os", "arch", "variant")]
+    if parsed["platform"] is not None:
+        if any(overrides):
+            raise UsageError("--platform and --override-os, -arch, -variant exclude each other")
+        found: Platform = parsed["platform"]
+        return found
+    os_name, architecture, variant = overrides
+    return Platform.host(os=os_name, architecture=architecture, variant=variant)

@@ -1,0 +1,204 @@
+"""Progress on standard error: bars on a terminal, lines in a pipe, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from ..events import (
+    BlobFinished,
+    BlobProgress,
+    BlobStarted,
+    Converted,
+    CopyFinished,
+    CopyPlanned,
+    Event,
+    ManifestWritten,
+    Placement,
+    Report,
+    Retrying,
+    Warned,
+    ignore,
+    to_json,
+)
+from .log import log
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from ..model.digest import Digest
+
+MODES = ("auto", "bars", "plain", "json", "none")
+_EVERY = 10.0
+
+
+def size(count: float) -> str:
+    """A number of bytes for people."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.2f} GiB"
+
+
+def span(seconds: float) -> str:
+    """A duration for people."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+@contextmanager
+def reporting(mode: str) -> Iterator[Report]:
+    """A report for one copy, by ``--progress``; ``auto`` is bars on a terminal, else lines."""
+    if mode == "auto":
+        mode = "bars" if sys.stderr.isatty() else "plain"
+    if mode == "json":
+        yield _json_line
+    elif mode == "plain":
+        yield Lines()
+    elif mode == "bars":
+        with Bars() as bars:
+            yield bars
+    else:
+        yield warnings_only
+
+
+def _json_line(event: Event) -> None:
+    print(json.dumps(to_json(event)), file=sys.stderr, flush=True)
+
+
+def warnings_only(event: Event) -> None:
+    """What must be said however quiet it is to be."""
+    if isinstance(event, Warned):
+        log("warning", event.message)
+    elif isinstance(event, Retrying):
+        log("warning", _retrying(event))
+    elif isinstance(event, Converted):
+        log("warning", f"the image was converted for its destination: digest {event.source} is now {event.digest}")
+    else:
+        ignore(event)
+
+
+def _retrying(event: Retrying) -> str:
+    return f"{event.what}: failed, retrying in {event.delay:.1f}s. Error: {event.reason}"
+
+
+class Lines:
+    """One line an event, and for long blobs one every ten seconds; the phrases are skopeo's."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[Digest, str] = {}
+        self._started: dict[Digest, float] = {}
+        self._shown: dict[Digest, float] = {}
+
+    def __call__(self, event: Event) -> None:
+        now = time.monotonic()
+        if isinstance(event, CopyPlanned):
+            self._say(f"Copying {len(event.blobs)} blobs, {size(event.total)}")
+        elif isinstance(event, BlobStarted):
+            self._kinds[event.digest] = "config" if event.kind == "config" else "blob"
+            self._started[event.digest] = self._shown[event.digest] = now
+        elif isinstance(event, BlobProgress) and now - self._shown[event.digest] >= _EVERY:
+            self._shown[event.digest] = now
+            self._say(f"{self._name(event.digest)} {_rate(event, now - self._started[event.digest])}")
+        elif isinstance(event, BlobFinished):
+            how = "skipped: already exists" if event.placement is Placement.PRESENT else f"done, {size(event.size)}"
+            self._say(f"{self._name(event.digest)} {how}")
+        elif isinstance(event, ManifestWritten) and event.root:
+            self._say("Writing manifest to image destination")
+        elif isinstance(event, CopyFinished):
+            self._say(f"Copied {event.digest}: {size(event.moved)} in {event.seconds:.1f}s")
+        else:
+            warnings_only(event)
+
+    def _name(self, digest: Digest) -> str:
+        return f"Copying {self._kinds[digest]} {digest}"
+
+    @staticmethod
+    def _say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _rate(event: BlobProgress, seconds: float) -> str:
+    speed = event.done / seconds if seconds > 0 else 0.0
+    left = f", {span((event.size - event.done) / speed)} left" if speed else ""
+    return f"{size(event.done)} of {size(event.size)}, {size(speed)}/s{left}"
+
+
+class Bars:
+    """A bar for each blob under way and one for all, with bytes, speed and time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        self._console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            expand=True,
+            transient=True,
+        )
+        self._tasks: dict[Digest, TaskID] = {}
+        self._done: dict[Digest, int] = {}
+        self._finished = 0
+        self._total: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, CopyPlanned):
+            self._total = self._progress.add_task("Total", total=event.total)
+        elif isinstance(event, BlobStarted):
+            name = f"Copying {'config' if event.kind == 'config' else 'blob'} {event.digest.short}"
+            self._tasks[event.digest] = self._progress.add_task(name, total=event.size)
+        elif isinstance(event, BlobProgress):
+            self._progress.update(self._tasks[event.digest], completed=event.done)
+            self._done[event.digest] = event.done
+            self._update_total()
+        elif isinstance(event, BlobFinished):
+            self._finish(event)
+        elif isinstance(event, CopyFinished):
+            self._print(f"Copied {event.digest}: {size(event.moved)} in {event.seconds:.1f}s")
+        elif isinstance(event, Warned | Retrying | Converted):
+            self._progress.stop()
+            warnings_only(event)
+            self._progress.start()
+
+    def _finish(self, event: BlobFinished) -> None:
+        self._done.pop(event.digest, None)
+        self._finished += event.size
+        self._progress.remove_task(self._tasks.pop(event.digest))
+        how = "skipped: already exists" if event.placement is Placement.PRESENT else f"done  {size(event.size)}"
+        self._print(f"Copying blob {event.digest.short} {how}")
+        self._update_total()
+
+    def _update_total(self) -> None:
+        if self._total is not None:
+            self._progress.update(self._total, completed=self._finished + sum(self._done.values()))
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False)

@@ -1,0 +1,63 @@
+"""Running a command's coroutine: signals end it within a second, leaving nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+from .log import log
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM came; everything has been cleaned up. ``number`` is the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def run_async(work: Callable[[], Awaitable[int]]) -> int:
+    """Run to the end, or until a signal; raises `Interrupted` after the clean-up."""
+    import anyio
+
+    try:
+        return anyio.run(_supervised, work)
+    except KeyboardInterrupt:
+        raise Interrupted(signal.SIGINT) from None
+
+
+async def _supervised(work: Callable[[], Awaitable[int]]) -> int:
+    import anyio
+
+    from ..engine import first_error
+
+    came: list[int] = []
+    code = 1
+
+    async def watch() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for number in signals:
+                came.append(number)
+                tasks.cancel_scope.cancel()
+                return
+
+    with first_error():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch)
+            code = await work()
+            tasks.cancel_scope.cancel()
+    if came:
+        raise Interrupted(came[0])
+    return code
+
+
+def leave(number: int) -> NoReturn:
+    """Exit as a program ended by a signal: 130 or 143."""
+    log("fatal", "interrupted" if number == signal.SIGINT else "terminated")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A thread may still wait for a name server or a connection that nobody needs any more.
+    os._exit(128 + number)

@@ -1,0 +1,109 @@
+"""What an image is: the facts that ``inspect`` shows, read from its manifest and configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .errors import InvalidContent, Unsupported
+from .model import mediatype
+from .model.strictjson import CONFIG_LIMIT, parse_object
+from .plan import check_depth, choose_child
+
+if TYPE_CHECKING:
+    from .image import ImageSource
+    from .model.descriptor import Descriptor
+    from .model.digest import Digest
+    from .model.manifest import Manifest
+    from .model.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """An image's facts. ``digest`` is the root's, all else describes the chosen instance.
+
+    ``labels`` and ``env`` are None where the configuration has none, as opposed to empty ones.
+    """
+
+    digest: Digest
+    manifest: Manifest
+    config: Mapping[str, Any]
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        return self.manifest.layers
+
+    @property
+    def created(self) -> str | None:
+        return _text(self.config, "created") or None
+
+    @property
+    def docker_version(self) -> str:
+        return _text(self.config, "docker_version")
+
+    @property
+    def architecture(self) -> str:
+        return _text(self.config, "architecture")
+
+    @property
+    def os(self) -> str:
+        return _text(self.config, "os")
+
+    @property
+    def labels(self) -> Mapping[str, str] | None:
+        found = self._inner("Labels", dict)
+        return None if found is None else {name: "" if value is None else value for name, value in found.items()}
+
+    @property
+    def env(self) -> tuple[str, ...] | None:
+        found = self._inner("Env", list)
+        return None if found is None else tuple(found)
+
+    def _inner(self, name: str, kind: type) -> Any:
+        inner = self.config.get("config") or {}
+        found = inner.get(name) if isinstance(inner, dict) else None
+        if found is None:
+            return None
+        values = found.values() if isinstance(found, dict) else found
+        if not isinstance(found, kind) or not all(isinstance(value, str | None) for value in values):
+            raise InvalidContent(f"image configuration: config.{name} is of the wrong type")
+        return found
+
+
+async def choose_instance(source: ImageSource, root: Manifest, platform: Platform) -> Manifest:
+    """The image for a platform: the root itself unless it is an index. Raises `NoMatchingPlatform`."""
+    depth = 0
+    while root.is_index:
+        depth += 1
+        check_depth(depth)
+        root = await source.manifest(choose_child(root, platform))
+    return root
+
+
+async def read_config(source: ImageSource, manifest: Manifest) -> bytes:
+    """The configuration's bytes, verified; raises `Unsupported` for an artifact."""
+    if manifest.config is None or not manifest.is_image:
+        kind = manifest.config.media_type if manifest.config else manifest.media_type
+        raise Unsupported(f'unsupported image-specific operation on artifact with type "{kind}"; see --raw')
+    return await source.blob(manifest.config).read(CONFIG_LIMIT)
+
+
+async def inspect_image(source: ImageSource, platform: Platform) -> Inspection:
+    """Read what there is to say about an image, or about the instance of an index for ``platform``."""
+    root = await source.manifest()
+    manifest = await choose_instance(source, root, platform)
+    config = parse_object(await read_config(source, manifest), "image configuration", CONFIG_LIMIT)
+    return Inspection(root.digest, manifest, config)
+
+
+def zero_time(inspection: Inspection) -> str | None:
+    """What stands for a creation time that is absent: nothing in OCI, the year 1 in Docker's type."""
+    return "0001-01-01T00:00:00Z" if inspection.manifest.media_type == mediatype.DOCKER_MANIFEST else None
+
+
+def _text(config: Mapping[str, Any], name: str) -> str:
+    found = config.get(name) or ""
+    if not isinstance(found, str):
+        raise InvalidContent(f"image configuration: {name} is not a string")
+    return found
