@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from .access import Access
-from .engine import carry_out, make_plan
+from .engine import carry_out, read_graph
+from .errors import NoMatchingPlatform, PyskopeoError
 from .events import Report, ignore
 from .model.platform import Platform
-from .plan import Plan, Selection
+from .plan import Plan, Selection, decide
 from .transports import parse_image_name
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ async def copy(
     the destination. Raises `PyskopeoError` and its kinds.
     """
     async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
-        plan = await make_plan(reader, writer, selection or default_selection(), preserve_digests=preserve_digests)
+        plan = await _plan(source, reader, writer, selection, preserve_digests=preserve_digests)
         return await carry_out(plan, reader, writer, jobs=jobs, report=report)
 
 
@@ -57,7 +58,7 @@ async def plan_copy(
 ) -> tuple[Plan, frozenset[Digest]]:
     """What `copy` would do, and which blobs the destination has already; only manifests are read."""
     async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
-        plan = await make_plan(reader, writer, selection or default_selection(), preserve_digests=preserve_digests)
+        plan = await _plan(source, reader, writer, selection, preserve_digests=preserve_digests)
         return plan, frozenset([blob.digest for blob in plan.all_blobs if await writer.has_blob(blob)])
 
 
@@ -108,8 +109,36 @@ async def opened(
     from_name, to_name = parse_image_name(source), parse_image_name(destination)
     reading = replace(source_access or Access.from_environ(), report=report)
     writing = replace(destination_access or Access.from_environ(), report=report)
-    async with from_name.open_source(reading) as reader, to_name.open_destination(writing) as writer:
+    async with AsyncExitStack() as stack:
+        with saying(f"initializing source {source}"):
+            reader = await stack.enter_async_context(from_name.open_source(reading))
+        with saying(f"initializing destination {destination}"):
+            writer = await stack.enter_async_context(to_name.open_destination(writing))
         yield reader, writer
+
+
+async def _plan(
+    name: str, source: ImageSource, destination: ImageDestination, chosen: Selection | None, *, preserve_digests: bool
+) -> Plan:
+    """`make_plan`, whose errors say which image could not be read."""
+    try:
+        with saying(f"initializing source {name}", unless=NoMatchingPlatform):
+            graph = await read_graph(source, chosen or default_selection(), destination.accepts)
+    except NoMatchingPlatform as error:
+        with saying(f"choosing an image from manifest list {name}"):
+            raise error from None
+    return decide(graph, destination.accepts, preserve_digests=preserve_digests)
+
+
+@contextmanager
+def saying(what: str, unless: type[PyskopeoError] | tuple[()] = ()) -> Iterator[None]:
+    """Put ``what: `` before the message of our errors; their kinds and facts stay as they are."""
+    try:
+        yield
+    except PyskopeoError as error:
+        if not isinstance(error, unless):
+            error.args = (f"{what}: {error}", *error.args[1:])
+        raise
 
 
 def default_selection() -> Selection:

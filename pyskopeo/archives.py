@@ -43,15 +43,7 @@ class TarIndex:
         try:
             with tarfile.open(path, "r:") as archive:
                 for info in archive:
-                    name = _normal(info.name)
-                    if info.isreg():
-                        if info.sparse is not None:
-                            raise InvalidContent(f"{path}: sparse member {ascii(name)[:100]} is not supported")
-                        members[name] = Member(info.offset_data, info.size)
-                    elif info.issym():
-                        members[name] = posixpath.join(posixpath.dirname(name), info.linkname)
-                    elif info.islnk():
-                        members[name] = info.linkname
+                    _add(members, info, path)
                     if len(members) > _MOST_MEMBERS:
                         raise TooLarge(f"{path} has over {_MOST_MEMBERS} members", limit=_MOST_MEMBERS)
                     # tarfile remembers every header; only the offsets are wanted.
@@ -90,6 +82,21 @@ class TarIndex:
         if member.size > limit:
             raise TooLarge(f"{self.path}: {ascii(name)[:100]} is over the limit of {limit} bytes", limit=limit)
         return read_range(self.path, member.offset, member.size)
+
+
+def _add(members: dict[str, Member | str], info: tarfile.TarInfo, path: Path) -> None:
+    name = _normal(info.name)
+    if info.size < 0:
+        # Taken at its word, it would lead back to where we were.
+        raise InvalidContent(f"{path} is a damaged tar archive: a member of {info.size} bytes")
+    if info.isreg():
+        if info.sparse is not None:
+            raise InvalidContent(f"{path}: sparse member {ascii(name)[:100]} is not supported")
+        members[name] = Member(info.offset_data, info.size)
+    elif info.issym():
+        members[name] = posixpath.join(posixpath.dirname(name), info.linkname)
+    elif info.islnk():
+        members[name] = info.linkname
 
 
 def _normal(name: str) -> str:

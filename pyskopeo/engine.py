@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .errors import PyskopeoError
+from .errors import NoMatchingPlatform, PyskopeoError
 from .events import (
     BlobFinished,
     BlobProgress,
@@ -27,7 +27,7 @@ from .events import (
 from .image import Blob
 from .model import mediatype
 from .model.strictjson import CONFIG_LIMIT
-from .plan import Graph, Selection, check_depth, decide, wanted_children
+from .plan import Graph, Selection, check_depth, decide, no_match, suitable_children, wanted_children
 from .pump import MemoryReader
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .model.descriptor import Descriptor
     from .model.digest import Digest
     from .model.manifest import Manifest
+    from .model.platform import Platform
     from .plan import Plan
     from .pump import ByteReader
 
@@ -48,12 +49,8 @@ async def read_graph(source: ImageSource, selection: Selection, accepts: Accepts
     """Read the root and every manifest that is to be copied, concurrently; configurations too,
     where a conversion needs them. Raises the source's errors and `NoMatchingPlatform`."""
     root = await source.manifest()
-    depth = 0
-    while root.is_index and selection.mode == "system":
-        depth += 1
-        check_depth(depth)
-        (child,) = wanted_children(root, selection)
-        root = await source.manifest(child)
+    if selection.mode == "system":
+        root = await find_image(source, root, selection.platform)
     children: dict[Digest, Manifest] = {}
     kept = None
     if root.is_index:
@@ -62,6 +59,29 @@ async def read_graph(source: ImageSource, selection: Selection, accepts: Accepts
         await _read_children(source, first, children)
     graph = Graph(root, children, kept=kept)
     return await _with_configs(source, graph, accepts)
+
+
+async def find_image(source: ImageSource, root: Manifest, platform: Platform) -> Manifest:
+    """The image for a platform: ``root`` itself unless it is an index, else the first that fits in
+    it or in the indexes it names. Raises `NoMatchingPlatform` and the source's errors."""
+    return await _find(source, root, platform, set()) if root.is_index else root
+
+
+async def _find(source: ImageSource, index: Manifest, platform: Platform, seen: set[Digest], depth: int = 1) -> Manifest:
+    check_depth(depth)
+    missing: list[NoMatchingPlatform] = []
+    for entry in suitable_children(index, platform):
+        if entry.digest in seen:
+            continue
+        seen.add(entry.digest)
+        found = await source.manifest(entry)
+        if not found.is_index:
+            return found
+        try:
+            return await _find(source, found, platform, seen, depth + 1)
+        except NoMatchingPlatform as error:
+            missing.append(error)
+    raise no_match(index, platform, tuple(name for error in missing for name in error.available))
 
 
 async def _read_children(

@@ -114,10 +114,15 @@ async def open_reader(location: LocalFile, size: int) -> AsyncIterator[FileReade
         os.close(fd)
 
 
+def partial_name(name: str) -> str:
+    """A hidden name of our own for what is to be called ``name``, short even where that is as long as it may be."""
+    return f".{name.lstrip('.-')[:40]}.{os.urandom(6).hex()}{PARTIAL}"
+
+
 @contextmanager
 def staged(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
     """A new file beside ``path`` that becomes it on success and is removed on any error."""
-    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}{PARTIAL}")
+    temporary = path.with_name(partial_name(path.name))
     with storage_errors(f"creating {path}"):
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -127,7 +132,9 @@ def staged(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
                 # Whatever the umask: the same image is the same files.
                 os.fchmod(fd, mode)
         finally:
-            os.close(fd)
+            # Network file systems report here that the disk is full.
+            with storage_errors(f"writing {path}"):
+                os.close(fd)
         with storage_errors(f"writing {path}"):
             os.replace(temporary, path)
     except BaseException:
@@ -171,23 +178,31 @@ async def place(
     """
     if await is_present(path, blob.descriptor, verify=verify_existing):
         return Placement.PRESENT
-    if link_from is not None and await is_present(link_from, blob.descriptor, verify=verify_existing):
-        try:
-            os.link(link_from, path)
-        except OSError:  # another file system, or one without links: fetch it like any other
-            link_from = None
-        else:
-            return Placement.LINKED
-    with staged(path) as (fd, temporary):
+    if (
+        link_from is not None
+        and await is_present(link_from, blob.descriptor, verify=verify_existing)
+        and _link(link_from, path)
+    ):
+        return Placement.LINKED
+    with staged(path) as (fd, _):
         for location in blob.locations:
-            if await _copy_in_kernel(location, fd, temporary, blob.descriptor, progress):
+            if await _copy_in_kernel(location, fd, path, blob.descriptor, progress):
                 return Placement.WRITTEN
         await blob.copy_to(FileSink(fd, path), progress)
     return Placement.WRITTEN
 
 
+def _link(source: Path, path: Path) -> bool:
+    try:
+        # What a symbolic link leads to, not the link: it may point into the directory that goes.
+        os.link(os.path.realpath(source), path)
+    except OSError:
+        return False  # another file system, or one without links: fetch it like any other
+    return True
+
+
 async def _copy_in_kernel(
-    location: LocalFile, fd: int, temporary: Path, descriptor: Descriptor, progress: Progress
+    location: LocalFile, fd: int, path: Path, descriptor: Descriptor, progress: Progress
 ) -> bool:
     if not hasattr(os, "copy_file_range"):
         return False
@@ -196,8 +211,8 @@ async def _copy_in_kernel(
 
     def work(check: Callable[[], None]) -> None:
         # All there is, up to one byte too many: a longer file is not the blob, even if it begins like it.
-        copy_range(source, location.offset, fd, min(available, descriptor.size + 1), check)
-        _hash_into(Verifier(descriptor), FileReader(fd, temporary, 0, descriptor.size + 1), progress, check)
+        copy_range(source, location, fd, min(available, descriptor.size + 1), path=path, check=check)
+        _hash_into(Verifier(descriptor), FileReader(fd, path, 0, descriptor.size + 1), progress, check)
 
     try:
         await run_abortable(work, lambda: None)
@@ -209,26 +224,31 @@ async def _copy_in_kernel(
     return True
 
 
-def copy_range(source: int, offset: int, target: int, size: int, check: Callable[[], None]) -> None:
-    """Copy ``size`` bytes between files inside the kernel, to the target's current position.
+def copy_range(
+    source: int, location: LocalFile, target: int, size: int, *, path: Path, check: Callable[[], None]
+) -> None:
+    """Copy ``size`` bytes of a location inside the kernel, to the current position of ``target``, which is ``path``.
 
     Raises `NotImplementedError` when these two file systems cannot, before anything is written,
-    and `ContentMismatch` when the source ends early.
+    `ContentMismatch` when the source ends early, and `StorageFailed`.
     """
+    import errno
+
+    cannot = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
     done = 0
     while done < size:
         check()
         try:
-            count = os.copy_file_range(source, target, min(size - done, _COPY_STEP), offset + done)
+            count = os.copy_file_range(source, target, min(size - done, _COPY_STEP), location.offset + done)
         except OSError as error:
-            import errno
-
-            if done == 0 and error.errno in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            if done == 0 and error.errno in cannot:
                 raise NotImplementedError from error
-            raise StorageFailed.of(error, "copying") from error
+            raise StorageFailed.of(error, f"copying {location.path} to {path}") from error
+        if count == 0 and done == 0:
+            raise NotImplementedError  # some kernels say so for file systems they cannot copy from
         if count == 0:
             raise ContentMismatch(
-                f"file ends after {offset + done} bytes, want {offset + size}",
+                f"{location.path} ends after {location.offset + done} bytes, want {location.offset + size}",
                 expected=str(size),
                 actual=str(done),
             )

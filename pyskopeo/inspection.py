@@ -92,7 +92,11 @@ async def read_config(source: ImageSource, manifest: Manifest) -> bytes:
 async def inspect_image(source: ImageSource, platform: Platform) -> Inspection:
     """Read what there is to say about an image, or about the instance of an index for ``platform``."""
     root = await source.manifest()
-    manifest = await choose_instance(source, root, platform)
+    return await read_facts(source, root, await choose_instance(source, root, platform))
+
+
+async def read_facts(source: ImageSource, root: Manifest, manifest: Manifest) -> Inspection:
+    """`inspect_image` for those who have the root and the chosen manifest already."""
     config = parse_object(await read_config(source, manifest), "image configuration", CONFIG_LIMIT)
     return Inspection(root.digest, manifest, config)
 

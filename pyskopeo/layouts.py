@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from .archives import TarIndex
 from .errors import NotFound, StorageFailed
 from .events import Placement
 from .files import (
@@ -34,6 +33,9 @@ from .model.layout import (
 from .model.manifest import Manifest
 from .model.strictjson import MANIFEST_LIMIT
 from .pump import Progress
+
+if TYPE_CHECKING:
+    from .archives import TarIndex
 
 _SMALL = 1024 * 1024
 

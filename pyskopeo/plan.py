@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from .errors import CannotPreserve, InvalidContent, InvalidInput, NoMatchingPlatform, Unsupported
 from .image import Accepts
-from .model import convert, mediatype
+from .model import mediatype
 from .model.descriptor import Descriptor
 from .model.digest import Digest
 from .model.manifest import Manifest
@@ -93,26 +93,36 @@ def wanted_children(index: Manifest, selection: Selection) -> Sequence[Descripto
             and (entry.platform.os, entry.platform.architecture, entry.platform.variant) in candidates
         ]  # fmt: skip
         if not matching:
-            raise _no_match(index, wanted)
+            raise no_match(index, wanted)
         found += [entry for entry in matching if entry not in found]
     return found
 
 
 def choose_child(index: Manifest, platform: Platform) -> Descriptor:
     """The entry for a platform, by skopeo's rules; raises `NoMatchingPlatform`."""
+    return suitable_children(index, platform)[0]
+
+
+def suitable_children(index: Manifest, platform: Platform) -> tuple[Descriptor, ...]:
+    """The entry for a platform; several where none says what it is for: an index among them may
+    turn out to have nothing for us. Raises `NoMatchingPlatform`."""
     candidates = [
         entry for entry in index.manifests
         if (entry.is_manifest or not entry.media_type) and not (entry.platform and entry.platform.is_attestation)
     ]  # fmt: skip
     position = choose(platform, [entry.platform for entry in candidates])
     if position is None:
-        raise _no_match(index, platform)
-    return candidates[position]
+        raise no_match(index, platform)
+    if candidates[position].platform is not None:
+        return (candidates[position],)
+    return tuple(entry for entry in candidates if entry.platform is None)
 
 
-def _no_match(index: Manifest, wanted: Platform) -> NoMatchingPlatform:
+def no_match(index: Manifest, wanted: Platform, nested: tuple[str, ...] = ()) -> NoMatchingPlatform:
+    """The error that says what there is, here and in the indexes named here (``nested``)."""
     kind = "manifest list" if index.media_type == mediatype.DOCKER_LIST else "image index"
-    available = tuple(dict.fromkeys(str(entry.platform) for entry in index.manifests if entry.platform))
+    here = (str(entry.platform) for entry in index.manifests if entry.platform)
+    available = tuple(dict.fromkeys((*here, *nested)))
     return NoMatchingPlatform(
         f'no image found in {kind} for architecture "{wanted.architecture}", variant "{wanted.variant}", '
         f'OS "{wanted.os}"; there is: {", ".join(available) or "nothing"}',
@@ -136,13 +146,15 @@ def decide(graph: Graph, accepts: Accepts, *, preserve_digests: bool = False) ->
     root = graph.root
     if root.is_index and not accepts.indexes:
         raise Unsupported("this destination holds single images: copy one platform, without --all")
+    if graph.kept is not None and all(entry.digest in graph.kept for entry in root.manifests):
+        graph = replace(graph, kept=None)  # nothing to strip, so nothing changes
     if graph.kept is not None and preserve_digests:
         raise CannotPreserve("--strip-removed-platforms changes the index, and --preserve-digests forbids it")
     rewriting = _Rewriting(graph, accepts, preserve_digests)
     new_root = rewriting.manifest(root)
     blobs = _distinct(
-        blob for manifest in rewriting.sources for blob in manifest.blobs
-        if blob.digest not in rewriting.replaced and not (accepts.foreign and _stays_away(blob))
+        blob for blob in rewriting.blobs
+        if blob.digest not in rewriting.contents and not (accepts.foreign and _stays_away(blob))
     )  # fmt: skip
     manifests = tuple(m for m in rewriting.done.values() if m.digest != new_root.digest)
     images = sum(not manifest.is_index for manifest in rewriting.sources)
@@ -157,18 +169,26 @@ class _Rewriting:
         self.done: dict[Digest, Manifest] = {}
         self.sources: list[Manifest] = []
         self.contents: dict[Digest, tuple[Descriptor, bytes]] = {}
-        self.replaced: set[Digest] = set()
+        self.blobs: list[Descriptor] = []
 
     def manifest(self, manifest: Manifest) -> Manifest:
         if manifest.digest not in self.done:
             self.sources.append(manifest)
-            new = self._index(manifest) if manifest.is_index else self._image(manifest)
+            if manifest.is_index:
+                new = self._index(manifest)
+            else:
+                new = self._image(manifest)
+                # A configuration that was made anew is not fetched, but another image may want the old one.
+                self.blobs += manifest.blobs if new is manifest else manifest.layers
             self.done[manifest.digest] = new
         return self.done[manifest.digest]
 
     def _image(self, manifest: Manifest) -> Manifest:
         if manifest.media_type in self._accepts.media_types or self._preserve or not manifest.is_image:
             return manifest
+        # Loaded only where something has to change: most copies convert nothing.
+        from .model import convert
+
         assert manifest.config is not None
         layers = tuple(
             replace(layer, media_type=self._graph.actual.get(layer.digest, layer.media_type))
@@ -177,8 +197,6 @@ class _Rewriting:
         config = self._graph.configs[manifest.config.digest]
         new, descriptor, content = convert.image_to_oci(replace(manifest, layers=layers), config)
         self.contents[descriptor.digest] = (descriptor, content)
-        if descriptor.digest != manifest.config.digest:
-            self.replaced.add(manifest.config.digest)
         return new
 
     def _index(self, index: Manifest) -> Manifest:
@@ -189,6 +207,8 @@ class _Rewriting:
                 new = self.manifest(child)
                 if new.digest != child.digest:
                     changed[entry.digest] = new.descriptor
+        from .model import convert
+
         kept = self._graph.kept if index.digest == self._graph.root.digest else None
         if kept is not None:
             index = convert.replace_children(index, {}, kept)

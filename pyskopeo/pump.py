@@ -17,7 +17,13 @@ BUFFER_SIZE = 1024 * 1024
 Progress: TypeAlias = Callable[[int], None]
 """Called in the worker thread with the number of bytes just moved."""
 
+_POLL = 0.005
+
 _local = threading.local()
+
+
+class _Stopped(Exception):
+    """Ends a worker thread whose task was cancelled; seen by nobody."""
 
 
 def uncounted(count: int) -> None:
@@ -104,25 +110,32 @@ async def run_abortable(work: Callable[[Callable[[], None]], None], abort: Calla
 
     The thread is waited for, since it still owns its file; ``abort`` makes the wait short.
     """
-    from anyio import create_task_group, from_thread, sleep_forever, to_thread
+    from anyio import CancelScope, get_cancelled_exc_class, sleep, to_thread
 
-    async def watch() -> None:
+    # Whoever takes it first decides whether the work is begun at all: a task may be cancelled
+    # while it still waits for a thread.
+    begun = threading.Lock()
+    cancelled, ended = threading.Event(), threading.Event()
+
+    def check() -> None:
+        if cancelled.is_set():
+            raise _Stopped
+
+    def thread() -> None:
+        if not begun.acquire(blocking=False):
+            return
         try:
-            await sleep_forever()
+            work(check)
         finally:
+            ended.set()
+
+    try:
+        await to_thread.run_sync(thread, abandon_on_cancel=True)
+    except get_cancelled_exc_class():
+        cancelled.set()
+        if not begun.acquire(blocking=False):
             abort()
-
-    def guarded() -> BaseException | None:
-        try:
-            work(from_thread.check_cancelled)
-        except BaseException as error:  # noqa: BLE001 - carried over to the event loop, raised there
-            return error
-        return None
-
-    failure: BaseException | None = None
-    async with create_task_group() as tasks:
-        tasks.start_soon(watch)
-        failure = await to_thread.run_sync(guarded)
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+            with CancelScope(shield=True):
+                while not ended.is_set():  # noqa: ASYNC110 - set by a thread, which no event reaches when abandoned
+                    await sleep(_POLL)
+        raise

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import os
+import select
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .archives import TarIndex
-from .errors import InvalidContent, NotFound, PathNotFound, StorageFailed
-from .files import PARTIAL, FileSink, open_regular, storage_errors
-from .output import is_stream
+from .errors import InvalidContent, NotFound, PathNotFound
+from .files import FileSink, open_regular, partial_name, storage_errors
+from .output import goes_along, is_stream
 from .pump import ByteSink, run_abortable, thread_buffer
-from .transform import InflatingSink
+from .transform import InflatingSink, recognises
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+# Milliseconds to wait for a slow writer before looking whether we are still wanted.
+_PATIENCE = 200
 _BZIP2, _XZ = b"BZh", b"\xfd7zXZ\0"
 
 
@@ -25,8 +33,8 @@ def scratch_directory(beside: Path, scratch: Path | None) -> Iterator[Path]:
 
     It is not made before something is put there, so that a plan alone touches nothing.
     """
-    parent = scratch or (Path(tempfile.gettempdir()) if is_stream(beside) else beside.parent)
-    directory = parent / f".{beside.name.lstrip('.-')[:40]}.{os.urandom(6).hex()}{PARTIAL}"
+    parent = scratch or (Path(tempfile.gettempdir()) if goes_along(beside) else beside.parent)
+    directory = parent / partial_name(beside.name)
     try:
         yield directory
     finally:
@@ -61,42 +69,81 @@ async def readable_archive(path: Path, scratch: Path | None) -> AsyncIterator[Ta
 
 
 def _is_compressed(magic: bytes) -> bool:
-    return magic.startswith((_BZIP2, _XZ)) or InflatingSink.recognises(magic)
+    return magic.startswith((_BZIP2, _XZ)) or recognises(magic)
 
 
 def _unpack(path: Path, plain: Path, check: Callable[[], None]) -> None:
     """Copy an archive, whatever its compression, to a plain file."""
     with storage_errors(f"opening {path}"):
-        source = os.dup(0) if str(path) == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Not to wait here for whoever is to write into a named pipe.
+        source = os.dup(0) if str(path) == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        with plain.open("wb") as target, os.fdopen(source, "rb", closefd=False) as file:
-            sink = FileSink(target.fileno(), plain)
-            magic = file.peek(6)[:6]
+        with storage_errors(f"creating {plain}"):
+            target = os.open(plain, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            stream, sink = _Stream(source, path, check), FileSink(target, plain)
+            magic = stream.first(6)
             if magic.startswith((_BZIP2, _XZ)):
-                _unpack_with_library(file, magic, sink, path, check)
+                _unpack_with_library(stream, magic, sink, path)
                 return
             inflating = InflatingSink(sink, str(path))
             buffer = thread_buffer()
-            with storage_errors(f"reading {path}"):
-                while count := file.readinto1(buffer):
-                    inflating.write(buffer[:count])
-                    check()
+            while count := stream.readinto(buffer):
+                inflating.write(buffer[:count])
             inflating.finish()
+        finally:
+            os.close(target)
     finally:
         os.close(source)
 
 
-def _unpack_with_library(file: object, magic: bytes, sink: ByteSink, path: Path, check: Callable[[], None]) -> None:
+def _unpack_with_library(stream: _Stream, magic: bytes, sink: ByteSink, path: Path) -> None:
     import bz2
     import lzma
 
-    opened = bz2.open(file) if magic.startswith(_BZIP2) else lzma.open(file)  # type: ignore[call-overload]
     try:
-        with opened as plain:
+        buffered = io.BufferedReader(stream)
+        with bz2.open(buffered) if magic.startswith(_BZIP2) else lzma.open(buffered) as plain:
             while piece := plain.read(1024 * 1024):
                 sink.write(memoryview(piece))
-                check()
-    except (EOFError, lzma.LZMAError) as error:
+    except (EOFError, OSError, lzma.LZMAError) as error:
+        # What the operating system refused is a `StorageFailed` already: an OSError is bz2's complaint.
         raise InvalidContent(f"{path}: damaged compressed archive: {error}") from error
-    except OSError as error:
-        raise StorageFailed.of(error, f"reading {path}") from error
+
+
+class _Stream(io.RawIOBase):
+    """A file descriptor that may be slow, read from its start; ``check`` can end a wait for it."""
+
+    def __init__(self, fd: int, path: Path, check: Callable[[], None]) -> None:
+        self._fd, self._path, self._check = fd, path, check
+        self._head = b""
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLIN)
+
+    def readable(self) -> bool:
+        return True
+
+    def first(self, count: int) -> bytes:
+        """The first bytes, which will be read again; fewer only where there are no more."""
+        while len(self._head) < count:
+            piece = bytearray(count - len(self._head))
+            if not (got := self._read(memoryview(piece))):
+                break
+            self._head += piece[:got]
+        return self._head
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        if not self._head:
+            return self._read(view)
+        count = min(len(view), len(self._head))
+        view[:count] = self._head[:count]
+        self._head = self._head[count:]
+        return count
+
+    def _read(self, view: memoryview) -> int:
+        with storage_errors(f"reading {self._path}"):
+            self._check()
+            while not self._poll.poll(_PATIENCE):
+                self._check()
+            return os.readv(self._fd, [view])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections import deque
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import InvalidContent, Unsupported
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _MAGIC = 4
 _PIECE = 1024 * 1024
-# Deflate expands at most a thousandfold: so much input at a time bounds what is held in memory.
-_READ = 16 * 1024
+_READ = 64 * 1024
 # What zstd would otherwise reserve for a hostile frame: its own default is 128 MiB, too.
 _ZSTD_WINDOW_LOG = 27
 
@@ -33,32 +32,27 @@ class _Inflater(Protocol):
     def decompress(self, data: Any, max_length: int = -1) -> bytes: ...
 
 
-class InflatingSink:
-    """Passes on what is written to it, decompressed if it is gzip or zstd, in bounded pieces.
+def recognises(magic: bytes) -> bool:
+    """Whether bytes that begin like this would be decompressed."""
+    return magic.startswith((_GZIP, _ZSTD))
 
-    Counts and hashes what comes out: `size`, and `digest` after `finish`.
+
+class Inflation:
+    """Decompresses what is fed to it if it is gzip or zstd, and hands it on as it is if not.
+
+    The pieces come one at a time, each of bounded size, so that the memory needed does not depend
+    on how far the content expands. Take all pieces of one `feed` before the next.
     """
 
-    def __init__(self, sink: ByteSink, what: str) -> None:
-        self._sink, self._what = sink, what
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._head = b""
         self._kind: str | None = None
         self._inflater: _Inflater | None = None
         self._errors: tuple[type[Exception], ...] = ()
-        self._hasher = new_hasher("sha256")
-        self.size = 0
 
-    @staticmethod
-    def recognises(magic: bytes) -> bool:
-        """Whether bytes that begin like this would be decompressed."""
-        return magic.startswith((_GZIP, _ZSTD))
-
-    @property
-    def digest(self) -> Digest:
-        """The sha256 of what came out: for a layer, its diff ID."""
-        return Digest("sha256", self._hasher.hexdigest())
-
-    def write(self, buffer: memoryview) -> None:
+    def feed(self, buffer: memoryview) -> Iterator[memoryview]:
+        """The next bytes, and what becomes of them; raises `InvalidContent` for damaged data."""
         if self._kind is None:
             if len(self._head) + len(buffer) < _MAGIC:
                 self._head += bytes(buffer)
@@ -66,14 +60,14 @@ class InflatingSink:
             head, self._head = self._head, b""
             self._decide(head + bytes(buffer[:_MAGIC]))
             if head:
-                self._take(memoryview(head))
-        self._take(buffer)
+                yield from self._take(memoryview(head))
+        yield from self._take(buffer)
 
-    def finish(self) -> None:
-        """Raises `InvalidContent` when the compressed data ends before its end."""
+    def finish(self) -> Iterator[memoryview]:
+        """The rest; raises `InvalidContent` when the compressed data ends before its end."""
         if self._kind is None:
             self._kind = ""
-            self._take(memoryview(self._head))
+            yield from self._take(memoryview(self._head))
         if self._inflater is not None and not self._inflater.eof:
             raise InvalidContent(f"{self._what}: the {self._kind} data is cut short")
 
@@ -85,9 +79,9 @@ class InflatingSink:
     def _renew(self) -> None:
         self._inflater, self._errors = new_inflater(self._kind or "")
 
-    def _take(self, buffer: memoryview) -> None:
+    def _take(self, buffer: memoryview) -> Iterator[memoryview]:
         if not self._kind:
-            self._emit(buffer)
+            yield buffer
             return
         data: Any = buffer
         while len(data):
@@ -97,9 +91,9 @@ class InflatingSink:
                 if self._kind == "gzip" and not bytes(data).strip(b"\0"):
                     return
                 self._renew()
-            data = self._inflate(data)
+            data = yield from self._inflate(data)
 
-    def _inflate(self, data: Any) -> Any:
+    def _inflate(self, data: Any) -> Generator[memoryview, None, Any]:
         """Feed one decompressor all of ``data``; answers with what comes after its end."""
         inflater = self._inflater
         assert inflater is not None
@@ -107,7 +101,7 @@ class InflatingSink:
             piece = inflater.decompress(data, _PIECE)
             while True:
                 if piece:
-                    self._emit(memoryview(piece))
+                    yield memoryview(piece)
                 if inflater.eof:
                     return inflater.unused_data
                 left = getattr(inflater, "unconsumed_tail", b"")
@@ -120,10 +114,35 @@ class InflatingSink:
         except self._errors as error:
             raise InvalidContent(f"{self._what}: damaged {self._kind} data: {error}") from error
 
-    def _emit(self, buffer: memoryview) -> None:
-        self._hasher.update(buffer)
-        self.size += len(buffer)
-        self._sink.write(buffer)
+
+class InflatingSink:
+    """Passes on what is written to it, decompressed as `Inflation` does.
+
+    Counts and hashes what comes out: `size`, and `digest` after `finish`.
+    """
+
+    def __init__(self, sink: ByteSink, what: str) -> None:
+        self._sink, self._inflation = sink, Inflation(what)
+        self._hasher = new_hasher("sha256")
+        self.size = 0
+
+    @property
+    def digest(self) -> Digest:
+        """The sha256 of what came out: for a layer, its diff ID."""
+        return Digest("sha256", self._hasher.hexdigest())
+
+    def write(self, buffer: memoryview) -> None:
+        self._pass_on(self._inflation.feed(buffer))
+
+    def finish(self) -> None:
+        """Raises `InvalidContent` when the compressed data ends before its end."""
+        self._pass_on(self._inflation.finish())
+
+    def _pass_on(self, pieces: Iterator[memoryview]) -> None:
+        for piece in pieces:
+            self._hasher.update(piece)
+            self.size += len(piece)
+            self._sink.write(piece)
 
 
 def new_inflater(kind: str) -> tuple[_Inflater, tuple[type[Exception], ...]]:
@@ -148,48 +167,32 @@ def new_inflater(kind: str) -> tuple[_Inflater, tuple[type[Exception], ...]]:
 
 
 class InflatingReader:
-    """A `ByteReader` over the decompressed content of another."""
+    """A `ByteReader` over the decompressed content of another; holds one input buffer and one piece."""
 
     def __init__(self, reader: ByteReader, what: str) -> None:
         self._reader = reader
-        self._parts = _Parts()
-        self._sink = InflatingSink(self._parts, what)
+        self._inflation = Inflation(what)
         self._input = memoryview(bytearray(_READ))
+        self._pieces: Iterator[memoryview] = iter(())
+        self._piece = memoryview(b"")
         self._ended = False
 
     def readinto(self, buffer: memoryview) -> int:
-        while not self._parts and not self._ended:
-            if count := self._reader.readinto(self._input):
-                self._sink.write(self._input[:count])
+        while not self._piece:
+            found = next(self._pieces, None)
+            if found is not None:
+                self._piece = found
+            elif self._ended:
+                return 0
+            elif count := self._reader.readinto(self._input):
+                self._pieces = self._inflation.feed(self._input[:count])
             else:
                 self._ended = True
-                self._sink.finish()
-        return self._parts.take(buffer)
+                self._pieces = self._inflation.finish()
+        count = min(len(buffer), len(self._piece))
+        buffer[:count] = self._piece[:count]
+        self._piece = self._piece[count:]
+        return count
 
     def abort(self) -> None:
         self._reader.abort()
-
-
-class _Parts:
-    """Holds what one write produced until it is taken: bounded by the expansion of one small read."""
-
-    def __init__(self) -> None:
-        self._parts: deque[memoryview] = deque()
-
-    def __bool__(self) -> bool:
-        return bool(self._parts)
-
-    def write(self, buffer: memoryview) -> None:
-        if len(buffer):
-            self._parts.append(memoryview(bytes(buffer)))
-
-    def take(self, buffer: memoryview) -> int:
-        if not self._parts:
-            return 0
-        part = self._parts.popleft()
-        count = min(len(buffer), len(part))
-        buffer[:count] = part[:count]
-        if count < len(part):
-            self._parts.appendleft(part[count:])
-        return count
-

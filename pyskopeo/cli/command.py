@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .flags import Flag, Parsed, boolean
+from .flags import Flag, Parsed, boolean, duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,15 @@ class Command:
     run: Callable[[Parsed], int]
 
 
+VERSION = Flag("version", "version for pyskopeo", short="v", read=boolean, default=False)
+
 GLOBAL = (
+    Flag("command-timeout", "give up after this long (default: never)", value="DURATION", read=duration, default=0.0),
+    Flag("insecure-policy", "accept images without asking a policy", read=boolean, default=False),
     Flag("override-arch", "use ARCH instead of this machine's to choose an image", value="ARCH", default=""),
     Flag("override-os", "use OS instead of linux to choose an image", value="OS", default=""),
     Flag("override-variant", "use VARIANT instead of this machine's to choose an image", value="VARIANT", default=""),
-    Flag("version", "version for pyskopeo", short="v", read=boolean, default=False),
+    Flag("tls-verify", "", read=boolean, hidden=True),
+    Flag("tmpdir", "directory for large temporary files (default: $TMPDIR, else beside the destination)", value="DIR"),
+    Flag("user-agent-prefix", "put PREFIX before the name this program gives to registries", value="PREFIX"),
 )

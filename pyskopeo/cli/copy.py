@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import StorageFailed
+from ..errors import InvalidName, StorageFailed
 from ..plan import Plan, Selection, parse_selection
 from ..transports import TRANSPORTS, parse_image_name
 from .command import Command
-from .flags import Flag, Parsed, UsageError, boolean
+from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .options import (
     AUTHFILE,
     NETWORK,
@@ -18,7 +19,6 @@ from .options import (
     access,
     access_flags,
     chosen_platform,
-    network,
     shared_blobs,
     shared_blobs_flag,
 )
@@ -26,7 +26,8 @@ from .progress import MODES, reporting, size
 from .run import run_async
 
 _FLAGS = (
-    Flag("additional-tag", "one more tag for the image (docker-archive:)", value="NAME:TAG", repeat=True),
+    Flag("additional-tag", "one more tag for the image (docker-archive:)", value="NAME:TAG", read=listed,
+         repeat=True),
     Flag("all", "copy all images if SOURCE-IMAGE is a list", short="a", read=boolean, default=False),
     Flag("multi-arch", "of a list copy 'system', 'all', 'index-only', or OS/ARCH[/VARIANT],...", value="CHOICE"),
     Flag("strip-removed-platforms", "drop the platforms that are not copied from the list", read=boolean,
@@ -41,7 +42,7 @@ _FLAGS = (
     Flag("quiet", "show no progress", short="q", read=boolean, default=False),
     Flag("progress", "how to show progress: " + ", ".join(MODES), value="MODE", default="auto", choices=MODES),
     Flag("dry-run", "print what would be copied, and copy nothing", read=boolean, default=False),
-    Flag("image-parallel-copies", "layers to copy at once (default 6)", value="N", read=int, default=0),
+    Flag("image-parallel-copies", "layers to copy at once (default 6)", value="N", read=integer, default=0),
     Flag("verify-existing", "hash blobs that are at the destination already, too", read=boolean, default=False),
 )  # fmt: skip
 
@@ -49,7 +50,7 @@ _FLAGS = (
 def run(parsed: Parsed) -> int:
     """Copy, then write the digest file."""
     source, destination = parsed.arguments
-    _check_names(source, destination)
+    _check_names(source, destination, parsed["additional-tag"])
     selection = _selection(parsed)
     mode = "none" if parsed["quiet"] or parsed["dry-run"] else parsed["progress"]
 
@@ -59,7 +60,7 @@ def run(parsed: Parsed) -> int:
         with reporting(mode) as report:
             reading = access(parsed, "src-", report)
             writing = replace(
-                network(reading, parsed),
+                reading,
                 shared_blobs=shared_blobs(parsed, "dest-"),
                 verify_existing=parsed["verify-existing"],
                 additional_tags=tuple(parsed["additional-tag"]),
@@ -80,17 +81,23 @@ def run(parsed: Parsed) -> int:
             _write_digest(Path(parsed["digestfile"]), str(digest))
         return 0
 
-    return run_async(work)
+    return run_async(work, parsed["command-timeout"])
 
 
-def _check_names(source: str, destination: str) -> None:
-    from ..errors import InvalidName
-
+def _check_names(source: str, destination: str, tags: Sequence[str]) -> None:
+    """Names are refused before anything is opened, with the words people look for."""
     for side, name in (("source", source), ("destination", destination)):
         try:
             parse_image_name(name)
         except InvalidName as error:
             raise InvalidName(f"Invalid {side} name {name}: {error}") from None
+    for tag in tags:
+        from ..transports.docker_archive import parse_tag
+
+        try:
+            parse_tag(tag)
+        except InvalidName as error:
+            raise InvalidName(f"error parsing additional-tag '{tag}': {error}") from None
 
 
 def _selection(parsed: Parsed) -> Selection:
@@ -116,7 +123,7 @@ def _write_digest(path: Path, digest: str) -> None:
     try:
         path.write_text(digest)
     except OSError as error:
-        raise StorageFailed.of(error, f"Failed to write digest to file {path}") from error
+        raise StorageFailed.of(error, f'Failed to write digest to file "{path}"') from error
 
 
 def _show(plan: Plan, present: frozenset[object]) -> None:

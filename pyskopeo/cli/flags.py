@@ -15,7 +15,7 @@ from ..errors import InvalidInput
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)", re.ASCII)
+_DURATION = r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)"
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -31,13 +31,25 @@ def boolean(text: str) -> bool:
     raise ValueError("want true or false")
 
 
+def integer(text: str) -> int:
+    """A whole number in decimal digits, with or without a sign."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text, re.ASCII):
+        raise ValueError("want a whole number")
+    return int(text)
+
+
+def listed(text: str) -> list[str]:
+    """Several values in one, separated by commas; for flags that repeat."""
+    return text.split(",")
+
+
 def duration(text: str) -> float:
     """Seconds, from Go's notation (``1m30s``) or from a plain number of seconds."""
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII):
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text, re.ASCII):
         return float(text)
-    if not re.fullmatch(rf"(?:{_DURATION.pattern})+", text):
+    if not re.fullmatch(rf"(?:{_DURATION})+", text):
         raise ValueError("want a duration such as 30s or 1m30s")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+    return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_DURATION, text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +70,8 @@ class Flag:
     def is_boolean(self) -> bool:
         return self.read is boolean
 
-    @property
-    def key(self) -> str:
-        return self.name.replace("-", "_").replace(".", "_")
+    def __str__(self) -> str:
+        return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
 
 
 @dataclass(slots=True)
@@ -70,29 +81,32 @@ class Parsed:
     arguments: list[str] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
     given: set[str] = field(default_factory=set)
-    help: bool = False
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
 
 
+_HELP = Flag("help", "show this help", short="h", read=boolean, default=False)
+
+
 def parse(words: Sequence[str], flags: Sequence[Flag], *, stop_at_argument: bool = False) -> tuple[Parsed, list[str]]:
     """Read ``words``; with ``stop_at_argument`` what begins at the first argument is left over.
 
-    Raises `UsageError`, with pflag's words.
+    ``help`` is a flag of every command. Raises `UsageError`, with pflag's words.
     """
-    by_name = {flag.name: flag for flag in flags}
-    by_short = {flag.short: flag for flag in flags if flag.short}
-    parsed = Parsed(values={flag.name: ([] if flag.repeat else flag.default) for flag in flags})
+    known = (_HELP, *flags)
+    by_name = {flag.name: flag for flag in known}
+    by_short = {flag.short: flag for flag in known if flag.short}
+    parsed = Parsed(values={flag.name: ([] if flag.repeat else flag.default) for flag in known})
     left = list(words)
     while left:
         word = left.pop(0)
         if word == "--":
+            if stop_at_argument:
+                return parsed, left
             parsed.arguments += left
             break
-        if word in ("--help", "-h"):
-            parsed.help = True
-        elif word.startswith("--"):
+        if word.startswith("--"):
             _long(word, left, by_name, parsed)
         elif word.startswith("-") and word != "-":
             _shorts(word, left, by_short, parsed)
@@ -105,6 +119,8 @@ def parse(words: Sequence[str], flags: Sequence[Flag], *, stop_at_argument: bool
 
 def _long(word: str, left: list[str], by_name: dict[str, Flag], parsed: Parsed) -> None:
     name, equals, text = word[2:].partition("=")
+    if not name or name.startswith("-"):
+        raise UsageError(f"bad flag syntax: --{name}")
     flag = by_name.get(name)
     if flag is None:
         raise UsageError(f"unknown flag: --{name}")
@@ -115,7 +131,7 @@ def _long(word: str, left: list[str], by_name: dict[str, Flag], parsed: Parsed) 
             text = left.pop(0)
         else:
             raise UsageError(f"flag needs an argument: --{name}")
-    _set(flag, text, f"--{name}", parsed)
+    _set(flag, text, parsed)
 
 
 def _shorts(word: str, left: list[str], by_short: dict[str, Flag], parsed: Parsed) -> None:
@@ -123,28 +139,29 @@ def _shorts(word: str, left: list[str], by_short: dict[str, Flag], parsed: Parse
     while letters:
         flag = by_short.get(letters[0])
         if flag is None:
-            raise UsageError(f"unknown shorthand flag: {letters[0]!r} in {word}")
-        shown, letters = f"-{letters[0]}", letters[1:]
+            # What follows the letter may be meant as its value, and a secret.
+            raise UsageError(f"unknown shorthand flag: '{letters[0]}' in -{letters[0]}")
+        letters = letters[1:]
         if flag.is_boolean and not letters.startswith("="):
-            _set(flag, "true", shown, parsed)
+            _set(flag, "true", parsed)
             continue
         text = letters.removeprefix("=")
         if not letters:
             if not left:
-                raise UsageError(f"flag needs an argument: {flag.short!r} in {word}")
+                raise UsageError(f"flag needs an argument: '{flag.short}' in -{flag.short}")
             text = left.pop(0)
-        _set(flag, text, shown, parsed)
+        _set(flag, text, parsed)
         return
 
 
-def _set(flag: Flag, text: str, shown: str, parsed: Parsed) -> None:
+def _set(flag: Flag, text: str, parsed: Parsed) -> None:
     try:
         value = flag.read(text)
         if flag.choices and value not in flag.choices:
             raise ValueError("want one of " + ", ".join(flag.choices))
     except ValueError as error:
         # A mistyped secret must not be repeated on a terminal; these flags hold none.
-        raise UsageError(f'invalid argument "{text}" for "{shown}" flag: {error}') from None
+        raise UsageError(f'invalid argument "{text}" for "{flag}" flag: {error}') from None
     if flag.repeat:
         parsed.values[flag.name] += value if isinstance(value, list) else [value]
     else:

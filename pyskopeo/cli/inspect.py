@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..api import saying
 from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError
 from ..image import ImageSource
+from ..inspection import choose_instance, read_config, read_facts, zero_time
 from ..model.gojson import dumps, sorted_map
-from ..model.platform import Platform
 from ..transports import TRANSPORTS, parse_image_name
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
@@ -19,6 +20,7 @@ from .run import run_async
 
 if TYPE_CHECKING:
     from ..inspection import Inspection
+    from ..model.manifest import Manifest
 
 _FLAGS = (
     PLATFORM,
@@ -42,33 +44,38 @@ def run(parsed: Parsed) -> int:
     except InvalidName as error:
         raise InvalidName(f'Error parsing image name "{name}": {error}') from None
     platform = chosen_platform(parsed)
+    reading = access(parsed, "", warnings_only)
 
     async def work() -> int:
-        async with reference.open_source(access(parsed, "", warnings_only)) as source:
-            if parsed["raw"] or parsed["config"]:
-                await _documents(source, parsed, platform)
+        from contextlib import AsyncExitStack
+
+        async with AsyncExitStack() as stack:
+            with saying(f'Error parsing image name "{name}"'):
+                source = await stack.enter_async_context(reference.open_source(reading))
+                root = await source.manifest()
+            if parsed["raw"] and not parsed["config"]:
+                _write(root.raw)
+                return 0
+            with saying("Error parsing manifest for image: choosing image instance"):
+                manifest = await choose_instance(source, root, platform)
+            if parsed["config"]:
+                await _config(source, manifest, parsed)
             else:
-                await _facts(source, parsed, platform)
+                await _facts(source, await read_facts(source, root, manifest), parsed)
         return 0
 
-    return run_async(work)
+    return run_async(work, parsed["command-timeout"])
 
 
-async def _documents(source: ImageSource, parsed: Parsed, platform: Platform) -> None:
-    root = await source.manifest()
-    if not parsed["config"]:
-        _write(root.raw)
-        return
-    from ..inspection import choose_instance, read_config
-
-    config = await read_config(source, await choose_instance(source, root, platform))
+async def _config(source: ImageSource, manifest: Manifest, parsed: Parsed) -> None:
+    content = await read_config(source, manifest)
     if parsed["raw"]:
-        _write(config)
+        _write(content)
         return
     from ..model.imageconfig import to_oci
     from ..model.strictjson import parse_object
 
-    document = parse_object(to_oci(config), "image configuration")
+    document = parse_object(to_oci(content), "image configuration")
     if parsed["format"] is None:
         print(dumps(document, indent=4))
         return
@@ -77,10 +84,7 @@ async def _documents(source: ImageSource, parsed: Parsed, platform: Platform) ->
     print_formatted(parsed["format"], config_struct(document), lambda: dumps(document, indent=4))
 
 
-async def _facts(source: ImageSource, parsed: Parsed, platform: Platform) -> None:
-    from ..inspection import inspect_image
-
-    inspection = await inspect_image(source, platform)
+async def _facts(source: ImageSource, inspection: Inspection, parsed: Parsed) -> None:
     name, tags = await _tags(source, wanted=not parsed["no-tags"])
     document = _document(inspection, name, tags)
     if parsed["format"] is None:
@@ -113,7 +117,6 @@ async def _tags(source: ImageSource, *, wanted: bool) -> tuple[str, list[str]]:
 
 def _document(inspection: Inspection, name: str, tags: list[str]) -> dict[str, Any]:
     """skopeo's fields in skopeo's order."""
-    from ..inspection import zero_time
     from ..model.gotime import GoTime
 
     created = inspection.created

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 
 _STARTED = time.monotonic()
 _SHORT = {"debug": "DEBU", "info": "INFO", "warning": "WARN", "error": "ERRO", "fatal": "FATA"}
 
+# A user with a password in an address; the digest of name:tag@sha256:... is none.
+_USERINFO = re.compile(r"//[^\s/@\"']*:[^\s/@\"']*@(?!sha[0-9]+:)")
+
 
 def log(level: str, message: str) -> None:
-    """One line of a level: ``info``, ``warning``, ``error`` or ``fatal``."""
+    """One line of a level: ``info``, ``warning``, ``error`` or ``fatal``.
+
+    Passwords that someone wrote into an address are not repeated.
+    """
+    message = _USERINFO.sub("//***@", message)
     if sys.stderr.isatty():
         line = f"{_SHORT[level]}[{int(time.monotonic() - _STARTED):04d}] {_printable(message)}"
     else:

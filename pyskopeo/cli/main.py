@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -9,19 +10,22 @@ from importlib import import_module
 
 from ..errors import PyskopeoError
 from ..version import __version__
-from .command import GLOBAL, Command
+from .command import GLOBAL, VERSION, Command
 from .flags import Parsed, UsageError, parse, usage
 from .log import log
 
 SUMMARIES = {
-    "copy": "Copy an IMAGE-NAME from one location to another",
-    "inspect": "Inspect image IMAGE-NAME",
+    "copy": "Copy an image, or a list of images, from one place to another",
+    "help": "Show what a command does and its flags",
+    "inspect": "Show what is known of an image: facts, manifest, configuration",
     "serve": "Serve the images of an OCI layout as a read-only registry",
 }
 
 
 def run() -> None:
     """The console script."""
+    # A short life with few cycles: collecting while modules load costs more than it gives back.
+    gc.set_threshold(50_000, 20, 20)
     code = main(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -29,7 +33,9 @@ def run() -> None:
         # Whoever read our output has seen enough; say nothing more when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = code or 1
-    sys.exit(code)
+    sys.stderr.flush()
+    # Nothing is left to do, and taking the interpreter apart takes longer than some commands.
+    os._exit(code)
 
 
 def main(words: Sequence[str]) -> int:
@@ -50,48 +56,60 @@ def main(words: Sequence[str]) -> int:
 
 
 def _dispatch(words: Sequence[str]) -> int:
-    parsed, rest = parse(words, GLOBAL, stop_at_argument=True)
+    parsed, rest = parse(words, (*GLOBAL, VERSION), stop_at_argument=True)
     if parsed["version"]:
         print(f"pyskopeo version {__version__}")
         return 0
+    while rest[:1] == ["help"]:
+        rest, parsed.values["help"] = rest[1:], True
     if not rest:
-        if parsed.help or parsed.arguments:
-            print(_overview())
-            return 0
-        raise UsageError("Missing command 'pyskopeo COMMAND'\nTry 'pyskopeo --help' for more information")
+        if not parsed["help"]:
+            raise UsageError("Missing command 'pyskopeo COMMAND'\nTry 'pyskopeo --help' for more information")
+        print(_overview())
+        return 0
     name, *arguments = rest
-    if name == "help":
-        name, arguments = (arguments[0], ["--help"]) if arguments else ("", [])
-        if not name:
-            print(_overview())
-            return 0
     if name not in SUMMARIES:
-        raise UsageError(f"Unrecognized command `pyskopeo {name}`\nTry 'pyskopeo --help' for more information")
+        raise UsageError(
+            f"Unrecognized command `pyskopeo {name}`\n{_guess(name)}Try 'pyskopeo --help' for more information"
+        )
     command: Command = import_module(f".{name}", __package__).COMMAND
     return _run(command, arguments, parsed)
 
 
+def _guess(name: str) -> str:
+    """What may have been meant; there is time to look, now that nothing else can be done."""
+    from difflib import get_close_matches
+
+    near = [known for known in SUMMARIES if known.startswith(name)] or get_close_matches(name, SUMMARIES)
+    return f"Did you mean '{near[0]}'? " if near else ""
+
+
 def _run(command: Command, words: Sequence[str], outer: Parsed) -> int:
     parsed, _ = parse(words, (*GLOBAL, *command.flags))
-    if parsed.help or outer.help:
+    if parsed["help"] or outer["help"]:
         print(_help(command))
         return 0
     for name in outer.given - parsed.given:
         parsed.values[name] = outer.values[name]
     parsed.given |= outer.given
-    if len(parsed.arguments) != len(command.arguments.split()):
-        print(_help(command), file=sys.stderr)
-        wanted = len(command.arguments.split())
-        raise UsageError(f"{command.name}: want {wanted} argument{'s' * (wanted > 1)}: {command.arguments}")
+    wanted = command.arguments.split()
+    if len(parsed.arguments) != len(wanted):
+        count = ("Exactly one argument", "Exactly two arguments")[len(wanted) - 1]
+        stray = next((word for word in parsed.arguments if word in ("true", "false")), None)
+        hint = f"; for a flag that is {stray} write --flag={stray}" if stray else ""
+        raise UsageError(
+            f"{count} expected: {command.arguments}, got {len(parsed.arguments)}{hint}\n"
+            f"Try 'pyskopeo {command.name} --help' for more information"
+        )
     return command.run(parsed)
 
 
 def _overview() -> str:
-    commands = "\n".join(f"  {name:<10}{summary}" for name, summary in SUMMARIES.items())
+    commands = "\n".join(f"  {name:<10}{summary}" for name, summary in sorted(SUMMARIES.items()))
     return (
         "Copy and inspect container images, without a daemon\n\n"
         "Usage:\n  pyskopeo [flags] COMMAND [command flags]\n\n"
-        f"Available Commands:\n{commands}\n\nFlags:\n{usage(GLOBAL)}\n\n"
+        f"Available Commands:\n{commands}\n\nFlags:\n{usage((*GLOBAL, VERSION))}\n\n"
         'Use "pyskopeo COMMAND --help" for more information about a command.'
     )
 

@@ -12,16 +12,17 @@ from ..errors import InvalidInput
 from ..events import Report
 from ..model.platform import Platform
 from ..registry.retry import Retry
-from .flags import Flag, Parsed, UsageError, boolean, duration
+from .flags import Flag, Parsed, UsageError, boolean, duration, integer, listed
+from .log import log
 
 NETWORK = (
-    Flag("retry-times", "how often to repeat what failed for a passing reason", value="N", read=int, default=None),
+    Flag("retry-times", "how often to repeat what failed for a passing reason", value="N", read=integer),
     Flag("retry-delay", "fixed delay between repetitions (default: growing from half a second)",
          value="DURATION", read=duration, default=None),
     Flag("stall-timeout", "give a connection up that makes no progress for this long", value="DURATION",
          read=duration, default=60.0),
     Flag("auth-strict", "a credential helper that fails is an error, not a warning", read=boolean, default=False),
-    Flag("trust-realm", "send credentials to a token server on HOST, too", value="HOST", repeat=True),
+    Flag("trust-realm", "send credentials to a token server on HOST, too", value="HOST", read=listed, repeat=True),
 )  # fmt: skip
 
 PLATFORM = Flag("platform", "choose the image for OS/ARCH[/VARIANT] from a list", value="PLATFORM",
@@ -68,7 +69,7 @@ def access(parsed: Parsed, prefix: str, report: Report) -> Access:
     )
     cert_dir = parsed[f"{prefix}cert-dir"]
     trust = Trust(
-        insecure=parsed[f"{prefix}tls-verify"] is False,
+        insecure=_tls_verify(parsed, prefix) is False,
         cert_dir=Path(cert_dir) if cert_dir else None,
         roots=base.trust.roots,
     )
@@ -81,8 +82,18 @@ def access(parsed: Parsed, prefix: str, report: Report) -> Access:
     )
 
 
+def _tls_verify(parsed: Parsed, prefix: str) -> bool | None:
+    """skopeo's old spelling for both sides still works, where the one for this side is not given."""
+    own: bool | None = parsed[f"{prefix}tls-verify"]
+    if not prefix or parsed["tls-verify"] is None:
+        return own
+    log("warning", f"'--tls-verify' is deprecated, instead use: --{prefix}tls-verify")
+    old: bool = parsed["tls-verify"]
+    return old if own is None else own
+
+
 def network(base: Access, parsed: Parsed) -> Access:
-    """The patience the flags ask for."""
+    """The patience, the scratch space and the name the flags ask for."""
     retry = base.retry
     if parsed["retry-times"] is not None:
         if parsed["retry-times"] < 0:
@@ -92,7 +103,16 @@ def network(base: Access, parsed: Parsed) -> Access:
         retry = Retry(retry.times, parsed["retry-delay"], fixed=True)
     if parsed["stall-timeout"] <= 0:
         raise UsageError("--stall-timeout: want more than 0")
-    return replace(base, retry=retry, stall_timeout=parsed["stall-timeout"])
+    scratch, prefix = parsed["tmpdir"], parsed["user-agent-prefix"]
+    if prefix and not (prefix.isascii() and prefix.isprintable()):
+        raise UsageError("--user-agent-prefix: want printable ASCII characters")
+    return replace(
+        base,
+        retry=retry,
+        stall_timeout=parsed["stall-timeout"],
+        scratch=Path(scratch) if scratch else base.scratch,
+        user_agent=f"{prefix} {base.user_agent}" if prefix else base.user_agent,
+    )
 
 
 def shared_blobs(parsed: Parsed, prefix: str) -> Path | None:

@@ -28,12 +28,14 @@ from ..events import (
 from .log import log
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from rich.console import Console
+    from rich.progress import ProgressColumn, Task, TaskID
 
     from ..model.digest import Digest
 
 MODES = ("auto", "bars", "plain", "json", "none")
 _EVERY = 10.0
+_ROOMY = 72
 
 
 def size(count: float) -> str:
@@ -80,8 +82,6 @@ def warnings_only(event: Event) -> None:
         log("warning", event.message)
     elif isinstance(event, Retrying):
         log("warning", _retrying(event))
-    elif isinstance(event, Converted):
-        log("warning", f"the image was converted for its destination: digest {event.source} is now {event.digest}")
     else:
         ignore(event)
 
@@ -109,12 +109,11 @@ class Lines:
             self._shown[event.digest] = now
             self._say(f"{self._name(event.digest)} {_rate(event, now - self._started[event.digest])}")
         elif isinstance(event, BlobFinished):
-            how = "skipped: already exists" if event.placement is Placement.PRESENT else f"done, {size(event.size)}"
-            self._say(f"{self._name(event.digest)} {how}")
+            self._say(f"{self._name(event.digest)} {_outcome(event)}")
         elif isinstance(event, ManifestWritten) and event.root:
             self._say("Writing manifest to image destination")
-        elif isinstance(event, CopyFinished):
-            self._say(f"Copied {event.digest}: {size(event.moved)} in {event.seconds:.1f}s")
+        elif isinstance(event, Converted | CopyFinished):
+            self._say(_line(event))
         else:
             warnings_only(event)
 
@@ -126,6 +125,16 @@ class Lines:
         print(line, file=sys.stderr, flush=True)
 
 
+def _outcome(event: BlobFinished) -> str:
+    return "skipped: already exists" if event.placement is Placement.PRESENT else f"done, {size(event.size)}"
+
+
+def _line(event: Converted | CopyFinished) -> str:
+    if isinstance(event, Converted):
+        return f"Converting {event.source} for the destination: its digest becomes {event.digest}"
+    return f"Copied {event.digest}: {size(event.moved)} in {event.seconds:.1f}s"
+
+
 def _rate(event: BlobProgress, seconds: float) -> str:
     speed = event.done / seconds if seconds > 0 else 0.0
     left = f", {span((event.size - event.done) / speed)} left" if speed else ""
@@ -135,35 +144,21 @@ def _rate(event: BlobProgress, seconds: float) -> str:
 class Bars:
     """A bar for each blob under way and one for all, with bytes, speed and time left."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
+        from rich.progress import Progress
 
-        self._console = Console(stderr=True, highlight=False)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(compact=True),
-            console=self._console,
-            expand=True,
-            transient=True,
-        )
+        self._console = console or Console(stderr=True, highlight=False)
+        self._roomy = self._console.width >= _ROOMY
+        self._progress = Progress(*_columns(roomy=self._roomy), console=self._console, expand=True, transient=True)
         self._tasks: dict[Digest, TaskID] = {}
+        self._names: dict[Digest, str] = {}
         self._done: dict[Digest, int] = {}
-        self._finished = 0
+        self._planned = self._present = self._finished = 0
         self._total: TaskID | None = None
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        # Nothing is drawn before there is a plan: a password may have to be asked for first.
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -171,34 +166,62 @@ class Bars:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, CopyPlanned):
+            self._planned = event.total
             self._total = self._progress.add_task("Total", total=event.total)
+            self._progress.start()
         elif isinstance(event, BlobStarted):
-            name = f"Copying {'config' if event.kind == 'config' else 'blob'} {event.digest.short}"
-            self._tasks[event.digest] = self._progress.add_task(name, total=event.size)
+            name = f"{'config' if event.kind == 'config' else 'blob'} {event.digest.short}"
+            self._names[event.digest] = name
+            self._tasks[event.digest] = self._progress.add_task(
+                f"Copying {name}" if self._roomy else name, total=event.size
+            )
         elif isinstance(event, BlobProgress):
             self._progress.update(self._tasks[event.digest], completed=event.done)
             self._done[event.digest] = event.done
             self._update_total()
         elif isinstance(event, BlobFinished):
             self._finish(event)
-        elif isinstance(event, CopyFinished):
-            self._print(f"Copied {event.digest}: {size(event.moved)} in {event.seconds:.1f}s")
-        elif isinstance(event, Warned | Retrying | Converted):
+        elif isinstance(event, Converted | CopyFinished):
+            self._print(_line(event))
+        elif isinstance(event, Warned | Retrying):
             self._progress.stop()
             warnings_only(event)
-            self._progress.start()
+            if self._total is not None:
+                self._progress.start()
 
     def _finish(self, event: BlobFinished) -> None:
         self._done.pop(event.digest, None)
-        self._finished += event.size
+        if event.placement is Placement.PRESENT:
+            # Not counted as moved, which would be a speed nobody has.
+            self._present += event.size
+        else:
+            self._finished += event.size
         self._progress.remove_task(self._tasks.pop(event.digest))
-        how = "skipped: already exists" if event.placement is Placement.PRESENT else f"done  {size(event.size)}"
-        self._print(f"Copying blob {event.digest.short} {how}")
+        self._print(f"Copying {self._names.pop(event.digest)} {_outcome(event)}")
         self._update_total()
 
     def _update_total(self) -> None:
         if self._total is not None:
-            self._progress.update(self._total, completed=self._finished + sum(self._done.values()))
+            done = self._finished + sum(self._done.values())
+            self._progress.update(self._total, completed=done, total=self._planned - self._present)
 
     def _print(self, line: str) -> None:
-        self._console.print(line, markup=False)
+        # A terminal wraps a long line by itself, without breaking a digest that is copied from it.
+        self._console.print(line, markup=False, soft_wrap=True)
+
+
+def _columns(*, roomy: bool) -> list[ProgressColumn]:
+    """What stands in a row; in a narrow terminal only what is needed."""
+    from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{size(task.speed)}/s" if task.speed else "", style="progress.data.speed")
+
+    basic: list[ProgressColumn] = [
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        DownloadColumn(binary_units=True),
+    ]
+    return [*basic, Speed(), TimeRemainingColumn(compact=True)] if roomy else basic

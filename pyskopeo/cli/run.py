@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
+from ..errors import PyskopeoError
 from .log import log
 
 
@@ -19,17 +20,20 @@ class Interrupted(BaseException):
         self.number = number
 
 
-def run_async(work: Callable[[], Awaitable[int]]) -> int:
-    """Run to the end, or until a signal; raises `Interrupted` after the clean-up."""
+def run_async(work: Callable[[], Awaitable[int]], seconds: float = 0.0) -> int:
+    """Run to the end, or until a signal; raises `Interrupted` after the clean-up.
+
+    After ``seconds`` seconds (0: never) it is cancelled and cleaned up likewise; that is a `PyskopeoError`.
+    """
     import anyio
 
     try:
-        return anyio.run(_supervised, work)
+        return anyio.run(_supervised, work, seconds)
     except KeyboardInterrupt:
         raise Interrupted(signal.SIGINT) from None
 
 
-async def _supervised(work: Callable[[], Awaitable[int]]) -> int:
+async def _supervised(work: Callable[[], Awaitable[int]], seconds: float) -> int:
     import anyio
 
     from ..engine import first_error
@@ -44,13 +48,21 @@ async def _supervised(work: Callable[[], Awaitable[int]]) -> int:
                 tasks.cancel_scope.cancel()
                 return
 
-    with first_error():
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(watch)
-            code = await work()
-            tasks.cancel_scope.cancel()
+    try:
+        with first_error():
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(watch)
+                with anyio.move_on_after(seconds or None) as limit:
+                    code = await work()
+                tasks.cancel_scope.cancel()
+    except Exception:
+        # What fails while it is being given up is of no interest to whoever gave it up.
+        if not came:
+            raise
     if came:
         raise Interrupted(came[0])
+    if limit.cancelled_caught:
+        raise PyskopeoError(f"not finished after {seconds:g} s: given up, as --command-timeout says")
     return code
 
 

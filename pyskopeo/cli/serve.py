@@ -27,7 +27,7 @@ def run(parsed: Parsed) -> int:
         await serve(layout, host, port, on_ready=ready)
         return 0
 
-    return run_async(work)
+    return run_async(work, parsed["command-timeout"])
 
 
 def _layout(name: str) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..archives import Member, TarIndex
-from ..errors import InvalidContent, InvalidName, PathNotFound, Unsupported
+from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, Unsupported
 from ..files import FileReader, open_reader, open_regular, read_range
 from ..image import Blob
 from ..layouts import located_blob
@@ -24,7 +24,7 @@ from ..model.manifest import Manifest
 from ..model.reference import Reference
 from ..model.strictjson import CONFIG_LIMIT
 from ..pump import ByteReader, thread_buffer
-from ..transform import InflatingReader, InflatingSink
+from ..transform import InflatingReader, recognises
 
 _MANIFEST = "manifest.json"
 _MANIFEST_LIMIT = 1024 * 1024
@@ -113,7 +113,9 @@ class DockerArchiveSource:
         return await to_thread.run_sync(self._manifest)
 
     def blob(self, descriptor: Descriptor) -> Blob:
-        name = self._members[descriptor.digest]
+        name = self._members.get(descriptor.digest)
+        if name is None:
+            raise NotFound(f"{self._archive.index.path}: no blob {descriptor.digest} in this image")
         location = self._archive.index.locate(name)
         if descriptor.media_type == mediatype.DOCKER_LAYER_GZIP:
             # The manifest says gzip because skopeo's does; what is handed over is a plain tar.
@@ -156,7 +158,7 @@ class DockerArchiveSource:
         index = self._archive.index
         member = index.find(name)
         self._members[diff_id] = name
-        if not InflatingSink.recognises(read_range(index.path, member.offset, min(4, member.size))):
+        if not recognises(read_range(index.path, member.offset, min(4, member.size))):
             return member.size
         self._compressed.add(diff_id)
         return _inflated_size(index.path, member, name)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from ..archives import TarWriter
-from ..errors import ContentMismatch, InvalidContent
+from ..errors import ContentMismatch, InvalidContent, StorageFailed
 from ..events import Placement
 from ..files import FileSink, staged, storage_errors
 from ..image import Accepts, Blob
@@ -57,6 +57,7 @@ class DockerArchiveDestination:
         self._repositories: dict[str, dict[str, str]] = {}
         self._output = ExitStack()
         self._archive: TarWriter | None = None
+        self._spoilt = False
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +70,8 @@ class DockerArchiveDestination:
             self._output.__exit__(kind, error, trace)
             return
         with self._output:
+            if self._spoilt:
+                raise StorageFailed(f"{self._path}: given up, since one of its images could be written only in part")
             if self._archive is not None:
                 self._finish(self._archive)
 
@@ -99,7 +102,10 @@ class DockerArchiveDestination:
     async def commit(self, root: Manifest) -> Digest:
         """Append the image; the digest is that of the Docker manifest which describes what was written."""
         config, layers = self._checked(root)
+        # Until it is whole: a caller may go on after an error, but not with this archive.
+        self._spoilt = True
         await run_abortable(lambda check: self._append(root, config, layers, check), lambda: None)
+        self._spoilt = False
         assert root.config is not None
         described = {
             "schemaVersion": 2,

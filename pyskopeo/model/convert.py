@@ -31,14 +31,16 @@ def image_to_oci(manifest: Manifest, config: bytes) -> tuple[Manifest, Descripto
 
 
 def index_to_oci(index: Manifest, children: Mapping[Digest, Descriptor]) -> Manifest:
-    """A Docker manifest list as an OCI index, its entries replaced where ``children`` names them."""
+    """A Docker manifest list as an OCI index, its entries replaced where ``children`` names them.
+
+    The others stay what they are, of Docker's types: their bytes do not change, perhaps they are not even copied.
+    """
     entries = []
     for entry in index.manifests:
         new = children.get(entry.digest)
-        size, digest = (new.size, new.digest) if new else (entry.size, entry.digest)
-        media_type = (new.media_type if new else mediatype.to_oci(entry.media_type)) or entry.media_type
+        named = new or entry
         entries.append(
-            Descriptor(media_type, digest, size, platform=entry.platform, urls=entry.urls).to_json()
+            Descriptor(named.media_type, named.digest, named.size, platform=entry.platform, urls=entry.urls).to_json()
         )
     document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}
     return Manifest.parse(dumps(document).encode())
@@ -50,12 +52,15 @@ def replace_children(
     """An index with other children, or with fewer (``kept``), all else as it was, unknown fields too."""
     document = dict(index.document)
     entries = []
-    for entry, described in zip(index.document["manifests"], index.manifests, strict=True):
+    for written, described in zip(index.document["manifests"], index.manifests, strict=True):
         if kept is not None and described.digest not in kept:
             continue
-        new = children.get(described.digest)
-        changed = {"mediaType": new.media_type, "digest": str(new.digest), "size": new.size} if new else {}
-        entries.append(entry | changed)
+        entry = dict(written)
+        if new := children.get(described.digest):
+            # Embedded content would be that of the old child.
+            entry.pop("data", None)
+            entry |= {"mediaType": new.media_type, "digest": str(new.digest), "size": new.size}
+        entries.append(entry)
     document["manifests"] = entries
     return Manifest.parse(dumps(document).encode(), content_type=index.media_type)
 

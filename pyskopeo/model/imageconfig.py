@@ -6,6 +6,7 @@ anew, as the Go types of the specification do, since digests that people pinned 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -17,6 +18,7 @@ from .gotime import GoTime
 from .strictjson import CONFIG_LIMIT, parse_object
 
 Reader: TypeAlias = Callable[[Any, str], Any]
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ def to_oci(raw: bytes) -> bytes:
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise _wrong(where, "a string")
-    return value
+    # Half a character, which only an escape can spell, is what Go reads it as.
+    return _SURROGATE.sub("\ufffd", value)
 
 
 def _boolean(value: Any, where: str) -> bool:
@@ -59,7 +62,10 @@ def _boolean(value: Any, where: str) -> bool:
 
 
 def _time(value: Any, where: str) -> str:
-    return GoTime.parse(_text(value, where)).rfc3339()
+    try:
+        return GoTime.parse(_text(value, where)).rfc3339()
+    except InvalidContent as error:
+        raise InvalidContent(f"image configuration: {where}: {error}") from None
 
 
 def _texts(value: Any, where: str) -> list[str]:
@@ -71,13 +77,15 @@ def _texts(value: Any, where: str) -> list[str]:
 def _text_map(value: Any, where: str) -> dict[str, str]:
     if not isinstance(value, dict):
         raise _wrong(where, "an object")
-    return sorted_map({name: "" if entry is None else _text(entry, where) for name, entry in value.items()})
+    return sorted_map(
+        {_text(name, where): "" if entry is None else _text(entry, where) for name, entry in value.items()}
+    )
 
 
 def _set(value: Any, where: str) -> dict[str, dict[str, str]]:
     if not isinstance(value, dict) or not all(entry is None or isinstance(entry, dict) for entry in value.values()):
         raise _wrong(where, "an object of objects")
-    return sorted_map({name: {} for name in value})
+    return sorted_map({_text(name, where): {} for name in value})
 
 
 def _list_of(fields: Fields) -> Reader:

@@ -85,7 +85,7 @@ class LayoutIndex:
         document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX}
         document |= {key: value for key, value in self.document.items() if key not in ("manifests", "mediaType")}
         document["manifests"] = [*kept, new]
-        return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+        return _written(document)
 
     def find(self, name: str, where: str) -> Descriptor | Manifest:
         """What ``name`` stands for: a tag, ``@N``, or ``""`` for the only image there is.
@@ -116,8 +116,12 @@ class LayoutIndex:
         kept = set(map(id, found))
         entries = [e for e, d in zip(self.entries, self.descriptors, strict=True) if id(d) in kept]
         document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}
-        raw = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-        return Manifest.parse(raw)
+        return Manifest.parse(_written(document))
+
+
+def _written(document: Mapping[str, Any]) -> bytes:
+    # A lone surrogate can be read from an escape; as the same escape it is written again.
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def _named(descriptors: Sequence[Descriptor], name: str) -> tuple[Descriptor, ...]:

@@ -7,6 +7,7 @@ counts are how one document becomes two images (CVE-2021-41190).
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from ..errors import InvalidContent, TooLarge
@@ -20,7 +21,7 @@ def parse_object(raw: bytes, what: str, limit: int = MANIFEST_LIMIT) -> dict[str
     if len(raw) > limit:
         raise TooLarge(f"{what} is over the limit of {limit} bytes", limit=limit)
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise InvalidContent(f"{what} is not valid JSON: {reason}") from None
@@ -38,6 +39,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise ValueError(f"duplicate name {ascii(name)[:60]}")
             seen.add(name)
     return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text[:40]} is out of range")
+    return number
 
 
 def _refuse(constant: str) -> None:

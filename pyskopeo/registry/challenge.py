@@ -16,15 +16,13 @@ _SHORTEST_LIFE = 60.0
 _CLIENT_ID = "pyskopeo"
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the grammar's word for a name
-_PIECE = re.compile(
+_PIECE = (
     rf"""\s*(?:
         (?P<name>{_TOKEN})\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>{_TOKEN}|[^\s,"]+))
       | (?P<scheme>{_TOKEN})(?=\s|,|$)
       | (?P<comma>,)
-    )""",
-    re.VERBOSE | re.ASCII,
+    )"""
 )
-_ESCAPE = re.compile(r"\\(.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +57,16 @@ def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
 def _parse_header(header: str) -> Iterable[Challenge]:
     scheme, position = "", 0
     parameters: dict[str, str] = {}
-    while match := _PIECE.match(header, position):
+    # Compiled only here: most pulls that need no token never come by.
+    piece = re.compile(_PIECE, re.VERBOSE | re.ASCII)
+    while match := piece.match(header, position):
         position = match.end()
         if match["scheme"]:
             if scheme:
                 yield Challenge(scheme, parameters)
             scheme, parameters = match["scheme"].lower(), {}
         elif match["name"] and scheme:
-            value = match["plain"] if match["quoted"] is None else _ESCAPE.sub(r"\1", match["quoted"])
+            value = match["plain"] if match["quoted"] is None else re.sub(r"\\(.)", r"\1", match["quoted"])
             parameters.setdefault(match["name"].lower(), value)
     if scheme:
         yield Challenge(scheme, parameters)

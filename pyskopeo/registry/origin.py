@@ -6,7 +6,6 @@ point us at this machine or at the network behind it.
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -74,7 +73,9 @@ def follow(current: str, location: str) -> str:
 
 def is_public(address: str) -> bool:
     """Whether an IP address is one that anybody on the internet would reach."""
-    found = ipaddress.ip_address(address.partition("%")[0])
+    from ipaddress import ip_address
+
+    found = ip_address(address.partition("%")[0])
     mapped = getattr(found, "ipv4_mapped", None)
     return bool((mapped or found).is_global) and not found.is_multicast
 
@@ -105,8 +106,10 @@ def may_have_credentials(registry: str, realm_host: str) -> bool:
 
 
 def _is_address(host: str) -> bool:
+    from ipaddress import ip_address
+
     try:
-        ipaddress.ip_address(host.strip("[]"))
+        ip_address(host.strip("[]"))
     except ValueError:
         return False
     return True

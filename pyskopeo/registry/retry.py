@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ class Retry:
         if retry_after is not None:
             return min(max(retry_after, 0.0), _LONGEST_RETRY_AFTER)
         grown = self.delay if self.fixed else self.delay * 2.0**attempt
-        return min(grown, _LONGEST_WAIT) * (1.0 + random.random() * 0.1)  # noqa: S311 - not a secret
+        return min(grown, _LONGEST_WAIT) * (1.0 + int.from_bytes(os.urandom(2)) / 65536 * 0.1)
 
     async def run(self, attempt_once: Callable[[], Awaitable[T]], what: str, report: Report) -> T:
         """Call until it succeeds, fails for good, or the repetitions are used up."""

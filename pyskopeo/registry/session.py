@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ..config.authfile import Credentials
 from ..errors import CertificateNotTrusted, ConnectionFailed, InvalidContent
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..access import Access
 
 T = TypeVar("T")
+Send: TypeAlias = Callable[[httpx.Request], Awaitable[httpx.Response]]
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_HOPS = 10
 
@@ -28,12 +29,12 @@ class Session:
     Raises `NetworkError` and its kind; answers with any status but 401 that could be answered.
     """
 
-    def __init__(self, reference: Reference, client: httpx.AsyncClient, access: Access) -> None:
+    def __init__(self, reference: Reference, send: Send, access: Access) -> None:
         self._reference = reference
-        self._client = client
+        self._send_request = send
         self._access = access
         self._scheme = ""
-        self._public: bool | None = None
+        self._peer = ""
         self._warned: set[str] = set()
         self._scope = f"repository:{reference.repository}:pull"
         self._authorizer = Authorizer(
@@ -123,16 +124,15 @@ class Session:
             extensions={"public_only": public_only, "timeout": timeout},
         )  # fmt: skip
         try:
-            response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
+            response = await self._send_request(request)
         except httpx.TransportError as error:
             where = Origin.of(url).netloc
             raise ConnectionFailed(f"{where}: {str(error) or type(error).__name__}", host=where) from error
         except httpx.InvalidURL as error:
             raise InvalidContent(f"not a URL: {error}") from error
         self._show_warnings(response)
-        if self._public is None and Origin.of(url) == self.base:
-            peer = response.extensions.get("peer")
-            self._public = is_public(peer) if isinstance(peer, str) else None
+        if not self._peer and Origin.of(url) == self.base:
+            self._peer = response.extensions.get("peer") or ""
         return response
 
     async def _find_scheme(self) -> None:
@@ -151,9 +151,7 @@ class Session:
 
     async def _is_public(self) -> bool:
         """Whether the registry itself is on the internet; behind a proxy, by its name."""
-        if self._public is not None:
-            return self._public
-        host = self.base.host
+        host = self._peer or self.base.host
         try:
             return is_public(host)
         except ValueError:

@@ -22,6 +22,7 @@ from anyio import to_thread
 
 from ..errors import ConnectionFailed, NetworkError, Stalled
 from ..pump import ByteReader, MemoryReader
+from .body import Body
 from .connect import Connector, explain, proxied_target
 from .http import httpx
 from .origin import Origin
@@ -30,7 +31,6 @@ _PREFETCH = 16 * 1024
 _CHUNK = 64 * 1024
 _IDLE_SECONDS = 50.0
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
-_GRANULARITY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +193,8 @@ class WireStream(httpx.AsyncByteStream):
         assert exchange.connection is not None
         self._wire, self._pool = wire, pool
         self._connection, self._socket, self._response = exchange.connection, exchange.socket, response
+        self._body = Body(response, exchange.socket, wire.stall_timeout)
         self._released = False
-        self._cut = 0
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill some of ``buffer``; 0 at the end. Raises `ConnectionFailed` or `Stalled`.
@@ -203,7 +203,7 @@ class WireStream(httpx.AsyncByteStream):
         fast server, steady progress from a slow one.
         """
         try:
-            return self._fill(buffer)
+            return self._body.readinto(buffer)
         except TimeoutError as error:
             raise _stalled(self._pool.origin, self._wire.stall_timeout) from error
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
@@ -212,30 +212,6 @@ class WireStream(httpx.AsyncByteStream):
                 f"{self._pool.origin.netloc}: connection lost: {str(error) or type(error).__name__}",
                 host=self._pool.origin.netloc,
             ) from error
-
-    def _fill(self, buffer: memoryview) -> int:
-        response = self._response
-        if self._cut:
-            raise ConnectionError(f"closed with {self._cut} bytes to go")
-        if response.isclosed():
-            return 0
-        if response.chunked or response.length is None:
-            return response.readinto(buffer)
-        total, deadline = 0, time.monotonic() + _GRANULARITY
-        read = response.fp.readinto1
-        while total < len(buffer) and response.length:
-            count = read(buffer[total : total + response.length])
-            if not count:
-                self._cut = response.length
-                self._connection.close()
-                return total or self._fill(buffer)
-            total += count
-            response.length -= count
-            if time.monotonic() > deadline:
-                break
-        if not response.length:
-            response.close()
-        return total
 
     def abort(self) -> None:
         """Wake a blocked `readinto` from another thread; nothing once the body is read or released."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .gotime import GoTime
+from ..model.gotime import GoTime
 from .report import is_json, render
 from .values import Field, Struct, plain
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..model.gotime import GoTime
 from .formatting import default
-from .gotime import GoTime
 from .values import Constant, GoMap, Slice, Struct, indirect, is_nil, type_of
 from .verbs import CallError
 

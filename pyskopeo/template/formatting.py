@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from .gotime import GoTime
+from ..model.gotime import GoTime
 from .values import Constant, GoMap, NilPointer, Slice, Struct, indirect, lift, type_of
 from .verbs import CallError, Flags, boolean, complex_number, floating, integer, joined, string
 

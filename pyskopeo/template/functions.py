@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..errors import InvalidContent
 from ..model import gojson
 from . import comparison, indexing
-from .formatting import default, sprint, sprintf, sprintln
+from .formatting import sprint, sprintf, sprintln
 from .literals import from_bytes, to_bytes
 from .values import ANY, Slice, indirect, plain, truth, type_of
 from .verbs import TEXT_LIMIT, CallError
@@ -75,7 +75,7 @@ def _call(arguments: Arguments) -> object:
     if value is None:
         raise CallError("call of nil")
     # No value that a template can reach is a function.
-    raise CallError(f"non-function {default(value)[:100]} of type {type_of(value)}")
+    raise CallError(f"non-function of type {type_of(value)}")
 
 
 def _json(arguments: Arguments) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..model.gotime import GoTime
 from .functions import Arguments, Function
-from .gotime import GoTime
 from .values import Constant
 
 _TIME: dict[str, tuple[tuple[str, ...], Callable[[GoTime, Arguments], object]]] = {

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..model.gojson import sorted_map
-from .gotime import GoTime
+from ..model.gotime import GoTime
 
 ANY = "interface {}"
 _SURROGATES = re.compile("[\ud800-\udfff]")

@@ -94,7 +94,7 @@ def string(text: str, verb: str, flags: Flags) -> str | None:
         return None
     cut = text if flags.precision is None else text[: flags.precision]
     if flags.sharp_v and verb == "v":
-        return pad(quoted(text), flags)
+        return pad(quoted(cut), flags)
     if verb == "q":
         if flags.sharp and "`" not in cut and all(c.isprintable() or c == "\t" for c in cut):
             return pad(f"`{cut}`", flags)
@@ -122,7 +122,7 @@ def integer(number: int, verb: str, flags: Flags) -> str | None:
     if verb == "q":
         return pad(quoted(_character(number), "'", ascii_only=flags.plus), flags)
     if verb == "U":
-        code = f"U+{number & 0xFFFFFFFFFFFFFFFF:04X}"
+        code = "U+" + f"{number & 0xFFFFFFFFFFFFFFFF:X}".rjust(max(4, flags.precision or 0), "0")
         shown = flags.sharp and number < 0x110000 and _character(number).isprintable()
         return pad(f"{code} '{_character(number)}'" if shown else code, replace(flags, zero=False))
     if verb not in _BASES:
@@ -136,7 +136,7 @@ def integer(number: int, verb: str, flags: Flags) -> str | None:
     if flags.precision is None and flags.zero and not flags.minus and flags.width:
         least = flags.width - len(sign)
     text = text.rjust(least, "0")
-    if flags.sharp and verb == "o" and not text.startswith("0"):
+    if flags.sharp and verb in "oO" and not text.startswith("0"):
         text = "0" + text
     prefix = "0o" if verb == "O" else _PREFIXES.get(verb, "") if flags.sharp else ""
     return pad(sign + prefix + (text.upper() if verb == "X" else text), replace(flags, zero=False))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DestinationRefused, InvalidName, NotFound, PathNotFound, StorageFailed
 from ..events import Placement
-from ..files import PARTIAL, is_present, place, read_bounded, storage_errors, write_atomically
+from ..files import is_present, partial_name, place, read_bounded, storage_errors, write_atomically
 from ..image import Accepts, Blob, ImageDestination, ImageReference, ImageSource, LocalFile
 from ..layouts import located_blob
 from ..model import mediatype
@@ -175,7 +175,7 @@ async def _open_destination(reference: DirReference, access: Access) -> AsyncIte
     # Through links, so that the directory is replaced and not the link to it.
     path = _real(reference.path)
     _check_ours(path)
-    staging = path.with_name(f".{path.name}.{os.urandom(6).hex()}{PARTIAL}")
+    staging = path.with_name(partial_name(path.name))
     try:
         destination = DirDestination(path, staging, verify_existing=access.verify_existing)
         yield destination

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidName, NetworkError
-from ..image import Blob, ImageReference, ImageSource
+from ..image import Blob, ImageReference
 from ..model.descriptor import Descriptor
 from ..model.manifest import Manifest
 from ..model.reference import Reference
 
 if TYPE_CHECKING:
-    import httpx
+    import ssl
 
     from ..access import Access
     from ..registry.client import Repository
     from ..registry.origin import Origin
+    from ..registry.session import Send
 
 
 class DockerReference(ImageReference):
@@ -87,19 +89,22 @@ async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[D
     from ..registry.client import Repository
     from ..registry.session import Session
 
-    async with _http_client(name.reference, access) as client:
-        session = Session(name.reference, client, access)
+    async with _sender(name.reference, access) as send:
+        session = Session(name.reference, send, access)
         yield DockerSource(Repository(name.reference, session, access), access)
 
 
 @asynccontextmanager
-async def _http_client(reference: Reference, access: Access) -> AsyncIterator[httpx.AsyncClient]:
-    """A client on our own transport, unless the caller brought one."""
+async def _sender(reference: Reference, access: Access) -> AsyncIterator[Send]:
+    """What sends requests: our own transport, unless the caller brought a client.
+
+    The transport is called itself, without a client around it: what a client would add, a cookie
+    jar and redirects, is not wanted, and a pull of many small layers pays for it.
+    """
     if access.client is not None:
-        yield access.client
+        yield partial(access.client.send, stream=True, auth=None, follow_redirects=False)
         return
     from ..registry.connect import Connector
-    from ..registry.http import httpx
     from ..registry.wire import Wire
 
     contexts: dict[bool, ssl.SSLContext] = {}
@@ -116,12 +121,6 @@ async def _http_client(reference: Reference, access: Access) -> AsyncIterator[ht
         connect_timeout=access.connect_timeout,
         stall_timeout=access.stall_timeout,
     )
-    async with httpx.AsyncClient(transport=Wire(connector), trust_env=False) as client:
-        yield client
+    async with Wire(connector) as wire:
+        yield wire.handle_async_request
 
-
-if TYPE_CHECKING:
-    import ssl
-
-    def _is_a_source(source: DockerSource) -> ImageSource:
-        return source

@@ -16,11 +16,11 @@ import anyio
 import httpx
 import pytest
 
-from pyskopeo import serve as module
 from pyskopeo.errors import InvalidContent, InvalidName, NotFound, StorageFailed, Unsupported
 from pyskopeo.model.layout import LayoutIndex
 from pyskopeo.pump import BUFFER_SIZE
-from pyskopeo.serve import application, byte_range, serve
+from pyskopeo.serve import application, serve
+from pyskopeo.serve.answers import byte_range
 from tests.support.images import BuiltImage, build, digest_of
 from tests.support.outputs import blob_path, write_layout
 
@@ -380,7 +380,7 @@ async def test_a_file_we_may_not_read(layout: Path, image: BuiltImage, monkeypat
         raise StorageFailed.of(PermissionError(13, "Permission denied"), f"open {path}")
 
     app = application(layout)
-    monkeypatch.setattr(module, "open_regular", refuse)
+    monkeypatch.setattr("pyskopeo.serve.app.open_regular", refuse)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://registry") as http:
         answer = await http.get(f"/v2/x/blobs/{image.config_digest()}")
@@ -544,7 +544,7 @@ async def test_a_change_that_the_clock_does_not_show(
     write_layout(other, layout, tag="v2")
     index = layout / "index.json"
     now = time.time_ns()
-    monkeypatch.setattr(module, "_signature", lambda fd: (now, now, 1, 1, 1))
+    monkeypatch.setattr("pyskopeo.serve.catalog.signature", lambda fd: (now, now, 1, 1, 1))
     async with client(layout) as http:
         raw = index.read_bytes()
         assert (await http.get("/v2/x/manifests/v1")).content == image.root.raw
@@ -561,7 +561,7 @@ async def test_an_old_index_is_parsed_once(layout: Path, monkeypatch: pytest.Mon
         return parse(raw, where)
 
     monkeypatch.setattr(LayoutIndex, "parse", counted)
-    monkeypatch.setattr(module, "_CLOCK_STEP_NS", -1)
+    monkeypatch.setattr("pyskopeo.serve.catalog._CLOCK_STEP_NS", -1)
     async with client(layout) as http:
         for _ in range(3):
             assert (await http.get("/v2/x/manifests/v1")).status_code == 200
@@ -589,7 +589,7 @@ async def test_a_half_written_index_is_waited_for(layout: Path, image: BuiltImag
 
 
 async def test_a_broken_index(layout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PAUSE", 0)
+    monkeypatch.setattr("pyskopeo.serve.catalog._PAUSE", 0)
     (layout / "index.json").write_text("{")
     answer = await get(layout, "/v2/x/tags/list")
     assert (answer.status_code, code_of(answer)) == (500, "UNKNOWN")

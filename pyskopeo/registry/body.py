@@ -1,0 +1,92 @@
+"""Reading a response's body with as few calls as the socket allows. Blocking; runs in worker threads."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import struct
+import time
+
+# How long one read may collect before it hands over what there is: progress is seen, and a slow
+# server is not mistaken for a silent one.
+_SLICE = 0.2
+# http.client's own read buffer is 8 KiB; a larger read leaves nothing behind in it.
+_BUFFERED = 16 * 1024
+
+
+class Body:
+    """The body of one response.
+
+    Raises `TimeoutError` after ``stall_timeout`` seconds without a byte, `ConnectionError` when the
+    body ends early, and what http.client raises.
+    """
+
+    def __init__(
+        self, response: http.client.HTTPResponse, sock: socket.socket | None, stall_timeout: float
+    ) -> None:
+        self._response, self._socket, self._stall_timeout = response, sock, stall_timeout
+        self._direct = False
+        self._waits = type(sock) is socket.socket and hasattr(socket, "MSG_WAITALL")
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill some of ``buffer``, mostly all of it; 0 at the end."""
+        response = self._response
+        if response.isclosed():
+            return 0
+        if response.chunked or response.length is None:
+            return response.readinto(buffer)
+        if not response.length:
+            response.close()
+            return 0
+        window = buffer[: min(len(buffer), response.length)]
+        count = self._read(window)
+        if not count:
+            raise ConnectionError(f"closed with {response.length} bytes to go")
+        response.length -= count
+        if not response.length:
+            self._restore()
+            response.close()
+        return count
+
+    def _read(self, window: memoryview) -> int:
+        if not self._direct or self._socket is None:
+            count = self._response.fp.readinto1(window)
+            # From here on nothing is held back in http.client's buffer: the socket itself is read.
+            if len(window) > _BUFFERED and self._socket is not None:
+                self._go_direct(self._socket)
+            return count
+        return self._wait_all(self._socket, window) if self._waits else self._collect(self._socket, window)
+
+    def _go_direct(self, sock: socket.socket) -> None:
+        self._direct = True
+        if self._waits:
+            # A blocking socket with a kernel timeout fills a whole buffer in one call; Python's own
+            # timeout makes it non-blocking, and a call would return with whatever has just come.
+            seconds = min(_SLICE, self._stall_timeout)
+            sock.settimeout(None)
+            interval = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, interval)
+
+    def _wait_all(self, sock: socket.socket, window: memoryview) -> int:
+        silent_since = time.monotonic()
+        while True:
+            try:
+                return sock.recv_into(window, 0, socket.MSG_WAITALL)
+            except BlockingIOError:
+                if time.monotonic() - silent_since >= self._stall_timeout:
+                    raise TimeoutError from None
+
+    def _collect(self, sock: socket.socket, window: memoryview) -> int:
+        """TLS hands out one record of at most 16 KiB at a time."""
+        total, deadline = 0, time.monotonic() + _SLICE
+        while total < len(window):
+            count = sock.recv_into(window[total:])
+            total += count
+            if not count or time.monotonic() > deadline:
+                break
+        return total
+
+    def _restore(self) -> None:
+        """The connection is used again, with Python's timeout as before."""
+        if self._direct and self._waits and self._socket is not None:
+            self._socket.settimeout(self._stall_timeout)

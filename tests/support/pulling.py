@@ -1,0 +1,119 @@
+"""Pulling a test's image into a layout with the library itself, and what must hold of the layout whatever happens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pyskopeo
+from pyskopeo.access import Access, Trust
+from pyskopeo.events import Event, Retrying, Warned
+from pyskopeo.keychain import Keychain
+from pyskopeo.model.platform import Platform
+from pyskopeo.plan import Selection
+from pyskopeo.registry.retry import Retry
+
+from .images import BuiltImage
+from .simulator import Simulator
+
+AMD64 = Selection(Platform("linux", "amd64"))
+
+
+def access_for(
+    home: Path,
+    *,
+    credentials: pyskopeo.Credentials | None = None,
+    registry_token: str = "",
+    trust: Trust | None = None,
+    stall_timeout: float = 5.0,
+    retry: Retry | None = None,
+    trusted_realms: frozenset[str] = frozenset(),
+) -> Access:
+    """An access that reads no file of anybody's and does not wait long; plain http unless ``trust`` says otherwise."""
+    keychain = Keychain(
+        environ={},
+        home=home,
+        warn=lambda message: None,
+        credentials=credentials,
+        anonymous=credentials is None,
+        registry_token=registry_token,
+    )
+    return Access(
+        keychain=keychain,
+        trust=trust or Trust(insecure=True),
+        retry=retry or Retry(delay=0.01),
+        stall_timeout=stall_timeout,
+        connect_timeout=5.0,
+        trusted_realms=trusted_realms,
+    )
+
+
+class Pull:
+    """Copies of one image of a simulator into the layout ``root``; ``events`` are those of all of them."""
+
+    def __init__(self, registry: Simulator, image: BuiltImage, root: Path, access: Access | None = None) -> None:
+        self.registry, self.image, self.root = registry, image, root
+        self.access = access or access_for(root)
+        self.events: list[Event] = []
+
+    async def run(self, source: str | None = None, *, jobs: int = 6) -> None:
+        """Copy it, as ``v1``; raises what the copy raises, after a look at what is left behind."""
+        try:
+            digest = await pyskopeo.copy(
+                source or self.registry.name(),
+                f"oci:{self.root}:v1",
+                selection=AMD64,
+                jobs=jobs,
+                report=self.events.append,
+                source_access=self.access,
+                destination_access=replace(self.access),
+            )
+        except BaseException:
+            check_layout(self.root)
+            assert names(self.root) == []
+            raise
+        check_layout(self.root)
+        assert str(digest) == self.image.digest
+        assert names(self.root) == ["v1"]
+        assert set(self.image.blobs) <= blobs(self.root)
+
+    @property
+    def retries(self) -> list[Retrying]:
+        """What was said about repeating."""
+        return [event for event in self.events if isinstance(event, Retrying)]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was warned of."""
+        return [event.message for event in self.events if isinstance(event, Warned)]
+
+
+def heal(registry: Simulator) -> None:
+    """Take all faults away."""
+    with registry._rules_lock:
+        registry._rules.clear()
+
+
+def names(root: Path) -> list[str]:
+    """The names in a layout's index; none where there is no index."""
+    index = root / "index.json"
+    if not index.exists():
+        return []
+    entries = json.loads(index.read_bytes())["manifests"]
+    return [entry.get("annotations", {}).get("org.opencontainers.image.ref.name", "") for entry in entries]
+
+
+def blobs(root: Path) -> set[str]:
+    """The digests by which files are called in a layout."""
+    return {f"{path.parent.name}:{path.name}" for path in root.glob("blobs/*/*")}
+
+
+def check_layout(root: Path) -> None:
+    """No file under ``root`` is half-written: none is temporary, and each is what its name says."""
+    for path in root.rglob("*"):
+        assert ".partial" not in path.name, path
+        if path.is_file() and path.parent.parent.name == "blobs":
+            actual = hashlib.new(path.parent.name, path.read_bytes()).hexdigest()
+            assert actual == path.name, path

@@ -1,0 +1,279 @@
+"""What a copy shows: lines in a pipe, one JSON object an event, bars on a terminal of any width."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from rich.console import Console
+
+from pyskopeo import run_copy
+from pyskopeo.cli.progress import Bars, Lines, reporting, size, span
+from pyskopeo.events import (
+    BlobFinished,
+    BlobProgress,
+    BlobStarted,
+    Converted,
+    CopyFinished,
+    CopyPlanned,
+    Event,
+    ManifestWritten,
+    Placement,
+    Retrying,
+    Warned,
+)
+from pyskopeo.model.descriptor import Descriptor
+from pyskopeo.model.digest import Digest
+from tests.support.images import build
+from tests.support.outputs import write_dir
+
+A, B, C = (Digest.of(letter) for letter in (b"a", b"b", b"c"))
+GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+MIB = 1024 * 1024
+EVENTS: tuple[Event, ...] = (
+    CopyPlanned(C, (Descriptor(GZIP, A, 40 * MIB), Descriptor(CONFIG, B, 512)), 40 * MIB + 512, 1),
+    Converted(A, C),
+    BlobStarted(A, 40 * MIB, "layer"),
+    BlobStarted(B, 512, "config"),
+    BlobProgress(A, 10 * MIB, 40 * MIB),
+    Retrying("reading blob", "cut", 1.25),
+    Warned("something odd"),
+    BlobFinished(B, 512, Placement.PRESENT),
+    BlobFinished(A, 40 * MIB, Placement.WRITTEN),
+    ManifestWritten(A, 300, False),
+    ManifestWritten(C, 300, True),
+    CopyFinished(C, 40 * MIB, 12.34),
+)
+SCHEMA: dict[str, dict[str, object]] = {
+    "CopyPlanned": {"digest": str(C), "total": 40 * MIB + 512, "images": 1, "blobs": [
+        {"digest": str(A), "size": 40 * MIB, "mediaType": GZIP}, {"digest": str(B), "size": 512, "mediaType": CONFIG}]},
+    "Converted": {"source": str(A), "digest": str(C)},
+    "BlobStarted": {"digest": str(A), "size": 40 * MIB, "kind": "layer"},
+    "BlobProgress": {"digest": str(A), "done": 10 * MIB, "size": 40 * MIB},
+    "Retrying": {"what": "reading blob", "reason": "cut", "delay": 1.25},
+    "Warned": {"message": "something odd"},
+    "BlobFinished": {"digest": str(B), "size": 512, "placement": "present"},
+    "ManifestWritten": {"digest": str(A), "size": 300, "root": False},
+    "CopyFinished": {"digest": str(C), "moved": 40 * MIB, "seconds": 12.34},
+}  # fmt: skip
+
+
+@pytest.fixture
+def ticking(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """A clock of the test's own; calling it lets so many seconds pass."""
+    now = [1000.0]
+    monkeypatch.setattr("pyskopeo.cli.progress.time.monotonic", lambda: now[0])
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+
+    return wait
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    captured = capsys.readouterr()
+    assert captured.out == ""  # standard output is for results
+    return [re.sub(r'^time="[^"]+" ', "", line) for line in captured.err.splitlines()]
+
+
+def test_every_event_is_one_json_object_of_the_documented_form(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {type(event).__name__ for event in EVENTS} == {kind.__name__ for kind in get_args(Event)} == set(SCHEMA)
+    with reporting("json") as report:
+        for event in EVENTS:
+            report(event)
+    lines = said(capsys)
+    assert len(lines) == len(EVENTS)
+    first: dict[str, Any] = {}
+    for line in lines:
+        parsed = json.loads(line)
+        first.setdefault(parsed["event"], parsed)
+    assert first == {name: {"event": name} | fields for name, fields in SCHEMA.items()}
+
+
+def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporting("plain") as report:
+        for event in EVENTS:
+            report(event)
+    assert said(capsys) == [
+        "Copying 2 blobs, 40.0 MiB",
+        f"Converting {A} for the destination: its digest becomes {C}",
+        'level=warning msg="reading blob: failed, retrying in 1.2s. Error: cut"',
+        'level=warning msg="something odd"',
+        f"Copying config {B} skipped: already exists",
+        f"Copying blob {A} done, 40.0 MiB",
+        "Writing manifest to image destination",
+        f"Copied {C}: 40.0 MiB in 12.3s",
+    ]
+
+
+def test_a_long_blob_gets_a_line_every_ten_seconds(
+    capsys: pytest.CaptureFixture[str], ticking: Callable[[float], None]
+) -> None:
+    lines = Lines()
+    lines(BlobStarted(A, 100 * MIB, "layer"))
+    for second in range(1, 26):
+        ticking(1)
+        lines(BlobProgress(A, second * MIB, 100 * MIB))
+    assert said(capsys) == [
+        f"Copying blob {A} 10.0 MiB of 100.0 MiB, 1.0 MiB/s, 1m30s left",
+        f"Copying blob {A} 20.0 MiB of 100.0 MiB, 1.0 MiB/s, 1m20s left",
+    ]
+
+
+def test_a_blob_that_has_not_begun_after_ten_seconds(
+    capsys: pytest.CaptureFixture[str], ticking: Callable[[float], None]
+) -> None:
+    lines = Lines()
+    lines(BlobStarted(A, 5, "layer"))
+    ticking(10)
+    lines(BlobProgress(A, 0, 5))
+    assert said(capsys) == [f"Copying blob {A} 0 B of 5 B, 0 B/s"]
+
+
+def test_quiet_is_not_mute(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporting("none") as report:
+        for event in EVENTS:
+            report(event)
+    assert said(capsys) == [
+        'level=warning msg="reading blob: failed, retrying in 1.2s. Error: cut"',
+        'level=warning msg="something odd"',
+    ]
+
+
+def test_auto_is_lines_where_there_is_no_terminal() -> None:
+    with reporting("auto") as report:
+        assert isinstance(report, Lines)
+
+
+def terminal(width: int) -> tuple[Console, io.StringIO]:
+    out = io.StringIO()
+    return Console(file=out, width=width, force_terminal=True, color_system=None, highlight=False), out
+
+
+def screen(text: str) -> list[str]:
+    """What is on the screen after ``text``, control sequences obeyed as far as rich uses them."""
+    rows, row = [""], 0
+    for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\n|\r|[^\x1b\n\r]+", text):
+        if part == "\n":
+            row += 1
+            rows += [""] * (row + 1 - len(rows))
+        elif part == "\x1b[1A":
+            row -= 1
+        elif part == "\x1b[2K":
+            rows[row] = ""
+        elif not part.startswith(("\x1b", "\r")):
+            rows[row] += part
+    return [row.rstrip() for row in rows if row.strip()]
+
+
+def test_bars_show_each_blob_and_the_total() -> None:
+    console, out = terminal(100)
+    with Bars(console) as bars:
+        for event in EVENTS[:5]:
+            bars(event)
+        bars._progress.refresh()
+        shown = screen(out.getvalue())
+    assert shown[0] == f"Converting {A} for the destination: its digest becomes {C}"
+    total, blob, config = shown[1:]
+    assert re.fullmatch(r"Total +\u2501.* 10\.0/40\.0 MiB .*", total)
+    assert re.fullmatch(rf"Copying blob {A.short} +\u2501.* 10\.0/40\.0 MiB .*", blob)
+    assert re.fullmatch(rf"Copying config {B.short} .* 0/512 bytes .*", config)
+    assert len(total) == len(blob.ljust(len(total))) <= 100
+
+
+def test_bars_leave_only_their_results_on_the_screen() -> None:
+    console, out = terminal(100)
+    with Bars(console) as bars:
+        for event in (e for e in EVENTS if not isinstance(e, Warned | Retrying)):
+            bars(event)
+    assert screen(out.getvalue()) == [
+        f"Converting {A} for the destination: its digest becomes {C}",
+        f"Copying config {B.short} skipped: already exists",
+        f"Copying blob {A.short} done, 40.0 MiB",
+        f"Copied {C}: 40.0 MiB in 12.3s",
+    ]
+
+
+def test_what_is_there_already_counts_neither_as_moved_nor_as_to_be_moved() -> None:
+    console, out = terminal(100)
+    with Bars(console) as bars:
+        bars(CopyPlanned(C, (Descriptor(GZIP, A, 30 * MIB), Descriptor(GZIP, B, 10 * MIB)), 40 * MIB, 1))
+        bars(BlobStarted(A, 30 * MIB, "layer"))
+        bars(BlobFinished(A, 30 * MIB, Placement.PRESENT))
+        bars(BlobStarted(B, 10 * MIB, "layer"))
+        bars(BlobProgress(B, 5 * MIB, 10 * MIB))
+        bars._progress.refresh()
+        total = next(line for line in screen(out.getvalue()) if line.startswith("Total"))
+    assert " 5.0/10.0 MiB " in total + " "
+
+
+@pytest.mark.parametrize("width", [50, 60, 71, 72, 80, 200])
+def test_bars_fit(width: int) -> None:
+    console, out = terminal(width)
+    with Bars(console) as bars:
+        for event in EVENTS[:1] + EVENTS[2:5]:
+            bars(event)
+        bars._progress.refresh()
+        shown = screen(out.getvalue())
+    assert len(shown) == 3
+    assert max(map(len, shown)) <= width
+    assert all("iB" in line or "bytes" in line for line in shown)
+
+
+def test_a_warning_stands_above_the_bars(capsys: pytest.CaptureFixture[str]) -> None:
+    console, out = terminal(80)
+    with Bars(console) as bars:
+        for event in EVENTS[:7]:
+            bars(event)
+        bars._progress.refresh()
+        assert any(line.startswith("Total") for line in screen(out.getvalue()))
+    assert said(capsys) == [
+        'level=warning msg="reading blob: failed, retrying in 1.2s. Error: cut"',
+        'level=warning msg="something odd"',
+    ]
+
+
+@pytest.mark.parametrize("config", ["docker", "oci"])
+def test_a_real_copy_that_converts(tmp_path: Path, config: str) -> None:
+    """The converted configuration may be the source's own, byte for byte: it is still one blob."""
+    source = write_dir(build(config), tmp_path / "source")
+    if config == "oci":
+        archive = tmp_path / "archive.tar"
+        run_copy(f"dir:{source}", f"docker-archive:{archive}")
+        name = f"docker-archive:{archive}"
+    else:
+        name = f"dir:{source}"
+    events: list[Event] = []
+    console, out = terminal(100)
+    with Bars(console) as bars:
+
+        def report(event: Event) -> None:
+            events.append(event)
+            bars(event)
+
+        run_copy(name, f"oci:{tmp_path / 'layout'}:x", report=report)
+    started = [event.digest for event in events if isinstance(event, BlobStarted)]
+    finished = [event.digest for event in events if isinstance(event, BlobFinished)]
+    (planned,) = (event for event in events if isinstance(event, CopyPlanned))
+    assert len(started) == len(set(started)) == len(planned.blobs) == 4
+    assert sorted(map(str, finished)) == sorted(map(str, started)) == sorted(str(b.digest) for b in planned.blobs)
+    assert screen(out.getvalue())[-1].startswith("Copied sha256:")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1536, "1.5 KiB"), (MIB, "1.0 MiB"), (3 * 1024 * MIB, "3.00 GiB")],
+)
+def test_sizes(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0s"), (59.4, "59s"), (59.6, "1m00s"), (61, "1m01s"), (3661, "1h01m")])
+def test_spans(seconds: float, text: str) -> None:
+    assert span(seconds) == text

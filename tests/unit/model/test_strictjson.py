@@ -1,0 +1,59 @@
+"""JSON from those who may mean harm."""
+
+import pytest
+
+from pyskopeo.errors import InvalidContent, TooLarge
+from pyskopeo.model.strictjson import CONFIG_LIMIT, MANIFEST_LIMIT, parse_object
+
+
+def test_plain() -> None:
+    assert parse_object(b' {"a": [1, 2.5, null, {"b": "\xc3\xa9"}], "c": -1e3} ', "x") == {
+        "a": [1, 2.5, None, {"b": "é"}],
+        "c": -1000.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b'{"a":1}{}', "not valid JSON"),
+        (b'{"a":1,}', "not valid JSON"),
+        (b"{'a':1}", "not valid JSON"),
+        (b'{"a":"\xff"}', "not valid JSON"),
+        (b'{"a":"\xed\xa0\x80"}', "not valid JSON"),
+        (b'\xef\xbb\xbf{"a":1}', "not valid JSON"),
+        ('{"a":1}'.encode("utf-16"), "not valid JSON"),
+        (b'{"a":NaN}', "NaN is not JSON"),
+        (b'{"a":-Infinity}', "-Infinity is not JSON"),
+        (b'{"a":1e999}', "out of range"),
+        (b'{"a":' + b"9" * 5000 + b"}", "not valid JSON"),
+        (b'{"a":1,"a":1}', "duplicate name 'a'"),
+        (b'{"x":[{"a":1,"b":2,"a":3}]}', "duplicate name 'a'"),
+        (b'{"a":1,"\\u0061":2}', "duplicate name 'a'"),
+        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested too deeply"),
+        (b"[]", "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (b'"x"', "not a JSON object"),
+    ],
+)
+def test_what_is_refused(raw: bytes, reason: str) -> None:
+    with pytest.raises(InvalidContent, match=reason) as caught:
+        parse_object(raw, "the thing")
+    assert str(caught.value).startswith("the thing ")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_the_limit_is_exact() -> None:
+    raw = b'{"a":1}'
+    assert parse_object(raw, "x", len(raw)) == {"a": 1}
+    with pytest.raises(TooLarge, match="over the limit of 6 bytes") as caught:
+        parse_object(raw, "x", len(raw) - 1)
+    assert caught.value.limit == 6
+    assert MANIFEST_LIMIT == CONFIG_LIMIT == 4 * 1024 * 1024
+    with pytest.raises(TooLarge):
+        parse_object(b"{}".ljust(MANIFEST_LIMIT + 1), "x")
+    assert parse_object(b"{}".ljust(MANIFEST_LIMIT), "x") == {}
