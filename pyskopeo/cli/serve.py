@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import InvalidName
 from .command import Command
 from .flags import Flag, Parsed, UsageError
-from .run import run_async
+from .run import Interrupted, run_async
 
 _DEFAULT = "127.0.0.1:5000"
 
@@ -22,12 +22,19 @@ def run(parsed: Parsed) -> int:
         print(f"serving {layout} at http://{shown}:{port}/v2/ (read only; any repository name)", flush=True)
 
     async def work() -> int:
+        import logging
+
         from ..serve import serve
 
+        # uvicorn warns about every client that tries TLS first, as skopeo and Docker do.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         await serve(layout, host, port, on_ready=ready)
         return 0
 
-    return run_async(work, parsed["command-timeout"])
+    try:
+        return run_async(work, parsed["command-timeout"])
+    except Interrupted:
+        return 0  # how one ends a server
 
 
 def _layout(name: str) -> Path:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import pyskopeo, skopeo, succeed, tree
+from tests.support.commands import Done, pyskopeo, skopeo, succeed, tree
 from tests.support.images import KINDS, ArtifactSpec, ImageSpec, IndexSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir
 from tests.support.peers import Registry
 
 pytestmark = pytest.mark.peer("skopeo")
 
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 SOURCE = "--src-tls-verify=false"
 # skopeo 1.9.3 knows nothing of these: the program that reads sha512 and nested indexes came later.
 UNREADABLE = {"oci-sha512", "oci-index-sha512", "nested-index", "docker-zstd"}
@@ -22,6 +23,8 @@ READABLE = sorted(set(KINDS) - UNREADABLE)
 IMAGES = [kind for kind in READABLE if isinstance(KINDS[kind], ImageSpec)]
 INDEXES = [kind for kind in READABLE if isinstance(KINDS[kind], IndexSpec)]
 ARTIFACTS = [kind for kind in READABLE if isinstance(KINDS[kind], ArtifactSpec)]
+# skopeo 1.9.3 writes lists anew and loses the fields it does not know; ours stay as they are.
+LISTS = [kind for kind in INDEXES if kind != "index-with-artifact"]
 # What docker-archive takes from skopeo: it cannot convert zstd layers; ours inflates them (see below).
 ARCHIVABLE = [kind for kind in IMAGES if kind != "oci-zstd"]
 # skopeo compresses these on their way into a layout, to bytes no other compressor makes.
@@ -55,11 +58,11 @@ def both(*words: str, out: Path) -> tuple[Path, Path]:
     return theirs, ours
 
 
-def index_entry(folder: Path) -> tuple[dict[str, object], str]:
-    """The layout's ``index.json`` without the media type that skopeo does not yet write, and its layout file."""
+def index_entry(folder: Path) -> tuple[dict[str, object], dict[str, object]]:
+    """The layout's ``index.json`` without the media type that this skopeo does not yet write, and its layout file."""
     content = json.loads((folder / "index.json").read_bytes())
-    assert content.pop("mediaType", "application/vnd.oci.image.index.v1+json").endswith(".index.v1+json")
-    return content, (folder / "oci-layout").read_text()
+    assert content.pop("mediaType", OCI_INDEX) == OCI_INDEX
+    return content, json.loads((folder / "oci-layout").read_bytes())
 
 
 def same_layout(theirs: Path, ours: Path) -> None:
@@ -137,7 +140,7 @@ class TestLayouts:
     def test_without_a_name(self, name: str, kind: str, tmp_path: Path) -> None:
         same_layout(*both("copy", SOURCE, name, "oci:{}", out=tmp_path))
 
-    @pytest.mark.parametrize("kind", [*INDEXES, "docker"])
+    @pytest.mark.parametrize("kind", [*LISTS, "docker"])
     def test_all_of_a_list(self, name: str, kind: str, tmp_path: Path) -> None:
         same_layout(*both("copy", "--all", SOURCE, name, "oci:{}:v1", out=tmp_path))
 
@@ -161,7 +164,7 @@ class TestLayouts:
             succeed(program("copy", "--all", SOURCE, name, f"oci:{folder}:v1"))
         same_layout(theirs, ours)
 
-    @pytest.mark.parametrize("kind", [kind for kind in READABLE if kind not in RECOMPRESSED])
+    @pytest.mark.parametrize("kind", ["docker", "docker-odd-text", "oci", "oci-zstd", "artifact", *LISTS])
     def test_archives_of_layouts(self, name: str, kind: str, tmp_path: Path) -> None:
         import tarfile
 
@@ -193,12 +196,12 @@ class TestDirectories:
         theirs, ours = both("copy", SOURCE, name, "dir:{}/image", out=tmp_path)
         assert tree(ours) == tree(theirs)
 
-    @pytest.mark.parametrize("kind", INDEXES)
+    @pytest.mark.parametrize("kind", LISTS)
     def test_all_of_a_list(self, name: str, kind: str, tmp_path: Path) -> None:
         theirs, ours = both("copy", "--all", SOURCE, name, "dir:{}/image", out=tmp_path)
         assert tree(ours) == tree(theirs)
 
-    @pytest.mark.parametrize("kind", INDEXES)
+    @pytest.mark.parametrize("kind", LISTS)
     def test_index_only(self, name: str, kind: str, tmp_path: Path) -> None:
         words = ("copy", "--multi-arch=index-only", SOURCE, name, "dir:{}/image")
         theirs, ours = both(*words, out=tmp_path)
@@ -321,11 +324,11 @@ class TestInspect:
     @pytest.mark.parametrize(
         "template",
         [
-            "{{.Digest}}", "{{.Name}} {{.Architecture}}/{{.Os}}", "{{json .Labels}}", "{{.Labels}}", "{{.Created}}",
-            "{{range .Layers}}{{.}}\\n{{end}}", "{{range $i, $e := .Env}}{{$i}}={{$e}};{{end}}", "{{len .Layers}}",
-            "{{join .RepoTags \",\"}}", "{{.DockerVersion}}|{{upper .Os}}", "{{index .Env 0}}", "plain text",
-            "{{if .Labels}}labelled{{else}}bare{{end}}", "{{.RepoTags}}", "{{printf \"%q %5d\" .Os (len .Env)}}",
-            "table {{.Os}}\\t{{.Architecture}}", "{{.Created.Year}}",
+            # The functions of newer versions (json, join, table, ...) are not in this one.
+            "{{.Digest}}", "{{.Name}} {{.Architecture}}/{{.Os}}", "{{.Labels}}", "{{.Created}}", "{{len .Layers}}",
+            "{{range .Layers}}{{.}}\\n{{end}}", "{{range $i, $e := .Env}}{{$i}}={{$e}};{{end}}", "plain text",
+            "{{.DockerVersion}}|{{index .Env 0}}", "{{if .Labels}}labelled{{else}}bare{{end}}", "{{.RepoTags}}",
+            '{{printf "%q %5d" .Os (len .Env)}}', "{{.Created.Year}}",
         ],
     )  # fmt: skip
     @pytest.mark.parametrize("kind", ["docker", "oci"])
@@ -333,8 +336,8 @@ class TestInspect:
         words = ("inspect", "--tls-verify=false", "--format", template, name)
         assert succeed(pyskopeo(*words)).stdout == succeed(skopeo(*words)).stdout
 
-    @pytest.mark.parametrize("template", ["{{.Architecture}} {{.OS}}", "{{json .Config}}", "{{.RootFS.DiffIDs}}",
-                                          "{{.Config.Env}}", "{{range .History}}{{.CreatedBy}}\\n{{end}}"])  # fmt: skip
+    @pytest.mark.parametrize("template", ["{{.Architecture}} {{.OS}}", "{{.RootFS.DiffIDs}}", "{{.Config.Env}}",
+                                          "{{range .History}}{{.CreatedBy}}\\n{{end}}"])  # fmt: skip
     @pytest.mark.parametrize("kind", ["docker-history", "oci-history"])
     def test_templates_of_the_configuration(self, name: str, kind: str, template: str) -> None:
         words = ("inspect", "--config", "--tls-verify=false", "--format", template, name)
@@ -357,7 +360,15 @@ class TestInspect:
             registry.push(image, "skopeo/tagged", tag)
         theirs, ours = self.facts("--tls-verify=false", registry.name("skopeo/tagged", "b"))
         assert ours == theirs
-        assert ours["RepoTags"] == ["a", "b", "latest", "v1.0"]
+        tags = ours["RepoTags"]
+        assert isinstance(tags, list)
+        assert sorted(tags) == ["a", "b", "latest", "v1.0"]
+
+
+def message(done: Done) -> str:
+    """What the last line says."""
+    said: str = json.loads(done.lines[-1].partition("msg=")[2])
+    return said
 
 
 class TestEndings:
@@ -378,9 +389,9 @@ class TestEndings:
             (["inspect", "--tls-verify=false", "docker://HOST/skopeo/nowhere"], 2,
              "reading manifest latest in HOST/skopeo/nowhere: manifest unknown"),
             (["copy", SOURCE, "docker://HOST/skopeo/endings:nope", "dir:{}/new"], 2,
-             "initializing source docker://HOST/skopeo/endings:nope: reading manifest nope in HOST/skopeo/endings: "
-             "manifest unknown"),
-            (["copy", "oci:{}/layout:nope", "dir:{}/new"], 2, 'initializing source oci:{}/layout:nope: '),
+             ("initializing source docker://HOST/skopeo/endings:nope: reading manifest nope in HOST/skopeo/endings: "
+             "manifest unknown")),
+            (["copy", "oci:{}/layout:nope", "dir:{}/new"], 2, "initializing source oci:{}/layout:nope: "),
             (["copy", "dir:{}/image", "dir:{}/mine"], 1, "not a containers image directory, don't want to overwrite"),
             (["copy", "dir:{}/image", "docker-archive:{}/archive.tar"], 1,
              "docker-archive doesn't support modifying existing images"),
@@ -395,7 +406,7 @@ class TestEndings:
             (["copy", "--multi-arch=some", "dir:{}/image", "dir:{}/new"], 1, "unknown multi-arch option"),
             (["copy", "--bogus", "dir:{}/image", "dir:{}/new"], 1, "unknown flag: --bogus"),
             (["copy", "--digestfile"], 1, "flag needs an argument: --digestfile"),
-            (["copy", "--all=maybe", "a", "b"], 1, 'invalid argument \\"maybe\\" for \\"-a, --all\\" flag: '),
+            (["copy", "--all=maybe", "a", "b"], 1, 'invalid argument "maybe" for "-a, --all" flag: '),
             (["inspect"], 1, "Exactly one argument expected"),
             (["bogus"], 1, "Unrecognized command `"),
             ([], 1, "Missing command '"),
@@ -413,20 +424,18 @@ class TestEndings:
         succeed(skopeo("copy", f"dir:{tmp_path}/image", f"docker-archive:{tmp_path}/archive.tar:x:1"))
         (tmp_path / "mine").mkdir()
         (tmp_path / "mine" / "thesis").write_text("years")
-        before = tree(tmp_path)
 
         def filled(text: str) -> str:
             return text.replace("{}", str(tmp_path)).replace("HOST", registry.host)
 
         given = list(map(filled, words))
-        theirs, ours = skopeo(*given), pyskopeo(*given)
-        assert theirs.code == 1
-        assert ours.code == code
-        for done in (theirs, ours):
-            assert done.stdout == b""
-            assert filled(phrase).replace('"no', '\\"no').replace('nope"', 'nope\\"') in done.lines[-1].replace(
-                'Tag "', "Tag \\\""
-            ), done.stderr
+        theirs = skopeo(*given)
+        before = tree(tmp_path)  # skopeo has begun some of the destinations
+        ours = pyskopeo(*given)
+        assert (theirs.code, ours.code) == (1, code)
+        assert theirs.stdout == ours.stdout == b""
+        assert filled(phrase) in message(theirs)
+        assert filled(phrase) in message(ours)
         assert len(ours.lines) == 1
         assert tree(tmp_path) == before
 

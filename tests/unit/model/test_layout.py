@@ -120,10 +120,10 @@ class TestWriting:
         assert LayoutIndex.parse(once).with_entry(root(), "t") == once
 
     def test_what_others_wrote_survives(self) -> None:
-        raw = '{"annotations":{"x":"é\\ud800 <&>"},"schemaVersion":2,"foo":[1.5],"manifests":[%s]}' % json.dumps(
-            entry(1, "a", artifactType="x", foo={"bar": None}, data="")
-            | {"digest": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "size": 0}
-        )
+        empty = {"digest": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "size": 0}
+        entries = [entry(1, "a", artifactType="x", foo={"bar": None}, data="") | empty]
+        head = '{"annotations":{"x":"é\\ud800 <&>"},"schemaVersion":2,"foo":[1.5],"manifests":'
+        raw = head + json.dumps(entries) + "}"
         before = json.loads(raw)
         written = LayoutIndex.parse(raw.encode()).with_entry(root(), "b")
         after = json.loads(written)
