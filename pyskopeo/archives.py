@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import tarfile
@@ -19,6 +20,8 @@ _MOST_MEMBERS = 200_000
 _MOST_LINKS = 32
 _OCTAL_LIMIT = 8**11
 _NAME_LENGTH = 100
+_SEND_STEP = 16 * 1024 * 1024
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE, errno.EIO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class TarWriter:
     def __init__(self, fd: int, path: Path) -> None:
         self._fd, self._path = fd, path
         self._sink = FileSink(fd, path)
+        self._kernel_sends = True
 
     def add_directory(self, name: str) -> None:
         self._put(header(name.rstrip("/") + "/", mode=0o755, kind=b"5"))
@@ -144,26 +148,28 @@ class TarWriter:
 
     def _append(self, source: int, path: Path, size: int, check: Callable[[], None]) -> None:
         done = 0
-        with storage_errors(f"writing {self._path}"):
-            while done < size:
-                check()
-                try:
-                    count = os.sendfile(self._fd, source, done, min(size - done, 16 * 1024 * 1024))
-                except (AttributeError, OSError):
-                    if done:
-                        raise
-                    count = self._append_by_reading(source, size)
-                if not count:
-                    raise StorageFailed(f"{path} became shorter while it was read")
-                done += count
-
-    def _append_by_reading(self, source: int, size: int) -> int:
-        """For targets the kernel cannot send to."""
-        buffer, done = thread_buffer(), 0
-        while done < size and (count := os.preadv(source, [buffer[: min(len(buffer), size - done)]], done)):
-            self._sink.write(buffer[:count])
+        while done < size:
+            check()
+            with storage_errors(f"writing {self._path}"):
+                count = self._send(source, done, min(size - done, _SEND_STEP))
+            if not count:
+                raise StorageFailed(f"{path} became shorter while it was read")
             done += count
-        return done
+
+    def _send(self, source: int, offset: int, count: int) -> int:
+        """Append up to ``count`` bytes of a file; answers with how many, 0 at its end."""
+        if self._kernel_sends:
+            try:
+                return os.sendfile(self._fd, source, offset, count)
+            except (AttributeError, OSError) as error:
+                if getattr(error, "errno", None) in _FULL:
+                    raise
+                # Neither every system nor every target has it.
+                self._kernel_sends = False
+        buffer = thread_buffer()
+        count = os.preadv(source, [buffer[: min(len(buffer), count)]], offset)
+        self._sink.write(buffer[:count])
+        return count
 
 
 def header(name: str, *, mode: int, size: int = 0, kind: bytes = b"0", link: str = "") -> bytes:

@@ -67,7 +67,9 @@ async def find_image(source: ImageSource, root: Manifest, platform: Platform) ->
     return await _find(source, root, platform, set()) if root.is_index else root
 
 
-async def _find(source: ImageSource, index: Manifest, platform: Platform, seen: set[Digest], depth: int = 1) -> Manifest:
+async def _find(
+    source: ImageSource, index: Manifest, platform: Platform, seen: set[Digest], depth: int = 1
+) -> Manifest:
     check_depth(depth)
     missing: list[NoMatchingPlatform] = []
     for entry in suitable_children(index, platform):

@@ -28,7 +28,7 @@ from ..events import (
 from .log import log
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import ProgressColumn, Task, TaskID
 
     from ..model.digest import Digest
@@ -156,6 +156,11 @@ class Bars:
         self._done: dict[Digest, int] = {}
         self._planned = self._present = self._finished = 0
         self._total: TaskID | None = None
+
+    @property
+    def renderable(self) -> RenderableType:
+        """What is on the screen now."""
+        return self._progress.get_renderable()
 
     def __enter__(self) -> Self:
         # Nothing is drawn before there is a plan: a password may have to be asked for first.

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
 
+import anyio
 from anyio import from_thread
 
 from ..errors import ConnectionFailed, ContentMismatch, InvalidContent
@@ -16,14 +19,17 @@ from ..events import Report
 from ..model.descriptor import Descriptor
 from ..pump import ByteReader
 from .http import httpx
+from .refusal import clean
 from .retry import Retry
 
+T = TypeVar("T")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:([0-9]{1,19})|\*)", re.ASCII)
+_LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
 # Progress of this much makes the next cut a first one again.
 _FRESH_START = 64 * 1024
 
-OpenAt = Callable[[int], Awaitable[httpx.Response]]
-"""Ask for the blob from an offset on; the answer may start there (206) or at 0 (200)."""
+OpenAt: TypeAlias = Callable[[int], Awaitable[httpx.Response]]
+"""Ask for the blob from an offset on, repeating as the policy says; the answer may start there (206) or at 0 (200)."""
 
 
 class BlobReader:
@@ -35,33 +41,44 @@ class BlobReader:
         self._retry, self._report = retry, report
         self._response: httpx.Response | None = None
         self._stream: ByteReader | None = None
+        self._end: int | None = None
         self._offset = 0
         self._failures = 0
         self._good_until = 0
         self._aborted = False
+        self._waiting: anyio.CancelScope | None = None
 
     async def start(self) -> None:
         """Send the first request, so that a refusal is known before anything is created."""
         await self._open()
 
     def readinto(self, buffer: memoryview) -> int:
+        size = self._descriptor.size
         while True:
+            if self._stream is None:
+                self._in_loop(self._open)
+            assert self._stream is not None
             try:
-                if self._stream is None:
-                    from_thread.run(self._open)
-                assert self._stream is not None
                 count = self._stream.readinto(buffer)
+                if not count and self._end is None and self._offset < size:
+                    raise ConnectionFailed(f"connection closed with {size - self._offset} bytes to go")
             except ConnectionFailed as error:
                 if self._aborted:
                     raise
-                self._note_failure(error)
-                from_thread.run(self._recover, error)
+                if self._offset == size:
+                    return 0  # it is all here; what failed is how the answer should have ended
+                self._recover(error)
+                continue
+            if not count and self._offset == self._end and self._offset < size:
+                self._in_loop(self.close)  # the part that was sent is here, and it was not all
                 continue
             self._offset += count
             return count
 
     def abort(self) -> None:
         self._aborted = True
+        if self._waiting is not None:
+            self._waiting.cancel()
         if self._stream is not None:
             self._stream.abort()
 
@@ -70,54 +87,100 @@ class BlobReader:
         if response is not None:
             await response.aclose()
 
-    def _note_failure(self, error: ConnectionFailed) -> None:
+    def _recover(self, error: ConnectionFailed) -> None:
+        """Wait before the next request; raises ``error`` when there have been enough."""
         if self._offset >= self._good_until + _FRESH_START:
             self._failures = 0
         self._good_until = self._offset
         if not error.temporary or self._failures >= self._retry.times:
             raise error
-
-    async def _recover(self, error: ConnectionFailed) -> None:
-        await self.close()
         what = f"blob {self._descriptor.digest.short} at byte {self._offset}"
-        await self._retry.pause(error, self._failures, what, self._report)
+
+        async def pause() -> None:
+            await self.close()
+            await self._retry.pause(error, self._failures, what, self._report)
+
+        self._in_loop(pause)
         self._failures += 1
+
+    def _in_loop(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run ``work`` in the event loop. `abort` ends it: the cancellation of whoever waits for
+        this thread does not reach it there on every event loop."""
+
+        async def abortable() -> T:
+            with anyio.CancelScope() as self._waiting:
+                if not self._aborted:
+                    return await work()
+            raise ConnectionFailed("aborted", temporary=False)
+
+        return from_thread.run(abortable)
 
     async def _open(self) -> None:
         response = await self._open_at(self._offset)
         try:
-            skip = _check_head(response, self._descriptor, self._offset)
+            part = _check_head(response, self._descriptor, self._offset)
             # Wire gives every response a reader; any other httpx transport is read through httpx.
-            stream: ByteReader = response.extensions.get("reader") or _Bridge(response)
+            stream: ByteReader = response.extensions.get("reader") or _Bridge(response, self._in_loop)
+            skip = self._offset - part.start
             self._response, self._stream = response, _Skipping(stream, skip) if skip else stream
+            self._end = part.end
         except BaseException:
             await response.aclose()
             raise
 
 
-def _check_head(response: httpx.Response, descriptor: Descriptor, offset: int) -> int:
-    """How many bytes of this answer come before the ones wanted; raises if it is about others."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Which bytes of the blob an answer has; ``end`` None where only the connection's end tells."""
+
+    start: int
+    end: int | None
+
+
+def starts_at(response: httpx.Response, offset: int, size: int) -> bool:
+    """Whether a 206 is about the bytes from ``offset`` of a blob of ``size``; many are about something else."""
+    part = _content_range(response, size)
+    return part is not None and part.start == offset
+
+
+def _content_range(response: httpx.Response, size: int) -> _Part | None:
+    found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+    if found is None or (found[3] and int(found[3]) != size):
+        return None
+    start, end = int(found[1]), int(found[2]) + 1
+    length = _content_length(response)
+    return _Part(start, end) if start < end <= size and length in (None, end - start) else None
+
+
+def _content_length(response: httpx.Response) -> int | None:
+    length = response.headers.get("content-length", "")
+    return int(length) if _LENGTH.fullmatch(length) else None
+
+
+def _check_head(response: httpx.Response, descriptor: Descriptor, offset: int) -> _Part:
+    """Which bytes this answer has; raises if it is not about the ones wanted."""
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", ""):
-        raise InvalidContent(f"blob {descriptor.digest} was served with Content-Encoding {encoding[:40]}: refused")
-    start = 0
+        raise InvalidContent(
+            f"blob {descriptor.digest} was served with Content-Encoding {clean(encoding, 40)}: refused"
+        )
     if response.status_code == 206:
-        start = offset
-        found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
-        if found is None or int(found[1]) != offset or (found[3] and int(found[3]) != descriptor.size):
+        part = _content_range(response, descriptor.size)
+        if part is None or part.start != offset:
             raise InvalidContent(
                 f"blob {descriptor.digest}: asked for bytes {offset}-, "
                 f"got Content-Range {ascii(response.headers.get('content-range', ''))[:80]}"
             )
-    length = response.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and start + int(length) != descriptor.size:
+        return part
+    length = _content_length(response)
+    if length is not None and length != descriptor.size:
         raise ContentMismatch(
-            f"blob {descriptor.digest}: the registry has {start + int(length)} bytes, "
-            f"the manifest says {descriptor.size}",
+            f"blob {descriptor.digest}: the registry has {length} bytes, the manifest says {descriptor.size}",
             expected=str(descriptor.size),
-            actual=str(start + int(length)),
+            actual=str(length),
         )
-    return offset - start
+    framed = length is not None or "transfer-encoding" in response.headers or "reader" not in response.extensions
+    return _Part(0, descriptor.size if framed else None)
 
 
 class _Skipping:
@@ -139,13 +202,14 @@ class _Skipping:
 class _Bridge:
     """Makes any httpx response readable from a worker thread, piece by piece through the event loop."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, in_loop: Callable[..., bytes | None]) -> None:
+        self._in_loop = in_loop
         self._pieces: AsyncIterator[bytes] = response.aiter_raw()
         self._left = memoryview(b"")
 
     def readinto(self, buffer: memoryview) -> int:
         while not len(self._left):
-            piece = from_thread.run(self._next)
+            piece = self._in_loop(self._next)
             if piece is None:
                 return 0
             self._left = memoryview(piece)
@@ -161,4 +225,4 @@ class _Bridge:
             raise ConnectionFailed(f"connection lost: {str(error) or type(error).__name__}") from error
 
     def abort(self) -> None:
-        """The event loop owns this stream, and cancellation reaches it there."""
+        """The event loop owns this stream, and whoever runs things there aborts it."""

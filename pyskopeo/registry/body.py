@@ -6,6 +6,7 @@ import http.client
 import socket
 import struct
 import time
+from collections.abc import Callable
 
 # How long one read may collect before it hands over what there is: progress is seen, and a slow
 # server is not mistaken for a silent one.
@@ -26,15 +27,23 @@ class Body:
     ) -> None:
         self._response, self._socket, self._stall_timeout = response, sock, stall_timeout
         self._direct = False
+        self._failure: Exception | None = None
         self._waits = type(sock) is socket.socket and hasattr(socket, "MSG_WAITALL")
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill some of ``buffer``, mostly all of it; 0 at the end."""
         response = self._response
+        if self._failure is not None:
+            raise self._failure
         if response.isclosed():
             return 0
-        if response.chunked or response.length is None:
-            return response.readinto(buffer)
+        if response.chunked:
+            return self._collect(self._read_chunk, buffer)
+        if response.length is None:
+            count = self._collect(response.fp.readinto1, buffer)
+            if not count:
+                response.close()
+            return count
         if not response.length:
             response.close()
             return 0
@@ -55,7 +64,8 @@ class Body:
             if len(window) > _BUFFERED and self._socket is not None:
                 self._go_direct(self._socket)
             return count
-        return self._wait_all(self._socket, window) if self._waits else self._collect(self._socket, window)
+        # TLS hands out one record of at most 16 KiB at a time.
+        return self._wait_all(self._socket, window) if self._waits else self._collect(self._socket.recv_into, window)
 
     def _go_direct(self, sock: socket.socket) -> None:
         self._direct = True
@@ -76,11 +86,26 @@ class Body:
                 if time.monotonic() - silent_since >= self._stall_timeout:
                     raise TimeoutError from None
 
-    def _collect(self, sock: socket.socket, window: memoryview) -> int:
-        """TLS hands out one record of at most 16 KiB at a time."""
+    def _read_chunk(self, window: memoryview) -> int:
+        piece = self._response.read1(len(window))
+        window[: len(piece)] = piece
+        return len(piece)
+
+    def _collect(self, read: Callable[[memoryview], int], window: memoryview) -> int:
+        """Call ``read`` until the window is full, the body ends or a moment has passed.
+
+        What was read before a failure is handed over, and the failure told the next time: a body is
+        continued from the byte reached, and that byte should be the last one that came.
+        """
         total, deadline = 0, time.monotonic() + _SLICE
         while total < len(window):
-            count = sock.recv_into(window[total:])
+            try:
+                count = read(window[total:])
+            except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
+                if not total:
+                    raise
+                self._failure = error
+                break
             total += count
             if not count or time.monotonic() > deadline:
                 break

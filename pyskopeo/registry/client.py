@@ -16,7 +16,7 @@ from ..model.digest import Digest
 from ..model.reference import Reference
 from ..model.strictjson import MANIFEST_LIMIT, parse_object
 from . import refusal
-from .blobs import BlobReader
+from .blobs import BlobReader, starts_at
 from .http import httpx
 from .origin import Origin, follow
 from .session import Session
@@ -127,8 +127,9 @@ class Repository:
         async def once() -> httpx.Response:
             headers = {"Range": f"bytes={offset}-"} if offset else {}
             response = await self._session.request("GET", path, headers)
-            if response.status_code in (400, 403, 416) and offset:
-                # Presigned URLs and old registries that know no ranges: from the start, then skip.
+            useless = response.status_code == 206 and not starts_at(response, offset, descriptor.size)
+            if offset and (useless or response.status_code in (400, 403, 416)):
+                # Presigned URLs and servers that know no ranges, or only think so: from the start, then skip.
                 await response.aclose()
                 response = await self._session.request("GET", path, {})
             if response.status_code not in ((200, 206) if offset else (200,)):
@@ -175,7 +176,7 @@ async def read_bounded(response: httpx.Response, limit: int, what: str, *, cut: 
     """The body, at most ``limit`` bytes: more is `TooLarge`, or left unread if ``cut``."""
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", "") and not cut:
-        raise InvalidContent(f"{what}: answered with Content-Encoding {encoding[:40]}, which was not asked for")
+        raise InvalidContent(f"{what}: answered with Content-Encoding {refusal.clean(encoding, 40)}, unasked")
     body = bytearray()
     async for piece in response.aiter_raw():
         body += piece

@@ -6,7 +6,8 @@ import http.client
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from ..errors import CertificateNotTrusted, ConnectionFailed, NetworkError, UnsafeAddress, Unsupported
@@ -14,6 +15,14 @@ from .origin import Origin, is_public
 
 if TYPE_CHECKING:
     import ssl
+
+
+Hold: TypeAlias = Callable[[socket.socket], None]
+"""Told of each socket before it connects; may raise to give up."""
+
+
+def _hold_nothing(sock: socket.socket) -> None:
+    """For those who wait as long as it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +38,24 @@ class Connector:
     connect_timeout: float = 30.0
     stall_timeout: float = 60.0
 
-    def open(self, origin: Origin, *, public_only: bool) -> http.client.HTTPConnection:
+    def open(
+        self, origin: Origin, *, public_only: bool, hold: Hold = _hold_nothing
+    ) -> http.client.HTTPConnection:
         """Connect; raises `ConnectionFailed`, `CertificateNotTrusted` or `UnsafeAddress`.
 
         ``public_only`` refuses addresses that are not public: for wherever a registry on the
-        internet sends us. Through a proxy only literal addresses can be checked.
+        internet sends us. Through a proxy only literal addresses can be checked. ``hold`` gets each
+        socket that is tried, so that another thread can shut it down.
         """
         proxy = self.proxy(origin)
         if proxy and public_only:
             _refuse_literal(origin)
-        connection = self._connection(origin, proxy, public_only=public_only)
+        connection = self._connection(origin, proxy)
+        # The address that was checked must be the one that is used, or a name that resolves
+        # differently the second time gets through; http.client's own hook is the place.
+        connection._create_connection = partial(  # type: ignore[attr-defined]  # noqa: SLF001
+            _connect, public_only=public_only and not proxy, hold=hold
+        )
         try:
             connection.connect()
             connection.sock.settimeout(self.stall_timeout)
@@ -50,7 +67,7 @@ class Connector:
             raise explain(error, origin, proxy) from error
         return connection
 
-    def _connection(self, origin: Origin, proxy: str | None, *, public_only: bool) -> http.client.HTTPConnection:
+    def _connection(self, origin: Origin, proxy: str | None) -> http.client.HTTPConnection:
         at = Origin.of(_without_userinfo(proxy)) if proxy else origin
         if at.scheme == "https" and proxy:
             raise Unsupported(f"proxy {at}: only http:// proxies are supported")
@@ -63,10 +80,6 @@ class Connector:
             connection = http.client.HTTPConnection(at.host, at.port, timeout=self.connect_timeout)
         if proxy and origin.scheme == "https":
             connection.set_tunnel(origin.host, origin.port, _proxy_headers(proxy))
-        if public_only and not proxy:
-            # The address that was checked must be the one that is used, or a name that resolves
-            # differently the second time gets through; http.client's own hook is the place.
-            connection._create_connection = _connect_public  # type: ignore[attr-defined]  # noqa: SLF001
         return connection
 
 
@@ -92,28 +105,41 @@ def _without_userinfo(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def _connect_public(address: tuple[str, int], timeout: float, _source_address: Any = None) -> socket.socket:
+def _connect(
+    address: tuple[str, int], timeout: float, _source_address: Any = None, *, public_only: bool, hold: Hold
+) -> socket.socket:
     host, port = address
     failure: OSError | None = None
     for family, kind, protocol, _, found in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
-        if not is_public(str(found[0])):
+        if public_only and not is_public(str(found[0])):
             raise UnsafeAddress(f"{host} is at {found[0]}, a private address, and a registry sent us there: refused")
         try:
             opened = socket.socket(family, kind, protocol)
-            opened.settimeout(timeout)
-            opened.connect(found)
         except OSError as error:
             failure = error
+            continue
+        try:
+            opened.settimeout(timeout)
+            hold(opened)
+            opened.connect(found)
+        except OSError as error:
+            opened.close()
+            failure = error
+        except BaseException:
+            opened.close()
+            raise
         else:
             return opened
     raise failure or OSError(f"no address for {host}")
 
 
 def _refuse_literal(origin: Origin) -> None:
+    host = origin.host.rstrip(".")
     try:
-        public = is_public(origin.host)
-    except ValueError:
-        public = origin.host != "localhost" and not origin.host.endswith(".localhost")
+        # The forms that resolvers take for an address, such as 2130706433 and 0x7f.1, are one.
+        public = is_public(socket.inet_ntoa(socket.inet_aton(host)) if ":" not in host else host)
+    except (OSError, ValueError):
+        public = host != "localhost" and not host.endswith(".localhost")
     if not public:
         raise UnsafeAddress(f"{origin} is a private address, and a registry sent us there: refused")
 

@@ -33,7 +33,7 @@ class Retry:
         """Seconds to wait after failed attempt number ``attempt`` (from 0)."""
         if retry_after is not None:
             return min(max(retry_after, 0.0), _LONGEST_RETRY_AFTER)
-        grown = self.delay if self.fixed else self.delay * 2.0**attempt
+        grown = self.delay if self.fixed else self.delay * 2.0 ** min(attempt, 32)
         return min(grown, _LONGEST_WAIT) * (1.0 + int.from_bytes(os.urandom(2)) / 65536 * 0.1)
 
     async def run(self, attempt_once: Callable[[], Awaitable[T]], what: str, report: Report) -> T:
@@ -68,8 +68,8 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
 
     try:
         when = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        return max((when - (now or datetime.now(UTC))).total_seconds(), 0.0)
+    except (ValueError, TypeError, OverflowError):  # no date, or none that a calendar has
         return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max((when - (now or datetime.now(UTC))).total_seconds(), 0.0)

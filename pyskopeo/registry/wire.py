@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import http.client
 import select
-import socket
 import threading
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 from anyio import to_thread
@@ -24,6 +22,7 @@ from ..errors import ConnectionFailed, NetworkError, Stalled
 from ..pump import ByteReader, MemoryReader
 from .body import Body
 from .connect import Connector, explain, proxied_target
+from .exchange import Exchange, shut
 from .http import httpx
 from .origin import Origin
 
@@ -41,24 +40,6 @@ class _Pool:
     public_only: bool
 
 
-@dataclass(slots=True)
-class _Exchange:
-    """One request under way in a worker thread; ``abort`` is called from the event loop."""
-
-    connection: http.client.HTTPConnection | None = None
-    # http.client forgets the socket of a connection that will close; aborting still needs it.
-    socket: socket.socket | None = None
-    aborted: bool = False
-    body: bytes | None = None
-    peer: str | None = None
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-
-    def abort(self) -> None:
-        self.aborted = True
-        if self.socket is not None:
-            _shut(self.socket)
-
-
 class Wire(httpx.AsyncBaseTransport):
     """Keeps connections alive per origin. Raises pyskopeo's own errors, not httpx's."""
 
@@ -72,14 +53,12 @@ class Wire(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, answer with the head of the response; the body is read later."""
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(self._requests)
         body = await request.aread()
         pool = _Pool(Origin.of(str(request.url)), bool(request.extensions.get("public_only")))
-        exchange = _Exchange()
+        exchange = Exchange()
         try:
             response = await to_thread.run_sync(
-                self._send, pool, request, body, exchange, abandon_on_cancel=True, limiter=self._limiter
+                self._send, pool, request, body, exchange, abandon_on_cancel=True, limiter=self.limiter
             )
         except anyio.get_cancelled_exc_class():
             exchange.abort()
@@ -104,37 +83,41 @@ class Wire(httpx.AsyncBaseTransport):
             connection.close()
 
     def _send(
-        self, pool: _Pool, request: httpx.Request, body: bytes, exchange: _Exchange
+        self, pool: _Pool, request: httpx.Request, body: bytes, exchange: Exchange
     ) -> http.client.HTTPResponse:
         while True:
             reused = self._take(pool)
-            connection = reused or self._connector.open(pool.origin, public_only=pool.public_only)
-            exchange.connection, exchange.socket = connection, connection.sock
+            connection = reused or self._connect(pool, exchange)
             try:
-                if exchange.aborted:
-                    raise ConnectionFailed("aborted", temporary=False)
+                exchange.connected(connection)
                 return self._converse(pool, request, body, exchange, connection)
-            except (ConnectionError, http.client.RemoteDisconnected) as error:
-                connection.close()
-                # An idle connection the server has closed meanwhile: not a failure worth a mention.
-                if reused is None or request.method not in _REPEATABLE or exchange.aborted:
-                    raise explain(error, pool.origin) from error
             except NetworkError:
                 connection.close()
                 raise
             except TimeoutError as error:
                 connection.close()
                 raise _stalled(pool.origin, self._connector.stall_timeout) from error
+            except OSError as error:
+                connection.close()
+                # An idle connection the server has closed meanwhile: not a failure worth a mention.
+                if reused is None or request.method not in _REPEATABLE or exchange.aborted:
+                    raise explain(error, pool.origin) from error
             except Exception as error:
                 connection.close()
                 raise explain(error, pool.origin) from error
+
+    def _connect(self, pool: _Pool, exchange: Exchange) -> http.client.HTTPConnection:
+        try:
+            return self._connector.open(pool.origin, public_only=pool.public_only, hold=exchange.connecting)
+        finally:
+            exchange.forget_attempt()
 
     def _converse(
         self,
         pool: _Pool,
         request: httpx.Request,
         body: bytes,
-        exchange: _Exchange,
+        exchange: Exchange,
         connection: http.client.HTTPConnection,
     ) -> http.client.HTTPResponse:
         target = request.url.raw_path.decode("ascii")
@@ -144,17 +127,23 @@ class Wire(httpx.AsyncBaseTransport):
             connection.putheader(name, value)
         connection.endheaders(body or None)
         response = connection.getresponse()
-        if exchange.socket is not None and not self._connector.proxy(pool.origin):
-            exchange.peer = str(exchange.socket.getpeername()[0])
+        if exchange.sock is not None and not self._connector.proxy(pool.origin):
+            exchange.peer = str(exchange.sock.getpeername()[0])
         exchange.headers = [
             (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.getheaders()
         ]
         if response.length is not None and response.length <= _PREFETCH and not response.chunked:
             wanted = response.length
-            exchange.body = response.read()
-            if len(exchange.body) < wanted:
-                raise ConnectionFailed(f"{pool.origin.netloc}: the answer was cut short", host=pool.origin.netloc)
+            try:
+                exchange.body = response.read()
+            except http.client.IncompleteRead as error:
+                netloc = pool.origin.netloc
+                cut = f"{netloc}: the answer was cut short, {len(error.partial)} of {wanted} bytes came"
+                raise ConnectionFailed(cut, host=netloc) from error
+            exchange.let_go()
             self.release(pool, connection, response)
+        else:
+            exchange.finish(response)
         return response
 
     def _take(self, pool: _Pool) -> http.client.HTTPConnection | None:
@@ -177,7 +166,16 @@ class Wire(httpx.AsyncBaseTransport):
                 if not self._closed:
                     self._idle[pool].append((connection, time.monotonic()))
                     return
+        # http.client leaves a response that ends with its connection to itself.
+        response.close()
         connection.close()
+
+    @property
+    def limiter(self) -> anyio.CapacityLimiter:
+        """The threads that requests may use; not those of the blobs, which may wait for requests."""
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(self._requests)
+        return self._limiter
 
     @property
     def stall_timeout(self) -> float:
@@ -188,12 +186,12 @@ class WireStream(httpx.AsyncByteStream):
     """The body of a response: an async iterator for httpx, and a blocking `ByteReader` for the pump."""
 
     def __init__(
-        self, wire: Wire, pool: _Pool, exchange: _Exchange, response: http.client.HTTPResponse
+        self, wire: Wire, pool: _Pool, exchange: Exchange, response: http.client.HTTPResponse
     ) -> None:
         assert exchange.connection is not None
         self._wire, self._pool = wire, pool
-        self._connection, self._socket, self._response = exchange.connection, exchange.socket, response
-        self._body = Body(response, exchange.socket, wire.stall_timeout)
+        self._connection, self._socket, self._response = exchange.connection, exchange.sock, response
+        self._body = Body(response, exchange.sock, wire.stall_timeout)
         self._released = False
 
     def readinto(self, buffer: memoryview) -> int:
@@ -216,13 +214,15 @@ class WireStream(httpx.AsyncByteStream):
     def abort(self) -> None:
         """Wake a blocked `readinto` from another thread; nothing once the body is read or released."""
         if self._socket is not None and not self._released and not self._response.isclosed():
-            _shut(self._socket)
+            shut(self._socket)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         buffer = memoryview(bytearray(_CHUNK))
         while True:
             try:
-                count = await to_thread.run_sync(self.readinto, buffer, abandon_on_cancel=True)
+                count = await to_thread.run_sync(
+                    self.readinto, buffer, abandon_on_cancel=True, limiter=self._wire.limiter
+                )
             except anyio.get_cancelled_exc_class():
                 self.abort()
                 raise
@@ -245,8 +245,3 @@ def _is_quiet(connection: http.client.HTTPConnection) -> bool:
 
 def _stalled(origin: Origin, seconds: float) -> Stalled:
     return Stalled(f"{origin.netloc}: no progress for {seconds:g} s (--stall-timeout)", host=origin.netloc)
-
-
-def _shut(sock: socket.socket) -> None:
-    with suppress(OSError):  # already gone, which is what was wanted
-        sock.shutdown(socket.SHUT_RDWR)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Done, pyskopeo, skopeo, succeed, tree
+from tests.support.commands import Done, pyskopeo, pyskopeo_here, skopeo, succeed, tree
 from tests.support.images import KINDS, ArtifactSpec, ImageSpec, IndexSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir
 from tests.support.peers import Registry
@@ -52,7 +52,7 @@ def overrides(platform: tuple[str, str, str]) -> list[str]:
 def both(*words: str, out: Path) -> tuple[Path, Path]:
     """Both programs carry out ``words``, where ``{}`` stands for the folder each writes to."""
     theirs, ours = out / "theirs", out / "ours"
-    for folder, program in ((theirs, skopeo), (ours, pyskopeo)):
+    for folder, program in ((theirs, skopeo), (ours, pyskopeo_here)):
         folder.mkdir()
         succeed(program(*(word.replace("{}", str(folder)) for word in words)))
     return theirs, ours
@@ -123,7 +123,7 @@ class TestDockerArchive:
     @pytest.mark.parametrize("kind", ["oci-zstd"])
     def test_zstd_layers_which_skopeo_refuses(self, name: str, kind: str, tmp_path: Path) -> None:
         assert "zstd" in skopeo("copy", SOURCE, name, f"docker-archive:{tmp_path}/x.tar").stderr
-        succeed(pyskopeo("copy", SOURCE, name, f"docker-archive:{tmp_path}/ours.tar:a:1"))
+        succeed(pyskopeo_here("copy", SOURCE, name, f"docker-archive:{tmp_path}/ours.tar:a:1"))
         image = build(kind)
         succeed(skopeo("copy", f"docker-archive:{tmp_path}/ours.tar", f"dir:{tmp_path}/read"))
         assert tree(tmp_path / "read")[digest_of(image.config())[7:]] == image.config()
@@ -158,10 +158,17 @@ class TestLayouts:
         registry.push(build("oci-history"), "skopeo/other")
         other = registry.name("skopeo/other")
         theirs, ours = both("copy", "--all", SOURCE, name, "oci:{}:v1", out=tmp_path)
-        for folder, program in ((theirs, skopeo), (ours, pyskopeo)):
+        for folder, program in ((theirs, skopeo), (ours, pyskopeo_here)):
             succeed(program("copy", SOURCE, other, f"oci:{folder}:v2"))
             succeed(program("copy", "--all", SOURCE, name, f"oci:{folder}:v3"))
-            succeed(program("copy", "--all", SOURCE, name, f"oci:{folder}:v1"))
+        same_layout(theirs, ours)
+
+    @pytest.mark.parametrize("kind", ["docker"])
+    def test_again_by_a_name_that_is_there(self, name: str, kind: str, tmp_path: Path) -> None:
+        theirs, ours = both("copy", SOURCE, name, "oci:{}:v1", out=tmp_path)
+        for folder, program in ((theirs, skopeo), (ours, pyskopeo_here)):
+            succeed(program("copy", SOURCE, name, f"oci:{folder}:v2"))
+            succeed(program("copy", SOURCE, name, f"oci:{folder}:v1"))
         same_layout(theirs, ours)
 
     @pytest.mark.parametrize("kind", ["docker", "docker-odd-text", "oci", "oci-zstd", "artifact", *LISTS])
@@ -217,7 +224,7 @@ class TestDirectories:
     def test_over_an_older_image(self, registry: Registry, name: str, kind: str, tmp_path: Path) -> None:
         registry.push(build("docker"), "skopeo/older")
         theirs, ours = both("copy", SOURCE, registry.name("skopeo/older"), "dir:{}/image", out=tmp_path)
-        for folder, program in ((theirs, skopeo), (ours, pyskopeo)):
+        for folder, program in ((theirs, skopeo), (ours, pyskopeo_here)):
             succeed(program("copy", SOURCE, name, f"dir:{folder}/image"))
         assert tree(ours) == tree(theirs)
 
@@ -236,17 +243,14 @@ class TestReadingEachOther:
         self.exchange(name, transport, tmp_path)
 
     def exchange(self, name: str, transport: str, folder: Path, *more: str) -> None:
-        for writer in (skopeo, pyskopeo):
-            out = folder / writer.__name__
-            out.mkdir()
-            made = transport.format(out)
+        for label, writer in (("theirs", skopeo), ("ours", pyskopeo_here)):
+            (folder / label).mkdir()
+            made = transport.format(folder / label)
             succeed(writer("copy", *more, SOURCE, name, made))
-            for reader in (skopeo, pyskopeo):
-                succeed(reader("copy", *more, made, f"dir:{out}/{reader.__name__}"))
-            assert tree(out / "pyskopeo") == tree(out / "skopeo")
-            assert json.loads(succeed(pyskopeo("inspect", made)).stdout)["Digest"] == digest_of(
-                succeed(skopeo("inspect", "--raw", made)).stdout
-            )
+            theirs, ours = both("copy", *more, made, "dir:{}/read", out=folder / label)
+            assert tree(ours) == tree(theirs)
+            told = json.loads(succeed(pyskopeo_here("inspect", made)).stdout)["Digest"]
+            assert told == digest_of(succeed(skopeo("inspect", "--raw", made)).stdout)
 
     @pytest.mark.parametrize("reference", ["a.example/x:1", "a.example/x:2", "@0", "@1"])
     def test_an_archive_of_several_images(self, reference: str, tmp_path: Path) -> None:
@@ -285,7 +289,7 @@ class TestInspect:
 
     def facts(self, *words: str) -> tuple[dict[str, object], dict[str, object]]:
         theirs = json.loads(succeed(skopeo("inspect", *words)).stdout)
-        ours = json.loads(succeed(pyskopeo("inspect", *words)).stdout)
+        ours = json.loads(succeed(pyskopeo_here("inspect", *words)).stdout)
         assert isinstance(ours.pop("LayersData"), list)
         return theirs, ours
 
@@ -298,7 +302,7 @@ class TestInspect:
     def test_layout_of_the_output(self, name: str, kind: str) -> None:
         """Indentation, escapes and order, up to and after the new field."""
         theirs = succeed(skopeo("inspect", "--tls-verify=false", name)).stdout.decode()
-        ours = succeed(pyskopeo("inspect", "--tls-verify=false", name)).stdout.decode()
+        ours = succeed(pyskopeo_here("inspect", "--tls-verify=false", name)).stdout.decode()
         before, _, rest = ours.partition('    "LayersData": ')
         after = rest.partition('    "Env": ')[2]
         assert f'{before}    "Env": {after}' == theirs
@@ -306,13 +310,13 @@ class TestInspect:
     @pytest.mark.parametrize("kind", READABLE)
     def test_raw(self, name: str, kind: str) -> None:
         words = ("inspect", "--raw", "--tls-verify=false", name)
-        ours = succeed(pyskopeo(*words)).stdout
+        ours = succeed(pyskopeo_here(*words)).stdout
         assert ours == succeed(skopeo(*words)).stdout == build(kind).root.raw
 
     @pytest.mark.parametrize("kind", [kind for kind in READABLE if kind not in ARTIFACTS])
     def test_config(self, name: str, kind: str) -> None:
         for words in (("--config",), ("--config", "--raw")):
-            ours = succeed(pyskopeo("inspect", *words, "--tls-verify=false", name)).stdout
+            ours = succeed(pyskopeo_here("inspect", *words, "--tls-verify=false", name)).stdout
             assert ours == succeed(skopeo("inspect", *words, "--tls-verify=false", name)).stdout
 
     @pytest.mark.parametrize("platform", PLATFORMS, ids=str)
@@ -334,14 +338,14 @@ class TestInspect:
     @pytest.mark.parametrize("kind", ["docker", "oci"])
     def test_templates(self, name: str, kind: str, template: str) -> None:
         words = ("inspect", "--tls-verify=false", "--format", template, name)
-        assert succeed(pyskopeo(*words)).stdout == succeed(skopeo(*words)).stdout
+        assert succeed(pyskopeo_here(*words)).stdout == succeed(skopeo(*words)).stdout
 
     @pytest.mark.parametrize("template", ["{{.Architecture}} {{.OS}}", "{{.RootFS.DiffIDs}}", "{{.Config.Env}}",
                                           "{{range .History}}{{.CreatedBy}}\\n{{end}}"])  # fmt: skip
     @pytest.mark.parametrize("kind", ["docker-history", "oci-history"])
     def test_templates_of_the_configuration(self, name: str, kind: str, template: str) -> None:
         words = ("inspect", "--config", "--tls-verify=false", "--format", template, name)
-        assert succeed(pyskopeo(*words)).stdout == succeed(skopeo(*words)).stdout
+        assert succeed(pyskopeo_here(*words)).stdout == succeed(skopeo(*words)).stdout
 
     @pytest.mark.parametrize("transport", ["dir:{}/x", "oci:{}/x:v1", "oci-archive:{}/x.tar:v1", "docker-archive:{}/x"])
     @pytest.mark.parametrize("kind", ["docker", "oci"])
@@ -351,7 +355,7 @@ class TestInspect:
         theirs, ours = self.facts(made)
         assert ours == theirs
         for words in (("--raw",), ("--config",), ("--config", "--raw")):
-            assert succeed(pyskopeo("inspect", *words, made)).stdout == succeed(skopeo("inspect", *words, made)).stdout
+            assert succeed(pyskopeo_here("inspect", *words, made)).stdout == succeed(skopeo("inspect", *words, made)).stdout
 
     @pytest.mark.parametrize("kind", ["oci"])
     def test_tags(self, registry: Registry, name: str, kind: str) -> None:
@@ -431,7 +435,7 @@ class TestEndings:
         given = list(map(filled, words))
         theirs = skopeo(*given)
         before = tree(tmp_path)  # skopeo has begun some of the destinations
-        ours = pyskopeo(*given)
+        ours = pyskopeo_here(*given)
         assert (theirs.code, ours.code) == (1, code)
         assert theirs.stdout == ours.stdout == b""
         assert filled(phrase) in message(theirs)
@@ -456,7 +460,7 @@ def test_what_is_left_out_is_really_beyond_skopeo(registry: Registry, tmp_path: 
         source = write_dir(build(kind), tmp_path / kind)
         failed = skopeo("copy", f"dir:{source}", f"oci:{tmp_path}/theirs-{kind}:x").code
         assert failed, kind
-        succeed(pyskopeo("copy", f"dir:{source}", f"oci:{tmp_path}/ours-{kind}:x"))
+        succeed(pyskopeo_here("copy", f"dir:{source}", f"oci:{tmp_path}/ours-{kind}:x"))
 
 
 def test_a_single_platform_of_a_list_is_the_one_skopeo_takes(registry: Registry, tmp_path: Path) -> None:
@@ -467,4 +471,4 @@ def test_a_single_platform_of_a_list_is_the_one_skopeo_takes(registry: Registry,
     registry.push(image, "skopeo/reversed")
     for platform in PLATFORMS:
         words = ("inspect", "--no-tags", "--tls-verify=false", *overrides(platform), registry.name("skopeo/reversed"))
-        assert json.loads(pyskopeo(*words).stdout)["Layers"] == json.loads(skopeo(*words).stdout)["Layers"]
+        assert json.loads(pyskopeo_here(*words).stdout)["Layers"] == json.loads(skopeo(*words).stdout)["Layers"]

@@ -1,11 +1,13 @@
-"""Our command line as a subprocess, and skopeo's, in a clean environment: what each said and how it ended."""
+"""Our command line, as a subprocess or right here, and skopeo's: what each said and how it ended."""
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +39,22 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 def pyskopeo(*words: object, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 30) -> Done:
     """``pyskopeo WORDS``, to its end."""
     return _run([*PYSKOPEO, *map(str, words)], environment(env), cwd, timeout)
+
+
+def pyskopeo_here(*words: object) -> Done:
+    """``pyskopeo WORDS`` in this process, which saves its start; not for what writes to a descriptor."""
+    from pyskopeo.cli.main import main
+
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(list(map(str, words)))
+    return Done(code, _written(out), _written(err).decode())
+
+
+def _written(stream: io.TextIOWrapper) -> bytes:
+    buffer = stream.detach()
+    assert isinstance(buffer, io.BytesIO)
+    return buffer.getvalue()
 
 
 def skopeo(*words: object, cwd: Path | None = None, timeout: float = 30) -> Done:

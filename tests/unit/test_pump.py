@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import anyio
 import pytest
@@ -106,7 +107,7 @@ async def test_cancelling_aborts_a_blocked_reader_and_waits_for_its_thread() -> 
 async def test_cancelling_stops_work_that_checks() -> None:
     ended = threading.Event()
 
-    def work(check) -> None:  # type: ignore[no-untyped-def]
+    def work(check: Callable[[], None]) -> None:
         try:
             while True:
                 time.sleep(0.005)
@@ -121,8 +122,11 @@ async def test_cancelling_stops_work_that_checks() -> None:
 
 
 async def test_a_failure_of_the_work_is_raised_as_it_is() -> None:
+    def work(check: Callable[[], None]) -> None:
+        raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        await run_abortable(lambda check: 1 / 0 and None, lambda: None)
+        await run_abortable(work, lambda: None)
 
 
 async def test_work_that_never_got_a_thread_is_not_begun() -> None:
@@ -130,9 +134,13 @@ async def test_work_that_never_got_a_thread_is_not_begun() -> None:
     blocking = threading.Event()
     limiter = anyio.to_thread.current_default_thread_limiter()
     before, limiter.total_tokens = limiter.total_tokens, 1
+
+    async def occupy() -> None:
+        await anyio.to_thread.run_sync(blocking.wait)
+
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(anyio.to_thread.run_sync, blocking.wait)
+            tasks.start_soon(occupy)
             await anyio.sleep(0.05)
             with anyio.move_on_after(0.05) as scope:
                 await run_abortable(lambda check: begun.append(1), lambda: None)
