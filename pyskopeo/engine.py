@@ -148,6 +148,7 @@ async def carry_out(
     if plan.converted:
         report(Converted(plan.source, plan.root.digest))
     moving = _Moving(source, destination, report)
+    await destination.begin(plan.root)
     with first_error():
         async with create_task_group() as tasks:
             tasks.start_soon(moving.tick)
@@ -181,8 +182,11 @@ class _Moving:
 
         layers = {layer.digest for manifest in (plan.root, *plan.manifests) for layer in manifest.layers}
         async with create_task_group() as tasks:
-            # The largest first: the last one to end decides how long it all takes.
-            for blob in sorted(plan.blobs, key=lambda blob: -blob.size):
+            blobs = plan.blobs
+            if not self._destination.accepts.ordered:
+                # The largest first: the last one to end decides how long it all takes.
+                blobs = tuple(sorted(blobs, key=lambda blob: -blob.size))
+            for blob in blobs:
                 kind = "layer" if blob.digest in layers else "config"
                 tasks.start_soon(place, self._source.blob(blob), kind)
             for descriptor, content in plan.contents:

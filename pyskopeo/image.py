@@ -85,11 +85,13 @@ class ImageSource(Protocol):
 class Accepts:
     """What a destination can hold: manifests of these media types.
 
-    ``foreign`` says that non-distributable layers are left where their URLs say.
+    ``foreign`` says that non-distributable layers are left where their URLs say, ``ordered`` that
+    layers should come in the order the manifest has them.
     """
 
     media_types: frozenset[str]
     foreign: bool = False
+    ordered: bool = False
 
     @property
     def indexes(self) -> bool:
@@ -101,6 +103,10 @@ class ImageDestination(Protocol):
 
     @property
     def accepts(self) -> Accepts: ...
+
+    async def begin(self, root: Manifest) -> None:
+        """What is to come: the image or index whose blobs follow, and which `commit` will name."""
+        ...
 
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         """Have the blob here, verified, in whatever way costs least."""

@@ -119,6 +119,9 @@ class LayoutWriter:
         if self.root.exists() and not self.root.is_dir():
             raise StorageFailed(f"{self.root} is there and is not a directory")
 
+    async def begin(self, root: Manifest) -> None:
+        """Blobs go where their digests say, so the order does not matter."""
+
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         path = self._path(blob.descriptor.digest)
         return await place(blob, path, progress, verify_existing=self._verify_existing)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _MAGIC = 4
-_PIECE = 1024 * 1024
+_PIECE = 256 * 1024
 _READ = 64 * 1024
 # What zstd would otherwise reserve for a hostile frame: its own default is 128 MiB, too.
 _ZSTD_WINDOW_LOG = 27

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,7 +10,6 @@ from typing import Self
 from ..archives import TarWriter
 from ..errors import ContentMismatch, InvalidContent, StorageFailed
 from ..events import Placement
-from ..files import FileSink, staged, storage_errors
 from ..image import Accepts, Blob
 from ..model import mediatype
 from ..model.descriptor import Descriptor
@@ -23,41 +20,30 @@ from ..model.manifest import Manifest
 from ..model.reference import Reference
 from ..model.strictjson import CONFIG_LIMIT
 from ..output import open_output
-from ..pump import Progress, run_abortable
-from ..transform import InflatingSink
+from ..pump import Progress
+from .layers import READ_ONLY, Layers, Plain
 from .legacy import legacy_layers
 
-_READ_ONLY = 0o444
 _VERSION = b"1.0"
 
 
-@dataclass(frozen=True, slots=True)
-class _Spooled:
-    """A blob as it came out of decompression."""
-
-    path: Path
-    digest: Digest
-    size: int
-
-
 class DockerArchiveDestination:
-    """One or more images in one archive. Blobs are decompressed to ``scratch``, written in order at `commit`.
+    """One or more images in one archive. Layers are decompressed to ``scratch``, appended in order.
 
     A context manager: the file has its name only after that was left without an error. For a second
     image, give its tags to `name_next` before its `commit`.
     """
 
-    accepts = Accepts(mediatype.IMAGES)
+    accepts = Accepts(mediatype.IMAGES, ordered=True)
 
     def __init__(self, path: Path, scratch: Path, tags: tuple[Reference, ...]) -> None:
-        self._path, self._scratch, self._tags = path, scratch, tags
-        self._spooled: dict[Digest, _Spooled] = {}
+        self._path, self._tags = path, tags
+        self._layers = Layers(scratch, self._open)
         self._written: set[str] = set()
         self._items: list[tuple[str, list[str], list[str]]] = []
         self._repositories: dict[str, dict[str, str]] = {}
         self._output = ExitStack()
         self._archive: TarWriter | None = None
-        self._spoilt = False
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +56,7 @@ class DockerArchiveDestination:
             self._output.__exit__(kind, error, trace)
             return
         with self._output:
-            if self._spoilt:
+            if self._layers.spoilt:
                 raise StorageFailed(f"{self._path}: given up, since one of its images could be written only in part")
             if self._archive is not None:
                 self._finish(self._archive)
@@ -79,33 +65,29 @@ class DockerArchiveDestination:
         """The tags of the image that is committed next."""
         self._tags = tags
 
+    async def begin(self, root: Manifest) -> None:
+        self._layers.expect(layer.digest for layer in root.layers)
+        await self._layers.advance()
+
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        digest = blob.descriptor.digest
-        if digest in self._spooled:
+        if blob.descriptor.digest in self._layers:
             return Placement.PRESENT
-        path = self._scratch / digest.hex
-        with storage_errors(f"creating {self._scratch}"):
-            self._scratch.mkdir(mode=0o700, exist_ok=True)
-        with staged(path) as (fd, temporary):
-            sink = InflatingSink(FileSink(fd, temporary), f"blob {digest}")
-            await blob.copy_to(sink, progress)
-            sink.finish()
-        self._spooled[digest] = _Spooled(path, sink.digest, sink.size)
+        await self._layers.add(blob, progress)
         return Placement.WRITTEN
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
-        return descriptor.digest in self._spooled
+        return descriptor.digest in self._layers
 
     async def put_manifest(self, manifest: Manifest) -> None:
         raise InvalidContent(f"{manifest.media_type}: docker-archive holds single images only")
 
     async def commit(self, root: Manifest) -> Digest:
         """Append the image; the digest is that of the Docker manifest which describes what was written."""
-        config, layers = self._checked(root)
         # Until it is whole: a caller may go on after an error, but not with this archive.
-        self._spoilt = True
-        await run_abortable(lambda check: self._append(root, config, layers, check), lambda: None)
-        self._spoilt = False
+        self._layers.spoilt = True
+        config, layers = self._checked(root)
+        self._describe(root, config, layers)
+        self._layers.spoilt = False
         assert root.config is not None
         described = {
             "schemaVersion": 2,
@@ -115,14 +97,14 @@ class DockerArchiveDestination:
         }
         return Digest.of(dumps(described).encode())
 
-    def _checked(self, root: Manifest) -> tuple[bytes, list[_Spooled]]:
+    def _checked(self, root: Manifest) -> tuple[bytes, list[Plain]]:
         """The configuration and the layers, which must be those its diff IDs name."""
         if root.config is None or not root.is_image:
             raise InvalidContent("docker-archive holds images only, and this artifact's config is no image config")
         if root.config.size > CONFIG_LIMIT:
             raise InvalidContent(f"the image configuration is over the limit of {CONFIG_LIMIT} bytes")
-        config = self._spooled[root.config.digest].path.read_bytes()
-        layers = [self._spooled[layer.digest] for layer in root.layers]
+        config = self._layers[root.config.digest].path.read_bytes()
+        layers = [self._layers[layer.digest] for layer in root.layers]
         diff_ids = ImageConfig.parse(config).diff_ids
         if len(diff_ids) != len(layers):
             raise InvalidContent(f"the image has {len(layers)} layers, its configuration names {len(diff_ids)}")
@@ -135,37 +117,30 @@ class DockerArchiveDestination:
                 )
         return config, layers
 
-    def _append(
-        self, root: Manifest, config: bytes, layers: list[_Spooled], check: Callable[[], None]
-    ) -> None:
-        assert root.config is not None
+    def _open(self) -> TarWriter:
+        """The archive, made when the first thing is to be put into it."""
         if self._archive is None:
             self._archive = TarWriter(*self._output.enter_context(open_output(self._path, replace=False)))
-        for layer in layers:
-            name = f"{layer.digest.hex}.tar"
-            if name not in self._written:
-                self._archive.add_file(name, layer.path, layer.size, _READ_ONLY, check)
-                # Room for the next one; the spool keeps its facts for later images.
-                layer.path.write_bytes(b"")
-                self._written.add(name)
+        return self._archive
+
+    def _describe(self, root: Manifest, config: bytes, layers: list[Plain]) -> None:
+        """Everything that comes after an image's layers."""
+        assert root.config is not None
+        archive = self._open()
         config_name = f"{root.config.digest.hex}.json"
-        self._write_once(config_name, config)
+        if config_name not in self._written:
+            archive.add_bytes(config_name, config, READ_ONLY)
+            self._written.add(config_name)
         last = ""
         for layer, legacy in zip(layers, legacy_layers(config, [one.digest for one in layers]), strict=True):
             last = legacy.id
             if legacy.id in self._written:
                 continue
             self._written.add(legacy.id)
-            self._archive.add_symlink(f"{legacy.id}/layer.tar", f"../{layer.digest.hex}.tar")
-            self._archive.add_bytes(f"{legacy.id}/VERSION", _VERSION, _READ_ONLY)
-            self._archive.add_bytes(f"{legacy.id}/json", legacy.json, _READ_ONLY)
+            archive.add_symlink(f"{legacy.id}/layer.tar", f"../{layer.digest.hex}.tar")
+            archive.add_bytes(f"{legacy.id}/VERSION", _VERSION, READ_ONLY)
+            archive.add_bytes(f"{legacy.id}/json", legacy.json, READ_ONLY)
         self._record(config_name, [f"{layer.digest.hex}.tar" for layer in layers], last)
-
-    def _write_once(self, name: str, content: bytes) -> None:
-        assert self._archive is not None
-        if name not in self._written:
-            self._archive.add_bytes(name, content, _READ_ONLY)
-            self._written.add(name)
 
     def _record(self, config_name: str, layers: list[str], last: str) -> None:
         tags = [f"{tag.name}:{tag.tag}" for tag in self._tags]
@@ -181,9 +156,9 @@ class DockerArchiveDestination:
 
     def _finish(self, archive: TarWriter) -> None:
         manifest = [{"Config": config, "RepoTags": tags, "Layers": layers} for config, tags, layers in self._items]
-        archive.add_bytes("manifest.json", dumps(manifest).encode(), _READ_ONLY)
+        archive.add_bytes("manifest.json", dumps(manifest).encode(), READ_ONLY)
         repositories = sorted_map({name: sorted_map(tags) for name, tags in self._repositories.items()})
-        archive.add_bytes("repositories", dumps(repositories).encode(), _READ_ONLY)
+        archive.add_bytes("repositories", dumps(repositories).encode(), READ_ONLY)
         archive.finish()
 
 

@@ -11,8 +11,6 @@ from collections.abc import Callable
 # How long one read may collect before it hands over what there is: progress is seen, and a slow
 # server is not mistaken for a silent one.
 _SLICE = 0.2
-# http.client's own read buffer is 8 KiB; a larger read leaves nothing behind in it.
-_BUFFERED = 16 * 1024
 
 
 class Body:
@@ -40,7 +38,7 @@ class Body:
         if response.chunked:
             return self._collect(self._read_chunk, buffer)
         if response.length is None:
-            count = self._collect(response.fp.readinto1, buffer)
+            count = self._read(buffer)
             if not count:
                 response.close()
             return count
@@ -59,9 +57,12 @@ class Body:
 
     def _read(self, window: memoryview) -> int:
         if not self._direct or self._socket is None:
-            count = self._response.fp.readinto1(window)
-            # From here on nothing is held back in http.client's buffer: the socket itself is read.
-            if len(window) > _BUFFERED and self._socket is not None:
+            # Only what is held back in http.client's buffer, or one small read into it: readinto1
+            # would go on to the socket, and throw this away if nothing comes from there.
+            file = self._response.fp
+            held = len(file.peek())
+            count = file.readinto(window[:held])
+            if count == held and self._socket is not None:
                 self._go_direct(self._socket)
             return count
         # TLS hands out one record of at most 16 KiB at a time.

@@ -86,6 +86,9 @@ class DirDestination:
         self._only_sha256 = True
         self.committed = False
 
+    async def begin(self, root: Manifest) -> None:
+        """Blobs go where their digests say, so the order does not matter."""
+
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         name = self._named(blob.descriptor.digest)
         self._prepare()

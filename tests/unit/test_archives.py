@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -220,10 +221,8 @@ class TestReading:
             content = bytearray(path.read_bytes())
             content[at : at + len(noise)] = noise
             path.write_bytes(content)
-            try:
+            with contextlib.suppress(InvalidContent):
                 TarIndex.read(path)
-            except InvalidContent as error:
-                assert "\n" not in str(error)
 
 
 class Written:

@@ -1,0 +1,96 @@
+"""The transports that can be written to, and what a test has to know to hold each to the same laws."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyskopeo.files import PARTIAL
+from pyskopeo.image import ImageReference
+from pyskopeo.model.platform import Platform
+from pyskopeo.plan import Selection
+from pyskopeo.transports import TRANSPORTS, parse_image_name
+from tests.support.images import KINDS, IndexSpec
+
+AMD64 = Selection(Platform("linux", "amd64"))
+EVERYTHING = Selection(Platform("linux", "amd64"), "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One transport. ``name`` is an image name, with the folder to work in left open.
+
+    ``indexes``: it can hold several platforms. ``artifacts``: what is no image, too. ``bytes_kept``: manifests
+    and blobs come back as they went in. ``remembers``: a second copy finds the blobs of the first.
+    ``whole_blobs_stay``: a failed copy may leave blobs, each of them whole. ``replaces``: a second
+    image takes the place of the first.
+    """
+
+    transport: str
+    name: str
+    indexes: bool = True
+    artifacts: bool = True
+    bytes_kept: bool = True
+    remembers: bool = False
+    whole_blobs_stay: bool = False
+    replaces: bool = True
+
+    def at(self, folder: Path) -> str:
+        """The image name for a folder."""
+        return self.name.format(folder)
+
+    def holds(self, kind: str) -> bool:
+        """Whether one of `KINDS` can be written whole."""
+        if isinstance(KINDS[kind], IndexSpec):
+            return self.indexes
+        return self.artifacts or kind != "artifact"
+
+
+PLACES = (
+    Place("dir", "dir:{}/image", remembers=True),
+    Place("oci", "oci:{}/image:tag", remembers=True, whole_blobs_stay=True),
+    Place("oci-archive", "oci-archive:{}/image.tar:tag"),
+    Place(
+        "docker-archive", "docker-archive:{}/image.tar:example.com/a/b:tag",
+        indexes=False, artifacts=False, bytes_kept=False, replaces=False,
+    ),
+)  # fmt: skip
+
+
+def writable() -> set[str]:
+    """The transports that say they can be written to."""
+    names = {"docker": "docker://example.com/a"}
+    return {
+        transport
+        for transport in TRANSPORTS
+        if type(parse_image_name(names.get(transport, f"{transport}:/x"))).open_destination
+        is not ImageReference.open_destination
+    }
+
+
+def everything(folder: Path) -> dict[str, bytes | str | None]:
+    """All there is below a folder: content of files, targets of links, None for directories."""
+    found: dict[str, bytes | str | None] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        found[name] = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+    return found
+
+
+def check_nothing_half_written(folder: Path, before: dict[str, bytes | str | None], place: Place) -> None:
+    """After a failure: no temporary files, old content as it was, and at most whole blobs are new."""
+    after = everything(folder)
+    assert not [name for name in after if PARTIAL in name]
+    assert {name: after.get(name) for name in before} == before
+    new = {name: content for name, content in after.items() if name not in before}
+    if not place.whole_blobs_stay:
+        assert new == {}
+    for name, content in new.items():
+        if content is None:
+            continue
+        assert isinstance(content, bytes)
+        *_, blobs, algorithm, encoded = name.split("/")
+        assert blobs == "blobs"
+        assert hashlib.new(algorithm, content).hexdigest() == encoded
