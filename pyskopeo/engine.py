@@ -45,7 +45,9 @@ _TICK = 0.2
 _MANIFESTS_AT_ONCE = 8
 
 
-async def read_graph(source: ImageSource, selection: Selection, accepts: Accepts) -> Graph:
+async def read_graph(
+    source: ImageSource, selection: Selection, accepts: Accepts, *, preserve_digests: bool = False
+) -> Graph:
     """Read the root and every manifest that is to be copied, concurrently; configurations too,
     where a conversion needs them. Raises the source's errors and `NoMatchingPlatform`."""
     root = await source.manifest()
@@ -58,7 +60,7 @@ async def read_graph(source: ImageSource, selection: Selection, accepts: Accepts
         kept = frozenset(entry.digest for entry in first) if selection.strip else None
         await _read_children(source, first, children)
     graph = Graph(root, children, kept=kept)
-    return await _with_configs(source, graph, accepts)
+    return graph if preserve_digests else await _with_configs(source, graph, accepts)
 
 
 async def find_image(source: ImageSource, root: Manifest, platform: Platform) -> Manifest:
@@ -129,7 +131,7 @@ async def make_plan(
     source: ImageSource, destination: ImageDestination, selection: Selection, *, preserve_digests: bool = False
 ) -> Plan:
     """Read the source and decide; nothing is written."""
-    graph = await read_graph(source, selection, destination.accepts)
+    graph = await read_graph(source, selection, destination.accepts, preserve_digests=preserve_digests)
     return decide(graph, destination.accepts, preserve_digests=preserve_digests)
 
 

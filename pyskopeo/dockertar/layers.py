@@ -82,10 +82,10 @@ class Layers:
             return  # the same content under another compression
         archive, name = self._archive(), f"{layer.digest.hex}.tar"
         # Until it is whole: a caller may go on after an error, but not with this archive.
-        self.spoilt = True
+        spoilt, self.spoilt = self.spoilt, True
         await run_abortable(
             lambda check: archive.add_file(name, layer.path, layer.size, READ_ONLY, check), lambda: None
         )
-        self.spoilt = False
+        self.spoilt = spoilt
         self._written.add(layer.digest)
         layer.path.unlink()

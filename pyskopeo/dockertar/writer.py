@@ -86,6 +86,9 @@ class DockerArchiveDestination:
         # Until it is whole: a caller may go on after an error, but not with this archive.
         self._layers.spoilt = True
         config, layers = self._checked(root)
+        # Those that were not announced, or not in this order.
+        self._layers.expect(layer.digest for layer in root.layers)
+        await self._layers.advance()
         self._describe(root, config, layers)
         self._layers.spoilt = False
         assert root.config is not None
