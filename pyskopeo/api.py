@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from .access import Access
 from .engine import carry_out, read_graph
 from .errors import NoMatchingPlatform, PyskopeoError
-from .events import Report, ignore
+from .events import CopyFinished, Event, Report, ignore
 from .model.platform import Platform
 from .plan import Plan, Selection, decide
 from .transports import parse_image_name
@@ -40,9 +41,22 @@ async def copy(
     Works on asyncio and trio, and can be cancelled. Answers with the digest of the manifest at
     the destination. Raises `PyskopeoError` and its kinds.
     """
+    started = time.monotonic()
+    finished: list[CopyFinished] = []
+
+    def held(event: Event) -> None:
+        # A destination is complete only when it has been left: an archive or a directory gets its name then.
+        if isinstance(event, CopyFinished):
+            finished.append(event)
+        else:
+            report(event)
+
     async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
         plan = await _plan(source, reader, writer, selection, preserve_digests=preserve_digests)
-        return await carry_out(plan, reader, writer, jobs=jobs, report=report)
+        digest = await carry_out(plan, reader, writer, jobs=jobs, report=held)
+    for event in finished:
+        report(replace(event, seconds=round(time.monotonic() - started, 3)))
+    return digest
 
 
 async def plan_copy(

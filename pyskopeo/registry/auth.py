@@ -10,7 +10,6 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from urllib.parse import urljoin
 
 import anyio
 
@@ -18,7 +17,7 @@ from ..config.authfile import Credentials
 from ..errors import UnsafeAddress
 from .challenge import Challenge, TokenRequest, basic, parse_challenges, parse_token, select, token_request
 from .http import httpx
-from .origin import Origin, may_have_credentials
+from .origin import Origin, join, may_have_credentials
 
 _REFRESH_AT = 0.75
 
@@ -55,9 +54,21 @@ class Authorizer:
         self._fixed = f"Bearer {registry_token}" if registry_token else ""
         self._insecure = insecure
         self._basic = ""
+        self._secrets: set[str] = set()
+        self._remember(registry_token)
         self._held: dict[str, _Held] = {}
         self._challenge: Challenge | None = None
         self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+
+    def hide(self, text: bytes) -> bytes:
+        """``text`` of a server without the secrets it was sent: some repeat what they were asked."""
+        for secret in self._secrets:
+            text = text.replace(secret.encode(), b"***")
+        return text
+
+    def _remember(self, *secrets: str) -> None:
+        # Two or three letters would hide half of every text, and are no secret anyway.
+        self._secrets |= {secret for secret in secrets if len(secret) > 3}
 
     async def header(self, scope: str) -> str:
         """The value for ``Authorization``, or "" while nothing is known to be needed."""
@@ -77,16 +88,15 @@ class Authorizer:
         """
         if self._fixed:
             return None
-        challenge = select(parse_challenges(response.headers.get_list("www-authenticate")))
+        credentials = await self._credentials()
+        challenge = select(parse_challenges(response.headers.get_list("www-authenticate")), credentials)
         if challenge is None:
             return None
-        if challenge.scheme == "basic":
-            credentials = await self._credentials()
-            if credentials is None or used == basic(credentials):
-                return None
+        if challenge.scheme == "basic" and credentials is not None:
             self._basic = basic(credentials)
-            return self._basic
-        challenge = Challenge("bearer", {**challenge.parameters, "realm": urljoin(request_url, challenge.realm)})
+            self._remember(credentials.password, self._basic.removeprefix("Basic "))
+            return None if used == self._basic else self._basic
+        challenge = Challenge("bearer", {**challenge.parameters, "realm": join(request_url, challenge.realm)})
         asked = challenge.scope or scope
         header = await self._token(challenge, scope, asked, stale=used)
         self._challenge = challenge
@@ -99,18 +109,22 @@ class Authorizer:
                 return held.header
             credentials = await self._credentials()
             self._check_realm(challenge, credentials)
+            if credentials is not None:
+                encoded = basic(credentials).removeprefix("Basic ")
+                self._remember(credentials.password, credentials.identity_token, encoded)
             token = parse_token(await self._fetch(token_request(challenge, asked, credentials)), challenge.realm)
             header = f"Bearer {token.value}"
+            self._remember(token.value)
             self._held[scope] = _Held(header, time.monotonic() + token.life * _REFRESH_AT)
             return header
 
     def _check_realm(self, challenge: Challenge, credentials: Credentials | None) -> None:
         realm = Origin.of(challenge.realm)
         host = Origin.of(f"https://{self._registry}").host
+        if realm.scheme != "https" and not self._insecure:
+            raise UnsafeAddress(f"{self._registry} wants its tokens fetched over plain http from {realm}: refused")
         if credentials is None:
             return
-        if realm.scheme != "https" and realm.host != host and not self._insecure:
-            raise UnsafeAddress(f"{self._registry} wants its credentials sent over plain http to {realm}: refused")
         if realm.netloc in self._trusted_realms or realm.host in self._trusted_realms:
             return
         if not may_have_credentials(host, realm.host):

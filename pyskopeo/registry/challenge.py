@@ -13,6 +13,7 @@ from ..model.strictjson import parse_object
 
 TOKEN_LIMIT = 128 * 1024
 _SHORTEST_LIFE = 60.0
+_LONGEST_LIFE = 1e9
 _CLIENT_ID = "pyskopeo"
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the grammar's word for a name
@@ -72,10 +73,11 @@ def _parse_header(header: str) -> Iterable[Challenge]:
         yield Challenge(scheme, parameters)
 
 
-def select(challenges: Iterable[Challenge]) -> Challenge | None:
-    """The first one we can answer: ``bearer`` with a realm, or ``basic``."""
+def select(challenges: Iterable[Challenge], credentials: Credentials | None) -> Challenge | None:
+    """The first one we can answer: ``bearer`` with a realm, or ``basic`` if there is a password."""
+    has_password = credentials is not None and not credentials.identity_token
     for challenge in challenges:
-        if challenge.scheme == "basic" or (challenge.scheme == "bearer" and challenge.realm):
+        if (challenge.scheme == "basic" and has_password) or (challenge.scheme == "bearer" and challenge.realm):
             return challenge
     return None
 
@@ -142,5 +144,5 @@ def parse_token(content: bytes, where: str) -> Token:
     if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable():
         raise InvalidContent(f"the answer of {where} holds no token")
     life = answer.get("expires_in")
-    seconds = float(life) if isinstance(life, int | float) and not isinstance(life, bool) else _SHORTEST_LIFE
-    return Token(value, max(seconds, _SHORTEST_LIFE))
+    told = life if isinstance(life, int | float) and not isinstance(life, bool) else _SHORTEST_LIFE
+    return Token(value, float(min(max(told, _SHORTEST_LIFE), _LONGEST_LIFE)))

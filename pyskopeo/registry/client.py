@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
-from urllib.parse import quote
+from typing import TYPE_CHECKING, cast
+from urllib.parse import quote, urlsplit
 
-from ..errors import ContentMismatch, InvalidContent, NotFound, PyskopeoError, RegistryError, TooLarge, UnsafeAddress
+from ..errors import (
+    ContentMismatch,
+    InvalidContent,
+    NetworkError,
+    NotFound,
+    PyskopeoError,
+    RegistryError,
+    TooLarge,
+    UnsafeAddress,
+    Unsupported,
+)
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
@@ -18,15 +28,19 @@ from ..model.strictjson import MANIFEST_LIMIT, parse_object
 from . import refusal
 from .blobs import BlobReader, starts_at
 from .http import httpx
-from .origin import Origin, follow
+from .origin import Origin, join
 from .session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from ..access import Access
 
+_LONGEST_LINK = 16 * 1024
 _TAGS_LIMIT = 8 * 1024 * 1024
 _MOST_PAGES = 10_000
-_NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.ASCII)
+_MOST_URLS = 10
+_NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?', re.ASCII)
 
 
 class Repository:
@@ -65,7 +79,7 @@ class Repository:
             )
             async with _closing(response):
                 if response.status_code != 200:
-                    raise refusal.explain(response.status_code, b"", what)
+                    raise await self._session.explain(response, b"", what)
                 header = response.headers.get("docker-content-digest")
                 return Digest.parse(header) if header else None
 
@@ -105,14 +119,19 @@ class Repository:
         tags = parse_object(raw, what, _TAGS_LIMIT).get("tags") or []
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise InvalidContent(f"{what}: tags is not a list of strings")
-        link = _NEXT.search(response.headers.get("link", ""))
-        if link is None:
-            return tags, ""
-        here = f"{self._session.base}{path}"
-        target = follow(here, link[1])
-        if Origin.of(target) != Origin.of(here):
+        link = _NEXT.search(response.headers.get("link", "")[:_LONGEST_LINK])
+        return tags, self._next_path(path, link[1], what) if link else ""
+
+    def _next_path(self, path: str, link: str, what: str) -> str:
+        """Where the next page is, on the registry's own origin and nowhere else.
+
+        Registries behind a proxy give their inner scheme and port; only the host has to be right.
+        """
+        base = self._session.base
+        target = join(f"{base}{path}", link)
+        if Origin.of(target).host != base.host:
             raise UnsafeAddress(f"{what}: the next page is on {Origin.of(target)}: refused")
-        return tags, target.removeprefix(str(Origin.of(target)))
+        return urlsplit(target)._replace(scheme="", netloc="", fragment="").geturl()
 
     async def _get(self, path: str, what: str, *, accept: str) -> httpx.Response:
         response = await self._session.request("GET", path, {"Accept": accept})
@@ -147,21 +166,25 @@ class Repository:
     async def _open_foreign(self, descriptor: Descriptor, what: str) -> httpx.Response:
         """A layer its registry does not have, from the URLs of its descriptor: hostile input, so
         https only, without credentials, and not on this machine or its network."""
-        for url in descriptor.urls[:10]:
-            if Origin.of(url).scheme != "https":
+        why = ""
+        for url in descriptor.urls[:_MOST_URLS]:
+            try:
+                if Origin.of(url).scheme != "https":
+                    raise UnsafeAddress(f"{Origin.of(url)} is not https")
+                response = await self._session.retry(partial(self._session.fetch_elsewhere, "GET", url), what)
+            except (NetworkError, InvalidContent) as error:
+                why = str(error)
                 continue
-            response = await self._session.fetch_elsewhere("GET", url)
             if response.status_code == 200:
                 return response
             await response.aclose()
-        raise RegistryError(f"{what}: neither the registry nor its {len(descriptor.urls)} URLs have it", status=404)
+            why = f"{Origin.of(url)} answers with status {response.status_code}"
+        raise RegistryError(f"{what}: the registry has it not, nor have the URLs of its manifest: {why}", status=404)
 
     async def _refused(self, response: httpx.Response, what: str) -> PyskopeoError:
         async with _closing(response):
             body = await read_bounded(response, refusal.LIMIT, what, cut=True)
-        tried = await self._session.tried() if response.status_code in (401, 403) else ""
-        retry_after = response.headers.get("retry-after")
-        return refusal.explain(response.status_code, body, what, retry_after=retry_after, tried=tried)
+        return await self._session.explain(response, body, what)
 
 
 @asynccontextmanager
@@ -178,12 +201,13 @@ async def read_bounded(response: httpx.Response, limit: int, what: str, *, cut: 
     if encoding not in ("identity", "") and not cut:
         raise InvalidContent(f"{what}: answered with Content-Encoding {refusal.clean(encoding, 40)}, unasked")
     body = bytearray()
-    async for piece in response.aiter_raw():
-        body += piece
-        if len(body) > limit:
-            if cut:
-                return bytes(body[:limit])
-            raise TooLarge(f"{what}: the answer is over the limit of {limit} bytes", limit=limit)
+    async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_raw())) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > limit:
+                if cut:
+                    return bytes(body[:limit])
+                raise TooLarge(f"{what}: the answer is over the limit of {limit} bytes", limit=limit)
     return bytes(body)
 
 
@@ -192,7 +216,10 @@ def _check_digest_header(response: httpx.Response, raw: bytes, what: str) -> Non
     if not header:
         return
     stated = Digest.parse(header)
-    actual = Digest.of(raw, stated.algorithm)
+    try:
+        actual = Digest.of(raw, stated.algorithm)
+    except Unsupported:  # an algorithm we do not know says nothing, for or against
+        return
     if stated != actual:
         raise ContentMismatch(
             f"{what}: Docker-Content-Digest says {stated}, the bytes are {actual}",

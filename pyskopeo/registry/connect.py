@@ -49,7 +49,7 @@ class Connector:
         """
         proxy = self.proxy(origin)
         if proxy and public_only:
-            _refuse_literal(origin)
+            refuse_literal(origin)
         connection = self._connection(origin, proxy)
         # The address that was checked must be the one that is used, or a name that resolves
         # differently the second time gets through; http.client's own hook is the place.
@@ -133,7 +133,8 @@ def _connect(
     raise failure or OSError(f"no address for {host}")
 
 
-def _refuse_literal(origin: Origin) -> None:
+def refuse_literal(origin: Origin) -> None:
+    """Raises `UnsafeAddress` for a host written as a private address; names a proxy resolves cannot be checked."""
     host = origin.host.rstrip(".")
     try:
         # The forms that resolvers take for an address, such as 2130706433 and 0x7f.1, are one.

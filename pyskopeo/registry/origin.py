@@ -6,10 +6,15 @@ point us at this machine or at the network behind it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import UnsafeAddress
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
 
 _PORTS = {"http": 80, "https": 443}
 # Under these anyone can have a name, so two names under one of them are strangers. Not the public
@@ -37,9 +42,9 @@ class Origin:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise UnsafeAddress(f"not a URL: {ascii(url)[:200]}") from None
+            raise UnsafeAddress(f"not a URL: {_shown(url)}") from None
         if parts.scheme not in _PORTS or not parts.hostname:
-            raise UnsafeAddress(f"not an http or https URL: {ascii(url)[:200]}")
+            raise UnsafeAddress(f"not an http or https URL: {_shown(url)}")
         if parts.username is not None or parts.password is not None:
             raise UnsafeAddress(f"a URL with credentials in it is refused: {parts.scheme}://...@{parts.hostname}")
         return cls(parts.scheme, parts.hostname, port if port is not None else _PORTS[parts.scheme])
@@ -59,25 +64,46 @@ def follow(current: str, location: str) -> str:
 
     Raises `UnsafeAddress` for a downgrade from https to http and for anything not http at all.
     """
-    try:
-        target = urljoin(current, location)
-    except ValueError:
-        raise UnsafeAddress(f"redirect to something that is not a URL: {ascii(location)[:200]}") from None
-    if any(character <= " " or character == "\x7f" for character in target):
-        raise UnsafeAddress(f"redirect to something that is not a URL: {ascii(location)[:200]}")
+    target = join(current, location)
     origin = Origin.of(target)
     if Origin.of(current).scheme == "https" and origin.scheme == "http":
         raise UnsafeAddress(f"{Origin.of(current)} redirects to plain http ({origin}): refused")
     return target.partition("#")[0]
 
 
+def join(base: str, reference: str) -> str:
+    """The absolute URL of what a server at ``base`` refers to; raises `UnsafeAddress` where there is none."""
+    try:
+        target = urljoin(base, reference)
+    except ValueError:
+        raise UnsafeAddress(f"{Origin.of(base)} leads to something that is not a URL: {_shown(reference)}") from None
+    if any(character <= " " or character == "\x7f" for character in target):
+        raise UnsafeAddress(f"{Origin.of(base)} leads to something that is not a URL: {_shown(reference)}")
+    return target
+
+
+def _shown(url: str) -> str:
+    """A URL for an error message: its query may be a signature, and what is before the @ a password."""
+    return ascii(re.sub(r"//[^/]*@", "//...@", re.split("[?#]", url, maxsplit=1)[0]))[:200]
+
+
 def is_public(address: str) -> bool:
-    """Whether an IP address is one that anybody on the internet would reach."""
-    from ipaddress import ip_address
+    """Whether an IP address is one that anybody on the internet would reach; raises `ValueError` for others."""
+    from ipaddress import IPv6Address, ip_address
 
     found = ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    return bool((mapped or found).is_global) and not found.is_multicast
+    inner = _embedded(found) if isinstance(found, IPv6Address) else None
+    return found.is_global and not found.is_multicast and (inner is None or is_public(str(inner)))
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 address leads to: mapped, compatible, NAT64 (RFC 6052) and 6to4."""
+    from ipaddress import IPv4Address
+
+    number = int(address)
+    if number >> 32 in (0, 0xFFFF, 0x64FF9B << 64) and number > 1:
+        return IPv4Address(number & 0xFFFFFFFF)
+    return address.sixtofour
 
 
 def same_site(one: str, other: str) -> bool:
@@ -93,7 +119,9 @@ def same_site(one: str, other: str) -> bool:
             break
         shared.insert(0, left)
     wanted = 3 if len(shared) > 1 and len(shared[-1]) == 2 and shared[-2] in _SECOND_LEVELS else 2
-    return len(shared) >= wanted and ".".join(shared) not in _SHARED_SUFFIXES
+    # Below a shared suffix there may be regions and services before a stranger's name comes.
+    below = {".".join(shared[-length:]) for length in range(1, len(shared) + 1)}
+    return len(shared) >= wanted and not below & _SHARED_SUFFIXES
 
 
 def may_have_credentials(registry: str, realm_host: str) -> bool:

@@ -10,7 +10,8 @@ from ..errors import AccessDenied, NotFound, PyskopeoError, RegistryError
 from .retry import parse_retry_after
 
 LIMIT = 64 * 1024
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+# Control characters, what turns the direction of writing, and halves of characters, which cannot be printed.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+")
 _MISSING = frozenset({"MANIFEST_UNKNOWN"})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ..config.authfile import Credentials
-from ..errors import CertificateNotTrusted, ConnectionFailed, InvalidContent
+from ..errors import CertificateNotTrusted, ConnectionFailed, InvalidContent, PyskopeoError
 from ..model.reference import Reference
 from . import refusal
 from .auth import Authorizer
@@ -67,6 +67,13 @@ class Session:
             return ", tried without credentials"
         return ", tried an identity token" if credentials.identity_token else f", tried as user {credentials.username}"
 
+    async def explain(self, response: httpx.Response, body: bytes, what: str) -> PyskopeoError:
+        """The error for a refusal with ``body``, which may repeat what it was sent."""
+        tried = await self.tried() if response.status_code in (401, 403) else ""
+        retry_after = response.headers.get("retry-after")
+        body = self._authorizer.hide(body)
+        return refusal.explain(response.status_code, body, what, retry_after=retry_after, tried=tried)
+
     async def request(self, method: str, path: str, headers: Mapping[str, str]) -> httpx.Response:
         """Send to the registry, authorized; follow redirects, to which no secret goes."""
         if not self._scheme:
@@ -119,17 +126,15 @@ class Session:
         # Built by hand: the client's own builder adds cookies and an Accept-Encoding.
         complete = {"User-Agent": self._access.user_agent, "Accept-Encoding": "identity", **headers}
         timeout = httpx.Timeout(self._access.stall_timeout, connect=self._access.connect_timeout).as_dict()
-        request = httpx.Request(
-            method, url, headers=complete, content=content or None,
-            extensions={"public_only": public_only, "timeout": timeout},
-        )  # fmt: skip
+        extensions = {"public_only": public_only, "timeout": timeout}
         try:
+            request = httpx.Request(method, url, headers=complete, content=content or None, extensions=extensions)
             response = await self._send_request(request)
         except httpx.TransportError as error:
             where = Origin.of(url).netloc
             raise ConnectionFailed(f"{where}: {str(error) or type(error).__name__}", host=where) from error
         except httpx.InvalidURL as error:
-            raise InvalidContent(f"not a URL: {error}") from error
+            raise InvalidContent(f"{Origin.of(url)}: not a URL that can be asked for: {error}") from None
         self._show_warnings(response)
         if not self._peer and Origin.of(url) == self.base:
             self._peer = response.extensions.get("peer") or ""
@@ -170,9 +175,7 @@ class Session:
             finally:
                 await response.aclose()
             if response.status_code != 200:
-                retry_after = response.headers.get("retry-after")
-                tried = await self.tried()
-                raise refusal.explain(response.status_code, body, where, retry_after=retry_after, tried=tried)
+                raise await self.explain(response, body, where)
             return body
 
         return await self.retry(once, where)
@@ -189,7 +192,8 @@ class Session:
         for value in response.headers.get_list("warning"):
             if value.startswith("299 ") and value not in self._warned and len(self._warned) < 20:
                 self._warned.add(value)
-                self._access.warn(f"{self._reference.registry} says: {refusal.clean(value[4:].lstrip('- '))}")
+                said = self._authorizer.hide(value[4:].lstrip("- ").encode()).decode()
+                self._access.warn(f"{self._reference.registry} says: {refusal.clean(said)}")
 
 
 def _with_authorization(headers: Mapping[str, str], value: str) -> dict[str, str]:

@@ -216,19 +216,23 @@ class WireStream(httpx.AsyncByteStream):
         if self._socket is not None and not self._released and not self._response.isclosed():
             shut(self._socket)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        # No generator: one that is left before its end is a warning on trio.
+        return self
+
+    async def __anext__(self) -> bytes:
+        # A buffer of its own: a thread that is given up may still write into it.
         buffer = memoryview(bytearray(_CHUNK))
-        while True:
-            try:
-                count = await to_thread.run_sync(
-                    self.readinto, buffer, abandon_on_cancel=True, limiter=self._wire.limiter
-                )
-            except anyio.get_cancelled_exc_class():
-                self.abort()
-                raise
-            if not count:
-                return
-            yield bytes(buffer[:count])
+        try:
+            count = await to_thread.run_sync(
+                self.readinto, buffer, abandon_on_cancel=True, limiter=self._wire.limiter
+            )
+        except anyio.get_cancelled_exc_class():
+            self.abort()
+            raise
+        if not count:
+            raise StopAsyncIteration
+        return bytes(buffer[:count])
 
     async def aclose(self) -> None:
         if not self._released:

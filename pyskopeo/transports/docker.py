@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidName, NetworkError
+from ..errors import InvalidContent, InvalidName, NetworkError
 from ..image import Blob, ImageReference
 from ..model.descriptor import Descriptor
 from ..model.manifest import Manifest
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from ..access import Access
     from ..registry.client import Repository
-    from ..registry.origin import Origin
     from ..registry.session import Send
 
 
@@ -75,12 +74,13 @@ class DockerSource:
         """``name:tag@digest``: the digest counts; if the tag names something else, say so once."""
         try:
             found = await self.repository.resolve(reference.tag)
-        except NetworkError as error:
+        except (NetworkError, InvalidContent) as error:
             self._access.warn(f"{reference.name}:{reference.tag} could not be compared with its digest: {error}")
             return
-        if found is not None and found != reference.digest:
+        asked = reference.digest
+        if found is not None and asked is not None and found.algorithm == asked.algorithm and found != asked:
             self._access.warn(
-                f"{reference.name}:{reference.tag} is {found} now; copying {reference.digest}, as asked"
+                f"{reference.name}:{reference.tag} is {found} now; copying {asked}, as asked"
             )
 
 
@@ -105,22 +105,25 @@ async def _sender(reference: Reference, access: Access) -> AsyncIterator[Send]:
         yield partial(access.client.send, stream=True, auth=None, follow_redirects=False)
         return
     from ..registry.connect import Connector
+    from ..registry.origin import Origin
+    from ..registry.proxied import Router
     from ..registry.wire import Wire
 
     contexts: dict[bool, ssl.SSLContext] = {}
+    registry = Origin.of(f"https://{reference.api_host}")
 
     def context(origin: Origin) -> ssl.SSLContext:
-        own = origin.netloc in (reference.api_host, reference.registry)
+        own = origin == registry
         if own not in contexts:
             contexts[own] = access.trust.context(reference.registry, client=own)
         return contexts[own]
 
+    def proxy(origin: Origin) -> str | None:
+        return access.proxies.for_url(origin.scheme, origin.host, origin.port)
+
     connector = Connector(
-        context,
-        lambda origin: access.proxies.for_url(origin.scheme, origin.host, origin.port),
-        connect_timeout=access.connect_timeout,
-        stall_timeout=access.stall_timeout,
+        context, proxy, connect_timeout=access.connect_timeout, stall_timeout=access.stall_timeout
     )
-    async with Wire(connector) as wire:
-        yield wire.handle_async_request
+    async with Router(Wire(connector), proxy, context) as router:
+        yield router.send
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +63,15 @@ def insecure() -> pyskopeo.Access:
     return replace(access, trust=pyskopeo.Trust(insecure=True), retry=pyskopeo.Retry(times=0))
 
 
+def each(fits: Callable[[Place], bool], kinds: Iterable[str] = ()) -> pytest.MarkDecorator:
+    """The law is kept by the places that fit; with ``kinds``, for all they can hold of these."""
+    places = [place for place in PLACES if fits(place)]
+    if not kinds:
+        return pytest.mark.parametrize("place", places, ids=[place.transport for place in places])
+    pairs = [(place, kind) for place in places for kind in kinds if place.holds(kind)]
+    return pytest.mark.parametrize(("place", "kind"), pairs, ids=[f"{p.transport}-{kind}" for p, kind in pairs])
+
+
 def layout(image: BuiltImage, folder: Path) -> str:
     return f"oci:{write_layout(image, folder / 'source')}:latest"
 
@@ -70,10 +79,6 @@ def layout(image: BuiltImage, folder: Path) -> str:
 def in_the_middle() -> BuiltImage:
     """An image large enough to be interrupted."""
     return build(ImageSpec("oci", layers=tuple(LayerSpec(f"large-{n}", size=400_000) for n in range(3))))
-
-
-async def selection_for(place: Place, kind: str) -> Selection:
-    return EVERYTHING if place.indexes else AMD64
 
 
 async def read_back(name: str, image: BuiltImage) -> None:
@@ -108,13 +113,11 @@ def test_every_transport_that_can_be_written_is_tested() -> None:
 
 
 class TestRoundTrip:
-    @pytest.mark.parametrize("kind", KINDS)
+    @each(lambda place: True, KINDS)
     async def test_what_goes_in_comes_out(self, kind: str, place: Place, tmp_path: Path, there: Path) -> None:
-        if not place.holds(kind):
-            pytest.skip("it cannot hold this kind")
         image = build(kind)
         digest = await pyskopeo.copy(
-            layout(image, tmp_path), place.at(there), selection=await selection_for(place, kind), preserve_digests=True
+            layout(image, tmp_path), place.at(there), selection=EVERYTHING if place.indexes else AMD64, preserve_digests=True
         )
         assert not [name for name in everything(there) if PARTIAL in name]
         if place.bytes_kept:
@@ -210,10 +213,8 @@ def check_events(events: list[Event], image: BuiltImage) -> None:
 
 
 class TestAgain:
-    @pytest.mark.parametrize("kind", ["oci", "docker", "oci-index", "docker-list", "artifact", "oci-sha512"])
+    @each(lambda place: place.remembers, ("oci", "docker", "oci-index", "docker-list", "artifact", "oci-sha512"))
     async def test_a_second_copy_moves_nothing(self, kind: str, place: Place, tmp_path: Path, there: Path) -> None:
-        if not place.remembers or not place.holds(kind):
-            pytest.skip("not a law of this transport")
         source = layout(build(kind), tmp_path)
         first = await pyskopeo.copy(source, place.at(there), selection=EVERYTHING)
         before, events = everything(there), list[Event]()
@@ -222,11 +223,10 @@ class TestAgain:
         assert [event.moved for event in events if isinstance(event, CopyFinished)] == [0]
         assert everything(there) == before
 
+    @each(lambda place: place.remembers)
     async def test_a_second_pull_asks_for_no_blob(
         self, registry: tuple[Simulator, BuiltImage], place: Place, there: Path
     ) -> None:
-        if not place.remembers:
-            pytest.skip("not a law of this transport")
         simulator, image = registry
         await pyskopeo.copy(simulator.name(), place.at(there), source_access=insecure())
         asked = len(simulator.requests)
@@ -274,7 +274,7 @@ class TestTampered:
         path = blob_path(tmp_path / "source", digest)
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
-        path.write_bytes({"flip": content, "short": content[:-1], "long": bytes(content) + b"x"}[how])
+        path.write_bytes(bytes({"flip": content, "short": content[:-1], "long": content + b"x"}[how]))
         before = everything(there)
         with pytest.raises(InvalidContent):
             await pyskopeo.copy(source, place.at(there))
@@ -384,12 +384,11 @@ class TestCommitIsLast:
                 await destination.put_blob(source.blob(blob), uncounted)
         check_nothing_half_written(there, {}, place)
 
+    # A layout is shared: what was committed to it is there for everybody.
+    @each(lambda place: not place.whole_blobs_stay)
     async def test_an_error_after_it_but_inside_leaves_an_archive_or_directory_unmade(
         self, place: Place, tmp_path: Path, there: Path
     ) -> None:
-        if place.whole_blobs_stay:
-            pytest.skip("a layout is shared: what was committed is there for everybody")
-
         async def fail() -> None:
             async with (
                 pyskopeo.open_source(layout(build("oci"), tmp_path)) as source,
@@ -432,9 +431,8 @@ class TestDryRun:
         assert present == frozenset()
         assert plan.total == sum(blob.size for blob in plan.all_blobs) > 0
 
+    @each(lambda place: place.remembers)
     async def test_it_says_what_is_there_already(self, place: Place, tmp_path: Path, there: Path) -> None:
-        if not place.remembers:
-            pytest.skip("not a law of this transport")
         source = layout(build("oci"), tmp_path)
         await pyskopeo.copy(source, place.at(there))
         before = everything(tmp_path)
@@ -452,10 +450,12 @@ class TestDryRun:
 
 
 class TestRefused:
-    @pytest.mark.parametrize("kind", ["oci-index", "artifact"])
+    @pytest.mark.parametrize(
+        ("place", "kind"),
+        [(place, kind) for place in PLACES for kind in KINDS if not place.holds(kind)],
+        ids=lambda value: getattr(value, "transport", value),
+    )
     async def test_what_it_cannot_hold(self, kind: str, place: Place, tmp_path: Path, there: Path) -> None:
-        if place.holds(kind):
-            pytest.skip("it can hold this kind")
         with pytest.raises((Unsupported, InvalidContent)):
             await pyskopeo.copy(layout(build(kind), tmp_path), place.at(there), selection=EVERYTHING)
         assert everything(there) == {}

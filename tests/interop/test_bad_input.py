@@ -57,7 +57,9 @@ def said(done: Done, code: int = 1, *, warnings: int = 0) -> str:
     assert SECRET not in done.stderr
     told = [line for line in done.lines if line.startswith("time=")]
     assert len(told) == warnings + 1, done.stderr
-    assert all(line.startswith("Copying ") for line in done.lines if line not in told), done.stderr
+    assert all(line.startswith(("Copying ", "Writing manifest")) for line in done.lines if line not in told), (
+        done.stderr
+    )
     *others, last = told
     assert all(" level=warning " in line for line in others)
     assert " level=fatal " in last
@@ -96,12 +98,12 @@ class TestNames:
             ("docker://a:b:c", "invalid reference format"),
             ("docker://a@sha256:123", "invalid reference format"),
             ("docker://a@md5:d41d8cd98f00b204e9800998ecf8427e", "invalid reference format"),
-            ("docker://" + "a" * 300, "invalid reference format"),
+            ("docker://" + "a" * 300, "repository name must not be more than 255 characters"),
             ("docker://a/../b", "invalid reference format"),
             ("docker://" + "0" * 64, "invalid reference format"),
             (f"docker://user:{SECRET}@host/a", "invalid reference format"),
             ("oci:", "want oci:path[:name]"),
-            ("oci:x:bad name", "invalid"),
+            ("oci:x:bad name", "Invalid image 'bad name'"),
             ("oci:x:@one", "position"),
             ("oci-archive:", "want oci-archive:path[:name]"),
             ("dir:", "want dir:path"),
@@ -257,15 +259,19 @@ class TestCredentials:
         assert "401" in said(done)
         assert wrong not in done.stderr
 
-    @pytest.mark.parametrize("content", ["{", "[]", '{"auths": {"a": {"auth": "%%%"}}}', '{"auths": 1}'])
-    def test_a_broken_credentials_file(self, registry: Simulator, tmp_path: Path, content: str) -> None:
+    @pytest.mark.parametrize("content", ["{", "[]", '{"auths": {"HOST": {"auth": "%%%"}}}', '{"auths": 1}', None])
+    def test_a_credentials_file_that_cannot_be_used(
+        self, registry: Simulator, tmp_path: Path, content: str | None
+    ) -> None:
+        """It is read when a registry asks for credentials, as nothing else needs it."""
         path = tmp_path / "auth.json"
-        path.write_text(content.replace('"a"', f'"{registry.host}"'))
-        assert str(path) in said(copy(*PLAIN, f"--authfile={path}", registry.name(), f"dir:{tmp_path}/new"))
-
-    def test_no_credentials_file(self, registry: Simulator, tmp_path: Path) -> None:
-        words = (f"--authfile={tmp_path}/nowhere", registry.name(), f"dir:{tmp_path}/new")
-        assert f"{tmp_path}/nowhere" in said(copy(*PLAIN, *words))
+        if content is not None:
+            path.write_text(content.replace("HOST", registry.host))
+        words = (*PLAIN, f"--authfile={path}", registry.name())
+        assert copy(*words, f"dir:{tmp_path}/open").code == 0
+        registry.gate = BasicGate({"user": "right"})
+        assert str(path) in said(copy(*words, f"dir:{tmp_path}/new"))
+        assert not (tmp_path / "new").exists()
 
     HELPERS: Mapping[str, str] = {
         "fails": f"echo {SECRET}; echo {SECRET} >&2; exit 3",
@@ -283,15 +289,20 @@ class TestCredentials:
             helper.chmod(0o755)
         path = tmp_path / "auth.json"
         path.write_text(json.dumps({"credHelpers": {registry.host: "broken"}}))
-        words = (*PLAIN, f"--authfile={path}", registry.name(), f"dir:{tmp_path}/new")
+        registry.add(IMAGE, "public/image", "latest")
+        name = registry.name("public/image")
+        words = (*PLAIN, f"--authfile={path}", name, f"dir:{tmp_path}/new")
         env = {"PATH": f"{folder}:{os.environ['PATH']}"}
-        done = copy(*words, env=env)
-        assert done.code == 0, done.stderr  # the image is public: a warning, and on without credentials
+        with TokenServer(tmp_path / "tokens") as tokens:
+            registry.gate = BearerGate(tokens.realm, tokens.accepts)
+            assert "docker-credential-broken" in said(copy("--auth-strict", *words, env=env))
+            assert not (tmp_path / "new").exists()
+            done = copy(*words, env=env)
+        assert done.code == 0, done.stderr  # everybody may have this image: a warning, and on without credentials
         (warning,) = (line for line in done.lines if line.startswith("time="))
         assert " level=warning " in warning
         assert "docker-credential-broken" in warning
         assert SECRET not in done.stderr
-        assert "docker-credential-broken" in said(copy("--auth-strict", *words, env=env))
 
 
 class TestContent:
@@ -304,7 +315,7 @@ class TestContent:
             (Flip(-1), "sha256:"),
             (Short(), "ends after|short|too few|bytes"),
             (Long(), "too many|longer|more than|bytes"),
-            (Cut(1000), "bytes|cut|broke"),
+            (Cut(1000), "connection lost|bytes"),
             (Body(b""), "bytes"),
         ],
         ids=["flipped", "short", "long", "cut", "empty"],
@@ -312,7 +323,7 @@ class TestContent:
     def test_blobs(self, registry: Simulator, tmp_path: Path, destination: str, fault: Fault, phrase: str) -> None:
         registry.on_blob(LAYER, fault)
         message = said(copy(*PLAIN, registry.name(), destination.format(tmp_path)))
-        assert LAYER in message
+        assert LAYER in message or registry.host in message
         assert re.search(phrase, message)
         nothing_left(tmp_path)
 
@@ -331,10 +342,10 @@ class TestContent:
             (Body(IMAGE.root.raw.replace(b'"layers"', b'"manifests":[],"layers"')), "ambiguous"),
             (Body(IMAGE.root.raw.replace(LAYER.encode(), b"sha256:../../etc/passwd")), "invalid digest"),
             (Body(IMAGE.root.raw.replace(b'"size":', b'"size":-')), "size"),
-            (Body(IMAGE.root.raw.replace(b".manifest.v1+json", b".index.v1+json")), "mediaType"),
+            (Body(IMAGE.root.raw.replace(b".manifest.v1+json", b".index.v1+json")), "but it was served as"),
             (SetHeaders({"Docker-Content-Digest": "sha256:" + "0" * 64}), "Docker-Content-Digest says"),
             (SetHeaders({"Docker-Content-Digest": "nonsense"}), "invalid digest"),
-            (SetHeaders({"Content-Type": "application/vnd.oci.image.index.v1+json"}), "media"),
+            (SetHeaders({"Content-Type": "application/vnd.oci.image.index.v1+json"}), "but it was served as"),
         ],
         ids=["large", "endless", "cut", "empty", "list", "deep", "binary", "bare", "schema1", "two-kinds", "bad-digest",
              "negative", "other-type", "other-digest", "bad-header", "other-content-type"],

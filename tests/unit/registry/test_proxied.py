@@ -1,0 +1,97 @@
+"""Through a SOCKS proxy: a small one of our own, since Debian's need a service."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import pyskopeo
+from pyskopeo import Access, Trust
+from pyskopeo.config.proxies import Proxies
+from pyskopeo.errors import Unsupported
+from tests.support.images import build
+from tests.support.simulator import Simulator
+
+
+class _Socks(socketserver.BaseRequestHandler):
+    """SOCKS 5 without authentication (RFC 1928): CONNECT only; every host is this machine."""
+
+    asked: list[str] = []
+
+    def handle(self) -> None:
+        client: socket.socket = self.request
+        _, count = client.recv(2)
+        client.recv(count)
+        client.sendall(b"\x05\x00")
+        _, command, _, kind = client.recv(4)
+        assert command == 1
+        host = client.recv(client.recv(1)[0]).decode() if kind == 3 else socket.inet_ntoa(client.recv(4))
+        port = int.from_bytes(client.recv(2))
+        self.asked.append(host)
+        with socket.create_connection(("127.0.0.1", port)) as server:
+            client.sendall(b"\x05\x00\x00\x01" + bytes(6))
+            thread = threading.Thread(target=_pass, args=(client, server), daemon=True)
+            thread.start()
+            _pass(server, client)
+
+
+def _pass(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        return
+
+
+@pytest.fixture
+def socks() -> Iterator[str]:
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    _Socks.asked.clear()
+    with Server(("127.0.0.1", 0), _Socks) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"socks5://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def _access(proxy: str) -> Access:
+    # Loopback is never proxied, so the registry goes by a name only the proxy knows.
+    return replace(
+        Access.from_environ(),
+        trust=Trust(insecure=True),
+        proxies=Proxies.from_environ({"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy}),
+    )
+
+
+@pytest.mark.anyio
+async def test_a_pull_through_socks(socks: str, tmp_path: Path) -> None:
+    pytest.importorskip("socksio")
+    image = build("oci")
+    with Simulator(image) as registry:
+        port = registry.host.rpartition(":")[2]
+        name = f"docker://registry.invalid:{port}/test/image:latest"
+        digest = await pyskopeo.copy(name, f"oci:{tmp_path / 'o'}:x", source_access=_access(socks))
+    assert str(digest) == image.root.digest
+    assert set(_Socks.asked) == {"registry.invalid"}
+
+
+@pytest.mark.anyio
+async def test_without_socksio_the_error_says_what_to_install(
+    socks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    proxy = socks.replace("://", "://user:hidden@")
+    with pytest.raises(Unsupported, match=r"pip install 'pyskopeo\[socks\]'") as caught:
+        await pyskopeo.copy("docker://registry.invalid/a", f"oci:{tmp_path / 'o'}", source_access=_access(proxy))
+    assert "hidden" not in str(caught.value)
