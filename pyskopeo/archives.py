@@ -13,6 +13,7 @@ from pathlib import Path
 from .errors import InvalidContent, NotFound, StorageFailed, TooLarge
 from .files import FileSink, read_range, storage_errors
 from .image import LocalFile
+from .pipes import PipeSink, is_pipe
 from .pump import thread_buffer
 
 BLOCK = 512
@@ -116,8 +117,13 @@ class TarWriter:
 
     def __init__(self, fd: int, path: Path) -> None:
         self._fd, self._path = fd, path
-        self._sink = FileSink(fd, path)
-        self._kernel_sends = True
+        self._sink: FileSink = PipeSink(fd, path) if is_pipe(fd) else FileSink(fd, path)
+        self._kernel_sends = not is_pipe(fd)
+
+    def until(self, check: Callable[[], None]) -> None:
+        """From now on a wait for the reader of a pipe ends when ``check`` raises."""
+        if isinstance(self._sink, PipeSink):
+            self._sink.check = check
 
     def add_directory(self, name: str) -> None:
         self._put(header(name.rstrip("/") + "/", mode=0o755, kind=b"5"))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .errors import NoMatchingPlatform, PyskopeoError
+from .errors import InvalidInput, NoMatchingPlatform, PyskopeoError
 from .events import (
     BlobFinished,
     BlobProgress,
@@ -141,10 +141,12 @@ async def carry_out(
     """Move all blobs, ``jobs`` at once, then write the manifests, then the root.
 
     The first failure cancels the rest and is what is raised. Answers with the digest of the root
-    as the destination has it.
+    as the destination has it. Raises what the two ends raise, and `InvalidInput` for no jobs at all.
     """
     from anyio import create_task_group
 
+    if jobs < 1:
+        raise InvalidInput(f"{jobs} blobs at once are too few: want at least 1")
     started = time.monotonic()
     report(CopyPlanned(plan.root.digest, plan.all_blobs, plan.total, plan.images))
     if plan.converted:
@@ -174,25 +176,26 @@ class _Moving:
         self.moved = 0
 
     async def all(self, plan: Plan, jobs: int) -> None:
-        from anyio import CapacityLimiter, create_task_group
-
-        limiter = CapacityLimiter(jobs)
-
-        async def place(blob: Blob, kind: str) -> None:
-            async with limiter:
-                await self._place(blob, kind)
+        from anyio import create_task_group
 
         layers = {layer.digest for manifest in (plan.root, *plan.manifests) for layer in manifest.layers}
+        blobs = plan.blobs
+        if not self._destination.accepts.ordered:
+            # The largest first: the last one to end decides how long it all takes.
+            blobs = tuple(sorted(blobs, key=lambda blob: -blob.size))
+        waiting = iter(
+            [(self._source.blob(blob), "layer" if blob.digest in layers else "config") for blob in blobs]
+            + [(in_memory(descriptor, content), "config") for descriptor, content in plan.contents]
+        )
+
+        async def work() -> None:
+            # Each takes the next one, so the order holds whichever task an event loop starts first.
+            for blob, kind in waiting:
+                await self._place(blob, kind)
+
         async with create_task_group() as tasks:
-            blobs = plan.blobs
-            if not self._destination.accepts.ordered:
-                # The largest first: the last one to end decides how long it all takes.
-                blobs = tuple(sorted(blobs, key=lambda blob: -blob.size))
-            for blob in blobs:
-                kind = "layer" if blob.digest in layers else "config"
-                tasks.start_soon(place, self._source.blob(blob), kind)
-            for descriptor, content in plan.contents:
-                tasks.start_soon(place, in_memory(descriptor, content), "config")
+            for _ in range(min(jobs, len(plan.all_blobs))):
+                tasks.start_soon(work)
 
     async def _place(self, blob: Blob, kind: str) -> None:
         descriptor = blob.descriptor

@@ -120,6 +120,8 @@ class StorageFailed(PyskopeoError):
     def of(cls, error: OSError, what: str) -> StorageFailed:
         """Wrap ``error``; ``what`` says what was being done, and to which path."""
         reason = error.strerror or str(error) or type(error).__name__
+        # Scripts look for these texts as Go writes them: "no such file or directory".
+        reason = reason[:1].lower() + reason[1:]
         return cls(f"{what}: {reason}", errno=error.errno)
 
 

@@ -38,14 +38,14 @@ class FileSink:
 
     def __init__(self, fd: int, path: Path) -> None:
         self.fd = fd
-        self._path = path
+        self.path = path
 
     def write(self, buffer: memoryview) -> None:
         try:
             while len(buffer):
                 buffer = buffer[os.write(self.fd, buffer) :]
         except OSError as error:
-            raise StorageFailed.of(error, f"writing {self._path}") from error
+            raise StorageFailed.of(error, f"writing {self.path}") from error
 
 
 class FileReader:
@@ -140,6 +140,14 @@ def staged(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory of our own, as far as that goes; it need not be there."""
+    if path.exists():
+        import shutil
+
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

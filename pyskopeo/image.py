@@ -86,12 +86,13 @@ class Accepts:
     """What a destination can hold: manifests of these media types.
 
     ``foreign`` says that non-distributable layers are left where their URLs say, ``ordered`` that
-    layers should come in the order the manifest has them.
+    layers should come in the order the manifest has them, ``artifacts`` that the config may be of any type.
     """
 
     media_types: frozenset[str]
     foreign: bool = False
     ordered: bool = False
+    artifacts: bool = True
 
     @property
     def indexes(self) -> bool:

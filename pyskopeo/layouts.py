@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from .errors import NotFound, StorageFailed
+from .errors import NotFound, PathNotFound, StorageFailed
 from .events import Placement
 from .files import (
     digest_name,
@@ -93,7 +93,12 @@ class LayoutSource:
             check_layout_file(self._files.content(LAYOUT_FILE, _SMALL), f"{self._where}: {LAYOUT_FILE}")
         except NotFound:
             pass  # build tools forget it, and skopeo does not look; index.json is what counts
-        index = LayoutIndex.parse(self._files.content(INDEX_FILE, INDEX_LIMIT), f"{self._where}: {INDEX_FILE}")
+        try:
+            content = self._files.content(INDEX_FILE, INDEX_LIMIT)
+        except NotFound as error:
+            # Exit code 2 is for an image that is not in a layout; here there is no layout.
+            raise PathNotFound(str(error)) from None
+        index = LayoutIndex.parse(content, f"{self._where}: {INDEX_FILE}")
         return index.find(self._name, self._where)
 
 

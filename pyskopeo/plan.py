@@ -148,6 +148,8 @@ def decide(graph: Graph, accepts: Accepts, *, preserve_digests: bool = False) ->
         raise Unsupported("this destination holds single images: copy one platform, without --all")
     if graph.kept is not None and all(entry.digest in graph.kept for entry in root.manifests):
         graph = replace(graph, kept=None)  # nothing to strip, so nothing changes
+    if not root.is_index and not root.is_image and not accepts.artifacts:
+        raise Unsupported("this destination holds images only, and this artifact's config is no image config")
     if graph.kept is not None and preserve_digests:
         raise CannotPreserve("--strip-removed-platforms changes the index, and --preserve-digests forbids it")
     rewriting = _Rewriting(graph, accepts, preserve_digests)

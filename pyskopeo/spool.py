@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import select
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .archives import TarIndex
 from .errors import InvalidContent, NotFound, PathNotFound
-from .files import FileSink, open_regular, partial_name, storage_errors
+from .files import FileSink, open_regular, partial_name, remove_tree, storage_errors
 from .output import goes_along, is_stream
 from .pump import ByteSink, run_abortable, thread_buffer
 from .transform import InflatingSink, recognises
@@ -38,7 +37,7 @@ def scratch_directory(beside: Path, scratch: Path | None) -> Iterator[Path]:
     try:
         yield directory
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_tree(directory)
 
 
 @asynccontextmanager

@@ -14,17 +14,17 @@ _USERINFO = re.compile(r"//[^\s/@\"']*:[^\s/@\"']*@(?!sha[0-9]+:)")
 
 
 def log(level: str, message: str) -> None:
-    """One line of a level: ``info``, ``warning``, ``error`` or ``fatal``.
+    """One line of a level: ``info``, ``warning``, ``error`` or ``fatal``."""
+    print(line(level, message), file=sys.stderr, flush=True)
 
-    Passwords that someone wrote into an address are not repeated.
-    """
+
+def line(level: str, message: str) -> str:
+    """What `log` prints. Passwords that someone wrote into an address are not repeated."""
     message = _USERINFO.sub("//***@", message)
     if sys.stderr.isatty():
-        line = f"{_SHORT[level]}[{int(time.monotonic() - _STARTED):04d}] {_printable(message)}"
-    else:
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        line = f'time="{now}" level={level} msg={_quoted(message)}'
-    print(line, file=sys.stderr, flush=True)
+        return f"{_SHORT[level]}[{int(time.monotonic() - _STARTED):04d}] {_printable(message)}"
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return f'time="{now}" level={level} msg={_quoted(message)}'
 
 
 def _quoted(message: str) -> str:

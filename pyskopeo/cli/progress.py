@@ -25,7 +25,7 @@ from ..events import (
     ignore,
     to_json,
 )
-from .log import log
+from .log import line, log
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 MODES = ("auto", "bars", "plain", "json", "none")
 _EVERY = 10.0
-_ROOMY = 72
+_ROOMY, _MARGIN = 75, 3
 
 
 def size(count: float) -> str:
@@ -78,16 +78,17 @@ def _json_line(event: Event) -> None:
 
 def warnings_only(event: Event) -> None:
     """What must be said however quiet it is to be."""
-    if isinstance(event, Warned):
-        log("warning", event.message)
-    elif isinstance(event, Retrying):
-        log("warning", _retrying(event))
+    if isinstance(event, Warned | Retrying):
+        log("warning", _warning(event))
     else:
         ignore(event)
 
 
-def _retrying(event: Retrying) -> str:
-    return f"{event.what}: failed, retrying in {event.delay:.1f}s. Error: {event.reason}"
+def _warning(event: Warned | Retrying) -> str:
+    if isinstance(event, Warned):
+        return event.message
+    reason = event.reason.removeprefix(f"{event.what}: ")
+    return f"{event.what}: failed, retrying in {event.delay:.1f}s. Error: {reason}"
 
 
 class Lines:
@@ -121,8 +122,8 @@ class Lines:
         return f"Copying {self._kinds[digest]} {digest}"
 
     @staticmethod
-    def _say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+    def _say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
 
 
 def _outcome(event: BlobFinished) -> str:
@@ -146,11 +147,18 @@ class Bars:
 
     def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
+        from rich.constrain import Constrain
         from rich.progress import Progress
 
-        self._console = console or Console(stderr=True, highlight=False)
+        used = self._console = console or Console(stderr=True, highlight=False)
+
+        class Narrower(Progress):
+            def get_renderable(self) -> Constrain:
+                # Room for the ^C that a terminal shows: in a full line it would push the bars out of their place.
+                return Constrain(super().get_renderable(), used.width - _MARGIN)
+
         self._roomy = self._console.width >= _ROOMY
-        self._progress = Progress(*_columns(roomy=self._roomy), console=self._console, expand=True, transient=True)
+        self._progress = Narrower(*_columns(roomy=self._roomy), console=self._console, expand=True, transient=True)
         self._tasks: dict[Digest, TaskID] = {}
         self._names: dict[Digest, str] = {}
         self._done: dict[Digest, int] = {}
@@ -189,10 +197,7 @@ class Bars:
         elif isinstance(event, Converted | CopyFinished):
             self._print(_line(event))
         elif isinstance(event, Warned | Retrying):
-            self._progress.stop()
-            warnings_only(event)
-            if self._total is not None:
-                self._progress.start()
+            self._print(line("warning", _warning(event)))
 
     def _finish(self, event: BlobFinished) -> None:
         self._done.pop(event.digest, None)
@@ -210,9 +215,9 @@ class Bars:
             done = self._finished + sum(self._done.values())
             self._progress.update(self._total, completed=done, total=self._planned - self._present)
 
-    def _print(self, line: str) -> None:
-        # A terminal wraps a long line by itself, without breaking a digest that is copied from it.
-        self._console.print(line, markup=False, soft_wrap=True)
+    def _print(self, text: str) -> None:
+        # Above the bars. A terminal wraps a long line by itself, without breaking a digest that is copied from it.
+        self._console.print(text, markup=False, soft_wrap=True)
 
 
 def _columns(*, roomy: bool) -> list[ProgressColumn]:

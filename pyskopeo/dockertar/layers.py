@@ -11,6 +11,7 @@ from ..archives import TarWriter
 from ..files import FileSink, staged, storage_errors
 from ..image import Blob
 from ..model.digest import Digest
+from ..pipes import never
 from ..pump import Progress, run_abortable
 from ..transform import InflatingSink
 
@@ -81,11 +82,14 @@ class Layers:
         if layer.digest in self._written:
             return  # the same content under another compression
         archive, name = self._archive(), f"{layer.digest.hex}.tar"
+
+        def append(check: Callable[[], None]) -> None:
+            archive.until(check)
+            archive.add_file(name, layer.path, layer.size, READ_ONLY, check)
+
         # Until it is whole: a caller may go on after an error, but not with this archive.
         spoilt, self.spoilt = self.spoilt, True
-        await run_abortable(
-            lambda check: archive.add_file(name, layer.path, layer.size, READ_ONLY, check), lambda: None
-        )
+        await run_abortable(append, never)
         self.spoilt = spoilt
         self._written.add(layer.digest)
         layer.path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,8 @@ from ..model.manifest import Manifest
 from ..model.reference import Reference
 from ..model.strictjson import CONFIG_LIMIT
 from ..output import open_output
-from ..pump import Progress
+from ..pipes import never
+from ..pump import Progress, run_abortable
 from .layers import READ_ONLY, Layers, Plain
 from .legacy import legacy_layers
 
@@ -34,7 +36,7 @@ class DockerArchiveDestination:
     image, give its tags to `name_next` before its `commit`.
     """
 
-    accepts = Accepts(mediatype.IMAGES, ordered=True)
+    accepts = Accepts(mediatype.IMAGES, ordered=True, artifacts=False)
 
     def __init__(self, path: Path, scratch: Path, tags: tuple[Reference, ...]) -> None:
         self._path, self._tags = path, tags
@@ -45,10 +47,10 @@ class DockerArchiveDestination:
         self._output = ExitStack()
         self._archive: TarWriter | None = None
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         return self
 
-    def __exit__(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Complete the archive, if any image was committed and nothing went wrong."""
@@ -58,8 +60,10 @@ class DockerArchiveDestination:
         with self._output:
             if self._layers.spoilt:
                 raise StorageFailed(f"{self._path}: given up, since one of its images could be written only in part")
-            if self._archive is not None:
-                self._finish(self._archive)
+            if self._items:
+                await run_abortable(self._finish, never)
+            elif self._archive is not None:
+                raise StorageFailed(f"{self._path}: given up, since no image was committed")
 
     def name_next(self, *tags: Reference) -> None:
         """The tags of the image that is committed next."""
@@ -89,7 +93,7 @@ class DockerArchiveDestination:
         # Those that were not announced, or not in this order.
         self._layers.expect(layer.digest for layer in root.layers)
         await self._layers.advance()
-        self._describe(root, config, layers)
+        await run_abortable(lambda check: self._describe(root, config, layers, check), never)
         self._layers.spoilt = False
         assert root.config is not None
         described = {
@@ -126,10 +130,13 @@ class DockerArchiveDestination:
             self._archive = TarWriter(*self._output.enter_context(open_output(self._path, replace=False)))
         return self._archive
 
-    def _describe(self, root: Manifest, config: bytes, layers: list[Plain]) -> None:
+    def _describe(
+        self, root: Manifest, config: bytes, layers: list[Plain], check: Callable[[], None]
+    ) -> None:
         """Everything that comes after an image's layers."""
         assert root.config is not None
         archive = self._open()
+        archive.until(check)
         config_name = f"{root.config.digest.hex}.json"
         if config_name not in self._written:
             archive.add_bytes(config_name, config, READ_ONLY)
@@ -153,11 +160,14 @@ class DockerArchiveDestination:
                 break
         else:
             self._items.append((config_name, tags, layers))
-        for tag in self._tags:
+        # An image without layers has no directory to name there.
+        for tag in self._tags if last else ():
             self._repositories.setdefault(tag.name, {})[tag.tag] = last
         self._tags = ()
 
-    def _finish(self, archive: TarWriter) -> None:
+    def _finish(self, check: Callable[[], None]) -> None:
+        archive = self._open()
+        archive.until(check)
         manifest = [{"Config": config, "RepoTags": tags, "Layers": layers} for config, tags, layers in self._items]
         archive.add_bytes("manifest.json", dumps(manifest).encode(), READ_ONLY)
         repositories = sorted_map({name: sorted_map(tags) for name, tags in self._repositories.items()})

@@ -56,6 +56,11 @@ class Digest:
         return cls(algorithm, hasher.hexdigest())
 
     @property
+    def verifiable(self) -> bool:
+        """Whether content can be checked against it here."""
+        return self.algorithm in _HEX_LENGTH
+
+    @property
     def short(self) -> str:
         """The first twelve digits, as shown to people."""
         return self.hex[:12]

@@ -81,6 +81,8 @@ class LayoutIndex:
         new: dict[str, Any] = root.descriptor.to_json()
         if name:
             new["annotations"] = {REF_NAME: name}
+        if new in self.entries and sum(map(replaced, self.descriptors)) == 1:
+            return self.raw  # it is what it should be already, in the place it has
         kept = [e for e, d in zip(self.entries, self.descriptors, strict=True) if not replaced(d)]
         document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX}
         document |= {key: value for key, value in self.document.items() if key not in ("manifests", "mediaType")}

@@ -45,6 +45,8 @@ class Reference:
             digest = Digest.parse(digest_text) if at else None
         except InvalidDigest as error:
             raise InvalidName(f"invalid reference format: {error}") from None
+        if digest is not None and not digest.verifiable:
+            raise InvalidName(f"invalid reference format: unsupported digest algorithm {digest.algorithm}")
         name, tag = _split_tag(rest)
         if tag is not None and not _TAG.fullmatch(tag):
             raise InvalidName(f"invalid reference format: invalid tag {ascii(tag)}")

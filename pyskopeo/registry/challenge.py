@@ -19,7 +19,7 @@ _CLIENT_ID = "pyskopeo"
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the grammar's word for a name
 _PIECE = (
     rf"""\s*(?:
-        (?P<name>{_TOKEN})\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>{_TOKEN}|[^\s,"]+))
+        (?P<name>{_TOKEN})\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]+))
       | (?P<scheme>{_TOKEN})(?=\s|,|$)
       | (?P<comma>,)
     )"""

@@ -166,20 +166,20 @@ class Repository:
     async def _open_foreign(self, descriptor: Descriptor, what: str) -> httpx.Response:
         """A layer its registry does not have, from the URLs of its descriptor: hostile input, so
         https only, without credentials, and not on this machine or its network."""
-        why = ""
+        nowhere = f"{what}: neither the registry nor the manifest's URLs have it"
+        failure: PyskopeoError = RegistryError(nowhere, status=404)
         for url in descriptor.urls[:_MOST_URLS]:
             try:
                 if Origin.of(url).scheme != "https":
                     raise UnsafeAddress(f"{Origin.of(url)} is not https")
                 response = await self._session.retry(partial(self._session.fetch_elsewhere, "GET", url), what)
             except (NetworkError, InvalidContent) as error:
-                why = str(error)
+                failure = error
                 continue
             if response.status_code == 200:
                 return response
             await response.aclose()
-            why = f"{Origin.of(url)} answers with status {response.status_code}"
-        raise RegistryError(f"{what}: the registry has it not, nor have the URLs of its manifest: {why}", status=404)
+        raise failure
 
     async def _refused(self, response: httpx.Response, what: str) -> PyskopeoError:
         async with _closing(response):

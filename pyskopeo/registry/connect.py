@@ -159,7 +159,10 @@ def explain(error: Exception, origin: Origin, proxy: str | None = None) -> Netwo
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or str(error)).replace("_", " ").lower()
         if reason in ("wrong version number", "record layer failure", "http request", "packet length too long"):
-            reason = "server gave an HTTP response to an HTTPS client; for plain http give --src-tls-verify=false"
+            reason = (
+                "server gave an HTTP response to an HTTPS client; for plain http give --src-tls-verify=false "
+                "(inspect: --tls-verify=false)"
+            )
             return ConnectionFailed(f"{where}: {reason}", host=origin.netloc, temporary=False)
         return ConnectionFailed(f"{where}: TLS: {reason}", host=origin.netloc)
     if isinstance(error, socket.gaierror):

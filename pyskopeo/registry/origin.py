@@ -93,7 +93,7 @@ def is_public(address: str) -> bool:
 
     found = ip_address(address.partition("%")[0])
     inner = _embedded(found) if isinstance(found, IPv6Address) else None
-    return found.is_global and not found.is_multicast and (inner is None or is_public(str(inner)))
+    return is_public(str(inner)) if inner is not None else found.is_global and not found.is_multicast
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:

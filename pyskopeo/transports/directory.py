@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DestinationRefused, InvalidName, NotFound, PathNotFound, StorageFailed
+from ..errors import DestinationRefused, InvalidName, NotFound, PathNotFound, StorageFailed, TooLarge
 from ..events import Placement
-from ..files import is_present, partial_name, place, read_bounded, storage_errors, write_atomically
+from ..files import (
+    PARTIAL,
+    is_present,
+    partial_name,
+    place,
+    read_bounded,
+    remove_tree,
+    storage_errors,
+    write_atomically,
+)
 from ..image import Accepts, Blob, ImageDestination, ImageReference, ImageSource, LocalFile
 from ..layouts import located_blob
 from ..model import mediatype
@@ -76,7 +84,10 @@ class DirSource:
 
 
 class DirDestination:
-    """Writes to ``staging``, a new directory beside the final one; `finish` puts it in its place."""
+    """Writes to ``staging``, a new directory beside the final one; `finish` puts it in its place.
+
+    In it, where it cannot be replaced: then its files are.
+    """
 
     accepts = Accepts(mediatype.MANIFESTS)
 
@@ -115,21 +126,40 @@ class DirDestination:
         return root.digest
 
     def finish(self) -> None:
-        """Give the new directory the old one's place; on failure the old one is back."""
+        """Give the new image the old one's place; on failure the old one is there."""
         with storage_errors(f"writing {self._path}"):
-            self._staging.chmod(0o755)
-            old = self._staging.with_name(self._staging.name + ".old")
-            try:
-                self._path.rename(old)
-            except FileNotFoundError:
-                self._staging.rename(self._path)
-                return
-            try:
-                self._staging.rename(self._path)
-            except OSError:
-                old.rename(self._path)
-                raise
-        shutil.rmtree(old, ignore_errors=True)
+            if self._staging.parent == self._path:
+                self._move_in()
+            else:
+                self._swap()
+
+    def _swap(self) -> None:
+        self._staging.chmod(0o755)
+        old = self._staging.with_name(self._staging.name + ".old")
+        try:
+            self._path.rename(old)
+        except FileNotFoundError:
+            self._staging.rename(self._path)
+            return
+        try:
+            self._staging.rename(self._path)
+        except OSError:
+            old.rename(self._path)
+            raise
+        remove_tree(old)
+
+    def _move_in(self) -> None:
+        """One by one, the manifest after all it names, what is left of the old image last: there is
+        a whole image at every moment."""
+        new = sorted(os.listdir(self._staging), key=lambda name: (name in (_MANIFEST, _VERSION), name))
+        for name in new:
+            os.replace(self._staging / name, self._path / name)
+        for name in set(os.listdir(self._path)) - set(new):
+            old = self._path / name
+            if old.is_dir() and not old.is_symlink():
+                remove_tree(old)
+            else:
+                old.unlink()
 
     def _prepare(self) -> None:
         """Make the staging directory when something is to be put there, not before."""
@@ -151,7 +181,7 @@ def _real(path: Path) -> Path:
 def _check_ours(path: Path) -> None:
     """Absent, empty, or one of these directories: anything else is not ours to replace."""
     try:
-        names = os.listdir(path)
+        names = [name for name in os.listdir(path) if not (name.startswith(".") and name.endswith(PARTIAL))]
     except FileNotFoundError:
         return
     except OSError as error:
@@ -160,12 +190,20 @@ def _check_ours(path: Path) -> None:
         return
     try:
         version = read_bounded(path / _VERSION, 1024)
-    except (NotFound, StorageFailed):
+    except (NotFound, StorageFailed, TooLarge):
         version = b""
     if not version.startswith(_TEXT.format("1.").rstrip("\n").encode()):
         raise DestinationRefused(
             f'"{path}" is not a containers image directory, don\'t want to overwrite important data'
         )
+
+
+def _is_fixed(path: Path) -> bool:
+    """A mount point cannot be renamed, nor anything in a directory that is not ours to write."""
+    if not path.is_dir():
+        return False
+    effective = os.access in os.supports_effective_ids
+    return os.path.ismount(path) or not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=effective)
 
 
 @asynccontextmanager
@@ -178,11 +216,11 @@ async def _open_destination(reference: DirReference, access: Access) -> AsyncIte
     # Through links, so that the directory is replaced and not the link to it.
     path = _real(reference.path)
     _check_ours(path)
-    staging = path.with_name(partial_name(path.name))
+    staging = (path if _is_fixed(path) else path.parent) / partial_name(path.name)
     try:
         destination = DirDestination(path, staging, verify_existing=access.verify_existing)
         yield destination
         if destination.committed:
             destination.finish()
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        remove_tree(staging)

@@ -70,8 +70,6 @@ async def _open_source(reference: DockerArchiveReference, access: Access) -> Asy
 async def _open_destination(reference: DockerArchiveReference, access: Access) -> AsyncIterator[ImageDestination]:
     check_output(reference.path, replace=False)
     tags = [*([reference.name] if reference.name else []), *map(parse_tag, access.additional_tags)]
-    with (
-        scratch_directory(reference.path, access.scratch) as scratch,
-        DockerArchiveDestination(reference.path, scratch, tuple(tags)) as destination,
-    ):
-        yield destination
+    with scratch_directory(reference.path, access.scratch) as scratch:
+        async with DockerArchiveDestination(reference.path, scratch, tuple(tags)) as destination:
+            yield destination

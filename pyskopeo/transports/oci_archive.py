@@ -64,6 +64,7 @@ async def _open_destination(reference: OciArchiveReference, access: Access) -> A
 
 def _write(archive: TarWriter, root: Path, check: Callable[[], None]) -> None:
     """The layout in order of name, each file removed once it is in the archive, to save its room."""
+    archive.until(check)
     for directory, directories, names in os.walk(root):
         directories.sort()
         relative = Path(directory).relative_to(root)

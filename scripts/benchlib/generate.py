@@ -85,8 +85,8 @@ def machine_files(largest: int) -> list[str]:
     for folder, folders, names in os.walk(_ROOT):
         folders.sort()
         for name in sorted(names):
-            path = os.path.join(folder, name)  # noqa: PTH118  a million paths are made here
-            if not os.path.islink(path) and os.access(path, os.R_OK) and 0 < os.path.getsize(path) <= largest:  # noqa: PTH114, PTH202
+            path = os.path.join(folder, name)
+            if not os.path.islink(path) and os.access(path, os.R_OK) and 0 < os.path.getsize(path) <= largest:
                 found.append(path)
     return found
 
@@ -98,7 +98,7 @@ def make_layer(target: Path, paths: Sequence[str], first: int, wanted: int) -> B
         with tarfile.open(fileobj=cast("BinaryIO", squeezer), mode="w|", format=tarfile.PAX_FORMAT) as tar:
             for name, path in _endless(paths, first):
                 member = tarfile.TarInfo(name)
-                with open(path, "rb") as content:  # noqa: PTH123
+                with open(path, "rb") as content:
                     member.size = os.fstat(content.fileno()).st_size
                     member.mode = 0o755 if os.access(path, os.X_OK) else 0o644
                     tar.addfile(member, content)

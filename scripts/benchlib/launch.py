@@ -28,7 +28,7 @@ def main() -> None:
         "user": usage.ru_utime,
         "system": usage.ru_stime,
     }
-    with open(report, "w", encoding="utf-8") as out:  # noqa: PTH123  pathlib would double this process
+    with open(report, "w", encoding="utf-8") as out:
         json.dump(found, out)
     sys.exit(code if code >= 0 else 128 - code)
 

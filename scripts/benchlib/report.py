@@ -125,7 +125,7 @@ def machine() -> dict[str, str]:
 
 
 def _cpu() -> str:
-    with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
         found = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     return found or platform.machine()
 

@@ -87,9 +87,15 @@ def check_nothing_half_written(folder: Path, before: dict[str, bytes | str | Non
     new = {name: content for name, content in after.items() if name not in before}
     if not place.whole_blobs_stay:
         assert new == {}
-    for name, content in new.items():
+    check_whole(new, place)
+
+
+def check_whole(found: dict[str, bytes | str | None], place: Place) -> None:
+    """No file at all, or blobs only, and each of them whole."""
+    for name, content in found.items():
         if content is None:
             continue
+        assert place.whole_blobs_stay
         assert isinstance(content, bytes)
         *_, blobs, algorithm, encoded = name.split("/")
         assert blobs == "blobs"

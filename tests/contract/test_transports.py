@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -24,12 +25,15 @@ from tests.contract.places import (
     PLACES,
     Place,
     check_nothing_half_written,
+    check_whole,
     everything,
     writable,
 )
+from tests.contract.reading import insecure, layout, read_back, read_layers, see
 from tests.support.faults import Cut, Drip, Flip, Refuse, Short
-from tests.support.images import KINDS, BuiltImage, ImageSpec, LayerSpec, build, digest_of
-from tests.support.outputs import blob_path, write_layout
+from tests.support.images import KINDS, BuiltImage, ImageSpec, LayerSpec, build
+from tests.support.outputs import blob_path
+from tests.support.processes import wait_until
 from tests.support.simulator import Simulator
 
 pytestmark = pytest.mark.anyio
@@ -57,12 +61,6 @@ def registry(request: pytest.FixtureRequest) -> Iterator[tuple[Simulator, BuiltI
         yield simulator, image
 
 
-def insecure() -> pyskopeo.Access:
-    """Plain http, and no second try."""
-    access = pyskopeo.Access.from_environ({})
-    return replace(access, trust=pyskopeo.Trust(insecure=True), retry=pyskopeo.Retry(times=0))
-
-
 def each(fits: Callable[[Place], bool], kinds: Iterable[str] = ()) -> pytest.MarkDecorator:
     """The law is kept by the places that fit; with ``kinds``, for all they can hold of these."""
     places = [place for place in PLACES if fits(place)]
@@ -72,40 +70,9 @@ def each(fits: Callable[[Place], bool], kinds: Iterable[str] = ()) -> pytest.Mar
     return pytest.mark.parametrize(("place", "kind"), pairs, ids=[f"{p.transport}-{kind}" for p, kind in pairs])
 
 
-def layout(image: BuiltImage, folder: Path) -> str:
-    return f"oci:{write_layout(image, folder / 'source')}:latest"
-
-
 def in_the_middle() -> BuiltImage:
     """An image large enough to be interrupted."""
     return build(ImageSpec("oci", layers=tuple(LayerSpec(f"large-{n}", size=400_000) for n in range(3))))
-
-
-async def read_back(name: str, image: BuiltImage) -> None:
-    """The image at ``name``, whatever transport it is, is ``image`` to the byte."""
-    async with pyskopeo.open_source(name) as source:
-        root = await source.manifest()
-        assert root.raw == image.root.raw
-        waiting, seen = [root], {}
-        while waiting:
-            manifest = waiting.pop()
-            # A place may know the root by another algorithm's digest than its registry.
-            seen[image.digest if manifest is root else str(manifest.digest)] = manifest.raw
-            waiting += [await source.manifest(child) for child in manifest.manifests]
-            for blob in manifest.blobs:
-                assert await source.blob(blob).read(10_000_000) == image.blobs[str(blob.digest)]
-    assert seen == {digest: manifest.raw for digest, manifest in image.manifests.items()}
-
-
-async def read_layers(name: str, image: BuiltImage, manifest: str | None = None) -> None:
-    """The image at ``name`` has the configuration and the layers, decompressed, of ``image``."""
-    tars = [image.tars[digest] for digest in image.layer_digests(manifest)]
-    async with pyskopeo.open_source(name) as source:
-        root = await source.manifest()
-        assert root.config is not None
-        assert await source.blob(root.config).read(10_000_000) == image.config(manifest)
-        assert [await source.blob(layer).read(10_000_000) for layer in root.layers] == tars
-        assert [str(layer.digest) for layer in root.layers] == list(map(digest_of, tars))
 
 
 def test_every_transport_that_can_be_written_is_tested() -> None:
@@ -343,9 +310,37 @@ class TestCancelled:
             assert len((await source.manifest()).layers) == 3
 
 
+def test_killed_in_the_middle_it_can_be_tried_again(place: Place, there: Path) -> None:
+    image = in_the_middle()
+    with Simulator(image) as simulator:
+        for digest in image.layer_digests():
+            simulator.on_blob(digest, Drip(20_000, 0.1), times=1)
+        program = (
+            "import sys, pyskopeo; from tests.contract.reading import insecure\n"
+            "pyskopeo.run_copy(*sys.argv[1:], source_access=insecure())"
+        )
+        root = Path(__file__).parents[2]
+        child = subprocess.Popen([sys.executable, "-c", program, simulator.name(), place.at(there)], cwd=root)
+        try:
+            assert wait_until(lambda: half_written(there), 20)
+        finally:
+            child.kill()
+            child.wait()
+        check_whole({name: content for name, content in everything(there).items() if PARTIAL not in name}, place)
+        pyskopeo.run_copy(simulator.name(), place.at(there), source_access=insecure())
+    anyio.run(read_back if place.bytes_kept else read_layers, place.at(there), image)
+
+
+def half_written(folder: Path) -> bool:
+    try:
+        return any(PARTIAL in str(path) and path.is_file() and path.stat().st_size for path in folder.rglob("*"))
+    except FileNotFoundError:  # gone while we looked
+        return False
+
+
 async def cancel_when_something_is_there(folder: Path, scope: anyio.CancelScope, place: Place) -> None:
     """Cancel once a temporary file has content: in the middle of a blob."""
-    while not any(PARTIAL in str(path) and path.is_file() and path.stat().st_size for path in folder.rglob("*")):
+    while not half_written(folder):
         await anyio.sleep(0.02)
     scope.cancel()
 
@@ -415,11 +410,6 @@ class TestCommitIsLast:
             assert await destination.put_blob(blob, uncounted) is Placement.PRESENT
 
 
-async def see(name: str) -> None:
-    async with pyskopeo.open_source(name) as source:
-        await source.manifest()
-
-
 class TestDryRun:
     @pytest.mark.parametrize("kind", ["oci", "docker", "oci-index"])
     async def test_a_plan_touches_nothing(self, kind: str, place: Place, tmp_path: Path, there: Path) -> None:
@@ -470,10 +460,10 @@ class TestRefused:
         check_nothing_half_written(there, {}, place)
 
     async def test_a_source_that_is_not_there(self, place: Place, there: Path) -> None:
-        with pytest.raises(pyskopeo.PyskopeoError, match="no such file|No such file") as caught:
+        with pytest.raises(pyskopeo.PyskopeoError, match="no such file") as caught:
             await see(place.at(there / "none"))
         assert "\n" not in str(caught.value)
-        assert caught.value.exit_code == (2 if place.transport == "oci" else 1)
+        assert caught.value.exit_code == 1
 
     async def test_a_destination_below_a_file(self, place: Place, tmp_path: Path, there: Path) -> None:
         source = layout(build("oci"), tmp_path)

@@ -8,31 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Done, pyskopeo, pyskopeo_here, skopeo, succeed, tree
-from tests.support.images import KINDS, ArtifactSpec, ImageSpec, IndexSpec, build, digest_of
+from tests.interop.beside_skopeo import (
+    ARCHIVABLE,
+    LISTS,
+    OCI_INDEX,
+    PLATFORMS,
+    READABLE,
+    RECOMPRESSED,
+    SOURCE,
+    UNREADABLE,
+    both,
+    overrides,
+)
+from tests.support.commands import pyskopeo, pyskopeo_here, skopeo, succeed, tree
+from tests.support.images import KINDS, IndexSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir
 from tests.support.peers import Registry
 
 pytestmark = pytest.mark.peer("skopeo")
-
-OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-SOURCE = "--src-tls-verify=false"
-# skopeo 1.9.3 knows nothing of these: the program that reads sha512 and nested indexes came later.
-UNREADABLE = {"oci-sha512", "oci-index-sha512", "nested-index", "docker-zstd"}
-READABLE = sorted(set(KINDS) - UNREADABLE)
-IMAGES = [kind for kind in READABLE if isinstance(KINDS[kind], ImageSpec)]
-INDEXES = [kind for kind in READABLE if isinstance(KINDS[kind], IndexSpec)]
-ARTIFACTS = [kind for kind in READABLE if isinstance(KINDS[kind], ArtifactSpec)]
-# skopeo 1.9.3 writes lists anew and loses the fields it does not know; ours stay as they are.
-LISTS = [kind for kind in INDEXES if kind != "index-with-artifact"]
-# What docker-archive takes from skopeo: it cannot convert zstd layers; ours inflates them (see below).
-ARCHIVABLE = [kind for kind in IMAGES if kind != "oci-zstd"]
-# skopeo compresses these on their way into a layout, to bytes no other compressor makes.
-RECOMPRESSED = {"oci-uncompressed", "docker-uncompressed"}
-PLATFORMS = [
-    ("amd64", "", "linux"), ("arm", "v6", "linux"), ("arm", "v7", "linux"), ("arm", "", "linux"),
-    ("arm64", "v8", "linux"), ("arm64", "", "linux"), ("s390x", "", "linux"), ("amd64", "", "windows"),
-]  # fmt: skip
 
 
 @pytest.fixture
@@ -41,21 +34,6 @@ def name(registry: Registry, request: pytest.FixtureRequest) -> str:
     kind: str = request.getfixturevalue("kind")
     registry.push(build(kind), f"skopeo/{kind}")
     return registry.name(f"skopeo/{kind}")
-
-
-def overrides(platform: tuple[str, str, str]) -> list[str]:
-    architecture, variant, system = platform
-    flags = [f"--override-arch={architecture}", f"--override-os={system}"]
-    return [*flags, f"--override-variant={variant}"] if variant else flags
-
-
-def both(*words: str, out: Path) -> tuple[Path, Path]:
-    """Both programs carry out ``words``, where ``{}`` stands for the folder each writes to."""
-    theirs, ours = out / "theirs", out / "ours"
-    for folder, program in ((theirs, skopeo), (ours, pyskopeo_here)):
-        folder.mkdir()
-        succeed(program(*(word.replace("{}", str(folder)) for word in words)))
-    return theirs, ours
 
 
 def index_entry(folder: Path) -> tuple[dict[str, object], dict[str, object]]:
@@ -237,7 +215,9 @@ class TestReadingEachOther:
     def test_lists(self, name: str, kind: str, transport: str, tmp_path: Path) -> None:
         self.exchange(name, transport, tmp_path, "--all")
 
-    @pytest.mark.parametrize("transport", ["dir:{}/x", "oci:{}/x:v1", "oci-archive:{}/x.tar", "docker-archive:{}/x:a:1"])
+    @pytest.mark.parametrize(
+        "transport", ["dir:{}/x", "oci:{}/x:v1", "oci-archive:{}/x.tar", "docker-archive:{}/x:a:1"]
+    )
     @pytest.mark.parametrize("kind", ["docker", "oci", "docker-repeated", "docker-odd-text", "oci-no-layers"])
     def test_images(self, name: str, kind: str, transport: str, tmp_path: Path) -> None:
         self.exchange(name, transport, tmp_path)
@@ -282,176 +262,6 @@ def several(folder: Path) -> Path:
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     return archive
-
-
-class TestInspect:
-    """Standard output is the same, but for the field skopeo had not yet."""
-
-    def facts(self, *words: str) -> tuple[dict[str, object], dict[str, object]]:
-        theirs = json.loads(succeed(skopeo("inspect", *words)).stdout)
-        ours = json.loads(succeed(pyskopeo_here("inspect", *words)).stdout)
-        assert isinstance(ours.pop("LayersData"), list)
-        return theirs, ours
-
-    @pytest.mark.parametrize("kind", [kind for kind in READABLE if kind not in ARTIFACTS])
-    def test_facts(self, name: str, kind: str) -> None:
-        theirs, ours = self.facts("--tls-verify=false", name)
-        assert (ours, list(ours)) == (theirs, list(theirs))
-
-    @pytest.mark.parametrize("kind", ["docker", "oci-odd-text", "oci-no-layers"])
-    def test_layout_of_the_output(self, name: str, kind: str) -> None:
-        """Indentation, escapes and order, up to and after the new field."""
-        theirs = succeed(skopeo("inspect", "--tls-verify=false", name)).stdout.decode()
-        ours = succeed(pyskopeo_here("inspect", "--tls-verify=false", name)).stdout.decode()
-        before, _, rest = ours.partition('    "LayersData": ')
-        after = rest.partition('    "Env": ')[2]
-        assert f'{before}    "Env": {after}' == theirs
-
-    @pytest.mark.parametrize("kind", READABLE)
-    def test_raw(self, name: str, kind: str) -> None:
-        words = ("inspect", "--raw", "--tls-verify=false", name)
-        ours = succeed(pyskopeo_here(*words)).stdout
-        assert ours == succeed(skopeo(*words)).stdout == build(kind).root.raw
-
-    @pytest.mark.parametrize("kind", [kind for kind in READABLE if kind not in ARTIFACTS])
-    def test_config(self, name: str, kind: str) -> None:
-        for words in (("--config",), ("--config", "--raw")):
-            ours = succeed(pyskopeo_here("inspect", *words, "--tls-verify=false", name)).stdout
-            assert ours == succeed(skopeo("inspect", *words, "--tls-verify=false", name)).stdout
-
-    @pytest.mark.parametrize("platform", PLATFORMS, ids=str)
-    @pytest.mark.parametrize("kind", ["docker-list", "oci-index"])
-    def test_each_platform(self, name: str, kind: str, platform: tuple[str, str, str]) -> None:
-        theirs, ours = self.facts("--no-tags", "--tls-verify=false", *overrides(platform), name)
-        assert ours == theirs
-
-    @pytest.mark.parametrize(
-        "template",
-        [
-            # The functions of newer versions (json, join, table, ...) are not in this one.
-            "{{.Digest}}", "{{.Name}} {{.Architecture}}/{{.Os}}", "{{.Labels}}", "{{.Created}}", "{{len .Layers}}",
-            "{{range .Layers}}{{.}}\\n{{end}}", "{{range $i, $e := .Env}}{{$i}}={{$e}};{{end}}", "plain text",
-            "{{.DockerVersion}}|{{index .Env 0}}", "{{if .Labels}}labelled{{else}}bare{{end}}", "{{.RepoTags}}",
-            '{{printf "%q %5d" .Os (len .Env)}}', "{{.Created.Year}}",
-        ],
-    )  # fmt: skip
-    @pytest.mark.parametrize("kind", ["docker", "oci"])
-    def test_templates(self, name: str, kind: str, template: str) -> None:
-        words = ("inspect", "--tls-verify=false", "--format", template, name)
-        assert succeed(pyskopeo_here(*words)).stdout == succeed(skopeo(*words)).stdout
-
-    @pytest.mark.parametrize("template", ["{{.Architecture}} {{.OS}}", "{{.RootFS.DiffIDs}}", "{{.Config.Env}}",
-                                          "{{range .History}}{{.CreatedBy}}\\n{{end}}"])  # fmt: skip
-    @pytest.mark.parametrize("kind", ["docker-history", "oci-history"])
-    def test_templates_of_the_configuration(self, name: str, kind: str, template: str) -> None:
-        words = ("inspect", "--config", "--tls-verify=false", "--format", template, name)
-        assert succeed(pyskopeo_here(*words)).stdout == succeed(skopeo(*words)).stdout
-
-    @pytest.mark.parametrize("transport", ["dir:{}/x", "oci:{}/x:v1", "oci-archive:{}/x.tar:v1", "docker-archive:{}/x"])
-    @pytest.mark.parametrize("kind", ["docker", "oci"])
-    def test_other_transports(self, name: str, kind: str, transport: str, tmp_path: Path) -> None:
-        made = transport.format(tmp_path)
-        succeed(skopeo("copy", SOURCE, name, made))
-        theirs, ours = self.facts(made)
-        assert ours == theirs
-        for words in (("--raw",), ("--config",), ("--config", "--raw")):
-            assert succeed(pyskopeo_here("inspect", *words, made)).stdout == succeed(skopeo("inspect", *words, made)).stdout
-
-    @pytest.mark.parametrize("kind", ["oci"])
-    def test_tags(self, registry: Registry, name: str, kind: str) -> None:
-        image = build(kind)
-        for tag in ("b", "a", "v1.0", "latest"):
-            registry.push(image, "skopeo/tagged", tag)
-        theirs, ours = self.facts("--tls-verify=false", registry.name("skopeo/tagged", "b"))
-        assert ours == theirs
-        tags = ours["RepoTags"]
-        assert isinstance(tags, list)
-        assert sorted(tags) == ["a", "b", "latest", "v1.0"]
-
-
-def message(done: Done) -> str:
-    """What the last line says."""
-    said: str = json.loads(done.lines[-1].partition("msg=")[2])
-    return said
-
-
-class TestEndings:
-    """Exit codes and the phrases that scripts look for. skopeo has used 2 for "no such image" only since 1.14."""
-
-    @pytest.mark.parametrize(
-        ("words", "code", "phrase"),
-        [
-            (["inspect", "dir:{}/nowhere"], 1, "open {}/nowhere/manifest.json: no such file or directory"),
-            (["inspect", "docker-archive:{}/nowhere"], 1, "open {}/nowhere: no such file or directory"),
-            (["inspect", "oci-archive:{}/nowhere"], 1, "open {}/nowhere: no such file or directory"),
-            (["inspect", "oci:{}/layout:nope"], 2, 'no descriptor found for reference "nope"'),
-            (["inspect", "oci-archive:{}/layout.tar:nope"], 2, 'no descriptor found for reference "nope"'),
-            (["inspect", "docker-archive:{}/archive.tar:nope:1"], 1, 'Tag "docker.io/library/nope:1" not found'),
-            (["inspect", "docker-archive:{}/archive.tar:@7"], 1, "Invalid source index @7, only 1 manifest items available"),
-            (["inspect", "--tls-verify=false", "docker://HOST/skopeo/endings:nope"], 2,
-             "reading manifest nope in HOST/skopeo/endings: manifest unknown"),
-            (["inspect", "--tls-verify=false", "docker://HOST/skopeo/nowhere"], 2,
-             "reading manifest latest in HOST/skopeo/nowhere: manifest unknown"),
-            (["copy", SOURCE, "docker://HOST/skopeo/endings:nope", "dir:{}/new"], 2,
-             ("initializing source docker://HOST/skopeo/endings:nope: reading manifest nope in HOST/skopeo/endings: "
-             "manifest unknown")),
-            (["copy", "oci:{}/layout:nope", "dir:{}/new"], 2, "initializing source oci:{}/layout:nope: "),
-            (["copy", "dir:{}/image", "dir:{}/mine"], 1, "not a containers image directory, don't want to overwrite"),
-            (["copy", "dir:{}/image", "docker-archive:{}/archive.tar"], 1,
-             "docker-archive doesn't support modifying existing images"),
-            (["inspect", "--override-arch=riscv64", "dir:{}/index"], 1,
-             "Error parsing manifest for image: choosing image instance: no image found in image index for architecture"),
-            (["copy", "--override-arch=riscv64", "dir:{}/index", "dir:{}/new"], 1,
-             "choosing an image from manifest list dir:{}/index: no image found in image index for architecture"),
-            (["inspect", "dir:{}/artifact"], 1, "unsupported image-specific operation on artifact with type"),
-            (["inspect", "docker:x"], 1, "docker: image reference x does not start with //"),
-            (["inspect", "docker://UPPER"], 1, "invalid reference format: repository name"),
-            (["copy", "nonsense", "dir:{}/new"], 1, "Invalid source name nonsense: Invalid image name"),
-            (["copy", "--multi-arch=some", "dir:{}/image", "dir:{}/new"], 1, "unknown multi-arch option"),
-            (["copy", "--bogus", "dir:{}/image", "dir:{}/new"], 1, "unknown flag: --bogus"),
-            (["copy", "--digestfile"], 1, "flag needs an argument: --digestfile"),
-            (["copy", "--all=maybe", "a", "b"], 1, 'invalid argument "maybe" for "-a, --all" flag: '),
-            (["inspect"], 1, "Exactly one argument expected"),
-            (["bogus"], 1, "Unrecognized command `"),
-            ([], 1, "Missing command '"),
-        ],
-    )  # fmt: skip
-    def test_failures(
-        self, registry: Registry, tmp_path: Path, words: list[str], code: int, phrase: str
-    ) -> None:
-        registry.push(build("oci"), "skopeo/endings")
-        write_dir(build("oci"), tmp_path / "image")
-        write_dir(build("oci-index"), tmp_path / "index")
-        write_dir(build("artifact"), tmp_path / "artifact")
-        succeed(skopeo("copy", f"dir:{tmp_path}/image", f"oci:{tmp_path}/layout:x"))
-        succeed(skopeo("copy", f"dir:{tmp_path}/image", f"oci-archive:{tmp_path}/layout.tar:x"))
-        succeed(skopeo("copy", f"dir:{tmp_path}/image", f"docker-archive:{tmp_path}/archive.tar:x:1"))
-        (tmp_path / "mine").mkdir()
-        (tmp_path / "mine" / "thesis").write_text("years")
-
-        def filled(text: str) -> str:
-            return text.replace("{}", str(tmp_path)).replace("HOST", registry.host)
-
-        given = list(map(filled, words))
-        theirs = skopeo(*given)
-        before = tree(tmp_path)  # skopeo has begun some of the destinations
-        ours = pyskopeo_here(*given)
-        assert (theirs.code, ours.code) == (1, code)
-        assert theirs.stdout == ours.stdout == b""
-        assert filled(phrase) in message(theirs)
-        assert filled(phrase) in message(ours)
-        assert len(ours.lines) == 1
-        assert tree(tmp_path) == before
-
-    @pytest.mark.parametrize("kind", ["docker-list", "oci"])
-    def test_digest_files(self, name: str, kind: str, tmp_path: Path) -> None:
-        for number, words in enumerate((["--all", "dir:{}/x"], ["oci:{}/y:1"], ["--all", "oci:{}/z:1"])):
-            folder = tmp_path / str(number)
-            folder.mkdir()
-            *flags, target = words
-            theirs, ours = both("copy", *flags, "--digestfile={}/digest", SOURCE, name, target, out=folder)
-            assert (ours / "digest").read_bytes() == (theirs / "digest").read_bytes()
-            assert (ours / "digest").stat().st_mode == (theirs / "digest").stat().st_mode
 
 
 def test_what_is_left_out_is_really_beyond_skopeo(registry: Registry, tmp_path: Path) -> None:

@@ -139,18 +139,18 @@ class TestPlace:
 
     async def test_a_directory_in_its_place(self, tmp_path: Path) -> None:
         (tmp_path / "blob").mkdir()
-        with pytest.raises(StorageFailed, match=r"writing .*/blob: Is a directory"):
+        with pytest.raises(StorageFailed, match=r"writing .*/blob: is a directory"):
             await place(blob_of(CONTENT), tmp_path / "blob", uncounted)
         assert os.listdir(tmp_path) == ["blob"]
 
     async def test_no_directory_to_put_it_in(self, tmp_path: Path) -> None:
-        with pytest.raises(StorageFailed, match=r"creating .*/none/blob: No such file") as caught:
+        with pytest.raises(StorageFailed, match=r"creating .*/none/blob: no such file") as caught:
             await place(blob_of(CONTENT), tmp_path / "none" / "blob", uncounted)
         assert caught.value.errno == errno.ENOENT
 
     async def test_a_read_only_directory(self, as_nobody: Path) -> None:
         as_nobody.chmod(0o500)
-        with pytest.raises(StorageFailed, match=r"creating .*/blob: Permission denied"):
+        with pytest.raises(StorageFailed, match=r"creating .*/blob: permission denied"):
             await place(blob_of(CONTENT), as_nobody / "blob", uncounted)
         assert os.listdir(as_nobody) == []
 
@@ -232,7 +232,7 @@ class TestKernelCopy:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with (tmp_path / "source").open("wb") as file:
-            file.truncate(2**39)  # sparse: nothing is there
+            file.truncate(2**26)  # sparse: nothing is there
         asked: list[int] = []
         real = os.copy_file_range
 
@@ -284,7 +284,7 @@ class TestKernelCopy:
             return real(s, t, 100, offset)
 
         monkeypatch.setattr(os, "copy_file_range", full)
-        with pytest.raises(StorageFailed, match=r"copying .*/source to .*/new: No space left") as caught:
+        with pytest.raises(StorageFailed, match=r"copying .*/source to .*/new: no space left") as caught:
             await place(unopened(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted)
         assert caught.value.errno == errno.ENOSPC
         assert os.listdir(tmp_path) == ["source"]
@@ -346,7 +346,7 @@ class TestStorageFails:
             await place(blob_of(CONTENT), path, uncounted)
         monkeypatch.undo()
         assert str(path) in str(caught.value)
-        assert os.strerror(number) in str(caught.value)
+        assert os.strerror(number).lower() in str(caught.value).lower()
         assert caught.value.errno == number
         assert path.read_bytes() == b"old"
         assert os.listdir(tmp_path) == ["blob"]
@@ -365,7 +365,7 @@ class TestStorageFails:
             return written[-1]
 
         monkeypatch.setattr(os, "write", full)
-        with pytest.raises(StorageFailed, match=r"writing .*/blob: No space left on device"):
+        with pytest.raises(StorageFailed, match=r"writing .*/blob: no space left on device"):
             await place(blob_of(CONTENT), tmp_path / "blob", uncounted)
         assert sum(written) > 5000
         assert os.listdir(tmp_path) == []
@@ -381,7 +381,7 @@ class TestStorageFails:
             pytest.skip("no /dev/full")
         sink = files.FileSink(os.open("/dev/full", os.O_WRONLY), Path("/dev/full"))
         try:
-            with pytest.raises(StorageFailed, match="writing /dev/full: No space left on device"):
+            with pytest.raises(StorageFailed, match="writing /dev/full: no space left on device"):
                 sink.write(memoryview(b"x"))
         finally:
             os.close(sink.fd)
@@ -531,7 +531,7 @@ class TestLock:
         import fcntl
 
         monkeypatch.setattr(fcntl, "flock", fails_with(errno.ENOLCK))
-        with pytest.raises(StorageFailed, match=r"locking .*: No locks available"):
+        with pytest.raises(StorageFailed, match=r"locking .*: no locks available"):
             async with locked(tmp_path):
                 raise AssertionError
 

@@ -185,7 +185,7 @@ class TestReadableArchive:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(os, "write", full)
-        with pytest.raises(StorageFailed, match=r"writing .*archive\.tar: No space left"):
+        with pytest.raises(StorageFailed, match=r"writing .*archive\.tar: no space left"):
             await read(tmp_path / "a.tar.xz", tmp_path)
         assert os.listdir(tmp_path) == ["a.tar.xz"]
 

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from pyskopeo import run_copy
-from pyskopeo.cli.progress import Bars, Lines, reporting, size, span
+from pyskopeo.cli.progress import Bars, Lines, reporting, size, span, warnings_only
 from pyskopeo.events import (
     BlobFinished,
     BlobProgress,
@@ -213,7 +213,7 @@ def test_what_is_there_already_counts_neither_as_moved_nor_as_to_be_moved() -> N
     assert " 5.0/10.0 MiB " in total + " "
 
 
-@pytest.mark.parametrize("width", [50, 60, 71, 72, 80, 200])
+@pytest.mark.parametrize("width", [50, 60, 74, 75, 80, 200])
 def test_bars_fit(width: int) -> None:
     console, out = terminal(width)
     with Bars(console) as bars:
@@ -222,20 +222,38 @@ def test_bars_fit(width: int) -> None:
         bars._progress.refresh()
         shown = screen(out.getvalue())
     assert len(shown) == 3
-    assert max(map(len, shown)) <= width
+    assert max(map(len, shown)) <= width - 3  # and room for the ^C that a terminal shows
     assert all("iB" in line or "bytes" in line for line in shown)
 
 
-def test_a_warning_stands_above_the_bars(capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_stand_above_the_bars() -> None:
     console, out = terminal(80)
     with Bars(console) as bars:
         for event in EVENTS[:7]:
             bars(event)
-        bars._progress.refresh()
-        assert any(line.startswith("Total") for line in screen(out.getvalue()))
+            bars._progress.refresh()
+        shown = screen(out.getvalue())
+    assert [line.split("msg=")[-1] for line in shown[1:3]] == [
+        '"reading blob: failed, retrying in 1.2s. Error: cut"',
+        '"something odd"',
+    ]
+    assert [line.split()[0] for line in shown[3:]] == ["Total", "Copying", "Copying"]
+    assert screen(out.getvalue())[:3] == shown[:3]  # and stay there
+
+
+def test_a_warning_before_there_is_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    console, out = terminal(80)
+    with Bars(console) as bars:
+        bars(Warned("a helper failed"))
+    (shown,) = screen(out.getvalue())
+    assert shown.endswith('level=warning msg="a helper failed"')
+    assert said(capsys) == []
+
+
+def test_a_reason_that_says_what_failed_is_not_said_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    warnings_only(Retrying("reading blob x", "reading blob x: refused (status 503)", 0.5))
     assert said(capsys) == [
-        'level=warning msg="reading blob: failed, retrying in 1.2s. Error: cut"',
-        'level=warning msg="something odd"',
+        'level=warning msg="reading blob x: failed, retrying in 0.5s. Error: refused (status 503)"'
     ]
 
 

@@ -194,7 +194,7 @@ def test_an_archive_on_standard_output_is_all_there_is_on_it(tmp_path: Path) -> 
         assert "manifest.json" in tar.getnames()
 
 
-def test_serve_ends_on_a_signal(tmp_path: Path) -> None:
+def test_serve_ends_on_a_signal_and_that_is_its_proper_end(tmp_path: Path) -> None:
     with started("copy", "-q", f"dir:{write_dir(IMAGE, tmp_path / 'source')}", f"oci:{tmp_path}/layout:x") as process:
         assert process.wait(20) == 0
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -202,4 +202,4 @@ def test_serve_ends_on_a_signal(tmp_path: Path) -> None:
             assert process.stdout is not None
             assert process.stdout.readline().startswith(b"serving ")
             code, said = interrupted(process, number)
-        assert (code, "Traceback" in said) == (128 + number, False)
+        assert (code, said) == (0, "")

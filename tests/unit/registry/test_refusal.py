@@ -1,0 +1,115 @@
+"""Error answers, as people get to read them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyskopeo.errors import AccessDenied, NotFound, PyskopeoError, RegistryError
+from pyskopeo.registry.refusal import clean, explain
+
+WHAT = "reading manifest v1 in example.com/a"
+
+
+def body(*errors: object) -> bytes:
+    return json.dumps({"errors": list(errors)}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "kind", "text"),
+    [
+        (
+            404,
+            body({"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}),
+            NotFound,
+            "manifest unknown: manifest unknown",
+        ),
+        (404, body({"code": "MANIFEST_UNKNOWN"}), NotFound, "manifest unknown"),
+        (404, body({"code": "BLOB_UNKNOWN", "message": "x"}), RegistryError, "blob unknown: x (status 404)"),
+        (404, body({"code": "NAME_UNKNOWN", "message": "x"}), RegistryError, "name unknown: x (status 404)"),
+        (404, b"", RegistryError, "no explanation (status 404)"),
+        (401, body({"code": "UNAUTHORIZED", "message": "log in"}), AccessDenied, "unauthorized: log in (401, tried X)"),
+        (403, body({"code": "DENIED", "message": "no"}), AccessDenied, "denied: no (403, tried X)"),
+        (403, b"<h1>blocked</h1>", AccessDenied, "<h1>blocked</h1> (403, tried X)"),
+        (
+            429,
+            body({"code": "TOOMANYREQUESTS", "message": "slow down"}),
+            RegistryError,
+            "too many requests: toomanyrequests: slow down (status 429)",
+        ),
+        (500, b"\xff\xfe\x00broken", RegistryError, "(status 500)"),
+        (500, b'{"errors":"x"}', RegistryError, '{"errors":"x"} (status 500)'),
+        (500, b'{"errors":[5,"x",null]}', RegistryError, "(status 500)"),
+        (500, b"[" * 100_000, RegistryError, "(status 500)"),
+        (500, b'{"errors":[' + b"1" * 5000 + b"]}", RegistryError, "(status 500)"),
+        (400, body({"code": 5, "message": {"a": ["b"]}}), RegistryError, "5: {'a': ['b']} (status 400)"),
+        (400, body({"code": "A", "message": "x"}, {"code": "B", "message": "y"}), RegistryError, "a: x; b: y"),
+    ],
+)
+def test_explain(status: int, content: bytes, kind: type[PyskopeoError], text: str) -> None:
+    error = explain(status, content, WHAT, tried=", tried X")
+    assert type(error) is kind
+    assert str(error).startswith(f"{WHAT}: ")
+    assert text in str(error)
+    assert "\n" not in str(error)
+    assert len(str(error)) < 800
+    if isinstance(error, RegistryError):
+        assert error.status == status
+
+
+def test_facts_are_fields() -> None:
+    error = explain(503, body({"code": "UNAVAILABLE"}, {"code": "X"}), WHAT, retry_after="7")
+    assert isinstance(error, RegistryError)
+    assert (error.status, error.codes, error.retry_after, error.temporary) == (503, ("UNAVAILABLE", "X"), 7.0, True)
+
+
+def test_exit_codes() -> None:
+    assert explain(404, body({"code": "MANIFEST_UNKNOWN"}), WHAT).exit_code == 2
+    assert explain(404, b"", WHAT).exit_code == 1
+    assert explain(401, b"", WHAT).exit_code == 1
+
+
+def test_many_errors_are_not_all_told() -> None:
+    error = explain(400, body(*({"code": f"C{number}", "message": "m" * 1000} for number in range(1000))), WHAT)
+    assert len(str(error)) < 2500
+    assert isinstance(error, RegistryError)
+    assert error.codes == ("C0", "C1", "C2", "C3", "C4")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("  two\r\nlines\t", "two lines"),
+        ("\x1b[31mred\x1b[0m", "[31mred [0m"),
+        ("a\x00b\x7fc\x9bd", "a b c d"),
+        ("abc\u202egnp.exe", "abc gnp.exe"),
+        ("a\u200b\u2066b\ufeff", "a b"),
+        ("a\u2028b", "a b"),
+        ("half \ud800 of one", "half   of one"),
+        ("\u00fcml\u00e4ut \u4f60\u597d \U0001f40b", "\u00fcml\u00e4ut \u4f60\u597d \U0001f40b"),
+        (5, "5"),
+        (None, "None"),
+        ("x" * 400, "x" * 297 + "..."),
+    ],
+)
+def test_clean(text: object, expected: str) -> None:
+    assert clean(text) == expected
+
+
+@given(st.text(), st.integers(min_value=4, max_value=50))
+def test_clean_is_one_bounded_printable_line(text: str, limit: int) -> None:
+    line = clean(text, limit)
+    assert len(line) <= limit
+    assert len(line.splitlines()) <= 1
+    line.encode()
+
+
+@given(st.sampled_from([400, 401, 403, 404, 429, 500]), st.binary(max_size=300))
+def test_explain_never_fails(status: int, content: bytes) -> None:
+    error = explain(status, content, WHAT)
+    assert len(str(error).splitlines()) == 1
+    str(error).encode()

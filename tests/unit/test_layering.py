@@ -1,0 +1,232 @@
+"""The order of the rooms: imports only go up, and each room keeps to what it is for."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "pyskopeo"
+
+# A room may import those before it. Types alone (below TYPE_CHECKING) may come from anywhere but where a
+# rule of its own says otherwise.
+ORDER = (
+    "version", "errors", "model", "template", "events", "pump", "image", "files", "pipes", "archives", "transform", "output",
+    "spool", "layouts", "dockertar", "config", "keychain", "registry", "access", "transports", "plan", "engine",
+    "inspection", "api", "serve", "cli", "__init__", "__main__",
+)  # fmt: skip
+
+# Modules that cost time to load, and who may load them with itself; all others load them where they use them.
+HEAVY = {
+    "httpx": ("registry/http.py",),
+    "anyio": ("registry/auth.py", "registry/blobs.py", "registry/wire.py"),
+    "tarfile": ("archives.py",),
+    "tempfile": ("spool.py",),
+    **dict.fromkeys(
+        ("asyncio", "backports", "bz2", "certifi", "cryptography", "isal", "lzma", "multiprocessing", "rich", "ssl",
+         "starlette", "subprocess", "trio", "uvicorn"), (),
+    ),
+}  # fmt: skip
+
+# What values and grammar have no business with: files, clocks, networks, event loops.
+NOT_IN_MODEL = {"os", "pathlib", "io", "tempfile", "shutil", "time", "socket", "subprocess", "threading", "asyncio"}
+THIRD_PARTY = {"httpx", "anyio", "rich", "isal", "backports", "starlette", "uvicorn", "certifi", "cryptography", "trio"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """``module`` is dotted and absolute. ``typing``: below TYPE_CHECKING; ``inside``: in a function."""
+
+    file: str
+    line: int
+    module: str
+    typing: bool
+    inside: bool
+
+    @property
+    def room(self) -> str:
+        return room_of(self.file)
+
+    @property
+    def target(self) -> str:
+        """The room it comes from; "" for other packages."""
+        package, _, rest = self.module.partition(".")
+        return (rest.partition(".")[0] or "__init__") if package == "pyskopeo" else ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} imports {self.module}"
+
+
+def room_of(file: str) -> str:
+    return file.partition("/")[0].removesuffix(".py")
+
+
+def files() -> dict[str, ast.Module]:
+    return {
+        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+FILES = files()
+
+
+def imports_of(file: str, tree: ast.Module) -> Iterator[Import]:
+    package = ["pyskopeo", *file.split("/")[:-1]]
+
+    def visit(node: ast.AST, typing: bool, inside: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(file, node.lineno, alias.name, typing, inside)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join((*base, *([node.module] if node.module else [])))
+            # `from . import x` names modules; `from .x import y` names what is in one.
+            for name in [alias.name for alias in node.names] if node.module is None else [""]:
+                yield Import(file, node.lineno, f"{module}.{name}".rstrip("."), typing, inside)
+        below = inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for statement in node.body:
+                yield from visit(statement, True, below)
+            for statement in node.orelse:
+                yield from visit(statement, typing, below)
+            return
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, typing, below)
+
+    yield from visit(tree, False, False)
+
+
+IMPORTS = [found for file, tree in FILES.items() for found in imports_of(file, tree)]
+
+
+def test_the_test_sees_imports() -> None:
+    source = "import a.b\nif TYPE_CHECKING:\n from ..errors import X\ndef f():\n from . import oci\n"
+    found = list(imports_of("transports/x.py", ast.parse(source)))
+    assert [(one.module, one.typing, one.inside, one.target) for one in found] == [
+        ("a.b", False, False, ""),
+        ("pyskopeo.errors", True, False, "errors"),
+        ("pyskopeo.transports.oci", False, True, "transports"),
+    ]
+    assert len(IMPORTS) > 300
+    assert {one.typing for one in IMPORTS} == {one.inside for one in IMPORTS} == {True, False}
+
+
+def test_every_room_has_its_place() -> None:
+    assert {room_of(file) for file in FILES} == set(ORDER)
+
+
+@pytest.mark.parametrize("room", ORDER)
+def test_imports_only_go_up(room: str) -> None:
+    above = set(ORDER[: ORDER.index(room) + 1])
+    found = [i for i in IMPORTS if i.room == room and i.target and not i.typing and i.target not in above]
+    if room == "cli":
+        found = [i for i in found if i.module != "pyskopeo"]
+    assert list(map(str, found)) == []
+
+
+def test_nobody_imports_the_front_door_from_inside() -> None:
+    inside = [i for i in IMPORTS if i.module == "pyskopeo" and i.room not in ("__main__", "__init__")]
+    assert list(map(str, inside)) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "allowed"),
+    [
+        ("version", set[str]()),
+        ("errors", set[str]()),
+        ("model", {"errors", "model"}),
+        ("config", {"errors", "model", "config"}),
+        ("template", {"errors", "model", "template"}),
+        ("events", {"model"}),
+        ("pump", {"model"}),
+        ("transform", {"errors", "model", "pump"}),
+        ("plan", {"errors", "model", "image"}),
+        ("engine", {"errors", "events", "image", "model", "plan", "pump"}),
+    ],
+)
+def test_rooms_that_know_few_others_even_by_type(room: str, allowed: set[str]) -> None:
+    found = [i for i in IMPORTS if i.room == room and i.target and i.target not in allowed]
+    assert list(map(str, found)) == []
+
+
+def test_the_model_is_values_and_grammar() -> None:
+    found = [i for i in IMPORTS if i.room == "model" and i.module.partition(".")[0] in NOT_IN_MODEL | THIRD_PARTY]
+    assert list(map(str, found)) == []
+    for file, tree in FILES.items():
+        if room_of(file) == "model":
+            for node in ast.walk(tree):
+                assert not isinstance(node, ast.Await | ast.AsyncFunctionDef | ast.AsyncWith), f"{file}: {node}"
+                assert not (isinstance(node, ast.Name) and node.id in ("open", "input")), f"{file}:{node.lineno}"
+
+
+def test_a_plan_is_made_without_input_or_output() -> None:
+    for node in ast.walk(FILES["plan.py"]):
+        assert not isinstance(node, ast.Await | ast.AsyncFunctionDef), node
+    names = {i.module.partition(".")[0] for i in IMPORTS if i.file == "plan.py"}
+    assert names <= {"__future__", "collections", "dataclasses", "pyskopeo", "typing"}
+
+
+def test_transports_import_neither_each_other_nor_those_who_use_them() -> None:
+    own = {f"pyskopeo.transports.{Path(file).stem}" for file in FILES if room_of(file) == "transports"}
+    users = {"engine", "api", "plan", "inspection", "serve", "cli", "__init__"}
+    found = [
+        i for i in IMPORTS
+        if i.room == "transports" and (i.module in own or i.target in users or i.module == "pyskopeo.transports")
+    ]  # fmt: skip
+    assert list(map(str, found)) == []
+
+
+def test_only_the_registry_transport_knows_the_registry() -> None:
+    found = [
+        i for i in IMPORTS
+        if i.target == "registry" and not i.typing and i.room not in ("registry", "access", "__init__")
+        and i.file != "transports/docker.py"
+    ]  # fmt: skip
+    assert [str(i) for i in found if i.room != "cli"] == []
+
+
+def test_heavy_modules_are_loaded_where_they_are_used() -> None:
+    found = [
+        i for i in IMPORTS
+        if (top := i.module.partition(".")[0]) in HEAVY and not i.typing and not i.inside and i.file not in HEAVY[top]
+    ]  # fmt: skip
+    assert list(map(str, found)) == []
+
+
+def _chains(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute | ast.Name):
+            yield node.lineno, ast.unparse(node)
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if room_of(file) != "cli"])
+def test_only_the_command_line_prints_and_reads_arguments_or_the_environment(file: str) -> None:
+    banned = {
+        "print", "input", "exit", "quit", "sys.argv", "sys.exit", "sys.stdin", "sys.stdout", "sys.stderr", "os.environ",
+        "os.environb", "os.getenv", "os._exit", "logging",
+    }  # fmt: skip
+    if file == "access.py":  # where a user's settings are read, for library and command line alike
+        banned -= {"os.environ"}
+    if file == "__main__.py":
+        banned -= {"sys.exit"}
+    found = [f"{file}:{line}: {name}" for line, name in _chains(FILES[file]) if name in banned]
+    assert found == []
+
+
+def test_access_reads_the_environment_in_one_place_only() -> None:
+    functions = [
+        node.name
+        for node in ast.walk(FILES["access.py"])
+        if isinstance(node, ast.FunctionDef) and "os.environ" in ast.unparse(node)
+    ]
+    assert functions == ["from_environ"]
+    assert ast.unparse(FILES["access.py"]).count("os.environ") == 1
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_module_says_what_it_is(file: str) -> None:
+    assert ast.get_docstring(FILES[file]) or file == "transports/__init__.py"
+    assert len((PACKAGE / file).read_text().splitlines()) <= 320, "split it by idea"

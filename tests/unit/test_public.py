@@ -1,0 +1,133 @@
+"""The public API: pinned, complete, typed, and cheap to import."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyskopeo
+from tests.support.images import build
+from tests.support.outputs import write_dir
+
+ROOT = Path(__file__).parents[2]
+PUBLIC = [
+    "Access",
+    "Blob",
+    "Credentials",
+    "Descriptor",
+    "Digest",
+    "Event",
+    "ImageDestination",
+    "ImageReference",
+    "ImageSource",
+    "Inspection",
+    "Keychain",
+    "Manifest",
+    "Placement",
+    "Plan",
+    "Platform",
+    "PyskopeoError",
+    "Reference",
+    "Report",
+    "Retry",
+    "Selection",
+    "Trust",
+    "__version__",
+    "carry_out",
+    "copy",
+    "inspect_image",
+    "make_plan",
+    "open_destination",
+    "open_source",
+    "parse_image_name",
+    "plan_copy",
+    "run_copy",
+]
+
+
+def test_the_names_are_these() -> None:
+    """Adding one is a promise, taking one away breaks someone: either way, on purpose."""
+    assert pyskopeo.__all__ == PUBLIC
+    assert sorted(PUBLIC) == PUBLIC
+    assert dir(pyskopeo) == PUBLIC
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_name_leads_to_something_documented(name: str) -> None:
+    found = getattr(pyskopeo, name)
+    assert found is getattr(pyskopeo, name)
+    if inspect.isclass(found) or inspect.isfunction(found):
+        assert found.__module__.startswith("pyskopeo.")
+        assert inspect.getdoc(found)
+
+
+def test_other_names_are_not_there() -> None:
+    with pytest.raises(AttributeError, match="module 'pyskopeo' has no attribute 'nothing'"):
+        _ = pyskopeo.nothing
+
+
+def test_everything_can_be_imported_by_a_star() -> None:
+    names: dict[str, object] = {}
+    exec("from pyskopeo import *", names)
+    assert set(PUBLIC) <= set(names)
+
+
+def test_every_public_argument_and_result_is_annotated() -> None:
+    for name in PUBLIC:
+        found = getattr(pyskopeo, name)
+        functions = [found] if inspect.isfunction(found) else []
+        if inspect.isclass(found) and found.__module__.startswith("pyskopeo."):
+            functions = [f for n, f in inspect.getmembers(found, inspect.isfunction) if not n.startswith("_")]
+        for function in functions:
+            signature = inspect.signature(function)
+            assert signature.return_annotation is not inspect.Signature.empty, function
+            for parameter in signature.parameters.values():
+                assert parameter.name == "self" or parameter.annotation is not inspect.Parameter.empty, function
+
+
+def test_it_is_typed() -> None:
+    assert (Path(pyskopeo.__file__).parent / "py.typed").is_file()
+
+
+def test_the_version() -> None:
+    assert importlib.import_module("pyskopeo.version").__version__ == pyskopeo.__version__
+    assert pyskopeo.__version__.split(".")[0].isdigit()
+
+
+def loaded(program: str, *arguments: str) -> set[str]:
+    """The modules in a new interpreter that ran ``program``."""
+    program += "\nimport sys, json; json.dump(sorted(sys.modules), sys.stderr)"
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{program}", *arguments]
+    done = subprocess.run(command, capture_output=True, check=False, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    found: list[str] = json.loads(done.stderr)
+    return set(found)
+
+
+HEAVY = {"httpx", "httpcore", "anyio", "asyncio", "trio", "ssl", "rich", "socket", "subprocess", "isal", "tarfile", "email"}
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    found = loaded("import pyskopeo")
+    assert not found & HEAVY
+    assert {name for name in found if name.startswith("pyskopeo")} == {"pyskopeo", "pyskopeo.version"}
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name not in ("Retry", "Access", "Trust", "copy", "run_copy")])
+def test_values_load_no_network_and_no_event_loop(name: str) -> None:
+    # Some of these know of registries, and no more of them than a name.
+    assert not loaded(f"import pyskopeo; pyskopeo.{name}") & {"httpx", "httpcore", "rich", "asyncio", "trio", "isal", "ssl"}
+
+
+def test_a_copy_between_files_loads_no_network(tmp_path: Path) -> None:
+    write_dir(build("oci"), tmp_path / "d")
+    program = "import sys, pyskopeo; pyskopeo.run_copy(*sys.argv[1:3])"
+    found = loaded(program, f"dir:{tmp_path / 'd'}", f"oci:{tmp_path / 'o'}:t")
+    assert not found & {"httpx", "httpcore", "rich", "isal", "backports.zstd", "tarfile", "lzma", "trio", "certifi"}
+    assert (tmp_path / "o" / "index.json").exists()
