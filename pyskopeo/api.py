@@ -137,7 +137,9 @@ async def _plan(
     """`make_plan`, whose errors say which image could not be read."""
     try:
         with saying(f"initializing source {name}", unless=NoMatchingPlatform):
-            graph = await read_graph(source, chosen or default_selection(), destination.accepts)
+            graph = await read_graph(
+                source, chosen or default_selection(), destination.accepts, preserve_digests=preserve_digests
+            )
     except NoMatchingPlatform as error:
         with saying(f"choosing an image from manifest list {name}"):
             raise error from None

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .engine import find_image
 from .errors import InvalidContent, Unsupported
 from .model import mediatype
 from .model.strictjson import CONFIG_LIMIT, parse_object
-from .plan import check_depth, choose_child
 
 if TYPE_CHECKING:
     from .image import ImageSource
@@ -71,16 +71,6 @@ class Inspection:
         return found
 
 
-async def choose_instance(source: ImageSource, root: Manifest, platform: Platform) -> Manifest:
-    """The image for a platform: the root itself unless it is an index. Raises `NoMatchingPlatform`."""
-    depth = 0
-    while root.is_index:
-        depth += 1
-        check_depth(depth)
-        root = await source.manifest(choose_child(root, platform))
-    return root
-
-
 async def read_config(source: ImageSource, manifest: Manifest) -> bytes:
     """The configuration's bytes, verified; raises `Unsupported` for an artifact."""
     if manifest.config is None or not manifest.is_image:
@@ -92,7 +82,7 @@ async def read_config(source: ImageSource, manifest: Manifest) -> bytes:
 async def inspect_image(source: ImageSource, platform: Platform) -> Inspection:
     """Read what there is to say about an image, or about the instance of an index for ``platform``."""
     root = await source.manifest()
-    return await read_facts(source, root, await choose_instance(source, root, platform))
+    return await read_facts(source, root, await find_image(source, root, platform))
 
 
 async def read_facts(source: ImageSource, root: Manifest, manifest: Manifest) -> Inspection:

@@ -6,9 +6,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..api import saying
+from ..engine import find_image
 from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError
 from ..image import ImageSource
-from ..inspection import choose_instance, read_config, read_facts, zero_time
+from ..inspection import read_config, read_facts, zero_time
 from ..model.gojson import dumps, sorted_map
 from ..transports import TRANSPORTS, parse_image_name
 from .command import Command
@@ -57,7 +58,7 @@ def run(parsed: Parsed) -> int:
                 _write(root.raw)
                 return 0
             with saying("Error parsing manifest for image: choosing image instance"):
-                manifest = await choose_instance(source, root, platform)
+                manifest = await find_image(source, root, platform)
             if parsed["config"]:
                 await _config(source, manifest, parsed)
             else:

@@ -31,7 +31,7 @@ def dumps(value: object, indent: int = 0, *, escape_html: bool = True, sort_maps
     r"""Write ``value`` as Go does: compact, or with ``indent`` spaces a level, never with a final newline.
 
     ``escape_html`` writes ``<``, ``>`` and ``&`` as ``\u003c``, ``\u003e`` and ``\u0026``, which is
-    Go's default. Lone surrogates become ``\ufffd``. Any depth of nesting is fine. Raises
+    Go's default. Lone surrogates become U+FFFD. Any depth of nesting is fine. Raises
     `InvalidContent` for NaN, infinities and values that JSON cannot hold.
     """
     encoder = _Encoder(indent, _HTML if escape_html else _PLAIN, sort_maps)
@@ -78,7 +78,7 @@ def float_text(number: float) -> str:
 def _escape(match: re.Match[str]) -> str:
     character = match[0]
     if "\ud800" <= character <= "\udfff":
-        return "\\ufffd"
+        return "\ufffd"
     return _SHORT.get(character) or f"\\u{ord(character):04x}"
 
 

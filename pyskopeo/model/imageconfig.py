@@ -6,7 +6,6 @@ anew, as the Go types of the specification do, since digests that people pinned 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -18,7 +17,6 @@ from .gotime import GoTime
 from .strictjson import CONFIG_LIMIT, parse_object
 
 Reader: TypeAlias = Callable[[Any, str], Any]
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,7 @@ def to_oci(raw: bytes) -> bytes:
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise _wrong(where, "a string")
-    # Half a character, which only an escape can spell, is what Go reads it as.
-    return _SURROGATE.sub("\ufffd", value)
+    return value
 
 
 def _boolean(value: Any, where: str) -> bool:

@@ -51,6 +51,11 @@ class Exchange:
             self._check()
             self.connection, self.sock = connection, connection.sock
 
+    def forget(self) -> None:
+        """The connection is about to be closed."""
+        with self.guard:
+            self.sock = None
+
     def let_go(self) -> None:
         """The connection is going back to the pool, where it may soon be another request's."""
         with self.guard:

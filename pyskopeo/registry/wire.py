@@ -91,19 +91,17 @@ class Wire(httpx.AsyncBaseTransport):
             try:
                 exchange.connected(connection)
                 return self._converse(pool, request, body, exchange, connection)
-            except NetworkError:
-                connection.close()
-                raise
-            except TimeoutError as error:
-                connection.close()
-                raise _stalled(pool.origin, self._connector.stall_timeout) from error
-            except OSError as error:
-                connection.close()
-                # An idle connection the server has closed meanwhile: not a failure worth a mention.
-                if reused is None or request.method not in _REPEATABLE or exchange.aborted:
-                    raise explain(error, pool.origin) from error
             except Exception as error:
+                # In this order: once it is closed, its descriptor's number may be another connection's.
+                exchange.forget()
                 connection.close()
+                dead = isinstance(error, OSError) and not isinstance(error, TimeoutError)
+                if reused and dead and request.method in _REPEATABLE and not exchange.aborted:
+                    continue  # the server had closed it while it was idle: not a failure worth a mention
+                if isinstance(error, NetworkError):
+                    raise
+                if isinstance(error, TimeoutError):
+                    raise _stalled(pool.origin, self._connector.stall_timeout) from error
                 raise explain(error, pool.origin) from error
 
     def _connect(self, pool: _Pool, exchange: Exchange) -> http.client.HTTPConnection:
@@ -192,6 +190,8 @@ class WireStream(httpx.AsyncByteStream):
         self._wire, self._pool = wire, pool
         self._connection, self._socket, self._response = exchange.connection, exchange.sock, response
         self._body = Body(response, exchange.sock, wire.stall_timeout)
+        self._guard = threading.Lock()
+        self._reading = False
         self._released = False
 
     def readinto(self, buffer: memoryview) -> int:
@@ -200,6 +200,8 @@ class WireStream(httpx.AsyncByteStream):
         Returns when the buffer is full, the body ends, or a moment has passed: large pieces from a
         fast server, steady progress from a slow one.
         """
+        with self._guard:
+            self._reading = True
         try:
             return self._body.readinto(buffer)
         except TimeoutError as error:
@@ -210,6 +212,12 @@ class WireStream(httpx.AsyncByteStream):
                 f"{self._pool.origin.netloc}: connection lost: {str(error) or type(error).__name__}",
                 host=self._pool.origin.netloc,
             ) from error
+        finally:
+            with self._guard:
+                self._reading = False
+                left_to_us = self._released
+            if left_to_us:
+                self._wire.release(self._pool, self._connection, self._response)
 
     def abort(self) -> None:
         """Wake a blocked `readinto` from another thread; nothing once the body is read or released."""
@@ -235,9 +243,13 @@ class WireStream(httpx.AsyncByteStream):
         return bytes(buffer[:count])
 
     async def aclose(self) -> None:
-        if not self._released:
+        with self._guard:
+            if self._released:
+                return
             self._released = True
-            self._wire.release(self._pool, self._connection, self._response)
+            if self._reading:
+                return  # by a thread that was given up and woken; it closes what it is using
+        self._wire.release(self._pool, self._connection, self._response)
 
 
 def _is_quiet(connection: http.client.HTTPConnection) -> bool:

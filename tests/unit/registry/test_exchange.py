@@ -61,6 +61,7 @@ def test_an_attempt_to_connect_is_woken(line: Line) -> None:
     exchange.connecting(line.near)
     wrapped = socket.socket(fileno=line.near.detach())
     with wrapped:
+        wrapped.settimeout(2)
         exchange.abort()
         assert wrapped.recv(1) == b""
     exchange.forget_attempt()
