@@ -62,7 +62,7 @@ class Authorizer:
 
     def hide(self, text: bytes) -> bytes:
         """``text`` of a server without the secrets it was sent: some repeat what they were asked."""
-        for secret in self._secrets:
+        for secret in sorted(self._secrets, key=len, reverse=True):  # one may be part of another
             text = text.replace(secret.encode(), b"***")
         return text
 

@@ -201,6 +201,8 @@ class WireStream(httpx.AsyncByteStream):
         fast server, steady progress from a slow one.
         """
         with self._guard:
+            if self._released:
+                return 0  # given up before it began
             self._reading = True
         try:
             return self._body.readinto(buffer)

@@ -19,6 +19,7 @@ from pyskopeo.transports.docker import DockerSource
 from tests.support import faults as f
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.peers import Nginx, Registry, proxy_to, static_files
+from tests.support.processes import wait_until
 from tests.support.pulling import AMD64, access_for, blobs, check_layout, names
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority, ServerCertificate
@@ -275,8 +276,9 @@ async def test_nginx_redirects_blobs(
     with Nginx(f"{proxy_to(behind.url)}\n{moved}") as front:
         name = f"docker://{front.host}/private/redirected:latest"
         await pull(name, tmp_path, access_for(tmp_path, credentials=None if kind == "open" else PASSWORD))
-        assert front.access_log.count(" 307 ") == len(IMAGE.blobs)
-    assert blob_store.access_log.count(" 200 ") == len(IMAGE.blobs)
+        # nginx writes its log after it has answered.
+        assert wait_until(lambda: front.access_log.count(" 307 ") == len(IMAGE.blobs), 5)
+        assert wait_until(lambda: blob_store.access_log.count(" 200 ") == len(IMAGE.blobs), 5)
 
 
 @pytest.mark.peer("nginx")
