@@ -27,7 +27,7 @@ async def copy(
     *,
     selection: Selection | None = None,
     preserve_digests: bool = False,
-    jobs: int = 6,
+    jobs: int | None = None,
     report: Report = ignore,
     source_access: Access | None = None,
     destination_access: Access | None = None,
@@ -36,7 +36,7 @@ async def copy(
 
     Nothing has its final name at the destination before everything is there and verified. Of an
     index, the image for this machine's architecture on Linux is copied, unless ``selection`` says
-    otherwise. ``jobs`` blobs move at once. ``report`` gets every event, in the event loop.
+    otherwise. ``jobs`` blobs move at once (see `carry_out`). ``report`` gets every event, in the event loop.
 
     Works on asyncio and trio, and can be cancelled. Answers with the digest of the manifest at
     the destination. Raises `PyskopeoError` and its kinds.
@@ -65,7 +65,7 @@ async def plan_copy(
     *,
     selection: Selection | None = None,
     preserve_digests: bool = False,
-    jobs: int = 6,  # noqa: ARG001 - the same options as copy, so that they can be passed on
+    jobs: int | None = None,  # noqa: ARG001 - the same options as copy, so that they can be passed on
     report: Report = ignore,
     source_access: Access | None = None,
     destination_access: Access | None = None,
@@ -81,7 +81,7 @@ class CopyOptions(TypedDict, total=False):
 
     selection: Selection | None
     preserve_digests: bool
-    jobs: int
+    jobs: int | None
     report: Report
     source_access: Access | None
     destination_access: Access | None

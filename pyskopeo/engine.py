@@ -5,6 +5,7 @@ Imports no transport, no file, no registry: two ends and a plan are all it knows
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 _TICK = 0.2
 _MANIFESTS_AT_ONCE = 8
+_JOBS = 6
 
 
 async def read_graph(
@@ -136,15 +138,20 @@ async def make_plan(
 
 
 async def carry_out(
-    plan: Plan, source: ImageSource, destination: ImageDestination, *, jobs: int = 6, report: Report = ignore
+    plan: Plan, source: ImageSource, destination: ImageDestination, *, jobs: int | None = None, report: Report = ignore
 ) -> Digest:
     """Move all blobs, ``jobs`` at once, then write the manifests, then the root.
+
+    Six are moved at once by default; where they are decompressed on the way, no more than there
+    are processors for.
 
     The first failure cancels the rest and is what is raised. Answers with the digest of the root
     as the destination has it. Raises what the two ends raise, and `InvalidInput` for no jobs at all.
     """
     from anyio import create_task_group
 
+    if jobs is None:
+        jobs = min(_JOBS, (os.cpu_count() or 1) + 1) if destination.accepts.ordered else _JOBS
     if jobs < 1:
         raise InvalidInput(f"{jobs} blobs at once are too few: want at least 1")
     started = time.monotonic()

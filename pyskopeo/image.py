@@ -86,7 +86,8 @@ class Accepts:
     """What a destination can hold: manifests of these media types.
 
     ``foreign`` says that non-distributable layers are left where their URLs say, ``ordered`` that
-    layers should come in the order the manifest has them, ``artifacts`` that the config may be of any type.
+    layers should come in the order the manifest has them, and are decompressed as they come,
+    ``artifacts`` that the config may be of any type.
     """
 
     media_types: frozenset[str]

@@ -112,11 +112,11 @@ def _selection(parsed: Parsed) -> Selection:
     )
 
 
-def _jobs(parsed: Parsed) -> int:
+def _jobs(parsed: Parsed) -> int | None:
     jobs: int = parsed["image-parallel-copies"]
     if jobs < 0:
         raise UsageError("--image-parallel-copies: want 0 or more")
-    return jobs or 6
+    return jobs or None
 
 
 def _write_digest(path: Path, digest: str) -> None:

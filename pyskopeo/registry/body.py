@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from functools import partial
 
 # How long one read may collect before it hands over what there is: progress is seen, and a slow
 # server is not mistaken for a silent one.
@@ -65,8 +66,9 @@ class Body:
             if count == held and self._socket is not None:
                 self._go_direct(self._socket)
             return count
-        # TLS hands out one record of at most 16 KiB at a time.
-        return self._wait_all(self._socket, window) if self._waits else self._collect(self._socket.recv_into, window)
+        if self._waits:
+            return self._wait_all(self._socket, window)
+        return self._collect(partial(_read_record, self._socket), window)
 
     def _go_direct(self, sock: socket.socket) -> None:
         self._direct = True
@@ -116,3 +118,9 @@ class Body:
         """The connection is used again, with Python's timeout as before."""
         if self._direct and self._waits and self._socket is not None:
             self._socket.settimeout(self._stall_timeout)
+
+
+def _read_record(sock: socket.socket, window: memoryview) -> int:
+    """TLS hands out one record of at most 16 KiB at a time; its own call is the shortest way to one."""
+    read = getattr(sock, "read", None)
+    return int(read(len(window), window)) if read else sock.recv_into(window)
