@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from ..errors import (
@@ -16,7 +16,6 @@ from ..errors import (
     NotFound,
     PyskopeoError,
     RegistryError,
-    TooLarge,
     UnsafeAddress,
     Unsupported,
 )
@@ -29,10 +28,10 @@ from . import refusal
 from .blobs import BlobReader, starts_at
 from .http import httpx
 from .origin import Origin, join
+from .reading import read_bounded
 from .session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
 
     from ..access import Access
 
@@ -193,22 +192,6 @@ async def _closing(response: httpx.Response) -> AsyncIterator[None]:
         yield
     finally:
         await response.aclose()
-
-
-async def read_bounded(response: httpx.Response, limit: int, what: str, *, cut: bool = False) -> bytes:
-    """The body, at most ``limit`` bytes: more is `TooLarge`, or left unread if ``cut``."""
-    encoding = response.headers.get("content-encoding", "identity").lower()
-    if encoding not in ("identity", "") and not cut:
-        raise InvalidContent(f"{what}: answered with Content-Encoding {refusal.clean(encoding, 40)}, unasked")
-    body = bytearray()
-    async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_raw())) as pieces:
-        async for piece in pieces:
-            body += piece
-            if len(body) > limit:
-                if cut:
-                    return bytes(body[:limit])
-                raise TooLarge(f"{what}: the answer is over the limit of {limit} bytes", limit=limit)
-    return bytes(body)
 
 
 def _check_digest_header(response: httpx.Response, raw: bytes, what: str) -> None:

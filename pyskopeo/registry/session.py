@@ -13,6 +13,7 @@ from .auth import Authorizer
 from .challenge import TOKEN_LIMIT, TokenRequest
 from .http import httpx
 from .origin import Origin, follow, is_public
+from .reading import read_bounded
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -163,8 +164,6 @@ class Session:
             return host != "localhost" and not host.endswith(".localhost") and "." in host
 
     async def _fetch_token(self, wanted: TokenRequest) -> bytes:
-        from .client import read_bounded
-
         where = f"requesting a token from {Origin.of(wanted.url)}"
 
         async def once() -> bytes:
