@@ -13,6 +13,8 @@ from . import mediatype
 from .digest import Digest
 from .platform import Platform
 
+# The size of a layer that only a schema 1 manifest names; no document may say so.
+UNKNOWN_SIZE = -1
 _LARGEST = 2**63 - 1
 
 

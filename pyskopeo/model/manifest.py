@@ -1,7 +1,7 @@
 """Manifests and indexes: the raw bytes are the truth, the rest is a view of them.
 
 OCI image specification 1.1 ("Image Manifest", "Image Index") and Docker's image manifest
-version 2, schema 2.
+version 2, schema 2 and schema 1.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ class Manifest:
     """One manifest or index. ``raw`` is written unchanged wherever nothing has to change.
 
     ``manifests`` are an index's children, in order; ``config`` and ``layers`` an image's blobs.
+    Of schema 1 the ``digest`` and the ``document`` are those of the content below its signatures;
+    it has no config, and its layers have an unknown size.
     """
 
     raw: bytes
@@ -43,15 +45,16 @@ class Manifest:
         ``content_type`` is what a server or an enclosing descriptor says it is; a ``mediaType``
         inside that says otherwise is refused, as is a document that can be read as two kinds.
 
-        Raises `ContentMismatch`, `InvalidContent`, `TooLarge`, or `Unsupported` (schema 1).
+        Raises `ContentMismatch`, `InvalidContent`, `TooLarge` or `Unsupported`.
         """
         digest = Digest.of(raw, expected.algorithm if expected else "sha256")
-        if expected is not None and digest != expected:
-            raise ContentMismatch(
-                f"manifest digest mismatch: want {expected}, got {digest}", expected=str(expected), actual=str(digest)
-            )
+        if b"signatures" not in raw:  # only what is signed may have another digest than that of its bytes
+            _check(digest, expected)
         document = parse_object(raw, "manifest", MANIFEST_LIMIT)
         media_type = _media_type(document, mediatype.essence(content_type))
+        if media_type in mediatype.SCHEMA1_IMAGES:
+            return _schema1(raw, media_type, document, digest.algorithm, expected)
+        _check(digest, expected)
         if media_type in mediatype.INDEXES:
             children = _descriptors(document, "manifests")
             return cls(raw, media_type, digest, document, manifests=children)
@@ -67,6 +70,11 @@ class Manifest:
         return self.media_type in (mediatype.DOCKER_MANIFEST, mediatype.DOCKER_LIST)
 
     @property
+    def is_schema1(self) -> bool:
+        """Whether it is of Docker's schema 1: an image without a config, see `schema1`."""
+        return self.media_type in mediatype.SCHEMA1_IMAGES
+
+    @property
     def is_image(self) -> bool:
         """Whether the config is an image configuration; artifacts are opaque."""
         return self.config is not None and self.config.media_type in mediatype.IMAGE_CONFIGS
@@ -79,6 +87,28 @@ class Manifest:
     @property
     def descriptor(self) -> Descriptor:
         return Descriptor(self.media_type, self.digest, len(self.raw))
+
+
+def _check(digest: Digest, expected: Digest | None) -> None:
+    if expected is not None and digest != expected:
+        raise ContentMismatch(
+            f"manifest digest mismatch: want {expected}, got {digest}", expected=str(expected), actual=str(digest)
+        )
+
+
+def _schema1(
+    raw: bytes, media_type: str, document: Mapping[str, Any], algorithm: str, expected: Digest | None
+) -> Manifest:
+    # Loaded only where it is needed: hardly any registry still has such images.
+    from . import jws, schema1
+
+    content = raw
+    if media_type == mediatype.SCHEMA1_SIGNED:
+        content = jws.payload(raw, document["signatures"])
+        document = parse_object(content, "manifest", MANIFEST_LIMIT)
+    digest = Digest.of(content, algorithm)
+    _check(digest, expected)
+    return Manifest(raw, media_type, digest, document, layers=schema1.read_layers(document))
 
 
 def _descriptors(document: Mapping[str, Any], name: str) -> tuple[Descriptor, ...]:
@@ -99,8 +129,8 @@ def _media_type(document: Mapping[str, Any], content_type: str) -> str:
         both = ", ".join(image_keys + index_keys + schema1_keys)
         raise InvalidContent(f"ambiguous manifest: it has keys of more than one kind ({both})")
     version = document.get("schemaVersion")
-    if version == 1 or schema1_keys or content_type in (mediatype.SCHEMA1, mediatype.SCHEMA1_SIGNED):
-        raise Unsupported("Docker image manifest schema 1 is not supported; ask the publisher for schema 2 or OCI")
+    if version == 1 or schema1_keys or content_type in mediatype.SCHEMA1_IMAGES:
+        return _schema1_type(document, content_type)
     if version != 2 or isinstance(version, bool):
         raise InvalidContent(f"manifest: schemaVersion is {ascii(version)[:20]}, want 2")
     stated = document.get("mediaType") or ""
@@ -114,6 +144,20 @@ def _media_type(document: Mapping[str, Any], content_type: str) -> str:
     if (found in mediatype.INDEXES and image_keys) or (found in mediatype.IMAGES and index_keys):
         raise InvalidContent(f"manifest says it is {found}, but its keys say otherwise")
     return found
+
+
+def _schema1_type(document: Mapping[str, Any], content_type: str) -> str:
+    version, stated = document.get("schemaVersion"), document.get("mediaType") or ""
+    if version != 1 or isinstance(version, bool):
+        raise InvalidContent(f"manifest: schemaVersion is {ascii(version)[:20]}, want 1 for Docker's schema 1")
+    if content_type in mediatype.MANIFESTS:
+        raise InvalidContent(f"manifest is of Docker's schema 1, but it was served as {content_type}")
+    if not isinstance(stated, str):
+        raise InvalidContent("manifest: mediaType is not a string")
+    if (stated and stated not in mediatype.SCHEMA1_IMAGES) or document.keys() & {"config", "layers", "manifests"}:
+        raise InvalidContent("manifest says it is of Docker's schema 1, but its keys say otherwise")
+    # The signatures decide, not a header: registries serve both kinds under either type, or as plain JSON.
+    return mediatype.SCHEMA1 if document.get("signatures") is None else mediatype.SCHEMA1_SIGNED
 
 
 def _guess(document: Mapping[str, Any]) -> str:

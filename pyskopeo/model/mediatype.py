@@ -26,10 +26,11 @@ SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = IMAGES | INDEXES
+# Apart from the others: what takes images takes these only where it says so.
+SCHEMA1_IMAGES = frozenset({SCHEMA1, SCHEMA1_SIGNED})
 IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 
-# skopeo's order (skopeo 1.22, "Accept header order"), the types of schema 1 included: some
-# registries answer those whatever is asked, and the refusal is clearer when it is ours.
+# skopeo's order (skopeo 1.22, "Accept header order").
 ACCEPT = (OCI_MANIFEST, DOCKER_MANIFEST, SCHEMA1_SIGNED, SCHEMA1, DOCKER_LIST, OCI_INDEX)
 
 _DOCKER_TO_OCI = {
@@ -42,6 +43,14 @@ _DOCKER_TO_OCI = {
     DOCKER_FOREIGN: OCI_NONDISTRIBUTABLE,
     DOCKER_FOREIGN_GZIP: OCI_NONDISTRIBUTABLE + "+gzip",
 }
+
+# Without zstd: Docker's own tools read no such layers.
+_OCI_TO_DOCKER = {oci: docker for docker, oci in _DOCKER_TO_OCI.items() if docker != DOCKER_LAYER_ZSTD}
+
+
+def to_docker(media_type: str) -> str | None:
+    """The Docker type that says the same as an OCI one; None when there is none, as for zstd."""
+    return _OCI_TO_DOCKER.get(media_type)
 
 
 def to_oci(media_type: str) -> str | None:
@@ -62,6 +71,22 @@ def compression(media_type: str) -> str | None:
                 media_type[len(base) :]
             )
     return None
+
+
+def with_compression(media_type: str, format: str) -> str | None:
+    """The same kind of layer, OCI or Docker, compressed with ``gzip``, ``zstd``, or "" for not at all.
+
+    None where there is no such type: what comes is none of the layer types we know (an encrypted one,
+    say), or the format has no name there, as zstd for Docker's foreign layers.
+    """
+    if compression(media_type) is None or format not in ("", "gzip", "zstd"):
+        return None
+    base = next(b for b in (OCI_LAYER, OCI_NONDISTRIBUTABLE, DOCKER_LAYER, DOCKER_FOREIGN) if media_type.startswith(b))
+    if not format:
+        return base
+    if base in (OCI_LAYER, OCI_NONDISTRIBUTABLE):
+        return f"{base}+{format}"
+    return None if base == DOCKER_FOREIGN and format == "zstd" else f"{base}.{format}"
 
 
 def essence(content_type: str) -> str:

@@ -81,6 +81,11 @@ class Reference:
         return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
 
 
+def is_tag(text: str) -> bool:
+    """Whether ``text`` is a tag (distribution specification, "Pulling manifests")."""
+    return _TAG.fullmatch(text) is not None
+
+
 def _split_tag(text: str) -> tuple[str, str | None]:
     head, slash, last = text.rpartition("/")
     name, colon, tag = last.partition(":")

@@ -100,9 +100,9 @@ def test_an_index_may_be_empty_and_an_image_without_layers() -> None:
         (IMAGE | {"schemaVersion": 3}, "", InvalidContent, "schemaVersion is 3"),
         (IMAGE | {"schemaVersion": "2"}, "", InvalidContent, "schemaVersion is '2'"),
         ({"config": CONFIG}, "", InvalidContent, "schemaVersion is None"),
-        ({"schemaVersion": 1, "fsLayers": [], "history": []}, "", Unsupported, "schema 1 is not supported"),
-        ({"schemaVersion": 1}, "", Unsupported, "schema 1 is not supported"),
-        (IMAGE, mediatype.SCHEMA1_SIGNED, Unsupported, "schema 1 is not supported"),
+        ({"schemaVersion": 1, "fsLayers": [], "history": []}, "", InvalidContent, "0 fsLayers and 0 history"),
+        ({"schemaVersion": 1}, "", InvalidContent, "fsLayers is not a list"),
+        (IMAGE, mediatype.SCHEMA1_SIGNED, InvalidContent, "schemaVersion is 2, want 1"),
         ([], "", InvalidContent, "not a JSON object"),
     ],
 )
