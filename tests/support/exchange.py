@@ -11,7 +11,10 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it came. ``received`` is `time.monotonic`; ``connection`` numbers the connections."""
+    """One request as it came. ``received`` is `time.monotonic`; ``connection`` numbers the connections.
+
+    ``length`` bytes of a body came, ``cut`` when that is not all; ``body`` has them where they were kept.
+    """
 
     method: str
     target: str
@@ -19,6 +22,8 @@ class Request:
     body: bytes
     connection: int
     received: float
+    length: int = 0
+    cut: bool = False
 
     @property
     def path(self) -> str:
@@ -33,6 +38,11 @@ class Request:
     def header(self, name: str) -> str | None:
         """The first header of that name, in any case."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        return self.method in ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True)

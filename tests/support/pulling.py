@@ -12,8 +12,8 @@ from pyskopeo.access import Access, Trust
 from pyskopeo.events import Event, Retrying, Warned
 from pyskopeo.keychain import Keychain
 from pyskopeo.model.platform import Platform
-from pyskopeo.plan import Selection
 from pyskopeo.registry.retry import Retry
+from pyskopeo.selection import Selection
 
 from .images import BuiltImage
 from .simulator import Simulator

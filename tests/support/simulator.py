@@ -1,4 +1,4 @@
-"""A registry to pull from that does wrong what a test asks for, and records every request.
+"""A registry to pull from and to push to, that does wrong what a test asks for and records every request.
 
 ::
 
@@ -6,73 +6,35 @@
         registry.on_blob(digest, Cut(1000), times=2)
         ...
         assert registry.secrets_seen == []
+
+To push, `on_upload` spoils the requests of uploads; see `pushing.Pushing` for kinds of registries.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 import threading
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Protocol
-from urllib.parse import quote
 
 from .exchange import Request, Response
 from .faults import Fault
+from .gates import BasicGate, BearerGate, Gate
 from .httpd import HttpServer
 from .images import BuiltImage, BuiltManifest
+from .intake import Manner
+from .pushing import Handling, Pushing, answered, delete_manifest, put_manifest
+from .store import Store, blob_answer, refusal
 from .tls import ServerCertificate
+from .upload_faults import BodyFault, loses, prevents
+from .uploads import Uploads
 
-_ROUTE = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|tags)/(?P<last>[^/]+)")
-_BYTES = re.compile(r"bytes=(\d+)-(\d*)")
+__all__ = ["BasicGate", "BearerGate", "Gate", "Pushing", "Simulator"]
 
-
-class Gate(Protocol):
-    """Who may come in."""
-
-    def challenges(self, request: Request, scope: str) -> tuple[str, ...]:
-        """The ``WWW-Authenticate`` headers to refuse with; none lets the request pass.
-
-        ``scope`` is what the request needs, such as ``repository:NAME:pull``; "" for ``/v2/``.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class BasicGate:
-    """Let in who knows a password."""
-
-    users: dict[str, str]
-    realm: str = "simulator"
-
-    def challenges(self, request: Request, scope: str) -> tuple[str, ...]:
-        """Ask for Basic."""
-        for pair in self.users.items():
-            expected = "Basic " + base64.b64encode(":".join(pair).encode()).decode()
-            if request.header("Authorization") == expected:
-                return ()
-        return (f'Basic realm="{self.realm}"',)
-
-
-@dataclass(frozen=True)
-class BearerGate:
-    """Let in who has a token that ``accepts(token, scope)``; others are sent to ``realm``."""
-
-    realm: str
-    accepts: Callable[[str, str], bool]
-    service: str = "simulator"
-
-    def challenges(self, request: Request, scope: str) -> tuple[str, ...]:
-        """Ask for a token, saying what was wrong with the one that came."""
-        kind, _, token = (request.header("Authorization") or "").partition(" ")
-        if kind.lower() == "bearer" and self.accepts(token, scope):
-            return ()
-        error = ',error="insufficient_scope"' if kind.lower() == "bearer" and self.accepts(token, "") else ""
-        asked = f',scope="{scope}"' if scope else ""
-        return (f'Bearer realm="{self.realm}",service="{self.service}"{asked}{error}',)
+_ROUTE = re.compile(
+    r"/v2/(?P<name>.+?)/(?:blobs/uploads/(?P<upload>.*)|(?P<kind>manifests|blobs|tags)/(?P<last>[^/]+))"
+)
 
 
 @dataclass(slots=True)
@@ -99,8 +61,9 @@ class _Rule:
 class Simulator(HttpServer):
     """The registry; a context manager.
 
-    Honest unless told otherwise: manifests, blobs with Range, tags with pages of ``page_size``. Every
-    blob is also at ``/storage/DIGEST``, without any gate, to redirect to. ``routes`` answers further paths.
+    Honest unless told otherwise: manifests, blobs with Range, tags with pages of ``page_size``; to push to it
+    is as ``pushing`` says. Every blob is also at ``/storage/DIGEST``, without any gate, to redirect to.
+    ``routes`` answers further paths. Every request is in `requests`, with the number of bytes of its body.
     """
 
     def __init__(
@@ -112,25 +75,41 @@ class Simulator(HttpServer):
         tls: ServerCertificate | None = None,
         gate: Gate | None = None,
         page_size: int = 100,
+        pushing: Pushing | None = None,
     ) -> None:
         super().__init__(tls=tls)
         self.gate = gate
         self.page_size = page_size
+        self.pushing = pushing or Pushing()
         self.routes: dict[str, Response] = {}
+        self.store = Store()
+        self.uploads = Uploads(self.store, self.pushing, "https" if tls else "http")
         self._rules: list[_Rule] = []
         self._rules_lock = threading.Lock()
-        self._manifests: dict[str, dict[str, BuiltManifest]] = {}
-        self._blobs: dict[str, dict[str, bytes]] = {}
         if image is not None:
             self.add(image, repository, tag)
 
     def add(self, image: BuiltImage, repository: str, tag: str | None) -> None:
         """Serve one more image, or the same one by one more name."""
-        manifests = self._manifests.setdefault(repository, {})
-        manifests |= image.manifests
-        self._blobs.setdefault(repository, {}).update(image.blobs)
-        if tag is not None:
-            manifests[tag] = image.root
+        self.store.add(image, repository, tag)
+
+    @property
+    def open_uploads(self) -> tuple[str, ...]:
+        """The uploads that were begun and neither finished nor cancelled."""
+        return self.uploads.open()
+
+    def blobs(self, repository: str = "test/image") -> Mapping[str, bytes]:
+        """The blobs of a repository, by digest."""
+        return self.store.blobs(repository)
+
+    def manifest(self, name: str = "latest", repository: str = "test/image") -> BuiltManifest | None:
+        """A manifest by tag or digest."""
+        return self.store.manifests(repository).get(name)
+
+    @property
+    def incomplete(self) -> list[str]:
+        """Each manifest that names what is not there."""
+        return list(self.store.incomplete())
 
     def name(self, repository: str = "test/image", tag: str = "latest") -> str:
         """``docker://HOST/REPOSITORY:TAG``."""
@@ -156,81 +135,100 @@ class Simulator(HttpServer):
         """`on` for this manifest, by tag or digest, in any repository."""
         self.on(f"/v2/*/manifests/{reference}", *faults, times=times, skip=skip, methods=methods)
 
+    def on_upload(self, method: str, *faults: Fault, times: int | None = None, skip: int = 0) -> None:
+        """`on` for POST that begins an upload, or PATCH, PUT, GET, DELETE of one, in any repository."""
+        self.on("/v2/*/blobs/uploads/*", *faults, times=times, skip=skip, methods=(method,))
+
+    def heal(self) -> None:
+        """Take all faults away."""
+        with self._rules_lock:
+            self._rules.clear()
+
+    def receive(self, request: Request) -> _Conversation:
+        """The faults are chosen, then the honest way to take the request."""
+        with self._rules_lock:
+            faults = tuple(rule.fault for rule in self._rules if rule.takes(request))
+        prevented = any(prevents(fault, request) for fault in faults)
+        return _Conversation(self, request, answered(Response()) if prevented else self._honest(request), faults)
+
+    def _honest(self, request: Request) -> Handling:
+        if request.path in self.routes:
+            return answered(self.routes[request.path])
+        if request.path.startswith("/storage/"):
+            digest = request.path.rpartition("/")[2]
+            return answered(blob_answer(request, digest, self.store.every_blob().get(digest)))
+        route = _ROUTE.fullmatch(request.path)
+        if self.gate and (challenges := self.gate.challenges(request, self._scope(request, route))):
+            return answered(refusal(401, "UNAUTHORIZED", tuple(("WWW-Authenticate", value) for value in challenges)))
+        if request.path == "/v2/":
+            return answered(Response(200, (("Content-Type", "application/json"),), b"{}"))
+        if route is None:
+            return answered(Response(404, (("Content-Type", "text/plain"),), b"404 page not found\n"))
+        if route["upload"] is not None:
+            return self.uploads.handle(self._allowed(request), route["name"], route["upload"])
+        return self._content(request, route["name"], route["kind"], route["last"])
+
+    def _content(self, request: Request, name: str, kind: str, last: str) -> Handling:
+        if kind == "manifests" and request.method == "PUT":
+            return put_manifest(self.store, self.pushing, name, last)
+        if kind == "manifests" and request.method == "DELETE":
+            return answered(delete_manifest(self.store, self.pushing, name, last))
+        if not request.reads:
+            return answered(refusal(405, "UNSUPPORTED"))
+        if name not in self.store.repositories():
+            return answered(refusal(404, "NAME_UNKNOWN"))
+        if kind == "manifests":
+            return answered(self.store.manifest_answer(name, last))
+        if kind == "blobs":
+            return answered(blob_answer(request, last, self.store.blobs(name).get(last)))
+        return answered(self.store.tags_answer(request, name, self.page_size))
+
+    def _scope(self, request: Request, route: re.Match[str] | None) -> str:
+        """What the request needs, as docker-registry has it: to mount from somewhere, to pull there too."""
+        if route is None:
+            return ""
+        actions = "pull" if request.reads else "pull,push" if request.method != "DELETE" else self.pushing.delete_scope
+        origins = [] if self.pushing.quiet else _origins(request)
+        return " ".join([f"repository:{route['name']}:{actions}", *origins])
+
+    def _allowed(self, request: Request) -> Request:
+        """The request as far as it is allowed: where nothing is said, a mount that is not is none."""
+        if self.pushing.quiet and self.gate and any(self.gate.challenges(request, one) for one in _origins(request)):
+            return replace(request, target=request.path)
+        return request
+
+
+def _origins(request: Request) -> list[str]:
+    """The scopes for where a mount is from."""
+    origins = request.query.get("from", []) if request.method == "POST" else []
+    return [f"repository:{origin}:pull" for origin in origins]
+
+
+class _Conversation:
+    """One request under the faults chosen for it."""
+
+    def __init__(self, owner: Simulator, request: Request, handling: Handling, faults: tuple[Fault, ...]) -> None:
+        self._owner, self._handling, self._faults = owner, handling, faults
+        self._target = request.target
+        self.manner = Manner()
+        for fault in faults:
+            if isinstance(fault, BodyFault):
+                self.manner = fault.manner(request, self.manner)
+
+    def write(self, piece: bytes) -> object:
+        return self._handling.write(piece)
+
+    def kept(self) -> bytes:
+        return self._handling.keeps.getvalue() if self._handling.keeps else b""
+
+    def ended(self, *, cut: bool) -> None:
+        self._handling.ended(cut=cut)
+        if any(loses(fault, cut=cut) for fault in self._faults):
+            self._owner.uploads.forget(self._target)
+
     def answer(self, request: Request) -> Response:
         """The honest answer, then the faults."""
-        response = self._honest(request)
-        with self._rules_lock:
-            faults = [rule.fault for rule in self._rules if rule.takes(request)]
-        for fault in faults:
+        response = self._handling.finish(request)
+        for fault in self._faults:
             response = fault.apply(request, response)
         return response
-
-    def _honest(self, request: Request) -> Response:
-        if request.path in self.routes:
-            return self.routes[request.path]
-        if request.path.startswith("/storage/"):
-            return self._stored(request, request.path.rpartition("/")[2], self._every_blob())
-        route = _ROUTE.fullmatch(request.path)
-        scope = f"repository:{route['name']}:pull" if route else ""
-        if self.gate and (challenges := self.gate.challenges(request, scope)):
-            headers = tuple(("WWW-Authenticate", challenge) for challenge in challenges)
-            return _error(401, "UNAUTHORIZED", headers)
-        if request.path == "/v2/":
-            return Response(200, (("Content-Type", "application/json"),), b"{}")
-        if request.method not in ("GET", "HEAD"):
-            return _error(405, "UNSUPPORTED")
-        if route is None:
-            return Response(404, (("Content-Type", "text/plain"),), b"404 page not found\n")
-        if route["name"] not in self._manifests:
-            return _error(404, "NAME_UNKNOWN")
-        if route["kind"] == "manifests":
-            return self._manifest(route["name"], route["last"])
-        if route["kind"] == "blobs":
-            return self._stored(request, route["last"], self._blobs[route["name"]])
-        return self._tags(request, route["name"])
-
-    def _every_blob(self) -> dict[str, bytes]:
-        return {digest: data for blobs in self._blobs.values() for digest, data in blobs.items()}
-
-    def _manifest(self, repository: str, reference: str) -> Response:
-        manifest = self._manifests[repository].get(reference)
-        if manifest is None:
-            return _error(404, "MANIFEST_UNKNOWN")
-        headers = (("Content-Type", manifest.media_type), ("Docker-Content-Digest", manifest.digest))
-        return Response(200, headers, manifest.raw)
-
-    def _stored(self, request: Request, digest: str, blobs: dict[str, bytes]) -> Response:
-        data = blobs.get(digest)
-        if data is None:
-            return _error(404, "BLOB_UNKNOWN")
-        headers = (
-            ("Content-Type", "application/octet-stream"),
-            ("Docker-Content-Digest", digest),
-            ("Accept-Ranges", "bytes"),
-            ("ETag", f'"{digest}"'),
-        )
-        asked = _BYTES.fullmatch(request.header("Range") or "")
-        if asked is None or request.method == "HEAD":
-            return Response(200, headers, data, whole=data)
-        start, end = int(asked[1]), min(int(asked[2] or len(data)), len(data) - 1)
-        if start > end:
-            return Response(416, (("Content-Range", f"bytes */{len(data)}"),), b"")
-        ranged = (*headers, ("Content-Range", f"bytes {start}-{end}/{len(data)}"))
-        return Response(206, ranged, data[start : end + 1], whole=data, start=start)
-
-    def _tags(self, request: Request, repository: str) -> Response:
-        tags = sorted(name for name in self._manifests[repository] if ":" not in name)
-        last = request.query.get("last", [""])[0]
-        size = min(int(request.query.get("n", [str(self.page_size)])[0]), self.page_size)
-        rest = [tag for tag in tags if tag > last]
-        body = json.dumps({"name": repository, "tags": rest[:size]}).encode()
-        response = Response(200, (("Content-Type", "application/json"),), body)
-        if len(rest) > size and size:
-            link = f'</v2/{repository}/tags/list?last={quote(rest[size - 1])}&n={size}>; rel="next"'
-            response = response.with_header("Link", link)
-        return response
-
-
-def _error(status: int, code: str, headers: tuple[tuple[str, str], ...] = ()) -> Response:
-    body = json.dumps({"errors": [{"code": code, "message": code.lower().replace("_", " ")}]}).encode()
-    return Response(status, (("Content-Type", "application/json"), *headers), body)

@@ -40,11 +40,11 @@ from pyskopeo.errors import (
 )
 from pyskopeo.events import Event, to_json
 from pyskopeo.model.platform import Platform
-from pyskopeo.plan import Selection
 from pyskopeo.registry.connect import Connector, refuse_literal
 from pyskopeo.registry.origin import Origin, is_public
 from pyskopeo.registry.retry import Retry
 from pyskopeo.registry.wire import Wire
+from pyskopeo.selection import Selection
 from pyskopeo.transports.docker import DockerSource
 from tests.support import faults as f
 from tests.support.exchange import Request, Response

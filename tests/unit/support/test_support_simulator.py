@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -261,7 +262,7 @@ def test_tls_and_client_certificates(tmp_path: Path) -> None:
 
 def test_a_mistake_of_the_server_itself_fails_the_test() -> None:
     class Broken(Simulator):
-        def answer(self, request: object) -> Response:
+        def receive(self, request: object) -> NoReturn:
             raise ZeroDivisionError
 
     with pytest.raises(AssertionError, match="ZeroDivisionError"), Broken(IMAGE) as registry:
