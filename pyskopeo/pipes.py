@@ -7,6 +7,7 @@ import select
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from .files import FileSink, storage_errors
 
@@ -19,13 +20,21 @@ def never() -> None:
     """The check of those who cannot be stopped."""
 
 
+@runtime_checkable
+class PatientSink(Protocol):
+    """A sink that may have to wait, and calls ``check`` meanwhile, which raises when that is to end."""
+
+    check: Callable[[], None]
+
+    def write(self, buffer: memoryview) -> None: ...
+
+
 class PipeSink(FileSink):
     """A `FileSink` for a pipe or a terminal; ``check`` can end a wait for its reader."""
 
-    check: Callable[[], None] = staticmethod(never)
-
     def __init__(self, fd: int, path: Path) -> None:
         super().__init__(fd, path)
+        self.check: Callable[[], None] = never
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
 

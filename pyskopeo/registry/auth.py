@@ -15,7 +15,16 @@ import anyio
 
 from ..config.authfile import Credentials
 from ..errors import UnsafeAddress
-from .challenge import Challenge, TokenRequest, basic, parse_challenges, parse_token, select, token_request
+from .challenge import (
+    Challenge,
+    TokenRequest,
+    basic,
+    join_scopes,
+    parse_challenges,
+    parse_token,
+    select,
+    token_request,
+)
 from .http import httpx
 from .origin import Origin, join, may_have_credentials
 
@@ -97,7 +106,9 @@ class Authorizer:
             self._remember(credentials.password, self._basic.removeprefix("Basic "))
             return None if used == self._basic else self._basic
         challenge = Challenge("bearer", {**challenge.parameters, "realm": join(request_url, challenge.realm)})
-        asked = challenge.scope or scope
+        # What the answered request needs, and what the next ones will: a token for either alone would
+        # be asked for again and again.
+        asked = join_scopes(scope, challenge.scope)
         header = await self._token(challenge, scope, asked, stale=used)
         self._challenge = challenge
         return None if header == used else header

@@ -9,20 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
-
-import anyio
-from anyio import from_thread
+from typing import TypeAlias
 
 from ..errors import ConnectionFailed, ContentMismatch, InvalidContent
 from ..events import Report
 from ..model.descriptor import Descriptor
 from ..pump import ByteReader
 from .http import httpx
+from .looped import Looped
 from .refusal import clean
 from .retry import Retry
 
-T = TypeVar("T")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:([0-9]{1,19})|\*)", re.ASCII)
 _LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
 # Progress of this much makes the next cut a first one again.
@@ -45,8 +42,7 @@ class BlobReader:
         self._offset = 0
         self._failures = 0
         self._good_until = 0
-        self._aborted = False
-        self._waiting: anyio.CancelScope | None = None
+        self._loop = Looped()
 
     async def start(self) -> None:
         """Send the first request, so that a refusal is known before anything is created."""
@@ -56,29 +52,27 @@ class BlobReader:
         size = self._descriptor.size
         while True:
             if self._stream is None:
-                self._in_loop(self._open)
+                self._loop.run(self._open)
             assert self._stream is not None
             try:
                 count = self._stream.readinto(buffer)
                 if not count and self._end is None and self._offset < size:
                     raise ConnectionFailed(f"connection closed with {size - self._offset} bytes to go")
             except ConnectionFailed as error:
-                if self._aborted:
+                if self._loop.aborted:
                     raise
                 if self._offset == size:
                     return 0  # it is all here; what failed is how the answer should have ended
                 self._recover(error)
                 continue
             if not count and self._offset == self._end and self._offset < size:
-                self._in_loop(self.close)  # the part that was sent is here, and it was not all
+                self._loop.run(self.close)  # the part that was sent is here, and it was not all
                 continue
             self._offset += count
             return count
 
     def abort(self) -> None:
-        self._aborted = True
-        if self._waiting is not None:
-            self._waiting.cancel()
+        self._loop.abort()
         if self._stream is not None:
             self._stream.abort()
 
@@ -100,27 +94,15 @@ class BlobReader:
             await self.close()
             await self._retry.pause(error, self._failures, what, self._report)
 
-        self._in_loop(pause)
+        self._loop.run(pause)
         self._failures += 1
-
-    def _in_loop(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Run ``work`` in the event loop. `abort` ends it: the cancellation of whoever waits for
-        this thread does not reach it there on every event loop."""
-
-        async def abortable() -> T:
-            with anyio.CancelScope() as self._waiting:
-                if not self._aborted:
-                    return await work()
-            raise ConnectionFailed("aborted", temporary=False)
-
-        return from_thread.run(abortable)
 
     async def _open(self) -> None:
         response = await self._open_at(self._offset)
         try:
             part = _check_head(response, self._descriptor, self._offset)
             # Wire gives every response a reader; any other httpx transport is read through httpx.
-            stream: ByteReader = response.extensions.get("reader") or _Bridge(response, self._in_loop)
+            stream: ByteReader = response.extensions.get("reader") or _Bridge(response, self._loop)
             skip = self._offset - part.start
             self._response, self._stream = response, _Skipping(stream, skip) if skip else stream
             self._end = part.end
@@ -202,14 +184,14 @@ class _Skipping:
 class _Bridge:
     """Makes any httpx response readable from a worker thread, piece by piece through the event loop."""
 
-    def __init__(self, response: httpx.Response, in_loop: Callable[..., bytes | None]) -> None:
-        self._in_loop = in_loop
+    def __init__(self, response: httpx.Response, loop: Looped) -> None:
+        self._loop = loop
         self._pieces: AsyncIterator[bytes] = response.aiter_raw()
         self._left = memoryview(b"")
 
     def readinto(self, buffer: memoryview) -> int:
         while not len(self._left):
-            piece = self._in_loop(self._next)
+            piece = self._loop.run(self._next)
             if piece is None:
                 return 0
             self._left = memoryview(piece)

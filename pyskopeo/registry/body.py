@@ -7,7 +7,6 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from functools import partial
 
 # How long one read may collect before it hands over what there is: progress is seen, and a slow
 # server is not mistaken for a silent one.
@@ -28,6 +27,8 @@ class Body:
         self._direct = False
         self._failure: Exception | None = None
         self._waits = type(sock) is socket.socket and hasattr(socket, "MSG_WAITALL")
+        # TLS hands out one record of at most 16 KiB at a time; its own call is the shortest way to one.
+        self._record: Callable[[int, memoryview], int] | None = getattr(sock, "read", None)
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill some of ``buffer``, mostly all of it; 0 at the end."""
@@ -68,7 +69,10 @@ class Body:
             return count
         if self._waits:
             return self._wait_all(self._socket, window)
-        return self._collect(partial(_read_record, self._socket), window)
+        record = self._record
+        if record is None:
+            return self._collect(self._socket.recv_into, window)
+        return self._collect(lambda rest: record(len(rest), rest), window)
 
     def _go_direct(self, sock: socket.socket) -> None:
         self._direct = True
@@ -118,9 +122,3 @@ class Body:
         """The connection is used again, with Python's timeout as before."""
         if self._direct and self._waits and self._socket is not None:
             self._socket.settimeout(self._stall_timeout)
-
-
-def _read_record(sock: socket.socket, window: memoryview) -> int:
-    """TLS hands out one record of at most 16 KiB at a time; its own call is the shortest way to one."""
-    read = getattr(sock, "read", None)
-    return int(read(len(window), window)) if read else sock.recv_into(window)

@@ -82,6 +82,16 @@ def select(challenges: Iterable[Challenge], credentials: Credentials | None) -> 
     return None
 
 
+def join_scopes(*scopes: str) -> str:
+    """One scope that allows what each of them does, in their order: ``TYPE:NAME:ACTION,... ...``."""
+    allowed: dict[str, dict[str, None]] = {}
+    for one in " ".join(scopes).split():
+        resource, _, actions = one.rpartition(":")
+        allowed.setdefault(resource, {}).update(dict.fromkeys(actions.split(",")))
+    return " ".join(f"{resource}:{','.join(actions)}" if resource else ",".join(actions)
+                    for resource, actions in allowed.items())  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
     """What to send to a token server. ``content`` may hold a secret."""

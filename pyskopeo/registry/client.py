@@ -9,22 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from ..errors import (
-    ContentMismatch,
-    InvalidContent,
-    NetworkError,
-    NotFound,
-    PyskopeoError,
-    RegistryError,
-    UnsafeAddress,
-    Unsupported,
-)
+from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, UnsafeAddress
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..model.reference import Reference
+from ..model.reference import Reference, is_tag
 from ..model.strictjson import MANIFEST_LIMIT, parse_object
-from . import refusal
+from .answers import as_digest, check_stated_digest, closing, head_manifest, refused
 from .blobs import BlobReader, starts_at
 from .http import httpx
 from .origin import Origin, join
@@ -61,28 +52,17 @@ class Repository:
 
         async def once() -> tuple[bytes, str]:
             response = await self._get(f"{self._base}/manifests/{name}", what, accept=", ".join(mediatype.ACCEPT))
-            async with _closing(response):
+            async with closing(response):
                 raw = await read_bounded(response, MANIFEST_LIMIT, what)
-            _check_digest_header(response, raw, what)
+            check_stated_digest(response, raw, what)
             return raw, response.headers.get("content-type", "")
 
         return await self._session.retry(once, what)
 
     async def resolve(self, name: str) -> Digest | None:
         """HEAD a manifest: the digest the registry gives for a tag, None when it gives none."""
-        what = f"resolving {name} in {self.reference.name}"
-
-        async def once() -> Digest | None:
-            response = await self._session.request(
-                "HEAD", f"{self._base}/manifests/{name}", {"Accept": ", ".join(mediatype.ACCEPT)}
-            )
-            async with _closing(response):
-                if response.status_code != 200:
-                    raise await self._session.explain(response, b"", what)
-                header = response.headers.get("docker-content-digest")
-                return Digest.parse(header) if header else None
-
-        return await self._session.retry(once, what)
+        what, path = f"resolving {name} in {self.reference.name}", f"{self._base}/manifests/{name}"
+        return await self._session.retry(partial(head_manifest, self._session, path, what), what)
 
     @asynccontextmanager
     async def blob(self, descriptor: Descriptor) -> AsyncIterator[BlobReader]:
@@ -97,6 +77,22 @@ class Repository:
             yield reader
         finally:
             await reader.close()
+
+    async def blob_size(self, digest: Digest) -> int:
+        """HEAD a blob; raises `RegistryError`, and `InvalidContent` when no size is stated."""
+        what = f"asking for the size of blob {digest} in {self.reference.name}"
+
+        async def once() -> int:
+            response = await self._session.request("HEAD", f"{self._base}/blobs/{quote(str(digest), safe=':')}", {})
+            async with closing(response):
+                if response.status_code != 200:
+                    raise await self._session.explain(response, b"", what)
+                length = response.headers.get("content-length", "")
+            if not (length.isascii() and length.isdigit() and len(length) < 19):
+                raise InvalidContent(f"{what}: the registry does not say")
+            return int(length)
+
+        return await self._session.retry(once, what)
 
     async def tags(self) -> list[str]:
         """All tags, every page; in the registry's order (distribution specification, "Listing Tags")."""
@@ -113,11 +109,12 @@ class Repository:
 
     async def _tag_page(self, path: str, what: str) -> tuple[list[str], str]:
         response = await self._get(path, what, accept="application/json")
-        async with _closing(response):
+        async with closing(response):
             raw = await read_bounded(response, _TAGS_LIMIT, what)
-        tags = parse_object(raw, what, _TAGS_LIMIT).get("tags") or []
-        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        listed = parse_object(raw, what, _TAGS_LIMIT).get("tags") or []
+        if not isinstance(listed, list) or not all(isinstance(tag, str | None) for tag in listed):
             raise InvalidContent(f"{what}: tags is not a list of strings")
+        tags = [tag for tag in listed if _is_tag(tag, what)]
         link = _NEXT.search(response.headers.get("link", "")[:_LONGEST_LINK])
         return tags, self._next_path(path, link[1], what) if link else ""
 
@@ -135,7 +132,7 @@ class Repository:
     async def _get(self, path: str, what: str, *, accept: str) -> httpx.Response:
         response = await self._session.request("GET", path, {"Accept": accept})
         if response.status_code != 200:
-            raise await self._refused(response, what)
+            raise await refused(self._session, response, what)
         return response
 
     async def _open_blob(self, descriptor: Descriptor, offset: int) -> httpx.Response:
@@ -151,7 +148,7 @@ class Repository:
                 await response.aclose()
                 response = await self._session.request("GET", path, {})
             if response.status_code not in ((200, 206) if offset else (200,)):
-                raise await self._refused(response, what)
+                raise await refused(self._session, response, what)
             return response
 
         try:
@@ -180,32 +177,11 @@ class Repository:
             await response.aclose()
         raise failure
 
-    async def _refused(self, response: httpx.Response, what: str) -> PyskopeoError:
-        async with _closing(response):
-            body = await read_bounded(response, refusal.LIMIT, what, cut=True)
-        return await self._session.explain(response, body, what)
 
-
-@asynccontextmanager
-async def _closing(response: httpx.Response) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        await response.aclose()
-
-
-def _check_digest_header(response: httpx.Response, raw: bytes, what: str) -> None:
-    header = response.headers.get("docker-content-digest")
-    if not header:
-        return
-    stated = Digest.parse(header)
-    try:
-        actual = Digest.of(raw, stated.algorithm)
-    except Unsupported:  # an algorithm we do not know says nothing, for or against
-        return
-    if stated != actual:
-        raise ContentMismatch(
-            f"{what}: Docker-Content-Digest says {stated}, the bytes are {actual}",
-            expected=str(stated),
-            actual=str(actual),
-        )
+def _is_tag(text: str | None, what: str) -> bool:
+    """Whether it is a tag. Nothing at all and digests are passed over, as skopeo does: some registries list them."""
+    if text and is_tag(text):
+        return True
+    if text and as_digest(text) is None:
+        raise InvalidContent(f"{what}: {ascii(text)[:140]} is not a tag")
+    return False

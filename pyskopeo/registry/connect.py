@@ -168,6 +168,8 @@ def explain(error: Exception, origin: Origin, proxy: str | None = None) -> Netwo
     if isinstance(error, socket.gaierror):
         final = error.errno != socket.EAI_AGAIN
         return ConnectionFailed(f"{where}: no such host", host=origin.netloc, temporary=not final)
+    if isinstance(error, http.client.RemoteDisconnected):
+        return ConnectionFailed(f"{where}: the connection was closed before an answer came", host=origin.netloc)
     if isinstance(error, TimeoutError):
         return ConnectionFailed(f"{where}: connecting timed out", host=origin.netloc)
     if isinstance(error, OSError) and not isinstance(error, http.client.HTTPException):

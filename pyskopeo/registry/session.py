@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 from ..config.authfile import Credentials
 from ..errors import CertificateNotTrusted, ConnectionFailed, InvalidContent, PyskopeoError
@@ -12,7 +13,8 @@ from . import refusal
 from .auth import Authorizer
 from .challenge import TOKEN_LIMIT, TokenRequest
 from .http import httpx
-from .origin import Origin, follow, is_public
+from .origin import Origin, follow, is_public, join
+from .outgoing import Outgoing
 from .reading import read_bounded
 
 if TYPE_CHECKING:
@@ -24,20 +26,24 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_HOPS = 10
 
 
+class TokenExpired(ConnectionFailed):
+    """A request with a streamed body met a 401; there is a new token now."""
+
+
 class Session:
     """Everything sent on behalf of one reference goes through here.
 
     Raises `NetworkError` and its kind; answers with any status but 401 that could be answered.
     """
 
-    def __init__(self, reference: Reference, send: Send, access: Access) -> None:
+    def __init__(self, reference: Reference, send: Send, access: Access, *, actions: str = "pull") -> None:
         self._reference = reference
         self._send_request = send
         self._access = access
         self._scheme = ""
         self._peer = ""
         self._warned: set[str] = set()
-        self._scope = f"repository:{reference.repository}:pull"
+        self._scope = f"repository:{reference.repository}:{actions}"
         self._authorizer = Authorizer(
             reference.registry,
             credentials=self.credentials,
@@ -75,15 +81,24 @@ class Session:
         body = self._authorizer.hide(body)
         return refusal.explain(response.status_code, body, what, retry_after=retry_after, tried=tried)
 
-    async def request(self, method: str, path: str, headers: Mapping[str, str]) -> httpx.Response:
-        """Send to the registry, authorized; follow redirects, to which no secret goes."""
+    async def request(
+        self, method: str, path: str, headers: Mapping[str, str], *, content: bytes = b"", also: str = ""
+    ) -> httpx.Response:
+        """Send to the registry, authorized; follow redirects, to which no secret goes.
+
+        ``path`` may be an absolute URL, which is where the registry said to go on. ``also`` is a
+        scope that is needed besides this repository's.
+        """
         if not self._scheme:
             await self._find_scheme()
-        url = f"{self.base}{path}"
+        url = f"{self.base}{path}" if path.startswith("/") else path
+        scope = f"{self._scope} {also}" if also else self._scope
         seen = {url}
         for _ in range(_MOST_HOPS):
-            own = Origin.of(url) == self.base
-            response = await (self._authorized(method, url, headers) if own else self._plain(method, url, headers))
+            if Origin.of(url) == self.base:
+                response = await self._authorized(method, url, headers, content, scope)
+            else:
+                response = await self._plain(method, url, headers, content)
             location = response.headers.get("location", "")
             if response.status_code not in _REDIRECTS or not location:
                 return response
@@ -93,6 +108,32 @@ class Session:
                 raise InvalidContent(f"{self._reference.registry} redirects in a circle")
             seen.add(url)
         raise InvalidContent(f"{self._reference.registry} redirects more than {_MOST_HOPS} times")
+
+    async def send_stream(
+        self, method: str, url: str, headers: Mapping[str, str], body: Outgoing
+    ) -> httpx.Response:
+        """Send a request whose body is written meanwhile, so that it cannot be repeated here: no
+        redirect is followed, and a 401 raises `TokenExpired` if there is a new one for another try."""
+        if Origin.of(url) != self.base:
+            return await self._send(method, url, headers, content=body, public_only=await self._is_public())
+        used = await self._authorizer.header(self._scope)
+        response = await self._send(method, url, _with_authorization(headers, used), content=body)
+        if response.status_code == 401 and await self._authorizer.answer(response, self._scope, used, url):
+            await response.aclose()
+            raise TokenExpired(f"{self.base.netloc}: the token had expired", host=self.base.netloc)
+        return response
+
+    def located(self, current: str, location: str) -> str:
+        """Where the registry says to go on; raises `UnsafeAddress`.
+
+        A registry behind a proxy may not know that it is reached by https: its own host is believed
+        the host, not the rest.
+        """
+        target = join(current, location)
+        origin, base = Origin.of(target), self.base
+        if (origin.scheme, base.scheme) == ("http", "https") and origin.host == base.host:
+            target = urlsplit(target)._replace(scheme=base.scheme, netloc=base.netloc).geturl()
+        return follow(current, target)
 
     async def fetch_elsewhere(self, method: str, url: str) -> httpx.Response:
         """Send to an address found in content: no credentials, redirects included."""
@@ -105,31 +146,45 @@ class Session:
             url = follow(url, location)
         raise InvalidContent(f"{Origin.of(url)} redirects more than {_MOST_HOPS} times")
 
-    async def _authorized(self, method: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
-        used = await self._authorizer.header(self._scope)
+    async def _authorized(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes, scope: str
+    ) -> httpx.Response:
+        used = await self._authorizer.header(scope)
         for _ in range(2):
-            response = await self._send(method, url, _with_authorization(headers, used))
+            response = await self._send(method, url, _with_authorization(headers, used), content=content)
             if response.status_code != 401:
                 return response
-            better = await self._authorizer.answer(response, self._scope, used, url)
+            better = await self._authorizer.answer(response, scope, used, url)
             if better is None:
                 return response
             await response.aclose()
             used = better
-        return await self._send(method, url, _with_authorization(headers, used))
+        return await self._send(method, url, _with_authorization(headers, used), content=content)
 
-    async def _plain(self, method: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
-        return await self._send(method, url, headers, public_only=await self._is_public())
+    async def _plain(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes = b""
+    ) -> httpx.Response:
+        return await self._send(method, url, headers, content=content, public_only=await self._is_public())
 
     async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], *, content: bytes = b"", public_only: bool = False
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        content: bytes | Outgoing = b"",
+        public_only: bool = False,
     ) -> httpx.Response:
         # Built by hand: the client's own builder adds cookies and an Accept-Encoding.
         complete = {"User-Agent": self._access.user_agent, "Accept-Encoding": "identity", **headers}
         timeout = httpx.Timeout(self._access.stall_timeout, connect=self._access.connect_timeout).as_dict()
         extensions = {"public_only": public_only, "timeout": timeout}
         try:
-            request = httpx.Request(method, url, headers=complete, content=content or None, extensions=extensions)
+            if isinstance(content, Outgoing):
+                complete["Host"] = Origin.of(url).netloc  # which httpx leaves to whoever brings a stream
+                request = httpx.Request(method, url, headers=complete, stream=content, extensions=extensions)
+            else:
+                request = httpx.Request(method, url, headers=complete, content=content or None, extensions=extensions)
             response = await self._send_request(request)
         except httpx.TransportError as error:
             where = Origin.of(url).netloc

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
@@ -25,6 +26,7 @@ from .connect import Connector, explain, proxied_target
 from .exchange import Exchange, shut
 from .http import httpx
 from .origin import Origin
+from .outgoing import Outgoing
 
 _PREFETCH = 16 * 1024
 _CHUNK = 64 * 1024
@@ -53,7 +55,8 @@ class Wire(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, answer with the head of the response; the body is read later."""
-        body = await request.aread()
+        outgoing = request.stream if isinstance(request.stream, Outgoing) else None
+        body = outgoing or await request.aread()
         pool = _Pool(Origin.of(str(request.url)), bool(request.extensions.get("public_only")))
         exchange = Exchange()
         try:
@@ -61,7 +64,10 @@ class Wire(httpx.AsyncBaseTransport):
                 self._send, pool, request, body, exchange, abandon_on_cancel=True, limiter=self.limiter
             )
         except anyio.get_cancelled_exc_class():
-            exchange.abort()
+            if outgoing is not None:
+                outgoing.stop()
+            if outgoing is None or not outgoing.carried:
+                exchange.abort()
             raise
         stream: httpx.AsyncByteStream
         reader: ByteReader
@@ -83,7 +89,7 @@ class Wire(httpx.AsyncBaseTransport):
             connection.close()
 
     def _send(
-        self, pool: _Pool, request: httpx.Request, body: bytes, exchange: Exchange
+        self, pool: _Pool, request: httpx.Request, body: bytes | Outgoing, exchange: Exchange
     ) -> http.client.HTTPResponse:
         while True:
             reused = self._take(pool)
@@ -114,7 +120,7 @@ class Wire(httpx.AsyncBaseTransport):
         self,
         pool: _Pool,
         request: httpx.Request,
-        body: bytes,
+        body: bytes | Outgoing,
         exchange: Exchange,
         connection: http.client.HTTPConnection,
     ) -> http.client.HTTPResponse:
@@ -123,21 +129,23 @@ class Wire(httpx.AsyncBaseTransport):
         connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
         for name, value in (*request.headers.items(), *extra.items()):
             connection.putheader(name, value)
-        connection.endheaders(body or None)
-        response = connection.getresponse()
+        if isinstance(body, Outgoing):
+            connection.endheaders()
+            body.carry(connection, chunked="transfer-encoding" in request.headers)
+        else:
+            connection.endheaders(body or None)
         if exchange.sock is not None and not self._connector.proxy(pool.origin):
-            exchange.peer = str(exchange.sock.getpeername()[0])
+            with suppress(OSError):  # it has closed, and may have said why
+                exchange.peer = str(exchange.sock.getpeername()[0])
+        response = connection.getresponse()
+        cut = isinstance(body, Outgoing) and not body.complete
+        if cut:
+            response.will_close = True  # what the server has not read stands in the way of the next request
         exchange.headers = [
             (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.getheaders()
         ]
         if response.length is not None and response.length <= _PREFETCH and not response.chunked:
-            wanted = response.length
-            try:
-                exchange.body = response.read()
-            except http.client.IncompleteRead as error:
-                netloc = pool.origin.netloc
-                cut = f"{netloc}: the answer was cut short, {len(error.partial)} of {wanted} bytes came"
-                raise ConnectionFailed(cut, host=netloc) from error
+            exchange.body = _read_all(response, pool.origin, any_will_do=cut)
             exchange.let_go()
             self.release(pool, connection, response)
         else:
@@ -252,6 +260,23 @@ class WireStream(httpx.AsyncByteStream):
             if self._reading:
                 return  # by a thread that was given up and woken; it closes what it is using
         self._wire.release(self._pool, self._connection, self._response)
+
+
+def _read_all(response: http.client.HTTPResponse, origin: Origin, *, any_will_do: bool) -> bytes:
+    """A small body. Of a refusal in the middle of a request the rest may be lost, and its status says enough."""
+    wanted = response.length
+    try:
+        return response.read()
+    except http.client.IncompleteRead as error:
+        if any_will_do:
+            return error.partial
+        cut = f"{origin.netloc}: the answer was cut short, {len(error.partial)} of {wanted} bytes came"
+        raise ConnectionFailed(cut, host=origin.netloc) from error
+    except OSError:
+        response.close()
+        if any_will_do:
+            return b""
+        raise
 
 
 def _is_quiet(connection: http.client.HTTPConnection) -> bool:

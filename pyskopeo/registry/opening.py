@@ -1,0 +1,147 @@
+"""A session with a registry, from the transport below to the rules above, for as long as it is needed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from ..model.reference import Reference
+from .connect import Connector
+from .origin import Origin
+from .proxied import Router
+from .session import Send, Session
+from .wire import Wire
+
+if TYPE_CHECKING:
+    import ssl
+    from types import TracebackType
+
+    import httpx
+    from anyio import Lock
+
+    from ..access import Access
+
+
+@asynccontextmanager
+async def open_session(reference: Reference, access: Access, *, actions: str = "pull") -> AsyncIterator[Session]:
+    """Talks to the registry only when something is asked for; ``actions`` are the token's, where tokens are used.
+
+    With ``access.connections`` it is theirs, and stays open when this is left.
+    """
+    if access.connections is not None:
+        yield access.connections.session(reference, access)
+        return
+    async with _sender(reference, access) as send:
+        yield Session(reference, send, access, actions=actions)
+
+
+class Connections:
+    """What many images of the same registries share: connections, tokens, and what is known of each registry.
+
+    An async context manager; put it into ``Access.connections``. All that is opened with one has the
+    same `Access` but for its ``report``, and tokens for the same ``actions``.
+    """
+
+    def __init__(self, *, actions: str = "pull") -> None:
+        self._actions = actions
+        self._routers: dict[str, Router] = {}
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._schemes: defaultdict[str, _Scheme] = defaultdict(_Scheme)
+
+    def session(self, reference: Reference, access: Access) -> Session:
+        """The session for a repository; the same one while this is open."""
+        key = (reference.registry, reference.repository)
+        if key not in self._sessions:
+            scheme = self._schemes[reference.registry]
+            send = self._send(reference, access)
+            self._sessions[key] = _SharingSession(reference, send, access, scheme, actions=self._actions)
+        return self._sessions[key]
+
+    def _send(self, reference: Reference, access: Access) -> Send:
+        if access.client is not None:
+            return _by_client(access.client)
+        if reference.registry not in self._routers:
+            self._routers[reference.registry] = _router(reference, access)
+        return self._routers[reference.registry].send
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for router in self._routers.values():
+            await router.__aexit__(kind, error, trace)
+
+
+class _Scheme:
+    """How a registry is reached; found out once, however many wait for it."""
+
+    def __init__(self) -> None:
+        self.found = ""
+        self._lock: Lock | None = None
+
+    @property
+    def lock(self) -> Lock:
+        if self._lock is None:
+            from anyio import Lock
+
+            self._lock = Lock()
+        return self._lock
+
+
+class _SharingSession(Session):
+    """A session that learns from the others with its registry."""
+
+    def __init__(
+        self, reference: Reference, send: Send, access: Access, shared: _Scheme, *, actions: str
+    ) -> None:
+        super().__init__(reference, send, access, actions=actions)
+        self._shared = shared
+
+    async def _find_scheme(self) -> None:
+        async with self._shared.lock:
+            if not self._shared.found:
+                await super()._find_scheme()
+                self._shared.found = self._scheme
+        self._scheme = self._shared.found
+
+
+def _by_client(client: httpx.AsyncClient) -> Send:
+    return partial(client.send, stream=True, auth=None, follow_redirects=False)
+
+
+@asynccontextmanager
+async def _sender(reference: Reference, access: Access) -> AsyncIterator[Send]:
+    """What sends requests: our own transport, unless the caller brought a client.
+
+    The transport is called itself, without a client around it: what a client would add, a cookie
+    jar and redirects, is not wanted, and a pull of many small layers pays for it.
+    """
+    if access.client is not None:
+        yield _by_client(access.client)
+        return
+    async with _router(reference, access) as router:
+        yield router.send
+
+
+def _router(reference: Reference, access: Access) -> Router:
+    contexts: dict[bool, ssl.SSLContext] = {}
+    registry = Origin.of(f"https://{reference.api_host}")
+
+    def context(origin: Origin) -> ssl.SSLContext:
+        own = origin == registry
+        if own not in contexts:
+            contexts[own] = access.trust.context(reference.registry, client=own)
+        return contexts[own]
+
+    def proxy(origin: Origin) -> str | None:
+        return access.proxies.for_url(origin.scheme, origin.host, origin.port)
+
+    connector = Connector(
+        context, proxy, connect_timeout=access.connect_timeout, stall_timeout=access.stall_timeout
+    )
+    return Router(Wire(connector), proxy, context)
