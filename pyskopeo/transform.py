@@ -10,6 +10,8 @@ from .errors import InvalidContent, Unsupported
 from .model.digest import Digest, new_hasher
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from .pump import ByteReader, ByteSink
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -155,6 +157,13 @@ def new_inflater(kind: str) -> tuple[_Inflater, tuple[type[Exception], ...]]:
             return zlib.decompressobj(wbits=31), (zlib.error,)
         inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         return inflater, (igzip_lib.error,)  # type: ignore[return-value] # its stubs say an instance
+    zstd = load_zstd()
+    inflater = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
+    return inflater, (zstd.ZstdError,)
+
+
+def load_zstd() -> ModuleType:
+    """The standard library's module for zstd, or its backport; raises `Unsupported` where neither is."""
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore] # from 3.14 on
     except ImportError:
@@ -162,8 +171,8 @@ def new_inflater(kind: str) -> tuple[_Inflater, tuple[type[Exception], ...]]:
             from backports import zstd
         except ImportError:
             raise Unsupported("zstd layers need the package backports.zstd, which is not installed") from None
-    inflater = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
-    return inflater, (zstd.ZstdError,)
+    module: ModuleType = zstd
+    return module
 
 
 class InflatingReader:
