@@ -16,6 +16,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .access import Access, Trust
+    from .administration import delete, list_tags, tag
     from .api import copy, open_destination, open_source, plan_copy, run_copy
     from .config.authfile import Credentials
     from .engine import carry_out, make_plan
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from .model.manifest import Manifest
     from .model.platform import Platform
     from .model.reference import Reference
-    from .plan import Plan, Selection
+    from .plan import Form, Plan
     from .registry.retry import Retry
+    from .selection import Selection
     from .transports import parse_image_name
 
 _HOMES = {
@@ -40,6 +42,7 @@ _HOMES = {
     "Descriptor": "model.descriptor",
     "Digest": "model.digest",
     "Event": "events",
+    "Form": "plan",
     "ImageDestination": "image",
     "ImageReference": "image",
     "ImageSource": "image",
@@ -53,17 +56,20 @@ _HOMES = {
     "Reference": "model.reference",
     "Report": "events",
     "Retry": "registry.retry",
-    "Selection": "plan",
+    "Selection": "selection",
     "Trust": "access",
     "carry_out": "engine",
     "copy": "api",
+    "delete": "administration",
     "inspect_image": "inspection",
+    "list_tags": "administration",
     "make_plan": "engine",
     "open_destination": "api",
     "open_source": "api",
     "parse_image_name": "transports",
     "plan_copy": "api",
     "run_copy": "api",
+    "tag": "administration",
 }
 
 __all__ = [
@@ -73,6 +79,7 @@ __all__ = [
     "Descriptor",
     "Digest",
     "Event",
+    "Form",
     "ImageDestination",
     "ImageReference",
     "ImageSource",
@@ -91,13 +98,16 @@ __all__ = [
     "__version__",
     "carry_out",
     "copy",
+    "delete",
     "inspect_image",
+    "list_tags",
     "make_plan",
     "open_destination",
     "open_source",
     "parse_image_name",
     "plan_copy",
     "run_copy",
+    "tag",
 ]
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from .registry.opening import Connections
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:
@@ -75,12 +77,22 @@ def _add_fallback_authorities(context: ssl.SSLContext) -> None:
     context.load_verify_locations(certifi.where())
 
 
+def _daemon_certificates(environ: Mapping[str, str], home: Path) -> Path | None:
+    """As Docker's own client: used when verification is asked for."""
+    if not environ.get("DOCKER_TLS_VERIFY"):
+        return None
+    return Path(environ["DOCKER_CERT_PATH"]) if environ.get("DOCKER_CERT_PATH") else home / ".docker"
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Everything a transport may need besides its own name; the same for all transports.
 
     Timeouts are seconds. ``scratch`` is where large temporary files go; None means beside the
-    destination. ``client`` replaces the HTTP client, for tests and for those who bring their own.
+    destination. ``client`` replaces the HTTP client, for tests and for those who bring their own;
+    ``connections`` is what images that are copied together share.
+    ``daemon_host`` is where the Docker daemon is, empty for its usual socket; ``daemon_certificates``
+    a directory with its ``ca.pem``, ``cert.pem`` and ``key.pem``, where ``trust`` names none.
     """
 
     keychain: Keychain
@@ -95,7 +107,11 @@ class Access:
     verify_existing: bool = False
     trusted_realms: frozenset[str] = frozenset()
     additional_tags: tuple[str, ...] = ()
+    precompute_digests: bool = False
+    daemon_host: str = ""
+    daemon_certificates: Path | None = None
     client: httpx.AsyncClient | None = None
+    connections: Connections | None = None
     user_agent: str = f"pyskopeo/{__version__}"
 
     @classmethod
@@ -115,6 +131,8 @@ class Access:
             proxies=Proxies.from_environ(environ),
             report=report,
             scratch=Path(environ["TMPDIR"]) if environ.get("TMPDIR") else None,
+            daemon_host=environ.get("DOCKER_HOST", ""),
+            daemon_certificates=_daemon_certificates(environ, home),
         )
 
     def warn(self, message: str) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from .access import Access
-from .engine import carry_out, read_graph
-from .errors import NoMatchingPlatform, PyskopeoError
+from .deciding import decide
+from .engine import carry_out
+from .errors import NoMatchingPlatform, saying
 from .events import CopyFinished, Event, Report, ignore
+from .graphs import read_graph
 from .model.platform import Platform
-from .plan import Plan, Selection, decide
+from .plan import AS_IT_IS, Form, Plan
+from .selection import Selection
 from .transports import parse_image_name
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ async def copy(
     destination: str,
     *,
     selection: Selection | None = None,
-    preserve_digests: bool = False,
+    form: Form = AS_IT_IS,
     jobs: int | None = None,
     report: Report = ignore,
     source_access: Access | None = None,
@@ -36,7 +39,8 @@ async def copy(
 
     Nothing has its final name at the destination before everything is there and verified. Of an
     index, the image for this machine's architecture on Linux is copied, unless ``selection`` says
-    otherwise. ``jobs`` blobs move at once (see `carry_out`). ``report`` gets every event, in the event loop.
+    otherwise; ``form`` says what may change on the way. ``jobs`` blobs move at once (see
+    `carry_out`). ``report`` gets every event, in the event loop.
 
     Works on asyncio and trio, and can be cancelled. Answers with the digest of the manifest at
     the destination. Raises `PyskopeoError` and its kinds.
@@ -52,7 +56,7 @@ async def copy(
             report(event)
 
     async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
-        plan = await _plan(source, reader, writer, selection, preserve_digests=preserve_digests)
+        plan = await _plan(source, reader, writer, selection, form)
         digest = await carry_out(plan, reader, writer, jobs=jobs, report=held)
     for event in finished:
         report(replace(event, seconds=round(time.monotonic() - started, 3)))
@@ -64,7 +68,7 @@ async def plan_copy(
     destination: str,
     *,
     selection: Selection | None = None,
-    preserve_digests: bool = False,
+    form: Form = AS_IT_IS,
     jobs: int | None = None,  # noqa: ARG001 - the same options as copy, so that they can be passed on
     report: Report = ignore,
     source_access: Access | None = None,
@@ -72,7 +76,7 @@ async def plan_copy(
 ) -> tuple[Plan, frozenset[Digest]]:
     """What `copy` would do, and which blobs the destination has already; only manifests are read."""
     async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
-        plan = await _plan(source, reader, writer, selection, preserve_digests=preserve_digests)
+        plan = await _plan(source, reader, writer, selection, form)
         return plan, frozenset([blob.digest for blob in plan.all_blobs if await writer.has_blob(blob)])
 
 
@@ -80,7 +84,7 @@ class CopyOptions(TypedDict, total=False):
     """The options of `copy`, for those who pass them on."""
 
     selection: Selection | None
-    preserve_digests: bool
+    form: Form
     jobs: int | None
     report: Report
     source_access: Access | None
@@ -132,29 +136,16 @@ async def opened(
 
 
 async def _plan(
-    name: str, source: ImageSource, destination: ImageDestination, chosen: Selection | None, *, preserve_digests: bool
+    name: str, source: ImageSource, destination: ImageDestination, chosen: Selection | None, form: Form
 ) -> Plan:
     """`make_plan`, whose errors say which image could not be read."""
     try:
         with saying(f"initializing source {name}", unless=NoMatchingPlatform):
-            graph = await read_graph(
-                source, chosen or default_selection(), destination.accepts, preserve_digests=preserve_digests
-            )
+            graph = await read_graph(source, chosen or default_selection(), destination.accepts, form)
     except NoMatchingPlatform as error:
         with saying(f"choosing an image from manifest list {name}"):
             raise error from None
-    return decide(graph, destination.accepts, preserve_digests=preserve_digests)
-
-
-@contextmanager
-def saying(what: str, unless: type[PyskopeoError] | tuple[()] = ()) -> Iterator[None]:
-    """Put ``what: `` before the message of our errors; their kinds and facts stay as they are."""
-    try:
-        yield
-    except PyskopeoError as error:
-        if not isinstance(error, unless):
-            error.args = (f"{what}: {error}", *error.args[1:])
-        raise
+    return decide(graph, destination.accepts, form)
 
 
 def default_selection() -> Selection:

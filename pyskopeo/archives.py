@@ -13,8 +13,8 @@ from pathlib import Path
 from .errors import InvalidContent, NotFound, StorageFailed, TooLarge
 from .files import FileSink, read_range, storage_errors
 from .image import LocalFile
-from .pipes import PipeSink, is_pipe
-from .pump import thread_buffer
+from .pipes import PatientSink, PipeSink, is_pipe
+from .pump import ByteSink, thread_buffer
 
 BLOCK = 512
 _MOST_MEMBERS = 200_000
@@ -115,14 +115,18 @@ class TarWriter:
     for a size over 8 GiB or a name over 100 bytes, as Go's archive/tar writes them.
     """
 
-    def __init__(self, fd: int, path: Path) -> None:
-        self._fd, self._path = fd, path
-        self._sink: FileSink = PipeSink(fd, path) if is_pipe(fd) else FileSink(fd, path)
-        self._kernel_sends = not is_pipe(fd)
+    def __init__(self, sink: ByteSink, path: Path, *, file: int | None = None) -> None:
+        """``path`` is for errors; ``file`` the descriptor of a regular file that ``sink`` writes to."""
+        self._sink, self._path, self._file = sink, path, file
+
+    @classmethod
+    def to(cls, fd: int, path: Path) -> TarWriter:
+        """An archive into a file or a pipe."""
+        return cls(PipeSink(fd, path), path) if is_pipe(fd) else cls(FileSink(fd, path), path, file=fd)
 
     def until(self, check: Callable[[], None]) -> None:
-        """From now on a wait for the reader of a pipe ends when ``check`` raises."""
-        if isinstance(self._sink, PipeSink):
+        """From now on a wait for whoever reads the archive ends when ``check`` raises."""
+        if isinstance(self._sink, PatientSink):
             self._sink.check = check
 
     def add_directory(self, name: str) -> None:
@@ -164,14 +168,14 @@ class TarWriter:
 
     def _send(self, source: int, offset: int, count: int) -> int:
         """Append up to ``count`` bytes of a file; answers with how many, 0 at its end."""
-        if self._kernel_sends:
+        if self._file is not None:
             try:
-                return os.sendfile(self._fd, source, offset, count)
+                return os.sendfile(self._file, source, offset, count)
             except (AttributeError, OSError) as error:
                 if getattr(error, "errno", None) in _FULL:
                     raise
                 # Neither every system nor every target has it.
-                self._kernel_sends = False
+                self._file = None
         buffer = thread_buffer()
         count = os.preadv(source, [buffer[: min(len(buffer), count)]], offset)
         self._sink.write(buffer[:count])

@@ -12,6 +12,7 @@
     │   ├── InvalidDigest         a malformed digest; found before any request or file is made of it
     │   ├── ContentMismatch       bytes are not what their descriptor says
     │   └── TooLarge              a document is over its limit
+    ├── PolicyRejected            the policy does not let this image be used
     ├── CannotPreserve            a manifest would have to change, and must not
     ├── DestinationRefused        something is there that is not ours to overwrite
     ├── StorageFailed             the operating system refused: disk full, no permission, ...
@@ -22,7 +23,8 @@
         ├── CertificateNotTrusted
         ├── UnsafeAddress         a registry sent us somewhere it should not
         └── RegistryError         the registry answered, and the answer is a refusal
-            └── AccessDenied      401 or 403
+            ├── AccessDenied      401 or 403
+            └── ManifestRefused   a kind of manifest that this registry does not take
 
 Each message is one line that says what, where and what to do; each error carries its facts as
 fields. ``temporary`` says whether the same request may succeed later.
@@ -30,6 +32,8 @@ fields. ``temporary`` says whether the same request may succeed later.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -99,6 +103,18 @@ class TooLarge(InvalidContent):
     def __init__(self, message: str, *, limit: int) -> None:
         super().__init__(message)
         self.limit = limit
+
+
+class PolicyRejected(PyskopeoError):
+    """The policy does not let this image be used.
+
+    ``scope`` is the place of the rule in the policy, ``where`` the policy's file, if there is one.
+    """
+
+    def __init__(self, message: str, *, scope: str, where: str) -> None:
+        super().__init__(message)
+        self.scope = scope
+        self.where = where
 
 
 class CannotPreserve(PyskopeoError):
@@ -175,3 +191,37 @@ class RegistryError(NetworkError):
 
 class AccessDenied(RegistryError):
     """401 or 403: no credentials, wrong ones, or not enough rights."""
+
+
+class ManifestRefused(RegistryError):
+    """The registry does not take this kind of manifest; it may take another."""
+
+
+@contextmanager
+def saying(what: str, unless: type[PyskopeoError] | tuple[()] = ()) -> Iterator[None]:
+    """Put ``what: `` before the message of our errors; their kinds and facts stay as they are."""
+    try:
+        yield
+    except PyskopeoError as error:
+        if not isinstance(error, unless):
+            error.args = (f"{what}: {error}", *error.args[1:])
+        raise
+
+
+@contextmanager
+def first_error() -> Iterator[None]:
+    """A task group's `ExceptionGroup` becomes its first cause: siblings were only cancelled for it."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        leaves = list(_leaves(group))
+        ours = next((error for error in leaves if isinstance(error, PyskopeoError)), None)
+        raise (ours or leaves[0]) from None
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -7,18 +7,10 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from .errors import ContentMismatch, NotFound, PyskopeoError, StorageFailed, TooLarge
-from .events import Placement
-from .model.digest import Digest, Verifier
-from .pump import Progress, run_abortable, thread_buffer, uncounted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .image import Blob, LocalFile
-    from .model.descriptor import Descriptor
+from .errors import NotFound, StorageFailed, TooLarge
+from .image import LocalFile
+from .model.digest import Digest
 
 PARTIAL = ".partial"
 _COPY_STEP = 64 * 1024 * 1024
@@ -154,129 +146,6 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write a small file so that readers see the old content or the new, never half of it."""
     with staged(path) as (fd, _):
         FileSink(fd, path).write(memoryview(content))
-
-
-async def is_present(path: Path, descriptor: Descriptor, *, verify: bool) -> bool:
-    """Whether ``path`` already holds the blob: by size, and by digest too if ``verify``."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return False
-    if not stat.S_ISREG(status.st_mode) or status.st_size != descriptor.size:
-        return False
-    if not verify:
-        return True
-    from .image import LocalFile
-
-    try:
-        await _hash_file(LocalFile(path), descriptor)
-    except (PyskopeoError, OSError):
-        return False
-    return True
-
-
-async def place(
-    blob: Blob, path: Path, progress: Progress, *, verify_existing: bool = False, link_from: Path | None = None
-) -> Placement:
-    """Have the blob at ``path``, verified.
-
-    Already there: nothing is read. ``link_from`` is a file of our own that may be hard-linked.
-    Otherwise a local location is copied by the kernel (which shares blocks where the file system
-    can) and then hashed, and anything else is pumped. Raises `ContentMismatch` and `StorageFailed`.
-    """
-    if await is_present(path, blob.descriptor, verify=verify_existing):
-        return Placement.PRESENT
-    if (
-        link_from is not None
-        and await is_present(link_from, blob.descriptor, verify=verify_existing)
-        and _link(link_from, path)
-    ):
-        return Placement.LINKED
-    with staged(path) as (fd, _):
-        for location in blob.locations:
-            if await _copy_in_kernel(location, fd, path, blob.descriptor, progress):
-                return Placement.WRITTEN
-        await blob.copy_to(FileSink(fd, path), progress)
-    return Placement.WRITTEN
-
-
-def _link(source: Path, path: Path) -> bool:
-    try:
-        # What a symbolic link leads to, not the link: it may point into the directory that goes.
-        os.link(os.path.realpath(source), path)
-    except OSError:
-        return False  # another file system, or one without links: fetch it like any other
-    return True
-
-
-async def _copy_in_kernel(
-    location: LocalFile, fd: int, path: Path, descriptor: Descriptor, progress: Progress
-) -> bool:
-    if not hasattr(os, "copy_file_range"):
-        return False
-    source = open_regular(location.path)
-    available = os.fstat(source).st_size - location.offset if location.size is None else location.size
-
-    def work(check: Callable[[], None]) -> None:
-        # All there is, up to one byte too many: a longer file is not the blob, even if it begins like it.
-        copy_range(source, location, fd, min(available, descriptor.size + 1), path=path, check=check)
-        _hash_into(Verifier(descriptor), FileReader(fd, path, 0, descriptor.size + 1), progress, check)
-
-    try:
-        await run_abortable(work, lambda: None)
-    except NotImplementedError:
-        os.ftruncate(fd, 0)
-        return False
-    finally:
-        os.close(source)
-    return True
-
-
-def copy_range(
-    source: int, location: LocalFile, target: int, size: int, *, path: Path, check: Callable[[], None]
-) -> None:
-    """Copy ``size`` bytes of a location inside the kernel, to the current position of ``target``, which is ``path``.
-
-    Raises `NotImplementedError` when these two file systems cannot, before anything is written,
-    `ContentMismatch` when the source ends early, and `StorageFailed`.
-    """
-    import errno
-
-    cannot = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
-    done = 0
-    while done < size:
-        check()
-        try:
-            count = os.copy_file_range(source, target, min(size - done, _COPY_STEP), location.offset + done)
-        except OSError as error:
-            if done == 0 and error.errno in cannot:
-                raise NotImplementedError from error
-            raise StorageFailed.of(error, f"copying {location.path} to {path}") from error
-        if count == 0 and done == 0:
-            raise NotImplementedError  # some kernels say so for file systems they cannot copy from
-        if count == 0:
-            raise ContentMismatch(
-                f"{location.path} ends after {location.offset + done} bytes, want {location.offset + size}",
-                expected=str(size),
-                actual=str(done),
-            )
-        done += count
-
-
-async def _hash_file(location: LocalFile, descriptor: Descriptor) -> None:
-    async with open_reader(location, descriptor.size) as reader:
-        await run_abortable(
-            lambda check: _hash_into(Verifier(descriptor), reader, uncounted, check), reader.abort
-        )
-
-
-def _hash_into(verifier: Verifier, reader: FileReader, progress: Progress, check: Callable[[], None]) -> None:
-    buffer = thread_buffer()
-    while count := reader.readinto(buffer):
-        verifier.feed(buffer[:count])
-        progress(count)
-        check()
-    verifier.finish()
 
 
 def digest_name(digest: Digest) -> str:

@@ -6,11 +6,11 @@ what to do with each. `Blob.copy_to` is the one door to the bytes, and it verifi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from .errors import TooLarge, Unsupported
 from .events import Placement
@@ -22,8 +22,13 @@ from .pump import ByteReader, ByteSink, MemorySink, Progress, pump_in_thread, un
 
 if TYPE_CHECKING:
     from .access import Access
+    from .model.reference import Reference
 
 Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[ByteReader]]
+
+
+Fill: TypeAlias = Callable[[ByteSink], Awaitable[Descriptor]]
+"""Writes a blob into a sink and says what it was; may be called again, with a new sink."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,17 @@ class LocalFile:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryBlob:
+    """The same bytes in a repository of a registry, given by the host its API is at."""
+
+    host: str
+    repository: str
+
+
+Location: TypeAlias = LocalFile | RegistryBlob
+
+
+@dataclass(frozen=True, slots=True)
 class Blob:
     """Content that is described, located and not yet opened.
 
@@ -45,7 +61,7 @@ class Blob:
 
     descriptor: Descriptor
     opener: Opener
-    locations: tuple[LocalFile, ...] = ()
+    locations: tuple[Location, ...] = ()
 
     async def copy_to(self, sink: ByteSink, progress: Progress) -> None:
         """Move every byte to ``sink``, verified.
@@ -81,19 +97,33 @@ class ImageSource(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsSizes(Protocol):
+    """A source that can say how large a blob is, for manifests that do not: those of schema 1."""
+
+    async def size(self, descriptor: Descriptor) -> int:
+        """Bytes; raises the source's errors."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Accepts:
     """What a destination can hold: manifests of these media types.
 
     ``foreign`` says that non-distributable layers are left where their URLs say, ``ordered`` that
     layers should come in the order the manifest has them, and are decompressed as they come,
-    ``artifacts`` that the config may be of any type.
+    ``artifacts`` that the config may be of any type, ``compresses`` that plain layers are to be
+    compressed on their way here. ``unchangeable`` is the reason why nothing may be converted, if there is one,
+    ``named`` the repository and tag that a manifest of schema 1 has in it.
     """
 
     media_types: frozenset[str]
     foreign: bool = False
     ordered: bool = False
     artifacts: bool = True
+    compresses: bool = False
+    unchangeable: str = ""
+    named: tuple[str, str] = ("", "")
 
     @property
     def indexes(self) -> bool:
@@ -114,8 +144,20 @@ class ImageDestination(Protocol):
         """Have the blob here, verified, in whatever way costs least."""
         ...
 
+    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
+        """Have a blob here that is made on the way, so that its digest is known when all of it is written.
+
+        Calls ``fill`` with a sink, again with another one should writing fail for a passing reason.
+        Raises `Unsupported` where there can be no such blob.
+        """
+        ...
+
     async def has_blob(self, descriptor: Descriptor) -> bool:
         """Whether `put_blob` would find the blob here already; for plans, writes nothing."""
+        ...
+
+    async def has_manifest(self, manifest: Manifest) -> bool:
+        """Whether the manifest is here already with all that it names, so that none of it need be asked for."""
         ...
 
     async def put_manifest(self, manifest: Manifest) -> None:
@@ -128,9 +170,13 @@ class ImageDestination(Protocol):
 
 
 class ImageReference:
-    """A parsed image name. A transport overrides what it can do; the rest is refused here."""
+    """A parsed image name. A transport overrides what it can do; the rest is refused here.
+
+    ``reference`` is the name the image has among registries, where the transport gives it one.
+    """
 
     transport: str = ""
+    reference: Reference | None = None
 
     def __init__(self, details: str) -> None:
         self.details = details

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .engine import find_image
 from .errors import InvalidContent, Unsupported
+from .graphs import find_image
 from .model import mediatype
 from .model.strictjson import CONFIG_LIMIT, parse_object
 

@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from .errors import NotFound, PathNotFound, StorageFailed
 from .events import Placement
-from .files import (
-    digest_name,
-    is_present,
-    locked,
-    open_reader,
-    place,
-    read_bounded,
-    storage_errors,
-    write_atomically,
-)
-from .image import Accepts, Blob, LocalFile
+from .files import digest_name, locked, open_reader, read_bounded, storage_errors, write_atomically
+from .image import Accepts, Blob, Fill, LocalFile
 from .model import mediatype
 from .model.descriptor import Descriptor
 from .model.digest import Digest
@@ -32,6 +23,7 @@ from .model.layout import (
 )
 from .model.manifest import Manifest
 from .model.strictjson import MANIFEST_LIMIT
+from .placing import is_present, place, receive
 from .pump import Progress
 
 if TYPE_CHECKING:
@@ -110,7 +102,7 @@ def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
 class LayoutWriter:
     """Writes into a layout directory; several may at once, in this process and in others."""
 
-    accepts = Accepts(frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}), foreign=True)
+    accepts = Accepts(frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}), foreign=True, compresses=True)
 
     def __init__(self, root: Path, name: str, *, shared: Path | None = None, verify_existing: bool = False) -> None:
         self.root = root
@@ -131,9 +123,17 @@ class LayoutWriter:
         path = self._path(blob.descriptor.digest)
         return await place(blob, path, progress, verify_existing=self._verify_existing)
 
+    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
+        directory = self._blobs / "sha256"
+        self._make(directory)
+        return await receive(directory, fill, lambda descriptor: self._path(descriptor.digest))
+
     async def has_blob(self, descriptor: Descriptor) -> bool:
         path = self._blobs / digest_name(descriptor.digest)
         return await is_present(path, descriptor, verify=self._verify_existing)
+
+    async def has_manifest(self, manifest: Manifest) -> bool:
+        return False
 
     async def put_manifest(self, manifest: Manifest) -> None:
         path = self._path(manifest.digest)

@@ -15,6 +15,7 @@ from .archives import TarIndex
 from .errors import InvalidContent, NotFound, PathNotFound
 from .files import FileSink, open_regular, partial_name, remove_tree, storage_errors
 from .output import goes_along, is_stream
+from .pipes import never
 from .pump import ByteSink, run_abortable, thread_buffer
 from .transform import InflatingSink, recognises
 
@@ -32,8 +33,16 @@ def scratch_directory(beside: Path, scratch: Path | None) -> Iterator[Path]:
 
     It is not made before something is put there, so that a plan alone touches nothing.
     """
-    parent = scratch or (Path(tempfile.gettempdir()) if goes_along(beside) else beside.parent)
-    directory = parent / partial_name(beside.name)
+    if scratch is None and not goes_along(beside):
+        scratch = beside.parent
+    with temporary_directory(scratch, beside.name) as directory:
+        yield directory
+
+
+@contextmanager
+def temporary_directory(scratch: Path | None, name: str = "image") -> Iterator[Path]:
+    """As `scratch_directory`, for what is beside nothing: in ``scratch``, or where the system has such things."""
+    directory = (scratch or Path(tempfile.gettempdir())) / partial_name(name)
     try:
         yield directory
     finally:
@@ -59,39 +68,65 @@ async def readable_archive(path: Path, scratch: Path | None) -> AsyncIterator[Ta
         if not _is_compressed(magic):
             yield await to_thread.run_sync(TarIndex.read, path)
             return
-    with scratch_directory(Path("archive"), scratch or Path(tempfile.gettempdir())) as directory:
+    async with spooled("archive.tar", scratch, lambda sink, check: _unpack(path, sink, check)) as plain:
+        yield await to_thread.run_sync(TarIndex.read, plain)
+
+
+@asynccontextmanager
+async def spooled(
+    name: str, scratch: Path | None, fill: Callable[[FileSink, Callable[[], None]], None]
+) -> AsyncIterator[Path]:
+    """A private temporary file that ``fill(sink, check)`` writes in a worker thread; gone afterwards."""
+    with temporary_directory(scratch) as directory:
         with storage_errors(f"creating {directory}"):
             directory.mkdir(mode=0o700)
-        plain = directory / "archive.tar"
-        await run_abortable(lambda check: _unpack(path, plain, check), lambda: None)
-        yield await to_thread.run_sync(TarIndex.read, plain)
+        path = directory / name
+
+        def work(check: Callable[[], None]) -> None:
+            with storage_errors(f"creating {path}"):
+                target = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                fill(FileSink(target, path), check)
+            finally:
+                os.close(target)
+
+        await run_abortable(work, never)
+        yield path
+
+
+def copy_stream(path: Path, sink: ByteSink, check: Callable[[], None]) -> None:
+    """Everything that comes from a stream (``-`` is standard input), as it is; for a worker thread."""
+    with _opened(path, check) as stream:
+        buffer = thread_buffer()
+        while count := stream.readinto(buffer):
+            sink.write(buffer[:count])
 
 
 def _is_compressed(magic: bytes) -> bool:
     return magic.startswith((_BZIP2, _XZ)) or recognises(magic)
 
 
-def _unpack(path: Path, plain: Path, check: Callable[[], None]) -> None:
-    """Copy an archive, whatever its compression, to a plain file."""
+def _unpack(path: Path, sink: ByteSink, check: Callable[[], None]) -> None:
+    """Copy an archive, whatever its compression, decompressed."""
+    with _opened(path, check) as stream:
+        magic = stream.first(6)
+        if magic.startswith((_BZIP2, _XZ)):
+            _unpack_with_library(stream, magic, sink, path)
+            return
+        inflating = InflatingSink(sink, str(path))
+        buffer = thread_buffer()
+        while count := stream.readinto(buffer):
+            inflating.write(buffer[:count])
+        inflating.finish()
+
+
+@contextmanager
+def _opened(path: Path, check: Callable[[], None]) -> Iterator[_Stream]:
     with storage_errors(f"opening {path}"):
         # Not to wait here for whoever is to write into a named pipe.
         source = os.dup(0) if str(path) == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        with storage_errors(f"creating {plain}"):
-            target = os.open(plain, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            stream, sink = _Stream(source, path, check), FileSink(target, plain)
-            magic = stream.first(6)
-            if magic.startswith((_BZIP2, _XZ)):
-                _unpack_with_library(stream, magic, sink, path)
-                return
-            inflating = InflatingSink(sink, str(path))
-            buffer = thread_buffer()
-            while count := stream.readinto(buffer):
-                inflating.write(buffer[:count])
-            inflating.finish()
-        finally:
-            os.close(target)
+        yield _Stream(source, path, check)
     finally:
         os.close(source)
 

@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InvalidName, StorageFailed
-from ..plan import Plan, Selection, parse_selection
+from ..plan import Plan
+from ..selection import Selection, parse_selection
 from ..transports import TRANSPORTS, parse_image_name
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, integer, listed
+from .form import FORM, form
 from .options import (
     AUTHFILE,
     NETWORK,
@@ -19,15 +21,13 @@ from .options import (
     access,
     access_flags,
     chosen_platform,
-    shared_blobs,
-    shared_blobs_flag,
 )
 from .progress import MODES, reporting, size
 from .run import run_async
 
 _FLAGS = (
-    Flag("additional-tag", "one more tag for the image (docker-archive:)", value="NAME:TAG", read=listed,
-         repeat=True),
+    Flag("additional-tag", "one more tag for the image (docker:, docker-archive:, docker-daemon:)", value="[NAME:]TAG",
+         read=listed, repeat=True),
     Flag("all", "copy all images if SOURCE-IMAGE is a list", short="a", read=boolean, default=False),
     Flag("multi-arch", "of a list copy 'system', 'all', 'index-only', or OS/ARCH[/VARIANT],...", value="CHOICE"),
     Flag("strip-removed-platforms", "drop the platforms that are not copied from the list", read=boolean,
@@ -35,10 +35,12 @@ _FLAGS = (
     PLATFORM,
     AUTHFILE,
     *access_flags("src-"),
-    shared_blobs_flag("dest-"),
+    *access_flags("dest-"),
+    *FORM,
+    Flag("dest-precompute-digests", "find out the digest of a layer that is compressed on the way before it is sent",
+         read=boolean, default=False),
     *NETWORK,
     Flag("digestfile", "write the digest of the copied image to PATH", value="PATH"),
-    Flag("preserve-digests", "fail rather than alter a manifest", read=boolean, default=False),
     Flag("quiet", "show no progress", short="q", read=boolean, default=False),
     Flag("progress", "how to show progress: " + ", ".join(MODES), value="MODE", default="auto", choices=MODES),
     Flag("dry-run", "print what would be copied, and copy nothing", read=boolean, default=False),
@@ -51,7 +53,7 @@ def run(parsed: Parsed) -> int:
     """Copy, then write the digest file."""
     source, destination = parsed.arguments
     _check_names(source, destination, parsed["additional-tag"])
-    selection = _selection(parsed)
+    selection, wanted = _selection(parsed), form(parsed, destination)
     mode = "none" if parsed["quiet"] or parsed["dry-run"] else parsed["progress"]
 
     async def work() -> int:
@@ -60,8 +62,8 @@ def run(parsed: Parsed) -> int:
         with reporting(mode) as report:
             reading = access(parsed, "src-", report)
             writing = replace(
-                reading,
-                shared_blobs=shared_blobs(parsed, "dest-"),
+                access(parsed, "dest-", report),
+                precompute_digests=parsed["dest-precompute-digests"],
                 verify_existing=parsed["verify-existing"],
                 additional_tags=tuple(parsed["additional-tag"]),
             )
@@ -70,7 +72,7 @@ def run(parsed: Parsed) -> int:
                 "destination_access": writing,
                 "report": report,
                 "selection": selection,
-                "preserve_digests": parsed["preserve-digests"],
+                "form": wanted,
                 "jobs": _jobs(parsed),
             }
             if parsed["dry-run"]:
@@ -92,10 +94,14 @@ def _check_names(source: str, destination: str, tags: Sequence[str]) -> None:
         except InvalidName as error:
             raise InvalidName(f"Invalid {side} name {name}: {error}") from None
     for tag in tags:
-        from ..transports.docker_archive import parse_tag
+        from ..transports import docker, docker_archive
 
+        place = parse_image_name(destination)
         try:
-            parse_tag(tag)
+            if isinstance(place, docker.DockerReference):
+                docker.parse_additional_tag(tag, place.reference)
+            else:
+                docker_archive.parse_tag(tag)
         except InvalidName as error:
             raise InvalidName(f"error parsing additional-tag '{tag}': {error}") from None
 
@@ -150,7 +156,7 @@ COMMAND = Command(
     arguments="SOURCE-IMAGE DESTINATION-IMAGE",
     description=(
         'Container "IMAGE-NAME" uses a "transport":"details" format.\n\n'
-        f"Supported transports:\n{', '.join(TRANSPORTS)} (docker as a source)"
+        f"Supported transports:\n{', '.join(TRANSPORTS)}"
     ),
     examples=(
         "pyskopeo copy docker://quay.io/skopeo/stable:latest oci:skopeo:latest",

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..api import saying
-from ..engine import find_image
-from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError
+from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError, saying
+from ..graphs import find_image
 from ..image import ImageSource
 from ..inspection import read_config, read_facts, zero_time
 from ..model.gojson import dumps, sorted_map
@@ -62,7 +61,8 @@ def run(parsed: Parsed) -> int:
             if parsed["config"]:
                 await _config(source, manifest, parsed)
             else:
-                await _facts(source, await read_facts(source, root, manifest), parsed)
+                named = reference.reference
+                await _facts(source, named.name if named else "", await read_facts(source, root, manifest), parsed)
         return 0
 
     return run_async(work, parsed["command-timeout"])
@@ -85,8 +85,8 @@ async def _config(source: ImageSource, manifest: Manifest, parsed: Parsed) -> No
     print_formatted(parsed["format"], config_struct(document), lambda: dumps(document, indent=4))
 
 
-async def _facts(source: ImageSource, inspection: Inspection, parsed: Parsed) -> None:
-    name, tags = await _tags(source, wanted=not parsed["no-tags"])
+async def _facts(source: ImageSource, name: str, inspection: Inspection, parsed: Parsed) -> None:
+    tags = [] if parsed["no-tags"] else await _tags(source)
     document = _document(inspection, name, tags)
     if parsed["format"] is None:
         print(dumps(document, indent=4))
@@ -96,24 +96,21 @@ async def _facts(source: ImageSource, inspection: Inspection, parsed: Parsed) ->
     print_formatted(parsed["format"], facts_struct(document), lambda: dumps(document, indent=4))
 
 
-async def _tags(source: ImageSource, *, wanted: bool) -> tuple[str, list[str]]:
-    """The repository's name and its tags; both empty for anything but a registry."""
+async def _tags(source: ImageSource) -> list[str]:
+    """The tags of the repository; none for anything but a registry."""
     from ..transports.docker import DockerSource
 
     if not isinstance(source, DockerSource):
-        return "", []
-    name = source.repository.reference.name
-    if not wanted:
-        return name, []
+        return []
     try:
-        return name, await source.tags()
+        return await source.tags()
     except AccessDenied:
         log("warning", "Registry disallows tag list retrieval; skipping")
     except RegistryError as error:
         if error.status != 404:
             raise PyskopeoError(f"Error determining repository tags: {error}") from error
         log("warning", "Registry disallows tag list retrieval; skipping")
-    return name, []
+    return []
 
 
 def _document(inspection: Inspection, name: str, tags: list[str]) -> dict[str, Any]:

@@ -32,18 +32,28 @@ AUTHFILE = Flag("authfile", "path of the credentials file, the only one read (de
                 value="PATH")  # fmt: skip
 
 
-def access_flags(prefix: str) -> tuple[Flag, ...]:
+def registry_flags(prefix: str) -> tuple[Flag, ...]:
     """How to reach one side's registry; ``prefix`` is ``src-``, ``dest-`` or empty."""
-    flags = [
+    return (
         Flag(f"{prefix}creds", "credentials for the registry", value="USER[:PASS]"),
         Flag(f"{prefix}username", "user name for the registry", value="USER"),
         Flag(f"{prefix}password", "password for the registry", value="PASS"),
         Flag(f"{prefix}no-creds", "access the registry anonymously", read=boolean, default=False),
         Flag(f"{prefix}registry-token", "send this bearer token to the registry", value="TOKEN"),
-        Flag(f"{prefix}cert-dir", "certificates for the registry: *.crt, and *.cert with *.key", value="DIR"),
+        Flag(f"{prefix}cert-dir", "certificates for the registry: *.crt, and *.cert with *.key; for a Docker "
+             "daemon: ca.pem, cert.pem, key.pem", value="DIR"),
         Flag(f"{prefix}tls-verify", "require https and verify certificates (default true)", read=boolean),
+    )
+
+
+def access_flags(prefix: str) -> tuple[Flag, ...]:
+    """How to reach one side, whatever its transport."""
+    flags = [
+        *registry_flags(prefix),
         shared_blobs_flag(prefix),
-    ]
+        Flag(f"{prefix}daemon-host", "where the Docker daemon is (docker-daemon:; default: $DOCKER_HOST, else its "
+             "usual socket)", value="HOST"),
+    ]  # fmt: skip
     if prefix:
         flags.append(Flag(f"{prefix}authfile", "path of the credentials file for this side", value="PATH"))
         flags.append(Flag(f"{prefix[0]}creds", "", value="USER[:PASS]", hidden=True))
@@ -78,6 +88,7 @@ def access(parsed: Parsed, prefix: str, report: Report) -> Access:
         keychain=keychain,
         trust=trust,
         shared_blobs=shared_blobs(parsed, prefix),
+        daemon_host=parsed.values.get(f"{prefix}daemon-host") or base.daemon_host,
         trusted_realms=frozenset(parsed["trust-realm"]),
     )
 
@@ -87,7 +98,8 @@ def _tls_verify(parsed: Parsed, prefix: str) -> bool | None:
     own: bool | None = parsed[f"{prefix}tls-verify"]
     if not prefix or parsed["tls-verify"] is None:
         return own
-    log("warning", f"'--tls-verify' is deprecated, instead use: --{prefix}tls-verify")
+    if prefix == "src-":  # once, though both sides look here
+        log("warning", "'--tls-verify' is deprecated, instead use: --src-tls-verify, --dest-tls-verify")
     old: bool = parsed["tls-verify"]
     return old if own is None else own
 
@@ -116,7 +128,7 @@ def network(base: Access, parsed: Parsed) -> Access:
 
 
 def shared_blobs(parsed: Parsed, prefix: str) -> Path | None:
-    directory = parsed[f"{prefix}shared-blob-dir"]
+    directory = parsed.values.get(f"{prefix}shared-blob-dir")  # not a flag of commands that know only registries
     return Path(directory) if directory else None
 
 

@@ -127,7 +127,11 @@ class Lines:
 
 
 def _outcome(event: BlobFinished) -> str:
-    return "skipped: already exists" if event.placement is Placement.PRESENT else f"done, {size(event.size)}"
+    if event.placement is Placement.PRESENT:
+        return "skipped: already exists"
+    if event.placement is Placement.MOUNTED:
+        return "mounted from another repository of the registry"
+    return f"done, {size(event.size)}"
 
 
 def _line(event: Converted | CopyFinished) -> str:
@@ -163,6 +167,7 @@ class Bars:
         self._names: dict[Digest, str] = {}
         self._done: dict[Digest, int] = {}
         self._planned = self._present = self._finished = 0
+        self._expected: set[Digest] = set()
         self._total: TaskID | None = None
 
     @property
@@ -179,10 +184,12 @@ class Bars:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, CopyPlanned):
-            self._planned = event.total
+            self._planned, self._expected = event.total, {blob.digest for blob in event.blobs}
             self._total = self._progress.add_task("Total", total=event.total)
             self._progress.start()
         elif isinstance(event, BlobStarted):
+            if event.digest not in self._expected:
+                self._planned += event.size  # made on the way, from what was copied
             name = f"{'config' if event.kind == 'config' else 'blob'} {event.digest.short}"
             self._names[event.digest] = name
             self._tasks[event.digest] = self._progress.add_task(
@@ -201,7 +208,7 @@ class Bars:
 
     def _finish(self, event: BlobFinished) -> None:
         self._done.pop(event.digest, None)
-        if event.placement is Placement.PRESENT:
+        if event.placement in (Placement.PRESENT, Placement.MOUNTED):
             # Not counted as moved, which would be a speed nobody has.
             self._present += event.size
         else:

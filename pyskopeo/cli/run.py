@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-from ..errors import PyskopeoError
+from ..errors import PyskopeoError, first_error
 from .log import log
 
 
@@ -35,8 +35,6 @@ def run_async(work: Callable[[], Awaitable[int]], seconds: float = 0.0) -> int:
 
 async def _supervised(work: Callable[[], Awaitable[int]], seconds: float) -> int:
     import anyio
-
-    from ..engine import first_error
 
     came: list[int] = []
     code = 1

@@ -58,6 +58,19 @@ class DockerArchive:
             raise InvalidContent(f"{index.path}: {_MANIFEST} is not a list")
         return cls(index, [_item(entry, f"{index.path}: {_MANIFEST}") for entry in listed])
 
+    def names(self) -> list[str]:
+        """Every image's tags as they are written, and ``@N``, its position, for one that has none.
+
+        Raises `InvalidContent` for a tag that `choose` could not be asked for.
+        """
+        found: list[str] = []
+        for position, item in enumerate(self.items):
+            for tag in item.tags:
+                if not _is_tagged(tag):
+                    raise InvalidContent(f"{self.index.path}: {_MANIFEST}: invalid tag {ascii(tag)[:200]}")
+            found += item.tags or [f"@{position}"]
+        return found
+
     def choose(self, name: Reference | None, position: int | None) -> Item:
         """The image wanted; raises `PathNotFound`, or `InvalidContent` when it is not clear which."""
         if position is not None:
@@ -82,6 +95,14 @@ def _expanded(tag: str) -> str:
     except InvalidName:
         return ""
     return f"{found.name}:{found.tag}"
+
+
+def _is_tagged(tag: str) -> bool:
+    try:
+        found = Reference.parse(tag, default_tag="")
+    except InvalidName:
+        return False
+    return bool(found.tag) and found.digest is None
 
 
 def _item(entry: Any, where: str) -> Item:

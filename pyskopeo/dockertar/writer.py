@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ..archives import TarWriter
-from ..errors import ContentMismatch, InvalidContent, StorageFailed
+from ..errors import ContentMismatch, InvalidContent, StorageFailed, Unsupported
 from ..events import Placement
-from ..image import Accepts, Blob
+from ..image import Accepts, Blob, Fill
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
@@ -33,13 +33,18 @@ class DockerArchiveDestination:
     """One or more images in one archive. Layers are decompressed to ``scratch``, appended in order.
 
     A context manager: the file has its name only after that was left without an error. For a second
-    image, give its tags to `name_next` before its `commit`.
+    image, give its tags to `name_next` before its `commit`. ``opened`` gives another archive than
+    the file at ``path``, when there is something to put into it.
     """
 
     accepts = Accepts(mediatype.IMAGES, ordered=True, artifacts=False)
 
-    def __init__(self, path: Path, scratch: Path, tags: tuple[Reference, ...]) -> None:
+    def __init__(
+        self, path: Path, scratch: Path, tags: tuple[Reference, ...],
+        opened: Callable[[], AbstractContextManager[TarWriter]] | None = None,
+    ) -> None:  # fmt: skip
         self._path, self._tags = path, tags
+        self._opened = opened or (lambda: _archive_file(path))
         self._layers = Layers(scratch, self._open)
         self._written: set[str] = set()
         self._items: list[tuple[str, list[str], list[str]]] = []
@@ -79,11 +84,17 @@ class DockerArchiveDestination:
         await self._layers.add(blob, progress)
         return Placement.WRITTEN
 
+    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
+        raise Unsupported("a Docker archive holds its layers decompressed, so none is compressed on its way into one")
+
     async def has_blob(self, descriptor: Descriptor) -> bool:
         return descriptor.digest in self._layers
 
+    async def has_manifest(self, manifest: Manifest) -> bool:
+        return False
+
     async def put_manifest(self, manifest: Manifest) -> None:
-        raise InvalidContent(f"{manifest.media_type}: docker-archive holds single images only")
+        raise InvalidContent(f"{manifest.media_type}: a Docker archive holds single images only")
 
     async def commit(self, root: Manifest) -> Digest:
         """Append the image; the digest is that of the Docker manifest which describes what was written."""
@@ -107,7 +118,7 @@ class DockerArchiveDestination:
     def _checked(self, root: Manifest) -> tuple[bytes, list[Plain]]:
         """The configuration and the layers, which must be those its diff IDs name."""
         if root.config is None or not root.is_image:
-            raise InvalidContent("docker-archive holds images only, and this artifact's config is no image config")
+            raise InvalidContent("a Docker archive holds images only, and this artifact's config is no image config")
         if root.config.size > CONFIG_LIMIT:
             raise InvalidContent(f"the image configuration is over the limit of {CONFIG_LIMIT} bytes")
         config = self._layers[root.config.digest].path.read_bytes()
@@ -127,7 +138,7 @@ class DockerArchiveDestination:
     def _open(self) -> TarWriter:
         """The archive, made when the first thing is to be put into it."""
         if self._archive is None:
-            self._archive = TarWriter(*self._output.enter_context(open_output(self._path, replace=False)))
+            self._archive = self._output.enter_context(self._opened())
         return self._archive
 
     def _describe(
@@ -173,6 +184,12 @@ class DockerArchiveDestination:
         repositories = sorted_map({name: sorted_map(tags) for name, tags in self._repositories.items()})
         archive.add_bytes("repositories", dumps(repositories).encode(), READ_ONLY)
         archive.finish()
+
+
+@contextmanager
+def _archive_file(path: Path) -> Iterator[TarWriter]:
+    with open_output(path, replace=False) as (fd, real):
+        yield TarWriter.to(fd, real)
 
 
 def _described(media_type: str, size: int, digest: Digest) -> dict[str, object]:

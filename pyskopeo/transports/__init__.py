@@ -8,7 +8,7 @@ from typing import cast
 from ..errors import InvalidName
 from ..image import ImageReference
 
-TRANSPORTS = ("dir", "docker", "docker-archive", "oci", "oci-archive")
+TRANSPORTS = ("dir", "docker", "docker-archive", "docker-daemon", "oci", "oci-archive", "tarball")
 _MODULES = {name: name.replace("-", "_") for name in TRANSPORTS} | {"dir": "directory"}
 
 

@@ -12,21 +12,20 @@ from ..errors import DestinationRefused, InvalidName, NotFound, PathNotFound, St
 from ..events import Placement
 from ..files import (
     PARTIAL,
-    is_present,
     partial_name,
-    place,
     read_bounded,
     remove_tree,
     storage_errors,
     write_atomically,
 )
-from ..image import Accepts, Blob, ImageDestination, ImageReference, ImageSource, LocalFile
+from ..image import Accepts, Blob, Fill, ImageDestination, ImageReference, ImageSource, LocalFile
 from ..layouts import located_blob
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.manifest import Manifest
 from ..model.strictjson import MANIFEST_LIMIT
+from ..placing import is_present, place, receive
 from ..pump import Progress
 
 if TYPE_CHECKING:
@@ -82,6 +81,12 @@ class DirSource:
     def blob(self, descriptor: Descriptor) -> Blob:
         return located_blob(descriptor, LocalFile(self._path / _name(descriptor.digest)))
 
+    async def size(self, descriptor: Descriptor) -> int:
+        """How large a blob's file is."""
+        path = self._path / _name(descriptor.digest)
+        with storage_errors(f"reading {path}"):
+            return os.stat(path).st_size
+
 
 class DirDestination:
     """Writes to ``staging``, a new directory beside the final one; `finish` puts it in its place.
@@ -89,7 +94,7 @@ class DirDestination:
     In it, where it cannot be replaced: then its files are.
     """
 
-    accepts = Accepts(mediatype.MANIFESTS)
+    accepts = Accepts(mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES)
 
     def __init__(self, path: Path, staging: Path, *, verify_existing: bool) -> None:
         self._path, self._staging = path, staging
@@ -110,8 +115,15 @@ class DirDestination:
         )  # fmt: skip
         return Placement.PRESENT if placement is Placement.LINKED else placement
 
+    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
+        self._prepare()
+        return await receive(self._staging, fill, lambda descriptor: self._staging / self._named(descriptor.digest))
+
     async def has_blob(self, descriptor: Descriptor) -> bool:
         return await is_present(self._path / _name(descriptor.digest), descriptor, verify=self._verify_existing)
+
+    async def has_manifest(self, manifest: Manifest) -> bool:
+        return False
 
     async def put_manifest(self, manifest: Manifest) -> None:
         self._prepare()

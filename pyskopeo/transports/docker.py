@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, InvalidName, NetworkError
-from ..image import Blob, ImageReference
+from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, RegistryError, first_error
+from ..events import Placement
+from ..files import FileSink, staged, storage_errors
+from ..image import Accepts, Blob, Fill, ImageDestination, ImageReference, LocalFile, RegistryBlob
+from ..layouts import located_blob
+from ..model import mediatype
 from ..model.descriptor import Descriptor
+from ..model.digest import Digest
 from ..model.manifest import Manifest
 from ..model.reference import Reference
+from ..pump import Progress, uncounted
 
 if TYPE_CHECKING:
-    import ssl
 
     from ..access import Access
     from ..registry.client import Repository
-    from ..registry.session import Send
+    from ..registry.uploads import BlobUploads
+    from ..registry.writing import RepositoryWriter
+
+_UNKNOWN_DIGEST = "@@unknown-digest@@"
 
 
 class DockerReference(ImageReference):
-    """``docker://[registry/]repository[:tag][@digest]``."""
+    """``docker://[registry/]repository[:tag][@digest]``; as a destination also
+    ``docker://repository@@unknown-digest@@``, which is written by its digest, without a tag."""
 
     transport = "docker"
+    reference: Reference
 
     def __init__(self, details: str, reference: Reference) -> None:
         super().__init__(details)
@@ -32,17 +44,42 @@ class DockerReference(ImageReference):
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[DockerSource]:
         """Talks to the registry only when something is asked for."""
+        if not self.reference.manifest_name:
+            raise InvalidName(f"{self}: an unknown digest can only be written, not read")
         return _open_source(self, access)
 
+    def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
+        """Talks to the registry only when something is asked for; raises `InvalidName` for additional tags."""
+        return _open_destination(self, access)
+
     def __str__(self) -> str:
-        return f"docker://{self.reference}"
+        return f"docker://{self.reference}" + (_UNKNOWN_DIGEST if not self.reference.manifest_name else "")
 
 
 def parse(details: str) -> DockerReference:
     """Parse what follows ``docker:``; raises `InvalidName`."""
     if not details.startswith("//"):
         raise InvalidName(f"docker: image reference {details} does not start with //")
-    return DockerReference(details, Reference.parse(details[2:]))
+    name = details[2:]
+    if name.endswith(_UNKNOWN_DIGEST):
+        reference = Reference.parse(name.removesuffix(_UNKNOWN_DIGEST), default_tag="")
+        if reference.manifest_name:
+            raise InvalidName(f"docker:{details}: a tag or a digest does not go with {_UNKNOWN_DIGEST}")
+        return DockerReference(details, reference)
+    return DockerReference(details, Reference.parse(name))
+
+
+def parse_additional_tag(text: str, reference: Reference) -> str:
+    """One more tag for what is written to ``reference``: bare, or with that repository's name.
+
+    Raises `InvalidName`.
+    """
+    if ":" not in text and "/" not in text:
+        return Reference.parse(f"{reference.name}:{text}").tag
+    named = Reference.parse(text)
+    if named.name != reference.name or named.digest is not None:
+        raise InvalidName(f"{text} is not in {reference.name}: want a tag, or {reference.name}:TAG")
+    return named.tag
 
 
 class DockerSource:
@@ -64,7 +101,13 @@ class DockerSource:
         return manifest
 
     def blob(self, descriptor: Descriptor) -> Blob:
-        return Blob(descriptor, lambda: self.repository.blob(descriptor))
+        reference = self.repository.reference
+        here = RegistryBlob(reference.api_host, reference.repository)
+        return Blob(descriptor, lambda: self.repository.blob(descriptor), (here,))
+
+    async def size(self, descriptor: Descriptor) -> int:
+        """HEAD: how large a blob is; raises `InvalidContent` when the registry does not say."""
+        return await self.repository.blob_size(descriptor.digest)
 
     async def tags(self) -> list[str]:
         """All tags of the repository."""
@@ -84,46 +127,125 @@ class DockerSource:
             )
 
 
+class DockerDestination:
+    """A repository of a registry. The image has its tags only when all that it names is there.
+
+    What a registry says it has by manifest is not asked for blob by blob.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        tags: tuple[str, ...],
+        writer: RepositoryWriter,
+        uploads: BlobUploads,
+        spool: Path | None = None,
+    ) -> None:
+        accepts = _ACCEPTS_ANY_DIGEST if reference.digest is None else _ACCEPTS_ONE_DIGEST
+        self.accepts = replace(accepts, named=(reference.repository, reference.tag))
+        self._reference, self._tags = reference, tags
+        self._writer, self._uploads, self._spool = writer, uploads, spool
+        self._named: dict[str, Digest | None] = {}
+        self._present: set[Digest] = set()
+
+    async def begin(self, root: Manifest) -> None:
+        """Look which names are the image's already; refuse what cannot have the digest it is to have."""
+        from anyio import create_task_group
+
+        wanted = self._reference.digest
+        if wanted is not None and root.digest != wanted:
+            raise DestinationRefused(f"docker://{self._reference}: the image's digest is {root.digest}")
+
+        async def look(tag: str) -> None:
+            self._named[tag] = await self._look(tag)
+
+        with first_error():
+            async with create_task_group() as tasks:
+                for tag in self._tags:
+                    tasks.start_soon(look, tag)
+        self._present |= {root.digest} & set(self._named.values())
+
+    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
+        repositories = [
+            place.repository for place in blob.locations
+            if isinstance(place, RegistryBlob) and place.host == self._reference.api_host
+            and place.repository != self._reference.repository
+        ]  # fmt: skip
+        return await self._uploads.put(blob, progress, repositories)
+
+    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
+        if self._spool is None:
+            return await self._uploads.receive(fill)
+        # What is known before it is sent need perhaps not be sent.
+        with storage_errors(f"creating {self._spool}"):
+            self._spool.mkdir(mode=0o700, exist_ok=True)
+        path = self._spool / os.urandom(8).hex()
+        with staged(path) as (fd, _):
+            descriptor = await fill(FileSink(fd, path))
+        try:
+            return descriptor, await self.put_blob(located_blob(descriptor, LocalFile(path)), uncounted)
+        finally:
+            path.unlink()
+
+    async def has_blob(self, descriptor: Descriptor) -> bool:
+        return await self._uploads.has(descriptor)
+
+    async def has_manifest(self, manifest: Manifest) -> bool:
+        digest = manifest.digest
+        if digest not in self._present and await self._look(str(digest)) == digest:
+            self._present.add(digest)
+        return digest in self._present
+
+    async def _look(self, name: str) -> Digest | None:
+        """What ``name`` names now. Where that may not be asked, before there is such a repository say, writing
+        will bring the reason."""
+        try:
+            return await self._writer.head_manifest(name)
+        except RegistryError as error:
+            if error.status not in (403, 405):
+                raise
+            return None
+
+    async def put_manifest(self, manifest: Manifest) -> None:
+        if manifest.digest not in self._present:
+            await self._writer.put_manifest(str(manifest.digest), manifest)
+            self._present.add(manifest.digest)
+
+    async def commit(self, root: Manifest) -> Digest:
+        for tag in self._tags:
+            if self._named.get(tag) != root.digest:
+                await self._writer.put_manifest(tag, root)
+        if not self._tags:
+            await self.put_manifest(root)
+        return root.digest
+
+
+_MANIFESTS = mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES
+_ACCEPTS_ANY_DIGEST = Accepts(_MANIFESTS, foreign=True, compresses=True)
+_ACCEPTS_ONE_DIGEST = Accepts(_MANIFESTS, foreign=True, unchangeable="the destination is named by digest")
+
+
 @asynccontextmanager
 async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[DockerSource]:
     from ..registry.client import Repository
-    from ..registry.session import Session
+    from ..registry.opening import open_session
 
-    async with _sender(name.reference, access) as send:
-        session = Session(name.reference, send, access)
+    async with open_session(name.reference, access) as session:
         yield DockerSource(Repository(name.reference, session, access), access)
 
 
 @asynccontextmanager
-async def _sender(reference: Reference, access: Access) -> AsyncIterator[Send]:
-    """What sends requests: our own transport, unless the caller brought a client.
+async def _open_destination(name: DockerReference, access: Access) -> AsyncIterator[ImageDestination]:
+    from ..registry.opening import open_session
+    from ..registry.uploads import BlobUploads
+    from ..registry.writing import RepositoryWriter
+    from ..spool import scratch_directory
 
-    The transport is called itself, without a client around it: what a client would add, a cookie
-    jar and redirects, is not wanted, and a pull of many small layers pays for it.
-    """
-    if access.client is not None:
-        yield partial(access.client.send, stream=True, auth=None, follow_redirects=False)
-        return
-    from ..registry.connect import Connector
-    from ..registry.origin import Origin
-    from ..registry.proxied import Router
-    from ..registry.wire import Wire
-
-    contexts: dict[bool, ssl.SSLContext] = {}
-    registry = Origin.of(f"https://{reference.api_host}")
-
-    def context(origin: Origin) -> ssl.SSLContext:
-        own = origin == registry
-        if own not in contexts:
-            contexts[own] = access.trust.context(reference.registry, client=own)
-        return contexts[own]
-
-    def proxy(origin: Origin) -> str | None:
-        return access.proxies.for_url(origin.scheme, origin.host, origin.port)
-
-    connector = Connector(
-        context, proxy, connect_timeout=access.connect_timeout, stall_timeout=access.stall_timeout
-    )
-    async with Router(Wire(connector), proxy, context) as router:
-        yield router.send
-
+    reference = name.reference
+    tags = [*([reference.tag] if reference.tag else []),
+            *(parse_additional_tag(text, reference) for text in access.additional_tags)]  # fmt: skip
+    spool = scratch_directory(Path("-"), access.scratch) if access.precompute_digests else nullcontext()
+    with spool as directory:
+        async with open_session(reference, access, actions="pull,push") as session:
+            uploads, writer = BlobUploads(reference, session, access), RepositoryWriter(reference, session)
+            yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, directory)

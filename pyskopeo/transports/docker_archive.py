@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class DockerArchiveReference(ImageReference):
-    """An archive's path, and which image in it: by name, by position when reading, or the only one."""
+    """An archive's path, and which image in it: by ``reference``, by position when reading, or the only one."""
 
     transport = "docker-archive"
 
-    def __init__(self, details: str, path: Path, name: Reference | None, position: int | None) -> None:
+    def __init__(self, details: str, path: Path, reference: Reference | None, position: int | None) -> None:
         super().__init__(details)
-        self.path, self.name, self.position = path, name, position
+        self.path, self.reference, self.position = path, reference, position
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         return _open_source(self, access)
@@ -63,13 +63,13 @@ def parse_tag(text: str) -> Reference:
 async def _open_source(reference: DockerArchiveReference, access: Access) -> AsyncIterator[ImageSource]:
     async with readable_archive(reference.path, access.scratch) as index:
         archive = DockerArchive.read(index)
-        yield DockerArchiveSource(archive, archive.choose(reference.name, reference.position))
+        yield DockerArchiveSource(archive, archive.choose(reference.reference, reference.position))
 
 
 @asynccontextmanager
 async def _open_destination(reference: DockerArchiveReference, access: Access) -> AsyncIterator[ImageDestination]:
     check_output(reference.path, replace=False)
-    tags = [*([reference.name] if reference.name else []), *map(parse_tag, access.additional_tags)]
+    tags = [*([reference.reference] if reference.reference else []), *map(parse_tag, access.additional_tags)]
     with scratch_directory(reference.path, access.scratch) as scratch:
         async with DockerArchiveDestination(reference.path, scratch, tuple(tags)) as destination:
             yield destination

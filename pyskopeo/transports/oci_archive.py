@@ -59,7 +59,7 @@ async def _open_destination(reference: OciArchiveReference, access: Access) -> A
         if not (scratch / INDEX_FILE).exists():
             return  # nothing was committed
         with open_output(reference.path, replace=True) as (fd, path):
-            await run_abortable(lambda check: _write(TarWriter(fd, path), scratch, check), lambda: None)
+            await run_abortable(lambda check: _write(TarWriter.to(fd, path), scratch, check), lambda: None)
 
 
 def _write(archive: TarWriter, root: Path, check: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pyskopeo.files import PARTIAL
 from pyskopeo.image import ImageReference
 from pyskopeo.model.platform import Platform
-from pyskopeo.plan import Selection
+from pyskopeo.selection import Selection
 from pyskopeo.transports import TRANSPORTS, parse_image_name
 from tests.support.images import KINDS, IndexSpec
 
@@ -20,12 +20,13 @@ EVERYTHING = Selection(Platform("linux", "amd64"), "all")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One transport. ``name`` is an image name, with the folder to work in left open.
+    """One transport. ``name`` is an image name, with the folder to work in, or a word for it, left open.
 
     ``indexes``: it can hold several platforms. ``artifacts``: what is no image, too. ``bytes_kept``: manifests
     and blobs come back as they went in. ``remembers``: a second copy finds the blobs of the first.
     ``whole_blobs_stay``: a failed copy may leave blobs, each of them whole. ``replaces``: a second
-    image takes the place of the first.
+    image takes the place of the first. ``in_files``: it lies in files of this machine. ``missing`` is
+    what is said when there is nothing.
     """
 
     transport: str
@@ -36,10 +37,12 @@ class Place:
     remembers: bool = False
     whole_blobs_stay: bool = False
     replaces: bool = True
+    in_files: bool = True
+    missing: str = "no such file"
 
     def at(self, folder: Path) -> str:
         """The image name for a folder."""
-        return self.name.format(folder)
+        return self.name.format(folder if self.in_files else hashlib.md5(str(folder).encode()).hexdigest())
 
     def holds(self, kind: str) -> bool:
         """Whether one of `KINDS` can be written whole."""
@@ -56,12 +59,16 @@ PLACES = (
         "docker-archive", "docker-archive:{}/image.tar:example.com/a/b:tag",
         indexes=False, artifacts=False, bytes_kept=False, replaces=False,
     ),
+    Place(
+        "docker-daemon", "docker-daemon:example.com/{}:tag",
+        indexes=False, artifacts=False, bytes_kept=False, in_files=False, missing="reference does not exist",
+    ),
 )  # fmt: skip
 
 
 def writable() -> set[str]:
     """The transports that say they can be written to."""
-    names = {"docker": "docker://example.com/a"}
+    names = {"docker": "docker://example.com/a", "docker-daemon": "docker-daemon:a:b"}
     return {
         transport
         for transport in TRANSPORTS

@@ -36,6 +36,7 @@ from pyskopeo.errors import (
 from pyskopeo.model import mediatype
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.platform import Platform
+from pyskopeo.plan import AS_IT_IS, Form
 from pyskopeo.transports.docker_archive import parse_tag
 from tests.contract.places import everything
 from tests.contract.reading import layout, read_layers, see
@@ -346,11 +347,15 @@ class TestReading:
             f'{{"mediaType":"application/vnd.docker.container.image.v1+json","size":{len(image.config())},'
             f'"digest":"sha256:{hashlib.sha256(image.config()).hexdigest()}"}},"layers":[{layers}]}}'
         )
-        # It says gzip, as skopeo's does; what is handed over is a plain tar, and a layout says so.
+        # It says gzip, as skopeo's does; what is handed over is a plain tar, and who keeps it says so.
         assert set(actual) == {mediatype.DOCKER_LAYER}
-        await pyskopeo.copy(f"docker-archive:{tmp_path / 'a.tar'}", f"oci:{tmp_path / 'o'}:t")
-        async with pyskopeo.open_source(f"oci:{tmp_path / 'o'}:t") as written:
-            assert {layer.media_type for layer in (await written.manifest()).layers} == {mediatype.OCI_LAYER}
+        for form, expected in [
+            (AS_IT_IS, mediatype.OCI_LAYER_GZIP),
+            (Form(keep_plain=True), mediatype.OCI_LAYER),
+        ]:
+            await pyskopeo.copy(f"docker-archive:{tmp_path / 'a.tar'}", f"oci:{tmp_path / 'o'}:t", form=form)
+            async with pyskopeo.open_source(f"oci:{tmp_path / 'o'}:t") as written:
+                assert {layer.media_type for layer in (await written.manifest()).layers} == {expected}
 
     @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
     async def test_layers_compressed_inside(self, pack: Callable[[bytes], bytes], tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ def in_the_middle() -> BuiltImage:
 
 
 def test_every_transport_that_can_be_written_is_tested() -> None:
-    assert writable() == {place.transport for place in PLACES}
+    # docker: is held to the same laws in a file of its own, over a registry.
+    assert writable() == {place.transport for place in PLACES} | {"docker"}
 
 
 class TestRoundTrip:
@@ -84,7 +85,7 @@ class TestRoundTrip:
     async def test_what_goes_in_comes_out(self, kind: str, place: Place, tmp_path: Path, there: Path) -> None:
         image = build(kind)
         digest = await pyskopeo.copy(
-            layout(image, tmp_path), place.at(there), selection=EVERYTHING if place.indexes else AMD64, preserve_digests=True
+            layout(image, tmp_path), place.at(there), selection=EVERYTHING if place.indexes else AMD64, form=pyskopeo.Form(preserve_digests=True)
         )
         assert not [name for name in everything(there) if PARTIAL in name]
         if place.bytes_kept:
@@ -96,7 +97,7 @@ class TestRoundTrip:
     @pytest.mark.parametrize("kind", ["oci-index", "docker-list", "oci-index-attested", "index-without-platform"])
     async def test_one_image_of_many(self, kind: str, place: Place, tmp_path: Path, there: Path) -> None:
         image = build(kind)
-        await pyskopeo.copy(layout(image, tmp_path), place.at(there), selection=AMD64, preserve_digests=True)
+        await pyskopeo.copy(layout(image, tmp_path), place.at(there), selection=AMD64, form=pyskopeo.Form(preserve_digests=True))
         child = image.child(0)
         if place.bytes_kept:
             async with pyskopeo.open_source(place.at(there)) as source:
@@ -120,9 +121,9 @@ class TestRoundTrip:
         image = build("docker-repeated")
         middle = tmp_path / "middle"
         middle.mkdir()
-        await pyskopeo.copy(layout(image, tmp_path), through.at(middle), preserve_digests=True)
+        await pyskopeo.copy(layout(image, tmp_path), through.at(middle), form=pyskopeo.Form(preserve_digests=True))
         before = everything(middle)
-        await pyskopeo.copy(through.at(middle), place.at(there), preserve_digests=True)
+        await pyskopeo.copy(through.at(middle), place.at(there), form=pyskopeo.Form(preserve_digests=True))
         assert everything(middle) == before
         if through.bytes_kept and place.bytes_kept:
             await read_back(place.at(there), image)
@@ -139,7 +140,7 @@ class TestRoundTrip:
         simulator, image = registry
         events: list[Event] = []
         digest = await pyskopeo.copy(
-            simulator.name(), place.at(there), preserve_digests=True, source_access=insecure(), report=events.append
+            simulator.name(), place.at(there), form=pyskopeo.Form(preserve_digests=True), source_access=insecure(), report=events.append
         )
         if place.bytes_kept:
             assert str(digest) == image.digest
@@ -222,7 +223,7 @@ class TestAgain:
         before, source = everything(there), layout(other, tmp_path / "b")
         if place.replaces:
             await pyskopeo.copy(source, place.at(there))
-            await read_back(place.at(there), other)
+            await (read_back if place.bytes_kept else read_layers)(place.at(there), other)
         else:
             with pytest.raises(DestinationRefused):
                 await pyskopeo.copy(source, place.at(there))
@@ -262,7 +263,7 @@ class TestTampered:
                 await pyskopeo.copy(simulator.name(), place.at(there), source_access=insecure())
         check_nothing_half_written(there, before, place)
         if place.replaces:
-            await read_back(place.at(there), build("oci-history"))
+            await (read_back if place.bytes_kept else read_layers)(place.at(there), build("oci-history"))
 
     async def test_a_layer_that_cannot_be_had_stops_the_others(self, place: Place, there: Path) -> None:
         image = in_the_middle()
@@ -451,7 +452,7 @@ class TestRefused:
         assert everything(there) == {}
 
     async def test_a_blob_of_a_digest_nobody_can_check(self, place: Place, there: Path) -> None:
-        from pyskopeo.engine import in_memory
+        from pyskopeo.moving import in_memory
 
         blob = in_memory(Descriptor("", Digest("md5", "d41d8cd98f00b204e9800998ecf8427e"), 0), b"")
         async with pyskopeo.open_destination(place.at(there)) as destination:
@@ -460,11 +461,12 @@ class TestRefused:
         check_nothing_half_written(there, {}, place)
 
     async def test_a_source_that_is_not_there(self, place: Place, there: Path) -> None:
-        with pytest.raises(pyskopeo.PyskopeoError, match="no such file") as caught:
+        with pytest.raises(pyskopeo.PyskopeoError, match=place.missing) as caught:
             await see(place.at(there / "none"))
         assert "\n" not in str(caught.value)
         assert caught.value.exit_code == 1
 
+    @each(lambda place: place.in_files)
     async def test_a_destination_below_a_file(self, place: Place, tmp_path: Path, there: Path) -> None:
         source = layout(build("oci"), tmp_path)
         (there / "file").write_bytes(b"x")

@@ -231,7 +231,7 @@ class Written:
     def __init__(self, path: Path, write: Callable[[TarWriter], None]) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         try:
-            write(TarWriter(fd, path))
+            write(TarWriter.to(fd, path))
         finally:
             os.close(fd)
         self.path = path

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from pyskopeo.engine import carry_out, find_image, make_plan, read_graph
+from pyskopeo.engine import carry_out, make_plan
 from pyskopeo.errors import InvalidInput, NoMatchingPlatform, NotFound, PyskopeoError
 from pyskopeo.events import (
     BlobFinished,
@@ -21,14 +21,16 @@ from pyskopeo.events import (
     ManifestWritten,
     Placement,
 )
-from pyskopeo.image import Accepts, Blob
+from pyskopeo.graphs import find_image, read_graph
+from pyskopeo.image import Accepts, Blob, Fill
 from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
-from pyskopeo.plan import Selection
+from pyskopeo.plan import Form
 from pyskopeo.pump import ByteReader, MemoryReader, MemorySink, Progress
+from pyskopeo.selection import Selection
 from tests.support.images import BuiltImage, ImageSpec, IndexSpec, PlatformSpec, build
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +94,15 @@ class Destination:
         self.blobs[str(blob.descriptor.digest)] = bytes(sink.content)
         return Placement.WRITTEN
 
+    async def has_manifest(self, manifest: Manifest) -> bool:
+        return f"manifest {manifest.digest}" in self.log
+
+    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
+        sink = MemorySink()
+        descriptor = await fill(sink)
+        self.blobs[str(descriptor.digest)] = bytes(sink.content)
+        return descriptor, Placement.WRITTEN
+
     async def has_blob(self, descriptor: Descriptor) -> bool:
         return str(descriptor.digest) in self.blobs
 
@@ -146,10 +157,10 @@ class TestReadGraph:
         source = Source(build("docker-list"))
         graph = await read_graph(source, Selection(AMD64, "all"), OCI)
         assert len(graph.configs) == len(source.opened) == 6
-        for options in ({"preserve_digests": True}, {}):
+        for options in (Form(preserve_digests=True), Form()):
             source.opened.clear()
-            accepts = OCI if options else Accepts(mediatype.MANIFESTS)
-            assert (await read_graph(source, Selection(AMD64, "all"), accepts, **options)).configs == {}
+            accepts = OCI if options.preserve_digests else Accepts(mediatype.MANIFESTS)
+            assert (await read_graph(source, Selection(AMD64, "all"), accepts, options)).configs == {}
             assert source.opened == []
 
     async def test_only_what_is_wanted_is_read(self) -> None:
@@ -179,9 +190,16 @@ class TestCarryOut:
         plan = await make_plan(source, destination, Selection(AMD64, "all"))
         digest = await carry_out(plan, source, destination, report=events.append)
         assert digest == plan.root.digest
-        assert destination.log == [
-            "begin", *["blob"] * len(plan.all_blobs), *(f"manifest {m.digest}" for m in plan.manifests), "commit",
-        ]  # fmt: skip
+        blobs = len(plan.all_blobs)
+        assert destination.log[: blobs + 1] == ["begin", *["blob"] * blobs]
+        names = [f"manifest {manifest.digest}" for manifest in plan.manifests]
+        written = destination.log[blobs + 1 : -1]
+        assert sorted(written) == sorted(names)
+        # Images in whatever order, then the lists that name them, innermost first.
+        images = sum(not manifest.is_index for manifest in plan.manifests)
+        lists = [f"manifest {manifest.digest}" for manifest in plan.manifests if manifest.is_index]
+        assert written[images:] == lists
+        assert destination.log[-1] == "commit"
         assert destination.blobs == {
             **{str(blob.digest): source.image.blobs[str(blob.digest)] for blob in plan.blobs},
             **{str(descriptor.digest): content for descriptor, content in plan.contents},

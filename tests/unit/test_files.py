@@ -19,10 +19,8 @@ from pyskopeo.errors import ContentMismatch, NotFound, StorageFailed, TooLarge
 from pyskopeo.events import Placement
 from pyskopeo.files import (
     PARTIAL,
-    is_present,
     locked,
     open_regular,
-    place,
     read_bounded,
     read_range,
     staged,
@@ -31,6 +29,7 @@ from pyskopeo.files import (
 from pyskopeo.image import Blob, LocalFile
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
+from pyskopeo.placing import is_present, place
 from pyskopeo.pump import ByteReader, MemoryReader, uncounted
 from tests.support.nobody import folder_of_nobody
 

@@ -8,21 +8,15 @@ from typing import Any
 
 import pytest
 
+from pyskopeo.deciding import decide
 from pyskopeo.errors import CannotPreserve, InvalidContent, InvalidInput, NoMatchingPlatform, Unsupported
 from pyskopeo.image import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
-from pyskopeo.plan import (
-    Graph,
-    Selection,
-    check_depth,
-    choose_child,
-    decide,
-    parse_selection,
-    wanted_children,
-)
+from pyskopeo.plan import Form, Graph
+from pyskopeo.selection import Selection, check_depth, choose_child, parse_selection, wanted_children
 from tests.support.images import (
     KINDS,
     ArtifactSpec,
@@ -194,7 +188,7 @@ class TestNothingHasToChange:
     @pytest.mark.parametrize("kind", DOCKER)
     def test_docker_into_oci_when_digests_are_preserved(self, kind: str) -> None:
         image = build(kind)
-        plan = decide(graph_of(image), OCI, preserve_digests=True)
+        plan = decide(graph_of(image), OCI, Form(preserve_digests=True))
         assert plan.root.raw == image.root.raw
         assert {m.raw for m in plan.manifests} == {m.raw for d, m in image.manifests.items() if d != image.digest}
         assert plan.contents == ()
@@ -344,12 +338,12 @@ class TestStrip:
 
     def test_nothing_to_strip_changes_nothing(self) -> None:
         image = build("nested-index")
-        plan = decide(graph_of(image, kept=(0, 1)), OCI, preserve_digests=True)
+        plan = decide(graph_of(image, kept=(0, 1)), OCI, Form(preserve_digests=True))
         assert plan.root.raw == image.root.raw
 
     def test_it_cannot_be_had_with_preserved_digests(self) -> None:
         with pytest.raises(CannotPreserve, match="--strip-removed-platforms changes the index"):
-            decide(graph_of(build("oci-index"), only=(0,), kept=(0,)), OCI, preserve_digests=True)
+            decide(graph_of(build("oci-index"), only=(0,), kept=(0,)), OCI, Form(preserve_digests=True))
 
     def test_a_nested_index_stays_whole(self) -> None:
         image = build("nested-index")

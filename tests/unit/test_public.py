@@ -23,6 +23,7 @@ PUBLIC = [
     "Descriptor",
     "Digest",
     "Event",
+    "Form",
     "ImageDestination",
     "ImageReference",
     "ImageSource",
@@ -41,13 +42,16 @@ PUBLIC = [
     "__version__",
     "carry_out",
     "copy",
+    "delete",
     "inspect_image",
+    "list_tags",
     "make_plan",
     "open_destination",
     "open_source",
     "parse_image_name",
     "plan_copy",
     "run_copy",
+    "tag",
 ]
 
 

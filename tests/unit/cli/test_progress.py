@@ -279,8 +279,11 @@ def test_a_real_copy_that_converts(tmp_path: Path, config: str) -> None:
     started = [event.digest for event in events if isinstance(event, BlobStarted)]
     finished = [event.digest for event in events if isinstance(event, BlobFinished)]
     (planned,) = (event for event in events if isinstance(event, CopyPlanned))
-    assert len(started) == len(set(started)) == len(planned.blobs) == 4
-    assert sorted(map(str, finished)) == sorted(map(str, started)) == sorted(str(b.digest) for b in planned.blobs)
+    assert len(started) == len(set(started)) == 4
+    assert sorted(map(str, finished)) == sorted(map(str, started))
+    # The configuration comes unplanned where it says what the layers, compressed on the way, have become.
+    assert {blob.digest for blob in planned.blobs} <= set(started)
+    assert len(planned.blobs) == (4 if config == "docker" else 3)
     assert screen(out.getvalue())[-1].startswith("Copied sha256:")
 
 

@@ -1,0 +1,192 @@
+"""The blobs of a plan on their way: how many at once, how far each is, what the changed ones became."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from .events import BlobFinished, BlobProgress, BlobStarted, Placement, Report
+from .image import Blob
+from .model.change import Change, Outcome
+from .pump import MemoryReader, run_abortable, uncounted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from .image import ImageDestination, ImageSource
+    from .model.descriptor import Descriptor
+    from .model.digest import Digest
+    from .plan import Plan
+    from .pump import ByteReader, ByteSink, Progress
+
+_TICK = 0.2
+_LARGE_AT_ONCE = 6
+# Small blobs are waited for more than moved: each takes a few round trips, whatever its size.
+_SMALL = 4 * 1024 * 1024
+_SMALL_AT_ONCE = 18
+
+Work: TypeAlias = Callable[[], Awaitable[None]]
+Counted: TypeAlias = Callable[[], "Progress"]
+
+
+class Moving:
+    """The blobs under way, and how far each is. Counts are added in worker threads, one writer each.
+
+    ``moved`` bytes were written so far; ``outcomes`` are the layers that became others, by their
+    digests before. ``jobs`` bounds how many move at once, None leaves it to what they are.
+    """
+
+    def __init__(self, source: ImageSource, destination: ImageDestination, report: Report, jobs: int | None) -> None:
+        self._source, self._destination, self.report, self._jobs = source, destination, report, jobs
+        self._done: dict[Descriptor, int] = {}
+        self._placed: set[Digest] = set()
+        self.moved = 0
+        self.outcomes: dict[Digest, Outcome] = {}
+
+    async def blobs(self, plan: Plan, present: frozenset[Digest]) -> None:
+        """Have all blobs of ``plan`` at the destination that have not been dealt with before.
+
+        What the manifests in ``present`` name is there already.
+        """
+        from anyio import create_task_group
+
+        manifests = [manifest for manifest in (plan.root, *plan.manifests) if not manifest.is_index]
+        missing = {blob.digest for m in manifests if m.digest not in present for blob in m.blobs}
+        layers = {layer.digest for manifest in manifests for layer in manifest.layers}
+        work: list[tuple[int, Work]] = []
+        for blob in plan.blobs:
+            kind = "layer" if blob.digest in layers else "config"
+            if blob.digest in self._placed:
+                continue
+            if blob.digest in missing or not present:
+                work.append((blob.size, partial(self._place, self._source.blob(blob), kind)))
+            else:
+                self.report(BlobStarted(blob.digest, blob.size, kind))
+                self.report(BlobFinished(blob.digest, blob.size, Placement.PRESENT))
+        work += [(blob.size, partial(self._change, blob, change)) for blob, change in plan.changes]
+        work += [
+            (blob.size, partial(self._place, in_memory(blob, content), "config"))
+            for blob, content in plan.contents
+            if blob.digest not in self._placed
+        ]
+        async with create_task_group() as tasks:
+            tasks.start_soon(self._tick)
+            await self._all(work, busy=bool(plan.changes))
+            tasks.cancel_scope.cancel()
+
+    async def _all(self, work: Sequence[tuple[int, Work]], *, busy: bool) -> None:
+        from anyio import create_task_group
+
+        ordered = self._destination.accepts.ordered
+        jobs = self._jobs or (min(_LARGE_AT_ONCE, (os.cpu_count() or 1) + 1) if ordered or busy else _LARGE_AT_ONCE)
+        if ordered or busy:
+            queues = [(work, jobs)]
+        else:
+            # The largest first: the last one to end decides how long it all takes.
+            largest_first = sorted(work, key=lambda item: -item[0])
+            large = [item for item in largest_first if self._jobs or item[0] > _SMALL]
+            queues = [(large, jobs), (largest_first[len(large) :], _SMALL_AT_ONCE)]
+
+        async def take(waiting: Iterator[tuple[int, Work]]) -> None:
+            # Each takes the next one, so the order holds whichever task an event loop starts first.
+            for _, one in waiting:
+                await one()
+
+        async with create_task_group() as tasks:
+            for items, number in queues:
+                waiting = iter(items)
+                for _ in range(min(number, len(items))):
+                    tasks.start_soon(take, waiting)
+
+    async def _place(self, blob: Blob, kind: str) -> None:
+        async def put(counted: Counted) -> Placement:
+            return await self._destination.put_blob(blob, counted())
+
+        await self._counted(blob.descriptor, kind, put)
+
+    async def _change(self, descriptor: Descriptor, change: Change) -> None:
+        blob = self._source.blob(descriptor)
+        if change.format is None:
+            self.outcomes[descriptor.digest] = Outcome(descriptor, await _diff_id(blob))
+            return
+        from .compress import ChangingSink
+
+        async def put(counted: Counted) -> Placement:
+            async def fill(sink: ByteSink) -> Descriptor:
+                changing = ChangingSink(sink, change, blob.descriptor, f"blob {descriptor.digest}")
+                try:
+                    await blob.copy_to(changing, counted())
+                    await run_abortable(lambda _: changing.finish(), changing.abort)
+                finally:
+                    changing.close()
+                self.outcomes[descriptor.digest] = changing.outcome
+                return changing.outcome.descriptor
+
+            return (await self._destination.receive(fill))[1]
+
+        await self._counted(descriptor, "layer", put)
+
+    async def _counted(
+        self, descriptor: Descriptor, kind: str, put: Callable[[Counted], Awaitable[Placement]]
+    ) -> None:
+        self.report(BlobStarted(descriptor.digest, descriptor.size, kind))
+        self._done[descriptor] = 0
+
+        def counted() -> Progress:
+            # Each time the blob is read from its start; what is read again is no progress.
+            read = 0
+
+            def count(number: int) -> None:
+                nonlocal read
+                read += number
+                self._done[descriptor] = max(self._done[descriptor], read)
+
+            return count
+
+        placement = await put(counted)
+        done = self._done.pop(descriptor)
+        if placement is Placement.WRITTEN:
+            self.moved += done
+        self._placed.add(descriptor.digest)
+        self.report(BlobFinished(descriptor.digest, descriptor.size, placement))
+
+    async def _tick(self) -> None:
+        from anyio import sleep
+
+        shown: dict[Descriptor, int] = {}
+        while True:
+            await sleep(_TICK)
+            for descriptor, done in list(self._done.items()):
+                if shown.get(descriptor) != done:
+                    shown[descriptor] = done
+                    self.report(BlobProgress(descriptor.digest, done, descriptor.size))
+
+
+class _Nowhere:
+    """A sink for what is only to be read."""
+
+    def write(self, buffer: memoryview) -> None:
+        pass
+
+
+async def _diff_id(blob: Blob) -> Digest:
+    """The digest of the tar in a layer; all of it is read."""
+    from .transform import InflatingSink
+
+    inflating = InflatingSink(_Nowhere(), f"blob {blob.descriptor.digest}")
+    await blob.copy_to(inflating, uncounted)
+    inflating.finish()
+    return inflating.digest
+
+
+def in_memory(descriptor: Descriptor, content: bytes) -> Blob:
+    """A blob made here."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[ByteReader]:
+        yield MemoryReader(content)
+
+    return Blob(descriptor, opened)
