@@ -1,0 +1,1 @@
+"""A Docker daemon, by the calls of its Engine API that move images."""

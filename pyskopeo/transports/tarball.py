@@ -1,0 +1,224 @@
+"""``tarball:file[:file...]``: an image made of tar files, one a layer, the first at the bottom."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, Unsupported
+from ..files import FileReader, open_regular
+from ..image import Blob, ImageReference, ImageSource, LocalFile
+from ..layouts import located_blob
+from ..model import mediatype
+from ..model.descriptor import Descriptor
+from ..model.digest import Digest, new_hasher
+from ..model.gojson import dumps
+from ..model.gotime import GoTime
+from ..model.manifest import Manifest
+from ..model.platform import Platform
+from ..output import is_stream
+from ..pipes import never
+from ..pump import ByteReader, MemoryReader, run_abortable, thread_buffer
+from ..spool import copy_stream, spooled
+from ..transform import InflatingSink
+
+if TYPE_CHECKING:
+    from ..access import Access
+
+_BLOCK = 512
+_CHECKSUM = slice(148, 156)
+_UNKNOWN = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
+_MEDIA_TYPES = {
+    b"\x1f\x8b": mediatype.OCI_LAYER_GZIP,
+    b"\x28\xb5\x2f\xfd": mediatype.OCI_LAYER_ZSTD,
+}
+
+
+class TarballReference(ImageReference):
+    """The files to make an image of; ``-`` is standard input."""
+
+    transport = "tarball"
+
+    def __init__(self, details: str, paths: tuple[Path, ...]) -> None:
+        super().__init__(details)
+        self.paths = paths
+
+    def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
+        """Reads every file once, to learn its digests; streams are kept in a temporary file."""
+        return _open_source(self.paths, access)
+
+
+def parse(details: str) -> TarballReference:
+    """Paths, separated by colons; raises `InvalidName`."""
+    names = details.split(":")
+    if not all(names):
+        raise InvalidName(f"tarball:{details}: want tarball:file[:file...], and - for standard input")
+    if names.count("-") > 1:
+        raise InvalidName(f"tarball:{details}: standard input can be read only once")
+    return TarballReference(details, tuple(map(Path, names)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A file as a layer; ``modified`` is when it was written to, in nanoseconds since 1970."""
+
+    path: Path
+    descriptor: Descriptor
+    diff_id: Digest
+    modified: int
+
+
+class TarballSource:
+    """The image: its layers as they are, its manifest and its configuration as skopeo makes them up."""
+
+    def __init__(self, layers: tuple[_Layer, ...]) -> None:
+        self._paths = {layer.descriptor.digest: layer.path for layer in layers}
+        self._config = dumps(_config(layers)).encode()
+        config = Descriptor(mediatype.OCI_CONFIG, Digest.of(self._config), len(self._config))
+        document = {
+            "schemaVersion": 2,
+            "config": _described(config),
+            "layers": [_described(layer.descriptor) for layer in layers],
+        }
+        self._manifest = Manifest.parse(dumps(document).encode())
+
+    async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
+        if descriptor is not None:
+            raise Unsupported("tarball: makes a single image, not a list")
+        return self._manifest
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        if self._manifest.config and descriptor.digest == self._manifest.config.digest:
+            return Blob(descriptor, self._open_config)
+        path = self._paths.get(descriptor.digest)
+        if path is None:
+            raise NotFound(f"tarball: no blob {descriptor.digest} in this image")
+        return located_blob(descriptor, LocalFile(path))
+
+    @asynccontextmanager
+    async def _open_config(self) -> AsyncIterator[ByteReader]:
+        yield MemoryReader(self._config)
+
+
+def _described(descriptor: Descriptor) -> dict[str, object]:
+    """A descriptor with the fields in the order of the specification's Go type."""
+    return {
+        "mediaType": descriptor.media_type, "digest": str(descriptor.digest), "size": descriptor.size,
+    }  # fmt: skip
+
+
+def _config(layers: tuple[_Layer, ...]) -> dict[str, object]:
+    """The configuration: as old as the newest file. Times are in UTC, so the same files are the same image."""
+    history = [
+        {
+            "created": _time(layer.modified),
+            "created_by": f"/bin/sh -c #(nop) ADD file:{layer.diff_id.hex} in /",
+            "comment": "imported from tarball",
+        }
+        for layer in layers
+    ]
+    host = Platform.host()
+    return {
+        "created": _time(max(layer.modified for layer in layers)),
+        "architecture": host.architecture,
+        "os": host.os,
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [str(layer.diff_id) for layer in layers]},
+        "history": history,
+    }
+
+
+def _time(nanoseconds: int) -> str:
+    seconds, fraction = divmod(nanoseconds, 10**9)
+    return GoTime(1970, 1, 1, second=seconds, nanosecond=fraction).utc().rfc3339()
+
+
+@asynccontextmanager
+async def _open_source(paths: tuple[Path, ...], access: Access) -> AsyncIterator[ImageSource]:
+    async with AsyncExitStack() as stack:
+        layers = []
+        for path in paths:
+            if is_stream(path):
+                written, modified = path, time.time_ns()
+                spool = spooled("layer.tar", access.scratch, partial(copy_stream, path))
+                kept = await stack.enter_async_context(spool)
+                layers.append(await _read(kept, written, modified))
+            else:
+                layers.append(await _read(path, path, None))
+        yield TarballSource(tuple(layers))
+
+
+async def _read(path: Path, name: Path, modified: int | None) -> _Layer:
+    """Read a file through, in a worker thread; ``name`` is what people call it."""
+    found: list[_Layer] = []
+    await run_abortable(lambda check: found.append(_examined(path, name, modified, check)), never)
+    return found[0]
+
+
+def _examined(path: Path, name: Path, modified: int | None, check: Callable[[], None]) -> _Layer:
+    try:
+        fd = open_regular(path)
+    except NotFound as error:
+        raise PathNotFound(str(error)) from None
+    try:
+        status = os.fstat(fd)
+        reader = FileReader(fd, path, 0, status.st_size)
+        head, plain, hasher, size = b"", _FirstBlock(), new_hasher("sha256"), 0
+        inflating = InflatingSink(plain, str(name))
+        buffer = thread_buffer()
+        while count := reader.readinto(buffer):
+            head = head or bytes(buffer[: min(count, 8)])
+            _check_compression(head, name)
+            hasher.update(buffer[:count])
+            size += count
+            inflating.write(buffer[:count])
+            check()
+        inflating.finish()
+    finally:
+        os.close(fd)
+    plain.check(name)
+    media_type = next((kind for magic, kind in _MEDIA_TYPES.items() if head.startswith(magic)), mediatype.OCI_LAYER)
+    descriptor = Descriptor(media_type, Digest("sha256", hasher.hexdigest()), size)
+    return _Layer(path, descriptor, inflating.digest, status.st_mtime_ns if modified is None else modified)
+
+
+def _check_compression(head: bytes, name: Path) -> None:
+    for magic, kind in _UNKNOWN.items():
+        if head.startswith(magic):
+            raise Unsupported(f"{name} is compressed with {kind}, which no layer may be; decompress it first")
+
+
+class _FirstBlock:
+    """A sink that remembers how the content began."""
+
+    def __init__(self) -> None:
+        self._content = b""
+
+    def write(self, buffer: memoryview) -> None:
+        if len(self._content) < _BLOCK:
+            self._content += bytes(buffer[: _BLOCK - len(self._content)])
+
+    def check(self, name: Path) -> None:
+        """Raises `InvalidContent` unless a tar file begins so: with a header, or with the empty blocks of its end."""
+        block = self._content
+        if len(block) == _BLOCK and (not any(block) or _number(block[_CHECKSUM]) in _sums(block)):
+            return
+        raise InvalidContent(f"{name} is not a tar file: it does not begin with a tar header")
+
+
+def _number(field: bytes) -> int:
+    digits = field.strip(b" \0").decode("ascii", "replace")
+    return int(digits, 8) if digits and set(digits) <= set("01234567") else -1
+
+
+def _sums(block: bytes) -> Iterator[int]:
+    """The checksum of a header, with spaces in its own place; some old programs added signed bytes."""
+    counted = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop :]
+    yield sum(counted)
+    yield sum(byte - 256 if byte > 127 else byte for byte in counted)
