@@ -16,9 +16,13 @@ from .log import log
 
 SUMMARIES = {
     "copy": "Copy an image, or a list of images, from one place to another",
+    "delete": "Delete an image from a registry, or a tag alone",
     "help": "Show what a command does and its flags",
     "inspect": "Show what is known of an image: facts, manifest, configuration",
+    "list-tags": "List the tags of a repository, or of the images in an archive",
+    "manifest-digest": "Compute the digest of a manifest in a file",
     "serve": "Serve the images of an OCI layout as a read-only registry",
+    "tag": "Give an image in a registry more tags, moving nothing",
 }
 
 
@@ -72,7 +76,7 @@ def _dispatch(words: Sequence[str]) -> int:
         raise UsageError(
             f"Unrecognized command `pyskopeo {name}`\n{_guess(name)}Try 'pyskopeo --help' for more information"
         )
-    command: Command = import_module(f".{name}", __package__).COMMAND
+    command: Command = import_module(f".{name.replace('-', '_')}", __package__).COMMAND
     return _run(command, arguments, parsed)
 
 
@@ -92,20 +96,29 @@ def _run(command: Command, words: Sequence[str], outer: Parsed) -> int:
     for name in outer.given - parsed.given:
         parsed.values[name] = outer.values[name]
     parsed.given |= outer.given
-    wanted = command.arguments.split()
-    if len(parsed.arguments) != len(wanted):
-        count = ("Exactly one argument", "Exactly two arguments")[len(wanted) - 1]
-        stray = next((word for word in parsed.arguments if word in ("true", "false")), None)
-        hint = f"; for a flag that is {stray} write --flag={stray}" if stray else ""
-        raise UsageError(
-            f"{count} expected: {command.arguments}, got {len(parsed.arguments)}{hint}\n"
-            f"Try 'pyskopeo {command.name} --help' for more information"
-        )
+    _check_count(command, parsed.arguments)
     return command.run(parsed)
 
 
+def _check_count(command: Command, arguments: Sequence[str]) -> None:
+    """As many as the command names; its last one may say by ``...`` that more may follow."""
+    wanted = command.arguments.split()
+    more = command.arguments.endswith("...")
+    if len(arguments) == len(wanted) or (more and len(arguments) > len(wanted)):
+        return
+    count = ("one argument", "two arguments")[len(wanted) - 1]
+    expected = f"{'At least' if more else 'Exactly'} {count} expected"
+    stray = next((word for word in arguments if word in ("true", "false")), None)
+    hint = f"; for a flag that is {stray} write --flag={stray}" if stray else ""
+    raise UsageError(
+        f"{expected}: {command.arguments}, got {len(arguments)}{hint}\n"
+        f"Try 'pyskopeo {command.name} --help' for more information"
+    )
+
+
 def _overview() -> str:
-    commands = "\n".join(f"  {name:<10}{summary}" for name, summary in sorted(SUMMARIES.items()))
+    width = max(map(len, SUMMARIES)) + 3
+    commands = "\n".join(f"  {name:<{width}}{summary}" for name, summary in sorted(SUMMARIES.items()))
     return (
         "Copy and inspect container images, without a daemon\n\n"
         "Usage:\n  pyskopeo [flags] COMMAND [command flags]\n\n"
@@ -116,7 +129,8 @@ def _overview() -> str:
 
 def _help(command: Command) -> str:
     examples = "\n".join(f"  {example}" for example in command.examples)
+    flags = f"Flags:\n{usage(command.flags)}\n\n" if command.flags else ""
     return (
         f"{command.description}\n\nUsage:\n  pyskopeo {command.name} [command flags] {command.arguments}\n\n"
-        f"Examples:\n{examples}\n\nFlags:\n{usage(command.flags)}\n\nGlobal Flags:\n{usage(GLOBAL)}"
+        f"Examples:\n{examples}\n\n{flags}Global Flags:\n{usage(GLOBAL)}"
     )

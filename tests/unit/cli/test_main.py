@@ -226,7 +226,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
 
 def test_the_old_spelling_of_tls_verify_warns(capsys: pytest.CaptureFixture[str], tmp_path: Path, image: Path) -> None:
     words = ("copy", "-q", f"dir:{image}", f"dir:{tmp_path}/new")
-    warning = ["warning: '--tls-verify' is deprecated, instead use: --src-tls-verify"]
+    warning = ["warning: '--tls-verify' is deprecated, instead use: --src-tls-verify, --dest-tls-verify"]
     assert run(capsys, *words, "--tls-verify=false") == (0, "", warning)
     assert run(capsys, "--tls-verify=false", *words) == (0, "", warning)
     assert run(capsys, "inspect", "--raw", "--tls-verify=false", f"dir:{image}")[2] == []

@@ -1,0 +1,92 @@
+"""``pyskopeo list-tags``."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from ..administration import list_tags, parse_listed
+from ..errors import InvalidInput
+from ..model.gojson import dumps
+from ..model.reference import Reference
+from ..tags import ORDERS, TagFilter
+from .command import Command
+from .flags import Flag, Parsed
+from .options import AUTHFILE, NETWORK, access, registry_flags
+from .progress import warnings_only
+from .run import run_async
+
+_PATIENCE = 10.0
+
+_FLAGS = (
+    AUTHFILE,
+    *registry_flags(""),
+    *NETWORK,
+    Flag("filter", "only tags in which the regular expression is found (Python's syntax)", value="REGEX"),
+    Flag("semver", 'only tags that are versions in RANGE, such as ">= 1.2, < 3 || ^4.1"', value="RANGE"),
+    Flag("sort", f"the order: {', '.join(ORDERS)} (newest last); default registry", value="ORDER",
+         default="registry", choices=ORDERS),
+)  # fmt: skip
+
+
+def run(parsed: Parsed) -> int:
+    """Print the tags as skopeo does."""
+    (name,) = parsed.arguments
+    place = parse_listed(name)
+    wanted = TagFilter.parse(parsed["filter"], parsed["semver"], parsed["sort"])
+    reaching = access(parsed, "", warnings_only)
+    tags: list[str] = []
+
+    async def work() -> int:
+        tags.extend(await list_tags(name, access=reaching))
+        return 0
+
+    run_async(work, parsed["command-timeout"])
+    # Not in the event loop, which would not see Ctrl-C while an expression is being looked for.
+    with _bounded(parsed["command-timeout"] or _PATIENCE):
+        tags = wanted.apply(tags)
+    document: dict[str, Any] = {"Repository": place.name} if isinstance(place, Reference) else {}
+    print(dumps({**document, "Tags": tags}, indent=4))
+    return 0
+
+
+@contextmanager
+def _bounded(seconds: float) -> Iterator[None]:
+    """Give up after so long: some regular expressions never end. Only signals reach into one."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def give_up(_number: int, _frame: FrameType | None) -> None:
+        raise InvalidInput(f"--filter: not done after {seconds:g} s; want a simpler regular expression")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+COMMAND = Command(
+    name="list-tags",
+    arguments="SOURCE-IMAGE",
+    description=(
+        'Return the list of tags from the transport/repository "SOURCE-IMAGE", which has no tag itself.\n'
+        "--semver takes =, !=, >, >=, <, <=, ~1.2 (that minor version), ^1.2 (that major version), 1.x and\n"
+        '"1.2 - 2.3", joined by "," and "||"; pre-releases count where the range names one.\n\n'
+        "Supported transports:\ndocker, docker-archive"
+    ),
+    examples=(
+        "pyskopeo list-tags docker://docker.io/fedora",
+        "pyskopeo list-tags --semver '>= 1.25' --sort semver docker://docker.io/library/nginx",
+        "pyskopeo list-tags --filter '-alpine$' docker://docker.io/library/nginx",
+    ),
+    flags=_FLAGS,
+    run=run,
+)

@@ -1,0 +1,50 @@
+"""``pyskopeo manifest-digest``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import StorageFailed, saying
+from ..model.contentdigest import content_digest
+from ..model.digest import Digest, new_hasher
+from ..model.strictjson import MANIFEST_LIMIT
+from .command import Command
+from .flags import Parsed
+
+_PIECE = 1024 * 1024
+
+
+def run(parsed: Parsed) -> int:
+    """Print the digest."""
+    path = Path(parsed.arguments[0])
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MANIFEST_LIMIT + 1)
+            hasher = new_hasher("sha256")
+            hasher.update(raw)
+            while piece := file.read(_PIECE):
+                hasher.update(piece)
+    except OSError as error:
+        raise StorageFailed.of(error, f"Error reading manifest from {path}") from error
+    if len(raw) > MANIFEST_LIMIT:  # no manifest that could be signed
+        print(Digest("sha256", hasher.hexdigest()))
+        return 0
+    with saying("Error computing digest"):
+        print(content_digest(raw))
+    return 0
+
+
+COMMAND = Command(
+    name="manifest-digest",
+    arguments="MANIFEST-FILE",
+    description=(
+        "Compute the digest of the manifest in a file, and print it. Of a signed manifest of Docker's\n"
+        "schema 1 it is that of what was signed."
+    ),
+    examples=(
+        "pyskopeo manifest-digest manifest.json",
+        "pyskopeo inspect --raw docker://alpine | pyskopeo manifest-digest /dev/stdin",
+    ),
+    flags=(),
+    run=run,
+)
