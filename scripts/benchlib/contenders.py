@@ -11,21 +11,28 @@ from pathlib import Path
 from tests.support.peers import Registry
 
 from .images import Image
+from .target import Target
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One thing to do: ``kind`` is oci, docker-archive, inspect or version; ``target`` a path to write."""
+    """One thing to do with an image of ``registry``, which is reached at ``host``.
+
+    ``kind`` is oci, docker-archive, zstd (oci, too), docker, inspect or version; ``path`` is to be
+    written, or ``to`` pushed to for docker.
+    """
 
     kind: str
     registry: Registry
+    host: str
     image: Image
-    target: Path
+    path: Path
+    to: Target | None = None
 
     @property
     def name(self) -> str:
         """The image's name without a transport."""
-        return f"{self.registry.host}/{self.image.repository}:1"
+        return f"{self.host}/{self.image.repository}:1"
 
     @property
     def certs(self) -> Path | None:
@@ -54,26 +61,34 @@ def like_skopeo(program: str) -> Contender:
         trust = ["cert-dir", str(job.certs)] if job.certs else ["tls-verify=false"]
         if job.kind == "inspect":
             return Command([*base, "inspect", "--raw", f"--{trust[0]}", *trust[1:], f"docker://{job.name}"])
-        ending = ":bench:1" if job.kind == "docker-archive" else ":1"
-        target = f"{job.kind}:{job.target}{ending}"
-        return Command([*base, "copy", f"--src-{trust[0]}", *trust[1:], f"docker://{job.name}", target])
+        flags, target = _copy_to(job)
+        return Command([*base, "copy", f"--src-{trust[0]}", *trust[1:], *flags, f"docker://{job.name}", target])
 
     return command
+
+
+def _copy_to(job: Job) -> tuple[list[str], str]:
+    """The flags for the destination of a ``copy``, and its name."""
+    if job.to:
+        return ["--dest-tls-verify=false"], f"docker://{job.to.name}"
+    if job.kind == "zstd":
+        return ["--dest-compress-format", "zstd"], f"oci:{job.path}:1"
+    return [], f"{job.kind}:{job.path}{':bench:1' if job.kind == 'docker-archive' else ':1'}"
 
 
 def floor(job: Job) -> Command | None:
     """Nothing but the work: curl fetches every blob into a file, openssl hashes them two at a time."""
     if job.kind != "oci":
         return None
-    job.target.mkdir()
+    job.path.mkdir()
     lines = []
     for digest in job.image.blobs:
-        path = job.target / digest.partition(":")[2]
+        path = job.path / digest.partition(":")[2]
         lines += [f'url = "{job.registry.url}/v2/{job.image.repository}/blobs/{digest}"', f'output = "{path}"']
-    config = job.target.with_name(f"{job.target.name}.curl")
+    config = job.path.with_name(f"{job.path.name}.curl")
     config.write_text("\n".join(lines) + "\n")
-    files = job.target.with_name(f"{job.target.name}.files")
-    files.write_text("".join(f"{job.target / digest.partition(':')[2]}\n" for digest in job.image.blobs))
+    files = job.path.with_name(f"{job.path.name}.files")
+    files.write_text("".join(f"{job.path / digest.partition(':')[2]}\n" for digest in job.image.blobs))
     fetch = ["curl", "--disable", "--silent", "--show-error", "--fail", "--parallel", "--parallel-max", "6"]
     if job.registry.tls:
         fetch += ["--cacert", str(job.registry.tls.authority)]
@@ -83,20 +98,24 @@ def floor(job: Job) -> Command | None:
 
 
 def crane(job: Job) -> Command | None:
-    """A ``crane pull`` into a layout."""
+    """A ``crane pull`` into a layout, or a ``crane copy``."""
+    trust = [] if job.certs else ["--insecure"]
+    if job.to:
+        return Command(["crane", "copy", *trust, job.name, job.to.name])
     if job.kind != "oci":
         return None
-    trust = [] if job.certs else ["--insecure"]
-    return Command(["crane", "pull", "--format=oci", *trust, job.name, str(job.target)], _trusting(job))
+    return Command(["crane", "pull", "--format=oci", *trust, job.name, str(job.path)], _trusting(job))
 
 
 def regctl(job: Job) -> Command | None:
-    """A ``regctl image copy`` into a layout."""
-    if job.kind != "oci":
+    """A ``regctl image copy`` into a layout or a registry."""
+    if job.kind != "oci" and not job.to:
         return None
     tls = "enabled" if job.certs else "disabled"
-    host = f"reg={job.registry.host},tls={tls}"
-    return Command(["regctl", "--host", host, "image", "copy", job.name, f"ocidir://{job.target}:1"], _trusting(job))
+    hosts = [job.host, job.to.host] if job.to else [job.host]
+    flags = [word for host in hosts for word in ("--host", f"reg={host},tls={tls}")]
+    target = job.to.name if job.to else f"ocidir://{job.path}:1"
+    return Command(["regctl", *flags, "image", "copy", job.name, target], _trusting(job))
 
 
 def _trusting(job: Job) -> dict[str, str]:

@@ -15,13 +15,19 @@ from urllib.request import ProxyHandler, Request, build_opener
 from tests.support.peers import Registry
 from tests.support.tls import KeyPair, ServerCertificate
 
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image in the registry: its repository (the tag is ``1``), and size by digest of its blobs."""
+    """An image in the registry: its repository (the tag is ``1``), and size by digest of its blobs.
+
+    ``config`` is the digest of that one of the blobs; ``tar_bytes`` are those of all layers, plain.
+    """
 
     repository: str
     blobs: dict[str, int]
+    config: str
     tar_bytes: int
 
     @property
@@ -55,12 +61,14 @@ def _image(fact: dict[str, object]) -> Image:
     blobs = fact["blobs"]
     assert isinstance(blobs, list)
     sizes = {blob["digest"]: blob["size"] for blob in blobs}
-    return Image(str(fact["repository"]), sizes, sum(blob["tar_size"] for blob in blobs))
+    # The one that is no layer has no content of its own below a compression.
+    config = next(blob["digest"] for blob in blobs if not blob["diff_id"])
+    return Image(str(fact["repository"]), sizes, config, sum(blob["tar_size"] for blob in blobs))
 
 
 def _is_there(registry: Registry, repository: str) -> bool:
-    accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
-    request = Request(f"{registry.url}/v2/{repository}/manifests/1", headers=accept, method="HEAD")
+    url = f"{registry.url}/v2/{repository}/manifests/1"
+    request = Request(url, headers={"Accept": MANIFEST_TYPE}, method="HEAD")
     try:
         with build_opener(ProxyHandler({})).open(request, timeout=10):
             return True

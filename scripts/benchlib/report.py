@@ -8,8 +8,9 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import asdict
 
-from .cases import OURS, PEAK_LIMIT_MIB, Result
+from .cases import OURS, Result, Unit
 
 # Without this said beside them, its figures would be quoted as skopeo's speed.
 OLD_SKOPEO = (
@@ -18,6 +19,7 @@ OLD_SKOPEO = (
 )
 QUICK = "These are --quick images: the figures say nothing about speed."
 _HEAD = ("case", "ours", "baseline", "ratio", "limit", "", "peak MiB", "skopeo (see note)", "others")
+_COUNTED = (Unit.BLOB_REQUESTS, Unit.BLOB_BYTES)
 
 
 def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
@@ -29,29 +31,48 @@ def _row(result: Result) -> tuple[str, ...]:
     case, ours = result.case, result.runs[OURS]
     baseline = result.runs.get(case.baseline or "")
     ratio = result.ratio(OURS)
-    verdict = {None: "not judged", True: "ok", False: "over"}[result.in_time]
+    verdict = {None: "not judged", True: "ok", False: "over"}[result.in_limit]
     if not result.in_memory:
         verdict += ", memory over"
     named = f" ({case.baseline})" if case.baseline and case.baseline != "floor" else ""
     others = [name for name in result.runs if name not in (OURS, "floor", "skopeo")]
     return (
         case.title,
-        _time(ours.seconds),
+        _took(result, OURS),
         _time(baseline.seconds) + named if baseline else "-",
         f"{ratio:.2f}" if ratio is not None else "-",
-        f"{case.limit:.2f}" if case.baseline else f"{case.limit:.0f} ms",
+        _limit(case.unit, case.limit),
         verdict,
-        f"{ours.peak_mib:.0f}",
+        f"{ours.peak_mib:.0f} of {case.peak_limit_mib}",
         _other(result, "skopeo") if "skopeo" in result.runs else "-",
         "; ".join(f"{name} {_other(result, name)}" for name in others) or "-",
     )
 
 
 def _other(result: Result, name: str) -> str:
-    runs = result.runs[name]
     ratio = result.ratio(name)
     times = f", {ratio:.2f}" if ratio is not None else ""
-    return f"{_time(runs.seconds)}{times}, {runs.peak_mib:.0f} MiB"
+    return f"{_took(result, name)}{times}, {result.runs[name].peak_mib:.0f} MiB"
+
+
+def _took(result: Result, name: str) -> str:
+    """The time; where requests are counted, those of the run with the most of what is limited, too."""
+    time = _time(result.runs[name].seconds)
+    if result.case.unit not in _COUNTED:
+        return time
+    worst = max(result.traffic[name], key=lambda traffic: (traffic.blob_requests, traffic.blob_bytes))
+    heads = worst.methods.get("HEAD", 0)
+    asked = f"{heads} HEAD, {sum(worst.methods.values()) - heads} other"
+    moved = f", {worst.blob_bytes} bytes" if result.case.unit is Unit.BLOB_BYTES else ""
+    return f"{time} ({asked}{moved})"
+
+
+def _limit(unit: Unit, limit: float) -> str:
+    if unit is Unit.RATIO:
+        return f"{limit:.2f}"
+    if unit is Unit.MILLISECONDS:
+        return f"{limit:.0f} ms"
+    return f"{limit:.0f} {unit.value}" if limit else f"no {unit.value}"
 
 
 def _time(seconds: float) -> str:
@@ -72,10 +93,10 @@ def markdown(results: Sequence[Result], rounds: int, *, quick: bool) -> str:
     lines += ["| " + " | ".join(row) + " |" for row in rows(results)]
     facts = machine()
     about = (
-        f"Medians of {rounds} paired runs; ratios are to the baseline of the same round; peak memory "
-        f"at most {PEAK_LIMIT_MIB} MiB. The floor is `curl --parallel` of every blob, then `openssl dgst -sha256`, "
-        f"two at a time. Measured on {facts['cpus']} CPUs ({facts['cpu']}), Linux {facts['kernel']}, "
-        f"Python {facts['python']}. {OLD_SKOPEO}"
+        f"Medians of {rounds} paired runs; ratios are to the baseline of the same round. The floor is "
+        "`curl --parallel` of every blob, then `openssl dgst -sha256`, two at a time. Registry to registry is http; "
+        f"in brackets are the requests that reached the target registry. Measured on {facts['cpus']} CPUs "
+        f"({facts['cpu']}), Linux {facts['kernel']}, Python {facts['python']}. {OLD_SKOPEO}"
     )
     return "\n".join([*lines, "", *([QUICK, ""] if quick else []), about, ""])
 
@@ -93,9 +114,10 @@ def _case_json(result: Result) -> dict[str, object]:
         "title": case.title,
         "baseline": case.baseline,
         "limit": case.limit,
-        "unit": "ratio" if case.baseline else "ms",
-        "value": result.value,
-        "in_time": result.in_time,
+        "unit": case.unit.value,
+        "value": result.value(OURS),
+        "in_limit": result.in_limit,
+        "peak_limit_mib": case.peak_limit_mib,
         "in_memory": result.in_memory,
         "contenders": {
             name: {
@@ -104,6 +126,7 @@ def _case_json(result: Result) -> dict[str, object]:
                 "peak_mib": runs.peak_mib,
                 "seconds": [run.seconds for run in runs.runs],
                 "cpu_seconds": [run.cpu_seconds for run in runs.runs],
+                "requests": [asdict(traffic) for traffic in result.traffic.get(name, ())],
             }
             for name, runs in result.runs.items()
         },

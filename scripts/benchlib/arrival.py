@@ -1,0 +1,108 @@
+"""Whether everything arrived: who leaves work out must not win."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support.peers import Registry
+
+from .contenders import Job
+from .images import MANIFEST_TYPE, Image
+from .measure import RunError
+
+_ZSTD_MAGIC = bytes.fromhex("28b52ffd")
+
+
+def check(job: Job, name: str) -> None:
+    """Raise `RunError` unless contender ``name`` did all of ``job``."""
+    try:
+        if job.kind == "docker-archive":
+            if job.path.stat().st_size < job.image.tar_bytes:
+                raise RunError(f"{name} wrote an archive smaller than the layers")
+        elif job.kind == "oci":
+            folder = job.path if name == "floor" else _blobs(job.path)
+            for digest, size in job.image.blobs.items():
+                _require_file(folder, digest, size, name)
+        elif job.kind == "zstd":
+            _check_zstd(job, name)
+        elif job.kind == "docker":
+            _check_registry(job, name)
+    except (OSError, ValueError, LookupError) as error:
+        raise RunError(f"{name} did not do its work: {type(error).__name__}: {error}") from error
+
+
+def _check_zstd(job: Job, name: str) -> None:
+    """All layers as zstd; the config, and with it the digests of their content, as it was."""
+    folder = _blobs(job.path)
+    index = json.loads((job.path / "index.json").read_text())
+    manifest: dict[str, Any] = json.loads(_file(folder, index["manifests"][0]["digest"]).read_text())
+    config, layers = manifest["config"], manifest["layers"]
+    if config["digest"] != job.image.config or len(layers) != len(job.image.blobs) - 1:
+        raise RunError(f"{name} wrote an image of another config or of {len(layers)} layers")
+    _require_file(folder, config["digest"], config["size"], name)
+    for layer in layers:
+        _require_file(folder, layer["digest"], layer["size"], name)
+        with _file(folder, layer["digest"]).open("rb") as content:
+            begins = content.read(len(_ZSTD_MAGIC))
+        if not layer["mediaType"].endswith("+zstd") or begins != _ZSTD_MAGIC:
+            raise RunError(
+                f"{name} wrote {layer['digest']} as {layer['mediaType']}, and it is not zstd or not called so"
+            )
+
+
+def _blobs(layout: Path) -> Path:
+    return layout / "blobs" / "sha256"
+
+
+def _file(folder: Path, digest: str) -> Path:
+    return folder / digest.partition(":")[2]
+
+
+def _require_file(folder: Path, digest: str, size: int, name: str) -> None:
+    path = _file(folder, digest)
+    if not path.is_file() or path.stat().st_size != size:
+        raise RunError(f"{name} did not write {digest} with its {size} bytes")
+
+
+def _check_registry(job: Job, name: str) -> None:
+    """Every blob is in the target's repository, and its manifest is the source's."""
+    assert job.to
+    there = _Asked(job.to.registry)
+    try:
+        for digest, size in job.image.blobs.items():
+            if there.head(f"{job.to.repository}/blobs/{digest}").get("Content-Length") != str(size):
+                raise RunError(f"{name} did not push {digest} with its {size} bytes")
+        pushed = there.head(f"{job.to.repository}/manifests/1").get("Docker-Content-Digest")
+    finally:
+        there.close()
+    if pushed is None or pushed != _manifest_digest(job.registry, job.image):
+        raise RunError(f"{name} did not push the manifest as it is at the source: {pushed or 'none is there'}")
+
+
+def _manifest_digest(registry: Registry, image: Image) -> str | None:
+    asked = _Asked(registry)
+    try:
+        return asked.head(f"{image.repository}/manifests/1").get("Docker-Content-Digest")
+    finally:
+        asked.close()
+
+
+class _Asked:
+    """One connection to a plain registry."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._connection = http.client.HTTPConnection(registry.host, timeout=60)
+
+    def head(self, path: str) -> dict[str, str]:
+        """The headers of a 200; nothing for any other answer."""
+        self._connection.request("HEAD", f"/v2/{path}", headers={"Accept": MANIFEST_TYPE})
+        with self._connection.getresponse() as answer:
+            answer.read()
+            return dict(answer.getheaders()) if answer.status == http.client.OK else {}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
