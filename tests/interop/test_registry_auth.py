@@ -13,8 +13,8 @@ import pyskopeo
 from pyskopeo.access import Access, Trust
 from pyskopeo.config.authfile import Credentials
 from pyskopeo.errors import AccessDenied, CertificateNotTrusted, ConnectionFailed, NotFound, RegistryError
-from pyskopeo.plan import Selection
 from pyskopeo.registry.retry import Retry
+from pyskopeo.selection import Selection
 from pyskopeo.transports.docker import DockerSource
 from tests.support import faults as f
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
@@ -40,7 +40,7 @@ async def pull(name: str, root: Path, access: Access, image: BuiltImage = IMAGE)
             name,
             f"oci:{layout}:v1",
             selection=Selection(AMD64.platform, "all"),
-            preserve_digests=True,
+            form=pyskopeo.Form(preserve_digests=True),
             source_access=access,
             destination_access=access,
         )

@@ -94,7 +94,10 @@ class TestInspect:
         words = ("inspect", "--config", "--tls-verify=false", "--format", template, name)
         assert succeed(pyskopeo_here(*words)).stdout == succeed(skopeo(*words)).stdout
 
-    @pytest.mark.parametrize("transport", ["dir:{}/x", "oci:{}/x:v1", "oci-archive:{}/x.tar:v1", "docker-archive:{}/x"])
+    @pytest.mark.parametrize(
+        "transport",
+        ["dir:{}/x", "oci:{}/x:v1", "oci-archive:{}/x.tar:v1", "docker-archive:{}/x", "docker-archive:{}/x:team/x:v1"],
+    )
     @pytest.mark.parametrize("kind", ["docker", "oci"])
     def test_other_transports(self, name: str, kind: str, transport: str, tmp_path: Path) -> None:
         made = transport.format(tmp_path)
