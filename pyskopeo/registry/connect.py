@@ -153,15 +153,15 @@ def explain(error: Exception, origin: Origin, proxy: str | None = None) -> Netwo
     if isinstance(error, ssl.SSLCertVerificationError):
         return CertificateNotTrusted(
             f"{where}: certificate not trusted: {error.verify_message or error.reason}; "
-            "give its authority with --src-cert-dir (inspect: --cert-dir)",
+            "give its authority with --cert-dir (copy: --src-cert-dir, --dest-cert-dir)",
             host=origin.netloc,
         )
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or str(error)).replace("_", " ").lower()
         if reason in ("wrong version number", "record layer failure", "http request", "packet length too long"):
             reason = (
-                "server gave an HTTP response to an HTTPS client; for plain http give --src-tls-verify=false "
-                "(inspect: --tls-verify=false)"
+                "server gave an HTTP response to an HTTPS client; for plain http give --tls-verify=false "
+                "(copy: --src-tls-verify=false, --dest-tls-verify=false)"
             )
             return ConnectionFailed(f"{where}: {reason}", host=origin.netloc, temporary=False)
         return ConnectionFailed(f"{where}: TLS: {reason}", host=origin.netloc)
