@@ -65,6 +65,13 @@ async def _find(
     raise no_match(index, platform, tuple(name for error in missing for name in error.available))
 
 
+async def read_children(source: ImageSource, index: Manifest) -> dict[Digest, Manifest]:
+    """Every manifest below an index, by digest, read concurrently; raises the source's errors."""
+    children: dict[Digest, Manifest] = {}
+    await _read_children(source, index.manifests, children)
+    return children
+
+
 async def _read_children(
     source: ImageSource, first: Sequence[Descriptor], children: dict[Digest, Manifest]
 ) -> None:

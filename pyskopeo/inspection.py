@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import InvalidContent, Unsupported
-from .graphs import find_image
+from .graphs import find_image, read_children
 from .model import mediatype
+from .model.platform import Platform
 from .model.strictjson import CONFIG_LIMIT, parse_object
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from .model.descriptor import Descriptor
     from .model.digest import Digest
     from .model.manifest import Manifest
-    from .model.platform import Platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,58 @@ class Inspection:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One of the manifests an index names, or an image that stands alone."""
+
+    manifest: Manifest
+    platform: Platform | None
+    annotations: Mapping[str, str]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its configuration and layers as they lie in the source, each counted once."""
+        return sum({blob.digest: blob.size for blob in self.manifest.blobs}.values())
+
+
+async def read_instances(source: ImageSource, root: Manifest) -> tuple[Instance, ...]:
+    """All that ``root`` names, in its order, those of the indexes in it too; raises the source's errors."""
+    if not root.is_index:
+        return (Instance(root, await _configured_platform(source, root), {}),)
+    children = await read_children(source, root)
+    found: list[Instance] = []
+    seen: set[Digest] = set()
+
+    def walk(index: Manifest) -> None:
+        for entry in index.manifests:
+            child = children[entry.digest]
+            if child.is_index:
+                if entry.digest not in seen:  # indexes that name each other come to an end
+                    seen.add(entry.digest)
+                    walk(child)
+            else:
+                found.append(Instance(child, entry.platform, entry.annotations))
+
+    walk(root)
+    return tuple(found)
+
+
+async def _configured_platform(source: ImageSource, manifest: Manifest) -> Platform | None:
+    if not (manifest.is_image or manifest.is_schema1):
+        return None
+    config = parse_object(await read_config(source, manifest), "image configuration", CONFIG_LIMIT)
+    return Platform(_text(config, "os"), _text(config, "architecture"), _text(config, "variant"))
+
+
 async def read_config(source: ImageSource, manifest: Manifest) -> bytes:
-    """The configuration's bytes, verified; raises `Unsupported` for an artifact."""
+    """The configuration's bytes, verified, or what a manifest of schema 1 tells of it.
+
+    Raises `Unsupported` for an artifact.
+    """
+    if manifest.is_schema1:
+        from .model.schema1 import told_config
+
+        return told_config(manifest)
     if manifest.config is None or not manifest.is_image:
         kind = manifest.config.media_type if manifest.config else manifest.media_type
         raise Unsupported(f'unsupported image-specific operation on artifact with type "{kind}"; see --raw')

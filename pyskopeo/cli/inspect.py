@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError, saying
 from ..graphs import find_image
 from ..image import ImageSource
-from ..inspection import read_config, read_facts, zero_time
-from ..model.gojson import dumps, sorted_map
+from ..inspection import read_config, read_facts, read_instances
+from ..model.gojson import dumps
 from ..transports import TRANSPORTS, parse_image_name
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
@@ -19,8 +19,10 @@ from .progress import warnings_only
 from .run import run_async
 
 if TYPE_CHECKING:
-    from ..inspection import Inspection
+    from collections.abc import Callable
+
     from ..model.manifest import Manifest
+    from ..template import Struct
 
 _FLAGS = (
     PLATFORM,
@@ -30,6 +32,7 @@ _FLAGS = (
     Flag("config", "output the image configuration", read=boolean, default=False),
     Flag("raw", "output the raw manifest, or with --config the raw configuration", read=boolean, default=False),
     Flag("format", "format the output by a Go template", short="f", value="TEMPLATE"),
+    Flag("platforms", "list all images that the list names, with digests and sizes", read=boolean, default=False),
     Flag("no-tags", "do not list the tags of the repository", short="n", read=boolean, default=False),
 )
 
@@ -38,6 +41,8 @@ def run(parsed: Parsed) -> int:
     """Print what is asked for; only that is fetched."""
     if parsed["raw"] and parsed["format"] is not None:
         raise UsageError("raw output does not support format option")
+    if parsed["platforms"] and (parsed["raw"] or parsed["config"]):
+        raise UsageError("--platforms lists images; it does not go with --raw or --config")
     (name,) = parsed.arguments
     try:
         reference = parse_image_name(name)
@@ -56,13 +61,16 @@ def run(parsed: Parsed) -> int:
             if parsed["raw"] and not parsed["config"]:
                 _write(root.raw)
                 return 0
+            repository = reference.reference.name if reference.reference else ""
+            if parsed["platforms"]:
+                await _platforms(source, repository, root, parsed)
+                return 0
             with saying("Error parsing manifest for image: choosing image instance"):
                 manifest = await find_image(source, root, platform)
             if parsed["config"]:
                 await _config(source, manifest, parsed)
             else:
-                named = reference.reference
-                await _facts(source, named.name if named else "", await read_facts(source, root, manifest), parsed)
+                await _facts(source, repository, root, manifest, parsed)
         return 0
 
     return run_async(work, parsed["command-timeout"])
@@ -71,29 +79,51 @@ def run(parsed: Parsed) -> int:
 async def _config(source: ImageSource, manifest: Manifest, parsed: Parsed) -> None:
     content = await read_config(source, manifest)
     if parsed["raw"]:
-        _write(content)
+        _write(b"" if manifest.is_schema1 else content)  # schema 1 has no such bytes
         return
     from ..model.imageconfig import to_oci
     from ..model.strictjson import parse_object
 
     document = parse_object(to_oci(content), "image configuration")
-    if parsed["format"] is None:
-        print(dumps(document, indent=4))
-        return
-    from .inspect_format import config_struct, print_formatted
 
-    print_formatted(parsed["format"], config_struct(document), lambda: dumps(document, indent=4))
+    def value() -> Struct:
+        from .inspect_format import config_struct
+
+        return config_struct(document)
+
+    _show(document, parsed, value)
 
 
-async def _facts(source: ImageSource, name: str, inspection: Inspection, parsed: Parsed) -> None:
+async def _facts(source: ImageSource, name: str, root: Manifest, manifest: Manifest, parsed: Parsed) -> None:
+    from . import inspect_documents
+
+    is_image = manifest.is_image or manifest.is_schema1
+    inspection = await read_facts(source, root, manifest) if is_image else None
     tags = [] if parsed["no-tags"] else await _tags(source)
-    document = _document(inspection, name, tags)
-    if parsed["format"] is None:
-        print(dumps(document, indent=4))
-        return
-    from .inspect_format import facts_struct, print_formatted
+    if inspection is None:
+        document = inspect_documents.artifact(root, manifest, name, tags)
+    else:
+        document = inspect_documents.facts(inspection, name, tags)
 
-    print_formatted(parsed["format"], facts_struct(document), lambda: dumps(document, indent=4))
+    def value() -> Struct:
+        from .inspect_format import artifact_struct, facts_struct
+
+        return facts_struct(document) if inspection else artifact_struct(document)
+
+    _show(document, parsed, value)
+
+
+async def _platforms(source: ImageSource, name: str, root: Manifest, parsed: Parsed) -> None:
+    from . import inspect_documents
+
+    document = inspect_documents.platforms(root, await read_instances(source, root), name)
+
+    def value() -> Struct:
+        from .inspect_format import platforms_struct
+
+        return platforms_struct(document)
+
+    _show(document, parsed, value)
 
 
 async def _tags(source: ImageSource) -> list[str]:
@@ -113,34 +143,13 @@ async def _tags(source: ImageSource) -> list[str]:
     return []
 
 
-def _document(inspection: Inspection, name: str, tags: list[str]) -> dict[str, Any]:
-    """skopeo's fields in skopeo's order."""
-    from ..model.gotime import GoTime
+def _show(document: dict[str, Any], parsed: Parsed, value: Callable[[], Struct]) -> None:
+    if parsed["format"] is None:
+        print(dumps(document, indent=4))
+        return
+    from .inspect_format import print_formatted
 
-    created = inspection.created
-    labels = inspection.labels
-    document: dict[str, Any] = {"Name": name} if name else {}
-    document |= {
-        "Digest": str(inspection.digest),
-        "RepoTags": tags,
-        "Created": GoTime.parse(created).rfc3339() if created else zero_time(inspection),
-        "DockerVersion": inspection.docker_version,
-        "Labels": None if labels is None else sorted_map(labels),
-        "Architecture": inspection.architecture,
-        "Os": inspection.os,
-        "Layers": [str(layer.digest) for layer in inspection.layers],
-        "LayersData": [
-            {
-                "MIMEType": layer.media_type,
-                "Digest": str(layer.digest),
-                "Size": layer.size,
-                "Annotations": sorted_map(layer.annotations) if layer.annotations else None,
-            }
-            for layer in inspection.layers
-        ],
-        "Env": None if inspection.env is None else list(inspection.env),
-    }
-    return document
+    print_formatted(parsed["format"], value(), lambda: dumps(document, indent=4))
 
 
 def _write(content: bytes) -> None:

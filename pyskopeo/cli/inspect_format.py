@@ -20,18 +20,6 @@ def print_formatted(template: str, value: Struct, as_json: Callable[[], str]) ->
 
 def facts_struct(document: Mapping[str, Any]) -> Struct:
     """skopeo's ``inspect.Output``."""
-    layers = [
-        Struct(
-            "types.ImageInspectLayer",
-            {
-                "MIMEType": Field(layer["MIMEType"], "string"),
-                "Digest": Field(layer["Digest"], "digest.Digest"),
-                "Size": Field(layer["Size"], "int64"),
-                "Annotations": Field(layer["Annotations"], "map[string]string"),
-            },
-        )
-        for layer in document["LayersData"]
-    ]
     return Struct(
         "inspect.Output",
         {
@@ -45,8 +33,68 @@ def facts_struct(document: Mapping[str, Any]) -> Struct:
             "Architecture": Field(document["Architecture"], "string"),
             "Os": Field(document["Os"], "string"),
             "Layers": Field(document["Layers"], "[]string"),
-            "LayersData": Field(layers, "[]types.ImageInspectLayer"),
+            "LayersData": Field([_layer(layer) for layer in document["LayersData"]], "[]types.ImageInspectLayer"),
             "Env": Field(document["Env"], "[]string"),
+        },
+    )
+
+
+def artifact_struct(document: Mapping[str, Any]) -> Struct:
+    """What is shown of an artifact, which has no type of skopeo's."""
+    return Struct(
+        "Artifact",
+        {
+            "Name": Field(document.get("Name", ""), "string", omitempty=True),
+            "Digest": Field(document["Digest"], "digest.Digest"),
+            "RepoTags": Field(document["RepoTags"], "[]string"),
+            "MIMEType": Field(document["MIMEType"], "string"),
+            "ArtifactType": Field(document["ArtifactType"], "string"),
+            "Config": Field(_layer(document["Config"]) if document["Config"] else None),
+            "Layers": Field(document["Layers"], "[]string"),
+            "LayersData": Field([_layer(layer) for layer in document["LayersData"]], "[]types.ImageInspectLayer"),
+            "Subject": Field(document["Subject"], "digest.Digest"),
+            "Annotations": Field(document["Annotations"], "map[string]string"),
+        },
+    )
+
+
+def platforms_struct(document: Mapping[str, Any]) -> Struct:
+    """What ``--platforms`` shows."""
+    listed = [
+        Struct(
+            "Platform",
+            {
+                "Platform": Field(entry["Platform"], "string"),
+                "OsVersion": Field(entry["OsVersion"], "string"),
+                "Digest": Field(entry["Digest"], "digest.Digest"),
+                "MIMEType": Field(entry["MIMEType"], "string"),
+                "ArtifactType": Field(entry["ArtifactType"], "string"),
+                "Layers": Field(entry["Layers"], "int"),
+                "Size": Field(entry["Size"], "int64"),
+                "Annotations": Field(entry["Annotations"], "map[string]string"),
+            },
+        )
+        for entry in document["Platforms"]
+    ]
+    return Struct(
+        "Platforms",
+        {
+            "Name": Field(document.get("Name", ""), "string", omitempty=True),
+            "Digest": Field(document["Digest"], "digest.Digest"),
+            "MIMEType": Field(document["MIMEType"], "string"),
+            "Platforms": Field(listed, "[]Platform"),
+        },
+    )
+
+
+def _layer(layer: Mapping[str, Any]) -> Struct:
+    return Struct(
+        "types.ImageInspectLayer",
+        {
+            "MIMEType": Field(layer["MIMEType"], "string"),
+            "Digest": Field(layer["Digest"], "digest.Digest"),
+            "Size": Field(layer["Size"], "int64"),
+            "Annotations": Field(layer["Annotations"], "map[string]string"),
         },
     )
 

@@ -50,7 +50,7 @@ class Descriptor:
             Digest.parse(value.get("digest")),
             size,
             platform=None if platform is None else Platform.from_json(platform),
-            annotations=_annotations(value.get("annotations"), where),
+            annotations=read_annotations(value.get("annotations"), where),
             urls=_urls(value.get("urls"), where),
             artifact_type=_text(value.get("artifactType"), where),
             data=_data(value.get("data"), where),
@@ -94,7 +94,8 @@ def platform_json(platform: Platform) -> dict[str, Any]:
     return value
 
 
-def _annotations(value: object, where: str) -> Mapping[str, str]:
+def read_annotations(value: object, where: str) -> Mapping[str, str]:
+    """The ``annotations`` of what ``where`` names; raises `InvalidContent`."""
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):

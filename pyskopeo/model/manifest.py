@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import ContentMismatch, InvalidContent, Unsupported
 from . import mediatype
-from .descriptor import Descriptor
+from .descriptor import Descriptor, read_annotations
 from .digest import Digest
 from .strictjson import MANIFEST_LIMIT, parse_object
 
@@ -78,6 +78,19 @@ class Manifest:
     def is_image(self) -> bool:
         """Whether the config is an image configuration; artifacts are opaque."""
         return self.config is not None and self.config.media_type in mediatype.IMAGE_CONFIGS
+
+    @property
+    def artifact_type(self) -> str:
+        """What an artifact is: its ``artifactType``, else its config's type, as the specification says."""
+        stated = self.document.get("artifactType")
+        if isinstance(stated, str) and stated:
+            return stated
+        return self.config.media_type if self.config else ""
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Raises `InvalidContent`."""
+        return read_annotations(self.document.get("annotations"), "manifest")
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:

@@ -86,6 +86,11 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
+def is_registry(text: str) -> bool:
+    """Whether ``text`` is ``host[:port]`` as it can stand in a reference."""
+    return _DOMAIN.fullmatch(text) is not None
+
+
 def _split_tag(text: str) -> tuple[str, str | None]:
     head, slash, last = text.rpartition("/")
     name, colon, tag = last.partition(":")

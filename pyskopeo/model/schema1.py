@@ -120,7 +120,13 @@ def _to_docker(manifest: Manifest, layers: Sequence[Outcome]) -> tuple[Manifest,
     return convert.docker_image(described, [layer.descriptor for layer in layers]), described, config
 
 
-def _config(layers: Sequence[_Layer], diff_ids: Sequence[Digest]) -> bytes:
+def told_config(manifest: Manifest) -> bytes:
+    """The configuration as far as a manifest tells it: what its layers are inside, it does not say."""
+    layers = _layers(manifest.document)
+    return _config(layers, [""] * len(_filled(layers)))
+
+
+def _config(layers: Sequence[_Layer], diff_ids: Sequence[Digest | str]) -> bytes:
     """The configuration of the topmost layer, with the history that all of them tell."""
     where = "schema 1 manifest: the topmost v1Compatibility"
     fields = rawjson.members(with_all_fields(layers[-1].text, where).encode(), where)

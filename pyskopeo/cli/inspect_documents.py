@@ -1,0 +1,94 @@
+"""What ``inspect`` prints, as JSON documents: skopeo's for images, and of our own for what it does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..inspection import zero_time
+from ..model.gojson import sorted_map
+
+if TYPE_CHECKING:
+    from ..inspection import Inspection, Instance
+    from ..model.descriptor import Descriptor
+    from ..model.manifest import Manifest
+
+
+def facts(inspection: Inspection, name: str, tags: Sequence[str]) -> dict[str, Any]:
+    """An image: skopeo's fields in skopeo's order."""
+    from ..model.gotime import GoTime
+
+    created = inspection.created
+    labels = inspection.labels
+    return {
+        **_named(name),
+        "Digest": str(inspection.digest),
+        "RepoTags": list(tags),
+        "Created": GoTime.parse(created).rfc3339() if created else zero_time(inspection),
+        "DockerVersion": inspection.docker_version,
+        "Labels": None if labels is None else sorted_map(labels),
+        "Architecture": inspection.architecture,
+        "Os": inspection.os,
+        **_layers(inspection.layers),
+        "Env": None if inspection.env is None else list(inspection.env),
+    }
+
+
+def artifact(root: Manifest, manifest: Manifest, name: str, tags: Sequence[str]) -> dict[str, Any]:
+    """What is no image: the fields it shares with images, then what only artifacts have."""
+    config = manifest.config
+    subject = manifest.document.get("subject")
+    return {
+        **_named(name),
+        "Digest": str(root.digest),
+        "RepoTags": list(tags),
+        "MIMEType": manifest.media_type,
+        "ArtifactType": manifest.artifact_type,
+        "Config": None if config is None else _blob(config),
+        **_layers(manifest.layers),
+        "Subject": subject.get("digest") if isinstance(subject, Mapping) else None,
+        "Annotations": _annotations(manifest.annotations),
+    }
+
+
+def platforms(root: Manifest, instances: Sequence[Instance], name: str) -> dict[str, Any]:
+    """All that an index names. ``Size`` is bytes of configuration and layers as they lie there."""
+    return {
+        **_named(name),
+        "Digest": str(root.digest),
+        "MIMEType": root.media_type,
+        "Platforms": [
+            {
+                "Platform": str(instance.platform) if instance.platform else None,
+                "OsVersion": (instance.platform.os_version if instance.platform else "") or None,
+                "Digest": str(instance.manifest.digest),
+                "MIMEType": instance.manifest.media_type,
+                "ArtifactType": None if instance.manifest.is_image else instance.manifest.artifact_type or None,
+                "Layers": len(instance.manifest.layers),
+                "Size": instance.size,
+                "Annotations": _annotations(instance.annotations),
+            }
+            for instance in instances
+        ],
+    }
+
+
+def _named(name: str) -> dict[str, Any]:
+    return {"Name": name} if name else {}
+
+
+def _layers(layers: Sequence[Descriptor]) -> dict[str, Any]:
+    return {"Layers": [str(layer.digest) for layer in layers], "LayersData": [_blob(layer) for layer in layers]}
+
+
+def _blob(blob: Descriptor) -> dict[str, Any]:
+    return {
+        "MIMEType": blob.media_type,
+        "Digest": str(blob.digest),
+        "Size": blob.size,
+        "Annotations": _annotations(blob.annotations),
+    }
+
+
+def _annotations(annotations: Mapping[str, str]) -> dict[str, str] | None:
+    return sorted_map(annotations) if annotations else None
