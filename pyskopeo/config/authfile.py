@@ -16,8 +16,10 @@ from ..errors import CredentialsFailed
 from ..model.reference import DOCKER_HUB
 
 LEGACY_NAME = ".dockercfg"
-_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
-_HUB_SERVER = "https://index.docker.io/v1/"
+# What registries.conf calls these files among its ``credential-helpers``.
+AUTH_FILES = "containers-auth.json"
+HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
+HUB_SERVER = "https://index.docker.io/v1/"
 # A trailing slash tells Docker's API addresses from a namespace called "v1".
 _API_PATHS = frozenset({"", "v1/", "v2/"})
 
@@ -86,30 +88,39 @@ class AuthFile:
         """Parse ``.dockercfg``, which has the entries at its top; raises `CredentialsFailed`."""
         return cls(where=where, entries=_entries(_object(text, where), where), is_legacy=True)
 
-    def lookup(self, registry: str, repository: str = "") -> Credentials | Helper | None:
+    def lookup(
+        self, registry: str, repository: str = "", *, use_helpers: bool = True
+    ) -> Credentials | Helper | None:
         """What this file says about ``repository`` at ``registry`` (``host[:port]``).
 
         In order: ``credHelpers``; the keys ``host/a/b``, ``host/a``, ``host``; any key that is an
         address of the host; ``credsStore``. An entry that holds nothing usable does not match, so
-        the empty ones that Docker leaves for its store lead there. Raises `CredentialsFailed` for
-        a matching entry that is damaged.
+        the empty ones that Docker leaves for its store lead there. Without ``use_helpers`` only entries
+        count. Raises `CredentialsFailed` for a matching entry that is damaged.
         """
-        host = DOCKER_HUB if registry in _HUB_HOSTS else registry
-        servers = (_HUB_SERVER, DOCKER_HUB) if host == DOCKER_HUB else (host,)
-        helper = self._helper(host)
+        host = DOCKER_HUB if registry in HUB_HOSTS else registry
+        helper = self.helper(host) if use_helpers else ""
         if helper:
-            return Helper(helper, servers)
+            return Helper(helper, servers(host))
         for key in self._keys(host, repository):
             found = _credentials(self.entries[key], f"{self.where}: the entry for {host}")
             if found is not None:
                 return found
         # An empty name in credHelpers is how Docker exempts one host from the store.
-        return Helper(self.store, servers) if self.store and helper is None else None
+        return Helper(self.store, servers(host)) if self.store and helper is None else None
 
-    def _helper(self, host: str) -> str | None:
+    def users(self) -> Iterator[tuple[str, str]]:
+        """Each key with the user that is logged in there; entries that hold nothing usable are left out."""
+        for key, entry in self.entries.items():
+            found = _credentials(entry, f"{self.where}: the entry for {host_of(key)}")
+            if found is not None:
+                yield key, found.username
+
+    def helper(self, host: str) -> str | None:
+        """The name that ``credHelpers`` has for ``host``; empty exempts it from the store, None is no word of it."""
         if host in self.helpers:
             return self.helpers[host]
-        return next((name for key, name in self.helpers.items() if _host_of(key) == _canonical(host)), None)
+        return next((name for key, name in self.helpers.items() if host_of(key) == canonical_host(host)), None)
 
     def _keys(self, host: str, repository: str) -> Iterator[str]:
         name = f"{host}/{repository}" if repository and not self.is_legacy else host
@@ -118,7 +129,7 @@ class AuthFile:
                 yield name
             name = name.rpartition("/")[0]
         for key in self.entries:
-            if _host_of(key, is_address=self.is_legacy) == _canonical(host):
+            if host_of(key, is_address=self.is_legacy) == canonical_host(host):
                 yield key
 
 
@@ -143,6 +154,11 @@ def locations(environ: Mapping[str, str], home: Path, uid: int, platform: str) -
         home / LEGACY_NAME,
     )
     return tuple(dict.fromkeys(found))
+
+
+def servers(host: str) -> tuple[str, ...]:
+    """What a credential helper may know ``host`` by, the most usual first."""
+    return (HUB_SERVER, DOCKER_HUB) if canonical_host(host) == DOCKER_HUB else (host,)
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -241,7 +257,7 @@ def _decode(auth: str, what: str) -> tuple[str, str]:
     return (username, password.strip("\0")) if colon else ("", "")
 
 
-def _host_of(key: str, *, is_address: bool = False) -> str:
+def host_of(key: str, *, is_address: bool = False) -> str:
     """The host that ``key`` is an address of; a namespace is no address, and stays as it is.
 
     Taking ``quay.io/team`` for ``quay.io`` would hand one team's password to every repository.
@@ -250,12 +266,13 @@ def _host_of(key: str, *, is_address: bool = False) -> str:
     for scheme in ("https://", "http://"):
         rest = rest.removeprefix(scheme)
     host, _, path = rest.partition("/")
-    return _canonical(host if is_address or rest != key or path in _API_PATHS else rest)
+    return canonical_host(host if is_address or rest != key or path in _API_PATHS else rest)
 
 
-def _canonical(host: str) -> str:
+def canonical_host(host: str) -> str:
+    """``host[:port]`` in lower case; all of Docker Hub's names are one."""
     lower = host.lower()
-    return DOCKER_HUB if lower in _HUB_HOSTS else lower
+    return DOCKER_HUB if lower in HUB_HOSTS else lower
 
 
 def _damaged(where: str, problem: str) -> CredentialsFailed:

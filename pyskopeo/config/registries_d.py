@@ -1,0 +1,151 @@
+"""``registries.d``: where signatures of images are kept (containers-registries.d(5))."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..errors import InvalidInput, StorageFailed
+from ..model.reference import Reference
+from .plainyaml import Plain, boolean, mapping, parse
+from .plainyaml import text as string
+from .policy_scopes import by_reference
+from .reading import read_text, user_folder
+
+_SUFFIX = ".yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What is said for one namespace; empty and None are what is not said. ``where`` is the file it is from.
+
+    ``lookaside`` and ``lookaside_staging`` are URLs to read from and to write to.
+    """
+
+    lookaside: str = ""
+    lookaside_staging: str = ""
+    use_sigstore_attachments: bool | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistriesD:
+    """One file, or all of them: ``namespaces`` are ``host[/path][:tag|@digest]``, ``default`` is for all others."""
+
+    default: Section | None = None
+    namespaces: Mapping[str, Section] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> RegistriesD:
+        """Parse one file; raises `InvalidInput`, naming ``where``. Unknown keys are passed over."""
+        label = f"parsing {where}"
+        top = mapping(parse(text, label), f"{label}: the whole")
+        default = top.get("default-docker")
+        namespaces = {
+            name: replace(_section(said, f"{label}: docker[{json.dumps(name)}]"), where=where)
+            for name, said in mapping(top.get("docker"), f"{label}: docker").items()
+        }
+        if default is None:
+            return cls(None, namespaces, (where,))
+        return cls(replace(_section(default, f"{label}: default-docker"), where=where), namespaces, (where,))
+
+    @classmethod
+    def merge(cls, files: Iterable[RegistriesD]) -> RegistriesD:
+        """Put files together; raises `InvalidInput` when two speak of the same namespace, for none comes first."""
+        default: Section | None = None
+        namespaces: dict[str, Section] = {}
+        names: list[str] = []
+        for one in files:
+            if default is not None and one.default is not None:
+                raise _twice('"default-docker"', default, one.default)
+            default = one.default or default
+            for name, section in one.namespaces.items():
+                if name in namespaces:
+                    raise _twice(f'"docker" namespace {json.dumps(name)}', namespaces[name], section)
+                namespaces[name] = section
+            names.extend(one.files)
+        return cls(default, namespaces, tuple(names))
+
+    def sections(self, reference: Reference) -> Iterator[Section]:
+        """All that is said for an image, the most specific first, the default last.
+
+        A port belongs to the host: ``example.org`` says nothing for ``example.org:5000``.
+        """
+        subject = by_reference("docker", reference)
+        for name in dict.fromkeys((subject.identity, *subject.namespaces)):
+            if name in self.namespaces:
+                yield self.namespaces[name]
+        if self.default is not None:
+            yield self.default
+
+    def lookaside(self, reference: Reference, *, write: bool = False) -> str:
+        """The URL below which an image's signatures are, or are to be written; empty where none is configured.
+
+        As in skopeo a section without such a URL leaves it to the next one of `sections`.
+        """
+        for section in self.sections(reference):
+            found = (section.lookaside_staging if write else "") or section.lookaside
+            if found:
+                return found
+        return ""
+
+    def uses_attachments(self, reference: Reference) -> bool:
+        """Whether signatures are tags in the image's own repository, as sigstore keeps them."""
+        said = (section.use_sigstore_attachments for section in self.sections(reference))
+        return next((one for one in said if one is not None), False)
+
+
+def locations(environ: Mapping[str, str], home: Path, named: Path | None = None) -> tuple[Path, ...]:
+    """The directories, the most important first; ``named`` (``--registries.d``) is the only one."""
+    if named is not None:
+        return (named,)
+    roots = (user_folder(environ, home), Path("/etc/containers"), Path("/usr/share/containers"))
+    return tuple(root / "registries.d" for root in roots)
+
+
+def load(environ: Mapping[str, str], home: Path, named: Path | None = None) -> RegistriesD:
+    """Read the ``*.yaml`` files in the first of `locations` that is there, and in no other.
+
+    Where none is there, not even ``named``, nothing is configured. Raises `InvalidInput` for what is
+    wrong in a file, `StorageFailed` for one that cannot be read, `TooLarge`; each names it.
+    """
+    for folder in locations(environ, home, named):
+        try:
+            names = sorted(name for name in os.listdir(folder) if name.endswith(_SUFFIX))
+        except OSError as error:
+            if not os.path.exists(folder):
+                continue
+            raise StorageFailed.of(error, f"reading {folder}") from None
+        return RegistriesD.merge(_files(folder / name for name in names))
+    return RegistriesD()
+
+
+def _files(paths: Iterable[Path]) -> Iterator[RegistriesD]:
+    for path in paths:
+        if (text := read_text(path)) is not None:  # else it was removed a moment ago
+            yield RegistriesD.parse(text, str(path))
+
+
+def _section(value: Plain, at: str) -> Section:
+    table = mapping(value, at)
+
+    def url(name: str, older_name: str) -> str:
+        return string(table.get(name), f"{at}.{name}") or string(table.get(older_name), f"{at}.{older_name}")
+
+    attachments = "use-sigstore-attachments"
+    return Section(
+        lookaside=url("lookaside", "sigstore"),
+        lookaside_staging=url("lookaside-staging", "sigstore-staging"),
+        use_sigstore_attachments=boolean(table.get(attachments), f"{at}.{attachments}"),
+    )
+
+
+def _twice(what: str, first: Section, second: Section) -> InvalidInput:
+    return InvalidInput(
+        f"Error parsing signature storage configuration: {what} defined both in "
+        f"{json.dumps(first.where)} and {json.dumps(second.where)}; keep one of them"
+    )
