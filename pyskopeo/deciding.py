@@ -36,13 +36,9 @@ def decide(
     _check_form(graph, form)
     rewriting = Rewriting(Basis(graph, accepts, form, outcomes or {}))
     new_root = rewriting.manifest(root)
-    changes = rewriting.changes
-    remade = {digest for digest, (_, change) in changes.items() if change.format is not None}
-    remade |= {digest for digest, outcome in (outcomes or {}).items() if outcome.descriptor.digest != digest}
-    remade -= rewriting.untouched
     blobs = _distinct(
         blob for blob in rewriting.blobs
-        if blob.digest not in rewriting.contents and blob.digest not in remade
+        if blob.digest not in rewriting.contents
         and not (accepts.foreign and stays_away(blob) and form.format != "v2s1")  # which has no URLs
     )  # fmt: skip
     manifests = {m.digest: m for m in rewriting.done.values() if m.digest != new_root.digest}
@@ -53,7 +49,7 @@ def decide(
         blobs,
         tuple(rewriting.contents.values()),
         sum(not manifest.is_index for manifest in rewriting.sources),
-        tuple(changes.values()),
+        tuple(rewriting.changes.values()),
         rewriting.basis,
     )
 

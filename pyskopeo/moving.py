@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -29,11 +29,29 @@ _SMALL = 4 * 1024 * 1024
 _SMALL_AT_ONCE = 18
 
 Work: TypeAlias = Callable[[], Awaitable[None]]
-Counted: TypeAlias = Callable[[], "Progress"]
+
+
+class _Way:
+    """How far one blob is; counted in worker threads, one at a time."""
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        self.descriptor = descriptor
+        self.done = self._read = 0
+        self.shown = -1
+        self.placement: Placement | None = None
+
+    def begin(self) -> Progress:
+        """It is read from its start: what has been read before is no progress."""
+        self._read = 0
+        return self._count
+
+    def _count(self, number: int) -> None:
+        self._read += number
+        self.done = max(self.done, self._read)
 
 
 class Moving:
-    """The blobs under way, and how far each is. Counts are added in worker threads, one writer each.
+    """The blobs under way, and how far each is.
 
     ``moved`` bytes were written so far; ``outcomes`` are the layers that became others, by their
     digests before. ``jobs`` bounds how many move at once, None leaves it to what they are.
@@ -41,7 +59,7 @@ class Moving:
 
     def __init__(self, source: ImageSource, destination: ImageDestination, report: Report, jobs: int | None) -> None:
         self._source, self._destination, self.report, self._jobs = source, destination, report, jobs
-        self._done: dict[Descriptor, int] = {}
+        self._ways: dict[_Way, None] = {}
         self._placed: set[Digest] = set()
         self.moved = 0
         self.outcomes: dict[Digest, Outcome] = {}
@@ -102,10 +120,9 @@ class Moving:
                     tasks.start_soon(take, waiting)
 
     async def _place(self, blob: Blob, kind: str) -> None:
-        async def put(counted: Counted) -> Placement:
-            return await self._destination.put_blob(blob, counted())
-
-        await self._counted(blob.descriptor, kind, put)
+        with self._under_way(blob.descriptor, kind) as way:
+            way.placement = await self._destination.put_blob(blob, way.begin())
+        self._placed.add(blob.descriptor.digest)
 
     async def _change(self, descriptor: Descriptor, change: Change) -> None:
         blob = self._source.blob(descriptor)
@@ -114,55 +131,45 @@ class Moving:
             return
         from .compress import ChangingSink
 
-        async def put(counted: Counted) -> Placement:
+        with self._under_way(descriptor, "layer") as way:
+
             async def fill(sink: ByteSink) -> Descriptor:
                 changing = ChangingSink(sink, change, blob.descriptor, f"blob {descriptor.digest}")
                 try:
-                    await blob.copy_to(changing, counted())
+                    await blob.copy_to(changing, way.begin())
                     await run_abortable(lambda _: changing.finish(), changing.abort)
                 finally:
                     changing.close()
                 self.outcomes[descriptor.digest] = changing.outcome
                 return changing.outcome.descriptor
 
-            return (await self._destination.receive(fill))[1]
+            made, way.placement = await self._destination.receive(fill)
+        self._placed.add(made.digest)
 
-        await self._counted(descriptor, "layer", put)
-
-    async def _counted(
-        self, descriptor: Descriptor, kind: str, put: Callable[[Counted], Awaitable[Placement]]
-    ) -> None:
+    @contextmanager
+    def _under_way(self, descriptor: Descriptor, kind: str) -> Iterator[_Way]:
+        """Told of from its start to its end; nothing more after an error."""
         self.report(BlobStarted(descriptor.digest, descriptor.size, kind))
-        self._done[descriptor] = 0
-
-        def counted() -> Progress:
-            # Each time the blob is read from its start; what is read again is no progress.
-            read = 0
-
-            def count(number: int) -> None:
-                nonlocal read
-                read += number
-                self._done[descriptor] = max(self._done[descriptor], read)
-
-            return count
-
-        placement = await put(counted)
-        done = self._done.pop(descriptor)
-        if placement is Placement.WRITTEN:
-            self.moved += done
-        self._placed.add(descriptor.digest)
-        self.report(BlobFinished(descriptor.digest, descriptor.size, placement))
+        way = _Way(descriptor)
+        self._ways[way] = None
+        try:
+            yield way
+        finally:
+            del self._ways[way]
+        assert way.placement is not None
+        if way.placement is Placement.WRITTEN:
+            self.moved += way.done
+        self.report(BlobFinished(descriptor.digest, descriptor.size, way.placement))
 
     async def _tick(self) -> None:
         from anyio import sleep
 
-        shown: dict[Descriptor, int] = {}
         while True:
             await sleep(_TICK)
-            for descriptor, done in list(self._done.items()):
-                if shown.get(descriptor) != done:
-                    shown[descriptor] = done
-                    self.report(BlobProgress(descriptor.digest, done, descriptor.size))
+            for way in list(self._ways):
+                if way.shown != way.done:
+                    way.shown = way.done
+                    self.report(BlobProgress(way.descriptor.digest, way.shown, way.descriptor.size))
 
 
 class _Nowhere:

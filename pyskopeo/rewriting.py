@@ -11,15 +11,16 @@ from .model.change import Change
 from .plan import Basis, Form, stays_away
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
     from .image import Accepts
+    from .model.change import Outcome
     from .model.descriptor import Descriptor
     from .model.digest import Digest
     from .model.manifest import Manifest
 
 _IMAGE_TYPES = {"oci": mediatype.OCI_MANIFEST, "v2s2": mediatype.DOCKER_MANIFEST, "v2s1": mediatype.SCHEMA1}
 _INDEX_TYPES = {"oci": mediatype.OCI_INDEX, "v2s2": mediatype.DOCKER_LIST}
-FORMATS = tuple(_IMAGE_TYPES)
 
 
 def image_type(media_type: str, accepts: Accepts, form: Form) -> str:
@@ -53,8 +54,9 @@ def _wanted(accepts: Accepts, form: Form) -> str | None:
         return form.format
     if form.preserve_digests:
         return None
-    # Only OCI has names for layers compressed with zstd.
-    return "oci" if form.compression == "zstd" and (accepts.compresses or form.compress) else ""
+    # Only OCI has names for layers compressed with zstd; in archives they are plain anyway.
+    compresses = accepts.compresses or (form.compress and not accepts.ordered)
+    return "oci" if form.compression == "zstd" and compresses else ""
 
 
 def _first(candidates: list[str], accepts: Accepts) -> str:
@@ -75,7 +77,6 @@ class Rewriting:
         self.contents: dict[Digest, tuple[Descriptor, bytes]] = {}
         self.changes: dict[Digest, tuple[Descriptor, Change]] = {}
         self.blobs: list[Descriptor] = []
-        self.untouched: set[Digest] = set()
 
     def manifest(self, manifest: Manifest) -> Manifest:
         """The manifest to be written in the place of ``manifest``."""
@@ -87,41 +88,56 @@ class Rewriting:
     def _image(self, manifest: Manifest) -> Manifest:
         if not manifest.is_image and not manifest.is_schema1:
             self.blobs += manifest.blobs
-            self.untouched |= {blob.digest for blob in manifest.blobs}
             return manifest
-        layers, outcomes = self._actual(manifest), self.basis.outcomes
         target = image_type(manifest.media_type, self._accepts, self._form)
         self._check(manifest, target)
         if manifest.is_schema1:
             return self._schema1(manifest, target)
+        layers, outcomes = self._actual(manifest), self.basis.outcomes
         changes = {
-            layer.digest: (layer, self._change(layer, said.media_type))
-            for layer, said in zip(layers, manifest.layers, strict=True) if layer.digest not in outcomes
+            layer.digest: (layer, change) for layer, said in zip(layers, manifest.layers, strict=True)
+            if (change := self._change(layer, said.media_type)) is not None
         }  # fmt: skip
-        pending = {digest: (layer, change) for digest, (layer, change) in changes.items() if change is not None}
-        if pending:
-            # What the layers will be decides what the manifest can be: it is written when they are.
-            self.changes |= pending
-            self.blobs += manifest.layers
+        if self._pending(manifest.layers, changes):
             return manifest
         changed = {
-            layer.digest: outcomes[layer.digest].descriptor
-            for layer in layers if layer.digest in outcomes and outcomes[layer.digest].descriptor.digest != layer.digest
+            digest: self._became(layer).descriptor
+            for digest, (layer, _) in changes.items() if outcomes[digest].descriptor.digest != digest
         }  # fmt: skip
         if target == manifest.media_type:
-            self.blobs += manifest.blobs
+            assert manifest.config is not None
+            self.blobs.append(manifest.config)
             return _replace_layers(manifest, changed)
-        self.blobs += manifest.layers
         return self._convert(_replace_layers(replace(manifest, layers=layers), changed), target)
 
+    def _pending(self, layers: Iterable[Descriptor], changes: Mapping[Digest, tuple[Descriptor, Change]]) -> bool:
+        """Whether some of a manifest's layers have still to become others.
+
+        What they will be decides what the manifest can be: it is written when they are. Those that stay
+        as they are move; others may stay in one manifest, an artifact say, and change in the next.
+        """
+        outcomes = self.basis.outcomes
+        pending = {digest: change for digest, change in changes.items() if digest not in outcomes}
+        self.changes |= pending
+        remade = {
+            digest for digest, (_, change) in changes.items() if change.format is not None
+            and (digest in pending or outcomes[digest].descriptor.digest != digest)
+        }  # fmt: skip
+        self.blobs += [layer for layer in layers if layer.digest not in remade]
+        return bool(pending)
+
+    def _became(self, layer: Descriptor) -> Outcome:
+        """What a layer was made, with the type that goes with its own: other manifests may have others for it."""
+        outcome = self.basis.outcomes[layer.digest]
+        return replace(outcome, descriptor=_typed_like(outcome.descriptor, layer))
+
     def _actual(self, manifest: Manifest) -> tuple[Descriptor, ...]:
-        """The layers as they really are, should the manifest err."""
+        """The layers compressed as they really are, should the manifest err."""
         actual = self._graph.actual
         if not actual:
             return manifest.layers
-        return tuple(
-            replace(layer, media_type=actual.get(layer.digest, layer.media_type)) for layer in manifest.layers
-        )
+        found = (replace(layer, media_type=actual.get(layer.digest, layer.media_type)) for layer in manifest.layers)
+        return tuple(_typed_like(*pair) for pair in zip(found, manifest.layers, strict=True))
 
     def _change(self, layer: Descriptor, said: str) -> Change | None:
         """What is to be done to a layer; nothing to what we do not know: encrypted ones, other types.
@@ -174,15 +190,13 @@ class Rewriting:
         # The manifest's own layers say how large they are, where that is known.
         sized = {layer.digest: layer for layer in manifest.layers}
         filled = [sized[layer.digest] for layer in schema1.filled_layers(manifest)]
-        self.blobs += filled
-        missing = [layer for layer in filled if layer.digest not in self.basis.outcomes]
-        for layer in missing:
-            change = self._change(layer, layer.media_type) or Change(None)
-            self.changes.setdefault(layer.digest, (layer, change))
-        if missing:
+        changes = {
+            layer.digest: (layer, self._change(layer, layer.media_type) or Change(None)) for layer in filled
+        }  # fmt: skip
+        if self._pending(filled, changes):
             return manifest
         convert = schema1.to_oci if target == mediatype.OCI_MANIFEST else schema1.to_docker
-        new, descriptor, content = convert(manifest, [self.basis.outcomes[layer.digest] for layer in filled])
+        new, descriptor, content = convert(manifest, [self._became(layer) for layer in filled])
         self.contents[descriptor.digest] = (descriptor, content)
         return new
 
@@ -218,6 +232,14 @@ class Rewriting:
                 f'{kind} must be converted to type "{target}" to be written to destination, '
                 f'but we cannot modify it: "{reason}"'
             )
+
+
+def _typed_like(descriptor: Descriptor, other: Descriptor) -> Descriptor:
+    """With a type of the same family as another's, for the compression it has itself."""
+    compression = mediatype.compression(descriptor.media_type)
+    if compression is None:
+        return descriptor
+    return replace(descriptor, media_type=mediatype.with_compression(other.media_type, compression) or other.media_type)
 
 
 def _replace_layers(manifest: Manifest, changed: dict[Digest, Descriptor]) -> Manifest:

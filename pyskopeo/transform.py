@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .pump import ByteReader, ByteSink
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+# What zstd's programs may put before a frame, for others to skip (RFC 8878, section 3.1.2).
+_SKIPPABLE = tuple(bytes((0x50 + number, 0x2A, 0x4D, 0x18)) for number in range(16))
 _MAGIC = 4
 _PIECE = 256 * 1024
 _READ = 64 * 1024
@@ -36,7 +38,7 @@ class _Inflater(Protocol):
 
 def recognises(magic: bytes) -> bool:
     """Whether bytes that begin like this would be decompressed."""
-    return magic.startswith((_GZIP, _ZSTD))
+    return magic.startswith((_GZIP, _ZSTD, *_SKIPPABLE))
 
 
 class Inflation:
@@ -74,7 +76,7 @@ class Inflation:
             raise InvalidContent(f"{self._what}: the {self._kind} data is cut short")
 
     def _decide(self, magic: bytes) -> None:
-        self._kind = "gzip" if magic.startswith(_GZIP) else "zstd" if magic.startswith(_ZSTD) else ""
+        self._kind = "gzip" if magic.startswith(_GZIP) else "zstd" if recognises(magic) else ""
         if self._kind:
             self._renew()
 

@@ -6,10 +6,12 @@ request for however many calls wait for it.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from urllib.parse import quote, quote_plus
 
 import anyio
 
@@ -19,11 +21,11 @@ from .challenge import (
     Challenge,
     TokenRequest,
     basic,
-    join_scopes,
     parse_challenges,
     parse_token,
     select,
     token_request,
+    widened,
 )
 from .http import httpx
 from .origin import Origin, join, may_have_credentials
@@ -69,15 +71,18 @@ class Authorizer:
         self._challenge: Challenge | None = None
         self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
-    def hide(self, text: bytes) -> bytes:
+    def hide(self, text: str) -> str:
         """``text`` of a server without the secrets it was sent: some repeat what they were asked."""
         for secret in sorted(self._secrets, key=len, reverse=True):  # one may be part of another
-            text = text.replace(secret.encode(), b"***")
+            text = text.replace(secret, "***")
         return text
 
     def _remember(self, *secrets: str) -> None:
-        # Two or three letters would hide half of every text, and are no secret anyway.
-        self._secrets |= {secret for secret in secrets if len(secret) > 3}
+        for secret in secrets:
+            # Two or three letters would hide half of every text, and are no secret anyway.
+            if len(secret) > 3:
+                # As it is, as a form has it, and within JSON that nobody reads as such.
+                self._secrets |= {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
 
     async def header(self, scope: str) -> str:
         """The value for ``Authorization``, or "" while nothing is known to be needed."""
@@ -108,7 +113,7 @@ class Authorizer:
         challenge = Challenge("bearer", {**challenge.parameters, "realm": join(request_url, challenge.realm)})
         # What the answered request needs, and what the next ones will: a token for either alone would
         # be asked for again and again.
-        asked = join_scopes(scope, challenge.scope)
+        asked = widened(scope, challenge.scope)
         header = await self._token(challenge, scope, asked, stale=used)
         self._challenge = challenge
         return None if header == used else header
@@ -123,7 +128,8 @@ class Authorizer:
             if credentials is not None:
                 encoded = basic(credentials).removeprefix("Basic ")
                 self._remember(credentials.password, credentials.identity_token, encoded)
-            token = parse_token(await self._fetch(token_request(challenge, asked, credentials)), challenge.realm)
+            answer = await self._fetch(token_request(challenge, asked, credentials))
+            token = parse_token(answer, str(Origin.of(challenge.realm)))
             header = f"Bearer {token.value}"
             self._remember(token.value)
             self._held[scope] = _Held(header, time.monotonic() + token.life * _REFRESH_AT)

@@ -17,6 +17,7 @@ _LONGEST_LIFE = 1e9
 _CLIENT_ID = "pyskopeo"
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the grammar's word for a name
+_ACTION = r"\*|[a-z_]{1,32}"
 _PIECE = (
     rf"""\s*(?:
         (?P<name>{_TOKEN})\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]+))
@@ -44,10 +45,6 @@ class Challenge:
     @property
     def scope(self) -> str:
         return self.parameters.get("scope", "")
-
-    @property
-    def insufficient_scope(self) -> bool:
-        return self.parameters.get("error") == "insufficient_scope"
 
 
 def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
@@ -82,14 +79,21 @@ def select(challenges: Iterable[Challenge], credentials: Credentials | None) -> 
     return None
 
 
-def join_scopes(*scopes: str) -> str:
-    """One scope that allows what each of them does, in their order: ``TYPE:NAME:ACTION,... ...``."""
-    allowed: dict[str, dict[str, None]] = {}
-    for one in " ".join(scopes).split():
-        resource, _, actions = one.rpartition(":")
-        allowed.setdefault(resource, {}).update(dict.fromkeys(actions.split(",")))
-    return " ".join(f"{resource}:{','.join(actions)}" if resource else ",".join(actions)
-                    for resource, actions in allowed.items())  # fmt: skip
+def widened(scope: str, asked: str) -> str:
+    """``scope``, whose first resource is the repository at hand, with the actions a challenge asks for there besides.
+
+    What it asks for of anything else, other repositories or a registry's catalog, is left out: the
+    token goes to who asks, who could do there with it whatever the user may. Scopes are
+    ``TYPE:NAME:ACTION,...``, with blanks between them.
+    """
+    own, *others = scope.split()
+    resource, _, actions = own.rpartition(":")
+    wanted = dict.fromkeys(actions.split(","))
+    for one in asked.split():
+        other, _, more = one.rpartition(":")
+        if other == resource:
+            wanted |= dict.fromkeys(action for action in more.split(",") if re.fullmatch(_ACTION, action))
+    return " ".join((f"{resource}:{','.join(wanted)}", *others))
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Origin:
             port = parts.port
         except ValueError:
             raise UnsafeAddress(f"not a URL: {_shown(url)}") from None
-        if parts.scheme not in _PORTS or not parts.hostname:
+        if parts.scheme not in _PORTS or not parts.hostname or not parts.hostname.isprintable():
             raise UnsafeAddress(f"not an http or https URL: {_shown(url)}")
         if parts.username is not None or parts.password is not None:
             raise UnsafeAddress(f"a URL with credentials in it is refused: {parts.scheme}://...@{parts.hostname}")
@@ -77,7 +77,7 @@ def join(base: str, reference: str) -> str:
         target = urljoin(base, reference)
     except ValueError:
         raise UnsafeAddress(f"{Origin.of(base)} leads to something that is not a URL: {_shown(reference)}") from None
-    if any(character <= " " or character == "\x7f" for character in target):
+    if " " in target or not target.isprintable():
         raise UnsafeAddress(f"{Origin.of(base)} leads to something that is not a URL: {_shown(reference)}")
     return target
 

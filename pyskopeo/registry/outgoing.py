@@ -27,7 +27,7 @@ class Outgoing(httpx.AsyncByteStream):
 
     Our own transport hands over its connection (`carry`), and what is written goes straight to the
     socket; any other httpx transport iterates. ``failure`` is set when the other side stopped
-    listening, ``carried`` while a connection is in use for this.
+    listening, ``carried`` while a connection is in use for what is not whole yet.
     """
 
     def __init__(self, loop: Looped) -> None:
@@ -36,6 +36,7 @@ class Outgoing(httpx.AsyncByteStream):
         self._writing = threading.Lock()
         self._write: Callable[[memoryview], None] | None = None
         self._close: Callable[[], None] = lambda: None
+        self._drop: Callable[[], None] = lambda: None
         self.failure: NetworkError | None = None
         self.complete = False
         self._given_up = False
@@ -62,10 +63,10 @@ class Outgoing(httpx.AsyncByteStream):
         self._close()
 
     def stop(self) -> None:
-        """Nothing more is wanted: whoever writes fails, whoever carries ends. From any thread."""
+        """Nothing more is wanted: whoever writes fails, whoever carries ends. Called in the event loop."""
         self._given_up = True
         self._fail(ConnectionFailed("the server answered before all was sent"))
-        self._close()
+        self._drop()
 
     def _fail(self, error: NetworkError) -> None:
         if self.failure is None and not self.complete:
@@ -83,6 +84,8 @@ class Outgoing(httpx.AsyncByteStream):
         self.carried = True
         self._ready.set()
         self._ended.wait()
+        # What is whole needs no end in good order: who gives up now may cut the connection.
+        self.carried = not self.complete
         try:
             self._end(connection, chunked=chunked)
         finally:
@@ -110,9 +113,13 @@ class Outgoing(httpx.AsyncByteStream):
         def write(buffer: memoryview) -> None:
             self._loop.run(partial(sending.send, bytes(buffer)))
 
-        self._write, self._close = write, sending.close
+        def drop() -> None:
+            sending.close()
+            receiving.close()  # wakes who waits to send, as the other does only in newer versions of anyio
+
+        self._write, self._close, self._drop = write, sending.close, drop
         self._ready.set()
-        with receiving:
+        with receiving, suppress(anyio.ClosedResourceError):
             async for piece in receiving:
                 yield piece
         if not self.complete:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import AccessDenied, NotFound, PyskopeoError, RegistryError
@@ -21,15 +22,26 @@ def clean(text: object, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
-def explain(status: int, body: bytes, what: str, *, retry_after: str | None = None, tried: str = "") -> PyskopeoError:
-    """The error for a refusal. ``what`` says what was asked, ``tried`` with which credentials."""
-    errors = _errors(body)
+def explain(
+    status: int,
+    body: bytes,
+    what: str,
+    *,
+    retry_after: str | None = None,
+    tried: str = "",
+    hide: Callable[[str], str] = str,
+) -> PyskopeoError:
+    """The error for a refusal. ``what`` says what was asked, ``tried`` with which credentials.
+
+    ``hide`` takes out of a server's text what nobody is to read.
+    """
+    errors = _errors(body, hide)
     codes = tuple(code for code, _ in errors)
     reasons = "; ".join(
         f"{code.lower().replace('_', ' ')}: {message}" if message else code.lower().replace("_", " ")
         for code, message in errors
     )
-    detail = reasons or clean(body.decode("utf-8", "replace"), 120) or "no explanation"
+    detail = reasons or clean(hide(body.decode("utf-8", "replace")), 120) or "no explanation"
     if status == 404 and (_MISSING & set(codes)):
         return NotFound(f"{what}: {reasons}")
     if status in (401, 403):
@@ -41,7 +53,7 @@ def explain(status: int, body: bytes, what: str, *, retry_after: str | None = No
     )
 
 
-def _errors(body: bytes) -> list[tuple[str, str]]:
+def _errors(body: bytes, hide: Callable[[str], str]) -> list[tuple[str, str]]:
     """(code, message) of each error; nothing when the body is not a registry's JSON."""
     try:
         parsed: Any = json.loads(body)
@@ -51,7 +63,7 @@ def _errors(body: bytes) -> list[tuple[str, str]]:
     if not isinstance(listed, list):
         return []
     return [
-        (clean(entry.get("code", "UNKNOWN"), 60), clean(entry.get("message", "")))
+        (clean(hide(str(entry.get("code", "UNKNOWN"))), 60), clean(hide(str(entry.get("message", "")))))
         for entry in listed[:5]
         if isinstance(entry, dict)
     ]

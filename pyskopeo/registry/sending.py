@@ -38,15 +38,18 @@ SMALL = 1024 * 1024
 class Upload:
     """An upload session as far as we know it. ``size`` None: known only in the end.
 
-    ``offset`` bytes are with the registry; ``piece`` is the most that one request may carry, None
-    for all; ``broken`` says that the session cannot be continued.
+    ``offset`` bytes are with the registry, ``sent`` at the most; ``piece`` is the most that one request
+    may carry, None for all; ``resumed`` says that it went on where the registry said, ``broken`` that
+    it cannot be continued.
     """
 
     size: int | None
     location: str = ""
     offset: int = 0
+    sent: int = 0
     piece: int | None = None
     shortest: int = 0
+    resumed: bool = False
     broken: bool = False
 
 
@@ -106,6 +109,7 @@ class Sending:
                 if self._request is None:
                     self._loop.run(self._begin)
                 assert self._request is not None
+                self._upload.sent = self._upload.offset + self._request.sent + len(buffer)
                 buffer = self._request.write(buffer)
                 if self._request.full:
                     self._loop.run(self._end)
@@ -150,12 +154,12 @@ class Sending:
         reached = upload.offset + request.sent
         kept = range_end(response)
         if kept is not None and kept != reached:
+            upload.broken = upload.resumed
             raise ConnectionFailed(f"{self._what}: the registry has {kept} bytes where {reached} were sent")
         upload.offset = reached
 
     def _follow(self, response: httpx.Response) -> None:
-        upload = self._upload
-        upload.location = self._session.located(upload.location, response.headers.get("location") or upload.location)
+        self._upload.location = self._session.located(response, self._upload.location)
 
     async def _finish(self, descriptor: Descriptor) -> None:
         """The blob is whole and verified: what completes it, and the digest it is to be known by."""
@@ -164,8 +168,10 @@ class Sending:
                 await self._end()
             await self._start(self._upload)
             url = with_digest(self._upload.location, descriptor.digest)
-            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(self._small or b""))}
-            response = await self._session.request("PUT", url, headers, content=bytes(self._small or b""))
+            content = bytes(self._small or b"")
+            self._upload.sent = self._upload.offset + len(content)
+            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(content))}
+            response = await self._session.request("PUT", url, headers, content=content)
             if response.status_code not in _TAKEN:
                 raise await refused(self._session, response, self._what)
             await response.aclose()

@@ -50,7 +50,7 @@ class Session:
             fetch=self._fetch_token,
             trusted_realms=access.trusted_realms,
             registry_token=access.keychain.registry_token,
-            insecure=access.trust.insecure,
+            insecure=bool(access.trust.insecure),
         )
 
     @property
@@ -78,8 +78,9 @@ class Session:
         """The error for a refusal with ``body``, which may repeat what it was sent."""
         tried = await self.tried() if response.status_code in (401, 403) else ""
         retry_after = response.headers.get("retry-after")
-        body = self._authorizer.hide(body)
-        return refusal.explain(response.status_code, body, what, retry_after=retry_after, tried=tried)
+        return refusal.explain(
+            response.status_code, body, what, retry_after=retry_after, tried=tried, hide=self._authorizer.hide
+        )
 
     async def request(
         self, method: str, path: str, headers: Mapping[str, str], *, content: bytes = b"", also: str = ""
@@ -123,12 +124,16 @@ class Session:
             raise TokenExpired(f"{self.base.netloc}: the token had expired", host=self.base.netloc)
         return response
 
-    def located(self, current: str, location: str) -> str:
-        """Where the registry says to go on; raises `UnsafeAddress`.
+    def located(self, response: httpx.Response, default: str = "") -> str:
+        """Where the registry says to go on, ``default`` where it does not say; raises `UnsafeAddress`.
 
         A registry behind a proxy may not know that it is reached by https: its own host is believed
         the host, not the rest.
         """
+        location = response.headers.get("location", "")
+        if not location:
+            return default
+        current = str(response.extensions["url"])
         target = join(current, location)
         origin, base = Origin.of(target), self.base
         if (origin.scheme, base.scheme) == ("http", "https") and origin.host == base.host:
@@ -189,8 +194,9 @@ class Session:
         except httpx.TransportError as error:
             where = Origin.of(url).netloc
             raise ConnectionFailed(f"{where}: {str(error) or type(error).__name__}", host=where) from error
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, UnicodeError) as error:  # the latter from names that are not what they seem
             raise InvalidContent(f"{Origin.of(url)}: not a URL that can be asked for: {error}") from None
+        response.extensions["url"] = url
         self._show_warnings(response)
         if not self._peer and Origin.of(url) == self.base:
             self._peer = response.extensions.get("peer") or ""
@@ -246,7 +252,7 @@ class Session:
         for value in response.headers.get_list("warning"):
             if value.startswith("299 ") and value not in self._warned and len(self._warned) < 20:
                 self._warned.add(value)
-                said = self._authorizer.hide(value[4:].lstrip("- ").encode()).decode()
+                said = self._authorizer.hide(value[4:].lstrip("- "))
                 self._access.warn(f"{self._reference.registry} says: {refusal.clean(said)}")
 
 

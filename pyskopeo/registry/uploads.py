@@ -141,7 +141,8 @@ class BlobUploads:
         try:
             mounted = await finishing(partial(self._post, upload, query, f"repository:{source}:pull"), _CANCEL_SECONDS)
         except RegistryError as error:
-            if error.temporary:
+            # Some registries fail at nothing but mounts, each time.
+            if error.temporary and error.status != 500:
                 raise
             self._mounts = False
             return False
@@ -174,10 +175,9 @@ class BlobUploads:
         return await self._session.retry(once, what)
 
     def _opened(self, upload: Upload, response: httpx.Response) -> None:
-        location = response.headers.get("location", "")
-        if not location:
+        upload.location = self._session.located(response)
+        if not upload.location:
             raise InvalidContent(f"{self._name}: the registry opened an upload and did not say where (no Location)")
-        upload.location = self._session.located(f"{self._session.base}{self._base}/uploads/", location)
         shortest = response.headers.get("oci-chunk-min-length", "")
         if shortest.isascii() and shortest.isdigit() and len(shortest) < 13:
             upload.shortest = int(shortest)
@@ -192,15 +192,18 @@ class BlobUploads:
             response = await self._session.request("GET", location, {})
             await response.aclose()
             end = range_end(response)
-            if response.status_code in (200, 202, 204) and end is not None and 0 < end <= upload.size:
-                upload.offset = end
-                upload.location = self._session.located(location, response.headers.get("location") or location)
+            # Of more than was sent it is not known what it is.
+            if response.status_code in (200, 202, 204) and end is not None and 0 < end <= upload.sent:
+                upload.location = self._session.located(response, location)
+                upload.offset, upload.resumed = end, True
                 return
         await self._cancel(upload)
 
     async def _cancel(self, upload: Upload) -> None:
         """DELETE an upload that is not wanted any more; whether that works matters to the registry only."""
-        location, upload.location, upload.offset, upload.broken = upload.location, "", 0, False
+        location, upload.location = upload.location, ""
+        upload.offset = upload.sent = 0
+        upload.resumed = upload.broken = False
         if location:
             with anyio.move_on_after(_CANCEL_SECONDS, shield=True), suppress(PyskopeoError):
                 await (await self._session.request("DELETE", location, {})).aclose()
@@ -239,8 +242,10 @@ def _shrink(upload: Upload, error: PyskopeoError) -> bool:
 
 
 def _passing(error: PyskopeoError, upload: Upload) -> bool:
-    """Whether another attempt may succeed; a session the registry has lost is to start anew."""
-    if isinstance(error, RegistryError) and upload.location and error.status in (404, 416):
-        upload.broken = error.status == 404
-        return True
-    return error.temporary
+    """Whether another attempt may succeed; a session the registry has lost is to start anew, as is one
+    that went on where the registry said, and is not what it should be in the end."""
+    if isinstance(error, RegistryError) and upload.location:
+        if error.status == 416:
+            return True
+        upload.broken = error.status == 404 or (error.status == 400 and upload.resumed)
+    return upload.broken or error.temporary
