@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from .config.policy import Policy
+    from .config.registries import Registries
+    from .config.tls_details import TlsDetails
     from .registry.opening import Connections
 
 
@@ -28,13 +32,16 @@ if TYPE_CHECKING:
 class Trust:
     """What makes a server believable.
 
-    ``insecure`` turns verification off and allows plain http. ``cert_dir`` holds ``*.crt``
-    authorities and ``*.cert`` with ``*.key`` client pairs; None looks through ``certs.d``.
+    ``insecure`` turns verification off and allows plain http; None leaves that to what
+    ``registries.conf`` says of a registry, by default not. ``cert_dir`` holds ``*.crt`` authorities and
+    ``*.cert`` with ``*.key`` client pairs; None looks through ``certs.d``. ``details`` narrows
+    versions and ciphers.
     """
 
-    insecure: bool = False
+    insecure: bool | None = None
     cert_dir: Path | None = None
     roots: tuple[Path, ...] = ()
+    details: TlsDetails | None = None
 
     def context(self, host_port: str, *, client: bool) -> ssl.SSLContext:
         """TLS settings for a registry; its client certificate only if ``client``.
@@ -52,6 +59,8 @@ class Trust:
         else:
             context = ssl.create_default_context()
             _add_fallback_authorities(context)
+        if self.details is not None:
+            self.details.apply(context)
         loading: Path | None = None
         try:
             if not self.insecure:
@@ -84,6 +93,30 @@ def _daemon_certificates(environ: Mapping[str, str], home: Path) -> Path | None:
     return Path(environ["DOCKER_CERT_PATH"]) if environ.get("DOCKER_CERT_PATH") else home / ".docker"
 
 
+def _no_registries() -> Registries:
+    from .config.registries import Registries
+
+    return Registries()
+
+
+def _load_registries(environ: Mapping[str, str], home: Path, named: Path | None) -> Registries:
+    from .config.registries_files import load
+
+    return load(environ, home, named)
+
+
+def _accepting() -> Policy:
+    from .config.policy import Policy
+
+    return Policy.accepting()
+
+
+def _load_policy(environ: Mapping[str, str], home: Path, named: str | None) -> Policy:
+    from .config.policy import load
+
+    return load(environ, home, named)
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Everything a transport may need besides its own name; the same for all transports.
@@ -93,6 +126,9 @@ class Access:
     ``connections`` is what images that are copied together share.
     ``daemon_host`` is where the Docker daemon is, empty for its usual socket; ``daemon_certificates``
     a directory with its ``ca.pem``, ``cert.pem`` and ``key.pem``, where ``trust`` names none.
+
+    ``registries`` and ``policy`` are read where they are needed first. ``require_signed`` refuses what
+    the policy would accept without a signature.
     """
 
     keychain: Keychain
@@ -112,11 +148,24 @@ class Access:
     daemon_certificates: Path | None = None
     client: httpx.AsyncClient | None = None
     connections: Connections | None = None
+    registries: Callable[[], Registries] = _no_registries
+    policy: Callable[[], Policy] = _accepting
+    require_signed: bool = False
     user_agent: str = f"pyskopeo/{__version__}"
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str] | None = None, *, report: Report = ignore) -> Access:
-        """The defaults of the command line: the user's files, proxies and certificates."""
+    def from_environ(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        report: Report = ignore,
+        registries_conf: Path | None = None,
+        policy: str | None = None,
+    ) -> Access:
+        """The defaults of the command line: the user's files, proxies and certificates.
+
+        ``registries_conf`` and ``policy`` name the files to be read in the place of the usual ones.
+        """
         environ = os.environ if environ is None else environ
         home = Path(environ.get("HOME") or Path.home())
         authfile = environ.get("REGISTRY_AUTH_FILE")
@@ -133,6 +182,8 @@ class Access:
             scratch=Path(environ["TMPDIR"]) if environ.get("TMPDIR") else None,
             daemon_host=environ.get("DOCKER_HOST", ""),
             daemon_certificates=_daemon_certificates(environ, home),
+            registries=cache(partial(_load_registries, environ, home, registries_conf)),
+            policy=cache(partial(_load_policy, environ, home, policy)),
         )
 
     def warn(self, message: str) -> None:

@@ -117,12 +117,11 @@ def parse_listed(name: str) -> Reference | Path:
 
 
 async def _repository_tags(reference: Reference, access: Access) -> list[str]:
-    from .registry.client import Repository
-    from .registry.opening import open_session
+    from .registry.opening import open_sources
 
     with saying("Error listing repository tags"):
-        async with open_session(reference, access) as session:
-            return await Repository(reference, session, access).tags()
+        async with open_sources(reference, access) as sources:
+            return await sources.first(lambda repository: repository.tags())
 
 
 async def _archive_tags(path: Path, access: Access) -> list[str]:

@@ -55,8 +55,9 @@ async def copy(
         else:
             report(event)
 
+    source_access = source_access or Access.from_environ()
     async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
-        plan = await _plan(source, reader, writer, selection, form)
+        plan = await _plan(source, source_access, (reader, writer), selection, form)
         digest = await carry_out(plan, reader, writer, jobs=jobs, report=held)
     for event in finished:
         report(replace(event, seconds=round(time.monotonic() - started, 3)))
@@ -75,8 +76,9 @@ async def plan_copy(
     destination_access: Access | None = None,
 ) -> tuple[Plan, frozenset[Digest]]:
     """What `copy` would do, and which blobs the destination has already; only manifests are read."""
+    source_access = source_access or Access.from_environ()
     async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
-        plan = await _plan(source, reader, writer, selection, form)
+        plan = await _plan(source, source_access, (reader, writer), selection, form)
         return plan, frozenset([blob.digest for blob in plan.all_blobs if await writer.has_blob(blob)])
 
 
@@ -135,16 +137,29 @@ async def opened(
         yield reader, writer
 
 
+def admit(name: str, access: Access) -> None:
+    """Raise `PolicyRejected` for an image that the policy does not let be used; and for a damaged policy."""
+    policy = access.policy()
+    with saying("Source image rejected"):
+        policy.judge(parse_image_name(name).subject(), name, require_signed=access.require_signed)
+
+
 async def _plan(
-    name: str, source: ImageSource, destination: ImageDestination, chosen: Selection | None, form: Form
+    name: str,
+    access: Access,
+    ends: tuple[ImageSource, ImageDestination],
+    chosen: Selection | None,
+    form: Form,
 ) -> Plan:
-    """`make_plan`, whose errors say which image could not be read."""
+    """`make_plan`, whose errors say which image could not be read, for what the policy admits."""
+    source, destination = ends
     try:
         with saying(f"initializing source {name}", unless=NoMatchingPlatform):
             graph = await read_graph(source, chosen or default_selection(), destination.accepts, form)
     except NoMatchingPlatform as error:
         with saying(f"choosing an image from manifest list {name}"):
             raise error from None
+    admit(name, access)
     return decide(graph, destination.accepts, form)
 
 

@@ -22,6 +22,7 @@ from .pump import ByteReader, ByteSink, MemorySink, Progress, pump_in_thread, un
 
 if TYPE_CHECKING:
     from .access import Access
+    from .config.policy_scopes import Subject
     from .model.reference import Reference
 
 Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[ByteReader]]
@@ -33,11 +34,16 @@ Fill: TypeAlias = Callable[[ByteSink], Awaitable[Descriptor]]
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """Bytes of a file on this machine: ``size`` of them from ``offset``, or all to its end."""
+    """Bytes of a file on this machine: ``size`` of them from ``offset``, or all to its end.
+
+    ``linkable`` is a whole file of our own making, verified when it was written: it may get a second
+    name, and may be gone by now.
+    """
 
     path: Path
     offset: int = 0
     size: int | None = None
+    linkable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +186,10 @@ class ImageReference:
 
     def __init__(self, details: str) -> None:
         self.details = details
+
+    def subject(self) -> Subject:
+        """The image as a policy sees it."""
+        raise NotImplementedError
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         """Open for reading; raises `NotFound` and the transport's errors."""

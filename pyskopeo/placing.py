@@ -45,21 +45,24 @@ async def place(
 ) -> Placement:
     """Have the blob at ``path``, verified.
 
-    Already there: nothing is read. ``link_from`` is a file of our own that may be hard-linked.
+    Already there: nothing is read. ``link_from`` is a file of our own that may be hard-linked, as
+    are linkable locations.
     Otherwise a local location is copied by the kernel (which shares blocks where the file system
     can) and then hashed, and anything else is pumped. Raises `ContentMismatch` and `StorageFailed`.
     """
     if await is_present(path, blob.descriptor, verify=verify_existing):
         return Placement.PRESENT
-    if (
-        link_from is not None
-        and await is_present(link_from, blob.descriptor, verify=verify_existing)
-        and _link(link_from, path)
-    ):
-        return Placement.LINKED
+    files = [location for location in blob.locations if isinstance(location, LocalFile)]
+    for candidate in (link_from, *(file.path for file in files if file.linkable)):
+        if (
+            candidate is not None
+            and await is_present(candidate, blob.descriptor, verify=verify_existing)
+            and _link(candidate, path)
+        ):
+            return Placement.LINKED
     with staged(path) as (fd, _):
-        for location in blob.locations:
-            if not isinstance(location, LocalFile):
+        for location in files:
+            if location.linkable and not await is_present(location.path, blob.descriptor, verify=False):
                 continue
             if await _copy_in_kernel(location, fd, path, blob.descriptor, progress):
                 return Placement.WRITTEN

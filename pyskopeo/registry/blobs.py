@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..errors import ConnectionFailed, ContentMismatch, InvalidContent
+from ..errors import ConnectionFailed, ContentMismatch, InvalidContent, PyskopeoError
 from ..events import Report
 from ..model.descriptor import Descriptor
 from ..pump import ByteReader
@@ -30,11 +30,23 @@ OpenAt: TypeAlias = Callable[[int], Awaitable[httpx.Response]]
 
 
 class BlobReader:
-    """A `ByteReader` over however many responses it takes. Lives in a worker thread but for `start`."""
+    """A `ByteReader` over however many responses it takes. Lives in a worker thread but for `start`.
 
-    def __init__(self, descriptor: Descriptor, open_at: OpenAt, retry: Retry, report: Report) -> None:
+    When it has been repeated as often as ``retry`` says, ``elsewhere`` is asked whether to go on all
+    the same, because somebody else will answer.
+    """
+
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        open_at: OpenAt,
+        retry: Retry,
+        report: Report,
+        elsewhere: Callable[[PyskopeoError], bool] = lambda _: False,
+    ) -> None:
         self._descriptor = descriptor
         self._open_at = open_at
+        self._elsewhere = elsewhere
         self._retry, self._report = retry, report
         self._response: httpx.Response | None = None
         self._stream: ByteReader | None = None
@@ -87,7 +99,9 @@ class BlobReader:
             self._failures = 0
         self._good_until = self._offset
         if not error.temporary or self._failures >= self._retry.times:
-            raise error
+            if not self._elsewhere(error):
+                raise error
+            self._failures = 0
         what = f"blob {self._descriptor.digest.short} at byte {self._offset}"
 
         async def pause() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -16,7 +14,7 @@ from ..model.digest import Digest
 from ..model.reference import Reference, is_tag
 from ..model.strictjson import MANIFEST_LIMIT, parse_object
 from .answers import as_digest, check_stated_digest, closing, head_manifest, refused
-from .blobs import BlobReader, starts_at
+from .blobs import starts_at
 from .http import httpx
 from .origin import Origin, join
 from .reading import read_bounded
@@ -39,7 +37,7 @@ class Repository:
     def __init__(self, reference: Reference, session: Session, access: Access) -> None:
         self.reference = reference
         self._session = session
-        self._access = access
+        self.access = access
         self._base = f"/v2/{reference.repository}"
 
     async def manifest(self, name: str) -> tuple[bytes, str]:
@@ -63,20 +61,6 @@ class Repository:
         """HEAD a manifest: the digest the registry gives for a tag, None when it gives none."""
         what, path = f"resolving {name} in {self.reference.name}", f"{self._base}/manifests/{name}"
         return await self._session.retry(partial(head_manifest, self._session, path, what), what)
-
-    @asynccontextmanager
-    async def blob(self, descriptor: Descriptor) -> AsyncIterator[BlobReader]:
-        """A reader over a blob; raises `RegistryError` when the registry refuses it."""
-
-        async def open_at(offset: int) -> httpx.Response:
-            return await self._open_blob(descriptor, offset)
-
-        reader = BlobReader(descriptor, open_at, self._access.retry, self._access.report)
-        try:
-            await reader.start()
-            yield reader
-        finally:
-            await reader.close()
 
     async def blob_size(self, digest: Digest) -> int:
         """HEAD a blob; raises `RegistryError`, and `InvalidContent` when no size is stated."""
@@ -135,7 +119,8 @@ class Repository:
             raise await refused(self._session, response, what)
         return response
 
-    async def _open_blob(self, descriptor: Descriptor, offset: int) -> httpx.Response:
+    async def open_blob(self, descriptor: Descriptor, offset: int) -> httpx.Response:
+        """GET a blob from an offset on; what the answer starts with is for `BlobReader` to see."""
         what = f"reading blob {descriptor.digest} in {self.reference.name}"
         path = f"{self._base}/blobs/{quote(str(descriptor.digest), safe=':')}"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -22,15 +24,59 @@ if TYPE_CHECKING:
     import httpx
     from anyio import Lock
 
-    from ..access import Access
+    from ..access import Access, Trust
+    from ..config.authfile import Credentials
+    from ..config.registries import Endpoint
+    from .sources import Sources
+
+_MIRROR_RETRIES = 1
+
+
+@asynccontextmanager
+async def open_sources(reference: Reference, access: Access) -> AsyncIterator[Sources]:
+    """For reading: where ``registries.conf`` says that the images of this name are, mirrors first.
+
+    Talks to nobody before something is asked for. Raises `InvalidInput` for a blocked registry.
+    """
+    from .client import Repository
+    from .sources import Sources
+
+    async with AsyncExitStack() as stack:
+        repositories = []
+        for endpoint in access.registries().endpoints(reference):
+            reaching = _towards(endpoint, reference, access)
+            session = await stack.enter_async_context(_open(endpoint.reference, reaching, "pull"))
+            repositories.append(Repository(endpoint.reference, session, reaching))
+        yield Sources(reference, repositories, access)
 
 
 @asynccontextmanager
 async def open_session(reference: Reference, access: Access, *, actions: str = "pull") -> AsyncIterator[Session]:
-    """Talks to the registry only when something is asked for; ``actions`` are the token's, where tokens are used.
+    """For all else, with the registry itself; ``actions`` are the token's, where tokens are used.
 
-    With ``access.connections`` it is theirs, and stays open when this is left.
+    Talks to the registry only when something is asked for. Raises `InvalidInput` for a blocked one.
+    With ``access.connections`` the session is theirs, and stays open when this is left.
     """
+    endpoint = access.registries().direct(reference)
+    async with _open(reference, _towards(endpoint, reference, access), actions) as session:
+        yield session
+
+
+def _towards(endpoint: Endpoint, asked: Reference, access: Access) -> Access:
+    """How to reach one of the places of an image."""
+    if endpoint.insecure and access.trust.insecure is None:
+        access = replace(access, trust=replace(access.trust, insecure=True))
+    if endpoint.reference.registry != asked.registry:
+        # What was given on the command line was given for the registry that was named.
+        access = replace(access, keychain=access.keychain.without_given())
+    if endpoint.is_mirror:
+        # There is another one to go to.
+        access = replace(access, retry=replace(access.retry, times=min(access.retry.times, _MIRROR_RETRIES)))
+    return access
+
+
+@asynccontextmanager
+async def _open(reference: Reference, access: Access, actions: str) -> AsyncIterator[Session]:
     if access.connections is not None:
         yield access.connections.session(reference, access)
         return
@@ -42,20 +88,20 @@ class Connections:
     """What many images of the same registries share: connections, tokens, and what is known of each registry.
 
     An async context manager; put it into ``Access.connections``. All that is opened with one has the
-    same `Access` but for its ``report``, and tokens for the same ``actions``.
+    same `Access` but for ``trust`` and ``report``, and tokens for the same ``actions``.
     """
 
     def __init__(self, *, actions: str = "pull") -> None:
         self._actions = actions
-        self._routers: dict[str, Router] = {}
-        self._sessions: dict[tuple[str, str], Session] = {}
-        self._schemes: defaultdict[str, _Scheme] = defaultdict(_Scheme)
+        self._routers: dict[tuple[str, Trust], Router] = {}
+        self._sessions: dict[tuple[str, str, Trust, Credentials | None], Session] = {}
+        self._schemes: defaultdict[tuple[str, Trust], _Scheme] = defaultdict(_Scheme)
 
     def session(self, reference: Reference, access: Access) -> Session:
         """The session for a repository; the same one while this is open."""
-        key = (reference.registry, reference.repository)
+        key = (reference.registry, reference.repository, access.trust, access.keychain.credentials)
         if key not in self._sessions:
-            scheme = self._schemes[reference.registry]
+            scheme = self._schemes[reference.registry, access.trust]
             send = self._send(reference, access)
             self._sessions[key] = _SharingSession(reference, send, access, scheme, actions=self._actions)
         return self._sessions[key]
@@ -63,9 +109,10 @@ class Connections:
     def _send(self, reference: Reference, access: Access) -> Send:
         if access.client is not None:
             return _by_client(access.client)
-        if reference.registry not in self._routers:
-            self._routers[reference.registry] = _router(reference, access)
-        return self._routers[reference.registry].send
+        key = (reference.registry, access.trust)
+        if key not in self._routers:
+            self._routers[key] = _router(reference, access)
+        return self._routers[key].send
 
     async def __aenter__(self) -> Self:
         return self
@@ -130,13 +177,15 @@ async def _sender(reference: Reference, access: Access) -> AsyncIterator[Send]:
 
 def _router(reference: Reference, access: Access) -> Router:
     contexts: dict[bool, ssl.SSLContext] = {}
+    making = threading.Lock()
     registry = Origin.of(f"https://{reference.api_host}")
 
     def context(origin: Origin) -> ssl.SSLContext:
         own = origin == registry
-        if own not in contexts:
-            contexts[own] = access.trust.context(reference.registry, client=own)
-        return contexts[own]
+        with making:
+            if own not in contexts:
+                contexts[own] = access.trust.context(reference.registry, client=own)
+            return contexts[own]
 
     def proxy(origin: Origin) -> str | None:
         return access.proxies.for_url(origin.scheme, origin.host, origin.port)

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config.policy_scopes import Subject, by_path
 from ..errors import DestinationRefused, InvalidName, NotFound, PathNotFound, StorageFailed, TooLarge
 from ..events import Placement
 from ..files import (
@@ -43,6 +44,9 @@ class DirReference(ImageReference):
     def __init__(self, details: str, path: Path) -> None:
         super().__init__(details)
         self.path = path
+
+    def subject(self) -> Subject:
+        return by_path("dir", self.path.resolve())
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         return _open_source(self)
@@ -114,6 +118,11 @@ class DirDestination:
             verify_existing=self._verify_existing, link_from=self._path / name,
         )  # fmt: skip
         return Placement.PRESENT if placement is Placement.LINKED else placement
+
+    def files(self, digest: Digest) -> tuple[LocalFile, LocalFile]:
+        """Where a blob that was put here is: until `finish`, and from then on."""
+        name = _name(digest)
+        return LocalFile(self._staging / name, linkable=True), LocalFile(self._path / name, linkable=True)
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         self._prepare()

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config.policy_scopes import Subject, by_reference
 from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, RegistryError, first_error
 from ..events import Placement
 from ..files import FileSink, staged, storage_errors
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from ..access import Access
     from ..registry.client import Repository
+    from ..registry.sources import Sources
     from ..registry.uploads import BlobUploads
     from ..registry.writing import RepositoryWriter
 
@@ -41,6 +43,9 @@ class DockerReference(ImageReference):
     def __init__(self, details: str, reference: Reference) -> None:
         super().__init__(details)
         self.reference = reference
+
+    def subject(self) -> Subject:
+        return by_reference("docker", self.reference)
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[DockerSource]:
         """Talks to the registry only when something is asked for."""
@@ -83,40 +88,45 @@ def parse_additional_tag(text: str, reference: Reference) -> str:
 
 
 class DockerSource:
-    """An image in a registry."""
+    """An image in a registry, or in one of its mirrors."""
 
-    def __init__(self, repository: Repository, access: Access) -> None:
-        self.repository = repository
+    def __init__(self, sources: Sources, access: Access) -> None:
+        self.sources = sources
         self._access = access
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
+        reference = self.sources.reference
         if descriptor is not None:
-            raw, content_type = await self.repository.manifest(str(descriptor.digest))
-            return Manifest.parse(raw, content_type=descriptor.media_type or content_type, expected=descriptor.digest)
-        reference = self.repository.reference
-        raw, content_type = await self.repository.manifest(reference.manifest_name)
-        manifest = Manifest.parse(raw, content_type=content_type, expected=reference.digest)
+            return await self._read(str(descriptor.digest), descriptor.digest, descriptor.media_type)
+        manifest = await self._read(reference.manifest_name, reference.digest)
         if reference.tag and reference.digest:
             await self._compare_tag(reference)
         return manifest
 
+    async def _read(self, name: str, digest: Digest | None, media_type: str = "") -> Manifest:
+        async def read(repository: Repository) -> Manifest:
+            raw, content_type = await repository.manifest(name)
+            return Manifest.parse(raw, content_type=media_type or content_type, expected=digest)
+
+        return await self.sources.first(read)
+
     def blob(self, descriptor: Descriptor) -> Blob:
-        reference = self.repository.reference
+        reference = self.sources.current.reference
         here = RegistryBlob(reference.api_host, reference.repository)
-        return Blob(descriptor, lambda: self.repository.blob(descriptor), (here,))
+        return Blob(descriptor, lambda: self.sources.blob(descriptor), (here,))
 
     async def size(self, descriptor: Descriptor) -> int:
         """HEAD: how large a blob is; raises `InvalidContent` when the registry does not say."""
-        return await self.repository.blob_size(descriptor.digest)
+        return await self.sources.first(lambda repository: repository.blob_size(descriptor.digest), stay=False)
 
     async def tags(self) -> list[str]:
         """All tags of the repository."""
-        return await self.repository.tags()
+        return await self.sources.first(lambda repository: repository.tags(), stay=False)
 
     async def _compare_tag(self, reference: Reference) -> None:
         """``name:tag@digest``: the digest counts; if the tag names something else, say so once."""
         try:
-            found = await self.repository.resolve(reference.tag)
+            found = await self.sources.first(lambda repository: repository.resolve(reference.tag), stay=False)
         except (NetworkError, InvalidContent) as error:
             self._access.warn(f"{reference.name}:{reference.tag} could not be compared with its digest: {error}")
             return
@@ -227,11 +237,10 @@ _ACCEPTS_ONE_DIGEST = Accepts(_MANIFESTS, foreign=True, unchangeable="the destin
 
 @asynccontextmanager
 async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[DockerSource]:
-    from ..registry.client import Repository
-    from ..registry.opening import open_session
+    from ..registry.opening import open_sources
 
-    async with open_session(name.reference, access) as session:
-        yield DockerSource(Repository(name.reference, session, access), access)
+    async with open_sources(name.reference, access) as sources:
+        yield DockerSource(sources, access)
 
 
 @asynccontextmanager

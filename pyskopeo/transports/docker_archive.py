@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config.policy_scopes import Subject, unscoped
 from ..dockertar.reader import DockerArchive, DockerArchiveSource
 from ..dockertar.writer import DockerArchiveDestination
 from ..errors import InvalidName
@@ -27,6 +28,9 @@ class DockerArchiveReference(ImageReference):
     def __init__(self, details: str, path: Path, reference: Reference | None, position: int | None) -> None:
         super().__init__(details)
         self.path, self.reference, self.position = path, reference, position
+
+    def subject(self) -> Subject:
+        return unscoped("docker-archive")
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         return _open_source(self, access)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..archives import TarWriter
+from ..config.policy_scopes import Subject, by_reference, unscoped
 from ..dockertar.reader import DockerArchive, DockerArchiveSource
 from ..dockertar.writer import DockerArchiveDestination
 from ..errors import InvalidDigest, InvalidName
@@ -31,6 +32,9 @@ class DockerDaemonReference(ImageReference):
     def __init__(self, details: str, reference: Reference | None, image_id: Digest | None) -> None:
         super().__init__(details)
         self.reference, self.image_id = reference, image_id
+
+    def subject(self) -> Subject:
+        return by_reference("docker-daemon", self.reference) if self.reference else unscoped("docker-daemon")
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         """Has the daemon write the image to a temporary file, all of it."""

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config.policy_scopes import Subject, by_path
 from ..errors import InvalidName
 from ..image import ImageDestination, ImageReference, ImageSource
 from ..layouts import DirectoryFiles, LayoutSource, LayoutWriter
@@ -24,6 +25,9 @@ class OciReference(ImageReference):
     def __init__(self, details: str, path: Path, name: str) -> None:
         super().__init__(details)
         self.path, self.name = path, name
+
+    def subject(self) -> Subject:
+        return by_path("oci", self.path.resolve())
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         return _open_source(self, access)

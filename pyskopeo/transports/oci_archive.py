@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..archives import TarWriter
+from ..config.policy_scopes import Subject, by_path
 from ..errors import InvalidName
 from ..image import ImageDestination, ImageReference, ImageSource
 from ..layouts import LayoutSource, LayoutWriter
@@ -29,6 +30,9 @@ class OciArchiveReference(ImageReference):
     def __init__(self, details: str, path: Path, name: str) -> None:
         super().__init__(details)
         self.path, self.name = path, name
+
+    def subject(self) -> Subject:
+        return by_path("oci-archive", self.path.resolve())
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         return _open_source(self, access)

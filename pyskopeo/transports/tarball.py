@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config.policy_scopes import Subject, unscoped
 from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, Unsupported
 from ..files import FileReader, open_regular
 from ..image import Blob, ImageReference, ImageSource, LocalFile
@@ -48,6 +49,9 @@ class TarballReference(ImageReference):
     def __init__(self, details: str, paths: tuple[Path, ...]) -> None:
         super().__init__(details)
         self.paths = paths
+
+    def subject(self) -> Subject:
+        return unscoped("tarball")
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         """Reads every file once, to learn its digests; streams are kept in a temporary file."""

@@ -31,6 +31,7 @@ from pyskopeo.image import Blob
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.registry.retry import Retry
+from pyskopeo.registry.sources import Sources
 from tests.support.images import build, digest_of
 from tests.support.pulling import access_for
 from tests.support.scripted import BASE, HOST, NAME, Answer, Script, answer
@@ -506,7 +507,8 @@ def streamed(content: bytes = CONTENT, status: int = 200, start: int = 0, **opti
 async def read(script: Script, descriptor: Descriptor = BLOB, retry: Retry | None = None) -> bytes:
     access = replace(access_for(script.home, trust=Trust()), retry=retry or Retry(delay=0.01))
     async with script.repository(access) as repository:
-        return await Blob(descriptor, lambda: repository.blob(descriptor)).read(MIB)
+        sources = Sources(repository.reference, [repository], repository.access)
+        return await Blob(descriptor, lambda: sources.blob(descriptor)).read(MIB)
 
 
 async def test_a_blob(script: Script) -> None:

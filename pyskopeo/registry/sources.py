@@ -1,0 +1,107 @@
+"""One repository read from several registries: mirrors first, and the next one where one fails.
+
+Which bytes are right is said by digests, so that any of them may go on where another stopped
+(containers-registries.conf(5), "Remapping and mirroring registries").
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from ..errors import PyskopeoError
+from .blobs import BlobReader
+
+if TYPE_CHECKING:
+    from ..access import Access
+    from ..model.descriptor import Descriptor
+    from ..model.reference import Reference
+    from .client import Repository
+    from .http import httpx
+
+T = TypeVar("T")
+
+
+class Sources:
+    """The same repository in one place or in several, ``repositories``, asked in their order.
+
+    Where one answered, the next question goes first. ``reference`` is the name that was asked for.
+    """
+
+    def __init__(self, reference: Reference, repositories: Sequence[Repository], access: Access) -> None:
+        """``access`` says how patiently a blob is read, and hears what is passed over."""
+        self.reference = reference
+        self._repositories = tuple(repositories)
+        self._access = access
+        self._at = 0
+
+    @property
+    def current(self) -> Repository:
+        """Where the image is read from, as far as known."""
+        return self._repositories[self._at]
+
+    async def first(self, ask: Callable[[Repository], Awaitable[T]], *, stay: bool = True) -> T:
+        """The answer of the first repository that has one, from the current one on.
+
+        With ``stay`` that one is current from now on. Raises what the last one raised, which is the
+        registry itself, together with the mirrors' reasons.
+        """
+        failures: list[tuple[Repository, PyskopeoError]] = []
+        for number in range(self._at, len(self._repositories)):
+            repository = self._repositories[number]
+            try:
+                answer = await ask(repository)
+            except PyskopeoError as error:
+                failures.append((repository, error))
+                continue
+            if stay or all(error.temporary for _, error in failures):
+                self._move_on(number, failures)
+            return answer
+        raise _with_reasons(failures)
+
+    @asynccontextmanager
+    async def blob(self, descriptor: Descriptor) -> AsyncIterator[BlobReader]:
+        """A reader over a blob, which goes on elsewhere where one registry cannot.
+
+        Raises `RegistryError` when none has it.
+        """
+        serving = self.current
+
+        async def open_at(offset: int) -> httpx.Response:
+            async def ask(repository: Repository) -> httpx.Response:
+                nonlocal serving
+                response = await repository.open_blob(descriptor, offset)
+                serving = repository
+                return response
+
+            # One that lacks a blob may have the others; one that cannot be reached has none.
+            return await self.first(ask, stay=False)
+
+        def elsewhere(error: PyskopeoError) -> bool:
+            number = self._repositories.index(serving) + 1
+            if number < len(self._repositories):
+                self._move_on(number, [(serving, error)])
+            return number < len(self._repositories)
+
+        reader = BlobReader(descriptor, open_at, self._access.retry, self._access.report, elsewhere)
+        try:
+            await reader.start()
+            yield reader
+        finally:
+            await reader.close()
+
+    def _move_on(self, number: int, failures: Sequence[tuple[Repository, PyskopeoError]]) -> None:
+        if number <= self._at:
+            return  # another blob has been there before
+        self._at = number
+        for repository, error in failures:
+            self._access.warn(f"{repository.reference.name}: {error}; going on with {self.current.reference.name}")
+
+
+def _with_reasons(failures: Sequence[tuple[Repository, PyskopeoError]]) -> PyskopeoError:
+    *mirrors, (primary, error) = failures
+    if mirrors:
+        reasons = " ".join(f"[{repository.reference.name}: {reason}]" for repository, reason in mirrors)
+        error.args = (f"(Mirrors also failed: {reasons}): {primary.reference.name}: {error}", *error.args[1:])
+    return error
