@@ -5,26 +5,36 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Mapping
 
 _STARTED = time.monotonic()
 _SHORT = {"debug": "DEBU", "info": "INFO", "warning": "WARN", "error": "ERRO", "fatal": "FATA"}
+_PLAIN = re.compile(r"[A-Za-z0-9._/@^+-]*", re.ASCII)
+_WIDTH = 45
 
 # A user with a password in an address; the digest of name:tag@sha256:... is none.
 _USERINFO = re.compile(r"//[^\s/@\"']*:[^\s/@\"']*@(?!sha[0-9]+:)")
 
 
-def log(level: str, message: str) -> None:
-    """One line of a level: ``info``, ``warning``, ``error`` or ``fatal``."""
-    print(line(level, message), file=sys.stderr, flush=True)
+def log(level: str, message: str, fields: Mapping[str, str] | None = None) -> None:
+    """One line of a level: ``info``, ``warning``, ``error`` or ``fatal``; ``fields`` follow by name."""
+    print(line(level, message, fields), file=sys.stderr, flush=True)
 
 
-def line(level: str, message: str) -> str:
+def line(level: str, message: str, fields: Mapping[str, str] | None = None) -> str:
     """What `log` prints. Passwords that someone wrote into an address are not repeated."""
     message = _USERINFO.sub("//***@", message)
+    more = "".join(f" {name}={_value(value)}" for name, value in sorted((fields or {}).items()))
     if sys.stderr.isatty():
-        return f"{_SHORT[level]}[{int(time.monotonic() - _STARTED):04d}] {_printable(message)}"
+        shown = _printable(message).ljust(_WIDTH) if fields else _printable(message)
+        return f"{_SHORT[level]}[{int(time.monotonic() - _STARTED):04d}] {shown}{more}"
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return f'time="{now}" level={level} msg={_quoted(message)}'
+    return f'time="{now}" level={level} msg={_quoted(message)}{more}'
+
+
+def _value(text: str) -> str:
+    """In quotes only where that is needed."""
+    return text if _PLAIN.fullmatch(text) else _quoted(_USERINFO.sub("//***@", text))
 
 
 def _quoted(message: str) -> str:

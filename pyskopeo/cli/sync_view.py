@@ -1,0 +1,190 @@
+"""What a sync shows on standard error: skopeo's lines, bars on a terminal, and a table in the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from ..events import BlobFinished, BlobProgress, CopyPlanned, Event, Placement
+from ..syncing.request import ImageFinished, ImageStarted, Listed, Noted
+from .log import log
+from .progress import size, span, warnings_only
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+    from ..model.digest import Digest
+    from ..syncing.request import ImageResult, SyncEvent, SyncImage, SyncReport, SyncSink
+
+_EVERY = 10.0
+_MOST_ROWS = 200
+
+
+@contextmanager
+def viewing(*others: SyncSink) -> Iterator[SyncSink]:
+    """What shows the events of a run, and hands them on to ``others``."""
+    view = Bars() if sys.stderr.isatty() else Lines()
+
+    def show(event: SyncEvent) -> None:
+        for other in others:
+            other(event)
+        view.show(event)
+
+    with view:
+        yield show
+
+
+class Lines:
+    """A line for each image and for what goes wrong; while nothing ends, one every ten seconds."""
+
+    def __init__(self) -> None:
+        self._bytes: defaultdict[SyncImage, dict[Digest, int]] = defaultdict(dict)
+        self._finished = self._moved = self._number = 0
+        self._shown = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left to say."""
+
+    def show(self, event: SyncEvent) -> None:
+        if isinstance(event, Noted):
+            log(event.level, event.text, dict(event.fields))
+        elif isinstance(event, ImageStarted):
+            names = {"from": event.image.source, "to": event.image.destination}
+            log("info", f"Copying image ref {event.position}/{event.number}", names)
+        elif isinstance(event, Listed):
+            self._number = len(event.listing.images)
+        elif isinstance(event, ImageFinished):
+            self._finished += 1
+            self._moved += event.result.moved
+            self._bytes.pop(event.result.image, None)
+            self.ended(event.result)
+        else:
+            warnings_only(event.event)
+            if event.image is not None:
+                self.moving(event.image, event.event)
+
+    def moving(self, image: SyncImage, event: Event) -> None:
+        if isinstance(event, BlobProgress):
+            self._bytes[image][event.digest] = event.done
+            if time.monotonic() - self._shown >= _EVERY:
+                self._shown = time.monotonic()
+                moved = self._moved + sum(sum(blobs.values()) for blobs in self._bytes.values())
+                log("info", f"{self._finished} of {self._number} images done, {size(moved)} moved")
+
+    def ended(self, result: ImageResult) -> None:
+        """An image is done with."""
+
+
+class Bars(Lines):
+    """On a terminal: a bar for each image under way, and one for all; lines appear above them."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        super().__init__()
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[done]}", markup=False),
+            console=self._console, expand=True, transient=True,
+        )  # fmt: skip
+        self._tasks: dict[SyncImage, TaskID] = {}
+        self._counted: defaultdict[SyncImage, dict[Digest, int]] = defaultdict(dict)
+        self._total: TaskID | None = None
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, event: SyncEvent) -> None:
+        super().show(event)
+        if isinstance(event, Listed) and event.listing.images:
+            self._total = self._progress.add_task("Images", total=self._number, done=f"0/{self._number}")
+        elif isinstance(event, ImageStarted):
+            # Nothing is drawn while a password may have to be asked for.
+            self._progress.start()
+            name = event.image.destination
+            self._tasks[event.image] = self._progress.add_task(_shortened(name), total=None, done="")
+
+    def moving(self, image: SyncImage, event: Event) -> None:
+        task, counted = self._tasks[image], self._counted[image]
+        if isinstance(event, CopyPlanned):
+            self._progress.update(task, total=event.total)
+        elif isinstance(event, BlobProgress):
+            counted[event.digest] = event.done
+        elif isinstance(event, BlobFinished):
+            counted[event.digest] = event.size
+            if event.placement is not Placement.WRITTEN:
+                counted[event.digest] = 0
+                total = self._progress.tasks[self._progress.task_ids.index(task)].total or 0
+                self._progress.update(task, total=max(total - event.size, 0))
+        done = sum(counted.values())
+        self._progress.update(task, completed=done, done=size(done))
+
+    def ended(self, result: ImageResult) -> None:
+        self._progress.remove_task(self._tasks.pop(result.image))
+        self._counted.pop(result.image, None)
+        if self._total is not None:
+            done = f"{self._finished}/{self._number}, {size(self._moved)}"
+            self._progress.update(self._total, completed=self._finished, done=done)
+
+
+def _shortened(name: str, width: int = 40) -> str:
+    return name if len(name) <= width else f"...{name[3 - width:]}"
+
+
+def show_summary(report: SyncReport) -> None:
+    """The table of what became of the images; those that were there already are only counted."""
+    rows = [result for result in report.results if result.status != "present"]
+    shown, more = rows[:_MOST_ROWS], len(rows) - _MOST_ROWS
+    cells = [_cells(result) for result in shown]
+    if sys.stderr.isatty():
+        _draw(cells)
+    else:
+        for status, digest, moved, seconds, name in cells:
+            print(f"{status:<8} {digest:<20} {moved:>10} {seconds:>7}  {name}", file=sys.stderr)
+    if more > 0:
+        print(f"and {more} more", file=sys.stderr)
+    counted = ", ".join(
+        f"{report.count(status)} {status}"
+        for status in ("copied", "present", "failed", "skipped")
+        if status in ("copied", "present") or report.count(status)
+    )  # fmt: skip
+    number = len(report.results)
+    lists = f", {report.listing_failures} of the sources not listed" if report.listing_failures else ""
+    print(
+        f"{number} image{'s' * (number != 1)}: {counted}{lists}; "
+        f"{size(report.moved)} moved in {span(report.seconds)}",
+        file=sys.stderr, flush=True,
+    )  # fmt: skip
+
+
+def _cells(result: ImageResult) -> tuple[str, str, str, str, str]:
+    digest = "" if result.digest is None else f"{result.digest.algorithm}:{result.digest.hex[:12]}"
+    return result.status, digest, size(result.moved), f"{result.seconds:.1f}s", result.image.destination
+
+
+def _draw(rows: list[tuple[str, str, str, str, str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False)
+    for title, side in (("Status", "left"), ("Digest", "left"), ("Moved", "right"), ("Time", "right")):
+        table.add_column(title, justify="right" if side == "right" else "left", no_wrap=True)
+    table.add_column("Image", overflow="fold")
+    colours = {"copied": "green", "failed": "red", "skipped": "yellow"}
+    for status, *rest in rows:
+        table.add_row(Text(status, style=colours.get(status, "")), *map(Text, rest))
+    Console(stderr=True, highlight=False).print(table)

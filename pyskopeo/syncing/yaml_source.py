@@ -1,0 +1,178 @@
+"""The YAML file of ``sync --src yaml`` (skopeo-sync(1)): text in, values out.
+
+Parsed as skopeo does: unknown keys do not matter, and what stands for a tag is text however it is
+written, so that ``1.10`` is not the number 1.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from ..config.authfile import Credentials
+from ..errors import InvalidInput, TooLarge
+
+if TYPE_CHECKING:
+    import yaml
+
+FILE_LIMIT = 4 * 1024 * 1024
+_MOST_ENTRIES = 100_000
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_TRUE = frozenset({"true", "yes", "on", "y"})
+_FALSE = frozenset({"false", "no", "off", "n"})
+_KEYS = frozenset(
+    {"images", "images-by-tag-regex", "images-by-semver", "credentials", "tls-verify", "cert-dir"}
+)
+
+
+class _WrongError(Exception):
+    """What is wrong with the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySource:
+    """What is wanted of one registry, or of a namespace in one.
+
+    ``images`` has tags and digests by repository, none for all of its tags. ``by_pattern`` and
+    ``by_version`` have an expression and a range of versions by repository. ``tls_verify`` is None
+    where the file does not say; ``unknown`` are keys that mean nothing.
+    """
+
+    registry: str
+    images: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    by_pattern: Mapping[str, str] = field(default_factory=dict)
+    by_version: Mapping[str, str] = field(default_factory=dict)
+    credentials: Credentials | None = None
+    tls_verify: bool | None = None
+    cert_dir: str = ""
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.images or self.by_pattern or self.by_version)
+
+
+def parse_yaml_source(raw: bytes, where: str) -> tuple[RegistrySource, ...]:
+    """Parse the file, whose name is ``where``; raises `InvalidInput` and `TooLarge`. No value of it is in an error."""
+    if len(raw) > FILE_LIMIT:
+        raise TooLarge(f"{where} is over the limit of {FILE_LIMIT} bytes", limit=FILE_LIMIT)
+    try:
+        document = _load(raw)
+        if _is_null(document):
+            return ()
+        registries = _mapping(document, "the file")
+        return tuple(_registry(name, value) for name, value in registries.items())
+    except _WrongError as error:
+        raise InvalidInput(f'Failed to unmarshal "{where}": yaml: {error}') from None
+
+
+def _load(raw: bytes) -> object:
+    """The document of texts, lists and mappings; raises `_WrongError`."""
+    import yaml
+
+    # libyaml's loader, where there is one, is ten times as fast.
+    base: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):  # type: ignore[valid-type,misc]
+        """Safe; scalars stay as they are written, and keys are not given twice."""
+
+        # All but merge keys, "<<".
+        yaml_implicit_resolvers = {  # noqa: RUF012
+            "<": [("tag:yaml.org,2002:merge", base.yaml_implicit_resolvers["<"][0][1])]
+        }
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+            repeated = next((key for key in own if own.count(key) > 1), None) if len(set(own)) < len(own) else None
+            if repeated is not None:
+                raise _WrongError(f"line {node.start_mark.line + 1}: key {ascii(repeated)[:100]} is given twice")
+            return cast("dict[Any, Any]", super().construct_mapping(node, deep=deep))
+
+    try:
+        return cast("object", yaml.load(raw, Loader))  # noqa: S506 - it is a safe one
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise _WrongError(f"{place}{error.problem or error.context or 'cannot be understood'}") from None
+    except yaml.YAMLError as error:  # characters that no YAML may have
+        raise _WrongError(str(error).splitlines()[0]) from None
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise _WrongError("nested too deeply" if isinstance(error, RecursionError) else "not in UTF-8") from None
+
+
+def _registry(name: object, value: object) -> RegistrySource:
+    registry = _text(name, "the name of a registry")
+    if _is_null(value):
+        return RegistrySource(registry)
+    fields = _mapping(value, registry)
+    tls = fields.get("tls-verify")
+    cert_dir = fields.get("cert-dir")
+    return RegistrySource(
+        registry,
+        images={
+            _text(repository, f"{registry}: images"): _texts(tags, f"{registry}: images: {ascii(repository)[:100]}")
+            for repository, tags in _entries(fields, registry, "images").items()
+        },
+        by_pattern=_pairs(fields, registry, "images-by-tag-regex"),
+        by_version=_pairs(fields, registry, "images-by-semver"),
+        credentials=_credentials(fields.get("credentials"), f"{registry}: credentials"),
+        tls_verify=None if _is_null(tls) else _boolean(tls, f"{registry}: tls-verify"),
+        cert_dir="" if _is_null(cert_dir) else _text(cert_dir, f"{registry}: cert-dir"),
+        unknown=tuple(str(key)[:100] for key in fields if key not in _KEYS),
+    )
+
+
+def _entries(fields: Mapping[object, object], registry: str, key: str) -> Mapping[object, object]:
+    value = fields.get(key)
+    return {} if _is_null(value) else _mapping(value, f"{registry}: {key}")
+
+
+def _pairs(fields: Mapping[object, object], registry: str, key: str) -> Mapping[str, str]:
+    where = f"{registry}: {key}"
+    entries = _entries(fields, registry, key).items()
+    return {_text(repository, where): _text(value, where) for repository, value in entries}
+
+
+def _credentials(value: object, where: str) -> Credentials | None:
+    if _is_null(value):
+        return None
+    fields = _mapping(value, where)
+    texts = {key: "" if fields.get(key) is None else _text(fields[key], where) for key in
+             ("username", "password", "identitytoken")}  # fmt: skip
+    if not any(texts.values()):
+        return None
+    return Credentials(texts["username"], texts["password"], texts["identitytoken"])
+
+
+def _mapping(value: object, where: str) -> Mapping[object, object]:
+    if not isinstance(value, dict):
+        raise _WrongError(f"{where}: want names with values")
+    if len(value) > _MOST_ENTRIES:
+        raise _WrongError(f"{where}: more than {_MOST_ENTRIES} entries")
+    return value
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    if _is_null(value):
+        return ()
+    if not isinstance(value, list):
+        raise _WrongError(f"{where}: want a list of tags and digests")
+    return tuple(_text(item, where) for item in value)
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise _WrongError(f"{where}: want text")
+    return value
+
+
+def _boolean(value: object, where: str) -> bool:
+    text = _text(value, where).lower()
+    if text not in _TRUE | _FALSE:
+        raise _WrongError(f"{where}: want true or false")
+    return text in _TRUE
+
+
+def _is_null(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value in _NULLS)
