@@ -1,40 +1,28 @@
-"""Credentials for a registry: what the caller gave, what the user's files say, what helpers answer.
-
-Helpers speak Docker's protocol: ``docker-credential-NAME get``, the server on standard input, a JSON
-object on standard output. They are other people's programs, so nothing about them is taken on trust.
-"""
+"""Credentials for a registry: what the caller gave, what the user's files say, what helpers answer."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .config.authfile import LEGACY_NAME, AuthFile, Credentials, Helper, locations, parse_object
+from .config.authfile import AUTH_FILES, HUB_HOSTS, LEGACY_NAME, AuthFile, Credentials, Helper, locations, servers
 from .errors import CredentialsFailed
 
 if TYPE_CHECKING:
-    import subprocess
-
     from anyio import Lock
+
+    from .credentials.bazel import Answer, HeaderHelper
+    from .credentials.program import Programs
 
 __all__ = ["Credentials", "Keychain"]
 
-_FILE_LIMIT = 1024 * 1024
-_ANSWER_LIMIT = 64 * 1024
-_COMPLAINT_LIMIT = 4096
-_SHOWN = 200
-_STEP = 0.05  # seconds between two looks at a program that says nothing
-_NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
-_NONE = b"credentials not found in native keychain"
-_TOKEN_USER = "<token>"  # noqa: S105 - the protocol's word for "the secret is an identity token"
+_HUB_API = "registry-1.docker.io"
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -64,6 +52,35 @@ class _Once(Generic[Key, Value]):
         return found
 
 
+class _Renewed:
+    """Keeps what helpers answered about each host and repository, for as long as it is good."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], Answer] = {}
+        self._locks: dict[tuple[str, str], Lock] = {}
+
+    async def get(
+        self, place: tuple[str, str], make: Callable[[], Awaitable[Answer]], stale: Mapping[str, str]
+    ) -> Answer:
+        """The answer for ``place``; ``stale`` are headers that are good no more."""
+        found = self._good(place, stale)
+        if found is None:
+            import anyio
+
+            async with self._locks.setdefault(place, anyio.Lock()):
+                found = self._good(place, stale)
+                if found is None:
+                    found = self._kept[place] = await make()
+                self._locks.pop(place, None)
+        return found
+
+    def _good(self, place: tuple[str, str], stale: Mapping[str, str]) -> Answer | None:
+        found = self._kept.get(place)
+        if found is None or time.monotonic() >= found.until or (stale and found.headers == stale):
+            return None
+        return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Keychain:
     """Where credentials come from. Files and helpers are asked once in the life of the object.
@@ -71,7 +88,12 @@ class Keychain:
     ``credentials`` and ``anonymous`` settle the matter, in this order. ``registry_token`` is a
     bearer token to be sent as it is; whoever has one need not `resolve`. With ``authfile`` only
     that file is read, otherwise those of `locations`. ``warn`` gets one line for each thing that
-    did not work and was passed over; ``strict`` makes it an error. ``helper_timeout`` in seconds.
+    did not work and was passed over; ``strict`` makes it an error. ``helper_timeout`` in seconds,
+    for each run of a helper.
+
+    ``helpers`` is asked for what ``registries.conf`` names in ``credential-helpers``, in their order:
+    programs, and `AUTH_FILES` for the files. ``header_helpers`` speak Bazel's protocol and are asked
+    before any of these; see `headers`. Without ``use_helpers`` no program is run that a file names.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -83,8 +105,16 @@ class Keychain:
     authfile: Path | None = None
     strict: bool = False
     helper_timeout: float = 30.0
+    helpers: Callable[[], tuple[str, ...]] = field(default=lambda: (AUTH_FILES,), repr=False)
+    header_helpers: tuple[HeaderHelper, ...] = ()
+    use_helpers: bool = True
     _files: _Once[Path, AuthFile | None] = field(default_factory=_Once, init=False, repr=False)
     _answers: _Once[Helper, Credentials | None] = field(default_factory=_Once, init=False, repr=False)
+    _given: _Renewed = field(default_factory=_Renewed, init=False, repr=False)
+
+    def without_given(self) -> Keychain:
+        """The same without what was given for one registry alone."""
+        return replace(self, credentials=None, registry_token="")
 
     async def resolve(self, registry: str, repository: str = "") -> Credentials | None:
         """The credentials for ``repository`` at ``registry`` (``host[:port]``); None is anonymous.
@@ -94,14 +124,70 @@ class Keychain:
         """
         if self.credentials is not None or self.anonymous:
             return self.credentials
+        host = _HUB_API if registry in HUB_HOSTS else registry
+        below = f"{repository}/tags/list" if repository else ""
+        given = await self._ask_for_headers(f"https://{host}/v2/{below}")
+        if given is not None and given.authorization:
+            return given.basic
+        for name in self.helpers() if self.authfile is None else (AUTH_FILES,):
+            if name == AUTH_FILES:
+                found = await self._look_into_files(registry, repository)
+            elif self._runs(name):
+                helper = Helper(name, servers(registry))
+                found = await self._answers.get(helper, partial(self._ask, helper, "registries.conf"))
+            else:
+                found = None
+            if found is not None:
+                return found
+        return None
+
+    async def _look_into_files(self, registry: str, repository: str) -> Credentials | None:
         for path in self._paths():
             file = await self._files.get(path, partial(self._open, path))
             answer = file.lookup(registry, repository) if file else None
+            if file and isinstance(answer, Helper) and not self._runs(answer.name):
+                answer = file.lookup(registry, repository, use_helpers=False)
             if file and isinstance(answer, Helper):
                 answer = await self._answers.get(answer, partial(self._ask, answer, file.where))
             if isinstance(answer, Credentials):
                 return answer
         return None
+
+    async def headers(self, uri: str, *, stale: Mapping[str, str] | None = None) -> Mapping[str, str] | None:
+        """What one of ``header_helpers`` wants sent along with a request for ``uri``; None: nothing.
+
+        For the origin of ``uri`` alone, so never along a redirect to another. An answer serves its
+        host and repository until it expires, or is handed back as ``stale``, when it was refused.
+        Names are as in ``Content-Type``. A Basic ``Authorization`` is not among them: `resolve` answers
+        with it, since a registry may want it exchanged for a token. Raises `CredentialsFailed` if ``strict``.
+        """
+        if self.credentials is not None or self.anonymous or self.registry_token:
+            return None
+        given = await self._ask_for_headers(uri, stale or {})
+        if given is None:
+            return None
+        if given.basic is None:
+            return given.headers or None
+        return {name: value for name, value in given.headers.items() if name != "Authorization"} or None
+
+    async def _ask_for_headers(self, uri: str, stale: Mapping[str, str] | None = None) -> Answer | None:
+        if not self.header_helpers:
+            return None
+        from .credentials import bazel
+
+        host = bazel.host_in(uri)
+        helper = bazel.choose(self.header_helpers, host) if host else None
+        if helper is None:
+            return None
+
+        async def make() -> Answer:
+            try:
+                return await bazel.ask(helper, uri, self._programs())
+            except CredentialsFailed as error:
+                self._pass_over(f"credential helper for {host}: {error}", "going on without it")
+                return bazel.Answer()
+
+        return await self._given.get(bazel.place_of(uri), make, stale or {})
 
     def _paths(self) -> tuple[Path, ...]:
         if self.authfile is not None:
@@ -111,8 +197,10 @@ class Keychain:
     async def _open(self, path: Path) -> AuthFile | None:
         from anyio import to_thread
 
+        from .credentials.reading import read
+
         try:
-            content = await to_thread.run_sync(_read, path)
+            content = await to_thread.run_sync(read, path)
         except (FileNotFoundError, NotADirectoryError):
             # skopeo says nothing either way; a file that somebody named was meant to be there.
             if self.authfile is not None:
@@ -131,168 +219,26 @@ class Keychain:
             raise CredentialsFailed(f"{path}: not text in UTF-8; correct the file or log in again") from None
         return (AuthFile.legacy if path.name == LEGACY_NAME else AuthFile.parse)(text, str(path))
 
+    def _runs(self, name: str) -> bool:
+        from .credentials.docker import is_ourselves
+
+        return self.use_helpers and not is_ourselves(name)
+
     async def _ask(self, helper: Helper, where: str) -> Credentials | None:
-        from threading import Event
-
-        from anyio import from_thread, to_thread
-
-        abandoned = Event()
-
-        def check() -> None:
-            # asyncio's own cancellation leaves the thread to itself; anyio's and trio's wait for it.
-            if abandoned.is_set():
-                raise TimeoutError
-            from_thread.check_cancelled()
+        from .credentials import docker
 
         try:
-            program = _program(helper.name, self.environ)
-            for server in helper.servers:
-                run = partial(_run, program, server, self.environ, self.helper_timeout, check)
-                found = _understand(await to_thread.run_sync(run), program)
-                if found is not None:
-                    return found
+            return await docker.get(helper.name, helper.servers, self._programs())
         except CredentialsFailed as error:
             self._pass_over(f"{where}: credential helper for {helper.servers[-1]}: {error}", "going on without it")
-        finally:
-            abandoned.set()
         return None
+
+    def _programs(self) -> Programs:
+        from .credentials.program import Programs
+
+        return Programs(self.environ, self.helper_timeout)
 
     def _pass_over(self, problem: str, instead: str) -> None:
         if self.strict:
             raise CredentialsFailed(problem)
         self.warn(f"{problem}; {instead}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Output:
-    """What a helper left behind; ``answer`` may hold secrets, ``complaint`` is its standard error."""
-
-    status: int
-    answer: bytes = field(repr=False)
-    complaint: bytes
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        content = file.read(_FILE_LIMIT + 1)
-    if len(content) > _FILE_LIMIT:
-        raise CredentialsFailed(f"{path}: over {_FILE_LIMIT} bytes, which is no file of credentials; name another")
-    return content
-
-
-def _program(name: str, environ: Mapping[str, str]) -> str:
-    """The absolute path of helper ``name``: never through the working directory, never through a shell."""
-    if _NAME.fullmatch(name):
-        folders = [Path(folder) for folder in environ.get("PATH", os.defpath).split(os.pathsep)]
-        candidates = [folder / f"docker-credential-{name}" for folder in folders if folder.is_absolute()]
-    elif Path(name).is_absolute() and name.isprintable():
-        candidates = [Path(name)]
-    else:
-        raise CredentialsFailed("its name is not allowed; want letters, digits and _.- or an absolute path")
-    for path in candidates:
-        if os.access(path, os.X_OK) and path.is_file():
-            return str(path)
-    what = f"docker-credential-{name} is not in PATH" if _NAME.fullmatch(name) else f"{name} is no program"
-    raise CredentialsFailed(f"{what}; install it, or remove it from the file")
-
-
-def _run(
-    program: str, server: str, environ: Mapping[str, str], seconds: float, check: Callable[[], None]
-) -> _Output:
-    """Ask ``program`` for ``server``; ``check`` is called all the while and raises to give up.
-
-    The helper gets a session of its own, so that all it started is ended with it; a process which
-    it leaves behind on purpose does not keep us waiting, even if it holds the pipes.
-    """
-    import subprocess
-
-    deadline = time.monotonic() + seconds
-    pipe = subprocess.PIPE
-    try:
-        process = subprocess.Popen(  # noqa: S603 - an absolute path and a fixed word
-            [program, "get"],
-            bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(environ), start_new_session=True,
-        )  # fmt: skip
-    except OSError as error:
-        raise CredentialsFailed(f"{program} cannot be started: {error.strerror or error}") from None
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    with process.stdin as question, process.stdout as answer, process.stderr as complaint:
-        try:
-            with suppress(BrokenPipeError):  # it may know its answer without reading the question
-                question.write(server.encode())
-            question.close()
-            return _listen(process, answer, complaint, deadline, check)
-        except TimeoutError:
-            raise CredentialsFailed(f"{program} gave no answer within {seconds:g} s and was stopped") from None
-        except OverflowError:
-            raise CredentialsFailed(f"{program} said more than {_ANSWER_LIMIT} bytes and was stopped") from None
-        finally:
-            _end(process)
-
-
-def _listen(
-    process: subprocess.Popen[bytes], stdout: IO[bytes], stderr: IO[bytes], deadline: float, check: Callable[[], None]
-) -> _Output:
-    """Collect what ``process`` says until it ends; raises `TimeoutError`, and `OverflowError` for too much."""
-    import selectors
-    from subprocess import TimeoutExpired
-
-    answer, complaint = bytearray(), bytearray()
-    with selectors.DefaultSelector() as selector:
-        selector.register(stdout, selectors.EVENT_READ, answer)
-        selector.register(stderr, selectors.EVENT_READ, complaint)
-        while True:
-            status = process.poll()
-            ready = selector.select(_STEP if status is None else 0)
-            for key, _ in ready:
-                part = os.read(key.fd, _ANSWER_LIMIT)
-                key.data.extend(part)
-                if not part:
-                    selector.unregister(key.fileobj)
-            if status is not None and not ready:
-                return _Output(status, bytes(answer), bytes(complaint))
-            if len(answer) > _ANSWER_LIMIT:
-                raise OverflowError
-            del complaint[_COMPLAINT_LIMIT:]
-            check()
-            if time.monotonic() > deadline:
-                raise TimeoutError
-            if not selector.get_map():
-                with suppress(TimeoutExpired):
-                    process.wait(_STEP)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the helper and all that it started, unless it has ended by itself."""
-    import signal
-    from subprocess import TimeoutExpired
-
-    if process.poll() is None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        with suppress(TimeoutExpired):  # one that the system itself cannot end
-            process.wait(1)
-
-
-def _understand(output: _Output, program: str) -> Credentials | None:
-    """What the helper said; None when it has nothing. What it wrote to standard output is never shown."""
-    if _NONE in output.answer or (output.status and _NONE in output.complaint):
-        return None
-    if output.status:
-        line = next((line for line in output.complaint.decode("utf-8", "replace").splitlines() if line.strip()), "")
-        shown = "".join(character for character in line.strip() if character.isprintable())[:_SHOWN]
-        raise CredentialsFailed(f"{program} failed with status {output.status}" + (f": {shown}" if shown else ""))
-    try:
-        fields = parse_object(output.answer.decode())
-    except ValueError:
-        raise CredentialsFailed(f"{program} did not answer with a JSON object") from None
-    username, secret = fields.get("Username", ""), fields.get("Secret", "")
-    if not isinstance(username, str) or not isinstance(secret, str) or bool(username) != bool(secret):
-        raise CredentialsFailed(f"{program} did not answer with a Username and a Secret")
-    if not username:
-        return None
-    if username == _TOKEN_USER:
-        return Credentials(identity_token=secret)
-    return Credentials(username, secret)

@@ -14,14 +14,22 @@ from .command import GLOBAL, VERSION, Command
 from .flags import Parsed, UsageError, parse, usage
 from .log import log
 
+# The version whose flags and words are meant, for scripts that ask `skopeo --version`.
+SKOPEO = "1.22.0"
+
 SUMMARIES = {
+    "completion": "Print the completion script for a shell: bash, zsh or fish",
     "copy": "Copy an image, or a list of images, from one place to another",
+    "credential-helper": "Answer those who look for credentials: Bazel, Docker",
     "delete": "Delete an image from a registry, or a tag alone",
     "help": "Show what a command does and its flags",
     "inspect": "Show what is known of an image: facts, manifest, configuration",
     "list-tags": "List the tags of a repository, or of the images in an archive",
+    "login": "Log in to a container registry",
+    "logout": "Log out of a container registry",
     "manifest-digest": "Compute the digest of a manifest in a file",
     "serve": "Serve the images of an OCI layout as a read-only registry",
+    "sync": "Copy many images from one place to another, and keep them up to date",
     "tag": "Give an image in a registry more tags, moving nothing",
 }
 
@@ -30,7 +38,10 @@ def run() -> None:
     """The console script."""
     # A short life with few cycles: collecting while modules load costs more than it gives back.
     gc.set_threshold(50_000, 20, 20)
-    code = main(sys.argv[1:])
+    words = sys.argv[1:]
+    if os.path.basename(sys.argv[0]) == "docker-credential-pyskopeo":
+        words = ["credential-helper", *(f"docker-{word}" for word in words)]
+    code = main(words)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -60,24 +71,36 @@ def main(words: Sequence[str]) -> int:
 
 
 def _dispatch(words: Sequence[str]) -> int:
+    name = program()
     parsed, rest = parse(words, (*GLOBAL, VERSION), stop_at_argument=True)
     if parsed["version"]:
-        print(f"pyskopeo version {__version__}")
+        meant = f"{SKOPEO} pyskopeo: " if name == "skopeo" else ""
+        print(f"{name} version {meant}{__version__}")
         return 0
     while rest[:1] == ["help"]:
         rest, parsed.values["help"] = rest[1:], True
     if not rest:
         if not parsed["help"]:
-            raise UsageError("Missing command 'pyskopeo COMMAND'\nTry 'pyskopeo --help' for more information")
+            raise UsageError(f"Missing command '{name} COMMAND'\nTry '{name} --help' for more information")
         print(_overview())
         return 0
-    name, *arguments = rest
-    if name not in SUMMARIES:
+    verb, *arguments = rest
+    if verb not in SUMMARIES:
         raise UsageError(
-            f"Unrecognized command `pyskopeo {name}`\n{_guess(name)}Try 'pyskopeo --help' for more information"
+            f"Unrecognized command `{name} {verb}`\n{_guess(verb)}Try '{name} --help' for more information"
         )
-    command: Command = import_module(f".{name.replace('-', '_')}", __package__).COMMAND
-    return _run(command, arguments, parsed)
+    return _run(load_command(verb), arguments, parsed)
+
+
+def program() -> str:
+    """What this was called: those who link ``skopeo`` to it find that name in what it says."""
+    return "skopeo" if os.path.basename(sys.argv[0]) == "skopeo" else "pyskopeo"
+
+
+def load_command(verb: str) -> Command:
+    """The command of that name; its module is loaded for it."""
+    command: Command = import_module(f".{verb.replace('-', '_')}", __package__).COMMAND
+    return command
 
 
 def _guess(name: str) -> str:
@@ -101,8 +124,13 @@ def _run(command: Command, words: Sequence[str], outer: Parsed) -> int:
 
 
 def _check_count(command: Command, arguments: Sequence[str]) -> None:
-    """As many as the command names; its last one may say by ``...`` that more may follow."""
+    """As many as the command names; its last one may say by ``...`` that more may follow.
+
+    One in brackets may be left out, and what is wrong with it is said by the command.
+    """
     wanted = command.arguments.split()
+    if command.arguments.startswith("["):
+        return
     more = command.arguments.endswith("...")
     if len(arguments) == len(wanted) or (more and len(arguments) > len(wanted)):
         return
@@ -112,7 +140,7 @@ def _check_count(command: Command, arguments: Sequence[str]) -> None:
     hint = f"; for a flag that is {stray} write --flag={stray}" if stray else ""
     raise UsageError(
         f"{expected}: {command.arguments}, got {len(arguments)}{hint}\n"
-        f"Try 'pyskopeo {command.name} --help' for more information"
+        f"Try '{program()} {command.name} --help' for more information"
     )
 
 
@@ -121,9 +149,9 @@ def _overview() -> str:
     commands = "\n".join(f"  {name:<{width}}{summary}" for name, summary in sorted(SUMMARIES.items()))
     return (
         "Copy and inspect container images, without a daemon\n\n"
-        "Usage:\n  pyskopeo [flags] COMMAND [command flags]\n\n"
+        f"Usage:\n  {program()} [flags] COMMAND [command flags]\n\n"
         f"Available Commands:\n{commands}\n\nFlags:\n{usage((*GLOBAL, VERSION))}\n\n"
-        'Use "pyskopeo COMMAND --help" for more information about a command.'
+        f'Use "{program()} COMMAND --help" for more information about a command.'
     )
 
 
@@ -131,6 +159,6 @@ def _help(command: Command) -> str:
     examples = "\n".join(f"  {example}" for example in command.examples)
     flags = f"Flags:\n{usage(command.flags)}\n\n" if command.flags else ""
     return (
-        f"{command.description}\n\nUsage:\n  pyskopeo {command.name} [command flags] {command.arguments}\n\n"
+        f"{command.description}\n\nUsage:\n  {program()} {command.name} [command flags] {command.arguments}\n\n"
         f"Examples:\n{examples}\n\n{flags}Global Flags:\n{usage(GLOBAL)}"
     )

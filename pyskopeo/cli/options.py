@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..access import Access, Trust
 from ..config.authfile import Credentials
@@ -15,6 +16,17 @@ from ..registry.retry import Retry
 from .flags import Flag, Parsed, UsageError, boolean, duration, integer, listed
 from .log import log
 
+if TYPE_CHECKING:
+    from ..config.tls_details import TlsDetails
+    from ..credentials.bazel import HeaderHelper
+
+
+def _header_helper(text: str) -> HeaderHelper:
+    from ..credentials.bazel import HeaderHelper
+
+    return HeaderHelper.parse(text)
+
+
 NETWORK = (
     Flag("retry-times", "how often to repeat what failed for a passing reason", value="N", read=integer),
     Flag("retry-delay", "fixed delay between repetitions (default: growing from half a second)",
@@ -22,6 +34,8 @@ NETWORK = (
     Flag("stall-timeout", "give a connection up that makes no progress for this long", value="DURATION",
          read=duration, default=60.0),
     Flag("auth-strict", "a credential helper that fails is an error, not a warning", read=boolean, default=False),
+    Flag("credential-helper", "ask PATH for headers to send, in Bazel's protocol: for HOST, for *.DOMAIN and what is "
+         "below it, or for all", value="[PATTERN=]PATH", read=_header_helper, repeat=True),
     Flag("trust-realm", "send credentials to a token server on HOST, too", value="HOST", read=listed, repeat=True),
 )  # fmt: skip
 
@@ -66,7 +80,13 @@ def shared_blobs_flag(prefix: str) -> Flag:
 
 def access(parsed: Parsed, prefix: str, report: Report) -> Access:
     """What the flags of one side say; raises `InvalidInput` for those that exclude each other."""
-    base = Access.from_environ(os.environ, report=report)
+    registries_conf = parsed["registries-conf"]
+    base = Access.from_environ(
+        os.environ,
+        report=report,
+        registries_conf=Path(registries_conf) if registries_conf else None,
+        policy=parsed["policy"] or None,
+    )
     token = parsed[f"{prefix}registry-token"] or ""
     authfile = (parsed[f"{prefix}authfile"] if prefix else None) or parsed["authfile"]
     keychain = replace(
@@ -76,12 +96,15 @@ def access(parsed: Parsed, prefix: str, report: Report) -> Access:
         registry_token=token,
         authfile=Path(authfile) if authfile else base.keychain.authfile,
         strict=parsed["auth-strict"],
+        header_helpers=tuple(parsed["credential-helper"]),
     )
     cert_dir = parsed[f"{prefix}cert-dir"]
+    verify = _tls_verify(parsed, prefix)
     trust = Trust(
-        insecure=_tls_verify(parsed, prefix) is False,
+        insecure=None if verify is None else not verify,
         cert_dir=Path(cert_dir) if cert_dir else None,
         roots=base.trust.roots,
+        details=tls_details(parsed["tls-details"]),
     )
     return replace(
         network(base, parsed),
@@ -90,7 +113,26 @@ def access(parsed: Parsed, prefix: str, report: Report) -> Access:
         shared_blobs=shared_blobs(parsed, prefix),
         daemon_host=parsed.values.get(f"{prefix}daemon-host") or base.daemon_host,
         trusted_realms=frozenset(parsed["trust-realm"]),
+        **_policy(parsed),
     )
+
+
+def _policy(parsed: Parsed) -> dict[str, Any]:
+    if parsed["insecure-policy"] and parsed["require-signed"]:
+        raise UsageError("--insecure-policy and --require-signed are mutually exclusive")
+    if not parsed["insecure-policy"]:
+        return {"require_signed": parsed["require-signed"]}
+    from ..config.policy import Policy
+
+    return {"policy": Policy.accepting}
+
+
+def tls_details(path: str | None) -> TlsDetails | None:
+    if not path:
+        return None
+    from ..config.tls_details import load
+
+    return load(Path(path))
 
 
 def _tls_verify(parsed: Parsed, prefix: str) -> bool | None:

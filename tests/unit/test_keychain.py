@@ -307,6 +307,39 @@ def test_one_keychain_serves_one_loop_after_another(place: Place) -> None:
         assert anyio.run(keychain.resolve, host, "a", backend=backend) == FOUND
 
 
+async def test_helpers_of_registries_conf_in_their_order(place: Place) -> None:
+    place.helper('host=$(cat); echo "$host" >> $OUT/asked; [ "$host" = quay.io ] || exit 1; ' + ANSWER)
+    place.write("session", entry("file", "quay.io", "ghcr.io"))
+    files, x = "containers-auth.json", "x"
+    for order, expected in (((x, files), FOUND), ((files, x), Credentials("file", "p")), ((x,), FOUND), ((files,), Credentials("file", "p"))):
+        assert await place.keychain(helpers=lambda order=order: order).resolve("quay.io", "a") == expected
+    assert place.said("asked") == "quay.io\n" * 2
+    # One that fails leaves it to the next; a file that was named is the only one asked.
+    assert await place.keychain(helpers=lambda: (x, files)).resolve("ghcr.io", "a") == Credentials("file", "p")
+    assert "registries.conf: credential helper for ghcr.io: " in place.warnings[0]
+    named = place.write("named.json", entry("named"))
+    assert await place.keychain(helpers=lambda: (x,), authfile=named).resolve("quay.io", "a") == Credentials("named", "p")
+
+
+@pytest.mark.parametrize("fields", [{"credHelpers": {"quay.io": "pyskopeo"}}, {"credsStore": "pyskopeo"}])
+async def test_ourselves_as_a_helper_are_not_asked(place: Place, fields: dict[str, Any]) -> None:
+    place.write("session", {**entry("file"), **fields})
+    place.helper("touch $OUT/ran; exit 1", "docker-credential-pyskopeo")
+    keychain = place.keychain(helpers=lambda: ("pyskopeo", "containers-auth.json"))
+    assert await keychain.resolve("quay.io", "a") == Credentials("file", "p")
+    assert await keychain.resolve("ghcr.io", "a") is None
+    assert (place.warnings, (place.root / "ran").exists()) == ([], False)
+
+
+async def test_programs_that_files_name_may_be_forbidden(place: Place) -> None:
+    place.write("session", {**entry("file"), "credHelpers": {"quay.io": "x"}, "credsStore": "x"})
+    place.helper(f"touch $OUT/ran; {ANSWER}")
+    keychain = place.keychain(use_helpers=False, helpers=lambda: ("x", "containers-auth.json"))
+    assert await keychain.resolve("quay.io", "a") == Credentials("file", "p")
+    assert await keychain.resolve("ghcr.io", "a") is None
+    assert not (place.root / "ran").exists()
+
+
 # Helpers that do not
 
 

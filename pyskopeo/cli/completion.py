@@ -1,0 +1,166 @@
+"""``pyskopeo completion``: scripts that let a shell complete commands, flags and transports."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from ..transports import TRANSPORTS
+from .command import GLOBAL, Command
+from .flags import Flag, Parsed, UsageError
+
+_NAMES = ("pyskopeo", "skopeo")
+_OF_IMAGES = frozenset({"copy", "delete", "inspect", "list-tags", "tag"})
+
+
+def run(parsed: Parsed) -> int:
+    """Print the script."""
+    from .main import SUMMARIES, load_command
+
+    (shell,) = parsed.arguments
+    if shell not in _SHELLS:
+        raise UsageError(f"unknown shell {shell!a}: want {', '.join(_SHELLS)}")
+    commands = [load_command(verb) for verb in sorted(SUMMARIES) if verb != "help"]
+    sys.stdout.write(_SHELLS[shell](commands, SUMMARIES))
+    return 0
+
+
+def _shown(flags: Sequence[Flag]) -> list[Flag]:
+    return sorted((flag for flag in flags if not flag.hidden), key=lambda flag: flag.name)
+
+
+def _words(flags: Sequence[Flag]) -> list[str]:
+    """Each flag as it is typed; ``=`` is left to the user."""
+    return [word for flag in _shown(flags) for word in (f"--{flag.name}", *([f"-{flag.short}"] if flag.short else []))]
+
+
+def _values(commands: Sequence[Command]) -> list[str]:
+    """The flags that take the next word."""
+    every = {flag.name: flag for command in commands for flag in (*command.flags, *GLOBAL)}
+    return _words([flag for flag in every.values() if not flag.is_boolean])
+
+
+def _images() -> list[str]:
+    return [f"{transport}:" + ("//" if transport == "docker" else "") for transport in TRANSPORTS]
+
+
+def _bash(commands: Sequence[Command], _summaries: dict[str, str]) -> str:
+    cases = "\n".join(
+        f"    {command.name}) words='{' '.join(_words((*command.flags, *GLOBAL)))}' ;;" for command in commands
+    )
+    verbs = " ".join(command.name for command in commands)
+    return f"""# bash completion for pyskopeo: source it, or keep it in bash-completion's directory
+_pyskopeo() {{
+  local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} verb= word words
+  for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+    case " {verbs} help " in *" $word "*) verb=$word; break ;; esac
+  done
+  COMPREPLY=()
+  case " {' '.join(_values(commands))} " in *" $prev "*) COMPREPLY=($(compgen -f -- "$cur")); return ;; esac
+  if [[ -z $verb && $cur != -* ]]; then
+    COMPREPLY=($(compgen -W "{verbs} help" -- "$cur")); return
+  fi
+  case $verb in
+{cases}
+    *) words='{' '.join(_words(GLOBAL))}' ;;
+  esac
+  if [[ $cur == -* ]]; then
+    COMPREPLY=($(compgen -W "$words --help" -- "$cur"))
+  elif [[ " {' '.join(sorted(_OF_IMAGES))} " == *" $verb "* ]]; then
+    compopt -o nospace 2>/dev/null
+    COMPREPLY=($(compgen -W "{' '.join(_images())}" -- "$cur"))
+    # The colon is a word of its own to bash: what stands before it is there already.
+    [[ $cur == *:* ]] && declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
+  else
+    COMPREPLY=($(compgen -f -- "$cur"))
+  fi
+}}
+complete -o default -F _pyskopeo {' '.join(_NAMES)}
+"""
+
+
+def _zsh(commands: Sequence[Command], summaries: dict[str, str]) -> str:
+    def described(flag: Flag) -> list[str]:
+        text = _zsh_quoted(flag.help)
+        many = "\\*" if flag.repeat else ""
+        value = "" if flag.is_boolean else f":{_zsh_quoted(flag.value or 'VALUE')}:_files"
+        ends = "" if flag.is_boolean else "="
+        short = [f"'{many}-{flag.short}[{text}]{value}'"] if flag.short else []
+        return [f"'{many}--{flag.name}{ends}[{text}]{value}'", *short]
+
+    verbs = "\n".join(f"    '{command.name}:{_zsh_quoted(summaries[command.name])}'" for command in commands)
+    cases = "\n".join(
+        f"    {command.name}) _arguments -s "
+        + " ".join(word for flag in _shown((*command.flags, *GLOBAL)) for word in described(flag))
+        + (" '*:image:_pyskopeo_images'" if command.name in _OF_IMAGES else " '*:file:_files'")
+        + " ;;"
+        for command in commands
+    )
+    return f"""#compdef {' '.join(_NAMES)}
+_pyskopeo_images() {{
+  local -a transports=({' '.join(f"'{image}'" for image in _images())})
+  compadd -S '' -a transports
+}}
+_pyskopeo() {{
+  local -a verbs=(
+{verbs}
+  )
+  if (( CURRENT == 2 )); then
+    _describe command verbs; return
+  fi
+  local verb=$words[2]
+  shift words; (( CURRENT-- ))
+  case $verb in
+{cases}
+  esac
+}}
+if [[ $funcstack[1] == _pyskopeo ]]; then _pyskopeo "$@"; else compdef _pyskopeo {' '.join(_NAMES)}; fi
+"""
+
+
+def _zsh_quoted(text: str) -> str:
+    for character, written in (("\\", "\\\\"), ("'", "'\\''"), ("[", "\\["), ("]", "\\]"), (":", "\\:")):
+        text = text.replace(character, written)
+    return text
+
+
+def _fish(commands: Sequence[Command], summaries: dict[str, str]) -> str:
+    lines = ["# fish completion for pyskopeo: keep it in ~/.config/fish/completions"]
+    for name in _NAMES:
+        alone = f"complete -c {name} -n __fish_use_subcommand"
+        lines += [f"{alone} -f -a {command.name} -d {_fish_quoted(summaries[command.name])}" for command in commands]
+        lines += [f"complete -c {name} {_fish_flag(flag)}" for flag in _shown(GLOBAL)]
+        for command in commands:
+            seen = f"complete -c {name} -n '__fish_seen_subcommand_from {command.name}'"
+            lines += [f"{seen} {_fish_flag(flag)}" for flag in _shown(command.flags)]
+            if command.name in _OF_IMAGES:
+                lines.append(f"{seen} -f -a {_fish_quoted(' '.join(_images()))}")
+    return "\n".join(lines) + "\n"
+
+
+def _fish_flag(flag: Flag) -> str:
+    short = f" -s {flag.short}" if flag.short else ""
+    return f"-l {flag.name}{short}{'' if flag.is_boolean else ' -r'} -d {_fish_quoted(flag.help)}"
+
+
+def _fish_quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+_SHELLS: dict[str, Callable[[Sequence[Command], dict[str, str]], str]] = {"bash": _bash, "fish": _fish, "zsh": _zsh}
+
+COMMAND = Command(
+    name="completion",
+    arguments="SHELL",
+    description=(
+        "Print a script that completes commands, flags and transports in a shell: bash, fish or zsh.\n"
+        "It serves the names pyskopeo and skopeo."
+    ),
+    examples=(
+        "pyskopeo completion bash > ~/.local/share/bash-completion/completions/pyskopeo",
+        "pyskopeo completion fish > ~/.config/fish/completions/pyskopeo.fish",
+        'pyskopeo completion zsh > "${fpath[1]}/_pyskopeo"',
+    ),
+    flags=(),
+    run=run,
+)
