@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import InvalidContent, Unsupported
+from .errors import InvalidContent, TooLarge, Unsupported
 from .model.digest import Digest, new_hasher
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ _PIECE = 256 * 1024
 _READ = 64 * 1024
 # What zstd would otherwise reserve for a hostile frame: its own default is 128 MiB, too.
 _ZSTD_WINDOW_LOG = 27
+# A layer may be mostly zeros, a disk image say, but not a disk full of them made of nothing.
+_ALWAYS_FINE = 16 * 1024**3
+_MOST_TIMES = 200
 
 
 class _Inflater(Protocol):
@@ -45,7 +48,8 @@ class Inflation:
     """Decompresses what is fed to it if it is gzip or zstd, and hands it on as it is if not.
 
     The pieces come one at a time, each of bounded size, so that the memory needed does not depend
-    on how far the content expands. Take all pieces of one `feed` before the next.
+    on how far the content expands. Take all pieces of one `feed` before the next. Raises `TooLarge`
+    for what comes to more than 16 GiB and 200 times its compressed size.
     """
 
     def __init__(self, what: str) -> None:
@@ -54,6 +58,7 @@ class Inflation:
         self._kind: str | None = None
         self._inflater: _Inflater | None = None
         self._errors: tuple[type[Exception], ...] = ()
+        self._taken = self._given = 0
 
     def feed(self, buffer: memoryview) -> Iterator[memoryview]:
         """The next bytes, and what becomes of them; raises `InvalidContent` for damaged data."""
@@ -87,6 +92,7 @@ class Inflation:
         if not self._kind:
             yield buffer
             return
+        self._taken += len(buffer)
         data: Any = buffer
         while len(data):
             assert self._inflater is not None
@@ -105,6 +111,7 @@ class Inflation:
             piece = inflater.decompress(data, _PIECE)
             while True:
                 if piece:
+                    self._weigh(len(piece))
                     yield memoryview(piece)
                 if inflater.eof:
                     return inflater.unused_data
@@ -117,6 +124,15 @@ class Inflation:
                     piece = inflater.decompress(b"", _PIECE)
         except self._errors as error:
             raise InvalidContent(f"{self._what}: damaged {self._kind} data: {error}") from error
+
+    def _weigh(self, number: int) -> None:
+        self._given += number
+        if self._given > _ALWAYS_FINE and self._given > self._taken * _MOST_TIMES:
+            raise TooLarge(
+                f"{self._what}: {self._taken} bytes of {self._kind} data became {self._given}, more than "
+                f"{_MOST_TIMES} times as many: refused",
+                limit=max(_ALWAYS_FINE, self._taken * _MOST_TIMES),
+            )
 
 
 class InflatingSink:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyskopeo import transform
-from pyskopeo.errors import InvalidContent, Unsupported
+from pyskopeo.errors import InvalidContent, TooLarge, Unsupported
 from pyskopeo.model.digest import Digest
 from pyskopeo.pump import MemoryReader, MemorySink
 from pyskopeo.transform import InflatingReader, InflatingSink, recognises
@@ -217,3 +217,16 @@ def test_aborting_reaches_the_reader_below() -> None:
     below = Below(b"")
     InflatingReader(below, "x").abort()
     assert below.aborted
+
+
+@pytest.mark.parametrize("pack", [gz, zstd.compress])
+@pytest.mark.parametrize("inflate", [through_sink, through_reader])
+def test_a_bomb_is_refused(
+    pack: Callable[[bytes], bytes], inflate: Inflate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transform, "_ALWAYS_FINE", 5_000_000)
+    assert len(inflate(pack(bytes(5_000_000)), 4096)) == 5_000_000
+    with pytest.raises(TooLarge, match="the layer: .* more than 200 times as many: refused"):
+        inflate(pack(bytes(9_000_000)), 4096)
+    dense = random.Random(2).randbytes(1_000_000) + bytes(8_000_000)
+    assert inflate(pack(dense), 4096) == dense  # as large, but not from nothing
