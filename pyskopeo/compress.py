@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 from .errors import InvalidInput, Unsupported
 from .model import mediatype
 from .model.change import Outcome
+from .model.convert import ANNOTATIONS_OF_THE_BYTES
 from .model.digest import Digest, new_hasher
 from .pump import Abortable
 from .threads import InOrder, Pool
@@ -40,13 +41,6 @@ _LEVELS = {"gzip": (1, 6, 9), "zstd": (1, 3, 22)}
 # Up to a level: the size of a frame, and how many are compressed at once. Against one frame for all these
 # lose 2.3 %, 0.7 to 2.4 % and 1 to 2 %; larger ones lose less, but each layer under way holds one or two.
 _FRAMES = ((3, _MIB, 4), (12, 4 * _MIB, 8), (22, 8 * _MIB, 8))
-# Tables of contents within the layer, of the compressed bytes: not true of any others.
-_BOUND_TO_THE_BYTES = (
-    "io.github.containers.zstd-chunked.",
-    "io.containers.zstd-chunked.",
-    "containerd.io/snapshot/stargz/",
-    "io.containers.estargz.",
-)
 
 
 def check_level(format: str | None, level: int | None) -> None:
@@ -153,7 +147,7 @@ def _changed(descriptor: Descriptor, format: str, what: str) -> Descriptor:
         wanted = f"compressed with {format}" if format else "decompressed"
         raise Unsupported(f"{what}: a layer of type {ascii(descriptor.media_type)} cannot be {wanted}")
     annotations = {
-        key: value for key, value in descriptor.annotations.items() if not key.startswith(_BOUND_TO_THE_BYTES)
+        key: value for key, value in descriptor.annotations.items() if not key.startswith(ANNOTATIONS_OF_THE_BYTES)
     }
     return replace(descriptor, media_type=media_type, annotations=annotations, urls=(), data=None)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .errors import NoMatchingPlatform, Unsupported, first_error
-from .image import KnowsSizes
+from .image import KnowsSizes, MakesManifest
 from .model import mediatype
 from .model.strictjson import CONFIG_LIMIT
 from .plan import AS_IT_IS, Form, Graph
@@ -37,7 +37,8 @@ async def read_graph(source: ImageSource, selection: Selection, accepts: Accepts
         first = wanted_children(root, selection)
         kept = frozenset(entry.digest for entry in first) if selection.strip else None
         await _read_children(source, first, children)
-    return await with_configs(source, await _sized(source, Graph(root, children, kept=kept)), accepts, form)
+    graph = Graph(root, children, kept=kept, made=isinstance(source, MakesManifest))
+    return await with_configs(source, await _sized(source, graph), accepts, form)
 
 
 async def find_image(source: ImageSource, root: Manifest, platform: Platform) -> Manifest:

@@ -112,6 +112,13 @@ class KnowsSizes(Protocol):
         ...
 
 
+@runtime_checkable
+class MakesManifest(Protocol):
+    """A source of files that nobody has seen as an image before; ``made_from`` says of what."""
+
+    made_from: str
+
+
 @dataclass(frozen=True, slots=True)
 class Accepts:
     """What a destination can hold: manifests of these media types.

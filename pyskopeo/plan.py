@@ -40,7 +40,7 @@ class Graph:
     """What was read of the source: the root to be copied, and the children that come along, by digest.
 
     ``configs`` are the configurations of images that may have to be converted, ``actual`` the media
-    types of blobs whose manifest errs about them.
+    types of blobs whose manifest errs about them. ``made``: the source made the manifest up.
     """
 
     root: Manifest
@@ -48,6 +48,7 @@ class Graph:
     configs: Mapping[Digest, bytes] = field(default_factory=dict)
     actual: Mapping[Digest, str] = field(default_factory=dict)
     kept: frozenset[Digest] | None = None
+    made: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,8 +143,8 @@ class Rewriting:
         """What is to be done to a layer; nothing to what we do not know: encrypted ones, other types.
 
         A plain layer that its manifest calls plain keeps its digest, unless compression is asked
-        for; the formats of archives decompress layers, which their manifests do not admit. What goes
-        into an archive is decompressed there.
+        for; the formats of archives decompress layers, which their manifests do not admit, and an image
+        made by its source has no digest that anybody knows. What goes into an archive is decompressed there.
         """
         form, accepts = self._form, self._accepts
         now = mediatype.compression(layer.media_type)
@@ -157,7 +157,7 @@ class Rewriting:
         if not (accepts.compresses or form.compress):
             return None
         if not now:
-            wanted = form.compression or form.compress or mediatype.compression(said)
+            wanted = form.compression or form.compress or mediatype.compression(said) or self._graph.made
             return Change(form.compression or "gzip", form.level) if wanted and not form.keep_plain else None
         return Change(form.compression, form.level) if form.compression not in ("", now) else None
 

@@ -19,7 +19,12 @@ from .platform import Platform
 
 # What an entry says of a layer's very bytes, and which no longer holds for others.
 _OF_THE_BYTES = frozenset({"data", "urls"})
-_ANNOTATIONS_OF_THE_BYTES = ("io.github.containers.zstd-chunked.", "containerd.io/snapshot/stargz/toc.digest")
+ANNOTATIONS_OF_THE_BYTES = (  # tables of contents within the layer
+    "io.github.containers.zstd-chunked.",
+    "io.containers.zstd-chunked.",
+    "io.containers.estargz.",
+    "containerd.io/snapshot/stargz/",
+)
 
 
 def image_to_oci(manifest: Manifest, config: bytes) -> tuple[Manifest, Descriptor, bytes]:
@@ -182,7 +187,7 @@ def _docker_json(descriptor: Descriptor) -> dict[str, Any]:
 def _with_other_bytes(entry: Mapping[str, Any], new: Descriptor) -> dict[str, Any]:
     changed = {name: value for name, value in entry.items() if name not in _OF_THE_BYTES}
     if annotations := changed.get("annotations"):
-        kept = {name: text for name, text in annotations.items() if not name.startswith(_ANNOTATIONS_OF_THE_BYTES)}
+        kept = {name: text for name, text in annotations.items() if not name.startswith(ANNOTATIONS_OF_THE_BYTES)}
         changed["annotations"] = kept
         if not kept:
             del changed["annotations"]

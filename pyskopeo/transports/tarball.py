@@ -81,6 +81,8 @@ class _Layer:
 class TarballSource:
     """The image: its layers as they are, its manifest and its configuration as skopeo makes them up."""
 
+    made_from = "files"
+
     def __init__(self, layers: tuple[_Layer, ...]) -> None:
         self._paths = {layer.descriptor.digest: layer.path for layer in layers}
         self._config = dumps(_config(layers)).encode()

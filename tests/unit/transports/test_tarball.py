@@ -316,3 +316,15 @@ class TestAsSkopeo:
         for program, file in ((skopeo, "theirs"), (run, "ours")):
             succeed(program("copy", name, f"docker-archive:{tmp_path}/{file}:a:b"))
         assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+async def test_plain_layers_are_compressed_where_skopeo_does(tmp_path: Path) -> None:
+    """Nobody knows a digest of an image that is just being made."""
+    source = f"tarball:{put(tmp_path / 'a.tar', tar())}"
+    for form, expected in ((pyskopeo.Form(), ".tar+gzip"), (pyskopeo.Form(keep_plain=True), ".tar")):
+        await pyskopeo.copy(source, f"oci:{tmp_path}/layout:x", form=form)
+        async with pyskopeo.open_source(f"oci:{tmp_path}/layout:x") as written:
+            (layer,) = (await written.manifest()).layers
+        assert layer.media_type == f"{OCI}.layer.v1{expected}"
+    await pyskopeo.copy(source, f"dir:{tmp_path}/files")
+    assert digest_of(tar()).removeprefix("sha256:") in os.listdir(tmp_path / "files")
