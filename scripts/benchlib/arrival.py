@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 from pathlib import Path
@@ -26,12 +27,26 @@ def check(job: Job, name: str) -> None:
             folder = job.path if name == "floor" else _blobs(job.path)
             for digest, size in job.image.blobs.items():
                 _require_file(folder, digest, size, name)
+        elif job.kind in ("sync", "sync-file"):
+            _check_directories(job, name)
         elif job.kind == "zstd":
             _check_zstd(job, name)
         elif job.kind == "docker":
             _check_registry(job, name)
     except (OSError, ValueError, LookupError) as error:
         raise RunError(f"{name} did not do its work: {type(error).__name__}: {error}") from error
+
+
+def _check_directories(job: Job, name: str) -> None:
+    """Every image is in a directory of its own, its manifest as it is at the source."""
+    for tag, digest in job.image.manifests.items():
+        folder = job.path / f"{job.image.repository.rpartition('/')[2]}:{tag}"
+        raw = (folder / "manifest.json").read_bytes()
+        if f"sha256:{hashlib.sha256(raw).hexdigest()}" != digest:
+            raise RunError(f"{name} wrote another manifest for {tag} than the source has")
+        manifest: dict[str, Any] = json.loads(raw)
+        for blob in (manifest["config"], *manifest["layers"]):
+            _require_file(folder, blob["digest"], blob["size"], name)
 
 
 def _check_zstd(job: Job, name: str) -> None:

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .arrival import check
-from .cases import OURS, Case, Result
+from .cases import OURS, Case, Result, Unit
 from .contenders import Contender, Job
 from .ground import Ground
 from .images import Image
 from .measure import Run, Runs, timed
 from .target import Given, Target, empty
 from .traffic import AccessLog, Traffic
+
+# Who can do a job again over what the warm-up wrote: skopeo's sync refuses directories that are there.
+_REPEATERS = {"oci": (OURS, "skopeo"), "sync-file": (OURS,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +47,29 @@ class Bench:
         # Where the image is to be found already, that is what the warm-up wrote.
         if case.given is not Given.IMAGE:
             empty(self.ground.scratch)
-        elif case.kind == "oci" and name not in (OURS, "skopeo"):
+        elif name not in _REPEATERS.get(case.kind, self.contenders):
             return None
         job = self._job(case, name)
         command = contender(job)
         if command is None:
             return None
-        if job.to is None:
-            run, traffic = timed(command.argv, self.ground.scratch, command.environ), None
-        else:
+        if job.to is not None:
             job.to.prepare(case.given)
-            log = AccessLog(job.to.registry)
-            run = timed(command.argv, self.ground.scratch, command.environ)
-            traffic = log.traffic(job.image.blobs)
+        counted = job.to.registry if job.to else job.registry if case.unit is Unit.HEADS else None
+        log = AccessLog(counted) if counted else None
+        run = timed(command.argv, self.ground.scratch, command.environ)
+        traffic = log.traffic(job.image.blobs) if log else None
         check(job, name)
         return run, traffic
 
     def _job(self, case: Case, name: str) -> Job:
         image, source = self.images[case.image], self.ground.source
         registry = self.ground.secure if case.tls else source.registry
-        host = registry.host if case.tls else source.host(far=case.far)
+        host = registry.host if case.tls else source.host(case.line)
         to = self._to(case, image) if case.kind == "docker" else None
         return Job(case.kind, registry, host, image, self.ground.scratch / f"{name}.out", to)
 
     def _to(self, case: Case, image: Image) -> Target:
         place = self.ground.source if case.given is Given.NEIGHBOUR else self.ground.target
         repository = f"{self.ground.pushed}/{image.repository}"
-        return Target(place.registry, place.storage, place.host(far=case.far), repository)
+        return Target(place.registry, place.storage, place.host(case.line), repository)

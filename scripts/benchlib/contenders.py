@@ -18,8 +18,9 @@ from .target import Target
 class Job:
     """One thing to do with an image of ``registry``, which is reached at ``host``.
 
-    ``kind`` is oci, docker-archive, zstd (oci, too), docker, inspect or version; ``path`` is to be
-    written, or ``to`` pushed to for docker.
+    ``kind`` is oci, docker-archive, zstd (oci, too), docker, sync (all the repository has), sync-file
+    (the same images by their names), inspect or version; ``path`` is to be written, or ``to`` pushed
+    to for docker.
     """
 
     kind: str
@@ -61,10 +62,22 @@ def like_skopeo(program: str) -> Contender:
         trust = ["cert-dir", str(job.certs)] if job.certs else ["tls-verify=false"]
         if job.kind == "inspect":
             return Command([*base, "inspect", "--raw", f"--{trust[0]}", *trust[1:], f"docker://{job.name}"])
+        if job.kind in ("sync", "sync-file"):
+            return Command([*base, "sync", f"--src-{trust[0]}", *trust[1:], *_sync_from(job), str(job.path)])
         flags, target = _copy_to(job)
         return Command([*base, "copy", f"--src-{trust[0]}", *trust[1:], *flags, f"docker://{job.name}", target])
 
     return command
+
+
+def _sync_from(job: Job) -> list[str]:
+    """The transports of a ``sync`` to directories, and its source."""
+    if job.kind == "sync":
+        return ["--src", "docker", "--dest", "dir", f"{job.host}/{job.image.repository}"]
+    file = job.path.with_name("sync.yml")
+    tags = ", ".join(job.image.manifests)
+    file.write_text(f"{job.host}:\n  tls-verify: false\n  images: {{{job.image.repository}: [{tags}]}}\n")
+    return ["--src", "yaml", "--dest", "dir", str(file)]
 
 
 def _copy_to(job: Job) -> tuple[list[str], str]:

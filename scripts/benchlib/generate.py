@@ -26,19 +26,25 @@ _OCI = "application/vnd.oci.image"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """So many layers of at least so many bytes each, compressed."""
+    """So many layers of at least so many bytes each, compressed.
+
+    Of several ``images`` in one repository each has its own last layer, and the others in common.
+    """
 
     layers: int
     layer_bytes: int
+    images: int = 1
 
 
 RECIPES = {
     "layers8": Recipe(8, 135_000_000),
     "many80": Recipe(80, 2_500_000),
     "huge1": Recipe(1, 1_500_000_000),
+    "small100": Recipe(2, 20_000, images=100),
     "layers8-quick": Recipe(8, 250_000),
     "many80-quick": Recipe(80, 10_000),
     "huge1-quick": Recipe(1, 2_000_000),
+    "small100-quick": Recipe(2, 2_000, images=100),
 }
 
 
@@ -118,29 +124,47 @@ def _endless(paths: Sequence[str], first: int) -> Iterator[tuple[str, str]]:
 
 
 def push_image(name: str, url: str, scratch: Path) -> dict[str, object]:
-    """Generate one image with two processes and push it layer by layer; returns its facts."""
+    """Generate what ``name`` stands for with two processes and push it layer by layer; returns its facts."""
     recipe = RECIPES[name]
-    files = machine_files(max(recipe.layer_bytes // 4, 100_000))
-    paths = [scratch / f"{name}-{number}.tar.gz" for number in range(recipe.layers)]
     repository = f"bench/{name}"
-    layers: list[Blob] = []
+    layers = list(_pushed_layers(recipe, url, repository, scratch))
+    common, own = layers[: recipe.layers - 1], layers[recipe.layers - 1 :]
+    tags = ["1"] if recipe.images == 1 else [f"t{number:03}" for number in range(recipe.images)]
+    configs: list[Blob] = []
+    manifests: dict[str, str] = {}
+    for tag, last in zip(tags, own, strict=True):
+        config, manifests[tag] = _push_manifest(url, repository, tag, [*common, last])
+        configs.append(config)
+    return {"repository": repository, "blobs": [asdict(blob) for blob in (*configs, *layers)], "manifests": manifests}
+
+
+def _pushed_layers(recipe: Recipe, url: str, repository: str, scratch: Path) -> Iterator[Blob]:
+    """All layers there are, those that images have in common first."""
+    files = machine_files(max(recipe.layer_bytes // 4, 100_000))
+    count = recipe.layers - 1 + recipe.images
+    paths = [scratch / f"{number}.tar.gz" for number in range(count)]
     with ProcessPoolExecutor(2) as pool:
         jobs = [
-            pool.submit(make_layer, path, files, number * len(files) // recipe.layers, recipe.layer_bytes)
+            pool.submit(make_layer, path, files, number * len(files) // count, recipe.layer_bytes)
             for number, path in enumerate(paths)
         ]
         for job, path in zip(jobs, paths, strict=True):
-            layers.append(job.result())
+            layer = job.result()
             with path.open("rb") as content:
-                _push_blob(url, repository, layers[-1], content)
+                _push_blob(url, repository, layer, content)
             path.unlink()
+            yield layer
+
+
+def _push_manifest(url: str, repository: str, tag: str, layers: list[Blob]) -> tuple[Blob, str]:
+    """The config, which is pushed as well, and the digest of the manifest."""
     raw_config = _config([layer.diff_id for layer in layers])
     config = Blob("sha256:" + hashlib.sha256(raw_config).hexdigest(), len(raw_config))
     _push_blob(url, repository, config, raw_config)
     manifest = _manifest(config, layers)
     headers = {"Content-Type": f"{_OCI}.manifest.v1+json"}
-    _request(url, "PUT", f"/v2/{repository}/manifests/1", manifest, headers, 201)
-    return {"repository": repository, "blobs": [asdict(blob) for blob in (config, *layers)]}
+    _request(url, "PUT", f"/v2/{repository}/manifests/{tag}", manifest, headers, 201)
+    return config, "sha256:" + hashlib.sha256(manifest).hexdigest()
 
 
 def _config(diff_ids: list[str]) -> bytes:

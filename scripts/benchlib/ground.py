@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,22 +13,21 @@ from tests.support.delay import DelayProxy
 from tests.support.peers import Registry
 
 from .images import certificate
+from .lines import Line, lay
 from .target import repository_folder
-
-ROUND_TRIP_SECONDS = 0.03
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A registry, its disk, and its other address: the same registry over a long line."""
+    """A registry, its disk, and its other addresses: the same registry over long lines."""
 
     registry: Registry
     storage: Path
-    far: DelayProxy
+    lines: Mapping[Line, DelayProxy]
 
-    def host(self, *, far: bool) -> str:
+    def host(self, line: Line) -> str:
         """Where contenders reach it."""
-        return self.far.host if far else self.registry.host
+        return self.lines[line].host if line in self.lines else self.registry.host
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +61,4 @@ def ground(cache: Path) -> Iterator[Ground]:
 
 def _place(stack: ExitStack, storage: Path) -> Place:
     registry = stack.enter_context(Registry(storage=storage))
-    far = stack.enter_context(DelayProxy("127.0.0.1", registry.port, ROUND_TRIP_SECONDS))
-    return Place(registry, storage, far)
+    return Place(registry, storage, lay(stack, registry))

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -23,12 +23,15 @@ class Image:
     """An image in the registry: its repository (the tag is ``1``), and size by digest of its blobs.
 
     ``config`` is the digest of that one of the blobs; ``tar_bytes`` are those of all layers, plain.
+    Of several images in one repository ``manifests`` are the digests by tag, ``blobs`` those of all, and
+    ``config`` is the first's.
     """
 
     repository: str
     blobs: dict[str, int]
     config: str
     tar_bytes: int
+    manifests: dict[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -41,7 +44,7 @@ def prepare(names: Iterable[str], registry: Registry, cache: Path) -> dict[str, 
     facts_path = cache / "images.json"
     facts = json.loads(facts_path.read_text()) if facts_path.exists() else {}
     for name in names:
-        if name in facts and _is_there(registry, facts[name]["repository"]):
+        if name in facts and _is_there(registry, _image(facts[name])):
             continue
         print(f"bench: generating {name} ...", file=sys.stderr, flush=True)
         scratch = cache / "generate"
@@ -63,11 +66,14 @@ def _image(fact: dict[str, object]) -> Image:
     sizes = {blob["digest"]: blob["size"] for blob in blobs}
     # The one that is no layer has no content of its own below a compression.
     config = next(blob["digest"] for blob in blobs if not blob["diff_id"])
-    return Image(str(fact["repository"]), sizes, config, sum(blob["tar_size"] for blob in blobs))
+    manifests = fact.get("manifests", {})
+    assert isinstance(manifests, dict)
+    return Image(str(fact["repository"]), sizes, config, sum(blob["tar_size"] for blob in blobs), manifests)
 
 
-def _is_there(registry: Registry, repository: str) -> bool:
-    url = f"{registry.url}/v2/{repository}/manifests/1"
+def _is_there(registry: Registry, image: Image) -> bool:
+    last = max(image.manifests, default="1")
+    url = f"{registry.url}/v2/{image.repository}/manifests/{last}"
     request = Request(url, headers={"Accept": MANIFEST_TYPE}, method="HEAD")
     try:
         with build_opener(ProxyHandler({})).open(request, timeout=10):

@@ -19,7 +19,7 @@ OLD_SKOPEO = (
 )
 QUICK = "These are --quick images: the figures say nothing about speed."
 _HEAD = ("case", "ours", "baseline", "ratio", "limit", "", "peak MiB", "skopeo (see note)", "others")
-_COUNTED = (Unit.BLOB_REQUESTS, Unit.BLOB_BYTES)
+_COUNTED = (Unit.BLOB_REQUESTS, Unit.BLOB_BYTES, Unit.HEADS)
 
 
 def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
@@ -60,9 +60,11 @@ def _took(result: Result, name: str) -> str:
     time = _time(result.runs[name].seconds)
     if result.case.unit not in _COUNTED:
         return time
-    worst = max(result.traffic[name], key=lambda traffic: (traffic.blob_requests, traffic.blob_bytes))
-    heads = worst.methods.get("HEAD", 0)
-    asked = f"{heads} HEAD, {sum(worst.methods.values()) - heads} other"
+    worst = max(
+        result.traffic[name],
+        key=lambda traffic: (traffic.blob_requests, traffic.blob_bytes, traffic.others, traffic.heads),
+    )
+    asked = f"{worst.heads} HEAD, {worst.others} other"
     moved = f", {worst.blob_bytes} bytes" if result.case.unit is Unit.BLOB_BYTES else ""
     return f"{time} ({asked}{moved})"
 
@@ -95,8 +97,9 @@ def markdown(results: Sequence[Result], rounds: int, *, quick: bool) -> str:
     about = (
         f"Medians of {rounds} paired runs; ratios are to the baseline of the same round. The floor is "
         "`curl --parallel` of every blob, then `openssl dgst -sha256`, two at a time. Registry to registry is http; "
-        f"in brackets are the requests that reached the target registry. Measured on {facts['cpus']} CPUs "
-        f"({facts['cpu']}), Linux {facts['kernel']}, Python {facts['python']}. {OLD_SKOPEO}"
+        "in brackets are the requests that reached the target registry, or, for `sync`, its source. "
+        f"Measured on {facts['cpus']} CPUs ({facts['cpu']}), Linux {facts['kernel']}, Python {facts['python']}. "
+        f"{OLD_SKOPEO}"
     )
     return "\n".join([*lines, "", *([QUICK, ""] if quick else []), about, ""])
 

@@ -26,6 +26,16 @@ class Traffic:
     blob_requests: int = 0
     blob_bytes: int = 0
 
+    @property
+    def heads(self) -> int:
+        """Requests that move nothing."""
+        return self.methods.get("HEAD", 0)
+
+    @property
+    def others(self) -> int:
+        """All but those."""
+        return sum(self.methods.values()) - self.heads
+
 
 class AccessLog:
     """The log of ``registry`` from now on, until `traffic` is asked for."""

@@ -45,6 +45,11 @@ OCI = "application/vnd.oci.image"
 MOMENT = 1577934245_678901200  # nanoseconds: 2020-01-02T03:04:05.6789012Z
 
 
+def gz(data: bytes) -> bytes:
+    """The same bytes whenever it is made: some are part of a test's name."""
+    return gzip.compress(data, mtime=0)
+
+
 def tar(name: str = "file", content: bytes = b"hello", format: int = tarfile.PAX_FORMAT) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=format) as archive:
@@ -94,8 +99,8 @@ class TestImage:
     @pytest.mark.parametrize(
         ("pack", "kind"),
         [
-            (gzip.compress, "tar+gzip"),
-            (lambda data: gzip.compress(data[:700]) + gzip.compress(data[700:]), "tar+gzip"),
+            (gz, "tar+gzip"),
+            (lambda data: gz(data[:700]) + gz(data[700:]), "tar+gzip"),
             (zstd.compress, "tar+zstd"),
         ],
     )
@@ -110,7 +115,7 @@ class TestImage:
         assert config["rootfs"]["diff_ids"] == [digest_of(tar())]
 
     async def test_several_files_in_their_order(self, tmp_path: Path) -> None:
-        contents = [tar("a"), gzip.compress(tar("b"), mtime=0), tar("a")]
+        contents = [tar("a"), gz(tar("b")), tar("a")]
         times = [MOMENT, MOMENT + 10**9, MOMENT - 10**9]
         paths = [put(tmp_path / f"f{n}", content, times[n]) for n, content in enumerate(contents)]
         name = "tarball:" + ":".join(map(str, paths))
@@ -151,7 +156,7 @@ class TestImage:
             tar(format=tarfile.USTAR_FORMAT),
             tar("é" * 200),
             bytes(1024),
-            gzip.compress(bytes(10240)),
+            gz(bytes(10240)),
             tar() + b"whatever comes after its end",
         ],
     )
@@ -176,7 +181,7 @@ class TestImage:
 
     @pytest.mark.parametrize("destination", ["oci:{}/layout:x", "oci-archive:{}/a.tar", "docker-archive:{}/d.tar:a:b"])
     async def test_it_goes_everywhere(self, destination: str, tmp_path: Path) -> None:
-        name = f"tarball:{put(tmp_path / 'a', tar())}:{put(tmp_path / 'b', gzip.compress(tar('b')))}"
+        name = f"tarball:{put(tmp_path / 'a', tar())}:{put(tmp_path / 'b', gz(tar('b')))}"
         await pyskopeo.copy(name, destination.format(tmp_path))
         async with pyskopeo.open_source(destination.format(tmp_path)) as source:
             facts = await pyskopeo.inspect_image(source, Platform("linux", "amd64"))
@@ -220,7 +225,7 @@ class TestStreams:
 
         command = [*PYSKOPEO, "copy", "-q", f"{name}:{put(tmp_path / 'a', tar('a'))}", f"dir:{tmp_path}/out"]
         done = subprocess.run(
-            command, input=gzip.compress(tar("b")), env=environment(), capture_output=True, check=False
+            command, input=gz(tar("b")), env=environment(), capture_output=True, check=False
         )
         assert done.returncode == 0, done.stderr
         files = tree(tmp_path / "out")
@@ -239,9 +244,9 @@ class TestRefused:
             (tar()[:256], InvalidContent, "a is not a tar file"),
             (b"y" + tar()[1:], InvalidContent, "a is not a tar file"),
             (tar()[:148] + b"\xb2\xb3 \0\0\0\0\0" + tar()[156:], InvalidContent, "a is not a tar file"),
-            (gzip.compress(b"junk"), InvalidContent, "a is not a tar file"),
-            (gzip.compress(tar())[:-9], InvalidContent, "cut short"),
-            (gzip.compress(tar())[:20] + b"junk", InvalidContent, "damaged|cut short"),
+            (gz(b"junk"), InvalidContent, "a is not a tar file"),
+            (gz(tar())[:-9], InvalidContent, "cut short"),
+            (gz(tar())[:20] + b"junk", InvalidContent, "damaged|cut short"),
             (bz2.compress(tar()), Unsupported, "a is compressed with bzip2, which no layer may be; decompress it first"),
             (lzma.compress(tar()), Unsupported, "a is compressed with xz, which no layer may be; decompress it first"),
         ],
@@ -303,7 +308,7 @@ class TestAsSkopeo:
     def test_each(self, names: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TZ", "UTC")  # it writes the times of here
         put(tmp_path / "plain", tar("a"), MOMENT)
-        put(tmp_path / "packed", gzip.compress(tar("b")), MOMENT + 123_456_789)
+        put(tmp_path / "packed", gz(tar("b")), MOMENT + 123_456_789)
         put(tmp_path / "whole", tar("<&>"), 10**9)
         monkeypatch.chdir(tmp_path)
         for program, folder in ((skopeo, "theirs"), (run, "ours")):
@@ -312,7 +317,7 @@ class TestAsSkopeo:
 
     def test_into_an_archive(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TZ", "UTC")
-        name = f"tarball:{put(tmp_path / 'a', tar())}:{put(tmp_path / 'b', gzip.compress(tar('b')))}"
+        name = f"tarball:{put(tmp_path / 'a', tar())}:{put(tmp_path / 'b', gz(tar('b')))}"
         for program, file in ((skopeo, "theirs"), (run, "ours")):
             succeed(program("copy", name, f"docker-archive:{tmp_path}/{file}:a:b"))
         assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
