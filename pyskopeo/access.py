@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .config import certificates
 from .config.proxies import Proxies
 from .errors import InvalidInput
-from .events import Report, Warned, ignore
+from .events import Explained, Report, Warned, ignore
 from .keychain import Keychain
 from .registry.retry import Retry
 from .version import __version__
@@ -99,10 +99,12 @@ def _no_registries() -> Registries:
     return Registries()
 
 
-def _load_registries(environ: Mapping[str, str], home: Path, named: Path | None) -> Registries:
+def _load_registries(environ: Mapping[str, str], home: Path, named: Path | None, report: Report) -> Registries:
     from .config.registries_files import load
 
-    return load(environ, home, named)
+    found = load(environ, home, named)
+    report(Explained(f"registries are configured in {', '.join(found.files) or 'no file'}"))
+    return found
 
 
 def _accepting() -> Policy:
@@ -111,10 +113,12 @@ def _accepting() -> Policy:
     return Policy.accepting()
 
 
-def _load_policy(environ: Mapping[str, str], home: Path, named: str | None) -> Policy:
+def _load_policy(environ: Mapping[str, str], home: Path, named: str | None, report: Report) -> Policy:
     from .config.policy import load
 
-    return load(environ, home, named)
+    found = load(environ, home, named)
+    report(Explained(f"the policy is in {found.where or 'no file: every image is accepted'}"))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +173,15 @@ class Access:
         environ = os.environ if environ is None else environ
         home = Path(environ.get("HOME") or Path.home())
         authfile = environ.get("REGISTRY_AUTH_FILE")
+        registries = cache(partial(_load_registries, environ, home, registries_conf, report))
         return cls(
             keychain=Keychain(
                 environ=environ,
                 home=home,
                 warn=lambda message: report(Warned(message)),
+                explain=lambda message: report(Explained(message)),
                 authfile=Path(authfile) if authfile else None,
+                helpers=lambda: registries().credential_helpers,
             ),
             trust=Trust(roots=certificates.search_path(home)),
             proxies=Proxies.from_environ(environ),
@@ -182,8 +189,8 @@ class Access:
             scratch=Path(environ["TMPDIR"]) if environ.get("TMPDIR") else None,
             daemon_host=environ.get("DOCKER_HOST", ""),
             daemon_certificates=_daemon_certificates(environ, home),
-            registries=cache(partial(_load_registries, environ, home, registries_conf)),
-            policy=cache(partial(_load_policy, environ, home, policy)),
+            registries=registries,
+            policy=cache(partial(_load_policy, environ, home, policy, report)),
         )
 
     def warn(self, message: str) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .access import Access
-from .errors import InvalidName, NotFound, PathNotFound, PyskopeoError, RegistryError, Unsupported, saying
+from .errors import InvalidInput, InvalidName, NotFound, PathNotFound, PyskopeoError, RegistryError, Unsupported, saying
 from .model.contentdigest import content_digest
 from .model.manifest import Manifest
 from .model.reference import Reference, is_tag
@@ -117,10 +117,14 @@ def parse_listed(name: str) -> Reference | Path:
 
 
 async def _repository_tags(reference: Reference, access: Access) -> list[str]:
+    from contextlib import AsyncExitStack
+
     from .registry.opening import open_sources
 
     with saying("Error listing repository tags"):
-        async with open_sources(reference, access) as sources:
+        async with AsyncExitStack() as stack:
+            with saying("failed to create client"):
+                sources = await stack.enter_async_context(open_sources(reference, access))
             return await sources.first(lambda repository: repository.tags())
 
 
@@ -150,6 +154,8 @@ def _saying_what_failed(reference: Reference) -> Iterator[None]:
     """skopeo's words before the error of a deletion; with its exit code, which is 1 even where nothing is there."""
     try:
         yield
+    except InvalidInput:  # a blocked registry: nobody was asked
+        raise
     except PyskopeoError as error:
         if isinstance(error, NotFound) or (isinstance(error, RegistryError) and error.status == 404):
             raise PathNotFound(f"Unable to delete {reference}. Image may not exist: {error}") from error

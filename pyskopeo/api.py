@@ -6,12 +6,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from .access import Access
 from .deciding import decide
 from .engine import carry_out
-from .errors import NoMatchingPlatform, saying
+from .errors import NoMatchingPlatform, PolicyRejected, saying
 from .events import CopyFinished, Event, Report, ignore
 from .graphs import read_graph
 from .model.platform import Platform
@@ -129,6 +130,7 @@ async def opened(
     from_name, to_name = parse_image_name(source), parse_image_name(destination)
     reading = replace(source_access or Access.from_environ(), report=report)
     writing = replace(destination_access or Access.from_environ(), report=report)
+    reading.policy()  # a damaged one lets nothing be read
     async with AsyncExitStack() as stack:
         with saying(f"initializing source {source}"):
             reader = await stack.enter_async_context(from_name.open_source(reading))
@@ -154,12 +156,13 @@ async def _plan(
     """`make_plan`, whose errors say which image could not be read, for what the policy admits."""
     source, destination = ends
     try:
-        with saying(f"initializing source {name}", unless=NoMatchingPlatform):
-            graph = await read_graph(source, chosen or default_selection(), destination.accepts, form)
+        with saying(f"initializing source {name}", unless=(NoMatchingPlatform, PolicyRejected)):
+            graph = await read_graph(
+                source, chosen or default_selection(), destination.accepts, form, admit=partial(admit, name, access)
+            )
     except NoMatchingPlatform as error:
         with saying(f"choosing an image from manifest list {name}"):
             raise error from None
-    admit(name, access)
     return decide(graph, destination.accepts, form)
 
 

@@ -198,7 +198,7 @@ class ManifestRefused(RegistryError):
 
 
 @contextmanager
-def saying(what: str, unless: type[PyskopeoError] | tuple[()] = ()) -> Iterator[None]:
+def saying(what: str, unless: type[PyskopeoError] | tuple[type[PyskopeoError], ...] = ()) -> Iterator[None]:
     """Put ``what: `` before the message of our errors; their kinds and facts stay as they are."""
     try:
         yield

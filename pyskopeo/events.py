@@ -86,6 +86,26 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Requested:
+    """A request was sent and the head of its answer came, after ``seconds``; ``status`` 0 stands for none.
+
+    ``url`` is without what may be secret; see `registry.origin.shown`.
+    """
+
+    method: str
+    url: str
+    status: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Why something is done as it is: which file was read, whose credentials are used. Never a secret."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class CopyFinished:
     """``moved`` bytes of blobs were read in ``seconds``."""
 
@@ -103,6 +123,8 @@ Event: TypeAlias = (
     | ManifestWritten
     | Retrying
     | Warned
+    | Requested
+    | Explained
     | CopyFinished
 )
 Report: TypeAlias = Callable[[Event], None]

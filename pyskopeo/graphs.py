@@ -14,7 +14,7 @@ from .rewriting import image_type
 from .selection import Selection, check_depth, no_match, suitable_children, wanted_children
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .image import Accepts, ImageSource
     from .model.descriptor import Descriptor
@@ -25,12 +25,25 @@ if TYPE_CHECKING:
 _MANIFESTS_AT_ONCE = 8
 
 
-async def read_graph(source: ImageSource, selection: Selection, accepts: Accepts, form: Form = AS_IT_IS) -> Graph:
+def _admit_all() -> None:
+    """For those who ask no policy."""
+
+
+async def read_graph(
+    source: ImageSource,
+    selection: Selection,
+    accepts: Accepts,
+    form: Form = AS_IT_IS,
+    admit: Callable[[], None] = _admit_all,
+) -> Graph:
     """Read the root and every manifest that is to be copied, concurrently; configurations too,
-    where a conversion needs them. Raises the source's errors and `NoMatchingPlatform`."""
+    where a conversion needs them. Raises the source's errors and `NoMatchingPlatform`.
+
+    ``admit`` is called when it is known that there is such an image, before more of it is read; it may raise."""
     root = await source.manifest()
     if selection.mode == "system":
         root = await find_image(source, root, selection.platform)
+    admit()
     children: dict[Digest, Manifest] = {}
     kept = None
     if root.is_index:

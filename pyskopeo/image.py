@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from .errors import TooLarge, Unsupported
+from .errors import InvalidContent, TooLarge, Unsupported
 from .events import Placement
 from .model import mediatype
 from .model.descriptor import Descriptor
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .config.policy_scopes import Subject
     from .model.reference import Reference
 
+T = TypeVar("T")
 Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[ByteReader]]
 
 
@@ -72,8 +73,8 @@ class Blob:
     async def copy_to(self, sink: ByteSink, progress: Progress) -> None:
         """Move every byte to ``sink``, verified.
 
-        Raises `ContentMismatch` for a wrong size or digest, and whatever the two ends raise. What
-        the sink holds after an error must not be used.
+        Raises `ContentMismatch` for a wrong size or digest, and whatever the two ends raise; see
+        `again_elsewhere`. What the sink holds after an error must not be used.
         """
         verifier = Verifier(self.descriptor)
         async with self.opener() as reader:
@@ -83,9 +84,23 @@ class Blob:
         """The whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes."""
         if self.descriptor.size > limit:
             raise TooLarge(f"blob {self.descriptor.digest} is over the limit of {limit} bytes", limit=limit)
-        sink = MemorySink()
-        await self.copy_to(sink, uncounted)
-        return bytes(sink.content)
+
+        async def read() -> bytes:
+            sink = MemorySink()
+            await self.copy_to(sink, uncounted)
+            return bytes(sink.content)
+
+        return await again_elsewhere(read)
+
+
+async def again_elsewhere(work: Callable[[], Awaitable[T]]) -> T:
+    """Do ``work``, which moves a blob, once more whenever the blob was wrong and will come from somewhere else."""
+    while True:
+        try:
+            return await work()
+        except InvalidContent as error:
+            if not error.temporary:
+                raise
 
 
 class ImageSource(Protocol):

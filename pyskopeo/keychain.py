@@ -81,6 +81,10 @@ class _Renewed:
         return found
 
 
+def _say_nothing(message: str) -> None:
+    """The ``explain`` of those who do not ask."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Keychain:
     """Where credentials come from. Files and helpers are asked once in the life of the object.
@@ -89,7 +93,7 @@ class Keychain:
     bearer token to be sent as it is; whoever has one need not `resolve`. With ``authfile`` only
     that file is read, otherwise those of `locations`. ``warn`` gets one line for each thing that
     did not work and was passed over; ``strict`` makes it an error. ``helper_timeout`` in seconds,
-    for each run of a helper.
+    for each run of a helper. ``explain`` hears whose credentials are used, and where they are from.
 
     ``helpers`` is asked for what ``registries.conf`` names in ``credential-helpers``, in their order:
     programs, and `AUTH_FILES` for the files. ``header_helpers`` speak Bazel's protocol and are asked
@@ -110,7 +114,9 @@ class Keychain:
     use_helpers: bool = True
     _files: _Once[Path, AuthFile | None] = field(default_factory=_Once, init=False, repr=False)
     _answers: _Once[Helper, Credentials | None] = field(default_factory=_Once, init=False, repr=False)
+    explain: Callable[[str], None] = field(default=_say_nothing, repr=False)
     _given: _Renewed = field(default_factory=_Renewed, init=False, repr=False)
+    _explained: set[str] = field(default_factory=set, init=False, repr=False)
 
     def without_given(self) -> Keychain:
         """The same without what was given for one registry alone."""
@@ -123,11 +129,13 @@ class Keychain:
         was named and cannot be read; with ``strict`` also for everything that is else a warning.
         """
         if self.credentials is not None or self.anonymous:
+            self._explain(registry, self.credentials, "as given")
             return self.credentials
         host = _HUB_API if registry in HUB_HOSTS else registry
         below = f"{repository}/tags/list" if repository else ""
         given = await self._ask_for_headers(f"https://{host}/v2/{below}")
         if given is not None and given.authorization:
+            self._explain(registry, given.basic, "a credential helper's headers")
             return given.basic
         for name in self.helpers() if self.authfile is None else (AUTH_FILES,):
             if name == AUTH_FILES:
@@ -135,10 +143,12 @@ class Keychain:
             elif self._runs(name):
                 helper = Helper(name, servers(registry))
                 found = await self._answers.get(helper, partial(self._ask, helper, "registries.conf"))
+                self._explain(registry, found, f"credential helper {name} of registries.conf")
             else:
                 found = None
             if found is not None:
                 return found
+        self._explain(registry, None, "nowhere")
         return None
 
     async def _look_into_files(self, registry: str, repository: str) -> Credentials | None:
@@ -147,11 +157,21 @@ class Keychain:
             answer = file.lookup(registry, repository) if file else None
             if file and isinstance(answer, Helper) and not self._runs(answer.name):
                 answer = file.lookup(registry, repository, use_helpers=False)
-            if file and isinstance(answer, Helper):
-                answer = await self._answers.get(answer, partial(self._ask, answer, file.where))
+            where = file.where if file else ""
+            if isinstance(answer, Helper):
+                helper, where = answer, f"credential helper {answer.name} of {where}"
+                answer = await self._answers.get(helper, partial(self._ask, helper, file.where if file else ""))
             if isinstance(answer, Credentials):
+                self._explain(registry, answer, where)
                 return answer
         return None
+
+    def _explain(self, registry: str, found: Credentials | None, where: str) -> None:
+        whose = "none" if found is None else "an identity token" if found.identity_token else f"user {found.username}"
+        said = f"credentials for {registry}: {whose} ({where})"
+        if said not in self._explained:
+            self._explained.add(said)
+            self.explain(said)
 
     async def headers(self, uri: str, *, stale: Mapping[str, str] | None = None) -> Mapping[str, str] | None:
         """What one of ``header_helpers`` wants sent along with a request for ``uri``; None: nothing.

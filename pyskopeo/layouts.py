@@ -142,7 +142,7 @@ class LayoutWriter:
 
     async def commit(self, root: Manifest) -> Digest:
         await self.put_manifest(root)
-        self._make(self.root)
+        self._make(self.root / "blobs")  # empty where blobs are shared, but never missing (image-layout.md)
         index = self.root / INDEX_FILE
         async with locked(self.root):
             # Read under the lock, so that what another writer has just added stays.

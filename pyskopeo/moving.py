@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from .events import BlobFinished, BlobProgress, BlobStarted, Placement, Report
-from .image import Blob
+from .image import Blob, again_elsewhere
 from .model.change import Change, Outcome
 from .pump import MemoryReader, run_abortable, uncounted
 
@@ -121,13 +121,14 @@ class Moving:
 
     async def _place(self, blob: Blob, kind: str) -> None:
         with self._under_way(blob.descriptor, kind) as way:
-            way.placement = await self._destination.put_blob(blob, way.begin())
+            way.placement = await again_elsewhere(lambda: self._destination.put_blob(blob, way.begin()))
         self._placed.add(blob.descriptor.digest)
 
     async def _change(self, descriptor: Descriptor, change: Change) -> None:
         blob = self._source.blob(descriptor)
         if change.format is None:
-            self.outcomes[descriptor.digest] = Outcome(descriptor, await _diff_id(blob))
+            diff_id = await again_elsewhere(lambda: _diff_id(blob))
+            self.outcomes[descriptor.digest] = Outcome(descriptor, diff_id)
             return
         from .compress import ChangingSink
 
@@ -143,7 +144,7 @@ class Moving:
                 self.outcomes[descriptor.digest] = changing.outcome
                 return changing.outcome.descriptor
 
-            made, way.placement = await self._destination.receive(fill)
+            made, way.placement = await again_elsewhere(lambda: self._destination.receive(fill))
         self._placed.add(made.digest)
 
     @contextmanager

@@ -13,6 +13,7 @@ FORM = (
     Flag("format", "manifest type to write: oci, v2s2 or v2s1 (default: the source's, where it is taken)", short="f",
          value="TYPE"),
     Flag("preserve-digests", "fail rather than alter a manifest", read=boolean, default=False),
+    Flag("remove-signatures", "copy no signatures (none are copied yet)", read=boolean, default=False),
     Flag("dest-compress", "compress plain layers in dir:, too", read=boolean, default=False),
     Flag("dest-decompress", "decompress layers", read=boolean, default=False),
     Flag("dest-compress-format", "have layers compressed with gzip or zstd", value="FORMAT"),

@@ -16,6 +16,19 @@ _WIDTH = 45
 _USERINFO = re.compile(r"//[^\s/@\"']*:[^\s/@\"']*@(?!sha[0-9]+:)")
 
 
+_debugging = False
+
+
+def set_debugging(wanted: bool) -> None:
+    """Whether there are lines of level ``debug``."""
+    global _debugging  # noqa: PLW0603 - one standard error, one answer, as in logrus
+    _debugging = wanted
+
+
+def debugging() -> bool:
+    return _debugging
+
+
 def log(level: str, message: str, fields: Mapping[str, str] | None = None) -> None:
     """One line of a level: ``info``, ``warning``, ``error`` or ``fatal``; ``fields`` follow by name."""
     print(line(level, message, fields), file=sys.stderr, flush=True)

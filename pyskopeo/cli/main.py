@@ -12,7 +12,7 @@ from ..errors import PyskopeoError
 from ..version import __version__
 from .command import GLOBAL, VERSION, Command
 from .flags import Parsed, UsageError, parse, usage
-from .log import log
+from .log import log, set_debugging
 
 # The version whose flags and words are meant, for scripts that ask `skopeo --version`.
 SKOPEO = "1.22.0"
@@ -119,6 +119,7 @@ def _run(command: Command, words: Sequence[str], outer: Parsed) -> int:
     for name in outer.given - parsed.given:
         parsed.values[name] = outer.values[name]
     parsed.given |= outer.given
+    set_debugging(parsed["debug"])
     _check_count(command, parsed.arguments)
     return command.run(parsed)
 

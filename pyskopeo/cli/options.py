@@ -87,6 +87,7 @@ def access(parsed: Parsed, prefix: str, report: Report) -> Access:
         registries_conf=Path(registries_conf) if registries_conf else None,
         policy=parsed["policy"] or None,
     )
+    _check_registries_d(parsed["registries.d"])
     token = parsed[f"{prefix}registry-token"] or ""
     authfile = (parsed[f"{prefix}authfile"] if prefix else None) or parsed["authfile"]
     keychain = replace(
@@ -125,6 +126,14 @@ def _policy(parsed: Parsed) -> dict[str, Any]:
     from ..config.policy import Policy
 
     return {"policy": Policy.accepting}
+
+
+def _check_registries_d(path: str | None) -> None:
+    """Signatures are not read yet; but what is wrong there is better known before they are."""
+    if path:
+        from ..config.registries_d import load
+
+        load(os.environ, Path(), Path(path))
 
 
 def tls_details(path: str | None) -> TlsDetails | None:
@@ -175,7 +184,9 @@ def shared_blobs(parsed: Parsed, prefix: str) -> Path | None:
 
 
 def _credentials(parsed: Parsed, prefix: str) -> Credentials | None:
-    creds = parsed[f"{prefix}creds"] or (parsed[f"{prefix[0]}creds"] if prefix else None)
+    creds = parsed[f"{prefix}creds"]
+    if creds is None and prefix:
+        creds = parsed[f"{prefix[0]}creds"]
     user, password = parsed[f"{prefix}username"], parsed[f"{prefix}password"]
     none = parsed[f"{prefix}no-creds"]
     if creds is not None and none:

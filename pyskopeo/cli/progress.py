@@ -17,15 +17,17 @@ from ..events import (
     CopyFinished,
     CopyPlanned,
     Event,
+    Explained,
     ManifestWritten,
     Placement,
     Report,
+    Requested,
     Retrying,
     Warned,
     ignore,
     to_json,
 )
-from .log import line, log
+from .log import debugging, line, log
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -73,6 +75,8 @@ def reporting(mode: str) -> Iterator[Report]:
 
 
 def _json_line(event: Event) -> None:
+    if isinstance(event, Requested | Explained) and not debugging():
+        return
     print(json.dumps(to_json(event)), file=sys.stderr, flush=True)
 
 
@@ -80,8 +84,17 @@ def warnings_only(event: Event) -> None:
     """What must be said however quiet it is to be."""
     if isinstance(event, Warned | Retrying):
         log("warning", _warning(event))
+    elif isinstance(event, Requested | Explained):
+        if debugging():
+            log("debug", _detail(event))
     else:
         ignore(event)
+
+
+def _detail(event: Requested | Explained) -> str:
+    if isinstance(event, Explained):
+        return event.message
+    return f"{event.method} {event.url}: {event.status or 'no answer'} after {event.seconds * 1000:.0f} ms"
 
 
 def _warning(event: Warned | Retrying) -> str:
@@ -205,6 +218,8 @@ class Bars:
             self._print(_line(event))
         elif isinstance(event, Warned | Retrying):
             self._print(line("warning", _warning(event)))
+        elif isinstance(event, Requested | Explained) and debugging():
+            self._print(line("debug", _detail(event)))
 
     def _finish(self, event: BlobFinished) -> None:
         self._done.pop(event.digest, None)

@@ -57,7 +57,7 @@ _FLAGS = (
     AUTHFILE,
     *_side("src-"),
     *_side("dest-"),
-    *(flag for flag in FORM if flag.name in ("format", "preserve-digests")),
+    *(flag for flag in FORM if flag.name in ("format", "preserve-digests", "remove-signatures")),
     *NETWORK,
 )  # fmt: skip
 

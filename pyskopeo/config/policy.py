@@ -5,7 +5,6 @@ A file that cannot be read, or that says one thing wrong, counts as no file at a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..model.strictjson import parse_object
 from .policy_fields import fields, members, quoted, wrong
 from .policy_requirements import InsecureAcceptAnything, Reject, Requirement, parse_requirements
 from .policy_scopes import Subject, check_scope
+from .reading import is_out_of_sight
 
 VARIABLE = "CONTAINERS_POLICY_JSON"
 # Keyrings may be part of the file.
@@ -108,12 +108,15 @@ def load(environ: Mapping[str, str], home: Path, named: str | None = None) -> Po
     must_exist = bool(named or environ.get(VARIABLE))
     with saying("Error loading trust policy"):
         for path in (Path(named),) if named else locations(environ, home):
-            # Like skopeo: what lies where we may not look, in another's home say, is not there.
-            if not must_exist and not os.path.exists(path):
+            if not must_exist and is_out_of_sight(path):
                 continue
             try:
                 with path.open("rb") as file:
                     raw = file.read(_LIMIT + 1)
+            except (FileNotFoundError, NotADirectoryError) as error:
+                if must_exist:
+                    raise StorageFailed.of(error, f"open {path}") from None
+                continue
             except (OSError, ValueError) as error:
                 raise _unreadable(error, path) from None
             return Policy.parse(raw, str(path))

@@ -16,12 +16,23 @@ def user_folder(environ: Mapping[str, str], home: Path) -> Path:
     return Path(environ.get("XDG_CONFIG_HOME") or home / ".config", "containers")
 
 
+def is_out_of_sight(path: Path) -> bool:
+    """Whether it lies where we may not look, in another's home say: to skopeo that is not there."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def read_text(path: Path, *, must_exist: bool = False, limit: int = LIMIT) -> str | None:
     """The text of a file in UTF-8; None where there is none that we could know of, unless it ``must_exist``.
 
     Raises `StorageFailed`, `TooLarge` over ``limit`` bytes, `InvalidInput` for what is no UTF-8.
     """
-    if not must_exist and not os.path.exists(path):
+    if not must_exist and is_out_of_sight(path):
         return None
     try:
         with path.open("rb") as file:

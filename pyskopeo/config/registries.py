@@ -11,9 +11,7 @@ from typing import Literal
 
 from ..errors import InvalidInput, InvalidName
 from ..model.reference import DOCKER_HUB, Reference
-
-AUTH_FILES = "containers-auth.json"
-"""The one among ``credential-helpers`` that stands for the files of credentials."""
+from .authfile import AUTH_FILES
 
 Pull = Literal["all", "digest-only", "tag-only"]
 

@@ -66,7 +66,7 @@ class Authorizer:
         self._insecure = insecure
         self._basic = ""
         self._secrets: set[str] = set()
-        self._remember(registry_token)
+        self.remember(registry_token)
         self._held: dict[str, _Held] = {}
         self._challenge: Challenge | None = None
         self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
@@ -77,7 +77,8 @@ class Authorizer:
             text = text.replace(secret, "***")
         return text
 
-    def _remember(self, *secrets: str) -> None:
+    def remember(self, *secrets: str) -> None:
+        """Have `hide` hide these, too."""
         for secret in secrets:
             # Two or three letters would hide half of every text, and are no secret anyway.
             if len(secret) > 3:
@@ -108,7 +109,7 @@ class Authorizer:
             return None
         if challenge.scheme == "basic" and credentials is not None:
             self._basic = basic(credentials)
-            self._remember(credentials.password, self._basic.removeprefix("Basic "))
+            self.remember(credentials.password, self._basic.removeprefix("Basic "))
             return None if used == self._basic else self._basic
         challenge = Challenge("bearer", {**challenge.parameters, "realm": join(request_url, challenge.realm)})
         # What the answered request needs, and what the next ones will: a token for either alone would
@@ -127,11 +128,11 @@ class Authorizer:
             self._check_realm(challenge, credentials)
             if credentials is not None:
                 encoded = basic(credentials).removeprefix("Basic ")
-                self._remember(credentials.password, credentials.identity_token, encoded)
+                self.remember(credentials.password, credentials.identity_token, encoded)
             answer = await self._fetch(token_request(challenge, asked, credentials))
             token = parse_token(answer, str(Origin.of(challenge.realm)))
             header = f"Bearer {token.value}"
-            self._remember(token.value)
+            self.remember(token.value)
             self._held[scope] = _Held(header, time.monotonic() + token.life * _REFRESH_AT)
             return header
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from ..errors import ConnectionFailed, ContentMismatch, InvalidContent, PyskopeoError
@@ -32,15 +33,15 @@ OpenAt: TypeAlias = Callable[[int], Awaitable[httpx.Response]]
 class BlobReader:
     """A `ByteReader` over however many responses it takes. Lives in a worker thread but for `start`.
 
-    When it has been repeated as often as ``retry`` says, ``elsewhere`` is asked whether to go on all
-    the same, because somebody else will answer.
+    When it has been repeated as often as ``retry`` says, ``elsewhere`` is asked, in the event loop,
+    whether to go on all the same, because somebody else will answer.
     """
 
     def __init__(
         self,
         descriptor: Descriptor,
         open_at: OpenAt,
-        retry: Retry,
+        retry: Callable[[], Retry],
         report: Report,
         elsewhere: Callable[[PyskopeoError], bool] = lambda _: False,
     ) -> None:
@@ -98,31 +99,37 @@ class BlobReader:
         if self._offset >= self._good_until + _FRESH_START:
             self._failures = 0
         self._good_until = self._offset
-        if not error.temporary or self._failures >= self._retry.times:
-            if not self._elsewhere(error):
-                raise error
+        self._loop.run(partial(self._pause, error))
+
+    async def _pause(self, error: ConnectionFailed) -> None:
+        await self.close()
+        retry = self._retry()
+        if error.temporary and self._failures < retry.times:
+            what = f"blob {self._descriptor.digest.short} at byte {self._offset}"
+            await retry.pause(error, self._failures, what, self._report)
+            self._failures += 1
+        elif self._elsewhere(error):
             self._failures = 0
-        what = f"blob {self._descriptor.digest.short} at byte {self._offset}"
-
-        async def pause() -> None:
-            await self.close()
-            await self._retry.pause(error, self._failures, what, self._report)
-
-        self._loop.run(pause)
-        self._failures += 1
+        else:
+            raise error
 
     async def _open(self) -> None:
-        response = await self._open_at(self._offset)
-        try:
-            part = _check_head(response, self._descriptor, self._offset)
-            # Wire gives every response a reader; any other httpx transport is read through httpx.
-            stream: ByteReader = response.extensions.get("reader") or _Bridge(response, self._loop)
-            skip = self._offset - part.start
-            self._response, self._stream = response, _Skipping(stream, skip) if skip else stream
-            self._end = part.end
-        except BaseException:
-            await response.aclose()
-            raise
+        while self._stream is None:
+            response = await self._open_at(self._offset)
+            try:
+                self._take(response)
+            except BaseException as error:
+                await response.aclose()
+                if not isinstance(error, InvalidContent) or not self._elsewhere(error):
+                    raise
+
+    def _take(self, response: httpx.Response) -> None:
+        part = _check_head(response, self._descriptor, self._offset)
+        # Wire gives every response a reader; any other httpx transport is read through httpx.
+        stream: ByteReader = response.extensions.get("reader") or _Bridge(response, self._loop)
+        skip = self._offset - part.start
+        self._response, self._stream = response, _Skipping(stream, skip) if skip else stream
+        self._end = part.end
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,7 @@ def explain(error: Exception, origin: Origin, proxy: str | None = None) -> Netwo
     if isinstance(error, TimeoutError):
         return ConnectionFailed(f"{where}: connecting timed out", host=origin.netloc)
     if isinstance(error, OSError) and not isinstance(error, http.client.HTTPException):
-        return ConnectionFailed(f"{where}: {error.strerror or error}", host=origin.netloc)
+        return ConnectionFailed(f"{where}: {(error.strerror or str(error)).lower()}", host=origin.netloc)
     if isinstance(error, http.client.HTTPException):
         detail = str(error) or type(error).__name__
         return ConnectionFailed(f"{where}: not a valid HTTP answer: {ascii(detail)[:100]}", host=origin.netloc)

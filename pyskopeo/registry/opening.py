@@ -94,12 +94,13 @@ class Connections:
     def __init__(self, *, actions: str = "pull") -> None:
         self._actions = actions
         self._routers: dict[tuple[str, Trust], Router] = {}
-        self._sessions: dict[tuple[str, str, Trust, Credentials | None], Session] = {}
+        self._sessions: dict[tuple[str, str, Trust, Credentials | None, str], Session] = {}
         self._schemes: defaultdict[tuple[str, Trust], _Scheme] = defaultdict(_Scheme)
 
     def session(self, reference: Reference, access: Access) -> Session:
         """The session for a repository; the same one while this is open."""
-        key = (reference.registry, reference.repository, access.trust, access.keychain.credentials)
+        given = access.keychain.credentials, access.keychain.registry_token
+        key = (reference.registry, reference.repository, access.trust, *given)
         if key not in self._sessions:
             scheme = self._schemes[reference.registry, access.trust]
             send = self._send(reference, access)

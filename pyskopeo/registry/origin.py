@@ -24,6 +24,8 @@ _SHARED_SUFFIXES = frozenset({
     "gitlab.io", "googleusercontent.com", "herokuapp.com", "netlify.app", "ngrok.io", "ngrok-free.app",
     "pages.dev", "pkg.dev", "run.app", "trycloudflare.com", "vercel.app", "windows.net", "workers.dev", "web.app",
 })  # fmt: skip
+# Of the distribution specification and of its token servers.
+_HARMLESS = frozenset({"digest", "from", "last", "mount", "n", "scope", "service"})
 _SECOND_LEVELS = frozenset({"ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ne", "net", "or", "org"})
 
 
@@ -69,6 +71,22 @@ def follow(current: str, location: str) -> str:
     if Origin.of(current).scheme == "https" and origin.scheme == "http":
         raise UnsafeAddress(f"{Origin.of(current)} redirects to plain http ({origin}): refused")
     return target.partition("#")[0]
+
+
+def shown(url: str) -> str:
+    """A URL for people: without user and password, and of its query only what is known to be harmless.
+
+    What is signed for whoever has the URL, and the state of uploads, is in the query.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return _shown(url)
+    words = (word.partition("=") for word in parts.query.split("&") if word)
+    query = "&".join(
+        f"{name}={value if name in _HARMLESS else '***'}" if equals else "***" for name, equals, value in words
+    )
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment="").geturl()
 
 
 def join(base: str, reference: str) -> str:

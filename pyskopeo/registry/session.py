@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from ..config.authfile import Credentials
 from ..errors import CertificateNotTrusted, ConnectionFailed, InvalidContent, PyskopeoError
+from ..events import Requested
 from ..model.reference import Reference
 from . import refusal
 from .auth import Authorizer
 from .challenge import TOKEN_LIMIT, TokenRequest
 from .http import httpx
-from .origin import Origin, follow, is_public, join
+from .origin import Origin, follow, is_public, join, shown
 from .outgoing import Outgoing
 from .reading import read_bounded
 
@@ -69,6 +71,9 @@ class Session:
         """For a refusal: which credentials were tried. Never the secret."""
         if self._access.keychain.registry_token:
             return ", tried the given registry token"
+        place = f"{self.base}/v2/{self._reference.repository}/tags/list"
+        if "Authorization" in (await self._access.keychain.headers(place) or {}):
+            return ", tried what the credential helper gave"
         credentials = await self.credentials()
         if credentials is None:
             return ", tried without credentials"
@@ -117,9 +122,9 @@ class Session:
         redirect is followed, and a 401 raises `TokenExpired` if there is a new one for another try."""
         if Origin.of(url) != self.base:
             return await self._send(method, url, headers, content=body, public_only=await self._is_public())
-        used = await self._authorizer.header(self._scope)
-        response = await self._send(method, url, _with_authorization(headers, used), content=body)
-        if response.status_code == 401 and await self._authorizer.answer(response, self._scope, used, url):
+        used = await self._who_we_are(url, self._scope)
+        response = await self._send(method, url, {**used, **headers}, content=body)
+        if response.status_code == 401 and await self._something_better(response, self._scope, used, url):
             await response.aclose()
             raise TokenExpired(f"{self.base.netloc}: the token had expired", host=self.base.netloc)
         return response
@@ -154,17 +159,38 @@ class Session:
     async def _authorized(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes, scope: str
     ) -> httpx.Response:
-        used = await self._authorizer.header(scope)
+        used = await self._who_we_are(url, scope)
         for _ in range(2):
-            response = await self._send(method, url, _with_authorization(headers, used), content=content)
+            response = await self._send(method, url, {**used, **headers}, content=content)
             if response.status_code != 401:
                 return response
-            better = await self._authorizer.answer(response, scope, used, url)
+            better = await self._something_better(response, scope, used, url)
             if better is None:
                 return response
             await response.aclose()
             used = better
-        return await self._send(method, url, _with_authorization(headers, used), content=content)
+        return await self._send(method, url, {**used, **headers}, content=content)
+
+    async def _who_we_are(self, url: str, scope: str) -> Mapping[str, str]:
+        """What only our own origin is sent: a helper's headers for it, and what the authorizer has besides."""
+        told = await self._access.keychain.headers(url) or {}
+        self._authorizer.remember(*_secrets(told))
+        value = "" if "Authorization" in told else await self._authorizer.header(scope)
+        return {**told, "Authorization": value} if value else told
+
+    async def _something_better(
+        self, response: httpx.Response, scope: str, used: Mapping[str, str], url: str
+    ) -> Mapping[str, str] | None:
+        """What to try after a 401 to a request with ``used``; None: the refusal is final."""
+        keychain = self._access.keychain
+        told = await keychain.headers(url) or {}
+        if "Authorization" in told:
+            if told == used:
+                told = await keychain.headers(url, stale=used) or {}
+                self._authorizer.remember(*_secrets(told))
+            return told if told and told != used else None
+        value = await self._authorizer.answer(response, scope, used.get("Authorization", ""), url)
+        return {**told, "Authorization": value} if value else None
 
     async def _plain(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes = b""
@@ -190,7 +216,7 @@ class Session:
                 request = httpx.Request(method, url, headers=complete, stream=content, extensions=extensions)
             else:
                 request = httpx.Request(method, url, headers=complete, content=content or None, extensions=extensions)
-            response = await self._send_request(request)
+            response = await self._timed(request, url)
         except httpx.TransportError as error:
             where = Origin.of(url).netloc
             raise ConnectionFailed(f"{where}: {str(error) or type(error).__name__}", host=where) from error
@@ -200,6 +226,15 @@ class Session:
         self._show_warnings(response)
         if not self._peer and Origin.of(url) == self.base:
             self._peer = response.extensions.get("peer") or ""
+        return response
+
+    async def _timed(self, request: httpx.Request, url: str) -> httpx.Response:
+        started, status = time.monotonic(), 0
+        try:
+            response = await self._send_request(request)
+            status = response.status_code
+        finally:
+            self._access.report(Requested(request.method, shown(url), status, round(time.monotonic() - started, 3)))
         return response
 
     async def _find_scheme(self) -> None:
@@ -256,5 +291,6 @@ class Session:
                 self._access.warn(f"{self._reference.registry} says: {refusal.clean(said)}")
 
 
-def _with_authorization(headers: Mapping[str, str], value: str) -> dict[str, str]:
-    return {**headers, "Authorization": value} if value else dict(headers)
+def _secrets(headers: Mapping[str, str]) -> list[str]:
+    """What may be a secret in a helper's headers: each value, and its part after the scheme."""
+    return [part for value in headers.values() for part in (value, value.rpartition(" ")[2])]

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import PyskopeoError
+from ..errors import InvalidContent, PyskopeoError
 from .blobs import BlobReader
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Sources:
     """
 
     def __init__(self, reference: Reference, repositories: Sequence[Repository], access: Access) -> None:
-        """``access`` says how patiently a blob is read, and hears what is passed over."""
+        """``access`` hears what is passed over; each repository has its own patience."""
         self.reference = reference
         self._repositories = tuple(repositories)
         self._access = access
@@ -64,32 +64,45 @@ class Sources:
     async def blob(self, descriptor: Descriptor) -> AsyncIterator[BlobReader]:
         """A reader over a blob, which goes on elsewhere where one registry cannot.
 
-        Raises `RegistryError` when none has it.
+        Raises `RegistryError` when none has it. When what was read turns out wrong, the error is
+        ``temporary`` as long as there is another registry: from now on the blob is read from there.
         """
-        serving = self.current
+        serving = [self._at]
 
         async def open_at(offset: int) -> httpx.Response:
             async def ask(repository: Repository) -> httpx.Response:
-                nonlocal serving
                 response = await repository.open_blob(descriptor, offset)
-                serving = repository
+                serving.append(self._repositories.index(repository))
                 return response
 
+            if not offset:
+                serving.clear()  # what came before is not part of it
             # One that lacks a blob may have the others; one that cannot be reached has none.
             return await self.first(ask, stay=False)
 
         def elsewhere(error: PyskopeoError) -> bool:
-            number = self._repositories.index(serving) + 1
-            if number < len(self._repositories):
-                self._move_on(number, [(serving, error)])
-            return number < len(self._repositories)
+            return self._distrust(serving[-1], serving[-1] + 1, error)
 
-        reader = BlobReader(descriptor, open_at, self._access.retry, self._access.report, elsewhere)
+        reader = BlobReader(
+            descriptor, open_at, lambda: self._repositories[serving[-1]].access.retry, self._access.report, elsewhere
+        )
         try:
             await reader.start()
-            yield reader
+            try:
+                yield reader
+            except InvalidContent as error:
+                # Of bytes from several, any may be wrong: the last of them gets a chance to send them all.
+                other = max(serving) + (len(set(serving)) == 1)
+                error.temporary = self._distrust(min(serving), other, error)
+                raise
         finally:
             await reader.close()
+
+    def _distrust(self, number: int, other: int, error: PyskopeoError) -> bool:
+        """Whether there is an ``other`` to go to, which is done."""
+        if other < len(self._repositories):
+            self._move_on(other, [(self._repositories[number], error)])
+        return other < len(self._repositories)
 
     def _move_on(self, number: int, failures: Sequence[tuple[Repository, PyskopeoError]]) -> None:
         if number <= self._at:
@@ -102,6 +115,6 @@ class Sources:
 def _with_reasons(failures: Sequence[tuple[Repository, PyskopeoError]]) -> PyskopeoError:
     *mirrors, (primary, error) = failures
     if mirrors:
-        reasons = " ".join(f"[{repository.reference.name}: {reason}]" for repository, reason in mirrors)
-        error.args = (f"(Mirrors also failed: {reasons}): {primary.reference.name}: {error}", *error.args[1:])
+        reasons = " ".join(f"[{repository.reference}: {reason}]" for repository, reason in mirrors)
+        error.args = (f"(Mirrors also failed: {reasons}): {primary.reference}: {error}", *error.args[1:])
     return error

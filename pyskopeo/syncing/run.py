@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..access import Access
 from ..api import admit, opened
 from ..deciding import decide
 from ..engine import carry_out
-from ..errors import NoMatchingPlatform, PyskopeoError, first_error, saying
+from ..errors import NoMatchingPlatform, PolicyRejected, PyskopeoError, first_error, saying
 from ..events import CopyFinished
 from ..graphs import read_graph
 from ..transports import parse_image_name
@@ -179,12 +180,12 @@ class _Run:
             read = ReadSource(reader, root)
             destination = sharing(writer, parse_image_name(image.destination).reference, self._shared)
             try:
-                with saying(f"initializing source {source}", unless=NoMatchingPlatform):
-                    graph = await read_graph(read, request.selection, destination.accepts, request.form)
+                with saying(f"initializing source {source}", unless=(NoMatchingPlatform, PolicyRejected)):
+                    asking = partial(admit, source, reading)
+                    graph = await read_graph(read, request.selection, destination.accepts, request.form, asking)
             except NoMatchingPlatform as error:
                 with saying(f"choosing an image from manifest list {source}"):
                     raise error from None
-            admit(source, reading)
             plan = decide(graph, destination.accepts, request.form)
             digest = await carry_out(plan, read, destination, report=follow)
         await self._remember(image, root.digest, digest)

@@ -95,20 +95,19 @@ class DockerSource:
         self._access = access
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
-        reference = self.sources.reference
-        if descriptor is not None:
-            return await self._read(str(descriptor.digest), descriptor.digest, descriptor.media_type)
-        manifest = await self._read(reference.manifest_name, reference.digest)
-        if reference.tag and reference.digest:
-            await self._compare_tag(reference)
-        return manifest
+        asked = self.sources.reference
 
-    async def _read(self, name: str, digest: Digest | None, media_type: str = "") -> Manifest:
         async def read(repository: Repository) -> Manifest:
-            raw, content_type = await repository.manifest(name)
-            return Manifest.parse(raw, content_type=media_type or content_type, expected=digest)
+            # Where names are rewritten, tags may be, too.
+            wanted = descriptor.digest if descriptor else asked.digest or repository.reference.digest
+            raw, content_type = await repository.manifest(str(wanted or repository.reference.manifest_name))
+            media_type = descriptor.media_type if descriptor else content_type
+            return Manifest.parse(raw, content_type=media_type or content_type, expected=wanted)
 
-        return await self.sources.first(read)
+        manifest = await self.sources.first(read)
+        if descriptor is None and asked.tag and asked.digest:
+            await self._compare_tag(asked)
+        return manifest
 
     def blob(self, descriptor: Descriptor) -> Blob:
         reference = self.sources.current.reference

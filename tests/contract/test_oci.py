@@ -182,7 +182,7 @@ class TestSharedBlobs:
             await pyskopeo.copy(
                 source, f"oci:{tmp_path / name}:t", destination_access=access, report=events.append
             )
-            assert sorted(os.listdir(tmp_path / name)) == ["index.json", "oci-layout"]
+            assert sorted(os.listdir(tmp_path / name)) == ["blobs", "index.json", "oci-layout"]
         placements = [event.placement for event in events if isinstance(event, BlobFinished)]
         assert placements == [Placement.WRITTEN] * 4 + [Placement.PRESENT] * 4
         assert os.listdir(tmp_path / "store") == ["sha256"]

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import pytest
@@ -73,16 +74,23 @@ def _theirs(document: Path, source: Source, out: Path) -> str:
 
 
 def _ours(document: Path, source: Source) -> str:
-    """What we say of it."""
+    """What we say of it; our command line and the policy itself say the same."""
     try:
         found = policy.load(os.environ, Path("/nowhere"), str(document))
-    except (InvalidInput, StorageFailed) as error:
-        return str(error)
-    try:
         found.judge(source.subject, source.name)
+    except (InvalidInput, StorageFailed) as error:
+        expected = str(error)
     except PolicyRejected as error:
-        return f"{REJECTED}{error}"
-    return ""
+        expected = f"{REJECTED}{error}"
+    else:
+        expected = ""
+    with TemporaryDirectory() as folder:
+        out = Path(folder, "out")
+        done = pyskopeo_here("--policy", document, "copy", *source.flags, source.name, f"dir:{out}")
+        assert (done.code == 0) == out.exists() == (not expected)
+    said = "" if done.code == 0 else json.loads(done.lines[-1].partition("msg=")[2])
+    assert said == expected
+    return expected
 
 
 def _kind(message: str) -> str:

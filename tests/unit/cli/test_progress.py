@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from pyskopeo import run_copy
+from pyskopeo.cli.log import set_debugging
 from pyskopeo.cli.progress import Bars, Lines, reporting, size, span, warnings_only
 from pyskopeo.events import (
     BlobFinished,
@@ -22,8 +23,10 @@ from pyskopeo.events import (
     CopyFinished,
     CopyPlanned,
     Event,
+    Explained,
     ManifestWritten,
     Placement,
+    Requested,
     Retrying,
     Warned,
 )
@@ -44,6 +47,8 @@ EVENTS: tuple[Event, ...] = (
     BlobProgress(A, 10 * MIB, 40 * MIB),
     Retrying("reading blob", "cut", 1.25),
     Warned("something odd"),
+    Requested("GET", "https://r.example/v2/", 401, 0.0126),
+    Explained("the policy is in /p.json"),
     BlobFinished(B, 512, Placement.PRESENT),
     BlobFinished(A, 40 * MIB, Placement.WRITTEN),
     ManifestWritten(A, 300, False),
@@ -58,6 +63,8 @@ SCHEMA: dict[str, dict[str, object]] = {
     "BlobProgress": {"digest": str(A), "done": 10 * MIB, "size": 40 * MIB},
     "Retrying": {"what": "reading blob", "reason": "cut", "delay": 1.25},
     "Warned": {"message": "something odd"},
+    "Requested": {"method": "GET", "url": "https://r.example/v2/", "status": 401, "seconds": 0.0126},
+    "Explained": {"message": "the policy is in /p.json"},
     "BlobFinished": {"digest": str(B), "size": 512, "placement": "present"},
     "ManifestWritten": {"digest": str(A), "size": 300, "root": False},
     "CopyFinished": {"digest": str(C), "moved": 40 * MIB, "seconds": 12.34},
@@ -82,6 +89,15 @@ def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [re.sub(r'^time="[^"]+" ', "", line) for line in captured.err.splitlines()]
 
 
+@pytest.fixture
+def debugging() -> Iterator[None]:
+    """As with ``--debug``."""
+    set_debugging(True)
+    yield
+    set_debugging(False)
+
+
+@pytest.mark.usefixtures("debugging")
 def test_every_event_is_one_json_object_of_the_documented_form(capsys: pytest.CaptureFixture[str]) -> None:
     assert {type(event).__name__ for event in EVENTS} == {kind.__name__ for kind in get_args(Event)} == set(SCHEMA)
     with reporting("json") as report:
@@ -94,6 +110,33 @@ def test_every_event_is_one_json_object_of_the_documented_form(capsys: pytest.Ca
         parsed = json.loads(line)
         first.setdefault(parsed["event"], parsed)
     assert first == {name: {"event": name} | fields for name, fields in SCHEMA.items()}
+
+
+DETAILS = [
+    'level=debug msg="GET https://r.example/v2/: 401 after 13 ms"',
+    'level=debug msg="the policy is in /p.json"',
+]
+
+
+@pytest.mark.parametrize("mode", ["plain", "json", "none", "bars"])
+def test_details_are_for_those_who_debug(mode: str, capsys: pytest.CaptureFixture[str]) -> None:
+    details = [event for event in EVENTS if isinstance(event, Requested | Explained)]
+    with reporting(mode) as report:
+        for event in details:
+            report(event)
+    assert "".join(said(capsys)) == ""
+    set_debugging(True)
+    try:
+        with reporting(mode) as report:
+            for event in details:
+                report(event)
+    finally:
+        set_debugging(False)
+    told = [re.sub(r'^time="[^"]+" ', "", line) for line in said(capsys) if line]
+    if mode == "json":
+        assert [json.loads(line)["event"] for line in told] == ["Requested", "Explained"]
+    else:
+        assert told == DETAILS
 
 
 def test_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -195,13 +195,17 @@ class TestFiles:
     def test_one_that_may_not_be_read(self) -> None:
         """Whoever cannot see the rules does not go on without them."""
         with folder_of_nobody() as home:
-            path = self.write(home / ".config/containers/policy.json", {"default": ACCEPT})
-            for hidden in (path, path.parent):
-                hidden.chmod(0)
-                with pytest.raises(StorageFailed, match=f"^Error loading trust policy: open {path}: permission denied$"):
-                    load({}, home)
-                hidden.chmod(0o700)
+            path = self.write(home / ".config/containers/policy.json", {"default": REJECT})
+            path.chmod(0)
+            with pytest.raises(StorageFailed, match=f"^Error loading trust policy: open {path}: permission denied$"):
+                load({}, home)
+            path.chmod(0o700)
             assert load({}, home).where == str(path)
+            path.parent.chmod(0)  # another's home: as skopeo, whose user has no policy there
+            assert load({}, home).where != str(path)
+            with pytest.raises(StorageFailed, match="permission denied$"):
+                load({}, home, str(path))
+            path.parent.chmod(0o700)
 
     def test_a_name_that_is_none(self) -> None:
         with pytest.raises(InvalidInput, match=r'^Error loading trust policy: open "a\\u0000b": embedded null byte$'):
