@@ -239,7 +239,8 @@ async def test_who_may_only_pull(tmp_path: Path) -> None:
         access = access_for(tmp_path, credentials=PASSWORD)
         with pytest.raises(AccessDenied, match="push/read-only.*tried as user user"):
             await push(source, registry.name("push/read-only"), access)
-        assert len(tokens.requests) <= 4
+        # One for each that was refused with the newest token, at worst; not one after another.
+        assert len(tokens.requests) <= 8
 
 
 # --- a Docker daemon ---
