@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 from ..administration import list_tags, parse_listed
-from ..errors import InvalidInput
 from ..model.gojson import dumps
 from ..model.reference import Reference
 from ..tags import ORDERS, TagFilter
 from .command import Command
 from .flags import Flag, Parsed
 from .options import AUTHFILE, NETWORK, access, registry_flags
+from .patience import bounded
 from .progress import warnings_only
 from .run import run_async
-
-_PATIENCE = 10.0
 
 _FLAGS = (
     AUTHFILE,
@@ -47,30 +40,12 @@ def run(parsed: Parsed) -> int:
 
     run_async(work, parsed["command-timeout"])
     # Not in the event loop, which would not see Ctrl-C while an expression is being looked for.
-    with _bounded(parsed["command-timeout"] or _PATIENCE):
+    with bounded("--filter", parsed["command-timeout"]):
         tags = wanted.apply(tags)
     document: dict[str, Any] = {"Repository": place.name} if isinstance(place, Reference) else {}
     print(dumps({**document, "Tags": tags}, indent=4))
     return 0
 
-
-@contextmanager
-def _bounded(seconds: float) -> Iterator[None]:
-    """Give up after so long: some regular expressions never end. Only signals reach into one."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def give_up(_number: int, _frame: FrameType | None) -> None:
-        raise InvalidInput(f"--filter: not done after {seconds:g} s; want a simpler regular expression")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 COMMAND = Command(

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidInput
 from ..plan import Form
 from ..selection import Selection
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .form import FORM, FORMATS
 from .options import AUTHFILE, NETWORK, PLATFORM, access, chosen_platform, registry_flags
+from .patience import bounded
 from .progress import warnings_only
 from .run import run_async
 
 if TYPE_CHECKING:
     from ..syncing.request import SyncRequest
-
-_PATIENCE = 10.0
 
 
 def _side(prefix: str) -> tuple[Flag, ...]:
@@ -123,7 +117,7 @@ def _request(parsed: Parsed) -> SyncRequest:
         dry_run=parsed["dry-run"],
         jobs=parsed["jobs"],
         record=_record(parsed["dest"], destination),
-        guard=_bounded,
+        guard=partial(bounded, "choosing images"),
     )
 
 
@@ -139,24 +133,6 @@ def _record(transport: str, destination: str) -> Path:
     name = hashlib.sha256(destination.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return Path(caches) / "pyskopeo" / f"sync-{name}.json"
 
-
-@contextmanager
-def _bounded() -> Iterator[None]:
-    """Give up after so long: some regular expressions never end. Only signals reach into one."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def give_up(_number: int, _frame: FrameType | None) -> None:
-        raise InvalidInput(f"not done with a regular expression after {_PATIENCE:g} s; want a simpler one")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 COMMAND = Command(

@@ -66,10 +66,6 @@ class Manifest:
         return self.media_type in mediatype.INDEXES
 
     @property
-    def is_docker(self) -> bool:
-        return self.media_type in (mediatype.DOCKER_MANIFEST, mediatype.DOCKER_LIST)
-
-    @property
     def is_schema1(self) -> bool:
         """Whether it is of Docker's schema 1: an image without a config, see `schema1`."""
         return self.media_type in mediatype.SCHEMA1_IMAGES
