@@ -14,6 +14,7 @@ LIMIT = 64 * 1024
 # Control characters, what turns the direction of writing, and halves of characters, which cannot be printed.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+")
 _MISSING = frozenset({"MANIFEST_UNKNOWN"})
+_SENTENCES = ("error_description", "details", "detail", "message", "error")
 
 
 def clean(text: object, limit: int = 300) -> str:
@@ -35,13 +36,14 @@ def explain(
 
     ``hide`` takes out of a server's text what nobody is to read.
     """
-    errors = _errors(body, hide)
+    parsed = _parsed(body)
+    errors = _errors(parsed, hide)
     codes = tuple(code for code, _ in errors)
     reasons = "; ".join(
         f"{code.lower().replace('_', ' ')}: {message}" if message else code.lower().replace("_", " ")
         for code, message in errors
     )
-    detail = reasons or clean(hide(body.decode("utf-8", "replace")), 120) or "no explanation"
+    detail = reasons or _sentence(parsed, hide) or clean(hide(body.decode("utf-8", "replace")), 120) or "no explanation"
     if status == 404 and (_MISSING & set(codes)):
         return NotFound(f"{what}: {reasons}")
     if status in (401, 403):
@@ -53,13 +55,26 @@ def explain(
     )
 
 
-def _errors(body: bytes, hide: Callable[[str], str]) -> list[tuple[str, str]]:
-    """(code, message) of each error; nothing when the body is not a registry's JSON."""
+def _parsed(body: bytes) -> dict[str, Any]:
+    """The JSON object that a body is, else nothing."""
     try:
         parsed: Any = json.loads(body)
     except (ValueError, RecursionError):
-        return []
-    listed = parsed.get("errors") if isinstance(parsed, dict) else None
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _sentence(parsed: dict[str, Any], hide: Callable[[str], str]) -> str:
+    """What token servers say in other forms than the specification's (RFC 6749, section 5.2, and their own)."""
+    for name in _SENTENCES:
+        if isinstance(found := parsed.get(name), str) and found.strip():
+            return clean(hide(found))
+    return ""
+
+
+def _errors(parsed: dict[str, Any], hide: Callable[[str], str]) -> list[tuple[str, str]]:
+    """(code, message) of each error; nothing when it is not a registry's JSON."""
+    listed = parsed.get("errors")
     if not isinstance(listed, list):
         return []
     return [

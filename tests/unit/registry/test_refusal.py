@@ -113,3 +113,18 @@ def test_explain_never_fails(status: int, content: bytes) -> None:
     error = explain(status, content, WHAT)
     assert len(str(error).splitlines()) == 1
     str(error).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"details": "incorrect username or password"}, "incorrect username or password"),
+        ({"error": "invalid_grant", "error_description": "the token is\nused up"}, "the token is used up"),
+        ({"error": "invalid_scope"}, "invalid_scope"),
+        ({"message": " ", "error": 5}, '{"message": " ", "error": 5}'),
+        ({"errors": [{"code": "DENIED"}], "message": "no"}, "denied"),
+    ],
+)
+def test_what_token_servers_say(body: dict[str, object], told: str) -> None:
+    error = explain(401, json.dumps(body).encode(), "requesting a token")
+    assert str(error) == f"requesting a token: {told} (401)"
