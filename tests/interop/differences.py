@@ -28,9 +28,9 @@ FLAGS = {
     ],
 }  # fmt: skip
 # A copy to a registry takes longer than the others; into archives go images only.
-MOST = tuple(image for image in IMAGES if image != "oci-zstd")
+MOST = tuple(image for image in IMAGES if image not in ("oci-zstd", "oci-plain", "docker-gzip"))
 LESS = {
-    "dir": MOST, "oci": MOST,
+    "dir": MOST, "oci": tuple(image for image in MOST if image not in ("oci-odd", "oci-no-layers", "oci-unknown")),
     "docker": ("docker", "docker-foreign", "docker-list", "oci", "oci-zstd", "oci-foreign", "oci-encrypted",
                "oci-index", "artifact"),
     "docker-archive": ("docker", "docker-gzip", "docker-foreign", "docker-list", "oci", "oci-zstd", "oci-encrypted",
@@ -57,12 +57,13 @@ class Case:
 
 CASES = [
     *(Case(to, image, flags) for to in FLAGS for flags in FLAGS[to] for image in LESS[to]),
+    *(Case("oci", "oci-plain", flags) for flags in FLAGS["oci"]),
     *(Case(to, image, flags) for to in ("dir", "oci") for flags in CONTRADICTIONS
       for image in ("docker", "oci", "oci-gzip", "oci-encrypted")),
     *(Case(to, image, f"--multi-arch system {flags}".strip()) for to in ("dir", "oci", "docker-archive")
       for image in INDEXES for flags in ONE_OF_THEM),
-    *(Case(to, image, f"--multi-arch index-only {flags}".strip()) for to in ("dir", "oci") for image in INDEXES
-      for flags in ONE_OF_THEM),
+    *(Case(to, image, f"--multi-arch index-only {flags}".strip()) for to in ("dir", "oci") for image in INDEXES[:2]
+      for flags in ONE_OF_THEM[:3]),
 ]  # fmt: skip
 
 
@@ -118,7 +119,7 @@ DIFFERENCES = (
     ),
     Difference(
         "plain layers may stay plain; skopeo then leaves the others as they are too, whatever format is asked for",
-        Case("oci", "oci-gzip", "--dest-oci-accept-uncompressed-layers --dest-compress-format zstd"), "oci",
+        Case("oci", "oci-gzip", "--dest-oci-accept-uncompressed-layers --dest-compress-format zstd"), "oci", "(?!oci-plain).*",
         flags="--dest-oci.* zstd", changed=(" --dest-compress-format zstd", ""),
     ),
     Difference(

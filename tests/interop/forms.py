@@ -117,6 +117,7 @@ IMAGES: Mapping[str, Callable[[], BuiltImage]] = {
     "docker-list": lambda: build(platforms("docker", "docker")),
     "oci": lambda: build(mixed("oci")),
     "oci-gzip": lambda: build("oci"),
+    "oci-plain": lambda: build("oci-uncompressed"),
     "oci-zstd": lambda: build("oci-zstd"),
     "oci-chunked": chunked,
     "oci-foreign": lambda: foreign("oci"),
@@ -258,17 +259,17 @@ def _normal(place: str, image: BuiltImage, raw: bytes, fetch: Fetch) -> Iterator
 
 
 def _remade(image: BuiltImage, document: Json, fetch: Fetch) -> Iterator[tuple[str, str]]:
-    """The layers whose bytes are new, with what they hold, or that are lost; all must be what they are said to be."""
+    """The layers whose bytes are new, with what they hold, and those that are not there; all must be what they are said to be."""
     tars = {digest_of(tar) for tar in image.tars.values()}
     for layer in document.get("layers", [{"digest": entry["blobSum"]} for entry in document.get("fsLayers", ())]):
         digest = layer["digest"]
         content = fetch(digest)
         if content is None:
-            if not layer.get("urls"):
-                yield digest, f"lost {digest}"
+            yield digest, f"{'left' if layer.get('urls') else 'lost'} {digest}"
             continue
         assert (len(content), digest_of(content)) == (layer.get("size", len(content)), digest)
         compression, tar = inflated(content)
         if digest not in image.blobs and digest_of(tar) in tars:
+            assert CHUNKED not in json.dumps(layer)
             assert "mediaType" not in layer or mediatype.compression(layer["mediaType"]) == compression
             yield digest, f"{compression} {digest_of(tar)}"
