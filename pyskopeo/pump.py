@@ -6,11 +6,8 @@ the interpreter's lock, so several pumps use several cores.
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from queue import SimpleQueue
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
@@ -21,9 +18,6 @@ Progress: TypeAlias = Callable[[int], None]
 """Called in the worker thread with the number of bytes just moved."""
 
 _POLL = 0.005
-# From how many bytes on a second thread is worth its start, and how many buffers it needs more.
-_WORTHWHILE = 8 * 1024 * 1024
-_MORE_BUFFERS = 2
 
 _local = threading.local()
 
@@ -97,99 +91,14 @@ def pump(
     Every buffer is verified before it is written, so a sink never gets more than the descriptor
     promises. Raises `ContentMismatch`, and what reader, sink and check raise.
     """
-    with _hashing(verifier) as hashing:
-        while count := reader.readinto(buffer := hashing.buffer()):
-            filled = buffer[:count]
-            verifier.count(filled)
-            hashing.take(filled)
-            sink.write(filled)
-            progress(count)
-            check()
+    buffer = thread_buffer()
+    while count := reader.readinto(buffer):
+        filled = buffer[:count]
+        verifier.feed(filled)
+        sink.write(filled)
+        progress(count)
+        check()
     verifier.finish()
-
-
-class _Hashing:
-    """Hashes what is pumped, in a second thread while there is a processor for it.
-
-    Reading on and writing then go beside it: a blob that moves alone uses two processors.
-    """
-
-    def __init__(self, verifier: Verifier) -> None:
-        self._verifier = verifier
-        self._buffers = [thread_buffer()]
-        self._next = self._pending = 0
-        self._thread: threading.Thread | None = None
-        self._todo: SimpleQueue[memoryview | None] = SimpleQueue()
-        self._done: SimpleQueue[None] = SimpleQueue()
-
-    def buffer(self) -> memoryview:
-        """One that nobody reads any more."""
-        while self._pending >= len(self._buffers):
-            self._wait()
-        self._next = (self._next + 1) % len(self._buffers)
-        return self._buffers[self._next]
-
-    def take(self, filled: memoryview) -> None:
-        if self._thread is None and self._verifier.size >= _WORTHWHILE and 2 * _pumps.active <= _pumps.processors:
-            self._thread = threading.Thread(target=self._run, name="pyskopeo-hash", daemon=True)
-            self._thread.start()
-            self._buffers += [memoryview(bytearray(BUFFER_SIZE)) for _ in range(_MORE_BUFFERS)]
-        if self._thread is not None and 2 * _pumps.active <= _pumps.processors:
-            self._pending += 1
-            self._todo.put(filled)
-        else:
-            self.drain()
-            self._verifier.hash(filled)
-
-    def drain(self) -> None:
-        """Wait until all that was taken is hashed."""
-        while self._pending:
-            self._wait()
-
-    def close(self) -> None:
-        if self._thread is not None:
-            self._todo.put(None)
-            self._thread.join()
-
-    def _wait(self) -> None:
-        self._done.get()
-        self._pending -= 1
-
-    def _run(self) -> None:
-        while (filled := self._todo.get()) is not None:
-            self._verifier.hash(filled)
-            self._done.put(None)
-
-
-class _Pumps:
-    """How many there are, and how many processors for them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.active = 0
-        self.processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self.active += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self.active -= 1
-
-
-_pumps = _Pumps()
-
-
-@contextmanager
-def _hashing(verifier: Verifier) -> Iterator[_Hashing]:
-    hashing = _Hashing(verifier)
-    with _pumps:
-        try:
-            yield hashing
-            hashing.drain()
-        finally:
-            hashing.close()
 
 
 def thread_buffer() -> memoryview:

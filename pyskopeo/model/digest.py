@@ -95,11 +95,6 @@ class Verifier:
 
     def feed(self, buffer: bytes | bytearray | memoryview) -> None:
         """Take the next bytes; raises `ContentMismatch` as soon as there are too many."""
-        self.count(buffer)
-        self.hash(buffer)
-
-    def count(self, buffer: bytes | bytearray | memoryview) -> None:
-        """The first half of `feed`, which may refuse them."""
         self.size += len(buffer)
         if self.size > self._expected.size:
             raise ContentMismatch(
@@ -107,9 +102,6 @@ class Verifier:
                 expected=str(self._expected.size),
                 actual=f"at least {self.size}",
             )
-
-    def hash(self, buffer: bytes | bytearray | memoryview) -> None:
-        """The second half of `feed`; may run in another thread, in the same order."""
         self._hasher.update(buffer)
 
     def finish(self) -> None:
