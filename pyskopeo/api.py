@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from .access import Access
 from .deciding import decide
 from .engine import carry_out
-from .errors import NoMatchingPlatform, PolicyRejected, saying
+from .errors import NoMatchingPlatform, PolicyRejected, first_error, saying
 from .events import CopyFinished, Event, Report, ignore
 from .graphs import read_graph
+from .image import LooksAround
 from .model.platform import Platform
 from .plan import AS_IT_IS, Form, Plan
 from .selection import Selection
@@ -58,7 +59,8 @@ async def copy(
 
     source_access = source_access or Access.from_environ()
     async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
-        plan = await _plan(source, source_access, (reader, writer), selection, form)
+        async with _looking_around(writer):
+            plan = await _plan(source, source_access, (reader, writer), selection, form)
         digest = await carry_out(plan, reader, writer, jobs=jobs, report=held)
     for event in finished:
         report(replace(event, seconds=round(time.monotonic() - started, 3)))
@@ -137,6 +139,20 @@ async def opened(
         with saying(f"initializing destination {destination}"):
             writer = await stack.enter_async_context(to_name.open_destination(writing))
         yield reader, writer
+
+
+@asynccontextmanager
+async def _looking_around(destination: ImageDestination) -> AsyncIterator[None]:
+    """Have the destination find out what it can meanwhile."""
+    from anyio import create_task_group
+
+    if not isinstance(destination, LooksAround):
+        yield
+        return
+    with first_error():
+        async with create_task_group() as tasks:
+            tasks.start_soon(destination.look_around)
+            yield
 
 
 def admit(name: str, access: Access) -> None:

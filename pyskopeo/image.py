@@ -197,6 +197,15 @@ class ImageDestination(Protocol):
         ...
 
 
+@runtime_checkable
+class LooksAround(Protocol):
+    """A destination that is far away: what it is asked for every image is asked while the source is read."""
+
+    async def look_around(self) -> None:
+        """Find out what `ImageDestination.begin` needs, the image aside. What fails here fails there."""
+        ...
+
+
 class ImageReference:
     """A parsed image name. A transport overrides what it can do; the rest is refused here.
 

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
-from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, RegistryError, first_error
+from ..errors import (
+    DestinationRefused,
+    InvalidContent,
+    InvalidName,
+    NetworkError,
+    PyskopeoError,
+    RegistryError,
+    first_error,
+)
 from ..events import Placement
 from ..files import FileSink, staged, storage_errors
 from ..image import Accepts, Blob, Fill, ImageDestination, ImageReference, LocalFile, RegistryBlob
@@ -155,23 +163,35 @@ class DockerDestination:
         self._reference, self._tags = reference, tags
         self._writer, self._uploads, self._spool = writer, uploads, spool
         self._named: dict[str, Digest | None] = {}
+        self._looked = False
+        self._failure: PyskopeoError | None = None
         self._present: set[Digest] = set()
 
-    async def begin(self, root: Manifest) -> None:
-        """Look which names are the image's already; refuse what cannot have the digest it is to have."""
+    async def look_around(self) -> None:
+        """HEAD: what the tags name now."""
         from anyio import create_task_group
-
-        wanted = self._reference.digest
-        if wanted is not None and root.digest != wanted:
-            raise DestinationRefused(f"docker://{self._reference}: the image's digest is {root.digest}")
 
         async def look(tag: str) -> None:
             self._named[tag] = await self._look(tag)
 
-        with first_error():
-            async with create_task_group() as tasks:
-                for tag in self._tags:
-                    tasks.start_soon(look, tag)
+        try:
+            with first_error():
+                async with create_task_group() as tasks:
+                    for tag in self._tags:
+                        tasks.start_soon(look, tag)
+        except PyskopeoError as error:
+            self._failure = error
+        self._looked = True
+
+    async def begin(self, root: Manifest) -> None:
+        """Look which names are the image's already; refuse what cannot have the digest it is to have."""
+        wanted = self._reference.digest
+        if wanted is not None and root.digest != wanted:
+            raise DestinationRefused(f"docker://{self._reference}: the image's digest is {root.digest}")
+        if not self._looked:
+            await self.look_around()
+        if self._failure is not None:
+            raise self._failure
         self._present |= {root.digest} & set(self._named.values())
 
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:

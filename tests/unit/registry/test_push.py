@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -13,9 +14,9 @@ import pytest
 
 import pyskopeo
 from pyskopeo.config.authfile import Credentials
-from pyskopeo.errors import ContentMismatch, DestinationRefused, InvalidName, PyskopeoError
+from pyskopeo.errors import ContentMismatch, DestinationRefused, InvalidName, PyskopeoError, RegistryError
 from tests.support import faults as f
-from tests.support.exchange import Request
+from tests.support.exchange import Request, Response
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path
 from tests.support.publishing import Push, kind
@@ -480,6 +481,42 @@ async def test_an_upload_that_only_its_latest_location_ends(why: str, registry: 
 
 
 # --- cancelled ---
+
+
+# --- what is asked while the source is read ---
+
+
+@dataclass(frozen=True)
+class _Once:
+    """Answer when ``asked`` says so; refuse, should it never."""
+
+    asked: Callable[[], bool]
+
+    def apply(self, request: Request, response: Response) -> Response:
+        end = time.monotonic() + 5
+        while not self.asked():
+            if time.monotonic() > end:
+                return f.Refuse(404).apply(request, response)
+            time.sleep(0.01)
+        return response
+
+
+async def test_the_registry_is_asked_while_the_source_is_read(push: Push, registry: Simulator) -> None:
+    with Simulator(IMAGE) as source:
+        source.on_manifest("latest", _Once(lambda: order(registry, "HEAD", "manifest") != []))
+        await push.run(source=source.name())
+    push.check_there()
+    assert push.asked["HEAD manifest"] == 2  # by its tag, and by its digest
+
+
+async def test_of_two_failures_the_sources_is_told(push: Push, registry: Simulator) -> None:
+    registry.on("/v2/*", f.Refuse(400), methods=("HEAD",))
+    with Simulator(IMAGE) as source:
+        with pytest.raises(PyskopeoError, match="initializing source .*no-such-tag"):
+            source.on_manifest("no-such-tag", _Once(lambda: order(registry, "HEAD", "manifest") != []))
+            await push.run(source=source.name(tag="no-such-tag"))
+        with pytest.raises(RegistryError, match=re.escape(f"looking for manifest latest in {registry.host}")):
+            await push.run(source=source.name())
 
 
 @pytest.mark.parametrize("slow", ["source", "registry", "silent registry"])
