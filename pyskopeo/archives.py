@@ -52,6 +52,7 @@ class TarIndex:
                         raise TooLarge(f"{path} has over {_MOST_MEMBERS} members", limit=_MOST_MEMBERS)
                     # tarfile remembers every header; only the offsets are wanted.
                     archive.members = []  # type: ignore[attr-defined]
+                _check_end(archive, path)
         except tarfile.TarError as error:
             raise InvalidContent(f"{path} is not a tar archive: {error}") from error
         except (ValueError, OverflowError, EOFError) as error:
@@ -86,6 +87,14 @@ class TarIndex:
         if member.size > limit:
             raise TooLarge(f"{self.path}: {ascii(name)[:100]} is over the limit of {limit} bytes", limit=limit)
         return read_range(self.path, member.offset, member.size)
+
+
+def _check_end(archive: tarfile.TarFile, path: Path) -> None:
+    """For tarfile, what it does not understand ends an archive as well as blocks of zeros do."""
+    with path.open("rb") as stream:
+        stream.seek(archive.offset)
+        if stream.read(BLOCK).strip(b"\0"):
+            raise InvalidContent(f"{path} is a damaged tar archive: no header at byte {archive.offset}")
 
 
 def _add(members: dict[str, Member | str], info: tarfile.TarInfo, path: Path) -> None:

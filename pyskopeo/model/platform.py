@@ -6,9 +6,9 @@ must be equal, variants are tried from the wanted one down, and the first match 
 
 from __future__ import annotations
 
+import platform as host
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from os import uname
 from typing import Any
 
 from ..errors import InvalidContent, InvalidInput
@@ -77,7 +77,7 @@ class Platform:
         Linux on every host, since that is what images hold. The variant is taken from the machine
         only when the architecture is.
         """
-        machine = uname().machine.lower()
+        machine = host.machine().lower()
         if not architecture:
             architecture = _MACHINES.get(machine, machine)
             variant = variant or _HOST_VARIANTS.get(machine, "")

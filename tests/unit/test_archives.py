@@ -183,6 +183,20 @@ class TestReading:
         with pytest.raises(InvalidContent):
             TarIndex.read(path)
 
+    def test_a_header_that_is_none(self, tmp_path: Path) -> None:
+        path = tar(tmp_path / "a.tar", file("a", b"x"), file("b", b"y"))
+        content = bytearray(path.read_bytes())
+        content[1024:1536] = os.urandom(512)
+        path.write_bytes(content)
+        with pytest.raises(InvalidContent, match="damaged tar archive: no header at byte 1024"):
+            TarIndex.read(path)
+
+    @pytest.mark.parametrize("end", [0, 100, 512, 1024, 10240])
+    def test_an_archive_may_end_as_it_likes(self, end: int, tmp_path: Path) -> None:
+        path = tar(tmp_path / "a.tar", file("a", b"x"), file("b", b"y"))
+        path.write_bytes(path.read_bytes()[:2048] + bytes(end))
+        assert "b" in TarIndex.read(path)
+
     def test_members_of_negative_size(self, tmp_path: Path) -> None:
         block = bytearray(info("b").tobuf())
         block[124:136] = b"\xff" * 8 + struct.pack(">i", -1024)

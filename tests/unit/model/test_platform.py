@@ -1,6 +1,6 @@
 """Platforms, and the rules by which an index's entry is chosen (containers/image, as skopeo does)."""
 
-from types import SimpleNamespace
+import platform as host
 
 import pytest
 
@@ -117,8 +117,8 @@ def test_os_version_and_features_do_not_count() -> None:
 def test_what_is_chosen_for(
     machine: str, options: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = SimpleNamespace(machine=machine, sysname="Darwin")  # Linux on every host
-    monkeypatch.setattr("pyskopeo.model.platform.uname", lambda: here)
+    monkeypatch.setattr(host, "machine", lambda: machine)
+    monkeypatch.setattr(host, "system", lambda: "Darwin")  # Linux on every host
     assert str(Platform.host(**options)) == expected
 
 
