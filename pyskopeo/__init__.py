@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .access import Access, Trust
+    from .access import Access, Network, Storage, Writing
     from .administration import delete, list_tags, tag
     from .api import copy, open_destination, open_source, plan_copy, run_copy
     from .config.authfile import Credentials
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .registry.retry import Retry
     from .selection import Selection
     from .transports import parse_image_name
+    from .trust import Trust
 
 _HOMES = {
     "Access": "access",
@@ -49,6 +50,7 @@ _HOMES = {
     "Inspection": "inspection",
     "Keychain": "keychain",
     "Manifest": "model.manifest",
+    "Network": "access",
     "Placement": "events",
     "Plan": "plan",
     "Platform": "model.platform",
@@ -57,7 +59,9 @@ _HOMES = {
     "Report": "events",
     "Retry": "registry.retry",
     "Selection": "selection",
-    "Trust": "access",
+    "Storage": "access",
+    "Trust": "trust",
+    "Writing": "access",
     "carry_out": "engine",
     "copy": "api",
     "delete": "administration",
@@ -86,6 +90,7 @@ __all__ = [
     "Inspection",
     "Keychain",
     "Manifest",
+    "Network",
     "Placement",
     "Plan",
     "Platform",
@@ -94,7 +99,9 @@ __all__ = [
     "Report",
     "Retry",
     "Selection",
+    "Storage",
     "Trust",
+    "Writing",
     "__version__",
     "carry_out",
     "copy",

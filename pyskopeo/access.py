@@ -1,89 +1,82 @@
-"""How one side of a copy may reach out: credentials, trust, proxies, patience, scratch space."""
+"""How one side of a copy may reach out, and what it may use: credentials, trust, network, files, patience.
+
+Nobody compares these values, and ``eq`` would cost time at every start.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .config import certificates
 from .config.proxies import Proxies
-from .errors import InvalidInput
 from .events import Explained, Report, Warned, ignore
 from .keychain import Keychain
 from .registry.retry import Retry
+from .trust import Trust
 from .version import __version__
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx
 
     from .config.policy import Policy
     from .config.registries import Registries
-    from .config.tls_details import TlsDetails
     from .registry.opening import Connections
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """What makes a server believable.
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """How other machines are reached: by which way, with how much patience, under which name.
 
-    ``insecure`` turns verification off and allows plain http; None leaves that to what
-    ``registries.conf`` says of a registry, by default not. ``cert_dir`` holds ``*.crt`` authorities and
-    ``*.cert`` with ``*.key`` client pairs; None looks through ``certs.d``. ``details`` narrows
-    versions and ciphers.
+    ``retry`` is for what failed for a passing reason. In seconds, ``connect_timeout`` is how long a
+    connection may take to be made, and ``stall_timeout`` how long it may make no progress. Requests say
+    ``user_agent``. ``daemon_host`` is where the Docker daemon is, as in ``DOCKER_HOST``, empty for its
+    usual socket.
+
+    ``client`` talks to registries in the place of our own, for tests and for those who bring theirs,
+    with its own proxies and certificates. ``connections`` is what images that are copied together share.
     """
 
-    insecure: bool | None = None
-    cert_dir: Path | None = None
-    roots: tuple[Path, ...] = ()
-    details: TlsDetails | None = None
-
-    def context(self, host_port: str, *, client: bool) -> ssl.SSLContext:
-        """TLS settings for a registry; its client certificate only if ``client``.
-
-        Raises `InvalidInput` for certificate files that cannot be used.
-        """
-        import ssl
-
-        directory = certificates.locate(host_port, self.roots, self.cert_dir)
-        files = certificates.read(directory) if directory else certificates.CertificateFiles()
-        if self.insecure:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        else:
-            context = ssl.create_default_context()
-            _add_fallback_authorities(context)
-        if self.details is not None:
-            self.details.apply(context)
-        loading: Path | None = None
-        try:
-            if not self.insecure:
-                for loading in files.authorities:
-                    context.load_verify_locations(loading)
-            for certificate, key in files.clients if client else ():
-                loading = certificate
-                context.load_cert_chain(certificate, key)
-        except OSError as error:  # ssl.SSLError is one
-            raise InvalidInput(f"cannot use certificate {loading}: {error.strerror or error}") from error
-        return context
+    retry: Retry = field(default_factory=Retry)
+    connect_timeout: float = 30.0
+    stall_timeout: float = 60.0
+    proxies: Proxies = field(default_factory=Proxies)
+    user_agent: str = f"pyskopeo/{__version__}"
+    daemon_host: str = ""
+    client: httpx.AsyncClient | None = None
+    connections: Connections | None = None
 
 
-def _add_fallback_authorities(context: ssl.SSLContext) -> None:
-    """Interpreters built for any system may find no authorities on this one."""
-    import ssl
+@dataclass(frozen=True, slots=True, eq=False)
+class Storage:
+    """Directories that are used besides what an image name says, by those who read and those who write.
 
-    paths = ssl.get_default_verify_paths()
-    if paths.cafile or (paths.capath and any(os.scandir(paths.capath))) or context.cert_store_stats()["x509"]:
-        return
-    import certifi
+    ``scratch`` is where large temporary files go; None: beside the destination, and where the system
+    has such files if there is nothing to be beside. ``shared_blobs`` is where ``oci:`` layouts have
+    their blobs together; None: each has its own.
+    """
 
-    context.load_verify_locations(certifi.where())
+    scratch: Path | None = None
+    shared_blobs: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Writing:
+    """What is asked of a destination. A source does not look at it, nor does a transport that has no such thing.
+
+    ``additional_tags`` name the image, too (``docker:``, ``docker-archive:``, ``docker-daemon:``).
+    ``verify_existing`` hashes the blobs that are there already, where else their size is enough (``oci:``,
+    ``dir:``). ``precompute_digests`` compresses a layer to a temporary file first, so that a registry
+    that has the result is not sent it.
+    """
+
+    additional_tags: tuple[str, ...] = ()
+    verify_existing: bool = False
+    precompute_digests: bool = False
 
 
 def _daemon_certificates(environ: Mapping[str, str], home: Path) -> Path | None:
@@ -113,49 +106,33 @@ def _accepting() -> Policy:
     return Policy.accepting()
 
 
-def _load_policy(environ: Mapping[str, str], home: Path, named: str | None, report: Report) -> Policy:
+def _load_policy(
+    environ: Mapping[str, str], home: Path, named: str | None, report: Report, *, require_signed: bool
+) -> Policy:
     from .config.policy import load
 
     found = load(environ, home, named)
     report(Explained(f"the policy is in {found.where or 'no file: every image is accepted'}"))
-    return found
+    return replace(found, require_signed=require_signed)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Access:
     """Everything a transport may need besides its own name; the same for all transports.
 
-    Timeouts are seconds. ``scratch`` is where large temporary files go; None means beside the
-    destination. ``client`` replaces the HTTP client, for tests and for those who bring their own;
-    ``connections`` is what images that are copied together share.
-    ``daemon_host`` is where the Docker daemon is, empty for its usual socket; ``daemon_certificates``
-    a directory with its ``ca.pem``, ``cert.pem`` and ``key.pem``, where ``trust`` names none.
-
-    ``registries`` and ``policy`` are read where they are needed first. ``require_signed`` refuses what
-    the policy would accept without a signature.
+    ``keychain`` says who we are, ``trust`` which servers are believed. ``registries`` says where else
+    the images of a registry are, and ``policy`` which images may be used; both are asked where they
+    are needed first. ``report`` gets what there is to say: warnings, requests, repetitions.
     """
 
     keychain: Keychain
     trust: Trust = field(default_factory=Trust)
-    proxies: Proxies = field(default_factory=lambda: Proxies.from_environ({}))
-    retry: Retry = field(default_factory=Retry)
-    report: Report = ignore
-    stall_timeout: float = 60.0
-    connect_timeout: float = 30.0
-    scratch: Path | None = None
-    shared_blobs: Path | None = None
-    verify_existing: bool = False
-    trusted_realms: frozenset[str] = frozenset()
-    additional_tags: tuple[str, ...] = ()
-    precompute_digests: bool = False
-    daemon_host: str = ""
-    daemon_certificates: Path | None = None
-    client: httpx.AsyncClient | None = None
-    connections: Connections | None = None
+    network: Network = field(default_factory=Network)
     registries: Callable[[], Registries] = _no_registries
     policy: Callable[[], Policy] = _accepting
-    require_signed: bool = False
-    user_agent: str = f"pyskopeo/{__version__}"
+    storage: Storage = field(default_factory=Storage)
+    writing: Writing = field(default_factory=Writing)
+    report: Report = ignore
 
     @classmethod
     def from_environ(
@@ -165,10 +142,12 @@ class Access:
         report: Report = ignore,
         registries_conf: Path | None = None,
         policy: str | None = None,
+        require_signed: bool = False,
     ) -> Access:
         """The defaults of the command line: the user's files, proxies and certificates.
 
         ``registries_conf`` and ``policy`` name the files to be read in the place of the usual ones.
+        ``require_signed`` refuses what the policy would accept without a signature.
         """
         environ = os.environ if environ is None else environ
         home = Path(environ.get("HOME") or Path.home())
@@ -183,15 +162,12 @@ class Access:
                 authfile=Path(authfile) if authfile else None,
                 helpers=lambda: registries().credential_helpers,
             ),
-            trust=Trust(roots=certificates.search_path(home)),
-            proxies=Proxies.from_environ(environ),
-            report=report,
-            scratch=Path(environ["TMPDIR"]) if environ.get("TMPDIR") else None,
-            daemon_host=environ.get("DOCKER_HOST", ""),
-            daemon_certificates=_daemon_certificates(environ, home),
+            trust=Trust(
+                roots=certificates.search_path(home), daemon_certificates=_daemon_certificates(environ, home)
+            ),
+            network=Network(proxies=Proxies.from_environ(environ), daemon_host=environ.get("DOCKER_HOST", "")),
             registries=registries,
-            policy=cache(partial(_load_policy, environ, home, policy, report)),
+            policy=cache(partial(_load_policy, environ, home, policy, report, require_signed=require_signed)),
+            storage=Storage(scratch=Path(environ["TMPDIR"]) if environ.get("TMPDIR") else None),
+            report=report,
         )
-
-    def warn(self, message: str) -> None:
-        self.report(Warned(message))

@@ -62,7 +62,7 @@ async def tag(name: str, *tags: str, access: Access | None = None) -> Digest:
             raise InvalidName(f"{ascii(wanted)[:140]} is not a tag: want at most 128 letters, digits, '_', '.' and '-'")
     access = access or Access.from_environ()
     async with open_session(reference, access, actions="pull,push") as session:
-        raw, content_type = await Repository(reference, session, access).manifest(reference.manifest_name)
+        raw, content_type = await Repository(reference, session, access.network.retry).manifest(reference.manifest_name)
         manifest = Manifest.parse(raw, content_type=content_type, expected=reference.digest)
         writer = RepositoryWriter(reference, session)
         for wanted in dict.fromkeys(tags):
@@ -90,7 +90,7 @@ async def delete(name: str, *, tag_only: bool = False, access: Access | None = N
         async with open_session(reference, access, actions="*") as session:
             target = reference.manifest_name
             if reference.digest is None and not tag_only:
-                raw, _ = await Repository(reference, session, access).manifest(target)
+                raw, _ = await Repository(reference, session, access.network.retry).manifest(target)
                 target = str(content_digest(raw))
             await RepositoryWriter(reference, session).delete_manifest(target)
 
@@ -132,7 +132,7 @@ async def _archive_tags(path: Path, access: Access) -> list[str]:
     from .dockertar.reader import DockerArchive
     from .spool import readable_archive
 
-    async with readable_archive(path, access.scratch) as index:
+    async with readable_archive(path, access.storage.scratch) as index:
         return DockerArchive.read(index).names()
 
 

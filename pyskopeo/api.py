@@ -159,7 +159,7 @@ def admit(name: str, access: Access) -> None:
     """Raise `PolicyRejected` for an image that the policy does not let be used; and for a damaged policy."""
     policy = access.policy()
     with saying("Source image rejected"):
-        policy.judge(parse_image_name(name).subject(), name, require_signed=access.require_signed)
+        policy.judge(parse_image_name(name).subject(), name)
 
 
 async def _plan(

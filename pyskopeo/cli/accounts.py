@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..access import Access, Trust
+from ..access import Access
 from ..config.authfile import AUTH_FILES, Credentials, locations
 from ..config.authkey import AuthKey
 from ..errors import AccessDenied, InvalidInput, saying
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import log
-from .options import NETWORK, network, tls_details
+from .options import NETWORK, network, trust
 from .progress import warnings_only
 from .run import run_async
 
@@ -129,17 +129,11 @@ def reaching(parsed: Parsed, named: Path | None) -> Access:
     base = Access.from_environ(
         os.environ, report=warnings_only, registries_conf=Path(registries_conf) if registries_conf else None
     )
-    cert_dir = parsed.values.get("cert-dir")
     return replace(
-        network(base, parsed),
+        base,
         keychain=replace(base.keychain, authfile=named, strict=parsed["auth-strict"]),
-        trust=Trust(
-            insecure=None if parsed["tls-verify"] is None else not parsed["tls-verify"],
-            cert_dir=Path(cert_dir) if cert_dir else None,
-            roots=base.trust.roots,
-            details=tls_details(parsed["tls-details"]),
-        ),
-        trusted_realms=frozenset(parsed["trust-realm"]),
+        trust=trust(base.trust, parsed, parsed["tls-verify"], parsed.values.get("cert-dir")),
+        network=network(base.network, parsed),
     )
 
 

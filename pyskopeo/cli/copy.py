@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..access import Writing
 from ..errors import InvalidName, StorageFailed
 from ..plan import Plan
 from ..selection import Selection, parse_selection
@@ -62,12 +63,12 @@ def run(parsed: Parsed) -> int:
 
         with reporting(mode) as report:
             reading = access(parsed, "src-", report)
-            writing = replace(
-                access(parsed, "dest-", report),
-                precompute_digests=parsed["dest-precompute-digests"],
-                verify_existing=parsed["verify-existing"],
+            wishes = Writing(
                 additional_tags=tuple(parsed["additional-tag"]),
+                verify_existing=parsed["verify-existing"],
+                precompute_digests=parsed["dest-precompute-digests"],
             )
+            writing = replace(access(parsed, "dest-", report), writing=wishes)
             options: CopyOptions = {
                 "source_access": reading,
                 "destination_access": writing,

@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..access import Access, Trust
+from ..access import Access, Network, Storage
 from ..config.authfile import Credentials
 from ..errors import InvalidInput
 from ..events import Report
 from ..model.platform import Platform
 from ..registry.retry import Retry
+from ..trust import Trust
 from .flags import Flag, Parsed, UsageError, boolean, duration, integer, listed
 from .log import log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..config.policy import Policy
     from ..config.tls_details import TlsDetails
     from ..credentials.bazel import HeaderHelper
 
@@ -86,6 +90,7 @@ def access(parsed: Parsed, prefix: str, report: Report) -> Access:
         report=report,
         registries_conf=Path(registries_conf) if registries_conf else None,
         policy=parsed["policy"] or None,
+        require_signed=parsed["require-signed"],
     )
     _check_registries_d(parsed["registries.d"])
     token = parsed[f"{prefix}registry-token"] or ""
@@ -99,33 +104,24 @@ def access(parsed: Parsed, prefix: str, report: Report) -> Access:
         strict=parsed["auth-strict"],
         header_helpers=tuple(parsed["credential-helper"]),
     )
-    cert_dir = parsed[f"{prefix}cert-dir"]
-    verify = _tls_verify(parsed, prefix)
-    trust = Trust(
-        insecure=None if verify is None else not verify,
-        cert_dir=Path(cert_dir) if cert_dir else None,
-        roots=base.trust.roots,
-        details=tls_details(parsed["tls-details"]),
-    )
     return replace(
-        network(base, parsed),
+        base,
         keychain=keychain,
-        trust=trust,
-        shared_blobs=shared_blobs(parsed, prefix),
-        daemon_host=parsed.values.get(f"{prefix}daemon-host") or base.daemon_host,
-        trusted_realms=frozenset(parsed["trust-realm"]),
-        **_policy(parsed),
+        trust=trust(base.trust, parsed, _tls_verify(parsed, prefix), parsed[f"{prefix}cert-dir"]),
+        network=network(base.network, parsed, prefix),
+        policy=_policy(base, parsed),
+        storage=_storage(base.storage, parsed, prefix),
     )
 
 
-def _policy(parsed: Parsed) -> dict[str, Any]:
+def _policy(base: Access, parsed: Parsed) -> Callable[[], Policy]:
     if parsed["insecure-policy"] and parsed["require-signed"]:
         raise UsageError("--insecure-policy and --require-signed are mutually exclusive")
     if not parsed["insecure-policy"]:
-        return {"require_signed": parsed["require-signed"]}
+        return base.policy
     from ..config.policy import Policy
 
-    return {"policy": Policy.accepting}
+    return Policy.accepting
 
 
 def _check_registries_d(path: str | None) -> None:
@@ -136,7 +132,18 @@ def _check_registries_d(path: str | None) -> None:
         load(os.environ, Path(), Path(path))
 
 
-def tls_details(path: str | None) -> TlsDetails | None:
+def trust(base: Trust, parsed: Parsed, verify: bool | None, cert_dir: str | None) -> Trust:
+    """What the flags of one side, ``verify`` and ``cert_dir``, and those of both make of it."""
+    return replace(
+        base,
+        insecure=None if verify is None else not verify,
+        cert_dir=Path(cert_dir) if cert_dir else None,
+        details=_tls_details(parsed["tls-details"]),
+        realms=frozenset(parsed["trust-realm"]),
+    )
+
+
+def _tls_details(path: str | None) -> TlsDetails | None:
     if not path:
         return None
     from ..config.tls_details import load
@@ -155,8 +162,8 @@ def _tls_verify(parsed: Parsed, prefix: str) -> bool | None:
     return old if own is None else own
 
 
-def network(base: Access, parsed: Parsed) -> Access:
-    """The patience, the scratch space and the name the flags ask for."""
+def network(base: Network, parsed: Parsed, prefix: str = "") -> Network:
+    """The patience, the name and the daemon the flags ask for."""
     retry = base.retry
     if parsed["retry-times"] is not None:
         if parsed["retry-times"] < 0:
@@ -166,21 +173,22 @@ def network(base: Access, parsed: Parsed) -> Access:
         retry = Retry(retry.times, parsed["retry-delay"], fixed=True)
     if parsed["stall-timeout"] <= 0:
         raise UsageError("--stall-timeout: want more than 0")
-    scratch, prefix = parsed["tmpdir"], parsed["user-agent-prefix"]
-    if prefix and not (prefix.isascii() and prefix.isprintable()):
+    name = parsed["user-agent-prefix"]
+    if name and not (name.isascii() and name.isprintable()):
         raise UsageError("--user-agent-prefix: want printable ASCII characters")
     return replace(
         base,
         retry=retry,
         stall_timeout=parsed["stall-timeout"],
-        scratch=Path(scratch) if scratch else base.scratch,
-        user_agent=f"{prefix} {base.user_agent}" if prefix else base.user_agent,
+        user_agent=f"{name} {base.user_agent}" if name else base.user_agent,
+        daemon_host=parsed.values.get(f"{prefix}daemon-host") or base.daemon_host,
     )
 
 
-def shared_blobs(parsed: Parsed, prefix: str) -> Path | None:
-    directory = parsed.values.get(f"{prefix}shared-blob-dir")  # not a flag of commands that know only registries
-    return Path(directory) if directory else None
+def _storage(base: Storage, parsed: Parsed, prefix: str) -> Storage:
+    scratch = parsed["tmpdir"]
+    shared = parsed.values.get(f"{prefix}shared-blob-dir")  # not a flag of commands that know only registries
+    return Storage(Path(scratch) if scratch else base.scratch, Path(shared) if shared else None)
 
 
 def _credentials(parsed: Parsed, prefix: str) -> Credentials | None:

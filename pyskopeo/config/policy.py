@@ -26,11 +26,16 @@ Scopes = Mapping[str, Requirements]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A parsed policy; ``where`` names its file, and is empty where there is none."""
+    """A parsed policy; ``where`` names its file, and is empty where there is none.
+
+    With ``require_signed``, which no file says, it is not enough that an image is accepted: a
+    requirement must have verified a signature.
+    """
 
     default: Requirements
     transports: Mapping[str, Scopes] = field(default_factory=dict)
     where: str = ""
+    require_signed: bool = False
 
     @classmethod
     def parse(cls, raw: bytes, where: str) -> Policy:
@@ -62,11 +67,10 @@ class Policy:
                 return scopes[scope], _place(image.transport, scope)
         return self.default, "default"
 
-    def judge(self, image: Subject, name: str, *, require_signed: bool = False) -> None:
+    def judge(self, image: Subject, name: str) -> None:
         """Raise `PolicyRejected` unless every requirement for ``image`` is met; ``name`` is for the message.
 
-        With ``require_signed`` at least one of them must verify a signature. None can be verified
-        yet, so whatever asks for one refuses: a requirement is never passed over.
+        No signature can be verified yet, so whatever asks for one refuses: a requirement is never passed over.
         """
         requirements, scope = self.requirements_for(image)
         rule = f"{scope} in {self.where}" if self.where else scope
@@ -82,7 +86,7 @@ class Policy:
                 "cannot verify signatures; name another policy with --policy to do without",
                 scope,
             )
-        if require_signed:
+        if self.require_signed:
             because = f"{rule} accepts it unsigned" if self.where else "there is no policy that demands a signature"
             raise self._refusal(f"No signature verification policy found for image {name}: {because}", scope)
 

@@ -12,7 +12,8 @@ from ..errors import InvalidInput, Unsupported
 if TYPE_CHECKING:
     import ssl
 
-    from ..access import Access
+    from ..access import Network
+    from ..trust import Trust
 
 DEFAULT = "unix:///var/run/docker.sock"
 _PORTS = {("tcp", False): 2375, ("tcp", True): 2376, ("http", False): 80, ("https", True): 443}
@@ -78,24 +79,24 @@ def _split(text: str, rest: str) -> tuple[str, int, str]:
     return host, port, quote(parts.path.rstrip("/"))
 
 
-def address_of(access: Access) -> Address:
+def address_of(network: Network, trust: Trust) -> Address:
     """Where this side's daemon is: as its flag or ``DOCKER_HOST`` says, else the usual socket."""
-    return Address.parse(access.daemon_host or DEFAULT, certificates=certificates_of(access) is not None)
+    return Address.parse(network.daemon_host or DEFAULT, certificates=certificates_of(trust) is not None)
 
 
-def certificates_of(access: Access) -> Path | None:
+def certificates_of(trust: Trust) -> Path | None:
     """The directory with ``ca.pem``, ``cert.pem`` and ``key.pem``, where one is named."""
-    return access.trust.cert_dir or access.daemon_certificates
+    return trust.cert_dir or trust.daemon_certificates
 
 
-def context_of(access: Access) -> ssl.SSLContext:
+def context_of(trust: Trust) -> ssl.SSLContext:
     """What makes the daemon believable to us, and us to it. Raises `InvalidInput` for unusable files.
 
     With an authority of its own, no other is trusted.
     """
     import ssl
 
-    directory = certificates_of(access)
+    directory = certificates_of(trust)
     files = {name: directory / name for name in (_AUTHORITY, _CERTIFICATE, _KEY)} if directory else {}
     there = {name: path for name, path in files.items() if os.path.exists(path)}
     if directory is not None and not there:
@@ -108,7 +109,7 @@ def context_of(access: Access) -> ssl.SSLContext:
             context.load_cert_chain(there[_CERTIFICATE], there[_KEY])
     except OSError as error:  # ssl.SSLError is one
         raise InvalidInput(f"cannot use the certificates in {directory}: {error.strerror or error}") from error
-    if access.trust.insecure:
+    if trust.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import ssl
     from http.client import HTTPResponse
 
-    from ..access import Access
+    from ..access import Network
+    from ..trust import Trust
 
 _TLS = "see the --cert-dir flags, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
 _CUT = "SSLEOFError"  # by its name, so that TLS is loaded only by those who speak it
@@ -32,21 +33,21 @@ _HINTS = {
 class Client:
     """How to reach one daemon. ``version`` of its API is spoken, its newest while that is empty."""
 
-    def __init__(self, address: Address, context: ssl.SSLContext | None, access: Access) -> None:
+    def __init__(self, address: Address, context: ssl.SSLContext | None, network: Network) -> None:
         self.address, self.version = address, ""
         self.where = f"the Docker daemon at {address.text}"
-        self._context, self._access = context, access
+        self._context, self._network = context, network
         self._targets: list[tuple[int, str | tuple[object, ...]]] = []
 
     @classmethod
-    async def open(cls, access: Access) -> Client:
+    async def open(cls, network: Network, trust: Trust) -> Client:
         """Raises `InvalidInput` for an address or certificates that make no sense; connects to nothing."""
         import socket
 
         from anyio import getaddrinfo
 
-        address = address_of(access)
-        client = cls(address, context_of(access) if address.tls else None, access)
+        address = address_of(network, trust)
+        client = cls(address, context_of(trust) if address.tls else None, network)
         if address.socket:
             client._targets = [(socket.AF_UNIX, address.socket)]
             return client
@@ -92,7 +93,7 @@ class Client:
         version = f"/v{self.version}" if self.version else ""
         lines = (
             f"{method} {self.address.prefix}{version}{path} HTTP/1.1", f"Host: {self.address.header}",
-            f"User-Agent: {self._access.user_agent}", "Connection: close", *headers, "", "",
+            f"User-Agent: {self._network.user_agent}", "Connection: close", *headers, "", "",
         )  # fmt: skip
         connection.send(memoryview("\r\n".join(lines).encode("latin-1")))
 
@@ -126,10 +127,10 @@ class Client:
         sock = socket.socket(family)
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = Connection(sock, self.where, self._access.stall_timeout)
+        connection = Connection(sock, self.where, self._network.stall_timeout)
         connection.check = check
         try:
-            connection.connect(target, self._access.connect_timeout)
+            connection.connect(target, self._network.connect_timeout)
             if self._context is not None:
                 connection.secure(self._context, self.address.host)
         except OSError as error:

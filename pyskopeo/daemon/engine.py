@@ -16,7 +16,8 @@ from .client import Client
 from .upload import Upload
 
 if TYPE_CHECKING:
-    from ..access import Access
+    from ..access import Network
+    from ..trust import Trust
 
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}", re.ASCII)
 _SAVING = "loading image from docker engine"
@@ -29,12 +30,12 @@ class Engine:
         self._client = client
 
     @classmethod
-    async def open(cls, access: Access) -> Engine:
+    async def open(cls, network: Network, trust: Trust) -> Engine:
         """Ask the daemon which API it has; the newest it names is spoken from then on.
 
         Raises `InvalidInput` for an address or certificates that make no sense, and `NetworkError`.
         """
-        engine = cls(await Client.open(access))
+        engine = cls(await Client.open(network, trust))
         await run_abortable(engine._negotiate, never)
         return engine
 

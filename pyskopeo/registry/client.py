@@ -21,8 +21,7 @@ from .reading import read_bounded
 from .session import Session
 
 if TYPE_CHECKING:
-
-    from ..access import Access
+    from .retry import Retry
 
 _LONGEST_LINK = 16 * 1024
 _TAGS_LIMIT = 8 * 1024 * 1024
@@ -32,12 +31,12 @@ _NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?', re.ASCII)
 
 
 class Repository:
-    """One repository of one registry, for reading."""
+    """One repository of one registry, for reading; ``retry`` is the patience that whoever reads its blobs has."""
 
-    def __init__(self, reference: Reference, session: Session, access: Access) -> None:
+    def __init__(self, reference: Reference, session: Session, retry: Retry) -> None:
         self.reference = reference
         self._session = session
-        self.access = access
+        self.retry = retry
         self._base = f"/v2/{reference.repository}"
 
     async def manifest(self, name: str) -> tuple[bytes, str]:

@@ -12,7 +12,7 @@ from ..config.authfile import Credentials
 from ..model.reference import Reference
 from .answers import closing, refused
 from .challenge import TokenRequest, basic, parse_token
-from .opening import _sender
+from .opening import sender
 from .session import Send, Session
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def _open(reference: Reference, access: Access) -> AsyncIterator[_Visit]:
     named = reference.name if reference.repository else reference.registry
     if access.registries().is_insecure(named) and access.trust.insecure is None:
         access = replace(access, trust=replace(access.trust, insecure=True))
-    async with _sender(reference, access) as send:
+    async with sender(reference, access.trust, access.network) as send:
         yield _Visit(reference, send, access)
 
 

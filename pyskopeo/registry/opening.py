@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     import httpx
     from anyio import Lock
 
-    from ..access import Access, Trust
+    from ..access import Access, Network
     from ..config.authfile import Credentials
     from ..config.registries import Endpoint
+    from ..trust import Trust
     from .sources import Sources
 
 _MIRROR_RETRIES = 1
@@ -46,8 +47,8 @@ async def open_sources(reference: Reference, access: Access) -> AsyncIterator[So
         for endpoint in access.registries().endpoints(reference):
             reaching = _towards(endpoint, reference, access)
             session = await stack.enter_async_context(_open(endpoint.reference, reaching, "pull"))
-            repositories.append(Repository(endpoint.reference, session, reaching))
-        yield Sources(reference, repositories, access)
+            repositories.append(Repository(endpoint.reference, session, reaching.network.retry))
+        yield Sources(reference, repositories, access.report)
 
 
 @asynccontextmanager
@@ -55,7 +56,7 @@ async def open_session(reference: Reference, access: Access, *, actions: str = "
     """For all else, with the registry itself; ``actions`` are the token's, where tokens are used.
 
     Talks to the registry only when something is asked for. Raises `InvalidInput` for a blocked one.
-    With ``access.connections`` the session is theirs, and stays open when this is left.
+    With `Network.connections` the session is theirs, and stays open when this is left.
     """
     endpoint = access.registries().direct(reference)
     async with _open(reference, _towards(endpoint, reference, access), actions) as session:
@@ -71,23 +72,25 @@ def _towards(endpoint: Endpoint, asked: Reference, access: Access) -> Access:
         access = replace(access, keychain=access.keychain.without_given())
     if endpoint.is_mirror:
         # There is another one to go to.
-        access = replace(access, retry=replace(access.retry, times=min(access.retry.times, _MIRROR_RETRIES)))
+        retry = access.network.retry
+        retry = replace(retry, times=min(retry.times, _MIRROR_RETRIES))
+        access = replace(access, network=replace(access.network, retry=retry))
     return access
 
 
 @asynccontextmanager
 async def _open(reference: Reference, access: Access, actions: str) -> AsyncIterator[Session]:
-    if access.connections is not None:
-        yield access.connections.session(reference, access)
+    if access.network.connections is not None:
+        yield access.network.connections.session(reference, access)
         return
-    async with _sender(reference, access) as send:
+    async with sender(reference, access.trust, access.network) as send:
         yield Session(reference, send, access, actions=actions)
 
 
 class Connections:
     """What many images of the same registries share: connections, tokens, and what is known of each registry.
 
-    An async context manager; put it into ``Access.connections``. All that is opened with one has the
+    An async context manager; put it into `Network.connections`. All that is opened with one has the
     same `Access` but for ``trust`` and ``report``, and tokens for the same ``actions``.
     """
 
@@ -103,16 +106,16 @@ class Connections:
         key = (reference.registry, reference.repository, access.trust, *given)
         if key not in self._sessions:
             scheme = self._schemes[reference.registry, access.trust]
-            send = self._send(reference, access)
+            send = self._send(reference, access.trust, access.network)
             self._sessions[key] = _SharingSession(reference, send, access, scheme, actions=self._actions)
         return self._sessions[key]
 
-    def _send(self, reference: Reference, access: Access) -> Send:
-        if access.client is not None:
-            return _by_client(access.client)
-        key = (reference.registry, access.trust)
+    def _send(self, reference: Reference, trust: Trust, network: Network) -> Send:
+        if network.client is not None:
+            return _by_client(network.client)
+        key = (reference.registry, trust)
         if key not in self._routers:
-            self._routers[key] = _router(reference, access)
+            self._routers[key] = _router(reference, trust, network)
         return self._routers[key].send
 
     async def __aenter__(self) -> Self:
@@ -163,20 +166,20 @@ def _by_client(client: httpx.AsyncClient) -> Send:
 
 
 @asynccontextmanager
-async def _sender(reference: Reference, access: Access) -> AsyncIterator[Send]:
+async def sender(reference: Reference, trust: Trust, network: Network) -> AsyncIterator[Send]:
     """What sends requests: our own transport, unless the caller brought a client.
 
     The transport is called itself, without a client around it: what a client would add, a cookie
     jar and redirects, is not wanted, and a pull of many small layers pays for it.
     """
-    if access.client is not None:
-        yield _by_client(access.client)
+    if network.client is not None:
+        yield _by_client(network.client)
         return
-    async with _router(reference, access) as router:
+    async with _router(reference, trust, network) as router:
         yield router.send
 
 
-def _router(reference: Reference, access: Access) -> Router:
+def _router(reference: Reference, trust: Trust, network: Network) -> Router:
     contexts: dict[bool, ssl.SSLContext] = {}
     making = threading.Lock()
     registry = Origin.of(f"https://{reference.api_host}")
@@ -185,13 +188,13 @@ def _router(reference: Reference, access: Access) -> Router:
         own = origin == registry
         with making:
             if own not in contexts:
-                contexts[own] = access.trust.context(reference.registry, client=own)
+                contexts[own] = trust.context(reference.registry, client=own)
             return contexts[own]
 
     def proxy(origin: Origin) -> str | None:
-        return access.proxies.for_url(origin.scheme, origin.host, origin.port)
+        return network.proxies.for_url(origin.scheme, origin.host, origin.port)
 
     connector = Connector(
-        context, proxy, connect_timeout=access.connect_timeout, stall_timeout=access.stall_timeout
+        context, proxy, connect_timeout=network.connect_timeout, stall_timeout=network.stall_timeout
     )
     return Router(Wire(connector), proxy, context)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ..config.authfile import Credentials
 from ..errors import CertificateNotTrusted, ConnectionFailed, InvalidContent, PyskopeoError
-from ..events import Requested
+from ..events import Requested, Warned
 from ..model.reference import Reference
 from . import refusal
 from .auth import Authorizer
@@ -50,7 +50,7 @@ class Session:
             reference.registry,
             credentials=self.credentials,
             fetch=self._fetch_token,
-            trusted_realms=access.trusted_realms,
+            trusted_realms=access.trust.realms,
             registry_token=access.keychain.registry_token,
             insecure=bool(access.trust.insecure),
         )
@@ -62,7 +62,7 @@ class Session:
 
     async def retry(self, once: Callable[[], Awaitable[T]], what: str) -> T:
         """Run with this access's retry policy."""
-        return await self._access.retry.run(once, what, self._access.report)
+        return await self._access.network.retry.run(once, what, self._access.report)
 
     async def credentials(self) -> Credentials | None:
         return await self._access.keychain.resolve(self._reference.registry, self._reference.repository)
@@ -207,8 +207,9 @@ class Session:
         public_only: bool = False,
     ) -> httpx.Response:
         # Built by hand: the client's own builder adds cookies and an Accept-Encoding.
-        complete = {"User-Agent": self._access.user_agent, "Accept-Encoding": "identity", **headers}
-        timeout = httpx.Timeout(self._access.stall_timeout, connect=self._access.connect_timeout).as_dict()
+        network = self._access.network
+        complete = {"User-Agent": network.user_agent, "Accept-Encoding": "identity", **headers}
+        timeout = httpx.Timeout(network.stall_timeout, connect=network.connect_timeout).as_dict()
         extensions = {"public_only": public_only, "timeout": timeout}
         try:
             if isinstance(content, Outgoing):
@@ -288,7 +289,7 @@ class Session:
             if value.startswith("299 ") and value not in self._warned and len(self._warned) < 20:
                 self._warned.add(value)
                 said = self._authorizer.hide(value[4:].lstrip("- "))
-                self._access.warn(f"{self._reference.registry} says: {refusal.clean(said)}")
+                self._access.report(Warned(f"{self._reference.registry} says: {refusal.clean(said)}"))
 
 
 def _secrets(headers: Mapping[str, str]) -> list[str]:

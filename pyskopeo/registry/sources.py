@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import InvalidContent, PyskopeoError
+from ..events import Report, Warned
 from .blobs import BlobReader
 
 if TYPE_CHECKING:
-    from ..access import Access
     from ..model.descriptor import Descriptor
     from ..model.reference import Reference
     from .client import Repository
@@ -29,11 +29,11 @@ class Sources:
     Where one answered, the next question goes first. ``reference`` is the name that was asked for.
     """
 
-    def __init__(self, reference: Reference, repositories: Sequence[Repository], access: Access) -> None:
-        """``access`` hears what is passed over; each repository has its own patience."""
+    def __init__(self, reference: Reference, repositories: Sequence[Repository], report: Report) -> None:
+        """``report`` hears what is passed over; each repository has its own patience."""
         self.reference = reference
         self._repositories = tuple(repositories)
-        self._access = access
+        self._report = report
         self._at = 0
 
     @property
@@ -84,7 +84,7 @@ class Sources:
             return self._distrust(serving[-1], serving[-1] + 1, error)
 
         reader = BlobReader(
-            descriptor, open_at, lambda: self._repositories[serving[-1]].access.retry, self._access.report, elsewhere
+            descriptor, open_at, lambda: self._repositories[serving[-1]].retry, self._report, elsewhere
         )
         try:
             await reader.start()
@@ -109,7 +109,8 @@ class Sources:
             return  # another blob has been there before
         self._at = number
         for repository, error in failures:
-            self._access.warn(f"{repository.reference.name}: {error}; going on with {self.current.reference.name}")
+            said = f"{repository.reference.name}: {error}; going on with {self.current.reference.name}"
+            self._report(Warned(said))
 
 
 def _with_reasons(failures: Sequence[tuple[Repository, PyskopeoError]]) -> PyskopeoError:

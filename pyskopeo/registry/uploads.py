@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import anyio
 
 from ..errors import InvalidContent, PyskopeoError, RegistryError
-from ..events import Placement
+from ..events import Placement, Report
 from ..image import Blob, Fill
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
@@ -30,7 +30,7 @@ from .session import Session, TokenExpired
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..access import Access
+    from .retry import Retry
 
 # Where a registry refuses a body as too large: pieces of this size, halved down to the smallest.
 _PIECE = 32 * 1024 * 1024
@@ -46,9 +46,9 @@ _MOST_TOKENS = 20
 class BlobUploads:
     """Writes blobs to one repository; several at once."""
 
-    def __init__(self, reference: Reference, session: Session, access: Access) -> None:
+    def __init__(self, reference: Reference, session: Session, retry: Retry, report: Report) -> None:
         self._name = reference.name
-        self._session, self._access = session, access
+        self._session, self._retry, self._report = session, retry, report
         self._base = f"/v2/{reference.repository}/blobs"
         # Until the registry has once declined, a mount costs no more than the question whether it is there.
         self._mounts = True
@@ -125,9 +125,9 @@ class BlobUploads:
                     expired += 1
                     continue  # refused before anything was taken: the upload is as it was
                 if not _shrink(upload, error):
-                    if not _passing(error, upload) or failures >= self._access.retry.times:
+                    if not _passing(error, upload) or failures >= self._retry.times:
                         raise
-                    await self._access.retry.pause(error, failures, what, self._access.report)
+                    await self._retry.pause(error, failures, what, self._report)
                     failures += 1
                 await self._resume(upload)
                 if known is not None and not upload.location and await self.has(known):

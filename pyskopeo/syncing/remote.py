@@ -124,7 +124,7 @@ async def _read(reference: Reference, digest: Digest, access: Access) -> Manifes
     from ..registry.opening import open_session
 
     async with open_session(reference, access) as session:
-        raw, content_type = await Repository(reference, session, access).manifest(str(digest))
+        raw, content_type = await Repository(reference, session, access.network.retry).manifest(str(digest))
     return Manifest.parse(raw, content_type=content_type, expected=digest)
 
 

@@ -71,7 +71,7 @@ async def sync(
     async with AsyncExitStack() as stack:
         async def share(access: Access, actions: str = "pull") -> Access:
             pool = await stack.enter_async_context(remote.connections(actions))
-            return replace(access, report=of_registries, connections=pool)
+            return replace(access, report=of_registries, network=replace(access.network, connections=pool))
 
         listing = await list_images(
             request, source_access or Access.from_environ(), remote.tags, share, tell

@@ -239,7 +239,7 @@ async def _open_destination(reference: DirReference, access: Access) -> AsyncIte
     _check_ours(path)
     staging = (path if _is_fixed(path) else path.parent) / partial_name(path.name)
     try:
-        destination = DirDestination(path, staging, verify_existing=access.verify_existing)
+        destination = DirDestination(path, staging, verify_existing=access.writing.verify_existing)
         yield destination
         if destination.committed:
             destination.finish()

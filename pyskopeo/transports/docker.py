@@ -19,7 +19,7 @@ from ..errors import (
     RegistryError,
     first_error,
 )
-from ..events import Placement
+from ..events import Placement, Report, Warned
 from ..files import FileSink, staged, storage_errors
 from ..image import Accepts, Blob, Fill, ImageDestination, ImageReference, LocalFile, RegistryBlob
 from ..layouts import located_blob
@@ -98,9 +98,9 @@ def parse_additional_tag(text: str, reference: Reference) -> str:
 class DockerSource:
     """An image in a registry, or in one of its mirrors."""
 
-    def __init__(self, sources: Sources, access: Access) -> None:
+    def __init__(self, sources: Sources, report: Report) -> None:
         self.sources = sources
-        self._access = access
+        self._report = report
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
         asked = self.sources.reference
@@ -135,13 +135,11 @@ class DockerSource:
         try:
             found = await self.sources.first(lambda repository: repository.resolve(reference.tag), stay=False)
         except (NetworkError, InvalidContent) as error:
-            self._access.warn(f"{reference.name}:{reference.tag} could not be compared with its digest: {error}")
+            self._report(Warned(f"{reference.name}:{reference.tag} could not be compared with its digest: {error}"))
             return
         asked = reference.digest
         if found is not None and asked is not None and found.algorithm == asked.algorithm and found != asked:
-            self._access.warn(
-                f"{reference.name}:{reference.tag} is {found} now; copying {asked}, as asked"
-            )
+            self._report(Warned(f"{reference.name}:{reference.tag} is {found} now; copying {asked}, as asked"))
 
 
 class DockerDestination:
@@ -259,7 +257,7 @@ async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[D
     from ..registry.opening import open_sources
 
     async with open_sources(name.reference, access) as sources:
-        yield DockerSource(sources, access)
+        yield DockerSource(sources, access.report)
 
 
 @asynccontextmanager
@@ -271,9 +269,11 @@ async def _open_destination(name: DockerReference, access: Access) -> AsyncItera
 
     reference = name.reference
     tags = [*([reference.tag] if reference.tag else []),
-            *(parse_additional_tag(text, reference) for text in access.additional_tags)]  # fmt: skip
-    spool = scratch_directory(Path("-"), access.scratch) if access.precompute_digests else nullcontext()
+            *(parse_additional_tag(text, reference) for text in access.writing.additional_tags)]  # fmt: skip
+    precomputing = access.writing.precompute_digests
+    spool = scratch_directory(Path("-"), access.storage.scratch) if precomputing else nullcontext()
     with spool as directory:
         async with open_session(reference, access, actions="pull,push") as session:
-            uploads, writer = BlobUploads(reference, session, access), RepositoryWriter(reference, session)
+            uploads = BlobUploads(reference, session, access.network.retry, access.report)
+            writer = RepositoryWriter(reference, session)
             yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, directory)

@@ -65,7 +65,7 @@ def parse_tag(text: str) -> Reference:
 
 @asynccontextmanager
 async def _open_source(reference: DockerArchiveReference, access: Access) -> AsyncIterator[ImageSource]:
-    async with readable_archive(reference.path, access.scratch) as index:
+    async with readable_archive(reference.path, access.storage.scratch) as index:
         archive = DockerArchive.read(index)
         yield DockerArchiveSource(archive, archive.choose(reference.reference, reference.position))
 
@@ -73,7 +73,7 @@ async def _open_source(reference: DockerArchiveReference, access: Access) -> Asy
 @asynccontextmanager
 async def _open_destination(reference: DockerArchiveReference, access: Access) -> AsyncIterator[ImageDestination]:
     check_output(reference.path, replace=False)
-    tags = [*([reference.reference] if reference.reference else []), *map(parse_tag, access.additional_tags)]
-    with scratch_directory(reference.path, access.scratch) as scratch:
+    tags = [*([reference.reference] if reference.reference else []), *map(parse_tag, access.writing.additional_tags)]
+    with scratch_directory(reference.path, access.storage.scratch) as scratch:
         async with DockerArchiveDestination(reference.path, scratch, tuple(tags)) as destination:
             yield destination

@@ -75,8 +75,9 @@ async def _open_source(reference: DockerDaemonReference, access: Access) -> Asyn
     from ..archives import TarIndex
     from ..daemon.engine import Engine
 
-    engine, wanted = await Engine.open(access), str(reference.reference or reference.image_id)
-    async with spooled("saved.tar", access.scratch, lambda sink, check: engine.save(wanted, sink, check)) as path:
+    engine, wanted = await Engine.open(access.network, access.trust), str(reference.reference or reference.image_id)
+    scratch = access.storage.scratch
+    async with spooled("saved.tar", scratch, lambda sink, check: engine.save(wanted, sink, check)) as path:
         archive = DockerArchive.read(await to_thread.run_sync(TarIndex.read, path))
         yield DockerArchiveSource(archive, archive.choose(None, None))
 
@@ -87,9 +88,9 @@ async def _open_destination(
 ) -> AsyncIterator[ImageDestination]:
     from ..daemon.engine import Engine
 
-    engine = await Engine.open(access)
-    tags = (name, *map(Reference.parse, access.additional_tags))
-    with temporary_directory(access.scratch) as scratch, _uploading(engine.load()) as upload:
+    engine = await Engine.open(access.network, access.trust)
+    tags = (name, *map(Reference.parse, access.writing.additional_tags))
+    with temporary_directory(access.storage.scratch) as scratch, _uploading(engine.load()) as upload:
 
         @contextmanager
         def opened() -> Iterator[TarWriter]:

@@ -52,13 +52,16 @@ def parse(details: str) -> OciReference:
 
 @asynccontextmanager
 async def _open_source(reference: OciReference, access: Access) -> AsyncIterator[ImageSource]:
-    yield LayoutSource(DirectoryFiles(reference.path, access.shared_blobs), reference.name, str(reference.path))
+    yield LayoutSource(DirectoryFiles(reference.path, access.storage.shared_blobs), reference.name, str(reference.path))
 
 
 @asynccontextmanager
 async def _open_destination(reference: OciReference, access: Access) -> AsyncIterator[ImageDestination]:
     writer = LayoutWriter(
-        reference.path, reference.name, shared=access.shared_blobs, verify_existing=access.verify_existing
+        reference.path,
+        reference.name,
+        shared=access.storage.shared_blobs,
+        verify_existing=access.writing.verify_existing,
     )
     writer.check()
     try:

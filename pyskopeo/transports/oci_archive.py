@@ -51,14 +51,14 @@ def parse(details: str) -> OciArchiveReference:
 
 @asynccontextmanager
 async def _open_source(reference: OciArchiveReference, access: Access) -> AsyncIterator[ImageSource]:
-    async with readable_archive(reference.path, access.scratch) as index:
+    async with readable_archive(reference.path, access.storage.scratch) as index:
         yield LayoutSource(index, reference.name, str(reference.path))
 
 
 @asynccontextmanager
 async def _open_destination(reference: OciArchiveReference, access: Access) -> AsyncIterator[ImageDestination]:
     check_output(reference.path, replace=True)
-    with scratch_directory(reference.path, access.scratch) as scratch:
+    with scratch_directory(reference.path, access.storage.scratch) as scratch:
         yield LayoutWriter(scratch, reference.name)
         if not (scratch / INDEX_FILE).exists():
             return  # nothing was committed

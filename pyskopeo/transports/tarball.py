@@ -152,7 +152,7 @@ async def _open_source(paths: tuple[Path, ...], access: Access) -> AsyncIterator
         for path in paths:
             if is_stream(path):
                 written, modified = path, time.time_ns()
-                spool = spooled("layer.tar", access.scratch, partial(copy_stream, path))
+                spool = spooled("layer.tar", access.storage.scratch, partial(copy_stream, path))
                 kept = await stack.enter_async_context(spool)
                 layers.append(await _read(kept, written, modified))
             else:

@@ -13,7 +13,8 @@ from tests.support.outputs import write_layout
 def insecure() -> pyskopeo.Access:
     """Plain http, and no second try."""
     access = pyskopeo.Access.from_environ({})
-    return replace(access, trust=pyskopeo.Trust(insecure=True), retry=pyskopeo.Retry(times=0))
+    network = pyskopeo.Network(retry=pyskopeo.Retry(times=0))
+    return replace(access, trust=pyskopeo.Trust(insecure=True), network=network)
 
 
 def layout(image: BuiltImage, folder: Path) -> str:

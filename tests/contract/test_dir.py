@@ -233,7 +233,7 @@ async def test_a_corrupted_blob_of_the_same_size(verify: bool, tmp_path: Path) -
     digest = image.layer_digests()[0]
     path = tmp_path / "a" / digest.partition(":")[2]
     path.write_bytes(bytes(path.stat().st_size))
-    access = replace(pyskopeo.Access.from_environ({}), verify_existing=verify)
+    access = replace(pyskopeo.Access.from_environ({}), writing=pyskopeo.Writing(verify_existing=verify))
     await pyskopeo.copy(source, f"dir:{tmp_path / 'a'}", destination_access=access)
     assert (path.read_bytes() == image.blobs[digest]) == verify
 

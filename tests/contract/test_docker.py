@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -24,7 +23,7 @@ from tests.support.images import KINDS, BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.outputs import blob_path
 from tests.support.processes import wait_until
 from tests.support.publishing import Push
-from tests.support.pulling import access_for
+from tests.support.pulling import access_for, networked
 from tests.support.simulator import Simulator
 from tests.support.upload_faults import DripUpload
 
@@ -369,7 +368,7 @@ class TestRefused:
     async def test_nobody_is_there(self, access: Access, tmp_path: Path) -> None:
         with Simulator() as registry:
             name = registry.name()
-        access = replace(access, retry=pyskopeo.Retry(times=0))
+        access = networked(access, retry=pyskopeo.Retry(times=0))
         with pytest.raises(NetworkError, match=f"{registry.host}") as caught:
             await pyskopeo.copy(layout(build("oci"), tmp_path), name, destination_access=access)
         assert "\n" not in str(caught.value)

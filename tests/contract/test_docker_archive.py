@@ -120,7 +120,8 @@ class TestFilesWritten:
 
     async def test_additional_tags(self, tmp_path: Path) -> None:
         access = replace(
-            pyskopeo.Access.from_environ({}), additional_tags=("a:two", "quay.io/x/y:z", "alpine")
+            pyskopeo.Access.from_environ({}),
+            writing=pyskopeo.Writing(additional_tags=("a:two", "quay.io/x/y:z", "alpine")),
         )
         name = f"docker-archive:{tmp_path / 'a.tar'}:a:one"
         await pyskopeo.copy(layout(build("oci"), tmp_path), name, destination_access=access)
@@ -134,7 +135,7 @@ class TestFilesWritten:
 
     @pytest.mark.parametrize("tag", ["a@sha256:" + "a" * 64, "a:t@sha256:" + "a" * 64, "A:t", ""])
     async def test_additional_tags_that_are_none(self, tag: str, tmp_path: Path) -> None:
-        access = replace(pyskopeo.Access.from_environ({}), additional_tags=(tag,))
+        access = replace(pyskopeo.Access.from_environ({}), writing=pyskopeo.Writing(additional_tags=(tag,)))
         with pytest.raises(InvalidName):
             await pyskopeo.copy(
                 layout(build("oci"), tmp_path), f"docker-archive:{tmp_path / 'a.tar'}:a:one", destination_access=access
@@ -201,7 +202,7 @@ class TestFilesWritten:
 
         monkeypatch.setattr(archives.TarWriter, "add_bytes", watched)
         (tmp_path / "scratch").mkdir()
-        access = replace(pyskopeo.Access.from_environ({}), scratch=tmp_path / "scratch")
+        access = replace(pyskopeo.Access.from_environ({}), storage=pyskopeo.Storage(scratch=tmp_path / "scratch"))
         name = f"docker-archive:{tmp_path / 'a.tar'}:a:t"
         await pyskopeo.copy(layout(image, tmp_path), name, destination_access=access)
         assert max(left) <= len(image.config())

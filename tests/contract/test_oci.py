@@ -145,7 +145,7 @@ class TestFilesWritten:
         digest = image.layer_digests()[1]
         path = blob_path(tmp_path / "a", digest)
         path.write_bytes(bytes(path.stat().st_size))
-        access = replace(pyskopeo.Access.from_environ({}), verify_existing=verify)
+        access = replace(pyskopeo.Access.from_environ({}), writing=pyskopeo.Writing(verify_existing=verify))
         events: list[Event] = []
         await pyskopeo.copy(source, f"oci:{tmp_path / 'a'}:t", destination_access=access, report=events.append)
         assert (path.read_bytes() == image.blobs[digest]) == verify
@@ -175,7 +175,7 @@ class TestFilesWritten:
 
 class TestSharedBlobs:
     async def test_two_layouts_and_one_store(self, tmp_path: Path) -> None:
-        access = replace(pyskopeo.Access.from_environ({}), shared_blobs=tmp_path / "store")
+        access = replace(pyskopeo.Access.from_environ({}), storage=pyskopeo.Storage(shared_blobs=tmp_path / "store"))
         source = layout(build("oci"), tmp_path)
         events: list[Event] = []
         for name in "ab":

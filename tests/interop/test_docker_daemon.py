@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,7 +172,7 @@ def test_nothing_is_there_before_it_is_left(dockerd: Dockerd, tmp_path: Path) ->
 
 
 def test_several_at_once(dockerd: Dockerd, tmp_path: Path) -> None:
-    access = replace(pyskopeo.Access.from_environ({}), daemon_host=dockerd.address)
+    access = pyskopeo.Access.from_environ({"DOCKER_HOST": dockerd.address})
     names = {f"docker-daemon:at/once:{kind}": kind for kind in IMAGES}
 
     async def work() -> None:

@@ -16,12 +16,13 @@ import anyio
 import pytest
 
 import pyskopeo
-from pyskopeo.access import Access, Trust
+from pyskopeo.access import Access, Writing
 from pyskopeo.config.authfile import Credentials
 from pyskopeo.errors import AccessDenied, ContentMismatch, NotFound, RegistryError
 from pyskopeo.events import BlobFinished, Event, Retrying
 from pyskopeo.model.platform import Platform
 from pyskopeo.registry.retry import Retry
+from pyskopeo.trust import Trust
 from tests.support import faults as f
 from tests.support.commands import pyskopeo_here, skopeo, succeed, tree
 from tests.support.delay import DelayProxy
@@ -147,7 +148,7 @@ async def test_by_digest_and_by_several_tags(registry: Registry, tmp_path: Path)
     await push(source, f"{name}@@unknown-digest@@", access_for(tmp_path))
     assert digest_by_skopeo(f"{name}@{IMAGE.digest}") == IMAGE.digest
     access = Access(
-        keychain=access_for(tmp_path).keychain, trust=Trust(insecure=True), additional_tags=("v2", "v3"),
+        keychain=access_for(tmp_path).keychain, trust=Trust(insecure=True), writing=Writing(additional_tags=("v2", "v3")),
     )
     await push(source, f"{name}:v1", access)
     listed = json.loads(succeed(skopeo("list-tags", "--tls-verify=false", name)).stdout)

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 import pyskopeo
-from pyskopeo.access import Access, Trust
+from pyskopeo.access import Access, Network
 from pyskopeo.config.authfile import Credentials
 from pyskopeo.errors import AccessDenied, CertificateNotTrusted, ConnectionFailed, NotFound, RegistryError
 from pyskopeo.registry.retry import Retry
 from pyskopeo.selection import Selection
 from pyskopeo.transports.docker import DockerSource
+from pyskopeo.trust import Trust
 from tests.support import faults as f
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.peers import Nginx, Registry, proxy_to, static_files
@@ -173,7 +174,7 @@ async def test_a_password_from_a_file(htpasswd_registry: Registry, tmp_path: Pat
     entries = {host: {"auth": "dXNlcjp3cm9uZw=="}, f"{host}/auth": {"auth": "dXNlcjpwYXNz"}}
     (tmp_path / "auth.json").write_text(json.dumps({"auths": entries}))
     access = Access.from_environ({"HOME": str(tmp_path), "REGISTRY_AUTH_FILE": str(tmp_path / "auth.json")})
-    access = Access(keychain=access.keychain, trust=Trust(insecure=True), retry=Retry(delay=0.01))
+    access = Access(keychain=access.keychain, trust=Trust(insecure=True), network=Network(retry=Retry(delay=0.01)))
     await pull(htpasswd_registry.name("auth/basic"), tmp_path, access)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pyskopeo
@@ -49,7 +48,7 @@ class Push:
                 form=pyskopeo.Form(preserve_digests=True),
                 jobs=jobs,
                 report=self.events.append,
-                source_access=source_access or replace(self.access, additional_tags=()),
+                source_access=source_access or self.access,
                 destination_access=self.access,
             )
         except BaseException:

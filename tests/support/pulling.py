@@ -7,13 +7,16 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
+
 import pyskopeo
-from pyskopeo.access import Access, Trust
+from pyskopeo.access import Access, Network
 from pyskopeo.events import Event, Retrying, Warned
 from pyskopeo.keychain import Keychain
 from pyskopeo.model.platform import Platform
 from pyskopeo.registry.retry import Retry
 from pyskopeo.selection import Selection
+from pyskopeo.trust import Trust
 
 from .images import BuiltImage
 from .simulator import Simulator
@@ -29,7 +32,7 @@ def access_for(
     trust: Trust | None = None,
     stall_timeout: float = 5.0,
     retry: Retry | None = None,
-    trusted_realms: frozenset[str] = frozenset(),
+    client: httpx.AsyncClient | None = None,
 ) -> Access:
     """An access that reads no file of anybody's and does not wait long; plain http unless ``trust`` says otherwise."""
     keychain = Keychain(
@@ -43,11 +46,15 @@ def access_for(
     return Access(
         keychain=keychain,
         trust=trust or Trust(insecure=True),
-        retry=retry or Retry(delay=0.01),
-        stall_timeout=stall_timeout,
-        connect_timeout=5.0,
-        trusted_realms=trusted_realms,
+        network=Network(
+            retry=retry or Retry(delay=0.01), connect_timeout=5.0, stall_timeout=stall_timeout, client=client
+        ),
     )
+
+
+def networked(access: Access, **changes: object) -> Access:
+    """``access`` with another retry, timeout, client: what `Network` has."""
+    return replace(access, network=replace(access.network, **changes))  # type: ignore[arg-type]
 
 
 class Pull:

@@ -12,12 +12,12 @@ import anyio
 import httpx
 
 import pyskopeo
-from pyskopeo.access import Trust
 from pyskopeo.events import Event, Retrying, Warned
 from pyskopeo.registry.client import Repository
 from pyskopeo.transports.docker import DockerSource
+from pyskopeo.trust import Trust
 
-from .pulling import access_for
+from .pulling import access_for, networked
 
 if TYPE_CHECKING:
     from pytest_httpx import HTTPXMock
@@ -77,7 +77,7 @@ class Script:
         access = access or access_for(self.home, trust=Trust())
         # Nothing is sent, so no time is spent on loading authorities.
         async with httpx.AsyncClient(verify=False) as client:
-            access = replace(access, client=client, report=self.events.append)
+            access = replace(networked(access, client=client), report=self.events.append)
             async with pyskopeo.open_source(name, access) as source:
                 assert isinstance(source, DockerSource)
                 yield source

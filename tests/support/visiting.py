@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.access import Access, Trust
+from pyskopeo.access import Access
 from pyskopeo.config.authfile import Credentials
 from pyskopeo.config.proxies import Proxies
 from pyskopeo.keychain import Keychain
+from pyskopeo.trust import Trust
 
 from .clouds import Amazon, Cloud, DockerHub, TokenCloud
 from .helper_programs import HelperPrograms
 from .images import ImageSpec, LayerSpec, build
-from .pulling import access_for
+from .pulling import access_for, networked
 
 IMAGE = build(ImageSpec(layers=(LayerSpec("large", size=200_000, compression="none"), LayerSpec("small"))))
 # Its layer is streamed by PATCH; smaller ones are one PUT.
@@ -39,7 +40,7 @@ def parametrized(*clouds: type[Cloud]) -> pytest.MarkDecorator:
 
 def access(cloud: Cloud, home: Path, credentials: Credentials | None = None, *, token: str = "") -> Access:
     """What leads to ``cloud`` and to nowhere else, as somebody with ``credentials`` or ``token``."""
-    return replace(
+    return networked(
         access_for(home, credentials=credentials, registry_token=token, trust=Trust(cert_dir=cloud.certificates)),
         proxies=Proxies.from_environ({"HTTPS_PROXY": cloud.proxy}),
     )

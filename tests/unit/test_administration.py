@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 import pyskopeo
-from pyskopeo.access import Trust
 from pyskopeo.errors import (
     AccessDenied,
     ContentMismatch,
@@ -24,6 +23,7 @@ from pyskopeo.errors import (
     RegistryError,
     Unsupported,
 )
+from pyskopeo.trust import Trust
 from tests.support.images import build, digest_of
 from tests.support.pulling import access_for
 from tests.support.scripted import HOST, Answer, Script, answer
@@ -50,7 +50,7 @@ def script(httpx_mock: HTTPXMock, tmp_path: Path) -> Script:
 @pytest.fixture
 async def access(script: Script) -> AsyncIterator[pyskopeo.Access]:
     async with httpx.AsyncClient(verify=False) as client:
-        yield replace(access_for(script.home, trust=Trust()), client=client, report=script.events.append)
+        yield replace(access_for(script.home, trust=Trust(), client=client), report=script.events.append)
 
 
 def sent(script: Script) -> list[str]:

@@ -228,7 +228,7 @@ class TestPolicy:
         with pytest.raises(PolicyRejected):
             await pyskopeo.plan_copy(registry.name(), f"oci:{tmp_path}/o", selection=AMD64, source_access=access)
         assert asked
-        unsigned = replace(access_for(tmp_path), require_signed=True)
+        unsigned = replace(access_for(tmp_path), policy=lambda: replace(Policy.accepting(), require_signed=True))
         with pytest.raises(PolicyRejected, match="no policy that demands a signature"):
             await pyskopeo.copy(registry.name(), f"oci:{tmp_path}/o", selection=AMD64, source_access=unsigned)
 

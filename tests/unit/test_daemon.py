@@ -17,7 +17,7 @@ import anyio.to_thread
 import pytest
 
 import pyskopeo
-from pyskopeo.access import Access, Trust
+from pyskopeo.access import Access, Network, Writing
 from pyskopeo.archives import TarWriter
 from pyskopeo.daemon.address import DEFAULT, Address, address_of, certificates_of, context_of
 from pyskopeo.daemon.answers import LIMIT, Refused, check_messages, check_tail, refusal
@@ -37,11 +37,13 @@ from pyskopeo.errors import (
     Unsupported,
 )
 from pyskopeo.pump import uncounted
+from pyskopeo.trust import Trust
 from tests.support.fake_daemon import LOADED, Call, FakeDaemon, Script, pieces
 from tests.support.faults import Drip, Flip
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.outputs import blob_path, write_layout
 from tests.support.processes import wait_until
+from tests.support.pulling import networked
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority, KeyPair
 
@@ -49,10 +51,10 @@ pytestmark = pytest.mark.anyio
 NAME, FULL = "docker-daemon:a/b:v1", "docker.io/a/b:v1"
 
 
-def access(daemon: FakeDaemon | str, scratch: Path, **more: object) -> Access:
+def access(daemon: FakeDaemon | str, scratch: Path, trust: Trust | None = None, **network: object) -> Access:
     host = daemon if isinstance(daemon, str) else daemon.host
-    found = replace(Access.from_environ({"DOCKER_HOST": host}), scratch=scratch, trust=Trust(insecure=True))
-    return replace(found, **more)  # type: ignore[arg-type]
+    found = Access.from_environ({"DOCKER_HOST": host, "TMPDIR": str(scratch)})
+    return networked(replace(found, trust=trust or Trust(insecure=True)), **network)
 
 
 async def archive_of(image: BuiltImage, folder: Path, tag: str = FULL) -> bytes:
@@ -131,13 +133,14 @@ class TestAddress:
         self, environ: dict[str, str], cert_dir: str | None, directory: str | None, tls: bool
     ) -> None:
         found = Access.from_environ({"DOCKER_HOST": "tcp://h", **environ})
-        found = replace(found, trust=Trust(cert_dir=Path(cert_dir) if cert_dir else None))
-        assert certificates_of(found) == (Path(directory) if directory else None)
-        assert address_of(found).tls is tls
+        trust = replace(found.trust, cert_dir=Path(cert_dir) if cert_dir else None)
+        assert certificates_of(trust) == (Path(directory) if directory else None)
+        assert address_of(found.network, trust).tls is tls
 
     def test_without_a_word_it_is_the_usual_socket(self) -> None:
-        assert address_of(Access.from_environ({})).socket == "/var/run/docker.sock"
-        assert address_of(Access.from_environ({"DOCKER_HOST": ""})).socket == "/var/run/docker.sock"
+        for environ in ({}, {"DOCKER_HOST": ""}):
+            found = Access.from_environ(environ)
+            assert address_of(found.network, found.trust).socket == "/var/run/docker.sock"
 
 
 class TestAnswers:
@@ -213,16 +216,16 @@ class TestCertificates:
     def test_half_a_pair(self, names: tuple[str, ...], authority: Authority, client: KeyPair, tmp_path: Path) -> None:
         directory = self.directory(tmp_path, authority, client, *names)
         with pytest.raises(InvalidInput, match=r"cert.pem and key.pem go together"):
-            context_of(access("tcp://h", tmp_path, trust=Trust(cert_dir=directory)))
+            context_of(Trust(cert_dir=directory))
 
     def test_nothing_there(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match="no ca.pem, cert.pem or key.pem in this directory"):
-            context_of(access("tcp://h", tmp_path, trust=Trust(cert_dir=tmp_path)))
+            context_of(Trust(cert_dir=tmp_path))
 
     def test_what_is_no_certificate(self, tmp_path: Path) -> None:
         (tmp_path / "ca.pem").write_bytes(b"x")
         with pytest.raises(InvalidInput, match="cannot use the certificates in"):
-            context_of(access("tcp://h", tmp_path, trust=Trust(cert_dir=tmp_path)))
+            context_of(Trust(cert_dir=tmp_path))
 
     async def test_both_sides_show_theirs(
         self, authority: Authority, client: KeyPair, tmp_path: Path, scratch: Path
@@ -297,7 +300,7 @@ class TestUnreachable:
         await self.fails("tcp://nothing.invalid:1", scratch)
 
     async def test_no_permission(self, scratch: Path) -> None:
-        client = await Client.open(access(f"unix://{scratch}/s", scratch))
+        client = await Client.open(Network(daemon_host=f"unix://{scratch}/s"), Trust())
         error = client._unreachable(PermissionError(errno.EACCES, "Permission denied"))
         assert str(error).endswith("permission denied; join the group of its socket, or be root")
 
@@ -589,7 +592,7 @@ class TestLoad:
     async def test_several_tags(self, tmp_path: Path, scratch: Path) -> None:
         with FakeDaemon() as daemon:
             source = f"oci:{write_layout(build('oci'), tmp_path / 'source')}"
-            more = access(daemon, scratch, additional_tags=("c:d", "host.example/e"))
+            more = replace(access(daemon, scratch), writing=Writing(additional_tags=("c:d", "host.example/e")))
             await pyskopeo.copy(source, NAME, destination_access=more)
             assert set(daemon.images) == {FULL, "docker.io/library/c:d", "host.example/e:latest"}
 
@@ -700,7 +703,7 @@ class TestLoad:
 
         with FakeDaemon() as daemon:
             daemon.on["load"] = after_the_body(lambda call: call.answer(200, LOADED))
-            engine = await Engine.open(access(daemon, scratch))
+            engine = await Engine.open(Network(daemon_host=daemon.host), Trust())
             for whole in (False, True):
                 upload = engine.load()
                 await anyio.to_thread.run_sync(write, TarWriter(upload, Path("x")))

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[2] / "pyskopeo"
 # rule of its own says otherwise.
 ORDER = (
     "version", "errors", "model", "tags", "template", "events", "pump", "image", "files", "placing", "pipes", "archives", "transform", "threads", "compress", "output",
-    "spool", "layouts", "dockertar", "config", "credentials", "keychain", "registry", "access", "daemon", "transports", "administration", "selection",
+    "spool", "layouts", "dockertar", "config", "credentials", "keychain", "trust", "registry", "access", "daemon", "transports", "administration", "selection",
     "plan", "rewriting", "deciding", "graphs", "moving", "engine",
     "inspection", "api", "syncing", "serve", "cli", "__init__", "__main__",
 )  # fmt: skip
@@ -149,6 +149,7 @@ def test_nobody_imports_the_front_door_from_inside() -> None:
         ("threads", set[str]()),
         ("compress", {"errors", "model", "pump", "threads", "transform"}),
         ("selection", {"errors", "model"}),
+        ("trust", {"config", "errors"}),
         ("plan", {"errors", "model", "image"}),
         ("rewriting", {"errors", "model", "image", "plan"}),
         ("deciding", {"errors", "model", "image", "plan", "rewriting"}),

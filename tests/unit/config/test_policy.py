@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,9 @@ class TestLookup:
 
 
 class TestJudging:
-    def refusal(self, policy: Policy, image: Subject = IMAGE, *, require_signed: bool = False) -> PolicyRejected:
+    def refusal(self, policy: Policy, image: Subject = IMAGE) -> PolicyRejected:
         with pytest.raises(PolicyRejected) as caught:
-            policy.judge(image, NAME, require_signed=require_signed)
+            policy.judge(image, NAME)
         assert caught.value.exit_code == 1
         assert "\n" not in str(caught.value)
         return caught.value
@@ -86,8 +87,8 @@ class TestJudging:
         lists = {order for n in (0, 1, 2) for order in itertools.permutations((requirement, *YES * n))}
         assert len(lists) == 1 + 2 + 3
         for requirements, require_signed in itertools.product(lists, (False, True)):
-            policy = Policy(YES, {"docker": {"x.example.com:5000": requirements}}, "/p")
-            found = self.refusal(policy, require_signed=require_signed)
+            policy = Policy(YES, {"docker": {"x.example.com:5000": requirements}}, "/p", require_signed)
+            found = self.refusal(policy)
             assert str(found) == (
                 f"A signature was required for image {NAME} ({requirement.type}, the rule: "
                 'transports.docker["x.example.com:5000"] in /p), but this version cannot verify signatures; '
@@ -104,13 +105,13 @@ class TestJudging:
         assert "must not be empty" in str(self.refusal(Policy(YES, {"docker": {"": ()}})))
 
     def test_a_signature_is_required(self) -> None:
-        assert str(self.refusal(Policy(YES, {}, "/p"), require_signed=True)) == (
+        assert str(self.refusal(Policy(YES, {}, "/p", require_signed=True))) == (
             f"No signature verification policy found for image {NAME}: default in /p accepts it unsigned"
         )
-        assert str(self.refusal(Policy.accepting(), require_signed=True)) == (
+        assert str(self.refusal(replace(Policy.accepting(), require_signed=True))) == (
             f"No signature verification policy found for image {NAME}: there is no policy that demands a signature"
         )
-        assert str(self.refusal(Policy(NO), require_signed=True)).startswith("Running image")
+        assert str(self.refusal(Policy(NO, require_signed=True))).startswith("Running image")
 
 
 class TestFiles:

@@ -14,10 +14,11 @@ import anyio
 import httpx
 import pytest
 
-from pyskopeo.access import Access, Trust
+from pyskopeo.access import Access
 from pyskopeo.config.authfile import Credentials
 from pyskopeo.errors import AccessDenied, InvalidContent, PyskopeoError, RegistryError, TooLarge, UnsafeAddress
 from pyskopeo.keychain import Keychain
+from pyskopeo.trust import Trust
 from tests.support.pulling import access_for
 from tests.support.scripted import BASE, HOST, Answer, Script, answer
 
@@ -43,7 +44,7 @@ def access(
     home: Path, credentials: Credentials | None = None, *, token: str = "", realms: tuple[str, ...] = ()
 ) -> Access:
     return access_for(
-        home, credentials=credentials, registry_token=token, trust=Trust(), trusted_realms=frozenset(realms)
+        home, credentials=credentials, registry_token=token, trust=Trust(realms=frozenset(realms))
     )
 
 

@@ -13,7 +13,6 @@ import anyio
 import httpx
 import pytest
 
-from pyskopeo.access import Trust
 from pyskopeo.errors import (
     ConnectionFailed,
     ContentMismatch,
@@ -32,6 +31,7 @@ from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.registry.retry import Retry
 from pyskopeo.registry.sources import Sources
+from pyskopeo.trust import Trust
 from tests.support.images import build, digest_of
 from tests.support.pulling import access_for
 from tests.support.scripted import BASE, HOST, NAME, Answer, Script, answer
@@ -505,9 +505,9 @@ def streamed(content: bytes = CONTENT, status: int = 200, start: int = 0, **opti
 
 
 async def read(script: Script, descriptor: Descriptor = BLOB, retry: Retry | None = None) -> bytes:
-    access = replace(access_for(script.home, trust=Trust()), retry=retry or Retry(delay=0.01))
+    access = access_for(script.home, trust=Trust(), retry=retry)
     async with script.repository(access) as repository:
-        sources = Sources(repository.reference, [repository], repository.access)
+        sources = Sources(repository.reference, [repository], script.events.append)
         return await Blob(descriptor, lambda: sources.blob(descriptor)).read(MIB)
 
 

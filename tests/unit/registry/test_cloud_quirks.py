@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from pyskopeo.transports.docker import DockerSource
 from tests.support import faults as f
 from tests.support.clouds import Amazon, Azure, DockerHub, GitHub, Google, form_of
 from tests.support.publishing import Push
-from tests.support.pulling import Pull
+from tests.support.pulling import Pull, networked
 from tests.support.visiting import (
     IMAGE,
     OTHER,
@@ -57,7 +56,7 @@ async def test_a_key_of_dockers_own(cloud: DockerHub, tmp_path: Path) -> None:
 async def test_the_pull_limit_of_docker_hub(cloud: DockerHub, tmp_path: Path) -> None:
     cloud.serve(IMAGE, "library/app", public=True)
     cloud.pulls = 1
-    reaching = replace(access(cloud, tmp_path), retry=Retry(times=1, delay=0.01))
+    reaching = networked(access(cloud, tmp_path), retry=Retry(times=1, delay=0.01))
     await Pull(cloud, IMAGE, tmp_path / "out", reaching).run("docker://app")
     # To look whether a tag has changed costs nothing.
     async with pyskopeo.open_source("docker://app", reaching) as source:

@@ -13,13 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 
-from pyskopeo.access import Trust
 from pyskopeo.config.authfile import Credentials
 from pyskopeo.errors import (
     AccessDenied,
@@ -32,10 +30,11 @@ from pyskopeo.errors import (
     Stalled,
 )
 from pyskopeo.registry.retry import Retry
+from pyskopeo.trust import Trust
 from tests.support import faults as f
 from tests.support.exchange import Request, Response
 from tests.support.images import ImageSpec, LayerSpec, build
-from tests.support.pulling import Pull, access_for, blobs, check_layout, heal, names
+from tests.support.pulling import Pull, access_for, blobs, check_layout, heal, names, networked
 from tests.support.simulator import BearerGate, Simulator
 from tests.support.tls import Authority, ServerCertificate
 from tests.support.token_server import TokenServer
@@ -479,7 +478,7 @@ async def test_by_tls_it_fails_as_clearly(fault: f.Fault, secure: Pull) -> None:
 
 @pytest.mark.parametrize("fault", [f.Stall(100_000), f.Delay(30), f.Drip(100, 0.01)])
 async def test_by_tls_it_is_given_up_at_once(fault: f.Fault, secure: Pull) -> None:
-    secure.access = replace(secure.access, stall_timeout=30)
+    secure.access = networked(secure.access, stall_timeout=30)
     secure.registry.on_blob(LARGE, fault)
     with anyio.move_on_after(0.4) as scope:
         await secure.run()

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 import pyskopeo
-from pyskopeo.access import Access, Trust
+from pyskopeo.access import Access
 from pyskopeo.config.authfile import Credentials
 from pyskopeo.errors import (
     AccessDenied,
@@ -46,6 +46,7 @@ from pyskopeo.registry.retry import Retry
 from pyskopeo.registry.wire import Wire
 from pyskopeo.selection import Selection
 from pyskopeo.transports.docker import DockerSource
+from pyskopeo.trust import Trust
 from tests.support import faults as f
 from tests.support.exchange import Request, Response
 from tests.support.images import BuiltImage, BuiltManifest, ImageSpec, IndexSpec, LayerSpec, build, digest_of
@@ -412,7 +413,7 @@ async def test_a_realm_of_somebody_else(tmp_path: Path) -> None:
             with pytest.raises(UnsafeAddress, match="--trust-realm localhost"):
                 await pull(registry, tmp_path, access_for(tmp_path, credentials=PASSWORD))
             assert tokens.requests == ()
-            trusting = access_for(tmp_path, credentials=PASSWORD, trusted_realms=frozenset({"localhost"}))
+            trusting = access_for(tmp_path, credentials=PASSWORD, trust=Trust(insecure=True, realms=frozenset({"localhost"})))
             await pull(registry, tmp_path, trusting)
             assert tokens.secrets_seen
 

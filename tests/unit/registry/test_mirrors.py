@@ -15,7 +15,7 @@ import pytest
 
 import pyskopeo
 from pyskopeo import inspect_image, list_tags
-from pyskopeo.access import Access, Trust
+from pyskopeo.access import Access
 from pyskopeo.config.authfile import Credentials
 from pyskopeo.config.registries import Registries
 from pyskopeo.errors import ConnectionFailed, ContentMismatch, InvalidInput, NotFound, PyskopeoError, RegistryError
@@ -23,10 +23,11 @@ from pyskopeo.events import Event
 from pyskopeo.model.digest import Digest
 from pyskopeo.registry.opening import Connections
 from pyskopeo.registry.retry import Retry
+from pyskopeo.trust import Trust
 from tests.support import faults as f
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.processes import free_port
-from tests.support.pulling import AMD64, Pull, access_for, blobs, heal
+from tests.support.pulling import AMD64, Pull, access_for, blobs, heal, networked
 from tests.support.simulator import BasicGate, Simulator
 
 pytestmark = pytest.mark.anyio
@@ -313,7 +314,7 @@ async def test_shared_connections_keep_what_was_given_apart(tmp_path: Path) -> N
     token = access_for(tmp_path, registry_token="t0k3n")
     with Simulator(IMAGE) as registry, Simulator(IMAGE) as both:
         async with Connections() as connections:
-            access = replace(configured(token, registry.host, mirror(both.host)), connections=connections)
+            access = networked(configured(token, registry.host, mirror(both.host)), connections=connections)
             await Pull(registry, IMAGE, tmp_path / "a", access).run()
             assert both.secrets_seen == []
             await Pull(registry, IMAGE, tmp_path / "b", access).run(both.name())
@@ -400,7 +401,7 @@ async def test_a_digest_of_the_location_is_checked(place: Place) -> None:
 @pytest.mark.parametrize("where", ["mirror", "registry"])
 @pytest.mark.parametrize("explicit", [None, True, False])
 async def test_insecure_in_the_file_and_on_the_command_line(where: str, explicit: bool | None, place: Place) -> None:
-    place.base = replace(place.base, trust=Trust(insecure=explicit), retry=Retry(times=0))
+    place.base = networked(replace(place.base, trust=Trust(insecure=explicit)), retry=Retry(times=0))
     if where == "mirror":
         place.only(mirror(place.first.host, insecure=True))
     else:
@@ -416,7 +417,7 @@ async def test_insecure_in_the_file_and_on_the_command_line(where: str, explicit
 
 
 async def test_a_secure_registry_behind_an_insecure_mirror_stays_secure(place: Place) -> None:
-    place.base = replace(place.base, trust=Trust(), retry=Retry(times=0))
+    place.base = networked(replace(place.base, trust=Trust()), retry=Retry(times=0))
     place.only(mirror(place.first.host, insecure=True))
     place.first.on("*/manifests/*", f.Refuse(404))
     with pytest.raises(ConnectionFailed, match="Mirrors also failed"):
@@ -477,7 +478,7 @@ async def test_events_come_in_the_event_loop_and_failures_leave_nothing(place: P
 
 
 async def test_nobody_waits_between_a_mirror_and_the_next(place: Place) -> None:
-    place.base = replace(place.base, retry=Retry(times=4, delay=0.3, fixed=True))
+    place.base = networked(place.base, retry=Retry(times=4, delay=0.3, fixed=True))
     place.only(mirror(place.first.host))
     place.first.on_blob(LARGE, f.Cut(1000), times=1)
     place.first.on_blob(LARGE, f.Drop(), skip=1)

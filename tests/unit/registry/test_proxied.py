@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import pyskopeo
-from pyskopeo import Access, Trust
+from pyskopeo import Access, Network, Trust
 from pyskopeo.config.proxies import Proxies
 from pyskopeo.errors import Unsupported
 from tests.support.images import build
@@ -70,7 +70,7 @@ def _access(proxy: str) -> Access:
     return replace(
         Access.from_environ(),
         trust=Trust(insecure=True),
-        proxies=Proxies.from_environ({"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy}),
+        network=Network(proxies=Proxies.from_environ({"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy})),
     )
 
 

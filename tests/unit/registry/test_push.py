@@ -348,7 +348,9 @@ async def test_by_a_digest_it_has_not(push: Push, registry: Simulator) -> None:
 
 
 async def test_more_tags(push: Push, registry: Simulator) -> None:
-    push.access = replace(push.access, additional_tags=("v1", f"{registry.host}/test/image:v2", "v1"))
+    push.access = replace(
+        push.access, writing=pyskopeo.Writing(additional_tags=("v1", f"{registry.host}/test/image:v2", "v1"))
+    )
     await push.run()
     for tag in ("latest", "v1", "v2"):
         push.check_there(tag=tag)
@@ -360,7 +362,7 @@ async def test_more_tags(push: Push, registry: Simulator) -> None:
 
 
 async def test_a_tag_of_somewhere_else(push: Push, registry: Simulator) -> None:
-    push.access = replace(push.access, additional_tags=(f"{registry.host}/other:v2",))
+    push.access = replace(push.access, writing=pyskopeo.Writing(additional_tags=(f"{registry.host}/other:v2",)))
     with pytest.raises(InvalidName, match="test/image"):
         await push.run()
     assert push.asked["POST upload"] == push.asked["PUT manifest"] == 0

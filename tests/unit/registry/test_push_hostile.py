@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.access import Trust
 from pyskopeo.config.authfile import Credentials
 from pyskopeo.errors import AccessDenied, CertificateNotTrusted, NetworkError, PyskopeoError, UnsafeAddress
 from pyskopeo.events import to_json
 from pyskopeo.registry.origin import is_public
 from pyskopeo.registry.retry import Retry
+from pyskopeo.trust import Trust
 from tests.support import faults as f
 from tests.support import upload_faults as u
 from tests.support.exchange import Request, Response

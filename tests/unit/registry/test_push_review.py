@@ -315,7 +315,7 @@ async def test_an_answer_while_the_body_waits_to_be_taken(tmp_path: Path) -> Non
     transport = Impatient()
     with Simulator() as unused, anyio.fail_after(5):
         async with httpx.AsyncClient(transport=transport) as client:
-            push = Push(unused, LARGE, tmp_path, replace(access_for(tmp_path), client=client))
+            push = Push(unused, LARGE, tmp_path, access_for(tmp_path, client=client))
             with pytest.raises(AccessDenied, match="seen enough"):
                 await push.run("docker://registry.example.com/a/b:c")
         for body in transport.kept:
@@ -513,7 +513,7 @@ async def test_a_layer_of_nothing(
 ) -> None:
     """Compressed nothing is something, decompressed it is a blob of no bytes."""
     layer = compress(b"", "gzip")
-    access = replace(access_for(tmp_path), precompute_digests=precompute)
+    access = replace(access_for(tmp_path), writing=pyskopeo.Writing(precompute_digests=precompute))
     push = Converting(registry, custom(layer, GZIPPED_TAR), tmp_path, access)
     manifest = await push.convert(form)
     (entry,) = manifest["layers"]

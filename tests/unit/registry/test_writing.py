@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 import pyskopeo
-from pyskopeo.access import Trust
 from pyskopeo.errors import (
     AccessDenied,
     ConnectionFailed,
@@ -28,8 +27,9 @@ from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
 from pyskopeo.registry.opening import open_session
 from pyskopeo.registry.writing import RepositoryWriter
+from pyskopeo.trust import Trust
 from tests.support.images import build, digest_of
-from tests.support.pulling import access_for
+from tests.support.pulling import access_for, networked
 from tests.support.scripted import HOST, Answer, Script, answer
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def writing(script: Script, access: pyskopeo.Access | None = None) -> Asyn
     reference = Reference.parse(f"{HOST}/a/b:v1")
     access = access or access_for(script.home, trust=Trust())
     async with httpx.AsyncClient(verify=False) as client:
-        access = replace(access, client=client, report=script.events.append)
+        access = replace(networked(access, client=client), report=script.events.append)
         async with open_session(reference, access, actions="pull,push") as session:
             yield RepositoryWriter(reference, session)
 

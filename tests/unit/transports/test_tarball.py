@@ -195,7 +195,7 @@ class TestStreams:
         os.mkfifo(pipe)
         writer = threading.Thread(target=lambda: pipe.write_bytes(content))
         writer.start()
-        access = replace(pyskopeo.Access.from_environ({}), scratch=scratch)
+        access = replace(pyskopeo.Access.from_environ({}), storage=pyskopeo.Storage(scratch=scratch))
         before = time.time()
         async with pyskopeo.open_source(f"tarball:{pipe}", access) as source:
             writer.join()
