@@ -1,13 +1,10 @@
-"""How one side of a copy may reach out, and what it may use: credentials, trust, network, files, patience.
-
-Nobody compares these values, and ``eq`` would cost time at every start.
-"""
+"""How one side of a copy may reach out, and what it may use: credentials, trust, network, files, patience."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +13,7 @@ from .config import certificates
 from .config.proxies import Proxies
 from .events import Explained, Report, Warned, ignore
 from .keychain import Keychain
+from .records import dataclass
 from .registry.retry import Retry
 from .trust import Trust
 from .version import __version__
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from .registry.opening import Connections
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Network:
     """How other machines are reached: by which way, with how much patience, under which name.
 
@@ -51,7 +49,7 @@ class Network:
     connections: Connections | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Storage:
     """Directories that are used besides what an image name says, by those who read and those who write.
 
@@ -64,7 +62,7 @@ class Storage:
     shared_blobs: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Writing:
     """What is asked of a destination. A source does not look at it, nor does a transport that has no such thing.
 
@@ -116,7 +114,7 @@ def _load_policy(
     return replace(found, require_signed=require_signed)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Access:
     """Everything a transport may need besides its own name; the same for all transports.
 

@@ -7,7 +7,6 @@ import os
 import posixpath
 import tarfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import InvalidContent, NotFound, StorageFailed, TooLarge
@@ -15,6 +14,7 @@ from .files import FileSink, read_range, storage_errors
 from .image import LocalFile
 from .pipes import PatientSink, PipeSink, is_pipe
 from .pump import ByteSink, thread_buffer
+from .records import dataclass
 
 BLOCK = 512
 _MOST_MEMBERS = 200_000

@@ -6,12 +6,13 @@ The fields are the schema of ``--progress=json``: one object a line, ``event`` n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import Enum
 from typing import Any, TypeAlias
 
 from .model.descriptor import Descriptor
 from .model.digest import Digest
+from .records import dataclass
 
 
 class Placement(Enum):

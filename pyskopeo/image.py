@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -19,6 +18,7 @@ from .model.descriptor import Descriptor
 from .model.digest import Digest, Verifier
 from .model.manifest import Manifest
 from .pump import ByteReader, ByteSink, MemorySink, Progress, pump_in_thread, uncounted
+from .records import dataclass
 
 if TYPE_CHECKING:
     from .access import Access

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import InvalidContent, Unsupported
@@ -11,6 +10,7 @@ from .graphs import find_image, read_children
 from .model import mediatype
 from .model.platform import Platform
 from .model.strictjson import CONFIG_LIMIT, parse_object
+from .records import dataclass
 
 if TYPE_CHECKING:
     from .image import ImageSource

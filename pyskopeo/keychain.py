@@ -6,13 +6,14 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .config.authfile import AUTH_FILES, HUB_HOSTS, LEGACY_NAME, AuthFile, Credentials, Helper, locations, servers
 from .errors import CredentialsFailed
+from .records import dataclass
 
 if TYPE_CHECKING:
     from anyio import Lock

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from .image import Accepts
 from .model import mediatype
@@ -11,6 +11,7 @@ from .model.change import Change, Outcome
 from .model.descriptor import Descriptor
 from .model.digest import Digest
 from .model.manifest import Manifest
+from .records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

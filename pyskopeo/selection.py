@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from .errors import InvalidContent, InvalidInput, NoMatchingPlatform
 from .model import mediatype
 from .model.descriptor import Descriptor
 from .model.manifest import Manifest
 from .model.platform import Platform, acceptable, choose
+from .records import dataclass
 
 _DEEPEST = 8
 

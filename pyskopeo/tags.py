@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from .errors import InvalidInput
 from .model.semver import Version, VersionRange
+from .records import dataclass
 
 Order: TypeAlias = Literal["registry", "name", "semver"]
 ORDERS: tuple[Order, ...] = ("registry", "name", "semver")

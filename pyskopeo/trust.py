@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .config import certificates
 from .errors import InvalidInput
+from .records import dataclass
 
 if TYPE_CHECKING:
     import ssl

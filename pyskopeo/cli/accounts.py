@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from ..access import Access
 from ..config.authfile import AUTH_FILES, Credentials, locations
 from ..config.authkey import AuthKey
 from ..errors import AccessDenied, InvalidInput, saying
+from ..records import dataclass
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import log
 from .options import NETWORK, network, trust

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from ..records import dataclass
 from .flags import Flag, Parsed, boolean, duration
 
 

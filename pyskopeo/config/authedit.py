@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ..errors import CredentialsFailed, InvalidContent, InvalidInput
 from ..model.gojson import dumps, sorted_map
 from ..model.reference import DOCKER_HUB
+from ..records import dataclass
 from .authfile import HUB_SERVER, AuthFile, Credentials, canonical_host, host_of, servers
 from .authkey import AuthKey
 

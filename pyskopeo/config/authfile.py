@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from ..errors import CredentialsFailed
 from ..model.reference import DOCKER_HUB
+from ..records import dataclass
 
 LEGACY_NAME = ".dockercfg"
 # What registries.conf calls these files among its ``credential-helpers``.

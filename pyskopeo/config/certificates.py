@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InvalidInput, StorageFailed
+from ..records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ A file that cannot be read, or that says one thing wrong, counts as no file at a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from ..errors import InvalidContent, InvalidInput, PolicyRejected, StorageFailed, saying
 from ..model.strictjson import parse_object
+from ..records import dataclass
 from .policy_fields import fields, members, quoted, wrong
 from .policy_requirements import InsecureAcceptAnything, Reject, Requirement, parse_requirements
 from .policy_scopes import Subject, check_scope

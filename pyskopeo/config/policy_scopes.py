@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ..errors import InvalidDigest, InvalidInput
 from ..model.digest import Digest
 from ..model.reference import Reference
+from ..records import dataclass
 
 _OF_PATHS = frozenset({"dir", "oci", "oci-archive"})
 _WITHOUT_SCOPES = frozenset({"docker-archive", "tarball"})

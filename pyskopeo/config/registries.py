@@ -6,11 +6,12 @@ Values and lookups; `registries_toml` reads the format, `registries_files` finds
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
 from ..errors import InvalidInput, InvalidName
 from ..model.reference import DOCKER_HUB, Reference
+from ..records import dataclass
 from .authfile import AUTH_FILES
 
 Pull = Literal["all", "digest-only", "tag-only"]

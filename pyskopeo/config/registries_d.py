@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from ..errors import InvalidInput, StorageFailed
 from ..model.reference import Reference
+from ..records import dataclass
 from .plainyaml import Plain, boolean, mapping, parse
 from .plainyaml import text as string
 from .policy_scopes import by_reference

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import StorageFailed, saying
+from ..records import dataclass
 from .reading import read_text, user_folder
 from .registries import Registries, RegistriesFile
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
+from ..records import dataclass
 from .plainyaml import mapping, parse, texts
 from .plainyaml import text as string
 from .reading import read_text

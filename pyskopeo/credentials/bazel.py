@@ -11,13 +11,14 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..config.authfile import HUB_HOSTS, Credentials, parse_object
 from ..errors import CredentialsFailed, InvalidInput
+from ..records import dataclass
 from .program import Output, Programs
 
 # What Bazel keeps an answer for that does not say how long it is good.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ from ..config.authfile import AUTH_FILES, LEGACY_NAME, AuthFile, Credentials, se
 from ..config.authkey import AuthKey
 from ..errors import CredentialsFailed, InvalidInput, StorageFailed, saying
 from ..files import FileSink, locked, staged, storage_errors
+from ..records import dataclass
 from . import docker
 from .program import Programs
 from .reading import read

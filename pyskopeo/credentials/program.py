@@ -10,12 +10,13 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ..errors import CredentialsFailed
+from ..records import dataclass
 
 if TYPE_CHECKING:
     import subprocess

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..archives import TarWriter
@@ -13,6 +12,7 @@ from ..image import Blob
 from ..model.digest import Digest
 from ..pipes import never
 from ..pump import Progress, run_abortable
+from ..records import dataclass
 from ..transform import InflatingSink
 
 READ_ONLY = 0o444

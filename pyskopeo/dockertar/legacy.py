@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from ..model.digest import Digest
 from ..model.gojson import dumps
 from ..model.rawjson import compact, members, write
+from ..records import dataclass
 
 _TOP = ("architecture", "config", "container", "container_config", "created", "docker_version", "os")
 

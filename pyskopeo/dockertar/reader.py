@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from ..model.manifest import Manifest
 from ..model.reference import Reference
 from ..model.strictjson import CONFIG_LIMIT
 from ..pump import ByteReader, thread_buffer
+from ..records import dataclass
 from ..transform import InflatingReader, recognises
 
 _MANIFEST = "manifest.json"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ..errors import ContentMismatch, InvalidContent
+from ..records import dataclass
 from . import mediatype
 from .digest import Digest
 from .platform import Platform

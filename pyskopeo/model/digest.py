@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ContentMismatch, InvalidDigest, Unsupported
+from ..records import dataclass
 
 if TYPE_CHECKING:
     from _hashlib import HASH

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from ..errors import InvalidContent
+from ..records import dataclass
 
 _Value = TypeVar("_Value")
 

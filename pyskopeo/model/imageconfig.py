@@ -7,10 +7,10 @@ anew, as the Go types of the specification do, since digests that people pinned 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidContent
+from ..records import dataclass
 from .digest import Digest
 from .gojson import dumps
 from .gostruct import NULL, Fields, boolean, list_of, string_set, struct, text, text_map, texts, time

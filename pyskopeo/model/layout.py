@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound
+from ..records import dataclass
 from . import mediatype
 from .descriptor import Descriptor
 from .digest import Digest

@@ -7,10 +7,11 @@ version 2, schema 2 and schema 1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ..errors import ContentMismatch, InvalidContent, Unsupported
+from ..records import dataclass
 from . import mediatype
 from .descriptor import Descriptor, read_annotations
 from .digest import Digest

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import platform as host
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ..errors import InvalidContent, InvalidInput
+from ..records import dataclass
 
 _MACHINES = {
     "x86_64": "amd64",

@@ -7,9 +7,10 @@ means docker.io, one path component there means ``library/``, no tag means ``lat
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..errors import InvalidDigest, InvalidName
+from ..records import dataclass
 from .digest import Digest
 
 DOCKER_HUB = "docker.io"

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ..errors import InvalidContent, Unsupported
+from ..records import dataclass
 from . import convert, mediatype, rawjson
 from .change import Outcome
 from .descriptor import UNKNOWN_SIZE, Descriptor

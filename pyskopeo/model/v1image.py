@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidContent
+from ..records import dataclass
 from .gojson import dumps
 from .gostruct import NULL, Fields, boolean, list_of, string_set, struct, text, text_map, texts, time
 from .strictjson import CONFIG_LIMIT, parse_object

@@ -10,13 +10,14 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import quote, quote_plus
 
 import anyio
 
 from ..config.authfile import Credentials
 from ..errors import UnsafeAddress
+from ..records import dataclass
 from .challenge import (
     Challenge,
     TokenRequest,

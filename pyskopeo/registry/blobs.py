@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
@@ -16,6 +15,7 @@ from ..errors import ConnectionFailed, ContentMismatch, InvalidContent, Pyskopeo
 from ..events import Report
 from ..model.descriptor import Descriptor
 from ..pump import ByteReader
+from ..records import dataclass
 from .http import httpx
 from .looped import Looped
 from .refusal import clean

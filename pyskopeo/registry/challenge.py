@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from ..config.authfile import Credentials
 from ..errors import InvalidContent
 from ..model.strictjson import parse_object
+from ..records import dataclass
 
 TOKEN_LIMIT = 128 * 1024
 _SHORTEST_LIFE = 60.0

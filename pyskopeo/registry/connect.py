@@ -5,12 +5,12 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from ..errors import CertificateNotTrusted, ConnectionFailed, NetworkError, UnsafeAddress, Unsupported
+from ..records import dataclass
 from .origin import Origin, is_public
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ import http.client
 import socket
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ..errors import ConnectionFailed
+from ..records import dataclass
 
 
 @dataclass(slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ..config.authfile import Credentials
 from ..model.reference import Reference
+from ..records import dataclass
 from .answers import closing, refused
 from .challenge import TokenRequest, basic, parse_token
 from .opening import sender

@@ -7,12 +7,12 @@ point us at this machine or at the network behind it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import UnsafeAddress
+from ..records import dataclass
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address

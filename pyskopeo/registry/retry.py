@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from ..errors import PyskopeoError, RegistryError
 from ..events import Report, Retrying
+from ..records import dataclass
 
 T = TypeVar("T")
 _LONGEST_WAIT = 60.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
@@ -15,6 +14,7 @@ import anyio
 from ..errors import ConnectionFailed, PyskopeoError
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
+from ..records import dataclass
 from .answers import refused
 from .http import httpx
 from .looped import Looped

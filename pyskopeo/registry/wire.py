@@ -14,13 +14,13 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 import anyio
 from anyio import to_thread
 
 from ..errors import ConnectionFailed, NetworkError, Stalled
 from ..pump import ByteReader, MemoryReader
+from ..records import dataclass
 from .body import Body
 from .connect import Connector, explain, proxied_target
 from .exchange import Exchange, shut

@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from io import FileIO
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from ..errors import ContentMismatch, PyskopeoError, RegistryError, StorageFaile
 from ..files import storage_errors
 from ..model.digest import Digest
 from ..pump import BUFFER_SIZE
+from ..records import dataclass
 from .catalog import order
 
 if TYPE_CHECKING:

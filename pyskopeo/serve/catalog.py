@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,6 +17,7 @@ from ..model.digest import Digest
 from ..model.manifest import Manifest
 from ..model.reference import Reference
 from ..model.strictjson import MANIFEST_LIMIT
+from ..records import dataclass
 
 _CONTAINERD_NAME = "io.containerd.image.name"
 # The coarsest clock of a file system in use: two changes within it can look like one.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from ..errors import InvalidInput
 from ..model.semver import Version
+from ..records import dataclass
 
 T = TypeVar("T")
 

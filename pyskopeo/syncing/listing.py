@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import InvalidInput, InvalidName, PyskopeoError, first_error
 from ..model.reference import Reference
+from ..records import dataclass
 from .local_listing import read_yaml, walk_directory, walk_layout
 from .naming import check_distinct, destination_name, unusable
 from .request import Group, Listing, Noted, SyncImage, SyncRequest, SyncSink

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from ..errors import InvalidContent, NotFound, PyskopeoError
 from ..files import locked, read_bounded, write_atomically
 from ..model.digest import Digest
 from ..model.strictjson import parse_object
+from ..records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, first_error, saying
 from ..model import mediatype
 from ..model.digest import Digest
 from ..model.manifest import Manifest
+from ..records import dataclass
 
 if TYPE_CHECKING:
     from ..access import Access

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..errors import InvalidInput, PyskopeoError, Unsupported
 from ..plan import AS_IT_IS, Form
+from ..records import dataclass
 from .choosing import EVERYTHING, Choice
 
 if TYPE_CHECKING:

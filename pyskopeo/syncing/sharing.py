@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Unsupported
 from ..events import Placement
 from ..image import Blob, KnowsSizes, RegistryBlob
+from ..records import dataclass
 from ..transports.directory import DirDestination
 
 if TYPE_CHECKING:

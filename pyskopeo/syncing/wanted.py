@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..errors import InvalidDigest, InvalidName
 from ..model.digest import Digest
 from ..model.reference import Reference, is_tag
 from ..model.semver import Version, VersionRange
+from ..records import dataclass
 from .choosing import compile_pattern
 from .naming import familiar
 

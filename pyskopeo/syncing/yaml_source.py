@@ -7,11 +7,12 @@ written, so that ``1.10`` is not the number 1.1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, cast
 
 from ..config.authfile import Credentials
 from ..errors import InvalidInput, TooLarge
+from ..records import dataclass
 
 if TYPE_CHECKING:
     import yaml

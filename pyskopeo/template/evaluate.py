@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ..records import dataclass
 from . import nodes
 from .functions import FUNCTIONS, Function
 from .lexer import NAME, TemplateError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from ..errors import InvalidContent
 from ..model import gojson
+from ..records import dataclass
 from . import comparison, indexing
 from .formatting import sprint, sprintf, sprintln
 from .literals import from_bytes, to_bytes

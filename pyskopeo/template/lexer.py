@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from ..errors import InvalidInput
+from ..records import dataclass
 from .verbs import one_line, quoted
 
 NAME = "inspect"

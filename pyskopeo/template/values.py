@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from ..model.gojson import sorted_map
 from ..model.gotime import GoTime
+from ..records import dataclass
 
 ANY = "interface {}"
 _SURROGATES = re.compile("[\ud800-\udfff]")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..model.gojson import positional, shortest
+from ..records import dataclass
 from .literals import to_bytes
 
 # No function of a template makes a longer text, in characters; a width of a million is a few of them.

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from ..model.platform import Platform
 from ..output import is_stream
 from ..pipes import never
 from ..pump import ByteReader, MemoryReader, run_abortable, thread_buffer
+from ..records import dataclass
 from ..spool import copy_stream, spooled
 from ..transform import InflatingSink
 

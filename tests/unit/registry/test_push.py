@@ -514,8 +514,8 @@ async def test_the_registry_is_asked_while_the_source_is_read(push: Push, regist
 async def test_of_two_failures_the_sources_is_told(push: Push, registry: Simulator) -> None:
     registry.on("/v2/*", f.Refuse(400), methods=("HEAD",))
     with Simulator(IMAGE) as source:
+        source.on_manifest("no-such-tag", _Once(lambda: order(registry, "HEAD", "manifest") != []))
         with pytest.raises(PyskopeoError, match="initializing source .*no-such-tag"):
-            source.on_manifest("no-such-tag", _Once(lambda: order(registry, "HEAD", "manifest") != []))
             await push.run(source=source.name(tag="no-such-tag"))
         with pytest.raises(RegistryError, match=re.escape(f"looking for manifest latest in {registry.host}")):
             await push.run(source=source.name())

@@ -1,0 +1,237 @@
+"""Our `dataclass` against the standard library's: two classes of each kind, and what can be seen of them."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import pickle
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import field
+from importlib import import_module
+from typing import Any, ClassVar
+
+import pytest
+
+import pyskopeo
+from pyskopeo import records
+
+Decorator = Callable[..., Any]
+
+
+def plain(dataclass: Decorator) -> Any:
+    @dataclass(frozen=True, slots=True)
+    class Plain:
+        """Two fields, and one that belongs to the class."""
+
+        first: int
+        second: str = "two"
+        kind: ClassVar[str] = "plain"
+
+    return Plain
+
+
+def factories(dataclass: Decorator) -> Any:
+    @dataclass(frozen=True, slots=True)
+    class Factories:
+        """Fields that are made."""
+
+        given: list[int] = field(default_factory=list)
+        made: dict[str, int] = field(default_factory=dict, init=False)
+        fixed: int = field(default=7, init=False)
+
+    return Factories
+
+
+def hidden(dataclass: Decorator) -> Any:
+    @dataclass(frozen=True, slots=True)
+    class Hidden:
+        """What is not shown, not compared, not hashed."""
+
+        name: str
+        secret: str = field(repr=False)
+        basis: int = field(default=0, compare=False)
+        labels: tuple[str, ...] = field(default=(), hash=False)
+
+    return Hidden
+
+
+def named(dataclass: Decorator) -> Any:
+    @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+    class Named:
+        """Given by name, equal to itself only."""
+
+        first: int
+        second: int = 2
+
+    return Named
+
+
+def own(dataclass: Decorator) -> Any:
+    @dataclass(frozen=True, slots=True, repr=False)
+    class Own:  # noqa: PLW1641 - the decorator makes it
+        """Its own methods stay."""
+
+        first: str
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, type(self)) and other.first.lower() == self.first.lower()
+
+        def __repr__(self) -> str:
+            return "mine"
+
+        def __post_init__(self) -> None:
+            if not self.first:
+                raise ValueError("first is empty")
+
+    return Own
+
+
+def derived(dataclass: Decorator) -> Any:
+    @dataclass(frozen=True, slots=True)
+    class Base:
+        """Where it begins."""
+
+        place: int
+
+    @dataclass(frozen=True, slots=True)
+    class Derived(Base):
+        """More of it."""
+
+        text: str = ""
+
+    return Derived
+
+
+def empty(dataclass: Decorator) -> Any:
+    @dataclass(frozen=True, slots=True)
+    class Empty:
+        """Nothing in it."""
+
+    return Empty
+
+
+def mutable(dataclass: Decorator) -> Any:
+    @dataclass(slots=True)
+    class Mutable:
+        """Not frozen."""
+
+        first: int = 0
+
+    return Mutable
+
+
+def ordered(dataclass: Decorator) -> Any:
+    @dataclass(frozen=True, slots=True, order=True)
+    class Ordered:
+        """With an order."""
+
+        first: int
+        second: int = 0
+
+    return Ordered
+
+
+# Each kind of class that is used here, and two ways to make one that differ.
+KINDS: dict[str, tuple[Callable[[Decorator], Any], dict[str, Any], dict[str, Any]]] = {
+    "plain": (plain, {"first": 1}, {"first": 1, "second": "2"}),
+    "factories": (factories, {}, {"given": [1]}),
+    "hidden": (hidden, {"name": "a", "secret": "s"}, {"name": "a", "secret": "s", "basis": 1, "labels": ("x",)}),
+    "named": (named, {"first": 1}, {"first": 1, "second": 3}),
+    "own": (own, {"first": "a"}, {"first": "A"}),
+    "derived": (derived, {"place": 1}, {"place": 1, "text": "t"}),
+    "empty": (empty, {}, {}),
+    "mutable": (mutable, {"first": 1}, {"first": 2}),
+    "ordered": (ordered, {"first": 1}, {"first": 1, "second": 1}),
+}
+
+
+def attempt(work: Callable[[], Any]) -> object:
+    """What comes of it: a value or an error's type."""
+    try:
+        return work()
+    except (TypeError, ValueError, AttributeError) as error:
+        return type(error)
+
+
+def seen(cls: Any, arguments: dict[str, Any], others: dict[str, Any]) -> dict[str, object]:
+    """All that can be seen of a class and two of its objects."""
+    one, same, other = cls(**arguments), cls(**arguments), cls(**others)
+    return {
+        "fields": [(f.name, f.type, f.init, f.repr, f.compare, f.hash, f.kw_only) for f in dataclasses.fields(cls)],
+        "match": cls.__match_args__,
+        "slots": cls.__slots__,
+        "signature": str(inspect.signature(cls)),
+        "shown": (repr(one).split(".")[-1], repr(other).split(".")[-1]),
+        "equal": (one == same, one == other, one == object(), one != same),
+        "hashes": attempt(lambda: (hash(one) == hash(same), hash(one) == hash(other), hash(one) == hash(("x",)))),
+        "in a set": attempt(lambda: len({one, same, other})),
+        "as a dict": dataclasses.asdict(other),
+        "replaced": dataclasses.asdict(dataclasses.replace(one, **others)),
+        "copied": [attempt(lambda how=how: how(one) == one) for how in (copy.copy, copy.deepcopy)],  # type: ignore[misc]
+        "assigned": attempt(lambda: setattr(one, next(iter(arguments), "first"), 5)),
+        "deleted": attempt(lambda: delattr(same, next(iter(arguments), "first"))),
+        "new name": attempt(lambda: setattr(one, "unknown", 5)),
+        "too many": attempt(lambda: cls(**arguments, unknown=1)),
+        "by place": attempt(lambda: dataclasses.asdict(cls(*arguments.values()))),
+        "order": attempt(lambda: one < other),
+        "a dictionary": hasattr(one, "__dict__"),
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_as_the_standard_librarys(kind: str) -> None:
+    make, arguments, others = KINDS[kind]
+    ours, theirs = (seen(make(dataclass), arguments, others) for dataclass in (records.dataclass, dataclasses.dataclass))
+    for value in (ours, theirs):
+        # One error is the other's kind: what is frozen, or that there is no such slot.
+        for what in ("assigned", "deleted", "new name"):
+            value[what] = value[what] in (AttributeError, TypeError, dataclasses.FrozenInstanceError)
+    assert ours == theirs
+
+
+def test_an_object_made_anew_is_its_own() -> None:
+    made = factories(records.dataclass)
+    assert made().given is not made().given
+    assert made().made is not made().made
+
+
+def test_what_is_frozen_says_so() -> None:
+    one = plain(records.dataclass)(1)
+    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'first'"):
+        one.first = 2
+    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot delete field 'first'"):
+        del one.first
+    assert one.first == 1
+
+
+def test_its_own_check_is_called() -> None:
+    with pytest.raises(ValueError, match="first is empty"):
+        own(records.dataclass)("")
+
+
+def test_pickled() -> None:
+    digest = pyskopeo.Digest.parse("sha256:" + "a" * 64)
+    one = pyskopeo.Descriptor("a/b", digest, 5)
+    assert pickle.loads(pickle.dumps(one)) == one
+
+
+def test_matched_by_place() -> None:
+    match plain(records.dataclass)(1, "x"):
+        case object(first=first, second=second):
+            assert (first, second) == (1, "x")
+
+
+def modules() -> Iterator[str]:
+    for found in pkgutil.walk_packages(pyskopeo.__path__, "pyskopeo."):
+        if not found.name.endswith("__main__"):
+            yield found.name
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_it_is_the_one_that_is_used(name: str) -> None:
+    """A class made with the other one would cost half a millisecond of every start."""
+    module = import_module(name)
+    if name != "pyskopeo.records":
+        assert vars(module).get("dataclass", records.dataclass) is records.dataclass
