@@ -60,7 +60,7 @@ async def copy(
     source_access = source_access or Access.from_environ()
     async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
         async with _looking_around(writer):
-            plan = await _plan(source, source_access, (reader, writer), selection, form)
+            plan = await planned((source, destination), source_access, (reader, writer), selection, form)
         digest = await carry_out(plan, reader, writer, jobs=jobs, report=held)
     for event in finished:
         report(replace(event, seconds=round(time.monotonic() - started, 3)))
@@ -81,7 +81,7 @@ async def plan_copy(
     """What `copy` would do, and which blobs the destination has already; only manifests are read."""
     source_access = source_access or Access.from_environ()
     async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
-        plan = await _plan(source, source_access, (reader, writer), selection, form)
+        plan = await planned((source, destination), source_access, (reader, writer), selection, form)
         return plan, frozenset([blob.digest for blob in plan.all_blobs if await writer.has_blob(blob)])
 
 
@@ -162,24 +162,25 @@ def admit(name: str, access: Access) -> None:
         policy.judge(parse_image_name(name).subject(), name)
 
 
-async def _plan(
-    name: str,
+async def planned(
+    names: tuple[str, str],
     access: Access,
     ends: tuple[ImageSource, ImageDestination],
     chosen: Selection | None,
     form: Form,
 ) -> Plan:
-    """`make_plan`, whose errors say which image could not be read, for what the policy admits."""
-    source, destination = ends
+    """`make_plan`, for what the policy admits; errors say by its name which end they are about."""
+    (name, called), (source, destination) = names, ends
+    accepts = replace(destination.accepts, called=called)
     try:
         with saying(f"initializing source {name}", unless=(NoMatchingPlatform, PolicyRejected)):
             graph = await read_graph(
-                source, chosen or default_selection(), destination.accepts, form, admit=partial(admit, name, access)
+                source, chosen or default_selection(), accepts, form, admit=partial(admit, name, access)
             )
     except NoMatchingPlatform as error:
         with saying(f"choosing an image from manifest list {name}"):
             raise error from None
-    return decide(graph, destination.accepts, form)
+    return decide(graph, accepts, form)
 
 
 def default_selection() -> Selection:

@@ -28,11 +28,11 @@ def decide(
     """
     root = graph.root
     if root.is_index and not accepts.indexes:
-        raise Unsupported("this destination holds single images: copy one platform, without --all")
+        raise Unsupported(f"{accepts.called} holds single images: copy one platform, without --all")
     if graph.kept is not None and all(entry.digest in graph.kept for entry in root.manifests):
         graph = replace(graph, kept=None)  # nothing to strip, so nothing changes
     if not root.is_index and root.config is not None and not root.is_image and not accepts.artifacts:
-        raise Unsupported("this destination holds images only, and this artifact's config is no image config")
+        raise Unsupported(f"{accepts.called} holds images only, and this artifact's config is no image config")
     _check_form(graph, form)
     rewriting = Rewriting(Basis(graph, accepts, form, outcomes or {}))
     new_root = rewriting.manifest(root)

@@ -37,7 +37,8 @@ async def read_graph(
     admit: Callable[[], None] = _admit_all,
 ) -> Graph:
     """Read the root and every manifest that is to be copied, concurrently; configurations too,
-    where a conversion needs them. Raises the source's errors and `NoMatchingPlatform`.
+    where a conversion needs them. Raises the source's errors and `NoMatchingPlatform`; what the
+    destination does not take is left for `decide` to refuse.
 
     ``admit`` is called when it is known that there is such an image, before more of it is read; it may raise."""
     root = await source.manifest()
@@ -132,15 +133,17 @@ async def _sized(source: ImageSource, graph: Graph) -> Graph:
 
 async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form: Form) -> Graph:
     """The graph with the configurations that are needed to write it in ``form``, and with what its
-    layers really are; raises the source's errors, and `Unsupported`."""
+    layers really are; raises the source's errors. Where no type will do, nothing more is read."""
     if form.preserve_digests:
         return graph
+    images = [manifest for manifest in (graph.root, *graph.children.values()) if manifest.is_image]
+    try:
+        targets = [image_type(manifest.media_type, accepts, form) for manifest in images]
+    except Unsupported:
+        return graph
     configs, actual = dict(graph.configs), dict(graph.actual)
-    for manifest in (graph.root, *graph.children.values()):
-        if not manifest.is_image:
-            continue
+    for manifest, target in zip(images, targets, strict=True):
         assert manifest.config is not None
-        target = image_type(manifest.media_type, accepts, form)
         # Docker's manifests take an OCI configuration as it is.
         needed = target not in (manifest.media_type, mediatype.DOCKER_MANIFEST)
         if needed and manifest.config.digest not in configs:

@@ -142,7 +142,7 @@ class Accepts:
     layers should come in the order the manifest has them, and are decompressed as they come,
     ``artifacts`` that the config may be of any type, ``compresses`` that plain layers are to be
     compressed on their way here. ``unchangeable`` is the reason why nothing may be converted, if there is one,
-    ``named`` the repository and tag that a manifest of schema 1 has in it.
+    ``named`` the repository and tag that a manifest of schema 1 has in it, ``called`` what refusals call it.
     """
 
     media_types: frozenset[str]
@@ -152,6 +152,7 @@ class Accepts:
     compresses: bool = False
     unchangeable: str = ""
     named: tuple[str, str] = ("", "")
+    called: str = "this destination"
 
     @property
     def indexes(self) -> bool:

@@ -34,7 +34,7 @@ def image_type(media_type: str, accepts: Accepts, form: Form) -> str:
         candidates = [media_type]
     else:
         candidates = [_IMAGE_TYPES[wanted]]
-    return _first(candidates, accepts)
+    return _first(candidates, accepts, form, _IMAGE_TYPES)
 
 
 def index_type(media_type: str, accepts: Accepts, form: Form) -> str:
@@ -45,7 +45,7 @@ def index_type(media_type: str, accepts: Accepts, form: Form) -> str:
     if wanted == "v2s1":
         raise Unsupported("schema 1 has no lists of images: copy one platform, or choose --format v2s2 or oci")
     candidates = [_INDEX_TYPES[wanted]] if wanted else [media_type, mediatype.OCI_INDEX, mediatype.DOCKER_LIST]
-    return _first(candidates, accepts)
+    return _first(candidates, accepts, form, _INDEX_TYPES)
 
 
 def _wanted(accepts: Accepts, form: Form) -> str | None:
@@ -59,11 +59,20 @@ def _wanted(accepts: Accepts, form: Form) -> str | None:
     return "oci" if form.compression == "zstd" and compresses else ""
 
 
-def _first(candidates: list[str], accepts: Accepts) -> str:
+def _first(candidates: list[str], accepts: Accepts, form: Form, types: Mapping[str, str]) -> str:
     found = next((candidate for candidate in candidates if candidate in accepts.media_types), None)
     if found is None:
-        raise Unsupported(f"this destination takes nothing of type {' or '.join(dict.fromkeys(candidates))}")
+        kinds = " or ".join(dict.fromkeys(candidates))
+        raise Unsupported(f"{accepts.called} takes nothing of type {kinds}{_instead(accepts, form, types)}")
     return found
+
+
+def _instead(accepts: Accepts, form: Form, types: Mapping[str, str]) -> str:
+    """What to do where ``form`` wants one of ``types`` that a destination does not take."""
+    if not form.format:
+        return ": leave out --dest-compress-format zstd" if _wanted(accepts, form) else ""
+    taken = " or ".join(format for format, media_type in types.items() if media_type in accepts.media_types)
+    return f": leave out --format {form.format}" + (f", or choose {taken}" if taken else "")
 
 
 class Rewriting:

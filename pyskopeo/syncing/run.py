@@ -5,16 +5,13 @@ from __future__ import annotations
 import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..api import admit, opened
-from ..deciding import decide
+from ..api import admit, opened, planned
 from ..engine import carry_out
-from ..errors import NoMatchingPlatform, PolicyRejected, PyskopeoError, first_error, saying
+from ..errors import PyskopeoError, first_error, saying
 from ..events import CopyFinished
-from ..graphs import read_graph
 from ..transports import parse_image_name
 from . import remote
 from .listing import list_images
@@ -179,14 +176,8 @@ class _Run:
                 root = await reader.manifest()
             read = ReadSource(reader, root)
             destination = sharing(writer, parse_image_name(image.destination).reference, self._shared)
-            try:
-                with saying(f"initializing source {source}", unless=(NoMatchingPlatform, PolicyRejected)):
-                    asking = partial(admit, source, reading)
-                    graph = await read_graph(read, request.selection, destination.accepts, request.form, asking)
-            except NoMatchingPlatform as error:
-                with saying(f"choosing an image from manifest list {source}"):
-                    raise error from None
-            plan = decide(graph, destination.accepts, request.form)
+            names = source, image.destination
+            plan = await planned(names, reading, (read, destination), request.selection, request.form)
             digest = await carry_out(plan, read, destination, report=follow)
         await self._remember(image, root.digest, digest)
         return ImageResult(image, "copied", digest, moved)

@@ -206,7 +206,7 @@ DIFFERENCES = (
     Difference(
         "layouts are written with OCI's types only: that is what others read",
         Case("oci", "docker", "--format v2s2"), "oci", flags="--format v2s", theirs=None,
-        ours="this destination takes nothing of type application/vnd.docker",
+        ours="takes nothing of type application/vnd.docker",
     ),
     Difference(
         "no tool reads lists of schema 1; skopeo writes one whose entries have sizes of other bytes than their digests",
@@ -237,16 +237,16 @@ DIFFERENCES = (
     Difference(
         "ours say what to do",
         Case("docker-archive", "docker-list", ""), "docker-archive", ".*-(list|index|attested)",
-        theirs="does not support copying multiple images", ours="this destination holds single images",
+        theirs="does not support copying multiple images", ours="holds single images",
     ),
     Difference(
         "ours say what it is",
         Case("docker-archive", "artifact", ""), "docker-archive", "artifact", theirs=None,
-        ours="this destination holds images only",
+        ours="holds images only",
     ),
     Difference(
         "ours names the type",
         Case("docker-archive", "docker", "--format v2s1"), "docker-archive", flags="--format v2s1", theirs=None,
-        ours="this destination takes nothing of type application/vnd.docker.distribution.manifest.v1",
+        ours="takes nothing of type application/vnd.docker.distribution.manifest.v1",
     ),
 )  # fmt: skip

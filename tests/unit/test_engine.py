@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
+from pyskopeo.deciding import decide
 from pyskopeo.engine import carry_out, make_plan
-from pyskopeo.errors import InvalidInput, NoMatchingPlatform, NotFound, PyskopeoError
+from pyskopeo.errors import InvalidInput, NoMatchingPlatform, NotFound, PyskopeoError, Unsupported
 from pyskopeo.events import (
     BlobFinished,
     BlobProgress,
@@ -162,6 +163,14 @@ class TestReadGraph:
             accepts = OCI if options.preserve_digests else Accepts(mediatype.MANIFESTS)
             assert (await read_graph(source, Selection(AMD64, "all"), accepts, options)).configs == {}
             assert source.opened == []
+
+    async def test_what_the_destination_does_not_take_is_no_fault_of_the_source(self) -> None:
+        source = Source(build("docker"))
+        graph = await read_graph(source, Selection(AMD64), OCI, Form("v2s2"))
+        assert graph.configs == {}
+        assert source.opened == []
+        with pytest.raises(Unsupported, match="takes nothing of type"):
+            decide(graph, OCI, Form("v2s2"))
 
     async def test_only_what_is_wanted_is_read(self) -> None:
         source = Source(build("oci-index"))

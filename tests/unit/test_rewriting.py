@@ -118,6 +118,33 @@ def test_a_refusal_names_each_type_once() -> None:
     assert str(caught.value) == f"this destination takes nothing of type {DOCKER} or {OCI}"
 
 
+@pytest.mark.parametrize(
+    ("place", "form", "before", "said"),
+    [
+        ("layout", Form("v2s2"), OCI, f"{DOCKER}: leave out --format v2s2, or choose oci"),
+        ("layout", Form("v2s2"), LIST, f"{LIST}: leave out --format v2s2, or choose oci"),
+        ("layout", Form("v2s1"), DOCKER, f"{OLD}: leave out --format v2s1, or choose oci"),
+        ("archive", Form("v2s1"), OCI, f"{OLD}: leave out --format v2s1, or choose oci or v2s2"),
+        ("docker only", ZSTD, OCI, f"{OCI}: leave out --dest-compress-format zstd"),
+        ("docker only", ZSTD, INDEX, f"{INDEX}: leave out --dest-compress-format zstd"),
+    ],
+)
+def test_a_refusal_names_the_destination_and_says_what_to_do(place: str, form: Form, before: str, said: str) -> None:
+    chosen = image_type if before in (OCI, DOCKER) else index_type
+    with pytest.raises(Unsupported) as caught:
+        chosen(before, replace(PLACES[place], called="oci:there"), form)
+    assert str(caught.value) == f"oci:there takes nothing of type {said}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("oci-index", "there holds single images: copy one platform"), ("artifact", "there holds images only, and this")],
+)
+def test_what_an_archive_refuses_names_it(kind: str, said: str) -> None:
+    with pytest.raises(Unsupported, match=f"^docker-archive:{said}"):
+        decide(graph_of(build(kind)), replace(PLACES["archive"], called="docker-archive:there"))
+
+
 # --- what a whole image becomes ---
 
 

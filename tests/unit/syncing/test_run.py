@@ -173,6 +173,13 @@ class TestToDirectories:
         assert mine.read_text() == "important"
         assert len(list((tmp_path / "out").glob("app:*/manifest.json"))) == 5
 
+    def test_what_a_destination_does_not_take_is_said_of_it(self, registry: Simulator, tmp_path: Path) -> None:
+        words = ("--src", "docker", "--dest", "oci", SOURCE, "--format", "v2s1", f"{registry.host}/team/app:v0")
+        done = pyskopeo_here("sync", *words, tmp_path / "out")
+        assert done.code == 1
+        assert f'Error copying ref \\"docker://{registry.host}/team/app:v0\\": oci:{tmp_path}/out:' in done.lines[-1]
+        assert "takes nothing of type" in done.lines[-1]
+
     def test_a_dry_run_creates_nothing(self, registry: Simulator, tmp_path: Path) -> None:
         done = succeed(to_dir(registry, tmp_path / "out", "--dry-run", "--digestfile", tmp_path / "digests"))
         assert list(tmp_path.iterdir()) == []
