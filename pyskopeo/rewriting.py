@@ -98,6 +98,7 @@ class Rewriting:
         if not manifest.is_image and not manifest.is_schema1:
             self.blobs += manifest.blobs
             return manifest
+        self._check_layers(manifest)
         target = image_type(manifest.media_type, self._accepts, self._form)
         self._check(manifest, target)
         if manifest.is_schema1:
@@ -228,6 +229,18 @@ class Rewriting:
             return convert.replace_children(index, changed, None) if changed else index
         write = convert.index_to_oci if target == mediatype.OCI_INDEX else convert.index_to_docker
         return write(index, changed)
+
+    def _check_layers(self, manifest: Manifest) -> None:
+        """Raises `Unsupported` for layers that a destination would have to decompress, and nobody can."""
+        if not self._accepts.ordered:
+            return
+        for layer in manifest.layers:
+            if mediatype.is_encrypted(layer.media_type):
+                kind = ascii(layer.media_type)[:100]
+                raise Unsupported(
+                    f"{self._accepts.called} holds layers decompressed, and this image has encrypted layers ({kind}): "
+                    "copy it to a registry, oci: or dir:, which keep them as they are"
+                )
 
     def _check(self, manifest: Manifest, target: str) -> None:
         """Raises `CannotPreserve` for a manifest that is to have another type, and must not change.

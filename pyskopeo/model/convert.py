@@ -160,7 +160,7 @@ def _layer_to_oci(layer: Descriptor) -> Descriptor:
 
 
 def _docker_layer_type(media_type: str) -> str:
-    if media_type.endswith("+encrypted"):
+    if mediatype.is_encrypted(media_type):
         kind = ascii(media_type)[:100]
         raise Unsupported(f"during manifest conversion: encrypted layers ({kind}) are not supported in docker images")
     if mediatype.compression(media_type) == "zstd":

@@ -62,6 +62,11 @@ def is_foreign(media_type: str) -> bool:
     return media_type.startswith((OCI_NONDISTRIBUTABLE, DOCKER_FOREIGN))
 
 
+def is_encrypted(media_type: str) -> bool:
+    """Whether a layer can be read only with a key (ocicrypt, "MediaType")."""
+    return media_type.endswith("+encrypted")
+
+
 def compression(media_type: str) -> str | None:
     """``gzip``, ``zstd`` or ``""`` for the layer types we know, None for any other."""
     for base in (OCI_LAYER, OCI_NONDISTRIBUTABLE, DOCKER_LAYER, DOCKER_FOREIGN):

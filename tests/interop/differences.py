@@ -225,9 +225,9 @@ DIFFERENCES = (
         theirs="Unknown media type during manifest conversion", ours="encrypted layers",
     ),
     Difference(
-        "known from its content, not from its type",
+        "ours say what to do, and before a layer is read",
         Case("docker-archive", "oci-encrypted", ""), "docker-archive", "oci-encrypted", theirs=None,
-        ours="the image configuration says",
+        ours="holds layers decompressed, and this image has encrypted layers",
     ),
     Difference(
         "shorter",

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,8 @@ from pyskopeo.errors import InvalidInput, PolicyRejected
 from pyskopeo.registry.origin import shown
 from tests.support import faults as f
 from tests.support.commands import Done, pyskopeo_here, tree
-from tests.support.images import ImageSpec, LayerSpec, build
+from tests.support.fake_daemon import FakeDaemon
+from tests.support.images import BuiltImage, BuiltManifest, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import write_dir, write_layout, write_layout_archive
 from tests.support.policies import ACCEPT, BY_PATH, REJECT
 from tests.support.pulling import AMD64, access_for
@@ -49,8 +51,33 @@ def fatal(done: Done, code: int = 1) -> str:
     return message
 
 
+def encrypted() -> BuiltImage:
+    """An image whose last layer says that it can be read only with a key."""
+    image = build("oci")
+    root: Any = image.root.json
+    root["layers"][-1]["mediaType"] += "+encrypted"
+    raw = json.dumps(root).encode()
+    new = BuiltManifest(digest_of(raw), image.root.media_type, raw)
+    return BuiltImage(new, {new.digest: new}, image.blobs, image.tars)
+
+
 def blobs_asked(registry: Simulator) -> list[str]:
     return [line for line in registry.log if "/blobs/" in line]
+
+
+@pytest.mark.parametrize("flags", [(), ("--format=v2s2",), ("--dry-run",)])
+@pytest.mark.parametrize("place", ["docker-archive:{}/new.tar:a:b", "docker-daemon:a:b"])
+def test_encrypted_layers_are_refused_before_a_blob_is_read(
+    place: str, flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    name = place.format(tmp_path)
+    with Simulator(encrypted()) as registry, FakeDaemon() as daemon:
+        flags = (*flags, "--src-tls-verify=false", f"--dest-daemon-host={daemon.host}")
+        said = fatal(pyskopeo_here("copy", *flags, registry.name(), name))
+        assert said.startswith(f"{name} holds layers decompressed, and this image has encrypted layers (")
+        assert blobs_asked(registry) == []
+        assert daemon.images == {}
+    assert not (tmp_path / "new.tar").exists()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -152,7 +153,9 @@ def test_what_is_done_to_layers(
     place: str, wanted: Form, plain: Change | None, gzip: Change | None, zstd: Change | None
 ) -> None:
     changes = [change for change in (plain, gzip, zstd) if change is not LEFT]
-    manifest = image_of(OCI, OCI_GZIP, OCI_ZSTD, ENCRYPTED, "application/x", f"{OCI}+xz")
+    # An archive refuses those that are encrypted.
+    unknown = (f"{OCI}+bzip2" if place == "archive" else ENCRYPTED, "application/x", f"{OCI}+xz")
+    manifest = image_of(OCI, OCI_GZIP, OCI_ZSTD, *unknown)
     plan = decide(graph(manifest), PLACES[place], wanted)
     assert [change for _, change in plan.changes] == changes
     done = {layer.digest for layer, _ in plan.changes}
@@ -290,6 +293,21 @@ def test_other_compressions_have_other_digests(wanted: dict[str, Any]) -> None:
     with pytest.raises(CannotPreserve) as caught:
         decide(graph(image_of(OCI_GZIP)), PLACES["dir"], Form(preserve_digests=True, **wanted))
     assert str(caught.value) == "layers in another compression have other digests, and --preserve-digests forbids that"
+
+
+@pytest.mark.parametrize("wanted", [Form(), Form("oci"), Form("v2s2"), Form(preserve_digests=True)])
+@pytest.mark.parametrize("place", PLACES)
+def test_archives_refuse_what_nobody_can_decompress(place: str, wanted: Form) -> None:
+    image = graph(image_of(OCI_GZIP, ENCRYPTED))
+    if place == "archive":
+        with pytest.raises(Unsupported) as caught:
+            decide(image, replace(PLACES[place], called="docker-archive:there"), wanted)
+        assert str(caught.value) == (
+            f"docker-archive:there holds layers decompressed, and this image has encrypted layers ('{ENCRYPTED}'): "
+            "copy it to a registry, oci: or dir:, which keep them as they are"
+        )
+    elif place in ("registry", "layout", "dir") and wanted == Form():
+        assert decide(image, PLACES[place], wanted).root == image.root
 
 
 def test_where_only_docker_is_taken_zstd_is_refused() -> None:
