@@ -13,9 +13,9 @@ from .access import Access
 from .deciding import decide
 from .engine import carry_out
 from .errors import NoMatchingPlatform, PolicyRejected, first_error, saying
-from .events import CopyFinished, Event, Report, ignore
+from .events import CopyFinished, Event, Placement, Report, ignore
 from .graphs import read_graph
-from .image import LooksAround
+from .image import LooksAround, Mounts
 from .model.platform import Platform
 from .plan import AS_IT_IS, Form, Plan
 from .selection import Selection
@@ -23,6 +23,7 @@ from .transports import parse_image_name
 
 if TYPE_CHECKING:
     from .image import ImageDestination, ImageSource
+    from .model.descriptor import Descriptor
     from .model.digest import Digest
 
 
@@ -73,16 +74,17 @@ async def plan_copy(
     *,
     selection: Selection | None = None,
     form: Form = AS_IT_IS,
-    jobs: int | None = None,  # noqa: ARG001 - the same options as copy, so that they can be passed on
+    jobs: int | None = None,
     report: Report = ignore,
     source_access: Access | None = None,
     destination_access: Access | None = None,
 ) -> tuple[Plan, frozenset[Digest]]:
     """What `copy` would do, and which blobs the destination has already; only manifests are read."""
-    source_access = source_access or Access.from_environ()
-    async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
-        plan = await planned((source, destination), source_access, (reader, writer), selection, form)
-        return plan, frozenset([blob.digest for blob in plan.all_blobs if await writer.has_blob(blob)])
+    plan, placements = await foresee_copy(
+        source, destination, selection=selection, form=form, jobs=jobs, report=report,
+        source_access=source_access, destination_access=destination_access,
+    )  # fmt: skip
+    return plan, frozenset(digest for digest, placement in placements.items() if placement is Placement.PRESENT)
 
 
 class CopyOptions(TypedDict, total=False):
@@ -94,6 +96,27 @@ class CopyOptions(TypedDict, total=False):
     report: Report
     source_access: Access | None
     destination_access: Access | None
+
+
+async def foresee_copy(
+    source: str, destination: str, **options: Unpack[CopyOptions]
+) -> tuple[Plan, dict[Digest, Placement]]:
+    """`plan_copy`, with what is to become of each blob: ``PRESENT``, ``MOUNTED`` unless the registry declines,
+    else ``WRITTEN``."""
+    access, form = options.get("source_access") or Access.from_environ(), options.get("form", AS_IT_IS)
+    writing, report = options.get("destination_access"), options.get("report", ignore)
+    async with opened(source, destination, access, writing, report) as ends:
+        plan = await planned((source, destination), access, ends, options.get("selection"), form)
+        reader, writer = ends
+        as_they_are = {blob.digest for blob in plan.blobs}  # others are made on the way, and nowhere yet
+
+        async def foreseen(blob: Descriptor) -> Placement:
+            if await writer.has_blob(blob):
+                return Placement.PRESENT
+            beside = blob.digest in as_they_are and isinstance(writer, Mounts) and writer.would_mount(reader.blob(blob))
+            return Placement.MOUNTED if beside else Placement.WRITTEN
+
+        return plan, {blob.digest: await foreseen(blob) for blob in plan.all_blobs}
 
 
 def run_copy(source: str, destination: str, **options: Unpack[CopyOptions]) -> Digest:

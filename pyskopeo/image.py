@@ -207,6 +207,15 @@ class LooksAround(Protocol):
         ...
 
 
+@runtime_checkable
+class Mounts(Protocol):
+    """A destination that may have blobs from its neighbours, without their bytes being moved."""
+
+    def would_mount(self, blob: Blob) -> bool:
+        """Whether `put_blob` would ask for that, should the blob not be here already; for plans, asks nobody."""
+        ...
+
+
 class ImageReference:
     """A parsed image name. A transport overrides what it can do; the rest is refused here.
 

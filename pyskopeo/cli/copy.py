@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ..access import Writing
 from ..errors import InvalidName, StorageFailed
+from ..events import Placement
+from ..model.descriptor import Descriptor
+from ..model.digest import Digest
 from ..plan import Plan
 from ..selection import Selection, parse_selection
 from ..transports import TRANSPORTS, parse_image_name
@@ -49,6 +52,8 @@ _FLAGS = (
          default=0),
     Flag("verify-existing", "hash blobs that are at the destination already, too", read=boolean, default=False),
 )  # fmt: skip
+# What is to become of a blob. A registry may decline to mount; then it is fetched.
+_STATES = {Placement.PRESENT: "present", Placement.MOUNTED: "to mount", Placement.WRITTEN: "to fetch"}
 
 
 def run(parsed: Parsed) -> int:
@@ -59,7 +64,7 @@ def run(parsed: Parsed) -> int:
     mode = "none" if parsed["quiet"] or parsed["dry-run"] else parsed["progress"]
 
     async def work() -> int:
-        from ..api import CopyOptions, copy, plan_copy
+        from ..api import CopyOptions, copy, foresee_copy
 
         with reporting(mode) as report:
             reading = access(parsed, "src-", report)
@@ -78,7 +83,7 @@ def run(parsed: Parsed) -> int:
                 "jobs": _jobs(parsed),
             }
             if parsed["dry-run"]:
-                _show(*await plan_copy(source, destination, **options))
+                _show(*await foresee_copy(source, destination, **options))
                 return 0
             digest = await copy(source, destination, **options)
         if parsed["digestfile"]:
@@ -134,23 +139,28 @@ def _write_digest(path: Path, digest: str) -> None:
         raise StorageFailed.of(error, f'Failed to write digest to file "{path}"') from error
 
 
-def _show(plan: Plan, present: frozenset[object]) -> None:
+def _show(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
     """The plan as a table on standard output."""
     descriptors = plan.all_blobs
-    missing = [descriptor for descriptor in descriptors if descriptor.digest not in present]
     for descriptor in descriptors:
-        state = "present" if descriptor.digest in present else "to fetch"
+        state = _STATES[placements[descriptor.digest]]
         print(f"{state:<9} {descriptor.digest}  {size(descriptor.size):>10}  {descriptor.media_type}")
     for manifest in (*plan.manifests, plan.root):
         print(f"{'manifest':<9} {manifest.digest}  {size(len(manifest.raw)):>10}  {manifest.media_type}")
     if plan.converted:
         print(f"converted: the image's digest changes from {plan.source}")
-    print(
-        f"{plan.images} image{'s' * (plan.images != 1)}, {len(descriptors)} blobs, {size(plan.total)} "
-        f"({plan.total} bytes); to fetch: {len(missing)} blobs, {size(sum(d.size for d in missing))} "
-        f"({sum(d.size for d in missing)} bytes)"
-    )
+    sums = [f"{plan.images} image{'s' * (plan.images != 1)}, {_sum(descriptors)}"]
+    for placement in (Placement.WRITTEN, Placement.MOUNTED):
+        those = [descriptor for descriptor in descriptors if placements[descriptor.digest] is placement]
+        if those or placement is Placement.WRITTEN:
+            sums.append(f"{_STATES[placement]}: {_sum(those)}")
+    print("; ".join(sums))
     sys.stdout.flush()
+
+
+def _sum(blobs: Sequence[Descriptor]) -> str:
+    total = sum(blob.size for blob in blobs)
+    return f"{len(blobs)} blobs, {size(total)} ({total} bytes)"
 
 
 COMMAND = Command(

@@ -193,12 +193,18 @@ class DockerDestination:
         self._present |= {root.digest} & set(self._named.values())
 
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        repositories = [
+        return await self._uploads.put(blob, progress, self._neighbours(blob))
+
+    def would_mount(self, blob: Blob) -> bool:
+        return bool(self._neighbours(blob))
+
+    def _neighbours(self, blob: Blob) -> list[str]:
+        """The other repositories of this registry that have a blob."""
+        return [
             place.repository for place in blob.locations
             if isinstance(place, RegistryBlob) and place.host == self._reference.api_host
             and place.repository != self._reference.repository
         ]  # fmt: skip
-        return await self._uploads.put(blob, progress, repositories)
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         if self._spool is None:

@@ -10,6 +10,7 @@ import pytest
 
 import pyskopeo
 from pyskopeo import Access, Placement
+from pyskopeo.api import CopyOptions, foresee_copy
 from pyskopeo.errors import ContentMismatch, DestinationRefused, NetworkError, NotFound, PyskopeoError, Unsupported
 from pyskopeo.events import BlobFinished, BlobStarted, CopyFinished, CopyPlanned, Event, ManifestWritten, Warned
 from pyskopeo.model.descriptor import Descriptor
@@ -349,6 +350,48 @@ class TestDryRun:
         await pyskopeo.copy(source, registry.name(), destination_access=access)
         plan, present = await pyskopeo.plan_copy(source, registry.name(), destination_access=access)
         assert present == {blob.digest for blob in plan.blobs}
+
+    async def test_what_lies_beside_it_is_to_be_mounted(
+        self, registry: Simulator, access: Access, tmp_path: Path
+    ) -> None:
+        """And is; but nothing is mounted by asking."""
+        image = build("oci")
+        await pyskopeo.copy(layout(image, tmp_path), registry.name("a/b"), destination_access=access)
+        names = registry.name("a/b"), registry.name("c/d")
+        options: CopyOptions = {"source_access": access, "destination_access": access}
+        before = len(registry.requests)
+        _, placements = await foresee_copy(*names, **options)
+        assert {str(digest) for digest in placements} == set(image.blobs)
+        assert set(placements.values()) == {Placement.MOUNTED}
+        _, present = await pyskopeo.plan_copy(*names, **options)
+        assert present == frozenset()
+        assert {request.method for request in registry.requests[before:]} <= {"HEAD", "GET"}
+        assert registry.store.repositories() == ("a/b",)
+
+        events: list[Event] = []
+        await pyskopeo.copy(*names, report=events.append, source_access=access, destination_access=access)
+        assert {event.placement for event in events if isinstance(event, BlobFinished)} == {Placement.MOUNTED}
+        _, placements = await foresee_copy(*names, **options)
+        assert set(placements.values()) == {Placement.PRESENT}
+        # From another registry, or the same under another name, all is sent.
+        _, placements = await foresee_copy(names[0], names[1].replace("127.0.0.1", "localhost"), **options)
+        assert Placement.MOUNTED not in placements.values()
+
+    @pytest.mark.parametrize(
+        ("form", "mounted"), [(pyskopeo.Form("oci"), True), (pyskopeo.Form("oci", compression="zstd"), False)]
+    )
+    async def test_what_is_made_anew_is_not(
+        self, form: pyskopeo.Form, mounted: bool, registry: Simulator, access: Access, tmp_path: Path
+    ) -> None:
+        """The configuration of a manifest of another type, and layers in another compression."""
+        image = build("docker")
+        await pyskopeo.copy(layout(image, tmp_path), registry.name("a/b"), form=EXACT, destination_access=access)
+        plan, placements = await foresee_copy(
+            registry.name("a/b"), registry.name("c/d"), form=form, source_access=access, destination_access=access
+        )
+        layers = {Digest.parse(digest) for digest in image.layer_digests()}
+        assert {placements[digest] for digest in layers} == {Placement.MOUNTED if mounted else Placement.WRITTEN}
+        assert {placements[blob.digest] for blob in plan.all_blobs if blob.digest not in layers} <= {Placement.WRITTEN}
 
 
 class TestRefused:

@@ -16,6 +16,7 @@ from pyskopeo.cli.main import SUMMARIES, main
 from tests.support.commands import PYSKOPEO, environment, pyskopeo
 from tests.support.images import build
 from tests.support.outputs import write_dir, write_layout
+from tests.support.simulator import Simulator
 
 
 @pytest.fixture
@@ -235,6 +236,20 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     present = sorted(line.split()[1] for line in out.splitlines() if line.startswith("present"))
     child = built.child(0).digest
     assert present == sorted({*built.layer_digests(child), built.config_digest(child)})
+
+
+def test_a_dry_run_within_a_registry_fetches_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    built = build("oci")
+    with Simulator(built, "a/b") as registry:
+        words = ("copy", "--dry-run", "--src-tls-verify=false", "--dest-tls-verify=false", "--override-arch=amd64")
+        code, out, _ = run(capsys, *words, registry.name("a/b"), registry.name("c/d"))
+    assert code == 0
+    *lines, last = out.splitlines()
+    total = sum(map(len, built.blobs.values()))
+    assert sorted(line.split()[2] for line in lines if line.startswith("to mount")) == sorted(built.blobs)
+    assert not [line for line in lines if line.startswith("to fetch")]
+    assert last.count(f"({total} bytes)") == 2
+    assert f"; to fetch: 0 blobs, 0 B (0 bytes); to mount: {len(built.blobs)} blobs, " in last
 
 
 def test_the_old_spelling_of_tls_verify_warns(capsys: pytest.CaptureFixture[str], tmp_path: Path, image: Path) -> None:
