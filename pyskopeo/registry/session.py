@@ -79,9 +79,15 @@ class Session:
             return ", tried without credentials"
         return ", tried an identity token" if credentials.identity_token else f", tried as user {credentials.username}"
 
-    async def explain(self, response: httpx.Response, body: bytes, what: str) -> PyskopeoError:
-        """The error for a refusal with ``body``, which may repeat what it was sent."""
-        tried = await self.tried() if response.status_code in (401, 403) else ""
+    async def explain(
+        self, response: httpx.Response, body: bytes, what: str, *, known: bool = False
+    ) -> PyskopeoError:
+        """The error for a refusal with ``body``, which may repeat what it was sent. It is from one who
+        has seen our credentials if ``known``, as the registry itself has; whoever it sent us to has not."""
+        tried = ""
+        if response.status_code in (401, 403):
+            there = Origin.of(str(response.extensions["url"]))
+            tried = await self.tried() if known or there == self.base else f", answered by {there.netloc}"
         retry_after = response.headers.get("retry-after")
         return refusal.explain(
             response.status_code, body, what, retry_after=retry_after, tried=tried, hide=self._authorizer.hide
@@ -271,7 +277,7 @@ class Session:
             finally:
                 await response.aclose()
             if response.status_code != 200:
-                raise await self.explain(response, body, where)
+                raise await self.explain(response, body, where, known=True)
             return body
 
         return await self.retry(once, where)

@@ -370,6 +370,21 @@ async def test_another_scheme_is_another_origin(registry: Simulator, authority: 
         assert secure.secrets_seen == []
 
 
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(("at_home", "said"), [(True, "tried as user user"), (False, "answered by {host}")])
+async def test_only_who_saw_the_credentials_is_said_to_have_refused_them(
+    at_home: bool, said: str, status: int, elsewhere: Simulator, tmp_path: Path
+) -> None:
+    with Simulator(IMAGE, gate=BasicGate({"user": "pass"})) as registry:
+        place = registry if at_home else elsewhere
+        place.on("/storage/*", f.Refuse(status, body=b"the link has expired"))
+        registry.on_blob(LARGE, Only(f.Redirect(f"{place.url}/storage/{{name}}")))
+        with pytest.raises(AccessDenied) as caught:
+            await pull(registry, tmp_path, access_for(tmp_path, credentials=PASSWORD))
+    assert str(caught.value).endswith(f": the link has expired ({status}, {said.format(host=elsewhere.host)})")
+    assert elsewhere.secrets_seen == []
+
+
 @pytest.mark.parametrize("credentials", [PASSWORD, Credentials(identity_token="identity")])
 async def test_a_stranger_that_asks_gets_nothing(
     credentials: Credentials, elsewhere: Simulator, token_server: TokenServer, tmp_path: Path
