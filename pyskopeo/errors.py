@@ -19,6 +19,7 @@
     ├── CredentialsFailed         a credential helper or a credentials file failed
     └── NetworkError
         ├── ConnectionFailed      no connection, or it broke; worth another try
+        │   ├── HandshakeFailed   the server speaks TLS, and not with us
         │   └── Stalled           no progress for the time allowed
         ├── CertificateNotTrusted
         ├── UnsafeAddress         a registry sent us somewhere it should not
@@ -158,6 +159,10 @@ class ConnectionFailed(NetworkError):
         super().__init__(message)
         self.host = host
         self.temporary = temporary
+
+
+class HandshakeFailed(ConnectionFailed):
+    """The server speaks TLS, but no version or cipher we may use, or not without a certificate of ours."""
 
 
 class Stalled(ConnectionFailed):

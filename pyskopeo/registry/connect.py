@@ -9,13 +9,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from ..errors import CertificateNotTrusted, ConnectionFailed, NetworkError, UnsafeAddress, Unsupported
+from ..errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, UnsafeAddress, Unsupported
 from ..records import dataclass
 from .origin import Origin, is_public
 
 if TYPE_CHECKING:
     import ssl
 
+
+# What TLS makes of the first bytes of a server that speaks something else; the versions of OpenSSL differ.
+_NOT_TLS = frozenset({
+    "wrong version number", "record layer failure", "http request", "https proxy request", "packet length too long",
+})  # fmt: skip
+
+# Said before a byte was sent, so of the server nothing is known.
+_OURS = frozenset({"no protocols available", "no ciphers available"})
+# For these another try is no use.
+_DECIDED = (
+    "protocol version", "unsupported protocol", "handshake failure", "certificate", "unknown ca", "unrecognized name",
+)
 
 Hold: TypeAlias = Callable[[socket.socket], None]
 """Told of each socket before it connects; may raise to give up."""
@@ -158,13 +170,17 @@ def explain(error: Exception, origin: Origin, proxy: str | None = None) -> Netwo
         )
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or str(error)).replace("_", " ").lower()
-        if reason in ("wrong version number", "record layer failure", "http request", "packet length too long"):
+        if reason in _NOT_TLS:
             reason = (
                 "server gave an HTTP response to an HTTPS client; for plain http give --tls-verify=false "
                 "(copy: --src-tls-verify=false, --dest-tls-verify=false)"
             )
             return ConnectionFailed(f"{where}: {reason}", host=origin.netloc, temporary=False)
-        return ConnectionFailed(f"{where}: TLS: {reason}", host=origin.netloc)
+        # A connection that just ends may be anything; any other reason was found in what TLS sends.
+        unknown = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or reason in _OURS
+        decided = any(words in reason for words in _DECIDED)
+        kind = ConnectionFailed if unknown else HandshakeFailed
+        return kind(f"{where}: TLS: {reason}", host=origin.netloc, temporary=not decided)
     if isinstance(error, socket.gaierror):
         final = error.errno != socket.EAI_AGAIN
         return ConnectionFailed(f"{where}: no such host", host=origin.netloc, temporary=not final)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from ..config.authfile import Credentials
-from ..errors import CertificateNotTrusted, ConnectionFailed, InvalidContent, PyskopeoError
+from ..errors import ConnectionFailed, InvalidContent, PyskopeoError
 from ..events import Requested, Warned
 from ..model.reference import Reference
 from . import refusal
@@ -18,6 +18,7 @@ from .http import httpx
 from .origin import Origin, follow, is_public, join, shown
 from .outgoing import Outgoing
 from .reading import read_bounded
+from .scheme import find_scheme
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -249,14 +250,7 @@ class Session:
         if not self._access.trust.insecure:
             self._scheme = "https"
             return
-        url = f"https://{self._reference.api_host}/v2/"
-        try:
-            response = await self._send("GET", url, {})
-        except (ConnectionFailed, CertificateNotTrusted):
-            self._scheme = "http"
-        else:
-            self._scheme = "https"
-            await response.aclose()
+        self._scheme = await find_scheme(self._reference.api_host, lambda url: self._send("GET", url, {}))
 
     async def _is_public(self) -> bool:
         """Whether the registry itself is on the internet; behind a proxy, by its name."""

@@ -12,7 +12,15 @@ import pytest
 import pyskopeo
 from pyskopeo.access import Access, Network
 from pyskopeo.config.authfile import Credentials
-from pyskopeo.errors import AccessDenied, CertificateNotTrusted, ConnectionFailed, NotFound, RegistryError
+from pyskopeo.config.tls_details import TlsDetails
+from pyskopeo.errors import (
+    AccessDenied,
+    CertificateNotTrusted,
+    ConnectionFailed,
+    HandshakeFailed,
+    NotFound,
+    RegistryError,
+)
 from pyskopeo.registry.retry import Retry
 from pyskopeo.selection import Selection
 from pyskopeo.transports.docker import DockerSource
@@ -125,6 +133,19 @@ async def test_an_authority_nobody_knows(tls_registry: Registry, tmp_path: Path)
 async def test_verification_turned_off(tls_registry: Registry, tmp_path: Path) -> None:
     tls_registry.push(IMAGE, "auth/tls")
     await pull(tls_registry.name("auth/tls"), tmp_path, access_for(tmp_path, trust=Trust(insecure=True)))
+
+
+@pytest.mark.peer("nginx")
+@pytest.mark.parametrize("server", ["docker-registry", "nginx"])
+async def test_plain_http_is_no_way_out_where_tls_refuses(server: str, authority: Authority, tmp_path: Path) -> None:
+    """Both would answer that they want https."""
+    wanting = authority.server("wanting", client_authority=authority.path)
+    old = "ssl_protocols TLSv1.2; location / { return 200; }"
+    with Registry(tls=wanting) if server == "docker-registry" else Nginx(old, tls=authority.server("old")) as peer:
+        trust = Trust(insecure=True, details=TlsDetails("1.3"))
+        with pytest.raises(HandshakeFailed, match=rf"{peer.host}: TLS: .*alert") as caught:
+            await pull(f"docker://{peer.host}/a/b", tmp_path, access_for(tmp_path, trust=trust))
+    assert ("protocol version" in str(caught.value)) == (server == "nginx")
 
 
 async def test_plain_http_is_not_assumed(registry: Registry, tmp_path: Path) -> None:

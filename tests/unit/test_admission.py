@@ -305,8 +305,7 @@ class TestTlsDetails:
         if code:
             said = fatal(done)
             assert said.startswith(f'Error parsing image name "{old.name()}": {old.host}: ')
-            if "cert" in verify:  # else plain http is tried, which is what fails in the end
-                assert said.endswith(": TLS: tlsv1 alert protocol version")
+            assert said.endswith(": TLS: tlsv1 alert protocol version")
             assert old.log == []
 
     @pytest.mark.parametrize(
