@@ -14,8 +14,12 @@ from .app import application
 if TYPE_CHECKING:
     import socket
 
+    import uvicorn
+    from starlette.applications import Starlette
+
 
 _GRACE = 2
+
 
 async def serve(layout: Path, host: str, port: int, *, on_ready: Callable[[str, int], None]) -> None:
     """Serve ``layout`` until cancelled; open connections are cut then.
@@ -26,7 +30,29 @@ async def serve(layout: Path, host: str, port: int, *, on_ready: Callable[[str, 
     """
     from anyio import CancelScope, create_task_group, sleep_forever, to_thread
 
-    app = await to_thread.run_sync(application, layout)
+    server = _server(await to_thread.run_sync(application, layout))
+
+    async def run() -> None:
+        # uvicorn closes nothing when it is cancelled: it is asked to end, below.
+        with CancelScope(shield=True):
+            await server.serve(sockets=[listener])
+        tasks.cancel_scope.cancel()
+
+    with await _listen(host, port) as listener:
+        address = listener.getsockname()
+        on_ready(address[0], address[1])
+        async with create_task_group() as tasks:
+            tasks.start_soon(run)
+            try:
+                await sleep_forever()
+            finally:
+                server.should_exit = True
+                for connection in list(server.server_state.connections):
+                    connection.transport.abort()
+
+
+def _server(app: Starlette) -> uvicorn.Server:
+    """A server for the running event loop, which takes no signals; it is not listening yet."""
     try:
         import asyncio
 
@@ -48,25 +74,7 @@ async def serve(layout: Path, host: str, port: int, *, on_ready: Callable[[str, 
         app, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False,
         server_header=False, timeout_graceful_shutdown=_GRACE,
     )  # fmt: skip
-    server = Server(config)
-
-    async def run() -> None:
-        # uvicorn closes nothing when it is cancelled: it is asked to end, below.
-        with CancelScope(shield=True):
-            await server.serve(sockets=[listener])
-        tasks.cancel_scope.cancel()
-
-    with await _listen(host, port) as listener:
-        address = listener.getsockname()
-        on_ready(address[0], address[1])
-        async with create_task_group() as tasks:
-            tasks.start_soon(run)
-            try:
-                await sleep_forever()
-            finally:
-                server.should_exit = True
-                for connection in list(server.server_state.connections):
-                    connection.transport.abort()
+    return Server(config)
 
 
 async def _listen(host: str, port: int) -> socket.socket:

@@ -62,6 +62,21 @@ async def sync(
         tally(event)
         report(event)
 
+    try:
+        await _list_and_copy(request, source_access, destination_access, tell)
+    except SyncFailed as error:
+        error.report = tally.report
+        raise
+    finished = tally.report
+    _conclude(request, finished, tell)
+    return finished
+
+
+async def _list_and_copy(
+    request: SyncRequest, source_access: Access | None, destination_access: Access | None, tell: SyncSink
+) -> None:
+    """All that is asked of anybody, over connections that are shared meanwhile."""
+
     def of_registries(event: Event) -> None:
         tell(ImageMoving(None, event))
 
@@ -70,22 +85,13 @@ async def sync(
             pool = await stack.enter_async_context(remote.connections(actions))
             return replace(access, report=of_registries, network=replace(access.network, connections=pool))
 
-        listing = await list_images(
-            request, source_access or Access.from_environ(), remote.tags, share, tell
-        )
+        listing = await list_images(request, source_access or Access.from_environ(), remote.tags, share, tell)
         tell(Listed(listing))
         if request.dry_run:
             _dry_run(listing, tell)
         else:
             writing = await share(destination_access or Access.from_environ(), "pull,push")
-            try:
-                await _Run(request, listing, writing, tell).all()
-            except SyncFailed as error:
-                error.report = tally.report
-                raise
-    finished = tally.report
-    _conclude(request, finished, tell)
-    return finished
+            await _Run(request, listing, writing, tell).all()
 
 
 def _dry_run(listing: Listing, tell: SyncSink) -> None:

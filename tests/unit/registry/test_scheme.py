@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 import pyskopeo
-from pyskopeo.access import Trust
 from pyskopeo.errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, UnsafeAddress
 from pyskopeo.registry.connect import Connector
 from pyskopeo.registry.origin import Origin
 from pyskopeo.registry.retry import Retry
 from pyskopeo.registry.scheme import find_scheme
+from pyskopeo.trust import Trust
 from tests.support.images import build
 from tests.support.pulling import AMD64, access_for
 from tests.support.simulator import Simulator
