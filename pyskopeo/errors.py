@@ -162,7 +162,8 @@ class ConnectionFailed(NetworkError):
 
 
 class HandshakeFailed(ConnectionFailed):
-    """The server speaks TLS, but no version or cipher we may use, or not without a certificate of ours."""
+    """The server speaks TLS, but not with us: no version or cipher we may use, or not without a certificate
+    of ours; or it broke off before it said a word."""
 
 
 class Stalled(ConnectionFailed):

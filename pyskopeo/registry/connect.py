@@ -157,8 +157,11 @@ def refuse_literal(origin: Origin) -> None:
         raise UnsafeAddress(f"{origin} is a private address, and a registry sent us there: refused")
 
 
-def explain(error: Exception, origin: Origin, proxy: str | None = None) -> NetworkError:
-    """Our error for whatever sockets, TLS and http.client raise; the message says what to do."""
+def explain(error: Exception, origin: Origin, proxy: str | None = None, *, greeted: bool = False) -> NetworkError:
+    """Our error for whatever sockets, TLS and http.client raise; the message says what to do.
+
+    ``greeted``: a TLS handshake had gone well, and nothing else on that connection.
+    """
     import ssl
 
     where = f"{origin.netloc}" + (f" (through proxy {_without_userinfo(proxy)})" if proxy else "")
@@ -168,6 +171,11 @@ def explain(error: Exception, origin: Origin, proxy: str | None = None) -> Netwo
             "give its authority with --cert-dir (copy: --src-cert-dir, --dest-cert-dir)",
             host=origin.netloc,
         )
+    if greeted and isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        # A server that wants another certificate says so when for us the handshake is over (TLS 1.3), and
+        # what it says may be lost with the connection.
+        reason = "the connection was closed before an answer came; the server may want a client certificate"
+        return HandshakeFailed(f"{where}: TLS: {reason}", host=origin.netloc)
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or str(error)).replace("_", " ").lower()
         if reason in _NOT_TLS:

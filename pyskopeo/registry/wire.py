@@ -108,7 +108,8 @@ class Wire(httpx.AsyncBaseTransport):
                     raise
                 if isinstance(error, TimeoutError):
                     raise _stalled(pool.origin, self._connector.stall_timeout) from error
-                raise explain(error, pool.origin) from error
+                greeted = reused is None and pool.origin.scheme == "https" and not isinstance(body, Outgoing)
+                raise explain(error, pool.origin, greeted=greeted) from error
 
     def _connect(self, pool: _Pool, exchange: Exchange) -> http.client.HTTPConnection:
         try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -155,3 +156,36 @@ async def test_the_refusal_of_tls_is_what_is_told(authority: Authority, tmp_path
             await pyskopeo.copy(registry.name(), f"dir:{tmp_path}/o", selection=AMD64, source_access=access)
         assert registry.requests == ()
         registry.failures.clear()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("reset", [True, False])
+async def test_a_refusal_that_is_lost_with_the_connection(reset: bool, authority: Authority, tmp_path: Path) -> None:
+    """TLS 1.3: for us the handshake is over when the server makes up its mind."""
+    context = authority.server("hasty").server_context()
+    greeted = 0
+
+    def serve() -> None:
+        nonlocal greeted
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+                greeted += 1
+                secure.recv(1)
+                secure.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", reset, 0))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            access = access_for(tmp_path, trust=Trust(insecure=True), retry=Retry(times=0))
+            with pytest.raises(HandshakeFailed, match=f"{host}: TLS: the connection was closed before an answer"):
+                await pyskopeo.copy(f"docker://{host}/a/b", f"dir:{tmp_path}/o", selection=AMD64, source_access=access)
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+    assert greeted == 1
