@@ -707,14 +707,13 @@ class TestLoad:
             for whole in (False, True):
                 upload = engine.load()
                 await anyio.to_thread.run_sync(write, TarWriter(upload, Path("x")))
+                assert wait_until(lambda: len(daemon.loads) == 1 + whole and bool(daemon.loads[-1].body), 5)
                 if whole:
                     await upload.finish()
                 upload.close()
-                assert wait_until(lambda: len(daemon.loads) == 1 + whole, 5)
                 daemon.settle()
                 assert daemon.loads[-1].whole is whole
                 assert daemon.loads[-1].body.endswith(bytes(1024)) is whole
-                assert daemon.loads[-1].body
 
     async def test_it_can_be_given_up_in_the_middle(self, large: BuiltImage, tmp_path: Path, scratch: Path) -> None:
         source = f"oci:{write_layout(large, tmp_path / 'source')}"
