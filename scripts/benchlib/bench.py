@@ -17,6 +17,9 @@ from .traffic import AccessLog, Traffic
 
 # Who can do a job again over what the warm-up wrote: skopeo's sync refuses directories that are there.
 _REPEATERS = {"oci": (OURS, "skopeo"), "sync-file": (OURS,)}
+# Bytes: from here on, where memory comes from is a part of what is measured.
+_LARGE = 50_000_000
+_SHORT = frozenset({"inspect", "version"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ class Bench:
             job.to.prepare(case.given)
         counted = job.to.registry if job.to else job.registry if case.unit is Unit.HEADS else None
         log = AccessLog(counted) if counted else None
-        run = timed(command.argv, self.ground.scratch, command.environ)
+        large = job.image.size > _LARGE and case.kind not in _SHORT
+        run = timed(command.argv, self.ground.scratch, command.environ, large=large)
         traffic = log.traffic(job.image.blobs) if log else None
         check(job, name)
         return run, traffic
