@@ -19,12 +19,15 @@ from .image import LooksAround, Mounts
 from .model.platform import Platform
 from .plan import AS_IT_IS, Form, Plan
 from .selection import Selection
+from .together import each
 from .transports import parse_image_name
 
 if TYPE_CHECKING:
     from .image import ImageDestination, ImageSource
     from .model.descriptor import Descriptor
     from .model.digest import Digest
+
+_ASKED_AT_ONCE = 18
 
 
 async def copy(
@@ -110,13 +113,15 @@ async def foresee_copy(
         reader, writer = ends
         as_they_are = {blob.digest for blob in plan.blobs}  # others are made on the way, and nowhere yet
 
-        async def foreseen(blob: Descriptor) -> Placement:
-            if await writer.has_blob(blob):
-                return Placement.PRESENT
-            beside = blob.digest in as_they_are and isinstance(writer, Mounts) and writer.would_mount(reader.blob(blob))
-            return Placement.MOUNTED if beside else Placement.WRITTEN
+        placements: dict[Digest, Placement] = {}
 
-        return plan, {blob.digest: await foreseen(blob) for blob in plan.all_blobs}
+        async def foresee(blob: Descriptor) -> None:
+            beside = blob.digest in as_they_are and isinstance(writer, Mounts) and writer.would_mount(reader.blob(blob))
+            otherwise = Placement.MOUNTED if beside else Placement.WRITTEN
+            placements[blob.digest] = Placement.PRESENT if await writer.has_blob(blob) else otherwise
+
+        await each(plan.all_blobs, foresee, at_once=_ASKED_AT_ONCE)
+        return plan, placements
 
 
 def run_copy(source: str, destination: str, **options: Unpack[CopyOptions]) -> Digest:

@@ -15,6 +15,7 @@ from .events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Repor
 from .graphs import read_graph, with_configs
 from .moving import Moving
 from .plan import AS_IT_IS, Form
+from .together import each
 
 if TYPE_CHECKING:
     from .image import ImageDestination, ImageSource
@@ -80,21 +81,15 @@ async def _present(plan: Plan, destination: ImageDestination) -> frozenset[Diges
     An image is there with its blobs. A list need not be there with its images: a copy of one platform
     leaves such, so each of them is looked for.
     """
-    from anyio import CapacityLimiter, create_task_group
-
     if plan.changes:
         return frozenset()
     found: set[Digest] = set()
-    limiter = CapacityLimiter(_MANIFESTS_AT_ONCE)
 
     async def look(manifest: Manifest) -> None:
-        async with limiter:
-            if await destination.has_manifest(manifest):
-                found.add(manifest.digest)
+        if await destination.has_manifest(manifest):
+            found.add(manifest.digest)
 
-    async with create_task_group() as tasks:
-        for manifest in (plan.root, *plan.manifests):
-            tasks.start_soon(look, manifest)
+    await each((plan.root, *plan.manifests), look, at_once=_MANIFESTS_AT_ONCE)
     return frozenset(found)
 
 
@@ -108,7 +103,7 @@ async def _name(
         try:
             await writing.children(plan)
             return plan, await writing.root(plan.root)
-        except* ManifestRefused:
+        except ManifestRefused:
             assert writing.refused is not None
             refused, error = writing.refused
         attempts.append(f"{refused}({error})")
@@ -149,19 +144,9 @@ class _Writing:
         self.refused: tuple[str, ManifestRefused] | None = None
 
     async def children(self, plan: Plan) -> None:
-        from anyio import CapacityLimiter, create_task_group
-
-        limiter = CapacityLimiter(_MANIFESTS_AT_ONCE)
-
-        async def put(manifest: Manifest) -> None:
-            async with limiter:
-                await self._put(manifest)
-
         missing = [manifest for manifest in plan.manifests if manifest.digest not in self._present]
-        async with create_task_group() as tasks:
-            for manifest in missing:
-                if not manifest.is_index:
-                    tasks.start_soon(put, manifest)
+        images = [manifest for manifest in missing if not manifest.is_index]
+        await each(images, self._put, at_once=_MANIFESTS_AT_ONCE)
         for manifest in missing:
             if manifest.is_index:
                 await self._put(manifest)

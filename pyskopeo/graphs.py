@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .errors import NoMatchingPlatform, Unsupported, first_error
+from .errors import NoMatchingPlatform, Unsupported
 from .image import KnowsSizes, MakesManifest
 from .model import mediatype
 from .model.strictjson import CONFIG_LIMIT
 from .plan import AS_IT_IS, Form, Graph
 from .rewriting import image_type
 from .selection import Selection, check_depth, no_match, suitable_children, wanted_children
+from .together import each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,22 +91,14 @@ async def read_children(source: ImageSource, index: Manifest) -> dict[Digest, Ma
 async def _read_children(
     source: ImageSource, first: Sequence[Descriptor], children: dict[Digest, Manifest]
 ) -> None:
-    from anyio import CapacityLimiter, create_task_group
-
-    limiter = CapacityLimiter(_MANIFESTS_AT_ONCE)
-
     async def read(entry: Descriptor) -> None:
-        async with limiter:
-            children[entry.digest] = await source.manifest(entry)
+        children[entry.digest] = await source.manifest(entry)
 
     level, depth = list(first), 1
     while level:
         check_depth(depth)
         fresh = {entry.digest: entry for entry in level if entry.digest not in children}
-        with first_error():
-            async with create_task_group() as tasks:
-                for entry in fresh.values():
-                    tasks.start_soon(read, entry)
+        await each(fresh.values(), read, at_once=_MANIFESTS_AT_ONCE)
         # What was read before is not read again, so indexes that name each other come to an end.
         level = [entry for digest in fresh for entry in children[digest].manifests]
         depth += 1

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, first_error, saying
+from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, saying
 from ..model import mediatype
 from ..model.digest import Digest
 from ..model.manifest import Manifest
 from ..records import dataclass
+from ..together import each
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -91,14 +92,10 @@ async def head(reference: Reference, access: Access) -> Head | None:
 
 async def holds_all_of(reference: Reference, index: Digest, access: Access) -> bool:
     """Whether a repository has an index with every image it names; one GET for each index, one HEAD for each image."""
-    from anyio import CapacityLimiter, create_task_group
-
     missing: list[Digest] = []
-    limiter = CapacityLimiter(_AT_ONCE)
 
     async def look(digest: Digest) -> None:
-        async with limiter:
-            found = await head(_at(reference, digest), access)
+        found = await head(_at(reference, digest), access)
         if found is None or found.digest != digest:
             missing.append(digest)
 
@@ -107,11 +104,8 @@ async def holds_all_of(reference: Reference, index: Digest, access: Access) -> b
         for child in children:
             if child.media_type in mediatype.INDEXES and not await holds_all_of(reference, child.digest, access):
                 return False
-        with first_error():
-            async with create_task_group() as tasks:
-                for child in children:
-                    if child.media_type not in mediatype.INDEXES:
-                        tasks.start_soon(look, child.digest)
+        images = [child.digest for child in children if child.media_type not in mediatype.INDEXES]
+        await each(images, look, at_once=_AT_ONCE)
     except NetworkError:
         raise
     except PyskopeoError:

@@ -10,15 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
-from ..errors import (
-    DestinationRefused,
-    InvalidContent,
-    InvalidName,
-    NetworkError,
-    PyskopeoError,
-    RegistryError,
-    first_error,
-)
+from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, PyskopeoError, RegistryError
 from ..events import Placement, Report, Warned
 from ..files import FileSink, staged, storage_errors
 from ..image import Accepts, Blob, Fill, ImageDestination, ImageReference, LocalFile, RegistryBlob
@@ -29,6 +21,7 @@ from ..model.digest import Digest
 from ..model.manifest import Manifest
 from ..model.reference import Reference
 from ..pump import Progress, uncounted
+from ..together import each
 
 if TYPE_CHECKING:
 
@@ -39,6 +32,7 @@ if TYPE_CHECKING:
     from ..registry.writing import RepositoryWriter
 
 _UNKNOWN_DIGEST = "@@unknown-digest@@"
+_TAGS_AT_ONCE = 8
 
 
 class DockerReference(ImageReference):
@@ -167,16 +161,11 @@ class DockerDestination:
 
     async def look_around(self) -> None:
         """HEAD: what the tags name now."""
-        from anyio import create_task_group
-
         async def look(tag: str) -> None:
             self._named[tag] = await self._look(tag)
 
         try:
-            with first_error():
-                async with create_task_group() as tasks:
-                    for tag in self._tags:
-                        tasks.start_soon(look, tag)
+            await each(self._tags, look, at_once=_TAGS_AT_ONCE)
         except PyskopeoError as error:
             self._failure = error
         self._looked = True
