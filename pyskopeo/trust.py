@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,10 @@ class Trust:
     daemon_certificates: Path | None = None
     details: TlsDetails | None = None
     realms: frozenset[str] = frozenset()
+
+    def settled(self, *, insecure: bool) -> Trust:
+        """With what ``registries.conf`` says of a registry, where the user left it open."""
+        return replace(self, insecure=True) if insecure and self.insecure is None else self
 
     def context(self, host_port: str, *, client: bool) -> ssl.SSLContext:
         """TLS settings for a registry; its client certificate only if ``client``.

@@ -58,8 +58,7 @@ async def authorization(reference: Reference, credentials: Credentials, access: 
 @asynccontextmanager
 async def _open(reference: Reference, access: Access) -> AsyncIterator[_Visit]:
     named = reference.name if reference.repository else reference.registry
-    if access.registries().is_insecure(named) and access.trust.insecure is None:
-        access = replace(access, trust=replace(access.trust, insecure=True))
+    access = replace(access, trust=access.trust.settled(insecure=access.registries().is_insecure(named)))
     async with sender(reference, access.trust, access.network) as send:
         yield _Visit(reference, send, access)
 

@@ -65,8 +65,7 @@ async def open_session(reference: Reference, access: Access, *, actions: str = "
 
 def _towards(endpoint: Endpoint, asked: Reference, access: Access) -> Access:
     """How to reach one of the places of an image."""
-    if endpoint.insecure and access.trust.insecure is None:
-        access = replace(access, trust=replace(access.trust, insecure=True))
+    access = replace(access, trust=access.trust.settled(insecure=endpoint.insecure))
     if endpoint.reference.registry != asked.registry:
         # What was given on the command line was given for the registry that was named.
         access = replace(access, keychain=access.keychain.without_given())
