@@ -136,7 +136,8 @@ class MakesManifest(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Accepts:
-    """What a destination can hold: manifests of these media types.
+    """What a destination can hold: manifests of these media types, and of those ``on_request`` where they are
+    asked for.
 
     ``foreign`` says that non-distributable layers are left where their URLs say, ``ordered`` that
     layers should come in the order the manifest has them, and are decompressed as they come,
@@ -153,6 +154,7 @@ class Accepts:
     unchangeable: str = ""
     named: tuple[str, str] = ("", "")
     called: str = "this destination"
+    on_request: frozenset[str] = frozenset()
 
     @property
     def indexes(self) -> bool:

@@ -102,7 +102,10 @@ def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
 class LayoutWriter:
     """Writes into a layout directory; several may at once, in this process and in others."""
 
-    accepts = Accepts(frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}), foreign=True, compresses=True)
+    accepts = Accepts(
+        frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}), foreign=True, compresses=True,
+        on_request=frozenset({mediatype.DOCKER_MANIFEST, mediatype.DOCKER_LIST}),
+    )  # fmt: skip
 
     def __init__(self, root: Path, name: str, *, shared: Path | None = None, verify_existing: bool = False) -> None:
         self.root = root

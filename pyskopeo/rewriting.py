@@ -60,18 +60,23 @@ def _wanted(accepts: Accepts, form: Form) -> str | None:
 
 
 def _first(candidates: list[str], accepts: Accepts, form: Form, types: Mapping[str, str]) -> str:
-    found = next((candidate for candidate in candidates if candidate in accepts.media_types), None)
+    held = _held(accepts, form)
+    found = next((candidate for candidate in candidates if candidate in held), None)
     if found is None:
         kinds = " or ".join(dict.fromkeys(candidates))
         raise Unsupported(f"{accepts.called} takes nothing of type {kinds}{_instead(accepts, form, types)}")
     return found
 
 
+def _held(accepts: Accepts, form: Form) -> frozenset[str]:
+    return accepts.media_types | accepts.on_request if form.format else accepts.media_types
+
+
 def _instead(accepts: Accepts, form: Form, types: Mapping[str, str]) -> str:
     """What to do where ``form`` wants one of ``types`` that a destination does not take."""
     if not form.format:
         return ": leave out --dest-compress-format zstd" if _wanted(accepts, form) else ""
-    taken = " or ".join(format for format, media_type in types.items() if media_type in accepts.media_types)
+    taken = " or ".join(format for format, media_type in types.items() if media_type in _held(accepts, form))
     return f": leave out --format {form.format}" + (f", or choose {taken}" if taken else "")
 
 

@@ -11,6 +11,7 @@ import pytest
 from pyskopeo.deciding import decide
 from pyskopeo.errors import CannotPreserve, Unsupported
 from pyskopeo.image import Accepts
+from pyskopeo.layouts import LayoutWriter
 from pyskopeo.model import mediatype
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
@@ -26,7 +27,7 @@ INDEX, LIST = mediatype.OCI_INDEX, mediatype.DOCKER_LIST
 EVERYTHING = mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES
 PLACES = {
     "registry": Accepts(EVERYTHING, foreign=True, compresses=True),
-    "layout": Accepts(frozenset({OCI, INDEX}), foreign=True, compresses=True),
+    "layout": LayoutWriter.accepts,
     "dir": Accepts(EVERYTHING),
     "archive": Accepts(mediatype.IMAGES, ordered=True, artifacts=False),
     # What a registry still takes when it has refused the others.
@@ -53,7 +54,7 @@ REFUSED = ""
         ("registry", PRESERVED, OCI, DOCKER, OLD, SIGNED),
         ("layout", AS_IT_IS, OCI, OCI, OCI, OCI),
         ("layout", ZSTD, OCI, OCI, OCI, OCI),
-        ("layout", Form("v2s2"), REFUSED, REFUSED, REFUSED, REFUSED),
+        ("layout", Form("v2s2"), DOCKER, DOCKER, DOCKER, DOCKER),
         ("layout", Form("v2s1"), REFUSED, REFUSED, REFUSED, REFUSED),
         ("layout", PRESERVED, OCI, DOCKER, OLD, SIGNED),
         ("dir", AS_IT_IS, OCI, DOCKER, OLD, SIGNED),
@@ -89,7 +90,7 @@ def test_types_of_images(place: str, form: Form, oci: str, docker: str, old: str
         ("registry", PRESERVED, INDEX, LIST),
         ("layout", AS_IT_IS, INDEX, INDEX),
         ("layout", PRESERVED, INDEX, LIST),
-        ("layout", Form("v2s2"), REFUSED, REFUSED),
+        ("layout", Form("v2s2"), LIST, LIST),
         ("dir", ZSTD, INDEX, LIST),
         ("dir", ZSTD_ANYWHERE, INDEX, INDEX),
         ("docker only", AS_IT_IS, LIST, LIST),
@@ -121,9 +122,9 @@ def test_a_refusal_names_each_type_once() -> None:
 @pytest.mark.parametrize(
     ("place", "form", "before", "said"),
     [
-        ("layout", Form("v2s2"), OCI, f"{DOCKER}: leave out --format v2s2, or choose oci"),
-        ("layout", Form("v2s2"), LIST, f"{LIST}: leave out --format v2s2, or choose oci"),
-        ("layout", Form("v2s1"), DOCKER, f"{OLD}: leave out --format v2s1, or choose oci"),
+        ("layout", Form("v2s1"), DOCKER, f"{OLD}: leave out --format v2s1, or choose oci or v2s2"),
+        ("docker only", Form("oci"), DOCKER, f"{OCI}: leave out --format oci, or choose v2s2"),
+        ("docker only", Form("oci"), LIST, f"{INDEX}: leave out --format oci, or choose v2s2"),
         ("archive", Form("v2s1"), OCI, f"{OLD}: leave out --format v2s1, or choose oci or v2s2"),
         ("docker only", ZSTD, OCI, f"{OCI}: leave out --dest-compress-format zstd"),
         ("docker only", ZSTD, INDEX, f"{INDEX}: leave out --dest-compress-format zstd"),
