@@ -270,6 +270,7 @@ class TestCertificates:
             other = access(daemon.host.replace("tcp", "https"), scratch)
             with pytest.raises(ConnectionFailed):
                 await pyskopeo.copy(NAME, f"dir:{tmp_path}/none", source_access=other)
+            daemon.settle()
             daemon.failures.clear()  # it could not read the request
 
 
