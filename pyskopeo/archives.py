@@ -91,10 +91,10 @@ class TarIndex:
 
 def _check_end(archive: tarfile.TarFile, path: Path) -> None:
     """For tarfile, what it does not understand ends an archive as well as blocks of zeros do."""
-    with path.open("rb") as stream:
-        stream.seek(archive.offset)
-        if stream.read(BLOCK).strip(b"\0"):
-            raise InvalidContent(f"{path} is a damaged tar archive: no header at byte {archive.offset}")
+    assert archive.fileobj is not None
+    archive.fileobj.seek(archive.offset)
+    if archive.fileobj.read(BLOCK).strip(b"\0"):
+        raise InvalidContent(f"{path} is a damaged tar archive: no header at byte {archive.offset}")
 
 
 def _add(members: dict[str, Member | str], info: tarfile.TarInfo, path: Path) -> None:

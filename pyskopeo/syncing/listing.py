@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..errors import InvalidInput, InvalidName, PyskopeoError, first_error
+from ..errors import InvalidInput, InvalidName, PyskopeoError
 from ..model.reference import Reference
 from ..records import dataclass
+from ..together import each
 from .local_listing import read_yaml, walk_directory, walk_layout
 from .naming import check_distinct, destination_name, unusable
 from .request import Group, Listing, Noted, SyncImage, SyncRequest, SyncSink
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..access import Access
     from .yaml_source import RegistrySource
 
+Look: TypeAlias = Callable[[], Awaitable[list[Reference]]]
 Tags: TypeAlias = Callable[[Reference, "Access"], Awaitable[list[str]]]
 Share: TypeAlias = "Callable[[Access], Awaitable[Access]]"
 _REPOSITORIES_AT_ONCE = 8
@@ -94,24 +96,18 @@ class _Lister:
 
     async def yaml(self, source: str) -> None:
         """All repositories at once; the groups in the order of the file."""
-        from anyio import CapacityLimiter, create_task_group
+        found: list[tuple[Access, list[Wanted], Look]] = []
+        for registry in read_yaml(source):
+            self._tell_oddities(registry)
+            access = await self.share(_access(self.access, registry))
+            found += [(access, [], look) for look in self._looks(registry, access)]
 
-        limiter = CapacityLimiter(_REPOSITORIES_AT_ONCE)
-        found: list[tuple[Access, list[Wanted]]] = []
+        async def fill(one: tuple[Access, list[Wanted], Look]) -> None:
+            _, images, look = one
+            images += map(from_registry, await look())
 
-        async def fill(slot: list[Wanted], look: Callable[[], Awaitable[list[Reference]]]) -> None:
-            async with limiter:
-                slot += map(from_registry, await look())
-
-        with first_error():
-            async with create_task_group() as tasks:
-                for registry in read_yaml(source):
-                    self._tell_oddities(registry)
-                    access = await self.share(_access(self.access, registry))
-                    for look in self._looks(registry, access):
-                        found.append((access, []))
-                        tasks.start_soon(fill, found[-1][1], look)
-        self.groups = [(access, images) for access, images in found if images]
+        await each(found, fill, at_once=_REPOSITORIES_AT_ONCE)
+        self.groups = [(access, images) for access, images, _ in found if images]
 
     def _tell_oddities(self, registry: RegistrySource) -> None:
         about = (("registry", registry.registry),)
@@ -120,7 +116,7 @@ class _Lister:
         if registry.is_empty:
             self.report(Noted("warning", "No images specified for registry", about))
 
-    def _looks(self, registry: RegistrySource, access: Access) -> Iterator[Callable[[], Awaitable[list[Reference]]]]:
+    def _looks(self, registry: RegistrySource, access: Access) -> Iterator[Look]:
         """What has to be done to know all images of a registry, in the order of the file."""
         for name, items in registry.images.items():
             yield partial(self._listed, _Repository(registry.registry, name, access), items)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from tests.support import faults as f
 from tests.support.exchange import Request, Response
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path
+from tests.support.processes import wait_until
 from tests.support.publishing import Push, kind
 from tests.support.pulling import access_for
 from tests.support.simulator import BasicGate, BearerGate, Pushing, Simulator
@@ -495,12 +495,7 @@ class _Once:
     asked: Callable[[], bool]
 
     def apply(self, request: Request, response: Response) -> Response:
-        end = time.monotonic() + 5
-        while not self.asked():
-            if time.monotonic() > end:
-                return f.Refuse(404).apply(request, response)
-            time.sleep(0.01)
-        return response
+        return response if wait_until(self.asked, 5) else f.Refuse(404).apply(request, response)
 
 
 async def test_the_registry_is_asked_while_the_source_is_read(push: Push, registry: Simulator) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from pyskopeo.registry.retry import Retry
 from pyskopeo.registry.scheme import find_scheme
 from pyskopeo.trust import Trust
 from tests.support.images import build
+from tests.support.listening import listening
 from tests.support.pulling import AMD64, access_for
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority
@@ -37,24 +37,13 @@ def alert(number: int) -> bytes:
 def saying(first: bytes) -> Iterator[Origin]:
     """A server whose answer is the same, whoever asks for what."""
 
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                connection.recv(4096)
-                connection.sendall(first)
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            connection.recv(4096)
+            connection.sendall(first)
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield Origin("https", "127.0.0.1", listener.getsockname()[1])
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
+    with listening(serve) as port:
+        yield Origin("https", "127.0.0.1", port)
 
 
 def failure(origin: Origin, context: ssl.SSLContext | None = None) -> ConnectionFailed:
@@ -165,27 +154,16 @@ async def test_a_refusal_that_is_lost_with_the_connection(reset: bool, authority
     context = authority.server("hasty").server_context()
     greeted = 0
 
-    def serve() -> None:
+    def serve(connection: socket.socket) -> None:
         nonlocal greeted
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
-                greeted += 1
-                secure.recv(1)
-                secure.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", reset, 0))
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+            greeted += 1
+            secure.recv(1)
+            secure.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", reset, 0))
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        host = f"127.0.0.1:{listener.getsockname()[1]}"
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            access = access_for(tmp_path, trust=Trust(insecure=True), retry=Retry(times=0))
-            with pytest.raises(HandshakeFailed, match=f"{host}: TLS: the connection was closed before an answer"):
-                await pyskopeo.copy(f"docker://{host}/a/b", f"dir:{tmp_path}/o", selection=AMD64, source_access=access)
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
+    with listening(serve) as port:
+        host = f"127.0.0.1:{port}"
+        access = access_for(tmp_path, trust=Trust(insecure=True), retry=Retry(times=0))
+        with pytest.raises(HandshakeFailed, match=f"{host}: TLS: the connection was closed before an answer"):
+            await pyskopeo.copy(f"docker://{host}/a/b", f"dir:{tmp_path}/o", selection=AMD64, source_access=access)
     assert greeted == 1

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.delay import DelayProxy
 from tests.support.images import build
+from tests.support.listening import listening
 from tests.support.outputs import connected
 from tests.support.simulator import Simulator
 
@@ -25,24 +26,15 @@ PATH = f"/v2/test/image/blobs/{DIGEST}"
 @contextmanager
 def echo() -> Iterator[int]:
     """A server that says what it hears, until it hears no more."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def serve(connection: socket.socket) -> None:
-            with connection:
-                while piece := connection.recv(65536):
-                    connection.sendall(piece)
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            while piece := connection.recv(65536):
+                connection.sendall(piece)
 
-        def accept() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
+    # Several at once: each has a thread.
+    with listening(lambda one: threading.Thread(target=serve, args=(one,), daemon=True).start()) as port:
+        yield port
 
 
 def said(client: socket.socket, data: bytes) -> None:
