@@ -39,8 +39,8 @@ async def carry_out(
 ) -> Digest:
     """Move all blobs, ``jobs`` at once, then write the manifests, then the root.
 
-    By default six large blobs are moved at once, and small ones besides, which are mostly waited
-    for; where they are decompressed on the way, no more than there are processors for.
+    By default as many large blobs are moved at once as there are processors, up to six while these have
+    little to do; and small ones besides, which are mostly waited for.
 
     The first failure cancels the rest and is what is raised. Answers with the digest of the root
     as the destination has it. Raises what the two ends raise, and `InvalidInput` for no jobs at all.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -12,6 +11,8 @@ from .events import BlobFinished, BlobProgress, BlobStarted, Placement, Report
 from .image import Blob, again_elsewhere
 from .model.change import Change, Outcome
 from .pump import MemoryReader, run_abortable, uncounted
+from .threads import processors
+from .together import by_turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -92,32 +93,22 @@ class Moving:
         ]
         async with create_task_group() as tasks:
             tasks.start_soon(self._tick)
-            await self._all(work, busy=bool(plan.changes))
+            await self._all(work, in_order=self._destination.accepts.ordered or bool(plan.changes))
             tasks.cancel_scope.cancel()
 
-    async def _all(self, work: Sequence[tuple[int, Work]], *, busy: bool) -> None:
+    async def _all(self, work: Sequence[tuple[int, Work]], *, in_order: bool) -> None:
         from anyio import create_task_group
 
-        ordered = self._destination.accepts.ordered
-        jobs = self._jobs or (min(_LARGE_AT_ONCE, (os.cpu_count() or 1) + 1) if ordered or busy else _LARGE_AT_ONCE)
-        if ordered or busy:
-            queues = [(work, jobs)]
-        else:
-            # The largest first: the last one to end decides how long it all takes.
-            largest_first = sorted(work, key=lambda item: -item[0])
-            large = [item for item in largest_first if self._jobs or item[0] > _SMALL]
-            queues = [(large, jobs), (largest_first[len(large) :], _SMALL_AT_ONCE)]
+        async def do(item: tuple[int, Work]) -> None:
+            await item[1]()
 
-        async def take(waiting: Iterator[tuple[int, Work]]) -> None:
-            # Each takes the next one, so the order holds whichever task an event loop starts first.
-            for _, one in waiting:
-                await one()
-
+        # The largest first: the last one to end decides how long it all takes.
+        ordered = work if in_order else sorted(work, key=lambda item: -item[0])
+        large = [item for item in ordered if in_order or self._jobs or item[0] > _SMALL]
+        first = self._jobs or min(_LARGE_AT_ONCE, processors())
         async with create_task_group() as tasks:
-            for items, number in queues:
-                waiting = iter(items)
-                for _ in range(min(number, len(items))):
-                    tasks.start_soon(take, waiting)
+            tasks.start_soon(partial(by_turns, large, do, at_once=first, at_most=self._jobs or _LARGE_AT_ONCE))
+            tasks.start_soon(partial(by_turns, ordered[len(large) :], do, at_once=_SMALL_AT_ONCE))
 
     async def _place(self, blob: Blob, kind: str) -> None:
         with self._under_way(blob.descriptor, kind) as way:

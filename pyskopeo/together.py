@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from .errors import first_error
+from .threads import processors
 
 T = TypeVar("T")
+# How often it is looked whether there should be more at a time, in seconds.
+_LOOK = 0.05
+# Of the processors' time. Whoever sends us bytes from this machine needs the rest of it.
+_BUSY = 0.5
 
 
 async def each(items: Iterable[T], work: Callable[[T], Awaitable[object]], *, at_once: int) -> None:
@@ -27,3 +33,48 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[object]], *, at
         async with create_task_group() as tasks:
             for item in items:
                 tasks.start_soon(one, item)
+
+
+async def by_turns(
+    items: Sequence[T], work: Callable[[T], Awaitable[object]], *, at_once: int, at_most: int | None = None
+) -> None:
+    """Do ``work`` for every one of ``items``, begun in their order, for ``at_once`` of them at a time.
+
+    For ``at_most`` of them, if that is more, as soon as this process leaves the processors idle:
+    then it waits for others, a network or a server, and more at a time make it faster. While it keeps
+    them busy, more at a time would only be in each other's way.
+    """
+    from anyio import CancelScope, create_task_group
+
+    waiting, watch = iter(items), CancelScope()
+
+    async def take() -> None:
+        # Each takes the next one, so the order holds whichever task an event loop starts first.
+        for item in waiting:
+            await work(item)
+        watch.cancel()
+
+    async def add(number: int) -> None:
+        with watch:
+            await _idle()
+            for _ in range(number):
+                tasks.start_soon(take)
+
+    async with create_task_group() as tasks:
+        for _ in range(min(at_once, len(items))):
+            tasks.start_soon(take)
+        more = min(at_most or 0, len(items)) - at_once
+        if more > 0:
+            tasks.start_soon(add, more)
+
+
+async def _idle() -> None:
+    """Wait for a moment in which this process leaves the processors idle."""
+    from anyio import sleep
+
+    busy = True
+    while busy:
+        used, then = time.process_time(), time.monotonic()
+        await sleep(_LOOK)
+        passed = time.monotonic() - then
+        busy = time.process_time() - used > passed * processors() * _BUSY

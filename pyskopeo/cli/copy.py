@@ -48,8 +48,8 @@ _FLAGS = (
     Flag("quiet", "show no progress", short="q", read=boolean, default=False),
     Flag("progress", "how to show progress: " + ", ".join(MODES), value="MODE", default="auto", choices=MODES),
     Flag("dry-run", "print what would be copied, and copy nothing", read=boolean, default=False),
-    Flag("image-parallel-copies", "blobs to copy at once (default: 6, and 18 small ones)", value="N", read=integer,
-         default=0),
+    Flag("image-parallel-copies", "blobs to copy at once (default: up to 6, and 18 small ones)", value="N",
+         read=integer, default=0),
     Flag("verify-existing", "hash blobs that are at the destination already, too", read=boolean, default=False),
 )  # fmt: skip
 # What is to become of a blob. A registry may decline to mount; then it is fetched.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import anyio
 import pytest
 
+from pyskopeo import together
 from pyskopeo.errors import InvalidInput
-from pyskopeo.together import each
+from pyskopeo.together import by_turns, each
 
 pytestmark = pytest.mark.anyio
 
@@ -58,3 +61,104 @@ async def test_cancelled() -> None:
         await each(range(4), work, at_once=2)
     assert scope.cancelled_caught
     assert ended == 2
+
+
+class Turns:
+    """Work for `by_turns`: what was begun, and how many were at it at a time; each waits for ``go``."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.running = self.highest = 0
+        self.go = anyio.Event()
+
+    async def work(self, item: int) -> None:
+        self.begun.append(item)
+        self.running += 1
+        self.highest = max(self.highest, self.running)
+        try:
+            await self.go.wait()
+        finally:
+            self.running -= 1
+
+
+def keep_busy(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    """Let this process seem to use ``share`` of the processors' time."""
+    monkeypatch.setattr(together, "processors", lambda: 4)
+    monkeypatch.setattr(time, "process_time", lambda: time.monotonic() * 4 * share)
+
+
+@pytest.mark.parametrize("at_most", [None, 1, 2])
+@pytest.mark.parametrize("number", [0, 1, 2, 9])
+async def test_in_turn(number: int, at_most: int | None) -> None:
+    turns = Turns()
+    turns.go.set()
+    with anyio.fail_after(5):
+        await by_turns(range(number), turns.work, at_once=2, at_most=at_most)
+    assert turns.begun == list(range(number))
+    assert turns.highest == min(2, number)
+
+
+@pytest.mark.parametrize(("at_most", "most"), [(None, 2), (2, 2), (5, 5), (20, 9)])
+async def test_more_at_a_time_while_the_processors_are_idle(
+    at_most: int | None, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_busy(monkeypatch, 0.4)
+    turns = Turns()
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+
+            async def all_of_them() -> None:
+                await by_turns(range(9), turns.work, at_once=2, at_most=at_most)
+
+            tasks.start_soon(all_of_them)
+            while turns.running < most:
+                await anyio.sleep(0.001)
+            assert turns.begun == list(range(most))
+            turns.go.set()
+    assert turns.begun == list(range(9))
+    assert turns.highest == most
+
+
+async def test_no_more_at_a_time_while_the_processors_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_busy(monkeypatch, 0.6)
+    monkeypatch.setattr(together, "_LOOK", 0.001)
+    turns = Turns()
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+
+            async def all_of_them() -> None:
+                await by_turns(range(9), turns.work, at_once=2, at_most=6)
+
+            tasks.start_soon(all_of_them)
+            await anyio.sleep(0.05)
+            assert turns.running == 2
+            keep_busy(monkeypatch, 0.1)
+            while turns.running < 6:
+                await anyio.sleep(0.001)
+            turns.go.set()
+    assert turns.highest == 6
+
+
+async def test_nothing_is_watched_when_none_waits_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_busy(monkeypatch, 1.0)
+    monkeypatch.setattr(together, "_LOOK", 60)
+    turns = Turns()
+    turns.go.set()
+    with anyio.fail_after(5):
+        await by_turns(range(4), turns.work, at_once=2, at_most=4)
+    assert turns.begun == [0, 1, 2, 3]
+
+
+async def test_a_failure_in_its_turn_ends_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_busy(monkeypatch, 1.0)
+    begun: list[int] = []
+
+    async def work(item: int) -> None:
+        begun.append(item)
+        if item == 2:
+            raise InvalidInput(f"{item} is no good")
+        await anyio.sleep(0 if item else 60)
+
+    with anyio.fail_after(5), pytest.RaisesGroup(pytest.RaisesExc(InvalidInput, match="2 is no good")):
+        await by_turns(range(5), work, at_once=2, at_most=4)
+    assert begun == [0, 1, 2]
