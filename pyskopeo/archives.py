@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import posixpath
 import tarfile
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .errors import InvalidContent, NotFound, StorageFailed, TooLarge
-from .files import FileSink, read_range, storage_errors
+from .files import FileSink, read_range, send_some, storage_errors
 from .image import LocalFile
 from .pipes import PatientSink, PipeSink, is_pipe
 from .pump import ByteSink, thread_buffer
@@ -22,7 +21,6 @@ _MOST_LINKS = 32
 _OCTAL_LIMIT = 8**11
 _NAME_LENGTH = 100
 _SEND_STEP = 16 * 1024 * 1024
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE, errno.EIO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +122,20 @@ class TarWriter:
     for a size over 8 GiB or a name over 100 bytes, as Go's archive/tar writes them.
     """
 
-    def __init__(self, sink: ByteSink, path: Path, *, file: int | None = None) -> None:
-        """``path`` is for errors; ``file`` the descriptor of a regular file that ``sink`` writes to."""
-        self._sink, self._path, self._file = sink, path, file
+    def __init__(self, sink: ByteSink, path: Path, *, file: int = -1, ahead: bool = False) -> None:
+        """``path`` is for errors; ``file`` the descriptor of a regular file that ``sink`` writes to, if it does.
+
+        With ``ahead`` that file is ours alone and was empty: members may be written where they will
+        be before what comes before them, for `place`.
+        """
+        self._sink, self.path, self.file, self.ahead = sink, path, file, ahead
+        self._sends = file >= 0
+        self.position = 0
 
     @classmethod
-    def to(cls, fd: int, path: Path) -> TarWriter:
+    def to(cls, fd: int, path: Path, *, ahead: bool = False) -> TarWriter:
         """An archive into a file or a pipe."""
-        return cls(PipeSink(fd, path), path) if is_pipe(fd) else cls(FileSink(fd, path), path, file=fd)
+        return cls(PipeSink(fd, path), path) if is_pipe(fd) else cls(FileSink(fd, path), path, file=fd, ahead=ahead)
 
     def until(self, check: Callable[[], None]) -> None:
         """From now on a wait for whoever reads the archive ends when ``check`` raises."""
@@ -158,37 +162,52 @@ class TarWriter:
             os.close(fd)
         self._put(_padding(size))
 
+    def place(self, name: str, size: int, mode: int) -> None:
+        """A file whose ``size`` bytes are there already, in ``file``, after where its header comes."""
+        self._put(header(name, mode=mode, size=size))
+        with storage_errors(f"writing {self.path}"):
+            os.lseek(self.file, size, os.SEEK_CUR)
+        self.position += size
+        self._put(_padding(size))
+
     def finish(self) -> None:
         """Two empty blocks end an archive."""
         self._put(bytes(2 * BLOCK))
+        if self.ahead:
+            with storage_errors(f"writing {self.path}"):
+                os.ftruncate(self.file, self.position)  # what was written ahead may have been given up
 
     def _put(self, content: bytes) -> None:
         self._sink.write(memoryview(content))
+        self.position += len(content)
 
     def _append(self, source: int, path: Path, size: int, check: Callable[[], None]) -> None:
         done = 0
         while done < size:
             check()
-            with storage_errors(f"writing {self._path}"):
+            with storage_errors(f"writing {self.path}"):
                 count = self._send(source, done, min(size - done, _SEND_STEP))
             if not count:
                 raise StorageFailed(f"{path} became shorter while it was read")
             done += count
+            self.position += count
 
     def _send(self, source: int, offset: int, count: int) -> int:
         """Append up to ``count`` bytes of a file; answers with how many, 0 at its end."""
-        if self._file is not None:
-            try:
-                return os.sendfile(self._file, source, offset, count)
-            except (AttributeError, OSError) as error:
-                if getattr(error, "errno", None) in _FULL:
-                    raise
-                # Neither every system nor every target has it.
-                self._file = None
+        if self._sends:
+            sent = send_some(self.file, source, offset, count)
+            if sent is not None:
+                return sent
+            self._sends = False
         buffer = thread_buffer()
         count = os.preadv(source, [buffer[: min(len(buffer), count)]], offset)
         self._sink.write(buffer[:count])
         return count
+
+
+def span(name: str, size: int) -> int:
+    """How many bytes of an archive a file takes, all in all."""
+    return len(header(name, mode=0, size=size)) + size + len(_padding(size))
 
 
 def header(name: str, *, mode: int, size: int = 0, kind: bytes = b"0", link: str = "") -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +14,7 @@ from .image import LocalFile
 from .model.digest import Digest
 
 PARTIAL = ".partial"
-_COPY_STEP = 64 * 1024 * 1024
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE, errno.EIO)
 
 
 @contextmanager
@@ -38,6 +39,29 @@ class FileSink:
                 buffer = buffer[os.write(self.fd, buffer) :]
         except OSError as error:
             raise StorageFailed.of(error, f"writing {self.path}") from error
+
+
+def write_at(fd: int, buffer: memoryview, offset: int, path: Path) -> None:
+    """Write a buffer to a place in a file, leaving its position; raises `StorageFailed`, with ``path``."""
+    try:
+        while len(buffer):
+            count = os.pwrite(fd, buffer, offset)
+            buffer, offset = buffer[count:], offset + count
+    except OSError as error:
+        raise StorageFailed.of(error, f"writing {path}") from error
+
+
+def send_some(target: int, source: int, offset: int, count: int) -> int | None:
+    """Append up to ``count`` bytes of a file from ``offset``, inside the kernel; answers with how many, 0 at its end.
+
+    None where that cannot be done. Raises `OSError` where nothing could be written in any way.
+    """
+    try:
+        return os.sendfile(target, source, offset, count)
+    except (AttributeError, OSError) as error:
+        if getattr(error, "errno", None) in _FULL:
+            raise
+        return None  # neither every system nor every target has it
 
 
 class FileReader:

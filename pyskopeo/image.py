@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[ByteReader]]
+Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
 
 
 Fill: TypeAlias = Callable[[ByteSink], Awaitable[Descriptor]]
@@ -64,11 +65,13 @@ class Blob:
 
     Only a transport gives the ``opener``, and only this class calls it. ``locations`` say where
     else the same bytes are known to lie, for destinations that can do better than to stream them.
+    ``ending`` reads so many bytes at the end, or none, and verifies nothing: for guesses alone.
     """
 
     descriptor: Descriptor
     opener: Opener
     locations: tuple[Location, ...] = ()
+    ending: Ending | None = None
 
     async def copy_to(self, sink: ByteSink, progress: Progress) -> None:
         """Move every byte to ``sink``, verified.

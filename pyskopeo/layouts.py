@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .errors import NotFound, PathNotFound, StorageFailed
 from .events import Placement
-from .files import digest_name, locked, open_reader, read_bounded, storage_errors, write_atomically
+from .files import digest_name, locked, open_reader, read_bounded, read_range, storage_errors, write_atomically
 from .image import Accepts, Blob, Fill, LocalFile
 from .model import mediatype
 from .model.descriptor import Descriptor
@@ -96,7 +96,11 @@ class LayoutSource:
 
 def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
     """A blob that lies in a local file."""
-    return Blob(descriptor, lambda: open_reader(location, descriptor.size), (location,))
+
+    async def ending(count: int) -> bytes:
+        return read_range(location.path, location.offset + max(0, descriptor.size - count), count)
+
+    return Blob(descriptor, lambda: open_reader(location, descriptor.size), (location,), ending)
 
 
 class LayoutWriter:

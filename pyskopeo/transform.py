@@ -135,6 +135,17 @@ class Inflation:
             )
 
 
+def guessed_size(ending: bytes, size: int) -> int | None:
+    """How much tar is most likely in a gzip stream of ``size`` bytes that ends so; None for no idea.
+
+    A stream says so itself at its end (RFC 1952, ISIZE), but only of its last member, and modulo 4 GiB.
+    """
+    found = int.from_bytes(ending[-4:], "little")
+    # Tar comes in blocks, and gzip makes nothing larger by more than a trifle.
+    fits = len(ending) >= 4 and found % 512 == 0 and size - size // 512 - 64 <= found <= size * _MOST_TIMES
+    return found if fits else None
+
+
 class InflatingSink:
     """Passes on what is written to it, decompressed as `Inflation` does.
 

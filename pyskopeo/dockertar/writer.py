@@ -20,7 +20,7 @@ from ..model.imageconfig import ImageConfig
 from ..model.manifest import Manifest
 from ..model.reference import Reference
 from ..model.strictjson import CONFIG_LIMIT
-from ..output import open_output
+from ..output import goes_along, open_output
 from ..pipes import never
 from ..pump import Progress, run_abortable
 from .layers import READ_ONLY, Layers, Plain
@@ -45,7 +45,7 @@ class DockerArchiveDestination:
     ) -> None:  # fmt: skip
         self._path, self._tags = path, tags
         self._opened = opened or (lambda: _archive_file(path))
-        self._layers = Layers(scratch, self._open)
+        self._layers = Layers(scratch, self._open, ahead=opened is None and not goes_along(path))
         self._written: set[str] = set()
         self._items: list[tuple[str, list[str], list[str]]] = []
         self._repositories: dict[str, dict[str, str]] = {}
@@ -75,8 +75,11 @@ class DockerArchiveDestination:
         self._tags = tags
 
     async def begin(self, root: Manifest) -> None:
-        self._layers.expect(layer.digest for layer in root.layers)
+        self._expect(root)
         await self._layers.advance()
+
+    def _expect(self, root: Manifest) -> None:
+        self._layers.expect(root.layers, self._archive.position if self._archive else 0)
 
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         if blob.descriptor.digest in self._layers:
@@ -102,7 +105,7 @@ class DockerArchiveDestination:
         self._layers.spoilt = True
         config, layers = self._checked(root)
         # Those that were not announced, or not in this order.
-        self._layers.expect(layer.digest for layer in root.layers)
+        self._expect(root)
         await self._layers.advance()
         await run_abortable(lambda check: self._describe(root, config, layers, check), never)
         self._layers.spoilt = False
@@ -189,7 +192,7 @@ class DockerArchiveDestination:
 @contextmanager
 def _archive_file(path: Path) -> Iterator[TarWriter]:
     with open_output(path, replace=False) as (fd, real):
-        yield TarWriter.to(fd, real)
+        yield TarWriter.to(fd, real, ahead=not goes_along(path))
 
 
 def _described(media_type: str, size: int, digest: Digest) -> dict[str, object]:

@@ -143,6 +143,15 @@ class Repository:
                 raise
         return await self._open_foreign(descriptor, what)
 
+    async def blob_ending(self, descriptor: Descriptor, count: int) -> bytes:
+        """The last bytes of a blob, not verified; none where the registry does not give them alone."""
+        what, start = f"reading the end of blob {descriptor.digest} in {self.reference.name}", descriptor.size - count
+        path = f"{self._base}/blobs/{quote(str(descriptor.digest), safe=':')}"
+        response = await self._session.request("GET", path, {"Range": f"bytes={start}-"})
+        async with closing(response):
+            alone = response.status_code == 206 and starts_at(response, start, descriptor.size)
+            return await read_bounded(response, count, what) if alone else b""
+
     async def _open_foreign(self, descriptor: Descriptor, what: str) -> httpx.Response:
         """A layer its registry does not have, from the URLs of its descriptor: hostile input, so
         https only, without credentials, and not on this machine or its network."""

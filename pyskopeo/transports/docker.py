@@ -114,7 +114,11 @@ class DockerSource:
     def blob(self, descriptor: Descriptor) -> Blob:
         reference = self.sources.current.reference
         here = RegistryBlob(reference.api_host, reference.repository)
-        return Blob(descriptor, lambda: self.sources.blob(descriptor), (here,))
+
+        async def ending(count: int) -> bytes:
+            return await self.sources.current.blob_ending(descriptor, count)
+
+        return Blob(descriptor, lambda: self.sources.blob(descriptor), (here,), ending)
 
     async def size(self, descriptor: Descriptor) -> int:
         """HEAD: how large a blob is; raises `InvalidContent` when the registry does not say."""

@@ -183,8 +183,9 @@ class TestFilesWritten:
         def full(*_: object) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(os, "sendfile", full)
-        with pytest.raises(StorageFailed, match=r"writing .*/a\.tar: no space left on device"):
+        for call in ("sendfile", "pwrite"):
+            monkeypatch.setattr(os, call, full)
+        with pytest.raises(StorageFailed, match=r"writing .*: no space left on device"):
             await pyskopeo.copy(source, f"docker-archive:{tmp_path / 'a.tar'}:a:t")
         assert everything(tmp_path) == before
 
@@ -252,7 +253,7 @@ class TestSeveralImages:
     ) -> None:
         (tmp_path / "1").mkdir()
         one, two = layout(build("oci"), tmp_path), layout(build("docker-repeated"), tmp_path / "1")
-        before, real = everything(tmp_path), os.sendfile
+        before, real = everything(tmp_path), os.write
 
         def full(*_: object) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -260,10 +261,10 @@ class TestSeveralImages:
         async def go_on() -> None:
             async with pyskopeo.open_destination(f"docker-archive:{tmp_path / 'a.tar'}") as destination:
                 await append(destination, one, "a:1")
-                monkeypatch.setattr(os, "sendfile", full)
+                monkeypatch.setattr(os, "write", full)
                 with pytest.raises(StorageFailed, match="no space left"):
                     await append(destination, two, "a:2")
-                monkeypatch.setattr(os, "sendfile", real)
+                monkeypatch.setattr(os, "write", real)
 
         with pytest.raises(StorageFailed, match="given up, since one of its images could be written only in part"):
             await go_on()

@@ -18,7 +18,7 @@ from pyskopeo import transform
 from pyskopeo.errors import InvalidContent, TooLarge, Unsupported
 from pyskopeo.model.digest import Digest
 from pyskopeo.pump import MemoryReader, MemorySink
-from pyskopeo.transform import InflatingReader, InflatingSink, recognises
+from pyskopeo.transform import InflatingReader, InflatingSink, guessed_size, recognises
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -230,3 +230,26 @@ def test_a_bomb_is_refused(
         inflate(pack(bytes(9_000_000)), 4096)
     dense = random.Random(2).randbytes(1_000_000) + bytes(8_000_000)
     assert inflate(pack(dense), 4096) == dense  # as large, but not from nothing
+
+
+def guess(packed: bytes) -> int | None:
+    return guessed_size(packed[-4:], len(packed))
+
+
+@pytest.mark.parametrize("level", [0, 1, 9])
+@pytest.mark.parametrize("blocks", [1, 2, 300])
+def test_the_end_of_gzip_says_how_much_there_was(blocks: int, level: int) -> None:
+    for data in (bytes(512 * blocks), random.Random(1).randbytes(512 * blocks)):
+        packed = gzip.compress(data, level, mtime=0)
+        assert guess(packed) == (len(data) if len(data) <= 200 * len(packed) else None)
+
+
+def test_an_end_that_says_nothing_of_the_size() -> None:
+    tar = random.Random(1).randbytes(512 * 20)
+    assert guess(gz(tar + b"?")) is None  # not a whole number of blocks, so no tar
+    assert guess(gz(tar) + gz(b"")) is None  # as lazily pulled images end
+    assert guess(gz(tar) + gz(tar[:512])) is None  # the last of several members
+    assert guess(gz(tar) + bytes(512)) is None  # padded
+    assert guess(zstd.compress(tar)) is None
+    assert guess(b"") is guess(b"\0") is None
+    assert guessed_size(bytes(4), 0) == 0

@@ -555,6 +555,34 @@ async def test_a_blob_is_given_up(script: Script) -> None:
     assert anyio.current_time() - scope.deadline < 1
 
 
+@pytest.mark.parametrize(
+    ("answered", "found"),
+    [
+        (streamed(CONTENT[-4:], 206, len(CONTENT) - 4), CONTENT[-4:]),
+        (streamed(), b""),
+        (streamed(CONTENT[-5:], 206, len(CONTENT) - 5), b""),
+        (answer(206, CONTENT[-4:]), b""),
+        (answer(206, b"", content_range="bytes 0-3/4"), b""),
+        (answer(404), b""),
+        (answer(416), b""),
+    ],
+    ids=["the end", "all of it", "more than that", "no range", "another range", "nothing", "no ranges"],
+)
+async def test_the_end_of_a_blob(answered: Answer, found: bytes, script: Script) -> None:
+    script.on(PATH, answered)
+    async with script.repository() as repository:
+        assert await repository.blob_ending(BLOB, 4) == found
+    (request,) = script.requests
+    assert request.headers["range"] == f"bytes={len(CONTENT) - 4}-"
+
+
+async def test_the_end_of_a_blob_that_never_ends(script: Script) -> None:
+    script.on(PATH, streamed(CONTENT, 206, len(CONTENT) - 4))
+    async with script.repository() as repository:
+        with pytest.raises(TooLarge, match=r"reading the end of blob .* is over the limit of 4 bytes"):
+            await repository.blob_ending(BLOB, 4)
+
+
 async def test_an_algorithm_nobody_knows(script: Script) -> None:
     descriptor = replace(BLOB, digest=Digest.parse("blake3:" + "a" * 64))
     with pytest.raises(Unsupported, match="blake3"):
