@@ -82,18 +82,22 @@ class Foresight:
         if digest not in self._order:
             yield
             return
+        answered = self._answered[digest] = Event()
         try:
             with first_error():
                 async with create_task_group() as tasks:
                     if digest in self._asking:
-                        self._answered[digest] = Event()
-                        tasks.start_soon(self._guess, blob, self._answered[digest])
+                        tasks.start_soon(self._guess, blob, answered)
+                    else:
+                        answered.set()
                     yield
                     tasks.cancel_scope.cancel()
             self._sizes[digest] = self._stretches[digest].size
         except BaseException:
             self._sizes.pop(digest, None)
             raise
+        finally:
+            answered.set()
 
     async def start(self, digest: Digest) -> int | None:
         """Where the bytes of a layer that comes now will be, if others' are not in the way; None for no idea."""
@@ -110,9 +114,14 @@ class Foresight:
             if one not in self._sizes:
                 return None
             position = member(position, self._sizes[one]).end
-        start = member(position, 0).start
-        others = [other for other in self._stretches.values() if other.within]
-        return start if all(other.end is not None and other.end <= start for other in others) else None
+        size = self._sizes.get(digest)
+        place = member(position, size or 0)
+        for other in self._stretches.values():
+            before = other.end is not None and other.end <= place.start
+            after = size is not None and place.end <= other.start
+            if other.within and not (before or after):
+                return None
+        return place.start
 
     def size(self, digest: Digest) -> int | None:
         """How large a layer is, or is thought to be."""
@@ -122,13 +131,11 @@ class Foresight:
         return list(takewhile(lambda one: one != digest, self._order))
 
     async def _guess(self, blob: Blob, answered: Event) -> None:
-        try:
-            size = await self._asked(blob)
-            stretch = self._stretches.get(blob.descriptor.digest)
-            if size is not None and (stretch is None or stretch.expect(size)):
-                self._sizes[blob.descriptor.digest] = size
-        finally:
-            answered.set()
+        size = await self._asked(blob)
+        stretch = self._stretches.get(blob.descriptor.digest)
+        if size is not None and (stretch is None or stretch.expect(size)):
+            self._sizes[blob.descriptor.digest] = size
+        answered.set()
 
     async def _asked(self, blob: Blob) -> int | None:
         descriptor = blob.descriptor
