@@ -10,10 +10,10 @@ from .errors import first_error
 from .threads import processors
 
 T = TypeVar("T")
-# How often it is looked whether there should be more at a time, in seconds.
-_LOOK = 0.05
-# Of the processors' time. Whoever sends us bytes from this machine needs the rest of it.
-_BUSY = 0.5
+# Seconds. In the first one there is little but connections to be made.
+_MOMENT, _MOMENTS = 0.05, 2
+# Of the processors' time. Whoever sends us bytes from this machine needs much of the rest.
+_BUSY = 0.35
 
 
 async def each(items: Iterable[T], work: Callable[[T], Awaitable[object]], *, at_once: int) -> None:
@@ -69,12 +69,13 @@ async def by_turns(
 
 
 async def _idle() -> None:
-    """Wait for a moment in which this process leaves the processors idle."""
+    """Wait until this process leaves the processors idle, and not for one moment only."""
     from anyio import sleep
 
-    busy = True
-    while busy:
+    idle = 0
+    while idle < _MOMENTS:
         used, then = time.process_time(), time.monotonic()
-        await sleep(_LOOK)
+        await sleep(_MOMENT)
         passed = time.monotonic() - then
         busy = time.process_time() - used > passed * processors() * _BUSY
+        idle = 0 if busy else idle + 1

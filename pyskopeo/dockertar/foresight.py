@@ -103,12 +103,12 @@ class Foresight:
         """Where the bytes of a layer that comes now will be, if others' are not in the way; None for no idea."""
         from anyio import move_on_after
 
+        if digest not in self._order:
+            return None
         with move_on_after(_PATIENCE):
             for one in self._before(digest):
                 if one not in self._sizes and one in self._answered:
                     await self._answered[one].wait()
-        if digest not in self._order:
-            return None
         position = self._position
         for one in self._before(digest):
             if one not in self._sizes:

@@ -106,18 +106,18 @@ class Layers:
         if layer.digest not in self._written:  # else the same content under another compression
             # Until it is whole: a caller may go on after an error, but not with this archive.
             spoilt, self.spoilt = self.spoilt, True
-            await run_abortable(lambda check: self._put(layer, stretch, check), never)
+            others = [other for other in self._stretches.values() if other is not stretch]
+            await run_abortable(lambda check: self._put(layer, stretch, others, check), never)
             self.spoilt = spoilt
             self._written.add(layer.digest)
         del self._stretches[digest]
         stretch.remove()
         self._foresight.appended(digest, self._archive().position)
 
-    def _put(self, layer: Plain, stretch: Stretch, check: Callable[[], None]) -> None:
+    def _put(self, layer: Plain, stretch: Stretch, others: list[Stretch], check: Callable[[], None]) -> None:
         archive, name = self._archive(), f"{layer.digest.hex}.tar"
         archive.until(check)
         place = member(archive.position, layer.size)
-        others = [other for other in list(self._stretches.values()) if other is not stretch]
         for other in others:
             if other.within and other.start < place.end:
                 other.leave()

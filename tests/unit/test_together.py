@@ -102,7 +102,7 @@ async def test_in_turn(number: int, at_most: int | None) -> None:
 async def test_more_at_a_time_while_the_processors_are_idle(
     at_most: int | None, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep_busy(monkeypatch, 0.4)
+    keep_busy(monkeypatch, 0.3)
     turns = Turns()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
@@ -121,7 +121,7 @@ async def test_more_at_a_time_while_the_processors_are_idle(
 
 async def test_no_more_at_a_time_while_the_processors_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     keep_busy(monkeypatch, 0.6)
-    monkeypatch.setattr(together, "_LOOK", 0.001)
+    monkeypatch.setattr(together, "_MOMENT", 0.001)
     turns = Turns()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
@@ -139,9 +139,23 @@ async def test_no_more_at_a_time_while_the_processors_are_busy(monkeypatch: pyte
     assert turns.highest == 6
 
 
+async def test_one_idle_moment_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When work begins, there is little to do at first."""
+    monkeypatch.setattr(together, "processors", lambda: 4)
+    monkeypatch.setattr(together, "_MOMENT", 0.001)
+    looked = iter(range(1000))
+    # Idle in every second moment: each is looked at when it begins and when it ends.
+    monkeypatch.setattr(time, "process_time", lambda: (next(looked) + 1) // 4 * 1000.0)
+    turns = Turns()
+    with anyio.move_on_after(0.1):
+        await by_turns(range(9), turns.work, at_once=2, at_most=6)
+    assert next(looked) > 8
+    assert turns.highest == 2
+
+
 async def test_nothing_is_watched_when_none_waits_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     keep_busy(monkeypatch, 1.0)
-    monkeypatch.setattr(together, "_LOOK", 60)
+    monkeypatch.setattr(together, "_MOMENT", 60)
     turns = Turns()
     turns.go.set()
     with anyio.fail_after(5):
