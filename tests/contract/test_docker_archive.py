@@ -16,6 +16,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -180,12 +181,14 @@ class TestFilesWritten:
         source = layout(build("oci"), tmp_path)
         before = everything(tmp_path)
 
-        def full(*_: object) -> int:
-            raise OSError(errno.ENOSPC, "No space left on device")
+        def full_for_the_archive(call: Callable[..., int], fd: int, *rest: object) -> int:
+            if os.fstat(fd).st_ino in {path.stat().st_ino for path in tmp_path.iterdir()}:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return call(fd, *rest)
 
         for call in ("sendfile", "pwrite"):
-            monkeypatch.setattr(os, call, full)
-        with pytest.raises(StorageFailed, match=r"writing .*: no space left on device"):
+            monkeypatch.setattr(os, call, partial(full_for_the_archive, getattr(os, call)))
+        with pytest.raises(StorageFailed, match=r"writing .*/a\.tar: no space left on device"):
             await pyskopeo.copy(source, f"docker-archive:{tmp_path / 'a.tar'}:a:t")
         assert everything(tmp_path) == before
 
