@@ -20,7 +20,6 @@ _MOST_MEMBERS = 200_000
 _MOST_LINKS = 32
 _OCTAL_LIMIT = 8**11
 _NAME_LENGTH = 100
-_SEND_STEP = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +185,7 @@ class TarWriter:
         while done < size:
             check()
             with storage_errors(f"writing {self.path}"):
-                count = self._send(source, done, min(size - done, _SEND_STEP))
+                count = self._send(source, done, size - done)
             if not count:
                 raise StorageFailed(f"{path} became shorter while it was read")
             done += count
@@ -205,9 +204,9 @@ class TarWriter:
         return count
 
 
-def span(name: str, size: int) -> int:
-    """How many bytes of an archive a file takes, all in all."""
-    return len(header(name, mode=0, size=size)) + size + len(_padding(size))
+def padded(size: int) -> int:
+    """How many bytes of an archive the content of a member takes."""
+    return size + -size % BLOCK
 
 
 def header(name: str, *, mode: int, size: int = 0, kind: bytes = b"0", link: str = "") -> bytes:
@@ -253,4 +252,4 @@ def _record(key: str, value: str) -> bytes:
 
 
 def _padding(size: int) -> bytes:
-    return bytes(-size % BLOCK)
+    return bytes(padded(size) - size)

@@ -14,6 +14,7 @@ from .image import LocalFile
 from .model.digest import Digest
 
 PARTIAL = ".partial"
+_SEND_STEP = 16 * 1024 * 1024
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE, errno.EIO)
 
 
@@ -57,7 +58,7 @@ def send_some(target: int, source: int, offset: int, count: int) -> int | None:
     None where that cannot be done. Raises `OSError` where nothing could be written in any way.
     """
     try:
-        return os.sendfile(target, source, offset, count)
+        return os.sendfile(target, source, offset, min(count, _SEND_STEP))
     except (AttributeError, OSError) as error:
         if getattr(error, "errno", None) in _FULL:
             raise

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from .pump import ByteReader, ByteSink, Progress
 
 _TICK = 0.2
-_LARGE_AT_ONCE = 6
+LARGE_AT_ONCE = 6
 # Small blobs are waited for more than moved: each takes a few round trips, whatever its size.
-_SMALL = 4 * 1024 * 1024
-_SMALL_AT_ONCE = 18
+SMALL = 4 * 1024 * 1024
+SMALL_AT_ONCE = 18
 
 Work: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -104,11 +104,11 @@ class Moving:
 
         # The largest first: the last one to end decides how long it all takes.
         ordered = work if in_order else sorted(work, key=lambda item: -item[0])
-        large = [item for item in ordered if in_order or self._jobs or item[0] > _SMALL]
-        first = self._jobs or min(_LARGE_AT_ONCE, processors())
+        large = [item for item in ordered if in_order or self._jobs or item[0] > SMALL]
+        first = self._jobs or min(LARGE_AT_ONCE, processors())
         async with create_task_group() as tasks:
-            tasks.start_soon(partial(by_turns, large, do, at_once=first, at_most=self._jobs or _LARGE_AT_ONCE))
-            tasks.start_soon(partial(by_turns, ordered[len(large) :], do, at_once=_SMALL_AT_ONCE))
+            tasks.start_soon(partial(by_turns, large, do, at_once=first, at_most=self._jobs or LARGE_AT_ONCE))
+            tasks.start_soon(partial(by_turns, ordered[len(large) :], do, at_once=SMALL_AT_ONCE))
 
     async def _place(self, blob: Blob, kind: str) -> None:
         with self._under_way(blob.descriptor, kind) as way:

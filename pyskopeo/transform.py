@@ -25,6 +25,7 @@ _ZSTD_WINDOW_LOG = 27
 # A layer may be mostly zeros, a disk image say, but not a disk full of them made of nothing.
 _ALWAYS_FINE = 16 * 1024**3
 _MOST_TIMES = 200
+_BLOCK = 512  # of tar
 
 
 class _Inflater(Protocol):
@@ -142,7 +143,7 @@ def guessed_size(ending: bytes, size: int) -> int | None:
     """
     found = int.from_bytes(ending[-4:], "little")
     # Tar comes in blocks, and gzip makes nothing larger by more than a trifle.
-    fits = len(ending) >= 4 and found % 512 == 0 and size - size // 512 - 64 <= found <= size * _MOST_TIMES
+    fits = len(ending) >= 4 and found % _BLOCK == 0 and size - size // 512 - 64 <= found <= size * _MOST_TIMES
     return found if fits else None
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from ..archives import span
+from ..archives import header, padded
 from ..errors import PyskopeoError, first_error
 from ..model import mediatype
 from ..model.digest import Digest
@@ -39,8 +39,8 @@ class Place:
 
 def member(position: int, size: int) -> Place:
     """The place of a layer of ``size`` bytes whose header is at ``position``."""
-    end = position + span(_NAME, size)
-    return Place(end - size - -size % 512, end)
+    start = position + len(header(_NAME, mode=0, size=size))
+    return Place(start, start + padded(size))
 
 
 class Foresight:
@@ -82,14 +82,13 @@ class Foresight:
         if digest not in self._order:
             yield
             return
-        answered = self._answered[digest] = Event()
+        answered = Event()
         try:
             with first_error():
                 async with create_task_group() as tasks:
                     if digest in self._asking:
+                        self._answered[digest] = answered
                         tasks.start_soon(self._guess, blob, answered)
-                    else:
-                        answered.set()
                     yield
                     tasks.cancel_scope.cancel()
             self._sizes[digest] = self._stretches[digest].size
@@ -98,6 +97,7 @@ class Foresight:
             raise
         finally:
             answered.set()
+            self._answered.pop(digest, None)
 
     async def start(self, digest: Digest) -> int | None:
         """Where the bytes of a layer that comes now will be, if others' are not in the way; None for no idea."""

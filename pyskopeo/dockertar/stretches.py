@@ -10,7 +10,6 @@ from ..archives import TarWriter
 from ..errors import StorageFailed
 from ..files import send_some, storage_errors, write_at
 
-_STEP = 16 * 1024 * 1024
 _PIECE = 1024 * 1024
 
 
@@ -94,8 +93,9 @@ class Stretch:
         while done < self.size:
             with storage_errors(f"writing {self.path}"):
                 os.lseek(own, done, os.SEEK_SET)
-                count = send_some(own, archive.file, self.start + done, min(_STEP, self.size - done))
+                count = send_some(own, archive.file, self.start + done, self.size - done)
                 if count is None:
+                    # Not this thread's buffer: what is to be written next may be in it.
                     piece = os.pread(archive.file, min(_PIECE, self.size - done), self.start + done)
                     write_at(own, memoryview(piece), done, self.path)
                     count = len(piece)

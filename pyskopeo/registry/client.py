@@ -66,7 +66,7 @@ class Repository:
         what = f"asking for the size of blob {digest} in {self.reference.name}"
 
         async def once() -> int:
-            response = await self._session.request("HEAD", f"{self._base}/blobs/{quote(str(digest), safe=':')}", {})
+            response = await self._session.request("HEAD", self._blob_path(digest), {})
             async with closing(response):
                 if response.status_code != 200:
                     raise await self._session.explain(response, b"", what)
@@ -121,7 +121,7 @@ class Repository:
     async def open_blob(self, descriptor: Descriptor, offset: int) -> httpx.Response:
         """GET a blob from an offset on; what the answer starts with is for `BlobReader` to see."""
         what = f"reading blob {descriptor.digest} in {self.reference.name}"
-        path = f"{self._base}/blobs/{quote(str(descriptor.digest), safe=':')}"
+        path = self._blob_path(descriptor.digest)
 
         async def once() -> httpx.Response:
             headers = {"Range": f"bytes={offset}-"} if offset else {}
@@ -146,11 +146,14 @@ class Repository:
     async def blob_ending(self, descriptor: Descriptor, count: int) -> bytes:
         """The last bytes of a blob, not verified; none where the registry does not give them alone."""
         what, start = f"reading the end of blob {descriptor.digest} in {self.reference.name}", descriptor.size - count
-        path = f"{self._base}/blobs/{quote(str(descriptor.digest), safe=':')}"
+        path = self._blob_path(descriptor.digest)
         response = await self._session.request("GET", path, {"Range": f"bytes={start}-"})
         async with closing(response):
             alone = response.status_code == 206 and starts_at(response, start, descriptor.size)
             return await read_bounded(response, count, what) if alone else b""
+
+    def _blob_path(self, digest: Digest) -> str:
+        return f"{self._base}/blobs/{quote(str(digest), safe=':')}"
 
     async def _open_foreign(self, descriptor: Descriptor, what: str) -> httpx.Response:
         """A layer its registry does not have, from the URLs of its descriptor: hostile input, so

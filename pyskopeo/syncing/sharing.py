@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import Unsupported
 from ..events import Placement
 from ..image import Blob, KnowsSizes, RegistryBlob
+from ..moving import LARGE_AT_ONCE, SMALL, SMALL_AT_ONCE
 from ..records import dataclass
 from ..transports.directory import DirDestination
 
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from ..model.reference import Reference
     from ..pump import Progress
 
-_LARGE_AT_ONCE = 6
-# Small blobs are waited for more than moved.
-_SMALL = 4 * 1024 * 1024
-_SMALL_AT_ONCE = 18
 _MOST_PLACES = 8
 
 
@@ -36,11 +33,11 @@ class Lanes:
     def __init__(self) -> None:
         from anyio import CapacityLimiter
 
-        self._large, self._small = CapacityLimiter(_LARGE_AT_ONCE), CapacityLimiter(_SMALL_AT_ONCE)
+        self._large, self._small = CapacityLimiter(LARGE_AT_ONCE), CapacityLimiter(SMALL_AT_ONCE)
 
     def lane(self, size: int | None) -> CapacityLimiter:
         """The one for a blob of so many bytes; None where that is not known before."""
-        return self._large if size is None or size > _SMALL else self._small
+        return self._large if size is None or size > SMALL else self._small
 
 
 class Ledger:
