@@ -15,6 +15,9 @@ from .model.digest import Digest
 
 PARTIAL = ".partial"
 _SEND_STEP = 16 * 1024 * 1024
+# Linux takes memory for a file in pieces as large as what is written at once. Large ones are cut from memory that
+# has long been free, and which a virtual machine has to ask its host for again: up to ten times slower.
+_WRITE_STEP = 256 * 1024
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE, errno.EIO)
 
 
@@ -37,7 +40,7 @@ class FileSink:
     def write(self, buffer: memoryview) -> None:
         try:
             while len(buffer):
-                buffer = buffer[os.write(self.fd, buffer) :]
+                buffer = buffer[os.write(self.fd, buffer[:_WRITE_STEP]) :]
         except OSError as error:
             raise StorageFailed.of(error, f"writing {self.path}") from error
 
@@ -46,7 +49,7 @@ def write_at(fd: int, buffer: memoryview, offset: int, path: Path) -> None:
     """Write a buffer to a place in a file, leaving its position; raises `StorageFailed`, with ``path``."""
     try:
         while len(buffer):
-            count = os.pwrite(fd, buffer, offset)
+            count = os.pwrite(fd, buffer[:_WRITE_STEP], offset)
             buffer, offset = buffer[count:], offset + count
     except OSError as error:
         raise StorageFailed.of(error, f"writing {path}") from error

@@ -375,6 +375,26 @@ class TestStorageFails:
         await place(blob_of(CONTENT), tmp_path / "blob", uncounted)
         assert (tmp_path / "blob").read_bytes() == CONTENT
 
+    @pytest.mark.parametrize("call", ["write", "pwrite"])
+    async def test_never_much_is_written_at_once(
+        self, call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Memory for it would come from where a virtual machine has none ready."""
+        real, sizes, content = getattr(os, call), list[int](), os.urandom(1024 * 1024 + 7)
+
+        def watched(fd: int, data: memoryview, *offset: int) -> int:
+            sizes.append(len(data))
+            return int(real(fd, data, *offset))
+
+        monkeypatch.setattr(os, call, watched)
+        with (tmp_path / "file").open("wb") as file:
+            if call == "write":
+                files.FileSink(file.fileno(), Path("file")).write(memoryview(content))
+            else:
+                files.write_at(file.fileno(), memoryview(content), 0, Path("file"))
+        assert (tmp_path / "file").read_bytes() == content
+        assert sizes == [256 * 1024] * 4 + [7]
+
     async def test_really_full(self, tmp_path: Path) -> None:
         if not os.path.exists("/dev/full"):
             pytest.skip("no /dev/full")
