@@ -9,7 +9,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from pyskopeo.errors import ConnectionFailed, ContentMismatch, StorageFailed
+from pyskopeo.errors import ContentMismatch, StorageFailed
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest, Verifier
 from pyskopeo.pump import (
@@ -22,6 +22,7 @@ from pyskopeo.pump import (
     thread_buffer,
     uncounted,
 )
+from tests.support.blocked import Blocked
 
 pytestmark = pytest.mark.anyio
 
@@ -40,21 +41,6 @@ class Small:
         return self._inner.readinto(buffer[: self._step])
 
     def abort(self) -> None: ...
-
-
-class Blocked:
-    """Never gives anything, until it is aborted."""
-
-    def __init__(self) -> None:
-        self.reading, self.aborted = threading.Event(), threading.Event()
-
-    def readinto(self, buffer: memoryview) -> int:
-        self.reading.set()
-        assert self.aborted.wait(30)
-        raise ConnectionFailed("aborted")
-
-    def abort(self) -> None:
-        self.aborted.set()
 
 
 @pytest.mark.parametrize("size", [0, 1, BUFFER_SIZE - 1, BUFFER_SIZE, BUFFER_SIZE + 1, 3 * BUFFER_SIZE + 7])

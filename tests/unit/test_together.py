@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import anyio
 import pytest
@@ -106,11 +107,7 @@ async def test_more_at_a_time_while_the_processors_are_idle(
     turns = Turns()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-
-            async def all_of_them() -> None:
-                await by_turns(range(9), turns.work, at_once=2, at_most=at_most)
-
-            tasks.start_soon(all_of_them)
+            tasks.start_soon(partial(by_turns, range(9), turns.work, at_once=2, at_most=at_most))
             while turns.running < most:
                 await anyio.sleep(0.001)
             assert turns.begun == list(range(most))
@@ -125,11 +122,7 @@ async def test_no_more_at_a_time_while_the_processors_are_busy(monkeypatch: pyte
     turns = Turns()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-
-            async def all_of_them() -> None:
-                await by_turns(range(9), turns.work, at_once=2, at_most=6)
-
-            tasks.start_soon(all_of_them)
+            tasks.start_soon(partial(by_turns, range(9), turns.work, at_once=2, at_most=6))
             await anyio.sleep(0.05)
             assert turns.running == 2
             keep_busy(monkeypatch, 0.1)
@@ -143,13 +136,21 @@ async def test_one_idle_moment_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """When work begins, there is little to do at first."""
     monkeypatch.setattr(together, "processors", lambda: 4)
     monkeypatch.setattr(together, "_MOMENT", 0.001)
-    looked = iter(range(1000))
-    # Idle in every second moment: each is looked at when it begins and when it ends.
-    monkeypatch.setattr(time, "process_time", lambda: (next(looked) + 1) // 4 * 1000.0)
+    looked: list[float] = []
+
+    def process_time() -> float:
+        # Idle in every second moment: each is looked at when it begins and when it ends.
+        looked.append((len(looked) + 1) // 4 * 1000.0)
+        return looked[-1]
+
+    monkeypatch.setattr(time, "process_time", process_time)
     turns = Turns()
-    with anyio.move_on_after(0.1):
-        await by_turns(range(9), turns.work, at_once=2, at_most=6)
-    assert next(looked) > 8
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(by_turns, range(9), turns.work, at_once=2, at_most=6))
+            while len(looked) <= 20 and turns.highest <= 2:
+                await anyio.sleep(0.001)
+            tasks.cancel_scope.cancel()
     assert turns.highest == 2
 
 

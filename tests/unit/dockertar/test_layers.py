@@ -7,9 +7,8 @@ import hashlib
 import os
 import random
 import tempfile
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.pump import MemoryReader, uncounted
+from tests.support.blocked import Blocked
 
 RIGHT, LONGER, SHORTER, NONE, FAILS = "right", "longer", "shorter", "none", "fails"
 GUESSES = (RIGHT, LONGER, SHORTER, NONE, FAILS)
@@ -270,40 +270,22 @@ async def self_fail(layers: Layers, blob: Blob) -> None:
         await layers.add(blob, uncounted)
 
 
-class Half(MemoryReader):
-    """What has come of a layer of which the rest never comes."""
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__(content)
-        self.read, self._aborted = threading.Event(), threading.Event()
-
-    def readinto(self, buffer: memoryview) -> int:
-        count = super().readinto(buffer)
-        if not count:
-            self.read.set()
-            self._aborted.wait()
-        return count
-
-    def abort(self) -> None:
-        self._aborted.set()
-
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[MemoryReader]:
-        yield self
+def read_from(reader: Blocked, layer: Layer) -> Blob:
+    return Blob(layer.descriptor(), lambda: nullcontext(reader))
 
 
 async def test_given_up_in_the_middle(tmp_path: Path) -> None:
     """Nothing of it is in the way of what comes after."""
     image = some(number=2, plain=True)
-    halves = [Half(layer.stored[:300]) for layer in image]
+    readers = [Blocked(layer.stored[:300]) for layer in image]
     with archive_in(tmp_path, ahead=True) as archive:
         layers = Layers(tmp_path / "scratch", lambda: archive, ahead=True)
         layers.expect([layer.descriptor() for layer in image], 0)
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as tasks:
-                for layer, half in zip(image, halves, strict=True):
-                    tasks.start_soon(layers.add, Blob(layer.descriptor(), half.opened), uncounted)
-                while not all(half.read.is_set() for half in halves):
+                for layer, reader in zip(image, readers, strict=True):
+                    tasks.start_soon(layers.add, read_from(reader, layer), uncounted)
+                while not all(reader.waiting.is_set() for reader in readers):
                     await anyio.sleep(0.001)
                 scope.cancel()
         assert archive.path.read_bytes()[512:].startswith(image[0].stored[:300])
