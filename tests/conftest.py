@@ -14,7 +14,8 @@ from tests.support.require import require_peer, unavailable
 from tests.support.tls import Authority, ServerCertificate
 from tests.support.token_server import TokenRules, TokenServer
 
-_PREFIXES = ("XDG_", "DOCKER_", "REGISTRY_", "CONTAINERS_", "SSL_CERT_", "STORAGE_", "PYSKOPEO_")
+# PYTHONUNBUFFERED hides faults in how output is flushed at exit.
+_PREFIXES = ("XDG_", "DOCKER_", "REGISTRY_", "CONTAINERS_", "SSL_CERT_", "STORAGE_", "PYSKOPEO_", "PYTHONUNBUFFERED")
 _KEPT = ("PYSKOPEO_REQUIRE_PEERS",)
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _COUNT = itertools.count()

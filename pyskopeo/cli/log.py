@@ -31,7 +31,10 @@ def debugging() -> bool:
 
 def log(level: str, message: str, fields: Mapping[str, str] | None = None) -> None:
     """One line of a level: ``info``, ``warning``, ``error`` or ``fatal``; ``fields`` follow by name."""
-    print(line(level, message, fields), file=sys.stderr, flush=True)
+    try:
+        print(line(level, message, fields), file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        return  # nobody reads standard error any more; the exit code still tells
 
 
 def line(level: str, message: str, fields: Mapping[str, str] | None = None) -> str:

@@ -42,13 +42,11 @@ def run() -> None:
     if os.path.basename(sys.argv[0]) == "docker-credential-pyskopeo":
         words = ["credential-helper", *(f"docker-{word}" for word in words)]
     code = main(words)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; say nothing more when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = code or 1
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:  # the reader has closed the pipe: the output is incomplete
+            code = code or 1
     # Nothing is left to do, and taking the interpreter apart takes longer than some commands.
     os._exit(code)
 

@@ -67,7 +67,10 @@ async def _supervised(work: Callable[[], Awaitable[int]], seconds: float) -> int
 def leave(number: int) -> NoReturn:
     """Exit as a program ended by a signal: 130 or 143."""
     log("fatal", "interrupted" if number == signal.SIGINT else "terminated")
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:  # nobody reads it any more
+            continue
     # A thread may still wait for a name server or a connection that nobody needs any more.
     os._exit(128 + number)

@@ -291,6 +291,16 @@ def test_an_output_that_nobody_reads_to_its_end(image: Path) -> None:
     os.close(write)
 
 
+def test_an_error_that_nobody_reads() -> None:
+    """As in ``pyskopeo inspect ... 2>&1 | true``: the exit code is the command's own."""
+    read, write = os.pipe()
+    os.close(read)
+    for words in (["inspect", "dir:/nonexistent"], ["nonsense"]):
+        done = subprocess.run([*PYSKOPEO, *words], stdout=write, stderr=write, env=environment(), timeout=30, check=False)
+        assert done.returncode == 1, words
+    os.close(write)
+
+
 def test_a_time_limit_for_the_command(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
