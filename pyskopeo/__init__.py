@@ -12,68 +12,68 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .version import __version__
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .access import Access, Network, Storage, Writing
-    from .administration import delete, list_tags, tag
-    from .api import copy, open_destination, open_source, plan_copy, run_copy
-    from .config.authfile import Credentials
-    from .engine import carry_out, make_plan
+    from .api.images import copy, open_destination, open_source, plan_copy, run_copy
+    from .api.inspection import Inspection, inspect_image
+    from .api.repositories import delete, list_tags, tag
+    from .credentials.authfile import Credentials
+    from .credentials.keychain import Keychain
+    from .engine.plan import Form, Plan
+    from .engine.run import carry_out, make_plan
+    from .engine.selection import Selection
     from .errors import PyskopeoError
-    from .events import Event, Placement, Report
-    from .image import Blob, ImageDestination, ImageReference, ImageSource
-    from .inspection import Inspection, inspect_image
-    from .keychain import Keychain
+    from .http.retry import Retry
+    from .http.tls import Trust
+    from .interfaces import Blob, ImageDestination, ImageReference, ImageSource
     from .model.descriptor import Descriptor
     from .model.digest import Digest
+    from .model.events import Event, Placement, Report
     from .model.manifest import Manifest
     from .model.platform import Platform
     from .model.reference import Reference
-    from .plan import Form, Plan
-    from .registry.retry import Retry
-    from .selection import Selection
     from .transports import parse_image_name
-    from .trust import Trust
 
 _HOMES = {
     "Access": "access",
-    "Blob": "image",
-    "Credentials": "config.authfile",
+    "Blob": "interfaces",
+    "Credentials": "credentials.authfile",
     "Descriptor": "model.descriptor",
     "Digest": "model.digest",
-    "Event": "events",
-    "Form": "plan",
-    "ImageDestination": "image",
-    "ImageReference": "image",
-    "ImageSource": "image",
-    "Inspection": "inspection",
-    "Keychain": "keychain",
+    "Event": "model.events",
+    "Form": "engine.plan",
+    "ImageDestination": "interfaces",
+    "ImageReference": "interfaces",
+    "ImageSource": "interfaces",
+    "Inspection": "api.inspection",
+    "Keychain": "credentials.keychain",
     "Manifest": "model.manifest",
     "Network": "access",
-    "Placement": "events",
-    "Plan": "plan",
+    "Placement": "model.events",
+    "Plan": "engine.plan",
     "Platform": "model.platform",
     "PyskopeoError": "errors",
     "Reference": "model.reference",
-    "Report": "events",
-    "Retry": "registry.retry",
-    "Selection": "selection",
+    "Report": "model.events",
+    "Retry": "http.retry",
+    "Selection": "engine.selection",
     "Storage": "access",
-    "Trust": "trust",
+    "Trust": "http.tls",
     "Writing": "access",
-    "carry_out": "engine",
-    "copy": "api",
-    "delete": "administration",
-    "inspect_image": "inspection",
-    "list_tags": "administration",
-    "make_plan": "engine",
-    "open_destination": "api",
-    "open_source": "api",
+    "carry_out": "engine.run",
+    "copy": "api.images",
+    "delete": "api.repositories",
+    "inspect_image": "api.inspection",
+    "list_tags": "api.repositories",
+    "make_plan": "engine.run",
+    "open_destination": "api.images",
+    "open_source": "api.images",
     "parse_image_name": "transports",
-    "plan_copy": "api",
-    "run_copy": "api",
-    "tag": "administration",
+    "plan_copy": "api.images",
+    "run_copy": "api.images",
+    "tag": "api.repositories",
 }
 
 __all__ = [

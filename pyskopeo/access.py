@@ -7,23 +7,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from . import __version__
 from .config import certificates
 from .config.proxies import Proxies
-from .events import Explained, Report, Warned, ignore
-from .keychain import Keychain
-from .records import dataclass
-from .registry.retry import Retry
-from .trust import Trust
-from .version import __version__
+from .credentials.keychain import Keychain
+from .fast_dataclass import dataclass
+from .http.retry import Retry
+from .http.tls import Trust
+from .model.events import Explained, Report, Warned, ignore
 
 if TYPE_CHECKING:
     import httpx
 
     from .config.policy import Policy
     from .config.registries import Registries
-    from .registry.opening import Connections
+    from .model.reference import Reference
+
+
+class Connections(Protocol):
+    """What images that are copied together share; `registry.sessions.SharedConnections` is one."""
+
+    def session(self, reference: Reference, access: Access) -> object:
+        """Return the `registry.session.Session` for a repository; the same one each time."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..config.authfile import AUTH_FILES, Credentials, locations
-from ..config.authkey import AuthKey
+from ..credentials.authfile import AUTH_FILES, Credentials, locations
+from ..credentials.authkey import AuthKey
 from ..errors import AccessDenied, InvalidInput, saying
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import log
 from .options import NETWORK, network, trust
 from .progress import warnings_only
-from .run import run_async
+from .supervision import run_async
 
 if TYPE_CHECKING:
-    from ..credentials.keeping import CredentialFile
-    from ..keychain import Keychain
+    from ..api.login_store import CredentialFile
+    from ..credentials.keychain import Keychain
 
 AUTHFILE = Flag("authfile", "path of the credentials file (default: $REGISTRY_AUTH_FILE, else the one of this "
                 "session)", value="PATH")  # fmt: skip
@@ -68,7 +68,7 @@ class Account:
         """Ask the registry; raises `AccessDenied` and other `NetworkError`s."""
 
         async def ask() -> int:
-            from ..registry.login import check_credentials
+            from ..registry.credential_check import check_credentials
 
             keychain = replace(self.keychain, credentials=credentials)
             await check_credentials(self.key.host, replace(self.access, keychain=keychain))
@@ -142,8 +142,8 @@ def kept_in(named: Path | None, keychain: Keychain, *, docker: bool = False) -> 
     """The file in which logins are kept; raises `InvalidInput` if its directory was promised and is not there."""
     import sys
 
-    from ..credentials.keeping import CredentialFile
-    from ..credentials.program import Programs
+    from ..api.login_store import CredentialFile
+    from ..credentials.helper_program import Programs
 
     path = named
     helpers: tuple[str, ...] = (AUTH_FILES,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 from .flags import Flag, Parsed, boolean, duration
 
 

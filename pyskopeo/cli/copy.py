@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..access import Writing
+from ..engine.plan import Plan
+from ..engine.selection import Selection, parse_selection
 from ..errors import InvalidName, StorageFailed
-from ..events import Placement
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..plan import Plan
-from ..selection import Selection, parse_selection
+from ..model.events import Placement
 from ..transports import TRANSPORTS, parse_image_name
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, integer, listed
-from .form import FORM, form
+from .format_flags import FORM, form
 from .options import (
     AUTHFILE,
     NETWORK,
@@ -27,7 +27,7 @@ from .options import (
     chosen_platform,
 )
 from .progress import MODES, reporting, size
-from .run import run_async
+from .supervision import run_async
 
 _FLAGS = (
     Flag("additional-tag", "one more tag for the image (docker:, docker-archive:, docker-daemon:)", value="[NAME:]TAG",
@@ -64,7 +64,7 @@ def run(parsed: Parsed) -> int:
     mode = "none" if parsed["quiet"] or parsed["dry-run"] else parsed["progress"]
 
     async def work() -> int:
-        from ..api import CopyOptions, copy, foresee_copy
+        from ..api.images import CopyOptions, copy, foresee_copy
 
         with reporting(mode) as report:
             reading = access(parsed, "src-", report)

@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config.authfile import Credentials, parse_object
-from ..config.authkey import AuthKey
+from ..credentials.authfile import Credentials, parse_object
+from ..credentials.authkey import AuthKey
 from ..errors import InvalidInput, InvalidName, PyskopeoError
 from ..model.reference import Reference
 from .accounts import AUTHFILE, CERT_DIR, PATIENCE, TLS_VERIFY, kept_in, reaching
 from .command import Command
 from .flags import Parsed, UsageError
 from .log import log
-from .run import run_async
+from .supervision import run_async
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -100,7 +100,7 @@ async def _authorized(reference: Reference, credentials: Credentials, access: Ac
     from datetime import UTC, datetime, timedelta
 
     from ..registry.challenge import basic
-    from ..registry.login import Authorization, authorization
+    from ..registry.credential_check import Authorization, authorization
 
     if reference.repository:
         found = await authorization(reference, credentials, access)
@@ -118,8 +118,8 @@ async def _authorized(reference: Reference, credentials: Credentials, access: Ac
 
 def _reference(uri: str) -> Reference:
     """The repository that ``uri`` is in, or its registry alone; raises `InvalidInput`."""
-    from ..credentials.bazel import place_of
-    from ..registry.origin import Origin
+    from ..credentials.bazel_helper import place_of
+    from ..http.origin import Origin
 
     address = uri if "://" in uri else f"https://{uri}"
     registry = AuthKey.parse(Origin.of(address).netloc).host
@@ -135,7 +135,7 @@ def _reference(uri: str) -> Reference:
 
 
 def _answer_docker(access: Access) -> int:
-    from ..credentials.docker import NONE, TOKEN_USER
+    from ..credentials.docker_helper import NONE, TOKEN_USER
 
     found: list[Credentials | None] = []
     try:
@@ -160,7 +160,7 @@ def _answer_docker(access: Access) -> int:
 
 
 def _store(access: Access) -> None:
-    from ..credentials.docker import TOKEN_USER
+    from ..credentials.docker_helper import TOKEN_USER
 
     try:
         fields = parse_object(_read())
@@ -191,7 +191,7 @@ def _erase(access: Access) -> None:
 
 
 def _list(access: Access) -> None:
-    from ..config.authfile import HUB_SERVER
+    from ..credentials.authfile import HUB_SERVER
     from ..model.reference import DOCKER_HUB
 
     file = kept_in(access.keychain.authfile, access.keychain).logins()

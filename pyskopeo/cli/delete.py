@@ -6,7 +6,7 @@ from .command import Command
 from .flags import Flag, Parsed, boolean
 from .options import AUTHFILE, NETWORK, access, registry_flags
 from .progress import warnings_only
-from .run import run_async
+from .supervision import run_async
 
 _FLAGS = (
     AUTHFILE,
@@ -22,7 +22,7 @@ def run(parsed: Parsed) -> int:
     reaching = access(parsed, "", warnings_only)
 
     async def work() -> int:
-        from ..administration import delete
+        from ..api.repositories import delete
 
         await delete(parsed.arguments[0], tag_only=parsed["tag-only"], access=reaching)
         return 0

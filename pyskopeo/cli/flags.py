@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import Any
 
 from ..errors import InvalidInput
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})

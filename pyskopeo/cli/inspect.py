@@ -5,24 +5,24 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..api.inspection import read_config, read_facts, read_instances
+from ..engine.graph import find_image
 from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError, saying
-from ..graphs import find_image
-from ..image import ImageSource
-from ..inspection import read_config, read_facts, read_instances
-from ..model.gojson import dumps
+from ..gocompat.go_json import dumps
+from ..interfaces import ImageSource
 from ..transports import TRANSPORTS, parse_image_name
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import log
 from .options import AUTHFILE, NETWORK, PLATFORM, access, access_flags, chosen_platform
 from .progress import warnings_only
-from .run import run_async
+from .supervision import run_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..gocompat.template import Struct
     from ..model.manifest import Manifest
-    from ..template import Struct
 
 _FLAGS = (
     PLATFORM,
@@ -81,8 +81,8 @@ async def _config(source: ImageSource, manifest: Manifest, parsed: Parsed) -> No
     if parsed["raw"]:
         _write(b"" if manifest.is_schema1 else content)  # schema 1 has no such bytes
         return
-    from ..model.imageconfig import to_oci
-    from ..model.strictjson import parse_object
+    from ..model.image_config import to_oci
+    from ..model.strict_json import parse_object
 
     document = parse_object(to_oci(content), "image configuration")
 

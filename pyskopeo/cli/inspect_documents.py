@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..inspection import zero_time
-from ..model.gojson import sorted_map
+from ..api.inspection import zero_time
+from ..gocompat.go_json import sorted_map
 
 if TYPE_CHECKING:
-    from ..inspection import Inspection, Instance
+    from ..api.inspection import Inspection, Instance
     from ..model.descriptor import Descriptor
     from ..model.manifest import Manifest
 
 
 def facts(inspection: Inspection, name: str, tags: Sequence[str]) -> dict[str, Any]:
     """An image: skopeo's fields in skopeo's order."""
-    from ..model.gotime import GoTime
+    from ..gocompat.go_time import GoTime
 
     created = inspection.created
     labels = inspection.labels

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..model.gotime import GoTime
-from ..template import Field, Struct, is_json, render
+from ..gocompat.go_time import GoTime
+from ..gocompat.template import Field, Struct, is_json, render
 
 
 def print_formatted(template: str, value: Struct, as_json: Callable[[], str]) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..administration import list_tags, parse_listed
-from ..model.gojson import dumps
+from ..api.repositories import list_tags, parse_listed
+from ..gocompat.go_json import dumps
 from ..model.reference import Reference
-from ..tags import ORDERS, TagFilter
+from ..model.tag_filter import ORDERS, TagFilter
 from .command import Command
 from .flags import Flag, Parsed
 from .options import AUTHFILE, NETWORK, access, registry_flags
-from .patience import bounded
 from .progress import warnings_only
-from .run import run_async
+from .regex_timeout import bounded
+from .supervision import run_async
 
 _FLAGS = (
     AUTHFILE,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from ..config.authfile import Credentials
+from ..credentials.authfile import Credentials
 from ..errors import AccessDenied, CredentialsFailed, InvalidInput
 from .accounts import AUTHFILE, CERT_DIR, COMPAT_AUTHFILE, PATIENCE, TLS_VERIFY, Account, wanted_registry
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
-from .run import run_async
+from .supervision import run_async
 
 _STDIN_LIMIT = 64 * 1024
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from ..config.authkey import AuthKey
+from ..credentials.authkey import AuthKey
 from ..errors import CredentialsFailed, NetworkError, saying
 from .accounts import (
     AUTHFILE,
@@ -19,7 +19,7 @@ from .accounts import (
 )
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
-from .run import run_async
+from .supervision import run_async
 
 _FLAGS = (
     AUTHFILE,

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from .. import __version__
 from ..errors import PyskopeoError
-from ..version import __version__
 from .command import GLOBAL, VERSION, Command
 from .flags import Parsed, UsageError, parse, usage
 from .log import log, set_debugging
@@ -53,7 +53,7 @@ def run() -> None:
 
 def main(words: Sequence[str]) -> int:
     """Run a command line; answers with the exit code: 0, 1, 2 (image not found), 130 or 143."""
-    from .run import Interrupted, leave
+    from .supervision import Interrupted, leave
 
     try:
         return _dispatch(words)

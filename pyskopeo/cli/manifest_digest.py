@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import StorageFailed, saying
-from ..model.contentdigest import content_digest
+from ..model.content_digest import content_digest
 from ..model.digest import Digest, new_hasher
-from ..model.strictjson import MANIFEST_LIMIT
+from ..model.strict_json import MANIFEST_LIMIT
 from .command import Command
 from .flags import Parsed
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import Access, Network, Storage
-from ..config.authfile import Credentials
+from ..credentials.authfile import Credentials
 from ..errors import InvalidInput
-from ..events import Report
+from ..http.retry import Retry
+from ..http.tls import Trust
+from ..model.events import Report
 from ..model.platform import Platform
-from ..registry.retry import Retry
-from ..trust import Trust
 from .flags import Flag, Parsed, UsageError, boolean, duration, integer, listed
 from .log import log
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from ..config.policy import Policy
     from ..config.tls_details import TlsDetails
-    from ..credentials.bazel import HeaderHelper
+    from ..credentials.bazel_helper import HeaderHelper
 
 
 def _header_helper(text: str) -> HeaderHelper:
-    from ..credentials.bazel import HeaderHelper
+    from ..credentials.bazel_helper import HeaderHelper
 
     return HeaderHelper.parse(text)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from ..events import (
+from ..model.events import (
     BlobFinished,
     BlobProgress,
     BlobStarted,

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import InvalidName
 from .command import Command
 from .flags import Flag, Parsed, UsageError
-from .run import Interrupted, run_async
+from .supervision import Interrupted, run_async
 
 _DEFAULT = "127.0.0.1:5000"
 

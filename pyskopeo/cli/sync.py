@@ -7,15 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..plan import Form
-from ..selection import Selection
+from ..engine.plan import Form
+from ..engine.selection import Selection
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, integer
-from .form import FORM, FORMATS
+from .format_flags import FORM, FORMATS
 from .options import AUTHFILE, NETWORK, PLATFORM, access, chosen_platform, registry_flags
-from .patience import bounded
 from .progress import warnings_only
-from .run import run_async
+from .regex_timeout import bounded
+from .supervision import run_async
 
 if TYPE_CHECKING:
     from ..syncing.request import SyncRequest
@@ -59,7 +59,7 @@ _FLAGS = (
 def run(parsed: Parsed) -> int:
     """List, copy, and say what became of it; the files asked for are written however it ends."""
     from ..syncing.request import Tally
-    from ..syncing.run import sync
+    from ..syncing.sync import sync
     from .sync_files import create_digest_file, write_digests, write_report
     from .sync_view import show_summary, viewing
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StorageFailed
-from ..files import storage_errors
+from ..storage.files import storage_errors
 
 if TYPE_CHECKING:
     from ..syncing.request import ImageResult, SyncReport, SyncRequest

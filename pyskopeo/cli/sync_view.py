@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from ..events import BlobFinished, BlobProgress, CopyPlanned, Event, Placement
+from ..model.events import BlobFinished, BlobProgress, CopyPlanned, Event, Placement
 from ..syncing.request import ImageFinished, ImageStarted, Listed, Noted
 from .log import log
 from .progress import size, span, warnings_only

@@ -6,7 +6,7 @@ from .command import Command
 from .flags import Parsed
 from .options import AUTHFILE, NETWORK, access, registry_flags
 from .progress import warnings_only
-from .run import run_async
+from .supervision import run_async
 
 
 def run(parsed: Parsed) -> int:
@@ -14,7 +14,7 @@ def run(parsed: Parsed) -> int:
     reaching = access(parsed, "", warnings_only)
 
     async def work() -> int:
-        from ..administration import tag
+        from ..api.repositories import tag
 
         await tag(*parsed.arguments, access=reaching)
         return 0

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import InvalidInput, StorageFailed
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from dataclasses import field
 from pathlib import Path
 
 from ..errors import InvalidContent, InvalidInput, PolicyRejected, StorageFailed, saying
-from ..model.strictjson import parse_object
-from ..records import dataclass
+from ..fast_dataclass import dataclass
+from ..model.strict_json import parse_object
 from .policy_fields import fields, members, quoted, wrong
 from .policy_requirements import InsecureAcceptAnything, Reject, Requirement, parse_requirements
 from .policy_scopes import Subject, check_scope
-from .reading import is_out_of_sight
+from .user_files import is_out_of_sight
 
 VARIABLE = "CONTAINERS_POLICY_JSON"
 # Keyrings may be part of the file.

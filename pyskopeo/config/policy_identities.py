@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from ..errors import InvalidName
+from ..fast_dataclass import dataclass
 from ..model.reference import Reference
-from ..records import dataclass
 from .policy_fields import fields, kind, quoted, text, wrong
 
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from typing import Any, ClassVar
 
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 from .policy_fields import data, datas, fields, kind, quoted, text, texts, wrong
 from .policy_identities import DEFAULT_IDENTITY, SignedIdentity, parse_identity
 

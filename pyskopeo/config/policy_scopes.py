@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import InvalidDigest, InvalidInput
+from ..fast_dataclass import dataclass
 from ..model.digest import Digest
 from ..model.reference import Reference
-from ..records import dataclass
 
 _OF_PATHS = frozenset({"dir", "oci", "oci-archive"})
 _WITHOUT_SCOPES = frozenset({"docker-archive", "tarball"})

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import Literal
 
+from ..credentials.authfile import AUTH_FILES
 from ..errors import InvalidInput, InvalidName
+from ..fast_dataclass import dataclass
 from ..model.reference import DOCKER_HUB, Reference
-from ..records import dataclass
-from .authfile import AUTH_FILES
 
 Pull = Literal["all", "digest-only", "tag-only"]
 
@@ -68,19 +68,6 @@ class RegistriesFile:
     short_name_mode: str = ""
     aliases: Mapping[str, str] = field(default_factory=dict)
 
-    @classmethod
-    def parse(cls, text: str, where: str) -> RegistriesFile:
-        """Parse one file; raises `InvalidInput`, naming ``where``.
-
-        Unknown keys are passed over and keys match in any case, as skopeo reads them; version 1 of
-        the format is an error.
-        """
-        if all(not line or line.startswith("#") for line in map(str.strip, text.splitlines())):
-            return cls(where)  # as distributions ship it: the parser is not worth its start-up
-        from .registries_toml import parse
-
-        return parse(text, where)
-
 
 @dataclass(frozen=True, slots=True)
 class Registries:
@@ -96,11 +83,6 @@ class Registries:
     short_name_mode: str = "permissive"
     aliases: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
-
-    @classmethod
-    def parse(cls, text: str, where: str) -> Registries:
-        """What a single file says; raises `InvalidInput`, naming ``where``."""
-        return cls.merge((RegistriesFile.parse(text, where),))
 
     @classmethod
     def merge(cls, files: Iterable[RegistriesFile]) -> Registries:

@@ -9,12 +9,12 @@ from dataclasses import field, replace
 from pathlib import Path
 
 from ..errors import InvalidInput, StorageFailed
+from ..fast_dataclass import dataclass
 from ..model.reference import Reference
-from ..records import dataclass
 from .plainyaml import Plain, boolean, mapping, parse
 from .plainyaml import text as string
 from .policy_scopes import by_reference
-from .reading import read_text, user_folder
+from .user_files import read_text, user_folder
 
 _SUFFIX = ".yaml"
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..errors import StorageFailed, saying
-from ..records import dataclass
-from .reading import read_text, user_folder
+from ..fast_dataclass import dataclass
 from .registries import Registries, RegistriesFile
+from .user_files import read_text, user_folder
 
 VARIABLE = "CONTAINERS_REGISTRIES_CONF"
 _NAME = "registries"
@@ -103,4 +103,8 @@ def _drop_ins(folders: tuple[Path, ...]) -> list[Path]:
 def _file(path: Path, *, must_exist: bool = False) -> RegistriesFile | None:
     with saying(f'loading registries configuration "{path}"'):
         text = read_text(path, must_exist=must_exist)
-    return None if text is None else RegistriesFile.parse(text, str(path))
+    if text is None:
+        return None
+    from .registries_toml import parse
+
+    return parse(text, str(path))

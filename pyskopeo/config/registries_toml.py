@@ -23,7 +23,11 @@ _Table = Mapping[str, Any]
 
 
 def parse(text: str, where: str) -> RegistriesFile:
-    """Parse one file; raises `InvalidInput`, naming ``where``."""
+    """Parse one file; raises `InvalidInput`, naming ``where``.
+
+    Unknown keys are passed over and keys match in any case, as skopeo reads them; version 1 of
+    the format is an error.
+    """
     try:
         table = _loaded(text)
         _refuse_version_1(table)
@@ -49,6 +53,8 @@ def parse(text: str, where: str) -> RegistriesFile:
 
 
 def _loaded(text: str) -> _Table:
+    if all(not line or line.startswith("#") for line in map(str.strip, text.splitlines())):
+        return {}  # as distributions ship it: the parser is not worth its start-up
     import tomllib
 
     try:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 from .plainyaml import mapping, parse, texts
 from .plainyaml import text as string
-from .reading import read_text
+from .user_files import read_text
 
 if TYPE_CHECKING:
     import ssl

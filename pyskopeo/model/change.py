@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 from .descriptor import Descriptor
 from .digest import Digest
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import Unsupported
-from . import imageconfig, mediatype
+from ..gocompat.go_json import dumps
+from . import image_config, mediatype
 from .descriptor import Descriptor, platform_json
 from .digest import Digest
-from .gojson import dumps
 from .manifest import Manifest
 from .platform import Platform
 
@@ -33,7 +33,7 @@ def image_to_oci(manifest: Manifest, config: bytes) -> tuple[Manifest, Descripto
     Answers with the manifest and with the configuration's new descriptor and bytes; layers keep
     their bytes. Raises `Unsupported` for a layer type that OCI has no name for.
     """
-    content = imageconfig.to_oci(config)
+    content = image_config.to_oci(config)
     described = Descriptor(mediatype.OCI_CONFIG, Digest.of(content), len(content))
     document = {
         "schemaVersion": 2,

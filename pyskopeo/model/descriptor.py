@@ -9,7 +9,7 @@ from dataclasses import field
 from typing import Any
 
 from ..errors import ContentMismatch, InvalidContent
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 from . import mediatype
 from .digest import Digest
 from .platform import Platform

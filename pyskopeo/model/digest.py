@@ -9,13 +9,12 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from ..errors import ContentMismatch, InvalidDigest, Unsupported
-from ..records import dataclass
+from ..errors import InvalidDigest, Unsupported
+from ..fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     from _hashlib import HASH
 
-    from .descriptor import Descriptor
 
 _HEX_LENGTH = {"sha256": 64, "sha384": 96, "sha512": 128}
 _GRAMMAR = re.compile(r"([a-z0-9]+(?:[+._-][a-z0-9]+)*):([a-zA-Z0-9=_-]+)", re.ASCII)
@@ -79,44 +78,3 @@ def new_hasher(algorithm: str) -> HASH:
     if algorithm not in _HEX_LENGTH:
         raise Unsupported(f"digest algorithm {algorithm!r} cannot be verified: want sha256 or sha512")
     return hashlib.new(algorithm, usedforsecurity=True)
-
-
-class Verifier:
-    """Checks a stream of buffers against a descriptor, without doing any I/O.
-
-    Feed it every buffer in order, then call `finish`. Too many bytes are refused at once, not at
-    the end, so a hostile server cannot fill the disk.
-    """
-
-    def __init__(self, expected: Descriptor) -> None:
-        self._expected = expected
-        self._hasher = new_hasher(expected.digest.algorithm)
-        self.size = 0
-
-    def feed(self, buffer: bytes | bytearray | memoryview) -> None:
-        """Take the next bytes; raises `ContentMismatch` as soon as there are too many."""
-        self.size += len(buffer)
-        if self.size > self._expected.size:
-            raise ContentMismatch(
-                f"blob {self._expected.digest} is longer than the {self._expected.size} bytes its descriptor says",
-                expected=str(self._expected.size),
-                actual=f"at least {self.size}",
-            )
-        self._hasher.update(buffer)
-
-    def finish(self) -> None:
-        """Raises `ContentMismatch` unless size and digest are as expected."""
-        expected = self._expected
-        if self.size != expected.size:
-            raise ContentMismatch(
-                f"blob {expected.digest} has {self.size} bytes, its descriptor says {expected.size}",
-                expected=str(expected.size),
-                actual=str(self.size),
-            )
-        actual = self._hasher.hexdigest()
-        if actual != expected.digest.hex:
-            raise ContentMismatch(
-                f"digest mismatch: want {expected.digest}, got {expected.digest.algorithm}:{actual}",
-                expected=str(expected.digest),
-                actual=f"{expected.digest.algorithm}:{actual}",
-            )

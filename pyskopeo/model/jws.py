@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidContent
-from .strictjson import MANIFEST_LIMIT, parse_object
+from .strict_json import MANIFEST_LIMIT, parse_object
 
 _MOST_SIGNATURES = 128
 _BASE64 = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)

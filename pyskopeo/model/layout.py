@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 from . import mediatype
 from .descriptor import Descriptor
 from .digest import Digest
 from .manifest import Manifest
-from .strictjson import parse_object
+from .strict_json import parse_object
 
 LAYOUT_FILE = "oci-layout"
 INDEX_FILE = "index.json"

@@ -11,11 +11,11 @@ from dataclasses import field
 from typing import Any
 
 from ..errors import ContentMismatch, InvalidContent, Unsupported
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 from . import mediatype
 from .descriptor import Descriptor, read_annotations
 from .digest import Digest
-from .strictjson import MANIFEST_LIMIT, parse_object
+from .strict_json import MANIFEST_LIMIT, parse_object
 
 _DOCKER_CONFIGS = {mediatype.DOCKER_CONFIG}
 _MOST_ENTRIES = 20_000
@@ -110,7 +110,7 @@ def _schema1(
     raw: bytes, media_type: str, document: Mapping[str, Any], algorithm: str, expected: Digest | None
 ) -> Manifest:
     # Loaded only where it is needed: hardly any registry still has such images.
-    from . import jws, schema1
+    from . import jws, schema1_layers
 
     content = raw
     if media_type == mediatype.SCHEMA1_SIGNED:
@@ -118,7 +118,7 @@ def _schema1(
         document = parse_object(content, "manifest", MANIFEST_LIMIT)
     digest = Digest.of(content, algorithm)
     _check(digest, expected)
-    return Manifest(raw, media_type, digest, document, layers=schema1.read_layers(document))
+    return Manifest(raw, media_type, digest, document, layers=schema1_layers.read_layers(document))
 
 
 def _descriptors(document: Mapping[str, Any], name: str) -> tuple[Descriptor, ...]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import InvalidContent, InvalidInput
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 
 _MACHINES = {
     "x86_64": "amd64",

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from ..errors import InvalidDigest, InvalidName
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 from .digest import Digest
 
 DOCKER_HUB = "docker.io"

@@ -6,55 +6,31 @@ Converted manifests and configurations are those that skopeo writes, byte for by
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..errors import InvalidContent, Unsupported
-from ..records import dataclass
-from . import convert, mediatype, rawjson
+from ..gocompat.go_json import dumps
+from . import convert, mediatype, raw_json
 from .change import Outcome
-from .descriptor import UNKNOWN_SIZE, Descriptor
+from .descriptor import Descriptor
 from .digest import Digest
-from .gojson import dumps
 from .manifest import Manifest
-from .v1image import BuildRecord, Compatibility, with_all_fields
+from .schema1_layers import Layer, filled, parse_layers
+from .v1_image import BuildRecord, with_all_fields
 
 # An empty tar in gzip, the very bytes that registries hold for every step of a build that changed no file.
 EMPTY_LAYER = bytes.fromhex("1f8b080000096e8800ff621805a360148c5800080000ffff2eafb5ef00040000")
 EMPTY_LAYER_DESCRIPTOR = Descriptor(mediatype.DOCKER_LAYER_GZIP, Digest.of(EMPTY_LAYER), len(EMPTY_LAYER))
 
-_MOST_LAYERS = 20_000
-_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 # What a configuration says elsewhere, or not at all.
 _ONLY_IN_V1 = ("id", "parent", "parent_id", "layer_id", "throwaway", "Size")
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    """An entry of ``fsLayers`` with its entry of ``history``."""
-
-    digest: Digest
-    text: str
-    compatibility: Compatibility
-
-    @property
-    def descriptor(self) -> Descriptor:
-        return Descriptor(mediatype.DOCKER_LAYER_GZIP, self.digest, UNKNOWN_SIZE)
-
-
-def read_layers(document: Mapping[str, Any]) -> tuple[Descriptor, ...]:
-    """The layers of a manifest's document, base first, the empty ones too, their sizes unknown.
-
-    What stands twice in a row under one ID counts once. Raises `InvalidContent`.
-    """
-    return tuple(layer.descriptor for layer in _layers(document))
-
-
 def filled_layers(manifest: Manifest) -> tuple[Descriptor, ...]:
     """The layers that hold files, base first: those that stay when the image is converted."""
-    return tuple(layer.descriptor for layer in _filled(_layers(manifest.document)))
+    return tuple(layer.descriptor for layer in filled(parse_layers(manifest.document)))
 
 
 def to_docker(manifest: Manifest, layers: Sequence[Outcome]) -> tuple[Manifest, Descriptor, bytes]:
@@ -113,9 +89,9 @@ def from_docker(
 
 
 def _to_docker(manifest: Manifest, layers: Sequence[Outcome]) -> tuple[Manifest, Descriptor, bytes]:
-    known = _layers(manifest.document)
-    if len(layers) != len(_filled(known)):
-        raise ValueError(f"there are {len(_filled(known))} layers with files, not {len(layers)}")
+    known = parse_layers(manifest.document)
+    if len(layers) != len(filled(known)):
+        raise ValueError(f"there are {len(filled(known))} layers with files, not {len(layers)}")
     config = _config(known, [layer.diff_id for layer in layers])
     described = Descriptor(mediatype.DOCKER_CONFIG, Digest.of(config), len(config))
     return convert.docker_image(described, [layer.descriptor for layer in layers]), described, config
@@ -123,69 +99,23 @@ def _to_docker(manifest: Manifest, layers: Sequence[Outcome]) -> tuple[Manifest,
 
 def told_config(manifest: Manifest) -> bytes:
     """The configuration as far as a manifest tells it: what its layers are inside, it does not say."""
-    layers = _layers(manifest.document)
-    return _config(layers, [""] * len(_filled(layers)))
+    layers = parse_layers(manifest.document)
+    return _config(layers, [""] * len(filled(layers)))
 
 
-def _config(layers: Sequence[_Layer], diff_ids: Sequence[Digest | str]) -> bytes:
+def _config(layers: Sequence[Layer], diff_ids: Sequence[Digest | str]) -> bytes:
     """The configuration of the topmost layer, with the history that all of them tell."""
     where = "schema 1 manifest: the topmost v1Compatibility"
-    fields = rawjson.members(with_all_fields(layers[-1].text, where).encode(), where)
+    fields = raw_json.members(with_all_fields(layers[-1].text, where).encode(), where)
     for name in _ONLY_IN_V1:
         fields.pop(name, None)
-    fields = {name: rawjson.compact(text) for name, text in fields.items()}
+    fields = {name: raw_json.compact(text) for name, text in fields.items()}
     rootfs: dict[str, Any] = {"type": "layers"}
     if diff_ids:
         rootfs["diff_ids"] = list(map(str, diff_ids))
     fields["rootfs"] = dumps(rootfs)
     fields["history"] = dumps([layer.compatibility.step.to_history() for layer in layers])
-    return rawjson.write(fields)
-
-
-def _filled(layers: Sequence[_Layer]) -> tuple[_Layer, ...]:
-    return tuple(layer for layer in layers if not layer.compatibility.step.empty)
-
-
-def _layers(document: Mapping[str, Any]) -> tuple[_Layer, ...]:
-    """Base first, each with a parent that is the one below."""
-    sums, texts = _strings(document, "fsLayers", "blobSum"), _strings(document, "history", "v1Compatibility")
-    if len(sums) != len(texts) or not sums:
-        raise InvalidContent(f"schema 1 manifest: {len(sums)} fsLayers and {len(texts)} history entries, want as many")
-    for name in ("name", "tag", "architecture"):
-        if not isinstance(document.get(name, ""), str):
-            raise InvalidContent(f"schema 1 manifest: {name} is not a string")
-    found: list[_Layer] = []
-    seen: set[str] = set()
-    for position in reversed(range(len(sums))):
-        where = f"schema 1 manifest: history[{position}].v1Compatibility"
-        layer = _Layer(Digest.parse(sums[position]), texts[position], Compatibility.parse(texts[position], where))
-        id, below = layer.compatibility.id, found[-1].compatibility.id if found else ""
-        if not _ID.fullmatch(id):
-            raise InvalidContent(f"{where}: id is {ascii(id)[:80]}, want 64 lower-case hex digits")
-        if id == below:
-            continue
-        if id in seen:
-            raise InvalidContent(f"{where}: the id {id} appears more than once")
-        if layer.compatibility.parent != below:
-            raise InvalidContent(
-                f"{where}: parent is {ascii(layer.compatibility.parent)[:80]}, want {below or 'none in the base layer'}"
-            )
-        seen.add(id)
-        found.append(layer)
-    return tuple(found)
-
-
-def _strings(document: Mapping[str, Any], name: str, member: str) -> list[str]:
-    listed = document.get(name)
-    if not isinstance(listed, list) or len(listed) > _MOST_LAYERS:
-        raise InvalidContent(f"schema 1 manifest: {name} is not a list of at most {_MOST_LAYERS} entries")
-    found = []
-    for position, entry in enumerate(listed):
-        text = entry.get(member) if isinstance(entry, dict) else None
-        if not isinstance(text, str):
-            raise InvalidContent(f"schema 1 manifest: {name}[{position}] has no {member}")
-        found.append(text)
-    return found
+    return raw_json.write(fields)
 
 
 def _one_for_each_step(manifest: Manifest, record: BuildRecord) -> list[Descriptor]:
@@ -211,10 +141,10 @@ def _v1_id(digest: Digest, *others: str) -> str:
 
 def _topmost(config: bytes, id: str, parent: str, empty: bool) -> str:
     """The configuration as the ``v1Compatibility`` of the topmost layer."""
-    fields = rawjson.members(config, "image configuration")
+    fields = raw_json.members(config, "image configuration")
     fields.pop("rootfs", None)
     fields.pop("history", None)
-    fields = {name: rawjson.compact(text) for name, text in fields.items()}
+    fields = {name: raw_json.compact(text) for name, text in fields.items()}
     # What the configuration itself says of these is not so: with another image's parent no client would take it.
     fields.pop("parent", None)
     if fields.get("throwaway") == "true":
@@ -224,4 +154,4 @@ def _topmost(config: bytes, id: str, parent: str, empty: bool) -> str:
         fields["parent"] = dumps(parent)
     if empty:
         fields["throwaway"] = "true"
-    return rawjson.write(fields).decode()
+    return raw_json.write(fields).decode()

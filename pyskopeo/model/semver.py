@@ -14,7 +14,7 @@ from functools import total_ordering
 from typing import TypeAlias
 
 from ..errors import InvalidInput
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 
 _SUFFIX = r"(?:-(?P<pre>[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
 _VERSION = re.compile(rf"v?(?P<numbers>[0-9]+(?:\.[0-9]+){{0,2}}){_SUFFIX}", re.ASCII)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from ..config.authfile import Credentials
+from ..credentials.authfile import Credentials
 from ..errors import InvalidContent
-from ..model.strictjson import parse_object
-from ..records import dataclass
+from ..fast_dataclass import dataclass
+from ..model.strict_json import parse_object
 
 TOKEN_LIMIT = 128 * 1024
 _SHORTEST_LIFE = 60.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from ..errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError
-from .http import httpx
-from .origin import Origin
+from ..http.httpx_import import httpx
+from ..http.origin import Origin
 
 
 async def find_scheme(host: str, ask: Callable[[str], Awaitable[httpx.Response]]) -> str:

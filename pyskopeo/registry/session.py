@@ -7,17 +7,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from ..config.authfile import Credentials
+from ..credentials.authfile import Credentials
 from ..errors import ConnectionFailed, InvalidContent, PyskopeoError
-from ..events import Requested, Warned
+from ..http.httpx_import import httpx
+from ..http.origin import Origin, follow, is_public, join, shown
+from ..http.printable import clean
+from ..http.read_bounded import read_bounded
+from ..http.request_body import Outgoing
+from ..model.events import Requested, Warned
 from ..model.reference import Reference
-from . import refusal
-from .auth import Authorizer
+from . import error_response
+from .authorization import Authorizer
 from .challenge import TOKEN_LIMIT, TokenRequest
-from .http import httpx
-from .origin import Origin, follow, is_public, join, shown
-from .outgoing import Outgoing
-from .reading import read_bounded
 from .scheme import find_scheme
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Session:
             there = Origin.of(str(response.extensions["url"]))
             tried = await self.tried() if known or there == self.base else f", answered by {there.netloc}"
         retry_after = response.headers.get("retry-after")
-        return refusal.explain(
+        return error_response.explain(
             response.status_code, body, what, retry_after=retry_after, tried=tried, hide=self._authorizer.hide
         )
 
@@ -266,7 +267,7 @@ class Session:
         async def once() -> bytes:
             response = await self._send_token_request(wanted)
             try:
-                limit = TOKEN_LIMIT if response.status_code == 200 else refusal.LIMIT
+                limit = TOKEN_LIMIT if response.status_code == 200 else error_response.LIMIT
                 body = await read_bounded(response, limit, where, cut=response.status_code != 200)
             finally:
                 await response.aclose()
@@ -289,7 +290,7 @@ class Session:
             if value.startswith("299 ") and value not in self._warned and len(self._warned) < 20:
                 self._warned.add(value)
                 said = self._authorizer.hide(value[4:].lstrip("- "))
-                self._access.report(Warned(f"{self._reference.registry} says: {refusal.clean(said)}"))
+                self._access.report(Warned(f"{self._reference.registry} says: {clean(said)}"))
 
 
 def _secrets(headers: Mapping[str, str]) -> list[str]:

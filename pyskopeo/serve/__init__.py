@@ -16,6 +16,6 @@ There is no TLS and no authentication: whoever reaches the address reads the lay
 from __future__ import annotations
 
 from .app import application
-from .run import serve
+from .server import serve
 
 __all__ = ["application", "serve"]

@@ -21,14 +21,16 @@ from ..errors import (
     StorageFailed,
     Unsupported,
 )
-from ..files import FileReader, digest_name, open_regular, read_bounded, storage_errors
 from ..model import layout as grammar
 from ..model.descriptor import Descriptor
-from ..model.digest import Digest, Verifier
+from ..model.digest import Digest
 from ..model.manifest import Manifest
-from ..model.strictjson import MANIFEST_LIMIT
-from ..pump import pump_in_thread, uncounted
-from .answers import (
+from ..model.strict_json import MANIFEST_LIMIT
+from ..model.verifier import Verifier
+from ..storage.files import FileReader, digest_name, open_regular, read_bounded, storage_errors
+from ..streams.pump import pump_in_thread, uncounted
+from .catalog import Catalog, Index, Signature, is_repository, is_tag, signature
+from .responses import (
     VERSION,
     Stream,
     asked_range,
@@ -42,7 +44,6 @@ from .answers import (
     refusal,
     reply,
 )
-from .catalog import Catalog, Index, Signature, is_repository, is_tag, signature
 
 if TYPE_CHECKING:
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..errors import InvalidContent, InvalidName, NotFound
-from ..files import open_regular, storage_errors
+from ..fast_dataclass import dataclass
 from ..model import layout as grammar
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.manifest import Manifest
 from ..model.reference import Reference
-from ..model.strictjson import MANIFEST_LIMIT
-from ..records import dataclass
+from ..model.strict_json import MANIFEST_LIMIT
+from ..storage.files import open_regular, storage_errors
 
 _CONTAINERD_NAME = "io.containerd.image.name"
 # The coarsest clock of a file system in use: two changes within it can look like one.

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ..errors import InvalidInput
+from ..fast_dataclass import dataclass
 from ..model.semver import Version
-from ..records import dataclass
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import InvalidInput, InvalidName, PyskopeoError
+from ..fast_dataclass import dataclass
 from ..model.reference import Reference
-from ..records import dataclass
-from ..together import each
+from ..streams.concurrency import each
 from .local_listing import read_yaml, walk_directory, walk_layout
 from .naming import check_distinct, destination_name, unusable
 from .request import Group, Listing, Noted, SyncImage, SyncRequest, SyncSink

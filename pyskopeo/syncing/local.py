@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ..engine.plan import stays_away
 from ..errors import PyskopeoError
-from ..image import LocalFile
-from ..plan import stays_away
+from ..streams.locations import LocalFile
 from ..transports import parse_image_name
 
 if TYPE_CHECKING:
     from ..access import Access
-    from ..image import ImageSource
+    from ..interfaces import ImageSource
     from ..model.manifest import Manifest
 
 _MOST_MANIFESTS = 20_000

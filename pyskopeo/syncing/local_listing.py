@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, StorageFailed
-from ..files import PARTIAL, storage_errors
-from ..layouts import DirectoryFiles
 from ..model import mediatype
 from ..model.digest import Digest
 from ..model.layout import INDEX_FILE, INDEX_LIMIT, REF_NAME, LayoutIndex, check_name
+from ..storage.files import PARTIAL, storage_errors
+from ..storage.oci_layout import DirectoryFiles
 from .yaml_source import FILE_LIMIT, RegistrySource, parse_yaml_source
 
 _MANIFEST = "manifest.json"

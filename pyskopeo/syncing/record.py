@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidContent, NotFound, PyskopeoError
-from ..files import locked, read_bounded, write_atomically
+from ..fast_dataclass import dataclass
 from ..model.digest import Digest
-from ..model.strictjson import parse_object
-from ..records import dataclass
+from ..model.strict_json import parse_object
+from ..storage.files import locked, read_bounded, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

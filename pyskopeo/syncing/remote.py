@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, saying
+from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.digest import Digest
 from ..model.manifest import Manifest
-from ..records import dataclass
-from ..together import each
+from ..streams.concurrency import each
 
 if TYPE_CHECKING:
     from ..access import Access
     from ..model.reference import Reference
-    from ..registry.opening import Connections
+    from ..registry.sessions import SharedConnections
 
 _AT_ONCE = 8
 
@@ -31,11 +31,11 @@ class Head:
         return self.media_type in mediatype.INDEXES
 
 
-def connections(actions: str = "pull") -> Connections:
+def connections(actions: str = "pull") -> SharedConnections:
     """An async context manager: what all images that are reached in the same way share."""
-    from ..registry.opening import Connections
+    from ..registry.sessions import SharedConnections
 
-    return Connections(actions=actions)
+    return SharedConnections(actions=actions)
 
 
 async def tags(reference: Reference, access: Access) -> list[str]:
@@ -69,8 +69,8 @@ async def head(reference: Reference, access: Access) -> Head | None:
     Raises what has to do with the way there, not with the answer: whoever writes the image will hear
     the reason of a refusal.
     """
-    from ..registry.answers import closing, stated_digest
-    from ..registry.opening import open_session
+    from ..registry.response_checks import closing, stated_digest
+    from ..registry.sessions import open_session
 
     what = f"looking for {reference.manifest_name} in {reference.name}"
     path = f"/v2/{reference.repository}/manifests/{reference.manifest_name}"
@@ -114,8 +114,8 @@ async def holds_all_of(reference: Reference, index: Digest, access: Access) -> b
 
 
 async def _read(reference: Reference, digest: Digest, access: Access) -> Manifest:
-    from ..registry.client import Repository
-    from ..registry.opening import open_session
+    from ..registry.repository_reader import Repository
+    from ..registry.sessions import open_session
 
     async with open_session(reference, access) as session:
         raw, content_type = await Repository(reference, session, access.network.retry).manifest(str(digest))

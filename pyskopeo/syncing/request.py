@@ -9,16 +9,16 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from ..engine.plan import AS_IT_IS, Form
 from ..errors import InvalidInput, PyskopeoError, Unsupported
-from ..plan import AS_IT_IS, Form
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 from .choosing import EVERYTHING, Choice
 
 if TYPE_CHECKING:
     from ..access import Access
-    from ..events import Event
+    from ..engine.selection import Selection
     from ..model.digest import Digest
-    from ..selection import Selection
+    from ..model.events import Event
 
 SOURCES = ("docker", "dir", "oci", "yaml")
 DESTINATIONS = ("docker", "dir", "oci")

@@ -7,22 +7,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..engine.transfer import LARGE_AT_ONCE, SMALL, SMALL_AT_ONCE
 from ..errors import Unsupported
-from ..events import Placement
-from ..image import Blob, KnowsSizes, RegistryBlob
-from ..moving import LARGE_AT_ONCE, SMALL, SMALL_AT_ONCE
-from ..records import dataclass
+from ..fast_dataclass import dataclass
+from ..interfaces import Blob, KnowsSizes
+from ..model.events import Placement
+from ..streams.locations import RegistryBlob
 from ..transports.directory import DirDestination
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter, Lock
 
-    from ..image import Accepts, Fill, ImageDestination, ImageSource, Location
+    from ..interfaces import Accepts, Fill, ImageDestination, ImageSource
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.manifest import Manifest
     from ..model.reference import Reference
-    from ..pump import Progress
+    from ..streams.locations import Location
+    from ..streams.pump import Progress
 
 _MOST_PLACES = 8
 

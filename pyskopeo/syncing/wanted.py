@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..errors import InvalidDigest, InvalidName
+from ..fast_dataclass import dataclass
 from ..model.digest import Digest
 from ..model.reference import Reference, is_tag
 from ..model.semver import Version, VersionRange
-from ..records import dataclass
 from .choosing import compile_pattern
 from .naming import familiar
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, cast
 
-from ..config.authfile import Credentials
+from ..credentials.authfile import Credentials
 from ..errors import InvalidInput, TooLarge
-from ..records import dataclass
+from ..fast_dataclass import dataclass
 
 if TYPE_CHECKING:
     import yaml

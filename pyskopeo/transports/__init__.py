@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import cast
 
 from ..errors import InvalidName
-from ..image import ImageReference
+from ..interfaces import ImageReference
 
 TRANSPORTS = ("dir", "docker", "docker-archive", "docker-daemon", "oci", "oci-archive", "tarball")
 _MODULES = {name: name.replace("-", "_") for name in TRANSPORTS} | {"dir": "directory"}

@@ -10,24 +10,18 @@ from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_path
 from ..errors import DestinationRefused, InvalidName, NotFound, PathNotFound, StorageFailed, TooLarge
-from ..events import Placement
-from ..files import (
-    PARTIAL,
-    partial_name,
-    read_bounded,
-    remove_tree,
-    storage_errors,
-    write_atomically,
-)
-from ..image import Accepts, Blob, Fill, ImageDestination, ImageReference, ImageSource, LocalFile
-from ..layouts import located_blob
+from ..interfaces import Accepts, Blob, Fill, ImageDestination, ImageReference, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
+from ..model.events import Placement
 from ..model.manifest import Manifest
-from ..model.strictjson import MANIFEST_LIMIT
-from ..placing import is_present, place, receive
-from ..pump import Progress
+from ..model.strict_json import MANIFEST_LIMIT
+from ..storage.files import PARTIAL, partial_name, read_bounded, remove_tree, storage_errors, write_atomically
+from ..storage.oci_layout import located_blob
+from ..storage.place_blob import is_present, place, receive
+from ..streams.locations import LocalFile
+from ..streams.pump import Progress
 
 if TYPE_CHECKING:
     from ..access import Access

@@ -11,25 +11,26 @@ from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
 from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, PyskopeoError, RegistryError
-from ..events import Placement, Report, Warned
-from ..files import FileSink, staged, storage_errors
-from ..image import Accepts, Blob, Fill, ImageDestination, ImageReference, LocalFile, RegistryBlob
-from ..layouts import located_blob
+from ..interfaces import Accepts, Blob, Fill, ImageDestination, ImageReference
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
+from ..model.events import Placement, Report, Warned
 from ..model.manifest import Manifest
 from ..model.reference import Reference
-from ..pump import Progress, uncounted
-from ..together import each
+from ..storage.files import FileSink, staged, storage_errors
+from ..storage.oci_layout import located_blob
+from ..streams.concurrency import each
+from ..streams.locations import LocalFile, RegistryBlob
+from ..streams.pump import Progress, uncounted
 
 if TYPE_CHECKING:
 
     from ..access import Access
-    from ..registry.client import Repository
-    from ..registry.sources import Sources
-    from ..registry.uploads import BlobUploads
-    from ..registry.writing import RepositoryWriter
+    from ..registry.blob_upload import BlobUploads
+    from ..registry.mirrors import Sources
+    from ..registry.repository_reader import Repository
+    from ..registry.repository_writer import RepositoryWriter
 
 _UNKNOWN_DIGEST = "@@unknown-digest@@"
 _TAGS_AT_ONCE = 8
@@ -253,7 +254,7 @@ _ACCEPTS_ONE_DIGEST = Accepts(_MANIFESTS, foreign=True, unchangeable="the destin
 
 @asynccontextmanager
 async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[DockerSource]:
-    from ..registry.opening import open_sources
+    from ..registry.sessions import open_sources
 
     async with open_sources(name.reference, access) as sources:
         yield DockerSource(sources, access.report)
@@ -261,10 +262,10 @@ async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[D
 
 @asynccontextmanager
 async def _open_destination(name: DockerReference, access: Access) -> AsyncIterator[ImageDestination]:
-    from ..registry.opening import open_session
-    from ..registry.uploads import BlobUploads
-    from ..registry.writing import RepositoryWriter
-    from ..spool import scratch_directory
+    from ..registry.blob_upload import BlobUploads
+    from ..registry.repository_writer import RepositoryWriter
+    from ..registry.sessions import open_session
+    from ..storage.scratch import scratch_directory
 
     reference = name.reference
     tags = [*([reference.tag] if reference.tag else []),

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, unscoped
-from ..dockertar.reader import DockerArchive, DockerArchiveSource
-from ..dockertar.writer import DockerArchiveDestination
 from ..errors import InvalidName
-from ..image import ImageDestination, ImageReference, ImageSource
+from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.reference import Reference
-from ..output import check_output
-from ..spool import readable_archive, scratch_directory
+from ..storage.archive_output import check_output
+from ..storage.docker_archive.reader import DockerArchive, DockerArchiveSource
+from ..storage.docker_archive.writer import DockerArchiveDestination
+from ..storage.scratch import readable_archive, scratch_directory
 
 if TYPE_CHECKING:
     from ..access import Access

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_path
 from ..errors import InvalidName
-from ..image import ImageDestination, ImageReference, ImageSource
-from ..layouts import DirectoryFiles, LayoutSource, LayoutWriter
+from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.layout import check_name
+from ..storage.oci_layout import DirectoryFiles, LayoutSource, LayoutWriter
 
 if TYPE_CHECKING:
     from ..access import Access

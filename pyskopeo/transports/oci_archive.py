@@ -8,15 +8,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..archives import TarWriter
 from ..config.policy_scopes import Subject, by_path
 from ..errors import InvalidName
-from ..image import ImageDestination, ImageReference, ImageSource
-from ..layouts import LayoutSource, LayoutWriter
+from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_name
-from ..output import check_output, open_output
-from ..pump import run_abortable
-from ..spool import readable_archive, scratch_directory
+from ..storage.archive_output import check_output, open_output
+from ..storage.oci_layout import LayoutSource, LayoutWriter
+from ..storage.scratch import readable_archive, scratch_directory
+from ..storage.tar import TarWriter
+from ..streams.pump import run_abortable
 
 if TYPE_CHECKING:
     from ..access import Access

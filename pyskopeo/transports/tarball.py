@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, unscoped
 from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, Unsupported
-from ..files import FileReader, open_regular
-from ..image import Blob, ImageReference, ImageSource, LocalFile
-from ..layouts import located_blob
+from ..fast_dataclass import dataclass
+from ..gocompat.go_json import dumps
+from ..gocompat.go_time import GoTime
+from ..interfaces import Blob, ImageReference, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest, new_hasher
-from ..model.gojson import dumps
-from ..model.gotime import GoTime
 from ..model.manifest import Manifest
 from ..model.platform import Platform
-from ..output import is_stream
-from ..pipes import never
-from ..pump import ByteReader, MemoryReader, run_abortable, thread_buffer
-from ..records import dataclass
-from ..spool import copy_stream, spooled
-from ..transform import InflatingSink
+from ..storage.archive_output import is_stream
+from ..storage.files import FileReader, open_regular
+from ..storage.oci_layout import located_blob
+from ..storage.pipes import never
+from ..storage.scratch import copy_stream, spooled
+from ..streams.decompress import InflatingSink
+from ..streams.locations import LocalFile
+from ..streams.pump import ByteReader, MemoryReader, run_abortable, thread_buffer
 
 if TYPE_CHECKING:
     from ..access import Access

@@ -7,10 +7,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyskopeo.files import PARTIAL
-from pyskopeo.image import ImageReference
+from pyskopeo.engine.selection import Selection
+from pyskopeo.interfaces import ImageReference
 from pyskopeo.model.platform import Platform
-from pyskopeo.selection import Selection
+from pyskopeo.storage.files import PARTIAL
 from pyskopeo.transports import TRANSPORTS, parse_image_name
 from tests.support.images import KINDS, IndexSpec
 

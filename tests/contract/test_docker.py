@@ -10,13 +10,13 @@ import pytest
 
 import pyskopeo
 from pyskopeo import Access, Placement
-from pyskopeo.api import CopyOptions, foresee_copy
+from pyskopeo.api.images import CopyOptions, foresee_copy
+from pyskopeo.engine.transfer import in_memory
 from pyskopeo.errors import ContentMismatch, DestinationRefused, NetworkError, NotFound, PyskopeoError, Unsupported
-from pyskopeo.events import BlobFinished, BlobStarted, CopyFinished, CopyPlanned, Event, ManifestWritten, Warned
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.moving import in_memory
-from pyskopeo.pump import uncounted
+from pyskopeo.model.events import BlobFinished, BlobStarted, CopyFinished, CopyPlanned, Event, ManifestWritten, Warned
+from pyskopeo.streams.pump import uncounted
 from tests.contract.places import AMD64, EVERYTHING, PLACES, Place
 from tests.contract.reading import insecure, layout, read_layers
 from tests.support.faults import Cut, Delay, Drip, Flip, Refuse, Short

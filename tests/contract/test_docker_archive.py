@@ -24,7 +24,7 @@ import pytest
 
 import pyskopeo
 from pyskopeo import Selection
-from pyskopeo.dockertar.writer import DockerArchiveDestination
+from pyskopeo.engine.plan import AS_IT_IS, Form
 from pyskopeo.errors import (
     ContentMismatch,
     DestinationRefused,
@@ -37,7 +37,7 @@ from pyskopeo.errors import (
 from pyskopeo.model import mediatype
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.platform import Platform
-from pyskopeo.plan import AS_IT_IS, Form
+from pyskopeo.storage.docker_archive.writer import DockerArchiveDestination
 from pyskopeo.transports.docker_archive import parse_tag
 from tests.contract.places import everything
 from tests.contract.reading import layout, read_layers, see
@@ -194,7 +194,7 @@ class TestFilesWritten:
 
     async def test_no_room_is_taken_twice(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is in the archive is gone from the scratch folder."""
-        import pyskopeo.archives as archives
+        import pyskopeo.storage.tar as archives
 
         image = build("oci")
         left: list[int] = []

@@ -20,9 +20,9 @@ import pytest
 import pyskopeo
 from pyskopeo import Placement, Selection
 from pyskopeo.errors import ContentMismatch, InvalidContent, InvalidName, NotFound, PathNotFound, StorageFailed
-from pyskopeo.events import BlobFinished, Event
-from pyskopeo.files import PARTIAL
+from pyskopeo.model.events import BlobFinished, Event
 from pyskopeo.model.platform import Platform
+from pyskopeo.storage.files import PARTIAL
 from tests.contract.places import AMD64, EVERYTHING, everything
 from tests.contract.reading import layout, read_back, see
 from tests.support.images import BuiltImage, ImageSpec, IndexSpec, LayerSpec, build

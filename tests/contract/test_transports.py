@@ -13,12 +13,12 @@ import pytest
 import pyskopeo
 from pyskopeo import Placement, Selection
 from pyskopeo.errors import DestinationRefused, InvalidContent, NetworkError, Unsupported
-from pyskopeo.events import BlobFinished, BlobStarted, CopyFinished, CopyPlanned, Event, ManifestWritten, Warned
-from pyskopeo.files import PARTIAL
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
+from pyskopeo.model.events import BlobFinished, BlobStarted, CopyFinished, CopyPlanned, Event, ManifestWritten, Warned
 from pyskopeo.model.platform import Platform
-from pyskopeo.pump import uncounted
+from pyskopeo.storage.files import PARTIAL
+from pyskopeo.streams.pump import uncounted
 from tests.contract.places import (
     AMD64,
     EVERYTHING,
@@ -452,7 +452,7 @@ class TestRefused:
         assert everything(there) == {}
 
     async def test_a_blob_of_a_digest_nobody_can_check(self, place: Place, there: Path) -> None:
-        from pyskopeo.moving import in_memory
+        from pyskopeo.engine.transfer import in_memory
 
         blob = in_memory(Descriptor("", Digest("md5", "d41d8cd98f00b204e9800998ecf8427e"), 0), b"")
         async with pyskopeo.open_destination(place.at(there)) as destination:

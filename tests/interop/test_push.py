@@ -17,12 +17,12 @@ import pytest
 
 import pyskopeo
 from pyskopeo.access import Access, Writing
-from pyskopeo.config.authfile import Credentials
+from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied, ContentMismatch, NotFound, RegistryError
-from pyskopeo.events import BlobFinished, Event, Retrying
+from pyskopeo.http.retry import Retry
+from pyskopeo.http.tls import Trust
+from pyskopeo.model.events import BlobFinished, Event, Retrying
 from pyskopeo.model.platform import Platform
-from pyskopeo.registry.retry import Retry
-from pyskopeo.trust import Trust
 from tests.support import faults as f
 from tests.support.commands import pyskopeo_here, skopeo, succeed, tree
 from tests.support.delay import DelayProxy

@@ -11,8 +11,9 @@ import pytest
 
 import pyskopeo
 from pyskopeo.access import Access, Network
-from pyskopeo.config.authfile import Credentials
 from pyskopeo.config.tls_details import TlsDetails
+from pyskopeo.credentials.authfile import Credentials
+from pyskopeo.engine.selection import Selection
 from pyskopeo.errors import (
     AccessDenied,
     CertificateNotTrusted,
@@ -21,10 +22,9 @@ from pyskopeo.errors import (
     NotFound,
     RegistryError,
 )
-from pyskopeo.registry.retry import Retry
-from pyskopeo.selection import Selection
+from pyskopeo.http.retry import Retry
+from pyskopeo.http.tls import Trust
 from pyskopeo.transports.docker import DockerSource
-from pyskopeo.trust import Trust
 from tests.support import faults as f
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.peers import Nginx, Registry, proxy_to, static_files

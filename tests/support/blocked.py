@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from pyskopeo.errors import ConnectionFailed
-from pyskopeo.pump import MemoryReader
+from pyskopeo.streams.pump import MemoryReader
 
 
 class Blocked(MemoryReader):

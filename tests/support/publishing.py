@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyskopeo
 from pyskopeo.access import Access
-from pyskopeo.events import BlobFinished, Event, Retrying, Warned
+from pyskopeo.model.events import BlobFinished, Event, Retrying, Warned
 from pyskopeo.model.platform import Platform
 
 from .exchange import Request

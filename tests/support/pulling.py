@@ -11,12 +11,12 @@ import httpx
 
 import pyskopeo
 from pyskopeo.access import Access, Network
-from pyskopeo.events import Event, Retrying, Warned
-from pyskopeo.keychain import Keychain
+from pyskopeo.credentials.keychain import Keychain
+from pyskopeo.engine.selection import Selection
+from pyskopeo.http.retry import Retry
+from pyskopeo.http.tls import Trust
+from pyskopeo.model.events import Event, Retrying, Warned
 from pyskopeo.model.platform import Platform
-from pyskopeo.registry.retry import Retry
-from pyskopeo.selection import Selection
-from pyskopeo.trust import Trust
 
 from .images import BuiltImage
 from .simulator import Simulator

@@ -12,10 +12,10 @@ import anyio
 import httpx
 
 import pyskopeo
-from pyskopeo.events import Event, Retrying, Warned
-from pyskopeo.registry.client import Repository
+from pyskopeo.http.tls import Trust
+from pyskopeo.model.events import Event, Retrying, Warned
+from pyskopeo.registry.repository_reader import Repository
 from pyskopeo.transports.docker import DockerSource
-from pyskopeo.trust import Trust
 
 from .pulling import access_for, networked
 

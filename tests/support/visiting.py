@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.access import Access
-from pyskopeo.config.authfile import Credentials
 from pyskopeo.config.proxies import Proxies
-from pyskopeo.keychain import Keychain
-from pyskopeo.trust import Trust
+from pyskopeo.credentials.authfile import Credentials
+from pyskopeo.credentials.keychain import Keychain
+from pyskopeo.http.tls import Trust
 
 from .clouds import Amazon, Cloud, DockerHub, TokenCloud
 from .helper_programs import HelperPrograms

@@ -23,7 +23,7 @@ from pyskopeo.errors import (
     RegistryError,
     Unsupported,
 )
-from pyskopeo.trust import Trust
+from pyskopeo.http.tls import Trust
 from tests.support.images import build, digest_of
 from tests.support.pulling import access_for
 from tests.support.scripted import HOST, Answer, Script, answer

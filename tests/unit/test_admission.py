@@ -16,7 +16,7 @@ import pyskopeo
 from pyskopeo.access import Access
 from pyskopeo.config.policy import Policy
 from pyskopeo.errors import InvalidInput, PolicyRejected
-from pyskopeo.registry.origin import shown
+from pyskopeo.http.origin import shown
 from tests.support import faults as f
 from tests.support.commands import Done, pyskopeo_here, tree
 from tests.support.fake_daemon import FakeDaemon

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyskopeo import archives
-from pyskopeo.archives import TarIndex, TarWriter, header
 from pyskopeo.errors import InvalidContent, NotFound, StorageFailed, TooLarge
+from pyskopeo.storage import tar as tar_module
+from pyskopeo.storage.tar import TarIndex, TarWriter, header
 
 
 def info(name: str, *, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0) -> tarfile.TarInfo:
@@ -145,9 +145,9 @@ class TestReading:
 
     def test_the_number_of_members_is_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tar(tmp_path / "a.tar", *(file(f"f{n}", b"") for n in range(6)))
-        monkeypatch.setattr(archives, "_MOST_MEMBERS", 6)
+        monkeypatch.setattr(tar_module, "_MOST_MEMBERS", 6)
         TarIndex.read(path)
-        monkeypatch.setattr(archives, "_MOST_MEMBERS", 5)
+        monkeypatch.setattr(tar_module, "_MOST_MEMBERS", 5)
         with pytest.raises(TooLarge, match="over 5 members"):
             TarIndex.read(path)
 

@@ -20,14 +20,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyskopeo import compress, threads
-from pyskopeo.compress import ChangingSink, check_level
 from pyskopeo.errors import InvalidContent, InvalidInput, Unsupported
 from pyskopeo.model import mediatype
 from pyskopeo.model.change import FORMATS, Change, Outcome
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.pump import MemorySink
+from pyskopeo.streams import compress, ordered_pool
+from pyskopeo.streams.compress import ChangingSink, check_level
+from pyskopeo.streams.pump import MemorySink
 from tests.support.require import require_peer
 
 if sys.version_info >= (3, 14):
@@ -182,7 +182,7 @@ def test_the_programs_read_it(format: str, data: bytes, tmp_path: Path) -> None:
 def test_the_bytes_depend_on_nothing_but_content_and_level(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = changed(LARGE, Change(format))
     for count in (1, 2, 5):
-        monkeypatch.setattr(threads, "processors", lambda count=count: count)
+        monkeypatch.setattr(ordered_pool, "processors", lambda count=count: count)
         assert changed(LARGE, Change(format)) == expected
     assert changed(gzip.compress(LARGE, 1), Change(format), 4099) == expected
     assert changed(zstd.compress(LARGE, 1), Change(format), 70_001) == expected
@@ -364,7 +364,7 @@ def test_a_bomb_and_a_large_layer_stay_small_in_memory(format: str) -> None:
 @pytest.mark.parametrize("format", ["gzip", "zstd"])
 def test_results_do_not_pile_up(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing gets smaller, and the other side is slower than the compression."""
-    monkeypatch.setattr(threads, "processors", lambda: 2)
+    monkeypatch.setattr(ordered_pool, "processors", lambda: 2)
     noise = memoryview(random.Random(3).randbytes(MIB))
 
     class Slow:
@@ -386,7 +386,7 @@ def test_results_do_not_pile_up(format: str, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("format", ["gzip", "zstd"])
 def test_few_blocks_are_held(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the compression is, and however many layers there are."""
-    monkeypatch.setattr(threads, "processors", lambda: 2)
+    monkeypatch.setattr(ordered_pool, "processors", lambda: 2)
     size = 512 * 1024 if format == "gzip" else MIB
     lock, held, most, go = threading.Lock(), 0, 0, threading.Event()
 
@@ -411,7 +411,7 @@ def test_few_blocks_are_held(format: str, monkeypatch: pytest.MonkeyPatch) -> No
     codec = compress._Gzip if format == "gzip" else compress._Zstd
     job = codec.job
 
-    def slow(self: object, block: memoryview) -> threads.Job:
+    def slow(self: object, block: memoryview) -> ordered_pool.Job:
         made = job(self, block)  # type: ignore[arg-type]
 
         def run() -> bytes:
@@ -478,12 +478,12 @@ def test_abort_between_writes(format: str | None) -> None:
     sink.abort()
     sink.abort()
     if format:
-        with pytest.raises(threads._GivenUp):
+        with pytest.raises(ordered_pool._GivenUp):
             sink.write(memoryview(LARGE))
 
 
 def test_abort_from_another_thread_frees_one_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "processors", lambda: 1)
+    monkeypatch.setattr(ordered_pool, "processors", lambda: 1)
     go, began = threading.Event(), []
     deflate = compress._deflate
 
@@ -512,7 +512,7 @@ def test_abort_from_another_thread_frees_one_that_waits(monkeypatch: pytest.Monk
     go.set()
     worker.join(5)
     assert not worker.is_alive()
-    assert [type(error) for error in errors] == [threads._GivenUp]
+    assert [type(error) for error in errors] == [ordered_pool._GivenUp]
     assert len(began) == 1, "what was not begun was done all the same"
 
 

@@ -18,11 +18,6 @@ import pytest
 
 import pyskopeo
 from pyskopeo.access import Access, Network, Writing
-from pyskopeo.archives import TarWriter
-from pyskopeo.daemon.address import DEFAULT, Address, address_of, certificates_of, context_of
-from pyskopeo.daemon.answers import LIMIT, Refused, check_messages, check_tail, refusal
-from pyskopeo.daemon.client import Client
-from pyskopeo.daemon.engine import Engine
 from pyskopeo.errors import (
     CertificateNotTrusted,
     ConnectionFailed,
@@ -36,8 +31,13 @@ from pyskopeo.errors import (
     TooLarge,
     Unsupported,
 )
-from pyskopeo.pump import uncounted
-from pyskopeo.trust import Trust
+from pyskopeo.http.tls import Trust
+from pyskopeo.storage.tar import TarWriter
+from pyskopeo.streams.pump import uncounted
+from pyskopeo.transports.docker_daemon.address import DEFAULT, Address, address_of, certificates_of, context_of
+from pyskopeo.transports.docker_daemon.client import Client
+from pyskopeo.transports.docker_daemon.engine_api import Engine
+from pyskopeo.transports.docker_daemon.messages import LIMIT, Refused, check_messages, check_tail, refusal
 from tests.support.fake_daemon import LOADED, Call, FakeDaemon, Script, pieces
 from tests.support.faults import Drip, Flip
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build

@@ -8,10 +8,17 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from pyskopeo.deciding import decide
-from pyskopeo.engine import carry_out, make_plan
+from pyskopeo.engine.graph import find_image, read_graph
+from pyskopeo.engine.plan import Form
+from pyskopeo.engine.planner import decide
+from pyskopeo.engine.run import carry_out, make_plan
+from pyskopeo.engine.selection import Selection
 from pyskopeo.errors import InvalidInput, NoMatchingPlatform, NotFound, PyskopeoError, Unsupported
-from pyskopeo.events import (
+from pyskopeo.interfaces import Accepts, Blob, Fill
+from pyskopeo.model import mediatype
+from pyskopeo.model.descriptor import Descriptor
+from pyskopeo.model.digest import Digest
+from pyskopeo.model.events import (
     BlobFinished,
     BlobProgress,
     BlobStarted,
@@ -22,16 +29,9 @@ from pyskopeo.events import (
     ManifestWritten,
     Placement,
 )
-from pyskopeo.graphs import find_image, read_graph
-from pyskopeo.image import Accepts, Blob, Fill
-from pyskopeo.model import mediatype
-from pyskopeo.model.descriptor import Descriptor
-from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
-from pyskopeo.plan import Form
-from pyskopeo.pump import ByteReader, MemoryReader, MemorySink, Progress
-from pyskopeo.selection import Selection
+from pyskopeo.streams.pump import ByteReader, MemoryReader, MemorySink, Progress
 from tests.support.images import BuiltImage, ImageSpec, IndexSpec, PlatformSpec, build
 
 pytestmark = pytest.mark.anyio

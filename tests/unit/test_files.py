@@ -14,23 +14,16 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pyskopeo import files
 from pyskopeo.errors import ContentMismatch, NotFound, StorageFailed, TooLarge
-from pyskopeo.events import Placement
-from pyskopeo.files import (
-    PARTIAL,
-    locked,
-    open_regular,
-    read_bounded,
-    read_range,
-    staged,
-    write_atomically,
-)
-from pyskopeo.image import Blob, LocalFile
+from pyskopeo.interfaces import Blob
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.placing import is_present, place
-from pyskopeo.pump import ByteReader, MemoryReader, uncounted
+from pyskopeo.model.events import Placement
+from pyskopeo.storage import files
+from pyskopeo.storage.files import PARTIAL, locked, open_regular, read_bounded, read_range, staged, write_atomically
+from pyskopeo.storage.place_blob import is_present, place
+from pyskopeo.streams.locations import LocalFile
+from pyskopeo.streams.pump import ByteReader, MemoryReader, uncounted
 from tests.support.nobody import folder_of_nobody
 
 pytestmark = pytest.mark.anyio

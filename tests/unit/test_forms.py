@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from pyskopeo.cli.flags import UsageError, parse
-from pyskopeo.cli.form import FORM, form
-from pyskopeo.deciding import decide, settle
+from pyskopeo.cli.format_flags import FORM, form
+from pyskopeo.engine.plan import Form, Graph, Plan
+from pyskopeo.engine.planner import decide, settle
 from pyskopeo.errors import CannotPreserve, InvalidInput, Unsupported
-from pyskopeo.image import Accepts
+from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.change import Change, Outcome
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
-from pyskopeo.plan import Form, Graph, Plan
 from tests.support.images import ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
 from tests.unit.test_plan import graph_of, parsed
 from tests.unit.test_rewriting import PLACES

@@ -13,9 +13,9 @@ from typing import Any
 import anyio
 import pytest
 
-from pyskopeo.config.authfile import Credentials
+from pyskopeo.credentials.authfile import Credentials
+from pyskopeo.credentials.keychain import Keychain
 from pyskopeo.errors import CredentialsFailed
-from pyskopeo.keychain import Keychain
 
 pytestmark = pytest.mark.anyio
 
@@ -534,7 +534,7 @@ def test_importing_is_cheap() -> None:
 
     heavy = "anyio asyncio subprocess ssl httpx ipaddress urllib.parse base64 shutil selectors"
     code = (
-        "import sys; before = set(sys.modules); import pyskopeo.keychain, pyskopeo.config.proxies, pyskopeo.config.certificates;"
+        "import sys; before = set(sys.modules); import pyskopeo.credentials.keychain, pyskopeo.config.proxies, pyskopeo.config.certificates;"
         f"print(*[name for name in {heavy.split()} if name in sys.modules and name not in before])"
     )
     root = Path(__file__).parents[2]

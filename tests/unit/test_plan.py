@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from pyskopeo.deciding import decide
+from pyskopeo.engine.plan import Form, Graph
+from pyskopeo.engine.planner import decide
+from pyskopeo.engine.selection import Selection, check_depth, choose_child, parse_selection, wanted_children
 from pyskopeo.errors import CannotPreserve, InvalidContent, InvalidInput, NoMatchingPlatform, Unsupported
-from pyskopeo.image import Accepts
+from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
-from pyskopeo.plan import Form, Graph
-from pyskopeo.selection import Selection, check_depth, choose_child, parse_selection, wanted_children
 from tests.support.images import (
     KINDS,
     ArtifactSpec,

@@ -11,8 +11,9 @@ import pytest
 
 from pyskopeo.errors import ContentMismatch, StorageFailed
 from pyskopeo.model.descriptor import Descriptor
-from pyskopeo.model.digest import Digest, Verifier
-from pyskopeo.pump import (
+from pyskopeo.model.digest import Digest
+from pyskopeo.model.verifier import Verifier
+from pyskopeo.streams.pump import (
     BUFFER_SIZE,
     MemoryReader,
     MemorySink,

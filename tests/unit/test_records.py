@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 import pyskopeo
-from pyskopeo import records
+from pyskopeo import fast_dataclass
 
 Decorator = Callable[..., Any]
 
@@ -183,7 +183,7 @@ def seen(cls: Any, arguments: dict[str, Any], others: dict[str, Any]) -> dict[st
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_as_the_standard_librarys(kind: str) -> None:
     make, arguments, others = KINDS[kind]
-    ours, theirs = (seen(make(dataclass), arguments, others) for dataclass in (records.dataclass, dataclasses.dataclass))
+    ours, theirs = (seen(make(dataclass), arguments, others) for dataclass in (fast_dataclass.dataclass, dataclasses.dataclass))
     for value in (ours, theirs):
         # One error is the other's kind: what is frozen, or that there is no such slot.
         for what in ("assigned", "deleted", "new name"):
@@ -192,13 +192,13 @@ def test_it_is_as_the_standard_librarys(kind: str) -> None:
 
 
 def test_an_object_made_anew_is_its_own() -> None:
-    made = factories(records.dataclass)
+    made = factories(fast_dataclass.dataclass)
     assert made().given is not made().given
     assert made().made is not made().made
 
 
 def test_what_is_frozen_says_so() -> None:
-    one = plain(records.dataclass)(1)
+    one = plain(fast_dataclass.dataclass)(1)
     with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'first'"):
         one.first = 2
     with pytest.raises(dataclasses.FrozenInstanceError, match="cannot delete field 'first'"):
@@ -208,7 +208,7 @@ def test_what_is_frozen_says_so() -> None:
 
 def test_its_own_check_is_called() -> None:
     with pytest.raises(ValueError, match="first is empty"):
-        own(records.dataclass)("")
+        own(fast_dataclass.dataclass)("")
 
 
 def test_pickled() -> None:
@@ -218,7 +218,7 @@ def test_pickled() -> None:
 
 
 def test_matched_by_place() -> None:
-    match plain(records.dataclass)(1, "x"):
+    match plain(fast_dataclass.dataclass)(1, "x"):
         case object(first=first, second=second):
             assert (first, second) == (1, "x")
 
@@ -233,5 +233,5 @@ def modules() -> Iterator[str]:
 def test_it_is_the_one_that_is_used(name: str) -> None:
     """A class made with the other one would cost half a millisecond of every start."""
     module = import_module(name)
-    if name != "pyskopeo.records":
-        assert vars(module).get("dataclass", records.dataclass) is records.dataclass
+    if name != "pyskopeo.fast_dataclass":
+        assert vars(module).get("dataclass", fast_dataclass.dataclass) is fast_dataclass.dataclass

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.compress import ChangingSink
-from pyskopeo.deciding import decide, settle
+from pyskopeo.engine.plan import Form, Graph
+from pyskopeo.engine.planner import decide, settle
 from pyskopeo.errors import CannotPreserve, InvalidContent, PyskopeoError, UnsafeAddress
-from pyskopeo.image import Accepts
+from pyskopeo.http.origin import Origin, join
+from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.change import Change, Outcome
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
-from pyskopeo.plan import Form, Graph
-from pyskopeo.pump import MemorySink
-from pyskopeo.registry.opening import open_session
-from pyskopeo.registry.origin import Origin, join
-from pyskopeo.transform import InflatingSink, load_zstd, recognises
+from pyskopeo.registry.sessions import open_session
+from pyskopeo.streams.compress import ChangingSink
+from pyskopeo.streams.decompress import InflatingSink, load_zstd, recognises
+from pyskopeo.streams.pump import MemorySink
 from tests.support.images import ArtifactSpec, BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
 from tests.support.pulling import access_for
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from pyskopeo.deciding import decide
+from pyskopeo.engine.conversion import image_type, index_type
+from pyskopeo.engine.plan import Form, Graph
+from pyskopeo.engine.planner import decide
 from pyskopeo.errors import CannotPreserve, Unsupported
-from pyskopeo.image import Accepts
-from pyskopeo.layouts import LayoutWriter
+from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
-from pyskopeo.plan import Form, Graph
-from pyskopeo.rewriting import image_type, index_type
+from pyskopeo.storage.oci_layout import LayoutWriter
 from tests.support.images import ArtifactSpec, ImageSpec, IndexSpec, PlatformSpec, build
 from tests.unit.test_plan import graph_of, index_of, parsed
 

@@ -18,9 +18,9 @@ import pytest
 
 from pyskopeo.errors import InvalidContent, InvalidName, NotFound, StorageFailed, Unsupported
 from pyskopeo.model.layout import LayoutIndex
-from pyskopeo.pump import BUFFER_SIZE
 from pyskopeo.serve import application, serve
-from pyskopeo.serve.answers import byte_range
+from pyskopeo.serve.responses import byte_range
+from pyskopeo.streams.pump import BUFFER_SIZE
 from tests.support.images import BuiltImage, build, digest_of
 from tests.support.outputs import blob_path, write_layout
 

@@ -20,8 +20,8 @@ import anyio
 import pytest
 
 from pyskopeo.errors import DestinationRefused, InvalidContent, PathNotFound, StorageFailed
-from pyskopeo.output import check_output, goes_along, is_stream, open_output
-from pyskopeo.spool import readable_archive, scratch_directory
+from pyskopeo.storage.archive_output import check_output, goes_along, is_stream, open_output
+from pyskopeo.storage.scratch import readable_archive, scratch_directory
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -287,7 +287,7 @@ class TestOutput:
     def test_standard_output_redirected_into_a_file_stays_what_it_is(self, tmp_path: Path) -> None:
         # As in `copy ... docker-archive:/dev/stdout > a.tar`: /dev/stdout is a name for a plain file then.
         program = (
-            "import os, pathlib; from pyskopeo.output import open_output\n"
+            "import os, pathlib; from pyskopeo.storage.archive_output import open_output\n"
             "with open_output(pathlib.Path('/dev/stdout'), replace=False) as (fd, path):\n"
             "    assert fd == 1\n"
             "    os.write(fd, b'x')"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyskopeo.errors import InvalidInput
-from pyskopeo.tags import ORDERS, Order, TagFilter
+from pyskopeo.model.tag_filter import ORDERS, Order, TagFilter
 
 TAGS = ["latest", "v1.10", "1.9.0", "1.9", "2.0.0-rc.1", "1.9.0-alpine", "2", "edge", "sha-0123abc", "1.9.1"]
 

@@ -8,9 +8,9 @@ from functools import partial
 import anyio
 import pytest
 
-from pyskopeo import together
 from pyskopeo.errors import InvalidInput
-from pyskopeo.together import by_turns, each
+from pyskopeo.streams import concurrency
+from pyskopeo.streams.concurrency import by_turns, each
 
 pytestmark = pytest.mark.anyio
 
@@ -84,7 +84,7 @@ class Turns:
 
 def keep_busy(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
     """Let this process seem to use ``share`` of the processors' time."""
-    monkeypatch.setattr(together, "processors", lambda: 4)
+    monkeypatch.setattr(concurrency, "processors", lambda: 4)
     monkeypatch.setattr(time, "process_time", lambda: time.monotonic() * 4 * share)
 
 
@@ -118,7 +118,7 @@ async def test_more_at_a_time_while_the_processors_are_idle(
 
 async def test_no_more_at_a_time_while_the_processors_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     keep_busy(monkeypatch, 0.6)
-    monkeypatch.setattr(together, "_MOMENT", 0.001)
+    monkeypatch.setattr(concurrency, "_MOMENT", 0.001)
     turns = Turns()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
@@ -134,8 +134,8 @@ async def test_no_more_at_a_time_while_the_processors_are_busy(monkeypatch: pyte
 
 async def test_one_idle_moment_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """When work begins, there is little to do at first."""
-    monkeypatch.setattr(together, "processors", lambda: 4)
-    monkeypatch.setattr(together, "_MOMENT", 0.001)
+    monkeypatch.setattr(concurrency, "processors", lambda: 4)
+    monkeypatch.setattr(concurrency, "_MOMENT", 0.001)
     looked: list[float] = []
 
     def process_time() -> float:
@@ -156,7 +156,7 @@ async def test_one_idle_moment_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_nothing_is_watched_when_none_waits_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     keep_busy(monkeypatch, 1.0)
-    monkeypatch.setattr(together, "_MOMENT", 60)
+    monkeypatch.setattr(concurrency, "_MOMENT", 60)
     turns = Turns()
     turns.go.set()
     with anyio.fail_after(5):

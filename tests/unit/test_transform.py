@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyskopeo import transform
 from pyskopeo.errors import InvalidContent, TooLarge, Unsupported
 from pyskopeo.model.digest import Digest
-from pyskopeo.pump import MemoryReader, MemorySink
-from pyskopeo.transform import InflatingReader, InflatingSink, guessed_size, recognises
+from pyskopeo.streams import decompress
+from pyskopeo.streams.decompress import InflatingReader, InflatingSink, guessed_size, recognises
+from pyskopeo.streams.pump import MemoryReader, MemorySink
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -61,7 +61,7 @@ def inflater(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """Everything holds with the accelerator and without."""
     if request.param == "zlib":
         monkeypatch.setitem(sys.modules, "isal", None)
-        kind, errors = transform.new_inflater("gzip")
+        kind, errors = decompress.new_inflater("gzip")
         assert errors == (zlib.error,)
         assert "zlib" in type(kind).__module__
     return str(request.param)
@@ -196,7 +196,7 @@ def test_zstd_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "compression", None)
     monkeypatch.setitem(sys.modules, "backports", None)
     with pytest.raises(Unsupported, match=r"need the package backports\.zstd"):
-        transform.new_inflater("zstd")
+        decompress.new_inflater("zstd")
 
 
 def test_what_is_recognised() -> None:
@@ -224,7 +224,7 @@ def test_aborting_reaches_the_reader_below() -> None:
 def test_a_bomb_is_refused(
     pack: Callable[[bytes], bytes], inflate: Inflate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transform, "_ALWAYS_FINE", 5_000_000)
+    monkeypatch.setattr(decompress, "_ALWAYS_FINE", 5_000_000)
     assert len(inflate(pack(bytes(5_000_000)), 4096)) == 5_000_000
     with pytest.raises(TooLarge, match="the layer: .* more than 200 times as many: refused"):
         inflate(pack(bytes(9_000_000)), 4096)

@@ -14,10 +14,10 @@ from pyskopeo.cli.command import GLOBAL
 from pyskopeo.cli.flags import Flag, Parsed, UsageError, parse
 from pyskopeo.cli.options import access
 from pyskopeo.errors import PolicyRejected
-from pyskopeo.events import ignore
-from pyskopeo.registry.retry import Retry
+from pyskopeo.http.retry import Retry
+from pyskopeo.http.tls import Trust
+from pyskopeo.model.events import ignore
 from pyskopeo.transports import parse_image_name
-from pyskopeo.trust import Trust
 
 ENVIRON = {
     "HOME": "/h",

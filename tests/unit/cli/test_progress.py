@@ -15,7 +15,9 @@ from rich.console import Console
 from pyskopeo import run_copy
 from pyskopeo.cli.log import set_debugging
 from pyskopeo.cli.progress import Bars, Lines, reporting, size, span, warnings_only
-from pyskopeo.events import (
+from pyskopeo.model.descriptor import Descriptor
+from pyskopeo.model.digest import Digest
+from pyskopeo.model.events import (
     BlobFinished,
     BlobProgress,
     BlobStarted,
@@ -30,8 +32,6 @@ from pyskopeo.events import (
     Retrying,
     Warned,
 )
-from pyskopeo.model.descriptor import Descriptor
-from pyskopeo.model.digest import Digest
 from tests.support.images import build
 from tests.support.outputs import write_dir
 

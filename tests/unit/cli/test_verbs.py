@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.cli import patience
+from pyskopeo.cli import regex_timeout
 from pyskopeo.cli.main import main
 from pyskopeo.errors import InvalidInput
 from tests.support.commands import PYSKOPEO, environment, pyskopeo, pyskopeo_here
@@ -83,7 +83,7 @@ def test_a_list(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_expression_without_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(patience, "PATIENCE", 0.3)
+    monkeypatch.setattr(regex_timeout, "PATIENCE", 0.3)
     before = signal.getsignal(signal.SIGALRM)
     with Simulator(build("oci"), "a/b", VICTIM) as registry:
         started = time.monotonic()
@@ -113,7 +113,7 @@ def test_bounds_are_only_for_the_main_thread() -> None:
     done: list[str] = []
 
     def work() -> None:
-        with patience.bounded("--filter", 0.01):
+        with regex_timeout.bounded("--filter", 0.01):
             time.sleep(0.05)
         done.append("well")
 
@@ -121,7 +121,7 @@ def test_bounds_are_only_for_the_main_thread() -> None:
     thread.start()
     thread.join()
     assert done == ["well"]
-    with pytest.raises(InvalidInput), patience.bounded("--filter", 0.01):
+    with pytest.raises(InvalidInput), regex_timeout.bounded("--filter", 0.01):
         time.sleep(1)
 
 

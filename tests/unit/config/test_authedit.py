@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from pyskopeo.config.authedit import AuthDocument
-from pyskopeo.config.authfile import AuthFile, Credentials
-from pyskopeo.config.authkey import AuthKey
+from pyskopeo.credentials.authfile import AuthFile, Credentials
+from pyskopeo.credentials.authfile_edit import AuthDocument
+from pyskopeo.credentials.authkey import AuthKey
 from pyskopeo.errors import CredentialsFailed, InvalidInput, InvalidName
 
 USER = Credentials("user", "pass")

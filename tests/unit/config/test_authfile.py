@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pyskopeo.config.authfile import AuthFile, Credentials, Helper, locations
+from pyskopeo.credentials.authfile import AuthFile, Credentials, Helper, locations
 from pyskopeo.errors import CredentialsFailed
 
 HUB = "https://index.docker.io/v1/"

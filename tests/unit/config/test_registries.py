@@ -8,9 +8,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pyskopeo.config import registries_toml
 from pyskopeo.config.registries import Endpoint, Mirror, Registries, RegistriesFile, Registry
 from pyskopeo.errors import InvalidInput
 from pyskopeo.model.reference import Reference
+from tests.support.registries_conf import parse_registries
 
 DIGEST = "sha256:" + "a1" * 32
 OTHER = "sha256:" + "b2" * 32
@@ -21,7 +23,7 @@ def ref(text: str) -> Reference:
 
 
 def conf(text: str) -> Registries:
-    return Registries.parse(text, "/etc/containers/registries.conf")
+    return parse_registries(text, "/etc/containers/registries.conf")
 
 
 def of(*registries: Registry) -> Registries:
@@ -324,7 +326,7 @@ def test_blocked_counts_for_the_prefix_wherever_its_location_is() -> None:
 
 
 def test_later_files_replace_whole_registries_and_single_keys() -> None:
-    main = RegistriesFile.parse(
+    main = registries_toml.parse(
         """
         unqualified-search-registries = ["a.org", "b.org"]
         credential-helpers = ["secretservice"]
@@ -342,7 +344,7 @@ def test_later_files_replace_whole_registries_and_single_keys() -> None:
         """,
         "main",
     )
-    drop_in = RegistriesFile.parse(
+    drop_in = registries_toml.parse(
         """
         credential-helpers = []
         [[registry]]
@@ -374,9 +376,9 @@ def test_later_files_replace_whole_registries_and_single_keys() -> None:
 
 
 def test_an_empty_search_list_empties_an_earlier_one() -> None:
-    first = RegistriesFile.parse('unqualified-search-registries = ["a.org"]', "A")
+    first = registries_toml.parse('unqualified-search-registries = ["a.org"]', "A")
     for text, expected in (("unqualified-search-registries = []", ()), ("", ("a.org",)), ("bogus = 1", ("a.org",))):
-        assert Registries.merge((first, RegistriesFile.parse(text, "B"))).unqualified_search == expected
+        assert Registries.merge((first, registries_toml.parse(text, "B"))).unqualified_search == expected
 
 
 # Laws

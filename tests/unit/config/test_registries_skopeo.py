@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.config.registries import Registries
 from pyskopeo.errors import InvalidInput
 from pyskopeo.model.reference import Reference
+from tests.support.registries_conf import parse_registries
 from tests.support.require import require_peer
 from tests.unit.config.test_registries_toml import REFUSED
 
@@ -69,7 +69,7 @@ def skopeo(tmp_path: Path) -> Skopeo:
 
 def ours(text: str, name: str) -> list[str]:
     try:
-        endpoints = Registries.parse(text, "F").endpoints(Reference.parse(name))
+        endpoints = parse_registries(text, "F").endpoints(Reference.parse(name))
     except InvalidInput as error:
         return ["rewriting reference" if "rewriting reference" in str(error) else "blocked"]
     return [f"{one.reference}{' http' if one.insecure else ''}" for one in endpoints]
@@ -172,5 +172,5 @@ def test_it_refuses_what_we_refuse(skopeo: Skopeo, text: str) -> None:
     ],
 )
 def test_it_takes_what_we_take(skopeo: Skopeo, text: str) -> None:
-    Registries.parse(text, "F")
+    parse_registries(text, "F")
     assert "loading registries configuration" not in skopeo.run(text, "list-tags", "docker://127.0.0.1:1/x")

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyskopeo.config import registries_toml
 from pyskopeo.config.registries import Mirror, Registries, RegistriesFile, Registry
 from pyskopeo.errors import InvalidInput
+from tests.support.registries_conf import parse_registries
 
 
 def test_everything_at_once() -> None:
@@ -40,7 +42,7 @@ def test_everything_at_once() -> None:
         "team/tool" = "localhost/tool"
         "gone" = ""
     """
-    assert RegistriesFile.parse(text, "F") == RegistriesFile(
+    assert registries_toml.parse(text, "F") == RegistriesFile(
         where="F",
         registries=(
             Registry("*.example.com", "", blocked=True, mirrors=(Mirror("o.local", pull="digest-only"),), where="F"),
@@ -75,32 +77,32 @@ def test_everything_at_once() -> None:
     ],
 )
 def test_what_says_nothing(text: str) -> None:
-    assert RegistriesFile.parse(text, "F").registries == ()
-    assert Registries.parse(text, "F") == Registries(files=("F",))
+    assert registries_toml.parse(text, "F").registries == ()
+    assert parse_registries(text, "F") == Registries(files=("F",))
 
 
 def test_a_missing_prefix_is_the_location() -> None:
-    assert Registries.parse('[[registry]]\nlocation = "example.com/a/"', "F").registries == (
+    assert parse_registries('[[registry]]\nlocation = "example.com/a/"', "F").registries == (
         Registry("example.com/a", "example.com/a", where="F"),
     )
 
 
 def test_keys_match_in_any_case_as_go_reads_them() -> None:
     text = '[[Registry]]\nLocation = "a.org"\nINSECURE = true\n[[Registry.Mirror]]\nLOCATION = "m.org"\n'
-    assert Registries.parse(text, "F").registries == (
+    assert parse_registries(text, "F").registries == (
         Registry("a.org", "a.org", insecure=True, mirrors=(Mirror("m.org"),), where="F"),
     )
 
 
 def test_of_the_same_prefix_twice_in_one_file_the_first_counts() -> None:
     text = '[[registry]]\nprefix = "a.org"\nlocation = "x.org"\n[[registry]]\nprefix = "a.org"\nlocation = "y.org"\n'
-    assert [one.location for one in Registries.parse(text, "F").registries] == ["x.org"]
+    assert [one.location for one in parse_registries(text, "F").registries] == ["x.org"]
 
 
 @pytest.mark.parametrize("value", ["", "all", "digest-only", "tag-only"])
 def test_the_values_of_pull_from_mirror(value: str) -> None:
     text = f'[[registry]]\nlocation = "a.org"\n[[registry.mirror]]\nlocation = "m.org"\npull-from-mirror = "{value}"'
-    assert Registries.parse(text, "F").registries[0].mirrors == (Mirror("m.org", pull=value or "all"),)  # type: ignore[arg-type]
+    assert parse_registries(text, "F").registries[0].mirrors == (Mirror("m.org", pull=value or "all"),)  # type: ignore[arg-type]
 
 
 MIRROR = '[[registry]]\nlocation = "a.org"\n[[registry.mirror]]\n'
@@ -176,7 +178,7 @@ REFUSED = [
 @pytest.mark.parametrize(("text", "problem"), REFUSED)
 def test_what_is_refused_and_how(text: str, problem: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        RegistriesFile.parse(text, "/etc/x.conf")
+        registries_toml.parse(text, "/etc/x.conf")
     message = str(caught.value)
     assert message == f'loading registries configuration "/etc/x.conf": {problem}'
     assert "\n" not in message
@@ -185,7 +187,7 @@ def test_what_is_refused_and_how(text: str, problem: str) -> None:
 @pytest.mark.parametrize("text", ["broken =", '[[registry]]\nlocation = "a"\nlocation = "b"', "[a\nb]", "a = '\x00'"])
 def test_what_is_no_toml(text: str) -> None:
     with pytest.raises(InvalidInput, match=r'^loading registries configuration "F": toml: [^\n]+$'):
-        RegistriesFile.parse(text, "F")
+        registries_toml.parse(text, "F")
 
 
 SEARCH = "[registries.search] as unqualified-search-registries = [...]"
@@ -206,7 +208,7 @@ BLOCK = "each of [registries.block] as a [[registry]] with location and blocked 
 )
 def test_version_1_is_refused_with_what_to_write_in_its_place(text: str, advice: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        RegistriesFile.parse(text, "F")
+        registries_toml.parse(text, "F")
     expected = f"registries.conf must be in v2 format but is in v1: write {advice}"
     assert str(caught.value) == f'loading registries configuration "F": {expected}'
 
@@ -214,7 +216,7 @@ def test_version_1_is_refused_with_what_to_write_in_its_place(text: str, advice:
 @given(st.text(max_size=60) | st.text(alphabet='[]registry."=\n aliases:*/', max_size=60))
 def test_no_text_brings_anything_but_a_value_or_one_line_of_refusal(text: str) -> None:
     try:
-        message = RegistriesFile.parse(text, "F").where
+        message = registries_toml.parse(text, "F").where
     except InvalidInput as error:
         message = str(error)
     assert "F" in message
@@ -224,7 +226,7 @@ def test_no_text_brings_anything_but_a_value_or_one_line_of_refusal(text: str) -
 def test_a_file_of_comments_does_not_load_the_parser() -> None:
     code = (
         "import sys; from pyskopeo.config.registries import Registries;"
-        "Registries.parse('# nothing\\n', 'F'); assert 'tomllib' not in sys.modules;"
-        "Registries.parse('a = 1', 'F'); assert 'tomllib' in sys.modules"
+        "parse_registries('# nothing\\n', 'F'); assert 'tomllib' not in sys.modules;"
+        "parse_registries('a = 1', 'F'); assert 'tomllib' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import pytest
 
-from pyskopeo.config.authfile import Credentials
-from pyskopeo.credentials.bazel import HeaderHelper, choose, place_of
+from pyskopeo.credentials.authfile import Credentials
+from pyskopeo.credentials.bazel_helper import HeaderHelper, choose, place_of
+from pyskopeo.credentials.keychain import Keychain
 from pyskopeo.errors import CredentialsFailed, InvalidInput
-from pyskopeo.keychain import Keychain
 from tests.support.helper_programs import HelperPrograms, command_lines_seen
 
 pytestmark = pytest.mark.anyio

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.config.authfile import Credentials
-from pyskopeo.config.authkey import AuthKey
-from pyskopeo.credentials.keeping import CredentialFile
-from pyskopeo.credentials.program import Programs
+from pyskopeo.api.login_store import CredentialFile
+from pyskopeo.credentials.authfile import Credentials
+from pyskopeo.credentials.authkey import AuthKey
+from pyskopeo.credentials.helper_program import Programs
+from pyskopeo.credentials.keychain import Keychain
 from pyskopeo.errors import CredentialsFailed
-from pyskopeo.keychain import Keychain
 from tests.support.helper_programs import HelperPrograms
 
 pytestmark = pytest.mark.anyio

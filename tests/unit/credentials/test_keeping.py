@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.config.authfile import AuthFile, Credentials
-from pyskopeo.config.authkey import AuthKey
-from pyskopeo.credentials.keeping import CredentialFile
-from pyskopeo.credentials.program import Programs
+from pyskopeo.api.login_store import CredentialFile
+from pyskopeo.credentials.authfile import AuthFile, Credentials
+from pyskopeo.credentials.authkey import AuthKey
+from pyskopeo.credentials.helper_program import Programs
 from pyskopeo.errors import CredentialsFailed, InvalidInput, StorageFailed
 from tests.support.commands import environment
 from tests.support.helper_programs import HelperPrograms, command_lines_seen
@@ -158,10 +158,10 @@ async def test_the_oldest_format_is_not_written(tmp_path: Path) -> None:
 _WRITER = """
 import sys, anyio
 from pathlib import Path
-from pyskopeo.config.authfile import Credentials
-from pyskopeo.config.authkey import AuthKey
-from pyskopeo.credentials.keeping import CredentialFile
-from pyskopeo.credentials.program import Programs
+from pyskopeo.credentials.authfile import Credentials
+from pyskopeo.credentials.authkey import AuthKey
+from pyskopeo.api.login_store import CredentialFile
+from pyskopeo.credentials.helper_program import Programs
 
 async def main(path, name):
     for number in range(12):

@@ -17,17 +17,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyskopeo import archives
-from pyskopeo.archives import TarWriter
-from pyskopeo.dockertar import foresight
-from pyskopeo.dockertar.foresight import member
-from pyskopeo.dockertar.layers import READ_ONLY, Layers
 from pyskopeo.errors import ConnectionFailed, ContentMismatch, StorageFailed
-from pyskopeo.image import Blob
+from pyskopeo.interfaces import Blob
 from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.pump import MemoryReader, uncounted
+from pyskopeo.storage import tar
+from pyskopeo.storage.docker_archive import offset_prediction
+from pyskopeo.storage.docker_archive.layers import READ_ONLY, Layers
+from pyskopeo.storage.docker_archive.offset_prediction import member
+from pyskopeo.storage.tar import TarWriter
+from pyskopeo.streams.pump import MemoryReader, uncounted
 from tests.support.blocked import Blocked
 
 RIGHT, LONGER, SHORTER, NONE, FAILS = "right", "longer", "shorter", "none", "fails"
@@ -157,8 +157,8 @@ def test_the_archive_is_the_same_whatever_is_guessed(
     images: list[list[Layer]], at_once: int, patience: float
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(foresight, "_LARGE", 1)
-        patch.setattr(foresight, "_PATIENCE", patience)
+        patch.setattr(offset_prediction, "_LARGE", 1)
+        patch.setattr(offset_prediction, "_PATIENCE", patience)
         found, _ = anyio.run(write_all, Path(folder), images, at_once)
     assert found == expected(*images)
 
@@ -168,7 +168,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def _every_layer_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foresight, "_LARGE", 1)
+    monkeypatch.setattr(offset_prediction, "_LARGE", 1)
 
 
 def some(guess: str = RIGHT, number: int = 6, steps: int = 20, *, plain: bool = False) -> list[Layer]:
@@ -194,7 +194,7 @@ async def test_guesses_that_are_wrong(guess: str, tmp_path: Path) -> None:
 async def test_without_guesses_the_one_whose_turn_it_is_goes_straight_in(
     guess: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(foresight, "_PATIENCE", 0)
+    monkeypatch.setattr(offset_prediction, "_PATIENCE", 0)
     image = some(guess)
     assert await write_all(tmp_path, [image], 1) == (expected(image), 0)
     found, elsewhere = await write_all(tmp_path, [image], 3)
@@ -222,7 +222,7 @@ async def test_nobody_is_asked_about_small_layers_or_the_last_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = some(number=4)
-    monkeypatch.setattr(foresight, "_LARGE", len(image[2].stored))
+    monkeypatch.setattr(offset_prediction, "_LARGE", len(image[2].stored))
     image[3] = Layer(9, 1)
     assert len(image[1].stored) < len(image[2].stored) > len(image[3].stored)
     asked: list[int] = []
@@ -241,7 +241,7 @@ async def test_nobody_is_asked_about_small_layers_or_the_last_one(
 
 async def test_a_layer_too_large_for_a_plain_header_is_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its header is longer than was thought when its first byte came."""
-    monkeypatch.setattr(archives, "_OCTAL_LIMIT", 2000)
+    monkeypatch.setattr(tar, "_OCTAL_LIMIT", 2000)
     image = [Layer(1, 3, NONE), Layer(2, 4, NONE), Layer(3, 1, NONE)]
     assert await write_all(tmp_path, [image], 1) == (expected(image), 1)
 

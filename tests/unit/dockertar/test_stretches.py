@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.archives import TarWriter
-from pyskopeo.dockertar.stretches import Stretch
 from pyskopeo.errors import StorageFailed
+from pyskopeo.storage.docker_archive.layer_slots import Stretch
+from pyskopeo.storage.tar import TarWriter
 
 START = 1024
 

@@ -9,7 +9,7 @@ import json
 import pytest
 
 from pyskopeo.errors import InvalidContent, Unsupported
-from pyskopeo.model.contentdigest import content_digest
+from pyskopeo.model.content_digest import content_digest
 from tests.support.images import build
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pyskopeo.errors import ContentMismatch, InvalidDigest, Unsupported
 from pyskopeo.model.descriptor import Descriptor
-from pyskopeo.model.digest import Digest, Verifier, new_hasher
+from pyskopeo.model.digest import Digest, new_hasher
+from pyskopeo.model.verifier import Verifier
 
 HEX = "0123456789abcdef" * 4
 

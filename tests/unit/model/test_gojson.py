@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import InvalidContent
-from pyskopeo.model.gojson import dumps, shortest, sorted_map
+from pyskopeo.gocompat.go_json import dumps, shortest, sorted_map
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from pyskopeo.errors import InvalidContent, InvalidDigest
 from pyskopeo.model.digest import Digest
-from pyskopeo.model.imageconfig import ImageConfig, to_oci
+from pyskopeo.model.image_config import ImageConfig, to_oci
 from tests.support.images import build
 
 REAL: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("real_configs.json").read_text())

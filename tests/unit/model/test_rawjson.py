@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import InvalidContent
-from pyskopeo.model.rawjson import compact, members, write
+from pyskopeo.model.raw_json import compact, members, write
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),

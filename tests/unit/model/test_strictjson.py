@@ -3,7 +3,7 @@
 import pytest
 
 from pyskopeo.errors import InvalidContent, TooLarge
-from pyskopeo.model.strictjson import CONFIG_LIMIT, MANIFEST_LIMIT, parse_object
+from pyskopeo.model.strict_json import CONFIG_LIMIT, MANIFEST_LIMIT, parse_object
 
 
 def test_plain() -> None:

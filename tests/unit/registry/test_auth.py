@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from pyskopeo.access import Access
-from pyskopeo.config.authfile import Credentials
+from pyskopeo.credentials.authfile import Credentials
+from pyskopeo.credentials.keychain import Keychain
 from pyskopeo.errors import AccessDenied, InvalidContent, PyskopeoError, RegistryError, TooLarge, UnsafeAddress
-from pyskopeo.keychain import Keychain
-from pyskopeo.trust import Trust
+from pyskopeo.http.tls import Trust
 from tests.support.pulling import access_for
 from tests.support.scripted import BASE, HOST, Answer, Script, answer
 
@@ -142,7 +142,7 @@ async def test_a_token_is_renewed_before_it_expires(
 ) -> None:
     """At three quarters of what it is good for; never less than 60 s, as containers/image has it."""
     now = 1000.0
-    monkeypatch.setattr("pyskopeo.registry.auth.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("pyskopeo.registry.authorization.time", SimpleNamespace(monotonic=lambda: now))
     script.on(TAGS, guarded(lambda value: value.startswith("Bearer t")))
     script.on(REALM, *tokens("t1", "t2", **({} if told is None else {"expires_in": told})))
     async with script.repository() as repository:

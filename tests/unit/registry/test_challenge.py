@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyskopeo.config.authfile import Credentials
+from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import InvalidContent, PyskopeoError, TooLarge
 from pyskopeo.registry.challenge import (
     TOKEN_LIMIT,

@@ -26,12 +26,12 @@ from pyskopeo.errors import (
     UnsafeAddress,
     Unsupported,
 )
-from pyskopeo.image import Blob
+from pyskopeo.http.retry import Retry
+from pyskopeo.http.tls import Trust
+from pyskopeo.interfaces import Blob
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.registry.retry import Retry
-from pyskopeo.registry.sources import Sources
-from pyskopeo.trust import Trust
+from pyskopeo.registry.mirrors import Sources
 from tests.support.images import build, digest_of
 from tests.support.pulling import access_for
 from tests.support.scripted import BASE, HOST, NAME, Answer, Script, answer

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import pyskopeo
-from pyskopeo.config.authfile import Credentials
+from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied, NotFound, RegistryError
-from pyskopeo.registry.login import check_credentials
-from pyskopeo.registry.retry import Retry
+from pyskopeo.http.retry import Retry
+from pyskopeo.registry.credential_check import check_credentials
 from pyskopeo.transports.docker import DockerSource
 from tests.support import faults as f
 from tests.support.clouds import Amazon, Azure, DockerHub, GitHub, Google, form_of

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pyskopeo.config.authfile import Credentials
+from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied
-from pyskopeo.registry.login import check_credentials
+from pyskopeo.registry.credential_check import check_credentials
 from tests.support.clouds import (
     CLOUDS,
     Amazon,

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from pyskopeo.errors import ConnectionFailed
-from pyskopeo.registry.connect import Connector
-from pyskopeo.registry.exchange import Exchange, shut
-from pyskopeo.registry.wire import Wire
+from pyskopeo.http.connect import Connector
+from pyskopeo.http.exchange import Exchange, shut
+from pyskopeo.http.transport import Wire
 from tests.support.faults import Stall
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.simulator import Simulator
@@ -146,7 +146,7 @@ async def test_a_request_given_up_too_late_harms_no_other(monkeypatch: pytest.Mo
         exchanges.append(Exchange())
         return exchanges[-1]
 
-    monkeypatch.setattr("pyskopeo.registry.wire.Exchange", recorded)
+    monkeypatch.setattr("pyskopeo.http.transport.Exchange", recorded)
     with Simulator(IMAGE) as registry:
         async with Wire(Connector(lambda origin: pytest.fail("no TLS here"), lambda origin: None)) as wire:
             for _ in range(3):

@@ -18,7 +18,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pyskopeo.config.authfile import Credentials
+from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import (
     AccessDenied,
     ConnectionFailed,
@@ -29,8 +29,8 @@ from pyskopeo.errors import (
     RegistryError,
     Stalled,
 )
-from pyskopeo.registry.retry import Retry
-from pyskopeo.trust import Trust
+from pyskopeo.http.retry import Retry
+from pyskopeo.http.tls import Trust
 from tests.support import faults as f
 from tests.support.exchange import Request, Response
 from tests.support.images import ImageSpec, LayerSpec, build

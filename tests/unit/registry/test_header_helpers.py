@@ -12,7 +12,7 @@ import pytest
 
 import pyskopeo
 from pyskopeo.access import Access
-from pyskopeo.credentials.bazel import HeaderHelper
+from pyskopeo.credentials.bazel_helper import HeaderHelper
 from pyskopeo.errors import AccessDenied
 from tests.support.exchange import Request
 from tests.support.faults import Redirect, Refuse

@@ -21,7 +21,8 @@ import pytest
 
 import pyskopeo
 from pyskopeo.access import Access
-from pyskopeo.config.authfile import Credentials
+from pyskopeo.credentials.authfile import Credentials
+from pyskopeo.engine.selection import Selection
 from pyskopeo.errors import (
     AccessDenied,
     CertificateNotTrusted,
@@ -38,15 +39,14 @@ from pyskopeo.errors import (
     UnsafeAddress,
     Unsupported,
 )
-from pyskopeo.events import Event, to_json
+from pyskopeo.http.connect import Connector, refuse_literal
+from pyskopeo.http.origin import Origin, is_public
+from pyskopeo.http.retry import Retry
+from pyskopeo.http.tls import Trust
+from pyskopeo.http.transport import Wire
+from pyskopeo.model.events import Event, to_json
 from pyskopeo.model.platform import Platform
-from pyskopeo.registry.connect import Connector, refuse_literal
-from pyskopeo.registry.origin import Origin, is_public
-from pyskopeo.registry.retry import Retry
-from pyskopeo.registry.wire import Wire
-from pyskopeo.selection import Selection
 from pyskopeo.transports.docker import DockerSource
-from pyskopeo.trust import Trust
 from tests.support import faults as f
 from tests.support.exchange import Request, Response
 from tests.support.images import BuiltImage, BuiltManifest, ImageSpec, IndexSpec, LayerSpec, build, digest_of
@@ -648,7 +648,7 @@ def on_the_internet(monkeypatch: pytest.MonkeyPatch) -> None:
         return list(found)
 
     monkeypatch.setattr("pyskopeo.registry.session.is_public", pretend)
-    monkeypatch.setattr("pyskopeo.registry.connect.is_public", pretend)
+    monkeypatch.setattr("pyskopeo.http.connect.is_public", pretend)
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
@@ -743,7 +743,7 @@ async def test_a_name_is_looked_up_once(elsewhere: Simulator, monkeypatch: pytes
         return [entry for address in answers.pop(0) for entry in real(address, port, *more)]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setattr("pyskopeo.registry.connect.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("pyskopeo.http.connect.is_public", lambda address: address == "127.0.0.1")
     url = f"http://rebinding.example.com:{elsewhere.port}/storage/{LARGE}"
     async with wire() as transport:
         response = await transport.handle_async_request(

@@ -16,18 +16,18 @@ import pytest
 import pyskopeo
 from pyskopeo import inspect_image, list_tags
 from pyskopeo.access import Access
-from pyskopeo.config.authfile import Credentials
-from pyskopeo.config.registries import Registries
+from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import ConnectionFailed, ContentMismatch, InvalidInput, NotFound, PyskopeoError, RegistryError
-from pyskopeo.events import Event
+from pyskopeo.http.retry import Retry
+from pyskopeo.http.tls import Trust
 from pyskopeo.model.digest import Digest
-from pyskopeo.registry.opening import Connections
-from pyskopeo.registry.retry import Retry
-from pyskopeo.trust import Trust
+from pyskopeo.model.events import Event
+from pyskopeo.registry.sessions import SharedConnections
 from tests.support import faults as f
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.processes import free_port
 from tests.support.pulling import AMD64, Pull, access_for, blobs, heal, networked
+from tests.support.registries_conf import parse_registries
 from tests.support.simulator import BasicGate, Simulator
 
 pytestmark = pytest.mark.anyio
@@ -57,7 +57,7 @@ def configured(access: Access, location: str, *mirrors: str, **settings: object)
     """``access`` under a ``registries.conf`` with one registry."""
     said = "".join(f"{key.replace('_', '-')} = {_toml(value)}\n" for key, value in settings.items())
     text = f'[[registry]]\nlocation = "{location}"\n{said}' + "".join(mirrors)
-    return replace(access, registries=lambda: Registries.parse(text, "/r.conf"))
+    return replace(access, registries=lambda: parse_registries(text, "/r.conf"))
 
 
 def _toml(value: object) -> str:
@@ -313,7 +313,7 @@ async def test_shared_connections_keep_what_was_given_apart(tmp_path: Path) -> N
     """The same host is one image's mirror and another one's registry."""
     token = access_for(tmp_path, registry_token="t0k3n")
     with Simulator(IMAGE) as registry, Simulator(IMAGE) as both:
-        async with Connections() as connections:
+        async with SharedConnections() as connections:
             access = networked(configured(token, registry.host, mirror(both.host)), connections=connections)
             await Pull(registry, IMAGE, tmp_path / "a", access).run()
             assert both.secrets_seen == []

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import UnsafeAddress
-from pyskopeo.registry.origin import Origin, follow, is_public, may_have_credentials, same_site
+from pyskopeo.http.origin import Origin, follow, is_public, may_have_credentials, same_site
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 import pyskopeo
-from pyskopeo.config.authfile import Credentials
+from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import ContentMismatch, DestinationRefused, InvalidName, PyskopeoError, RegistryError
 from tests.support import faults as f
 from tests.support.exchange import Request, Response

@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pyskopeo.config.authfile import Credentials
+from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import (
     AccessDenied,
     ConnectionFailed,
@@ -24,7 +24,7 @@ from pyskopeo.errors import (
     RegistryError,
     Stalled,
 )
-from pyskopeo.registry.retry import Retry
+from pyskopeo.http.retry import Retry
 from tests.support import faults as f
 from tests.support import upload_faults as u
 from tests.support.images import ImageSpec, LayerSpec, build, digest_of

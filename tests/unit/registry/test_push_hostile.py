@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.config.authfile import Credentials
+from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied, CertificateNotTrusted, NetworkError, PyskopeoError, UnsafeAddress
-from pyskopeo.events import to_json
-from pyskopeo.registry.origin import is_public
-from pyskopeo.registry.retry import Retry
-from pyskopeo.trust import Trust
+from pyskopeo.http.origin import is_public
+from pyskopeo.http.retry import Retry
+from pyskopeo.http.tls import Trust
+from pyskopeo.model.events import to_json
 from tests.support import faults as f
 from tests.support import upload_faults as u
 from tests.support.exchange import Request, Response
@@ -196,7 +196,7 @@ async def test_a_registry_on_the_internet_sends_no_body_to_a_private_address(
         return address == "127.0.0.1" or is_public(address)
 
     monkeypatch.setattr("pyskopeo.registry.session.is_public", pretend)
-    monkeypatch.setattr("pyskopeo.registry.connect.is_public", pretend)
+    monkeypatch.setattr("pyskopeo.http.connect.is_public", pretend)
     # localhost is 127.0.0.1, which is public here: the name itself has to be enough.
     registry.on_upload("POST", u.Elsewhere(f"http://{address}:{elsewhere.port}"))
     push.closes = False

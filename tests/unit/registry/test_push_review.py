@@ -15,12 +15,12 @@ import httpx
 import pytest
 
 import pyskopeo
-from pyskopeo.config.authfile import Credentials
+from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied, InvalidContent, PyskopeoError, RegistryError
-from pyskopeo.events import BlobProgress, Converted, CopyFinished
+from pyskopeo.http.loop_bridge import Looped
+from pyskopeo.http.request_body import Outgoing
+from pyskopeo.model.events import BlobProgress, Converted, CopyFinished
 from pyskopeo.registry.challenge import widened
-from pyskopeo.registry.looped import Looped
-from pyskopeo.registry.outgoing import Outgoing
 from tests.support import faults as f
 from tests.support import upload_faults as u
 from tests.support.exchange import Request, Response

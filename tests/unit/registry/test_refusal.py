@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import AccessDenied, NotFound, PyskopeoError, RegistryError
-from pyskopeo.registry.refusal import clean, explain
+from pyskopeo.http.printable import clean
+from pyskopeo.registry.error_response import explain
 
 WHAT = "reading manifest v1 in example.com/a"
 

@@ -20,8 +20,8 @@ from pyskopeo.errors import (
     Stalled,
     UnsafeAddress,
 )
-from pyskopeo.events import Event, Retrying
-from pyskopeo.registry.retry import Retry, parse_retry_after
+from pyskopeo.http.retry import Retry, parse_retry_after
+from pyskopeo.model.events import Event, Retrying
 
 NOW = datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC)
 

@@ -14,11 +14,11 @@ import pytest
 
 import pyskopeo
 from pyskopeo.errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, UnsafeAddress
-from pyskopeo.registry.connect import Connector
-from pyskopeo.registry.origin import Origin
-from pyskopeo.registry.retry import Retry
+from pyskopeo.http.connect import Connector
+from pyskopeo.http.origin import Origin
+from pyskopeo.http.retry import Retry
+from pyskopeo.http.tls import Trust
 from pyskopeo.registry.scheme import find_scheme
-from pyskopeo.trust import Trust
 from tests.support.images import build
 from tests.support.listening import listening
 from tests.support.pulling import AMD64, access_for

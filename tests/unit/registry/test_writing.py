@@ -23,11 +23,11 @@ from pyskopeo.errors import (
     PyskopeoError,
     RegistryError,
 )
+from pyskopeo.http.tls import Trust
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
-from pyskopeo.registry.opening import open_session
-from pyskopeo.registry.writing import RepositoryWriter
-from pyskopeo.trust import Trust
+from pyskopeo.registry.repository_writer import RepositoryWriter
+from pyskopeo.registry.sessions import open_session
 from tests.support.images import build, digest_of
 from tests.support.pulling import access_for, networked
 from tests.support.scripted import HOST, Answer, Script, answer

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.access import Access
+from pyskopeo.engine.selection import Selection
 from pyskopeo.errors import InvalidInput, NetworkError, PathNotFound, PyskopeoError, StorageFailed
 from pyskopeo.model.platform import Platform
 from pyskopeo.model.reference import Reference
-from pyskopeo.selection import Selection
 from pyskopeo.syncing.choosing import Choice
 from pyskopeo.syncing.listing import list_images
 from pyskopeo.syncing.request import Listing, Noted, SyncEvent, SyncRequest

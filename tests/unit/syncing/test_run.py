@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.cli import patience
+from pyskopeo.cli import regex_timeout
 from tests.support.commands import PYSKOPEO, Done, environment, leftovers, pyskopeo_here, succeed, tree
 from tests.support.faults import Delay, Refuse, Stall
 from tests.support.gates import BasicGate, BearerGate
@@ -242,7 +242,7 @@ class TestChoosing:
     def test_an_expression_that_never_ends_is_given_up(
         self, registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(patience, "PATIENCE", 0.3)
+        monkeypatch.setattr(regex_timeout, "PATIENCE", 0.3)
         registry.add(MANY[0], "team/app", "a" * 60)
         started = time.monotonic()
         done = to_dir(registry, tmp_path / "out", "--include=^(a+)+$x")

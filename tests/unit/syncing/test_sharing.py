@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.access import Access
-from pyskopeo.api import open_destination
+from pyskopeo.api.images import open_destination
 from pyskopeo.errors import ConnectionFailed
-from pyskopeo.events import Placement
-from pyskopeo.image import Accepts, Blob, Fill, ImageDestination, RegistryBlob
+from pyskopeo.interfaces import Accepts, Blob, Fill, ImageDestination
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
+from pyskopeo.model.events import Placement
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
-from pyskopeo.pump import ByteReader, MemoryReader, Progress, uncounted
+from pyskopeo.streams.locations import RegistryBlob
+from pyskopeo.streams.pump import ByteReader, MemoryReader, Progress, uncounted
 from pyskopeo.syncing.sharing import Lanes, Ledger, Shared, sharing
 from tests.support.images import build
 

@@ -12,9 +12,9 @@ from pyskopeo.access import Access
 from pyskopeo.cli import sync_view
 from pyskopeo.cli.log import line
 from pyskopeo.cli.sync_view import Bars, Lines, show_summary, viewing
-from pyskopeo.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Placement, Retrying, Warned
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
+from pyskopeo.model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Placement, Retrying, Warned
 from pyskopeo.syncing.request import (
     Group,
     ImageFinished,

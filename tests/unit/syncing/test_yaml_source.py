@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyskopeo.config.authfile import Credentials
+from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import InvalidInput, TooLarge
 from pyskopeo.syncing.yaml_source import FILE_LIMIT, RegistrySource, parse_yaml_source
 

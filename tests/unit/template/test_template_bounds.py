@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyskopeo.errors import InvalidInput
-from pyskopeo.template import GoTime, Struct, render
+from pyskopeo.gocompat.template import GoTime, Struct, render
 
 VALUE = Struct(
     "T", {"A": "text", "L": ["x", "y"], "M": {"k": "v"}, "N": None, "C": GoTime(2020, 1, 1), "I": {"d": [1, None]}}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.errors import InvalidInput
-from pyskopeo.template import Field, GoTime, Struct, render
+from pyskopeo.gocompat.template import Field, GoTime, Struct, render
 
 RECORDED = json.loads(Path(__file__).with_name("real_outputs.json").read_text())
 CASES = [(program, template, output) for program, cases in RECORDED["cases"].items() for template, output in cases]

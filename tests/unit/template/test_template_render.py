@@ -3,7 +3,7 @@
 import pytest
 
 from pyskopeo.errors import InvalidInput
-from pyskopeo.template import Field, GoTime, Struct, is_json, render
+from pyskopeo.gocompat.template import Field, GoTime, Struct, is_json, render
 
 LAYER = Struct(
     "types.ImageInspectLayer",

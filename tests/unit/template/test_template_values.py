@@ -3,8 +3,8 @@
 import pytest
 
 from pyskopeo.errors import InvalidContent, InvalidInput
-from pyskopeo.model.gojson import dumps
-from pyskopeo.template import Field, GoTime, Struct, plain, render
+from pyskopeo.gocompat.go_json import dumps
+from pyskopeo.gocompat.template import Field, GoTime, Struct, plain, render
 
 PLATFORM = Struct("v1.Platform", {"Architecture": Field("arm64", json="architecture"), "OS": Field("linux", json="os")})
 IMAGE = Struct(

@@ -1,0 +1,1 @@
+"""The library's functions, by image name: copy, inspect, list tags, tag, delete."""

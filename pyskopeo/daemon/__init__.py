@@ -1,1 +1,0 @@
-"""A Docker daemon, by the calls of its Engine API that move images."""

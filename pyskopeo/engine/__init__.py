@@ -1,0 +1,1 @@
+"""Decide what a copy does, then carry it out: knows two ends and a plan, no transport, file or registry."""

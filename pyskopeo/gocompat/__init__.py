@@ -1,0 +1,1 @@
+"""What must be written exactly as Go writes it: JSON, times, templates."""

@@ -1,0 +1,158 @@
+"""JSON byte for byte as Go's ``encoding/json`` writes it, for the outputs that scripts compare.
+
+A plain `dict` stands for a Go struct: its keys keep their order. A Go map is written with its keys
+sorted: wrap it in `sorted_map`, or pass ``sort_maps=True`` where every object is a map.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+from ..errors import InvalidContent
+from ..fast_dataclass import dataclass
+
+_Value = TypeVar("_Value")
+
+_HTML = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
+_PLAIN = re.compile('[\x00-\x1f"\\\\\u2028\u2029\ud800-\udfff]')
+_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def sorted_map(mapping: Mapping[str, _Value]) -> dict[str, _Value]:
+    """``mapping`` in the order in which Go writes a map: by the bytes of its keys."""
+    # The order of code points is that of their UTF-8 forms.
+    return {key: mapping[key] for key in sorted(mapping)}
+
+
+def dumps(value: object, indent: int = 0, *, escape_html: bool = True, sort_maps: bool = False) -> str:
+    r"""Write ``value`` as Go does: compact, or with ``indent`` spaces a level, never with a final newline.
+
+    ``escape_html`` writes ``<``, ``>`` and ``&`` as ``\u003c``, ``\u003e`` and ``\u0026``, which is
+    Go's default. Lone surrogates become U+FFFD. Any depth of nesting is fine. Raises
+    `InvalidContent` for NaN, infinities and values that JSON cannot hold.
+    """
+    encoder = _Encoder(indent, _HTML if escape_html else _PLAIN, sort_maps)
+    encoder.write(value)
+    return "".join(encoder.out)
+
+
+def shortest(number: float) -> tuple[str, int]:
+    """The fewest decimal digits that name ``number`` exactly, and where the point stands before them.
+
+    The sign is left out: -12.5 is ``("125", 2)``, 0.001 is ``("1", -2)``, and 0 is ``("0", 1)``.
+    ``number`` must be finite.
+    """
+    mantissa, _, exponent = repr(abs(number)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    point = len(whole) + int(exponent or 0)
+    digits = (whole + fraction).lstrip("0")
+    point -= len(whole + fraction) - len(digits)
+    digits = digits.rstrip("0")
+    return (digits, point) if digits else ("0", 1)
+
+
+def positional(digits: str, point: int) -> str:
+    """The result of `shortest`, written without an exponent."""
+    if point <= 0:
+        return "0." + "0" * -point + digits
+    if point >= len(digits):
+        return digits + "0" * (point - len(digits))
+    return digits[:point] + "." + digits[point:]
+
+
+def float_text(number: float) -> str:
+    """A float as Go writes it in JSON: shortest form, an exponent below 1e-6 and from 1e21 up."""
+    if not math.isfinite(number):
+        raise InvalidContent(f"JSON cannot hold the number {number}")
+    sign = "-" if math.copysign(1.0, number) < 0 else ""
+    digits, point = shortest(number)
+    if number == 0 or 1e-6 <= abs(number) < 1e21:
+        return sign + positional(digits, point)
+    fraction = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{fraction}e{point - 1:+d}"
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    if "\ud800" <= character <= "\udfff":
+        return "\ufffd"
+    return _SHORT.get(character) or f"\\u{ord(character):04x}"
+
+
+@dataclass(slots=True)
+class _Open:
+    """An object or an array of which some items are still to be written."""
+
+    names: Iterator[str] | None
+    values: Iterator[object]
+    end: str
+    separator: str = ""
+
+
+class _Encoder:
+    __slots__ = ("_indent", "_sort", "_special", "out")
+
+    def __init__(self, indent: int, special: re.Pattern[str], sort: bool) -> None:
+        self._indent = indent
+        self._special = special
+        self._sort = sort
+        self.out: list[str] = []
+
+    def write(self, value: object) -> None:
+        # A stack of our own: a configuration may be nested deeper than the interpreter can recurse.
+        stack: list[_Open] = []
+        self._start(value, stack)
+        while stack:
+            top = stack[-1]
+            found = next(top.values, _DONE)
+            if found is _DONE:
+                stack.pop()
+                self.out.append(self._gap(len(stack)) + top.end)
+                continue
+            self.out.append(top.separator + self._gap(len(stack)))
+            top.separator = ","
+            if top.names is not None:
+                self.out.append(self._quote(next(top.names)) + (": " if self._indent else ":"))
+            self._start(found, stack)
+
+    def _gap(self, depth: int) -> str:
+        return "\n" + " " * (self._indent * depth) if self._indent else ""
+
+    def _start(self, value: object, stack: list[_Open]) -> None:
+        if isinstance(value, Mapping):
+            fields: Mapping[str, object] = sorted_map(value) if self._sort else value
+            if not fields:
+                self.out.append("{}")
+                return
+            self.out.append("{")
+            stack.append(_Open(iter(fields), iter(fields.values()), "}"))
+        elif isinstance(value, list | tuple):
+            if not value:
+                self.out.append("[]")
+                return
+            self.out.append("[")
+            stack.append(_Open(None, iter(value), "]"))
+        else:
+            self.out.append(self._scalar(value))
+
+    def _scalar(self, value: object) -> str:
+        if isinstance(value, str):
+            return self._quote(value)
+        if value is None:
+            return "null"
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, int):
+            return str(int(value))
+        if isinstance(value, float):
+            return float_text(value)
+        raise InvalidContent(f"JSON cannot hold a value of type {type(value).__name__}")
+
+    def _quote(self, text: str) -> str:
+        return f'"{self._special.sub(_escape, text)}"'
+
+
+_DONE = object()

@@ -1,0 +1,9 @@
+"""Go templates for ``inspect --format``: ``text/template`` and the functions that skopeo adds to it."""
+
+from __future__ import annotations
+
+from ..go_time import GoTime
+from .report import is_json, render
+from .values import Field, Struct, plain
+
+__all__ = ["Field", "GoTime", "Struct", "is_json", "plain", "render"]

@@ -1,0 +1,27 @@
+"""Answers of bounded size: a server that says it has little to say may go on for ever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import cast
+
+from ..errors import InvalidContent, TooLarge
+from .httpx_import import httpx
+from .printable import clean
+
+
+async def read_bounded(response: httpx.Response, limit: int, what: str, *, cut: bool = False) -> bytes:
+    """The body, at most ``limit`` bytes: more is `TooLarge`, or left unread if ``cut``."""
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    if encoding not in ("identity", "") and not cut:
+        raise InvalidContent(f"{what}: answered with Content-Encoding {clean(encoding, 40)}, unasked")
+    body = bytearray()
+    async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_raw())) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > limit:
+                if cut:
+                    return bytes(body[:limit])
+                raise TooLarge(f"{what}: the answer is over the limit of {limit} bytes", limit=limit)
+    return bytes(body)

@@ -1,0 +1,84 @@
+"""The layers and history that a manifest of Docker's schema 1 lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import InvalidContent
+from ..fast_dataclass import dataclass
+from . import mediatype
+from .descriptor import UNKNOWN_SIZE, Descriptor
+from .digest import Digest
+from .v1_image import Compatibility
+
+_MOST_LAYERS = 20_000
+_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An entry of ``fsLayers`` with its entry of ``history``."""
+
+    digest: Digest
+    text: str
+    compatibility: Compatibility
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return Descriptor(mediatype.DOCKER_LAYER_GZIP, self.digest, UNKNOWN_SIZE)
+
+
+def read_layers(document: Mapping[str, Any]) -> tuple[Descriptor, ...]:
+    """The layers of a manifest's document, base first, the empty ones too, their sizes unknown.
+
+    What stands twice in a row under one ID counts once. Raises `InvalidContent`.
+    """
+    return tuple(layer.descriptor for layer in parse_layers(document))
+
+
+def filled(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    return tuple(layer for layer in layers if not layer.compatibility.step.empty)
+
+
+def parse_layers(document: Mapping[str, Any]) -> tuple[Layer, ...]:
+    """Base first, each with a parent that is the one below."""
+    sums, texts = _strings(document, "fsLayers", "blobSum"), _strings(document, "history", "v1Compatibility")
+    if len(sums) != len(texts) or not sums:
+        raise InvalidContent(f"schema 1 manifest: {len(sums)} fsLayers and {len(texts)} history entries, want as many")
+    for name in ("name", "tag", "architecture"):
+        if not isinstance(document.get(name, ""), str):
+            raise InvalidContent(f"schema 1 manifest: {name} is not a string")
+    found: list[Layer] = []
+    seen: set[str] = set()
+    for position in reversed(range(len(sums))):
+        where = f"schema 1 manifest: history[{position}].v1Compatibility"
+        layer = Layer(Digest.parse(sums[position]), texts[position], Compatibility.parse(texts[position], where))
+        id, below = layer.compatibility.id, found[-1].compatibility.id if found else ""
+        if not _ID.fullmatch(id):
+            raise InvalidContent(f"{where}: id is {ascii(id)[:80]}, want 64 lower-case hex digits")
+        if id == below:
+            continue
+        if id in seen:
+            raise InvalidContent(f"{where}: the id {id} appears more than once")
+        if layer.compatibility.parent != below:
+            raise InvalidContent(
+                f"{where}: parent is {ascii(layer.compatibility.parent)[:80]}, want {below or 'none in the base layer'}"
+            )
+        seen.add(id)
+        found.append(layer)
+    return tuple(found)
+
+
+def _strings(document: Mapping[str, Any], name: str, member: str) -> list[str]:
+    listed = document.get(name)
+    if not isinstance(listed, list) or len(listed) > _MOST_LAYERS:
+        raise InvalidContent(f"schema 1 manifest: {name} is not a list of at most {_MOST_LAYERS} entries")
+    found = []
+    for position, entry in enumerate(listed):
+        text = entry.get(member) if isinstance(entry, dict) else None
+        if not isinstance(text, str):
+            raise InvalidContent(f"schema 1 manifest: {name}[{position}] has no {member}")
+        found.append(text)
+    return found

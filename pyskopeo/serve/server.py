@@ -1,0 +1,101 @@
+"""The application on a socket, under uvicorn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import NetworkError, Unsupported
+from .app import application
+from .responses import missing_extra
+
+if TYPE_CHECKING:
+    import socket
+
+    import uvicorn
+    from starlette.applications import Starlette
+
+
+_GRACE = 2
+
+
+async def serve(layout: Path, host: str, port: int, *, on_ready: Callable[[str, int], None]) -> None:
+    """Serve ``layout`` until cancelled; open connections are cut then.
+
+    ``port`` 0 picks a free one. ``on_ready(address, port)`` is called once connections are accepted.
+    Signals are left to the caller. Needs asyncio. Raises what `application` raises, and
+    `NetworkError` when the address cannot be listened on.
+    """
+    from anyio import CancelScope, create_task_group, sleep_forever, to_thread
+
+    server = _server(await to_thread.run_sync(application, layout))
+
+    async def run() -> None:
+        # uvicorn closes nothing when it is cancelled: it is asked to end, below.
+        with CancelScope(shield=True):
+            await server.serve(sockets=[listener])
+        tasks.cancel_scope.cancel()
+
+    with await _listen(host, port) as listener:
+        address = listener.getsockname()
+        on_ready(address[0], address[1])
+        async with create_task_group() as tasks:
+            tasks.start_soon(run)
+            try:
+                await sleep_forever()
+            finally:
+                server.should_exit = True
+                for connection in list(server.server_state.connections):
+                    connection.transport.abort()
+
+
+def _server(app: Starlette) -> uvicorn.Server:
+    """A server for the running event loop, which takes no signals; it is not listening yet."""
+    try:
+        import asyncio
+
+        import uvicorn
+    except ImportError:
+        raise missing_extra() from None
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise Unsupported("serving needs the asyncio event loop, not trio's") from None
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    # The caller's logging is used as it is.
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False,
+        server_header=False, timeout_graceful_shutdown=_GRACE,
+    )  # fmt: skip
+    return Server(config)
+
+
+async def _listen(host: str, port: int) -> socket.socket:
+    import socket
+
+    from anyio import getaddrinfo
+
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if not 0 <= port <= 65535:
+        raise NetworkError(f"cannot listen on {where}: a port is a number up to 65535")
+    try:
+        found = await getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        with ExitStack() as stack:
+            listener = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setblocking(False)
+            listener.bind(address)
+            listener.listen(128)
+            stack.pop_all()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise NetworkError(f"cannot listen on {where}: {reason}") from error
+    return listener

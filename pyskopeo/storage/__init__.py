@@ -1,0 +1,1 @@
+"""The local disk: files, tar archives, temporary directories, OCI layouts, docker archives."""

@@ -1,0 +1,198 @@
+"""Reading a ``docker save`` archive in place: its manifest is made up from what is in it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...errors import InvalidContent, InvalidName, NotFound, PathNotFound, Unsupported
+from ...fast_dataclass import dataclass
+from ...gocompat.go_json import dumps
+from ...interfaces import Blob
+from ...model import mediatype
+from ...model.descriptor import Descriptor
+from ...model.digest import Digest
+from ...model.image_config import ImageConfig
+from ...model.manifest import Manifest
+from ...model.reference import Reference
+from ...model.strict_json import CONFIG_LIMIT
+from ...streams.decompress import InflatingReader, recognises
+from ...streams.pump import ByteReader, thread_buffer
+from ..files import FileReader, open_reader, open_regular, read_range
+from ..oci_layout import located_blob
+from ..tar import Member, TarIndex
+
+_MANIFEST = "manifest.json"
+_MANIFEST_LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image of an archive, as ``manifest.json`` names its members."""
+
+    config: str
+    tags: tuple[str, ...]
+    layers: tuple[str, ...]
+
+
+class DockerArchive:
+    """An archive and the images in it."""
+
+    def __init__(self, index: TarIndex, items: Sequence[Item]) -> None:
+        self.index, self.items = index, items
+
+    @classmethod
+    def read(cls, index: TarIndex) -> DockerArchive:
+        """Raises `InvalidContent` unless it has a ``manifest.json`` of the known form."""
+        if _MANIFEST not in index:
+            raise InvalidContent(f"{index.path} is not a docker-archive: no {_MANIFEST} in it")
+        try:
+            listed: Any = json.loads(index.content(_MANIFEST, _MANIFEST_LIMIT))
+        except (ValueError, RecursionError) as error:
+            raise InvalidContent(f"{index.path}: {_MANIFEST} is not valid JSON: {error}") from None
+        if not isinstance(listed, list):
+            raise InvalidContent(f"{index.path}: {_MANIFEST} is not a list")
+        return cls(index, [_item(entry, f"{index.path}: {_MANIFEST}") for entry in listed])
+
+    def names(self) -> list[str]:
+        """Every image's tags as they are written, and ``@N``, its position, for one that has none.
+
+        Raises `InvalidContent` for a tag that `choose` could not be asked for.
+        """
+        found: list[str] = []
+        for position, item in enumerate(self.items):
+            for tag in item.tags:
+                if not _is_tagged(tag):
+                    raise InvalidContent(f"{self.index.path}: {_MANIFEST}: invalid tag {ascii(tag)[:200]}")
+            found += item.tags or [f"@{position}"]
+        return found
+
+    def choose(self, name: Reference | None, position: int | None) -> Item:
+        """The image wanted; raises `PathNotFound`, or `InvalidContent` when it is not clear which."""
+        if position is not None:
+            if position >= len(self.items):
+                raise PathNotFound(f"Invalid source index @{position}, only {len(self.items)} manifest items available")
+            return self.items[position]
+        if name is not None:
+            wanted = f"{name.name}:{name.tag}"
+            for item in self.items:
+                if wanted in map(_expanded, item.tags):
+                    return item
+            raise PathNotFound(f'Tag "{wanted}" not found')
+        if len(self.items) != 1:
+            raise InvalidContent(f"Unexpected tar manifest.json: expected 1 item, got {len(self.items)}")
+        return self.items[0]
+
+
+def _expanded(tag: str) -> str:
+    """Docker writes short names, skopeo full ones; what is no name matches nothing."""
+    try:
+        found = Reference.parse(tag)
+    except InvalidName:
+        return ""
+    return f"{found.name}:{found.tag}"
+
+
+def _is_tagged(tag: str) -> bool:
+    try:
+        found = Reference.parse(tag, default_tag="")
+    except InvalidName:
+        return False
+    return bool(found.tag) and found.digest is None
+
+
+def _item(entry: Any, where: str) -> Item:
+    if not isinstance(entry, dict):
+        raise InvalidContent(f"{where}: an entry is not an object")
+    config, tags, layers = entry.get("Config"), entry.get("RepoTags") or [], entry.get("Layers") or []
+    if not isinstance(config, str) or not _texts(tags) or not _texts(layers):
+        raise InvalidContent(f"{where}: an entry lacks Config, RepoTags or Layers of the right type")
+    return Item(config, tuple(tags), tuple(layers))
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+class DockerArchiveSource:
+    """One image. Layers go by their diff IDs, decompressed if the archive holds them compressed."""
+
+    def __init__(self, archive: DockerArchive, item: Item) -> None:
+        self._archive, self._item = archive, item
+        self._members: dict[Digest, str] = {}
+        self._compressed: set[Digest] = set()
+
+    async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
+        if descriptor is not None:
+            raise Unsupported("a docker-archive has no manifest list")
+        from anyio import to_thread
+
+        return await to_thread.run_sync(self._manifest)
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        name = self._members.get(descriptor.digest)
+        if name is None:
+            raise NotFound(f"{self._archive.index.path}: no blob {descriptor.digest} in this image")
+        location = self._archive.index.locate(name)
+        if descriptor.media_type == mediatype.DOCKER_LAYER_GZIP:
+            # The manifest says gzip because skopeo's does; what is handed over is a plain tar.
+            descriptor = replace(descriptor, media_type=mediatype.DOCKER_LAYER)
+        if descriptor.digest not in self._compressed:
+            return located_blob(descriptor, location)
+
+        @asynccontextmanager
+        async def inflated() -> AsyncIterator[ByteReader]:
+            async with open_reader(location, descriptor.size) as reader:
+                yield InflatingReader(reader, name)
+
+        return Blob(descriptor, inflated)
+
+    def _manifest(self) -> Manifest:
+        """The manifest skopeo makes up, byte for byte: its digest is what people have seen."""
+        index, item = self._archive.index, self._item
+        config = index.content(item.config, CONFIG_LIMIT)
+        config_digest = Digest.of(config)
+        diff_ids = ImageConfig.parse(config).diff_ids
+        if len(diff_ids) != len(item.layers):
+            raise InvalidContent(
+                f"{index.path}: {len(item.layers)} layers, but the image configuration names {len(diff_ids)}"
+            )
+        self._members[config_digest] = item.config
+        layers = []
+        for diff_id, name in zip(diff_ids, item.layers, strict=True):
+            size = self._layer_size(diff_id, name)
+            layers.append({"mediaType": mediatype.DOCKER_LAYER_GZIP, "size": size, "digest": str(diff_id)})
+        document = {
+            "schemaVersion": 2,
+            "mediaType": mediatype.DOCKER_MANIFEST,
+            "config": {"mediaType": mediatype.DOCKER_CONFIG, "size": len(config), "digest": str(config_digest)},
+            "layers": layers,
+        }
+        return Manifest.parse(dumps(document).encode())
+
+    def _layer_size(self, diff_id: Digest, name: str) -> int:
+        """A layer's size when decompressed; for compressed ones that takes decompressing them."""
+        index = self._archive.index
+        member = index.find(name)
+        self._members[diff_id] = name
+        if not recognises(read_range(index.path, member.offset, min(4, member.size))):
+            return member.size
+        self._compressed.add(diff_id)
+        return _inflated_size(index.path, member, name)
+
+
+def _inflated_size(path: Path, member: Member, name: str) -> int:
+    size = 0
+    fd = open_regular(path)
+    try:
+        reader = InflatingReader(FileReader(fd, path, member.offset, member.size), name)
+        while count := reader.readinto(thread_buffer()):
+            size += count
+    finally:
+        os.close(fd)
+    return size

@@ -1,0 +1,182 @@
+"""OCI layouts as sources and destinations, whether they lie in a directory or in an archive."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from ..errors import NotFound, PathNotFound, StorageFailed
+from ..interfaces import Accepts, Blob, Fill
+from ..model import mediatype
+from ..model.descriptor import Descriptor
+from ..model.digest import Digest
+from ..model.events import Placement
+from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_CONTENT, LAYOUT_FILE, LayoutIndex, check_layout_file
+from ..model.manifest import Manifest
+from ..model.strict_json import MANIFEST_LIMIT
+from ..streams.locations import LocalFile
+from ..streams.pump import Progress
+from .files import digest_name, locked, open_reader, read_bounded, read_range, storage_errors, write_atomically
+from .place_blob import is_present, place, receive
+
+if TYPE_CHECKING:
+    from .tar import TarIndex
+
+_SMALL = 1024 * 1024
+
+
+class LayoutFiles(Protocol):
+    """The files of a layout, wherever they lie."""
+
+    def content(self, name: str, limit: int) -> bytes:
+        """A small file; raises `NotFound`, `TooLarge`."""
+        ...
+
+    def locate(self, name: str) -> LocalFile:
+        """Where a blob's bytes are; raises `NotFound`."""
+        ...
+
+
+class DirectoryFiles:
+    """A layout in a directory; blobs perhaps in another one that several layouts share."""
+
+    def __init__(self, root: Path, shared: Path | None = None) -> None:
+        self.root = root
+        self._blobs = shared if shared is not None else root / "blobs"
+
+    def content(self, name: str, limit: int) -> bytes:
+        return read_bounded(self._path(name), limit)
+
+    def locate(self, name: str) -> LocalFile:
+        return LocalFile(self._path(name))
+
+    def _path(self, name: str) -> Path:
+        directory, slash, rest = name.partition("/")
+        return self._blobs / rest if slash and directory == "blobs" else self.root / name
+
+
+class LayoutSource:
+    """One image of a layout, by its reference name ("" for the only one)."""
+
+    def __init__(self, files: LayoutFiles | TarIndex, name: str, where: str) -> None:
+        self._files, self._name, self._where = files, name, where
+
+    async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
+        if descriptor is None:
+            found = self._root()
+            if isinstance(found, Manifest):
+                return found
+            descriptor = found
+        raw = self._files.content(f"blobs/{digest_name(descriptor.digest)}", MANIFEST_LIMIT)
+        return Manifest.parse(raw, content_type=descriptor.media_type, expected=descriptor.digest)
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        return located_blob(descriptor, self._files.locate(f"blobs/{digest_name(descriptor.digest)}"))
+
+    def _root(self) -> Descriptor | Manifest:
+        try:
+            check_layout_file(self._files.content(LAYOUT_FILE, _SMALL), f"{self._where}: {LAYOUT_FILE}")
+        except NotFound:
+            pass  # build tools forget it, and skopeo does not look; index.json is what counts
+        try:
+            content = self._files.content(INDEX_FILE, INDEX_LIMIT)
+        except NotFound as error:
+            # Exit code 2 is for an image that is not in a layout; here there is no layout.
+            raise PathNotFound(str(error)) from None
+        index = LayoutIndex.parse(content, f"{self._where}: {INDEX_FILE}")
+        return index.find(self._name, self._where)
+
+
+def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
+    """A blob that lies in a local file."""
+
+    async def ending(count: int) -> bytes:
+        return read_range(location.path, location.offset + max(0, descriptor.size - count), count)
+
+    return Blob(descriptor, lambda: open_reader(location, descriptor.size), (location,), ending)
+
+
+class LayoutWriter:
+    """Writes into a layout directory; several may at once, in this process and in others."""
+
+    accepts = Accepts(
+        frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}), foreign=True, compresses=True,
+        on_request=frozenset({mediatype.DOCKER_MANIFEST, mediatype.DOCKER_LIST}),
+    )  # fmt: skip
+
+    def __init__(self, root: Path, name: str, *, shared: Path | None = None, verify_existing: bool = False) -> None:
+        self.root = root
+        self._name = name
+        self._blobs = shared if shared is not None else root / "blobs"
+        self._verify_existing = verify_existing
+        self._made: list[Path] = []
+
+    def check(self) -> None:
+        """Refuse early what cannot work, touching nothing; raises `StorageFailed`."""
+        if self.root.exists() and not self.root.is_dir():
+            raise StorageFailed(f"{self.root} is there and is not a directory")
+
+    async def begin(self, root: Manifest) -> None:
+        """Blobs go where their digests say, so the order does not matter."""
+
+    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
+        path = self._path(blob.descriptor.digest)
+        return await place(blob, path, progress, verify_existing=self._verify_existing)
+
+    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
+        directory = self._blobs / "sha256"
+        self._make(directory)
+        return await receive(directory, fill, lambda descriptor: self._path(descriptor.digest))
+
+    async def has_blob(self, descriptor: Descriptor) -> bool:
+        path = self._blobs / digest_name(descriptor.digest)
+        return await is_present(path, descriptor, verify=self._verify_existing)
+
+    async def has_manifest(self, manifest: Manifest) -> bool:
+        return False
+
+    async def put_manifest(self, manifest: Manifest) -> None:
+        path = self._path(manifest.digest)
+        if not await is_present(path, manifest.descriptor, verify=True):
+            write_atomically(path, manifest.raw)
+
+    async def commit(self, root: Manifest) -> Digest:
+        await self.put_manifest(root)
+        self._make(self.root / "blobs")  # empty where blobs are shared, but never missing (image-layout.md)
+        index = self.root / INDEX_FILE
+        async with locked(self.root):
+            # Read under the lock, so that what another writer has just added stays.
+            try:
+                current = LayoutIndex.parse(read_bounded(index, INDEX_LIMIT), str(index))
+            except NotFound:
+                current = LayoutIndex.empty()
+            if not (self.root / LAYOUT_FILE).exists():
+                write_atomically(self.root / LAYOUT_FILE, LAYOUT_CONTENT)
+            content = current.with_entry(root, self._name)
+            if content != current.raw:
+                write_atomically(index, content)
+        return root.digest
+
+    def abandon(self) -> None:
+        """After a failure: directories that were made for nothing go; whole blobs stay, for the next try."""
+        for path in reversed(self._made):
+            try:
+                os.rmdir(path)
+            except OSError:
+                return  # not empty, so it was not for nothing
+
+    def _path(self, digest: Digest) -> Path:
+        path = self._blobs / digest_name(digest)
+        self._make(path.parent)
+        return path
+
+    def _make(self, directory: Path) -> None:
+        missing = []
+        while not directory.is_dir():
+            missing.append(directory)
+            directory = directory.parent
+        for path in reversed(missing):
+            with storage_errors(f"creating {path}"):
+                path.mkdir(mode=0o755, exist_ok=True)
+            self._made.append(path)

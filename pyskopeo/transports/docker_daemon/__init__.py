@@ -1,0 +1,109 @@
+"""``docker-daemon:name:tag``: an image in a Docker daemon, which is as ``docker load`` and ``docker save`` give it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...config.policy_scopes import Subject, by_reference, unscoped
+from ...errors import InvalidDigest, InvalidName
+from ...interfaces import ImageDestination, ImageReference, ImageSource
+from ...model.digest import Digest
+from ...model.reference import Reference
+from ...storage.docker_archive.reader import DockerArchive, DockerArchiveSource
+from ...storage.docker_archive.writer import DockerArchiveDestination
+from ...storage.scratch import spooled, temporary_directory
+from ...storage.tar import TarWriter
+
+if TYPE_CHECKING:
+    from ...access import Access
+    from .image_load import Upload
+
+_RESERVED = "docker.io/library/sha256"
+
+
+class DockerDaemonReference(ImageReference):
+    """An image in a daemon: by ``reference`` with a tag or a digest, or else by the ID of its configuration."""
+
+    transport = "docker-daemon"
+
+    def __init__(self, details: str, reference: Reference | None, image_id: Digest | None) -> None:
+        super().__init__(details)
+        self.reference, self.image_id = reference, image_id
+
+    def subject(self) -> Subject:
+        return by_reference("docker-daemon", self.reference) if self.reference else unscoped("docker-daemon")
+
+    def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
+        """Has the daemon write the image to a temporary file, all of it."""
+        return _open_source(self, access)
+
+    def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
+        """Sends the image while it is being made; the daemon loads it when this is left."""
+        if self.reference is None or not self.reference.tag:
+            raise InvalidName(f"Invalid destination {self}: a destination must be a name:tag")
+        return _open_destination(self, self.reference, access)
+
+
+def parse(details: str) -> DockerDaemonReference:
+    """``name:tag``, ``name@digest`` or the digest of a configuration; raises `InvalidName`."""
+    try:
+        image_id = Digest.parse(details)
+    except InvalidDigest:
+        image_id = None
+    if image_id is not None and image_id.verifiable:
+        return DockerDaemonReference(details, None, image_id)
+    name = Reference.parse(details, default_tag="")
+    if name.name == _RESERVED:
+        raise InvalidName(
+            f"Invalid docker-daemon: reference {details}: The sha256 repository name is reserved for "
+            "(non-shortened) digest references"
+        )
+    if not name.tag and name.digest is None:
+        raise InvalidName(f"docker-daemon: reference {details} has neither a tag nor a digest")
+    if name.tag and name.digest is not None:
+        raise InvalidName("docker-daemon: references with both a tag and digest are currently not supported")
+    return DockerDaemonReference(details, name, None)
+
+
+@asynccontextmanager
+async def _open_source(reference: DockerDaemonReference, access: Access) -> AsyncIterator[ImageSource]:
+    from anyio import to_thread
+
+    from ...storage.tar import TarIndex
+    from .engine_api import Engine
+
+    engine, wanted = await Engine.open(access.network, access.trust), str(reference.reference or reference.image_id)
+    scratch = access.storage.scratch
+    async with spooled("saved.tar", scratch, lambda sink, check: engine.save(wanted, sink, check)) as path:
+        archive = DockerArchive.read(await to_thread.run_sync(TarIndex.read, path))
+        yield DockerArchiveSource(archive, archive.choose(None, None))
+
+
+@asynccontextmanager
+async def _open_destination(
+    reference: DockerDaemonReference, name: Reference, access: Access
+) -> AsyncIterator[ImageDestination]:
+    from .engine_api import Engine
+
+    engine = await Engine.open(access.network, access.trust)
+    tags = (name, *map(Reference.parse, access.writing.additional_tags))
+    with temporary_directory(access.storage.scratch) as scratch, _uploading(engine.load()) as upload:
+
+        @contextmanager
+        def opened() -> Iterator[TarWriter]:
+            yield TarWriter(upload, Path(str(reference)))
+
+        async with DockerArchiveDestination(Path(str(reference)), scratch, tags, opened) as destination:
+            yield destination
+        await upload.finish()
+
+
+@contextmanager
+def _uploading(upload: Upload) -> Iterator[Upload]:
+    try:
+        yield upload
+    finally:
+        upload.close()

@@ -1,0 +1,75 @@
+"""A daemon's answers, as people need them: pure (Docker Engine API, "ErrorResponse", streams of messages)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ...errors import InvalidContent, NetworkError
+from ...http.printable import clean
+
+LIMIT = 1024 * 1024
+# Errors that come after what was asked for are short, and the last thing said.
+TAIL = 16 * 1024
+
+
+class Refused(NetworkError):
+    """The daemon answered, and the answer is a refusal. ``status`` is the HTTP status, 200 where it began well."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+        self.temporary = status >= 500
+
+
+def refusal(status: int, body: bytes, what: str) -> Refused:
+    """The error for an answer that is not 200; ``what`` says what was asked."""
+    message = body.decode("utf-8", "replace")
+    try:
+        parsed: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        parsed = None
+    if isinstance(parsed, dict):
+        message = parsed.get("message") or parsed.get("cause") or ""
+    return Refused(f"{what}: Error response from daemon: {clean(message) or f'status {status}'}", status=status)
+
+
+def check_messages(body: bytes, what: str, *, whole: bool = True) -> None:
+    """Go through the messages of a task that the daemon carried out; raises `Refused` for an error in them.
+
+    Raises `InvalidContent` for what is no message, unless that may be since they are not the ``whole``.
+    """
+    text = body.decode("utf-8", "replace")
+    decoder, position = json.JSONDecoder(), 0
+    while rest := text[position:].lstrip():
+        try:
+            message, length = decoder.raw_decode(rest)
+        except (ValueError, RecursionError):
+            if not whole:
+                return
+            raise InvalidContent(f"{what}: the daemon's answer is no JSON: {clean(rest, 120)}") from None
+        if isinstance(message, dict) and (reason := _error(message)):
+            raise Refused(f"{what}: Error response from daemon: {reason}", status=200)
+        position = len(text) - len(rest) + length
+
+
+def check_tail(tail: bytes, what: str) -> None:
+    """What failed after its answer had begun, a daemon says at the end of it; raises `Refused` for that."""
+    start = tail.rfind(b'{"errorDetail"')
+    if start < 0:
+        return
+    try:
+        message: Any = json.loads(tail[start:])
+    except (ValueError, RecursionError):
+        return  # a file of an image may say so, too
+    if reason := _error(message):
+        raise Refused(f"{what}: Error response from daemon: {reason}", status=200)
+
+
+def _error(message: dict[str, Any]) -> str:
+    """Why it failed; empty where it did not."""
+    detail = message.get("errorDetail")
+    found = detail.get("message") if isinstance(detail, dict) else None
+    if found or message.get("error") or detail:
+        return clean(found or message.get("error") or "") or "no reason given"
+    return ""
