@@ -225,8 +225,8 @@ def test_no_text_brings_anything_but_a_value_or_one_line_of_refusal(text: str) -
 
 def test_a_file_of_comments_does_not_load_the_parser() -> None:
     code = (
-        "import sys; from pyskopeo.config.registries import Registries;"
-        "parse_registries('# nothing\\n', 'F'); assert 'tomllib' not in sys.modules;"
-        "parse_registries('a = 1', 'F'); assert 'tomllib' in sys.modules"
+        "import sys; from pyskopeo.config.registries_toml import parse;"
+        "parse('# nothing\\n', 'F'); assert 'tomllib' not in sys.modules;"
+        "parse('a = 1', 'F'); assert 'tomllib' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
