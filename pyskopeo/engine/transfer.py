@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..interfaces import Blob, again_elsewhere
 from ..model.change import Change, Outcome
 from ..model.events import BlobFinished, BlobProgress, BlobStarted, Placement, Report
+from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import by_turns, processors
-from ..streams.pump import MemoryReader, run_abortable, uncounted
+from ..streams.pump import MemoryReader, uncounted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -128,7 +129,7 @@ class Moving:
                 changing = ChangingSink(sink, change, blob.descriptor, f"blob {descriptor.digest}")
                 try:
                     await blob.copy_to(changing, way.begin())
-                    await run_abortable(lambda _: changing.finish(), changing.abort)
+                    await run_in_thread(changing.finish)
                 finally:
                     changing.close()
                 self.outcomes[descriptor.digest] = changing.outcome
