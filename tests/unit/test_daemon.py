@@ -35,9 +35,9 @@ from pyskopeo.http.tls import Trust
 from pyskopeo.storage.tar import TarWriter
 from pyskopeo.streams.pump import uncounted
 from pyskopeo.transports.docker_daemon.address import DEFAULT, Address, address_of, certificates_of, context_of
-from pyskopeo.transports.docker_daemon.client import Client
-from pyskopeo.transports.docker_daemon.engine_api import Engine
-from pyskopeo.transports.docker_daemon.messages import LIMIT, Refused, check_messages, check_tail, refusal
+from pyskopeo.transports.docker_daemon.engine_api import ORIGIN, Engine
+from pyskopeo.transports.docker_daemon.image_load import ImageLoad
+from pyskopeo.transports.docker_daemon.messages import LIMIT, DaemonErrors, Refused, check_messages, check_tail, refusal
 from tests.support.fake_daemon import LOADED, Call, FakeDaemon, Script, pieces
 from tests.support.faults import Drip, Flip
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
@@ -300,9 +300,9 @@ class TestUnreachable:
     async def test_a_name_that_is_none(self, scratch: Path) -> None:
         await self.fails("tcp://nothing.invalid:1", scratch)
 
-    async def test_no_permission(self, scratch: Path) -> None:
-        client = await Client.open(Network(daemon_host=f"unix://{scratch}/s"), Trust())
-        error = client._unreachable(PermissionError(errno.EACCES, "Permission denied"))
+    def test_no_permission(self, scratch: Path) -> None:
+        errors = DaemonErrors(Address.parse(f"unix://{scratch}/s"), "what", 1.0)
+        error = errors.connecting(PermissionError(errno.EACCES, "Permission denied"), ORIGIN)
         assert str(error).endswith("permission denied; join the group of its socket, or be root")
 
     async def test_one_that_takes_no_more_connections(self, scratch: Path) -> None:
@@ -706,12 +706,11 @@ class TestLoad:
             daemon.on["load"] = after_the_body(lambda call: call.answer(200, LOADED))
             engine = await Engine.open(Network(daemon_host=daemon.host), Trust())
             for whole in (False, True):
-                upload = engine.load()
-                await anyio.to_thread.run_sync(write, TarWriter(upload, Path("x")))
-                assert wait_until(lambda: len(daemon.loads) == 1 + whole and bool(daemon.loads[-1].body), 5)
-                if whole:
-                    await upload.finish()
-                upload.close()
+                async with ImageLoad.open(engine) as load:
+                    await anyio.to_thread.run_sync(write, TarWriter(load, Path("x")))
+                    assert wait_until(lambda: len(daemon.loads) == 1 + whole and bool(daemon.loads[-1].body), 5)
+                    if whole:
+                        await load.finish()
                 daemon.settle()
                 assert daemon.loads[-1].whole is whole
                 assert daemon.loads[-1].body.endswith(bytes(1024)) is whole
@@ -749,6 +748,22 @@ class TestLoad:
                 await pyskopeo.copy(source, NAME, destination_access=access(daemon, scratch))
             assert scope.cancelled_caught
             assert time.monotonic() - begun < 1.5
+            daemon.stopping.set()
+        assert not list(scratch.iterdir())
+
+    async def test_a_daemon_that_does_not_read_holds_up_no_failure(
+        self, large: BuiltImage, tmp_path: Path, scratch: Path
+    ) -> None:
+        """The thread that sends one layer is woken when another layer fails."""
+        layout = write_layout(large, tmp_path / "source")
+        path = blob_path(layout, large.layer_digests()[2])
+        path.write_bytes(path.read_bytes()[:-1000])
+        with FakeDaemon() as daemon:
+            daemon.on["load"] = no_answer
+            begun = time.monotonic()
+            with anyio.fail_after(8), pytest.raises((ContentMismatch, InvalidContent)):
+                await pyskopeo.copy(f"oci:{layout}", NAME, destination_access=access(daemon, scratch))
+            assert time.monotonic() - begun < 5
             daemon.stopping.set()
         assert not list(scratch.iterdir())
 

@@ -247,6 +247,23 @@ def test_heavy_modules_are_loaded_where_they_are_used() -> None:
     assert list(map(str, found)) == []
 
 
+def test_a_docker_daemon_is_reached_without_httpx() -> None:
+    """It uses what is below httpx, so that a command does not wait for what it has no use for."""
+    modules = {module_of(file) for file in FILES}
+    needed = {module_of(file) for file in FILES if file.startswith("transports/docker_daemon/")}
+    waiting = list(needed)
+    while waiting:
+        importer = waiting.pop()
+        for i in IMPORTS:
+            if i.target and not i.typing and module_of(i.file) == importer:
+                found = nearest(i.module, modules)
+                if found not in needed:
+                    needed.add(found)
+                    waiting.append(found)
+    assert "pyskopeo.http.connection_pool" in needed
+    assert "pyskopeo.http.httpx_import" not in needed
+
+
 def _chains(tree: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute | ast.Name):
