@@ -10,7 +10,7 @@ import select
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 
@@ -60,7 +60,7 @@ class Request:
     method: str
     route: Route
     target: str
-    headers: Iterable[tuple[str, str]]
+    headers: Collection[tuple[str, str]]
     body: bytes | StreamedBody = b""
     timeouts: ResponseTimeouts | None = None
 
@@ -133,8 +133,8 @@ class ConnectionPool:
         response = connection.getresponse()
         if timeouts:
             sock.settimeout(timeouts.body)
-        if close or request.cut:
-            response.will_close = True  # what the server has not read stands in the way of the next request
+        if close or request.cut:  # the server would take the rest of a body for the next request
+            response.will_close = True
         headers = [
             (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.getheaders()
         ]
@@ -159,7 +159,7 @@ class ConnectionPool:
         """Take a connection back: kept if its response was read to the end, closed otherwise."""
         connection, response = exchange.connection, exchange.response
         if response.isclosed() and not response.will_close and connection.sock is not None:
-            # Those of the response may have been others.
+            # The response may have had timeouts of its own.
             connection.sock.settimeout(self.connector.stall_timeout)
             with self._guard:
                 if not self._closed:
@@ -255,7 +255,7 @@ def _read_all(response: http.client.HTTPResponse, origin: Origin, *, any_will_do
 
 
 def _is_quiet(connection: http.client.HTTPConnection) -> bool:
-    """Nothing is owed on an idle connection, so a readable one is closed, or speaks nonsense."""
+    """Whether nothing can be read from an idle connection: if something can, the server has closed it, or errs."""
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
     return not poll.poll(0)

@@ -14,9 +14,9 @@ _NOT_TLS = frozenset({
     "wrong version number", "record layer failure", "http request", "https proxy request", "packet length too long",
 })  # fmt: skip
 
-# Said before a byte was sent, so of the server nothing is known.
+# Found before a byte was sent, so they say nothing about the server.
 _OURS = frozenset({"no protocols available", "no ciphers available"})
-# For these another try is no use.
+# These fail again when tried again.
 _DECIDED = (
     "protocol version", "unsupported protocol", "handshake failure", "certificate", "unknown ca", "unrecognized name",
 )
@@ -58,10 +58,7 @@ def without_userinfo(url: str) -> str:
 
 
 def explain(error: Exception, origin: Origin, proxy: str | None = None, *, greeted: bool = False) -> NetworkError:
-    """Our error for whatever sockets, TLS and http.client raise; the message says what to do.
-
-    ``greeted``: a TLS handshake had gone well, and nothing else on that connection.
-    """
+    """The error to raise for ``error``; see `ErrorMapping`."""
     import ssl
 
     where = f"{origin.netloc}" + (f" (through proxy {without_userinfo(proxy)})" if proxy else "")
