@@ -15,7 +15,7 @@ from ..engine.plan import AS_IT_IS, Form, Plan
 from ..engine.planner import decide
 from ..engine.run import carry_out
 from ..engine.selection import Selection
-from ..errors import NoMatchingPlatform, PolicyRejected, first_error, saying
+from ..errors import NoMatchingPlatform, PolicyRejected, first_error, prefix_errors
 from ..interfaces import LooksAround, Mounts
 from ..model.events import CopyFinished, Event, Placement, Report, ignore
 from ..model.platform import Platform
@@ -162,9 +162,9 @@ async def opened(
     writing = replace(destination_access or Access.from_environ(), report=report)
     reading.policy()  # a damaged one lets nothing be read
     async with AsyncExitStack() as stack:
-        with saying(f"initializing source {source}"):
+        with prefix_errors(f"initializing source {source}"):
             reader = await stack.enter_async_context(from_name.open_source(reading))
-        with saying(f"initializing destination {destination}"):
+        with prefix_errors(f"initializing destination {destination}"):
             writer = await stack.enter_async_context(to_name.open_destination(writing))
         yield reader, writer
 
@@ -186,7 +186,7 @@ async def _looking_around(destination: ImageDestination) -> AsyncIterator[None]:
 def admit(name: str, access: Access) -> None:
     """Raise `PolicyRejected` for an image that the policy does not let be used; and for a damaged policy."""
     policy = access.policy()
-    with saying("Source image rejected"):
+    with prefix_errors("Source image rejected"):
         policy.judge(parse_image_name(name).subject(), name)
 
 
@@ -201,12 +201,12 @@ async def planned(
     (name, called), (source, destination) = names, ends
     accepts = replace(destination.accepts, called=called)
     try:
-        with saying(f"initializing source {name}", unless=(NoMatchingPlatform, PolicyRejected)):
+        with prefix_errors(f"initializing source {name}", unless=(NoMatchingPlatform, PolicyRejected)):
             graph = await read_graph(
                 source, chosen or default_selection(), accepts, form, admit=partial(admit, name, access)
             )
     except NoMatchingPlatform as error:
-        with saying(f"choosing an image from manifest list {name}"):
+        with prefix_errors(f"choosing an image from manifest list {name}"):
             raise error from None
     return decide(graph, accepts, form)
 

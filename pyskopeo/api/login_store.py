@@ -13,7 +13,7 @@ from ..credentials.authfile_edit import AuthDocument
 from ..credentials.authfile_io import read
 from ..credentials.authkey import AuthKey
 from ..credentials.helper_program import Programs
-from ..errors import CredentialsFailed, InvalidInput, StorageFailed, saying
+from ..errors import CredentialsFailed, InvalidInput, StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
 from ..storage.files import FileSink, locked, staged, storage_errors
 
@@ -97,7 +97,7 @@ class CredentialFile:
     async def _store(self, name: str, server: str, key: AuthKey, credentials: Credentials, named_by: str) -> str:
         if key.namespace:
             raise InvalidInput(f"namespaced key is not supported for credential helper {name}")
-        with saying(f"{named_by}: credential helper {name}"):
+        with prefix_errors(f"{named_by}: credential helper {name}"):
             await docker_helper.store(name, server, credentials, self.programs)
         return f"credential helper: {name}"
 
@@ -108,7 +108,7 @@ class CredentialFile:
         was_known, failure = False, None
         for server in known_as:
             try:
-                with saying(f"{self.path}: credential helper {name}"):
+                with prefix_errors(f"{self.path}: credential helper {name}"):
                     was_known |= await docker_helper.erase(name, server, self.programs)
             except CredentialsFailed as error:
                 failure = failure or error

@@ -14,7 +14,7 @@ from ..errors import (
     PyskopeoError,
     RegistryError,
     Unsupported,
-    saying,
+    prefix_errors,
 )
 from ..model.content_digest import content_digest
 from ..model.manifest import Manifest
@@ -130,9 +130,9 @@ async def _repository_tags(reference: Reference, access: Access) -> list[str]:
 
     from ..registry.sessions import open_sources
 
-    with saying("Error listing repository tags"):
+    with prefix_errors("Error listing repository tags"):
         async with AsyncExitStack() as stack:
-            with saying("failed to create client"):
+            with prefix_errors("failed to create client"):
                 sources = await stack.enter_async_context(open_sources(reference, access))
             return await sources.first(lambda repository: repository.tags())
 
@@ -147,7 +147,7 @@ async def _archive_tags(path: Path, access: Access) -> list[str]:
 
 def _docker(name: str, otherwise: str) -> Reference:
     """The image in a registry that ``name`` is; raises `Unsupported` with ``otherwise``, or `InvalidName`."""
-    with saying(f"Invalid source name {name}"):
+    with prefix_errors(f"Invalid source name {name}"):
         found = parse_image_name(name)
     if found.transport != "docker":
         raise Unsupported(otherwise)

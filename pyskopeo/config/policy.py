@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 
-from ..errors import InvalidContent, InvalidInput, PolicyRejected, StorageFailed, saying
+from ..errors import InvalidContent, InvalidInput, PolicyRejected, StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.strict_json import parse_object
 from .policy_fields import fields, members, quoted, wrong
@@ -41,7 +41,7 @@ class Policy:
     @classmethod
     def parse(cls, raw: bytes, where: str) -> Policy:
         """Parse a file's content; raises `InvalidInput`, naming ``where`` and the place in it."""
-        with saying(f"invalid policy in {quoted(where)}"):
+        with prefix_errors(f"invalid policy in {quoted(where)}"):
             try:
                 content = parse_object(raw, "the file", _LIMIT)
             except InvalidContent as error:
@@ -111,7 +111,7 @@ def load(environ: Mapping[str, str], home: Path, named: str | None = None) -> Po
     `StorageFailed` or `InvalidInput`, with "Error loading trust policy: " before them.
     """
     must_exist = bool(named or environ.get(VARIABLE))
-    with saying("Error loading trust policy"):
+    with prefix_errors("Error loading trust policy"):
         for path in (Path(named),) if named else locations(environ, home):
             if not must_exist and is_out_of_sight(path):
                 continue

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..errors import StorageFailed, saying
+from ..errors import StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
 from .registries import Registries, RegistriesFile
 from .user_files import read_text, user_folder
@@ -101,7 +101,7 @@ def _drop_ins(folders: tuple[Path, ...]) -> list[Path]:
 
 
 def _file(path: Path, *, must_exist: bool = False) -> RegistriesFile | None:
-    with saying(f'loading registries configuration "{path}"'):
+    with prefix_errors(f'loading registries configuration "{path}"'):
         text = read_text(path, must_exist=must_exist)
     if text is None:
         return None

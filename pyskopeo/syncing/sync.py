@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..access import Access
 from ..api.images import admit, opened, planned
 from ..engine.run import carry_out
-from ..errors import PyskopeoError, first_error, saying
+from ..errors import PyskopeoError, first_error, prefix_errors
 from ..model.events import CopyFinished
 from ..transports import parse_image_name
 from . import remote
@@ -178,7 +178,7 @@ class _Run:
 
         request, source = self._request, image.source
         async with opened(source, image.destination, reading, self._writing, self._writing.report) as (reader, writer):
-            with saying(f"initializing source {source}"):
+            with prefix_errors(f"initializing source {source}"):
                 root = await reader.manifest()
             read = ReadSource(reader, root)
             destination = sharing(writer, parse_image_name(image.destination).reference, self._shared)

@@ -62,11 +62,14 @@ class Token:
 
 
 class TemplateError(InvalidInput):
-    """A template that cannot be parsed or carried out; the message says where in it."""
+    """Internal to the command line: a ``--format`` template cannot be parsed or executed.
+
+    The message has the line, and the column for errors of execution.
+    """
 
     @classmethod
     def at_line(cls, line: int, reason: str) -> TemplateError:
-        """An error found while parsing."""
+        """Return the error for a template that cannot be parsed; ``line`` counts from 1."""
         return cls(f"template: {NAME}:{line}: {one_line(reason)}")
 
 

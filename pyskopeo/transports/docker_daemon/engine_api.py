@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ...errors import ConnectionFailed, PathNotFound
+from ...errors import ConnectionFailed, DaemonError, PathNotFound
 from ...storage.files import FileSink, read_range
 from ...storage.pipes import never
 from ...streams.pump import run_abortable, thread_buffer
 from .client import Client
 from .image_load import Upload
-from .messages import TAIL, Refused, check_tail
+from .messages import TAIL, check_tail
 
 if TYPE_CHECKING:
     from ...access import Network
@@ -59,7 +59,7 @@ class Engine:
                     check()
                 if response.length:
                     raise ConnectionFailed(f"{_SAVING}: {self._client.where} broke off")
-        except Refused as error:
+        except DaemonError as error:
             if missing := error if error.status == 404 else self._missing(name, check):
                 raise PathNotFound(str(missing)) from None
             raise
@@ -70,10 +70,10 @@ class Engine:
         try:
             with self._client.request("GET", "/_ping", check, what) as response:
                 found = response.getheader("Api-Version") or ""
-        except Refused as error:
+        except DaemonError as error:
             if error.status == 400 and "HTTPS" in str(error):
                 hint = "say https://, or name a directory with its certificates by a --cert-dir flag"
-                raise Refused(f"{error}; {hint}", status=error.status) from None
+                raise DaemonError(f"{error}; {hint}", status=error.status) from None
             raise
         if _VERSION.fullmatch(found):
             self._client.version = found
@@ -83,12 +83,12 @@ class Engine:
         with self._client.request("GET", "/_ping", check, f"waiting for {self._client.where}"):
             pass
 
-    def _missing(self, name: str, check: Callable[[], None]) -> Refused | None:
+    def _missing(self, name: str, check: Callable[[], None]) -> DaemonError | None:
         """What they say about an ID that they do not have, for which some daemons fail as if they were broken."""
         from urllib.parse import quote
 
         try:
             with self._client.request("GET", f"/images/{quote(name, safe='')}/json", check, _SAVING):
                 return None
-        except Refused as error:
+        except DaemonError as error:
             return error if error.status == 404 else None
