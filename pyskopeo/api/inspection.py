@@ -120,9 +120,9 @@ async def read_config(source: ImageSource, manifest: Manifest) -> bytes:
     Raises `Unsupported` for an artifact.
     """
     if manifest.is_schema1:
-        from ..model.schema1 import told_config
+        from ..model.schema1 import config_without_diff_ids
 
-        return told_config(manifest)
+        return config_without_diff_ids(manifest)
     if manifest.config is None or not manifest.is_image:
         kind = manifest.config.media_type if manifest.config else manifest.media_type
         raise Unsupported(f'unsupported image-specific operation on artifact with type "{kind}"; see --raw')
