@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..api.inspection import read_config, read_facts, read_instances
+from ..api.inspection import read_config, read_inspection, read_instances
 from ..engine.graph import find_image
 from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError, prefix_errors
 from ..gocompat.go_json import dumps
@@ -98,7 +98,7 @@ async def _facts(source: ImageSource, name: str, root: Manifest, manifest: Manif
     from . import inspect_documents
 
     is_image = manifest.is_image or manifest.is_schema1
-    inspection = await read_facts(source, root, manifest) if is_image else None
+    inspection = await read_inspection(source, root, manifest) if is_image else None
     tags = [] if parsed["no-tags"] else await _tags(source)
     if inspection is None:
         document = inspect_documents.artifact(root, manifest, name, tags)
