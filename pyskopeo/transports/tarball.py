@@ -79,10 +79,10 @@ class _Layer:
     modified: int
 
 
-class TarballSource:
+class TarballSource(ImageSource):
     """The image: its layers as they are, its manifest and its configuration as skopeo makes them up."""
 
-    made_from = "files"
+    synthesized = True
 
     def __init__(self, layers: tuple[_Layer, ...]) -> None:
         self._paths = {layer.descriptor.digest: layer.path for layer in layers}

@@ -14,7 +14,7 @@ from pyskopeo.engine.planner import decide
 from pyskopeo.engine.run import carry_out, make_plan
 from pyskopeo.engine.selection import Selection
 from pyskopeo.errors import InvalidInput, NoMatchingPlatform, NotFound, PyskopeoError, Unsupported
-from pyskopeo.interfaces import Accepts, Blob, Fill
+from pyskopeo.interfaces import Accepts, Blob, Fill, ImageDestination, ImageSource
 from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
@@ -39,7 +39,7 @@ AMD64 = Platform("linux", "amd64")
 OCI = Accepts(frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}))
 
 
-class Source:
+class Source(ImageSource):
     """Gives an image's manifests and blobs, and notes what was asked for."""
 
     def __init__(self, image: BuiltImage) -> None:
@@ -69,7 +69,7 @@ class Source:
 Put = Callable[[Blob], Awaitable[None]]
 
 
-class Destination:
+class Destination(ImageDestination):
     """Keeps everything, and notes the order in which it came."""
 
     def __init__(self, accepts: Accepts = OCI, before: Put | None = None) -> None:
