@@ -16,24 +16,14 @@ from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
-from pyskopeo.storage.oci_layout import LayoutWriter
+from tests.support.graphs import PLACES, graph_of, index_of, parsed
 from tests.support.images import ArtifactSpec, ImageSpec, IndexSpec, PlatformSpec, build
-from tests.unit.test_plan import graph_of, index_of, parsed
 
 OCI, DOCKER, OLD, SIGNED = (
     mediatype.OCI_MANIFEST, mediatype.DOCKER_MANIFEST, mediatype.SCHEMA1, mediatype.SCHEMA1_SIGNED,
 )  # fmt: skip
 INDEX, LIST = mediatype.OCI_INDEX, mediatype.DOCKER_LIST
 EVERYTHING = mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES
-PLACES = {
-    "registry": Accepts(EVERYTHING, foreign=True, compresses=True),
-    "layout": LayoutWriter.accepts,
-    "dir": Accepts(EVERYTHING),
-    "archive": Accepts(mediatype.IMAGES, ordered=True, artifacts=False),
-    # What a registry still takes when it has refused the others.
-    "docker only": Accepts(frozenset({DOCKER, LIST}), foreign=True, compresses=True),
-    "digest": Accepts(EVERYTHING, foreign=True, unchangeable="the destination is named by digest"),
-}
 AS_IT_IS, PRESERVED = Form(), Form(preserve_digests=True)
 ZSTD, ZSTD_ANYWHERE = Form(compression="zstd"), Form(compression="zstd", compress=True)
 REFUSED = ""
@@ -251,6 +241,7 @@ def test_what_is_in_a_list_but_not_copied_is_named_as_before() -> None:
 
 
 # --- what may not change ---
+
 
 INSTRUCTED = "Instructed to preserve digests"
 BY_DIGEST = "the destination is named by digest"

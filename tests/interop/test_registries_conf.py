@@ -18,9 +18,8 @@ import pytest
 
 from pyskopeo.errors import InvalidInput
 from pyskopeo.model.reference import Reference
-from tests.support.registries_conf import parse_registries
+from tests.support.registries_conf import REFUSED, parse_registries
 from tests.support.require import require_peer
-from tests.unit.config.test_registries_toml import REFUSED
 
 pytestmark = pytest.mark.peer("skopeo")
 DIGEST = "sha256:" + "a1" * 32

@@ -294,7 +294,7 @@ class TestOutput:
         )
         before = os.readlink("/dev/stdout")
         with (tmp_path / "a.tar").open("wb") as out:
-            subprocess.run([sys.executable, "-c", program], stdout=out, check=True, cwd=Path(__file__).parents[2])
+            subprocess.run([sys.executable, "-c", program], stdout=out, check=True, cwd=Path(__file__).parents[3])
         assert (tmp_path / "a.tar").read_bytes() == b"x"
         assert os.readlink("/dev/stdout") == before
 

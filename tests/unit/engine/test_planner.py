@@ -17,10 +17,10 @@ from pyskopeo.model import mediatype
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
+from tests.support.graphs import graph_of, index_of, parsed
 from tests.support.images import (
     KINDS,
     ArtifactSpec,
-    BuiltImage,
     ImageSpec,
     IndexSpec,
     LayerSpec,
@@ -34,28 +34,6 @@ OCI = Accepts(frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}), foreign=
 ANYTHING = Accepts(mediatype.MANIFESTS)
 SINGLE = Accepts(mediatype.IMAGES)
 DOCKER = [kind for kind in KINDS if kind.startswith("docker")]
-
-
-def parsed(image: BuiltImage, digest: str | None = None) -> Manifest:
-    built = image.manifests[digest or image.digest]
-    return Manifest.parse(built.raw, content_type=built.media_type, expected=Digest.parse(built.digest))
-
-
-def graph_of(image: BuiltImage, *, only: tuple[int, ...] | None = None, kept: tuple[int, ...] | None = None) -> Graph:
-    """What the engine reads for ``--all``, or for the children at the positions ``only``."""
-    root = parsed(image)
-    if only is None:
-        children = {Digest.parse(d): parsed(image, d) for d in image.manifests if d != image.digest}
-    else:
-        children = {root.manifests[n].digest: parsed(image, str(root.manifests[n].digest)) for n in only}
-    configs = {Digest.parse(d): data for d, data in image.blobs.items() if data.startswith(b"{")}
-    names = None if kept is None else frozenset(root.manifests[n].digest for n in kept)
-    return Graph(root, children, configs, kept=names)
-
-
-def index_of(*entries: dict[str, Any], media_type: str = mediatype.OCI_INDEX) -> Manifest:
-    document = {"schemaVersion": 2, "mediaType": media_type, "manifests": entries}
-    return Manifest.parse(json.dumps(document).encode())
 
 
 def entry(number: int, platform: str = "", media_type: str = mediatype.OCI_MANIFEST) -> dict[str, Any]:

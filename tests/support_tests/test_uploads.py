@@ -352,7 +352,7 @@ def test_a_large_body_is_held_once() -> None:
     program = (
         "import re\n"
         "from tests.support.simulator import Simulator\n"
-        "from tests.unit.support.test_support_uploads import Client, digest_of\n"
+        "from tests.support_tests.test_uploads import Client, digest_of\n"
         "import hashlib\n"
         "def peak(): return int(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1]) // 1024\n"
         "piece = bytes(1 << 20)\n"
@@ -367,7 +367,7 @@ def test_a_large_body_is_held_once() -> None:
         "    print(peak() - before)\n"
         "    client.connection.close()\n"
     )
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert 95 <= int(done.stdout) <= 150
