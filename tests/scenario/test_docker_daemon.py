@@ -38,12 +38,12 @@ from pyskopeo.transports.docker_daemon.address import DEFAULT, Address, address_
 from pyskopeo.transports.docker_daemon.client import Client
 from pyskopeo.transports.docker_daemon.engine_api import Engine
 from pyskopeo.transports.docker_daemon.messages import LIMIT, Refused, check_messages, check_tail, refusal
+from tests.support.access import networked
 from tests.support.fake_daemon import LOADED, Call, FakeDaemon, Script, pieces
 from tests.support.faults import Drip, Flip
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.outputs import blob_path, write_layout
 from tests.support.processes import wait_until
-from tests.support.pulling import networked
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority, KeyPair
 

@@ -14,12 +14,13 @@ import pyskopeo
 from pyskopeo.access import Access
 from pyskopeo.credentials.bazel_helper import HeaderHelper
 from pyskopeo.errors import AccessDenied
+from tests.support.access import access_for
 from tests.support.exchange import Request
 from tests.support.faults import Redirect, Refuse
 from tests.support.gates import BearerGate
 from tests.support.helper_programs import HelperPrograms
 from tests.support.images import build
-from tests.support.pulling import AMD64, Pull, access_for
+from tests.support.pulling import AMD64, Pull
 from tests.support.simulator import Simulator
 
 pytestmark = pytest.mark.anyio

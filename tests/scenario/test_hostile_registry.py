@@ -48,9 +48,10 @@ from pyskopeo.model.events import Event, to_json
 from pyskopeo.model.platform import Platform
 from pyskopeo.transports.docker import DockerSource
 from tests.support import faults as f
+from tests.support.access import access_for
 from tests.support.exchange import Request, Response
 from tests.support.images import BuiltImage, BuiltManifest, ImageSpec, IndexSpec, LayerSpec, build, digest_of
-from tests.support.pulling import Pull, access_for, check_layout
+from tests.support.pulling import Pull, check_layout
 from tests.support.simulator import BasicGate, BearerGate, Simulator
 from tests.support.tls import Authority
 from tests.support.token_server import TokenRules, TokenServer

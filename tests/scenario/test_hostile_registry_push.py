@@ -23,11 +23,11 @@ from pyskopeo.http.tls import Trust
 from pyskopeo.model.events import to_json
 from tests.support import faults as f
 from tests.support import upload_faults as u
+from tests.support.access import access_for
 from tests.support.exchange import Request, Response
 from tests.support.httpd import HttpServer
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.publishing import Push
-from tests.support.pulling import access_for
 from tests.support.simulator import BasicGate, BearerGate, Simulator
 from tests.support.tls import Authority
 from tests.support.token_server import TokenServer

@@ -24,9 +24,10 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Event
 from pyskopeo.registry.sessions import SharedConnections
 from tests.support import faults as f
+from tests.support.access import access_for, networked
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.processes import free_port
-from tests.support.pulling import AMD64, Pull, access_for, blobs, heal, networked
+from tests.support.pulling import AMD64, Pull, blobs
 from tests.support.registries_conf import parse_registries
 from tests.support.simulator import BasicGate, Simulator
 
@@ -271,7 +272,7 @@ async def test_a_blob_that_nobody_has(place: Place) -> None:
         simulator.on_blob(LARGE, f.Refuse(404))
     with pytest.raises(PyskopeoError, match="Mirrors also failed"):
         await place.pull.run(jobs=1)
-    heal(place.second)
+    place.second.heal()
     await place.pull.run(jobs=1)
 
 

@@ -15,9 +15,10 @@ from pyskopeo.http.retry import Retry
 from pyskopeo.registry.credential_check import check_credentials
 from pyskopeo.transports.docker import DockerSource
 from tests.support import faults as f
+from tests.support.access import networked
 from tests.support.clouds import Amazon, Azure, DockerHub, GitHub, Google, form_of
 from tests.support.publishing import Push
-from tests.support.pulling import Pull, networked
+from tests.support.pulling import Pull
 from tests.support.visiting import (
     IMAGE,
     OTHER,

@@ -32,9 +32,10 @@ from pyskopeo.errors import (
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
 from tests.support import faults as f
+from tests.support.access import access_for, networked
 from tests.support.exchange import Request, Response
 from tests.support.images import ImageSpec, LayerSpec, build
-from tests.support.pulling import Pull, access_for, blobs, check_layout, heal, names, networked
+from tests.support.pulling import Pull, blobs, check_layout, names
 from tests.support.simulator import BearerGate, Simulator
 from tests.support.tls import Authority, ServerCertificate
 from tests.support.token_server import TokenServer
@@ -88,7 +89,7 @@ async def fails_then_works(pull: Pull, error: type[PyskopeoError], match: str = 
         await pull.run()
     assert isinstance(caught.value, error)
     assert "\n" not in str(caught.value)
-    heal(pull.registry)
+    pull.registry.heal()
     await pull.run()
     return caught.value
 
@@ -530,7 +531,7 @@ async def test_cancelled_in_the_middle(fault: f.Fault, pull: Pull, registry: Sim
     assert anyio.current_time() - scope.deadline < 1.0
     check_layout(pull.root)
     assert LARGE not in blobs(pull.root)
-    heal(registry)
+    registry.heal()
     await pull.run()
 
 
@@ -566,7 +567,7 @@ async def test_one_failure_stops_the_others_at_once(waiting: str, pull: Pull, re
         await pull.run()
     assert time.monotonic() - started < 1.5
     assert names(pull.root) == []
-    heal(registry)
+    registry.heal()
     pull.access = access_for(pull.root)
     await pull.run()
 

@@ -15,12 +15,12 @@ import pyskopeo
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import ContentMismatch, DestinationRefused, InvalidName, PyskopeoError, RegistryError
 from tests.support import faults as f
+from tests.support.access import access_for
 from tests.support.exchange import Request, Response
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path
 from tests.support.processes import wait_until
 from tests.support.publishing import Push, kind
-from tests.support.pulling import access_for
 from tests.support.simulator import BasicGate, BearerGate, Pushing, Simulator
 from tests.support.token_server import TokenRules, TokenServer
 

@@ -27,9 +27,9 @@ from pyskopeo.errors import (
 from pyskopeo.http.retry import Retry
 from tests.support import faults as f
 from tests.support import upload_faults as u
+from tests.support.access import access_for
 from tests.support.images import ImageSpec, LayerSpec, build, digest_of
 from tests.support.publishing import Push, kind
-from tests.support.pulling import access_for
 from tests.support.simulator import BearerGate, Pushing, Simulator
 from tests.support.token_server import TokenServer
 

@@ -10,10 +10,10 @@ from pyskopeo.access import Access
 from pyskopeo.model.events import BlobFinished, Event, Retrying, Warned
 from pyskopeo.model.platform import Platform
 
+from .access import access_for
 from .exchange import Request
 from .images import BuiltImage
 from .outputs import write_layout
-from .pulling import access_for
 from .simulator import Simulator
 
 EVERYTHING = pyskopeo.Selection(Platform("linux", "amd64"), "all")

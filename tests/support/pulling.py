@@ -7,54 +7,17 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
-
 import pyskopeo
-from pyskopeo.access import Access, Network
-from pyskopeo.credentials.keychain import Keychain
+from pyskopeo.access import Access
 from pyskopeo.engine.selection import Selection
-from pyskopeo.http.retry import Retry
-from pyskopeo.http.tls import Trust
 from pyskopeo.model.events import Event, Retrying, Warned
 from pyskopeo.model.platform import Platform
 
+from .access import access_for
 from .images import BuiltImage
 from .simulator import Simulator
 
 AMD64 = Selection(Platform("linux", "amd64"))
-
-
-def access_for(
-    home: Path,
-    *,
-    credentials: pyskopeo.Credentials | None = None,
-    registry_token: str = "",
-    trust: Trust | None = None,
-    stall_timeout: float = 5.0,
-    retry: Retry | None = None,
-    client: httpx.AsyncClient | None = None,
-) -> Access:
-    """An access that reads no file of anybody's and does not wait long; plain http unless ``trust`` says otherwise."""
-    keychain = Keychain(
-        environ={},
-        home=home,
-        warn=lambda message: None,
-        credentials=credentials,
-        anonymous=credentials is None,
-        registry_token=registry_token,
-    )
-    return Access(
-        keychain=keychain,
-        trust=trust or Trust(insecure=True),
-        network=Network(
-            retry=retry or Retry(delay=0.01), connect_timeout=5.0, stall_timeout=stall_timeout, client=client
-        ),
-    )
-
-
-def networked(access: Access, **changes: object) -> Access:
-    """``access`` with another retry, timeout, client: what `Network` has."""
-    return replace(access, network=replace(access.network, **changes))  # type: ignore[arg-type]
 
 
 class Pull:
@@ -95,12 +58,6 @@ class Pull:
     def warnings(self) -> list[str]:
         """What was warned of."""
         return [event.message for event in self.events if isinstance(event, Warned)]
-
-
-def heal(registry: Simulator) -> None:
-    """Take all faults away."""
-    with registry._rules_lock:
-        registry._rules.clear()
 
 
 def names(root: Path) -> list[str]:

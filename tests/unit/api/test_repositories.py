@@ -24,8 +24,8 @@ from pyskopeo.errors import (
     Unsupported,
 )
 from pyskopeo.http.tls import Trust
+from tests.support.access import access_for
 from tests.support.images import build, digest_of
-from tests.support.pulling import access_for
 from tests.support.scripted import HOST, Answer, Script, answer
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.credentials.keychain import Keychain
 from pyskopeo.errors import AccessDenied, InvalidContent, PyskopeoError, RegistryError, TooLarge, UnsafeAddress
 from pyskopeo.http.tls import Trust
-from tests.support.pulling import access_for
+from tests.support.access import access_for
 from tests.support.scripted import BASE, HOST, Answer, Script, answer
 
 if TYPE_CHECKING:

@@ -32,8 +32,8 @@ from pyskopeo.interfaces import Blob
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.registry.mirrors import Sources
+from tests.support.access import access_for
 from tests.support.images import build, digest_of
-from tests.support.pulling import access_for
 from tests.support.scripted import BASE, HOST, NAME, Answer, Script, answer
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
 from pyskopeo.registry.repository_writer import RepositoryWriter
 from pyskopeo.registry.sessions import open_session
+from tests.support.access import access_for, networked
 from tests.support.images import build, digest_of
-from tests.support.pulling import access_for, networked
 from tests.support.scripted import HOST, Answer, Script, answer
 
 if TYPE_CHECKING:
