@@ -7,9 +7,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 import pyskopeo
 from pyskopeo.access import Access
 from pyskopeo.engine.selection import Selection
+from pyskopeo.errors import (
+    PyskopeoError,
+)
 from pyskopeo.model.events import Event, Retrying, Warned
 from pyskopeo.model.platform import Platform
 
@@ -81,3 +86,23 @@ def check_layout(root: Path) -> None:
         if path.is_file() and path.parent.parent.name == "blobs":
             actual = hashlib.new(path.parent.name, path.read_bytes()).hexdigest()
             assert actual == path.name, path
+
+
+def ranges(registry: Simulator, digest: str) -> list[str | None]:
+    """The Range header of each request for a blob."""
+    return [r.header("Range") for r in registry.requests if r.path.endswith(digest) and r.method == "GET"]
+
+
+def times_asked(registry: Simulator, path_end: str) -> int:
+    return sum(request.path.endswith(path_end) for request in registry.requests)
+
+
+async def fails_then_works(pull: Pull, error: type[PyskopeoError], match: str = "[a-z]") -> PyskopeoError:
+    """The pull fails in one clear line, leaves nothing (see `Pull.run`), and works once the fault is gone."""
+    with pytest.raises(error, match=match) as caught:
+        await pull.run()
+    assert isinstance(caught.value, error)
+    assert "\n" not in str(caught.value)
+    pull.registry.heal()
+    await pull.run()
+    return caught.value
