@@ -38,7 +38,7 @@ async def test_a_connection_closed_while_idle_is_replaced_silently(pull: Pull, r
 _COUNTER = itertools.count()
 
 
-async def test_every_fault_in_turnends_in_a_network_error_or_an_image(tmp_path: Path) -> None:
+async def test_every_fault_in_turn_ends_in_a_network_error_or_an_image(tmp_path: Path) -> None:
     """The same registry, one fault after another: no state of one pull spoils the next."""
     faults: tuple[tuple[f.Fault, ...], ...] = (
         (f.Cut(1),),
