@@ -126,3 +126,8 @@ def kind(request: Request) -> str:
     if "/blobs/uploads/" in request.path:
         return "upload"
     return "blob" if "/blobs/" in request.path else "manifest" if "/manifests/" in request.path else ""
+
+
+def order(registry: Simulator, method: str, what: str) -> list[int]:
+    """The places in the log of these requests."""
+    return [n for n, r in enumerate(registry.requests) if r.method == method and kind(r) == what]
