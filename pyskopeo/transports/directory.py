@@ -23,7 +23,7 @@ from ..model.strict_json import MANIFEST_LIMIT
 from ..storage.files import PARTIAL, partial_name, read_bounded, remove_tree, storage_errors, write_atomically
 from ..storage.oci_layout import located_blob
 from ..storage.place_blob import is_present, place, receive
-from ..streams.locations import LocalFile
+from ..streams.locations import LocalFile, Location
 from ..streams.pump import Progress
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _name(digest: Digest) -> str:
     return digest.hex if digest.algorithm == "sha256" else f"{digest.algorithm}-{digest.hex}"
 
 
-class DirSource:
+class DirSource(ImageSource):
     """An image in a directory; its ``version`` file is not read."""
 
     def __init__(self, path: Path) -> None:
@@ -82,14 +82,14 @@ class DirSource:
     def blob(self, descriptor: Descriptor) -> Blob:
         return located_blob(descriptor, LocalFile(self._path / _name(descriptor.digest)))
 
-    async def size(self, descriptor: Descriptor) -> int:
+    async def blob_size(self, descriptor: Descriptor) -> int:
         """Return the size of a blob's file in bytes; raises `StorageFailed`."""
         path = self._path / _name(descriptor.digest)
         with storage_errors(f"reading {path}"):
             return os.stat(path).st_size
 
 
-class DirDestination:
+class DirDestination(ImageDestination):
     """Writes to ``staging``, a new directory next to the final one, which `finish` replaces by it.
 
     If the final directory cannot be replaced, ``staging`` is within it and its files are replaced.
@@ -103,9 +103,6 @@ class DirDestination:
         self._only_sha256 = True
         self.committed = False
 
-    async def begin(self, root: Manifest) -> None:
-        """Nothing to do: the path of a blob depends on its digest only."""
-
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         name = self._file_name(blob.descriptor.digest)
         self._prepare()
@@ -116,8 +113,8 @@ class DirDestination:
         )  # fmt: skip
         return Placement.PRESENT if placement is Placement.LINKED else placement
 
-    def files(self, digest: Digest) -> tuple[LocalFile, LocalFile]:
-        """Return where a blob that was put is: before `finish`, and after it."""
+    def locations(self, digest: Digest) -> tuple[Location, ...]:
+        """Return the blob's path until `finish`, and the one from then on."""
         name = _name(digest)
         return LocalFile(self._staging / name, linkable=True), LocalFile(self._path / name, linkable=True)
 
@@ -127,9 +124,6 @@ class DirDestination:
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
         return await is_present(self._path / _name(descriptor.digest), descriptor, verify=self._verify_existing)
-
-    async def has_manifest(self, manifest: Manifest) -> bool:
-        return False
 
     async def put_manifest(self, manifest: Manifest) -> None:
         self._prepare()

@@ -82,10 +82,10 @@ class _Layer:
     modified: int
 
 
-class TarballSource:
+class TarballSource(ImageSource):
     """The image: its layers are the files, its manifest and configuration are made as by skopeo."""
 
-    made_from = "files"
+    synthesized = True
 
     def __init__(self, layers: tuple[_Layer, ...]) -> None:
         self._paths = {layer.descriptor.digest: layer.path for layer in layers}

@@ -109,7 +109,9 @@ def test_every_name_leads_to_something_documented(name: str) -> None:
     assert found is getattr(pyskopeo, name)
     if inspect.isclass(found) or inspect.isfunction(found):
         assert found.__module__.startswith("pyskopeo.")
-        assert inspect.getdoc(found)
+        text = inspect.getdoc(found)
+        assert text
+        assert not text.startswith(f"{name}("), "that is what dataclasses writes where nothing is written"
 
 
 def test_all_events_are_public() -> None:

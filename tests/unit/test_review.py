@@ -25,8 +25,8 @@ from pyskopeo.registry.sessions import open_session
 from pyskopeo.streams.compress import ChangingSink
 from pyskopeo.streams.decompress import InflatingSink, load_zstd, recognises
 from pyskopeo.streams.pump import MemorySink
+from tests.support.access import access_for
 from tests.support.images import ArtifactSpec, BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
-from tests.support.pulling import access_for
 
 DATA = bytes(range(256)) * 3000
 LAYER = Descriptor(mediatype.OCI_LAYER_ZSTD, Digest.of(b"x"), 1)

@@ -10,7 +10,7 @@ from typing import Self
 
 from ...errors import ContentMismatch, InvalidContent, StorageFailed, Unsupported
 from ...gocompat.go_json import dumps, sorted_map
-from ...interfaces import Accepts, Blob, Fill
+from ...interfaces import Accepts, Blob, Fill, ImageDestination
 from ...model import mediatype
 from ...model.descriptor import Descriptor
 from ...model.digest import Digest
@@ -29,7 +29,7 @@ from .legacy import legacy_layers
 _VERSION = b"1.0"
 
 
-class DockerArchiveDestination:
+class DockerArchiveDestination(ImageDestination):
     """One or more images in one archive. Layers are decompressed to ``scratch``, appended in order.
 
     A context manager: the file has its name only after that was left without an error. For a second
@@ -92,9 +92,6 @@ class DockerArchiveDestination:
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
         return descriptor.digest in self._layers
-
-    async def has_manifest(self, manifest: Manifest) -> bool:
-        return False
 
     async def put_manifest(self, manifest: Manifest) -> None:
         raise InvalidContent(f"{manifest.media_type}: a Docker archive holds single images only")

@@ -23,6 +23,7 @@ from pyskopeo.model.events import BlobProgress, Converted, CopyFinished
 from pyskopeo.registry.challenge import widened
 from tests.support import faults as f
 from tests.support import upload_faults as u
+from tests.support.access import access_for
 from tests.support.exchange import Request, Response
 from tests.support.httpd import HttpServer
 from tests.support.images import (
@@ -37,7 +38,6 @@ from tests.support.images import (
     digest_of,
 )
 from tests.support.publishing import EVERYTHING, Push
-from tests.support.pulling import access_for
 from tests.support.rootfs import compress
 from tests.support.simulator import BearerGate, Pushing, Simulator
 from tests.support.token_server import TokenServer
