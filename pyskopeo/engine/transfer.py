@@ -11,8 +11,9 @@ from ..fast_dataclass import dataclass
 from ..interfaces import Blob, again_elsewhere
 from ..model.change import Change, Outcome
 from ..model.events import BlobFinished, BlobProgress, BlobStarted, Placement, Report
+from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import WorkQueue, processors
-from ..streams.pump import MemoryReader, run_abortable, uncounted
+from ..streams.pump import MemoryReader, uncounted
 from .planner import settle
 
 if TYPE_CHECKING:
@@ -158,15 +159,27 @@ class Transfer:
 
         descriptor = blob.descriptor
 
+<<<<<<< HEAD
         async def fill(sink: ByteSink) -> Descriptor:
             changing = ChangingSink(sink, change, descriptor, f"blob {descriptor.digest}")
             try:
                 await blob.copy_to(changing, progress.restart())
-                await run_abortable(lambda _: changing.finish(), changing.abort)
+                await run_in_thread(changing.finish)
             finally:
                 changing.close()
             self.outcomes[descriptor.digest] = changing.outcome
             return changing.outcome.descriptor
+=======
+            async def fill(sink: ByteSink) -> Descriptor:
+                changing = ChangingSink(sink, change, blob.descriptor, f"blob {descriptor.digest}")
+                try:
+                    await blob.copy_to(changing, way.begin())
+                    await run_in_thread(changing.finish)
+                finally:
+                    changing.close()
+                self.outcomes[descriptor.digest] = changing.outcome
+                return changing.outcome.descriptor
+>>>>>>> token
 
         made, placement = await again_elsewhere(lambda: self.destination.receive(fill))
         return made.digest, placement
