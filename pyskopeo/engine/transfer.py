@@ -159,7 +159,6 @@ class Transfer:
 
         descriptor = blob.descriptor
 
-<<<<<<< HEAD
         async def fill(sink: ByteSink) -> Descriptor:
             changing = ChangingSink(sink, change, descriptor, f"blob {descriptor.digest}")
             try:
@@ -169,17 +168,6 @@ class Transfer:
                 changing.close()
             self.outcomes[descriptor.digest] = changing.outcome
             return changing.outcome.descriptor
-=======
-            async def fill(sink: ByteSink) -> Descriptor:
-                changing = ChangingSink(sink, change, blob.descriptor, f"blob {descriptor.digest}")
-                try:
-                    await blob.copy_to(changing, way.begin())
-                    await run_in_thread(changing.finish)
-                finally:
-                    changing.close()
-                self.outcomes[descriptor.digest] = changing.outcome
-                return changing.outcome.descriptor
->>>>>>> token
 
         made, placement = await again_elsewhere(lambda: self.destination.receive(fill))
         return made.digest, placement
