@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import field
 from functools import partial
@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from ..errors import CredentialsFailed
 from ..fast_dataclass import dataclass
+from ..streams.cancellation import check_cancelled, run_in_thread
 
 if TYPE_CHECKING:
     import subprocess
@@ -66,25 +67,10 @@ class Programs:
         Cancellation kills the program. Raises `CredentialsFailed` if it cannot be started, takes too long
         or writes too much, but not for an exit status other than 0.
         """
-        from threading import Event
+        return await run_in_thread(partial(self._run, program, action, request))
 
-        from anyio import from_thread, to_thread
-
-        abandoned = Event()
-
-        def check() -> None:
-            # After a cancellation by asyncio itself the thread runs on; those by anyio and trio wait for it.
-            if abandoned.is_set():
-                raise TimeoutError
-            from_thread.check_cancelled()
-
-        try:
-            return await to_thread.run_sync(partial(self._run, program, action, request, check))
-        finally:
-            abandoned.set()
-
-    def _run(self, program: str, action: str, request: bytes, check: Callable[[], None]) -> Output:
-        """Run ``program``; ``check`` is called repeatedly and raises to cancel.
+    def _run(self, program: str, action: str, request: bytes) -> Output:
+        """Run ``program``; raises `Cancelled`.
 
         The helper runs in a new session, so that processes it started are killed with it. A process that it
         leaves running does not delay the result, even if it keeps the pipes open.
@@ -109,7 +95,7 @@ class Programs:
                     # Requests fit into the buffer of a pipe, so that this cannot block.
                     stdin.write(request)
                 stdin.close()
-                return Output(program, *_listen(process, stdout, stderr, deadline, check))
+                return Output(program, *_listen(process, stdout, stderr, deadline))
             except TimeoutError:
                 raise CredentialsFailed(f"{program} gave no answer within {self.seconds:g} s and was stopped") from None
             except OverflowError:
@@ -119,7 +105,7 @@ class Programs:
 
 
 def _listen(
-    process: subprocess.Popen[bytes], stdout: IO[bytes], stderr: IO[bytes], deadline: float, check: Callable[[], None]
+    process: subprocess.Popen[bytes], stdout: IO[bytes], stderr: IO[bytes], deadline: float
 ) -> tuple[int, bytes, bytes]:
     """Return exit status, output and errors of ``process`` when it has ended.
 
@@ -145,7 +131,7 @@ def _listen(
             if len(output) > _STDOUT_LIMIT:
                 raise OverflowError
             del errors[_STDERR_LIMIT:]
-            check()
+            check_cancelled()
             if time.monotonic() > deadline:
                 raise TimeoutError
             if not selector.get_map():

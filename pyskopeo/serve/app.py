@@ -28,7 +28,8 @@ from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..model.verifier import Verifier
 from ..storage.files import FileReader, digest_name, open_regular, read_bounded, storage_errors
-from ..streams.pump import pump_in_thread, uncounted
+from ..streams.cancellation import run_in_thread
+from ..streams.pump import pump, uncounted
 from .catalog import Catalog, FileState, IndexFile, file_state, is_repository, is_tag
 from .responses import (
     VERSION,
@@ -206,7 +207,8 @@ class _Registry:
             return
         try:
             verifier = Verifier(Descriptor("", digest, size))
-            await pump_in_thread(FileReader(fd, Path(digest_name(digest)), 0, size), _NullSink(), verifier, uncounted)
+            reader = FileReader(fd, Path(digest_name(digest)), 0, size)
+            await run_in_thread(lambda: pump(reader, _NullSink(), verifier, uncounted))
         except (ContentMismatch, Unsupported):
             raise refusal(404, "BLOB_UNKNOWN", f"{digest} is a link to other content") from None
         self._verified_links[digest] = state

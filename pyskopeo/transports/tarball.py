@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -27,11 +27,11 @@ from ..model.platform import Platform
 from ..storage.archive_output import is_stream
 from ..storage.files import FileReader, open_regular
 from ..storage.oci_layout import located_blob
-from ..storage.pipes import never
 from ..storage.scratch import copy_stream, spooled
+from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink
 from ..streams.locations import LocalFile
-from ..streams.pump import ByteReader, MemoryReader, run_abortable, thread_buffer
+from ..streams.pump import ByteReader, MemoryReader, thread_buffer
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -169,12 +169,10 @@ async def _open_source(paths: tuple[Path, ...], access: Access) -> AsyncIterator
 
 async def _read(path: Path, name: Path, modified: int | None) -> _Layer:
     """Read a file in a worker thread; ``name`` is the user's name of it, for errors."""
-    found: list[_Layer] = []
-    await run_abortable(lambda check: found.append(_read_layer(path, name, modified, check)), never)
-    return found[0]
+    return await run_in_thread(partial(_read_layer, path, name, modified))
 
 
-def _read_layer(path: Path, name: Path, modified: int | None, check: Callable[[], None]) -> _Layer:
+def _read_layer(path: Path, name: Path, modified: int | None) -> _Layer:
     try:
         fd = open_regular(path)
     except NotFound as error:
@@ -191,7 +189,7 @@ def _read_layer(path: Path, name: Path, modified: int | None, check: Callable[[]
             hasher.update(buffer[:count])
             size += count
             inflating.write(buffer[:count])
-            check()
+            check_cancelled()
         inflating.finish()
     finally:
         os.close(fd)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
+import sys
 import tarfile
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -136,6 +139,11 @@ def test_a_signal_between_two_tries(tmp_path: Path) -> None:
         assert interrupted(process, signal.SIGINT)[0] == 130
 
 
+def waiting_in(pipe: int) -> int:
+    """The number of bytes in ``pipe`` that nobody has read."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 def test_a_signal_while_writing_to_a_pipe_that_nobody_reads(tmp_path: Path) -> None:
     source = write_dir(IMAGE, tmp_path / "source")
     before = tree(tmp_path)
@@ -143,7 +151,8 @@ def test_a_signal_while_writing_to_a_pipe_that_nobody_reads(tmp_path: Path) -> N
     try:
         with started("copy", "-q", f"dir:{source}", "docker-archive:/dev/stdout", stdout=write) as process:
             os.close(write)
-            time.sleep(1.0)  # the pipe is full after 64 KiB
+            assert wait_until(lambda: waiting_in(read) > 0, 15)
+            time.sleep(1.0)  # the pipe is full after 64 KiB, or less
             assert process.poll() is None
             process.send_signal(signal.SIGTERM)
             time.sleep(0.2)

@@ -184,7 +184,7 @@ def test_nobody_imports_the_front_door_from_inside() -> None:
         ("gocompat", {"errors", "gocompat"}),
         ("model", {"errors", "gocompat", "model"}),
         ("streams", {"errors", "model", "streams"}),
-        ("credentials", {"credentials", "errors", "gocompat", "model"}),
+        ("credentials", {"credentials", "errors", "gocompat", "model", "streams"}),
         ("config", {"config", "credentials", "errors", "model"}),
         ("http", {"config", "errors", "http", "model", "streams"}),
         ("engine", {"access", "engine", "errors", "interfaces", "model", "streams"}),

@@ -26,6 +26,7 @@ from pyskopeo.model.change import FORMATS, Change, Outcome
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.streams import compress, ordered_pool
+from pyskopeo.streams.cancellation import Cancellation, Cancelled
 from pyskopeo.streams.compress import ChangingSink, check_level
 from pyskopeo.streams.pump import MemorySink
 from tests.support.require import require_peer
@@ -471,18 +472,28 @@ def test_an_error_while_compressing_comes_through(format: str, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("format", ["gzip", "zstd", "", None])
-def test_abort_between_writes(format: str | None) -> None:
-    target = MemorySink()
-    sink = ChangingSink(target, Change(format), LAYER, "x")
-    sink.write(memoryview(LARGE))
-    sink.abort()
-    sink.abort()
+def test_cancelled_between_writes(format: str | None) -> None:
+    cancellation = Cancellation()
+    sink = ChangingSink(MemorySink(), Change(format), LAYER, "x")
+
+    def write() -> None:
+        sink.write(memoryview(LARGE))
+        cancellation.cancel()
+        sink.write(memoryview(LARGE))
+
     if format:
-        with pytest.raises(ordered_pool._GivenUp):
+        with pytest.raises(Cancelled):
+            cancellation.run(write)
+    else:
+        cancellation.run(write)  # nothing here blocks
+    sink.close()
+    sink.close()
+    if format:
+        with pytest.raises(Cancelled):
             sink.write(memoryview(LARGE))
 
 
-def test_abort_from_another_thread_frees_one_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelling_frees_a_thread_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered_pool, "processors", lambda: 1)
     go, began = threading.Event(), []
     deflate = compress._deflate
@@ -496,9 +507,11 @@ def test_abort_from_another_thread_frees_one_that_waits(monkeypatch: pytest.Monk
     written, errors = MemorySink(), []
     sink = ChangingSink(written, Change("gzip"), LAYER, "x")
 
+    cancellation = Cancellation()
+
     def pump() -> None:
         try:
-            sink.write(memoryview(LARGE))
+            cancellation.run(lambda: sink.write(memoryview(LARGE)))
         except Exception as error:  # noqa: BLE001 - shown to the test
             errors.append(error)
 
@@ -508,11 +521,11 @@ def test_abort_from_another_thread_frees_one_that_waits(monkeypatch: pytest.Monk
         time.sleep(0.001)
     time.sleep(0.05)
     assert worker.is_alive(), "nothing waited"
-    sink.abort()
+    cancellation.cancel()
     go.set()
     worker.join(5)
     assert not worker.is_alive()
-    assert [type(error) for error in errors] == [ordered_pool._GivenUp]
+    assert [type(error) for error in errors] == [Cancelled]
     assert len(began) == 1, "what was not begun was done all the same"
 
 
@@ -524,7 +537,7 @@ def test_one_that_gives_up_does_not_disturb_the_others() -> None:
         leaving.write(memoryview(LARGE[start : start + MIB]))
         staying.write(memoryview(LARGE[start : start + MIB]))
         if start >= 2 * MIB:
-            leaving.abort()
+            leaving.close()
             break
     staying.write(memoryview(LARGE[start + MIB :]))
     staying.finish()
@@ -535,7 +548,7 @@ def test_a_layer_given_up_before_its_first_block_needs_no_thread() -> None:
     sink = ChangingSink(MemorySink(), Change("gzip"), LAYER, "x")
     sink.write(memoryview(b"hello"))
     assert our_threads() == []
-    sink.abort()
+    sink.close()
 
 
 @pytest.mark.parametrize("format", ["gzip", "zstd"])
