@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import NotFound, StorageFailed, TooLarge
 from ..model.digest import Digest
 from ..streams.locations import LocalFile
+from ..streams.pump import BlobReader
 
 PARTIAL = ".partial"
 _SEND_STEP = 16 * 1024 * 1024
@@ -31,18 +32,28 @@ def storage_errors(what: str) -> Iterator[None]:
 
 
 class FileSink:
-    """Writes buffers to a file descriptor, from its current position."""
+    """Writes buffers to a file descriptor, from its current position. ``path`` is for errors."""
 
     def __init__(self, fd: int, path: Path) -> None:
         self.fd = fd
         self.path = path
+        self._written = 0
 
     def write(self, buffer: memoryview) -> None:
+        """Raises `StorageFailed`."""
         try:
             while len(buffer):
-                buffer = buffer[os.write(self.fd, buffer[:_WRITE_STEP]) :]
+                count = os.write(self.fd, buffer[:_WRITE_STEP])
+                self._written += count
+                buffer = buffer[count:]
         except OSError as error:
             raise StorageFailed.of(error, f"writing {self.path}") from error
+
+    def restart(self) -> None:
+        """Cut a regular file back to where this sink began to write; raises `StorageFailed`."""
+        with storage_errors(f"writing {self.path}"):
+            os.ftruncate(self.fd, os.lseek(self.fd, -self._written, os.SEEK_CUR))
+        self._written = 0
 
 
 def write_at(fd: int, buffer: memoryview, offset: int, path: Path) -> None:
@@ -68,7 +79,7 @@ def send_some(target: int, source: int, offset: int, count: int) -> int | None:
         return None  # neither every system nor every target has it
 
 
-class FileReader:
+class FileReader(BlobReader):
     """Reads ``size`` bytes of a regular file from ``offset``."""
 
     def __init__(self, fd: int, path: Path, offset: int, size: int) -> None:

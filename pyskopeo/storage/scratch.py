@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import InvalidContent, NotFound, PathNotFound
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink, recognises
-from ..streams.pump import ByteSink, thread_buffer
+from ..streams.pump import BlobSink, thread_buffer
 from .archive_output import goes_along, is_stream
 from .files import FileSink, open_regular, partial_name, remove_tree, storage_errors
 from .tar import TarIndex
@@ -92,7 +92,7 @@ async def spooled(name: str, scratch: Path | None, fill: Callable[[FileSink], No
         yield path
 
 
-def copy_stream(path: Path, sink: ByteSink) -> None:
+def copy_stream(path: Path, sink: BlobSink) -> None:
     """Everything that comes from a stream (``-`` is standard input), as it is; for a worker thread."""
     with _opened(path) as stream:
         buffer = thread_buffer()
@@ -104,7 +104,7 @@ def _is_compressed(magic: bytes) -> bool:
     return magic.startswith((_BZIP2, _XZ)) or recognises(magic)
 
 
-def _unpack(path: Path, sink: ByteSink) -> None:
+def _unpack(path: Path, sink: BlobSink) -> None:
     """Copy an archive, whatever its compression, decompressed."""
     with _opened(path) as stream:
         magic = stream.first(6)
@@ -129,7 +129,7 @@ def _opened(path: Path) -> Iterator[_Stream]:
         os.close(source)
 
 
-def _unpack_with_library(stream: _Stream, magic: bytes, sink: ByteSink, path: Path) -> None:
+def _unpack_with_library(stream: _Stream, magic: bytes, sink: BlobSink, path: Path) -> None:
     import bz2
     import lzma
 

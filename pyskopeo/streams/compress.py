@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..model.change import Change
     from ..model.descriptor import Descriptor
     from .ordered_pool import Job
-    from .pump import ByteSink
+    from .pump import BlobSink
 
 _MIB = 1024 * 1024
 # format: lowest, default and highest level
@@ -68,19 +68,23 @@ class ChangingSink:
     block takes.
     """
 
-    def __init__(self, sink: ByteSink, change: Change, descriptor: Descriptor, what: str) -> None:
+    def __init__(self, sink: BlobSink, change: Change, descriptor: Descriptor, what: str) -> None:
         """``descriptor`` is of the layer as it comes, ``what`` names it in errors.
 
         Raises `Unsupported` for a layer that cannot have the form, and as `check_level` does.
         """
         check_level(change.format, change.level)
-        self._sink = sink
+        self._sink, self._change, self._what = sink, change, what
         self._descriptor = descriptor if change.format is None else _changed(descriptor, change.format, what)
         self._as_it_is = change.format is None
-        self._inflation = Inflation(what)
-        self._plain, self._written, self._size = new_hasher("sha256"), new_hasher("sha256"), 0
-        self._blocks = _Blocks(_codec(change.format, change.level), self._emit) if change.format else None
         self._outcome: Outcome | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._inflation = Inflation(self._what)
+        self._plain, self._written, self._size = new_hasher("sha256"), new_hasher("sha256"), 0
+        format = self._change.format
+        self._blocks = _Blocks(_codec(format, self._change.level), self._emit) if format else None
 
     def write(self, buffer: memoryview) -> None:
         """Take the next bytes; raises `InvalidContent` for damaged data, and what the sink below raises."""
@@ -97,6 +101,12 @@ class ChangingSink:
         diff_id = Digest("sha256", self._plain.hexdigest())
         digest = self._descriptor.digest if self._as_it_is else Digest("sha256", self._written.hexdigest())
         self._outcome = Outcome(replace(self._descriptor, digest=digest, size=self._size), diff_id)
+
+    def restart(self) -> None:
+        """Begin anew, here and in the sink below."""
+        self.close()
+        self._begin()
+        self._sink.restart()
 
     @property
     def outcome(self) -> Outcome:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import InvalidContent, TooLarge, Unsupported
 from ..model.digest import Digest, new_hasher
+from .pump import BlobReader
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from .pump import ByteReader, ByteSink
+    from .pump import BlobSink, ByteReader
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 # What zstd's programs may put before a frame, for others to skip (RFC 8878, section 3.1.2).
@@ -153,8 +154,12 @@ class InflatingSink:
     Counts and hashes what comes out: `size`, and `digest` after `finish`.
     """
 
-    def __init__(self, sink: ByteSink, what: str) -> None:
-        self._sink, self._inflation = sink, Inflation(what)
+    def __init__(self, sink: BlobSink, what: str) -> None:
+        self._sink, self._what = sink, what
+        self._begin()
+
+    def _begin(self) -> None:
+        self._inflation = Inflation(self._what)
         self._hasher = new_hasher("sha256")
         self.size = 0
 
@@ -169,6 +174,11 @@ class InflatingSink:
     def finish(self) -> None:
         """Raises `InvalidContent` when the compressed data ends before its end."""
         self._pass_on(self._inflation.finish())
+
+    def restart(self) -> None:
+        """Begin anew, here and in the sink below."""
+        self._begin()
+        self._sink.restart()
 
     def _pass_on(self, pieces: Iterator[memoryview]) -> None:
         for piece in pieces:
@@ -205,8 +215,8 @@ def load_zstd() -> ModuleType:
     return module
 
 
-class InflatingReader:
-    """A `ByteReader` over the decompressed content of another; holds one input buffer and one piece."""
+class InflatingReader(BlobReader):
+    """A `BlobReader` over the decompressed content of another; holds one input buffer and one piece."""
 
     def __init__(self, reader: ByteReader, what: str) -> None:
         self._reader = reader

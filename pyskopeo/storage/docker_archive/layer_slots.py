@@ -56,6 +56,14 @@ class Stretch:
                 write_at(self._opened(), buffer, self.size, self.path)
             self.size += len(buffer)
 
+    def restart(self) -> None:
+        """Forget what was written: the layer begins anew, where it began. Raises `StorageFailed`."""
+        with self._lock:
+            self.size = 0
+            if self._own is not None:
+                with storage_errors(f"writing {self.path}"):
+                    os.ftruncate(self._own, 0)
+
     def expect(self, size: int) -> bool:
         """Keep to so many bytes of the archive; False when there are more of them already."""
         with self._lock:

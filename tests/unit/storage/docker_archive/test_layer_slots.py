@@ -88,6 +88,25 @@ def test_it_leaves_the_archive(
     assert own.read_bytes() == b"".join(pieces)
 
 
+@pytest.mark.parametrize("place", ["archive", "left", "own"])
+def test_it_begins_anew(place: str, archive: TarWriter, own: Path) -> None:
+    """What was written before was wrong, and longer: in the archive what follows will cover it."""
+    stretch = Stretch(own, None if place == "own" else archive, START)
+    write(stretch, b"wrong and long")
+    if place == "left":
+        stretch.leave()
+    stretch.restart()
+    assert stretch.size == 0
+    write(stretch, b"ri")
+    write(stretch, b"ght")
+    stretch.complete()
+    assert (stretch.within, stretch.size) == (place == "archive", 5)
+    if place == "archive":
+        assert archive.path.read_bytes()[START:].startswith(b"right")
+        stretch.leave()
+    assert own.read_bytes() == b"right"
+
+
 def test_it_leaves_when_it_is_larger_than_was_expected(archive: TarWriter, own: Path) -> None:
     os.pwrite(archive.file, b"next", START + 6)
     stretch = Stretch(own, archive, START)
