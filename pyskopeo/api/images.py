@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from ..access import Access
 from ..engine import run as engine
-from ..engine.plan import AS_IT_IS, Form, Plan
+from ..engine.plan import DEFAULT_FORM, Form, Plan
 from ..engine.run import CopyOptions, CopyResult
 from ..model.events import Placement, Report, ignore
 from ..transports import parse_image_name
@@ -36,7 +36,7 @@ async def copy(
     destination: str,
     *,
     selection: Selection | None = None,
-    form: Form = AS_IT_IS,
+    form: Form = DEFAULT_FORM,
     jobs: int | None = None,
     report: Report = ignore,
     source_access: Access | None = None,
@@ -63,7 +63,7 @@ async def plan_copy(
     destination: str,
     *,
     selection: Selection | None = None,
-    form: Form = AS_IT_IS,
+    form: Form = DEFAULT_FORM,
     jobs: int | None = None,
     report: Report = ignore,
     source_access: Access | None = None,

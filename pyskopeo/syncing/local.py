@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ..engine.plan import stays_away
+from ..engine.plan import has_foreign_urls
 from ..errors import PyskopeoError
 from ..streams.locations import LocalFile
 
@@ -37,7 +37,7 @@ async def whole_image(place: ImageReference, access: Access) -> Manifest | None:
 
 def _has_blobs(source: ImageSource, manifest: Manifest, transport: str) -> bool:
     for blob in manifest.blobs:
-        if transport == "oci" and stays_away(blob):
+        if transport == "oci" and has_foreign_urls(blob):
             continue
         for location in source.blob(blob).locations:
             if not isinstance(location, LocalFile):

@@ -9,7 +9,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ..engine.plan import AS_IT_IS, Form
+from ..engine.plan import DEFAULT_FORM, Form
 from ..errors import InvalidInput, PyskopeoError, Unsupported
 from ..fast_dataclass import dataclass
 from .choosing import EVERYTHING, Choice
@@ -50,7 +50,7 @@ class SyncRequest:
     scoped: bool = False
     suffix: str = ""
     choice: Choice = EVERYTHING
-    form: Form = AS_IT_IS
+    form: Form = DEFAULT_FORM
     keep_going: bool = False
     dry_run: bool = False
     jobs: int = IMAGES_AT_ONCE
