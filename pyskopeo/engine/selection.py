@@ -14,7 +14,7 @@ from ..model.descriptor import Descriptor
 from ..model.manifest import Manifest
 from ..model.platform import Platform, acceptable, choose
 
-_DEEPEST = 8
+_MAX_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,8 @@ def no_match(index: Manifest, wanted: Platform, nested: tuple[str, ...] = ()) ->
 
 def check_depth(depth: int) -> None:
     """Raise `InvalidContent` if an index is nested more than 8 levels deep; the root has depth 1."""
-    if depth > _DEEPEST:
-        raise InvalidContent(f"image indexes are nested more than {_DEEPEST} deep")
+    if depth > _MAX_DEPTH:
+        raise InvalidContent(f"image indexes are nested more than {_MAX_DEPTH} deep")
 
 
 def parse_selection(multi_arch: str, *, platform: Platform, strip: bool = False) -> Selection:
