@@ -98,10 +98,10 @@ def _no_registries() -> Registries:
     return Registries()
 
 
-def _load_registries(environ: Mapping[str, str], home: Path, named: Path | None, report: Report) -> Registries:
+def _load_registries(environ: Mapping[str, str], home: Path, path: Path | None, report: Report) -> Registries:
     from .config.registries_files import load
 
-    found = load(environ, home, named)
+    found = load(environ, home, path)
     report(Explained(f"registries are configured in {', '.join(found.files) or 'no file'}"))
     return found
 
@@ -113,11 +113,11 @@ def _accept_all_policy() -> Policy:
 
 
 def _load_policy(
-    environ: Mapping[str, str], home: Path, named: str | None, report: Report, *, require_signed: bool
+    environ: Mapping[str, str], home: Path, path: str | None, report: Report, *, require_signed: bool
 ) -> Policy:
     from .config.policy import load
 
-    found = load(environ, home, named)
+    found = load(environ, home, path)
     report(Explained(f"the policy is in {found.where or 'no file: every image is accepted'}"))
     return replace(found, require_signed=require_signed)
 

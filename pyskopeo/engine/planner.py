@@ -59,7 +59,7 @@ def decide(
 
 
 def plan_with_outcomes(plan: Plan, outcomes: Mapping[Digest, Outcome]) -> Plan:
-    """Return ``plan`` made anew now that its layers were changed; ``outcomes`` are by their digests at the source.
+    """Return ``plan`` recomputed after its layers were changed; ``outcomes`` are by their digests at the source.
 
     Raises what `decide` raises.
     """

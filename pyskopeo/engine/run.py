@@ -89,13 +89,14 @@ async def copy(
             check = partial(check_policy, source, source_access)
             plan = await _plan((source, reader), (destination, writer), options, check)
         assert plan.inputs is not None
-        named = plan.inputs.graph.chosen_from or plan.source
+        source_digest = plan.inputs.graph.chosen_from or plan.source
         if options.dry_run:
-            return CopyResult(plan, named, plan.root.digest, placements=await _predict_placements(plan, reader, writer))
+            placements = await _predict_placements(plan, reader, writer)
+            return CopyResult(plan, source_digest, plan.root.digest, placements=placements)
         transfer = Transfer(reader, writer, report, options.jobs)
         digest = await _carry_out(plan, transfer)
     report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
-    return CopyResult(plan, named, digest, transfer.moved)
+    return CopyResult(plan, source_digest, digest, transfer.moved)
 
 
 async def make_plan(

@@ -39,7 +39,7 @@ class _CachedTags:
 
 
 @dataclass(frozen=True, slots=True)
-class _Repository:
+class _RepositoryEntry:
     """A repository as a YAML file names it, and the access for its registry."""
 
     registry: str
@@ -127,77 +127,77 @@ class _Lister:
     def _listings(self, registry: RegistrySource, access: Access) -> Iterator[ListImages]:
         """Yield one function for each repository that a file names; each returns its images."""
         for name, items in registry.images.items():
-            yield partial(self._list_items, _Repository(registry.registry, name, access), items)
+            yield partial(self._list_items, _RepositoryEntry(registry.registry, name, access), items)
         for name, pattern in registry.by_pattern.items():
-            repository = _Repository(registry.registry, name, access)
+            repository = _RepositoryEntry(registry.registry, name, access)
             parse = partial(matching_pattern, pattern)
             yield partial(self._list_matching, repository, "regular expression", pattern, parse)
         for name, versions in registry.by_version.items():
-            repository = _Repository(registry.registry, name, access)
+            repository = _RepositoryEntry(registry.registry, name, access)
             parse = partial(matching_versions, versions)
             yield partial(self._list_matching, repository, "semver constraint", versions, parse)
 
-    async def _list_items(self, named: _Repository, items: tuple[str, ...]) -> list[Reference]:
+    async def _list_items(self, entry: _RepositoryEntry, items: tuple[str, ...]) -> list[Reference]:
         """Return the images with the tags and digests ``items``; without any, all tags."""
-        repository = self._reference(named)
+        repository = self._reference(entry)
         if repository is None:
             return []
-        self._info("Processing repo", **named.fields)
+        self._info("Processing repo", **entry.fields)
         if not items:
-            return await self._list_repository(named, repository, lambda _: True)
+            return await self._list_repository(entry, repository, lambda _: True)
         found: list[Reference] = []
         for item in items:
             try:
                 found.append(parse_tag_or_digest(repository, item))
             except InvalidName as error:
                 self._fail("Error parsing ref, skipping", error, ref=item)
-        return self._warn_if_empty(named, found)
+        return self._warn_if_empty(entry, found)
 
     async def _list_matching(
-        self, named: _Repository, kind: str, text: str, parse: Callable[[], Callable[[str], bool]]
+        self, entry: _RepositoryEntry, kind: str, text: str, parse: Callable[[], Callable[[str], bool]]
     ) -> list[Reference]:
         """Return the images whose tags match ``text``, which ``parse`` turns into a predicate."""
-        repository = self._reference(named)
+        repository = self._reference(entry)
         if repository is None:
             return []
-        self._info("Processing repo", **named.fields)
+        self._info("Processing repo", **entry.fields)
         try:
             keep = parse()
         except InvalidInput as error:
             what = "regex" if kind == "regular expression" else kind
-            self._fail(f"Error parsing {what}, skipping", error, **named.fields)
+            self._fail(f"Error parsing {what}, skipping", error, **entry.fields)
             return []
-        return await self._list_repository(named, repository, keep, f"Start filtering using the {kind}: {text}")
+        return await self._list_repository(entry, repository, keep, f"Start filtering using the {kind}: {text}")
 
     async def _list_repository(
-        self, named: _Repository, repository: Reference, keep: Callable[[str], bool], filtering: str = ""
+        self, entry: _RepositoryEntry, repository: Reference, keep: Callable[[str], bool], filtering: str = ""
     ) -> list[Reference]:
         """Return the images of the tags that ``keep`` accepts; ``filtering`` is a message about it."""
-        self._info("Querying registry for image tags", **named.fields)
+        self._info("Querying registry for image tags", **entry.fields)
         try:
-            tags = await self._repository_tags(repository, named.access)
+            tags = await self._repository_tags(repository, entry.access)
             if filtering:
-                self._info(filtering, **named.fields)
+                self._info(filtering, **entry.fields)
             with self.request.guard():
                 kept = [replace(repository, tag=tag) for tag in tags if keep(tag)]
         except PyskopeoError as error:
-            self._fail("Error processing repo, skipping", error, **named.fields)
+            self._fail("Error processing repo, skipping", error, **entry.fields)
             return []
-        return self._warn_if_empty(named, kept)
+        return self._warn_if_empty(entry, kept)
 
-    def _warn_if_empty(self, named: _Repository, found: list[Reference]) -> list[Reference]:
+    def _warn_if_empty(self, entry: _RepositoryEntry, found: list[Reference]) -> list[Reference]:
         if not found:
-            self.report(LogMessage("warning", "No refs to sync found", tuple(named.fields.items())))
+            self.report(LogMessage("warning", "No refs to sync found", tuple(entry.fields.items())))
         return found
 
-    def _reference(self, named: _Repository) -> Reference | None:
+    def _reference(self, entry: _RepositoryEntry) -> Reference | None:
         """Return the reference of a repository; None for an invalid one, which is reported as a failure."""
         try:
-            found = Reference.parse(f"{named.registry}/{named.name}", default_tag="")
+            found = Reference.parse(f"{entry.registry}/{entry.name}", default_tag="")
             if found.manifest_name:
                 raise InvalidName("input names a reference, not a repository")
         except InvalidName as error:
-            self._fail("Error parsing repository name, skipping", error, **named.fields)
+            self._fail("Error parsing repository name, skipping", error, **entry.fields)
             return None
         return found
 

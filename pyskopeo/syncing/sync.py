@@ -76,7 +76,7 @@ async def sync(
 async def _list_and_copy(
     request: SyncRequest, source_access: Access | None, destination_access: Access | None, emit: SyncSink
 ) -> None:
-    """Do everything that needs the network; the images of one registry share connections meanwhile."""
+    """List and copy the images; those of one registry share connections."""
 
     def report_registry_event(event: Event) -> None:
         emit(ImageEvent(None, event))
@@ -101,7 +101,7 @@ def _report_dry_run(listing: Listing, emit: SyncSink) -> None:
     emit(LogMessage("warning", "Running in dry-run mode"))
     for group in listing.groups:
         for position, image in enumerate(group.images, 1):
-            emit(LogMessage("info", f"Would have copied image ref {position}/{len(group.images)}", _names(image)))
+            emit(LogMessage("info", f"Would have copied image ref {position}/{len(group.images)}", _log_fields(image)))
             emit(ImageFinished(ImageResult(image, "planned", image.pinned)))
 
 
@@ -114,7 +114,7 @@ def _finish(request: SyncRequest, report: SyncReport, emit: SyncSink) -> None:
         raise SyncFailed(_FAILED, report=report)
 
 
-def _names(image: SyncImage) -> tuple[tuple[str, str], ...]:
+def _log_fields(image: SyncImage) -> tuple[tuple[str, str], ...]:
     return ("from", image.source), ("to", image.destination)
 
 
