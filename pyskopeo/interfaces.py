@@ -19,8 +19,9 @@ from .model.digest import Digest
 from .model.events import Placement
 from .model.manifest import Manifest
 from .model.verifier import Verifier
+from .streams.cancellation import run_in_thread
 from .streams.locations import Location
-from .streams.pump import ByteReader, ByteSink, MemorySink, Progress, pump_in_thread, uncounted
+from .streams.pump import ByteReader, ByteSink, MemorySink, Progress, pump, uncounted
 
 if TYPE_CHECKING:
     from .access import Access
@@ -58,7 +59,7 @@ class Blob:
         """
         verifier = Verifier(self.descriptor)
         async with self.opener() as reader:
-            await pump_in_thread(reader, sink, verifier, progress)
+            await run_in_thread(lambda: pump(reader, sink, verifier, progress))
 
     async def read(self, limit: int) -> bytes:
         """The whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes."""

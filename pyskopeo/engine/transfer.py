@@ -11,8 +11,9 @@ from ..fast_dataclass import dataclass
 from ..interfaces import Blob, again_elsewhere
 from ..model.change import Change, Outcome
 from ..model.events import BlobFinished, BlobProgress, BlobStarted, Placement, Report
+from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import WorkQueue, processors
-from ..streams.pump import MemoryReader, run_abortable, uncounted
+from ..streams.pump import MemoryReader, uncounted
 from .planner import plan_with_outcomes
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Transfer:
             changing = ChangingSink(sink, change, descriptor, f"blob {descriptor.digest}")
             try:
                 await blob.copy_to(changing, progress.restart())
-                await run_abortable(lambda _: changing.finish(), changing.abort)
+                await run_in_thread(changing.finish)
             finally:
                 changing.close()
             self.outcomes[descriptor.digest] = changing.outcome

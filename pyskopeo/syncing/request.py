@@ -154,7 +154,11 @@ class SyncReport:
 
 
 class SyncFailed(PyskopeoError):
-    """A source could not be listed or an image could not be copied; ``report`` has the result of every image."""
+    """A source could not be listed or an image could not be copied.
+
+    ``report`` has the result of every image. Part of the tree in `errors`; it is defined here, since that
+    module comes before `SyncReport`.
+    """
 
     def __init__(self, message: str, *, report: SyncReport) -> None:
         super().__init__(message)

@@ -21,12 +21,12 @@ from pyskopeo.model.events import BlobFinished, BlobStarted, CopyFinished, CopyP
 from pyskopeo.streams.pump import uncounted
 from tests.contract.places import AMD64, EVERYTHING, PLACES, Place
 from tests.contract.reading import insecure, layout, read_layers
+from tests.support.access import access_for, networked
 from tests.support.faults import Cut, Delay, Drip, Flip, Refuse, Short
 from tests.support.images import KINDS, BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.outputs import blob_path
 from tests.support.processes import wait_until
 from tests.support.publishing import Push
-from tests.support.pulling import access_for, networked
 from tests.support.simulator import Simulator
 from tests.support.upload_faults import DripUpload
 
