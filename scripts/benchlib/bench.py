@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .cases import OURS, Case, Result, Unit
+from .cases import BEFORE, OURS, Case, Result, Unit
 from .contenders import Contender, Job
 from .environment import Environment
 from .images import Image
@@ -16,7 +16,7 @@ from .target import InitialState, Target, empty
 from .traffic import AccessLog, Traffic
 
 # Contenders that can repeat a job with the warm-up's result in place: skopeo's sync refuses existing directories.
-_REPEATERS = {"oci": (OURS, "skopeo"), "sync-file": (OURS,)}
+_REPEATERS = {"oci": (OURS, BEFORE, "skopeo"), "sync-file": (OURS, BEFORE)}
 # Bytes. For images over this size, the time that the system takes to provide memory is a part of the result.
 _LARGE = 50_000_000
 _SHORT = frozenset({"inspect", "version"})

@@ -11,6 +11,7 @@ from .target import InitialState
 from .traffic import Traffic
 
 OURS = "pyskopeo"
+BEFORE = "before"  # another version of pyskopeo, with --against
 
 
 class Unit(Enum):

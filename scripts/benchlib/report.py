@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from .cases import OURS, Result, Unit
+from .cases import BEFORE, OURS, Result, Unit
 
 # Printed with the figures, which would otherwise be quoted as skopeo's speed.
 OLD_SKOPEO = (
@@ -86,7 +86,18 @@ def text(results: Sequence[Result]) -> str:
     table = [tuple(cell.replace("`", "") for cell in row) for row in (_HEAD, *rows(results))]
     widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-    return "\n".join([*lines, "", OLD_SKOPEO.replace("`", "")])
+    return "\n".join([*lines, *_against(results), "", OLD_SKOPEO.replace("`", "")])
+
+
+def _against(results: Sequence[Result]) -> list[str]:
+    """Return a line for each case that another version ran too: both medians, and the median of the paired ratios."""
+    compared = [result for result in results if BEFORE in result.runs]
+    lines = [
+        f"{result.case.name:<16} {_time(result.runs[OURS].seconds)} / {_time(result.runs[BEFORE].seconds)}"
+        f" = {result.runs[OURS].ratio_to(result.runs[BEFORE]):.3f}"
+        for result in compared
+    ]
+    return ["", "ours / before, median of paired ratios:", *lines] if lines else []
 
 
 def markdown(results: Sequence[Result], rounds: int, *, quick: bool) -> str:
