@@ -8,93 +8,117 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..access import Writing
-from ..engine.plan import Plan
+from ..engine.plan import Form, Plan
 from ..engine.selection import Selection, parse_selection
 from ..errors import InvalidName, StorageFailed
+from ..fast_dataclass import dataclass
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement
+from ..model.platform import Platform
 from ..transports import TRANSPORTS, parse_image_name
+from .access_options import AUTHFILE, PLATFORM, AccessOptions, access_flags, chosen_platform
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .format_flags import FORM, form
-from .options import (
-    AUTHFILE,
-    NETWORK,
-    PLATFORM,
-    access,
-    access_flags,
-    chosen_platform,
-)
+from .network_options import NETWORK
 from .progress import MODES, reporting, size
-from .supervision import run_async
 
 _FLAGS = (
-    Flag("additional-tag", "one more tag for the image (docker:, docker-archive:, docker-daemon:)", value="[NAME:]TAG",
-         read=listed, repeat=True),
-    Flag("all", "copy all images if SOURCE-IMAGE is a list", short="a", read=boolean, default=False),
-    Flag("multi-arch", "of a list copy 'system', 'all', 'index-only', or OS/ARCH[/VARIANT],...", value="CHOICE"),
-    Flag("strip-removed-platforms", "drop the platforms that are not copied from the list", read=boolean,
+    Flag("additional-tag", "additional tag for the image (docker:, docker-archive:, docker-daemon:)",
+         value="[NAME:]TAG", read=listed, repeat=True),
+    Flag("all", "copy all images of a list", short="a", read=boolean, default=False),
+    Flag("multi-arch", "images of a list to copy: system, all, index-only, or OS/ARCH[/VARIANT],... (default: system)",
+         value="CHOICE"),
+    Flag("strip-removed-platforms", "remove the platforms that are not copied from the list", read=boolean,
          default=False),
     PLATFORM,
     AUTHFILE,
     *access_flags("src-"),
     *access_flags("dest-"),
     *FORM,
-    Flag("dest-precompute-digests", "find out the digest of a layer that is compressed on the way before it is sent",
+    Flag("dest-precompute-digests", "compress layers to temporary files first, and do not upload those that exist",
          read=boolean, default=False),
     *NETWORK,
     Flag("digestfile", "write the digest of the copied image to PATH", value="PATH"),
     Flag("quiet", "show no progress", short="q", read=boolean, default=False),
-    Flag("progress", "how to show progress: " + ", ".join(MODES), value="MODE", default="auto", choices=MODES),
-    Flag("dry-run", "print what would be copied, and copy nothing", read=boolean, default=False),
-    Flag("image-parallel-copies", "blobs to copy at once (default: up to 6, and 18 small ones)", value="N",
-         read=integer, default=0),
-    Flag("verify-existing", "hash blobs that are at the destination already, too", read=boolean, default=False),
+    Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
+         choices=MODES),
+    Flag("dry-run", "print what would be copied, without copying it", read=boolean, default=False),
+    Flag("image-parallel-copies", "maximum number of blobs copied in parallel (default: 6, or 18 small ones)",
+         value="N", read=integer, default=0),
+    Flag("verify-existing", "verify the digests of blobs that exist at the destination", read=boolean, default=False),
 )  # fmt: skip
-# What is to become of a blob. A registry may decline to mount; then it is fetched.
+# The state of a blob in a dry run. A registry can decline to mount a blob, which then is fetched.
 _STATES = {Placement.PRESENT: "present", Placement.MOUNTED: "to mount", Placement.WRITTEN: "to fetch"}
 
 
-def run(parsed: Parsed) -> int:
-    """Copy, then write the digest file."""
-    source, destination = parsed.arguments
-    _check_names(source, destination, parsed["additional-tag"])
-    selection, wanted = _selection(parsed), form(parsed, destination)
-    mode = "none" if parsed["quiet"] or parsed["dry-run"] else parsed["progress"]
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """The options of ``copy``. ``jobs`` is the maximum number of blobs in parallel, None: the default."""
 
-    async def work() -> int:
-        from ..api.images import CopyOptions, copy, foresee_copy
+    source: str
+    destination: str
+    selection: Selection
+    form: Form
+    writing: Writing
+    source_access: AccessOptions
+    destination_access: AccessOptions
+    jobs: int | None
+    progress: str
+    dry_run: bool
+    digestfile: Path | None
 
-        with reporting(mode) as report:
-            reading = access(parsed, "src-", report)
-            wishes = Writing(
-                additional_tags=tuple(parsed["additional-tag"]),
-                verify_existing=parsed["verify-existing"],
-                precompute_digests=parsed["dest-precompute-digests"],
-            )
-            writing = replace(access(parsed, "dest-", report), writing=wishes)
-            options: CopyOptions = {
-                "source_access": reading,
-                "destination_access": writing,
-                "report": report,
-                "selection": selection,
-                "form": wanted,
-                "jobs": _jobs(parsed),
-            }
-            if parsed["dry-run"]:
-                _show(*await foresee_copy(source, destination, **options))
-                return 0
-            digest = await copy(source, destination, **options)
-        if parsed["digestfile"]:
-            _write_digest(Path(parsed["digestfile"]), str(digest))
-        return 0
+    @classmethod
+    def of(cls, parsed: Parsed) -> CopyOptions:
+        """Read the options; raises `InvalidInput`."""
+        source, destination = parsed.arguments
+        additional_tags = parsed.repeated("additional-tag", str)
+        _check_names(source, destination, additional_tags)
+        dry_run = parsed.get("dry-run", bool)
+        return cls(
+            source=source,
+            destination=destination,
+            selection=_selection(parsed),
+            form=form(parsed, destination),
+            writing=Writing(
+                additional_tags=additional_tags,
+                verify_existing=parsed.get("verify-existing", bool),
+                precompute_digests=parsed.get("dest-precompute-digests", bool),
+            ),
+            source_access=AccessOptions.of(parsed, "src-"),
+            destination_access=AccessOptions.of(parsed, "dest-"),
+            jobs=_jobs(parsed),
+            progress="none" if dry_run or parsed.get("quiet", bool) else parsed.get("progress", str),
+            dry_run=dry_run,
+            digestfile=parsed.path("digestfile"),
+        )
 
-    return run_async(work, parsed["command-timeout"])
+
+async def run(options: CopyOptions) -> int:
+    """Copy the image, or print the plan for it; then write the digest file."""
+    from ..api import images
+
+    with reporting(options.progress) as report:
+        arguments: images.CopyOptions = {
+            "source_access": options.source_access.access(report),
+            "destination_access": replace(options.destination_access.access(report), writing=options.writing),
+            "report": report,
+            "selection": options.selection,
+            "form": options.form,
+            "jobs": options.jobs,
+        }
+        if options.dry_run:
+            _print_plan(*await images.foresee_copy(options.source, options.destination, **arguments))
+            return 0
+        digest = await images.copy(options.source, options.destination, **arguments)
+    if options.digestfile:
+        _write_digest(options.digestfile, digest)
+    return 0
 
 
 def _check_names(source: str, destination: str, tags: Sequence[str]) -> None:
-    """Names are refused before anything is opened, with the words people look for."""
+    """Raise `InvalidName`, with skopeo's messages."""
     for side, name in (("source", source), ("destination", destination)):
         try:
             parse_image_name(name)
@@ -115,32 +139,31 @@ def _check_names(source: str, destination: str, tags: Sequence[str]) -> None:
 
 def _selection(parsed: Parsed) -> Selection:
     platform = chosen_platform(parsed)
-    choice, every = parsed["multi-arch"], parsed["all"]
+    choice, every = parsed.optional("multi-arch", str), parsed.get("all", bool)
     if every and choice is not None:
         raise UsageError("Cannot use --all and --multi-arch flags together")
-    if parsed["platform"] is not None and (every or choice not in (None, "system")):
+    if parsed.optional("platform", Platform) is not None and (every or choice not in (None, "system")):
         raise UsageError("--platform chooses one image, so it does not go with --all or --multi-arch")
-    return parse_selection(
-        "all" if every else choice or "system", platform=platform, strip=parsed["strip-removed-platforms"]
-    )
+    strip = parsed.get("strip-removed-platforms", bool)
+    return parse_selection("all" if every else choice or "system", platform=platform, strip=strip)
 
 
 def _jobs(parsed: Parsed) -> int | None:
-    jobs: int = parsed["image-parallel-copies"]
+    jobs = parsed.get("image-parallel-copies", int)
     if jobs < 0:
         raise UsageError("--image-parallel-copies: want 0 or more")
     return jobs or None
 
 
-def _write_digest(path: Path, digest: str) -> None:
+def _write_digest(path: Path, digest: Digest) -> None:
     try:
-        path.write_text(digest)
+        path.write_text(str(digest))
     except OSError as error:
         raise StorageFailed.of(error, f'Failed to write digest to file "{path}"') from error
 
 
-def _show(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
-    """The plan as a table on standard output."""
+def _print_plan(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
+    """Print a table of the blobs and the manifests to standard output."""
     descriptors = plan.all_blobs
     for descriptor in descriptors:
         state = _STATES[placements[descriptor.digest]]
@@ -167,7 +190,7 @@ COMMAND = Command(
     name="copy",
     arguments="SOURCE-IMAGE DESTINATION-IMAGE",
     description=(
-        'Container "IMAGE-NAME" uses a "transport":"details" format.\n\n'
+        'Copy an image. Each of the image names has the form "transport:details".\n\n'
         f"Supported transports:\n{', '.join(TRANSPORTS)}"
     ),
     examples=(
@@ -176,5 +199,6 @@ COMMAND = Command(
         "pyskopeo copy --all docker://alpine oci-archive:alpine.tar",
     ),
     flags=_FLAGS,
+    read=CopyOptions.of,
     run=run,
 )

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from pyskopeo import __version__
+from pyskopeo.cli.command import SUMMARIES
 from pyskopeo.cli.log import log
-from pyskopeo.cli.main import SUMMARIES, main
+from pyskopeo.cli.main import main
 from tests.support.commands import PYSKOPEO, environment, pyskopeo
 from tests.support.images import build
 from tests.support.outputs import write_dir, write_layout

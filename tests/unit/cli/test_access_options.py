@@ -9,10 +9,10 @@ import pytest
 
 from pyskopeo.access import Access, Network
 from pyskopeo.cli import copy, login
-from pyskopeo.cli.accounts import reaching
+from pyskopeo.cli.access_options import AccessOptions
+from pyskopeo.cli.accounts import read_access
 from pyskopeo.cli.command import GLOBAL
 from pyskopeo.cli.flags import Flag, Parsed, UsageError, parse
-from pyskopeo.cli.options import access
 from pyskopeo.errors import PolicyRejected
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
@@ -40,7 +40,7 @@ def parsed(flags: tuple[Flag, ...], *words: str) -> Parsed:
 
 
 def destination(*words: str) -> Access:
-    return access(parsed(copy.COMMAND.flags, *words), "dest-", ignore)
+    return AccessOptions.of(parsed(copy.COMMAND.flags, *words), "dest-").access(ignore)
 
 
 def test_without_flags_the_environment_counts() -> None:
@@ -71,7 +71,7 @@ def test_flags_take_the_place_of_what_they_are_about_and_of_nothing_else() -> No
 
 
 def test_logging_in_reaches_a_registry_as_all_others_do() -> None:
-    found = reaching(parsed(login.COMMAND.flags, "--tls-verify=false", "--trust-realm=a.example"), None)
+    found = read_access(parsed(login.COMMAND.flags, "--tls-verify=false", "--trust-realm=a.example"), None)
     assert (found.trust.insecure, found.trust.realms) == (True, frozenset({"a.example"}))
     assert found.trust.roots == Access.from_environ().trust.roots
     assert found.network.proxies == Access.from_environ().network.proxies
