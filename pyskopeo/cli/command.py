@@ -75,8 +75,7 @@ VERSION = Flag("version", "print the version", short="v", read=boolean, default=
 GLOBAL = (
     Flag("command-timeout", "time limit for the command (default: none)", value="DURATION", read=duration,
          default=0.0),
-    Flag("debug", "log requests, and where configuration is read from, to standard error", read=boolean,
-         default=False),
+    Flag("debug", "log requests and the origin of settings to standard error", read=boolean, default=False),
     Flag("insecure-policy", "accept all images, without checking a policy", read=boolean, default=False),
     Flag("override-arch", "use ARCH instead of the architecture of this machine to choose images", value="ARCH",
          default=""),

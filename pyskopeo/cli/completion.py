@@ -166,8 +166,8 @@ COMMAND = Command(
     name="completion",
     arguments="SHELL",
     description=(
-        "Print a script with which bash, fish or zsh completes commands, flags and transports, for the program\n"
-        "names pyskopeo and skopeo."
+        "Print a script with which bash, fish or zsh completes commands, flags and transports, for the\n"
+        "program names pyskopeo and skopeo."
     ),
     examples=(
         "pyskopeo completion bash > ~/.local/share/bash-completion/completions/pyskopeo",

@@ -27,11 +27,10 @@ from .progress import MODES, reporting, size
 _FLAGS = (
     Flag("additional-tag", "additional tag for the image (docker:, docker-archive:, docker-daemon:)",
          value="[NAME:]TAG", read=listed, repeat=True),
-    Flag("all", "copy all images of a list", short="a", read=boolean, default=False),
+    Flag("all", "copy every image of a list, not only that of one platform", short="a", read=boolean, default=False),
     Flag("multi-arch", "images of a list to copy: system, all, index-only, or OS/ARCH[/VARIANT],... (default: system)",
          value="CHOICE"),
-    Flag("strip-removed-platforms", "remove the platforms that are not copied from the list", read=boolean,
-         default=False),
+    Flag("strip-removed-platforms", "remove platforms from the list that are not copied", read=boolean, default=False),
     PLATFORM,
     AUTHFILE,
     *access_flags("src-"),
@@ -45,7 +44,7 @@ _FLAGS = (
     Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
          choices=MODES),
     Flag("dry-run", "print what would be copied, without copying it", read=boolean, default=False),
-    Flag("image-parallel-copies", "maximum number of blobs copied in parallel (default: 6, or 18 small ones)",
+    Flag("image-parallel-copies", "maximum number of blobs copied in parallel (default: 6, and 18 small ones)",
          value="N", read=integer, default=0),
     Flag("verify-existing", "verify the digests of blobs that exist at the destination", read=boolean, default=False),
 )  # fmt: skip

@@ -202,8 +202,8 @@ COMMAND = Command(
     description=(
         "Provide the user's credentials to other programs, as a credential helper. The request is read from\n"
         "standard input, the response is written to standard output.\n\n"
-        'get           Bazel\'s protocol: for {"uri": "https://HOST/v2/NAME/..."} return the request headers; these\n'
-        "              hold a token to pull from that repository, if the registry uses tokens\n"
+        'get           Bazel\'s protocol: for {"uri": "https://HOST/v2/NAME/..."} return the request headers,\n'
+        "              with a token to pull from that repository if the registry uses tokens\n"
         "docker-get    Docker's protocol: for HOST return a user name and a secret\n"
         "docker-store, docker-erase, docker-list\n"
         "              Docker's protocol: change or list the credentials file that login writes\n\n"

@@ -41,7 +41,7 @@ def usage(flags: Sequence[Flag], width: int = 100) -> str:
     column = max(len(left) for left, _ in rows) + 3
     lines = []
     for left, text in rows:
-        wrapped = textwrap.wrap(text, max(width - column, 40)) or [""]
+        wrapped = textwrap.wrap(text, max(width - column, 40), break_on_hyphens=False) or [""]
         lines.append(left.ljust(column) + wrapped[0])
         lines += [" " * column + line for line in wrapped[1:]]
     return "\n".join(lines)

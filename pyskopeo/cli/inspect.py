@@ -34,7 +34,7 @@ _FLAGS = (
     Flag("raw", "print the unmodified manifest, or with --config the unmodified configuration", read=boolean,
          default=False),
     Flag("format", "format the output with a Go template", short="f", value="TEMPLATE"),
-    Flag("platforms", "list all images of a list, with digests and sizes", read=boolean, default=False),
+    Flag("platforms", "print the digest and the size of every image of a list", read=boolean, default=False),
     Flag("no-tags", "do not list the tags of the repository", short="n", read=boolean, default=False),
 )  # fmt: skip
 
@@ -175,7 +175,7 @@ COMMAND = Command(
     name="inspect",
     arguments="IMAGE-NAME",
     description=(
-        'Print the properties of "IMAGE-NAME" as JSON: its digest, tags, labels, layers and others.\n\n'
+        'Print information about "IMAGE-NAME" as JSON: its digest, tags, labels, layers and more.\n\n'
         f"Supported transports:\n{', '.join(TRANSPORTS)}"
     ),
     examples=(

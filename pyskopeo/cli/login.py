@@ -126,8 +126,8 @@ COMMAND = Command(
     description=(
         "Log in to a container registry, or to a namespace in it: REGISTRY is HOST[:PORT][/NAMESPACE].\n"
         "The credentials are stored only if the registry accepts them.\n\n"
-        "Every user of this machine can see a password on the command line. Enter it at the prompt instead, or\n"
-        "use --password-stdin."
+        "Every user of this machine can see a password on the command line. Enter it at the prompt instead,\n"
+        "or use --password-stdin."
     ),
     examples=(
         "pyskopeo login quay.io",

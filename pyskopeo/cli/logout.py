@@ -86,8 +86,8 @@ COMMAND = Command(
     name="logout",
     arguments="[REGISTRY]",
     description=(
-        "Log out of a container registry: remove its credentials from the file, and from the credential helper\n"
-        "that the file names for the registry."
+        "Log out of a container registry: remove its credentials from the file, and from the credential\n"
+        "helper that the file names for the registry."
     ),
     examples=(
         "pyskopeo logout quay.io",

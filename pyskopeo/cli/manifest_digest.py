@@ -51,8 +51,8 @@ COMMAND = Command(
     name="manifest-digest",
     arguments="MANIFEST-FILE",
     description=(
-        "Print the digest of the manifest in a file. The digest of a signed schema 1 manifest does not include\n"
-        "its signatures."
+        "Print the digest of the manifest in a file. The digest of a signed schema 1 manifest does not\n"
+        "include its signatures."
     ),
     examples=(
         "pyskopeo manifest-digest manifest.json",

@@ -24,7 +24,8 @@ def _header_helper(text: str) -> HeaderHelper:
 
 
 NETWORK = (
-    Flag("retry-times", "number of retries after transient failures (default: 4)", value="N", read=integer),
+    Flag("retry-times", f"number of retries after transient failures (default: {Retry().times})", value="N",
+         read=integer),
     Flag("retry-delay", "fixed delay between retries (default: doubles with each, from 0.5s)", value="DURATION",
          read=duration),
     Flag("stall-timeout", "fail a connection that makes no progress for this long (default: 60s)", value="DURATION",

@@ -28,7 +28,7 @@ _FLAGS = (
     Flag("dest", "transport of DESTINATION: docker, dir or oci", short="d", value="TRANSPORT", default=""),
     Flag("scoped", "append the full source path to DESTINATION", read=boolean, default=False),
     Flag("append-suffix", "suffix to append to each name at the destination", value="TEXT", default=""),
-    Flag("all", "copy all images of each list", short="a", read=boolean, default=False),
+    Flag("all", "copy every image of a list, not only that of one platform", short="a", read=boolean, default=False),
     PLATFORM,
     Flag("include", "copy only images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True),
     Flag("exclude", "do not copy images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True),
