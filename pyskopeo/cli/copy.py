@@ -12,6 +12,7 @@ from ..engine.plan import Form, Plan
 from ..engine.selection import Selection, parse_selection
 from ..errors import InvalidName, StorageFailed
 from ..fast_dataclass import dataclass
+from ..interfaces import ImageReference
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement
@@ -56,8 +57,8 @@ _STATES = {Placement.PRESENT: "present", Placement.MOUNTED: "to mount", Placemen
 class CopyOptions:
     """The options of ``copy``. ``jobs`` is the maximum number of blobs in parallel, None: the default."""
 
-    source: str
-    destination: str
+    source: ImageReference
+    destination: ImageReference
     selection: Selection
     form: Form
     writing: Writing
@@ -71,15 +72,14 @@ class CopyOptions:
     @classmethod
     def of(cls, parsed: Parsed) -> CopyOptions:
         """Read the options; raises `InvalidInput`."""
-        source, destination = parsed.arguments
         additional_tags = parsed.repeated("additional-tag", str)
-        _check_names(source, destination, additional_tags)
+        source, destination = _parse_names(parsed.arguments, additional_tags)
         dry_run = parsed.get("dry-run", bool)
         return cls(
             source=source,
             destination=destination,
             selection=_selection(parsed),
-            form=form(parsed, destination),
+            form=form(parsed, parsed.arguments[1]),
             writing=Writing(
                 additional_tags=additional_tags,
                 verify_existing=parsed.get("verify-existing", bool),
@@ -96,44 +96,44 @@ class CopyOptions:
 
 async def run(options: CopyOptions) -> int:
     """Copy the image, or print the plan for it; then write the digest file."""
-    from ..api import images
+    from ..engine import run as engine
 
     with reporting(options.progress) as report:
-        arguments: images.CopyOptions = {
-            "source_access": options.source_access.access(report),
-            "destination_access": replace(options.destination_access.access(report), writing=options.writing),
-            "report": report,
-            "selection": options.selection,
-            "form": options.form,
-            "jobs": options.jobs,
-        }
-        if options.dry_run:
-            _print_plan(*await images.foresee_copy(options.source, options.destination, **arguments))
-            return 0
-        digest = await images.copy(options.source, options.destination, **arguments)
-    if options.digestfile:
-        _write_digest(options.digestfile, digest)
+        result = await engine.copy(
+            options.source,
+            options.destination,
+            engine.CopyOptions(options.selection, options.form, options.jobs, options.dry_run),
+            source_access=options.source_access.access(report),
+            destination_access=replace(options.destination_access.access(report), writing=options.writing),
+            report=report,
+        )
+    if options.dry_run:
+        _print_plan(result.plan, result.placements)
+    elif options.digestfile is not None:
+        _write_digest(options.digestfile, result.digest)
     return 0
 
 
-def _check_names(source: str, destination: str, tags: Sequence[str]) -> None:
-    """Raise `InvalidName`, with skopeo's messages."""
-    for side, name in (("source", source), ("destination", destination)):
+def _parse_names(names: Sequence[str], tags: Sequence[str]) -> tuple[ImageReference, ImageReference]:
+    """Parse the two image names and check the additional tags; raises `InvalidName`, with skopeo's messages."""
+    parsed = []
+    for side, name in zip(("source", "destination"), names, strict=True):
         try:
-            parse_image_name(name)
+            parsed.append(parse_image_name(name))
         except InvalidName as error:
             raise InvalidName(f"Invalid {side} name {name}: {error}") from None
+    source, destination = parsed
     for tag in tags:
         from ..transports import docker, docker_archive
 
-        place = parse_image_name(destination)
         try:
-            if isinstance(place, docker.DockerReference):
-                docker.parse_additional_tag(tag, place.reference)
+            if isinstance(destination, docker.DockerReference):
+                docker.parse_additional_tag(tag, destination.reference)
             else:
                 docker_archive.parse_tag(tag)
         except InvalidName as error:
             raise InvalidName(f"error parsing additional-tag '{tag}': {error}") from None
+    return source, destination
 
 
 def _selection(parsed: Parsed) -> Selection:

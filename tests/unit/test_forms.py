@@ -19,9 +19,8 @@ from pyskopeo.model.change import Change, Outcome
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
+from tests.support.graphs import PLACES, graph_of, parsed
 from tests.support.images import ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
-from tests.unit.test_plan import graph_of, parsed
-from tests.unit.test_rewriting import PLACES
 
 OCI, OCI_GZIP, OCI_ZSTD = mediatype.OCI_LAYER, mediatype.OCI_LAYER_GZIP, mediatype.OCI_LAYER_ZSTD
 DOCKER, DOCKER_GZIP, DOCKER_ZSTD = mediatype.DOCKER_LAYER, mediatype.DOCKER_LAYER_GZIP, mediatype.DOCKER_LAYER_ZSTD

@@ -22,11 +22,12 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
 from pyskopeo.registry.sessions import open_session
+from pyskopeo.streams.cancellation import Cancellation, Cancelled, on_cancel
 from pyskopeo.streams.compress import ChangingSink
 from pyskopeo.streams.decompress import InflatingSink, load_zstd, recognises
 from pyskopeo.streams.pump import MemorySink
+from tests.support.access import access_for
 from tests.support.images import ArtifactSpec, BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
-from tests.support.pulling import access_for
 
 DATA = bytes(range(256)) * 3000
 LAYER = Descriptor(mediatype.OCI_LAYER_ZSTD, Digest.of(b"x"), 1)
@@ -131,44 +132,47 @@ def test_a_frame_to_be_skipped_is_no_tar() -> None:
 
 
 class Stuck:
-    """Takes nothing until it is told to give up."""
+    """Takes nothing until it is woken by a cancellation."""
 
     def __init__(self) -> None:
-        self.entered, self.given_up = threading.Event(), threading.Event()
+        self.entered, self.woken = threading.Event(), threading.Event()
 
     def write(self, buffer: memoryview) -> None:
-        self.entered.set()
-        assert self.given_up.wait(10)
-        raise InvalidContent("given up")
-
-    def abort(self) -> None:
-        self.given_up.set()
+        with on_cancel(self.woken.set):
+            self.entered.set()
+            assert self.woken.wait(10)
+            raise InvalidContent("woken")
 
 
 @pytest.mark.parametrize("format", ["gzip", "zstd", "", None])
-def test_to_give_up_is_passed_on(format: str | None) -> None:
-    """A `write` waits for the sink below, which nobody else tells."""
+def test_a_cancellation_reaches_the_sink_below(format: str | None) -> None:
+    """A `write` may be waiting for it."""
     below = Stuck()
     sink = ChangingSink(below, Change(format), LAYER, "it")
     failures: list[BaseException] = []
+    cancellation = Cancellation()
 
     def work() -> None:
+        for piece in in_steps(DATA * 20, 1 << 20):
+            sink.write(piece)
+        sink.finish()
+
+    def run() -> None:
         try:
-            for piece in in_steps(DATA * 20, 1 << 20):
-                sink.write(piece)
-            sink.finish()
-        except InvalidContent as error:
+            cancellation.run(work)
+        except (Cancelled, InvalidContent) as error:
             failures.append(error)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=run)
     thread.start()
     assert below.entered.wait(10)
     sink.close()
-    assert not below.given_up.is_set()
-    sink.abort()
+    assert not below.woken.is_set()
+    cancellation.cancel()
     thread.join(5)
     assert not thread.is_alive()
-    assert [str(error) for error in failures] == ["given up"]
+    assert below.woken.is_set()
+    assert [type(error) for error in failures] == [Cancelled]
 
 
 # --- plans ---

@@ -23,7 +23,7 @@ from pyskopeo.model.schema1 import (
     to_docker,
     to_oci,
 )
-from tests.unit.model.test_schema1 import HISTORY, IDS, SUMS, document, dumped, signed
+from tests.support.schema1 import HISTORY, IDS, SUMS, document, dumped, signed
 
 DIFF_IDS = [Digest.parse("sha256:" + digit * 64) for digit in "789"]
 
