@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..access import Access
 from ..credentials.authfile import AUTH_FILES, Credentials, locations
 from ..credentials.authkey import AuthKey
-from ..errors import AccessDenied, InvalidInput, saying
+from ..errors import AccessDenied, InvalidInput, prefix_errors
 from ..fast_dataclass import dataclass
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import log
@@ -56,7 +56,7 @@ class Account:
         """Return the known credentials for ``key``; raises `CredentialsFailed`."""
         if self.file is not None and not self.file.exists():
             return None  # a login creates it
-        with saying("get credentials"):
+        with prefix_errors("get credentials"):
             return supervise(self.access.keychain.resolve(key.host, key.namespace))
 
     def accepts(self, key: AuthKey, credentials: Credentials) -> bool:
@@ -68,7 +68,7 @@ class Account:
 
         access = replace(self.access, keychain=replace(self.access.keychain, credentials=credentials))
         try:
-            with saying(f'authenticating creds for "{key}"', unless=AccessDenied):
+            with prefix_errors(f'authenticating creds for "{key}"', unless=AccessDenied):
                 supervise(check_credentials(key.host, access), self.timeout)
         except AccessDenied as error:
             if error.status == 401:

@@ -6,9 +6,9 @@ import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from ..api.inspection import read_config, read_facts, read_instances
+from ..api.inspection import read_config, read_inspection, read_instances
 from ..engine.graph import find_image
-from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError, saying
+from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError, prefix_errors
 from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
 from ..interfaces import ImageReference, ImageSource
@@ -84,7 +84,7 @@ async def run(options: InspectOptions) -> int:
     """Print what is asked for; nothing else is fetched."""
     access = options.access.access(warnings_only)
     async with AsyncExitStack() as stack:
-        with saying(f'Error parsing image name "{options.name}"'):
+        with prefix_errors(f'Error parsing image name "{options.name}"'):
             source = await stack.enter_async_context(options.reference.open_source(access))
             root = await source.manifest()
         if options.raw and not options.config:
@@ -93,7 +93,7 @@ async def run(options: InspectOptions) -> int:
         if options.platforms:
             await _print_platforms(source, root, options)
             return 0
-        with saying("Error parsing manifest for image: choosing image instance"):
+        with prefix_errors("Error parsing manifest for image: choosing image instance"):
             manifest = await find_image(source, root, options.platform)
         if options.config:
             await _print_config(source, manifest, options)
@@ -117,7 +117,7 @@ async def _print_properties(source: ImageSource, root: Manifest, manifest: Manif
     from . import inspect_documents
 
     is_image = manifest.is_image or manifest.is_schema1
-    inspection = await read_facts(source, root, manifest) if is_image else None
+    inspection = await read_inspection(source, root, manifest) if is_image else None
     tags = await _tags(source) if options.tags else []
     name = _repository(options.reference)
     if inspection is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..api.repositories import list_tags, parse_listed
+from ..api.repositories import list_tags, parse_tag_source
 from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
 from ..model.reference import Reference
@@ -47,7 +47,7 @@ class ListTagsOptions:
     def of(cls, parsed: Parsed) -> ListTagsOptions:
         """Read the options; raises `InvalidInput`."""
         (name,) = parsed.arguments
-        place = parse_listed(name)
+        place = parse_tag_source(name)
         order = next(order for order in ORDERS if order == parsed.get("sort", str))
         wanted = TagFilter.parse(parsed.optional("filter", str), parsed.optional("semver", str), order)
         return cls(name, place, wanted, AccessOptions.of(parsed), parsed.get("command-timeout", float))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..credentials.authkey import AuthKey
-from ..errors import CredentialsFailed, NetworkError, saying
+from ..errors import CredentialsFailed, NetworkError, prefix_errors
 from ..fast_dataclass import dataclass
 from .accounts import ACCOUNT_NETWORK, AUTHFILE, COMPAT_AUTHFILE, TLS_VERIFY, Account, read_registry
 from .command import Command
@@ -47,7 +47,7 @@ def run(options: LogoutOptions) -> int:
         supervise(account.store().clear())
         print("Removed login credentials for all registries")
         return 0
-    with saying(f'logging out of "{key}"'):
+    with prefix_errors(f'logging out of "{key}"'):
         is_removed = supervise(account.store().remove(key))
     if is_removed:
         print(f"Removed login credentials for {key}")

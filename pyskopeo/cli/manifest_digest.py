@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import StorageFailed, saying
+from ..errors import StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.content_digest import content_digest
 from ..model.digest import Digest, new_hasher
@@ -42,7 +42,7 @@ def run(options: ManifestDigestOptions) -> int:
     if len(raw) > MANIFEST_LIMIT:  # too large for a signed manifest
         print(Digest("sha256", hasher.hexdigest()))
         return 0
-    with saying("Error computing digest"):
+    with prefix_errors("Error computing digest"):
         print(content_digest(raw))
     return 0
 

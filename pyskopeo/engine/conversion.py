@@ -179,14 +179,15 @@ class Rewriting:
     def _convert(self, manifest: Manifest, target: str) -> Manifest:
         """Between OCI and Docker, and to schema 1."""
         # Loaded only where something has to change: most copies convert nothing.
-        from ..model import convert, schema1
+        from ..model import schema1
+        from ..model.manifest_conversion import image_to_docker, image_to_oci
 
         assert manifest.config is not None
         if target == mediatype.OCI_MANIFEST:
-            new, descriptor, content = convert.image_to_oci(manifest, self._graph.configs[manifest.config.digest])
+            new, descriptor, content = image_to_oci(manifest, self._graph.configs[manifest.config.digest])
             self.contents[descriptor.digest] = (descriptor, content)
             return new
-        docker = manifest if manifest.media_type == mediatype.DOCKER_MANIFEST else convert.image_to_docker(manifest)
+        docker = manifest if manifest.media_type == mediatype.DOCKER_MANIFEST else image_to_docker(manifest)
         assert docker.config is not None
         if target == mediatype.DOCKER_MANIFEST:
             self.blobs.append(docker.config)
@@ -204,7 +205,7 @@ class Rewriting:
             return manifest
         # The manifest's own layers say how large they are, where that is known.
         sized = {layer.digest: layer for layer in manifest.layers}
-        filled = [sized[layer.digest] for layer in schema1.filled_layers(manifest)]
+        filled = [sized[layer.digest] for layer in schema1.non_empty_layers(manifest)]
         changes = {
             layer.digest: (layer, self._change(layer, layer.media_type) or Change(None)) for layer in filled
         }  # fmt: skip
@@ -225,14 +226,14 @@ class Rewriting:
                 new = self.manifest(child)
                 if new.digest != child.digest:
                     changed[entry.digest] = new.descriptor
-        from ..model import convert
+        from ..model.manifest_conversion import index_to_docker, index_to_oci, replace_children
 
         kept = self._graph.kept if index.digest == self._graph.root.digest else None
         if kept is not None:
-            index = convert.replace_children(index, {}, kept)
+            index = replace_children(index, {}, kept)
         if target == index.media_type:
-            return convert.replace_children(index, changed, None) if changed else index
-        write = convert.index_to_oci if target == mediatype.OCI_INDEX else convert.index_to_docker
+            return replace_children(index, changed, None) if changed else index
+        write = index_to_oci if target == mediatype.OCI_INDEX else index_to_docker
         return write(index, changed)
 
     def _check_layers(self, manifest: Manifest) -> None:
@@ -272,6 +273,6 @@ def _typed_like(descriptor: Descriptor, other: Descriptor) -> Descriptor:
 def _replace_layers(manifest: Manifest, changed: dict[Digest, Descriptor]) -> Manifest:
     if not changed:
         return manifest
-    from ..model import convert
+    from ..model.manifest_conversion import replace_layers
 
-    return convert.replace_layers(manifest, changed)
+    return replace_layers(manifest, changed)

@@ -11,7 +11,7 @@ from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import NoMatchingPlatform, PolicyRejected, first_error, saying
+from ..errors import NoMatchingPlatform, PolicyRejected, first_error, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Placement, Report, ignore
 from ..model.platform import Platform
@@ -129,7 +129,7 @@ async def carry_out(
 def check_policy(source: ImageReference, access: Access) -> None:
     """Raise `PolicyRejected` for an image that the policy refuses, and `InvalidInput` for a damaged policy."""
     policy = access.policy()
-    with saying("Source image rejected"):
+    with prefix_errors("Source image rejected"):
         policy.judge(source.subject(), source.image_name)
 
 
@@ -157,9 +157,9 @@ async def _open_ends(
 ) -> AsyncIterator[tuple[ImageSource, ImageDestination]]:
     source_access.policy()  # a damaged one lets nothing be read
     async with AsyncExitStack() as stack:
-        with saying(f"initializing source {source.image_name}"):
+        with prefix_errors(f"initializing source {source.image_name}"):
             reader = await stack.enter_async_context(source.open_source(source_access))
-        with saying(f"initializing destination {destination.image_name}"):
+        with prefix_errors(f"initializing destination {destination.image_name}"):
             writer = await stack.enter_async_context(destination.open_destination(destination_access))
         yield reader, writer
 
@@ -189,10 +189,10 @@ async def _plan(
     selection = options.selection or Selection(Platform.host())
     accepts = replace(writer.accepts, called=destination_name.image_name)
     try:
-        with saying(f"initializing source {name.image_name}", unless=(NoMatchingPlatform, PolicyRejected)):
+        with prefix_errors(f"initializing source {name.image_name}", unless=(NoMatchingPlatform, PolicyRejected)):
             graph = await read_graph(reader, selection, accepts, options.form, check)
     except NoMatchingPlatform as error:
-        with saying(f"choosing an image from manifest list {name.image_name}"):
+        with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
             raise error from None
     return decide(graph, accepts, options.form)
 

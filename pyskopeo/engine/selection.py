@@ -9,7 +9,7 @@ from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.manifest import Manifest
-from ..model.platform import Platform, acceptable, choose
+from ..model.platform import Platform, choose, compatible_platforms
 
 _DEEPEST = 8
 
@@ -41,9 +41,8 @@ def wanted_children(index: Manifest, selection: Selection) -> Sequence[Descripto
         return (choose_child(index, selection.platform),)
     found: list[Descriptor] = []
     for wanted in selection.platforms:
-        candidates = {(p.os, p.architecture, p.variant) for p in acceptable(wanted)} if not wanted.variant else {
-            (wanted.os, wanted.architecture, wanted.variant)
-        }
+        acceptable = [wanted] if wanted.variant else compatible_platforms(wanted)
+        candidates = {(p.os, p.architecture, p.variant) for p in acceptable}
         matching = [
             entry for entry in index.manifests
             if entry.platform

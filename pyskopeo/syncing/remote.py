@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, saying
+from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.digest import Digest
@@ -42,7 +42,7 @@ async def tags(reference: Reference, access: Access) -> list[str]:
     """All tags of a repository; raises the registry's errors."""
     from ..transports.docker import DockerReference
 
-    with saying(f"Error determining repository tags for repo {reference.name}"):
+    with prefix_errors(f"Error determining repository tags for repo {reference.name}"):
         name = DockerReference(f"//{reference.name}", type(reference).parse(reference.name))
         async with name.open_source(access) as source:
             return await source.tags()

@@ -139,7 +139,11 @@ class SyncReport:
 
 
 class SyncFailed(PyskopeoError):
-    """Something could not be listed or copied; ``report`` says what became of all that there was."""
+    """A source could not be listed or an image could not be copied.
+
+    ``report`` has the result of every image. Part of the tree in `errors`; it is defined here, since that
+    module comes before `SyncReport`.
+    """
 
     def __init__(self, message: str, *, report: SyncReport) -> None:
         super().__init__(message)

@@ -22,6 +22,7 @@ from pyskopeo.errors import (
     CertificateNotTrusted,
     ConnectionFailed,
     ContentMismatch,
+    DaemonError,
     InvalidContent,
     InvalidInput,
     InvalidName,
@@ -37,7 +38,7 @@ from pyskopeo.streams.pump import uncounted
 from pyskopeo.transports.docker_daemon.address import DEFAULT, Address, address_of, certificates_of, context_of
 from pyskopeo.transports.docker_daemon.client import Client
 from pyskopeo.transports.docker_daemon.engine_api import Engine
-from pyskopeo.transports.docker_daemon.messages import LIMIT, Refused, check_messages, check_tail, refusal
+from pyskopeo.transports.docker_daemon.messages import LIMIT, check_messages, check_tail, refusal
 from tests.support.access import networked
 from tests.support.fake_daemon import LOADED, Call, FakeDaemon, Script, pieces
 from tests.support.faults import Drip, Flip
@@ -180,7 +181,7 @@ class TestAnswers:
         ],
     )
     def test_an_error_among_them(self, body: bytes, said: str) -> None:
-        with pytest.raises(Refused, match="^what: Error response from daemon: ") as caught:
+        with pytest.raises(DaemonError, match="^what: Error response from daemon: ") as caught:
             check_messages(body, "what")
         assert str(caught.value).endswith(said)
 
@@ -190,7 +191,7 @@ class TestAnswers:
             check_messages(body, "what")
 
     def test_an_error_at_the_end_of_an_archive(self) -> None:
-        with pytest.raises(Refused, match="what: Error response from daemon: no space"):
+        with pytest.raises(DaemonError, match="what: Error response from daemon: no space"):
             check_tail(bytes(1000) + b'{"errorDetail":{"message":"no space"},"error":"no space"}\r\n', "what")
 
     @pytest.mark.parametrize(
@@ -261,7 +262,7 @@ class TestCertificates:
         with FakeDaemon(tcp=True) as daemon:
             said = b"Client sent an HTTP request to an HTTPS server.\n"
             daemon.on["ping"] = lambda call: call.answer(400, said)
-            with pytest.raises(Refused, match=r"an HTTPS server.; say https://, or name a directory"):
+            with pytest.raises(DaemonError, match=r"an HTTPS server.; say https://, or name a directory"):
                 await pyskopeo.copy(NAME, f"dir:{tmp_path}/none", source_access=access(daemon, scratch))
 
     async def test_tls_to_a_daemon_that_speaks_none(self, scratch: Path, tmp_path: Path) -> None:
@@ -419,13 +420,13 @@ class TestSave:
             (cut_in_a_chunk, ConnectionFailed, "broke off"),
             (cut_of_known_length, ConnectionFailed, "broke off"),
             (cut_of_unknown_length, InvalidContent, "tar archive"),
-            (sorry, Refused, "Error response from daemon: no space left"),
+            (sorry, DaemonError, "Error response from daemon: no space left"),
             (stall, Stalled, "no progress for 1 s"),
             (endless_header, ConnectionFailed, "broke off"),
             (gone, ConnectionFailed, "broke off"),
             (lambda call: call.send(b"SSH-2.0-x\r\n"), ConnectionFailed, "broke off"),
-            (lambda call: call.refuse(500, "out of luck"), Refused, "Error response from daemon: out of luck"),
-            (lambda call: call.answer(302, b"", "Location: http://elsewhere"), Refused, "status 302"),
+            (lambda call: call.refuse(500, "out of luck"), DaemonError, "Error response from daemon: out of luck"),
+            (lambda call: call.answer(302, b"", "Location: http://elsewhere"), DaemonError, "status 302"),
             (lambda call: call.answer(200, b"no archive"), InvalidContent, "tar archive"),
             (lambda call: call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"), ConnectionFailed, "broke off"),
         ],
@@ -607,16 +608,16 @@ class TestLoad:
     @pytest.mark.parametrize(
         ("script", "kind", "said"),
         [
-            (refused_early, Refused, "saving image to docker engine: Error response from daemon: authorization denied"),
-            (refused_and_deaf, Refused, "insufficient storage"),
-            (failed_early, Refused, "no space left on device"),
-            (failed_early_and_reading_on, Refused, "no space left on device"),
+            (refused_early, DaemonError, "saving image to docker engine: Error response from daemon: authorization denied"),
+            (refused_and_deaf, DaemonError, "insufficient storage"),
+            (failed_early, DaemonError, "no space left on device"),
+            (failed_early_and_reading_on, DaemonError, "no space left on device"),
             (gone_early, ConnectionFailed, "broke off"),
             (gone, ConnectionFailed, "broke off"),
-            (after_the_body(lambda call: call.refuse(500, "cannot")), Refused, "Error response from daemon: cannot"),
-            (after_the_body(lambda call: call.answer(200, b'{"error":"late"}')), Refused, "Error response from daemon: late"),
+            (after_the_body(lambda call: call.refuse(500, "cannot")), DaemonError, "Error response from daemon: cannot"),
+            (after_the_body(lambda call: call.answer(200, b'{"error":"late"}')), DaemonError, "Error response from daemon: late"),
             (after_the_body(answer_cut), ConnectionFailed, "broke off"),
-            (after_the_body(answer_cut_after_an_error), Refused, "the disk is full"),
+            (after_the_body(answer_cut_after_an_error), DaemonError, "the disk is full"),
             (after_the_body(gone), ConnectionFailed, "broke off"),
             (after_the_body(lambda call: call.answer(200, b"<html>")), InvalidContent, "is no JSON"),
             (after_the_body(lambda call: call.answer(200, b" " * (LIMIT + 10))), TooLarge, "over the limit"),
