@@ -20,8 +20,8 @@ from .progress import warnings_only
 from .regex_timeout import bounded
 
 if TYPE_CHECKING:
-    from ..syncing.choosing import Choice
     from ..syncing.request import SyncRequest
+    from ..syncing.tag_selection import TagSelection
 
 _FLAGS = (
     Flag("src", "transport of SOURCE: docker, dir, oci or yaml", short="s", value="TRANSPORT", default=""),
@@ -74,16 +74,16 @@ class SyncOptions:
 
 async def run(options: SyncOptions) -> int:
     """Copy the images. Print a summary and write the files asked for, also after an error or a signal."""
-    from ..syncing.request import Tally
+    from ..syncing.request import ReportBuilder
     from ..syncing.sync import sync
     from .sync_files import create_digest_file, write_digests, write_report
     from .sync_view import show_summary, viewing
 
     if options.digestfile is not None:
         create_digest_file(options.digestfile)
-    tally = Tally()
+    builder = ReportBuilder()
     try:
-        with viewing(tally) as show:
+        with viewing(builder) as show:
             await sync(
                 options.request,
                 source_access=options.source_access.access(warnings_only),
@@ -91,10 +91,10 @@ async def run(options: SyncOptions) -> int:
                 report=show,
             )
     finally:
-        report = tally.report
+        report = builder.report
         if report.results and not options.request.dry_run:
             show_summary(report)
-        if options.digestfile is not None and tally.listed:
+        if options.digestfile is not None and builder.listed:
             write_digests(options.digestfile, report)
         if options.report is not None:
             write_report(options.report, options.request, report)
@@ -106,7 +106,7 @@ def _request(parsed: Parsed) -> SyncRequest:
 
     source, destination = parsed.arguments
     wanted = manifest_format(parsed)
-    choice, every = _choice(parsed), parsed.get("all", bool)
+    tag_selection, every = _tag_selection(parsed), parsed.get("all", bool)
     if parsed.optional("platform", Platform) is not None and every:
         raise UsageError("--platform chooses one image, so it does not go with --all")
     jobs = parsed.get("jobs", int)
@@ -121,7 +121,7 @@ def _request(parsed: Parsed) -> SyncRequest:
         selection=Selection(chosen_platform(parsed), "all" if every else "system"),
         scoped=parsed.get("scoped", bool),
         suffix=parsed.get("append-suffix", str),
-        choice=choice,
+        tag_selection=tag_selection,
         form=Form(format=wanted, preserve_digests=parsed.get("preserve-digests", bool)),
         keep_going=parsed.get("keep-going", bool),
         dry_run=parsed.get("dry-run", bool),
@@ -131,13 +131,13 @@ def _request(parsed: Parsed) -> SyncRequest:
     )
 
 
-def _choice(parsed: Parsed) -> Choice:
-    from ..syncing.choosing import Choice
+def _tag_selection(parsed: Parsed) -> TagSelection:
+    from ..syncing.tag_selection import TagSelection
 
     latest = parsed.get("latest", int)
     if latest < 1 and "latest" in parsed.given:
         raise UsageError("--latest: want 1 or more")
-    return Choice.parse(parsed.repeated("include", str), parsed.repeated("exclude", str), latest)
+    return TagSelection.parse(parsed.repeated("include", str), parsed.repeated("exclude", str), latest)
 
 
 def _record(transport: str, destination: str) -> Path:
