@@ -155,12 +155,12 @@ class Transfer:
 
     async def _change(self, blob: Blob, change: Change, progress: _Progress) -> tuple[Digest, Placement]:
         """Move a layer that becomes another one on the way; returns its digest at the destination."""
-        from ..streams.compress import ChangingSink
+        from ..streams.compress import RecompressingSink
 
         descriptor = blob.descriptor
 
         async def fill(sink: ByteSink) -> Descriptor:
-            changing = ChangingSink(sink, change, descriptor, f"blob {descriptor.digest}")
+            changing = RecompressingSink(sink, change, descriptor, f"blob {descriptor.digest}")
             try:
                 await blob.copy_to(changing, progress.restart())
                 await run_in_thread(changing.finish)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, PathNotFound
 from ..streams.cancellation import check_cancelled, run_in_thread
-from ..streams.decompress import InflatingSink, recognises
+from ..streams.decompress import InflatingSink, is_gzip_or_zstd
 from ..streams.pump import ByteSink, thread_buffer
 from .archive_output import goes_along, is_stream
 from .files import FileSink, open_regular, partial_name, remove_tree, storage_errors
@@ -101,7 +101,7 @@ def copy_stream(path: Path, sink: ByteSink) -> None:
 
 
 def _is_compressed(magic: bytes) -> bool:
-    return magic.startswith((_BZIP2, _XZ)) or recognises(magic)
+    return magic.startswith((_BZIP2, _XZ)) or is_gzip_or_zstd(magic)
 
 
 def _unpack(path: Path, sink: ByteSink) -> None:

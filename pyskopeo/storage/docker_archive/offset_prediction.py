@@ -11,7 +11,7 @@ from ...errors import PyskopeoError, first_error
 from ...fast_dataclass import dataclass
 from ...model import mediatype
 from ...model.digest import Digest
-from ...streams.decompress import guessed_size
+from ...streams.decompress import estimate_uncompressed_size
 from ..tar import header, padded
 
 if TYPE_CHECKING:
@@ -149,4 +149,4 @@ class Foresight:
             return None  # what is wrong is told when the blob itself is read
         if not ending:
             self._asking.clear()  # the next answer would be no better
-        return guessed_size(ending, descriptor.size)
+        return estimate_uncompressed_size(ending, descriptor.size)

@@ -21,7 +21,7 @@ from ...model.image_config import ImageConfig
 from ...model.manifest import Manifest
 from ...model.reference import Reference
 from ...model.strict_json import CONFIG_LIMIT
-from ...streams.decompress import InflatingReader, recognises
+from ...streams.decompress import InflatingReader, is_gzip_or_zstd
 from ...streams.pump import ByteReader, thread_buffer
 from ..files import FileReader, open_reader, open_regular, read_range
 from ..oci_layout import located_blob
@@ -180,7 +180,7 @@ class DockerArchiveSource(ImageSource):
         index = self._archive.index
         member = index.find(name)
         self._members[diff_id] = name
-        if not recognises(read_range(index.path, member.offset, min(4, member.size))):
+        if not is_gzip_or_zstd(read_range(index.path, member.offset, min(4, member.size))):
             return member.size
         self._compressed.add(diff_id)
         return _inflated_size(index.path, member, name)
