@@ -10,7 +10,7 @@ import pytest
 
 from pyskopeo.engine.plan import Form, Graph
 from pyskopeo.engine.planner import decide
-from pyskopeo.engine.selection import Selection, check_depth, choose_child, parse_selection, wanted_children
+from pyskopeo.engine.selection import Selection, check_depth, choose_child, parse_selection, selected_children
 from pyskopeo.errors import CannotPreserve, InvalidContent, InvalidInput, NoMatchingPlatform, Unsupported
 from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
@@ -87,7 +87,7 @@ class TestWantedChildren:
         ],
     )
     def test_by_mode(self, mode: str, platform: str, positions: list[int]) -> None:
-        found = wanted_children(self.index, Selection(Platform.parse(platform), mode))
+        found = selected_children(self.index, Selection(Platform.parse(platform), mode))
         assert list(found) == [self.index.manifests[n] for n in positions]
 
     @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ class TestWantedChildren:
         ],
     )
     def test_by_platforms(self, platforms: str, positions: list[int]) -> None:
-        found = wanted_children(self.index, parse_selection(platforms, platform=AMD64))
+        found = selected_children(self.index, parse_selection(platforms, platform=AMD64))
         assert list(found) == [self.index.manifests[n] for n in positions]
 
     def test_no_match_says_what_there_is(self) -> None:
         index = index_of(entry(0, "linux/arm/v6"), entry(1, "windows/amd64"), entry(2, "linux/arm/v6"))
         with pytest.raises(NoMatchingPlatform) as caught:
-            wanted_children(index, Selection(Platform("linux", "arm64", "v8")))
+            selected_children(index, Selection(Platform("linux", "arm64", "v8")))
         assert str(caught.value) == (
             'no image found in image index for architecture "arm64", variant "v8", OS "linux"; '
             "there is: linux/arm/v6, windows/amd64"
@@ -125,7 +125,7 @@ class TestWantedChildren:
     @pytest.mark.parametrize("platforms", ["linux/s390x", "linux/amd64,linux/s390x", "linux/arm/v5"])
     def test_every_platform_asked_for_must_be_there(self, platforms: str) -> None:
         with pytest.raises(NoMatchingPlatform, match="there is: linux/arm/v6, linux/amd64"):
-            wanted_children(self.index, parse_selection(platforms, platform=AMD64))
+            selected_children(self.index, parse_selection(platforms, platform=AMD64))
 
     def test_an_attestation_is_nobodys_image(self) -> None:
         index = index_of(entry(0, "unknown/unknown"), entry(1, "linux/arm64"))
@@ -263,14 +263,14 @@ class TestDockerIntoOci:
         image = build("docker-uncompressed")
         graph = graph_of(image)
         actual = {Digest.parse(image.layer_digests()[0]): mediatype.DOCKER_LAYER_GZIP}
-        plan = decide(replace(graph, actual=actual), OCI)
+        plan = decide(replace(graph, actual_types=actual), OCI)
         assert [layer.media_type for layer in plan.root.layers] == [mediatype.OCI_LAYER_GZIP, mediatype.OCI_LAYER]
 
     def test_a_layer_that_has_no_name_in_oci(self) -> None:
         image = build("docker")
         actual = {Digest.parse(image.layer_digests()[0]): "application/x"}
         with pytest.raises(Unsupported, match="application/x"):
-            decide(replace(graph_of(image), actual=actual), OCI)
+            decide(replace(graph_of(image), actual_types=actual), OCI)
 
     def test_a_configuration_that_another_image_still_wants_is_fetched(self) -> None:
         docker = build(ImageSpec("docker"))

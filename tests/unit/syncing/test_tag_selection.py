@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 
 from pyskopeo.errors import InvalidInput
-from pyskopeo.syncing.choosing import Choice, compile_pattern
-from pyskopeo.syncing.wanted import matching_pattern, matching_versions
+from pyskopeo.syncing.tag_selection import TagSelection, compile_pattern, matching_pattern, matching_versions
 
 TAGS = ["1.0", "1.10", "1.9", "1.9-alpine", "latest", "edge", "2.0.0-rc.1"]
 
 
-def chosen(choice: Choice, tags: list[str], repository: str = "h.example/app") -> list[str]:
-    return choice.apply(tags, lambda tag: (repository, tag))
+def chosen(selection: TagSelection, tags: list[str], repository: str = "h.example/app") -> list[str]:
+    return selection.apply(tags, lambda tag: (repository, tag))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +63,7 @@ def test_versions_in_a_range() -> None:
     ],
 )
 def test_what_is_included_and_not_excluded(include: list[str], exclude: list[str], kept: list[str]) -> None:
-    assert chosen(Choice.parse(include, exclude), TAGS) == kept
+    assert chosen(TagSelection.parse(include, exclude), TAGS) == kept
 
 
 @pytest.mark.parametrize(
@@ -80,17 +79,17 @@ def test_what_is_included_and_not_excluded(include: list[str], exclude: list[str
     ],
 )
 def test_the_newest(number: int, tags: list[str], kept: list[str]) -> None:
-    assert chosen(Choice.parse(latest=number), tags) == kept
+    assert chosen(TagSelection.parse(latest=number), tags) == kept
 
 
 def test_the_newest_of_each_repository_after_the_rest_was_left_out() -> None:
     found = [("a", "1"), ("b", "7"), ("a", "3"), ("a", "2"), ("b", ""), ("b", "8-rc"), ("a", "2")]
-    kept = Choice.parse(exclude=["rc"], latest=1).apply(found, lambda one: one)
+    kept = TagSelection.parse(exclude=["rc"], latest=1).apply(found, lambda one: one)
     assert kept == [("b", "7"), ("a", "3"), ("b", "")]
-    twice = Choice.parse(exclude=["^3$"], latest=1).apply(found, lambda one: one)
+    twice = TagSelection.parse(exclude=["^3$"], latest=1).apply(found, lambda one: one)
     assert twice.count(("a", "2")) == 2, "a tag named twice is one tag"
 
 
 def test_fewer_than_none_are_refused() -> None:
     with pytest.raises(InvalidInput):
-        Choice.parse(latest=-1)
+        TagSelection.parse(latest=-1)
