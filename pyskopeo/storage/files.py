@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import NotFound, StorageFailed, TooLarge
 from ..model.digest import Digest
 from ..streams.locations import LocalFile
+from ..streams.pump import BlobReader
 
 PARTIAL = ".partial"
 _SENDFILE_STEP = 16 * 1024 * 1024  # bytes per call, so that cancellation is checked often enough
@@ -32,18 +33,28 @@ def storage_errors(what: str) -> Iterator[None]:
 
 
 class FileSink:
-    """Writes buffers to a file descriptor, from its current position."""
+    """A `BlobSink` that writes to a file descriptor, from its current position; ``path`` is named in errors."""
 
     def __init__(self, fd: int, path: Path) -> None:
         self.fd = fd
         self.path = path
+        self._written = 0
 
     def write(self, buffer: memoryview) -> None:
+        """Write all of ``buffer``; raises `StorageFailed`."""
         try:
             while len(buffer):
-                buffer = buffer[os.write(self.fd, buffer[:_WRITE_STEP]) :]
+                count = os.write(self.fd, buffer[:_WRITE_STEP])
+                self._written += count
+                buffer = buffer[count:]
         except OSError as error:
             raise StorageFailed.of(error, f"writing {self.path}") from error
+
+    def restart(self) -> None:
+        """Truncate a regular file to the position where this sink began to write; raises `StorageFailed`."""
+        with storage_errors(f"writing {self.path}"):
+            os.ftruncate(self.fd, os.lseek(self.fd, -self._written, os.SEEK_CUR))
+        self._written = 0
 
 
 def write_at(fd: int, buffer: memoryview, offset: int, path: Path) -> None:
@@ -70,13 +81,14 @@ def append_in_kernel(target: int, source: int, offset: int, count: int) -> int |
         return None
 
 
-class FileReader:
-    """Reads ``size`` bytes of a regular file from ``offset``."""
+class FileReader(BlobReader):
+    """A `BlobReader` over ``size`` bytes at ``offset`` of a regular file; ``path`` is named in errors."""
 
     def __init__(self, fd: int, path: Path, offset: int, size: int) -> None:
         self._fd, self._path, self._offset, self._left = fd, path, offset, size
 
     def readinto(self, buffer: memoryview) -> int:
+        """Read up to ``len(buffer)`` bytes, 0 at the end; raises `StorageFailed`."""
         with storage_errors(f"reading {self._path}"):
             count = os.preadv(self._fd, [buffer[: min(len(buffer), self._left)]], self._offset) if self._left else 0
         self._offset += count

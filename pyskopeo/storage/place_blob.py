@@ -16,7 +16,7 @@ from ..model.events import Placement
 from ..model.verifier import Verifier
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.locations import LocalFile
-from ..streams.pump import Progress, thread_buffer, uncounted
+from ..streams.pump import NullSink, Progress, pump, uncounted
 from .files import FileReader, FileSink, open_reader, open_regular, partial_name, staged, storage_errors
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ async def _copy_in_kernel(
     def work() -> None:
         # One byte more than the blob has, so that a longer file with the same beginning fails verification.
         copy_range(source, location, fd, min(available, descriptor.size + 1), path=path)
-        _hash_into(Verifier(descriptor), FileReader(fd, path, 0, descriptor.size + 1), progress)
+        pump(FileReader(fd, path, 0, descriptor.size + 1), NullSink(), Verifier(descriptor), progress)
 
     try:
         await run_in_thread(work)
@@ -139,16 +139,7 @@ def copy_range(source: int, location: LocalFile, target: int, size: int, *, path
 
 async def _hash_file(location: LocalFile, descriptor: Descriptor) -> None:
     async with open_reader(location, descriptor.size) as reader:
-        await run_in_thread(lambda: _hash_into(Verifier(descriptor), reader, uncounted))
-
-
-def _hash_into(verifier: Verifier, reader: FileReader, progress: Progress) -> None:
-    buffer = thread_buffer()
-    while count := reader.readinto(buffer):
-        verifier.feed(buffer[:count])
-        progress(count)
-        check_cancelled()
-    verifier.finish()
+        await run_in_thread(lambda: pump(reader, NullSink(), Verifier(descriptor), uncounted))
 
 
 async def receive_blob(

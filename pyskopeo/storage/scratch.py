@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ..errors import InvalidContent, NotFound, PathNotFound
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink, is_gzip_or_zstd
-from ..streams.pump import ByteSink, thread_buffer
+from ..streams.pump import BlobSink, thread_buffer
 from .archive_output import is_stream, is_written_directly
 from .files import FileSink, open_regular, partial_name, remove_tree, storage_errors
 from .tar import TarIndex
@@ -101,7 +101,7 @@ async def temporary_file(name: str, scratch: Path | None, fill: Callable[[FileSi
         yield path
 
 
-def copy_stream(path: Path, sink: ByteSink) -> None:
+def copy_stream(path: Path, sink: BlobSink) -> None:
     """Copy a stream (``-`` is standard input) to its end, unchanged; for a worker thread.
 
     Raises `StorageFailed`, and `Cancelled` while it waits.
@@ -116,7 +116,7 @@ def _is_compressed(magic: bytes) -> bool:
     return magic.startswith((_BZIP2, _XZ)) or is_gzip_or_zstd(magic)
 
 
-def _unpack(path: Path, sink: ByteSink) -> None:
+def _unpack(path: Path, sink: BlobSink) -> None:
     """Copy an archive to ``sink``, decompressed if it is gzip, zstd, bzip2 or xz."""
     with _open_stream(path) as stream:
         magic = stream.peek(6)
@@ -141,7 +141,7 @@ def _open_stream(path: Path) -> Iterator[_Stream]:
         os.close(source)
 
 
-def _unpack_with_library(stream: _Stream, magic: bytes, sink: ByteSink, path: Path) -> None:
+def _unpack_with_library(stream: _Stream, magic: bytes, sink: BlobSink, path: Path) -> None:
     import bz2
     import lzma
 

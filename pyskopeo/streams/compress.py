@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..model.change import Change
     from ..model.descriptor import Descriptor
     from .ordered_pool import Job
-    from .pump import ByteSink
+    from .pump import BlobSink
 
 _MIB = 1024 * 1024
 # For each format the lowest, the default and the highest level.
@@ -68,20 +68,24 @@ class RecompressingSink:
     the time that it takes to compress one block.
     """
 
-    def __init__(self, sink: ByteSink, change: Change, descriptor: Descriptor, what: str) -> None:
+    def __init__(self, sink: BlobSink, change: Change, descriptor: Descriptor, what: str) -> None:
         """``descriptor`` is that of the layer as it will be written to this sink; ``what`` names it in errors.
 
         Raises `Unsupported` if the layer's media type has no variant with this compression, and what `check_level`
         raises.
         """
         check_level(change.format, change.level)
-        self._sink = sink
+        self._sink, self._change, self._what = sink, change, what
         self._descriptor = descriptor if change.format is None else _new_descriptor(descriptor, change.format, what)
         self._unchanged = change.format is None
-        self._decompressor = Decompressor(what)
-        self._tar_hash, self._output_hash, self._size = new_hasher("sha256"), new_hasher("sha256"), 0
-        self._compressor = _BlockCompressor(_codec(change.format, change.level), self._emit) if change.format else None
         self._outcome: Outcome | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._decompressor = Decompressor(self._what)
+        self._tar_hash, self._output_hash, self._size = new_hasher("sha256"), new_hasher("sha256"), 0
+        format = self._change.format
+        self._compressor = _BlockCompressor(_codec(format, self._change.level), self._emit) if format else None
 
     def write(self, buffer: memoryview) -> None:
         """Take the next bytes of the layer.
@@ -102,6 +106,12 @@ class RecompressingSink:
         diff_id = Digest("sha256", self._tar_hash.hexdigest())
         digest = self._descriptor.digest if self._unchanged else Digest("sha256", self._output_hash.hexdigest())
         self._outcome = Outcome(replace(self._descriptor, digest=digest, size=self._size), diff_id)
+
+    def restart(self) -> None:
+        """Discard what was written, here and in the other sink: the layer starts again at its first byte."""
+        self.close()
+        self._begin()
+        self._sink.restart()
 
     @property
     def outcome(self) -> Outcome:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import InvalidContent, TooLarge, Unsupported
 from ..model.digest import Digest, new_hasher
+from .pump import BlobReader
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from .pump import ByteReader, ByteSink
+    from .pump import BlobSink, ByteReader
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 # The magic numbers of skippable frames, which may precede the first zstd frame (RFC 8878, section 3.1.2).
@@ -163,8 +164,12 @@ class InflatingSink:
     After `finish`, `size` is the number of decompressed bytes and `digest` their sha256.
     """
 
-    def __init__(self, sink: ByteSink, what: str) -> None:
-        self._sink, self._decompressor = sink, Decompressor(what)
+    def __init__(self, sink: BlobSink, what: str) -> None:
+        self._sink, self._what = sink, what
+        self._begin()
+
+    def _begin(self) -> None:
+        self._decompressor = Decompressor(self._what)
         self._hasher = new_hasher("sha256")
         self.size = 0
 
@@ -180,6 +185,11 @@ class InflatingSink:
     def finish(self) -> None:
         """Write the rest; raises as `write` does, and `InvalidContent` if the compressed data is truncated."""
         self._write_all(self._decompressor.finish())
+
+    def restart(self) -> None:
+        """Discard what was written, here and in the other sink: the content starts again at its first byte."""
+        self._begin()
+        self._sink.restart()
 
     def _write_all(self, pieces: Iterator[memoryview]) -> None:
         for piece in pieces:
@@ -219,8 +229,8 @@ def load_zstd() -> ModuleType:
     return module
 
 
-class InflatingReader:
-    """A `ByteReader` that decompresses the content of another one, as `Decompressor` does.
+class InflatingReader(BlobReader):
+    """A `BlobReader` that decompresses the content of another reader, as `Decompressor` does.
 
     Memory: an input buffer of 64 KiB and one piece of output.
     """

@@ -31,7 +31,7 @@ from ..storage.scratch import copy_stream, temporary_file
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink
 from ..streams.locations import LocalFile
-from ..streams.pump import ByteReader, MemoryReader, thread_buffer
+from ..streams.pump import BlobReader, MemoryReader, thread_buffer
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -112,7 +112,7 @@ class TarballSource(ImageSource):
         return located_blob(descriptor, LocalFile(path))
 
     @asynccontextmanager
-    async def _open_config(self) -> AsyncIterator[ByteReader]:
+    async def _open_config(self) -> AsyncIterator[BlobReader]:
         yield MemoryReader(self._config)
 
 
@@ -214,6 +214,9 @@ class _FirstBlock:
     def write(self, buffer: memoryview) -> None:
         if len(self._content) < _BLOCK:
             self._content += bytes(buffer[: _BLOCK - len(self._content)])
+
+    def restart(self) -> None:
+        self._content = b""
 
     def check(self, name: Path) -> None:
         """Raise `InvalidContent` unless the block is a tar header, or zero, as in a tar file without entries."""

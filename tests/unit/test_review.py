@@ -25,7 +25,7 @@ from pyskopeo.registry.sessions import open_session
 from pyskopeo.streams.cancellation import Cancellation, Cancelled, on_cancel
 from pyskopeo.streams.compress import RecompressingSink
 from pyskopeo.streams.decompress import InflatingSink, is_gzip_or_zstd, load_zstd
-from pyskopeo.streams.pump import MemorySink
+from pyskopeo.streams.pump import MemorySink, NullSink
 from tests.support.access import access_for
 from tests.support.images import ArtifactSpec, BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
 
@@ -131,8 +131,8 @@ def test_a_frame_to_be_skipped_is_no_tar() -> None:
 # --- giving up ---
 
 
-class Stuck:
-    """Takes nothing until it is woken by a cancellation."""
+class Stuck(NullSink):
+    """Takes nothing until it is told to give up."""
 
     def __init__(self) -> None:
         self.entered, self.woken = threading.Event(), threading.Event()

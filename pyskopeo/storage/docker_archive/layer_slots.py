@@ -17,7 +17,7 @@ _PIECE = 1024 * 1024
 
 
 class LayerSlot:
-    """A sink for one decompressed layer: in the archive, from offset ``start``, or in the temporary file ``path``.
+    """A `BlobSink` for one decompressed layer: in the archive at offset ``start``, or in the temporary file ``path``.
 
     ``start`` is a prediction: the layer can stay there if the layers before it have the predicted sizes; otherwise
     `move_out` moves it to the temporary file. `write` and `complete` are called by one thread at a time; `move_out` and
@@ -59,6 +59,14 @@ class LayerSlot:
             else:
                 write_at(self._open_file(), buffer, self.size, self.path)
             self.size += len(buffer)
+
+    def restart(self) -> None:
+        """Discard what was written: the layer starts again at its first byte. Raises `StorageFailed`."""
+        with self._lock:
+            self.size = 0
+            if self._fd is not None:
+                with storage_errors(f"writing {self.path}"):
+                    os.ftruncate(self._fd, 0)
 
     def set_limit(self, size: int) -> bool:
         """Limit the layer to ``size`` bytes of the archive; returns False, changing nothing, if it has more already."""

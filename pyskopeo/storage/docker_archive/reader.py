@@ -26,7 +26,7 @@ from ...model.manifest import Manifest
 from ...model.reference import Reference
 from ...model.strict_json import CONFIG_LIMIT
 from ...streams.decompress import InflatingReader, is_gzip_or_zstd
-from ...streams.pump import ByteReader, thread_buffer
+from ...streams.pump import BlobReader, thread_buffer
 from ..files import FileReader, open_reader, open_regular, read_range
 from ..oci_layout import located_blob
 from ..tar import Member, TarIndex
@@ -156,7 +156,7 @@ class DockerArchiveSource(ImageSource):
             return located_blob(descriptor, location)
 
         @asynccontextmanager
-        async def inflated() -> AsyncIterator[ByteReader]:
+        async def inflated() -> AsyncIterator[BlobReader]:
             async with open_reader(location, descriptor.size) as reader:
                 yield InflatingReader(reader, name)
 

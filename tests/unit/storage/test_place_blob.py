@@ -20,10 +20,19 @@ from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Placement
 from pyskopeo.storage import files
-from pyskopeo.storage.files import PARTIAL, locked, open_regular, read_bounded, read_range, staged, write_atomically
+from pyskopeo.storage.files import (
+    PARTIAL,
+    FileSink,
+    locked,
+    open_regular,
+    read_bounded,
+    read_range,
+    staged,
+    write_atomically,
+)
 from pyskopeo.storage.place_blob import holds_blob, place_blob
 from pyskopeo.streams.locations import LocalFile
-from pyskopeo.streams.pump import ByteReader, MemoryReader, uncounted
+from pyskopeo.streams.pump import BlobReader, MemoryReader, uncounted
 from tests.support.nobody import folder_of_nobody
 
 pytestmark = pytest.mark.anyio
@@ -41,10 +50,37 @@ def blob_of(content: bytes, *locations: LocalFile, expected: bytes | None = None
     expected = content if expected is None else expected
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[ByteReader]:
+    async def opened() -> AsyncIterator[BlobReader]:
         yield MemoryReader(content)
 
     return Blob(Descriptor("", Digest.of(expected), len(expected)), opened, locations)
+
+
+@pytest.mark.parametrize("before", [b"", b"what was there"])
+def test_a_file_sink_forgets_what_it_has_written(before: bytes, tmp_path: Path) -> None:
+    fd = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    try:
+        os.write(fd, before)
+        sink = FileSink(fd, tmp_path / "file")
+        sink.write(memoryview(b"wrong" * 100_000))
+        sink.write(memoryview(b"wrong"))
+        for content in (b"longer" * 10, b"right"):
+            sink.restart()
+            sink.write(memoryview(content))
+            assert (tmp_path / "file").read_bytes() == before + content
+        assert os.lseek(fd, 0, os.SEEK_CUR) == len(before) + 5
+    finally:
+        os.close(fd)
+
+
+def test_a_file_sink_that_cannot_forget(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    sink = FileSink(writing, tmp_path / "pipe")
+    sink.write(memoryview(b"wrong"))
+    with pytest.raises(StorageFailed, match=r"writing .*/pipe: illegal seek"):
+        sink.restart()
+    os.close(reading)
+    os.close(writing)
 
 
 def unopened(content: bytes, *locations: LocalFile) -> Blob:

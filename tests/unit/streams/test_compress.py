@@ -28,7 +28,7 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.streams import compress, ordered_pool
 from pyskopeo.streams.cancellation import Cancellation, Cancelled
 from pyskopeo.streams.compress import RecompressingSink, check_level
-from pyskopeo.streams.pump import MemorySink
+from pyskopeo.streams.pump import MemorySink, NullSink
 from tests.support.require import require_peer
 
 if sys.version_info >= (3, 14):
@@ -103,6 +103,24 @@ def test_round_trip(data: bytes, source: str, format: str) -> None:
     assert outcome.descriptor.media_type == {
         "gzip": mediatype.OCI_LAYER_GZIP, "zstd": mediatype.OCI_LAYER_ZSTD, "": mediatype.OCI_LAYER,
     }[format]  # fmt: skip
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("format", ["gzip", "zstd", "", None])
+def test_a_layer_that_begins_anew(format: str | None, damaged: bool) -> None:
+    """What was wrong before leaves no trace: neither in the bytes, nor in what is said of them."""
+    came, change = gzip.compress(LARGE, 1), Change(format)
+    target = MemorySink()
+    sink = RecompressingSink(target, change, LAYER, "the layer")
+    sink.write(memoryview(gzip.compress(LARGE[::-1], 1)[: 2 * MIB]))
+    if damaged:
+        with pytest.raises(InvalidContent):
+            sink.write(memoryview(b"damaged" * 1000))
+    sink.restart()
+    for start in range(0, len(came), MIB):
+        sink.write(memoryview(came)[start : start + MIB])
+    sink.finish()
+    assert (bytes(target.content), sink.outcome) == changed(came, change)
 
 
 @pytest.mark.parametrize("format", ["gzip", "zstd"])
@@ -346,7 +364,7 @@ def test_a_bomb_and_a_large_layer_stay_small_in_memory(format: str) -> None:
     size = 96 * MIB
     bomb = zstd.compress(bytes(size))
 
-    class Nowhere:
+    class Nowhere(NullSink):
         def write(self, buffer: memoryview) -> None:
             assert len(buffer) <= 2 * MIB
 
@@ -368,7 +386,7 @@ def test_results_do_not_pile_up(format: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(ordered_pool, "processors", lambda: 2)
     noise = memoryview(random.Random(3).randbytes(MIB))
 
-    class Slow:
+    class Slow(NullSink):
         def write(self, buffer: memoryview) -> None:
             time.sleep(0.01)
 
@@ -441,7 +459,7 @@ def test_few_blocks_are_held(format: str, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("format", ["gzip", "zstd", ""])
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_an_error_below_comes_through_and_ends_all(after: int, format: str) -> None:
-    class Failing:
+    class Failing(NullSink):
         left = after
 
         def write(self, buffer: memoryview) -> None:

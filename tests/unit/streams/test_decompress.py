@@ -20,7 +20,7 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.streams import decompress
 from pyskopeo.streams.cancellation import run_in_thread
 from pyskopeo.streams.decompress import InflatingReader, InflatingSink, estimate_uncompressed_size, is_gzip_or_zstd
-from pyskopeo.streams.pump import MemoryReader, MemorySink
+from pyskopeo.streams.pump import MemoryReader, MemorySink, NullSink
 from tests.support.blocked import Blocked
 
 if sys.version_info >= (3, 14):
@@ -166,7 +166,7 @@ def test_a_bomb_stays_small_in_memory(pack: Callable[[bytes], bytes], inflater: 
     bomb = pack(bytes(size))
     assert len(bomb) < size // 900
 
-    class Nowhere:
+    class Nowhere(NullSink):
         def write(self, buffer: memoryview) -> None:
             assert len(buffer) <= 2 * 1024 * 1024
 
@@ -186,8 +186,20 @@ def test_a_bomb_stays_small_in_memory(pack: Callable[[bytes], bytes], inflater: 
     assert peak < 8 * 1024 * 1024
 
 
+@pytest.mark.parametrize("wrong", [gz(DATA[::-1]), gz(DATA)[:1000], b"plain", b""])
+def test_a_sink_that_begins_anew(wrong: bytes) -> None:
+    target = MemorySink()
+    sink = InflatingSink(target, "the layer")
+    sink.write(memoryview(wrong))
+    sink.restart()
+    sink.write(memoryview(gz(DATA)))
+    sink.finish()
+    assert target.content == DATA
+    assert (sink.size, sink.digest) == (len(DATA), Digest.of(DATA))
+
+
 def test_a_sinks_own_error_is_not_taken_for_damage() -> None:
-    class Broken:
+    class Broken(NullSink):
         def write(self, buffer: memoryview) -> None:
             raise zlib.error("mine")
 

@@ -88,6 +88,25 @@ def test_it_is_moved_out_of_the_archive(
     assert own.read_bytes() == b"".join(pieces)
 
 
+@pytest.mark.parametrize("place", ["archive", "left", "own"])
+def test_it_begins_anew(place: str, archive: TarWriter, own: Path) -> None:
+    """What was written before was wrong, and longer: in the archive what follows will cover it."""
+    slot = LayerSlot(own, None if place == "own" else archive, START)
+    write(slot, b"wrong and long")
+    if place == "left":
+        slot.move_out()
+    slot.restart()
+    assert slot.size == 0
+    write(slot, b"ri")
+    write(slot, b"ght")
+    slot.complete()
+    assert (slot.in_archive, slot.size) == (place == "archive", 5)
+    if place == "archive":
+        assert archive.path.read_bytes()[START:].startswith(b"right")
+        slot.move_out()
+    assert own.read_bytes() == b"right"
+
+
 def test_it_is_moved_out_when_it_exceeds_its_limit(archive: TarWriter, own: Path) -> None:
     os.pwrite(archive.file, b"next", START + 6)
     slot = LayerSlot(own, archive, START)
