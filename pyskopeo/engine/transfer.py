@@ -149,12 +149,12 @@ class Transfer:
 
     async def _change(self, blob: Blob, change: Change, progress: _Progress) -> tuple[Digest, Placement]:
         """Copy a layer and change it on the way; return its digest at the destination."""
-        from ..streams.compress import ChangingSink
+        from ..streams.compress import RecompressingSink
 
         descriptor = blob.descriptor
 
         async def fill(sink: BlobSink) -> Descriptor:
-            changing = ChangingSink(sink, change, descriptor, f"blob {descriptor.digest}")
+            changing = RecompressingSink(sink, change, descriptor, f"blob {descriptor.digest}")
             try:
                 await blob.copy_to(changing, progress.update)
                 await run_in_thread(changing.finish)

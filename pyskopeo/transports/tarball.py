@@ -27,7 +27,7 @@ from ..model.platform import Platform
 from ..storage.archive_output import is_stream
 from ..storage.files import FileReader, open_regular
 from ..storage.oci_layout import located_blob
-from ..storage.scratch import copy_stream, spooled
+from ..storage.scratch import copy_stream, temporary_file
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink
 from ..streams.locations import LocalFile
@@ -159,7 +159,7 @@ async def _open_source(paths: tuple[Path, ...], access: Access) -> AsyncIterator
         for path in paths:
             if is_stream(path):
                 written, modified = path, time.time_ns()
-                spool = spooled("layer.tar", access.storage.scratch, partial(copy_stream, path))
+                spool = temporary_file("layer.tar", access.storage.scratch, partial(copy_stream, path))
                 kept = await stack.enter_async_context(spool)
                 layers.append(await _read(kept, written, modified))
             else:

@@ -27,7 +27,7 @@ from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.streams import compress, ordered_pool
 from pyskopeo.streams.cancellation import Cancellation, Cancelled
-from pyskopeo.streams.compress import ChangingSink, check_level
+from pyskopeo.streams.compress import RecompressingSink, check_level
 from pyskopeo.streams.pump import MemorySink, NullSink
 from tests.support.require import require_peer
 
@@ -51,7 +51,7 @@ assert 3 * MIB < len(LARGE) < 5 * MIB
 
 def changed(data: bytes, change: Change, step: int = MIB, layer: Descriptor = LAYER) -> tuple[bytes, Outcome]:
     target = MemorySink()
-    sink = ChangingSink(target, change, layer, "the layer")
+    sink = RecompressingSink(target, change, layer, "the layer")
     buffer = bytearray(step)
     for start in range(0, len(data), step):
         count = len(data[start : start + step])
@@ -111,7 +111,7 @@ def test_a_layer_that_begins_anew(format: str | None, damaged: bool) -> None:
     """What was wrong before leaves no trace: neither in the bytes, nor in what is said of them."""
     came, change = gzip.compress(LARGE, 1), Change(format)
     target = MemorySink()
-    sink = ChangingSink(target, change, LAYER, "the layer")
+    sink = RecompressingSink(target, change, LAYER, "the layer")
     sink.write(memoryview(gzip.compress(LARGE[::-1], 1)[: 2 * MIB]))
     if damaged:
         with pytest.raises(InvalidContent):
@@ -235,7 +235,7 @@ def test_any_cuts(pieces: list[bytes], cuts: list[int], format: str, pack: Calla
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compress._Gzip, "size", 64)
         patch.setattr(compress, "_FRAMES", ((22, 64, 4),))
-        sink = ChangingSink(target, Change(format), LAYER, "x")
+        sink = RecompressingSink(target, Change(format), LAYER, "x")
         start = 0
         while start < len(packed):
             cut = cuts[start % len(cuts)]
@@ -314,7 +314,7 @@ def test_levels(format: str, lowest: int, highest: int) -> None:
         ):
             check_level(format, level)
         with pytest.raises(InvalidInput):
-            ChangingSink(MemorySink(), Change(format, level), LAYER, "x")
+            RecompressingSink(MemorySink(), Change(format, level), LAYER, "x")
 
 
 def test_formats() -> None:
@@ -370,7 +370,7 @@ def test_a_bomb_and_a_large_layer_stay_small_in_memory(format: str) -> None:
 
     tracemalloc.start()
     try:
-        sink = ChangingSink(Nowhere(), Change(format, 1 if format else None), LAYER, "bomb")
+        sink = RecompressingSink(Nowhere(), Change(format, 1 if format else None), LAYER, "bomb")
         sink.write(memoryview(bomb))
         sink.finish()
         peak = tracemalloc.get_traced_memory()[1]
@@ -392,7 +392,7 @@ def test_results_do_not_pile_up(format: str, monkeypatch: pytest.MonkeyPatch) ->
 
     tracemalloc.start()
     try:
-        sink = ChangingSink(Slow(), Change(format, 1), LAYER, "x")
+        sink = RecompressingSink(Slow(), Change(format, 1), LAYER, "x")
         for _ in range(24):
             sink.write(noise)
         sink.finish()
@@ -467,7 +467,7 @@ def test_an_error_below_comes_through_and_ends_all(after: int, format: str) -> N
             if self.left < 0:
                 raise OSError("the other side is gone")
 
-    sink = ChangingSink(Failing(), Change(format), LAYER, "x")
+    sink = RecompressingSink(Failing(), Change(format), LAYER, "x")
 
     def write() -> None:
         for start in range(0, len(LARGE), 100_000):
@@ -492,7 +492,7 @@ def test_an_error_while_compressing_comes_through(format: str, monkeypatch: pyte
 @pytest.mark.parametrize("format", ["gzip", "zstd", "", None])
 def test_cancelled_between_writes(format: str | None) -> None:
     cancellation = Cancellation()
-    sink = ChangingSink(MemorySink(), Change(format), LAYER, "x")
+    sink = RecompressingSink(MemorySink(), Change(format), LAYER, "x")
 
     def write() -> None:
         sink.write(memoryview(LARGE))
@@ -523,7 +523,7 @@ def test_cancelling_frees_a_thread_that_waits(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(compress, "_deflate", slow)
     written, errors = MemorySink(), []
-    sink = ChangingSink(written, Change("gzip"), LAYER, "x")
+    sink = RecompressingSink(written, Change("gzip"), LAYER, "x")
 
     cancellation = Cancellation()
 
@@ -549,8 +549,8 @@ def test_cancelling_frees_a_thread_that_waits(monkeypatch: pytest.MonkeyPatch) -
 
 def test_one_that_gives_up_does_not_disturb_the_others() -> None:
     target = MemorySink()
-    staying = ChangingSink(target, Change("gzip"), LAYER, "x")
-    leaving = ChangingSink(MemorySink(), Change("gzip"), LAYER, "y")
+    staying = RecompressingSink(target, Change("gzip"), LAYER, "x")
+    leaving = RecompressingSink(MemorySink(), Change("gzip"), LAYER, "y")
     for start in range(0, len(LARGE), MIB):
         leaving.write(memoryview(LARGE[start : start + MIB]))
         staying.write(memoryview(LARGE[start : start + MIB]))
@@ -563,7 +563,7 @@ def test_one_that_gives_up_does_not_disturb_the_others() -> None:
 
 
 def test_a_layer_given_up_before_its_first_block_needs_no_thread() -> None:
-    sink = ChangingSink(MemorySink(), Change("gzip"), LAYER, "x")
+    sink = RecompressingSink(MemorySink(), Change("gzip"), LAYER, "x")
     sink.write(memoryview(b"hello"))
     assert our_threads() == []
     sink.close()
@@ -577,7 +577,7 @@ def test_only_the_callers_thread_writes(format: str) -> None:
         def write(self, buffer: memoryview) -> None:
             seen.add(threading.get_ident())
 
-    sink = ChangingSink(Watched(), Change(format), LAYER, "x")
+    sink = RecompressingSink(Watched(), Change(format), LAYER, "x")
     for _ in range(3):
         sink.write(memoryview(LARGE))
     sink.finish()
@@ -588,4 +588,4 @@ def test_zstd_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "compression", None)
     monkeypatch.setitem(sys.modules, "backports", None)
     with pytest.raises(Unsupported, match=r"need the package backports\.zstd"):
-        ChangingSink(MemorySink(), Change("zstd"), LAYER, "x")
+        RecompressingSink(MemorySink(), Change("zstd"), LAYER, "x")
