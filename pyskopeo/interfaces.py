@@ -9,65 +9,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from .errors import TooLarge, Unsupported
+from .errors import Unsupported
 from .fast_dataclass import dataclass
 from .model import mediatype
 from .model.descriptor import Descriptor
 from .model.digest import Digest
 from .model.events import Placement
 from .model.manifest import Manifest
-from .model.verifier import Verifier
-from .streams.cancellation import run_in_thread
 from .streams.locations import Location
-from .streams.pump import BlobReader, BlobSink, MemorySink, Progress, pump, uncounted
+from .streams.pump import Blob, BlobSink, Progress
 
 if TYPE_CHECKING:
     from .access import Access
     from .config.policy_scopes import Subject
     from .model.reference import Reference
 
-Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[BlobReader]]
-Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
-
 Fill: TypeAlias = Callable[[BlobSink], Awaitable[Descriptor]]
 """Writes a blob to a sink and returns its descriptor; may be called again, with a new sink."""
-
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """Content that is described, located and not yet opened.
-
-    Only a transport gives the ``opener``, and only this class calls it. ``locations`` say where
-    else the same bytes are known to lie, for destinations that can do better than to stream them.
-    ``ending`` returns the last bytes of the blob, as many as it is asked for or none, not verified: for guesses only.
-    """
-
-    descriptor: Descriptor
-    opener: Opener
-    locations: tuple[Location, ...] = ()
-    ending: Ending | None = None
-
-    async def copy_to(self, sink: BlobSink, progress: Progress) -> None:
-        """Move every byte to ``sink``, verified. After wrong bytes both ends begin anew, while the source has
-        another place to read from.
-
-        Raises `ContentMismatch` for a wrong size or digest, and what the two ends raise. What the sink
-        holds after an error must not be used.
-        """
-        verifier = Verifier(self.descriptor)
-        async with self.opener() as reader:
-            await run_in_thread(partial(pump, reader, sink, verifier, progress))
-
-    async def read(self, limit: int) -> bytes:
-        """Return the whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes."""
-        if self.descriptor.size > limit:
-            raise TooLarge(f"blob {self.descriptor.digest} is over the limit of {limit} bytes", limit=limit)
-        sink = MemorySink()
-        await self.copy_to(sink, uncounted)
-        return bytes(sink.content)
 
 
 class ImageSource(ABC):

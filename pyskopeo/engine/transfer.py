@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
-from ..interfaces import Blob
 from ..model.change import Change, Outcome
 from ..model.events import BlobFinished, BlobProgress, BlobStarted, Placement, Report
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import WorkQueue, processors
-from ..streams.pump import MemoryReader, NullSink, uncounted
+from ..streams.pump import Blob, MemoryReader, NullSink, uncounted
 from .planner import plan_with_outcomes
 
 if TYPE_CHECKING:

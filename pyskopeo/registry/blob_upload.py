@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..http.retry import Retry
-    from ..interfaces import Blob, Fill
+    from ..interfaces import Fill
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.events import Report
     from ..model.reference import Reference
-    from ..streams.pump import Progress
+    from ..streams.pump import Blob, Progress
     from .session import Session
 
 

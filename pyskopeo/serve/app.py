@@ -27,9 +27,9 @@ from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_layout_file
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..model.verifier import Verifier
-from ..storage.files import FileReader, digest_name, open_regular, read_bounded, storage_errors
+from ..storage.files import digest_name, open_regular, read_bounded, storage_errors
 from ..streams.cancellation import run_in_thread
-from ..streams.pump import NullSink, pump, uncounted
+from ..streams.pump import FileReader, NullSink, pump, uncounted
 from .catalog import Catalog, FileState, IndexFile, file_state, is_repository, is_tag
 from .responses import (
     VERSION,

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ..errors import DestinationRefused, StorageFailed
 from ..streams.cancellation import check_cancelled
-from .files import FileSink, staged, storage_errors
+from ..streams.pump import FileSink
+from .files import staged, storage_errors
 
 _DESCRIPTOR = re.compile(
     r"-|/dev/(?P<name>stdin|stdout|stderr)|/(?:dev|proc/self)/fd/(?P<number>[0-9]{1,6})", re.ASCII

@@ -12,13 +12,10 @@ from pathlib import Path
 from ..errors import NotFound, StorageFailed, TooLarge
 from ..model.digest import Digest
 from ..streams.locations import LocalFile
-from ..streams.pump import BlobReader
+from ..streams.pump import WRITE_STEP, FileReader, FileSink
 
 PARTIAL = ".partial"
 _SENDFILE_STEP = 16 * 1024 * 1024  # bytes per call, so that cancellation is checked often enough
-# Bytes per write. Linux allocates page cache in pieces as large as a write; large pieces come from memory that has long
-# been free, which a virtual machine may have to request from its host again: up to ten times slower.
-_WRITE_STEP = 256 * 1024
 # Errors that say that the target cannot take more data, as opposed to "sendfile is not supported here".
 _WRITE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE, errno.EIO)
 
@@ -32,36 +29,11 @@ def storage_errors(what: str) -> Iterator[None]:
         raise StorageFailed.of(error, what) from error
 
 
-class FileSink:
-    """A `BlobSink` that writes to a file descriptor, from its current position; ``path`` is named in errors."""
-
-    def __init__(self, fd: int, path: Path) -> None:
-        self.fd = fd
-        self.path = path
-        self._written = 0
-
-    def write(self, buffer: memoryview) -> None:
-        """Write all of ``buffer``; raises `StorageFailed`."""
-        try:
-            while len(buffer):
-                count = os.write(self.fd, buffer[:_WRITE_STEP])
-                self._written += count
-                buffer = buffer[count:]
-        except OSError as error:
-            raise StorageFailed.of(error, f"writing {self.path}") from error
-
-    def restart(self) -> None:
-        """Truncate a regular file to the position where this sink began to write; raises `StorageFailed`."""
-        with storage_errors(f"writing {self.path}"):
-            os.ftruncate(self.fd, os.lseek(self.fd, -self._written, os.SEEK_CUR))
-        self._written = 0
-
-
 def write_at(fd: int, buffer: memoryview, offset: int, path: Path) -> None:
     """Write a buffer at ``offset`` of a file, whose position stays; raises `StorageFailed`, naming ``path``."""
     try:
         while len(buffer):
-            count = os.pwrite(fd, buffer[:_WRITE_STEP], offset)
+            count = os.pwrite(fd, buffer[:WRITE_STEP], offset)
             buffer, offset = buffer[count:], offset + count
     except OSError as error:
         raise StorageFailed.of(error, f"writing {path}") from error
@@ -79,21 +51,6 @@ def append_in_kernel(target: int, source: int, offset: int, count: int) -> int |
         if getattr(error, "errno", None) in _WRITE_FAILED:
             raise
         return None
-
-
-class FileReader(BlobReader):
-    """A `BlobReader` over ``size`` bytes at ``offset`` of a regular file; ``path`` is named in errors."""
-
-    def __init__(self, fd: int, path: Path, offset: int, size: int) -> None:
-        self._fd, self._path, self._offset, self._left = fd, path, offset, size
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Read up to ``len(buffer)`` bytes, 0 at the end; raises `StorageFailed`."""
-        with storage_errors(f"reading {self._path}"):
-            count = os.preadv(self._fd, [buffer[: min(len(buffer), self._left)]], self._offset) if self._left else 0
-        self._offset += count
-        self._left -= count
-        return count
 
 
 def open_regular(path: Path) -> int:

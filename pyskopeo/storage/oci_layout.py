@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import NotFound, PathNotFound, StorageFailed
-from ..interfaces import Accepts, Blob, Fill, ImageDestination, ImageSource
+from ..interfaces import Accepts, Fill, ImageDestination, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
@@ -16,7 +16,7 @@ from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_CONTENT, LAYOUT_FILE,
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.locations import LocalFile
-from ..streams.pump import Progress
+from ..streams.pump import Blob, Progress
 from .files import digest_name, locked, open_reader, read_bounded, read_range, storage_errors, write_atomically
 from .place_blob import holds_blob, place_blob, receive_blob
 

@@ -16,14 +16,14 @@ from ..model.events import Placement
 from ..model.verifier import Verifier
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.locations import LocalFile
-from ..streams.pump import NullSink, Progress, pump, uncounted
-from .files import FileReader, FileSink, open_reader, open_regular, partial_name, staged, storage_errors
+from ..streams.pump import FileReader, FileSink, NullSink, Progress, pump, uncounted
+from .files import open_reader, open_regular, partial_name, staged, storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..interfaces import Blob
     from ..model.descriptor import Descriptor
+    from ..streams.pump import Blob
 
 _COPY_STEP = 64 * 1024 * 1024
 

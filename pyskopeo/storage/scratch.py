@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from ..errors import InvalidContent, NotFound, PathNotFound
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink, is_gzip_or_zstd
-from ..streams.pump import BlobSink, thread_buffer
+from ..streams.pump import BlobSink, FileSink, thread_buffer
 from .archive_output import is_stream, is_written_directly
-from .files import FileSink, open_regular, partial_name, remove_tree, storage_errors
+from .files import open_regular, partial_name, remove_tree, storage_errors
 from .tar import TarIndex
 
 if TYPE_CHECKING:

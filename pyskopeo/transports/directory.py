@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_path
 from ..errors import DestinationRefused, InvalidName, NotFound, PathNotFound, StorageFailed, TooLarge
-from ..interfaces import Accepts, Blob, Fill, ImageDestination, ImageReference, ImageSource
+from ..interfaces import Accepts, Fill, ImageDestination, ImageReference, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
@@ -24,7 +24,7 @@ from ..storage.files import PARTIAL, partial_name, read_bounded, remove_tree, st
 from ..storage.oci_layout import located_blob
 from ..storage.place_blob import holds_blob, place_blob, receive_blob
 from ..streams.locations import LocalFile, Location
-from ..streams.pump import Progress
+from ..streams.pump import Blob, Progress
 
 if TYPE_CHECKING:
     from ..access import Access

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
 from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, PyskopeoError, RegistryError
-from ..interfaces import Accepts, Blob, Fill, ImageDestination, ImageReference, ImageSource
+from ..interfaces import Accepts, Fill, ImageDestination, ImageReference, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement, Report, Warned
 from ..model.manifest import Manifest
 from ..model.reference import Reference
-from ..storage.files import FileSink, staged, storage_errors
+from ..storage.files import staged, storage_errors
 from ..storage.oci_layout import located_blob
 from ..streams.concurrency import each
 from ..streams.locations import LocalFile, Location, RegistryBlob
-from ..streams.pump import Progress, uncounted
+from ..streams.pump import Blob, FileSink, Progress, uncounted
 
 if TYPE_CHECKING:
 

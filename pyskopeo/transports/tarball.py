@@ -18,20 +18,20 @@ from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, Unsupp
 from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
 from ..gocompat.go_time import GoTime
-from ..interfaces import Blob, ImageReference, ImageSource
+from ..interfaces import ImageReference, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest, new_hasher
 from ..model.manifest import Manifest
 from ..model.platform import Platform
 from ..storage.archive_output import is_stream
-from ..storage.files import FileReader, open_regular
+from ..storage.files import open_regular
 from ..storage.oci_layout import located_blob
 from ..storage.scratch import copy_stream, temporary_file
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink
 from ..streams.locations import LocalFile
-from ..streams.pump import BlobReader, MemoryReader, thread_buffer
+from ..streams.pump import Blob, BlobReader, FileReader, MemoryReader, thread_buffer
 
 if TYPE_CHECKING:
     from ..access import Access

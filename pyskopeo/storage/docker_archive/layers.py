@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ...fast_dataclass import dataclass
-from ...interfaces import Blob
 from ...model.descriptor import Descriptor
 from ...model.digest import Digest
 from ...streams.cancellation import run_in_thread
 from ...streams.decompress import InflatingSink
-from ...streams.pump import Progress
+from ...streams.pump import Blob, Progress
 from ..tar import TarWriter
 from .layer_slots import LayerSlot
 from .offset_prediction import OffsetPredictor, content_span

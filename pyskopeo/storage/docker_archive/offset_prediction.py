@@ -21,8 +21,8 @@ from ..tar import header, padded_size
 if TYPE_CHECKING:
     from anyio import Event
 
-    from ...interfaces import Blob
     from ...model.descriptor import Descriptor
+    from ...streams.pump import Blob
     from .layer_slots import LayerSlot
 
 # Bytes. Before smaller layers no size is estimated: a temporary file costs less than a request.

@@ -17,7 +17,7 @@ from typing import Any
 from ...errors import InvalidContent, InvalidName, NotFound, PathNotFound, Unsupported
 from ...fast_dataclass import dataclass
 from ...gocompat.go_json import dumps
-from ...interfaces import Blob, ImageSource
+from ...interfaces import ImageSource
 from ...model import mediatype
 from ...model.descriptor import Descriptor
 from ...model.digest import Digest
@@ -26,8 +26,8 @@ from ...model.manifest import Manifest
 from ...model.reference import Reference
 from ...model.strict_json import CONFIG_LIMIT
 from ...streams.decompress import InflatingReader, is_gzip_or_zstd
-from ...streams.pump import BlobReader, thread_buffer
-from ..files import FileReader, open_reader, open_regular, read_range
+from ...streams.pump import Blob, BlobReader, FileReader, thread_buffer
+from ..files import open_reader, open_regular, read_range
 from ..oci_layout import located_blob
 from ..tar import Member, TarIndex
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from ...errors import ContentMismatch, InvalidContent, StorageFailed, Unsupported
 from ...gocompat.go_json import dumps, sorted_map
-from ...interfaces import Accepts, Blob, Fill, ImageDestination
+from ...interfaces import Accepts, Fill, ImageDestination
 from ...model import mediatype
 from ...model.descriptor import Descriptor
 from ...model.digest import Digest
@@ -20,7 +20,7 @@ from ...model.manifest import Manifest
 from ...model.reference import Reference
 from ...model.strict_json import CONFIG_LIMIT
 from ...streams.cancellation import run_in_thread
-from ...streams.pump import Progress
+from ...streams.pump import Blob, Progress
 from ..archive_output import is_written_directly, open_output
 from ..tar import TarWriter
 from .layers import READ_ONLY, DecompressedBlob, LayerWriter

@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from ...errors import ConnectionFailed, DaemonError, PathNotFound
-from ...storage.files import FileSink, read_range
+from ...storage.files import read_range
 from ...streams.cancellation import check_cancelled, run_in_thread
-from ...streams.pump import thread_buffer
+from ...streams.pump import FileSink, thread_buffer
 from .client import Client
 from .image_load import Upload
 from .messages import TAIL, check_tail

@@ -14,7 +14,7 @@ from pyskopeo.engine.planner import decide
 from pyskopeo.engine.run import carry_out, make_plan
 from pyskopeo.engine.selection import Selection
 from pyskopeo.errors import InvalidInput, NoMatchingPlatform, NotFound, PyskopeoError, Unsupported
-from pyskopeo.interfaces import Accepts, Blob, Fill, ImageDestination, ImageSource
+from pyskopeo.interfaces import Accepts, Fill, ImageDestination, ImageSource
 from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
@@ -31,7 +31,7 @@ from pyskopeo.model.events import (
 )
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
-from pyskopeo.streams.pump import BlobReader, MemoryReader, MemorySink, Progress
+from pyskopeo.streams.pump import Blob, BlobReader, MemoryReader, MemorySink, Progress
 from tests.support.images import BuiltImage, ImageSpec, IndexSpec, PlatformSpec, build
 
 pytestmark = pytest.mark.anyio

@@ -21,11 +21,11 @@ from pyskopeo.errors import (
 )
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
-from pyskopeo.interfaces import Blob
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.registry.blob_download import BlobDownload
 from pyskopeo.registry.mirrors import Endpoints
+from pyskopeo.streams.pump import Blob
 from tests.support.access import access_for
 from tests.support.scripted import HOST, Answer, Script, answer
 

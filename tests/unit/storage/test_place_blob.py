@@ -15,24 +15,14 @@ import anyio
 import pytest
 
 from pyskopeo.errors import ContentMismatch, NotFound, StorageFailed, TooLarge
-from pyskopeo.interfaces import Blob
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Placement
 from pyskopeo.storage import files
-from pyskopeo.storage.files import (
-    PARTIAL,
-    FileSink,
-    locked,
-    open_regular,
-    read_bounded,
-    read_range,
-    staged,
-    write_atomically,
-)
+from pyskopeo.storage.files import PARTIAL, locked, open_regular, read_bounded, read_range, staged, write_atomically
 from pyskopeo.storage.place_blob import holds_blob, place_blob
 from pyskopeo.streams.locations import LocalFile
-from pyskopeo.streams.pump import BlobReader, MemoryReader, uncounted
+from pyskopeo.streams.pump import Blob, BlobReader, FileSink, MemoryReader, uncounted
 from tests.support.nobody import folder_of_nobody
 
 pytestmark = pytest.mark.anyio
@@ -418,7 +408,7 @@ class TestStorageFails:
         monkeypatch.setattr(os, call, watched)
         with (tmp_path / "file").open("wb") as file:
             if call == "write":
-                files.FileSink(file.fileno(), Path("file")).write(memoryview(content))
+                FileSink(file.fileno(), Path("file")).write(memoryview(content))
             else:
                 files.write_at(file.fileno(), memoryview(content), 0, Path("file"))
         assert (tmp_path / "file").read_bytes() == content
@@ -427,7 +417,7 @@ class TestStorageFails:
     async def test_really_full(self, tmp_path: Path) -> None:
         if not os.path.exists("/dev/full"):
             pytest.skip("no /dev/full")
-        sink = files.FileSink(os.open("/dev/full", os.O_WRONLY), Path("/dev/full"))
+        sink = FileSink(os.open("/dev/full", os.O_WRONLY), Path("/dev/full"))
         try:
             with pytest.raises(StorageFailed, match="writing /dev/full: no space left on device"):
                 sink.write(memoryview(b"x"))

@@ -11,14 +11,14 @@ import pytest
 from pyskopeo.access import Access
 from pyskopeo.api.images import open_destination
 from pyskopeo.errors import ConnectionFailed
-from pyskopeo.interfaces import Accepts, Blob, DestinationWrapper, Fill, ImageDestination
+from pyskopeo.interfaces import Accepts, DestinationWrapper, Fill, ImageDestination
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Placement
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
 from pyskopeo.streams.locations import Location, RegistryBlob
-from pyskopeo.streams.pump import BlobReader, MemoryReader, Progress, uncounted
+from pyskopeo.streams.pump import Blob, BlobReader, MemoryReader, Progress, uncounted
 from pyskopeo.syncing.shared_blobs import SharedBlobs
 from tests.support.images import build
 

@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyskopeo.errors import ConnectionFailed, ContentMismatch, StorageFailed
-from pyskopeo.interfaces import Blob
 from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
@@ -27,7 +26,7 @@ from pyskopeo.storage.docker_archive import offset_prediction
 from pyskopeo.storage.docker_archive.layers import READ_ONLY, LayerWriter
 from pyskopeo.storage.docker_archive.offset_prediction import content_span
 from pyskopeo.storage.tar import TarWriter
-from pyskopeo.streams.pump import MemoryReader, uncounted
+from pyskopeo.streams.pump import Blob, MemoryReader, uncounted
 from tests.support.blocked import Blocked
 
 RIGHT, LONGER, SHORTER, NONE, FAILS = "right", "longer", "shorter", "none", "fails"
