@@ -1,129 +1,79 @@
-"""The seam: what the engine and every transport agree on.
+"""The interfaces between the engine and the transports: blobs, sources, destinations, parsed image names.
 
-A source hands over blobs that are described, located and not yet opened; the destination decides
-what to do with each. `Blob.copy_to` is the one door to the bytes, and it verifies.
+A source returns blobs that are described and located but not yet opened; the destination decides how to store each:
+skip it, link it, mount it or copy it. `Blob.copy_to` is the only way to read a blob, and it verifies digest and size.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, TypeAlias
 
-from .errors import InvalidContent, TooLarge, Unsupported
+from .errors import Unsupported
 from .fast_dataclass import dataclass
 from .model import mediatype
 from .model.descriptor import Descriptor
 from .model.digest import Digest
 from .model.events import Placement
 from .model.manifest import Manifest
-from .model.verifier import Verifier
-from .streams.cancellation import run_in_thread
 from .streams.locations import Location
-from .streams.pump import ByteReader, ByteSink, MemorySink, Progress, pump, uncounted
+from .streams.pump import Blob, BlobSink, Progress
 
 if TYPE_CHECKING:
     from .access import Access
     from .config.policy_scopes import Subject
     from .model.reference import Reference
 
-T = TypeVar("T")
-Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[ByteReader]]
-Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
+Fill: TypeAlias = Callable[[BlobSink], Awaitable[Descriptor]]
+"""Writes a blob to a sink and returns its descriptor; may be called again, with a new sink."""
 
 
-Fill: TypeAlias = Callable[[ByteSink], Awaitable[Descriptor]]
-"""Writes a blob into a sink and says what it was; may be called again, with a new sink."""
+class ImageSource(ABC):
+    """One image or index that can be read.
 
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """Content that is described, located and not yet opened.
-
-    Only a transport gives the ``opener``, and only this class calls it. ``locations`` say where
-    else the same bytes are known to lie, for destinations that can do better than to stream them.
-    ``ending`` reads so many bytes at the end, or none, and verifies nothing: for guesses alone.
+    ``synthesized`` is whether the source generated the manifest, from files that were no image before.
     """
 
-    descriptor: Descriptor
-    opener: Opener
-    locations: tuple[Location, ...] = ()
-    ending: Ending | None = None
+    synthesized: bool = False
 
-    async def copy_to(self, sink: ByteSink, progress: Progress) -> None:
-        """Move every byte to ``sink``, verified.
-
-        Raises `ContentMismatch` for a wrong size or digest, and whatever the two ends raise; see
-        `again_elsewhere`. What the sink holds after an error must not be used.
-        """
-        verifier = Verifier(self.descriptor)
-        async with self.opener() as reader:
-            await run_in_thread(lambda: pump(reader, sink, verifier, progress))
-
-    async def read(self, limit: int) -> bytes:
-        """The whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes."""
-        if self.descriptor.size > limit:
-            raise TooLarge(f"blob {self.descriptor.digest} is over the limit of {limit} bytes", limit=limit)
-
-        async def read() -> bytes:
-            sink = MemorySink()
-            await self.copy_to(sink, uncounted)
-            return bytes(sink.content)
-
-        return await again_elsewhere(read)
-
-
-async def again_elsewhere(work: Callable[[], Awaitable[T]]) -> T:
-    """Do ``work``, which moves a blob, once more whenever the blob was wrong and will come from somewhere else."""
-    while True:
-        try:
-            return await work()
-        except InvalidContent as error:
-            if not error.temporary:
-                raise
-
-
-class ImageSource(Protocol):
-    """One image, or one index, that can be read."""
-
+    @abstractmethod
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
-        """The root, or a child by the descriptor its parent gives; verified."""
-        ...
+        """Return the root manifest, or a child by its descriptor in the parent, with its digest verified.
 
-    def blob(self, descriptor: Descriptor) -> Blob:
-        """A blob, not opened: nothing is read here.
-
-        The media type of ``Blob.descriptor`` is what the bytes really are, should the manifest err.
+        Raises `NotFound`, `InvalidContent` and the transport's errors.
         """
-        ...
 
+    @abstractmethod
+    def blob(self, descriptor: Descriptor) -> Blob:
+        """Return a blob that is not opened yet; nothing is read here.
 
-@runtime_checkable
-class KnowsSizes(Protocol):
-    """A source that can say how large a blob is, for manifests that do not: those of schema 1."""
+        The media type of ``Blob.descriptor`` is that of the actual content, where the manifest states a wrong one.
+        """
 
-    async def size(self, descriptor: Descriptor) -> int:
-        """Bytes; raises the source's errors."""
-        ...
+    async def blob_size(self, descriptor: Descriptor) -> int:
+        """Return the size of a blob in bytes; for manifests of schema 1, which do not contain it.
 
+        Raises the source's errors, and `Unsupported` if the transport cannot tell.
+        """
+        raise Unsupported("Docker image manifest schema 1 is read from registries and dir: only")
 
-@runtime_checkable
-class MakesManifest(Protocol):
-    """A source of files that nobody has seen as an image before; ``made_from`` says of what."""
-
-    made_from: str
+    async def tags(self) -> list[str]:
+        """Return all tags of the repository; empty for transports other than ``docker:``. Raises `NetworkError`."""
+        return []
 
 
 @dataclass(frozen=True, slots=True)
 class Accepts:
-    """What a destination can hold: manifests of these media types, and of those ``on_request`` where they are
-    asked for.
+    """What a destination can store.
 
-    ``foreign`` says that non-distributable layers are left where their URLs say, ``ordered`` that
-    layers should come in the order the manifest has them, and are decompressed as they come,
-    ``artifacts`` that the config may be of any type, ``compresses`` that plain layers are to be
-    compressed on their way here. ``unchangeable`` is the reason why nothing may be converted, if there is one,
-    ``named`` the repository and tag that a manifest of schema 1 has in it, ``called`` what refusals call it.
+    ``media_types`` are the types of manifests it accepts, ``on_request`` those it accepts only if the user asks for
+    them. ``foreign`` is whether non-distributable layers with URLs are left out. ``ordered`` requires layers in the
+    manifest's order; the destination decompresses them. ``artifacts`` allows a config of any media type.
+    ``compresses`` requests that uncompressed layers are compressed on the way. ``unchangeable`` is the reason why
+    nothing may be converted, "" if there is none. ``named`` is the repository and tag to write into a manifest of
+    schema 1. ``called`` is the destination's name in error messages.
     """
 
     media_types: frozenset[str]
@@ -138,70 +88,114 @@ class Accepts:
 
     @property
     def indexes(self) -> bool:
+        """Whether any type of index is accepted."""
         return bool(self.media_types & mediatype.INDEXES)
 
 
-class ImageDestination(Protocol):
-    """A place an image can be written to. Nothing has its final name before `commit`."""
+class ImageDestination(ABC):
+    """One image or index that can be written. It does not get its name before `commit`.
 
-    @property
-    def accepts(self) -> Accepts: ...
+    ``accepts`` describes what can be written. Every method raises the transport's errors. Subclasses override those
+    defaults that they can improve on; one that wraps another destination derives from `DestinationWrapper`.
+    """
 
-    async def begin(self, root: Manifest) -> None:
-        """What is to come: the image or index whose blobs follow, and which `commit` will name."""
-        ...
+    accepts: Accepts
 
+    async def prefetch(self) -> None:  # noqa: B027 - a default: most destinations have nothing to ask for
+        """Request what `begin` needs to know for any image; called while the source's manifests are read.
+
+        Raises nothing: `begin` raises the errors of this.
+        """
+
+    async def begin(self, root: Manifest) -> None:  # noqa: B027 - a default: most destinations need no preparation
+        """Prepare for an image or index; called before its blobs and manifests are put."""
+
+    @abstractmethod
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        """Have the blob here, verified, in whatever way costs least."""
-        ...
+        """Store a blob, verified, in the cheapest way possible; return which one that was.
+
+        ``progress`` is called with the number of bytes read. Raises `ContentMismatch` and what reading the blob raises.
+        """
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
-        """Have a blob here that is made on the way, so that its digest is known when all of it is written.
+        """Store a blob whose digest is known only after it was written; return its descriptor.
 
-        Calls ``fill`` with a sink, again with another one should writing fail for a passing reason.
-        Raises `Unsupported` where there can be no such blob.
+        Calls ``fill`` with a sink, and again with another one when writing is retried. Raises `Unsupported` if the
+        destination needs the digest beforehand.
         """
-        ...
+        raise Unsupported(f"{self.accepts.called} takes no blob whose digest is not known beforehand")
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
-        """Whether `put_blob` would find the blob here already; for plans, writes nothing."""
-        ...
+        """Return whether the blob is present, as `put_blob` would find out; for dry runs, writes nothing."""
+        return False
 
     async def has_manifest(self, manifest: Manifest) -> bool:
-        """Whether the manifest is here already with all that it names, so that none of it need be asked for."""
-        ...
-
-    async def put_manifest(self, manifest: Manifest) -> None:
-        """Write a child, by digest, before the index that names it."""
-        ...
-
-    async def commit(self, root: Manifest) -> Digest:
-        """Give the image its name; answers with the digest of the manifest as it was written."""
-        ...
-
-
-@runtime_checkable
-class LooksAround(Protocol):
-    """A destination that is far away: what it is asked for every image is asked while the source is read."""
-
-    async def look_around(self) -> None:
-        """Find out what `ImageDestination.begin` needs, the image aside. What fails here fails there."""
-        ...
-
-
-@runtime_checkable
-class Mounts(Protocol):
-    """A destination that may have blobs from its neighbours, without their bytes being moved."""
+        """Return whether the manifest is present with all its blobs, so that these need no requests of their own."""
+        return False
 
     def would_mount(self, blob: Blob) -> bool:
-        """Whether `put_blob` would ask for that, should the blob not be here already; for plans, asks nobody."""
-        ...
+        """Return whether `put_blob` would request a mount from another repository; for dry runs, no I/O.
+
+        Distribution specification, "Mounting a blob from another repository".
+        """
+        return False
+
+    def locations(self, digest: Digest) -> tuple[Location, ...]:
+        """Return where a blob that was put is stored, for other destinations to link or mount it; no I/O."""
+        return ()
+
+    @abstractmethod
+    async def put_manifest(self, manifest: Manifest) -> None:
+        """Write a child manifest by its digest; called before the index that contains it is written."""
+
+    @abstractmethod
+    async def commit(self, root: Manifest) -> Digest:
+        """Write the root manifest and give the image its name; return the manifest's digest as written."""
+
+
+class DestinationWrapper(ImageDestination):
+    """Forwards every method to another destination; subclasses override some of them."""
+
+    def __init__(self, destination: ImageDestination) -> None:
+        self._destination = destination
+        self.accepts = destination.accepts
+
+    async def prefetch(self) -> None:
+        await self._destination.prefetch()
+
+    async def begin(self, root: Manifest) -> None:
+        await self._destination.begin(root)
+
+    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
+        return await self._destination.put_blob(blob, progress)
+
+    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
+        return await self._destination.receive(fill)
+
+    async def has_blob(self, descriptor: Descriptor) -> bool:
+        return await self._destination.has_blob(descriptor)
+
+    async def has_manifest(self, manifest: Manifest) -> bool:
+        return await self._destination.has_manifest(manifest)
+
+    def would_mount(self, blob: Blob) -> bool:
+        return self._destination.would_mount(blob)
+
+    def locations(self, digest: Digest) -> tuple[Location, ...]:
+        return self._destination.locations(digest)
+
+    async def put_manifest(self, manifest: Manifest) -> None:
+        await self._destination.put_manifest(manifest)
+
+    async def commit(self, root: Manifest) -> Digest:
+        return await self._destination.commit(root)
 
 
 class ImageReference:
-    """A parsed image name. A transport overrides what it can do; the rest is refused here.
+    """A parsed image name, ``transport:details``. Transports override the operations they support.
 
-    ``reference`` is the name the image has among registries, where the transport gives it one.
+    ``transport`` is its name, ``details`` the text after the colon. ``reference`` is the registry reference of the
+    image, for transports whose names contain one.
     """
 
     transport: str = ""
@@ -210,17 +204,25 @@ class ImageReference:
     def __init__(self, details: str) -> None:
         self.details = details
 
+    @property
+    def image_name(self) -> str:
+        """The image name as the user wrote it; ``str()`` adds the defaults, such as the tag ``latest``."""
+        return f"{self.transport}:{self.details}"
+
     def subject(self) -> Subject:
-        """The image as a policy sees it."""
+        """Return the transport and scopes by which a signature policy finds its rule (containers-policy.json(5))."""
         raise NotImplementedError
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
-        """Open for reading; raises `NotFound` and the transport's errors."""
+        """Open for reading; raises `NotFound`, `Unsupported` and the transport's errors."""
         raise Unsupported(f"{self}: {self.transport}: cannot be read from")
 
     def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
-        """Open for writing; leaving the context without an error completes what was committed."""
+        """Open for writing; leaving the context without an error completes what `commit` has started.
+
+        Raises `Unsupported` and the transport's errors.
+        """
         raise Unsupported(f"{self}: {self.transport}: cannot be written to")
 
     def __str__(self) -> str:
-        return f"{self.transport}:{self.details}"
+        return self.image_name

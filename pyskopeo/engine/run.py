@@ -1,167 +1,241 @@
-"""Carry out a plan: move the blobs, then the manifests that name them, then the root.
+"""Copy an image: open both ends, plan, move the blobs, write the manifests, name the image.
 
-Imports no transport, no file, no registry: two ends and a plan are all it knows.
+Independent of transports, files and registries: it uses `ImageSource` and `ImageDestination` only.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import CannotPreserve, InvalidInput, ManifestRefused, Unsupported, first_error
-from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Report, ignore
+from ..errors import NoMatchingPlatform, PolicyRejected, first_error, prefix_errors
+from ..fast_dataclass import dataclass
+from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Placement, Report, ignore
+from ..model.platform import Platform
 from ..streams.concurrency import each
-from .graph import read_graph, with_configs
-from .plan import AS_IT_IS, Form
-from .planner import decide, settle
-from .transfer import Moving
+from .graph import read_graph
+from .manifest_writer import MANIFESTS_AT_ONCE, write_manifests
+from .plan import DEFAULT_FORM, Form
+from .planner import decide
+from .selection import Selection
+from .transfer import SMALL_AT_ONCE, Transfer
 
 if TYPE_CHECKING:
-    from ..interfaces import ImageDestination, ImageSource
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from ..access import Access
+    from ..interfaces import ImageDestination, ImageReference, ImageSource
+    from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.manifest import Manifest
     from .plan import Plan
-    from .selection import Selection
 
-_MANIFESTS_AT_ONCE = 8
+
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """Options of a copy.
+
+    ``selection`` chooses among the images of an index; None: the one for this machine's architecture, on Linux.
+    ``form`` is the manifest format and layer compression. ``jobs`` is the maximum number of blobs copied concurrently,
+    None for the default of `carry_out`. ``dry_run`` plans and writes nothing. ``wrap`` returns a wrapper of the
+    destination, with which several copies can share state.
+    """
+
+    selection: Selection | None = None
+    form: Form = DEFAULT_FORM
+    jobs: int | None = None
+    dry_run: bool = False
+    wrap: Callable[[ImageDestination], ImageDestination] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """Result of a copy, or prediction of a dry run.
+
+    ``source_digest`` is the digest of what the source's name refers to: the index's where an image was chosen from
+    one. ``digest`` is that of the root manifest at the destination. ``moved`` is the size in bytes of the blobs that
+    were written. ``placements`` is set by a dry run: `PRESENT`, `MOUNTED` (unless the registry declines) or `WRITTEN`
+    for each blob of the plan, by digest.
+    """
+
+    plan: Plan
+    source_digest: Digest
+    digest: Digest
+    moved: int = 0
+    placements: Mapping[Digest, Placement] = field(default_factory=dict)
+
+
+async def copy(
+    source: ImageReference,
+    destination: ImageReference,
+    options: CopyOptions,
+    *,
+    source_access: Access,
+    destination_access: Access,
+    report: Report = ignore,
+) -> CopyResult:
+    """Copy an image from one parsed image name to another; every copy, dry run and sync calls this.
+
+    `CopyFinished` is reported after the destination was closed, since an archive or a directory gets its name only
+    then. Raises `PyskopeoError` and its subclasses; an invalid policy file is an error before anything is opened.
+    """
+    started = time.monotonic()
+    async with _open_ends(source, destination, source_access, destination_access) as (reader, opened):
+        writer = options.wrap(opened) if options.wrap else opened
+        async with _prefetched(writer, wanted=not options.dry_run):
+            check = partial(check_policy, source, source_access)
+            plan = await _plan((source, reader), (destination, writer), options, check)
+        assert plan.inputs is not None
+        source_digest = plan.inputs.graph.chosen_from or plan.source
+        if options.dry_run:
+            placements = await _predict_placements(plan, reader, writer)
+            return CopyResult(plan, source_digest, plan.root.digest, placements=placements)
+        transfer = Transfer(reader, writer, report, options.jobs)
+        digest = await _carry_out(plan, transfer)
+    report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
+    return CopyResult(plan, source_digest, digest, transfer.moved)
 
 
 async def make_plan(
-    source: ImageSource, destination: ImageDestination, selection: Selection, form: Form = AS_IT_IS
+    source: ImageSource, destination: ImageDestination, selection: Selection, form: Form = DEFAULT_FORM
 ) -> Plan:
-    """Read the source and decide; nothing is written."""
+    """Read the source's manifests and plan the copy; nothing is written.
+
+    Raises the source's errors, `NoMatchingPlatform`, `CannotPreserve` and `Unsupported`.
+    """
     return decide(await read_graph(source, selection, destination.accepts, form), destination.accepts, form)
 
 
 async def carry_out(
     plan: Plan, source: ImageSource, destination: ImageDestination, *, jobs: int | None = None, report: Report = ignore
 ) -> Digest:
-    """Move all blobs, ``jobs`` at once, then write the manifests, then the root.
+    """Copy all blobs of a plan, at most ``jobs`` concurrently, then write the manifests, last the root.
 
-    By default as many large blobs are moved at once as there are processors, up to six while these have
-    little to do; and small ones besides, which are mostly waited for.
+    By default (None) as many blobs over 4 MiB are copied concurrently as there are processors, up to 6 while these are
+    idle, and in addition up to 18 smaller ones, which mostly wait for the network.
 
-    The first failure cancels the rest and is what is raised. Answers with the digest of the root
-    as the destination has it. Raises what the two ends raise, and `InvalidInput` for no jobs at all.
+    The first error cancels the rest and is raised. Returns the digest of the root manifest at the destination.
+    Raises the errors of source and destination, and `InvalidInput` for ``jobs`` below 1.
     """
-    if jobs is not None and jobs < 1:
-        raise InvalidInput(f"{jobs} blobs at once are too few: want at least 1")
     started = time.monotonic()
-    report(CopyPlanned(plan.root.digest, plan.all_blobs, plan.total, plan.images))
-    moving = Moving(source, destination, report, jobs)
-    told = None
-    if plan.converted and not plan.changes:  # else the digest is not known yet
-        told = plan.root.digest
-        report(Converted(plan.source, told))
-    with first_error():
-        await destination.begin(plan.root)
-        present = await _present(plan, destination)
-        plan = await _move(plan, moving, present)
-        plan, digest = await _name(plan, source, destination, moving, present)
-    if plan.converted and plan.root.digest != told:
-        report(Converted(plan.source, plan.root.digest))
-    report(ManifestWritten(digest, len(plan.root.raw), root=True))
-    report(CopyFinished(digest, moving.moved, round(time.monotonic() - started, 3)))
+    transfer = Transfer(source, destination, report, jobs)
+    digest = await _carry_out(plan, transfer)
+    report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
     return digest
 
 
-async def _move(plan: Plan, moving: Moving, present: frozenset[Digest]) -> Plan:
-    """Have all blobs at the destination; answers with the plan whose manifests are those to be written."""
-    await moving.blobs(plan, present)
-    if plan.changes:
-        plan = settle(plan, moving.outcomes)
-        await moving.blobs(plan, frozenset())
-    return plan
+def check_policy(source: ImageReference, access: Access) -> None:
+    """Raise `PolicyRejected` for an image that the policy does not allow, `InvalidInput` for an invalid policy file.
+
+    containers-policy.json(5).
+    """
+    policy = access.policy()
+    with prefix_errors("Source image rejected"):
+        policy.judge(source.subject(), source.image_name)
 
 
-async def _present(plan: Plan, destination: ImageDestination) -> frozenset[Digest]:
-    """The manifests that are at the destination already.
+async def _carry_out(plan: Plan, transfer: Transfer) -> Digest:
+    destination, report = transfer.destination, transfer.report
+    report(CopyPlanned(plan.root.digest, plan.all_blobs, plan.total, plan.images))
+    reported = None
+    if plan.converted and not plan.changes:  # with changes, the digest is not known yet
+        reported = plan.root.digest
+        report(Converted(plan.source, reported))
+    with first_error():
+        await destination.begin(plan.root)
+        present = await _present_manifests(plan, destination)
+        plan = await transfer.run(plan, present)
+        plan, digest = await write_manifests(plan, transfer, present)
+    if plan.converted and plan.root.digest != reported:
+        report(Converted(plan.source, plan.root.digest))
+    report(ManifestWritten(digest, len(plan.root.raw), root=True))
+    return digest
 
-    An image is there with its blobs. A list need not be there with its images: a copy of one platform
-    leaves such, so each of them is looked for.
+
+@asynccontextmanager
+async def _open_ends(
+    source: ImageReference, destination: ImageReference, source_access: Access, destination_access: Access
+) -> AsyncIterator[tuple[ImageSource, ImageDestination]]:
+    source_access.policy()  # raises for an invalid policy file before anything is read
+    async with AsyncExitStack() as stack:
+        with prefix_errors(f"initializing source {source.image_name}"):
+            reader = await stack.enter_async_context(source.open_source(source_access))
+        with prefix_errors(f"initializing destination {destination.image_name}"):
+            writer = await stack.enter_async_context(destination.open_destination(destination_access))
+        yield reader, writer
+
+
+@asynccontextmanager
+async def _prefetched(destination: ImageDestination, *, wanted: bool) -> AsyncIterator[None]:
+    """Run `ImageDestination.prefetch` concurrently with the body."""
+    from anyio import create_task_group
+
+    if not wanted:
+        yield
+        return
+    with first_error():
+        async with create_task_group() as tasks:
+            tasks.start_soon(destination.prefetch)
+            yield
+
+
+async def _plan(
+    source: tuple[ImageReference, ImageSource],
+    destination: tuple[ImageReference, ImageDestination],
+    options: CopyOptions,
+    check: Callable[[], None],
+) -> Plan:
+    """Read the manifests and return the plan; ``check`` raises for an image that must not be used.
+
+    Errors are prefixed with the image name they are about, in skopeo's words.
+    """
+    (name, reader), (destination_name, writer) = source, destination
+    selection = options.selection or Selection(Platform.host())
+    accepts = replace(writer.accepts, called=destination_name.image_name)
+    try:
+        with prefix_errors(f"initializing source {name.image_name}", unless=(NoMatchingPlatform, PolicyRejected)):
+            graph = await read_graph(reader, selection, accepts, options.form, check)
+    except NoMatchingPlatform as error:
+        with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
+            raise error from None
+    return decide(graph, accepts, options.form)
+
+
+async def _predict_placements(
+    plan: Plan, source: ImageSource, destination: ImageDestination
+) -> dict[Digest, Placement]:
+    """Return how each blob of a plan would be placed, as far as that can be found out without writing."""
+    unchanged = {blob.digest for blob in plan.blobs}  # only these exist already, so only they can be mounted
+    placements: dict[Digest, Placement] = {}
+
+    async def predict(blob: Descriptor) -> None:
+        if await destination.has_blob(blob):
+            placements[blob.digest] = Placement.PRESENT
+        elif blob.digest in unchanged and destination.would_mount(source.blob(blob)):
+            placements[blob.digest] = Placement.MOUNTED
+        else:
+            placements[blob.digest] = Placement.WRITTEN
+
+    await each(plan.all_blobs, predict, at_once=SMALL_AT_ONCE)
+    return placements
+
+
+async def _present_manifests(plan: Plan, destination: ImageDestination) -> frozenset[Digest]:
+    """Return the digests of the manifests that are at the destination already.
+
+    An image that is present has its blobs. An index may be present without its images, as after a copy of a single
+    platform, so every manifest is looked up.
     """
     if plan.changes:
         return frozenset()
     found: set[Digest] = set()
 
-    async def look(manifest: Manifest) -> None:
+    async def look_up(manifest: Manifest) -> None:
         if await destination.has_manifest(manifest):
             found.add(manifest.digest)
 
-    await each((plan.root, *plan.manifests), look, at_once=_MANIFESTS_AT_ONCE)
+    await each((plan.root, *plan.manifests), look_up, at_once=MANIFESTS_AT_ONCE)
     return frozenset(found)
-
-
-async def _name(
-    plan: Plan, source: ImageSource, destination: ImageDestination, moving: Moving, present: frozenset[Digest]
-) -> tuple[Plan, Digest]:
-    """Write the manifests; in another format, where the destination turns out not to take theirs."""
-    attempts: list[str] = []
-    while True:
-        writing = _Writing(destination, moving.report, present)
-        try:
-            await writing.children(plan)
-            return plan, await writing.root(plan.root)
-        except ManifestRefused:
-            assert writing.refused is not None
-            refused, error = writing.refused
-        attempts.append(f"{refused}({error})")
-        other = await _otherwise(plan, refused, source)
-        if other is None:
-            if len(attempts) == 1:
-                raise error from None
-            formats = ", ".join(attempts)
-            raise type(error)(
-                f"Uploading manifest failed, attempted the following formats: {formats}",
-                status=error.status, codes=error.codes,
-            ) from None  # fmt: skip
-        plan = await _move(other, moving, frozenset())
-
-
-async def _otherwise(plan: Plan, refused: str, source: ImageSource) -> Plan | None:
-    """The plan that has no manifest of a type; None where there is none."""
-    assert plan.basis is not None
-    basis = plan.basis
-    if refused not in basis.accepts.media_types or basis.form.preserve_digests:
-        return None
-    accepts = replace(basis.accepts, media_types=basis.accepts.media_types - {refused})
-    try:
-        graph = await with_configs(source, basis.graph, accepts, basis.form)
-        other = decide(graph, accepts, basis.form, outcomes=basis.outcomes)
-    except (CannotPreserve, Unsupported):
-        return None
-    # Artifacts stay what they are. What still depends on its layers is not written yet.
-    same = any(manifest.media_type == refused for manifest in (other.root, *other.manifests))
-    return None if same and not other.changes else other
-
-
-class _Writing:
-    """The manifests of one attempt: images at once, then the lists that name them, innermost first."""
-
-    def __init__(self, destination: ImageDestination, report: Report, present: frozenset[Digest]) -> None:
-        self._destination, self._report, self._present = destination, report, present
-        self.refused: tuple[str, ManifestRefused] | None = None
-
-    async def children(self, plan: Plan) -> None:
-        missing = [manifest for manifest in plan.manifests if manifest.digest not in self._present]
-        images = [manifest for manifest in missing if not manifest.is_index]
-        await each(images, self._put, at_once=_MANIFESTS_AT_ONCE)
-        for manifest in missing:
-            if manifest.is_index:
-                await self._put(manifest)
-
-    async def root(self, manifest: Manifest) -> Digest:
-        try:
-            return await self._destination.commit(manifest)
-        except ManifestRefused as error:
-            self.refused = (manifest.media_type, error)
-            raise
-
-    async def _put(self, manifest: Manifest) -> None:
-        try:
-            await self._destination.put_manifest(manifest)
-        except ManifestRefused as error:
-            self.refused = (manifest.media_type, error)
-            raise
-        self._report(ManifestWritten(manifest.digest, len(manifest.raw), root=False))

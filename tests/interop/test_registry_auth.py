@@ -26,10 +26,11 @@ from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
 from pyskopeo.transports.docker import DockerSource
 from tests.support import faults as f
+from tests.support.access import access_for
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.peers import Nginx, Registry, proxy_to, static_files
 from tests.support.processes import wait_until
-from tests.support.pulling import AMD64, access_for, blobs, check_layout, names
+from tests.support.pulling import AMD64, blobs, check_layout, names
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority, ServerCertificate
 from tests.support.token_server import TokenRules, TokenServer
@@ -79,7 +80,7 @@ async def test_by_digest_and_tags(registry: Registry, tmp_path: Path) -> None:
     async with pyskopeo.open_source(f"{name}:v1", access_for(tmp_path)) as source:
         assert isinstance(source, DockerSource)
         assert await source.tags() == ["v1", "v2", "v3"]
-        assert str(await source.sources.current.resolve("v3")) == IMAGE.digest
+        assert str(await source.endpoints.current.resolve("v3")) == IMAGE.digest
 
 
 async def test_what_is_not_there(registry: Registry, tmp_path: Path) -> None:

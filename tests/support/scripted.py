@@ -17,7 +17,7 @@ from pyskopeo.model.events import Event, Retrying, Warned
 from pyskopeo.registry.repository_reader import Repository
 from pyskopeo.transports.docker import DockerSource
 
-from .pulling import access_for, networked
+from .access import access_for, networked
 
 if TYPE_CHECKING:
     from pytest_httpx import HTTPXMock
@@ -69,7 +69,7 @@ class Script:
     async def repository(self, access: Access | None = None, name: str = NAME) -> AsyncIterator[Repository]:
         """The repository ``a/b`` of the registry."""
         async with self.source(access, name) as source:
-            yield source.sources.current
+            yield source.endpoints.current
 
     @asynccontextmanager
     async def source(self, access: Access | None = None, name: str = NAME) -> AsyncIterator[DockerSource]:

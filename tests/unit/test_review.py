@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.engine.plan import Form, Graph
-from pyskopeo.engine.planner import decide, settle
+from pyskopeo.engine.planner import decide, plan_with_outcomes
 from pyskopeo.errors import CannotPreserve, InvalidContent, PyskopeoError, UnsafeAddress
 from pyskopeo.http.origin import Origin, join
 from pyskopeo.interfaces import Accepts
@@ -23,11 +23,11 @@ from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
 from pyskopeo.registry.sessions import open_session
 from pyskopeo.streams.cancellation import Cancellation, Cancelled, on_cancel
-from pyskopeo.streams.compress import ChangingSink
-from pyskopeo.streams.decompress import InflatingSink, load_zstd, recognises
-from pyskopeo.streams.pump import MemorySink
+from pyskopeo.streams.compress import RecompressingSink
+from pyskopeo.streams.decompress import InflatingSink, is_gzip_or_zstd, load_zstd
+from pyskopeo.streams.pump import MemorySink, NullSink
+from tests.support.access import access_for
 from tests.support.images import ArtifactSpec, BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
-from tests.support.pulling import access_for
 
 DATA = bytes(range(256)) * 3000
 LAYER = Descriptor(mediatype.OCI_LAYER_ZSTD, Digest.of(b"x"), 1)
@@ -102,7 +102,7 @@ def test_all_of_what_is_there_is_expanded(name: str, step: int) -> None:
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.parametrize("format", ["gzip", "zstd", "", None])
 def test_what_is_broken_is_made_into_nothing(format: str | None, name: str, step: int) -> None:
-    sink = ChangingSink(MemorySink(), Change(format), LAYER, "it")
+    sink = RecompressingSink(MemorySink(), Change(format), LAYER, "it")
 
     def run() -> None:
         for piece in in_steps(BROKEN[name], step):
@@ -117,11 +117,11 @@ def test_what_is_broken_is_made_into_nothing(format: str | None, name: str, step
 
 
 def test_a_frame_to_be_skipped_is_no_tar() -> None:
-    assert recognises(SKIPPED)
-    assert recognises(b"\x5f\x2a\x4d\x18")
-    assert not recognises(b"\x60\x2a\x4d\x18")
-    assert not recognises(b"P.txt\0")
-    sink = ChangingSink(into := MemorySink(), Change("gzip"), LAYER, "it")
+    assert is_gzip_or_zstd(SKIPPED)
+    assert is_gzip_or_zstd(b"\x5f\x2a\x4d\x18")
+    assert not is_gzip_or_zstd(b"\x60\x2a\x4d\x18")
+    assert not is_gzip_or_zstd(b"P.txt\0")
+    sink = RecompressingSink(into := MemorySink(), Change("gzip"), LAYER, "it")
     sink.write(memoryview(SKIPPED + zstd(DATA)))
     sink.finish()
     assert gzip.decompress(bytes(into.content)) == DATA
@@ -131,8 +131,8 @@ def test_a_frame_to_be_skipped_is_no_tar() -> None:
 # --- giving up ---
 
 
-class Stuck:
-    """Takes nothing until it is woken by a cancellation."""
+class Stuck(NullSink):
+    """Takes nothing until it is told to give up."""
 
     def __init__(self) -> None:
         self.entered, self.woken = threading.Event(), threading.Event()
@@ -148,7 +148,7 @@ class Stuck:
 def test_a_cancellation_reaches_the_sink_below(format: str | None) -> None:
     """A `write` may be waiting for it."""
     below = Stuck()
-    sink = ChangingSink(below, Change(format), LAYER, "it")
+    sink = RecompressingSink(below, Change(format), LAYER, "it")
     failures: list[BaseException] = []
     cancellation = Cancellation()
 
@@ -220,7 +220,7 @@ def test_what_an_artifact_keeps_moves_besides(order: int) -> None:
     (layer,) = {Digest.parse(d) for m in image.manifests if m != image.digest for d in image.layer_digests(m)}
     assert [descriptor.digest for descriptor, _ in plan.changes] == [layer]
     assert layer in {blob.digest for blob in plan.blobs}
-    settled = settle(plan, outcomes_of(graph, REGISTRY, form))
+    settled = plan_with_outcomes(plan, outcomes_of(graph, REGISTRY, form))
     assert layer in {blob.digest for blob in settled.blobs}
     named = [blob.digest for manifest in settled.manifests for blob in manifest.layers]
     assert sorted(map(str, named)) == sorted(map(str, (layer, Digest.of(str(layer).encode()))))
@@ -235,7 +235,7 @@ def test_each_manifest_calls_a_layer_by_its_own_type(order: int, form: Form) -> 
     graph = graph_of(image)
     said = {layer.digest: layer.media_type for child in graph.children.values() for layer in child.layers}
     graph = Graph(graph.root, graph.children, graph.configs, said)
-    plan = settle(decide(graph, REGISTRY, form), outcomes_of(graph, REGISTRY, form))
+    plan = plan_with_outcomes(decide(graph, REGISTRY, form), outcomes_of(graph, REGISTRY, form))
     for manifest in plan.manifests:
         family = "vnd.oci" if manifest.media_type == mediatype.OCI_MANIFEST else "vnd.docker"
         assert all(family in layer.media_type for layer in manifest.layers)
@@ -258,7 +258,7 @@ def test_one_that_is_encrypted_in_another_manifest_stays_there() -> None:
     children[second] = Manifest.parse(raw)
     graph = Graph(graph.root, children, graph.configs)
     form = Form(decompress=True)
-    plan = settle(decide(graph, REGISTRY, form), outcomes_of(graph, REGISTRY, form))
+    plan = plan_with_outcomes(decide(graph, REGISTRY, form), outcomes_of(graph, REGISTRY, form))
     assert encrypted.digest in {blob.digest for blob in plan.blobs}
     kinds = {layer.media_type for manifest in plan.manifests for layer in manifest.layers}
     assert kinds == {encrypted.media_type, mediatype.OCI_LAYER}
@@ -272,7 +272,7 @@ def test_what_turns_out_to_be_plain_is_left_alone() -> None:
     plan = decide(graph, REGISTRY, form)
     (layer,) = graph.root.layers
     plain = Outcome(Descriptor(mediatype.OCI_LAYER, layer.digest, layer.size), layer.digest)
-    settled = settle(plan, {layer.digest: plain})
+    settled = plan_with_outcomes(plan, {layer.digest: plain})
     assert settled.root.raw == graph.root.raw
     assert not settled.changes
 

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from ...errors import ConnectionFailed, PathNotFound, Stalled, first_error
+from ...errors import ConnectionFailed, DaemonError, PathNotFound, Stalled, first_error
 from ...http.connect import Connector, no_proxy
 from ...http.connection_pool import ConnectionPool, Request, ResponseReader, ResponseTimeouts, Route
 from ...http.origin import Origin
 from ...http.streamed_body import StreamedBody
-from ...storage.files import FileSink, read_range
-from ...storage.scratch import spooled
+from ...storage.files import read_range
+from ...storage.scratch import temporary_file
 from ...streams.cancellation import check_cancelled, run_in_thread
-from ...streams.pump import thread_buffer
+from ...streams.pump import FileSink, thread_buffer
 from .address import Address, address_of, context_of
-from .messages import LIMIT, TAIL, DaemonErrors, Refused, check_tail, refusal
+from .messages import LIMIT, TAIL, DaemonErrorMapping, check_tail, refusal
 
 if TYPE_CHECKING:
     import ssl
@@ -71,7 +71,7 @@ class Engine:
     ) -> ResponseReader:
         """Send a request; returns the response, whose body is still to be read.
 
-        ``what`` is what messages say was being done. Raises `Refused` for any status but 200, and
+        ``what`` is what messages say was being done. Raises `DaemonError` for any status but 200, and
         `NetworkError`.
         """
         version = f"/v{self._version}" if self._version else ""
@@ -83,9 +83,9 @@ class Engine:
         # The thread is not waited for: it may be resolving a name, from which nothing wakes it.
         return await run_in_thread(send, discard=ResponseReader.close, limiter=self.threads)
 
-    def errors(self, what: str) -> DaemonErrors:
+    def errors(self, what: str) -> DaemonErrorMapping:
         """The errors of a request; ``what`` is what messages say was being done."""
-        return DaemonErrors(self._address, what, self._network.connect_timeout)
+        return DaemonErrorMapping(self._address, what, self._network.connect_timeout)
 
     async def while_pinging(self, work: Callable[[], Awaitable[T]]) -> T:
         """Wait for ``work`` as long as the daemon responds to ``/_ping``, sent every ``stall_timeout`` seconds.
@@ -116,7 +116,7 @@ class Engine:
         async with AsyncExitStack() as stack:
             response = await self.while_pinging(partial(self._get_image, name))
             try:
-                path = await stack.enter_async_context(spooled("saved.tar", scratch, partial(_write, response)))
+                path = await stack.enter_async_context(temporary_file("saved.tar", scratch, partial(_write, response)))
             finally:
                 response.close()
             yield path
@@ -124,10 +124,10 @@ class Engine:
     async def _negotiate(self) -> None:
         try:
             response = await self.request("GET", "/_ping", f"asking {self._address.name} for its version")
-        except Refused as error:
+        except DaemonError as error:
             if error.status == 400 and "HTTPS" in str(error):
                 hint = "say https://, or name a directory with its certificates by a --cert-dir flag"
-                raise Refused(f"{error}; {hint}", status=error.status) from None
+                raise DaemonError(f"{error}; {hint}", status=error.status) from None
             raise
         response.close()
         found = response.header("Api-Version")
@@ -138,16 +138,16 @@ class Engine:
         timeouts = ResponseTimeouts(head=None, body=self.stall_timeout)
         try:
             return await self.request("GET", f"/images/get?names={quote(name, safe='')}", _SAVING, timeouts=timeouts)
-        except Refused as error:
+        except DaemonError as error:
             if missing := error if error.status == 404 else await self._missing(name):
                 raise PathNotFound(str(missing)) from None
             raise
 
-    async def _missing(self, name: str) -> Refused | None:
+    async def _missing(self, name: str) -> DaemonError | None:
         """The refusal of a daemon that has no such image, for which some respond with 500 to GET ``/images/get``."""
         try:
             (await self.request("GET", f"/images/{quote(name, safe='')}/json", _SAVING)).close()
-        except Refused as error:
+        except DaemonError as error:
             return error if error.status == 404 else None
         return None
 
@@ -167,7 +167,7 @@ class Engine:
 
 
 def _write(reader: ResponseReader, sink: FileSink) -> None:
-    """Write the archive of an image to a file; raises `Refused` for an error message at its end."""
+    """Write the archive of an image to a file; raises `DaemonError` for an error message at its end."""
     buffer = thread_buffer()
     while count := reader.readinto(buffer):
         sink.write(buffer[:count])
@@ -176,7 +176,7 @@ def _write(reader: ResponseReader, sink: FileSink) -> None:
 
 
 def _send(connector: Connector, request: Request, what: str) -> ResponseReader:
-    """Send a request, in a worker thread; raises `Refused` for any status but 200."""
+    """Send a request, in a worker thread; raises `DaemonError` for any status but 200."""
     # Without prefetching: an error message counts even if the connection breaks after it.
     pool = ConnectionPool(connector, prefetch=None)
     response = ResponseReader(pool, request, pool.send(request))

@@ -53,7 +53,7 @@ class ImageLoad:
                 tasks.cancel_scope.cancel()
 
     def write(self, buffer: memoryview) -> None:
-        """Raises `Refused`, `ConnectionFailed` and `Cancelled`."""
+        """Raises `DaemonError`, `ConnectionFailed` and `Cancelled`."""
         if len(buffer) + len(self._kept) < _SMALL:
             # So the two empty blocks at the end of an archive are never sent before `finish`.
             self._kept += buffer
@@ -67,7 +67,7 @@ class ImageLoad:
     async def finish(self) -> None:
         """Send the end, if anything was written, and wait until the image is loaded.
 
-        Raises `Refused`, `ConnectionFailed`, `InvalidContent`.
+        Raises `DaemonError`, `ConnectionFailed`, `InvalidContent`.
         """
         await run_in_thread(self._flush)
         if self._body is not None:
@@ -122,7 +122,10 @@ class ImageLoad:
 
 
 def _read_messages(response: ResponseReader) -> None:
-    """Read the response to its end; raises `Refused` for an error in it, even if the connection breaks after that."""
+    """Read the response to its end.
+
+    Raises `DaemonError` for an error in it, even if the connection breaks after that, and `InvalidContent`.
+    """
     body, buffer = bytearray(), memoryview(bytearray(64 * 1024))
     try:
         while count := response.readinto(buffer):

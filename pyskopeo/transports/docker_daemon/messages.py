@@ -6,7 +6,7 @@ import errno
 import json
 from typing import TYPE_CHECKING, Any
 
-from ...errors import CertificateNotTrusted, ConnectionFailed, InvalidContent, NetworkError, Stalled
+from ...errors import CertificateNotTrusted, ConnectionFailed, DaemonError, InvalidContent, NetworkError, Stalled
 from ...http.error_mapping import ErrorMapping
 from ...http.printable import clean
 
@@ -28,7 +28,7 @@ _HINTS = {
 }
 
 
-class DaemonErrors(ErrorMapping):
+class DaemonErrorMapping(ErrorMapping):
     """The errors of a request to the daemon at ``address``; ``what`` is what messages say was being done.
 
     ``connect_timeout`` and ``stall_timeout`` are in seconds.
@@ -69,16 +69,7 @@ class DaemonErrors(ErrorMapping):
         return Stalled(f"{where}: no progress for {seconds:g} s", host=where)
 
 
-class Refused(NetworkError):
-    """The daemon responded with an error. ``status`` is the HTTP status: 200 if the error came after it."""
-
-    def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-        self.temporary = status >= 500
-
-
-def refusal(status: int, body: bytes, what: str) -> Refused:
+def refusal(status: int, body: bytes, what: str) -> DaemonError:
     """The error for a response whose status is not 200; ``what`` says what was being done."""
     message = body.decode("utf-8", "replace")
     try:
@@ -87,11 +78,11 @@ def refusal(status: int, body: bytes, what: str) -> Refused:
         parsed = None
     if isinstance(parsed, dict):
         message = parsed.get("message") or parsed.get("cause") or ""
-    return Refused(f"{what}: Error response from daemon: {clean(message) or f'status {status}'}", status=status)
+    return DaemonError(f"{what}: Error response from daemon: {clean(message) or f'status {status}'}", status=status)
 
 
 def check_messages(body: bytes, what: str, *, whole: bool = True) -> None:
-    """Check the messages of a task that the daemon carried out; raises `Refused` for an error in them.
+    """Check the messages of a task that the daemon carried out; raises `DaemonError` for an error in them.
 
     Raises `InvalidContent` for anything else than messages; not at the end of a body that is not ``whole``.
     """
@@ -105,12 +96,12 @@ def check_messages(body: bytes, what: str, *, whole: bool = True) -> None:
                 return
             raise InvalidContent(f"{what}: the daemon's answer is no JSON: {clean(rest, 120)}") from None
         if isinstance(message, dict) and (reason := _error(message)):
-            raise Refused(f"{what}: Error response from daemon: {reason}", status=200)
+            raise DaemonError(f"{what}: Error response from daemon: {reason}", status=200)
         position = len(text) - len(rest) + length
 
 
 def check_tail(tail: bytes, what: str) -> None:
-    """Raises `Refused` for an error that a daemon reports at the end of an archive it had begun to send."""
+    """Raises `DaemonError` for an error that a daemon reports at the end of an archive it had begun to send."""
     start = tail.rfind(b'{"errorDetail"')
     if start < 0:
         return
@@ -119,7 +110,7 @@ def check_tail(tail: bytes, what: str) -> None:
     except (ValueError, RecursionError):
         return  # the content of a file in the archive
     if reason := _error(message):
-        raise Refused(f"{what}: Error response from daemon: {reason}", status=200)
+        raise DaemonError(f"{what}: Error response from daemon: {reason}", status=200)
 
 
 def _error(message: dict[str, Any]) -> str:

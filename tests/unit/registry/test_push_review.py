@@ -24,6 +24,7 @@ from pyskopeo.registry.challenge import widened
 from pyskopeo.streams.cancellation import Cancellation, Cancelled, on_cancel
 from tests.support import faults as f
 from tests.support import upload_faults as u
+from tests.support.access import access_for
 from tests.support.exchange import Request, Response
 from tests.support.httpd import HttpServer
 from tests.support.images import (
@@ -38,7 +39,6 @@ from tests.support.images import (
     digest_of,
 )
 from tests.support.publishing import EVERYTHING, Push
-from tests.support.pulling import access_for
 from tests.support.rootfs import compress
 from tests.support.simulator import BearerGate, Pushing, Simulator
 from tests.support.token_server import TokenServer
