@@ -57,7 +57,8 @@ class Account:
         found: list[Credentials | None] = []
 
         async def look() -> int:
-            found.append(await self.keychain.resolve(self.key.host, self.key.namespace))
+            credentials = await self.keychain.resolve(self.key.host, self.key.namespace)
+            found.append(credentials if isinstance(credentials, Credentials) else None)
             return 0
 
         with saying("get credentials"):

@@ -88,7 +88,7 @@ def _headers(question: str, access: Access, seconds: float) -> str:
 
     async def ask() -> int:
         credentials = await access.keychain.resolve(reference.registry, reference.repository)
-        if credentials is not None:
+        if isinstance(credentials, Credentials):
             answer.update(await _authorized(reference, credentials, access))
         return 0
 
@@ -143,7 +143,8 @@ def _answer_docker(access: Access) -> int:
         key = AuthKey.parse(server)
 
         async def look() -> int:
-            found.append(await access.keychain.resolve(key.host, key.namespace))
+            credentials = await access.keychain.resolve(key.host, key.namespace)
+            found.append(credentials if isinstance(credentials, Credentials) else None)
             return 0
 
         run_async(look)
