@@ -100,13 +100,11 @@ class Session:
         A 401 or 403 says which credentials were used if it is from a server that got them: the registry itself, or
         one that is ``known`` to have. Other servers are named instead.
         """
-        by = ""
-        if response.status_code in (401, 403):
+        status, retry_after, by = response.status_code, response.headers.get("retry-after"), ""
+        if status in (401, 403):
             origin = Origin.of(str(response.extensions["url"]))
             by = await self._tried() if known or origin == self.base else f", answered by {origin.netloc}"
-        status, retry_after = response.status_code, response.headers.get("retry-after")
-        hide = self._redactor.redact
-        return error_response.explain(status, body, what, retry_after=retry_after, tried=by, hide=hide)
+        return error_response.explain(status, body, what, retry_after=retry_after, tried=by, hide=self._redactor.redact)
 
     async def _tried(self) -> str:
         if self._access.keychain.registry_token:
@@ -154,8 +152,7 @@ class Session:
     def located(self, response: httpx.Response, default: str = "") -> str:
         """Return the URL of ``Location``, ``default`` if the response has none; raises `UnsafeAddress`.
 
-        A registry behind a proxy may not know that it is reached by https: its own host with plain http is
-        taken for its origin.
+        A registry behind a proxy may not know that it is reached by https: its host by plain http is its origin.
         """
         location = response.headers.get("location", "")
         if not location:
@@ -184,27 +181,31 @@ class Session:
         """Send to the registry's own origin, and do what the authorization flow asks for on the way."""
         flow = self._authorizer.flow(url, scope)
         response: httpx.Response | None = None
-        step = next(flow)
-        while True:
-            answer: object
-            if isinstance(step, Send):
-                if response is not None:
-                    await response.aclose()
-                    if isinstance(content, Outgoing):
-                        raise TokenExpired(f"{self.base.netloc}: the token had expired", host=self.base.netloc)
-                answer = response = await self._sender.send(method, url, {**step.headers, **headers}, content=content)
-                self._peer = self._peer or response.extensions.get("peer") or ""
-            elif isinstance(step, NeedHeaders):
-                answer = await self._access.keychain.headers(step.url, stale=step.stale)
-            elif isinstance(step, NeedToken):
-                answer = await self._get_token(step)
-            else:
-                answer = await self._resolve()
-            try:
+        answer: object = None
+        try:
+            while True:
                 step = flow.send(answer)
-            except StopIteration:
-                assert response is not None
-                return response
+                if isinstance(step, Send):
+                    if response is not None:
+                        await response.aclose()
+                        if isinstance(content, Outgoing):
+                            raise TokenExpired(f"{self.base.netloc}: the token had expired", host=self.base.netloc)
+                    sent = {**step.headers, **headers}
+                    answer = response = await self._sender.send(method, url, sent, content=content)
+                    self._peer = self._peer or response.extensions.get("peer") or ""
+                elif isinstance(step, NeedHeaders):
+                    answer = await self._access.keychain.headers(step.url, stale=step.stale)
+                elif isinstance(step, NeedToken):
+                    answer = await self._get_token(step)
+                else:
+                    answer = await self._resolve()
+        except StopIteration:
+            assert response is not None
+            return response
+        except BaseException:
+            if response is not None:  # a refusal that is not the caller's to read
+                await response.aclose()
+            raise
 
     async def _resolve(self) -> Credentials | HelperHeaders | None:
         return await self._access.keychain.resolve(self._reference.registry, self._reference.repository)
