@@ -83,7 +83,8 @@ class Keychain:
         if self.credentials is not None or self.anonymous or self.registry_token:
             return None
         found = await self._ask_header_helper(url, stale)
-        found = found and found.without_basic()
+        if found is not None:
+            found = found.without_basic()
         return found if found is not None and found.headers else None
 
     async def resolve(self, registry: str, repository: str = "") -> Credentials | HelperHeaders | None:

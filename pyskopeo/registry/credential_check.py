@@ -73,14 +73,12 @@ async def _open(reference: Reference, access: Access) -> AsyncIterator[Session]:
 async def _demanded(session: Session, reference: Reference, path: str) -> Authorization | None:
     """Return what the registry wanted for a request for ``path``; None if nothing."""
     response = await session.request("GET", path, {})
-    if session.token is not None:
-        # It does not matter whether it is good for this path as well.
-        await response.aclose()
-        return Authorization(session.token.header, session.token.life)
-    if response.status_code == 401:
+    value, life = session.authorization
+    # With a token it does not matter whether it is good for this path as well.
+    if life is None and response.status_code == 401:
         raise await refused(session, response, _what(reference))
     async with closing(response):
-        return Authorization(session.basic_header) if session.basic_header else None
+        return Authorization(value, life) if value else None
 
 
 def _what(reference: Reference) -> str:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ..errors import ConnectionFailed, InvalidContent, PyskopeoError
 from ..http.httpx_import import httpx
-from ..http.origin import Origin, follow, is_public, join
+from ..http.origin import Origin, follow, follow_own, is_public, shown
 from ..http.read_bounded import read_bounded
 from ..http.request_body import Outgoing
+from ..model.events import Requested
 from ..model.reference import Reference
 from ..streams.concurrency import SingleFlight
 from . import error_response
 from .authorization import Authorizer, BearerToken, NeedHeaders, NeedToken, Send, tried
-from .challenge import TOKEN_LIMIT, TokenRequest
+from .challenge import TOKEN_LIMIT
 from .redactor import Redactor
-from .request_sender import RequestSender, SendRequest
+from .request import Content, WarningReporter, build_request, httpx_errors
 from .scheme import Schemes
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..credentials.bazel_helper import HelperHeaders
 
 T = TypeVar("T")
+SendRequest: TypeAlias = Callable[[httpx.Request], Awaitable[httpx.Response]]
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 10
 
@@ -56,6 +57,7 @@ class Session:
         schemes: Schemes | None = None,
     ) -> None:
         self._reference = reference
+        self._send_request = send
         self._access = access
         self._scheme = ""
         self._schemes = schemes or Schemes()
@@ -63,7 +65,7 @@ class Session:
         self._scope = f"repository:{reference.repository}:{actions}" if reference.repository else ""
         self._tokens: SingleFlight[str, BearerToken] = SingleFlight()
         self._redactor = Redactor()
-        self._sender = RequestSender(reference.registry, send, access.network, access.report, self._redactor)
+        self._warnings = WarningReporter(reference.registry, access.report, self._redactor)
         self._authorizer = Authorizer(
             reference.registry,
             self._tokens.values,
@@ -85,14 +87,10 @@ class Session:
         return await self._access.network.retry.run(once, what, self._access.report)
 
     @property
-    def token(self) -> BearerToken | None:
-        """The token the registry's challenges led to, if any did."""
-        return self._tokens.values.get(self._scope)
-
-    @property
-    def basic_header(self) -> str:
-        """The Basic ``Authorization`` once the registry has asked for it, else empty."""
-        return self._authorizer.basic_header
+    def authorization(self) -> tuple[str, float | None]:
+        """The ``Authorization`` that challenges led to, empty if there were none; and a token's life in seconds."""
+        token = self._tokens.values.get(self._scope)
+        return (self._authorizer.basic_header, None) if token is None else (token.header, token.life)
 
     async def explain(self, response: httpx.Response, body: bytes, what: str, *, known: bool = False) -> PyskopeoError:
         """Return the error for a refusal with ``body``, in which our secrets are blanked out.
@@ -103,13 +101,13 @@ class Session:
         status, retry_after, by = response.status_code, response.headers.get("retry-after"), ""
         if status in (401, 403):
             origin = Origin.of(str(response.extensions["url"]))
-            by = await self._tried() if known or origin == self.base else f", answered by {origin.netloc}"
+            if not known and origin != self.base:
+                by = f", answered by {origin.netloc}"
+            elif self._access.keychain.registry_token:
+                by = ", tried the given registry token"
+            else:
+                by = tried(await self._resolve())
         return error_response.explain(status, body, what, retry_after=retry_after, tried=by, hide=self._redactor.redact)
-
-    async def _tried(self) -> str:
-        if self._access.keychain.registry_token:
-            return ", tried the given registry token"
-        return tried(await self._resolve())
 
     async def request(
         self, method: str, path: str, headers: Mapping[str, str], *, content: bytes = b"", also: str = ""
@@ -120,7 +118,7 @@ class Session:
         needed besides this repository's.
         """
         if not self._scheme:
-            get = partial(self._sender.send, "GET", headers={})
+            get = partial(self._send, "GET", headers={})
             self._scheme = await self._schemes.get(self._reference.api_host, self._access.trust, get)
         url = f"{self.base}{path}" if path.startswith("/") else path
         scope = f"{self._scope} {also}" if also else self._scope
@@ -129,7 +127,7 @@ class Session:
             if Origin.of(url) == self.base:
                 response = await self._send_authorized(method, url, headers, content, scope)
             else:
-                response = await self._sender.send(method, url, headers, content=content, public_only=self._is_public())
+                response = await self._send(method, url, headers, content, self._is_public())
             location = response.headers.get("location", "")
             if response.status_code not in _REDIRECTS or not location:
                 return response
@@ -147,27 +145,17 @@ class Session:
         """
         if Origin.of(url) == self.base:
             return await self._send_authorized(method, url, headers, body, self._scope)
-        return await self._sender.send(method, url, headers, content=body, public_only=self._is_public())
+        return await self._send(method, url, headers, body, self._is_public())
 
     def located(self, response: httpx.Response, default: str = "") -> str:
-        """Return the URL of ``Location``, ``default`` if the response has none; raises `UnsafeAddress`.
-
-        A registry behind a proxy may not know that it is reached by https: its host by plain http is its origin.
-        """
+        """Return the URL of ``Location``, ``default`` if the response has none; raises `UnsafeAddress`."""
         location = response.headers.get("location", "")
-        if not location:
-            return default
-        current = str(response.extensions["url"])
-        target = join(current, location)
-        origin, base = Origin.of(target), self.base
-        if (origin.scheme, base.scheme) == ("http", "https") and origin.host == base.host:
-            target = urlsplit(target)._replace(scheme=base.scheme, netloc=base.netloc).geturl()
-        return follow(current, target)
+        return follow_own(str(response.extensions["url"]), location, self.base) if location else default
 
     async def fetch_elsewhere(self, method: str, url: str) -> httpx.Response:
         """Send to an address found in content: no credentials, redirects included."""
         for _ in range(_MAX_REDIRECTS):
-            response = await self._sender.send(method, url, {}, public_only=self._is_public())
+            response = await self._send(method, url, {}, public_only=self._is_public())
             location = response.headers.get("location", "")
             if response.status_code not in _REDIRECTS or not location:
                 return response
@@ -176,7 +164,7 @@ class Session:
         raise InvalidContent(f"{Origin.of(url)} redirects more than {_MAX_REDIRECTS} times")
 
     async def _send_authorized(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes | Outgoing, scope: str
+        self, method: str, url: str, headers: Mapping[str, str], content: Content, scope: str
     ) -> httpx.Response:
         """Send to the registry's own origin, and do what the authorization flow asks for on the way."""
         flow = self._authorizer.flow(url, scope)
@@ -191,7 +179,7 @@ class Session:
                         if isinstance(content, Outgoing):
                             raise TokenExpired(f"{self.base.netloc}: the token had expired", host=self.base.netloc)
                     sent = {**step.headers, **headers}
-                    answer = response = await self._sender.send(method, url, sent, content=content)
+                    answer = response = await self._send(method, url, sent, content)
                     self._peer = self._peer or response.extensions.get("peer") or ""
                 elif isinstance(step, NeedHeaders):
                     answer = await self._access.keychain.headers(step.url, stale=step.stale)
@@ -202,8 +190,8 @@ class Session:
         except StopIteration:
             assert response is not None
             return response
-        except BaseException:
-            if response is not None:  # a refusal that is not the caller's to read
+        except PyskopeoError:
+            if response is not None:  # the caller gets an error instead
                 await response.aclose()
             raise
 
@@ -212,23 +200,12 @@ class Session:
 
     async def _get_token(self, step: NeedToken) -> BearerToken:
         """Request a token, once for all requests that want the same one at the time."""
-
-        async def request() -> BearerToken:
-            return step.parse(await self._request_token(step.request), time.monotonic())
-
-        def usable(token: BearerToken) -> bool:
-            return token.is_usable(time.monotonic(), step.refused)
-
-        return await self._tokens.get(step.scope, request, usable=usable)
-
-    async def _request_token(self, request: TokenRequest) -> bytes:
-        origin = Origin.of(request.url)
+        request, origin = step.request, Origin.of(step.request.url)
         what = f"requesting a token from {origin}"
 
-        async def once() -> bytes:
+        async def once() -> BearerToken:
             public_only = origin.host != self.base.host and self._is_public()
-            send = partial(self._sender.send, content=request.content, public_only=public_only)
-            response = await send(request.method, request.url, request.headers)
+            response = await self._send(request.method, request.url, request.headers, request.content, public_only)
             try:
                 limit = TOKEN_LIMIT if response.status_code == 200 else error_response.LIMIT
                 body = await read_bounded(response, limit, what, cut=response.status_code != 200)
@@ -236,9 +213,28 @@ class Session:
                 await response.aclose()
             if response.status_code != 200:
                 raise await self.explain(response, body, what, known=True)
-            return body
+            return step.parse(body, time.monotonic())
 
-        return await self.retry(once, what)
+        def usable(token: BearerToken) -> bool:
+            return token.is_usable(time.monotonic(), step.refused)
+
+        return await self._tokens.get(step.scope, partial(self.retry, once, what), usable=usable)
+
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], content: Content = b"", public_only: bool = False
+    ) -> httpx.Response:
+        with httpx_errors(url):
+            request = build_request(method, url, headers, content, self._access.network, public_only=public_only)
+            started, status = time.monotonic(), 0
+            try:
+                response = await self._send_request(request)
+                status = response.status_code
+            finally:
+                took = round(time.monotonic() - started, 3)
+                self._access.report(Requested(request.method, shown(url), status, took))
+        response.extensions["url"] = url
+        self._warnings.look_at(response)
+        return response
 
     def _is_public(self) -> bool:
         """Whether the registry itself is on the internet; behind a proxy, by its name."""

@@ -14,9 +14,8 @@ from ..http.origin import Origin
 from ..http.proxy_router import Router
 from ..http.transport import Wire
 from ..model.reference import Reference
-from .request_sender import SendRequest
 from .scheme import Schemes
-from .session import Session
+from .session import SendRequest, Session
 
 if TYPE_CHECKING:
     import ssl
