@@ -102,7 +102,7 @@ class BearerToken:
 
 
 Step: TypeAlias = NeedHeaders | NeedCredentials | NeedToken | Send
-# What is sent to a generator depends on what it yielded; each kind of step says what it is answered with.
+# Any: what is sent to the generator depends on what it yielded. Each kind of step says what it is answered with.
 Flow: TypeAlias = Generator[Step, Any, None]
 
 
@@ -148,9 +148,8 @@ class Authorizer:
     def flow(self, url: str, scope: str) -> Flow:
         """Authorize one request to the registry's own origin, which needs a token of ``scope`` where tokens are used.
 
-        Credentials are resolved after a challenge, not before: public images need none. The flow ends after
-        the response that is final. Raises `UnsafeAddress` for a token server that must not be asked, and
-        `InvalidContent`.
+        Credentials are resolved after a challenge, not before: public images need none. The flow ends with the
+        response that is final. Raises `UnsafeAddress` for a token server that must not be sent a request.
         """
         if self._registry_token:
             yield Send({"Authorization": f"Bearer {self._registry_token}"})
@@ -188,7 +187,7 @@ class Authorizer:
         if not value and token is not None:
             value = token.header
             if not token.is_usable(self._now()):
-                credentials = _with_secret((yield NeedCredentials()))
+                credentials = _only_credentials((yield NeedCredentials()))
                 value = yield from self._request_token(token.challenge, scope, scope, credentials, refused=value)
         return {"Authorization": value} if value else {}
 
@@ -196,7 +195,7 @@ class Authorizer:
         self, challenges: Iterable[str], url: str, scope: str, refused: str
     ) -> Generator[Step, Any, str]:
         """Return the ``Authorization`` for the values of ``WWW-Authenticate``; empty if there is none to try."""
-        credentials = _with_secret((yield NeedCredentials()))
+        credentials = _only_credentials((yield NeedCredentials()))
         challenge = select(parse_challenges(challenges), credentials)
         if challenge is None:
             return ""
@@ -239,8 +238,8 @@ class Authorizer:
             )
 
 
-def _with_secret(found: Credentials | HelperHeaders | None) -> Credentials | None:
-    """Return what can answer a challenge: headers of a helper that were not sent before it cannot."""
+def _only_credentials(found: Credentials | HelperHeaders | None) -> Credentials | None:
+    """Return ``found`` if it can answer a challenge. Headers of a helper cannot: they are for before it."""
     return found if isinstance(found, Credentials) else None
 
 
