@@ -1,9 +1,9 @@
-"""``oci-archive:path[:name]``: an OCI layout in a tar file, written the same way every time."""
+"""``oci-archive:path[:name]``: an OCI layout in a tar file, reproducible byte for byte (OCI image specification)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +16,14 @@ from ..storage.archive_output import check_output, open_output
 from ..storage.oci_layout import LayoutSource, LayoutWriter
 from ..storage.scratch import readable_archive, scratch_directory
 from ..storage.tar import TarWriter
-from ..streams.pump import run_abortable
+from ..streams.cancellation import run_in_thread
 
 if TYPE_CHECKING:
     from ..access import Access
 
 
 class OciArchiveReference(ImageReference):
-    """An archive's path and the name of an image in it."""
+    """The path of an archive and the reference name of an image in it."""
 
     transport = "oci-archive"
 
@@ -42,7 +42,7 @@ class OciArchiveReference(ImageReference):
 
 
 def parse(details: str) -> OciArchiveReference:
-    """The path ends at the first colon; raises `InvalidName`."""
+    """Parse what follows ``oci-archive:``; the path ends at the first colon. Raises `InvalidName`."""
     path, _, name = details.partition(":")
     if not path:
         raise InvalidName(f"oci-archive:{details}: want oci-archive:path[:name]")
@@ -63,27 +63,24 @@ async def _open_destination(reference: OciArchiveReference, access: Access) -> A
         if not (scratch / INDEX_FILE).exists():
             return  # nothing was committed
         with open_output(reference.path, replace=True) as (fd, path):
-            await run_abortable(lambda check: _write(TarWriter.to(fd, path), scratch, check), lambda: None)
+            await run_in_thread(lambda: _write(TarWriter.to(fd, path), scratch))
 
 
-def _write(archive: TarWriter, root: Path, check: Callable[[], None]) -> None:
-    """The layout in order of name, each file removed once it is in the archive, to save its room."""
-    archive.until(check)
+def _write(archive: TarWriter, root: Path) -> None:
+    """Write a layout in the order of its file names; each file is removed afterwards, to save disk space."""
     for directory, directories, names in os.walk(root):
         directories.sort()
         relative = Path(directory).relative_to(root)
         if relative != Path():
             archive.add_directory(str(relative))
         if relative.parent == Path("blobs"):
-            _write_files(archive, Path(directory), relative, sorted(names), check)
-    _write_files(archive, root, Path(), [INDEX_FILE, LAYOUT_FILE], check)
+            _write_files(archive, Path(directory), relative, sorted(names))
+    _write_files(archive, root, Path(), [INDEX_FILE, LAYOUT_FILE])
     archive.finish()
 
 
-def _write_files(
-    archive: TarWriter, directory: Path, relative: Path, names: list[str], check: Callable[[], None]
-) -> None:
+def _write_files(archive: TarWriter, directory: Path, relative: Path, names: list[str]) -> None:
     for name in names:
         path = directory / name
-        archive.add_file(str(relative / name), path, path.stat().st_size, 0o644, check)
+        archive.add_file(str(relative / name), path, path.stat().st_size, 0o644)
         path.unlink()

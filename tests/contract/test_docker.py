@@ -11,7 +11,7 @@ import pytest
 import pyskopeo
 from pyskopeo import Access, Placement
 from pyskopeo.engine import run as engine
-from pyskopeo.engine.plan import AS_IT_IS
+from pyskopeo.engine.plan import DEFAULT_FORM
 from pyskopeo.engine.run import CopyOptions
 from pyskopeo.engine.transfer import in_memory
 from pyskopeo.errors import ContentMismatch, DestinationRefused, NetworkError, NotFound, PyskopeoError, Unsupported
@@ -21,12 +21,12 @@ from pyskopeo.model.events import BlobFinished, BlobStarted, CopyFinished, CopyP
 from pyskopeo.streams.pump import uncounted
 from tests.contract.places import AMD64, EVERYTHING, PLACES, Place
 from tests.contract.reading import insecure, layout, read_layers
+from tests.support.access import access_for, networked
 from tests.support.faults import Cut, Delay, Drip, Flip, Refuse, Short
 from tests.support.images import KINDS, BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.outputs import blob_path
 from tests.support.processes import wait_until
 from tests.support.publishing import Push
-from tests.support.pulling import access_for, networked
 from tests.support.simulator import Simulator
 from tests.support.upload_faults import DripUpload
 
@@ -337,7 +337,7 @@ class TestCommitIsLast:
 
 
 async def foresee(
-    source: str, destination: str, access: Access, form: pyskopeo.Form = AS_IT_IS
+    source: str, destination: str, access: Access, form: pyskopeo.Form = DEFAULT_FORM
 ) -> tuple[pyskopeo.Plan, Mapping[Digest, Placement]]:
     """What a dry run of `pyskopeo copy` shows: the plan, and what would become of each blob."""
     result = await engine.copy(

@@ -24,13 +24,13 @@ from pyskopeo.http.tls import Trust
 from pyskopeo.model.events import BlobFinished, Event, Retrying
 from pyskopeo.model.platform import Platform
 from tests.support import faults as f
+from tests.support.access import access_for
 from tests.support.commands import pyskopeo_here, skopeo, succeed, tree
 from tests.support.delay import DelayProxy
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir, write_layout, write_layout_archive
 from tests.support.peers import Dockerd, Nginx, Registry, proxy_to
 from tests.support.processes import wait_until
-from tests.support.pulling import access_for
 from tests.support.rootfs import GREETING
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority

@@ -26,10 +26,11 @@ from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
 from pyskopeo.transports.docker import DockerSource
 from tests.support import faults as f
+from tests.support.access import access_for
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.peers import Nginx, Registry, proxy_to, static_files
 from tests.support.processes import wait_until
-from tests.support.pulling import AMD64, access_for, blobs, check_layout, names
+from tests.support.pulling import AMD64, blobs, check_layout, names
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority, ServerCertificate
 from tests.support.token_server import TokenRules, TokenServer

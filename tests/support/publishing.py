@@ -10,10 +10,10 @@ from pyskopeo.access import Access
 from pyskopeo.model.events import BlobFinished, Event, Retrying, Warned
 from pyskopeo.model.platform import Platform
 
+from .access import access_for
 from .exchange import Request
 from .images import BuiltImage
 from .outputs import write_layout
-from .pulling import access_for
 from .simulator import Simulator
 
 EVERYTHING = pyskopeo.Selection(Platform("linux", "amd64"), "all")
@@ -126,3 +126,8 @@ def kind(request: Request) -> str:
     if "/blobs/uploads/" in request.path:
         return "upload"
     return "blob" if "/blobs/" in request.path else "manifest" if "/manifests/" in request.path else ""
+
+
+def order(registry: Simulator, method: str, what: str) -> list[int]:
+    """The places in the log of these requests."""
+    return [n for n, r in enumerate(registry.requests) if r.method == method and kind(r) == what]

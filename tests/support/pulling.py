@@ -7,54 +7,22 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
+import pytest
 
 import pyskopeo
-from pyskopeo.access import Access, Network
-from pyskopeo.credentials.keychain import Keychain
+from pyskopeo.access import Access
 from pyskopeo.engine.selection import Selection
-from pyskopeo.http.retry import Retry
-from pyskopeo.http.tls import Trust
+from pyskopeo.errors import (
+    PyskopeoError,
+)
 from pyskopeo.model.events import Event, Retrying, Warned
 from pyskopeo.model.platform import Platform
 
+from .access import access_for
 from .images import BuiltImage
 from .simulator import Simulator
 
 AMD64 = Selection(Platform("linux", "amd64"))
-
-
-def access_for(
-    home: Path,
-    *,
-    credentials: pyskopeo.Credentials | None = None,
-    registry_token: str = "",
-    trust: Trust | None = None,
-    stall_timeout: float = 5.0,
-    retry: Retry | None = None,
-    client: httpx.AsyncClient | None = None,
-) -> Access:
-    """An access that reads no file of anybody's and does not wait long; plain http unless ``trust`` says otherwise."""
-    keychain = Keychain(
-        environ={},
-        home=home,
-        warn=lambda message: None,
-        credentials=credentials,
-        anonymous=credentials is None,
-        registry_token=registry_token,
-    )
-    return Access(
-        keychain=keychain,
-        trust=trust or Trust(insecure=True),
-        network=Network(
-            retry=retry or Retry(delay=0.01), connect_timeout=5.0, stall_timeout=stall_timeout, client=client
-        ),
-    )
-
-
-def networked(access: Access, **changes: object) -> Access:
-    """``access`` with another retry, timeout, client: what `Network` has."""
-    return replace(access, network=replace(access.network, **changes))  # type: ignore[arg-type]
 
 
 class Pull:
@@ -97,12 +65,6 @@ class Pull:
         return [event.message for event in self.events if isinstance(event, Warned)]
 
 
-def heal(registry: Simulator) -> None:
-    """Take all faults away."""
-    with registry._rules_lock:
-        registry._rules.clear()
-
-
 def names(root: Path) -> list[str]:
     """The names in a layout's index; none where there is no index."""
     index = root / "index.json"
@@ -124,3 +86,23 @@ def check_layout(root: Path) -> None:
         if path.is_file() and path.parent.parent.name == "blobs":
             actual = hashlib.new(path.parent.name, path.read_bytes()).hexdigest()
             assert actual == path.name, path
+
+
+def ranges(registry: Simulator, digest: str) -> list[str | None]:
+    """The Range header of each request for a blob."""
+    return [r.header("Range") for r in registry.requests if r.path.endswith(digest) and r.method == "GET"]
+
+
+def times_asked(registry: Simulator, path_end: str) -> int:
+    return sum(request.path.endswith(path_end) for request in registry.requests)
+
+
+async def fails_then_works(pull: Pull, error: type[PyskopeoError], match: str = "[a-z]") -> PyskopeoError:
+    """The pull fails in one clear line, leaves nothing (see `Pull.run`), and works once the fault is gone."""
+    with pytest.raises(error, match=match) as caught:
+        await pull.run()
+    assert isinstance(caught.value, error)
+    assert "\n" not in str(caught.value)
+    pull.registry.heal()
+    await pull.run()
+    return caught.value

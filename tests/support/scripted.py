@@ -17,7 +17,7 @@ from pyskopeo.model.events import Event, Retrying, Warned
 from pyskopeo.registry.repository_reader import Repository
 from pyskopeo.transports.docker import DockerSource
 
-from .pulling import access_for, networked
+from .access import access_for, networked
 
 if TYPE_CHECKING:
     from pytest_httpx import HTTPXMock

@@ -15,10 +15,10 @@ from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.credentials.keychain import Keychain
 from pyskopeo.http.tls import Trust
 
+from .access import access_for, networked
 from .clouds import Amazon, Cloud, DockerHub, TokenCloud
 from .helper_programs import HelperPrograms
 from .images import ImageSpec, LayerSpec, build
-from .pulling import access_for, networked
 
 IMAGE = build(ImageSpec(layers=(LayerSpec("large", size=200_000, compression="none"), LayerSpec("small"))))
 # Its layer is streamed by PATCH; smaller ones are one PUT.

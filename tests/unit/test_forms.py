@@ -11,7 +11,7 @@ import pytest
 from pyskopeo.cli.flags import UsageError, parse
 from pyskopeo.cli.format_flags import FORM, form
 from pyskopeo.engine.plan import Form, Graph, Plan
-from pyskopeo.engine.planner import decide, settle
+from pyskopeo.engine.planner import decide, plan_with_outcomes
 from pyskopeo.errors import CannotPreserve, InvalidInput, Unsupported
 from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
@@ -19,9 +19,8 @@ from pyskopeo.model.change import Change, Outcome
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
+from tests.support.graphs import PLACES, graph_of, parsed
 from tests.support.images import ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
-from tests.unit.test_plan import graph_of, parsed
-from tests.unit.test_rewriting import PLACES
 
 OCI, OCI_GZIP, OCI_ZSTD = mediatype.OCI_LAYER, mediatype.OCI_LAYER_GZIP, mediatype.OCI_LAYER_ZSTD
 DOCKER, DOCKER_GZIP, DOCKER_ZSTD = mediatype.DOCKER_LAYER, mediatype.DOCKER_LAYER_GZIP, mediatype.DOCKER_LAYER_ZSTD
@@ -97,7 +96,7 @@ def image_of(*layers: str | dict[str, Any], media_type: str | None = None, **mor
 def graph(manifest: Manifest, **actual: str) -> Graph:
     """``actual`` says what the layer of that number, as in ``_0``, really is."""
     found = {manifest.layers[int(n[1:])].digest: media_type for n, media_type in actual.items()}
-    return Graph(manifest, configs={Digest.of(CONFIG): CONFIG}, actual=found)
+    return Graph(manifest, configs={Digest.of(CONFIG): CONFIG}, actual_types=found)
 
 
 def settled(plan: Plan) -> Plan:
@@ -109,7 +108,7 @@ def settled(plan: Plan) -> Plan:
         assert new is not None
         content = f"{layer.digest} as {change}".encode()
         outcomes[layer.digest] = Outcome(Descriptor(new, Digest.of(content), len(content)), Digest.of(b"tar"))
-    return settle(plan, outcomes)
+    return plan_with_outcomes(plan, outcomes)
 
 
 GZIP, ZSTD, PLAIN = Change("gzip"), Change("zstd"), Change("")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.engine.plan import Form, Graph
-from pyskopeo.engine.planner import decide, settle
+from pyskopeo.engine.planner import decide, plan_with_outcomes
 from pyskopeo.errors import CannotPreserve, InvalidContent, PyskopeoError, UnsafeAddress
 from pyskopeo.http.origin import Origin, join
 from pyskopeo.interfaces import Accepts
@@ -22,11 +22,12 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
 from pyskopeo.registry.sessions import open_session
+from pyskopeo.streams.cancellation import Cancellation, Cancelled, on_cancel
 from pyskopeo.streams.compress import ChangingSink
 from pyskopeo.streams.decompress import InflatingSink, load_zstd, recognises
 from pyskopeo.streams.pump import MemorySink
+from tests.support.access import access_for
 from tests.support.images import ArtifactSpec, BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
-from tests.support.pulling import access_for
 
 DATA = bytes(range(256)) * 3000
 LAYER = Descriptor(mediatype.OCI_LAYER_ZSTD, Digest.of(b"x"), 1)
@@ -131,44 +132,47 @@ def test_a_frame_to_be_skipped_is_no_tar() -> None:
 
 
 class Stuck:
-    """Takes nothing until it is told to give up."""
+    """Takes nothing until it is woken by a cancellation."""
 
     def __init__(self) -> None:
-        self.entered, self.given_up = threading.Event(), threading.Event()
+        self.entered, self.woken = threading.Event(), threading.Event()
 
     def write(self, buffer: memoryview) -> None:
-        self.entered.set()
-        assert self.given_up.wait(10)
-        raise InvalidContent("given up")
-
-    def abort(self) -> None:
-        self.given_up.set()
+        with on_cancel(self.woken.set):
+            self.entered.set()
+            assert self.woken.wait(10)
+            raise InvalidContent("woken")
 
 
 @pytest.mark.parametrize("format", ["gzip", "zstd", "", None])
-def test_to_give_up_is_passed_on(format: str | None) -> None:
-    """A `write` waits for the sink below, which nobody else tells."""
+def test_a_cancellation_reaches_the_sink_below(format: str | None) -> None:
+    """A `write` may be waiting for it."""
     below = Stuck()
     sink = ChangingSink(below, Change(format), LAYER, "it")
     failures: list[BaseException] = []
+    cancellation = Cancellation()
 
     def work() -> None:
+        for piece in in_steps(DATA * 20, 1 << 20):
+            sink.write(piece)
+        sink.finish()
+
+    def run() -> None:
         try:
-            for piece in in_steps(DATA * 20, 1 << 20):
-                sink.write(piece)
-            sink.finish()
-        except InvalidContent as error:
+            cancellation.run(work)
+        except (Cancelled, InvalidContent) as error:
             failures.append(error)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=run)
     thread.start()
     assert below.entered.wait(10)
     sink.close()
-    assert not below.given_up.is_set()
-    sink.abort()
+    assert not below.woken.is_set()
+    cancellation.cancel()
     thread.join(5)
     assert not thread.is_alive()
-    assert [str(error) for error in failures] == ["given up"]
+    assert below.woken.is_set()
+    assert [type(error) for error in failures] == [Cancelled]
 
 
 # --- plans ---
@@ -216,7 +220,7 @@ def test_what_an_artifact_keeps_moves_besides(order: int) -> None:
     (layer,) = {Digest.parse(d) for m in image.manifests if m != image.digest for d in image.layer_digests(m)}
     assert [descriptor.digest for descriptor, _ in plan.changes] == [layer]
     assert layer in {blob.digest for blob in plan.blobs}
-    settled = settle(plan, outcomes_of(graph, REGISTRY, form))
+    settled = plan_with_outcomes(plan, outcomes_of(graph, REGISTRY, form))
     assert layer in {blob.digest for blob in settled.blobs}
     named = [blob.digest for manifest in settled.manifests for blob in manifest.layers]
     assert sorted(map(str, named)) == sorted(map(str, (layer, Digest.of(str(layer).encode()))))
@@ -231,7 +235,7 @@ def test_each_manifest_calls_a_layer_by_its_own_type(order: int, form: Form) -> 
     graph = graph_of(image)
     said = {layer.digest: layer.media_type for child in graph.children.values() for layer in child.layers}
     graph = Graph(graph.root, graph.children, graph.configs, said)
-    plan = settle(decide(graph, REGISTRY, form), outcomes_of(graph, REGISTRY, form))
+    plan = plan_with_outcomes(decide(graph, REGISTRY, form), outcomes_of(graph, REGISTRY, form))
     for manifest in plan.manifests:
         family = "vnd.oci" if manifest.media_type == mediatype.OCI_MANIFEST else "vnd.docker"
         assert all(family in layer.media_type for layer in manifest.layers)
@@ -254,7 +258,7 @@ def test_one_that_is_encrypted_in_another_manifest_stays_there() -> None:
     children[second] = Manifest.parse(raw)
     graph = Graph(graph.root, children, graph.configs)
     form = Form(decompress=True)
-    plan = settle(decide(graph, REGISTRY, form), outcomes_of(graph, REGISTRY, form))
+    plan = plan_with_outcomes(decide(graph, REGISTRY, form), outcomes_of(graph, REGISTRY, form))
     assert encrypted.digest in {blob.digest for blob in plan.blobs}
     kinds = {layer.media_type for manifest in plan.manifests for layer in manifest.layers}
     assert kinds == {encrypted.media_type, mediatype.OCI_LAYER}
@@ -268,7 +272,7 @@ def test_what_turns_out_to_be_plain_is_left_alone() -> None:
     plan = decide(graph, REGISTRY, form)
     (layer,) = graph.root.layers
     plain = Outcome(Descriptor(mediatype.OCI_LAYER, layer.digest, layer.size), layer.digest)
-    settled = settle(plan, {layer.digest: plain})
+    settled = plan_with_outcomes(plan, {layer.digest: plain})
     assert settled.root.raw == graph.root.raw
     assert not settled.changes
 

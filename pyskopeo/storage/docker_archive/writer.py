@@ -19,9 +19,9 @@ from ...model.image_config import ImageConfig
 from ...model.manifest import Manifest
 from ...model.reference import Reference
 from ...model.strict_json import CONFIG_LIMIT
-from ...streams.pump import Progress, run_abortable
+from ...streams.cancellation import run_in_thread
+from ...streams.pump import Progress
 from ..archive_output import goes_along, open_output
-from ..pipes import never
 from ..tar import TarWriter
 from .layers import READ_ONLY, Layers, Plain
 from .legacy import legacy_layers
@@ -66,7 +66,7 @@ class DockerArchiveDestination(ImageDestination):
             if self._layers.spoilt:
                 raise StorageFailed(f"{self._path}: given up, since one of its images could be written only in part")
             if self._items:
-                await run_abortable(self._finish, never)
+                await run_in_thread(self._finish)
             elif self._archive is not None:
                 raise StorageFailed(f"{self._path}: given up, since no image was committed")
 
@@ -104,7 +104,7 @@ class DockerArchiveDestination(ImageDestination):
         # Those that were not announced, or not in this order.
         self._expect(root)
         await self._layers.advance()
-        await run_abortable(lambda check: self._describe(root, config, layers, check), never)
+        await run_in_thread(lambda: self._describe(root, config, layers))
         self._layers.spoilt = False
         assert root.config is not None
         described = {
@@ -141,13 +141,10 @@ class DockerArchiveDestination(ImageDestination):
             self._archive = self._output.enter_context(self._opened())
         return self._archive
 
-    def _describe(
-        self, root: Manifest, config: bytes, layers: list[Plain], check: Callable[[], None]
-    ) -> None:
+    def _describe(self, root: Manifest, config: bytes, layers: list[Plain]) -> None:
         """Everything that comes after an image's layers."""
         assert root.config is not None
         archive = self._open()
-        archive.until(check)
         config_name = f"{root.config.digest.hex}.json"
         if config_name not in self._written:
             archive.add_bytes(config_name, config, READ_ONLY)
@@ -176,9 +173,8 @@ class DockerArchiveDestination(ImageDestination):
             self._repositories.setdefault(tag.name, {})[tag.tag] = last
         self._tags = ()
 
-    def _finish(self, check: Callable[[], None]) -> None:
+    def _finish(self) -> None:
         archive = self._open()
-        archive.until(check)
         manifest = [{"Config": config, "RepoTags": tags, "Layers": layers} for config, tags, layers in self._items]
         archive.add_bytes("manifest.json", dumps(manifest).encode(), READ_ONLY)
         repositories = sorted_map({name: sorted_map(tags) for name, tags in self._repositories.items()})

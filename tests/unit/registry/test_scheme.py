@@ -20,9 +20,10 @@ from pyskopeo.http.origin import Origin
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
 from pyskopeo.registry.scheme import Schemes, find_scheme
+from tests.support.access import access_for
 from tests.support.images import build
 from tests.support.listening import listening
-from tests.support.pulling import AMD64, access_for
+from tests.support.pulling import AMD64
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from pyskopeo.errors import CredentialsFailed, InvalidInput, saying
+from pyskopeo.errors import CredentialsFailed, InvalidInput, prefix_errors
 from pyskopeo.streams.concurrency import SingleFlight
 
 pytestmark = pytest.mark.anyio
@@ -101,7 +101,7 @@ async def test_failures_that_are_remembered() -> None:
 async def test_what_a_caller_does_to_a_failure_is_not_remembered() -> None:
     flight, make = SingleFlight[str, int](remembered=CredentialsFailed), Maker(CredentialsFailed("no file"))
     for _ in range(3):
-        with pytest.raises(CredentialsFailed, match="^reading: no file$"), saying("reading"):
+        with pytest.raises(CredentialsFailed, match="^reading: no file$"), prefix_errors("reading"):
             await flight.get("key", make)
     assert make.calls == 1
 

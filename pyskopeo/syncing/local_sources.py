@@ -1,0 +1,93 @@
+"""Find the images of a local source: a YAML file, a directory tree or an OCI layout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, StorageFailed
+from ..model import mediatype
+from ..model.digest import Digest
+from ..model.layout import INDEX_FILE, INDEX_LIMIT, REF_NAME, LayoutIndex, check_name
+from ..storage.files import PARTIAL, storage_errors
+from ..storage.oci_layout import DirectoryFiles
+from .yaml_source import FILE_LIMIT, RegistrySource, parse_yaml_source
+
+_MANIFEST = "manifest.json"
+
+
+def read_yaml_source(name: str) -> tuple[RegistrySource, ...]:
+    """Read and parse the YAML file ``name``; raises `StorageFailed`, `InvalidInput` and `TooLarge`."""
+    with storage_errors(f"open {name}"), open(name, "rb") as file:
+        raw = file.read(FILE_LIMIT + 1)
+    return parse_yaml_source(raw, name)
+
+
+def find_image_directories(root: str) -> list[str]:
+    """Return the paths of the directories below ``root`` that contain an image, relative to it; "" is ``root`` itself.
+
+    Raises `PathNotFound` and `StorageFailed`.
+    """
+    try:
+        os.stat(root)
+    except FileNotFoundError as error:
+        raise PathNotFound(f"Invalid source directory specified: stat {root}: no such file or directory") from error
+    except OSError as error:
+        raise StorageFailed.of(error, f"Invalid source directory specified: stat {root}") from error
+    return list(_walk(root))
+
+
+def _walk(root: str) -> Iterator[str]:
+    def failed(error: OSError) -> None:
+        raise StorageFailed.of(error, f'Error walking the path "{root}": open {error.filename}') from error
+
+    for directory, below, names in os.walk(root, onerror=failed):
+        below[:] = sorted(name for name in below if not _is_unfinished(name))
+        if _MANIFEST in names:
+            path = os.path.relpath(directory, root)
+            yield "" if path == os.curdir else path
+
+
+def _is_unfinished(name: str) -> bool:
+    """Return whether a directory is the temporary one of a copy that is running or was killed."""
+    return name.startswith(".") and PARTIAL in name
+
+
+def list_layout_images(root: Path) -> list[tuple[str, Digest, int | None]]:
+    """Return the reference name and digest of each image of a layout, and the position of those without a name.
+
+    A layout with a single image has no position for it, even if its ``index.json`` lists that image's platforms.
+    Raises `PathNotFound` and `InvalidContent` (OCI image specification, "Image Layout").
+    """
+    where = f"{root}: {INDEX_FILE}"
+    try:
+        index = LayoutIndex.parse(DirectoryFiles(root).content(INDEX_FILE, INDEX_LIMIT), where)
+    except NotFound as error:
+        raise PathNotFound(f'Failed to retrieve list of images from oci "{root}": {error}') from None
+    found: dict[str, tuple[str, Digest, int | None]] = {}
+    unnamed: list[tuple[str, Digest, int | None]] = []
+    for position, descriptor in enumerate(index.descriptors):
+        if descriptor.media_type not in mediatype.MANIFESTS and descriptor.media_type:
+            continue
+        name = descriptor.annotations.get(REF_NAME, "")
+        if not name:
+            unnamed.append(("", descriptor.digest, position))
+            continue
+        try:
+            check_name(name)  # the name becomes part of a path
+        except InvalidName as error:
+            raise InvalidContent(f"{where}: {error}") from None
+        found.setdefault(name, (name, descriptor.digest, None))
+    if unnamed and not found:
+        single = _single(index, where)
+        return [("", single, None)] if single else unnamed
+    return [*found.values(), *unnamed]
+
+
+def _single(index: LayoutIndex, where: str) -> Digest | None:
+    """Return the digest of the only image of a layout without names, None if there are several."""
+    try:
+        return index.find("", where).digest
+    except PathNotFound:
+        return None

@@ -1,0 +1,66 @@
+"""Pushes that are cancelled leave no upload open and no thread behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.scenario.push.images import IMAGE
+from tests.support import faults as f
+from tests.support.access import access_for
+from tests.support.exchange import Request
+from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
+from tests.support.publishing import Push
+from tests.support.simulator import Simulator
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("slow", ["source", "registry", "silent registry"])
+async def test_cancelled_in_the_middle(slow: str, registry: Simulator, tmp_path: Path) -> None:
+    from tests.support.upload_faults import DripUpload, StallUpload
+
+    image: BuiltImage = build(ImageSpec("oci", layers=(LayerSpec("large", size=3_000_000, compression="none"),)))
+    (digest,) = image.layer_digests()
+    push = Push(registry, image, tmp_path, access_for(tmp_path))
+    with Simulator(image) as source:
+        if slow == "source":
+            source.on_blob(digest, f.Drip(50_000, 0.1))
+        else:
+            fault = DripUpload(50_000, 0.1) if slow == "registry" else StallUpload(100_000)
+            registry.on("/v2/*/uploads/*", fault, methods=("PUT", "PATCH"))
+
+        def under_way(request: Request) -> bool:
+            return request.method == "PATCH"  # only the large one is streamed
+
+        with anyio.fail_after(8), anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tasks:
+
+                async def cancel() -> None:
+                    while not any(map(under_way, registry.requests)):
+                        await anyio.sleep(0.02)
+                    await anyio.sleep(0.1)
+                    scope.cancel()
+
+                tasks.start_soon(cancel)
+                await push.run(source=source.name())
+        assert scope.cancelled_caught
+        push.check()
+        assert push.names() == {}
+        source.heal()
+        push.forget()
+        await push.run(source=source.name())
+    push.check_there()
+
+
+async def test_cancelled_before_anything_was_sent(registry: Simulator, tmp_path: Path) -> None:
+    push = Push(registry, IMAGE, tmp_path, access_for(tmp_path))
+    registry.on("/v2/*", f.Delay(0.4), methods=("HEAD", "POST"))
+    with anyio.move_on_after(0.2) as scope:
+        await push.run()
+    assert scope.cancelled_caught
+    push.forget()
+    await push.run()
+    push.check_there()

@@ -1,0 +1,107 @@
+"""Pushes from another repository of the registry: no byte moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pyskopeo.credentials.authfile import Credentials
+from tests.scenario.push.images import IMAGE, PASSWORD, SMALL, TOTAL
+from tests.support import faults as f
+from tests.support.access import access_for
+from tests.support.images import build
+from tests.support.publishing import Push
+from tests.support.simulator import BearerGate, Pushing, Simulator
+from tests.support.token_server import TokenRules, TokenServer
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_to_another_repository_of_the_registry_no_byte_moves(registry: Simulator, tmp_path: Path) -> None:
+    registry.add(IMAGE, "from/here", "v1")
+    push = Push(registry, IMAGE, tmp_path, access_for(tmp_path))
+    await push.run(source=registry.name("from/here", "v1"))
+    push.check_there()
+    assert push.sent == 0
+    assert set(push.placements.values()) == {"mounted"}
+    assert push.asked["GET blob"] == push.asked["PUT upload"] == 0
+    mounts = [r.query for r in registry.requests if r.method == "POST"]
+    assert len(mounts) == len(IMAGE.blobs)
+    assert {(q["mount"][0], q["from"][0]) for q in mounts} == {(digest, "from/here") for digest in IMAGE.blobs}
+
+
+@pytest.mark.parametrize("kinds", ["docker-list", "nested-index"])
+async def test_a_whole_list_is_promoted(kinds: str, registry: Simulator, tmp_path: Path) -> None:
+    image = build(kinds)
+    registry.add(image, "from/here", "v1")
+    push = Push(registry, image, tmp_path, access_for(tmp_path))
+    await push.run(source=registry.name("from/here", "v1"))
+    push.check_there()
+    assert push.sent == 0
+
+
+@pytest.mark.parametrize("pushing", [Pushing(mounts=False)])
+async def test_a_registry_that_does_not_mount(registry: Simulator, tmp_path: Path) -> None:
+    """What it opens instead is used: no other POST, and nothing left open where the blob was there."""
+    registry.add(IMAGE, "from/here", "v1")
+    registry.store.add_blob("test/image", SMALL, IMAGE.blobs[SMALL])
+    push = Push(registry, IMAGE, tmp_path, access_for(tmp_path))
+    await push.run(source=registry.name("from/here", "v1"), jobs=1)
+    push.check_there()
+    assert push.sent == TOTAL - len(IMAGE.blobs[SMALL])
+    assert push.placements[SMALL] == "present"
+    written = [digest for digest, placement in push.placements.items() if placement == "written"]
+    opened = push.asked["POST upload"] - push.asked["DELETE upload"]
+    assert opened == len(written)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
+async def test_a_mount_that_is_refused(status: int, registry: Simulator, tmp_path: Path) -> None:
+    registry.add(IMAGE, "from/here", "v1")
+    push = Push(registry, IMAGE, tmp_path, access_for(tmp_path))
+    registry.on_upload("POST", f.Refuse(status), times=1)
+    await push.run(source=registry.name("from/here", "v1"), jobs=1)
+    push.check_there()
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+async def test_a_mount_needs_both_repositories_in_the_token(
+    quiet: bool, token_server: TokenServer, tmp_path: Path
+) -> None:
+    """Some registries ask for what is missing; others just do not mount."""
+    gate = BearerGate(token_server.realm, token_server.accepts)
+    before = len(token_server.requests)
+    with Simulator(gate=gate, pushing=Pushing(quiet=quiet)) as registry:
+        registry.add(IMAGE, "private/from", "v1")
+        push = Push(registry, IMAGE, tmp_path, access_for(tmp_path, credentials=PASSWORD))
+        await push.run(source=registry.name("private/from", "v1"))
+        push.check_there()
+        assert push.sent == 0
+    scopes = [" ".join(sorted(" ".join(r.query["scope"]).split())) for r in token_server.requests[before:]]
+    assert "repository:private/from:pull repository:test/image:pull,push" in scopes
+    assert len(scopes) <= 4
+
+
+async def test_without_the_right_to_pull_there_is_no_mount(tmp_path: Path) -> None:
+    """Who may read the source as another user only: the blobs are sent."""
+    def grant(user: str, name: str, actions: tuple[str, ...]) -> tuple[str, ...]:
+        mine = {"reader": "private/from", "writer": "test/image"}.get(user)
+        return actions if name == mine else ()
+
+    rules = TokenRules(users={"reader": "reads", "writer": "writes"}, grant=grant)
+    with TokenServer(tmp_path / "tokens", rules) as tokens:
+        with Simulator(gate=BearerGate(tokens.realm, tokens.accepts)) as registry:
+            registry.add(IMAGE, "private/from", "v1")
+            push = Push(registry, IMAGE, tmp_path, access_for(tmp_path, credentials=Credentials("writer", "writes")))
+            reader = access_for(tmp_path, credentials=Credentials("reader", "reads"))
+            await push.run(source=registry.name("private/from", "v1"), source_access=reader)
+            push.check_there()
+            assert push.sent == TOTAL
+
+
+async def test_nothing_is_mounted_from_another_registry(registry: Simulator, tmp_path: Path) -> None:
+    push = Push(registry, IMAGE, tmp_path, access_for(tmp_path))
+    with Simulator(IMAGE, "from/here") as source:
+        await push.run(source=source.name("from/here"))
+    assert not [r for r in registry.requests if "mount" in r.query]

@@ -1,0 +1,30 @@
+"""Threads that are inside the transport of the package, and a bounded wait."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import anyio
+
+
+async def ends(condition: object) -> bool:
+    assert callable(condition)
+    for _ in range(100):
+        if condition():
+            return True
+        await anyio.sleep(0.01)
+    return False
+
+
+def blocked_threads() -> list[str]:
+    """Threads that are inside our own transport."""
+    found = []
+    for thread in threading.enumerate():
+        frame = sys._current_frames().get(thread.ident or 0)
+        while frame is not None:
+            if "pyskopeo/http/" in frame.f_code.co_filename and frame.f_code.co_name in ("_send", "readinto"):
+                found.append(thread.name)
+                break
+            frame = frame.f_back
+    return found

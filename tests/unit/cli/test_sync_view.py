@@ -1,0 +1,158 @@
+"""What a sync shows: lines in a pipe, bars and a table on a terminal."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+from rich.console import Console
+
+from pyskopeo.access import Access
+from pyskopeo.cli import sync_view
+from pyskopeo.cli.log import line
+from pyskopeo.cli.sync_view import Bars, Lines, show_summary, viewing
+from pyskopeo.model.descriptor import Descriptor
+from pyskopeo.model.digest import Digest
+from pyskopeo.model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Placement, Retrying, Warned
+from pyskopeo.syncing.request import (
+    ImageEvent,
+    ImageFinished,
+    ImageGroup,
+    ImageResult,
+    ImagesListed,
+    ImageStarted,
+    Listing,
+    LogMessage,
+    SyncImage,
+    SyncReport,
+)
+
+ONE = SyncImage("docker://h/a:1", "dir:out/a:1")
+TWO = SyncImage("docker://h/a:2", "dir:out/a:2")
+DIGEST = Digest.of(b"x")
+BLOB = Descriptor("t", DIGEST, 4000)
+LISTING = Listing((ImageGroup((ONE, TWO), Access.from_environ({})),))
+
+
+def without_time(text: str) -> list[str]:
+    return [each.partition(" ")[2] for each in text.splitlines()]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("fields", "tail"),
+    [
+        ({"repo": "p/app", "registry": "127.0.0.1:5000"}, ' registry="127.0.0.1:5000" repo=p/app'),
+        ({"tagged": "false"}, " tagged=false"),
+        ({"empty": ""}, " empty="),
+        ({"odd": 'a "b" \\ \n'}, ' odd="a \\"b\\" \\\\ \\n"'),
+        ({"error": "GET http://u:secret@h/: no"}, ' error="GET http://***@h/: no"'),
+        ({}, ""),
+    ],
+)
+def test_fields_follow_by_name(fields: dict[str, str], tail: str) -> None:
+    assert line("info", "text", fields).endswith(f'level=info msg="text"{tail}')
+
+
+def test_fields_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert line("info", "Getting tags", {"image": "a/b"})[10:] == f" {'Getting tags':<45} image=a/b"
+
+
+def test_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_view, "_EVERY", 0.0)
+    view = Lines()
+    for event in (
+        ImagesListed(LISTING), ImageStarted(ONE, 1, 2), ImageEvent(ONE, CopyPlanned(DIGEST, (BLOB,), 4000, 1)),
+        ImageEvent(ONE, BlobStarted(DIGEST, 4000, "layer")), ImageEvent(ONE, BlobProgress(DIGEST, 2048, 4000)),
+        ImageEvent(None, Warned("careful")), ImageEvent(None, Retrying("reading", "reading: cut", 0.5)),
+        ImageFinished(ImageResult(ONE, "copied", DIGEST, 4000)), ImageEvent(TWO, BlobProgress(DIGEST, 96, 4000)),
+        LogMessage("error", "bad", (("ref", "x"),)),
+    ):  # fmt: skip
+        view.show(event)
+    assert without_time(capsys.readouterr().err) == [
+        'level=info msg="Copying image ref 1/2" from="docker://h/a:1" to="dir:out/a:1"',
+        'level=info msg="0 of 2 images done, 2.0 KiB moved"',
+        'level=warning msg="careful"',
+        'level=warning msg="reading: failed, retrying in 0.5s. Error: cut"',
+        'level=info msg="1 of 2 images done, 4.0 KiB moved"',
+        'level=error msg="bad" ref=x',
+    ]
+
+
+def test_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    console = Console(file=screen, force_terminal=True, width=100, highlight=False, soft_wrap=True)
+    with Bars(console) as view:
+        view.show(ImagesListed(LISTING))
+        view.show(ImageStarted(ONE, 1, 2))
+        view.show(ImageStarted(TWO, 2, 2))
+        view.show(ImageEvent(ONE, CopyPlanned(DIGEST, (BLOB,), 4000, 1)))
+        view.show(ImageEvent(TWO, CopyPlanned(DIGEST, (BLOB,), 4000, 1)))
+        for image in (ONE, TWO):
+            view.show(ImageEvent(image, BlobStarted(DIGEST, 4000, "layer")))
+        view.show(ImageEvent(ONE, BlobProgress(DIGEST, 2048, 4000)))
+        shown = console.render_str("").plain + _text(view)
+        assert "dir:out/a:1" in shown
+        assert "2.0 KiB" in shown
+        view.show(ImageEvent(ONE, BlobFinished(DIGEST, 4000, Placement.WRITTEN)))
+        view.show(ImageEvent(TWO, BlobFinished(DIGEST, 4000, Placement.PRESENT)))
+        view.show(ImageFinished(ImageResult(ONE, "copied", DIGEST, 4000)))
+        shown = _text(view)
+        assert "dir:out/a:1" not in shown
+        assert "1/2, 3.9 KiB" in shown
+        view.show(ImageFinished(ImageResult(TWO, "present", DIGEST)))
+    assert "Copying image ref 2/2" in screen.getvalue()
+
+
+def _text(view: Bars) -> str:
+    out = io.StringIO()
+    Console(file=out, width=100).print(view._progress.get_renderable())
+    return out.getvalue()
+
+
+def test_events_are_handed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[object] = []
+    with viewing(seen.append) as report:
+        report(LogMessage("info", "hello"))
+    assert seen == [LogMessage("info", "hello")]
+    assert "hello" in capsys.readouterr().err
+
+
+RESULTS = (
+    ImageResult(ONE, "copied", DIGEST, 4000, 1.25),
+    ImageResult(TWO, "present", DIGEST),
+    ImageResult(SyncImage("docker://h/b:1", "dir:out/b:1"), "failed", error="x"),
+)
+
+
+def test_the_table_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    show_summary(SyncReport(RESULTS, 1, 0, 65.0))
+    assert capsys.readouterr().err.splitlines() == [
+        f"copied   sha256:{DIGEST.hex[:12]}     3.9 KiB    1.2s  dir:out/a:1",
+        "failed                               0 B    0.0s  dir:out/b:1",
+        "3 images: 1 copied, 1 present, 1 failed; 3.9 KiB moved in 1m05s",
+    ]
+
+
+def test_a_long_table_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    results = tuple(ImageResult(SyncImage("s", f"dir:{n}"), "copied", DIGEST) for n in range(203))
+    show_summary(SyncReport(results, 1))
+    lines = capsys.readouterr().err.splitlines()
+    assert (len(lines), lines[-2]) == (202, "and 3 more")
+
+
+def test_the_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "dumb")
+    show_summary(SyncReport(RESULTS, 1))
+    assert "Status" in screen.getvalue()
+    assert "dir:out/a:1" in screen.getvalue()
+    assert "dir:out/a:2" not in screen.getvalue()

@@ -1,0 +1,674 @@
+"""The distribution specification's calls, as requests and answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import httpx
+import pytest
+
+from pyskopeo.errors import (
+    ConnectionFailed,
+    ContentMismatch,
+    InvalidContent,
+    InvalidDigest,
+    NetworkError,
+    NotFound,
+    PyskopeoError,
+    RegistryError,
+    TooLarge,
+    UnsafeAddress,
+    Unsupported,
+)
+from pyskopeo.http.retry import Retry
+from pyskopeo.http.tls import Trust
+from pyskopeo.interfaces import Blob
+from pyskopeo.model.descriptor import Descriptor
+from pyskopeo.model.digest import Digest
+from pyskopeo.registry.mirrors import Sources
+from tests.support.access import access_for
+from tests.support.images import build, digest_of
+from tests.support.scripted import BASE, HOST, NAME, Answer, Script, answer
+
+if TYPE_CHECKING:
+    from pytest_httpx import HTTPXMock
+
+pytestmark = [
+    pytest.mark.anyio,
+    # httpx's client leaves its own generators to trio's garbage collector; our transport does not.
+    pytest.mark.filterwarnings("ignore:Async generator 'httpx", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+IMAGE = build("oci")
+RAW, DIGEST, TYPE = IMAGE.root.raw, IMAGE.digest, IMAGE.root.media_type
+MANIFEST = "/v2/a/b/manifests/v1"
+TAGS = "/v2/a/b/tags/list"
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def script(httpx_mock: HTTPXMock, tmp_path: Path) -> Script:
+    return Script(httpx_mock, tmp_path)
+
+
+def served(raw: bytes = RAW, content_type: str = TYPE, **headers: str) -> Answer:
+    return answer(200, raw, Content_Type=content_type, **headers)
+
+
+# --- manifests ---
+
+
+async def test_a_manifest(script: Script) -> None:
+    script.on(MANIFEST, served(docker_content_digest=DIGEST))
+    async with script.repository() as repository:
+        assert await repository.manifest("v1") == (RAW, TYPE)
+    (request,) = script.requests
+    # One header with every type: some registries look at the first one only.
+    (accept,) = request.headers.get_list("accept")
+    assert set(accept.split(", ")) == {
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    } | (set(accept.split(", ")) & {  # schema 1 is asked for so that it can be told apart from nothing at all
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        "application/vnd.docker.distribution.manifest.v1+json",
+    })  # fmt: skip
+    assert request.headers["accept-encoding"] == "identity"
+    assert request.headers["user-agent"].startswith("pyskopeo/")
+    assert request.headers["host"] == HOST
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
+async def test_the_digest_header_is_checked(algorithm: str, script: Script) -> None:
+    script.on(MANIFEST, served(docker_content_digest=digest_of(RAW, algorithm)))
+    async with script.repository() as repository:
+        assert (await repository.manifest("v1"))[0] == RAW
+        script.on(MANIFEST, served(docker_content_digest=digest_of(RAW + b" ", algorithm)))
+        with pytest.raises(ContentMismatch, match=f"Docker-Content-Digest says {algorithm}:") as caught:
+            await repository.manifest("v1")
+    assert caught.value.expected == digest_of(RAW + b" ", algorithm)
+    assert caught.value.actual == digest_of(RAW, algorithm)
+    assert script.retries == []
+
+
+@pytest.mark.parametrize("header", ["", "blake3:" + "a" * 64])
+async def test_a_digest_header_that_says_nothing(header: str, script: Script) -> None:
+    script.on(MANIFEST, served(docker_content_digest=header))
+    async with script.repository() as repository:
+        assert (await repository.manifest("v1"))[0] == RAW
+
+
+@pytest.mark.parametrize("header", ["sha256:../../x", "sha256:", "x", "sha256:" + "A" * 64, "sha256:" + "a" * 60_000])
+async def test_a_digest_header_that_is_none(header: str, script: Script) -> None:
+    script.on(MANIFEST, served(docker_content_digest=header))
+    async with script.repository() as repository:
+        with pytest.raises(InvalidDigest) as caught:
+            await repository.manifest("v1")
+    assert len(str(caught.value)) < 300
+
+
+async def test_a_pinned_manifest_is_compared_with_the_pin(script: Script) -> None:
+    """Not with what the server says about it (CVE-2025-24882)."""
+    other = RAW + b"\n"
+    script.on(f"/v2/a/b/manifests/{DIGEST}", served(other, docker_content_digest=digest_of(other)))
+    async with script.source(name=f"docker://{HOST}/a/b@{DIGEST}") as source:
+        with pytest.raises(ContentMismatch, match=f"want {DIGEST}, got {digest_of(other)}"):
+            await source.manifest()
+
+
+async def test_a_manifest_as_large_as_may_be(script: Script) -> None:
+    script.on(MANIFEST, served(RAW.ljust(4 * MIB)))
+    async with script.source() as source:
+        assert len((await source.manifest()).raw) == 4 * MIB
+        script.on(MANIFEST, served(RAW.ljust(4 * MIB + 1)))
+        with pytest.raises(TooLarge, match="manifest v1.*limit of 4194304 bytes") as caught:
+            await source.manifest()
+    assert caught.value.limit == 4 * MIB
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "GZIP", "identity, gzip"])
+async def test_no_encoding_was_asked_for(encoding: str, script: Script) -> None:
+    script.on(MANIFEST, served(content_encoding=encoding))
+    script.on(TAGS, answer(200, b'{"tags":[]}', content_encoding=encoding))
+    async with script.repository() as repository:
+        for call in (lambda: repository.manifest("v1"), repository.tags):
+            with pytest.raises(InvalidContent, match=f"(?i)content-encoding {encoding}"):
+                await call()
+
+
+async def test_identity_is_no_encoding(script: Script) -> None:
+    script.on(MANIFEST, served(content_encoding="identity"))
+    async with script.repository() as repository:
+        assert (await repository.manifest("v1"))[0] == RAW
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("MANIFEST_UNKNOWN", NotFound), ("NAME_UNKNOWN", RegistryError), ("UNKNOWN", RegistryError)]
+)
+async def test_a_manifest_that_is_not_there(code: str, error: type[PyskopeoError], script: Script) -> None:
+    script.on(MANIFEST, answer(404, json.dumps({"errors": [{"code": code, "message": "gone"}]}).encode()))
+    async with script.repository() as repository:
+        with pytest.raises(error, match="reading manifest v1 in registry.example.com/a/b: .*gone"):
+            await repository.manifest("v1")
+    assert len(script.requests) == 1
+
+
+async def test_the_page_of_an_error_has_its_limits(script: Script) -> None:
+    script.on(MANIFEST, answer(400, b"x" * 10 * MIB), answer(401, b"\x1f\x8b", content_encoding="gzip"))
+    async with script.repository() as repository:
+        for _ in range(2):
+            with pytest.raises(RegistryError) as caught:
+                await repository.manifest("v1")
+            assert len(str(caught.value)) < 300
+
+
+# --- resolving ---
+
+
+async def test_resolving_is_a_head(script: Script) -> None:
+    script.on(MANIFEST, answer(200, docker_content_digest=DIGEST, content_length="5"), method="HEAD")
+    async with script.repository() as repository:
+        assert await repository.resolve("v1") == Digest.parse(DIGEST)
+    (request,) = script.requests
+    assert request.method == "HEAD"
+    assert TYPE in request.headers["accept"]
+
+
+async def test_resolving_without_an_answer(script: Script) -> None:
+    script.on(MANIFEST, answer(200), answer(503), answer(200, docker_content_digest="x"), method="HEAD")
+    async with script.repository() as repository:
+        assert await repository.resolve("v1") is None
+        with pytest.raises(InvalidDigest):
+            await repository.resolve("v1")
+        script.on(MANIFEST, answer(404), method="HEAD")
+        with pytest.raises(RegistryError, match="resolving v1 in registry.example.com/a/b") as caught:
+            await repository.resolve("v1")
+    assert caught.value.status == 404
+    assert len(script.retries) == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "warning"),
+    [
+        (answer(200, docker_content_digest=DIGEST), ""),
+        (answer(200), ""),
+        (answer(200, docker_content_digest=digest_of(RAW, "sha512")), ""),
+        (answer(200, docker_content_digest="sha256:" + "0" * 64), f"is sha256:{'0' * 64} now; copying {DIGEST}"),
+        (answer(404), "could not be compared"),
+        (answer(200, docker_content_digest="nonsense"), "could not be compared"),
+    ],
+)
+async def test_tag_and_digest_together(head: Answer, warning: str, script: Script) -> None:
+    """The digest counts; one warning if the tag has moved on."""
+    script.on(f"/v2/a/b/manifests/{DIGEST}", served())
+    script.on(MANIFEST, head, method="HEAD")
+    async with script.source(name=f"{NAME}@{DIGEST}") as source:
+        assert str((await source.manifest()).digest) == DIGEST
+    assert len(script.warnings) == bool(warning)
+    assert all(warning in said for said in script.warnings)
+    assert script.asked(MANIFEST) == []
+
+
+# --- tags ---
+
+
+def page(*tags: str, link: str = "", **headers: str) -> Answer:
+    more = {"Link": link} if link else {}
+    return answer(200, json.dumps({"name": "a/b", "tags": list(tags)}).encode(), **more, **headers)
+
+
+@pytest.mark.parametrize(
+    ("link", "asked"),
+    [
+        ('</v2/a/b/tags/list?last=v1&n=1>; rel="next"', "/v2/a/b/tags/list?last=v1&n=1"),
+        ("</v2/a/b/tags/list?last=v1>; rel=next", "/v2/a/b/tags/list?last=v1"),
+        ('<list?last=v1>;rel="next"', "/v2/a/b/tags/list?last=v1"),
+        ('<?last=v1>; rel="next"', "/v2/a/b/tags/list?last=v1"),
+        (f'<{BASE}/v2/a/b/tags/list?last=v1>; rel="next"', "/v2/a/b/tags/list?last=v1"),
+        (f'<//{HOST}/v2/a/b/tags/list?last=v1>; rel="next"', "/v2/a/b/tags/list?last=v1"),
+        (f'<https://{HOST.upper()}:443/v2/a/b/tags/list?last=v1>; rel="next"', "/v2/a/b/tags/list?last=v1"),
+        # Behind a proxy a registry does not know its own scheme and port.
+        (f'<http://{HOST}:5000/v2/a/b/tags/list?last=v1>; rel="next"', "/v2/a/b/tags/list?last=v1"),
+        ('</first>; rel="first", </v2/a/b/tags/list?last=v1>; title="x"; rel="next"', "/v2/a/b/tags/list?last=v1"),
+        ('</odd/place?token=a%2Fb>; rel="next"', "/odd/place?token=a%2Fb"),
+    ],
+)
+async def test_pages(link: str, asked: str, script: Script) -> None:
+    script.on(TAGS, page("v1", link=link), page("v2"))
+    script.on("/odd/place", page("v2"))
+    async with script.repository() as repository:
+        assert await repository.tags() == ["v1", "v2"]
+    first, second = script.requests
+    assert str(second.url) == BASE + asked
+    assert second.headers["accept"] == first.headers["accept"] == "application/json"
+
+
+async def test_many_pages(script: Script) -> None:
+    links = (f'</v2/a/b/tags/list?last={number}>; rel="next"' for number in range(1, 10))
+    script.on(TAGS, *(page(f"v{number}", link=link) for number, link in enumerate(links)), page())
+    async with script.repository() as repository:
+        assert await repository.tags() == [f"v{number}" for number in range(9)]
+
+
+@pytest.mark.parametrize("link", ["", "</x>", "</x>; rel=prev", 'nonsense; rel="next"', "<<<>;;rel=,next"])
+async def test_no_next_page(link: str, script: Script) -> None:
+    script.on(TAGS, page("v1", link=link))
+    async with script.repository() as repository:
+        assert await repository.tags() == ["v1"]
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example.net/v2/a/b/tags/list",
+        "//evil.example.net/",
+        f"https://{HOST}.evil.example.net/",
+        f"https://evil@{HOST}/",
+        "https://169.254.169.254/latest/",
+        "http://localhost/",
+        "ftp://registry.example.com/x",
+        "https://[::1",
+    ],
+)
+async def test_the_next_page_is_nowhere_else(link: str, script: Script) -> None:
+    script.on(TAGS, page("v1", link=f'<{link}>; rel="next"'))
+    async with script.repository() as repository:
+        with pytest.raises(UnsafeAddress):
+            await repository.tags()
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("back", [TAGS, "/v2/a/b/tags/list?x=1"])
+async def test_pages_in_a_circle(back: str, script: Script) -> None:
+    script.on(TAGS, page("v1", link='</v2/a/b/tags/list?x=1>; rel="next"'), page("v2", link=f'<{back}>; rel="next"'))
+    async with script.repository() as repository:
+        with pytest.raises(InvalidContent, match="listing tags of registry.example.com/a/b: .*circle"):
+            await repository.tags()
+
+
+async def test_hostile_links_take_no_time(script: Script) -> None:
+    for link in ("<" * 60_000, "<>;" * 20_000, "<" + ">;" * 20_000):
+        script.on(TAGS, page("v1", link=link))
+        started = anyio.current_time()
+        async with script.repository() as repository:
+            await repository.tags()
+        assert anyio.current_time() - started < 0.5
+
+
+@pytest.mark.parametrize("tags", [b'{"tags":null}', b'{"name":"a/b"}', b'{"tags":[]}'])
+async def test_no_tags(tags: bytes, script: Script) -> None:
+    script.on(TAGS, answer(200, tags))
+    async with script.repository() as repository:
+        assert await repository.tags() == []
+
+
+@pytest.mark.parametrize("tags", [b"", b"[]", b'{"tags":"v1"}', b'{"tags":[1]}', b'{"tags":{"a":1}}', b"\xff"])
+async def test_nonsense_for_tags(tags: bytes, script: Script) -> None:
+    script.on(TAGS, answer(200, tags))
+    async with script.repository() as repository:
+        with pytest.raises(InvalidContent, match="listing tags of registry.example.com/a/b"):
+            await repository.tags()
+
+
+async def test_too_many_tags(script: Script) -> None:
+    script.on(TAGS, answer(200, b'{"tags":[]}'.ljust(8 * MIB + 1)))
+    async with script.repository() as repository:
+        with pytest.raises(TooLarge):
+            await repository.tags()
+
+
+# --- warnings ---
+
+
+async def test_warnings_are_shown_once_and_clean(script: Script) -> None:
+    said = [
+        ("Warning", '299 - "use the other registry"'),
+        ("Warning", '299 - "\x1b[31mred\x07"'),
+        ("Warning", '199 - "not for people"'),
+        ("Warning", '299 - "use the other registry"'),
+    ]
+
+    def warn(request: httpx.Request) -> httpx.Response:
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in said]
+        return httpx.Response(200, headers=headers, content=b'{"tags":[]}')
+
+    script.on(TAGS, warn)
+    async with script.repository() as repository:
+        await repository.tags()
+        await repository.tags()
+    assert script.warnings == [
+        f'{HOST} says: "use the other registry"',
+        f'{HOST} says: " [31mred "',
+    ]
+
+
+async def test_a_flood_of_warnings(script: Script) -> None:
+    count = 0
+
+    def warn(request: httpx.Request) -> httpx.Response:
+        nonlocal count
+        count += 1
+        return httpx.Response(200, headers={"Warning": f"299 - {count} " + "x" * 5000}, content=b'{"tags":[]}')
+
+    script.on(TAGS, warn)
+    async with script.repository() as repository:
+        for _ in range(50):
+            await repository.tags()
+    assert len(script.warnings) == 20
+    assert max(map(len, script.warnings)) < 400
+
+
+# --- redirects ---
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("target", ["https://cdn.example.net/m?sig=a%2Fb", "/elsewhere?x", "../../../elsewhere"])
+async def test_redirects(status: int, target: str, script: Script) -> None:
+    script.on(MANIFEST, answer(status, location=target))
+    script.on("https://cdn.example.net/m", served())
+    script.on("/elsewhere", served())
+    script.on("/v2/elsewhere", served())
+    async with script.repository() as repository:
+        assert (await repository.manifest("v1"))[0] == RAW
+    second = script.requests[1]
+    assert second.method == "GET"
+    assert second.headers["accept-encoding"] == "identity"
+    if "cdn" in target:
+        assert str(second.url) == target
+        assert second.headers["host"] == "cdn.example.net"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://cdn.example.net/m",
+        f"http://{HOST}{MANIFEST}",
+        "ftp://cdn.example.net/m",
+        "file:///etc/passwd",
+        "https://user:hunter2@cdn.example.net/m",
+        "https://cdn.example.net:99999/m",
+        "https://cdn example.net/m",
+    ],
+)
+async def test_redirects_that_are_refused(target: str, script: Script) -> None:
+    script.on(MANIFEST, answer(307, location=target))
+    async with script.repository() as repository:
+        with pytest.raises(UnsafeAddress) as caught:
+            await repository.manifest("v1")
+    assert "hunter2" not in str(caught.value)
+    assert len(script.requests) == 1
+    assert script.retries == []
+
+
+async def test_a_redirect_to_nowhere(script: Script) -> None:
+    script.on(MANIFEST, answer(307))
+    async with script.repository() as repository:
+        with pytest.raises(RegistryError, match="307"):
+            await repository.manifest("v1")
+
+
+@pytest.mark.parametrize("target", [MANIFEST, "/v2/a/b/manifests/../manifests/v1", f"{BASE}{MANIFEST}#x"])
+async def test_redirects_in_a_circle(target: str, script: Script) -> None:
+    script.on(MANIFEST, answer(307, location=target))
+    async with script.repository() as repository:
+        with pytest.raises(InvalidContent, match="circle"):
+            await repository.manifest("v1")
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize(("hops", "good"), [(9, True), (10, False), (30, False)])
+async def test_hops(hops: int, good: bool, script: Script) -> None:
+    script.on(MANIFEST, answer(307, location="/hop/1"))
+    for number in range(1, hops + 1):
+        script.on(f"/hop/{number}", served() if number == hops else answer(307, location=f"/hop/{number + 1}"))
+    async with script.repository() as repository:
+        if good:
+            assert (await repository.manifest("v1"))[0] == RAW
+        else:
+            with pytest.raises(InvalidContent, match="redirects more than 10 times"):
+                await repository.manifest("v1")
+    assert len(script.requests) <= 10
+
+
+async def test_no_cookie_is_given_back(script: Script) -> None:
+    script.on(MANIFEST, served(set_cookie="session=1; Path=/"))
+    async with script.repository() as repository:
+        await repository.manifest("v1")
+        await repository.manifest("v1")
+    assert all("cookie" not in request.headers for request in script.requests)
+
+
+# --- failures of the network ---
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ConnectError("no route"),
+        httpx.ReadTimeout("slow"),
+        httpx.RemoteProtocolError("peer closed"),
+        httpx.PoolTimeout(""),
+    ],
+)
+async def test_errors_of_httpx_are_ours(error: httpx.TransportError, script: Script) -> None:
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise error
+
+    script.on(MANIFEST, fail, fail, served())
+    async with script.repository() as repository:
+        assert (await repository.manifest("v1"))[0] == RAW
+        assert len(script.retries) == 2
+        script.on(MANIFEST, fail)
+        with pytest.raises(ConnectionFailed, match=f"{HOST}: {str(error) or type(error).__name__}") as caught:
+            await repository.manifest("v1")
+    assert caught.value.host == HOST
+
+
+# --- blobs, through a client that somebody brought ---
+
+CONTENT = bytes(range(256)) * 800
+BLOB = Descriptor("application/octet-stream", Digest.of(CONTENT), len(CONTENT))
+PATH = f"/v2/a/b/blobs/{BLOB.digest}"
+
+
+class Stream(httpx.AsyncByteStream):
+    """Pieces of a body; ``broken`` fails after them, ``stuck`` never ends."""
+
+    def __init__(self, content: bytes, *, piece: int = 10_000, broken: bool = False, stuck: bool = False) -> None:
+        self.content, self.piece, self.broken, self.stuck = content, piece, broken, stuck
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self.content), self.piece):
+            await anyio.lowlevel.checkpoint()
+            yield self.content[start : start + self.piece]
+        if self.broken:
+            raise httpx.ReadError("")
+        if self.stuck:
+            await anyio.sleep(60)
+
+
+def streamed(content: bytes = CONTENT, status: int = 200, start: int = 0, **options: object) -> Answer:
+    def respond(request: httpx.Request) -> httpx.Response:
+        headers = {"Content-Length": str(len(CONTENT) - start)}
+        if status == 206:
+            headers["Content-Range"] = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+        return httpx.Response(status, headers=headers, stream=Stream(content, **options))  # type: ignore[arg-type]
+
+    return respond
+
+
+async def read(script: Script, descriptor: Descriptor = BLOB, retry: Retry | None = None) -> bytes:
+    access = access_for(script.home, trust=Trust(), retry=retry)
+    async with script.repository(access) as repository:
+        sources = Sources(repository.reference, [repository], script.events.append)
+        return await Blob(descriptor, lambda: sources.blob(descriptor)).read(MIB)
+
+
+async def test_a_blob(script: Script) -> None:
+    script.on(PATH, streamed())
+    assert await read(script) == CONTENT
+    (request,) = script.requests
+    assert "range" not in request.headers
+
+
+async def test_a_blob_in_pieces(script: Script) -> None:
+    script.on(
+        PATH,
+        streamed(CONTENT[:100_000], broken=True),
+        streamed(CONTENT[100_000:150_000], 206, 100_000, broken=True),
+        streamed(CONTENT[150_000:], 206, 150_000),
+    )
+    assert await read(script) == CONTENT
+    assert [request.headers.get("range") for request in script.requests] == [None, "bytes=100000-", "bytes=150000-"]
+
+
+async def test_a_blob_whose_server_forgot_about_ranges(script: Script) -> None:
+    script.on(PATH, streamed(CONTENT[:100_000], broken=True), streamed())
+    assert await read(script) == CONTENT
+
+
+async def test_a_blob_that_never_comes(script: Script) -> None:
+    script.on(PATH, streamed(b"", broken=True))
+    with pytest.raises(ConnectionFailed, match="connection lost: ReadError"):
+        await read(script)
+    assert len(script.requests) == 5
+
+
+async def test_a_blob_that_is_another(script: Script) -> None:
+    script.on(PATH, streamed(bytes(len(CONTENT))))
+    with pytest.raises(ContentMismatch, match="digest mismatch"):
+        await read(script)
+
+
+async def test_a_blob_is_given_up(script: Script) -> None:
+    script.on(PATH, streamed(CONTENT[:100_000], stuck=True))
+    with anyio.move_on_after(0.3) as scope:
+        await read(script)
+    assert scope.cancelled_caught
+    assert anyio.current_time() - scope.deadline < 1
+
+
+@pytest.mark.parametrize(
+    ("answered", "found"),
+    [
+        (streamed(CONTENT[-4:], 206, len(CONTENT) - 4), CONTENT[-4:]),
+        (streamed(), b""),
+        (streamed(CONTENT[-5:], 206, len(CONTENT) - 5), b""),
+        (answer(206, CONTENT[-4:]), b""),
+        (answer(206, b"", content_range="bytes 0-3/4"), b""),
+        (answer(404), b""),
+        (answer(416), b""),
+    ],
+    ids=["the end", "all of it", "more than that", "no range", "another range", "nothing", "no ranges"],
+)
+async def test_the_end_of_a_blob(answered: Answer, found: bytes, script: Script) -> None:
+    script.on(PATH, answered)
+    async with script.repository() as repository:
+        assert await repository.blob_ending(BLOB, 4) == found
+    (request,) = script.requests
+    assert request.headers["range"] == f"bytes={len(CONTENT) - 4}-"
+
+
+async def test_the_end_of_a_blob_that_never_ends(script: Script) -> None:
+    script.on(PATH, streamed(CONTENT, 206, len(CONTENT) - 4))
+    async with script.repository() as repository:
+        with pytest.raises(TooLarge, match=r"reading the end of blob .* is over the limit of 4 bytes"):
+            await repository.blob_ending(BLOB, 4)
+
+
+async def test_an_algorithm_nobody_knows(script: Script) -> None:
+    descriptor = replace(BLOB, digest=Digest.parse("blake3:" + "a" * 64))
+    with pytest.raises(Unsupported, match="blake3"):
+        await read(script, descriptor)
+    assert script.requests == []
+
+
+@pytest.mark.parametrize("algorithm", ["sha384", "sha512"])
+async def test_other_algorithms(algorithm: str, script: Script) -> None:
+    digest = Digest(algorithm, hashlib.new(algorithm, CONTENT).hexdigest())
+    script.on(f"/v2/a/b/blobs/{digest}", streamed())
+    assert await read(script, replace(BLOB, digest=digest)) == CONTENT
+
+
+# --- layers that are elsewhere ---
+
+
+def foreign(*urls: str) -> Descriptor:
+    return replace(BLOB, urls=urls)
+
+
+async def test_a_foreign_layer(script: Script) -> None:
+    script.on(PATH, answer(404, b'{"errors":[{"code":"BLOB_UNKNOWN"}]}'))
+    script.on("https://mirror.example.net/x", answer(404))
+    script.on("https://vendor.example.net/x", answer(302, location="https://cdn.example.net/y"))
+    script.on("https://cdn.example.net/y", streamed())
+    urls = ("http://vendor.example.net/x", "ftp://x/y", "https://mirror.example.net/x", "https://vendor.example.net/x")
+    assert await read(script, foreign(*urls)) == CONTENT
+    assert {request.url.scheme for request in script.requests} == {"https"}
+
+
+async def test_the_registry_comes_first(script: Script) -> None:
+    script.on(PATH, streamed())
+    assert await read(script, foreign("https://vendor.example.net/x")) == CONTENT
+    assert [request.url.host for request in script.requests] == [HOST]
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+async def test_only_what_is_missing_is_looked_for_elsewhere(status: int, script: Script) -> None:
+    script.on(PATH, answer(status))
+    with pytest.raises(NetworkError):
+        await read(script, foreign("https://vendor.example.net/x"))
+    assert {request.url.host for request in script.requests} == {HOST}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://vendor.example.net/x",
+        "ftp://vendor.example.net/x",
+        "https://user:hunter2@vendor.example.net/x",
+        "https://[::1",
+        "",
+        "/x",
+    ],
+)
+async def test_foreign_urls_that_are_refused(url: str, script: Script) -> None:
+    script.on(PATH, answer(404))
+    with pytest.raises(UnsafeAddress) as caught:
+        await read(script, foreign(url))
+    assert "hunter2" not in str(caught.value)
+    assert len(script.requests) == 1
+
+
+async def test_a_foreign_layer_that_is_nowhere(script: Script) -> None:
+    script.on(PATH, answer(404))
+    with pytest.raises(RegistryError, match=f"blob {BLOB.digest}.*neither the registry nor"):
+        await read(script, foreign(*(f"https://vendor.example.net/{number}" for number in range(1000))))
+    assert len(script.requests) == 1 + 10
+
+
+async def test_a_foreign_layer_is_verified(script: Script) -> None:
+    script.on(PATH, answer(404))
+    script.on("https://vendor.example.net/x", streamed(bytes(len(CONTENT))))
+    with pytest.raises(ContentMismatch):
+        await read(script, foreign("https://vendor.example.net/x"))
+
+
+async def test_a_foreign_server_that_wants_to_know_us(script: Script) -> None:
+    """CVE-2020-15157."""
+    script.on(PATH, answer(404))
+    script.on(
+        "https://vendor.example.net/x",
+        answer(401, www_authenticate='Bearer realm="https://vendor.example.net/token", Basic realm="x"'),
+    )
+    with pytest.raises(RegistryError):
+        await read(script, foreign("https://vendor.example.net/x"))
+    assert script.secrets_at("vendor.example.net") == []
+    assert script.asked("https://vendor.example.net/token") == []

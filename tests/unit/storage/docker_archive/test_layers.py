@@ -1,0 +1,318 @@
+"""Layers on their way into an archive: whatever is guessed of them, the archive is the same."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import random
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyskopeo.errors import ConnectionFailed, ContentMismatch, StorageFailed
+from pyskopeo.interfaces import Blob
+from pyskopeo.model import mediatype
+from pyskopeo.model.descriptor import Descriptor
+from pyskopeo.model.digest import Digest
+from pyskopeo.storage import tar
+from pyskopeo.storage.docker_archive import offset_prediction
+from pyskopeo.storage.docker_archive.layers import READ_ONLY, Layers
+from pyskopeo.storage.docker_archive.offset_prediction import member
+from pyskopeo.storage.tar import TarWriter
+from pyskopeo.streams.pump import MemoryReader, uncounted
+from tests.support.blocked import Blocked
+
+RIGHT, LONGER, SHORTER, NONE, FAILS = "right", "longer", "shorter", "none", "fails"
+GUESSES = (RIGHT, LONGER, SHORTER, NONE, FAILS)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """``size`` blocks of tar, compressed; what is guessed of it, and after how many steps of the event loop it comes."""
+
+    seed: int
+    size: int
+    guess: str = RIGHT
+    steps: int = 0
+    asked: int = 0
+    level: int = 6
+    plain: bool = False
+
+    @property
+    def tar(self) -> bytes:
+        return random.Random(self.seed).randbytes(64) * (8 * self.size)
+
+    @property
+    def stored(self) -> bytes:
+        return self.tar if self.plain else gzip.compress(self.tar, self.level, mtime=0)
+
+    def descriptor(self) -> Descriptor:
+        kind = mediatype.OCI_LAYER if self.plain else mediatype.OCI_LAYER_GZIP
+        return Descriptor(kind, Digest.of(self.stored), len(self.stored))
+
+    def blob(self, broken: int = 0) -> Blob:
+        failures = iter([True] * broken)
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[MemoryReader]:
+            for _ in range(self.steps):
+                await anyio.sleep(0)
+            yield MemoryReader(self.stored + (b"?" if next(failures, False) else b""))
+
+        return Blob(self.descriptor(), opened, ending=self._ending())
+
+    def _ending(self) -> Callable[[int], Awaitable[bytes]]:
+        async def ending(count: int) -> bytes:
+            for _ in range(self.asked):
+                await anyio.sleep(0)
+            if self.guess == FAILS:
+                raise ConnectionFailed("no answer")
+            wrong = {LONGER: 512, SHORTER: -512}.get(self.guess, 0)
+            told = (len(self.tar) + wrong).to_bytes(4, "little")
+            return b"" if self.guess == NONE else told[-count:]
+
+        return ending
+
+
+@contextmanager
+def archive_in(folder: Path, *, ahead: bool, kind: type[TarWriter] = TarWriter) -> Iterator[TarWriter]:
+    fd = os.open(folder / "a.tar", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    try:
+        yield kind.to(fd, folder / "a.tar", ahead=ahead)
+    finally:
+        os.close(fd)
+
+
+def expected(*images: Sequence[Layer]) -> bytes:
+    """The archive, written one after another."""
+    with tempfile.TemporaryDirectory() as folder:
+        written: set[str] = set()
+        with archive_in(Path(folder), ahead=False) as archive:
+            for layer in (layer for image in images for layer in image):
+                name = f"{hashlib.sha256(layer.tar).hexdigest()}.tar"
+                if name not in written:
+                    archive.add_bytes(name, layer.tar, READ_ONLY)
+                    written.add(name)
+            archive.finish()
+        return Path(folder, "a.tar").read_bytes()
+
+
+async def write_image(layers: Layers, image: Sequence[Layer], archive: TarWriter, at_once: int) -> None:
+    layers.expect([layer.descriptor() for layer in image], archive.position)
+    await layers.advance()
+    waiting = iter({layer.descriptor().digest: layer for layer in image}.values())
+
+    async def take() -> None:
+        for layer in waiting:
+            if layer.descriptor().digest not in layers:
+                await layers.add(layer.blob(), uncounted)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(at_once):
+            tasks.start_soon(take)
+    await layers.advance()
+
+
+async def write_all(folder: Path, images: Sequence[Sequence[Layer]], at_once: int) -> tuple[bytes, int]:
+    """The archive of all images, and how many layers were written elsewhere first."""
+    elsewhere = 0
+
+    class Counting(TarWriter):
+        def add_file(self, name: str, source: Path, size: int, mode: int) -> None:
+            nonlocal elsewhere
+            elsewhere += 1
+            super().add_file(name, source, size, mode)
+
+    with archive_in(folder, ahead=True, kind=Counting) as archive:
+        layers = Layers(folder / "scratch", lambda: archive, ahead=True)
+        for image in images:
+            await write_image(layers, image, archive, at_once)
+        archive.finish()
+    assert not (folder / "scratch").exists() or os.listdir(folder / "scratch") == []
+    assert not layers.spoilt
+    return (folder / "a.tar").read_bytes(), elsewhere
+
+
+LAYERS = st.builds(
+    Layer,
+    seed=st.integers(0, 3), size=st.integers(1, 5), guess=st.sampled_from(GUESSES), steps=st.integers(0, 12),
+    asked=st.integers(0, 6), level=st.sampled_from((1, 9)), plain=st.booleans(),
+)  # fmt: skip
+
+
+@given(
+    images=st.lists(st.lists(LAYERS, max_size=7), min_size=1, max_size=2), at_once=st.integers(1, 4),
+    patience=st.sampled_from((0, 0.25)),
+)  # fmt: skip
+@settings(max_examples=150, deadline=None)
+def test_the_archive_is_the_same_whatever_is_guessed(
+    images: list[list[Layer]], at_once: int, patience: float
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(offset_prediction, "_LARGE", 1)
+        patch.setattr(offset_prediction, "_PATIENCE", patience)
+        found, _ = anyio.run(write_all, Path(folder), images, at_once)
+    assert found == expected(*images)
+
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def _every_layer_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offset_prediction, "_LARGE", 1)
+
+
+def some(guess: str = RIGHT, number: int = 6, steps: int = 20, *, plain: bool = False) -> list[Layer]:
+    """The later, the sooner they come."""
+    return [Layer(seed, 3 + seed, guess, steps * (number - seed), 1, plain=plain) for seed in range(number)]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+async def test_none_is_written_twice_where_the_guesses_are_right(plain: bool, tmp_path: Path) -> None:
+    image = some(plain=plain)
+    assert await write_all(tmp_path, [image], 3) == (expected(image), 0)
+
+
+@pytest.mark.parametrize("guess", [LONGER, SHORTER])
+async def test_guesses_that_are_wrong(guess: str, tmp_path: Path) -> None:
+    image = some(guess)
+    found, elsewhere = await write_all(tmp_path, [image], 3)
+    assert found == expected(image)
+    assert elsewhere > 0
+
+
+@pytest.mark.parametrize("guess", [NONE, FAILS])
+async def test_without_guesses_the_one_whose_turn_it_is_goes_straight_in(
+    guess: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offset_prediction, "_PATIENCE", 0)
+    image = some(guess)
+    assert await write_all(tmp_path, [image], 1) == (expected(image), 0)
+    found, elsewhere = await write_all(tmp_path, [image], 3)
+    assert found == expected(image)
+    assert 0 < elsewhere < len(image)
+
+
+async def test_nobody_is_asked_again_who_does_not_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def silent(layer: Layer) -> Callable[[int], Awaitable[bytes]]:
+        async def ending(_: int) -> bytes:
+            asked.append(layer.seed)
+            return b""
+
+        return ending
+
+    monkeypatch.setattr(Layer, "_ending", silent)
+    image = some()
+    assert (await write_all(tmp_path, [image], 1))[0] == expected(image)
+    assert asked == [0]
+
+
+async def test_nobody_is_asked_about_small_layers_or_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = some(number=4)
+    monkeypatch.setattr(offset_prediction, "_LARGE", len(image[2].stored))
+    image[3] = Layer(9, 1)
+    assert len(image[1].stored) < len(image[2].stored) > len(image[3].stored)
+    asked: list[int] = []
+
+    def told(layer: Layer) -> Callable[[int], Awaitable[bytes]]:
+        async def ending(_: int) -> bytes:
+            asked.append(layer.seed)
+            return len(layer.tar).to_bytes(4, "little")
+
+        return ending
+
+    monkeypatch.setattr(Layer, "_ending", told)
+    assert (await write_all(tmp_path, [image], 2))[0] == expected(image)
+    assert sorted(asked) == [0, 1]
+
+
+async def test_a_layer_too_large_for_a_plain_header_is_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its header is longer than was thought when its first byte came."""
+    monkeypatch.setattr(tar, "_OCTAL_LIMIT", 2000)
+    image = [Layer(1, 3, NONE), Layer(2, 4, NONE), Layer(3, 1, NONE)]
+    assert await write_all(tmp_path, [image], 1) == (expected(image), 1)
+
+
+async def test_a_layer_that_fails_may_come_again(tmp_path: Path) -> None:
+    """From another mirror, say; those after it are in their places by then."""
+    image = some()
+    with archive_in(tmp_path, ahead=True) as archive:
+        layers = Layers(tmp_path / "scratch", lambda: archive, ahead=True)
+        layers.expect([layer.descriptor() for layer in image], 0)
+        first, *rest = image
+        blob = first.blob(broken=1)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self_fail, layers, blob)
+            for layer in rest[:2]:
+                tasks.start_soon(layers.add, layer.blob(), uncounted)
+        await layers.add(blob, uncounted)
+        for layer in rest[2:]:
+            await layers.add(layer.blob(), uncounted)
+        archive.finish()
+    assert archive.path.read_bytes() == expected(image)
+
+
+async def self_fail(layers: Layers, blob: Blob) -> None:
+    with pytest.raises(ContentMismatch):
+        await layers.add(blob, uncounted)
+
+
+def read_from(reader: Blocked, layer: Layer) -> Blob:
+    return Blob(layer.descriptor(), lambda: nullcontext(reader))
+
+
+async def test_given_up_in_the_middle(tmp_path: Path) -> None:
+    """Nothing of it is in the way of what comes after."""
+    image = some(number=2, plain=True)
+    readers = [Blocked(layer.stored[:300]) for layer in image]
+    with archive_in(tmp_path, ahead=True) as archive:
+        layers = Layers(tmp_path / "scratch", lambda: archive, ahead=True)
+        layers.expect([layer.descriptor() for layer in image], 0)
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tasks:
+                for layer, reader in zip(image, readers, strict=True):
+                    tasks.start_soon(layers.add, read_from(reader, layer), uncounted)
+                while not all(reader.waiting.is_set() for reader in readers):
+                    await anyio.sleep(0.001)
+                scope.cancel()
+        assert archive.path.read_bytes()[512:].startswith(image[0].stored[:300])
+        assert not layers.spoilt
+        await write_image(layers, some(number=2), archive, 2)
+        archive.finish()
+    assert archive.path.read_bytes() == expected(some(number=2))
+
+
+async def test_a_full_disk_spoils_only_what_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.pwrite
+
+    def full(fd: int, buffer: memoryview, offset: int) -> int:
+        if offset > member(0, len(image[0].tar)).end:
+            raise OSError(28, "No space left on device")
+        return real(fd, buffer, offset)
+
+    image = some(number=2, steps=0)
+    with archive_in(tmp_path, ahead=True) as archive:
+        layers = Layers(tmp_path / "scratch", lambda: archive, ahead=True)
+        layers.expect([layer.descriptor() for layer in image], 0)
+        await layers.add(image[0].blob(), uncounted)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwrite", full)
+            with pytest.raises(StorageFailed, match=r"writing .*a\.tar: no space left on device"):
+                await layers.add(image[1].blob(), uncounted)
+        assert not layers.spoilt
+        await layers.add(image[1].blob(), uncounted)
+        archive.finish()
+    assert archive.path.read_bytes() == expected(image)

@@ -1,0 +1,310 @@
+"""Archives that cannot be read in place; directories that are gone afterwards; where output goes."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import stat
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from pyskopeo.errors import DestinationRefused, InvalidContent, PathNotFound, StorageFailed
+from pyskopeo.storage.archive_output import check_output, goes_along, is_stream, open_output
+from pyskopeo.storage.scratch import readable_archive, scratch_directory
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+pytestmark = pytest.mark.anyio
+CONTENT = os.urandom(300_000) + bytes(100_000)
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "zstd": lambda data: zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1}),
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "gzip-members": lambda data: gzip.compress(data[:50_000]) + gzip.compress(data[50_000:]),
+    "bzip2-streams": lambda data: bz2.compress(data[:50_000]) + bz2.compress(data[50_000:]),
+    "xz-streams": lambda data: lzma.compress(data[:50_000]) + lzma.compress(data[50_000:]),
+}
+
+
+@pytest.fixture(scope="module")
+def plain() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        member = tarfile.TarInfo("x")
+        member.size = len(CONTENT)
+        archive.addfile(member, io.BytesIO(CONTENT))
+    return out.getvalue()
+
+
+async def read(path: Path, scratch: Path | None = None) -> bytes:
+    async with readable_archive(path, scratch) as index:
+        return index.content("x", len(CONTENT))
+
+
+class TestReadableArchive:
+    async def test_a_plain_one_is_read_in_place(self, plain: bytes, tmp_path: Path) -> None:
+        path = tmp_path / "a.tar"
+        path.write_bytes(plain)
+        async with readable_archive(path, tmp_path / "nowhere") as index:
+            assert index.path == path
+            assert index.content("x", len(CONTENT)) == CONTENT
+
+    @pytest.mark.parametrize("how", PACKERS)
+    async def test_a_compressed_one_is_unpacked_and_gone_afterwards(
+        self, how: str, plain: bytes, tmp_path: Path
+    ) -> None:
+        path, scratch = tmp_path / "a.tar.x", tmp_path / "scratch"
+        scratch.mkdir()
+        path.write_bytes(PACKERS[how](plain))
+        async with readable_archive(path, scratch) as index:
+            assert index.content("x", len(CONTENT)) == CONTENT
+            assert index.path.parent.parent == scratch
+            assert stat.S_IMODE(index.path.parent.stat().st_mode) == 0o700
+        assert os.listdir(scratch) == []
+
+    @pytest.mark.parametrize("how", PACKERS)
+    async def test_one_cut_short(self, how: str, plain: bytes, tmp_path: Path) -> None:
+        path = tmp_path / "a.tar.x"
+        path.write_bytes(PACKERS[how](plain)[:-7])
+        with pytest.raises(InvalidContent, match=r"a\.tar\.x: (damaged|the (gzip|zstd) data is cut short)"):
+            await read(path, tmp_path)
+        assert os.listdir(tmp_path) == ["a.tar.x"]
+
+    @pytest.mark.parametrize("how", PACKERS)
+    async def test_a_damaged_one(self, how: str, plain: bytes, tmp_path: Path) -> None:
+        packed = bytearray(PACKERS[how](plain))
+        packed[10_000:10_100] = bytes(100)
+        path = tmp_path / "a.tar.x"
+        path.write_bytes(packed)
+        with pytest.raises(InvalidContent, match=r"a\.tar\.x: damaged"):
+            await read(path, tmp_path)
+        assert os.listdir(tmp_path) == ["a.tar.x"]
+
+    async def test_nothing_there(self, tmp_path: Path) -> None:
+        with pytest.raises(PathNotFound, match=r"open .*none: no such file") as caught:
+            await read(tmp_path / "none")
+        assert caught.value.exit_code == 1
+
+    async def test_a_directory(self, tmp_path: Path) -> None:
+        with pytest.raises(StorageFailed, match="not a regular file"):
+            await read(tmp_path)
+
+    async def test_no_room(self, plain: bytes, tmp_path: Path) -> None:
+        (tmp_path / "a.tar.gz").write_bytes(gzip.compress(plain))
+        with pytest.raises(StorageFailed, match="creating .*none"):
+            await read(tmp_path / "a.tar.gz", tmp_path / "none")
+
+    @pytest.mark.parametrize("how", ["plain", "gzip", "xz", "bzip2", "zstd"])
+    @pytest.mark.parametrize("first", [1, 5, 100_000])
+    async def test_a_named_pipe_with_a_slow_writer(
+        self, how: str, first: int, plain: bytes, tmp_path: Path
+    ) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        data = PACKERS[how](plain) if how != "plain" else plain
+
+        def write() -> None:
+            time.sleep(0.1)
+            with pipe.open("wb", buffering=0) as out:
+                out.write(data[:first])
+                time.sleep(0.1)
+                view = memoryview(data)[first:]
+                while view:
+                    view = view[out.write(view) :]
+
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        with anyio.fail_after(20):
+            assert await read(pipe, tmp_path) == CONTENT
+        writer.join(10)
+        assert os.listdir(tmp_path) == ["pipe"]
+
+    async def test_waiting_for_a_writer_can_be_cancelled(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        started = time.monotonic()
+        with anyio.move_on_after(0.1) as scope:
+            await read(tmp_path / "pipe", tmp_path)
+        assert scope.cancelled_caught
+        assert time.monotonic() - started < 2
+        assert os.listdir(tmp_path) == ["pipe"]
+
+    async def test_waiting_for_standard_input_can_be_cancelled(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reading, writing = os.pipe()
+        saved = os.dup(0)
+        os.dup2(reading, 0)
+        try:
+            with anyio.move_on_after(0.1) as scope:
+                await read(Path("-"), tmp_path)
+        finally:
+            os.dup2(saved, 0)
+            for fd in (reading, writing, saved):
+                os.close(fd)
+        assert scope.cancelled_caught
+        assert os.listdir(tmp_path) == []
+
+    @pytest.mark.parametrize("how", ["plain", "gzip"])
+    async def test_standard_input(self, how: str, plain: bytes, tmp_path: Path) -> None:
+        data = PACKERS[how](plain) if how != "plain" else plain
+        (tmp_path / "input").write_bytes(data)
+        saved = os.dup(0)
+        with (tmp_path / "input").open("rb") as given:
+            os.dup2(given.fileno(), 0)
+        try:
+            assert await read(Path("-"), tmp_path) == CONTENT
+        finally:
+            os.dup2(saved, 0)
+            os.close(saved)
+        assert os.listdir(tmp_path) == ["input"]
+
+    async def test_a_full_disk(self, plain: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        import errno
+
+        (tmp_path / "a.tar.xz").write_bytes(lzma.compress(plain))
+        real = os.write
+
+        def full(fd: int, data: bytes) -> int:
+            if len(data) < 100:
+                return real(fd, data)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(StorageFailed, match=r"writing .*archive\.tar: no space left"):
+            await read(tmp_path / "a.tar.xz", tmp_path)
+        assert os.listdir(tmp_path) == ["a.tar.xz"]
+
+
+class TestScratchDirectory:
+    def test_it_is_beside_and_not_made_before_it_is_used(self, tmp_path: Path) -> None:
+        with scratch_directory(tmp_path / "image.tar", None) as directory:
+            assert directory.parent == tmp_path
+            assert not directory.exists()
+            directory.mkdir()
+            (directory / "file").write_bytes(b"x")
+        assert os.listdir(tmp_path) == []
+
+    def test_it_goes_with_everything_in_it_after_an_error(self, tmp_path: Path) -> None:
+        def interrupted() -> None:
+            with scratch_directory(tmp_path / "image.tar", None) as directory:
+                (directory / "a" / "b").mkdir(parents=True)
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert os.listdir(tmp_path) == []
+
+    @pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/5"])
+    def test_beside_a_stream_means_where_temporary_files_are(self, name: str, tmp_path: Path) -> None:
+        import tempfile
+
+        with scratch_directory(Path(name), None) as directory:
+            assert str(directory.parent) == tempfile.gettempdir()
+        with scratch_directory(Path(name), tmp_path) as directory:
+            assert directory.parent == tmp_path
+
+    def test_long_names(self, tmp_path: Path) -> None:
+        with scratch_directory(tmp_path / ("é" * 127), None) as directory:
+            directory.mkdir()
+
+
+class TestOutput:
+    def test_streams(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "file").touch()
+        assert [is_stream(Path(p)) for p in ("-", "/dev/null", tmp_path / "pipe")] == [True] * 3
+        assert [is_stream(p) for p in (tmp_path, tmp_path / "file", tmp_path / "none")] == [False] * 3
+        assert all(goes_along(Path(p)) for p in ("-", "/dev/stdout", "/dev/stderr", "/dev/fd/3", "/proc/self/fd/3"))
+        assert not any(goes_along(Path(p)) for p in ("--", "dev/stdout", "/dev/fd/x", "/dev/fd/3/x", "/tmp/-"))
+
+    @pytest.mark.parametrize("replace", [True, False])
+    def test_early_refusals(self, replace: bool, tmp_path: Path) -> None:
+        with pytest.raises(DestinationRefused, match="is a directory, want the path of a file"):
+            check_output(tmp_path, replace=replace)
+        with pytest.raises(StorageFailed, match=r"no directory .*/none"):
+            check_output(tmp_path / "none" / "a.tar", replace=replace)
+        check_output(tmp_path / "a.tar", replace=replace)
+        (tmp_path / "a.tar").touch()
+        check_output(tmp_path / "a.tar", replace=replace)
+        (tmp_path / "a.tar").write_bytes(b"x")
+        if replace:
+            check_output(tmp_path / "a.tar", replace=replace)
+        else:
+            with pytest.raises(DestinationRefused, match="doesn't support modifying existing images"):
+                check_output(tmp_path / "a.tar", replace=replace)
+        assert os.listdir(tmp_path) == ["a.tar"]
+
+    def test_a_file_appears_when_it_is_whole(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.tar"
+        with open_output(path, replace=False) as (fd, shown):
+            os.write(fd, b"x")
+            assert shown == path
+            assert not path.exists()
+        assert path.read_bytes() == b"x"
+
+        def interrupted() -> None:
+            with open_output(path, replace=True) as (fd, _):
+                os.write(fd, b"new")
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert path.read_bytes() == b"x"
+        assert os.listdir(tmp_path) == ["a.tar"]
+
+    def test_the_file_behind_a_link_is_replaced(self, tmp_path: Path) -> None:
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "link").symlink_to("elsewhere/a.tar")
+        with open_output(tmp_path / "link", replace=True) as (fd, _):
+            os.write(fd, b"x")
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "elsewhere" / "a.tar").read_bytes() == b"x"
+
+    @pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}"])
+    def test_a_descriptor_that_a_shell_made_a_file(self, name: str, tmp_path: Path) -> None:
+        with (tmp_path / "a.tar").open("wb", buffering=0) as given:
+            given.write(b"before ")
+            with open_output(Path(name.format(given.fileno())), replace=False) as (fd, _):
+                os.write(fd, b"x")
+            given.write(b" after")
+        assert (tmp_path / "a.tar").read_bytes() == b"before x after"
+
+    def test_standard_output_redirected_into_a_file_stays_what_it_is(self, tmp_path: Path) -> None:
+        # As in `copy ... docker-archive:/dev/stdout > a.tar`: /dev/stdout is a name for a plain file then.
+        program = (
+            "import os, pathlib; from pyskopeo.storage.archive_output import open_output\n"
+            "with open_output(pathlib.Path('/dev/stdout'), replace=False) as (fd, path):\n"
+            "    assert fd == 1\n"
+            "    os.write(fd, b'x')"
+        )
+        before = os.readlink("/dev/stdout")
+        with (tmp_path / "a.tar").open("wb") as out:
+            subprocess.run([sys.executable, "-c", program], stdout=out, check=True, cwd=Path(__file__).parents[3])
+        assert (tmp_path / "a.tar").read_bytes() == b"x"
+        assert os.readlink("/dev/stdout") == before
+
+    def test_a_pipe(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            with open_output(tmp_path / "pipe", replace=False) as (fd, _):
+                os.write(fd, b"x")
+            assert os.read(reading, 10) == b"x"
+        finally:
+            os.close(reading)
+        assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)

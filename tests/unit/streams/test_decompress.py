@@ -1,0 +1,261 @@
+"""Decompression: recognised by the bytes, whole or refused, bounded in memory."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import struct
+import sys
+import tracemalloc
+import zlib
+from collections.abc import Callable
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyskopeo.errors import InvalidContent, TooLarge, Unsupported
+from pyskopeo.model.digest import Digest
+from pyskopeo.streams import decompress
+from pyskopeo.streams.cancellation import run_in_thread
+from pyskopeo.streams.decompress import InflatingReader, InflatingSink, guessed_size, recognises
+from pyskopeo.streams.pump import MemoryReader, MemorySink
+from tests.support.blocked import Blocked
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+DATA = random.Random(1).randbytes(3000) + bytes(200_000)
+
+
+def gz(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
+
+
+def skippable(content: bytes = b"a table of contents") -> bytes:
+    return struct.pack("<II", 0x184D2A50, len(content)) + content
+
+
+def through_sink(data: bytes, step: int) -> bytes:
+    target = MemorySink()
+    sink = InflatingSink(target, "the layer")
+    for start in range(0, len(data), step):
+        sink.write(memoryview(bytearray(data[start : start + step])))
+    sink.finish()
+    assert sink.size == len(target.content)
+    assert sink.digest == Digest.of(bytes(target.content))
+    return bytes(target.content)
+
+
+def through_reader(data: bytes, step: int) -> bytes:
+    reader = InflatingReader(MemoryReader(data), "the layer")
+    buffer, found = memoryview(bytearray(step)), bytearray()
+    while count := reader.readinto(buffer):
+        found += buffer[:count]
+    assert reader.readinto(buffer) == 0
+    return bytes(found)
+
+
+@pytest.fixture(params=["fast", "zlib"], autouse=True)
+def inflater(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Everything holds with the accelerator and without."""
+    if request.param == "zlib":
+        monkeypatch.setitem(sys.modules, "isal", None)
+        kind, errors = decompress.new_inflater("gzip")
+        assert errors == (zlib.error,)
+        assert "zlib" in type(kind).__module__
+    return str(request.param)
+
+
+@pytest.fixture(params=[through_sink, through_reader], ids=["sink", "reader"])
+def inflate(request: pytest.FixtureRequest) -> Callable[[bytes, int], bytes]:
+    found: Callable[[bytes, int], bytes] = request.param
+    return found
+
+
+Inflate = Callable[[bytes, int], bytes]
+
+
+@pytest.mark.parametrize("step", [1, 7, 4096, 1_000_000])
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (DATA, DATA),
+        (b"", b""),
+        (b"a", b"a"),
+        (b"\x1f", b"\x1f"),
+        (b"\x1f\x8b", b"\x1f\x8b"),
+        (b"\x28\xb5\x2f", b"\x28\xb5\x2f"),
+        (gz(b""), b""),
+        (gz(b"x"), b"x"),
+        (zstd.compress(b""), b""),
+        (zstd.compress(b"x"), b"x"),
+        # Parallel compressors write many members, tapes and block devices pad the end.
+        (gz(b"one") + gz(b"") + gz(b"two"), b"onetwo"),
+        (gz(b"one") + bytes(10_000), b"one"),
+        (zstd.compress(b"one") + zstd.compress(b"two"), b"onetwo"),
+        # zstd:chunked ends with frames that hold its index.
+        (zstd.compress(b"one") + skippable(), b"one"),
+        (zstd.compress(b"one") + skippable() + zstd.compress(b"two") + skippable(b""), b"onetwo"),
+    ],
+)
+def test_small(data: bytes, expected: bytes, step: int, inflate: Inflate) -> None:
+    if step == 1 and len(data) > 20_000:
+        step = 501
+    assert inflate(data, step) == expected
+
+
+@pytest.mark.parametrize("step", [997, 65536, 1_000_000])
+@pytest.mark.parametrize("pack", [gz, zstd.compress])
+def test_large(pack: Callable[[bytes], bytes], step: int, inflate: Inflate) -> None:
+    packed = pack(DATA * 12)
+    assert inflate(packed + packed, step) == DATA * 24
+
+
+@pytest.mark.parametrize("step", [1, 100_000])
+@pytest.mark.parametrize(
+    "data",
+    [
+        gz(b"hello" * 100)[:-1],
+        gz(b"hello" * 100)[:-8],
+        gz(b"hello" * 100)[:12],
+        gz(b"hello")[:5],
+        gz(b"one") + gz(b"two")[:-3],
+        gz(b"one") + b"garbage, and more of it, so that it cannot be a header",
+        gz(b"one") + bytes(600) + b"x" * 30,
+        b"\x1f\x8b\x08\x00" + b"\xff" * 50,
+        gz(b"hello" * 100)[:-8] + bytes(8),
+        zstd.compress(b"hello" * 100)[:-1],
+        zstd.compress(b"hello")[:6],
+        zstd.compress(b"one") + b"garbage and more",
+        zstd.compress(b"one") + skippable()[:-1],
+        b"\x28\xb5\x2f\xfd" + b"\xff" * 50,
+    ],
+)
+def test_what_is_cut_short_or_damaged(data: bytes, step: int, inflate: Inflate) -> None:
+    with pytest.raises(InvalidContent, match=r"the layer: (the (gzip|zstd) data is cut short|damaged (gzip|zstd))"):
+        inflate(data, step)
+
+
+def test_a_wrong_checksum(inflate: Inflate) -> None:
+    spoilt = bytearray(gz(b"hello" * 100))
+    spoilt[-6] ^= 1
+    with pytest.raises(InvalidContent, match="damaged gzip data"):
+        inflate(bytes(spoilt), 4096)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    pieces=st.lists(st.binary(max_size=400), min_size=1, max_size=4),
+    pack=st.sampled_from([gz, zstd.compress, bytes]),
+    step=st.integers(1, 500),
+)
+def test_any_content_any_steps(pieces: list[bytes], pack: Callable[[bytes], bytes], step: int) -> None:
+    data = b"".join(map(pack, pieces))
+    if pack is bytes and recognises(data):
+        return
+    assert through_sink(data, step) == through_reader(data, step) == b"".join(pieces)
+
+
+@pytest.mark.parametrize("pack", [gz, zstd.compress])
+def test_a_bomb_stays_small_in_memory(pack: Callable[[bytes], bytes], inflater: str) -> None:
+    size = 128 * 1024 * 1024
+    bomb = pack(bytes(size))
+    assert len(bomb) < size // 900
+
+    class Nowhere:
+        def write(self, buffer: memoryview) -> None:
+            assert len(buffer) <= 2 * 1024 * 1024
+
+    tracemalloc.start()
+    try:
+        sink = InflatingSink(Nowhere(), "bomb")
+        sink.write(memoryview(bomb))
+        sink.finish()
+        reader, buffer = InflatingReader(MemoryReader(bomb), "bomb"), memoryview(bytearray(1024 * 1024))
+        read = 0
+        while count := reader.readinto(buffer):
+            read += count
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sink.size == read == size
+    assert peak < 8 * 1024 * 1024
+
+
+def test_a_sinks_own_error_is_not_taken_for_damage() -> None:
+    class Broken:
+        def write(self, buffer: memoryview) -> None:
+            raise zlib.error("mine")
+
+    with pytest.raises(zlib.error, match="mine"):
+        InflatingSink(Broken(), "x").write(memoryview(gz(b"hello")))
+
+
+def test_zstd_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "compression", None)
+    monkeypatch.setitem(sys.modules, "backports", None)
+    with pytest.raises(Unsupported, match=r"need the package backports\.zstd"):
+        decompress.new_inflater("zstd")
+
+
+def test_what_is_recognised() -> None:
+    assert recognises(gz(b"")[:4])
+    assert recognises(zstd.compress(b"")[:4])
+    assert not recognises(b"BZh9")
+    assert not recognises(b"\x28\xb5\x2f")
+    assert not recognises(b"")
+
+
+@pytest.mark.anyio
+async def test_a_cancellation_reaches_the_reader_below() -> None:
+    below, buffer = Blocked(gz(DATA)[:100]), memoryview(bytearray(1000))
+
+    def read() -> None:
+        reader = InflatingReader(below, "x")
+        while reader.readinto(buffer):
+            pass
+
+    with anyio.move_on_after(0.1) as scope:
+        await run_in_thread(read)
+    assert scope.cancelled_caught
+    assert below.woken.is_set()
+
+
+@pytest.mark.parametrize("pack", [gz, zstd.compress])
+@pytest.mark.parametrize("inflate", [through_sink, through_reader])
+def test_a_bomb_is_refused(
+    pack: Callable[[bytes], bytes], inflate: Inflate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decompress, "_ALWAYS_FINE", 5_000_000)
+    assert len(inflate(pack(bytes(5_000_000)), 4096)) == 5_000_000
+    with pytest.raises(TooLarge, match="the layer: .* more than 200 times as many: refused"):
+        inflate(pack(bytes(9_000_000)), 4096)
+    dense = random.Random(2).randbytes(1_000_000) + bytes(8_000_000)
+    assert inflate(pack(dense), 4096) == dense  # as large, but not from nothing
+
+
+def guess(packed: bytes) -> int | None:
+    return guessed_size(packed[-4:], len(packed))
+
+
+@pytest.mark.parametrize("level", [0, 1, 9])
+@pytest.mark.parametrize("blocks", [1, 2, 300])
+def test_the_end_of_gzip_says_how_much_there_was(blocks: int, level: int) -> None:
+    for data in (bytes(512 * blocks), random.Random(1).randbytes(512 * blocks)):
+        packed = gzip.compress(data, level, mtime=0)
+        assert guess(packed) == (len(data) if len(data) <= 200 * len(packed) else None)
+
+
+def test_an_end_that_says_nothing_of_the_size() -> None:
+    tar = random.Random(1).randbytes(512 * 20)
+    assert guess(gz(tar + b"?")) is None  # not a whole number of blocks, so no tar
+    assert guess(gz(tar) + gz(b"")) is None  # as lazily pulled images end
+    assert guess(gz(tar) + gz(tar[:512])) is None  # the last of several members
+    assert guess(gz(tar) + bytes(512)) is None  # padded
+    assert guess(zstd.compress(tar)) is None
+    assert guess(b"") is guess(b"\0") is None
+    assert guessed_size(bytes(4), 0) == 0
