@@ -65,7 +65,7 @@ def test_fields_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync_view, "_EVERY", 0.0)
+    monkeypatch.setattr(sync_view, "_INTERVAL", 0.0)
     view = Lines()
     for event in (
         ImagesListed(LISTING), ImageStarted(ONE, 1, 2), ImageEvent(ONE, CopyPlanned(DIGEST, (BLOB,), 4000, 1)),
