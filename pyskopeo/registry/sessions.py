@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from ..config.registries import Endpoint
     from ..credentials.authfile import Credentials
     from ..http.tls import Trust
-    from .mirrors import Sources
+    from .mirrors import Endpoints
 
 _MIRROR_RETRIES = 1
 
 
 @asynccontextmanager
-async def open_sources(reference: Reference, access: Access) -> AsyncIterator[Sources]:
+async def open_endpoints(reference: Reference, access: Access) -> AsyncIterator[Endpoints]:
     """For reading: where ``registries.conf`` says that the images of this name are, mirrors first.
 
-    Talks to nobody before something is asked for. Raises `InvalidInput` for a blocked registry.
+    No request is sent before something is asked for. Raises `InvalidInput` for a blocked registry.
     """
-    from .mirrors import Sources
+    from .mirrors import Endpoints
     from .repository_reader import Repository
 
     async with AsyncExitStack() as stack:
@@ -46,8 +46,8 @@ async def open_sources(reference: Reference, access: Access) -> AsyncIterator[So
         for endpoint in access.registries().endpoints(reference):
             reaching = _access_for(endpoint, reference, access)
             session = await stack.enter_async_context(_open(endpoint.reference, reaching, "pull"))
-            repositories.append(Repository(endpoint.reference, session, reaching.network.retry))
-        yield Sources(reference, repositories, access.report)
+            repositories.append(Repository(endpoint.reference, session, reaching.network.retry, access.report))
+        yield Endpoints(reference, repositories, access.report)
 
 
 @asynccontextmanager

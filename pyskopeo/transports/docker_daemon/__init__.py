@@ -14,7 +14,7 @@ from ...model.digest import Digest
 from ...model.reference import Reference
 from ...storage.docker_archive.reader import DockerArchive, DockerArchiveSource
 from ...storage.docker_archive.writer import DockerArchiveDestination
-from ...storage.scratch import spooled, temporary_directory
+from ...storage.scratch import temporary_directory, temporary_file
 from ...storage.tar import TarWriter
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ async def _open_source(reference: DockerDaemonReference, access: Access) -> Asyn
 
     engine, wanted = await Engine.open(access.network, access.trust), str(reference.reference or reference.image_id)
     scratch = access.storage.scratch
-    async with spooled("saved.tar", scratch, lambda sink: engine.save(wanted, sink)) as path:
+    async with temporary_file("saved.tar", scratch, lambda sink: engine.save(wanted, sink)) as path:
         archive = DockerArchive.read(await to_thread.run_sync(TarIndex.read, path))
         yield DockerArchiveSource(archive, archive.choose(None, None))
 

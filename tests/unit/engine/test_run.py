@@ -31,7 +31,7 @@ from pyskopeo.model.events import (
 )
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
-from pyskopeo.streams.pump import ByteReader, MemoryReader, MemorySink, Progress
+from pyskopeo.streams.pump import BlobReader, MemoryReader, MemorySink, Progress
 from tests.support.images import BuiltImage, ImageSpec, IndexSpec, PlatformSpec, build
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +59,7 @@ class Source(ImageSource):
 
     def blob(self, descriptor: Descriptor) -> Blob:
         @asynccontextmanager
-        async def opened() -> AsyncIterator[ByteReader]:
+        async def opened() -> AsyncIterator[BlobReader]:
             self.opened.append(str(descriptor.digest))
             yield MemoryReader(self.image.blobs[str(descriptor.digest)])
 

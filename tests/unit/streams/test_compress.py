@@ -27,8 +27,8 @@ from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.streams import compress, ordered_pool
 from pyskopeo.streams.cancellation import Cancellation, Cancelled
-from pyskopeo.streams.compress import ChangingSink, check_level
-from pyskopeo.streams.pump import MemorySink
+from pyskopeo.streams.compress import RecompressingSink, check_level
+from pyskopeo.streams.pump import MemorySink, NullSink
 from tests.support.require import require_peer
 
 if sys.version_info >= (3, 14):
@@ -51,7 +51,7 @@ assert 3 * MIB < len(LARGE) < 5 * MIB
 
 def changed(data: bytes, change: Change, step: int = MIB, layer: Descriptor = LAYER) -> tuple[bytes, Outcome]:
     target = MemorySink()
-    sink = ChangingSink(target, change, layer, "the layer")
+    sink = RecompressingSink(target, change, layer, "the layer")
     buffer = bytearray(step)
     for start in range(0, len(data), step):
         count = len(data[start : start + step])
@@ -103,6 +103,24 @@ def test_round_trip(data: bytes, source: str, format: str) -> None:
     assert outcome.descriptor.media_type == {
         "gzip": mediatype.OCI_LAYER_GZIP, "zstd": mediatype.OCI_LAYER_ZSTD, "": mediatype.OCI_LAYER,
     }[format]  # fmt: skip
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("format", ["gzip", "zstd", "", None])
+def test_a_layer_that_begins_anew(format: str | None, damaged: bool) -> None:
+    """What was wrong before leaves no trace: neither in the bytes, nor in what is said of them."""
+    came, change = gzip.compress(LARGE, 1), Change(format)
+    target = MemorySink()
+    sink = RecompressingSink(target, change, LAYER, "the layer")
+    sink.write(memoryview(gzip.compress(LARGE[::-1], 1)[: 2 * MIB]))
+    if damaged:
+        with pytest.raises(InvalidContent):
+            sink.write(memoryview(b"damaged" * 1000))
+    sink.restart()
+    for start in range(0, len(came), MIB):
+        sink.write(memoryview(came)[start : start + MIB])
+    sink.finish()
+    assert (bytes(target.content), sink.outcome) == changed(came, change)
 
 
 @pytest.mark.parametrize("format", ["gzip", "zstd"])
@@ -217,7 +235,7 @@ def test_any_cuts(pieces: list[bytes], cuts: list[int], format: str, pack: Calla
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compress._Gzip, "size", 64)
         patch.setattr(compress, "_FRAMES", ((22, 64, 4),))
-        sink = ChangingSink(target, Change(format), LAYER, "x")
+        sink = RecompressingSink(target, Change(format), LAYER, "x")
         start = 0
         while start < len(packed):
             cut = cuts[start % len(cuts)]
@@ -296,7 +314,7 @@ def test_levels(format: str, lowest: int, highest: int) -> None:
         ):
             check_level(format, level)
         with pytest.raises(InvalidInput):
-            ChangingSink(MemorySink(), Change(format, level), LAYER, "x")
+            RecompressingSink(MemorySink(), Change(format, level), LAYER, "x")
 
 
 def test_formats() -> None:
@@ -346,13 +364,13 @@ def test_a_bomb_and_a_large_layer_stay_small_in_memory(format: str) -> None:
     size = 96 * MIB
     bomb = zstd.compress(bytes(size))
 
-    class Nowhere:
+    class Nowhere(NullSink):
         def write(self, buffer: memoryview) -> None:
             assert len(buffer) <= 2 * MIB
 
     tracemalloc.start()
     try:
-        sink = ChangingSink(Nowhere(), Change(format, 1 if format else None), LAYER, "bomb")
+        sink = RecompressingSink(Nowhere(), Change(format, 1 if format else None), LAYER, "bomb")
         sink.write(memoryview(bomb))
         sink.finish()
         peak = tracemalloc.get_traced_memory()[1]
@@ -368,13 +386,13 @@ def test_results_do_not_pile_up(format: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(ordered_pool, "processors", lambda: 2)
     noise = memoryview(random.Random(3).randbytes(MIB))
 
-    class Slow:
+    class Slow(NullSink):
         def write(self, buffer: memoryview) -> None:
             time.sleep(0.01)
 
     tracemalloc.start()
     try:
-        sink = ChangingSink(Slow(), Change(format, 1), LAYER, "x")
+        sink = RecompressingSink(Slow(), Change(format, 1), LAYER, "x")
         for _ in range(24):
             sink.write(noise)
         sink.finish()
@@ -441,7 +459,7 @@ def test_few_blocks_are_held(format: str, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("format", ["gzip", "zstd", ""])
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_an_error_below_comes_through_and_ends_all(after: int, format: str) -> None:
-    class Failing:
+    class Failing(NullSink):
         left = after
 
         def write(self, buffer: memoryview) -> None:
@@ -449,7 +467,7 @@ def test_an_error_below_comes_through_and_ends_all(after: int, format: str) -> N
             if self.left < 0:
                 raise OSError("the other side is gone")
 
-    sink = ChangingSink(Failing(), Change(format), LAYER, "x")
+    sink = RecompressingSink(Failing(), Change(format), LAYER, "x")
 
     def write() -> None:
         for start in range(0, len(LARGE), 100_000):
@@ -474,7 +492,7 @@ def test_an_error_while_compressing_comes_through(format: str, monkeypatch: pyte
 @pytest.mark.parametrize("format", ["gzip", "zstd", "", None])
 def test_cancelled_between_writes(format: str | None) -> None:
     cancellation = Cancellation()
-    sink = ChangingSink(MemorySink(), Change(format), LAYER, "x")
+    sink = RecompressingSink(MemorySink(), Change(format), LAYER, "x")
 
     def write() -> None:
         sink.write(memoryview(LARGE))
@@ -505,7 +523,7 @@ def test_cancelling_frees_a_thread_that_waits(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(compress, "_deflate", slow)
     written, errors = MemorySink(), []
-    sink = ChangingSink(written, Change("gzip"), LAYER, "x")
+    sink = RecompressingSink(written, Change("gzip"), LAYER, "x")
 
     cancellation = Cancellation()
 
@@ -531,8 +549,8 @@ def test_cancelling_frees_a_thread_that_waits(monkeypatch: pytest.MonkeyPatch) -
 
 def test_one_that_gives_up_does_not_disturb_the_others() -> None:
     target = MemorySink()
-    staying = ChangingSink(target, Change("gzip"), LAYER, "x")
-    leaving = ChangingSink(MemorySink(), Change("gzip"), LAYER, "y")
+    staying = RecompressingSink(target, Change("gzip"), LAYER, "x")
+    leaving = RecompressingSink(MemorySink(), Change("gzip"), LAYER, "y")
     for start in range(0, len(LARGE), MIB):
         leaving.write(memoryview(LARGE[start : start + MIB]))
         staying.write(memoryview(LARGE[start : start + MIB]))
@@ -545,7 +563,7 @@ def test_one_that_gives_up_does_not_disturb_the_others() -> None:
 
 
 def test_a_layer_given_up_before_its_first_block_needs_no_thread() -> None:
-    sink = ChangingSink(MemorySink(), Change("gzip"), LAYER, "x")
+    sink = RecompressingSink(MemorySink(), Change("gzip"), LAYER, "x")
     sink.write(memoryview(b"hello"))
     assert our_threads() == []
     sink.close()
@@ -559,7 +577,7 @@ def test_only_the_callers_thread_writes(format: str) -> None:
         def write(self, buffer: memoryview) -> None:
             seen.add(threading.get_ident())
 
-    sink = ChangingSink(Watched(), Change(format), LAYER, "x")
+    sink = RecompressingSink(Watched(), Change(format), LAYER, "x")
     for _ in range(3):
         sink.write(memoryview(LARGE))
     sink.finish()
@@ -570,4 +588,4 @@ def test_zstd_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "compression", None)
     monkeypatch.setitem(sys.modules, "backports", None)
     with pytest.raises(Unsupported, match=r"need the package backports\.zstd"):
-        ChangingSink(MemorySink(), Change("zstd"), LAYER, "x")
+        RecompressingSink(MemorySink(), Change("zstd"), LAYER, "x")
