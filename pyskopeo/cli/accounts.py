@@ -57,7 +57,8 @@ class Account:
         if self.file is not None and not self.file.exists():
             return None  # a login creates it
         with prefix_errors("get credentials"):
-            return supervise(self.access.keychain.resolve(key.host, key.namespace))
+            found = supervise(self.access.keychain.resolve(key.host, key.namespace))
+        return found if isinstance(found, Credentials) else None
 
     def accepts(self, key: AuthKey, credentials: Credentials) -> bool:
         """Ask the registry whether it accepts ``credentials``.

@@ -109,7 +109,7 @@ async def _authorize(reference: Reference, access: Access) -> dict[str, Any]:
     from ..registry.credential_check import Authorization, authorization
 
     credentials = await access.keychain.resolve(reference.registry, reference.repository)
-    if credentials is None:
+    if not isinstance(credentials, Credentials):
         return {"headers": {}}
     if reference.repository:
         found = await authorization(reference, credentials, access)
@@ -149,7 +149,7 @@ def _get(access: Access) -> None:
     server = _read()
     key = AuthKey.parse(server)
     credentials = supervise(access.keychain.resolve(key.host, key.namespace))
-    if credentials is None:
+    if not isinstance(credentials, Credentials):
         raise CredentialsFailed(NONE)
     user, secret = credentials.username, credentials.password
     if credentials.identity_token:

@@ -11,13 +11,23 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from ..errors import ConnectionFailed, InvalidContent, PyskopeoError
+from ..errors import (
+    ConnectionFailed,
+    InvalidContent,
+    NetworkError,
+    NotFound,
+    PyskopeoError,
+    RegistryError,
+    UnsafeAddress,
+)
 from ..http.httpx_import import httpx
 from ..http.loop_bridge import run_in_loop
+from ..http.origin import Origin
 from ..streams.pump import BlobReader
-from .content_range import blob_part
+from .content_range import blob_part, starts_at
 from .download_state import DownloadState, Step
 from .mirrors import unreachable, with_reasons
+from .response_checks import refused
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,6 +36,9 @@ if TYPE_CHECKING:
     from ..streams.pump import ByteReader
     from .mirrors import Endpoints
     from .repository_reader import Repository
+    from .session import Session
+
+_MAX_URLS = 10
 
 
 class BlobDownload(BlobReader):
@@ -96,12 +109,12 @@ class BlobDownload(BlobReader):
         while self._body is None:
             state.move_to(endpoints.position)
             asked = endpoints.repositories[state.endpoint]
+            what = f"reading blob {self._descriptor.digest} in {asked.reference.name}"
             try:
-                response = await asked.open_blob(self._descriptor, state.offset)
+                response = await _request_blob(asked, self._descriptor, state.offset, what)
             except PyskopeoError as error:
                 step = state.request_failed(temporary=error.temporary)
                 if step is Step.RETRY:
-                    what = asked.opening(self._descriptor)
                     await asked.retry.pause(error, state.failed_requests - 1, what, endpoints.report)
                     continue
                 failures.append((asked, error))
@@ -154,6 +167,50 @@ class BlobDownload(BlobReader):
         response, self._response, self._body = self._response, None, None
         if response is not None:
             await response.aclose()
+
+
+async def _request_blob(repository: Repository, descriptor: Descriptor, offset: int, what: str) -> httpx.Response:
+    """GET a blob from byte ``offset`` on, once: a 200 that starts at byte 0, or a 206 at ``offset``.
+
+    A server that cannot serve the range is asked for the whole blob. A blob that the registry does not
+    have is asked for at the URLs in its descriptor. Raises `NetworkError`.
+    """
+    session, path = repository.session, repository.blob_path(descriptor.digest)
+    try:
+        response = await session.request("GET", path, {"Range": f"bytes={offset}-"} if offset else {})
+        useless = response.status_code == 206 and not starts_at(response, offset, descriptor.size)
+        if offset and (useless or response.status_code in (400, 403, 416)):
+            # Presigned URLs, and servers that do not support ranges or get them wrong.
+            await response.aclose()
+            response = await session.request("GET", path, {})
+        if response.status_code not in ((200, 206) if offset else (200,)):
+            raise await refused(session, response, what)
+    except PyskopeoError as error:
+        missing = isinstance(error, NotFound) or (isinstance(error, RegistryError) and error.status == 404)
+        if not (missing and descriptor.urls):
+            raise
+        return await _request_foreign(session, descriptor, what)
+    return response
+
+
+async def _request_foreign(session: Session, descriptor: Descriptor, what: str) -> httpx.Response:
+    """GET a layer from the URLs of its descriptor. They are hostile input, so: https only, without
+    credentials, and not on this machine or its network."""
+    nowhere = f"{what}: neither the registry nor the manifest's URLs have it"
+    failure: PyskopeoError = RegistryError(nowhere, status=404)
+    for url in descriptor.urls[:_MAX_URLS]:
+        try:
+            if Origin.of(url).scheme != "https":
+                raise UnsafeAddress(f"{Origin.of(url)} is not https")
+            response = await session.fetch_elsewhere("GET", url)
+        except (NetworkError, InvalidContent) as error:
+            if error.temporary or not failure.temporary:  # what may succeed later is worth a retry
+                failure = error
+            continue
+        if response.status_code == 200:
+            return response
+        await response.aclose()
+    raise failure
 
 
 class _Skipping:

@@ -8,8 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
-from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, UnsafeAddress
-from ..http.httpx_import import httpx
+from ..errors import InvalidContent, UnsafeAddress
 from ..http.origin import Origin, join
 from ..http.read_bounded import read_bounded
 from ..http.retry import Call
@@ -32,7 +31,6 @@ T = TypeVar("T")
 _LONGEST_LINK = 16 * 1024
 _TAGS_LIMIT = 8 * 1024 * 1024
 _MOST_PAGES = 10_000
-_MOST_URLS = 10
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?', re.ASCII)
 
 
@@ -45,7 +43,7 @@ class Repository:
 
     def __init__(self, reference: Reference, session: Session, retry: Retry, report: Report) -> None:
         self.reference, self.retry = reference, retry
-        self._session, self._report = session, report
+        self.session, self._report = session, report
         self._base = f"/v2/{reference.repository}"
 
     def manifest(self, name: str) -> Call[tuple[bytes, str]]:
@@ -60,12 +58,12 @@ class Repository:
     def resolve(self, name: str) -> Call[Digest | None]:
         """HEAD a manifest: the digest the registry states for a tag, None if it states none."""
         what, path = f"resolving {name} in {self.reference.name}", f"{self._base}/manifests/{name}"
-        return self._call(what, partial(head_manifest, self._session, path, what))
+        return self._call(what, partial(head_manifest, self.session, path, what))
 
     def blob_size(self, digest: Digest) -> Call[int]:
         """HEAD a blob: its size in bytes, which must be stated."""
         what = f"asking for the size of blob {digest} in {self.reference.name}"
-        return self._call(what, partial(self._blob_size, self._blob_path(digest), what))
+        return self._call(what, partial(self._blob_size, self.blob_path(digest), what))
 
     def tags(self) -> Call[list[str]]:
         """GET all tags, in the registry's order (distribution specification, "Listing Tags")."""
@@ -77,19 +75,19 @@ class Repository:
         return Call(what, once, self.retry, self._report)
 
     async def _manifest(self, path: str, what: str) -> tuple[bytes, str]:
-        response = await self._session.request("GET", path, {"Accept": ", ".join(mediatype.ACCEPT)})
+        response = await self.session.request("GET", path, {"Accept": ", ".join(mediatype.ACCEPT)})
         if response.status_code != 200:
-            raise await refused(self._session, response, what)
+            raise await refused(self.session, response, what)
         async with closing(response):
             raw = await read_bounded(response, MANIFEST_LIMIT, what)
         check_stated_digest(response, raw, what)
         return raw, response.headers.get("content-type", "")
 
     async def _blob_size(self, path: str, what: str) -> int:
-        response = await self._session.request("HEAD", path, {})
+        response = await self.session.request("HEAD", path, {})
         async with closing(response):
             if response.status_code != 200:
-                raise await self._session.explain(response, b"", what)
+                raise await self.session.explain(response, b"", what)
             length = response.headers.get("content-length", "")
         if not (length.isascii() and length.isdigit() and len(length) < 19):
             raise InvalidContent(f"{what}: the registry does not say")
@@ -107,9 +105,9 @@ class Repository:
         return found
 
     async def _tag_page(self, path: str, what: str) -> tuple[list[str], str]:
-        response = await self._session.request("GET", path, {"Accept": "application/json"})
+        response = await self.session.request("GET", path, {"Accept": "application/json"})
         if response.status_code != 200:
-            raise await refused(self._session, response, what)
+            raise await refused(self.session, response, what)
         async with closing(response):
             raw = await read_bounded(response, _TAGS_LIMIT, what)
         listed = parse_object(raw, what, _TAGS_LIMIT).get("tags") or []
@@ -124,74 +122,24 @@ class Repository:
 
         Registries behind a proxy give their inner scheme and port; only the host has to be right.
         """
-        base = self._session.base
+        base = self.session.base
         target = join(f"{base}{path}", link)
         if Origin.of(target).host != base.host:
             raise UnsafeAddress(f"{what}: the next page is on {Origin.of(target)}: refused")
         return urlsplit(target)._replace(scheme="", netloc="", fragment="").geturl()
 
-    async def open_blob(self, descriptor: Descriptor, offset: int) -> httpx.Response:
-        """GET a blob from byte ``offset`` on, once: a 200 that starts at byte 0, or a 206 at ``offset``.
-
-        A server that cannot serve the range is asked for the whole blob. A blob that the registry does not
-        have is asked for at the URLs in its descriptor. Raises `NetworkError`; retries are the caller's.
-        """
-        what = self.opening(descriptor)
-        try:
-            response = await self._get_blob(self._blob_path(descriptor.digest), descriptor, offset)
-            if response.status_code not in ((200, 206) if offset else (200,)):
-                raise await refused(self._session, response, what)
-        except PyskopeoError as error:
-            missing = isinstance(error, NotFound) or (isinstance(error, RegistryError) and error.status == 404)
-            if not (missing and descriptor.urls):
-                raise
-            return await self._open_foreign(descriptor, what)
-        return response
-
-    def opening(self, descriptor: Descriptor) -> str:
-        """What `open_blob` does, for errors and events."""
-        return f"reading blob {descriptor.digest} in {self.reference.name}"
-
-    async def _get_blob(self, path: str, descriptor: Descriptor, offset: int) -> httpx.Response:
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
-        response = await self._session.request("GET", path, headers)
-        useless = response.status_code == 206 and not starts_at(response, offset, descriptor.size)
-        if offset and (useless or response.status_code in (400, 403, 416)):
-            # Presigned URLs, and servers that do not support ranges or get them wrong.
-            await response.aclose()
-            response = await self._session.request("GET", path, {})
-        return response
-
     async def blob_ending(self, descriptor: Descriptor, count: int) -> bytes:
         """GET the last ``count`` bytes of a blob, not verified; none if the registry does not send just these."""
         what, start = f"reading the end of blob {descriptor.digest} in {self.reference.name}", descriptor.size - count
-        path = self._blob_path(descriptor.digest)
-        response = await self._session.request("GET", path, {"Range": f"bytes={start}-"})
+        path = self.blob_path(descriptor.digest)
+        response = await self.session.request("GET", path, {"Range": f"bytes={start}-"})
         async with closing(response):
             alone = response.status_code == 206 and starts_at(response, start, descriptor.size)
             return await read_bounded(response, count, what) if alone else b""
 
-    def _blob_path(self, digest: Digest) -> str:
+    def blob_path(self, digest: Digest) -> str:
+        """Return the path of a blob below the registry's origin."""
         return f"{self._base}/blobs/{quote(str(digest), safe=':')}"
-
-    async def _open_foreign(self, descriptor: Descriptor, what: str) -> httpx.Response:
-        """GET a layer from the URLs of its descriptor. They are hostile input, so: https only, without
-        credentials, and not on this machine or its network."""
-        nowhere = f"{what}: neither the registry nor the manifest's URLs have it"
-        failure: PyskopeoError = RegistryError(nowhere, status=404)
-        for url in descriptor.urls[:_MOST_URLS]:
-            try:
-                if Origin.of(url).scheme != "https":
-                    raise UnsafeAddress(f"{Origin.of(url)} is not https")
-                response = await self._session.fetch_elsewhere("GET", url)
-            except (NetworkError, InvalidContent) as error:
-                if error.temporary or not failure.temporary:  # what may succeed later is worth a retry
-                    failure = error
-                continue
-            if response.status_code == 200:
-                return response
-            await response.aclose()
-        raise failure
 
 
 def _is_tag(text: str | None, what: str) -> bool:

@@ -270,7 +270,7 @@ async def test_all_tasks_share_one_run(place: Place) -> None:
     place.write("docker", {"credHelpers": {"quay.io": "x"}})
     place.helper(f"echo run >> $OUT/runs; sleep 0.3; {ANSWER}")
     keychain = place.keychain()
-    found: list[Credentials | None] = []
+    found: list[object] = []
 
     async def ask(repository: str) -> None:
         found.append(await keychain.resolve("quay.io", repository))
@@ -475,7 +475,7 @@ async def test_the_largest_answer(place: Place) -> None:
     place.write("docker", USES_X)
     place.helper("""printf '{"Username":"u","Secret":"'; head -c 65000 /dev/zero | tr '\\0' z; echo '"}'""")
     found = await place.keychain(strict=True).resolve("quay.io", "a")
-    assert found is not None
+    assert isinstance(found, Credentials)
     assert found.password == "z" * 65000
 
 
@@ -489,7 +489,7 @@ async def test_cancelling_ends_the_helper_at_once_and_the_next_task_asks_again(p
     place.write("docker", USES_X)
     place.helper(f"echo run >> $OUT/runs; [ -e $OUT/pid ] && {{ {ANSWER}; exit; }}; echo $$ > $OUT/pid; sleep 60")
     keychain = place.keychain(helper_timeout=60.0)
-    found: list[Credentials | None] = []
+    found: list[object] = []
     first = anyio.CancelScope()
 
     async def impatient() -> None:

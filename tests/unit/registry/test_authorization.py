@@ -142,7 +142,7 @@ async def test_a_token_is_renewed_before_it_expires(
 ) -> None:
     """At three quarters of what it is good for; never less than 60 s, as containers/image has it."""
     now = 1000.0
-    monkeypatch.setattr("pyskopeo.registry.authorization.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("pyskopeo.registry.session.time", SimpleNamespace(monotonic=lambda: now))
     script.on(TAGS, guarded(lambda value: value.startswith("Bearer t")))
     script.on(REALM, *tokens("t1", "t2", **({} if told is None else {"expires_in": told})))
     async with script.repository() as repository:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 
@@ -18,7 +19,7 @@ from pyskopeo.http.connect import Connector
 from pyskopeo.http.origin import Origin
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
-from pyskopeo.registry.scheme import find_scheme
+from pyskopeo.registry.scheme import Schemes, find_scheme
 from tests.support.access import access_for
 from tests.support.images import build
 from tests.support.listening import listening
@@ -134,6 +135,40 @@ async def test_which_it_is(
             await find_scheme(host, asked)
         assert caught.value is found
     assert asked.asked == [f"https://{host}/v2/", f"http://{host}/v2/"][:questions]
+
+
+@pytest.mark.anyio
+async def test_a_registry_is_probed_once_for_all_who_ask() -> None:
+    schemes, asked = Schemes(), Asked(GONE, 200)
+    found: list[str] = []
+
+    async def get(host: str, trust: Trust) -> None:
+        found.append(await schemes.get(host, trust, asked))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(10):
+            tasks.start_soon(get, "a.example", Trust(insecure=True))
+    assert found == ["http"] * 10
+    assert asked.asked == ["https://a.example/v2/"]
+    await get("b.example", Trust(insecure=True))
+    await get("a.example", Trust(insecure=True, realms=frozenset({"other"})))
+    assert len(asked.asked) == 3
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("insecure", [None, False])
+async def test_nothing_is_probed_where_plain_http_is_not_allowed(insecure: bool | None) -> None:
+    asked = Asked(GONE, 200)
+    assert await Schemes().get("a.example", Trust(insecure=insecure), asked) == "https"
+    assert asked.asked == []
+
+
+@pytest.mark.anyio
+async def test_a_probe_that_fails_is_repeated() -> None:
+    schemes = Schemes()
+    with pytest.raises(HandshakeFailed):
+        await schemes.get("a.example", Trust(insecure=True), Asked(REFUSED, GONE))
+    assert await schemes.get("a.example", Trust(insecure=True), Asked(200, GONE)) == "https"
 
 
 @pytest.mark.anyio
