@@ -107,7 +107,7 @@ class DirDestination(BlobFileDestination):
         return self._path / _name(digest)
 
     def writable_path(self, digest: Digest) -> Path:
-        name = self._named(digest)
+        name = self._file_name(digest)
         self._prepare()
         return self._staging / name
 
