@@ -137,7 +137,7 @@ async def _repository_tags(reference: Reference, access: Access) -> list[str]:
         async with AsyncExitStack() as stack:
             with prefix_errors("failed to create client"):
                 endpoints = await stack.enter_async_context(open_endpoints(reference, access))
-            return await endpoints.first(lambda repository: repository.tags())
+            return await endpoints.first_result(lambda repository: repository.tags())
 
 
 async def _archive_tags(path: Path, access: Access) -> list[str]:

@@ -105,7 +105,7 @@ def _headers(request: str, access: Access, timeout: float) -> dict[str, Any]:
 async def _authorize(reference: Reference, access: Access) -> dict[str, Any]:
     from datetime import UTC, datetime, timedelta
 
-    from ..registry.challenge import basic
+    from ..registry.challenge import basic_authorization
     from ..registry.credential_check import Authorization, authorization
 
     credentials = await access.keychain.resolve(reference.registry, reference.repository)
@@ -115,7 +115,7 @@ async def _authorize(reference: Reference, access: Access) -> dict[str, Any]:
         found = await authorization(reference, credentials, access)
     else:
         # Tokens are for a repository, and without one the host may not even be a registry.
-        found = None if credentials.identity_token else Authorization(basic(credentials))
+        found = None if credentials.identity_token else Authorization(basic_authorization(credentials))
     if found is None:
         return {"headers": {}}
     response: dict[str, Any] = {"headers": {"Authorization": [found.value]}}
@@ -127,12 +127,12 @@ async def _authorize(reference: Reference, access: Access) -> dict[str, Any]:
 
 def _reference(uri: str) -> Reference:
     """Return the repository of ``uri``, or its registry with an empty repository; raises `InvalidInput`."""
-    from ..credentials.bazel_helper import place_of
+    from ..credentials.bazel_helper import host_and_repository
     from ..http.origin import Origin
 
     address = uri if "://" in uri else f"https://{uri}"
     registry = AuthKey.parse(Origin.of(address).netloc).host
-    repository = place_of(address)[1]
+    repository = host_and_repository(address)[1]
     try:
         found = Reference.parse(f"host.invalid/{repository}", default_tag="") if repository else None
     except InvalidName:

@@ -22,7 +22,7 @@ from .authfile import HUB_HOSTS, Credentials, parse_object
 from .helper_program import Output, Programs
 
 # How many seconds Bazel keeps headers that do not say when they expire.
-_KEPT = 1800.0
+_DEFAULT_LIFETIME = 1800.0
 _PATTERN = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _REPOSITORY = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags|referrers)/")
@@ -72,7 +72,7 @@ class HelperHeaders:
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    until: float = float("inf")
+    expires_at: float = float("inf")
 
     @property
     def authorization(self) -> str:
@@ -100,7 +100,7 @@ class HelperHeaders:
         return replace(self, headers={name: self.headers[name] for name in self.headers if name != "Authorization"})
 
 
-def choose(helpers: Iterable[HeaderHelper], host: str) -> HeaderHelper | None:
+def select_helper(helpers: Iterable[HeaderHelper], host: str) -> HeaderHelper | None:
     """Return the helper for ``host``, a bare host name; of two with the same pattern the last."""
     by_pattern = {helper.pattern: helper for helper in helpers}
     host = host.lower()
@@ -116,7 +116,7 @@ def choose(helpers: Iterable[HeaderHelper], host: str) -> HeaderHelper | None:
     return by_pattern.get("")
 
 
-def host_in(uri: str) -> str:
+def host_of(uri: str) -> str:
     """Return the host of an http or https ``uri``, without its port; "" if it has none."""
     try:
         parts = urlsplit(uri)
@@ -126,7 +126,7 @@ def host_in(uri: str) -> str:
     return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
 
 
-def place_of(uri: str) -> tuple[str, str]:
+def host_and_repository(uri: str) -> tuple[str, str]:
     """Return what a helper's headers for ``uri`` are valid for: ``host:[port]``, and the repository on it, or ""."""
     parts = urlsplit(uri)
     repository = _REPOSITORY.match(parts.path)
@@ -134,7 +134,7 @@ def place_of(uri: str) -> tuple[str, str]:
     return f"{(parts.hostname or '').lower()}:{port or ''}", repository[1] if repository else ""
 
 
-async def ask(helper: HeaderHelper, uri: str, programs: Programs) -> HelperHeaders:
+async def get_headers(helper: HeaderHelper, uri: str, programs: Programs) -> HelperHeaders:
     """Run ``helper`` for ``uri``; raises `CredentialsFailed`."""
     program = programs.find(helper.path)
     if program is None:
@@ -154,7 +154,7 @@ def parse_output(output: Output) -> HelperHeaders:
     if not isinstance(headers, dict):
         raise CredentialsFailed(f"{output.program}: headers is not an object")
     found = dict(_header(name, values, output.program) for name, values in headers.items())
-    return HelperHeaders(found, _until(fields.get("expires"), output.program))
+    return HelperHeaders(found, _expiry(fields.get("expires"), output.program))
 
 
 def _header(name: str, values: Any, program: str) -> tuple[str, str]:
@@ -169,10 +169,10 @@ def _header(name: str, values: Any, program: str) -> tuple[str, str]:
     return "-".join(part.capitalize() for part in name.split("-")), ", ".join(value.strip() for value in values)
 
 
-def _until(expires: object, program: str) -> float:
+def _expiry(expires: object, program: str) -> float:
     """Return when ``expires`` (RFC 3339) is, on the monotonic clock."""
     if expires is None or expires == "":
-        return time.monotonic() + _KEPT
+        return time.monotonic() + _DEFAULT_LIFETIME
     try:
         moment = datetime.fromisoformat(expires.upper()) if isinstance(expires, str) else None
     except ValueError:

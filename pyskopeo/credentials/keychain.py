@@ -68,7 +68,7 @@ class Keychain:
     )
     _explained: set[str] = field(default_factory=set, init=False, repr=False)
 
-    def without_given(self) -> Keychain:
+    def without_explicit_credentials(self) -> Keychain:
         """The same without what was given for one registry alone."""
         return replace(self, credentials=None, registry_token="")
 
@@ -95,7 +95,7 @@ class Keychain:
         file that is damaged, or was named and cannot be read; with ``strict`` also for what is otherwise a warning.
         """
         if self.credentials is not None or self.anonymous:
-            self._explain(registry, self.credentials, "as given")
+            self._report_use(registry, self.credentials, "as given")
             return self.credentials
         host = _HUB_API if registry in HUB_HOSTS else registry
         path = f"{repository}/tags/list" if repository else ""
@@ -103,19 +103,19 @@ class Keychain:
         if headers is not None and headers.authorization:
             if headers.basic is None:
                 return headers
-            self._explain(registry, headers.basic, "a credential helper's headers")
+            self._report_use(registry, headers.basic, "a credential helper's headers")
             return headers.basic
         for name in self.helpers() if self.authfile is None else (AUTH_FILES,):
             if name == AUTH_FILES:
                 found = await self._look_up_in_files(registry, repository)
-            elif self._runs(name):
+            elif self._may_run(name):
                 found = await self._ask_docker_helper(Helper(name, servers(registry)), "registries.conf")
-                self._explain(registry, found, f"credential helper {name} of registries.conf")
+                self._report_use(registry, found, f"credential helper {name} of registries.conf")
             else:
                 found = None
             if found is not None:
                 return found
-        self._explain(registry, None, "nowhere")
+        self._report_use(registry, None, "nowhere")
         return None
 
     async def _look_up_in_files(self, registry: str, repository: str) -> Credentials | None:
@@ -124,17 +124,17 @@ class Keychain:
             if file is None:
                 continue
             found, where = file.lookup(registry, repository), file.where
-            if isinstance(found, Helper) and not self._runs(found.name):
+            if isinstance(found, Helper) and not self._may_run(found.name):
                 found = file.lookup(registry, repository, use_helpers=False)
             if isinstance(found, Helper):
                 where = f"credential helper {found.name} of {where}"
                 found = await self._ask_docker_helper(found, file.where)
             if found is not None:
-                self._explain(registry, found, where)
+                self._report_use(registry, found, where)
                 return found
         return None
 
-    def _explain(self, registry: str, found: Credentials | None, where: str) -> None:
+    def _report_use(self, registry: str, found: Credentials | None, where: str) -> None:
         whose = "none" if found is None else "an identity token" if found.identity_token else f"user {found.username}"
         message = f"credentials for {registry}: {whose} ({where})"
         if message not in self._explained:
@@ -147,22 +147,22 @@ class Keychain:
             return None
         from . import bazel_helper
 
-        host = bazel_helper.host_in(url)
-        helper = bazel_helper.choose(self.header_helpers, host) if host else None
+        host = bazel_helper.host_of(url)
+        helper = bazel_helper.select_helper(self.header_helpers, host) if host else None
         if helper is None:
             return None
 
         async def run() -> HelperHeaders:
             try:
-                return await bazel_helper.ask(helper, url, self._programs())
+                return await bazel_helper.get_headers(helper, url, self._programs())
             except CredentialsFailed as error:
-                self._ignore(f"credential helper for {host}: {error}", "going on without it")
+                self._warn_or_raise(f"credential helper for {host}: {error}", "going on without it")
                 return bazel_helper.HelperHeaders()
 
         def usable(headers: HelperHeaders) -> bool:
-            return time.monotonic() < headers.until and not (stale and headers.headers == stale.headers)
+            return time.monotonic() < headers.expires_at and not (stale and headers.headers == stale.headers)
 
-        return await self._helper_headers.get(bazel_helper.place_of(url), run, usable=usable)
+        return await self._helper_headers.get(bazel_helper.host_and_repository(url), run, usable=usable)
 
     def _paths(self) -> tuple[Path, ...]:
         if self.authfile is not None:
@@ -179,12 +179,12 @@ class Keychain:
         except (FileNotFoundError, NotADirectoryError):
             # skopeo says nothing in either case, but a file that was named was meant to be there.
             if self.authfile is not None:
-                self._ignore(f"credentials file {path} does not exist", "going on without credentials")
+                self._warn_or_raise(f"credentials file {path} does not exist", "going on without credentials")
             return None
         except PermissionError as error:
             if self.authfile is not None:
                 raise CredentialsFailed(f"{path}: {error.strerror}; make it readable, or name another") from None
-            self._ignore(f"{path}: {error.strerror}", "credentials in it are not used")
+            self._warn_or_raise(f"{path}: {error.strerror}", "credentials in it are not used")
             return None
         except OSError as error:
             raise CredentialsFailed(f"{path}: {error.strerror or error}; correct it, or name another") from None
@@ -194,7 +194,7 @@ class Keychain:
             raise CredentialsFailed(f"{path}: not text in UTF-8; correct the file or log in again") from None
         return (AuthFile.legacy if path.name == LEGACY_NAME else AuthFile.parse)(text, str(path))
 
-    def _runs(self, name: str) -> bool:
+    def _may_run(self, name: str) -> bool:
         from .docker_helper import is_ourselves
 
         return self.use_helpers and not is_ourselves(name)
@@ -208,7 +208,7 @@ class Keychain:
             try:
                 return await docker_helper.get(helper.name, helper.servers, self._programs())
             except CredentialsFailed as error:
-                self._ignore(f"{where}: credential helper for {helper.servers[-1]}: {error}", "going on without it")
+                self._warn_or_raise(f"{where}: credential helper for {helper.servers[-1]}: {error}", "going on without it")
             return None
 
         return await self._helper_credentials.get(helper, run)
@@ -218,7 +218,7 @@ class Keychain:
 
         return Programs(self.environ, self.helper_timeout)
 
-    def _ignore(self, problem: str, instead: str) -> None:
+    def _warn_or_raise(self, problem: str, instead: str) -> None:
         if self.strict:
             raise CredentialsFailed(problem)
         self.warn(f"{problem}; {instead}")

@@ -15,7 +15,7 @@ from ..errors import NetworkError, UnsafeAddress, Unsupported
 from ..fast_dataclass import dataclass
 from ..streams.cancellation import Cancelled, check_cancelled, on_cancel
 from .error_mapping import ErrorMapping, without_userinfo
-from .exchange import shut
+from .exchange import shutdown_socket
 from .origin import Origin, is_public
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ class Connector:
         origin = self.target or origin
         proxy = self.proxy(origin)
         if proxy and public_only:
-            refuse_literal(origin)
+            check_literal_address(origin)
         try:
             connection = self._connection(origin, proxy)
         except http.client.InvalidURL as error:
-            raise self.errors.connecting(error, origin, proxy) from error
+            raise self.errors.connect_error(error, origin, proxy) from error
         try:
-            with Attempt() as attempt:
+            with ConnectAttempt() as attempt:
                 # The address that was checked must be the one that is used, or a name that resolves
                 # differently the second time gets through; http.client's own hook is the place.
                 connection._create_connection = partial(  # type: ignore[attr-defined]  # noqa: SLF001
@@ -84,7 +84,7 @@ class Connector:
             raise
         except Exception as error:
             connection.close()
-            raise self.errors.connecting(error, origin, proxy) from error
+            raise self.errors.connect_error(error, origin, proxy) from error
         return connection
 
     def _open_unix(self, target: UnixSocket, origin: Origin) -> http.client.HTTPConnection:
@@ -92,7 +92,7 @@ class Connector:
         try:
             connection.sock = _connect_unix(target.path, self.connect_timeout)
         except OSError as error:
-            raise self.errors.connecting(error, origin) from error
+            raise self.errors.connect_error(error, origin) from error
         connection.sock.settimeout(self.stall_timeout)
         return connection
 
@@ -112,7 +112,7 @@ class Connector:
         return connection
 
 
-def proxied_target(origin: Origin, proxy: str | None, target: str) -> tuple[str, dict[str, str]]:
+def request_target(origin: Origin, proxy: str | None, target: str) -> tuple[str, dict[str, str]]:
     """The request target and extra headers: plain http goes through a proxy by absolute URL."""
     if not proxy or origin.scheme == "https":
         return target, {}
@@ -129,7 +129,7 @@ def _proxy_headers(proxy: str) -> dict[str, str]:
     return {"Proxy-Authorization": "Basic " + base64.b64encode(pair).decode("ascii")}
 
 
-class Attempt(ExitStack):
+class ConnectAttempt(ExitStack):
     """An attempt to connect, its handshake included, which ends when the running thread's work is cancelled."""
 
     def begin(self, sock: socket.socket) -> None:
@@ -137,11 +137,11 @@ class Attempt(ExitStack):
         self.close()
         # A duplicate of our own, since TLS takes the descriptor out of the socket it wraps.
         twin = self.enter_context(sock.dup())
-        self.enter_context(on_cancel(partial(shut, twin)))
+        self.enter_context(on_cancel(partial(shutdown_socket, twin)))
 
 
 def _connect(
-    address: tuple[str, int], timeout: float, _source_address: Any = None, *, attempt: Attempt, public_only: bool
+    address: tuple[str, int], timeout: float, _source_address: Any = None, *, attempt: ConnectAttempt, public_only: bool
 ) -> socket.socket:
     host, port = address
     failure: OSError | None = None
@@ -188,7 +188,7 @@ def _connect_unix(path: str, timeout: float) -> socket.socket:
         raise
 
 
-def refuse_literal(origin: Origin) -> None:
+def check_literal_address(origin: Origin) -> None:
     """Raises `UnsafeAddress` for a host written as a private address; names a proxy resolves cannot be checked."""
     host = origin.host.rstrip(".")
     try:

@@ -15,9 +15,9 @@ _NOT_TLS = frozenset({
 })  # fmt: skip
 
 # Found before a byte was sent, so they say nothing about the server.
-_OURS = frozenset({"no protocols available", "no ciphers available"})
+_LOCAL_REASONS = frozenset({"no protocols available", "no ciphers available"})
 # These fail again when tried again.
-_DECIDED = (
+_PERMANENT_REASONS = (
     "protocol version", "unsupported protocol", "handshake failure", "certificate", "unknown ca", "unrecognized name",
 )
 
@@ -29,24 +29,24 @@ class ErrorMapping:
     method returns the error to raise.
     """
 
-    def connecting(self, error: Exception, origin: Origin, proxy: str | None = None) -> NetworkError:
+    def connect_error(self, error: Exception, origin: Origin, proxy: str | None = None) -> NetworkError:
         """No connection was made: name resolution, the socket, the proxy or the TLS handshake failed."""
-        return explain(error, origin, proxy)
+        return map_error(error, origin, proxy)
 
-    def exchanging(self, error: Exception, origin: Origin, *, greeted: bool = False) -> NetworkError:
+    def exchange_error(self, error: Exception, origin: Origin, *, after_handshake: bool = False) -> NetworkError:
         """Sending the request or reading the head of its response failed.
 
-        ``greeted``: the TLS handshake had succeeded, and nothing else on that connection.
+        ``after_handshake``: the TLS handshake had succeeded, and nothing else on that connection.
         """
-        return explain(error, origin, greeted=greeted)
+        return map_error(error, origin, after_handshake=after_handshake)
 
-    def reading(self, error: Exception, origin: Origin) -> NetworkError:
+    def read_error(self, error: Exception, origin: Origin) -> NetworkError:
         """Reading the body of a response failed."""
         return ConnectionFailed(
             f"{origin.netloc}: connection lost: {str(error) or type(error).__name__}", host=origin.netloc
         )
 
-    def stalled(self, origin: Origin, seconds: float) -> NetworkError:
+    def stall_error(self, origin: Origin, seconds: float) -> NetworkError:
         """Nothing was read or written for ``seconds``."""
         return Stalled(f"{origin.netloc}: no progress for {seconds:g} s (--stall-timeout)", host=origin.netloc)
 
@@ -57,7 +57,7 @@ def without_userinfo(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def explain(error: Exception, origin: Origin, proxy: str | None = None, *, greeted: bool = False) -> NetworkError:
+def map_error(error: Exception, origin: Origin, proxy: str | None = None, *, after_handshake: bool = False) -> NetworkError:
     """The error to raise for ``error``; see `ErrorMapping`."""
     import ssl
 
@@ -68,7 +68,7 @@ def explain(error: Exception, origin: Origin, proxy: str | None = None, *, greet
             "give its authority with --cert-dir (copy: --src-cert-dir, --dest-cert-dir)",
             host=origin.netloc,
         )
-    if greeted and isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError):
+    if after_handshake and isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError):
         # A server that wants another certificate says so when for us the handshake is over (TLS 1.3), and
         # what it says may be lost with the connection.
         reason = "the connection was closed before an answer came; the server may want a client certificate"
@@ -82,8 +82,8 @@ def explain(error: Exception, origin: Origin, proxy: str | None = None, *, greet
             )
             return ConnectionFailed(f"{where}: {reason}", host=origin.netloc, temporary=False)
         # A connection that just ends may be anything; any other reason was found in what TLS sends.
-        unknown = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or reason in _OURS
-        decided = any(words in reason for words in _DECIDED)
+        unknown = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or reason in _LOCAL_REASONS
+        decided = any(words in reason for words in _PERMANENT_REASONS)
         kind = ConnectionFailed if unknown else HandshakeFailed
         return kind(f"{where}: TLS: {reason}", host=origin.netloc, temporary=not decided)
     if isinstance(error, socket.gaierror):

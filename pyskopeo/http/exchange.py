@@ -36,7 +36,7 @@ class Exchange:
             self.connection.close()
 
 
-def shut(sock: socket.socket) -> None:
+def shutdown_socket(sock: socket.socket) -> None:
     """Wake the thread that reads from or writes to ``sock``."""
     with suppress(OSError):  # already gone, which is what was wanted
         # Not SSLSocket's, which takes the cipher away from the thread that is reading: it would go

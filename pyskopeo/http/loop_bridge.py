@@ -37,7 +37,7 @@ def run_in_loop(work: Callable[[], Awaitable[T]]) -> T:
         return from_thread.run(scoped)
 
 
-async def finishing(work: Callable[[], Awaitable[T]], seconds: float) -> T:
+async def run_with_grace(work: Callable[[], Awaitable[T]], seconds: float) -> T:
     """Run ``work``; a cancellation leaves it ``seconds`` to come to its end, so that what it began is known."""
     results: list[T] = []
     failures: list[PyskopeoError] = []

@@ -63,39 +63,39 @@ def _origin(url: str) -> Origin:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise UnsafeAddress(f"not a URL: {_shown(url)}") from None
+        raise UnsafeAddress(f"not a URL: {_url_in_message(url)}") from None
     if parts.scheme not in _PORTS or not parts.hostname or not parts.hostname.isprintable():
-        raise UnsafeAddress(f"not an http or https URL: {_shown(url)}")
+        raise UnsafeAddress(f"not an http or https URL: {_url_in_message(url)}")
     if parts.username is not None or parts.password is not None:
         raise UnsafeAddress(f"a URL with credentials in it is refused: {parts.scheme}://...@{parts.hostname}")
     return Origin(parts.scheme, parts.hostname, port if port is not None else _PORTS[parts.scheme])
 
 
-def follow(current: str, location: str) -> str:
+def resolve_redirect(current: str, location: str) -> str:
     """The URL a redirect or a link at ``current`` leads to.
 
     Raises `UnsafeAddress` for a downgrade from https to http and for anything not http at all.
     """
-    target = join(current, location)
+    target = resolve_url(current, location)
     origin = Origin.of(target)
     if Origin.of(current).scheme == "https" and origin.scheme == "http":
         raise UnsafeAddress(f"{Origin.of(current)} redirects to plain http ({origin}): refused")
     return target.partition("#")[0]
 
 
-def follow_own(current: str, location: str, base: Origin) -> str:
+def resolve_location(current: str, location: str, base: Origin) -> str:
     """Return the URL that a registry at ``base`` leads to by ``Location``, as `follow` does.
 
     A registry behind a proxy may not know that it is reached by https: its host by plain http is its origin.
     """
-    target = join(current, location)
+    target = resolve_url(current, location)
     origin = Origin.of(target)
     if (origin.scheme, base.scheme) == ("http", "https") and origin.host == base.host:
         target = urlsplit(target)._replace(scheme=base.scheme, netloc=base.netloc).geturl()
-    return follow(current, target)
+    return resolve_redirect(current, target)
 
 
-def shown(url: str) -> str:
+def redact_url(url: str) -> str:
     """A URL for people: without user and password, and of its query only what is known to be harmless.
 
     What is signed for whoever has the URL, and the state of uploads, is in the query.
@@ -103,7 +103,7 @@ def shown(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return _shown(url)
+        return _url_in_message(url)
     words = (word.partition("=") for word in parts.query.split("&") if word)
     query = "&".join(
         f"{name}={value if name in _HARMLESS else '***'}" if equals else "***" for name, equals, value in words
@@ -111,18 +111,18 @@ def shown(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment="").geturl()
 
 
-def join(base: str, reference: str) -> str:
+def resolve_url(base: str, reference: str) -> str:
     """The absolute URL of what a server at ``base`` refers to; raises `UnsafeAddress` where there is none."""
     try:
         target = urljoin(base, reference)
     except ValueError:
-        raise UnsafeAddress(f"{Origin.of(base)} leads to something that is not a URL: {_shown(reference)}") from None
+        raise UnsafeAddress(f"{Origin.of(base)} leads to something that is not a URL: {_url_in_message(reference)}") from None
     if " " in target or not target.isprintable():
-        raise UnsafeAddress(f"{Origin.of(base)} leads to something that is not a URL: {_shown(reference)}")
+        raise UnsafeAddress(f"{Origin.of(base)} leads to something that is not a URL: {_url_in_message(reference)}")
     return target
 
 
-def _shown(url: str) -> str:
+def _url_in_message(url: str) -> str:
     """A URL for an error message: its query may be a signature, and what is before the @ a password."""
     return ascii(re.sub(r"//[^/]*@", "//...@", re.split("[?#]", url, maxsplit=1)[0]))[:200]
 

@@ -8,7 +8,7 @@ import re
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+")
 
 
-def clean(text: object, limit: int = 300) -> str:
+def to_printable(text: object, limit: int = 300) -> str:
     """Text from a server, fit for a terminal: one line, no control characters, bounded."""
     line = _CONTROL.sub(" ", str(text)).strip()
     return line if len(line) <= limit else line[: limit - 3] + "..."

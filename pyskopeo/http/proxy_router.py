@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import Unsupported
-from .connect import refuse_literal
+from .connect import check_literal_address
 from .httpx_import import httpx
 from .origin import Origin
 
@@ -26,7 +26,7 @@ class ProxyRouter:
         self._transports: dict[tuple[str, ssl.SSLContext], httpx.AsyncHTTPTransport] = {}
 
     @staticmethod
-    def serves(proxy: str | None) -> bool:
+    def handles(proxy: str | None) -> bool:
         """Whether ``proxy``, a URL or None, is one for this class: SOCKS, or reached by TLS."""
         return proxy is not None and not proxy.startswith("http://")
 
@@ -37,7 +37,7 @@ class ProxyRouter:
         `TransportError`.
         """
         if request.extensions.get("public_only"):
-            refuse_literal(origin)
+            check_literal_address(origin)
         return await self._transport(proxy, self._context(origin)).handle_async_request(request)
 
     def _transport(self, proxy: str, context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:

@@ -8,20 +8,20 @@ from typing import cast
 
 from ..errors import InvalidContent, TooLarge
 from .httpx_import import httpx
-from .printable import clean
+from .printable import to_printable
 
 
-async def read_bounded(response: httpx.Response, limit: int, what: str, *, cut: bool = False) -> bytes:
+async def read_bounded(response: httpx.Response, limit: int, what: str, *, truncate: bool = False) -> bytes:
     """The body, at most ``limit`` bytes: more is `TooLarge`, or left unread if ``cut``."""
     encoding = response.headers.get("content-encoding", "identity").lower()
-    if encoding not in ("identity", "") and not cut:
-        raise InvalidContent(f"{what}: answered with Content-Encoding {clean(encoding, 40)}, unasked")
+    if encoding not in ("identity", "") and not truncate:
+        raise InvalidContent(f"{what}: answered with Content-Encoding {to_printable(encoding, 40)}, unasked")
     body = bytearray()
     async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_raw())) as pieces:
         async for piece in pieces:
             body += piece
             if len(body) > limit:
-                if cut:
+                if truncate:
                     return bytes(body[:limit])
                 raise TooLarge(f"{what}: the answer is over the limit of {limit} bytes", limit=limit)
     return bytes(body)

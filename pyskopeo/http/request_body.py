@@ -14,7 +14,7 @@ from .loop_bridge import run_in_loop
 from .streamed_body import StreamedBody
 
 
-class Outgoing(StreamedBody, httpx.AsyncByteStream):
+class RequestBody(StreamedBody, httpx.AsyncByteStream):
     """A `StreamedBody` that any transport of httpx can send: those that do not call `carry` iterate."""
 
     def __init__(self) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 # How long one read may collect before it hands over what there is: progress is seen, and a slow
 # server is not mistaken for a silent one.
-_SLICE = 0.2
+_COLLECT_SECONDS = 0.2
 
 
-class Body:
+class ResponseBody:
     """The body of one response.
 
     Raises `TimeoutError` after ``stall_timeout`` seconds without a byte (None: never), `ConnectionError` when the
@@ -26,9 +26,9 @@ class Body:
         self._response, self._socket, self._stall_timeout = response, sock, stall_timeout
         self._direct = False
         self._failure: Exception | None = None
-        self._waits = type(sock) is socket.socket and hasattr(socket, "MSG_WAITALL")
+        self._uses_waitall = type(sock) is socket.socket and hasattr(socket, "MSG_WAITALL")
         # TLS hands out one record of at most 16 KiB at a time; its own call is the shortest way to one.
-        self._record: Callable[[int, memoryview], int] | None = getattr(sock, "read", None)
+        self._read_record: Callable[[int, memoryview], int] | None = getattr(sock, "read", None)
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill some of ``buffer``, mostly all of it; 0 at the end."""
@@ -66,19 +66,19 @@ class Body:
             if count == held and self._socket is not None:
                 self._go_direct(self._socket)
             return count
-        if self._waits:
+        if self._uses_waitall:
             return self._wait_all(self._socket, window)
-        record = self._record
-        if record is None:
+        read_record = self._read_record
+        if read_record is None:
             return self._collect(self._socket.recv_into, window)
-        return self._collect(lambda rest: record(len(rest), rest), window)
+        return self._collect(lambda rest: read_record(len(rest), rest), window)
 
     def _go_direct(self, sock: socket.socket) -> None:
         self._direct = True
-        if self._waits:
+        if self._uses_waitall:
             # A blocking socket with a kernel timeout fills a whole buffer in one call; Python's own
             # timeout makes it non-blocking, and a call would return with whatever has just come.
-            seconds = min(_SLICE, self._stall_timeout or _SLICE)
+            seconds = min(_COLLECT_SECONDS, self._stall_timeout or _COLLECT_SECONDS)
             sock.settimeout(None)
             interval = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, interval)
@@ -109,7 +109,7 @@ class Body:
         What was read before a failure is handed over, and the failure told the next time: a body is
         continued from the byte reached, and that byte should be the last one that came.
         """
-        total, deadline = 0, time.monotonic() + _SLICE
+        total, deadline = 0, time.monotonic() + _COLLECT_SECONDS
         while total < len(window):
             try:
                 count = read(window[total:])

@@ -12,12 +12,12 @@ from contextlib import suppress
 
 from ..errors import ConnectionFailed, NetworkError, Stalled
 from ..streams.cancellation import on_cancel
-from .exchange import shut
+from .exchange import shutdown_socket
 
 # How long a server that stopped listening may take to say why.
-_LAST_WORDS = 5.0
+_LATE_RESPONSE_SECONDS = 5.0
 # How long it may take to notice that nothing more comes.
-_PARTING = 0.5
+_CLOSE_SECONDS = 0.5
 _LAST_CHUNK = b"0\r\n\r\n"
 # The beginning of a response as far as the first digit of its status.
 _SUCCESS = re.compile(rb"HTTP/1\.[0-9] 2")
@@ -42,7 +42,7 @@ class StreamedBody:
         self._write: Callable[[memoryview], None] | None = None
         self.failure: NetworkError | None = None
         self.complete = False
-        self._given_up = False
+        self._stopped = False
 
     def write(self, buffer: memoryview) -> None:
         """Send it; raises `failure`, which is a `ConnectionFailed` or `Stalled`, and `Cancelled`."""
@@ -68,7 +68,7 @@ class StreamedBody:
 
     def stop(self) -> None:
         """Break off: `write` raises, `carry` returns or raises. Called in the event loop."""
-        self._given_up = True
+        self._stopped = True
         self._fail(ConnectionFailed("the server answered before all was sent"))
 
     def _fail(self, error: NetworkError) -> None:
@@ -77,7 +77,7 @@ class StreamedBody:
         self._ready.set()
         self._ended.set()
 
-    def carry(self, connection: http.client.HTTPConnection, *, chunked: bool) -> None:
+    def transmit(self, connection: http.client.HTTPConnection, *, chunked: bool) -> None:
         """Let `write` use ``connection`` until the body has ended; called in the transport's thread.
 
         Returns when an answer can be read: after a failure, too, since a server that closes in the
@@ -89,7 +89,7 @@ class StreamedBody:
             self._ready.set()
             self._ended.wait()
             if not self.complete:
-                self._break_off(connection.sock, chunked=chunked)
+                self._end_early(connection.sock, chunked=chunked)
                 return
         # A complete body needs no orderly end: a cancellation may cut the connection now.
         if chunked:
@@ -97,37 +97,37 @@ class StreamedBody:
                 connection.sock.sendall(_LAST_CHUNK)
             except ConnectionError:
                 self.complete = False
-                connection.sock.settimeout(_LAST_WORDS)
+                connection.sock.settimeout(_LATE_RESPONSE_SECONDS)
 
-    def _break_off(self, sock: socket.socket, *, chunked: bool) -> None:
-        if not self._given_up:
+    def _end_early(self, sock: socket.socket, *, chunked: bool) -> None:
+        if not self._stopped:
             if isinstance(self.failure, Stalled):
                 raise self.failure  # a server that takes nothing for so long does not respond, either
-            sock.settimeout(_LAST_WORDS)
+            sock.settimeout(_LATE_RESPONSE_SECONDS)
             return
-        sock.settimeout(_PARTING)
+        sock.settimeout(_CLOSE_SECONDS)
         # Between two pieces the body can be ended as if that were all, and the server says how much
         # it has; some registries do not cancel an upload otherwise.
-        if chunked and self._end_if_stopped and self._writing.acquire(timeout=_PARTING):
+        if chunked and self._end_if_stopped and self._writing.acquire(timeout=_CLOSE_SECONDS):
             try:
                 sock.sendall(_LAST_CHUNK)
             finally:
                 self._writing.release()
             return
         if self._end_if_stopped:
-            _hang_up(sock)
-        shut(sock)
+            _half_close(sock)
+        shutdown_socket(sock)
         with self._writing:  # the thread that writes has been woken by that
             raise ConnectionFailed("given up", temporary=False)
 
 
-def _hang_up(sock: socket.socket) -> None:
+def _half_close(sock: socket.socket) -> None:
     """Say that no more comes, and wait for the server to take notice: what is asked of it next, to
     forget this upload, is not to overtake that."""
     with suppress(OSError):
         # The bytes as they are on the wire, TLS or not: nobody reads them.
         socket.socket.shutdown(sock, socket.SHUT_WR)
-        sock.settimeout(_PARTING)
+        sock.settimeout(_CLOSE_SECONDS)
         while socket.socket.recv(sock, 64 * 1024):
             pass
 
@@ -138,8 +138,8 @@ class _SocketWriter:
     def __init__(self, sock: socket.socket, *, chunked: bool, continue_on_success: bool) -> None:
         self._socket, self._chunked, self._continue_on_success = sock, chunked, continue_on_success
         # TLS has messages of its own, which look like a response.
-        self._listens = type(sock) is socket.socket
-        if self._listens:
+        self._watches_response = type(sock) is socket.socket
+        if self._watches_response:
             self._poll = select.poll()
             self._poll.register(sock, select.POLLIN | select.POLLOUT)
 
@@ -154,7 +154,7 @@ class _SocketWriter:
     def _send(self, buffer: memoryview) -> None:
         # Not sendall(), whose timeout is for all of it: slow is not silent.
         while len(buffer):
-            if self._listens:
+            if self._watches_response:
                 self._wait()
             buffer = buffer[self._socket.send(buffer) :]
 
@@ -164,12 +164,12 @@ class _SocketWriter:
         found = self._poll.poll(None if seconds is None else seconds * 1000)
         if not found:
             raise TimeoutError
-        if found[0][1] & select.POLLIN and not self._may_continue():
+        if found[0][1] & select.POLLIN and not self._is_success():
             raise ConnectionError("the server answered before all was sent")
 
-    def _may_continue(self) -> bool:
+    def _is_success(self) -> bool:
         if not self._continue_on_success:
             return False
         head = self._socket.recv(_STATUS_LENGTH, socket.MSG_PEEK)
-        self._listens = len(head) < _STATUS_LENGTH
-        return bool(head) and (self._listens or _SUCCESS.match(head) is not None)
+        self._watches_response = len(head) < _STATUS_LENGTH
+        return bool(head) and (self._watches_response or _SUCCESS.match(head) is not None)

@@ -38,7 +38,7 @@ class Trust:
     details: TlsDetails | None = None
     realms: frozenset[str] = frozenset()
 
-    def settled(self, *, insecure: bool) -> Trust:
+    def with_insecure_default(self, *, insecure: bool) -> Trust:
         """With what ``registries.conf`` says of a registry, where the user left it open."""
         return replace(self, insecure=True) if insecure and self.insecure is None else self
 

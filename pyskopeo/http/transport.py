@@ -20,12 +20,12 @@ from .exchange import Exchange
 from .httpx_import import httpx
 from .origin import Origin
 from .proxy_router import ProxyRouter
-from .request_body import Outgoing
+from .request_body import RequestBody
 
 _CHUNK = 64 * 1024
 
 
-class Wire(ConnectionPool, httpx.AsyncBaseTransport):
+class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
     """A `ConnectionPool` as a transport of httpx. Raises pyskopeo's own errors, not httpx's.
 
     ``requests`` is the number of requests at once.
@@ -44,9 +44,9 @@ class Wire(ConnectionPool, httpx.AsyncBaseTransport):
         """
         origin = Origin.of(str(request.url))
         proxy = self.connector.proxy(origin)
-        if proxy is not None and ProxyRouter.serves(proxy):
+        if proxy is not None and ProxyRouter.handles(proxy):
             return await self._other_proxies.send(request, origin, proxy)
-        body = request.stream if isinstance(request.stream, Outgoing) else await request.aread()
+        body = request.stream if isinstance(request.stream, RequestBody) else await request.aread()
         route = Route(origin, bool(request.extensions.get("public_only")))
         sent = Request(request.method, route, request.url.raw_path.decode("ascii"), request.headers.items(), body)
         # The thread is not waited for: it may be resolving a name, from which nothing wakes it.
@@ -56,7 +56,7 @@ class Wire(ConnectionPool, httpx.AsyncBaseTransport):
         if exchange.body is not None:
             stream, reader = httpx.ByteStream(exchange.body), MemoryReader(exchange.body)
         else:
-            stream = reader = WireStream(self, sent, exchange)
+            stream = reader = ResponseStream(self, sent, exchange)
         # httpx wraps the stream, so what can read it from a worker thread travels beside it.
         extensions = {"peer": exchange.peer, "reader": reader}
         return httpx.Response(exchange.response.status, headers=exchange.headers, stream=stream, extensions=extensions)
@@ -74,10 +74,10 @@ class Wire(ConnectionPool, httpx.AsyncBaseTransport):
         return self._limiter
 
 
-class WireStream(ResponseReader, httpx.AsyncByteStream):
+class ResponseStream(ResponseReader, httpx.AsyncByteStream):
     """The body of a response: an async iterator for httpx, and a blocking `ByteReader` for the pump."""
 
-    def __init__(self, wire: Wire, request: Request, exchange: Exchange) -> None:
+    def __init__(self, wire: HTTPTransport, request: Request, exchange: Exchange) -> None:
         super().__init__(wire, request, exchange)
         self._limiter = wire.limiter
 

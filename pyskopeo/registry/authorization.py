@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..credentials.authfile import Credentials
 from ..errors import UnsafeAddress
 from ..fast_dataclass import dataclass
-from ..http.origin import Origin, join, may_have_credentials
+from ..http.origin import Origin, may_have_credentials, resolve_url
 from .challenge import (
     Challenge,
     TokenRequest,
-    basic,
+    basic_authorization,
     parse_challenges,
     parse_token,
-    select,
+    select_challenge,
     token_request,
-    widened,
+    widen_scope,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # The share of a token's life after which it is replaced.
 _REFRESH_AT = 0.75
 # How many 401s to one request are answered: the first challenge, and one that wants more of the token's scope.
-_CHALLENGES_ANSWERED = 2
+_MAX_CHALLENGES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,32 +155,32 @@ class Authorizer:
             yield Send({"Authorization": f"Bearer {self._registry_token}"})
             return
         helper: HelperHeaders | None = yield NeedHeaders(url)
-        headers = self._from_helper(helper)
+        headers = self._helper_headers(helper)
         if "Authorization" not in headers:
-            headers |= yield from self._known(scope)
-        for _ in range(_CHALLENGES_ANSWERED):
+            headers |= yield from self._saved_authorization(scope)
+        for _ in range(_MAX_CHALLENGES):
             response: httpx.Response = yield Send(headers)
             if response.status_code != 401:
                 return
             if helper is not None and helper.authorization:
                 helper = yield NeedHeaders(url, stale=helper)
-                better = self._from_helper(helper)
+                improved = self._helper_headers(helper)
             else:
                 challenges = response.headers.get_list("www-authenticate")
-                value = yield from self._answer(challenges, url, scope, headers.get("Authorization", ""))
-                better = {**headers, "Authorization": value} if value else {}
-            if not better or better == headers:
+                value = yield from self._answer_challenge(challenges, url, scope, headers.get("Authorization", ""))
+                improved = {**headers, "Authorization": value} if value else {}
+            if not improved or improved == headers:
                 return
-            headers = better
+            headers = improved
         yield Send(headers)
 
-    def _from_helper(self, helper: HelperHeaders | None) -> dict[str, str]:
+    def _helper_headers(self, helper: HelperHeaders | None) -> dict[str, str]:
         headers = dict(helper.headers) if helper is not None else {}
         for value in headers.values():
             self._redactor.add(value, value.rpartition(" ")[2])
         return headers
 
-    def _known(self, scope: str) -> Generator[Step, Any, dict[str, str]]:
+    def _saved_authorization(self, scope: str) -> Generator[Step, Any, dict[str, str]]:
         """Return the ``Authorization`` known to be needed, in a dictionary; an empty one while none is known to be."""
         value = self._basic
         token = self._tokens.get(scope)
@@ -191,22 +191,22 @@ class Authorizer:
                 value = yield from self._request_token(token.challenge, scope, scope, credentials, refused=value)
         return {"Authorization": value} if value else {}
 
-    def _answer(
+    def _answer_challenge(
         self, challenges: Iterable[str], url: str, scope: str, refused: str
     ) -> Generator[Step, Any, str]:
         """Return the ``Authorization`` for the values of ``WWW-Authenticate``; empty if there is none to try."""
         credentials = _only_credentials((yield NeedCredentials()))
-        challenge = select(parse_challenges(challenges), credentials)
+        challenge = select_challenge(parse_challenges(challenges), credentials)
         if challenge is None:
             return ""
         if challenge.scheme == "basic" and credentials is not None:
-            self._basic = basic(credentials)
+            self._basic = basic_authorization(credentials)
             self._redactor.add(credentials.password, self._basic.removeprefix("Basic "))
             return self._basic
-        challenge = Challenge("bearer", {**challenge.parameters, "realm": join(url, challenge.realm)})
+        challenge = Challenge("bearer", {**challenge.parameters, "realm": resolve_url(url, challenge.realm)})
         # What the answered request needs, and what the next ones will: a token for either alone would
         # be requested again and again.
-        wanted = scope if self._exact_scope else widened(scope, challenge.scope)
+        wanted = scope if self._exact_scope else widen_scope(scope, challenge.scope)
         return (yield from self._request_token(challenge, scope, wanted, credentials, refused=refused))
 
     def _request_token(
@@ -217,7 +217,7 @@ class Authorizer:
             return known.header
         self._check_realm(challenge, credentials)
         if credentials is not None:
-            encoded = basic(credentials).removeprefix("Basic ")
+            encoded = basic_authorization(credentials).removeprefix("Basic ")
             self._redactor.add(credentials.password, credentials.identity_token, encoded)
         request = token_request(challenge, wanted, credentials)
         token: BearerToken = yield NeedToken(scope, challenge, request, refused)
@@ -243,7 +243,7 @@ def _only_credentials(found: Credentials | HelperHeaders | None) -> Credentials 
     return found if isinstance(found, Credentials) else None
 
 
-def tried(found: Credentials | HelperHeaders | None) -> str:
+def describe_credentials(found: Credentials | HelperHeaders | None) -> str:
     """Return the part of an error message that says which credentials were used; never the secret."""
     if found is None:
         return ", tried without credentials"

@@ -26,8 +26,8 @@ from ..http.origin import Origin
 from ..streams.pump import BlobReader
 from .content_range import blob_part, starts_at
 from .download_state import DownloadState, Step
-from .mirrors import unreachable, with_reasons
-from .response_checks import refused
+from .mirrors import all_transient, combine_errors
+from .response_checks import read_error
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -64,7 +64,7 @@ class BlobDownload(BlobReader):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._close()
+        await self._close_response()
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill some of ``buffer``; 0 at the end. Raises what entering raises, when all endpoints have failed."""
@@ -80,10 +80,10 @@ class BlobDownload(BlobReader):
             except ConnectionFailed as error:
                 if state.offset == size:
                     return 0  # the blob is complete; only the end of the response is missing
-                run_in_loop(partial(self._after_broken_body, error))
+                run_in_loop(partial(self._recover_from_broken_body, error))
                 continue
             if not count and state.offset == self._end and state.offset < size:
-                run_in_loop(self._close)  # the server sent less than the range asked for, and all of that is here
+                run_in_loop(self._close_response)  # the server sent less than the range asked for, and all of that is here
                 continue
             state.received(count)
             return count
@@ -94,10 +94,10 @@ class BlobDownload(BlobReader):
         async def restart() -> bool:
             # Of bytes from several endpoints the first one's are blamed, since it is the one that is left.
             served = min(self._state.served, default=0)
-            if self._state.content_wrong() is Step.RAISE:
+            if self._state.content_mismatched() is Step.RAISE:
                 return False
-            await self._close()
-            self._leave(served, error)
+            await self._close_response()
+            self._leave_endpoint(served, error)
             return True
 
         return run_in_loop(restart)
@@ -108,62 +108,62 @@ class BlobDownload(BlobReader):
         failures: list[tuple[Repository, PyskopeoError]] = []
         while self._body is None:
             state.move_to(endpoints.position)
-            asked = endpoints.repositories[state.endpoint]
-            what = f"reading blob {self._descriptor.digest} in {asked.reference.name}"
+            repository = endpoints.repositories[state.endpoint]
+            what = f"reading blob {self._descriptor.digest} in {repository.reference.name}"
             try:
-                response = await _request_blob(asked, self._descriptor, state.offset, what)
+                response = await _request_blob(repository, self._descriptor, state.offset, what)
             except PyskopeoError as error:
                 step = state.request_failed(temporary=error.temporary)
                 if step is Step.RETRY:
-                    await asked.retry.pause(error, state.failed_requests - 1, what, endpoints.report)
+                    await repository.retry.pause(error, state.failed_requests - 1, what, endpoints.report)
                     continue
-                failures.append((asked, error))
+                failures.append((repository, error))
                 if step is Step.RAISE:
-                    raise with_reasons(failures)  # noqa: B904 - one of these errors, not a new one
+                    raise combine_errors(failures)  # noqa: B904 - one of these errors, not a new one
                 continue
-            if unreachable(failures):
+            if all_transient(failures):
                 endpoints.move_to(state.endpoint, failures)
-            await self._take(response)
+            await self._use_response(response)
 
-    async def _take(self, response: httpx.Response) -> None:
+    async def _use_response(self, response: httpx.Response) -> None:
         """Read from ``response`` from now on, unless it is about other bytes."""
         state = self._state
-        answering = state.endpoint
-        state.answered()
+        endpoint = state.endpoint
+        state.response_started()
         try:
             part = blob_part(response, self._descriptor, state.offset)
         except InvalidContent as error:
             await response.aclose()
-            if state.answer_refused() is Step.RAISE:
+            if state.response_rejected() is Step.RAISE:
                 raise
-            self._leave(answering, error)
+            self._leave_endpoint(endpoint, error)
             return
         # Our own transport gives every response a blocking reader; other httpx transports are read through httpx.
-        body: ByteReader = response.extensions.get("reader") or _ThroughLoop(response)
+        body: ByteReader = response.extensions.get("reader") or _AsyncBodyReader(response)
         skip = state.offset - part.start
-        self._response, self._body = response, _Skipping(body, skip) if skip else body
+        self._response, self._body = response, _SkippingReader(body, skip) if skip else body
         self._end = part.end
 
-    async def _after_broken_body(self, error: ConnectionFailed) -> None:
+    async def _recover_from_broken_body(self, error: ConnectionFailed) -> None:
         """Be ready for the next request, after a pause where the state says so; or raise ``error``."""
-        await self._close()
+        await self._close_response()
         state, endpoints = self._state, self._endpoints
         broken = state.endpoint
-        step = state.body_broke(temporary=error.temporary)
+        step = state.body_failed(temporary=error.temporary)
         if step is Step.RETRY:
             what = f"blob {self._descriptor.digest.short} at byte {state.offset}"
             retry = endpoints.repositories[broken].retry
             await retry.pause(error, state.broken_bodies - 1, what, endpoints.report)
         elif step is Step.NEXT:
-            self._leave(broken, error)
+            self._leave_endpoint(broken, error)
         else:
             raise error
 
-    def _leave(self, endpoint: int, error: PyskopeoError) -> None:
+    def _leave_endpoint(self, endpoint: int, error: PyskopeoError) -> None:
         """Have all other blobs read from where this one is read now, too."""
         self._endpoints.move_to(self._state.endpoint, [(self._endpoints.repositories[endpoint], error)])
 
-    async def _close(self) -> None:
+    async def _close_response(self) -> None:
         response, self._response, self._body = self._response, None, None
         if response is not None:
             await response.aclose()
@@ -178,22 +178,22 @@ async def _request_blob(repository: Repository, descriptor: Descriptor, offset: 
     session, path = repository.session, repository.blob_path(descriptor.digest)
     try:
         response = await session.request("GET", path, {"Range": f"bytes={offset}-"} if offset else {})
-        useless = response.status_code == 206 and not starts_at(response, offset, descriptor.size)
-        if offset and (useless or response.status_code in (400, 403, 416)):
+        wrong_range = response.status_code == 206 and not starts_at(response, offset, descriptor.size)
+        if offset and (wrong_range or response.status_code in (400, 403, 416)):
             # Presigned URLs, and servers that do not support ranges or get them wrong.
             await response.aclose()
             response = await session.request("GET", path, {})
         if response.status_code not in ((200, 206) if offset else (200,)):
-            raise await refused(session, response, what)
+            raise await read_error(session, response, what)
     except PyskopeoError as error:
         missing = isinstance(error, NotFound) or (isinstance(error, RegistryError) and error.status == 404)
         if not (missing and descriptor.urls):
             raise
-        return await _request_foreign(session, descriptor, what)
+        return await _request_from_urls(session, descriptor, what)
     return response
 
 
-async def _request_foreign(session: Session, descriptor: Descriptor, what: str) -> httpx.Response:
+async def _request_from_urls(session: Session, descriptor: Descriptor, what: str) -> httpx.Response:
     """GET a layer from the URLs of its descriptor. They are hostile input, so: https only, without
     credentials, and not on this machine or its network."""
     nowhere = f"{what}: neither the registry nor the manifest's URLs have it"
@@ -202,7 +202,7 @@ async def _request_foreign(session: Session, descriptor: Descriptor, what: str) 
         try:
             if Origin.of(url).scheme != "https":
                 raise UnsafeAddress(f"{Origin.of(url)} is not https")
-            response = await session.fetch_elsewhere("GET", url)
+            response = await session.request_external("GET", url)
         except (NetworkError, InvalidContent) as error:
             if error.temporary or not failure.temporary:  # what may succeed later is worth a retry
                 failure = error
@@ -213,7 +213,7 @@ async def _request_foreign(session: Session, descriptor: Descriptor, what: str) 
     raise failure
 
 
-class _Skipping:
+class _SkippingReader:
     """A body whose first ``skip`` bytes are here already: servers may answer a Range request with the whole blob."""
 
     def __init__(self, body: ByteReader, skip: int) -> None:
@@ -228,7 +228,7 @@ class _Skipping:
         return self._body.readinto(buffer)
 
 
-class _ThroughLoop:
+class _AsyncBodyReader:
     """Reads any httpx response from a worker thread, one piece at a time through the event loop."""
 
     def __init__(self, response: httpx.Response) -> None:

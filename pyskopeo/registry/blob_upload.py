@@ -48,7 +48,7 @@ class BlobUploads:
             response = await self._session.request("HEAD", path, {})
             await response.aclose()
             if response.status_code in (408, 425, 429) or response.status_code >= 500:
-                raise await self._session.explain(response, b"", what)
+                raise await self._session.response_error(response, b"", what)
             length = response.headers.get("content-length", "")
             return response.status_code == 200 and (not length or length == str(descriptor.size))
 

@@ -71,7 +71,7 @@ def _parse_header(header: str) -> Iterable[Challenge]:
         yield Challenge(scheme, parameters)
 
 
-def select(challenges: Iterable[Challenge], credentials: Credentials | None) -> Challenge | None:
+def select_challenge(challenges: Iterable[Challenge], credentials: Credentials | None) -> Challenge | None:
     """Return the first one that can be answered: ``bearer`` with a realm, or ``basic`` if there is a password."""
     has_password = credentials is not None and not credentials.identity_token
     for challenge in challenges:
@@ -80,7 +80,7 @@ def select(challenges: Iterable[Challenge], credentials: Credentials | None) -> 
     return None
 
 
-def widened(scope: str, asked: str) -> str:
+def widen_scope(scope: str, asked: str) -> str:
     """Return ``scope`` with the actions that a challenge asks for on the first resource, this repository.
 
     Other repositories that it asks for, or a registry's catalog, are left out: the registry gets the token, and
@@ -126,7 +126,7 @@ def token_request(challenge: Challenge, scope: str, credentials: Credentials | N
     headers = {}
     if credentials is not None:
         query.append(("account", credentials.username))
-        headers["Authorization"] = basic(credentials)
+        headers["Authorization"] = basic_authorization(credentials)
     if challenge.service:
         query.append(("service", challenge.service))
     query += [("scope", one) for one in scope.split()]
@@ -135,7 +135,7 @@ def token_request(challenge: Challenge, scope: str, credentials: Credentials | N
     return TokenRequest("GET", urlunsplit(parts._replace(query=joined, fragment="")), headers)
 
 
-def basic(credentials: Credentials) -> str:
+def basic_authorization(credentials: Credentials) -> str:
     """Return the value of an ``Authorization: Basic`` header (RFC 7617)."""
     import base64
 

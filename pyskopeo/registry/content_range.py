@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ContentMismatch, InvalidContent
 from ..fast_dataclass import dataclass
-from ..http.printable import clean
+from ..http.printable import to_printable
 
 if TYPE_CHECKING:
     import httpx
@@ -44,7 +44,7 @@ def blob_part(response: httpx.Response, descriptor: Descriptor, offset: int) -> 
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", ""):
         raise InvalidContent(
-            f"blob {descriptor.digest} was served with Content-Encoding {clean(encoding, 40)}: refused"
+            f"blob {descriptor.digest} was served with Content-Encoding {to_printable(encoding, 40)}: refused"
         )
     if response.status_code == 206:
         part = _content_range(response, descriptor.size)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from ..credentials.authfile import Credentials
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
-from .challenge import basic
-from .response_checks import closing, refused
+from .challenge import basic_authorization
+from .response_checks import closing, read_error
 from .session import Session
-from .sessions import sender
+from .sessions import open_sender
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -37,7 +37,7 @@ async def check_credentials(registry: str, access: Access) -> None:
     async with _open(reference, access) as session:
         response = await session.request("GET", "/v2/", {})
         if response.status_code != 200:
-            raise await refused(session, response, _what(reference))
+            raise await read_error(session, response, _what(reference))
         await response.aclose()
 
 
@@ -49,13 +49,13 @@ async def authorization(reference: Reference, credentials: Credentials, access: 
     refused, and other `NetworkError`s.
     """
     async with _open(reference, access) as session:
-        found = await _demanded(session, reference, "/v2/")
+        found = await _requested_authorization(session, reference, "/v2/")
         if found is None and reference.repository:
             # Some registries want nothing for /v2/, and a token for what is in a repository.
-            found = await _demanded(session, reference, f"/v2/{reference.repository}/tags/list")
+            found = await _requested_authorization(session, reference, f"/v2/{reference.repository}/tags/list")
     if found is not None or credentials.identity_token:
         return found
-    return Authorization(basic(credentials))
+    return Authorization(basic_authorization(credentials))
 
 
 @asynccontextmanager
@@ -65,18 +65,18 @@ async def _open(reference: Reference, access: Access) -> AsyncIterator[Session]:
     A registry's challenge for ``/v2/`` may name the scope of an example, for which nobody gets a token.
     """
     named = reference.name if reference.repository else reference.registry
-    access = replace(access, trust=access.trust.settled(insecure=access.registries().is_insecure(named)))
-    async with sender(reference, access.trust, access.network) as send:
+    access = replace(access, trust=access.trust.with_insecure_default(insecure=access.registries().is_insecure(named)))
+    async with open_sender(reference, access.trust, access.network) as send:
         yield Session(reference, send, access, exact_scope=True)
 
 
-async def _demanded(session: Session, reference: Reference, path: str) -> Authorization | None:
+async def _requested_authorization(session: Session, reference: Reference, path: str) -> Authorization | None:
     """Return what the registry wanted for a request for ``path``; None if nothing."""
     response = await session.request("GET", path, {})
     value, life = session.authorization
     # With a token it does not matter whether it is good for this path as well.
     if life is None and response.status_code == 401:
-        raise await refused(session, response, _what(reference))
+        raise await read_error(session, response, _what(reference))
     async with closing(response):
         return Authorization(value, life) if value else None
 

@@ -47,7 +47,7 @@ class DownloadState:
             self.endpoint = endpoint
             self.failed_requests = self.broken_bodies = 0
 
-    def answered(self) -> None:
+    def response_started(self) -> None:
         """The endpoint sends bytes from ``offset`` on."""
         self.served.add(self.endpoint)
         self.failed_requests = 0
@@ -61,13 +61,13 @@ class DownloadState:
         if temporary and self.failed_requests < self._limit:
             self.failed_requests += 1
             return Step.RETRY
-        return self.answer_refused()
+        return self.response_rejected()
 
-    def answer_refused(self) -> Step:
+    def response_rejected(self) -> Step:
         """After an answer that is not about the bytes asked for: another endpoint may do better."""
         return self._go_to(self.endpoint + 1, Step.NEXT)
 
-    def body_broke(self, *, temporary: bool) -> Step:
+    def body_failed(self, *, temporary: bool) -> Step:
         """After a body that ended early or stalled."""
         if self.offset >= self._progress_from + PROGRESS:
             self.broken_bodies = 0
@@ -77,7 +77,7 @@ class DownloadState:
             return Step.RETRY
         return self._go_to(self.endpoint + 1, Step.NEXT)
 
-    def content_wrong(self) -> Step:
+    def content_mismatched(self) -> Step:
         """After all or some of the bytes turned out not to be the blob's.
 
         Where they came from several endpoints any may be at fault, so the last of these may send them

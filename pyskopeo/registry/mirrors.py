@@ -40,7 +40,7 @@ class Endpoints:
         """The repository that is asked first."""
         return self.repositories[self.position]
 
-    async def first(self, choose: Callable[[Repository], Call[T]], *, stay: bool = True) -> T:
+    async def first_result(self, choose: Callable[[Repository], Call[T]], *, make_current: bool = True) -> T:
         """Make the call that ``choose`` returns for a repository, at one after the other from the current one on.
 
         Transient failures are retried, as each call's policy says, before the next repository is asked. With
@@ -52,7 +52,7 @@ class Endpoints:
             call, attempt = choose(self.repositories[position]), 0
             while True:
                 try:
-                    answer = await call.once()
+                    result = await call.once()
                 except PyskopeoError as error:
                     if not call.retry.applies_to(error, attempt):
                         failures.append((self.repositories[position], error))
@@ -60,10 +60,10 @@ class Endpoints:
                     await call.retry.pause(error, attempt, call.what, self.report)
                     attempt += 1
                     continue
-                if stay or unreachable(failures):
+                if make_current or all_transient(failures):
                     self.move_to(position, failures)
-                return answer
-        raise with_reasons(failures)
+                return result
+        raise combine_errors(failures)
 
     def move_to(self, position: int, failures: Sequence[tuple[Repository, PyskopeoError]]) -> None:
         """Make a later repository the current one, and report why: what failed at those before it."""
@@ -75,13 +75,13 @@ class Endpoints:
             self.report(Warned(message))
 
 
-def unreachable(failures: Sequence[tuple[Repository, PyskopeoError]]) -> bool:
+def all_transient(failures: Sequence[tuple[Repository, PyskopeoError]]) -> bool:
     """Whether all these failures are transient: an endpoint without one blob may have others, one that does
     not respond has none."""
     return all(error.temporary for _, error in failures)
 
 
-def with_reasons(failures: Sequence[tuple[Repository, PyskopeoError]]) -> PyskopeoError:
+def combine_errors(failures: Sequence[tuple[Repository, PyskopeoError]]) -> PyskopeoError:
     """The last of these errors, the registry's own, with those of its mirrors in the message."""
     *mirrors, (primary, error) = failures
     if mirrors:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from ..errors import InvalidContent, UnsafeAddress
-from ..http.origin import Origin, join
+from ..http.origin import Origin, resolve_url
 from ..http.read_bounded import read_bounded
 from ..http.retry import Call
 from ..model import mediatype
@@ -18,7 +18,7 @@ from ..model.digest import Digest
 from ..model.reference import Reference, is_tag
 from ..model.strict_json import MANIFEST_LIMIT, parse_object
 from .content_range import starts_at
-from .response_checks import as_digest, check_stated_digest, closing, head_manifest, refused
+from .response_checks import as_digest, check_stated_digest, closing, head_manifest, read_error
 from .session import Session
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Repository:
     async def _manifest(self, path: str, what: str) -> tuple[bytes, str]:
         response = await self.session.request("GET", path, {"Accept": ", ".join(mediatype.ACCEPT)})
         if response.status_code != 200:
-            raise await refused(self.session, response, what)
+            raise await read_error(self.session, response, what)
         async with closing(response):
             raw = await read_bounded(response, MANIFEST_LIMIT, what)
         check_stated_digest(response, raw, what)
@@ -87,7 +87,7 @@ class Repository:
         response = await self.session.request("HEAD", path, {})
         async with closing(response):
             if response.status_code != 200:
-                raise await self.session.explain(response, b"", what)
+                raise await self.session.response_error(response, b"", what)
             length = response.headers.get("content-length", "")
         if not (length.isascii() and length.isdigit() and len(length) < 19):
             raise InvalidContent(f"{what}: the registry does not say")
@@ -107,7 +107,7 @@ class Repository:
     async def _tag_page(self, path: str, what: str) -> tuple[list[str], str]:
         response = await self.session.request("GET", path, {"Accept": "application/json"})
         if response.status_code != 200:
-            raise await refused(self.session, response, what)
+            raise await read_error(self.session, response, what)
         async with closing(response):
             raw = await read_bounded(response, _TAGS_LIMIT, what)
         listed = parse_object(raw, what, _TAGS_LIMIT).get("tags") or []
@@ -122,8 +122,8 @@ class Repository:
 
         Registries behind a proxy give their inner scheme and port; only the host has to be right.
         """
-        base = self.session.base
-        target = join(f"{base}{path}", link)
+        base = self.session.origin
+        target = resolve_url(f"{base}{path}", link)
         if Origin.of(target).host != base.host:
             raise UnsafeAddress(f"{what}: the next page is on {Origin.of(target)}: refused")
         return urlsplit(target)._replace(scheme="", netloc="", fragment="").geturl()

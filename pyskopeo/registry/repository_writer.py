@@ -11,7 +11,7 @@ from ..errors import ManifestRefused, PyskopeoError, RegistryError
 from ..model.digest import Digest
 from ..model.manifest import Manifest
 from ..model.reference import Reference
-from .response_checks import as_digest, closing, head_manifest, mismatch, refused, stated_digest
+from .response_checks import as_digest, closing, head_manifest, mismatch, read_error, stated_digest
 from .session import Session
 
 _WRITTEN = frozenset({200, 201, 202})
@@ -58,7 +58,7 @@ class RepositoryWriter:
                 "PUT", self._path(name), {"Content-Type": manifest.media_type}, content=manifest.raw
             )
             if response.status_code not in _WRITTEN:
-                raise _explained(await refused(self._session, response, what))
+                raise _as_manifest_refused(await read_error(self._session, response, what))
             async with closing(response):
                 stated = stated_digest(response)
             if stated is not None and stated.algorithm == manifest.digest.algorithm and stated != manifest.digest:
@@ -81,17 +81,17 @@ class RepositoryWriter:
             if response.status_code in _DELETED:
                 await response.aclose()
                 return
-            error = await refused(self._session, response, what)
+            error = await read_error(self._session, response, what)
             if response.status_code == 404 and attempts > 1:
                 return  # deleted by the attempt before, whose response was lost
-            raise self._undeletable(name, error)
+            raise self._deletion_error(name, error)
 
         await self._session.retry(once, what)
 
     def _path(self, name: str) -> str:
         return f"/v2/{self.reference.repository}/manifests/{name}"
 
-    def _undeletable(self, name: str, error: PyskopeoError) -> PyskopeoError:
+    def _deletion_error(self, name: str, error: PyskopeoError) -> PyskopeoError:
         """400 and 405 are the specification's statuses for a registry that does not delete ("Deleting Manifests")."""
         if not isinstance(error, RegistryError) or (
             error.status not in (400, 405) and "UNSUPPORTED" not in error.codes
@@ -102,7 +102,7 @@ class RepositoryWriter:
         return RegistryError(f"{error}: {meaning}", status=error.status, codes=error.codes)
 
 
-def _explained(error: PyskopeoError) -> PyskopeoError:
+def _as_manifest_refused(error: PyskopeoError) -> PyskopeoError:
     """Return ``error``, as `ManifestRefused` if the registry refuses this type of manifest."""
     if isinstance(error, RegistryError) and (
         error.status == 415 or (error.status == 400 and _TYPE_REFUSED & set(error.codes))

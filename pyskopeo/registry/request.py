@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..errors import ConnectionFailed, InvalidContent
 from ..http.httpx_import import httpx
 from ..http.origin import Origin
-from ..http.printable import clean
-from ..http.request_body import Outgoing
+from ..http.printable import to_printable
+from ..http.request_body import RequestBody
 from ..model.events import Report, Warned
 from .redactor import Redactor
 
 if TYPE_CHECKING:
     from ..access import Network
 
-Content: TypeAlias = bytes | Outgoing
+Content: TypeAlias = bytes | RequestBody
 _MAX_WARNINGS = 20
 
 
@@ -35,7 +35,7 @@ def build_request(
     complete = {"User-Agent": network.user_agent, "Accept-Encoding": "identity", **headers}
     timeout = httpx.Timeout(network.stall_timeout, connect=network.connect_timeout).as_dict()
     extensions = {"public_only": public_only, "timeout": timeout}
-    if isinstance(content, Outgoing):
+    if isinstance(content, RequestBody):
         complete["Host"] = Origin.of(url).netloc  # which httpx leaves out of a request with a stream
         return httpx.Request(method, url, headers=complete, stream=content, extensions=extensions)
     return httpx.Request(method, url, headers=complete, content=content or None, extensions=extensions)
@@ -62,10 +62,10 @@ class WarningReporter:
         self._redactor = redactor
         self._reported: set[str] = set()
 
-    def look_at(self, response: httpx.Response) -> None:
+    def report_new(self, response: httpx.Response) -> None:
         """Report the warnings of ``response`` that are new."""
         for value in response.headers.get_list("warning"):
             if value.startswith("299 ") and value not in self._reported and len(self._reported) < _MAX_WARNINGS:
                 self._reported.add(value)
                 text = self._redactor.redact(value[4:].lstrip("- "))
-                self._report(Warned(f"{self._registry} says: {clean(text)}"))
+                self._report(Warned(f"{self._registry} says: {to_printable(text)}"))

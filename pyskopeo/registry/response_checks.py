@@ -27,11 +27,11 @@ async def closing(response: httpx.Response) -> AsyncIterator[None]:
         await response.aclose()
 
 
-async def refused(session: Session, response: httpx.Response, what: str) -> PyskopeoError:
+async def read_error(session: Session, response: httpx.Response, what: str) -> PyskopeoError:
     """Return the error for a refusal; its body is read up to the limit for errors."""
     async with closing(response):
-        body = await read_bounded(response, error_response.LIMIT, what, cut=True)
-    return await session.explain(response, body, what)
+        body = await read_bounded(response, error_response.LIMIT, what, truncate=True)
+    return await session.response_error(response, body, what)
 
 
 async def head_manifest(session: Session, path: str, what: str) -> Digest | None:
@@ -39,7 +39,7 @@ async def head_manifest(session: Session, path: str, what: str) -> Digest | None
     response = await session.request("HEAD", path, {"Accept": ", ".join(mediatype.ACCEPT)})
     async with closing(response):
         if response.status_code != 200:
-            raise await session.explain(response, b"", what)
+            raise await session.response_error(response, b"", what)
         return stated_digest(response)
 
 

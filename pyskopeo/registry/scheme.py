@@ -24,13 +24,13 @@ class Schemes:
         self._found: SingleFlight[tuple[str, Trust], str] = SingleFlight()
 
     async def get(self, host: str, trust: Trust, get: Get) -> str:
-        """Return the scheme of ``host``: https unless ``trust`` allows plain http. Raises as `find_scheme`."""
+        """Return the scheme of ``host``: https unless ``trust`` allows plain http. Raises as `probe_scheme`."""
         if not trust.insecure:
             return "https"
-        return await self._found.get((host, trust), partial(find_scheme, host, get))
+        return await self._found.get((host, trust), partial(probe_scheme, host, get))
 
 
-async def find_scheme(host: str, get: Get) -> str:
+async def probe_scheme(host: str, get: Get) -> str:
     """Return ``https`` if ``host``, with or without a port, answers to that, else ``http``.
 
     ``get`` sends a GET for a URL and raises `NetworkError`. Raises `HandshakeFailed` if the server speaks TLS

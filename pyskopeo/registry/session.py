@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ..errors import ConnectionFailed, InvalidContent, PyskopeoError
 from ..http.httpx_import import httpx
-from ..http.origin import Origin, follow, follow_own, is_public, shown
+from ..http.origin import Origin, is_public, redact_url, resolve_location, resolve_redirect
 from ..http.read_bounded import read_bounded
-from ..http.request_body import Outgoing
+from ..http.request_body import RequestBody
 from ..model.events import Requested
 from ..model.reference import Reference
 from ..streams.concurrency import SingleFlight
 from . import error_response
-from .authorization import Authorizer, BearerToken, NeedHeaders, NeedToken, Send, tried
+from .authorization import Authorizer, BearerToken, NeedHeaders, NeedToken, Send, describe_credentials
 from .challenge import TOKEN_LIMIT
 from .redactor import Redactor
 from .request import Content, WarningReporter, build_request, httpx_errors
@@ -81,7 +81,7 @@ class Session:
         )
 
     @property
-    def base(self) -> Origin:
+    def origin(self) -> Origin:
         """The registry's own origin, as far as known."""
         return Origin.of(f"{self._scheme or 'https'}://{self._reference.api_host}")
 
@@ -95,7 +95,7 @@ class Session:
         token = self._tokens.values.get(self._scope)
         return (self._authorizer.basic_header, None) if token is None else (token.header, token.life)
 
-    async def explain(self, response: httpx.Response, body: bytes, what: str, *, known: bool = False) -> PyskopeoError:
+    async def response_error(self, response: httpx.Response, body: bytes, what: str, *, got_credentials: bool = False) -> PyskopeoError:
         """Return the error for a refusal with ``body``, in which our secrets are blanked out.
 
         A 401 or 403 says which credentials were used if it is from a server that got them: the registry itself, or
@@ -104,16 +104,16 @@ class Session:
         status, retry_after, by = response.status_code, response.headers.get("retry-after"), ""
         if status in (401, 403):
             origin = Origin.of(str(response.extensions["url"]))
-            if not known and origin != self.base:
+            if not got_credentials and origin != self.origin:
                 by = f", answered by {origin.netloc}"
             elif self._access.keychain.registry_token:
                 by = ", tried the given registry token"
             else:
-                by = tried(await self._resolve())
-        return error_response.explain(status, body, what, retry_after=retry_after, tried=by, hide=self._redactor.redact)
+                by = describe_credentials(await self._resolve())
+        return error_response.error_from_response(status, body, what, retry_after=retry_after, note=by, redact=self._redactor.redact)
 
     async def request(
-        self, method: str, path: str, headers: Mapping[str, str], *, content: bytes = b"", also: str = ""
+        self, method: str, path: str, headers: Mapping[str, str], *, content: bytes = b"", extra_scope: str = ""
     ) -> httpx.Response:
         """Send to the registry, authorized; follow redirects, to which no secret goes.
 
@@ -123,11 +123,11 @@ class Session:
         if not self._scheme:
             get = partial(self._send, "GET", headers={})
             self._scheme = await self._schemes.get(self._reference.api_host, self._access.trust, get)
-        url = f"{self.base}{path}" if path.startswith("/") else path
-        scope = f"{self._scope} {also}" if also else self._scope
+        url = f"{self.origin}{path}" if path.startswith("/") else path
+        scope = f"{self._scope} {extra_scope}" if extra_scope else self._scope
         seen = {url}
         for _ in range(_MAX_REDIRECTS):
-            if Origin.of(url) == self.base:
+            if Origin.of(url) == self.origin:
                 response = await self._send_authorized(method, url, headers, content, scope)
             else:
                 response = await self._send(method, url, headers, content, self._is_public())
@@ -135,27 +135,27 @@ class Session:
             if response.status_code not in _REDIRECTS or not location:
                 return response
             await response.aclose()
-            url = follow(url, location)
+            url = resolve_redirect(url, location)
             if url in seen:
                 raise InvalidContent(f"{self._reference.registry} redirects in a circle")
             seen.add(url)
         raise InvalidContent(f"{self._reference.registry} redirects more than {_MAX_REDIRECTS} times")
 
-    async def send_stream(self, method: str, url: str, headers: Mapping[str, str], body: Outgoing) -> httpx.Response:
+    async def send_stream(self, method: str, url: str, headers: Mapping[str, str], body: RequestBody) -> httpx.Response:
         """Send a request whose body is written meanwhile, so it cannot be sent again: no redirect is followed.
 
         A 401 raises `TokenExpired` if there is something else to try it with.
         """
-        if Origin.of(url) == self.base:
+        if Origin.of(url) == self.origin:
             return await self._send_authorized(method, url, headers, body, self._scope)
         return await self._send(method, url, headers, body, self._is_public())
 
-    def located(self, response: httpx.Response, default: str = "") -> str:
+    def location_of(self, response: httpx.Response, default: str = "") -> str:
         """Return the URL of ``Location``, ``default`` if the response has none; raises `UnsafeAddress`."""
         location = response.headers.get("location", "")
-        return follow_own(str(response.extensions["url"]), location, self.base) if location else default
+        return resolve_location(str(response.extensions["url"]), location, self.origin) if location else default
 
-    async def fetch_elsewhere(self, method: str, url: str) -> httpx.Response:
+    async def request_external(self, method: str, url: str) -> httpx.Response:
         """Send to an address found in content: no credentials, redirects included."""
         for _ in range(_MAX_REDIRECTS):
             response = await self._send(method, url, {}, public_only=self._is_public())
@@ -163,7 +163,7 @@ class Session:
             if response.status_code not in _REDIRECTS or not location:
                 return response
             await response.aclose()
-            url = follow(url, location)
+            url = resolve_redirect(url, location)
         raise InvalidContent(f"{Origin.of(url)} redirects more than {_MAX_REDIRECTS} times")
 
     async def _send_authorized(
@@ -179,8 +179,8 @@ class Session:
                 if isinstance(step, Send):
                     if response is not None:
                         await response.aclose()
-                        if isinstance(content, Outgoing):
-                            raise TokenExpired(f"{self.base.netloc}: the token had expired", host=self.base.netloc)
+                        if isinstance(content, RequestBody):
+                            raise TokenExpired(f"{self.origin.netloc}: the token had expired", host=self.origin.netloc)
                     sent = {**step.headers, **headers}
                     answer = response = await self._send(method, url, sent, content)
                     self._peer = self._peer or response.extensions.get("peer") or ""
@@ -207,15 +207,15 @@ class Session:
         what = f"requesting a token from {origin}"
 
         async def once() -> BearerToken:
-            public_only = origin.host != self.base.host and self._is_public()
+            public_only = origin.host != self.origin.host and self._is_public()
             response = await self._send(request.method, request.url, request.headers, request.content, public_only)
             try:
                 limit = TOKEN_LIMIT if response.status_code == 200 else error_response.LIMIT
-                body = await read_bounded(response, limit, what, cut=response.status_code != 200)
+                body = await read_bounded(response, limit, what, truncate=response.status_code != 200)
             finally:
                 await response.aclose()
             if response.status_code != 200:
-                raise await self.explain(response, body, what, known=True)
+                raise await self.response_error(response, body, what, got_credentials=True)
             return step.parse(body, time.monotonic())
 
         def usable(token: BearerToken) -> bool:
@@ -234,14 +234,14 @@ class Session:
                 status = response.status_code
             finally:
                 took = round(time.monotonic() - started, 3)
-                self._access.report(Requested(request.method, shown(url), status, took))
+                self._access.report(Requested(request.method, redact_url(url), status, took))
         response.extensions["url"] = url
-        self._warnings.look_at(response)
+        self._warnings.report_new(response)
         return response
 
     def _is_public(self) -> bool:
         """Whether the registry itself is on the internet; behind a proxy, by its name."""
-        host = self._peer or self.base.host
+        host = self._peer or self.origin.host
         try:
             return is_public(host)
         except ValueError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from ..http.connect import Connector
 from ..http.origin import Origin
-from ..http.transport import Wire
+from ..http.transport import HTTPTransport
 from ..model.reference import Reference
 from .scheme import Schemes
 from .session import SendRequest, Session
@@ -61,12 +61,12 @@ async def open_session(reference: Reference, access: Access, *, actions: str = "
         yield session
 
 
-def _access_for(endpoint: Endpoint, asked: Reference, access: Access) -> Access:
+def _access_for(endpoint: Endpoint, requested: Reference, access: Access) -> Access:
     """Return the access to one of the registries that have an image."""
-    access = replace(access, trust=access.trust.settled(insecure=endpoint.insecure))
-    if endpoint.reference.registry != asked.registry:
+    access = replace(access, trust=access.trust.with_insecure_default(insecure=endpoint.insecure))
+    if endpoint.reference.registry != requested.registry:
         # Credentials on the command line were given for the registry that was named.
-        access = replace(access, keychain=access.keychain.without_given())
+        access = replace(access, keychain=access.keychain.without_explicit_credentials())
     if endpoint.is_mirror:
         # There is another one to go to.
         retry = access.network.retry
@@ -80,7 +80,7 @@ async def _open(reference: Reference, access: Access, actions: str) -> AsyncIter
     if access.network.connections is not None:
         yield cast("Session", access.network.connections.session(reference, access))
         return
-    async with sender(reference, access.trust, access.network) as send:
+    async with open_sender(reference, access.trust, access.network) as send:
         yield Session(reference, send, access, actions=actions)
 
 
@@ -93,7 +93,7 @@ class SharedConnections:
 
     def __init__(self, *, actions: str = "pull") -> None:
         self._actions = actions
-        self._transports: dict[tuple[str, Trust], Wire] = {}
+        self._transports: dict[tuple[str, Trust], HTTPTransport] = {}
         self._sessions: dict[tuple[str, str, Trust, Credentials | None, str], Session] = {}
         self._schemes = Schemes()
 
@@ -108,7 +108,7 @@ class SharedConnections:
 
     def _send(self, reference: Reference, trust: Trust, network: Network) -> SendRequest:
         if network.client is not None:
-            return _by_client(network.client)
+            return _client_sender(network.client)
         key = (reference.registry, trust)
         if key not in self._transports:
             self._transports[key] = _transport(reference, trust, network)
@@ -124,32 +124,32 @@ class SharedConnections:
             await transport.aclose()
 
 
-def _by_client(client: httpx.AsyncClient) -> SendRequest:
+def _client_sender(client: httpx.AsyncClient) -> SendRequest:
     return partial(client.send, stream=True, auth=None, follow_redirects=False)
 
 
 @asynccontextmanager
-async def sender(reference: Reference, trust: Trust, network: Network) -> AsyncIterator[SendRequest]:
+async def open_sender(reference: Reference, trust: Trust, network: Network) -> AsyncIterator[SendRequest]:
     """Open what sends requests: our own transport, unless the caller brought a client.
 
     The transport is called without a client around it: what a client would add, a cookie jar and redirects,
     is not wanted, and costs time in a pull of many small layers.
     """
     if network.client is not None:
-        yield _by_client(network.client)
+        yield _client_sender(network.client)
         return
     async with _transport(reference, trust, network) as transport:
         yield transport.handle_async_request
 
 
-def _transport(reference: Reference, trust: Trust, network: Network) -> Wire:
+def _transport(reference: Reference, trust: Trust, network: Network) -> HTTPTransport:
     contexts: dict[bool, ssl.SSLContext] = {}
-    making = threading.Lock()
+    lock = threading.Lock()
     registry = Origin.of(f"https://{reference.api_host}")
 
     def context(origin: Origin) -> ssl.SSLContext:
         own = origin == registry
-        with making:
+        with lock:
             if own not in contexts:
                 contexts[own] = trust.context(reference.registry, client=own)
             return contexts[own]
@@ -160,4 +160,4 @@ def _transport(reference: Reference, trust: Trust, network: Network) -> Wire:
     connector = Connector(
         context, proxy, connect_timeout=network.connect_timeout, stall_timeout=network.stall_timeout
     )
-    return Wire(connector)
+    return HTTPTransport(connector)

@@ -11,8 +11,8 @@ import anyio
 
 from ..errors import ConnectionFailed, PyskopeoError
 from ..http.loop_bridge import run_in_loop
-from ..http.request_body import Outgoing
-from .response_checks import refused
+from ..http.request_body import RequestBody
+from .response_checks import read_error
 from .upload_session import range_end, with_digest
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
     from .upload_session import UploadSession
 
-_TAKEN = frozenset({200, 201, 202, 204})
+_SUCCESS = frozenset({200, 201, 202, 204})
 # Seconds. How long to wait for a registry's reason after it has stopped reading.
 _REASON_SECONDS = 6.0
 # Seconds. How long to wait for the response to a request that is given up.
-_GIVE_UP_SECONDS = 0.7
+_ABORT_SECONDS = 0.7
 # Bytes. Blobs up to this size are sent in one request.
-SMALL = 1024 * 1024
+MONOLITHIC_SIZE = 1024 * 1024
 
 
 class UploadAttempt:
@@ -44,7 +44,7 @@ class UploadAttempt:
         """``digest`` is the blob's, if it is known before; ``what`` begins the messages of errors."""
         self._upload, self._digest, self._what = upload, digest, what
         self._tasks: TaskGroup | None = None
-        self._request: _Request | None = None
+        self._request: _PatchRequest | None = None
         self._failure: PyskopeoError | None = None
         self._begin()
 
@@ -57,9 +57,9 @@ class UploadAttempt:
                 await self._finish(descriptor)
             except PyskopeoError as error:
                 # Raised outside, where no group is put around it.
-                failure = await self._reason(error)
+                failure = await self._response_error(error)
             finally:
-                await self._give_up()
+                await self._abort_request()
         if failure is not None:
             raise failure
         return descriptor
@@ -94,7 +94,7 @@ class UploadAttempt:
         """Forget what was written: it is cancelled at the registry, and another upload begins with the next bytes."""
 
         async def restart() -> None:
-            await self._give_up()
+            await self._abort_request()
             self._request = None
             await self._upload.cancel()
 
@@ -104,22 +104,22 @@ class UploadAttempt:
     def _begin(self) -> None:
         state = self._upload.state
         self._skip = state.offset
-        small = state.size is not None and state.size <= SMALL and not state.offset and state.piece is None
+        small = state.size is not None and state.size <= MONOLITHIC_SIZE and not state.offset and state.chunk_size is None
         self._small = bytearray() if small else None
 
     async def _send_patch(self) -> None:
-        """Begin a PATCH: for all bytes that follow, or for a piece where the registry takes no more at once."""
+        """Begin a PATCH: for all bytes that follow, or for a chunk_size where the registry takes no more at once."""
         upload, state = self._upload, self._upload.state
         await upload.open(self._digest)
         headers = {"Content-Type": "application/octet-stream"}
-        room = None
-        if state.size is None or state.piece is None:
+        length = None
+        if state.size is None or state.chunk_size is None:
             headers["Transfer-Encoding"] = "chunked"
         else:
-            room = min(state.size - state.offset, max(state.piece, state.shortest))
-            headers["Content-Length"] = str(room)
-            headers["Content-Range"] = f"{state.offset}-{state.offset + room - 1}"
-        self._request = _Request(Outgoing(), room)
+            length = min(state.size - state.offset, max(state.chunk_size, state.min_chunk_size))
+            headers["Content-Length"] = str(length)
+            headers["Content-Range"] = f"{state.offset}-{state.offset + length - 1}"
+        self._request = _PatchRequest(RequestBody(), length)
         assert self._tasks is not None
         send = partial(upload.session.send_stream, "PATCH", upload.location, headers)
         self._tasks.start_soon(self._request.exchange, send)
@@ -131,10 +131,10 @@ class UploadAttempt:
         request.body.finish()
         response = await request.response()
         self._request = None
-        if response.status_code not in _TAKEN:
-            raise await refused(self._upload.session, response, self._what)
+        if response.status_code not in _SUCCESS:
+            raise await read_error(self._upload.session, response, self._what)
         await response.aclose()
-        self._upload.follow(response)
+        self._upload.update_location(response)
         reached = state.offset + request.sent
         kept = range_end(response)
         if kept is not None and kept != reached:
@@ -154,15 +154,15 @@ class UploadAttempt:
             state.sent = state.offset + len(content)
             headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(content))}
             response = await upload.session.request("PUT", url, headers, content=content)
-            if response.status_code not in _TAKEN:
-                raise await refused(upload.session, response, self._what)
+            if response.status_code not in _SUCCESS:
+                raise await read_error(upload.session, response, self._what)
             await response.aclose()
             upload.location = ""
         except PyskopeoError as error:
             self._failure = error
             raise
 
-    async def _reason(self, error: PyskopeoError) -> PyskopeoError:
+    async def _response_error(self, error: PyskopeoError) -> PyskopeoError:
         """What the registry said when it stopped reading, if it said anything."""
         request = self._request
         if error is not self._failure or request is None:
@@ -173,50 +173,50 @@ class UploadAttempt:
                 if response.status_code < 400:
                     await response.aclose()
                     return error
-                self._failure = await refused(self._upload.session, response, self._what)
+                self._failure = await read_error(self._upload.session, response, self._what)
             except PyskopeoError as better:
                 self._failure = better
         return self._failure
 
-    async def _give_up(self) -> None:
+    async def _abort_request(self) -> None:
         """End the request under way; its response may say where to cancel the upload."""
         if self._request is None:
             return
         self._request.body.stop()
-        with anyio.move_on_after(_GIVE_UP_SECONDS, shield=True), suppress(PyskopeoError):
+        with anyio.move_on_after(_ABORT_SECONDS, shield=True), suppress(PyskopeoError):
             response = await self._request.response()
             await response.aclose()
-            if response.status_code in _TAKEN:
-                self._upload.follow(response)
+            if response.status_code in _SUCCESS:
+                self._upload.update_location(response)
         self._request.scope.cancel()
 
 
-class _Request:
-    """A request under way; ``room`` bytes belong in its body, None: as many as are written.
+class _PatchRequest:
+    """A request under way; ``length`` bytes belong in its body, None: as many as are written.
 
     It outlives a cancellation for as long as its response is waited for (``scope``).
     """
 
-    def __init__(self, body: Outgoing, room: int | None) -> None:
+    def __init__(self, body: RequestBody, length: int | None) -> None:
         self.body, self.scope = body, anyio.CancelScope(shield=True)
         self.sent = 0
-        self._room = room
+        self._length = length
         self._done = anyio.Event()
         self._response: httpx.Response | None = None
         self._error: PyskopeoError | None = None
 
     @property
     def full(self) -> bool:
-        return self._room == self.sent
+        return self._length == self.sent
 
     def write(self, buffer: memoryview) -> memoryview:
-        """Send what there is room for; returns the rest."""
-        part = buffer if self._room is None else buffer[: self._room - self.sent]
+        """Send what there is length for; returns the rest."""
+        part = buffer if self._length is None else buffer[: self._length - self.sent]
         self.body.write(part)
         self.sent += len(part)
         return buffer[len(part) :]
 
-    async def exchange(self, send: Callable[[Outgoing], Awaitable[httpx.Response]]) -> None:
+    async def exchange(self, send: Callable[[RequestBody], Awaitable[httpx.Response]]) -> None:
         """Send the request, body and all; never raises, `response` does."""
         try:
             with self.scope:

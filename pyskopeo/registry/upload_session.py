@@ -11,8 +11,8 @@ from urllib.parse import quote, urlencode
 import anyio
 
 from ..errors import InvalidContent, PyskopeoError
-from ..http.loop_bridge import finishing
-from .response_checks import refused
+from ..http.loop_bridge import run_with_grace
+from .response_checks import read_error
 
 if TYPE_CHECKING:
     from ..http.httpx_import import httpx
@@ -43,15 +43,15 @@ class UploadSession:
         """POST, unless a session is open; ``digest`` is the blob's, if it is known."""
         if self.location:
             return
-        self.state.begin_anew()
+        self.state.reset()
         query = {"digest-algorithm": digest.algorithm} if digest and digest.algorithm != "sha256" else {}
-        await finishing(partial(self._post, query), _CANCEL_SECONDS)
+        await run_with_grace(partial(self._post, query), _CANCEL_SECONDS)
 
     async def mount(self, digest: Digest, repository: str) -> bool:
         """POST: mount a blob from another repository of the registry. False: a session was opened instead."""
         query = {"mount": str(digest), "from": repository}
         once = partial(self._post, query, f"repository:{repository}:pull")
-        return await finishing(partial(self.session.retry, once, self._what), _CANCEL_SECONDS)
+        return await run_with_grace(partial(self.session.retry, once, self._what), _CANCEL_SECONDS)
 
     async def resume(self) -> None:
         """GET how much the registry has. Where that cannot be known the session is cancelled."""
@@ -66,38 +66,38 @@ class UploadSession:
             end = range_end(response)
             # What it has beyond what was sent is unknown.
             if response.status_code in (200, 202, 204) and end is not None and 0 < end <= state.sent:
-                self.location = self.session.located(response, location)
-                state.continue_at(end)
+                self.location = self.session.location_of(response, location)
+                state.resume_at(end)
                 return
         await self.cancel()
 
     async def cancel(self) -> None:
         """DELETE a session that is not wanted any more; whether that succeeds matters to the registry only."""
         location, self.location = self.location, ""
-        self.state.begin_anew()
+        self.state.reset()
         if location:
             with anyio.move_on_after(_CANCEL_SECONDS, shield=True), suppress(PyskopeoError):
                 await (await self.session.request("DELETE", location, {})).aclose()
 
-    def follow(self, response: httpx.Response) -> None:
+    def update_location(self, response: httpx.Response) -> None:
         """Use the URL that a response gives for the next request."""
-        self.location = self.session.located(response, self.location)
+        self.location = self.session.location_of(response, self.location)
 
-    async def _post(self, query: dict[str, str], also: str = "") -> bool:
+    async def _post(self, query: dict[str, str], extra_scope: str = "") -> bool:
         """Whether the blob was mounted; if not, a session is open."""
         path = self._path + (f"?{urlencode(query, safe=':/')}" if query else "")
-        response = await self.session.request("POST", path, {"Content-Length": "0"}, also=also)
+        response = await self.session.request("POST", path, {"Content-Length": "0"}, extra_scope=extra_scope)
         if response.status_code not in (201, 202):
-            raise await refused(self.session, response, self._what)
+            raise await read_error(self.session, response, self._what)
         await response.aclose()
         if "mount" in query and response.status_code == 201:
             return True
-        self.location = self.session.located(response)
+        self.location = self.session.location_of(response)
         if not self.location:
             raise InvalidContent(f"{self._name}: the registry opened an upload and did not say where (no Location)")
-        shortest = response.headers.get("oci-chunk-min-length", "")
-        if shortest.isascii() and shortest.isdigit() and len(shortest) < 13:
-            self.state.shortest = int(shortest)
+        min_chunk_size = response.headers.get("oci-chunk-min-length", "")
+        if min_chunk_size.isascii() and min_chunk_size.isdigit() and len(min_chunk_size) < 13:
+            self.state.min_chunk_size = int(min_chunk_size)
         return False
 
 

@@ -11,10 +11,10 @@ from .session import TokenExpired
 # Bytes. Progress of this much makes the next failure the first one again.
 PROGRESS = 64 * 1024
 # Bytes. Where a registry refuses a body as too large: pieces of this size, halved down to the smallest.
-LARGEST_PIECE = 32 * 1024 * 1024
-SMALLEST_PIECE = 1024 * 1024
+MAX_CHUNK_SIZE = 32 * 1024 * 1024
+MIN_CHUNK_SIZE = 1024 * 1024
 # How many tokens may expire during one blob.
-MOST_TOKENS = 20
+MAX_EXPIRED_TOKENS = 20
 
 
 class Step(Enum):
@@ -30,8 +30,8 @@ class Step(Enum):
 class UploadState:
     """An upload as far as it is known on this side. ``size`` is None where it is known only at the end.
 
-    The registry has ``offset`` bytes, and was sent ``sent`` at the most. ``piece`` is the most that one
-    request may carry, None for all, ``shortest`` the least (``OCI-Chunk-Min-Length``). ``resumed``: it
+    The registry has ``offset`` bytes, and was sent ``sent`` at the most. ``chunk_size`` is the most that one
+    request may carry, None for all, ``min_chunk_size`` the least (``OCI-Chunk-Min-Length``). ``resumed``: it
     continued at the offset that the registry gave; ``broken``: it cannot be continued.
     """
 
@@ -39,8 +39,8 @@ class UploadState:
     retries: int
     offset: int = 0
     sent: int = 0
-    piece: int | None = None
-    shortest: int = 0
+    chunk_size: int | None = None
+    min_chunk_size: int = 0
     resumed: bool = False
     broken: bool = False
     failures: int = 0
@@ -54,7 +54,7 @@ class UploadState:
 
     def failed(self, error: PyskopeoError, *, opened: bool) -> Step:
         """Decide after ``error``; ``opened`` says whether the registry has an upload session for this."""
-        if isinstance(error, TokenExpired) and self.expired_tokens < MOST_TOKENS:
+        if isinstance(error, TokenExpired) and self.expired_tokens < MAX_EXPIRED_TOKENS:
             self.expired_tokens += 1
             return Step.REPEAT  # refused before anything was taken: the upload is as it was
         if self._use_smaller_pieces(error):
@@ -64,13 +64,13 @@ class UploadState:
         self.failures += 1
         return Step.PAUSE
 
-    def continue_at(self, offset: int) -> None:
+    def resume_at(self, offset: int) -> None:
         """The registry has ``offset`` bytes, and the upload goes on from there."""
         self.offset, self.resumed = offset, True
         if offset >= self._progress_from + PROGRESS:
             self.failures, self._progress_from = 0, offset
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """The registry has nothing; counts and the size of the pieces stay."""
         self.offset = self.sent = 0
         self.resumed = self.broken = False
@@ -78,10 +78,10 @@ class UploadState:
     def _use_smaller_pieces(self, error: PyskopeoError) -> bool:
         if not isinstance(error, RegistryError) or error.status != 413 or self.size is None:
             return False
-        smallest = max(SMALLEST_PIECE, self.shortest)
-        if self.piece is not None and self.piece <= smallest:
+        smallest = max(MIN_CHUNK_SIZE, self.min_chunk_size)
+        if self.chunk_size is not None and self.chunk_size <= smallest:
             return False
-        self.piece = max(smallest, min(LARGEST_PIECE, (self.piece or self.size) // 2))
+        self.chunk_size = max(smallest, min(MAX_CHUNK_SIZE, (self.chunk_size or self.size) // 2))
         self.broken = True
         return True
 

@@ -62,7 +62,7 @@ async def source_digest(reference: Reference, access: Access) -> Digest | None:
 
     async with DockerReference(f"//{reference}", reference).open_source(access) as source:
         try:
-            return await source.endpoints.first(lambda repository: repository.resolve(reference.manifest_name))
+            return await source.endpoints.first_result(lambda repository: repository.resolve(reference.manifest_name))
         except (RegistryError, InvalidContent, NotFound):
             return None
 
@@ -84,7 +84,7 @@ async def head_manifest(reference: Reference, access: Access) -> ManifestHead | 
             response = await session.request("HEAD", path, {"Accept": ", ".join(mediatype.ACCEPT)})
             async with closing(response):
                 if response.status_code != 200:
-                    raise await session.explain(response, b"", what)
+                    raise await session.response_error(response, b"", what)
                 digest = stated_digest(response)
                 media_type = mediatype.essence(response.headers.get("content-type", ""))
                 return ManifestHead(digest, media_type) if digest else None

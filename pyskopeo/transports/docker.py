@@ -121,7 +121,7 @@ class DockerSource(ImageSource):
 
             return repository.manifest(str(wanted or repository.reference.manifest_name)).then(parse)
 
-        manifest = await self.endpoints.first(call)
+        manifest = await self.endpoints.first_result(call)
         if descriptor is None and asked.tag and asked.digest:
             await self._compare_tag(asked)
         return manifest
@@ -142,16 +142,16 @@ class DockerSource(ImageSource):
 
     async def blob_size(self, descriptor: Descriptor) -> int:
         """Return the size of a blob in bytes, by HEAD; raises `InvalidContent` if the response does not contain it."""
-        return await self.endpoints.first(lambda repository: repository.blob_size(descriptor.digest), stay=False)
+        return await self.endpoints.first_result(lambda repository: repository.blob_size(descriptor.digest), make_current=False)
 
     async def tags(self) -> list[str]:
         """Return all tags of the repository."""
-        return await self.endpoints.first(lambda repository: repository.tags(), stay=False)
+        return await self.endpoints.first_result(lambda repository: repository.tags(), make_current=False)
 
     async def _compare_tag(self, reference: Reference) -> None:
         """For ``name:tag@digest``, which is read by its digest: warn if the tag refers to another one."""
         try:
-            found = await self.endpoints.first(lambda repository: repository.resolve(reference.tag), stay=False)
+            found = await self.endpoints.first_result(lambda repository: repository.resolve(reference.tag), make_current=False)
         except (NetworkError, InvalidContent) as error:
             self._report(Warned(f"{reference.name}:{reference.tag} could not be compared with its digest: {error}"))
             return

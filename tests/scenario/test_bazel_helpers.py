@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from pyskopeo.credentials.authfile import Credentials
-from pyskopeo.credentials.bazel_helper import HeaderHelper, HelperHeaders, choose, place_of
+from pyskopeo.credentials.bazel_helper import HeaderHelper, HelperHeaders, host_and_repository, select_helper
 from pyskopeo.credentials.keychain import Keychain
 from pyskopeo.errors import CredentialsFailed, InvalidInput
 from tests.support.helper_programs import HelperPrograms, command_lines_seen
@@ -141,23 +141,23 @@ def test_the_nearest_pattern_wins(host: str, chosen: str) -> None:
     """As Bazel does it: a wildcard is for the domain itself, too, and an exact host not for what is below it."""
     flags = ("old", "*.example.com=wild", "example.com=exact", "*.bar.example.com=deep", "*.wild.org=wild.org", "all")
     for order in (flags, ("old", *reversed(flags[1:-1]), "all")):
-        found = choose(map(HeaderHelper.parse, order), host)
+        found = select_helper(map(HeaderHelper.parse, order), host)
         assert found is not None
         assert found.path == chosen
 
 
 def test_an_exact_host_is_not_for_what_is_below_it() -> None:
     helpers = [HeaderHelper.parse("example.com=helper")]
-    assert choose(helpers, "foo.example.com") is None
-    assert choose(helpers, "example.com.evil.net") is None
-    assert choose([], "example.com") is None
+    assert select_helper(helpers, "foo.example.com") is None
+    assert select_helper(helpers, "example.com.evil.net") is None
+    assert select_helper([], "example.com") is None
 
 
 @pytest.mark.parametrize("pattern", ["docker.io", "index.docker.io", "registry-1.docker.io", "*.docker.io"])
 def test_docker_hub_by_any_of_its_names(pattern: str) -> None:
     helpers = [HeaderHelper.parse("other"), HeaderHelper.parse(f"{pattern}=hub")]
     for host in ("docker.io", "index.docker.io", "registry-1.docker.io"):
-        found = choose(helpers, host)
+        found = select_helper(helpers, host)
         assert found is not None
         assert found.path == "hub"
 
@@ -175,7 +175,7 @@ def test_docker_hub_by_any_of_its_names(pattern: str) -> None:
     ],
 )
 def test_what_an_answer_is_good_for(uri: str, place: tuple[str, str]) -> None:
-    assert place_of(uri) == place
+    assert host_and_repository(uri) == place
 
 
 # What it says

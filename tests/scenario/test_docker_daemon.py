@@ -35,15 +35,21 @@ from pyskopeo.errors import (
 from pyskopeo.http.tls import Trust
 from pyskopeo.storage.tar import TarWriter
 from pyskopeo.streams.pump import uncounted
-from pyskopeo.transports.docker_daemon.address import DEFAULT, Address, address_of, certificates_of, context_of
-from pyskopeo.transports.docker_daemon.engine_api import ORIGIN, Engine
+from pyskopeo.transports.docker_daemon.address import (
+    DEFAULT,
+    Address,
+    certificate_directory,
+    daemon_address,
+    tls_context,
+)
+from pyskopeo.transports.docker_daemon.engine_api import ORIGIN, DaemonClient
 from pyskopeo.transports.docker_daemon.image_load import ImageLoad
 from pyskopeo.transports.docker_daemon.messages import (
     LIMIT,
     DaemonErrorMapping,
+    check_archive_tail,
     check_messages,
-    check_tail,
-    refusal,
+    error_from_response,
 )
 from tests.support.access import networked
 from tests.support.fake_daemon import LOADED, Call, FakeDaemon, Script, pieces
@@ -141,13 +147,13 @@ class TestAddress:
     ) -> None:
         found = Access.from_environ({"DOCKER_HOST": "tcp://h", **environ})
         trust = replace(found.trust, cert_dir=Path(cert_dir) if cert_dir else None)
-        assert certificates_of(trust) == (Path(directory) if directory else None)
-        assert address_of(found.network, trust).tls is tls
+        assert certificate_directory(trust) == (Path(directory) if directory else None)
+        assert daemon_address(found.network, trust).tls is tls
 
     def test_without_a_word_it_is_the_usual_socket(self) -> None:
         for environ in ({}, {"DOCKER_HOST": ""}):
             found = Access.from_environ(environ)
-            assert address_of(found.network, found.trust).socket == "/var/run/docker.sock"
+            assert daemon_address(found.network, found.trust).socket == "/var/run/docker.sock"
 
 
 class TestAnswers:
@@ -165,7 +171,7 @@ class TestAnswers:
         ],
     )
     def test_a_refusal_in_one_line(self, body: bytes, said: str) -> None:
-        error = refusal(418, body, "what")
+        error = error_from_response(418, body, "what")
         assert str(error).startswith(f"what: Error response from daemon: {said}")
         assert len(str(error)) < 400
         assert (error.status, error.exit_code) == (418, 1)
@@ -198,14 +204,14 @@ class TestAnswers:
 
     def test_an_error_at_the_end_of_an_archive(self) -> None:
         with pytest.raises(DaemonError, match="what: Error response from daemon: no space"):
-            check_tail(bytes(1000) + b'{"errorDetail":{"message":"no space"},"error":"no space"}\r\n', "what")
+            check_archive_tail(bytes(1000) + b'{"errorDetail":{"message":"no space"},"error":"no space"}\r\n', "what")
 
     @pytest.mark.parametrize(
         "tail",
         [b"", bytes(1000), b'{"errorDetail":{"message":"x"}}' + bytes(500), b'{"errorDetail"', b'{"errorDetail":{}}'],
     )
     def test_archives_that_end_well(self, tail: bytes) -> None:
-        check_tail(tail, "what")
+        check_archive_tail(tail, "what")
 
 
 class TestCertificates:
@@ -223,16 +229,16 @@ class TestCertificates:
     def test_half_a_pair(self, names: tuple[str, ...], authority: Authority, client: KeyPair, tmp_path: Path) -> None:
         directory = self.directory(tmp_path, authority, client, *names)
         with pytest.raises(InvalidInput, match=r"cert.pem and key.pem go together"):
-            context_of(Trust(cert_dir=directory))
+            tls_context(Trust(cert_dir=directory))
 
     def test_nothing_there(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match="no ca.pem, cert.pem or key.pem in this directory"):
-            context_of(Trust(cert_dir=tmp_path))
+            tls_context(Trust(cert_dir=tmp_path))
 
     def test_what_is_no_certificate(self, tmp_path: Path) -> None:
         (tmp_path / "ca.pem").write_bytes(b"x")
         with pytest.raises(InvalidInput, match="cannot use the certificates in"):
-            context_of(Trust(cert_dir=tmp_path))
+            tls_context(Trust(cert_dir=tmp_path))
 
     async def test_both_sides_show_theirs(
         self, authority: Authority, client: KeyPair, tmp_path: Path, scratch: Path
@@ -309,7 +315,7 @@ class TestUnreachable:
 
     def test_no_permission(self, scratch: Path) -> None:
         errors = DaemonErrorMapping(Address.parse(f"unix://{scratch}/s"), "what", 1.0)
-        error = errors.connecting(PermissionError(errno.EACCES, "Permission denied"), ORIGIN)
+        error = errors.connect_error(PermissionError(errno.EACCES, "Permission denied"), ORIGIN)
         assert str(error).endswith("permission denied; join the group of its socket, or be root")
 
     async def test_one_that_takes_no_more_connections(self, scratch: Path) -> None:
@@ -728,7 +734,7 @@ class TestLoad:
 
         with FakeDaemon() as daemon:
             daemon.on["load"] = after_the_body(lambda call: call.answer(200, LOADED))
-            engine = await Engine.open(Network(daemon_host=daemon.host), Trust())
+            engine = await DaemonClient.open(Network(daemon_host=daemon.host), Trust())
             for whole in (False, True):
                 async with ImageLoad.open(engine) as load:
                     await anyio.to_thread.run_sync(write, TarWriter(load, Path("x")))

@@ -39,11 +39,11 @@ from pyskopeo.errors import (
     UnsafeAddress,
     Unsupported,
 )
-from pyskopeo.http.connect import Connector, refuse_literal
+from pyskopeo.http.connect import Connector, check_literal_address
 from pyskopeo.http.origin import Origin, is_public
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
-from pyskopeo.http.transport import Wire
+from pyskopeo.http.transport import HTTPTransport
 from pyskopeo.model.events import Event, to_json
 from pyskopeo.model.platform import Platform
 from pyskopeo.transports.docker import DockerSource
@@ -727,11 +727,11 @@ async def test_a_local_registry_redirects_locally(
     assert elsewhere.log == [f"GET /storage/{LARGE}"]
 
 
-def wire(**options: Any) -> Wire:
+def wire(**options: Any) -> HTTPTransport:
     def no_context(origin: Origin) -> Any:
         raise AssertionError(origin)
 
-    return Wire(Connector(no_context, lambda origin: None, **options))
+    return HTTPTransport(Connector(no_context, lambda origin: None, **options))
 
 
 async def test_a_name_is_looked_up_once(elsewhere: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -778,12 +778,12 @@ async def test_a_connection_is_not_shared_with_those_who_may_go_anywhere(elsewhe
 def test_through_a_proxy_addresses_are_read(host: str) -> None:
     """There the proxy resolves names, but what is plainly an address is seen."""
     with pytest.raises(UnsafeAddress, match="private address"):
-        refuse_literal(Origin.of(f"https://{host}/"))
+        check_literal_address(Origin.of(f"https://{host}/"))
 
 
 @pytest.mark.parametrize("host", ["example.com", "1.1.1.1", "[2606:4700::1111]", "16843009", "localhost.example.com"])
 def test_through_a_proxy_others_pass(host: str) -> None:
-    refuse_literal(Origin.of(f"https://{host}/"))
+    check_literal_address(Origin.of(f"https://{host}/"))
 
 
 # --- what is said ---

@@ -16,7 +16,7 @@ import pyskopeo
 from pyskopeo.access import Access
 from pyskopeo.config.policy import Policy
 from pyskopeo.errors import InvalidInput, PolicyRejected
-from pyskopeo.http.origin import shown
+from pyskopeo.http.origin import redact_url
 from tests.support import faults as f
 from tests.support.access import access_for
 from tests.support.commands import Done, pyskopeo_here, tree
@@ -359,8 +359,8 @@ class TestRegistriesD:
     ],
 )  # fmt: skip
 def test_what_is_shown_of_a_url(url: str, expected: str) -> None:
-    assert shown(url) == expected
-    assert "s3cr3t" not in shown(url)
+    assert redact_url(url) == expected
+    assert "s3cr3t" not in redact_url(url)
 
 
 class TestDebug:

@@ -13,7 +13,7 @@ import pytest
 from pyskopeo.engine.plan import Form, Graph
 from pyskopeo.engine.planner import decide, plan_with_outcomes
 from pyskopeo.errors import CannotPreserve, InvalidContent, PyskopeoError, UnsafeAddress
-from pyskopeo.http.origin import Origin, join
+from pyskopeo.http.origin import Origin, resolve_url
 from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.change import Change, Outcome
@@ -306,9 +306,9 @@ def test_a_host_that_cannot_be_printed_is_none(url: str) -> None:
         Origin.of(url)
     assert str(caught.value).isprintable()
     with pytest.raises(UnsafeAddress):
-        join("http://example.org/", url)
+        resolve_url("http://example.org/", url)
     with pytest.raises(UnsafeAddress):
-        join("http://example.org/", "/path/" + url[7:])
+        resolve_url("http://example.org/", "/path/" + url[7:])
 
 
 @pytest.mark.anyio
@@ -317,5 +317,5 @@ async def test_an_address_in_a_manifest_that_is_none(url: str, tmp_path: Path) -
     """A foreign layer's; it is no crash."""
     async with open_session(Reference.parse("127.0.0.1:1/a/b:c"), access_for(tmp_path)) as session:
         with pytest.raises(PyskopeoError) as caught:
-            await session.fetch_elsewhere("GET", url)
+            await session.request_external("GET", url)
     assert str(caught.value).isprintable()

@@ -72,9 +72,9 @@ async def _open_source(reference: DockerDaemonReference, access: Access) -> Asyn
     from anyio import to_thread
 
     from ...storage.tar import TarIndex
-    from .engine_api import Engine
+    from .engine_api import DaemonClient
 
-    engine, wanted = await Engine.open(access.network, access.trust), str(reference.reference or reference.image_id)
+    engine, wanted = await DaemonClient.open(access.network, access.trust), str(reference.reference or reference.image_id)
     async with engine.save(wanted, access.storage.scratch) as path:
         archive = DockerArchive.read(await to_thread.run_sync(TarIndex.read, path))
         yield DockerArchiveSource(archive, archive.choose(None, None))
@@ -84,10 +84,10 @@ async def _open_source(reference: DockerDaemonReference, access: Access) -> Asyn
 async def _open_destination(
     reference: DockerDaemonReference, name: Reference, access: Access
 ) -> AsyncIterator[ImageDestination]:
-    from .engine_api import Engine
+    from .engine_api import DaemonClient
     from .image_load import ImageLoad
 
-    engine = await Engine.open(access.network, access.trust)
+    engine = await DaemonClient.open(access.network, access.trust)
     tags = (name, *map(Reference.parse, access.writing.additional_tags))
     path = Path(str(reference))
     with temporary_directory(access.storage.scratch) as scratch:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "unix:///var/run/docker.sock"
 _PORTS = {("tcp", False): 2375, ("tcp", True): 2376, ("http", False): 80, ("https", True): 443}
-_WANTED = "want unix:///PATH, tcp://HOST[:PORT], http://HOST[:PORT] or https://HOST[:PORT]"
+_EXPECTED = "want unix:///PATH, tcp://HOST[:PORT], http://HOST[:PORT] or https://HOST[:PORT]"
 _AUTHORITY, _CERTIFICATE, _KEY = "ca.pem", "cert.pem", "key.pem"
 
 
@@ -49,12 +49,12 @@ class Address:
             hint = "; forward its socket with ssh -L, and name that" if scheme == "ssh" else ""
             raise Unsupported(f"docker host {ascii(text)}: {scheme}:// is not supported{hint}")
         if not separator or not rest:
-            raise InvalidInput(f"unable to parse docker host {ascii(text)}: {_WANTED}")
+            raise InvalidInput(f"unable to parse docker host {ascii(text)}: {_EXPECTED}")
         if scheme == "unix":
             return cls(text, socket=rest)
         tls = scheme == "https" or (scheme == "tcp" and certificates)
         if (scheme, tls) not in _PORTS:
-            raise InvalidInput(f"unable to parse docker host {ascii(text)}: {_WANTED}")
+            raise InvalidInput(f"unable to parse docker host {ascii(text)}: {_EXPECTED}")
         host, port, prefix = _split(text, rest)
         return cls(text, "", host, port or _PORTS[scheme, tls], prefix, tls)
 
@@ -88,38 +88,38 @@ def _split(text: str, rest: str) -> tuple[str, int, str]:
     if parts is None or not host or not host.isascii() or parts.username is not None or parts.query or parts.fragment:
         # It may hold a password.
         shown = ascii(text) if "@" not in text else "with a user name in it"
-        raise InvalidInput(f"unable to parse docker host {shown}: {_WANTED}")
+        raise InvalidInput(f"unable to parse docker host {shown}: {_EXPECTED}")
     return host, port, quote(parts.path.rstrip("/"))
 
 
-def address_of(network: Network, trust: Trust) -> Address:
+def daemon_address(network: Network, trust: Trust) -> Address:
     """The address that a ``--daemon-host`` flag or ``DOCKER_HOST`` gives, or else that of the default socket."""
-    return Address.parse(network.daemon_host or DEFAULT, certificates=certificates_of(trust) is not None)
+    return Address.parse(network.daemon_host or DEFAULT, certificates=certificate_directory(trust) is not None)
 
 
-def certificates_of(trust: Trust) -> Path | None:
+def certificate_directory(trust: Trust) -> Path | None:
     """The directory with ``ca.pem``, ``cert.pem`` and ``key.pem``, if one is given."""
     return trust.cert_dir or trust.daemon_certificates
 
 
-def context_of(trust: Trust) -> ssl.SSLContext:
+def tls_context(trust: Trust) -> ssl.SSLContext:
     """TLS settings: the authorities trusted, and the client certificate. Raises `InvalidInput` for unusable files.
 
     With a ``ca.pem``, no other authority is trusted.
     """
     import ssl
 
-    directory = certificates_of(trust)
+    directory = certificate_directory(trust)
     files = {name: directory / name for name in (_AUTHORITY, _CERTIFICATE, _KEY)} if directory else {}
-    there = {name: path for name, path in files.items() if os.path.exists(path)}
-    if directory is not None and not there:
+    present = {name: path for name, path in files.items() if os.path.exists(path)}
+    if directory is not None and not present:
         raise InvalidInput(f"{directory}: no {_AUTHORITY}, {_CERTIFICATE} or {_KEY} in this directory")
-    if (_CERTIFICATE in there) != (_KEY in there):
+    if (_CERTIFICATE in present) != (_KEY in present):
         raise InvalidInput(f"{directory}: {_CERTIFICATE} and {_KEY} go together, one of them is missing")
     try:
-        context = ssl.create_default_context(cafile=there.get(_AUTHORITY))
-        if _KEY in there:
-            context.load_cert_chain(there[_CERTIFICATE], there[_KEY])
+        context = ssl.create_default_context(cafile=present.get(_AUTHORITY))
+        if _KEY in present:
+            context.load_cert_chain(present[_CERTIFICATE], present[_KEY])
     except OSError as error:  # ssl.SSLError is one
         raise InvalidInput(f"cannot use the certificates in {directory}: {error.strerror or error}") from error
     if trust.insecure:

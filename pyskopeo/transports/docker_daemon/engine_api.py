@@ -20,8 +20,8 @@ from ...storage.files import read_range
 from ...storage.scratch import temporary_file
 from ...streams.cancellation import check_cancelled, run_in_thread
 from ...streams.pump import FileSink, thread_buffer
-from .address import Address, address_of, context_of
-from .messages import LIMIT, TAIL, DaemonErrorMapping, check_tail, refusal
+from .address import Address, daemon_address, tls_context
+from .messages import LIMIT, TAIL, DaemonErrorMapping, check_archive_tail, error_from_response
 
 if TYPE_CHECKING:
     import ssl
@@ -36,7 +36,7 @@ _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}", re.ASCII)
 _SAVING = "loading image from docker engine"
 
 
-class Engine:
+class DaemonClient:
     """A Docker daemon that responded. Each request has a connection of its own; no proxy is used."""
 
     def __init__(self, address: Address, context: ssl.SSLContext | None, network: Network) -> None:
@@ -49,13 +49,13 @@ class Engine:
         self.stall_timeout = network.stall_timeout
 
     @classmethod
-    async def open(cls, network: Network, trust: Trust) -> Engine:
+    async def open(cls, network: Network, trust: Trust) -> DaemonClient:
         """Ask the daemon for the newest version of its API, which all later requests are of.
 
         Raises `InvalidInput` for an address or certificates that cannot be used, and `NetworkError`.
         """
-        address = address_of(network, trust)
-        engine = cls(address, context_of(trust) if address.tls else None, network)
+        address = daemon_address(network, trust)
+        engine = cls(address, tls_context(trust) if address.tls else None, network)
         await engine._negotiate()
         return engine
 
@@ -139,11 +139,11 @@ class Engine:
         try:
             return await self.request("GET", f"/images/get?names={quote(name, safe='')}", _SAVING, timeouts=timeouts)
         except DaemonError as error:
-            if missing := error if error.status == 404 else await self._missing(name):
+            if missing := error if error.status == 404 else await self._not_found_error(name):
                 raise PathNotFound(str(missing)) from None
             raise
 
-    async def _missing(self, name: str) -> DaemonError | None:
+    async def _not_found_error(self, name: str) -> DaemonError | None:
         """The refusal of a daemon that has no such image, for which some respond with 500 to GET ``/images/get``."""
         try:
             (await self.request("GET", f"/images/{quote(name, safe='')}/json", _SAVING)).close()
@@ -172,7 +172,7 @@ def _write(reader: ResponseReader, sink: FileSink) -> None:
     while count := reader.readinto(buffer):
         sink.write(buffer[:count])
         check_cancelled()
-    check_tail(read_range(sink.path, max(0, os.fstat(sink.fd).st_size - TAIL), TAIL), _SAVING)
+    check_archive_tail(read_range(sink.path, max(0, os.fstat(sink.fd).st_size - TAIL), TAIL), _SAVING)
 
 
 def _send(connector: Connector, request: Request, what: str) -> ResponseReader:
@@ -182,11 +182,11 @@ def _send(connector: Connector, request: Request, what: str) -> ResponseReader:
     response = ResponseReader(pool, request, pool.send(request))
     if response.status != 200:
         with closing(response):
-            raise refusal(response.status, _refusal_body(response), what)
+            raise error_from_response(response.status, _error_body(response), what)
     return response
 
 
-def _refusal_body(response: ResponseReader) -> bytes:
+def _error_body(response: ResponseReader) -> bytes:
     """At most `LIMIT` bytes of the body, none if the connection breaks meanwhile; raises `Stalled`."""
     body, buffer = bytearray(), thread_buffer()
     try:

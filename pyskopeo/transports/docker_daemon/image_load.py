@@ -12,7 +12,7 @@ from ...http.connection_pool import ResponseReader, ResponseTimeouts
 from ...http.loop_bridge import run_in_loop
 from ...http.streamed_body import StreamedBody
 from ...streams.cancellation import run_in_thread
-from .engine_api import ORIGIN, Engine
+from .engine_api import ORIGIN, DaemonClient
 from .messages import LIMIT, check_messages
 
 if TYPE_CHECKING:
@@ -31,36 +31,36 @@ class ImageLoad:
     of the archive nor the end of the body, so it loads nothing. Written to by worker threads, one at a time.
     """
 
-    def __init__(self, engine: Engine, tasks: TaskGroup) -> None:
+    def __init__(self, client: DaemonClient, tasks: TaskGroup) -> None:
         from anyio import Event
 
-        self._engine, self._tasks = engine, tasks
-        self._errors = engine.errors(_LOADING)
-        self._kept = bytearray()
+        self._client, self._tasks = client, tasks
+        self._errors = client.errors(_LOADING)
+        self._buffered = bytearray()
         self._body: StreamedBody | None = None
         self._done = Event()
         self._error: PyskopeoError | None = None
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, engine: Engine) -> AsyncIterator[ImageLoad]:
+    async def open(cls, client: DaemonClient) -> AsyncIterator[ImageLoad]:
         """Left without `finish`, the request is broken off."""
         from anyio import create_task_group
 
         with first_error():
             async with create_task_group() as tasks:
-                yield cls(engine, tasks)
+                yield cls(client, tasks)
                 tasks.cancel_scope.cancel()
 
     def write(self, buffer: memoryview) -> None:
         """Raises `DaemonError`, `ConnectionFailed` and `Cancelled`."""
-        if len(buffer) + len(self._kept) < _SMALL:
+        if len(buffer) + len(self._buffered) < _SMALL:
             # So the two empty blocks at the end of an archive are never sent before `finish`.
-            self._kept += buffer
+            self._buffered += buffer
             return
         self._flush()
         if len(buffer) < _SMALL:
-            self._kept += buffer
+            self._buffered += buffer
         else:
             self._send(buffer)
 
@@ -72,44 +72,44 @@ class ImageLoad:
         await run_in_thread(self._flush)
         if self._body is not None:
             self._body.finish()
-            await self._engine.while_pinging(self._done.wait)
+            await self._client.while_pinging(self._done.wait)
             if self._error is not None:
                 raise self._error
 
     def _flush(self) -> None:
-        if self._kept:
-            content, self._kept = self._kept, bytearray()
+        if self._buffered:
+            content, self._buffered = self._buffered, bytearray()
             self._send(memoryview(content))
 
     def _send(self, buffer: memoryview) -> None:
         if self._body is None:
-            self._body = run_in_loop(self._begin)
+            self._body = run_in_loop(self._start_request)
         try:
             self._body.write(buffer)
         except NetworkError as error:
             raise run_in_loop(self._failure) from error
 
-    async def _begin(self) -> StreamedBody:
+    async def _start_request(self) -> StreamedBody:
         body = StreamedBody(end_if_stopped=False, continue_on_success=True)
         self._tasks.start_soon(self._exchange, body)
         return body
 
     async def _exchange(self, body: StreamedBody) -> None:
         """Send the request and read the response to its end; never raises, ``_error`` is what failed."""
-        # No limit: whether the daemon is alive is found out by `Engine.while_pinging`.
+        # No limit: whether the daemon is alive is found out by `DaemonClient.while_pinging`.
         timeouts = ResponseTimeouts(head=None, body=None)
         try:
-            response = await self._engine.request(
+            response = await self._client.request(
                 "POST", "/images/load?quiet=1", _LOADING, headers=_HEADERS, body=body, timeouts=timeouts
             )
             with closing(response):
-                await run_in_thread(partial(_read_messages, response), limiter=self._engine.threads)
+                await run_in_thread(partial(_read_messages, response), limiter=self._client.threads)
             if not body.complete:
-                raise self._errors.exchanging(ConnectionResetError(), ORIGIN)
+                raise self._errors.exchange_error(ConnectionResetError(), ORIGIN)
         except PyskopeoError as error:
             self._error = error
             if error is body.failure:  # sending stalled, and the body does not know who is at the other end
-                self._error = self._errors.stalled(ORIGIN, self._engine.stall_timeout)
+                self._error = self._errors.stall_error(ORIGIN, self._client.stall_timeout)
         finally:
             body.stop()
             self._done.set()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import CertificateNotTrusted, ConnectionFailed, DaemonError, InvalidContent, NetworkError, Stalled
 from ...http.error_mapping import ErrorMapping
-from ...http.printable import clean
+from ...http.printable import to_printable
 
 if TYPE_CHECKING:
     from ...http.origin import Origin
@@ -37,7 +37,7 @@ class DaemonErrorMapping(ErrorMapping):
     def __init__(self, address: Address, what: str, connect_timeout: float) -> None:
         self._address, self._what, self._connect_timeout = address, what, connect_timeout
 
-    def connecting(self, error: Exception, origin: Origin, proxy: str | None = None) -> NetworkError:
+    def connect_error(self, error: Exception, origin: Origin, proxy: str | None = None) -> NetworkError:
         import ssl
 
         where = self._address.name
@@ -52,10 +52,10 @@ class DaemonErrorMapping(ErrorMapping):
         reason = reason or getattr(error, "strerror", None) or str(error)
         return ConnectionFailed(f"cannot reach {where}: {reason}", host=self._address.text, temporary=False)
 
-    def exchanging(self, error: Exception, origin: Origin, *, greeted: bool = False) -> NetworkError:
-        return self.reading(error, origin)
+    def exchange_error(self, error: Exception, origin: Origin, *, after_handshake: bool = False) -> NetworkError:
+        return self.read_error(error, origin)
 
-    def reading(self, error: Exception, origin: Origin) -> NetworkError:
+    def read_error(self, error: Exception, origin: Origin) -> NetworkError:
         import ssl
 
         reason = "broke off"
@@ -64,12 +64,12 @@ class DaemonErrorMapping(ErrorMapping):
             reason = f"wants no TLS with us: {alert}; {_TLS}" if alert else f"failed: {error.strerror or error}"
         return ConnectionFailed(f"{self._what}: {self._address.name} {reason}", host=self._address.text)
 
-    def stalled(self, origin: Origin, seconds: float) -> NetworkError:
+    def stall_error(self, origin: Origin, seconds: float) -> NetworkError:
         where = self._address.name
         return Stalled(f"{where}: no progress for {seconds:g} s", host=where)
 
 
-def refusal(status: int, body: bytes, what: str) -> DaemonError:
+def error_from_response(status: int, body: bytes, what: str) -> DaemonError:
     """The error for a response whose status is not 200; ``what`` says what was being done."""
     message = body.decode("utf-8", "replace")
     try:
@@ -78,7 +78,7 @@ def refusal(status: int, body: bytes, what: str) -> DaemonError:
         parsed = None
     if isinstance(parsed, dict):
         message = parsed.get("message") or parsed.get("cause") or ""
-    return DaemonError(f"{what}: Error response from daemon: {clean(message) or f'status {status}'}", status=status)
+    return DaemonError(f"{what}: Error response from daemon: {to_printable(message) or f'status {status}'}", status=status)
 
 
 def check_messages(body: bytes, what: str, *, whole: bool = True) -> None:
@@ -94,13 +94,13 @@ def check_messages(body: bytes, what: str, *, whole: bool = True) -> None:
         except (ValueError, RecursionError):
             if not whole:
                 return
-            raise InvalidContent(f"{what}: the daemon's answer is no JSON: {clean(rest, 120)}") from None
+            raise InvalidContent(f"{what}: the daemon's answer is no JSON: {to_printable(rest, 120)}") from None
         if isinstance(message, dict) and (reason := _error(message)):
             raise DaemonError(f"{what}: Error response from daemon: {reason}", status=200)
         position = len(text) - len(rest) + length
 
 
-def check_tail(tail: bytes, what: str) -> None:
+def check_archive_tail(tail: bytes, what: str) -> None:
     """Raises `DaemonError` for an error that a daemon reports at the end of an archive it had begun to send."""
     start = tail.rfind(b'{"errorDetail"')
     if start < 0:
@@ -118,5 +118,5 @@ def _error(message: dict[str, Any]) -> str:
     detail = message.get("errorDetail")
     found = detail.get("message") if isinstance(detail, dict) else None
     if found or message.get("error") or detail:
-        return clean(found or message.get("error") or "") or "no reason given"
+        return to_printable(found or message.get("error") or "") or "no reason given"
     return ""

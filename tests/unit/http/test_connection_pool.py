@@ -31,13 +31,13 @@ PATIENT_HEAD = ResponseTimeouts(head=None, body=STALL_TIMEOUT)
 class Errors(ErrorMapping):
     """Says which step failed."""
 
-    def exchanging(self, error: Exception, origin: Origin, *, greeted: bool = False) -> NetworkError:
+    def exchange_error(self, error: Exception, origin: Origin, *, after_handshake: bool = False) -> NetworkError:
         return ConnectionFailed("exchanging")
 
-    def reading(self, error: Exception, origin: Origin) -> NetworkError:
+    def read_error(self, error: Exception, origin: Origin) -> NetworkError:
         return ConnectionFailed("reading")
 
-    def stalled(self, origin: Origin, seconds: float) -> NetworkError:
+    def stall_error(self, origin: Origin, seconds: float) -> NetworkError:
         return Stalled(f"stalled for {seconds:g} s")
 
 

@@ -42,20 +42,20 @@ def untrusted(message: str) -> ssl.SSLCertVerificationError:
     ],
 )
 def test_connecting(error: Exception, kind: type[NetworkError], message: str, temporary: bool) -> None:
-    found = ErrorMapping().connecting(error, ORIGIN)
+    found = ErrorMapping().connect_error(error, ORIGIN)
     assert type(found) is kind
     assert str(found).startswith(message)
     assert found.temporary is temporary
 
 
 def test_another_protocol_is_no_tls() -> None:
-    found = ErrorMapping().connecting(tls("WRONG_VERSION_NUMBER"), ORIGIN)
+    found = ErrorMapping().connect_error(tls("WRONG_VERSION_NUMBER"), ORIGIN)
     assert "server gave an HTTP response to an HTTPS client; for plain http give --tls-verify=false" in str(found)
     assert not found.temporary
 
 
 def test_a_proxy_is_named_without_its_password() -> None:
-    found = ErrorMapping().connecting(TimeoutError(), ORIGIN, "http://user:secret@proxy:3128")
+    found = ErrorMapping().connect_error(TimeoutError(), ORIGIN, "http://user:secret@proxy:3128")
     assert str(found) == "host:5000 (through proxy http://proxy:3128): connecting timed out"
     assert without_userinfo("http://proxy:3128/") == "http://proxy:3128/"
 
@@ -73,14 +73,14 @@ def test_a_proxy_is_named_without_its_password() -> None:
     ],
 )  # fmt: skip
 def test_exchanging(error: Exception, greeted: bool, message: str) -> None:
-    assert str(ErrorMapping().exchanging(error, ORIGIN, greeted=greeted)) == message
+    assert str(ErrorMapping().exchange_error(error, ORIGIN, after_handshake=greeted)) == message
 
 
 def test_reading_and_stalling() -> None:
     errors = ErrorMapping()
-    assert str(errors.reading(ValueError(), ORIGIN)) == "host:5000: connection lost: ValueError"
-    assert str(errors.reading(OSError("text"), ORIGIN)) == "host:5000: connection lost: text"
-    stalled = errors.stalled(ORIGIN, 0.5)
+    assert str(errors.read_error(ValueError(), ORIGIN)) == "host:5000: connection lost: ValueError"
+    assert str(errors.read_error(OSError("text"), ORIGIN)) == "host:5000: connection lost: text"
+    stalled = errors.stall_error(ORIGIN, 0.5)
     assert isinstance(stalled, Stalled)
     assert str(stalled) == "host:5000: no progress for 0.5 s (--stall-timeout)"
     assert stalled.host == "host:5000"

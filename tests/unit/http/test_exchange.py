@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from pyskopeo.errors import ConnectionFailed
-from pyskopeo.http.connect import Attempt, Connector
-from pyskopeo.http.exchange import Exchange, shut
-from pyskopeo.http.transport import Wire
+from pyskopeo.http.connect import ConnectAttempt, Connector
+from pyskopeo.http.exchange import Exchange, shutdown_socket
+from pyskopeo.http.transport import HTTPTransport
 from pyskopeo.streams.cancellation import Cancellation, Cancelled, check_cancelled, on_cancel
 from tests.support.faults import Stall
 from tests.support.images import ImageSpec, LayerSpec, build
@@ -68,7 +68,7 @@ def test_a_reader_is_woken(line: Line) -> None:
     cancellation, reading, read = Cancellation(), threading.Event(), list[bytes]()
 
     def work() -> None:
-        with on_cancel(partial(shut, line.near)):
+        with on_cancel(partial(shutdown_socket, line.near)):
             reading.set()
             read.append(line.near.recv(1))
 
@@ -88,7 +88,7 @@ def test_an_attempt_to_connect_is_woken(line: Line) -> None:
     """Even when TLS has taken the descriptor out of the socket, as wrap_socket does."""
 
     def work(cancellation: Cancellation) -> None:
-        with Attempt() as attempt:
+        with ConnectAttempt() as attempt:
             attempt.begin(line.near)
             wrapped = socket.socket(fileno=line.near.detach())
             with wrapped:
@@ -101,7 +101,7 @@ def test_an_attempt_to_connect_is_woken(line: Line) -> None:
 
 def test_an_attempt_that_is_over_is_left_alone(line: Line) -> None:
     def work(cancellation: Cancellation) -> None:
-        with Attempt() as attempt:
+        with ConnectAttempt() as attempt:
             attempt.begin(line.near)
         cancellation.cancel()
         check_cancelled()
@@ -114,7 +114,7 @@ def test_a_second_attempt_takes_the_place_of_the_first(line: Line) -> None:
     other = Line()
 
     def work(cancellation: Cancellation) -> None:
-        with Attempt() as attempt:
+        with ConnectAttempt() as attempt:
             attempt.begin(other.near)
             attempt.begin(line.near)
             cancellation.cancel()
@@ -128,7 +128,7 @@ def test_a_second_attempt_takes_the_place_of_the_first(line: Line) -> None:
 def test_an_attempt_that_comes_too_late_is_not_begun(line: Line) -> None:
     def work(cancellation: Cancellation) -> None:
         cancellation.cancel()
-        with Attempt() as attempt:
+        with ConnectAttempt() as attempt:
             attempt.begin(line.near)
 
     cancelled_within(work)
@@ -149,7 +149,7 @@ def test_what_comes_too_late_is_cleared_away(body: bytes | None, line: Line) -> 
     response.close()
 
 
-class Paused(Wire):
+class Paused(HTTPTransport):
     """Its threads wait before and after they send a request."""
 
     def __init__(self, *, before: bool) -> None:
@@ -212,7 +212,7 @@ async def test_a_request_given_up_too_late_harms_no_other() -> None:
     """Its small answer has been read, and its connection is there for the next request."""
     cancellations: list[Cancellation] = []
 
-    class Recorded(Wire):
+    class Recorded(HTTPTransport):
         def send(self, *what: Any) -> Exchange:
             cancellations.append(Cancellation.current())
             return super().send(*what)
@@ -242,7 +242,7 @@ async def test_a_body_that_is_given_up_is_closed_by_its_reader() -> None:
     """Closing a descriptor under a thread that reads it could give the thread another connection's bytes."""
     released: list[str] = []
 
-    class Watched(Wire):
+    class Watched(HTTPTransport):
         def release(self, *what: Any) -> None:
             released.append(threading.current_thread().name)
             super().release(*what)
@@ -264,7 +264,7 @@ async def test_a_body_that_is_given_up_is_closed_by_its_reader() -> None:
             await response.aclose()
             assert thread.is_alive()
             assert released == []
-            shut(reader._exchange.sock)
+            shutdown_socket(reader._exchange.sock)
             await anyio.to_thread.run_sync(thread.join, 2)
             assert released == ["reader"]
             # Nothing is read, nor given back a second time.

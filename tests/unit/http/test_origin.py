@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import UnsafeAddress
-from pyskopeo.http.origin import Origin, follow, is_public, may_have_credentials, same_site
+from pyskopeo.http.origin import Origin, is_public, may_have_credentials, resolve_redirect, same_site
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_origins_differ_in_scheme_host_and_port() -> None:
     ],
 )
 def test_follow(current: str, location: str, expected: str) -> None:
-    assert follow(current, location) == expected
+    assert resolve_redirect(current, location) == expected
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ def test_follow(current: str, location: str, expected: str) -> None:
 )
 def test_follow_refuses(location: str) -> None:
     with pytest.raises(UnsafeAddress) as caught:
-        follow("https://a/v2", location)
+        resolve_redirect("https://a/v2", location)
     assert "hunter2" not in str(caught.value)
 
 
 @given(st.text())
 def test_follow_fails_in_one_way(location: str) -> None:
     try:
-        target = follow("https://a/v2", location)
+        target = resolve_redirect("https://a/v2", location)
     except UnsafeAddress:
         return
     assert Origin.of(target).scheme == "https"

@@ -35,7 +35,7 @@ class Line:
 
     def _carry(self) -> None:
         try:
-            self.body.carry(self.connection, chunked=True)
+            self.body.transmit(self.connection, chunked=True)
         except Exception as error:  # noqa: BLE001 - for the test to look at
             self.raised.append(error)
             self.connection.close()

@@ -100,7 +100,7 @@ def test_a_host_that_no_connection_can_be_made_to() -> None:
 
 def test_the_errors_are_those_of_the_connector(folder: Path) -> None:
     class Errors(ErrorMapping):
-        def connecting(self, error: Exception, origin: Origin, proxy: str | None = None) -> NetworkError:
+        def connect_error(self, error: Exception, origin: Origin, proxy: str | None = None) -> NetworkError:
             return NetworkError(f"{type(error).__name__} at {origin}")
 
     missing = Connector(

@@ -23,7 +23,7 @@ from pyskopeo.registry.authorization import (
     NeedHeaders,
     NeedToken,
     Send,
-    tried,
+    describe_credentials,
 )
 from pyskopeo.registry.challenge import Challenge, token_request
 from pyskopeo.registry.redactor import Redactor
@@ -486,7 +486,7 @@ def test_no_repr_shows_a_secret() -> None:
     ],
 )
 def test_which_credentials_an_error_names(found: Credentials | HelperHeaders | None, expected: str) -> None:
-    assert tried(found) == expected
+    assert describe_credentials(found) == expected
 
 
 @pytest.mark.parametrize("module", [authorization, challenge])

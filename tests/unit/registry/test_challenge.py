@@ -16,10 +16,10 @@ from pyskopeo.errors import InvalidContent, PyskopeoError, TooLarge
 from pyskopeo.registry.challenge import (
     TOKEN_LIMIT,
     Challenge,
-    basic,
+    basic_authorization,
     parse_challenges,
     parse_token,
-    select,
+    select_challenge,
     token_request,
 )
 
@@ -109,7 +109,7 @@ BEARER = Challenge("bearer", {"realm": REALM})
 def test_select(
     offered: tuple[Challenge, ...], credentials: Credentials | None, expected: Challenge | None
 ) -> None:
-    assert select(offered, credentials) is expected
+    assert select_challenge(offered, credentials) is expected
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_token_request_with_an_identity_token() -> None:
 
 
 def test_no_secret_is_shown() -> None:
-    secret = basic(PASSWORD).removeprefix("Basic ")
+    secret = basic_authorization(PASSWORD).removeprefix("Basic ")
     assert secret not in repr(token_request(BEARER, "", PASSWORD))
     assert "t0ken" not in repr(parse_token(b'{"token":"t0ken"}', "x"))
 
@@ -165,7 +165,7 @@ def test_no_secret_is_shown() -> None:
     ("user", "password"), [("user", "pass"), ("u", ""), ("", "p"), ("\u00fc", "p\u20ac:x")]
 )
 def test_basic_is_utf8(user: str, password: str) -> None:
-    assert base64.b64decode(basic(Credentials(user, password)).removeprefix("Basic ")).decode() == f"{user}:{password}"
+    assert base64.b64decode(basic_authorization(Credentials(user, password)).removeprefix("Basic ")).decode() == f"{user}:{password}"
 
 
 @pytest.mark.parametrize(

@@ -31,13 +31,13 @@ def moved(endpoint: int) -> Event:
     return Event(f"moved to {endpoint}", lambda state: state.move_to(endpoint))
 
 
-answered = Event("answered", lambda state: state.answered())
+answered = Event("answered", lambda state: state.response_started())
 unreachable = Event("unreachable", lambda state: state.request_failed(temporary=True))
 refused = Event("refused", lambda state: state.request_failed(temporary=False))
-other_bytes = Event("other bytes", lambda state: state.answer_refused())
-cut = Event("cut", lambda state: state.body_broke(temporary=True))
-given_up = Event("given up", lambda state: state.body_broke(temporary=False))
-wrong = Event("wrong", lambda state: state.content_wrong())
+other_bytes = Event("other bytes", lambda state: state.response_rejected())
+cut = Event("cut", lambda state: state.body_failed(temporary=True))
+given_up = Event("given up", lambda state: state.body_failed(temporary=False))
+wrong = Event("wrong", lambda state: state.content_mismatched())
 
 Case = tuple[tuple[int, ...], list[tuple[Event, Step | None]], int, int]
 # retries of each endpoint; events and the decision after each; endpoint and offset in the end
@@ -125,10 +125,10 @@ def test_decisions(
 def test_a_download_can_begin_anywhere() -> None:
     """At an offset and at an endpoint: no bytes before it are progress of its own."""
     state = DownloadState((1, 1), endpoint=1, offset=PROGRESS * 10)
-    state.answered()
+    state.response_started()
     state.received(5)
-    assert state.body_broke(temporary=True) is Step.RETRY
-    assert state.body_broke(temporary=True) is Step.RAISE
+    assert state.body_failed(temporary=True) is Step.RETRY
+    assert state.body_failed(temporary=True) is Step.RAISE
     assert (state.endpoint, state.offset, state.served) == (1, PROGRESS * 10 + 5, {1})
 
 
@@ -137,7 +137,7 @@ def test_pauses_are_counted_for_their_length() -> None:
     for number in (1, 2, 3):
         state.request_failed(temporary=True)
         assert state.failed_requests == number
-    state.answered()
+    state.response_started()
     for number in (1, 2, 3):
-        state.body_broke(temporary=True)
+        state.body_failed(temporary=True)
         assert (state.failed_requests, state.broken_bodies) == (0, number)

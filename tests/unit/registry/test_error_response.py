@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import AccessDenied, NotFound, PyskopeoError, RegistryError
-from pyskopeo.http.printable import clean
-from pyskopeo.registry.error_response import explain
+from pyskopeo.http.printable import to_printable
+from pyskopeo.registry.error_response import error_from_response
 
 WHAT = "reading manifest v1 in example.com/a"
 
@@ -51,7 +51,7 @@ def body(*errors: object) -> bytes:
     ],
 )
 def test_explain(status: int, content: bytes, kind: type[PyskopeoError], text: str) -> None:
-    error = explain(status, content, WHAT, tried=", tried X")
+    error = error_from_response(status, content, WHAT, note=", tried X")
     assert type(error) is kind
     assert str(error).startswith(f"{WHAT}: ")
     assert text in str(error)
@@ -62,19 +62,19 @@ def test_explain(status: int, content: bytes, kind: type[PyskopeoError], text: s
 
 
 def test_facts_are_fields() -> None:
-    error = explain(503, body({"code": "UNAVAILABLE"}, {"code": "X"}), WHAT, retry_after="7")
+    error = error_from_response(503, body({"code": "UNAVAILABLE"}, {"code": "X"}), WHAT, retry_after="7")
     assert isinstance(error, RegistryError)
     assert (error.status, error.codes, error.retry_after, error.temporary) == (503, ("UNAVAILABLE", "X"), 7.0, True)
 
 
 def test_exit_codes() -> None:
-    assert explain(404, body({"code": "MANIFEST_UNKNOWN"}), WHAT).exit_code == 2
-    assert explain(404, b"", WHAT).exit_code == 1
-    assert explain(401, b"", WHAT).exit_code == 1
+    assert error_from_response(404, body({"code": "MANIFEST_UNKNOWN"}), WHAT).exit_code == 2
+    assert error_from_response(404, b"", WHAT).exit_code == 1
+    assert error_from_response(401, b"", WHAT).exit_code == 1
 
 
 def test_many_errors_are_not_all_told() -> None:
-    error = explain(400, body(*({"code": f"C{number}", "message": "m" * 1000} for number in range(1000))), WHAT)
+    error = error_from_response(400, body(*({"code": f"C{number}", "message": "m" * 1000} for number in range(1000))), WHAT)
     assert len(str(error)) < 2500
     assert isinstance(error, RegistryError)
     assert error.codes == ("C0", "C1", "C2", "C3", "C4")
@@ -98,12 +98,12 @@ def test_many_errors_are_not_all_told() -> None:
     ],
 )
 def test_clean(text: object, expected: str) -> None:
-    assert clean(text) == expected
+    assert to_printable(text) == expected
 
 
 @given(st.text(), st.integers(min_value=4, max_value=50))
 def test_clean_is_one_bounded_printable_line(text: str, limit: int) -> None:
-    line = clean(text, limit)
+    line = to_printable(text, limit)
     assert len(line) <= limit
     assert len(line.splitlines()) <= 1
     line.encode()
@@ -111,7 +111,7 @@ def test_clean_is_one_bounded_printable_line(text: str, limit: int) -> None:
 
 @given(st.sampled_from([400, 401, 403, 404, 429, 500]), st.binary(max_size=300))
 def test_explain_never_fails(status: int, content: bytes) -> None:
-    error = explain(status, content, WHAT)
+    error = error_from_response(status, content, WHAT)
     assert len(str(error).splitlines()) == 1
     str(error).encode()
 
@@ -127,5 +127,5 @@ def test_explain_never_fails(status: int, content: bytes) -> None:
     ],
 )
 def test_what_token_servers_say(body: dict[str, object], told: str) -> None:
-    error = explain(401, json.dumps(body).encode(), "requesting a token")
+    error = error_from_response(401, json.dumps(body).encode(), "requesting a token")
     assert str(error) == f"requesting a token: {told} (401)"

@@ -66,7 +66,7 @@ class Asked:
 async def test_the_first_that_answers(failures: list[list[PyskopeoError]], log: list[int], stays: int, moves: int) -> None:
     for stay, position in ((True, stays), (False, moves)):
         asked = Asked(*failures)
-        assert await asked.endpoints.first(asked.choose, stay=stay) == NAMES[log[-1]]
+        assert await asked.endpoints.first_result(asked.choose, make_current=stay) == NAMES[log[-1]]
         assert asked.log == [NAMES[number] for number in log]
         assert asked.endpoints.position == position
         assert len(asked.warnings) == position
@@ -76,8 +76,8 @@ async def test_the_first_that_answers(failures: list[list[PyskopeoError]], log: 
 
 async def test_the_next_question_goes_to_the_current_one() -> None:
     asked = Asked([MISSING])
-    await asked.endpoints.first(asked.choose)
-    await asked.endpoints.first(asked.choose)
+    await asked.endpoints.first_result(asked.choose)
+    await asked.endpoints.first_result(asked.choose)
     assert asked.log == [NAMES[0], NAMES[1], NAMES[1]]
     assert asked.warnings == [f"{NAMES[0]}: not here; going on with {NAMES[1]}"]
     assert asked.endpoints.current.reference.name == NAMES[1]
@@ -86,7 +86,7 @@ async def test_the_next_question_goes_to_the_current_one() -> None:
 async def test_the_registrys_own_error_with_the_mirrors_reasons() -> None:
     asked = Asked([DOWN, DOWN], [WRONG], [NotFound("no such image")])
     with pytest.raises(NotFound) as caught:
-        await asked.endpoints.first(asked.choose)
+        await asked.endpoints.first_result(asked.choose)
     mirrors = f"[{NAMES[0]}:latest: down] [{NAMES[1]}:latest: wrong]"
     assert str(caught.value) == f"(Mirrors also failed: {mirrors}): {NAMES[2]}:latest: no such image"
     assert asked.endpoints.position == 0
@@ -96,7 +96,7 @@ async def test_one_alone_fails_with_its_own_error() -> None:
     asked = Asked([], [], [WRONG])
     asked.endpoints.move_to(2, [])
     with pytest.raises(InvalidContent, match="^wrong$"):
-        await asked.endpoints.first(asked.choose)
+        await asked.endpoints.first_result(asked.choose)
 
 
 async def test_endpoints_only_move_on() -> None:
@@ -122,5 +122,5 @@ async def test_a_call_is_retried_when_it_is_awaited_and_parsed_within() -> None:
     assert len(asked.log) == 2
     assert await asked.choose(asked.endpoints.current).then(parse) == len(NAMES[0])
     asked = Asked([MISSING])
-    assert await asked.endpoints.first(lambda repository: asked.choose(repository).then(parse)) == len(NAMES[2])
+    assert await asked.endpoints.first_result(lambda repository: asked.choose(repository).then(parse)) == len(NAMES[2])
     assert asked.log == list(NAMES)

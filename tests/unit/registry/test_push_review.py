@@ -18,9 +18,9 @@ import pytest
 import pyskopeo
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied, ConnectionFailed, InvalidContent, PyskopeoError, RegistryError
-from pyskopeo.http.request_body import Outgoing
+from pyskopeo.http.request_body import RequestBody
 from pyskopeo.model.events import BlobProgress, Converted, CopyFinished
-from pyskopeo.registry.challenge import widened
+from pyskopeo.registry.challenge import widen_scope
 from pyskopeo.streams.cancellation import Cancellation, Cancelled, on_cancel
 from tests.support import faults as f
 from tests.support import upload_faults as u
@@ -227,10 +227,10 @@ OURS = "repository:a/b:pull,push"
     ],
 )
 def test_a_scope_grows_where_we_are_and_nowhere_else(asked: str, expected: str) -> None:
-    assert widened(OURS, asked) == expected
+    assert widen_scope(OURS, asked) == expected
     mounting = f"{OURS} repository:from:pull"
-    assert widened(mounting, asked) == f"{expected} repository:from:pull"
-    assert widened(mounting, f"{asked} repository:from:push,delete") == f"{expected} repository:from:pull"
+    assert widen_scope(mounting, asked) == f"{expected} repository:from:pull"
+    assert widen_scope(mounting, f"{asked} repository:from:push,delete") == f"{expected} repository:from:pull"
 
 
 async def test_no_token_for_what_a_registry_has_no_business_with(token_server: TokenServer, tmp_path: Path) -> None:
@@ -685,11 +685,11 @@ async def test_who_gives_up_a_whole_body_may_cut_the_connection() -> None:
             entered.set()
             assert cut.wait(5)
 
-    body, cancellation, ended = Outgoing(), Cancellation(), list[type[BaseException]]()
+    body, cancellation, ended = RequestBody(), Cancellation(), list[type[BaseException]]()
 
     def carry() -> None:
         with on_cancel(cut.set):
-            body.carry(cast("HTTPConnection", SimpleNamespace(sock=Full())), chunked=True)
+            body.transmit(cast("HTTPConnection", SimpleNamespace(sock=Full())), chunked=True)
 
     def run() -> None:
         try:
@@ -715,11 +715,11 @@ async def test_who_gives_up_a_whole_body_may_cut_the_connection() -> None:
 async def test_a_cancellation_breaks_off_a_body_in_order(chunked: bool) -> None:
     """The connection is not cut under the hands of the thread that ends the body."""
     near, far = socket.socketpair()
-    body, cancellation, cut = Outgoing(), Cancellation(), threading.Event()
+    body, cancellation, cut = RequestBody(), Cancellation(), threading.Event()
 
     def carry() -> None:
         with on_cancel(cut.set):
-            body.carry(cast("HTTPConnection", SimpleNamespace(sock=near)), chunked=chunked)
+            body.transmit(cast("HTTPConnection", SimpleNamespace(sock=near)), chunked=chunked)
 
     def run() -> None:
         with pytest.raises((Cancelled, ConnectionFailed)):

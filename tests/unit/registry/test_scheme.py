@@ -19,7 +19,7 @@ from pyskopeo.http.connect import Connector
 from pyskopeo.http.origin import Origin
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
-from pyskopeo.registry.scheme import Schemes, find_scheme
+from pyskopeo.registry.scheme import Schemes, probe_scheme
 from tests.support.access import access_for
 from tests.support.images import build
 from tests.support.listening import listening
@@ -129,10 +129,10 @@ async def test_which_it_is(
 ) -> None:
     asked = Asked(secure, plain)
     if isinstance(found, str):
-        assert await find_scheme(host, asked) == found
+        assert await probe_scheme(host, asked) == found
     else:
         with pytest.raises(type(found)) as caught:
-            await find_scheme(host, asked)
+            await probe_scheme(host, asked)
         assert caught.value is found
     assert asked.asked == [f"https://{host}/v2/", f"http://{host}/v2/"][:questions]
 

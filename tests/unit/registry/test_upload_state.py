@@ -8,7 +8,7 @@ import pytest
 
 from pyskopeo.errors import ConnectionFailed, PyskopeoError, RegistryError, Stalled, UnsafeAddress
 from pyskopeo.registry.session import TokenExpired
-from pyskopeo.registry.upload_state import MOST_TOKENS, PROGRESS, Step, UploadState
+from pyskopeo.registry.upload_state import MAX_EXPIRED_TOKENS, PROGRESS, Step, UploadState
 
 MIB = 1024 * 1024
 SIZE = 100 * MIB
@@ -41,7 +41,7 @@ def refusal(status: int) -> RegistryError:
         (ConnectionFailed("x", temporary=False), True, replace(NEW, broken=True), Step.PAUSE, True),
         (ConnectionFailed("x"), True, replace(NEW, failures=2), Step.RAISE, False),
         (TokenExpired("x"), True, replace(NEW, failures=2), Step.REPEAT, False),
-        (TokenExpired("x"), True, replace(NEW, expired_tokens=MOST_TOKENS), Step.PAUSE, False),
+        (TokenExpired("x"), True, replace(NEW, expired_tokens=MAX_EXPIRED_TOKENS), Step.PAUSE, False),
     ],
 )  # fmt: skip
 def test_decisions(error: PyskopeoError, opened: bool, before: UploadState, step: Step, broken: bool) -> None:
@@ -53,7 +53,7 @@ def test_decisions(error: PyskopeoError, opened: bool, before: UploadState, step
 
 
 @pytest.mark.parametrize(
-    ("size", "shortest", "pieces"),
+    ("size", "min_chunk_size", "pieces"),
     [
         (SIZE, 0, [32 * MIB, 16 * MIB, 8 * MIB, 4 * MIB, 2 * MIB, MIB]),
         (10 * MIB, 0, [5 * MIB, 2 * MIB + MIB // 2, MIB + MIB // 4, MIB]),
@@ -62,32 +62,32 @@ def test_decisions(error: PyskopeoError, opened: bool, before: UploadState, step
         (None, 0, []),
     ],
 )
-def test_smaller_pieces(size: int | None, shortest: int, pieces: list[int]) -> None:
-    state = UploadState(size, retries=0, shortest=shortest)
-    for piece in pieces:
+def test_smaller_pieces(size: int | None, min_chunk_size: int, pieces: list[int]) -> None:
+    state = UploadState(size, retries=0, min_chunk_size=min_chunk_size)
+    for chunk_size in pieces:
         assert state.failed(refusal(413), opened=True) is Step.CONTINUE
-        assert (state.piece, state.resumable) == (piece, False)
-        state.begin_anew()
+        assert (state.chunk_size, state.resumable) == (chunk_size, False)
+        state.reset()
     assert state.failed(refusal(413), opened=True) is Step.RAISE
 
 
 def test_progress_makes_the_next_failure_the_first() -> None:
     state = UploadState(SIZE, retries=1)
     assert state.failed(ConnectionFailed("x"), opened=True) is Step.PAUSE
-    state.continue_at(PROGRESS)
+    state.resume_at(PROGRESS)
     assert (state.offset, state.resumed, state.failures) == (PROGRESS, True, 0)
     assert state.failed(ConnectionFailed("x"), opened=True) is Step.PAUSE
-    state.continue_at(2 * PROGRESS - 1)
+    state.resume_at(2 * PROGRESS - 1)
     assert state.failed(ConnectionFailed("x"), opened=True) is Step.RAISE
 
 
 def test_beginning_anew_is_no_progress() -> None:
-    state = UploadState(SIZE, retries=3, piece=MIB)
+    state = UploadState(SIZE, retries=3, chunk_size=MIB)
     state.failed(ConnectionFailed("x"), opened=True)
-    state.continue_at(PROGRESS)
+    state.resume_at(PROGRESS)
     state.failed(ConnectionFailed("x"), opened=True)
-    state.begin_anew()
-    assert state == UploadState(SIZE, retries=3, piece=MIB, failures=1, _progress_from=PROGRESS)
+    state.reset()
+    assert state == UploadState(SIZE, retries=3, chunk_size=MIB, failures=1, _progress_from=PROGRESS)
 
 
 def test_what_is_made_on_the_way_cannot_continue() -> None:
