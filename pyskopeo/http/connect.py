@@ -1,4 +1,7 @@
-"""Sockets: names resolved, addresses checked, TLS, proxies, Unix sockets. Blocking; runs in worker threads."""
+"""Open connections: name resolution, address checks, TLS, proxies, Unix sockets. Blocking; runs in worker threads.
+
+A proxy is used as RFC 9110 section 7.3.2 (absolute URLs) and section 9.3.6 (CONNECT) say.
+"""
 
 from __future__ import annotations
 
@@ -21,29 +24,29 @@ from .origin import Origin, is_public
 if TYPE_CHECKING:
     import ssl
 
-# Seconds between two attempts at a Unix socket whose backlog is full; nothing signals when that changes.
+# Seconds between two attempts to connect to a Unix socket whose backlog is full; the kernel does not signal room in it.
 _BACKLOG_PAUSE = 0.05
 _ERRORS = ErrorMapping()
 
 
 def no_proxy(origin: Origin) -> None:
-    """The ``proxy`` of a `Connector` that connects directly to every origin."""
+    """Return no proxy for any origin: the ``proxy`` of a `Connector` that always connects directly."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnixSocket:
-    """The path of a Unix domain socket that a server listens at."""
+    """The path of a Unix domain socket on which a server listens."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """Opens connections. ``context`` gives the TLS settings for an origin, ``proxy`` its proxy or None.
+    """Opens connections. ``context`` returns the TLS settings for an origin, ``proxy`` the URL of its proxy or None.
 
-    ``connect_timeout`` bounds connecting and the handshake, ``stall_timeout`` every single read or
-    write after that; both in seconds. ``target`` is where all connections go, whatever origin is asked
-    for; None: to that origin. ``errors`` gives the errors to raise for those of sockets and TLS.
+    ``connect_timeout`` limits connecting, the TLS handshake included; ``stall_timeout`` each read and each
+    write after that. Both are in seconds. With ``target`` every connection goes there, whatever the origin of
+    the request; with None it goes to the origin. ``errors`` maps errors of sockets and TLS to those that are raised.
     """
 
     context: Callable[[Origin], ssl.SSLContext]
@@ -54,11 +57,12 @@ class Connector:
     errors: ErrorMapping = _ERRORS
 
     def open(self, origin: Origin, *, public_only: bool) -> http.client.HTTPConnection:
-        """Connect; raises `ConnectionFailed`, `CertificateNotTrusted`, `UnsafeAddress` or `Cancelled`.
+        """Connect to ``origin`` and return the connection, after the TLS handshake for https.
 
-        ``public_only`` refuses addresses that are not public: for wherever a registry on the
-        internet sends us. Through a proxy only literal addresses can be checked. Cancelling
-        wakes it, but not while the system resolves a name.
+        ``public_only`` refuses addresses that are not public. It is for URLs that a registry on the internet
+        gives. The names that a proxy resolves cannot be checked, only literal addresses. A cancellation interrupts
+        it, but not while the system resolves a name. Raises `UnsafeAddress`, `Cancelled`, `Unsupported` for an
+        https proxy, and the errors of `ErrorMapping.connect_error`.
         """
         if isinstance(self.target, UnixSocket):
             return self._open_unix(self.target, origin)
@@ -72,8 +76,8 @@ class Connector:
             raise self.errors.connect_error(error, origin, proxy) from error
         try:
             with ConnectAttempt() as attempt:
-                # The address that was checked must be the one that is used, or a name that resolves
-                # differently the second time gets through; http.client's own hook is the place.
+                # The address that was checked must be the one that is used: a name may resolve differently the
+                # second time (DNS rebinding). This attribute of http.client is the only hook for that.
                 connection._create_connection = partial(  # type: ignore[attr-defined]  # noqa: SLF001
                     _connect, attempt=attempt, public_only=public_only and not proxy
                 )
@@ -113,7 +117,10 @@ class Connector:
 
 
 def request_target(origin: Origin, proxy: str | None, target: str) -> tuple[str, dict[str, str]]:
-    """The request target and extra headers: plain http goes through a proxy by absolute URL."""
+    """Return the request target (RFC 9112 section 3.2) and the headers to add for a proxy.
+
+    A request for plain http goes through a proxy in absolute form, one for https through a tunnel.
+    """
     if not proxy or origin.scheme == "https":
         return target, {}
     return f"{origin}{target}", _proxy_headers(proxy)
@@ -130,14 +137,14 @@ def _proxy_headers(proxy: str) -> dict[str, str]:
 
 
 class ConnectAttempt(ExitStack):
-    """An attempt to connect, its handshake included, which ends when the running thread's work is cancelled."""
+    """Interrupts connecting, the TLS handshake included, when the running thread's work is cancelled."""
 
     def begin(self, sock: socket.socket) -> None:
-        """``sock`` is about to connect, after the attempt before has failed; raises `Cancelled`."""
+        """Watch ``sock``, which is about to connect, in place of the socket before; raises `Cancelled`."""
         self.close()
-        # A duplicate of our own, since TLS takes the descriptor out of the socket it wraps.
-        twin = self.enter_context(sock.dup())
-        self.enter_context(on_cancel(partial(shutdown_socket, twin)))
+        # A duplicate, because wrapping a socket in TLS detaches its file descriptor.
+        duplicate = self.enter_context(sock.dup())
+        self.enter_context(on_cancel(partial(shutdown_socket, duplicate)))
 
 
 def _connect(
@@ -189,10 +196,13 @@ def _connect_unix(path: str, timeout: float) -> socket.socket:
 
 
 def check_literal_address(origin: Origin) -> None:
-    """Raises `UnsafeAddress` for a host written as a private address; names a proxy resolves cannot be checked."""
+    """Raise `UnsafeAddress` if the host is a literal private address, or ``localhost``.
+
+    For connections through a proxy: the names that it resolves cannot be checked.
+    """
     host = origin.host.rstrip(".")
     try:
-        # The forms that resolvers take for an address, such as 2130706433 and 0x7f.1, are one.
+        # inet_aton accepts all forms that resolvers take for an address, such as 2130706433 and 0x7f.1.
         public = is_public(socket.inet_ntoa(socket.inet_aton(host)) if ":" not in host else host)
     except (OSError, ValueError):
         public = host != "localhost" and not host.endswith(".localhost")

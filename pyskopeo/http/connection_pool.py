@@ -1,6 +1,6 @@
-"""Blocking HTTP/1.1 requests, on connections that are kept alive; for worker threads.
+"""A pool of persistent HTTP/1.1 connections (RFC 9112 section 9.3), and blocking requests on them.
 
-A connection belongs to the thread that talks on it, then to the pool or to the response's reader. See `exchange`.
+Runs in worker threads. `exchange` says which thread owns a connection.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ from .origin import Origin
 from .response_body import ResponseBody
 from .streamed_body import StreamedBody
 
+# Bytes. Bodies up to this size are read together with the head of their response.
 _PREFETCH = 16 * 1024
+# An idle connection is not used again after this time.
 _IDLE_SECONDS = 50.0
+# RFC 9110 section 9.2.1: sending these again has no effect on the server.
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What connections may be shared for: an origin, reached under the same rules.
+    """The key of the pool: requests of one route may use the same connection.
 
-    ``public_only`` refuses addresses that are not public.
+    ``public_only`` refuses addresses that are not public, so these connections are kept apart.
     """
 
     origin: Origin
@@ -41,9 +44,9 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class ResponseTimeouts:
-    """How long a response may make no progress, in seconds, until its ``head`` is read and in its ``body``.
+    """Read timeouts of a response in seconds: until its ``head`` is read, and of each read of its ``body``.
 
-    None is without limit.
+    None means no limit.
     """
 
     head: float | None
@@ -52,9 +55,9 @@ class ResponseTimeouts:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it is sent. ``target`` is its path with the query, ``headers`` are all there are, ``Host`` too.
+    """A request to send. ``target`` is the path with the query; ``headers`` are complete, with ``Host``.
 
-    ``timeouts`` None: the connector's ``stall_timeout`` for both.
+    ``timeouts`` are for its response; None is the connector's ``stall_timeout`` for both.
     """
 
     method: str
@@ -66,16 +69,16 @@ class Request:
 
     @property
     def body_incomplete(self) -> bool:
-        """Whether the body is not sent completely, or not yet."""
+        """Whether the body has not been sent completely."""
         return isinstance(self.body, StreamedBody) and not self.body.complete
 
 
 class ConnectionPool:
-    """Keeps connections alive per route. Raises pyskopeo's own errors.
+    """Sends requests, on idle connections of the same route where there are some. Raises pyskopeo's own errors.
 
-    Bodies of known length up to ``prefetch`` bytes, None for no body, are read together with the head of their
-    response, so that a body which is cut short fails the request. A connection is closed after a request whose
-    headers have ``Connection: close``.
+    Bodies of known length up to ``prefetch`` bytes are read together with the head of their response, so that the
+    request fails if the body is incomplete; None reads no body. A connection is closed after a request with the
+    header ``Connection: close``.
     """
 
     def __init__(self, connector: Connector, *, prefetch: int | None = _PREFETCH) -> None:
@@ -85,26 +88,30 @@ class ConnectionPool:
         self._closed = False
 
     def send(self, request: Request) -> Exchange:
-        """Send the request; returns the head of the response. Raises `NetworkError` or `Cancelled`."""
+        """Send the request and return the response, whose body may still have to be read.
+
+        A request that fails on an idle connection is sent again on a new one, if its method is safe. Raises
+        `NetworkError` or `Cancelled`.
+        """
         route = request.route
         while True:
             reused = self._idle_connection(route)
             connection = reused or self.connector.open(route.origin, public_only=route.public_only)
             try:
-                # Left before the connection is closed or handed over: see `exchange`.
+                # This ends before the connection is closed or handed over: see `exchange`.
                 with on_cancel(partial(shutdown_socket, connection.sock)):
                     exchange = self._send_on(request, connection)
             except Exception as error:
                 connection.close()
                 dead = isinstance(error, OSError) and not isinstance(error, TimeoutError)
                 if reused and dead and request.method in _SAFE_METHODS:
-                    continue  # the server had closed it while it was idle: not a failure worth a mention
+                    continue  # the server closed it while it was idle, which is no failure of this request
                 if isinstance(error, NetworkError | Cancelled):
                     raise
                 if isinstance(error, TimeoutError):
                     raise self.connector.errors.stall_error(route.origin, self.connector.stall_timeout) from error
-                after_handshake = reused is None and route.origin.scheme == "https" and isinstance(request.body, bytes)
-                raise self.connector.errors.exchange_error(error, route.origin, after_handshake=after_handshake) from error
+                first_on_tls = reused is None and route.origin.scheme == "https" and isinstance(request.body, bytes)
+                raise self.connector.errors.exchange_error(error, route.origin, after_handshake=first_on_tls) from error
             if exchange.body is not None:
                 self.release(route, exchange)
             return exchange
@@ -126,14 +133,14 @@ class ConnectionPool:
             connection.endheaders(body or None)
         peer = None
         if not proxy and self.connector.target is None:
-            with suppress(OSError):  # it has closed, and may have said why
+            with suppress(OSError):  # the server has closed it; a response may be in the buffer
                 peer = str(sock.getpeername()[0])
         if timeouts := None if request.body_incomplete else request.timeouts:
             sock.settimeout(timeouts.head)
         response = connection.getresponse()
         if timeouts:
             sock.settimeout(timeouts.body)
-        if close or request.body_incomplete:  # the server would take the rest of a body for the next request
+        if close or request.body_incomplete:  # the server would take the next request for the rest of this body
             response.will_close = True
         headers = [
             (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.getheaders()
@@ -145,7 +152,7 @@ class ConnectionPool:
         return Exchange(connection, sock, response, headers, peer, content)
 
     def _idle_connection(self, route: Route) -> http.client.HTTPConnection | None:
-        """An idle connection that still looks alive."""
+        """Return an idle connection that is still open, None if there is none; close those that are not."""
         while True:
             with self._lock:
                 if not self._idle[route]:
@@ -156,21 +163,21 @@ class ConnectionPool:
             connection.close()
 
     def release(self, route: Route, exchange: Exchange) -> None:
-        """Take a connection back: kept if its response was read to the end, closed otherwise."""
+        """Return a connection to the pool if its response was read to the end; close it otherwise."""
         connection, response = exchange.connection, exchange.response
         if response.isclosed() and not response.will_close and connection.sock is not None:
-            # The response may have had timeouts of its own.
+            # The request may have set other timeouts.
             connection.sock.settimeout(self.connector.stall_timeout)
             with self._lock:
                 if not self._closed:
                     self._idle[route].append((connection, time.monotonic()))
                     return
-        # http.client leaves a response that ends with its connection to itself.
+        # Closing the connection does not close a response whose body ends with the connection.
         response.close()
         connection.close()
 
     def close(self) -> None:
-        """Close every idle connection; those in use close when they are done."""
+        """Close all idle connections; those in use are closed after their response."""
         with self._lock:
             self._closed = True
             connections = [connection for idle in self._idle.values() for connection, _ in idle]
@@ -180,7 +187,7 @@ class ConnectionPool:
 
 
 class ResponseReader:
-    """A response whose head is read: a blocking `ByteReader` of its body, which is closed when done."""
+    """A response whose head has been read, and a blocking `ByteReader` of its body. To be closed after use."""
 
     def __init__(self, pool: ConnectionPool, request: Request, exchange: Exchange) -> None:
         self._pool, self._route, self._exchange = pool, request.route, exchange
@@ -194,21 +201,22 @@ class ResponseReader:
 
     @property
     def status(self) -> int:
+        """The status code."""
         return self._exchange.response.status
 
     def header(self, name: str) -> str:
-        """The value of a header, empty if there is none."""
+        """Return the value of a header, empty if there is none."""
         return self._exchange.response.getheader(name) or ""
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill some of ``buffer``; 0 at the end. Raises `ConnectionFailed`, `Stalled` or `Cancelled`.
+        """Read into ``buffer`` and return the number of bytes; 0 at the end of the body.
 
-        Returns when the buffer is full, the body ends, or a moment has passed: large pieces from a
-        fast server, steady progress from a slow one.
+        Returns when the buffer is full, when the body ends, or after 0.2 seconds: many bytes at once from a fast
+        server, regular progress from a slow one. Raises `ConnectionFailed`, `Stalled` or `Cancelled`.
         """
         with self._lock:
             if self._released:
-                return 0  # given up before it began
+                return 0  # closed before this thread began to read
             self._reading = True
         try:
             with on_cancel(partial(shutdown_socket, self._exchange.sock)):
@@ -217,7 +225,7 @@ class ResponseReader:
             connector = self._pool.connector
             raise connector.errors.stall_error(self._route.origin, connector.stall_timeout) from error
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
-            # The last two are how http.client fails when another thread has closed it.
+            # http.client raises the last two when another thread has closed the response.
             raise self._pool.connector.errors.read_error(error, self._route.origin) from error
         finally:
             with self._lock:
@@ -227,26 +235,30 @@ class ResponseReader:
                 self._pool.release(self._route, self._exchange)
 
     def close(self) -> None:
-        """Give the connection back, or close it if the body was not read to its end."""
+        """Return the connection to the pool, or close it if the body was not read to the end."""
         with self._lock:
             if self._released:
                 return
             self._released = True
             if self._reading:
-                return  # by a thread that nobody waited for; it closes what it is using
+                return  # a thread that was cancelled is still reading: it releases the connection itself
         self._pool.release(self._route, self._exchange)
 
 
 def _read_short_body(response: http.client.HTTPResponse, origin: Origin, *, allow_partial: bool) -> bytes:
-    """A small body. Of a refusal in the middle of a request the rest may be lost, and its status says enough."""
-    wanted = response.length
+    """Read a whole body of known length; raises `ConnectionFailed` if it ends early.
+
+    ``allow_partial`` is for responses to a request that was not sent completely: the server may have closed
+    the connection, and the status of the response is enough.
+    """
+    expected = response.length
     try:
         return response.read()
     except http.client.IncompleteRead as error:
         if allow_partial:
             return error.partial
-        cut = f"{origin.netloc}: the answer was cut short, {len(error.partial)} of {wanted} bytes came"
-        raise ConnectionFailed(cut, host=origin.netloc) from error
+        message = f"{origin.netloc}: the answer was cut short, {len(error.partial)} of {expected} bytes came"
+        raise ConnectionFailed(message, host=origin.netloc) from error
     except OSError:
         response.close()
         if allow_partial:
@@ -255,7 +267,7 @@ def _read_short_body(response: http.client.HTTPResponse, origin: Origin, *, allo
 
 
 def _is_open(connection: http.client.HTTPConnection) -> bool:
-    """Whether nothing can be read from an idle connection: if something can, the server has closed it, or errs."""
+    """Return whether an idle connection can be used: a readable one was closed, or the server broke the protocol."""
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
     return not poll.poll(0)

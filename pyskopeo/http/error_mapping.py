@@ -1,64 +1,70 @@
-"""Errors of sockets, TLS and http.client as errors of this package, whose messages say what to do. Pure."""
+"""Map errors of sockets, TLS and http.client to errors of this package, whose messages say what to do. Pure."""
 
 from __future__ import annotations
 
 import http.client
 import socket
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, Stalled
 from .origin import Origin
 
-# Reasons that TLS gives when the first bytes of a server are another protocol's; the versions of OpenSSL differ.
+if TYPE_CHECKING:
+    import ssl
+
+# OpenSSL's reasons for first bytes from the server that are not TLS; they differ between its versions.
 _NOT_TLS = frozenset({
     "wrong version number", "record layer failure", "http request", "https proxy request", "packet length too long",
 })  # fmt: skip
 
-# Found before a byte was sent, so they say nothing about the server.
+# These are found before a byte is sent, so they say nothing about the server.
 _LOCAL_REASONS = frozenset({"no protocols available", "no ciphers available"})
-# These fail again when tried again.
+# Parts of reasons for which a retry fails again.
 _PERMANENT_REASONS = (
     "protocol version", "unsupported protocol", "handshake failure", "certificate", "unknown ca", "unrecognized name",
 )
 
 
 class ErrorMapping:
-    """The errors of one `Connector` and of the transport above it, by the step that failed.
+    """Maps the errors of a `Connector` and of the pool above it, by the step that failed.
 
-    This one's messages name the host and suit a registry; a server that needs others has a subclass. Each
-    method returns the error to raise.
+    Each method returns the error to raise. The messages name the host and are written for registries; a subclass
+    has those for another kind of server.
     """
 
     def connect_error(self, error: Exception, origin: Origin, proxy: str | None = None) -> NetworkError:
-        """No connection was made: name resolution, the socket, the proxy or the TLS handshake failed."""
+        """Return the error for a failed connection: name resolution, the socket, the proxy or the TLS handshake."""
         return map_error(error, origin, proxy)
 
     def exchange_error(self, error: Exception, origin: Origin, *, after_handshake: bool = False) -> NetworkError:
-        """Sending the request or reading the head of its response failed.
+        """Return the error for a request that could not be sent, or the head of whose response could not be read.
 
-        ``after_handshake``: the TLS handshake had succeeded, and nothing else on that connection.
+        ``after_handshake`` says that this is the first request on the connection after its TLS handshake.
         """
         return map_error(error, origin, after_handshake=after_handshake)
 
     def read_error(self, error: Exception, origin: Origin) -> NetworkError:
-        """Reading the body of a response failed."""
+        """Return the error for a body of a response that could not be read."""
         return ConnectionFailed(
             f"{origin.netloc}: connection lost: {str(error) or type(error).__name__}", host=origin.netloc
         )
 
     def stall_error(self, origin: Origin, seconds: float) -> NetworkError:
-        """Nothing was read or written for ``seconds``."""
+        """Return the error for a connection on which nothing was read or written for ``seconds``."""
         return Stalled(f"{origin.netloc}: no progress for {seconds:g} s (--stall-timeout)", host=origin.netloc)
 
 
 def without_userinfo(url: str) -> str:
-    """The URL of a proxy as it may be shown: without user name and password."""
+    """Return the URL of a proxy without user name and password, for messages."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def map_error(error: Exception, origin: Origin, proxy: str | None = None, *, after_handshake: bool = False) -> NetworkError:
-    """The error to raise for ``error``; see `ErrorMapping`."""
+def map_error(
+    error: Exception, origin: Origin, proxy: str | None = None, *, after_handshake: bool = False
+) -> NetworkError:
+    """Return the error to raise for ``error``; see `ErrorMapping`."""
     import ssl
 
     where = f"{origin.netloc}" + (f" (through proxy {without_userinfo(proxy)})" if proxy else "")
@@ -69,23 +75,12 @@ def map_error(error: Exception, origin: Origin, proxy: str | None = None, *, aft
             host=origin.netloc,
         )
     if after_handshake and isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        # A server that wants another certificate says so when for us the handshake is over (TLS 1.3), and
-        # what it says may be lost with the connection.
+        # In TLS 1.3 a server refuses a client's certificate when the handshake is over for the client, and the
+        # alert may be lost with the connection.
         reason = "the connection was closed before an answer came; the server may want a client certificate"
         return HandshakeFailed(f"{where}: TLS: {reason}", host=origin.netloc)
     if isinstance(error, ssl.SSLError):
-        reason = (error.reason or str(error)).replace("_", " ").lower()
-        if reason in _NOT_TLS:
-            reason = (
-                "server gave an HTTP response to an HTTPS client; for plain http give --tls-verify=false "
-                "(copy: --src-tls-verify=false, --dest-tls-verify=false)"
-            )
-            return ConnectionFailed(f"{where}: {reason}", host=origin.netloc, temporary=False)
-        # A connection that just ends may be anything; any other reason was found in what TLS sends.
-        unknown = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or reason in _LOCAL_REASONS
-        decided = any(words in reason for words in _PERMANENT_REASONS)
-        kind = ConnectionFailed if unknown else HandshakeFailed
-        return kind(f"{where}: TLS: {reason}", host=origin.netloc, temporary=not decided)
+        return _map_tls_error(error, where, origin)
     if isinstance(error, socket.gaierror):
         final = error.errno != socket.EAI_AGAIN
         return ConnectionFailed(f"{where}: no such host", host=origin.netloc, temporary=not final)
@@ -99,3 +94,20 @@ def map_error(error: Exception, origin: Origin, proxy: str | None = None, *, aft
         detail = str(error) or type(error).__name__
         return ConnectionFailed(f"{where}: not a valid HTTP answer: {ascii(detail)[:100]}", host=origin.netloc)
     return ConnectionFailed(f"{where}: {type(error).__name__}: {ascii(str(error))[:100]}", host=origin.netloc)
+
+
+def _map_tls_error(error: ssl.SSLError, where: str, origin: Origin) -> NetworkError:
+    import ssl
+
+    reason = (error.reason or str(error)).replace("_", " ").lower()
+    if reason in _NOT_TLS:
+        reason = (
+            "server gave an HTTP response to an HTTPS client; for plain http give --tls-verify=false "
+            "(copy: --src-tls-verify=false, --dest-tls-verify=false)"
+        )
+        return ConnectionFailed(f"{where}: {reason}", host=origin.netloc, temporary=False)
+    # A connection that just ends may have any cause; all other reasons come from the TLS peer.
+    unknown = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or reason in _LOCAL_REASONS
+    permanent = any(words in reason for words in _PERMANENT_REASONS)
+    kind = ConnectionFailed if unknown else HandshakeFailed
+    return kind(f"{where}: TLS: {reason}", host=origin.netloc, temporary=not permanent)

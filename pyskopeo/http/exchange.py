@@ -1,8 +1,8 @@
-"""What a request brought, and who owns its connection.
+"""The result of a request: the head of its response, and the connection.
 
-A connection belongs to the thread that talks on it, then to the pool or to the response's reader. Only the
-thread that blocks on a socket has it shut down when its work is cancelled (`on_cancel`), and stops that
-before it hands over or closes the connection: after that, the number of its descriptor may be another's.
+A connection is owned by the thread that sends the request, then by the pool or by the response's reader. Only the
+thread that blocks on a socket has it shut down when its work is cancelled (`on_cancel`), and ends that before it
+hands over or closes the connection: after that, the number of the file descriptor may be reused.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from ..fast_dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The head of a response; ``body`` if it was short, else its connection belongs to whoever has this.
+    """The head of a response, and its ``body`` if that has been read already.
 
-    ``sock`` is that of the connection: http.client forgets it for one that will close. ``peer`` is the
-    address of the other side, None through a proxy.
+    Otherwise ``body`` is None, and the owner of this object owns the connection. ``sock`` is the connection's
+    socket, to which http.client keeps no reference if the connection will close. ``peer`` is the IP address of
+    the server, None through a proxy.
     """
 
     connection: http.client.HTTPConnection
@@ -30,15 +31,15 @@ class Exchange:
     body: bytes | None
 
     def discard(self) -> None:
-        """Close the connection, unless it is in the pool already."""
+        """Close the connection, unless it is back in the pool."""
         if self.body is None:
             self.response.close()
             self.connection.close()
 
 
 def shutdown_socket(sock: socket.socket) -> None:
-    """Wake the thread that reads from or writes to ``sock``."""
-    with suppress(OSError):  # already gone, which is what was wanted
-        # Not SSLSocket's, which takes the cipher away from the thread that is reading: it would go
-        # on with the bytes as they are on the wire.
+    """Shut down ``sock`` in both directions, which wakes the thread that reads from or writes to it."""
+    with suppress(OSError):  # it is closed already
+        # Not SSLSocket.shutdown, which drops the TLS state: the thread that is reading would go on with
+        # encrypted bytes.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -1,7 +1,7 @@
-"""httpx, imported without its command line.
+"""Import httpx without its command line.
 
-``import httpx`` pulls in its own command (click, rich, pygments) where those happen to be
-installed: 40 ms that a pull of a small image would pay for nothing. httpx copes with its absence.
+``import httpx`` imports its own command (click, rich, pygments) where those packages are installed, which takes 40 ms
+that a pull of a small image does not need. httpx works without that module.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Coroutines run for a worker thread, and coroutines that a cancellation leaves some time to finish."""
+"""Run coroutines for a worker thread, and coroutines with a grace period after a cancellation."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 def run_in_loop(work: Callable[[], Awaitable[T]]) -> T:
-    """Run a coroutine in the event loop, for a worker thread; cancelled when the thread's work is.
+    """Run a coroutine in the event loop, called from a worker thread, and return its result.
 
-    Raises `Cancelled` then, and what ``work`` raises. The cancellation of the task that waits for the
-    thread does not reach the coroutine by itself on every event loop.
+    It is cancelled when the thread's work is; this raises `Cancelled` then, and otherwise what ``work`` raises. A
+    cancellation of the task that waits for the thread does not reach the coroutine by itself on every event loop.
     """
     cancellation, scopes = Cancellation.current(), list[anyio.CancelScope]()
 
@@ -30,7 +30,7 @@ def run_in_loop(work: Callable[[], Awaitable[T]]) -> T:
         raise Cancelled
 
     def cancel() -> None:
-        for scope in scopes:  # none before `scoped` runs, which checks
+        for scope in scopes:  # there is none before `scoped` runs, which checks for a cancellation
             scope.cancel()
 
     with cancellation.on_cancel(cancel):
@@ -38,7 +38,10 @@ def run_in_loop(work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def run_with_grace(work: Callable[[], Awaitable[T]], seconds: float) -> T:
-    """Run ``work``; a cancellation leaves it ``seconds`` to come to its end, so that what it began is known."""
+    """Run ``work`` and return its result; a cancellation leaves it ``seconds`` to finish.
+
+    So the caller knows what the server was asked to create, and can remove it. Raises what ``work`` raises.
+    """
     results: list[T] = []
     failures: list[PyskopeoError] = []
     done, scope = anyio.Event(), anyio.CancelScope(shield=True)
@@ -48,7 +51,7 @@ async def run_with_grace(work: Callable[[], Awaitable[T]], seconds: float) -> T:
             try:
                 results.append(await work())
             except PyskopeoError as error:
-                failures.append(error)  # raised outside, where no group is put around it
+                failures.append(error)  # raised outside of the task group, which would wrap it in an ExceptionGroup
         done.set()
 
     async with anyio.create_task_group() as tasks:

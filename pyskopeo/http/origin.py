@@ -1,7 +1,7 @@
-"""Where a registry may send us: origins, sites and addresses. Pure.
+"""Origins (RFC 6454), redirects, and the addresses that a registry may refer to. Pure.
 
-A secret never leaves the origin it is for; https never becomes http; a public registry cannot
-point us at this machine or at the network behind it.
+These rules keep secrets at the origin they are for, refuse redirects from https to http, and keep a public
+registry from making this machine send requests to itself or into its own network.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
 _PORTS = {"http": 80, "https": 443}
-# What needs no second look: the path has no part in it.
+# The beginning of a URL whose origin can be parsed without its path: scheme, a plain host name, port.
 _PLAIN = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?=/)", re.ASCII)
-# Under these anyone can have a name, so two names under one of them are strangers. Not the public
-# suffix list: what is missing here costs a clear error or, at worst, trust between neighbours.
+# Anyone can register a name under these, so two names under one of them may have different owners. It is a small
+# part of the public suffix list: if a suffix is missing here, two of its names are taken for one site.
 _SHARED_SUFFIXES = frozenset({
     "amazonaws.com", "azurecr.io", "azurewebsites.net", "cloudapp.azure.com", "cloudfront.net", "github.io",
     "gitlab.io", "googleusercontent.com", "herokuapp.com", "netlify.app", "ngrok.io", "ngrok-free.app",
     "pages.dev", "pkg.dev", "run.app", "trycloudflare.com", "vercel.app", "windows.net", "workers.dev", "web.app",
 })  # fmt: skip
-# Of the distribution specification and of its token servers.
+# Query parameters of the distribution specification and of its token servers, which hold no secret.
 _HARMLESS = frozenset({"digest", "from", "last", "mount", "n", "scope", "service"})
+# Second-level domains under which countries register names, as in ``example.co.uk``.
 _SECOND_LEVELS = frozenset({"ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ne", "net", "or", "org"})
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port: what a secret belongs to (RFC 6454)."""
+    """Scheme, host and port of a URL (RFC 6454). Secrets are sent to one origin only."""
 
     scheme: str
     host: str
@@ -42,14 +43,14 @@ class Origin:
 
     @classmethod
     def of(cls, url: str) -> Origin:
-        """The origin of an absolute http or https URL; raises `UnsafeAddress` for any other."""
-        # Asked of every request several times, and of one registry's URLs all begin alike.
+        """Return the origin of an absolute http or https URL; raises `UnsafeAddress` for any other."""
+        # This is called several times per request. The URLs of one registry begin alike, so the cache is used.
         found = _PLAIN.match(url)
         return _origin(found[0] if found else url)
 
     @property
     def netloc(self) -> str:
-        """``host[:port]``, the port only where it is not the scheme's own."""
+        """``host[:port]``, with the port unless it is the default of the scheme."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -72,9 +73,9 @@ def _origin(url: str) -> Origin:
 
 
 def resolve_redirect(current: str, location: str) -> str:
-    """The URL a redirect or a link at ``current`` leads to.
+    """Return the target of a redirect from ``current``, without its fragment (RFC 9110 section 10.2.2).
 
-    Raises `UnsafeAddress` for a downgrade from https to http and for anything not http at all.
+    Raises `UnsafeAddress` for a redirect from https to http, and for any other scheme.
     """
     target = resolve_url(current, location)
     origin = Origin.of(target)
@@ -84,9 +85,9 @@ def resolve_redirect(current: str, location: str) -> str:
 
 
 def resolve_location(current: str, location: str, base: Origin) -> str:
-    """Return the URL that a registry at ``base`` leads to by ``Location``, as `follow` does.
+    """Return the URL in the ``Location`` of a registry whose origin is ``base``, with the checks of `resolve_redirect`.
 
-    A registry behind a proxy may not know that it is reached by https: its host by plain http is its origin.
+    A registry behind a TLS proxy may give its own host with plain http; that is taken for ``base``.
     """
     target = resolve_url(current, location)
     origin = Origin.of(target)
@@ -96,9 +97,10 @@ def resolve_location(current: str, location: str, base: Origin) -> str:
 
 
 def redact_url(url: str) -> str:
-    """A URL for people: without user and password, and of its query only what is known to be harmless.
+    """Return a URL for messages: without user and password, and with ``***`` for the values of its query.
 
-    What is signed for whoever has the URL, and the state of uploads, is in the query.
+    A query may hold the signature of a presigned URL, or the state of an upload. Parameters that are known to
+    hold no secret are kept.
     """
     try:
         parts = urlsplit(url)
@@ -112,23 +114,26 @@ def redact_url(url: str) -> str:
 
 
 def resolve_url(base: str, reference: str) -> str:
-    """The absolute URL of what a server at ``base`` refers to; raises `UnsafeAddress` where there is none."""
+    """Return ``reference`` as an absolute URL, relative to ``base`` (RFC 3986 section 5).
+
+    Raises `UnsafeAddress` if it is not a URL.
+    """
     try:
         target = urljoin(base, reference)
     except ValueError:
-        raise UnsafeAddress(f"{Origin.of(base)} leads to something that is not a URL: {_url_in_message(reference)}") from None
-    if " " in target or not target.isprintable():
+        target = ""
+    if not target or " " in target or not target.isprintable():
         raise UnsafeAddress(f"{Origin.of(base)} leads to something that is not a URL: {_url_in_message(reference)}")
     return target
 
 
 def _url_in_message(url: str) -> str:
-    """A URL for an error message: its query may be a signature, and what is before the @ a password."""
+    """Return a URL for an error message: without its query, which may be a signature, and without credentials."""
     return ascii(re.sub(r"//[^/]*@", "//...@", re.split("[?#]", url, maxsplit=1)[0]))[:200]
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one that anybody on the internet would reach; raises `ValueError` for others."""
+    """Return whether an IP address is globally reachable; raises `ValueError` for text that is not an address."""
     from ipaddress import IPv6Address, ip_address
 
     found = ip_address(address.partition("%")[0])
@@ -137,7 +142,7 @@ def is_public(address: str) -> bool:
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 address leads to: mapped, compatible, NAT64 (RFC 6052) and 6to4."""
+    """Return the IPv4 address in an IPv6 address: mapped, compatible, NAT64 (RFC 6052) or 6to4; None for others."""
     from ipaddress import IPv4Address
 
     number = int(address)
@@ -147,7 +152,7 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
 
 
 def same_site(one: str, other: str) -> bool:
-    """Whether two host names plainly belong to one owner: equal, or below one registrable domain."""
+    """Return whether two host names belong to the same site: they are equal, or below the same registrable domain."""
     one, other = one.lower().rstrip("."), other.lower().rstrip(".")
     if one == other:
         return True
@@ -158,17 +163,16 @@ def same_site(one: str, other: str) -> bool:
         if left != right:
             break
         shared.insert(0, left)
-    wanted = 3 if len(shared) > 1 and len(shared[-1]) == 2 and shared[-2] in _SECOND_LEVELS else 2
-    # Below a shared suffix there may be regions and services before a stranger's name comes.
+    min_labels = 3 if len(shared) > 1 and len(shared[-1]) == 2 and shared[-2] in _SECOND_LEVELS else 2
+    # Below a shared suffix the names of regions and services may come before that of the owner.
     below = {".".join(shared[-length:]) for length in range(1, len(shared) + 1)}
-    return len(shared) >= wanted and not below & _SHARED_SUFFIXES
+    return len(shared) >= min_labels and not below & _SHARED_SUFFIXES
 
 
 def may_have_credentials(registry: str, realm_host: str) -> bool:
-    """Whether a registry's credentials may go to a token server on ``realm_host``.
+    """Return whether a registry's credentials may be sent to a token server on ``realm_host``. Both are host names.
 
-    Both are host names. A registry that names a token server of somebody else's could otherwise
-    collect there what was meant for itself, or the other way round.
+    Otherwise a registry could have credentials sent to a server of another owner.
     """
     return same_site(registry, realm_host)
 

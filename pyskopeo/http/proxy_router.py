@@ -1,4 +1,4 @@
-"""Proxies that our own transport does not speak to, but httpx does: SOCKS, and proxies reached by TLS."""
+"""Requests through proxies that `HTTPTransport` does not support, but httpx does: SOCKS, and proxies behind TLS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ProxyRouter:
-    """Sends requests through the proxies that our own transport does not speak to.
+    """Sends requests through SOCKS and https proxies, by one transport of httpx for each proxy.
 
     ``context`` returns the TLS settings for an origin.
     """
@@ -27,13 +27,13 @@ class ProxyRouter:
 
     @staticmethod
     def handles(proxy: str | None) -> bool:
-        """Whether ``proxy``, a URL or None, is one for this class: SOCKS, or reached by TLS."""
+        """Return whether requests through ``proxy``, a URL or None, are sent by this class: all but http:// proxies."""
         return proxy is not None and not proxy.startswith("http://")
 
     async def send(self, request: httpx.Request, origin: Origin, proxy: str) -> httpx.Response:
-        """Send a request for ``origin`` through ``proxy``.
+        """Send a request for ``origin`` through ``proxy``, and return its response.
 
-        Raises `UnsafeAddress`, `Unsupported` for a proxy that httpx does not speak to either, and httpx's
+        Raises `UnsafeAddress`, `Unsupported` for a proxy that httpx does not support either, and httpx's
         `TransportError`.
         """
         if request.extensions.get("public_only"):

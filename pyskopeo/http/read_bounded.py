@@ -1,4 +1,4 @@
-"""Answers of bounded size: a server that says it has little to say may go on for ever."""
+"""Read a response's body up to a limit, since a server may send more than its headers say, without end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from .printable import to_printable
 
 
 async def read_bounded(response: httpx.Response, limit: int, what: str, *, truncate: bool = False) -> bytes:
-    """The body, at most ``limit`` bytes: more is `TooLarge`, or left unread if ``cut``."""
+    """Return the body, of at most ``limit`` bytes; ``what`` begins the messages of errors.
+
+    With ``truncate`` the rest of a longer body is left unread, and its encoding does not matter. Otherwise raises
+    `TooLarge` for a longer body, and `InvalidContent` for one with a ``Content-Encoding``.
+    """
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", "") and not truncate:
         raise InvalidContent(f"{what}: answered with Content-Encoding {to_printable(encoding, 40)}, unasked")

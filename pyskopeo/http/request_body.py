@@ -1,4 +1,4 @@
-"""A request's body that a worker thread writes, for every transport of httpx."""
+"""The body of a request that a worker thread writes, as a stream of httpx."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from .streamed_body import StreamedBody
 
 
 class RequestBody(StreamedBody, httpx.AsyncByteStream):
-    """A `StreamedBody` that any transport of httpx can send: those that do not call `carry` iterate."""
+    """A `StreamedBody` that any transport of httpx can send.
+
+    `HTTPTransport` calls `transmit`; other transports iterate over it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +44,7 @@ class RequestBody(StreamedBody, httpx.AsyncByteStream):
 
         def drop() -> None:
             sending.close()
-            receiving.close()  # wakes who waits to send, as the other does only in newer versions of anyio
+            receiving.close()  # wakes a waiting `send`; closing the other end does so in newer versions of anyio only
 
         self._write, self._close, self._drop = write, sending.close, drop
         self._ready.set()

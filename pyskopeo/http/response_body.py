@@ -1,4 +1,4 @@
-"""Reading a response's body with as few calls as the socket allows. Blocking; runs in worker threads."""
+"""Read the body of a response (RFC 9112 section 6) with few system calls. Blocking; runs in worker threads."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import struct
 import time
 from collections.abc import Callable
 
-# How long one read may collect before it hands over what there is: progress is seen, and a slow
-# server is not mistaken for a silent one.
+# Seconds after which a read returns what it has, so that progress is shown, and a slow server is not
+# taken for one that stalls.
 _COLLECT_SECONDS = 0.2
 
 
 class ResponseBody:
-    """The body of one response.
+    """The body of one response: its framing by http.client, its bytes from the socket.
 
-    Raises `TimeoutError` after ``stall_timeout`` seconds without a byte (None: never), `ConnectionError` when the
-    body ends early, and what http.client raises.
+    Reading raises `TimeoutError` after ``stall_timeout`` seconds without a byte (None: never), `ConnectionError` when
+    the body ends early, and what http.client raises.
     """
 
     def __init__(
@@ -27,11 +27,11 @@ class ResponseBody:
         self._direct = False
         self._failure: Exception | None = None
         self._uses_waitall = type(sock) is socket.socket and hasattr(socket, "MSG_WAITALL")
-        # TLS hands out one record of at most 16 KiB at a time; its own call is the shortest way to one.
+        # TLS returns one record of at most 16 KiB per call; SSLSocket.read has the least overhead for that.
         self._read_record: Callable[[int, memoryview], int] | None = getattr(sock, "read", None)
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill some of ``buffer``, mostly all of it; 0 at the end."""
+        """Read into ``buffer``, mostly until it is full, and return the number of bytes; 0 at the end."""
         response = self._response
         if self._failure is not None:
             raise self._failure
@@ -58,8 +58,8 @@ class ResponseBody:
 
     def _read(self, window: memoryview) -> int:
         if not self._direct or self._socket is None:
-            # Only what is held back in http.client's buffer, or one small read into it: readinto1
-            # would go on to the socket, and throw this away if nothing comes from there.
+            # Read only the content of http.client's buffer, or fill it once: readinto1 would also read from
+            # the socket, and lose the buffered bytes if that fails.
             file = self._response.fp
             held = len(file.peek())
             count = file.readinto(window[:held])
@@ -76,8 +76,8 @@ class ResponseBody:
     def _go_direct(self, sock: socket.socket) -> None:
         self._direct = True
         if self._uses_waitall:
-            # A blocking socket with a kernel timeout fills a whole buffer in one call; Python's own
-            # timeout makes it non-blocking, and a call would return with whatever has just come.
+            # On a blocking socket with a timeout of the kernel, one call fills the whole buffer. With a timeout
+            # of Python the socket is non-blocking, and a call returns the bytes that have arrived.
             seconds = min(_COLLECT_SECONDS, self._stall_timeout or _COLLECT_SECONDS)
             sock.settimeout(None)
             interval = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
@@ -93,7 +93,7 @@ class ResponseBody:
                     raise TimeoutError from None
 
     def _read_chunk(self, window: memoryview) -> int:
-        # As http.client's read1(), but without a copy; its readinto() would wait until the window is full.
+        # As http.client's read1(), but without a copy; its readinto() would block until the window is full.
         left = self._response._get_chunk_left()  # type: ignore[attr-defined]  # noqa: SLF001
         if left is None:
             return 0
@@ -104,10 +104,10 @@ class ResponseBody:
         return count
 
     def _collect(self, read: Callable[[memoryview], int], window: memoryview) -> int:
-        """Call ``read`` until the window is full, the body ends or a moment has passed.
+        """Call ``read`` until the window is full, the body ends or `_COLLECT_SECONDS` have passed.
 
-        What was read before a failure is handed over, and the failure told the next time: a body is
-        continued from the byte reached, and that byte should be the last one that came.
+        After a failure the bytes read before it are returned, and the next call raises: a download is resumed
+        at the first byte that was not returned.
         """
         total, deadline = 0, time.monotonic() + _COLLECT_SECONDS
         while total < len(window):

@@ -1,4 +1,4 @@
-"""The retry policy: how many retries after transient failures, and how long to wait before each."""
+"""The retry policy: number of retries after transient failures, and the wait before each."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 U = TypeVar("U")
 # Seconds.
-_LONGEST_WAIT = 60.0
-_LONGEST_RETRY_AFTER = 300.0
+_MAX_WAIT = 60.0
+_MAX_RETRY_AFTER = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,17 @@ class Retry:
     fixed: bool = False
 
     def wait(self, attempt: int, retry_after: float | None = None) -> float:
-        """Return the seconds to wait after failed attempt number ``attempt``, counted from 0."""
+        """Return the seconds to wait after failed attempt number ``attempt``, counted from 0.
+
+        ``retry_after`` is the server's ``Retry-After`` in seconds, None if it sent none.
+        """
         if retry_after is not None:
-            return min(max(retry_after, 0.0), _LONGEST_RETRY_AFTER)
+            return min(max(retry_after, 0.0), _MAX_RETRY_AFTER)
         grown = self.delay if self.fixed else self.delay * 2.0 ** min(attempt, 32)
-        return min(grown, _LONGEST_WAIT) * (1.0 + int.from_bytes(os.urandom(2)) / 65536 * 0.1)
+        return min(grown, _MAX_WAIT) * (1.0 + int.from_bytes(os.urandom(2)) / 65536 * 0.1)
 
     def applies_to(self, error: PyskopeoError, attempt: int) -> bool:
-        """Whether to retry after ``error`` in attempt number ``attempt``, counted from 0."""
+        """Return whether to retry after ``error`` in attempt number ``attempt``, counted from 0."""
         return error.temporary and attempt < self.times
 
     async def run(self, attempt_once: Callable[[], Awaitable[T]], what: str, report: Report) -> T:
@@ -68,9 +71,9 @@ class Retry:
 
 
 class Call(Generic[T]):
-    """A call that is not made yet; ``what`` names it in events, ``retry`` is the policy for it.
+    """A call to a registry that has not been made yet; ``what`` describes it in events, ``retry`` is its policy.
 
-    Awaiting it makes it, and retries transient failures; `once` makes it without a retry.
+    Awaiting it makes the call and retries it after transient failures; `once` makes it without a retry.
     """
 
     def __init__(self, what: str, once: Callable[[], Coroutine[Any, Any, T]], retry: Retry, report: Report) -> None:
@@ -81,7 +84,7 @@ class Call(Generic[T]):
         return self.retry.run(self.once, self.what, self._report).__await__()
 
     def then(self, parse: Callable[[T], U]) -> Call[U]:
-        """Return the call whose result is ``parse`` of this one's; what ``parse`` raises is a failure of the call."""
+        """Return a call with the result ``parse(result)``; an error that ``parse`` raises is an error of the call."""
 
         async def once() -> U:
             return parse(await self.once())
@@ -103,5 +106,5 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
         if when.tzinfo is None:
             when = when.replace(tzinfo=UTC)
         return max((when - (now or datetime.now(UTC))).total_seconds(), 0.0)
-    except (ValueError, TypeError, OverflowError):  # no date, or none that a calendar has
+    except (ValueError, TypeError, OverflowError):  # not a date, or one out of range
         return None

@@ -1,4 +1,4 @@
-"""A request's body that a worker thread writes while the request is under way."""
+"""The body of a request that a worker thread writes while the request is being sent (RFC 9112 section 7.1)."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from ..errors import ConnectionFailed, NetworkError, Stalled
 from ..streams.cancellation import on_cancel
 from .exchange import shutdown_socket
 
-# How long a server that stopped listening may take to say why.
+# How long a server that stopped reading the body may take to respond, in seconds.
 _LATE_RESPONSE_SECONDS = 5.0
-# How long it may take to notice that nothing more comes.
+# How long the server may take to react to the end of the body, in seconds.
 _CLOSE_SECONDS = 0.5
 _LAST_CHUNK = b"0\r\n\r\n"
-# The beginning of a response as far as the first digit of its status.
+# A response up to the first digit of its status.
 _SUCCESS = re.compile(rb"HTTP/1\.[0-9] 2")
 _STATUS_LENGTH = 10
 
 
 class StreamedBody:
-    """Written by one worker thread (`write`) on the connection that another has for the request (`carry`).
+    """A request body that one worker thread writes (`write`) while another sends the request (`transmit`).
 
-    What is written goes straight to the socket. ``failure`` is set when the server stopped reading. A
-    cancellation of either thread's work is a `stop`.
+    `write` sends straight to the socket. ``failure`` is set when the server stopped reading. A cancellation of either
+    thread's work stops the body, as `stop` does.
 
-    A chunked body that is stopped between two writes is ended as if it were complete, unless
-    ``end_if_stopped`` is False: then its connection is closed. With ``continue_on_success`` a response
-    with a status of 2xx does not stop the body; it is read after the end of the body.
+    A chunked body that is stopped between two writes is terminated as if it were complete. If ``end_if_stopped`` is
+    False, the connection is closed instead. The server may respond before the body has ended, which stops the body.
+    With ``continue_on_success`` a response with a status of 2xx does not; it is read after the end of the body.
     """
 
     def __init__(self, *, end_if_stopped: bool = True, continue_on_success: bool = False) -> None:
@@ -45,7 +45,7 @@ class StreamedBody:
         self._stopped = False
 
     def write(self, buffer: memoryview) -> None:
-        """Send it; raises `failure`, which is a `ConnectionFailed` or `Stalled`, and `Cancelled`."""
+        """Send ``buffer``; raises `failure`, which is a `ConnectionFailed` or `Stalled`, and `Cancelled`."""
         with on_cancel(self.stop):
             self._ready.wait()
             if self.failure is None and self._write is not None:
@@ -62,12 +62,12 @@ class StreamedBody:
             raise self.failure
 
     def finish(self) -> None:
-        """All is written, and the answer may come. Called in the event loop."""
+        """Say that the body is complete, so that the response is read. Called in the event loop."""
         self.complete = self.failure is None
         self._ended.set()
 
     def stop(self) -> None:
-        """Break off: `write` raises, `carry` returns or raises. Called in the event loop."""
+        """Stop sending: `write` raises, `transmit` returns or raises. Called in the event loop."""
         self._stopped = True
         self._fail(ConnectionFailed("the server answered before all was sent"))
 
@@ -78,10 +78,10 @@ class StreamedBody:
         self._ended.set()
 
     def transmit(self, connection: http.client.HTTPConnection, *, chunked: bool) -> None:
-        """Let `write` use ``connection`` until the body has ended; called in the transport's thread.
+        """Wait until the body is sent by `write` on ``connection``; called in the thread that sends the request.
 
-        Returns when an answer can be read: after a failure, too, since a server that closes in the
-        middle may have said why.
+        Returns when the response can be read. It does so after a failure, too: a server that closes the connection
+        may have sent its reason. Raises `Stalled`, and `ConnectionFailed` for a body that was stopped.
         """
         writer = _SocketWriter(connection.sock, chunked=chunked, continue_on_success=self._continue_on_success)
         self._write = writer.write
@@ -91,7 +91,7 @@ class StreamedBody:
             if not self.complete:
                 self._end_early(connection.sock, chunked=chunked)
                 return
-        # A complete body needs no orderly end: a cancellation may cut the connection now.
+        # Now that the body is complete, a cancellation may close the connection without `_end_early`.
         if chunked:
             try:
                 connection.sock.sendall(_LAST_CHUNK)
@@ -100,14 +100,15 @@ class StreamedBody:
                 connection.sock.settimeout(_LATE_RESPONSE_SECONDS)
 
     def _end_early(self, sock: socket.socket, *, chunked: bool) -> None:
+        """End a body that is not complete. Returns if a response may come, raises otherwise."""
         if not self._stopped:
             if isinstance(self.failure, Stalled):
-                raise self.failure  # a server that takes nothing for so long does not respond, either
+                raise self.failure  # a server that reads nothing for that long does not respond either
             sock.settimeout(_LATE_RESPONSE_SECONDS)
             return
         sock.settimeout(_CLOSE_SECONDS)
-        # Between two pieces the body can be ended as if that were all, and the server says how much
-        # it has; some registries do not cancel an upload otherwise.
+        # Between two chunks the body can be terminated as if it were complete, and the server responds with the
+        # number of bytes it has; some registries cannot cancel an upload otherwise.
         if chunked and self._end_if_stopped and self._writing.acquire(timeout=_CLOSE_SECONDS):
             try:
                 sock.sendall(_LAST_CHUNK)
@@ -117,15 +118,17 @@ class StreamedBody:
         if self._end_if_stopped:
             _half_close(sock)
         shutdown_socket(sock)
-        with self._writing:  # the thread that writes has been woken by that
+        with self._writing:  # shutting the socket down has woken the thread that writes
             raise ConnectionFailed("given up", temporary=False)
 
 
 def _half_close(sock: socket.socket) -> None:
-    """Say that no more comes, and wait for the server to take notice: what is asked of it next, to
-    forget this upload, is not to overtake that."""
+    """Close the sending side, and wait until the server closes the connection.
+
+    The next request cancels the upload, and must not reach the server before it has seen the end of this one.
+    """
     with suppress(OSError):
-        # The bytes as they are on the wire, TLS or not: nobody reads them.
+        # socket.socket's methods, also for a TLS socket: the content of what is received does not matter.
         socket.socket.shutdown(sock, socket.SHUT_WR)
         sock.settimeout(_CLOSE_SECONDS)
         while socket.socket.recv(sock, 64 * 1024):
@@ -133,18 +136,18 @@ def _half_close(sock: socket.socket) -> None:
 
 
 class _SocketWriter:
-    """Writes a body to a socket until the server responds: a server that responds early refuses it."""
+    """Writes a body to a socket, and fails when the server responds before the end of the body."""
 
     def __init__(self, sock: socket.socket, *, chunked: bool, continue_on_success: bool) -> None:
         self._socket, self._chunked, self._continue_on_success = sock, chunked, continue_on_success
-        # TLS has messages of its own, which look like a response.
+        # A TLS socket is also readable for messages of the protocol that are no response.
         self._watches_response = type(sock) is socket.socket
         if self._watches_response:
             self._poll = select.poll()
             self._poll.register(sock, select.POLLIN | select.POLLOUT)
 
     def write(self, buffer: memoryview) -> None:
-        """Raises `TimeoutError` and other `OSError`."""
+        """Send ``buffer``, as one chunk if the body is chunked; raises `TimeoutError` and other `OSError`."""
         if self._chunked:
             self._send(memoryview(b"%x\r\n" % len(buffer)))
         self._send(buffer)
@@ -152,22 +155,23 @@ class _SocketWriter:
             self._send(memoryview(b"\r\n"))
 
     def _send(self, buffer: memoryview) -> None:
-        # Not sendall(), whose timeout is for all of it: slow is not silent.
+        # Not sendall(), whose timeout limits the whole buffer: a slow server has not stalled.
         while len(buffer):
             if self._watches_response:
                 self._wait()
             buffer = buffer[self._socket.send(buffer) :]
 
     def _wait(self) -> None:
-        """Wait until there is room to send; raises `ConnectionError` if the server responds meanwhile."""
+        """Wait until the socket is writable; raises `ConnectionError` if the server responds meanwhile."""
         seconds = self._socket.gettimeout()
         found = self._poll.poll(None if seconds is None else seconds * 1000)
         if not found:
             raise TimeoutError
-        if found[0][1] & select.POLLIN and not self._is_success():
+        if found[0][1] & select.POLLIN and not self._may_continue():
             raise ConnectionError("the server answered before all was sent")
 
-    def _is_success(self) -> bool:
+    def _may_continue(self) -> bool:
+        """Return whether the body may be sent on although the server responds: so far the status can be 2xx."""
         if not self._continue_on_success:
             return False
         head = self._socket.recv(_STATUS_LENGTH, socket.MSG_PEEK)

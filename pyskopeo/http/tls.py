@@ -1,4 +1,4 @@
-"""What makes a server believable, and the TLS settings that follow from it."""
+"""Which servers are trusted, and the TLS settings for that."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What makes a server believable.
+    """Which certificates and servers are trusted.
 
-    ``insecure`` turns verification off and allows plain http; None leaves that to what
-    ``registries.conf`` says of a registry, by default not. ``cert_dir`` holds ``*.crt`` authorities and
-    ``*.cert`` with ``*.key`` client pairs, or ``ca.pem``, ``cert.pem`` and ``key.pem`` for a Docker
-    daemon; None looks through ``roots``, the directories called ``certs.d``, and for a daemon's in
-    ``daemon_certificates``. ``details`` narrows versions and ciphers.
+    ``insecure`` turns verification off and allows plain http; None leaves that to the ``insecure`` of the registry in
+    ``registries.conf``, which is False by default. ``cert_dir`` holds ``*.crt`` authorities and ``*.cert`` with
+    ``*.key`` client pairs, or ``ca.pem``, ``cert.pem`` and ``key.pem`` for a Docker daemon. If it is None,
+    the ``certs.d`` directories in ``roots`` are searched (containers-certs.d(5)), and ``daemon_certificates`` for a
+    daemon. ``details`` restricts versions and ciphers.
 
-    ``realms`` are token servers, as ``host`` or ``host:port``, that are sent credentials though nothing
-    shows that they belong to the registry.
+    ``realms`` are token servers, as ``host`` or ``host:port``, that are sent credentials though their names do not
+    show that they belong to the registry.
     """
 
     insecure: bool | None = None
@@ -39,11 +39,11 @@ class Trust:
     realms: frozenset[str] = frozenset()
 
     def with_insecure_default(self, *, insecure: bool) -> Trust:
-        """With what ``registries.conf`` says of a registry, where the user left it open."""
+        """Return a copy with ``insecure``, the registry's in ``registries.conf``, unless the user has set it."""
         return replace(self, insecure=True) if insecure and self.insecure is None else self
 
     def context(self, host_port: str, *, client: bool) -> ssl.SSLContext:
-        """TLS settings for a registry; its client certificate only if ``client``.
+        """Return the TLS settings for the registry at ``host_port``, with its client certificate if ``client``.
 
         Raises `InvalidInput` for certificate files that cannot be used.
         """
@@ -74,7 +74,7 @@ class Trust:
 
 
 def _add_fallback_authorities(context: ssl.SSLContext) -> None:
-    """Interpreters built for any system may find no authorities on this one."""
+    """Trust certifi's authorities if OpenSSL finds none, as a Python that was built on another system may."""
     import ssl
 
     paths = ssl.get_default_verify_paths()

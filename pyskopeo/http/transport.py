@@ -1,8 +1,8 @@
-"""The transport below httpx: requests are sent by worker threads, responses read by them.
+"""A transport of httpx on blocking sockets: requests are sent, and responses read, in worker threads.
 
-httpx gives requests, headers and responses; `connection_pool` gives the bytes. Exchanges block, so they run in
-worker threads; a response's stream can be iterated (manifests, tokens) or read into a buffer from
-a worker thread (blobs), which is what makes it fast: no copy, no event loop in between.
+httpx has the requests, headers and responses; `connection_pool` sends and reads the bytes. The stream of a response
+can be iterated (manifests, tokens), or read into a buffer by a worker thread (blobs). The latter is faster: there is no
+copy, and the event loop takes no part in it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CHUNK = 64 * 1024
 class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
     """A `ConnectionPool` as a transport of httpx. Raises pyskopeo's own errors, not httpx's.
 
-    ``requests`` is the number of requests at once.
+    ``requests`` is the maximum number of concurrent requests.
     """
 
     def __init__(self, connector: Connector, *, requests: int = 64) -> None:
@@ -38,9 +38,11 @@ class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
         self._limiter: anyio.CapacityLimiter | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request, return the head of the response; the body is read later.
+        """Send the request and return the response, whose body is read later.
 
-        Raises `NetworkError`, `Cancelled`, and httpx's `TransportError` where httpx talks to the proxy.
+        The extension ``public_only`` of a request refuses addresses that are not public. A response has the extensions
+        ``peer``, the IP address of the server, and ``reader``, a blocking `ByteReader` of the body. Raises
+        `NetworkError`, `Cancelled`, and httpx's `TransportError` through a proxy that httpx connects to.
         """
         origin = Origin.of(str(request.url))
         proxy = self.connector.proxy(origin)
@@ -49,7 +51,7 @@ class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
         body = request.stream if isinstance(request.stream, RequestBody) else await request.aread()
         route = Route(origin, bool(request.extensions.get("public_only")))
         sent = Request(request.method, route, request.url.raw_path.decode("ascii"), request.headers.items(), body)
-        # The thread is not waited for: it may be resolving a name, from which nothing wakes it.
+        # A cancellation does not wait for the thread: it may be resolving a name, which cannot be interrupted.
         exchange = await run_in_thread(partial(self.send, sent), discard=Exchange.discard, limiter=self.limiter)
         stream: httpx.AsyncByteStream
         reader: ByteReader
@@ -57,18 +59,18 @@ class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
             stream, reader = httpx.ByteStream(exchange.body), MemoryReader(exchange.body)
         else:
             stream = reader = ResponseStream(self, sent, exchange)
-        # httpx wraps the stream, so what can read it from a worker thread travels beside it.
+        # httpx wraps the stream, so the reader for worker threads is passed beside it.
         extensions = {"peer": exchange.peer, "reader": reader}
         return httpx.Response(exchange.response.status, headers=exchange.headers, stream=stream, extensions=extensions)
 
     async def aclose(self) -> None:
-        """Close every idle connection; those in use close when they are done."""
+        """Close all idle connections; those in use are closed after their response."""
         self.close()
         await self._other_proxies.aclose()
 
     @property
     def limiter(self) -> anyio.CapacityLimiter:
-        """The threads that requests may use; not those of the blobs, which may wait for requests."""
+        """Limits the threads of requests. Those of blobs have another limiter, because they wait for requests."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self._requests)
         return self._limiter
@@ -77,12 +79,12 @@ class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
 class ResponseStream(ResponseReader, httpx.AsyncByteStream):
     """The body of a response: an async iterator for httpx, and a blocking `ByteReader` for the pump."""
 
-    def __init__(self, wire: HTTPTransport, request: Request, exchange: Exchange) -> None:
-        super().__init__(wire, request, exchange)
-        self._limiter = wire.limiter
+    def __init__(self, transport: HTTPTransport, request: Request, exchange: Exchange) -> None:
+        super().__init__(transport, request, exchange)
+        self._limiter = transport.limiter
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        # No generator: one that is left before its end is a warning on trio.
+        # Not a generator: trio warns of one that is not finished.
         return self
 
     async def __anext__(self) -> bytes:
