@@ -1,1 +1,1 @@
-"""The distribution specification, seen from the client."""
+"""Client of the OCI distribution specification 1.1: sessions, authorization, pulling, pushing, mirrors."""

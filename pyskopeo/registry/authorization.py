@@ -1,7 +1,7 @@
-"""How requests to a registry are authorized, decided without I/O (distribution specification, "Token Authentication").
+"""Authorize requests to a registry, without I/O (distribution specification, "Token Authentication").
 
-`Authorizer.flow` is a generator like `httpx.Auth.auth_flow`: it yields what has to be done next, and is
-sent what came of it. Its caller (`session.Session`) sends the requests, runs the helpers and keeps the tokens.
+`Authorizer.flow` is a generator like `httpx.Auth.auth_flow`: it yields the next step, and is sent the result of
+that. Its caller (`session.Session`) sends the requests, runs the credential helpers and keeps the tokens.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from ..credentials.bazel_helper import HelperHeaders
     from .redactor import Redactor
 
-# The share of a token's life after which it is replaced.
+# The fraction of a token's life after which a new one is requested.
 _REFRESH_AT = 0.75
-# How many 401s to one request are answered: the first challenge, and one that wants more of the token's scope.
+# The number of 401s after which a request is sent again: the first challenge, and one for a wider scope.
 _MAX_CHALLENGES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class NeedHeaders:
-    """Resolve the headers a helper wants sent with a request for ``url`` before any challenge.
+    """Step: get the headers that a credential helper adds to a request for ``url`` before any challenge.
 
-    Answered with `HelperHeaders` or None. ``stale`` are those that were just refused.
+    The result is `HelperHeaders` or None. ``stale`` are headers that were just refused.
     """
 
     url: str
@@ -50,15 +50,15 @@ class NeedHeaders:
 
 @dataclass(frozen=True, slots=True)
 class NeedCredentials:
-    """Resolve the credentials for the repository. Answered with `Credentials`, `HelperHeaders` or None."""
+    """Step: get the credentials for the repository. The result is `Credentials`, `HelperHeaders` or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeedToken:
-    """Send ``request``, unless another flow has got a token in the meantime that `BearerToken.is_usable`.
+    """Step: send ``request`` to the token server, unless another flow has got a usable token in the meantime.
 
-    Answered with a `BearerToken`. Tokens are kept by ``scope``; ``refused`` is the ``Authorization`` that
-    was refused or is about to expire.
+    The result is a `BearerToken`. Tokens are kept by ``scope``; ``refused`` is the ``Authorization`` that was refused
+    or is about to expire.
     """
 
     scope: str
@@ -74,16 +74,16 @@ class NeedToken:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send the request with ``headers``. Answered with the response (`httpx.Response`)."""
+    """Step: send the request with ``headers``. The result is the response (`httpx.Response`)."""
 
     headers: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """A token, valid for ``life`` seconds; from ``refresh_at`` on, on the monotonic clock, a new one is requested.
+    """A bearer token, valid for ``life`` seconds.
 
-    ``challenge`` says of which token server.
+    A new one is requested from ``refresh_at`` on, a time of the monotonic clock, at the token server of ``challenge``.
     """
 
     value: str = field(repr=False)
@@ -97,24 +97,24 @@ class BearerToken:
         return f"Bearer {self.value}"
 
     def is_usable(self, now: float, refused: str = "") -> bool:
-        """Return whether the token is fresh, and not the one that was ``refused``."""
+        """Return whether the token need not be refreshed yet, and is not the one that was ``refused``."""
         return now < self.refresh_at and self.header != refused
 
 
 Step: TypeAlias = NeedHeaders | NeedCredentials | NeedToken | Send
-# Any: what is sent to the generator depends on what it yielded. Each kind of step says what it is answered with.
+# Any: the type of the value to send depends on the step; each kind of step names the type of its result.
 Flow: TypeAlias = Generator[Step, Any, None]
 
 
 class Authorizer:
-    """The authorization of the requests of one repository to its registry.
+    """Authorizes the requests for one repository to its registry.
 
-    ``tokens`` are those known, by scope; the caller of a flow adds to them. ``now`` returns the time on the
-    monotonic clock. ``registry_token`` is sent as it is, and nothing else. ``trusted_realms`` are token servers
-    (``host`` or ``host:port``) that get credentials though they are not of the registry's site; ``insecure``
-    allows those reached by plain http. With ``exact_scope`` nothing a challenge names is added to a token's scope.
+    ``tokens`` are the tokens by scope; the caller of a flow adds new ones. ``now`` returns the time of the monotonic
+    clock. With a ``registry_token`` that is sent, and nothing else. ``trusted_realms`` are token servers (``host`` or
+    ``host:port``) that get credentials although they do not belong to the registry's site; ``insecure`` allows
+    token servers with plain http. With ``exact_scope`` the scope in a challenge is not added to that of a token.
 
-    What becomes a secret is added to ``redactor`` before it is sent.
+    Every secret is added to ``redactor`` before it is sent.
     """
 
     def __init__(
@@ -142,14 +142,14 @@ class Authorizer:
 
     @property
     def basic_header(self) -> str:
-        """The Basic ``Authorization`` once the registry has asked for it, else empty."""
+        """The Basic ``Authorization`` (RFC 7617) once the registry has asked for it, otherwise empty."""
         return self._basic
 
     def flow(self, url: str, scope: str) -> Flow:
-        """Authorize one request to the registry's own origin, which needs a token of ``scope`` where tokens are used.
+        """Authorize one request to the registry's own origin; ``scope`` is that of the token, where tokens are used.
 
-        Credentials are resolved after a challenge, not before: public images need none. The flow ends with the
-        response that is final. Raises `UnsafeAddress` for a token server that must not be sent a request.
+        Credentials are resolved after a challenge, not before, because public images need none. The result of the
+        last `Send` is the final response. Raises `UnsafeAddress` for a token server that must not be used.
         """
         if self._registry_token:
             yield Send({"Authorization": f"Bearer {self._registry_token}"})
@@ -181,7 +181,7 @@ class Authorizer:
         return headers
 
     def _saved_authorization(self, scope: str) -> Generator[Step, Any, dict[str, str]]:
-        """Return the ``Authorization`` known to be needed, in a dictionary; an empty one while none is known to be."""
+        """Return the header ``Authorization`` of an earlier request, refreshed if needed; none if there was none."""
         value = self._basic
         token = self._tokens.get(scope)
         if not value and token is not None:
@@ -194,7 +194,7 @@ class Authorizer:
     def _answer_challenge(
         self, challenges: Iterable[str], url: str, scope: str, refused: str
     ) -> Generator[Step, Any, str]:
-        """Return the ``Authorization`` for the values of ``WWW-Authenticate``; empty if there is none to try."""
+        """Return the ``Authorization`` for the values of ``WWW-Authenticate``; empty if no challenge can be met."""
         credentials = _only_credentials((yield NeedCredentials()))
         challenge = select_challenge(parse_challenges(challenges), credentials)
         if challenge is None:
@@ -204,22 +204,22 @@ class Authorizer:
             self._redactor.add(credentials.password, self._basic.removeprefix("Basic "))
             return self._basic
         challenge = Challenge("bearer", {**challenge.parameters, "realm": resolve_url(url, challenge.realm)})
-        # What the answered request needs, and what the next ones will: a token for either alone would
-        # be requested again and again.
-        wanted = scope if self._exact_scope else widen_scope(scope, challenge.scope)
-        return (yield from self._request_token(challenge, scope, wanted, credentials, refused=refused))
+        # The scope that the challenge names, and that of the next requests: with only one of them a token would
+        # have to be requested for every other request.
+        token_scope = scope if self._exact_scope else widen_scope(scope, challenge.scope)
+        return (yield from self._request_token(challenge, scope, token_scope, credentials, refused=refused))
 
     def _request_token(
-        self, challenge: Challenge, scope: str, wanted: str, credentials: Credentials | None, *, refused: str
+        self, challenge: Challenge, scope: str, token_scope: str, credentials: Credentials | None, *, refused: str
     ) -> Generator[Step, Any, str]:
-        known = self._tokens.get(scope)
-        if known is not None and known.is_usable(self._now(), refused):  # another request's flow got it
-            return known.header
+        present = self._tokens.get(scope)
+        if present is not None and present.is_usable(self._now(), refused):  # another request has got a new one
+            return present.header
         self._check_realm(challenge, credentials)
         if credentials is not None:
             encoded = basic_authorization(credentials).removeprefix("Basic ")
             self._redactor.add(credentials.password, credentials.identity_token, encoded)
-        request = token_request(challenge, wanted, credentials)
+        request = token_request(challenge, token_scope, credentials)
         token: BearerToken = yield NeedToken(scope, challenge, request, refused)
         self._redactor.add(token.value)
         return token.header
@@ -239,12 +239,12 @@ class Authorizer:
 
 
 def _only_credentials(found: Credentials | HelperHeaders | None) -> Credentials | None:
-    """Return ``found`` if it can answer a challenge. Headers of a helper cannot: they are for before it."""
+    """Return ``found`` if it can be used for a challenge; None for a helper's headers, which are sent before one."""
     return found if isinstance(found, Credentials) else None
 
 
 def describe_credentials(found: Credentials | HelperHeaders | None) -> str:
-    """Return the part of an error message that says which credentials were used; never the secret."""
+    """Return the part of an error message that says which credentials were used, without the secret."""
     if found is None:
         return ", tried without credentials"
     if not isinstance(found, Credentials):

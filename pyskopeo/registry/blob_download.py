@@ -1,8 +1,8 @@
-"""Downloading a blob (distribution specification 1.1, "Pulling blobs"): ranges, retries and mirrors in one place.
+"""Download a blob (distribution specification 1.1, "Pulling blobs"), with range requests, retries and mirrors.
 
-A body that breaks off is continued with a Range request from the byte reached, at the same endpoint or at
-the next one. `DownloadState` decides; here the requests are sent and the bytes read. The pump verifies
-the bytes in order of offset, and asks for them again (`BlobDownload.restart`) if they are wrong.
+A download whose connection breaks is resumed with a Range request (RFC 9110 section 14.2) at the next missing byte, at
+the same endpoint or at the next one. `DownloadState` decides what to do; this module sends the requests and reads the
+bytes. `streams.pump` verifies the bytes, and calls `BlobDownload.restart` if they are wrong.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ if TYPE_CHECKING:
     from .repository_reader import Repository
     from .session import Session
 
+# At most this many of a descriptor's URLs are requested.
 _MAX_URLS = 10
 
 
 class BlobDownload(BlobReader):
-    """A `BlobReader` over one blob, however many requests to however many endpoints it takes.
+    """A `BlobReader` of one blob, which sends as many requests to as many endpoints as it needs.
 
-    An async context manager. Entering it sends the first request, so that a refusal is known before
-    anything is created; it raises `NetworkError`, `NotFound` and `InvalidContent` when no endpoint has the blob.
+    An async context manager. Entering it sends the first request, so that the destination creates nothing if that
+    fails. Raises `NetworkError`, `NotFound` and `InvalidContent` when all endpoints have failed.
     """
 
     def __init__(self, descriptor: Descriptor, endpoints: Endpoints) -> None:
@@ -67,7 +68,10 @@ class BlobDownload(BlobReader):
         await self._close_response()
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill some of ``buffer``; 0 at the end. Raises what entering raises, when all endpoints have failed."""
+        """Read into ``buffer`` and return the number of bytes; 0 at the end of the blob.
+
+        Called in a worker thread. Raises the same errors as entering, when all endpoints have failed.
+        """
         state, size = self._state, self._descriptor.size
         while True:
             if self._body is None:
@@ -79,20 +83,20 @@ class BlobDownload(BlobReader):
                     raise ConnectionFailed(f"connection closed with {size - state.offset} bytes to go")
             except ConnectionFailed as error:
                 if state.offset == size:
-                    return 0  # the blob is complete; only the end of the response is missing
+                    return 0  # the blob is complete; only the end of the response's framing is missing
                 run_in_loop(partial(self._recover_from_broken_body, error))
                 continue
             if not count and state.offset == self._end and state.offset < size:
-                run_in_loop(self._close_response)  # the server sent less than the range asked for, and all of that is here
+                run_in_loop(self._close_response)  # the server sent a shorter range: request the rest
                 continue
             state.received(count)
             return count
 
     def restart(self, error: InvalidContent) -> bool:
-        """After ``error``, go on with byte 0 from another endpoint; False if there is none."""
+        """Start again with byte 0 at another endpoint, after ``error``; False if there is no other endpoint."""
 
         async def restart() -> bool:
-            # Of bytes from several endpoints the first one's are blamed, since it is the one that is left.
+            # If several endpoints sent the bytes, the warning names the first: it is the one not used any more.
             served = min(self._state.served, default=0)
             if self._state.content_mismatched() is Step.RAISE:
                 return False
@@ -103,7 +107,7 @@ class BlobDownload(BlobReader):
         return run_in_loop(restart)
 
     async def _open(self) -> None:
-        """Send requests until one is answered with the bytes from the offset on; raises when the state says so."""
+        """Send requests until a response has the bytes from the offset on; raises when the state says so."""
         state, endpoints = self._state, self._endpoints
         failures: list[tuple[Repository, PyskopeoError]] = []
         while self._body is None:
@@ -126,7 +130,7 @@ class BlobDownload(BlobReader):
             await self._use_response(response)
 
     async def _use_response(self, response: httpx.Response) -> None:
-        """Read from ``response`` from now on, unless it is about other bytes."""
+        """Read from ``response`` from now on, unless it has other bytes than those requested."""
         state = self._state
         endpoint = state.endpoint
         state.response_started()
@@ -138,14 +142,14 @@ class BlobDownload(BlobReader):
                 raise
             self._leave_endpoint(endpoint, error)
             return
-        # Our own transport gives every response a blocking reader; other httpx transports are read through httpx.
+        # `HTTPTransport` gives every response a blocking reader; those of other transports are read through httpx.
         body: ByteReader = response.extensions.get("reader") or _AsyncBodyReader(response)
         skip = state.offset - part.start
         self._response, self._body = response, _SkippingReader(body, skip) if skip else body
         self._end = part.end
 
     async def _recover_from_broken_body(self, error: ConnectionFailed) -> None:
-        """Be ready for the next request, after a pause where the state says so; or raise ``error``."""
+        """Prepare the next request, after the wait before a retry or at the next endpoint; or raise ``error``."""
         await self._close_response()
         state, endpoints = self._state, self._endpoints
         broken = state.endpoint
@@ -160,7 +164,7 @@ class BlobDownload(BlobReader):
             raise error
 
     def _leave_endpoint(self, endpoint: int, error: PyskopeoError) -> None:
-        """Have all other blobs read from where this one is read now, too."""
+        """Make the endpoint of this download the current one for all blobs, because ``endpoint`` failed."""
         self._endpoints.move_to(self._state.endpoint, [(self._endpoints.repositories[endpoint], error)])
 
     async def _close_response(self) -> None:
@@ -170,17 +174,17 @@ class BlobDownload(BlobReader):
 
 
 async def _request_blob(repository: Repository, descriptor: Descriptor, offset: int, what: str) -> httpx.Response:
-    """GET a blob from byte ``offset`` on, once: a 200 that starts at byte 0, or a 206 at ``offset``.
+    """GET a blob from byte ``offset`` on, without retries. Returns a 200 from byte 0 on, or a 206 from ``offset`` on.
 
-    A server that cannot serve the range is asked for the whole blob. A blob that the registry does not
-    have is asked for at the URLs in its descriptor. Raises `NetworkError`.
+    If the server does not serve the range, the whole blob is requested. A blob that the registry does not have is
+    requested at the URLs in its descriptor. ``what`` begins the messages of errors. Raises `NetworkError`.
     """
     session, path = repository.session, repository.blob_path(descriptor.digest)
     try:
         response = await session.request("GET", path, {"Range": f"bytes={offset}-"} if offset else {})
         wrong_range = response.status_code == 206 and not starts_at(response, offset, descriptor.size)
         if offset and (wrong_range or response.status_code in (400, 403, 416)):
-            # Presigned URLs, and servers that do not support ranges or get them wrong.
+            # Presigned URLs that do not allow a Range, and servers that do not support ranges correctly.
             await response.aclose()
             response = await session.request("GET", path, {})
         if response.status_code not in ((200, 206) if offset else (200,)):
@@ -194,8 +198,11 @@ async def _request_blob(repository: Repository, descriptor: Descriptor, offset: 
 
 
 async def _request_from_urls(session: Session, descriptor: Descriptor, what: str) -> httpx.Response:
-    """GET a layer from the URLs of its descriptor. They are hostile input, so: https only, without
-    credentials, and not on this machine or its network."""
+    """GET a layer from the ``urls`` of its descriptor (image specification, "Content Descriptors").
+
+    The URLs are untrusted input: only https is used, no credentials are sent, and they must not be of this machine or
+    its network. Raises `NetworkError` and `InvalidContent` when none of them has the layer.
+    """
     nowhere = f"{what}: neither the registry nor the manifest's URLs have it"
     failure: PyskopeoError = RegistryError(nowhere, status=404)
     for url in descriptor.urls[:_MAX_URLS]:
@@ -204,7 +211,7 @@ async def _request_from_urls(session: Session, descriptor: Descriptor, what: str
                 raise UnsafeAddress(f"{Origin.of(url)} is not https")
             response = await session.request_external("GET", url)
         except (NetworkError, InvalidContent) as error:
-            if error.temporary or not failure.temporary:  # what may succeed later is worth a retry
+            if error.temporary or not failure.temporary:  # a temporary error is preferred, so that there is a retry
                 failure = error
             continue
         if response.status_code == 200:
@@ -214,7 +221,7 @@ async def _request_from_urls(session: Session, descriptor: Descriptor, what: str
 
 
 class _SkippingReader:
-    """A body whose first ``skip`` bytes are here already: servers may answer a Range request with the whole blob."""
+    """Skips the first ``skip`` bytes of a body: servers may respond to a Range request with the whole blob."""
 
     def __init__(self, body: ByteReader, skip: int) -> None:
         self._body, self._skip = body, skip
@@ -229,7 +236,7 @@ class _SkippingReader:
 
 
 class _AsyncBodyReader:
-    """Reads any httpx response from a worker thread, one piece at a time through the event loop."""
+    """Reads the body of any httpx response in a worker thread, through the event loop."""
 
     def __init__(self, response: httpx.Response) -> None:
         self._pieces: AsyncIterator[bytes] = response.aiter_raw()

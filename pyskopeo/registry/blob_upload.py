@@ -1,7 +1,7 @@
-"""Pushing blobs (distribution specification 1.1, "Push"): found, mounted, or uploaded, and retried, in one place.
+"""Push blobs (distribution specification 1.1, "Push"): find or mount them, or upload them with retries.
 
-A blob is streamed while it is being read. After a cut the registry is asked how much it has, and the
-rest follows; a registry that takes no large bodies gets pieces. `UploadState` decides.
+A blob is uploaded while it is read. After a broken connection the number of bytes at the registry is requested, and the
+upload is resumed there; if the registry refuses large bodies, the upload is chunked. `UploadState` decides.
 """
 
 from __future__ import annotations
@@ -30,17 +30,21 @@ if TYPE_CHECKING:
 
 
 class BlobUploads:
-    """Writes blobs to one repository; several at once."""
+    """Writes blobs to one repository, several of them concurrently."""
 
     def __init__(self, reference: Reference, session: Session, retry: Retry, report: Report) -> None:
         """``retry`` is the policy for each blob's upload; ``report`` gets `Retrying`."""
         self._reference = reference
         self._session, self._retry, self._report = session, retry, report
-        # Until the registry has declined one, a mount costs no more than the question whether the blob is there.
-        self._mounts = True
+        # Until the registry has declined a mount, a blob is mounted without asking first whether it exists: both
+        # are one request.
+        self._mount_first = True
 
     async def has(self, descriptor: Descriptor) -> bool:
-        """HEAD: whether the registry has the blob. A refusal means no; writing will give the reason."""
+        """HEAD a blob: return whether the registry has it.
+
+        A refusal counts as no; the upload then fails with its reason. Raises `NetworkError` for transient failures.
+        """
         what = f"checking whether a blob {descriptor.digest} exists in {self._reference.name}"
         path = f"/v2/{self._reference.repository}/blobs/{quote(str(descriptor.digest), safe=':')}"
 
@@ -55,9 +59,9 @@ class BlobUploads:
         return await self._session.retry(once, what)
 
     async def put(self, blob: Blob, progress: Progress, repositories: Sequence[str]) -> Placement:
-        """Have the blob here: found, mounted from one of ``repositories`` of this registry, or uploaded.
+        """Find the blob, mount it from one of ``repositories`` of this registry, or upload it; return which it was.
 
-        Raises `ContentMismatch`, what the source raises, and `NetworkError`. After an error no upload is left open.
+        Raises `ContentMismatch`, the errors of the source, and `NetworkError`. After an error no upload is left open.
         """
         upload = self._new_upload(blob.descriptor.size)
         try:
@@ -68,13 +72,13 @@ class BlobUploads:
 
     async def _put(self, blob: Blob, upload: UploadSession, progress: Progress, source: str) -> Placement:
         descriptor = blob.descriptor
-        asked = bool(source) and self._mounts
-        if asked and await self._mount(upload, descriptor.digest, source):
+        mount_first = bool(source) and self._mount_first
+        if mount_first and await self._mount(upload, descriptor.digest, source):
             return Placement.MOUNTED
         if await self.has(descriptor):
             await upload.cancel()
             return Placement.PRESENT
-        if source and not asked and await self._mount(upload, descriptor.digest, source):
+        if source and not mount_first and await self._mount(upload, descriptor.digest, source):
             return Placement.MOUNTED
 
         async def fill(attempt: UploadAttempt) -> Descriptor:
@@ -85,7 +89,10 @@ class BlobUploads:
         return Placement.WRITTEN
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
-        """Upload what ``fill`` writes; its size and digest are known when it is written."""
+        """Upload what ``fill`` writes, content whose size and digest are unknown before; return its descriptor.
+
+        Raises the errors of ``fill``, and `NetworkError`. After an error no upload is left open.
+        """
         upload = self._new_upload(None)
         try:
             return await self._write(upload, fill, None), Placement.WRITTEN
@@ -97,22 +104,28 @@ class BlobUploads:
         return UploadSession(self._reference, self._session, UploadState(size, self._retry.times))
 
     async def _mount(self, upload: UploadSession, digest: Digest, source: str) -> bool:
-        """Whether the registry mounted the blob. If it declined, ``upload`` may be open instead."""
+        """Return whether the registry mounted the blob. If it declined, ``upload`` may be open instead."""
         try:
             mounted = await upload.mount(digest, source)
         except RegistryError as error:
-            # Some registries fail at nothing but mounts, each time.
+            # Some registries respond to every mount with status 500, and work otherwise.
             if error.temporary and error.status != 500:
                 raise
             mounted = False
-        self._mounts = self._mounts and mounted
+        self._mount_first = self._mount_first and mounted
         return mounted
 
     async def _write(
-        self, upload: UploadSession, fill: Callable[[UploadAttempt], Awaitable[Descriptor]], known: Descriptor | None
+        self,
+        upload: UploadSession,
+        fill: Callable[[UploadAttempt], Awaitable[Descriptor]],
+        descriptor: Descriptor | None,
     ) -> Descriptor:
-        """Upload what ``fill`` writes, in as many attempts as it takes; ``known`` if it is known before."""
-        digest = known.digest if known else None
+        """Upload what ``fill`` writes, with retries, and return its descriptor.
+
+        ``descriptor`` is the blob's, None if it is known only when the blob has been written.
+        """
+        digest = descriptor.digest if descriptor else None
         what = f"writing blob {digest or 'made on the way'} to {self._reference.name}"
         state = upload.state
         while True:
@@ -129,5 +142,5 @@ class BlobUploads:
                     await self._retry.pause(error, state.failures - 1, what, self._report)
             if step is not Step.REPEAT:
                 await upload.resume()
-                if known is not None and not upload.location and await self.has(known):
-                    return known  # only the response to the last request was lost
+                if descriptor is not None and not upload.location and await self.has(descriptor):
+                    return descriptor  # only the response to the last request was lost

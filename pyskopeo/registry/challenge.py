@@ -1,4 +1,7 @@
-"""``WWW-Authenticate``, token requests and token responses: pure (RFC 9110 section 11, distribution specification)."""
+"""Parse ``WWW-Authenticate`` and token responses, and build token requests. Pure.
+
+RFC 9110 section 11.6.1, and "Token Authentication Specification" of the distribution project.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ from ..errors import InvalidContent
 from ..fast_dataclass import dataclass
 from ..model.strict_json import parse_object
 
+# The maximum size of a token response in bytes.
 TOKEN_LIMIT = 128 * 1024
-_SHORTEST_LIFE = 60.0
-_LONGEST_LIFE = 1e9
+# Seconds.
+_MIN_LIFE = 60.0
+_MAX_LIFE = 1e9
 _CLIENT_ID = "pyskopeo"
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the grammar's word for a name
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110's word for a name
 _ACTION = r"\*|[a-z_]{1,32}"
 _PIECE = (
     rf"""\s*(?:
@@ -30,33 +35,36 @@ _PIECE = (
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One scheme a server offers, with its parameters by lower-case name (RFC 9110 section 11.3)."""
+    """An authentication scheme that a server offers, and its parameters by lower-case name (RFC 9110 section 11.3)."""
 
     scheme: str
     parameters: Mapping[str, str]
 
     @property
     def realm(self) -> str:
+        """The URL of the token server; empty if there is none."""
         return self.parameters.get("realm", "")
 
     @property
     def service(self) -> str:
+        """The name of the registry at the token server; empty if there is none."""
         return self.parameters.get("service", "")
 
     @property
     def scope(self) -> str:
+        """The scope that the token needs, ``TYPE:NAME:ACTION,...`` separated by blanks; empty if there is none."""
         return self.parameters.get("scope", "")
 
 
 def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
-    """Return the challenges of all ``WWW-Authenticate`` values, in order; what cannot be parsed ends its header."""
+    """Return the challenges in all values of ``WWW-Authenticate``, in order; each is parsed up to its first error."""
     return tuple(challenge for header in headers for challenge in _parse_header(header[:16384]))
 
 
 def _parse_header(header: str) -> Iterable[Challenge]:
     scheme, position = "", 0
     parameters: dict[str, str] = {}
-    # Compiled only here: a pull that needs no token does not need it.
+    # Compiled here, not on import, because a pull without a token does not need it.
     piece = re.compile(_PIECE, re.VERBOSE | re.ASCII)
     while match := piece.match(header, position):
         position = match.end()
@@ -72,7 +80,7 @@ def _parse_header(header: str) -> Iterable[Challenge]:
 
 
 def select_challenge(challenges: Iterable[Challenge], credentials: Credentials | None) -> Challenge | None:
-    """Return the first one that can be answered: ``bearer`` with a realm, or ``basic`` if there is a password."""
+    """Return the first challenge that can be met: ``bearer`` with a realm, or ``basic`` if there is a password."""
     has_password = credentials is not None and not credentials.identity_token
     for challenge in challenges:
         if (challenge.scheme == "basic" and has_password) or (challenge.scheme == "bearer" and challenge.realm):
@@ -80,20 +88,20 @@ def select_challenge(challenges: Iterable[Challenge], credentials: Credentials |
     return None
 
 
-def widen_scope(scope: str, asked: str) -> str:
-    """Return ``scope`` with the actions that a challenge asks for on the first resource, this repository.
+def widen_scope(scope: str, demanded: str) -> str:
+    """Return ``scope`` with the actions that a challenge demands on its first resource, this repository.
 
-    Other repositories that it asks for, or a registry's catalog, are left out: the registry gets the token, and
+    Other repositories in ``demanded``, or the registry's catalog, are left out: the registry receives the token, and
     could use it there with all the rights of the user. Scopes are ``TYPE:NAME:ACTION,...``, separated by blanks.
     """
     own, *others = scope.split()
     resource, _, actions = own.rpartition(":")
-    wanted = dict.fromkeys(actions.split(","))
-    for one in asked.split():
+    merged = dict.fromkeys(actions.split(","))
+    for one in demanded.split():
         other, _, more = one.rpartition(":")
         if other == resource:
-            wanted |= dict.fromkeys(action for action in more.split(",") if re.fullmatch(_ACTION, action))
-    return " ".join((f"{resource}:{','.join(wanted)}", *others))
+            merged |= dict.fromkeys(action for action in more.split(",") if re.fullmatch(_ACTION, action))
+    return " ".join((f"{resource}:{','.join(merged)}", *others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +115,10 @@ class TokenRequest:
 
 
 def token_request(challenge: Challenge, scope: str, credentials: Credentials | None) -> TokenRequest:
-    """Return the request for a token of ``scope``.
+    """Return the request for a token with ``scope``.
 
-    An identity token is sent by POST, with the OAuth2 refresh grant; all else is a GET, with Basic credentials or
-    anonymous. The query of the realm is kept.
+    An identity token is sent by POST with the OAuth2 refresh grant (RFC 6749 section 6). Otherwise the request is a
+    GET, anonymous or with Basic credentials. The query of the realm is kept.
     """
     if credentials is not None and credentials.identity_token:
         form = {
@@ -152,14 +160,14 @@ class Token:
 
 
 def parse_token(content: bytes, where: str) -> Token:
-    """Parse a token server's response; raises `InvalidContent` if there is no usable token in it.
+    """Parse the response of the token server ``where``; raises `InvalidContent` if it has no usable token.
 
-    A life that is missing or below 60 s is taken for 60 s, as containers/image does.
+    A life that is missing or below 60 s is taken as 60 s, as in containers/image.
     """
-    answer = parse_object(content, f"the answer of {where}", TOKEN_LIMIT)
-    value = answer.get("token") or answer.get("access_token")
+    fields = parse_object(content, f"the answer of {where}", TOKEN_LIMIT)
+    value = fields.get("token") or fields.get("access_token")
     if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable():
         raise InvalidContent(f"the answer of {where} holds no token")
-    life = answer.get("expires_in")
-    told = life if isinstance(life, int | float) and not isinstance(life, bool) else _SHORTEST_LIFE
-    return Token(value, float(min(max(told, _SHORTEST_LIFE), _LONGEST_LIFE)))
+    life = fields.get("expires_in")
+    seconds = life if isinstance(life, int | float) and not isinstance(life, bool) else _MIN_LIFE
+    return Token(value, float(min(max(seconds, _MIN_LIFE), _MAX_LIFE)))

@@ -1,7 +1,7 @@
-"""Which bytes of a blob a response carries (RFC 9110 section 14.4; distribution specification, "Pulling blobs").
+"""Determine which bytes of a blob a response has (RFC 9110 section 14.4; distribution specification, "Pulling blobs").
 
-What registries send in response to a Range request differs. The digest, which the pump verifies at the
-end, decides; what is checked here is only what would waste a download.
+Registries respond to a Range request in different ways. The digest is verified at the end of the download; the
+checks here only avoid downloads that would fail then.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ _LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The bytes of a blob from ``start`` to before ``end``; None where the body ends with the connection."""
+    """The bytes of a blob from ``start`` up to ``end``, exclusive; None if the body ends with the connection."""
 
     start: int
     end: int | None
 
 
 def starts_at(response: httpx.Response, offset: int, size: int) -> bool:
-    """Whether a 206 carries the bytes from ``offset`` of a blob of ``size`` bytes."""
+    """Return whether a 206 has the bytes from ``offset`` on of a blob of ``size`` bytes."""
     part = _content_range(response, size)
     return part is not None and part.start == offset
 
 
 def blob_part(response: httpx.Response, descriptor: Descriptor, offset: int) -> Part:
-    """The bytes that a 200 or 206 carries of the blob that was asked for from ``offset`` on.
+    """Return the bytes that a 200 or 206 has of the blob that was requested from ``offset`` on.
 
     Raises `InvalidContent` for a content encoding or another range, `ContentMismatch` for another size.
     """

@@ -1,4 +1,7 @@
-"""Checking credentials with a registry, and getting the ``Authorization`` they lead to."""
+"""Check credentials with a registry, and get the ``Authorization`` header that they result in.
+
+``GET /v2/``: distribution specification 1.1, "Determining Support".
+"""
 
 from __future__ import annotations
 
@@ -21,17 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """The value of an ``Authorization`` header; valid for ``life`` seconds, None: until the credentials change."""
+    """The value of an ``Authorization`` header, valid for ``life`` seconds; None: until the credentials change."""
 
     value: str = field(repr=False)
     life: float | None = None
 
 
 async def check_credentials(registry: str, access: Access) -> None:
-    """Request ``/v2/`` of ``registry`` with the credentials of ``access``, and with a token if it wants one.
+    """Request ``/v2/`` of ``registry`` with the credentials of ``access``, or a token if the registry uses tokens.
 
-    The token is for no repository. Raises `AccessDenied` with status 401 for credentials that are refused, and
-    other `NetworkError`s. A registry that is open to everybody refuses nobody.
+    The token is for no repository. Raises `AccessDenied` with status 401 for credentials that are refused, and other
+    `NetworkError`s. A registry that needs no credentials refuses none.
     """
     reference = Reference(registry, "")
     async with _open(reference, access) as session:
@@ -44,14 +47,14 @@ async def check_credentials(registry: str, access: Access) -> None:
 async def authorization(reference: Reference, credentials: Credentials, access: Access) -> Authorization | None:
     """Return the header for pulls from ``reference``'s repository with ``credentials``, those of ``access``.
 
-    It holds a token for just that repository if the registry uses tokens, else Basic. None if only a token
-    would do and there is none: an identity token is no password. Raises `AccessDenied` for credentials that are
-    refused, and other `NetworkError`s.
+    It has a token for that repository alone if the registry uses tokens, Basic credentials otherwise. None for an
+    identity token at a registry without tokens, since it is no password. Raises `AccessDenied` for credentials that
+    are refused, and other `NetworkError`s.
     """
     async with _open(reference, access) as session:
         found = await _requested_authorization(session, reference, "/v2/")
         if found is None and reference.repository:
-            # Some registries want nothing for /v2/, and a token for what is in a repository.
+            # Some registries require a token for repositories, but not for /v2/.
             found = await _requested_authorization(session, reference, f"/v2/{reference.repository}/tags/list")
     if found is not None or credentials.identity_token:
         return found
@@ -60,9 +63,9 @@ async def authorization(reference: Reference, credentials: Credentials, access: 
 
 @asynccontextmanager
 async def _open(reference: Reference, access: Access) -> AsyncIterator[Session]:
-    """Open a session whose tokens are for the repository alone, or for nothing if there is none.
+    """Open a session whose tokens are for the repository alone, or without a scope if there is none.
 
-    A registry's challenge for ``/v2/`` may name the scope of an example, for which nobody gets a token.
+    The challenge for ``/v2/`` may have the scope of an example, for which the token server refuses a token.
     """
     named = reference.name if reference.repository else reference.registry
     access = replace(access, trust=access.trust.with_insecure_default(insecure=access.registries().is_insecure(named)))
@@ -71,10 +74,10 @@ async def _open(reference: Reference, access: Access) -> AsyncIterator[Session]:
 
 
 async def _requested_authorization(session: Session, reference: Reference, path: str) -> Authorization | None:
-    """Return what the registry wanted for a request for ``path``; None if nothing."""
+    """Return the ``Authorization`` that the registry requires for ``path``; None if it requires none."""
     response = await session.request("GET", path, {})
     value, life = session.authorization
-    # With a token it does not matter whether it is good for this path as well.
+    # If there is a token, it does not matter whether this path needs another one.
     if life is None and response.status_code == 401:
         raise await read_error(session, response, _what(reference))
     async with closing(response):

@@ -1,7 +1,7 @@
-"""What a blob's download has reached, and what to do after each failure: no I/O.
+"""The state of a blob's download, which decides what to do after each failure. No I/O.
 
-A blob may be had from several endpoints, in order: mirrors, then the registry. Three kinds of failure are told
-apart: a request that is refused or gets no answer, a body that breaks off, and content that is wrong.
+A blob can be downloaded from several endpoints, in this order: mirrors, then the registry. There are three kinds of
+failures: a request that is refused or gets no response, a body that ends early, and wrong content.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Bytes. Progress of this much makes the next broken body the first one again.
+# Bytes. After this much progress the number of broken bodies is counted from 0 again.
 PROGRESS = 64 * 1024
 
 
 class Step(Enum):
-    """What to do after a failure."""
+    """What to do after a failure of a download."""
 
-    RETRY = "ask the same endpoint again, after a pause, for what is missing"
-    NEXT = "ask the next endpoint for what is missing"
-    RESTART = "ask for the whole blob, at the endpoint that the state names now"
-    RAISE = "give up"
+    RETRY = "request the missing bytes from the same endpoint, after a wait"
+    NEXT = "request the missing bytes from the next endpoint"
+    RESTART = "request the whole blob from the current endpoint of the state"
+    RAISE = "raise the error"
 
 
 class DownloadState:
-    """Where one download stands.
+    """The progress and the failures of one download.
 
-    ``endpoint`` is the index of the endpoint to ask, ``offset`` the number of bytes that were handed on.
-    ``failed_requests`` counts since the last answer, ``broken_bodies`` since the last 64 KiB; both at
-    this endpoint. ``served`` are the endpoints that sent some of the bytes before ``offset``.
+    ``endpoint`` is the index of the current endpoint, ``offset`` the number of bytes that were received.
+    ``failed_requests`` counts since the last response, ``broken_bodies`` since the last 64 KiB; both at this endpoint.
+    ``served`` are the endpoints that sent some of the bytes before ``offset``.
     """
 
     def __init__(self, retries: Sequence[int], endpoint: int = 0, offset: int = 0) -> None:
@@ -42,33 +42,33 @@ class DownloadState:
         self._progress_from = offset
 
     def move_to(self, endpoint: int) -> None:
-        """Ask ``endpoint`` from now on, unless a later one is asked already."""
+        """Use ``endpoint`` from now on, unless the current one is a later one."""
         if endpoint > self.endpoint:
             self.endpoint = endpoint
             self.failed_requests = self.broken_bodies = 0
 
     def response_started(self) -> None:
-        """The endpoint sends bytes from ``offset`` on."""
+        """Record that the endpoint has sent a response with the bytes from ``offset`` on."""
         self.served.add(self.endpoint)
         self.failed_requests = 0
 
     def received(self, count: int) -> None:
-        """``count`` more bytes were handed on."""
+        """Record that ``count`` more bytes were received."""
         self.offset += count
 
     def request_failed(self, *, temporary: bool) -> Step:
-        """After an error instead of an answer; ``temporary``: the same request may succeed later."""
+        """Return what to do after a failed request; ``temporary`` says that a retry may succeed."""
         if temporary and self.failed_requests < self._limit:
             self.failed_requests += 1
             return Step.RETRY
         return self.response_rejected()
 
     def response_rejected(self) -> Step:
-        """After an answer that is not about the bytes asked for: another endpoint may do better."""
+        """Return what to do after a response that has other bytes than those requested."""
         return self._go_to(self.endpoint + 1, Step.NEXT)
 
     def body_failed(self, *, temporary: bool) -> Step:
-        """After a body that ended early or stalled."""
+        """Return what to do after a body that ended early or stalled; ``temporary`` says that a retry may succeed."""
         if self.offset >= self._progress_from + PROGRESS:
             self.broken_bodies = 0
         self._progress_from = self.offset
@@ -78,10 +78,10 @@ class DownloadState:
         return self._go_to(self.endpoint + 1, Step.NEXT)
 
     def content_mismatched(self) -> Step:
-        """After all or some of the bytes turned out not to be the blob's.
+        """Return what to do after all or some of the bytes turned out not to be the blob's.
 
-        Where they came from several endpoints any may be at fault, so the last of these may send them
-        all; otherwise the next endpoint.
+        If they came from several endpoints, any of these may have sent the wrong ones, so the last of them is to send
+        the whole blob. Otherwise the next endpoint is.
         """
         if not self.served:
             return Step.RAISE

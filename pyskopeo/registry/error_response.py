@@ -1,4 +1,7 @@
-"""Error answers of registries, as people need them: pure (distribution specification, "Error Codes")."""
+"""Turn error responses of registries into errors with readable messages. Pure.
+
+Distribution specification 1.1, "Error Codes".
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from ..errors import AccessDenied, NotFound, PyskopeoError, RegistryError
 from ..http.printable import to_printable
 from ..http.retry import parse_retry_after
 
+# Bytes. The maximum of an error response that is read.
 LIMIT = 64 * 1024
 _MISSING = frozenset({"MANIFEST_UNKNOWN"})
-_SENTENCES = ("error_description", "details", "detail", "message", "error")
+# The members in which other servers than registries give their reason, in order of preference.
+_REASONS = ("error_description", "details", "detail", "message", "error")
 
 
 def error_from_response(
@@ -24,18 +29,20 @@ def error_from_response(
     note: str = "",
     redact: Callable[[str], str] = str,
 ) -> PyskopeoError:
-    """The error for a refusal. ``what`` says what was asked, ``tried`` with which credentials.
+    """Return the error for a response whose ``status`` is an error; ``what`` describes the request.
 
-    ``redact`` takes out of a server's text what nobody is to read.
+    ``retry_after`` is the response's ``Retry-After``. ``note`` follows the status in the message of a 401 or 403, to
+    say which credentials were used. ``redact`` removes secrets from the server's text.
     """
-    parsed = _parsed(body)
+    parsed = _parse(body)
     errors = _errors(parsed, redact)
     codes = tuple(code for code, _ in errors)
     reasons = "; ".join(
         f"{code.lower().replace('_', ' ')}: {message}" if message else code.lower().replace("_", " ")
         for code, message in errors
     )
-    detail = reasons or _sentence(parsed, redact) or to_printable(redact(body.decode("utf-8", "replace")), 120) or "no explanation"
+    detail = reasons or _other_reason(parsed, redact)
+    detail = detail or to_printable(redact(body.decode("utf-8", "replace")), 120) or "no explanation"
     if status == 404 and (_MISSING & set(codes)):
         return NotFound(f"{what}: {reasons}")
     if status in (401, 403):
@@ -47,8 +54,8 @@ def error_from_response(
     )
 
 
-def _parsed(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body is, else nothing."""
+def _parse(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a body, empty if it is something else."""
     try:
         parsed: Any = json.loads(body)
     except (ValueError, RecursionError):
@@ -56,21 +63,24 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _sentence(parsed: dict[str, Any], redact: Callable[[str], str]) -> str:
-    """What token servers say in other forms than the specification's (RFC 6749, section 5.2, and their own)."""
-    for name in _SENTENCES:
+def _other_reason(parsed: dict[str, Any], redact: Callable[[str], str]) -> str:
+    """Return the reason in the errors of token servers (RFC 6749 section 5.2, and other formats)."""
+    for name in _REASONS:
         if isinstance(found := parsed.get(name), str) and found.strip():
             return to_printable(redact(found))
     return ""
 
 
 def _errors(parsed: dict[str, Any], redact: Callable[[str], str]) -> list[tuple[str, str]]:
-    """(code, message) of each error; nothing when it is not a registry's JSON."""
+    """Return the code and the message of each error, none if the body is not in the specification's format."""
     listed = parsed.get("errors")
     if not isinstance(listed, list):
         return []
     return [
-        (to_printable(redact(str(entry.get("code", "UNKNOWN"))), 60), to_printable(redact(str(entry.get("message", "")))))
+        (
+            to_printable(redact(str(entry.get("code", "UNKNOWN"))), 60),
+            to_printable(redact(str(entry.get("message", "")))),
+        )
         for entry in listed[:5]
         if isinstance(entry, dict)
     ]

@@ -1,7 +1,7 @@
-"""One repository that can be read from several registries: mirrors first, then the registry itself.
+"""The endpoints of one repository: mirrors first, then the registry itself.
 
-Digests say which bytes are right, so that any of them may continue where another stopped
-(containers-registries.conf(5), "Remapping and mirroring registries").
+See containers-registries.conf(5), "Remapping and mirroring registries". Since content is verified by its digest, a
+download that one endpoint began can be continued at another.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ T = TypeVar("T")
 
 
 class Endpoints:
-    """The places to read one repository from, ``repositories``, in order, and which of them is current.
+    """The repositories to read from, in order, and which of them is the current one.
 
-    The current one is asked first, for every manifest and blob. It only ever moves towards the last,
-    which is the registry itself. ``reference`` is the name that the user gave.
+    Every manifest and blob is requested from the current one first. After failures a later one becomes the current
+    one, never an earlier one; the last is the registry itself. ``reference`` is the name that the user gave.
     """
 
     def __init__(self, reference: Reference, repositories: Sequence[Repository], report: Report) -> None:
-        """``report`` gets a warning for each endpoint that is left."""
+        """``report`` gets a warning for each endpoint that is not used any more."""
         self.reference = reference
         self.repositories = tuple(repositories)
         self.report = report
@@ -37,15 +37,16 @@ class Endpoints:
 
     @property
     def current(self) -> Repository:
-        """The repository that is asked first."""
+        """The repository that requests are sent to first."""
         return self.repositories[self.position]
 
     async def first_result(self, choose: Callable[[Repository], Call[T]], *, make_current: bool = True) -> T:
-        """Make the call that ``choose`` returns for a repository, at one after the other from the current one on.
+        """Make the call that ``choose`` returns for a repository, at each from the current one on, until one succeeds.
 
-        Transient failures are retried, as each call's policy says, before the next repository is asked. With
-        ``stay`` the one that answered is the current one from now on; without it, only if the others could not be
-        reached. Raises the last repository's error, with the mirrors' errors in its message.
+        Transient failures are retried, as the policy of the call says, before the next repository is tried. With
+        ``make_current`` the repository that succeeds becomes the current one; otherwise it does so only if those
+        before it had transient failures. Returns the result of the call. Raises the last repository's error, with the
+        mirrors' errors in its message.
         """
         failures: list[tuple[Repository, PyskopeoError]] = []
         for position in range(self.position, len(self.repositories)):
@@ -66,9 +67,9 @@ class Endpoints:
         raise combine_errors(failures)
 
     def move_to(self, position: int, failures: Sequence[tuple[Repository, PyskopeoError]]) -> None:
-        """Make a later repository the current one, and report why: what failed at those before it."""
+        """Make a later repository the current one, and report a warning for each of the ``failures`` before it."""
         if position <= self.position:
-            return  # another download has moved it already
+            return  # another download has done so already
         self.position = position
         for repository, error in failures:
             message = f"{repository.reference.name}: {error}; going on with {self.current.reference.name}"
@@ -76,13 +77,12 @@ class Endpoints:
 
 
 def all_transient(failures: Sequence[tuple[Repository, PyskopeoError]]) -> bool:
-    """Whether all these failures are transient: an endpoint without one blob may have others, one that does
-    not respond has none."""
+    """Return whether all failures are transient, so that the endpoints are of no use for other blobs either."""
     return all(error.temporary for _, error in failures)
 
 
 def combine_errors(failures: Sequence[tuple[Repository, PyskopeoError]]) -> PyskopeoError:
-    """The last of these errors, the registry's own, with those of its mirrors in the message."""
+    """Return the last of these errors, the registry's own, with those of its mirrors in the message."""
     *mirrors, (primary, error) = failures
     if mirrors:
         reasons = " ".join(f"[{repository.reference}: {reason}]" for repository, reason in mirrors)

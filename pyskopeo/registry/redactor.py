@@ -1,24 +1,24 @@
-"""Keeping secrets out of messages: some servers repeat in an error what they were sent."""
+"""Keep secrets out of messages: some servers repeat them in error responses."""
 
 from __future__ import annotations
 
 import json
 from urllib.parse import quote, quote_plus
 
-# A text of two or three letters would blank out half of every message, and is no secret anyway.
-_SHORTEST = 4
+# Shorter texts are not replaced: they occur by chance in most messages, and are no useful secret.
+_MIN_LENGTH = 4
 
 
 class Redactor:
-    """Replaces the secrets it was told with ``***``."""
+    """Replaces secrets in text with ``***``."""
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
 
     def add(self, *secrets: str) -> None:
-        """Add secrets to be replaced: as they are, as in a URL or a form, and as in JSON."""
+        """Add secrets to replace: as they are, as encoded in a URL or a form, and as in JSON."""
         for secret in secrets:
-            if len(secret) >= _SHORTEST:
+            if len(secret) >= _MIN_LENGTH:
                 self._secrets |= {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
 
     def redact(self, text: str) -> str:

@@ -1,4 +1,4 @@
-"""The distribution specification's calls for reading one repository (version 1.1, "Pull")."""
+"""Read one repository: manifests, tags, sizes of blobs (distribution specification 1.1, "Pull")."""
 
 from __future__ import annotations
 
@@ -28,16 +28,18 @@ if TYPE_CHECKING:
     from ..model.events import Report
 
 T = TypeVar("T")
-_LONGEST_LINK = 16 * 1024
+# Characters.
+_MAX_LINK = 16 * 1024
+# Bytes of one page of tags.
 _TAGS_LIMIT = 8 * 1024 * 1024
-_MOST_PAGES = 10_000
+_MAX_PAGES = 10_000
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?', re.ASCII)
 
 
 class Repository:
     """One repository of one registry, for reading.
 
-    ``retry`` is the policy for its calls, ``report`` gets `Retrying`. Calls raise `NetworkError`, `NotFound` and
+    ``retry`` is the retry policy of its calls, ``report`` gets `Retrying`. Calls raise `NetworkError`, `NotFound` and
     `InvalidContent`.
     """
 
@@ -47,28 +49,28 @@ class Repository:
         self._base = f"/v2/{reference.repository}"
 
     def manifest(self, name: str) -> Call[tuple[bytes, str]]:
-        """GET a manifest by tag or digest: its bytes and content type, at most 4 MiB.
+        """GET a manifest by tag or digest: its bytes, at most 4 MiB, and its content type.
 
-        The bytes are checked against ``Docker-Content-Digest``; against a digest that was asked
-        for, the caller checks them.
+        The bytes are checked against ``Docker-Content-Digest``. If ``name`` is a digest, the caller has to check them
+        against it.
         """
         what = f"reading manifest {name} in {self.reference.name}"
         return self._call(what, partial(self._manifest, f"{self._base}/manifests/{name}", what))
 
     def resolve(self, name: str) -> Call[Digest | None]:
-        """HEAD a manifest: the digest the registry states for a tag, None if it states none."""
+        """HEAD a manifest: the digest in ``Docker-Content-Digest``, None if there is no such header."""
         what, path = f"resolving {name} in {self.reference.name}", f"{self._base}/manifests/{name}"
         return self._call(what, partial(head_manifest, self.session, path, what))
 
     def blob_size(self, digest: Digest) -> Call[int]:
-        """HEAD a blob: its size in bytes, which must be stated."""
+        """HEAD a blob: its size in bytes. A registry that does not state it raises `InvalidContent`."""
         what = f"asking for the size of blob {digest} in {self.reference.name}"
         return self._call(what, partial(self._blob_size, self.blob_path(digest), what))
 
     def tags(self) -> Call[list[str]]:
         """GET all tags, in the registry's order (distribution specification, "Listing Tags")."""
         what = f"listing tags of {self.reference.name}"
-        # Each page is retried, not the list.
+        # Each page is retried by itself, so the list is not.
         return Call(what, partial(self._tags, what), replace(self.retry, times=0), self._report)
 
     def _call(self, what: str, once: Callable[[], Coroutine[Any, Any, T]]) -> Call[T]:
@@ -97,7 +99,7 @@ class Repository:
         found: list[str] = []
         url, seen = f"{self._base}/tags/list", set[str]()
         while url:
-            if url in seen or len(seen) >= _MOST_PAGES:
+            if url in seen or len(seen) >= _MAX_PAGES:
                 raise InvalidContent(f"{what}: the pages of the list lead in a circle")
             seen.add(url)
             page, url = await self._call(what, partial(self._tag_page, url, what))
@@ -114,38 +116,41 @@ class Repository:
         if not isinstance(listed, list) or not all(isinstance(tag, str | None) for tag in listed):
             raise InvalidContent(f"{what}: tags is not a list of strings")
         tags = [tag for tag in listed if _is_tag(tag, what)]
-        link = _NEXT.search(response.headers.get("link", "")[:_LONGEST_LINK])
+        link = _NEXT.search(response.headers.get("link", "")[:_MAX_LINK])
         return tags, self._next_path(path, link[1], what) if link else ""
 
     def _next_path(self, path: str, link: str, what: str) -> str:
-        """Return where the next page is, which must be on the registry's own host.
+        """Return the path and query of the next page; raises `UnsafeAddress` for a page on another host.
 
-        Registries behind a proxy give their inner scheme and port; only the host has to be right.
+        Scheme and port do not matter: registries behind a proxy may give those they have behind it.
         """
-        base = self.session.origin
-        target = resolve_url(f"{base}{path}", link)
-        if Origin.of(target).host != base.host:
+        origin = self.session.origin
+        target = resolve_url(f"{origin}{path}", link)
+        if Origin.of(target).host != origin.host:
             raise UnsafeAddress(f"{what}: the next page is on {Origin.of(target)}: refused")
         return urlsplit(target)._replace(scheme="", netloc="", fragment="").geturl()
 
     async def blob_ending(self, descriptor: Descriptor, count: int) -> bytes:
-        """GET the last ``count`` bytes of a blob, not verified; none if the registry does not send just these."""
+        """GET the last ``count`` bytes of a blob, not verified; no bytes if the registry does not serve the range.
+
+        Not retried. Raises `NetworkError`.
+        """
         what, start = f"reading the end of blob {descriptor.digest} in {self.reference.name}", descriptor.size - count
         path = self.blob_path(descriptor.digest)
         response = await self.session.request("GET", path, {"Range": f"bytes={start}-"})
         async with closing(response):
-            alone = response.status_code == 206 and starts_at(response, start, descriptor.size)
-            return await read_bounded(response, count, what) if alone else b""
+            served = response.status_code == 206 and starts_at(response, start, descriptor.size)
+            return await read_bounded(response, count, what) if served else b""
 
     def blob_path(self, digest: Digest) -> str:
-        """Return the path of a blob below the registry's origin."""
+        """Return the path of a blob's URL at the registry."""
         return f"{self._base}/blobs/{quote(str(digest), safe=':')}"
 
 
 def _is_tag(text: str | None, what: str) -> bool:
-    """Whether ``text`` is a tag. Null and digests are skipped, as skopeo does: some registries list them.
+    """Return whether an entry of a tag list is a tag; null and digests, which some registries list, are not.
 
-    Raises `InvalidContent` for anything else.
+    Raises `InvalidContent` for anything else. skopeo skips null and digests, too.
     """
     if text and is_tag(text):
         return True

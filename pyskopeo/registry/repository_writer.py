@@ -1,6 +1,6 @@
-"""The distribution specification's calls that change a repository's manifests (version 1.1, "Push", "Deleting").
+"""Write and delete manifests of one repository (distribution specification 1.1, "Push", "Content Management").
 
-Blobs are uploaded by `BlobUploads`; a manifest is written when everything it names is there.
+Blobs are uploaded by `BlobUploads`. A manifest has to be written after everything it refers to.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from .session import Session
 
 _WRITTEN = frozenset({200, 201, 202})
 _DELETED = frozenset({200, 202, 204})
-# A registry that takes no OCI manifests, or no schema 2, says one of these.
+# The error codes of registries that do not support OCI manifests, or schema 2.
 _TYPE_REFUSED = frozenset({"MANIFEST_INVALID", "TAG_INVALID", "UNSUPPORTED"})
 
 
 class RepositoryWriter:
-    """One repository of one registry, for changing what its tags and digests name.
+    """One repository of one registry, for writing and deleting manifests.
 
-    ``name`` is a tag or a digest throughout. Every call raises `NetworkError`;
-    `AccessDenied` says which credentials were tried.
+    ``name`` is always a tag or a digest. Every method retries transient failures and raises `NetworkError`; the
+    message of `AccessDenied` says which credentials were used.
     """
 
     def __init__(self, reference: Reference, session: Session) -> None:
@@ -32,7 +32,7 @@ class RepositoryWriter:
         self._session = session
 
     async def head_manifest(self, name: str) -> Digest | None:
-        """HEAD: the digest of the manifest, None if there is none.
+        """HEAD a manifest: return its digest, None if it does not exist.
 
         Also None for a tag whose digest the registry does not state.
         """
@@ -46,10 +46,10 @@ class RepositoryWriter:
         return stated or as_digest(name)
 
     async def put_manifest(self, name: str, manifest: Manifest) -> None:
-        """PUT the manifest's bytes as they are.
+        """PUT the manifest's bytes, unchanged ("Pushing Manifests").
 
-        Raises `ManifestRefused` when the registry does not take this kind of manifest, and
-        `ContentMismatch` when it says that it has stored something else.
+        Raises `ManifestRefused` if the registry does not accept this type of manifest, and `ContentMismatch` if it
+        states another digest than the manifest's.
         """
         what = f"writing manifest {name} to {self.reference.name}"
 
@@ -67,9 +67,9 @@ class RepositoryWriter:
         await self._session.retry(once, what)
 
     async def delete_manifest(self, name: str) -> None:
-        """DELETE: by digest the manifest and all its tags, by tag the tag alone.
+        """DELETE a manifest and all its tags by its digest, or a tag alone ("Deleting tags", "Deleting Manifests").
 
-        Raises `NotFound` or `RegistryError`; its message says so if the registry deletes nothing, or no tags.
+        Raises `NotFound` or `RegistryError`, whose message says so if the registry does not support that.
         """
         what = f"deleting {name} in {self.reference.name}"
         attempts = 0
@@ -83,7 +83,7 @@ class RepositoryWriter:
                 return
             error = await read_error(self._session, response, what)
             if response.status_code == 404 and attempts > 1:
-                return  # deleted by the attempt before, whose response was lost
+                return  # the attempt before has deleted it, and its response was lost
             raise self._deletion_error(name, error)
 
         await self._session.retry(once, what)
@@ -92,7 +92,10 @@ class RepositoryWriter:
         return f"/v2/{self.reference.repository}/manifests/{name}"
 
     def _deletion_error(self, name: str, error: PyskopeoError) -> PyskopeoError:
-        """400 and 405 are the specification's statuses for a registry that does not delete ("Deleting Manifests")."""
+        """Return ``error``, with the reason if the registry does not support deletion.
+
+        The statuses for that are 400 and 405 ("Deleting Manifests").
+        """
         if not isinstance(error, RegistryError) or (
             error.status not in (400, 405) and "UNSUPPORTED" not in error.codes
         ):

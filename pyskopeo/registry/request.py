@@ -1,4 +1,4 @@
-"""What all requests of a session have in common: headers and time limits, httpx's errors, warnings of servers."""
+"""Build requests of httpx, map its errors, and report the warnings of servers."""
 
 from __future__ import annotations
 
@@ -30,26 +30,29 @@ def build_request(
     *,
     public_only: bool,
 ) -> httpx.Request:
-    """Return a request; with ``public_only`` the transport connects to no address that is not on the internet."""
-    # Built by hand: the client's own builder adds cookies and an Accept-Encoding.
+    """Return a request with the timeouts and the User-Agent of ``network``.
+
+    With ``public_only`` the transport refuses addresses that are not public.
+    """
+    # Not by httpx.Client.build_request, which adds cookies and an Accept-Encoding.
     complete = {"User-Agent": network.user_agent, "Accept-Encoding": "identity", **headers}
     timeout = httpx.Timeout(network.stall_timeout, connect=network.connect_timeout).as_dict()
     extensions = {"public_only": public_only, "timeout": timeout}
     if isinstance(content, RequestBody):
-        complete["Host"] = Origin.of(url).netloc  # which httpx leaves out of a request with a stream
+        complete["Host"] = Origin.of(url).netloc  # httpx does not add it to a request with a stream
         return httpx.Request(method, url, headers=complete, stream=content, extensions=extensions)
     return httpx.Request(method, url, headers=complete, content=content or None, extensions=extensions)
 
 
 @contextmanager
 def httpx_errors(url: str) -> Iterator[None]:
-    """Raise `ConnectionFailed` and `InvalidContent` for the errors of httpx while ``url`` is requested."""
+    """Raise `ConnectionFailed` or `InvalidContent` in place of httpx's errors, for a request to ``url``."""
     try:
         yield
     except httpx.TransportError as error:
         where = Origin.of(url).netloc
         raise ConnectionFailed(f"{where}: {str(error) or type(error).__name__}", host=where) from error
-    except (httpx.InvalidURL, UnicodeError) as error:  # the latter from names that are not what they seem
+    except (httpx.InvalidURL, UnicodeError) as error:  # UnicodeError for invalid internationalized host names
         raise InvalidContent(f"{Origin.of(url)}: not a URL that can be asked for: {error}") from None
 
 
@@ -63,7 +66,7 @@ class WarningReporter:
         self._reported: set[str] = set()
 
     def report_new(self, response: httpx.Response) -> None:
-        """Report the warnings of ``response`` that are new."""
+        """Report the warnings in ``response`` that have not been reported yet."""
         for value in response.headers.get_list("warning"):
             if value.startswith("299 ") and value not in self._reported and len(self._reported) < _MAX_WARNINGS:
                 self._reported.add(value)

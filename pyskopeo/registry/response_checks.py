@@ -1,4 +1,4 @@
-"""What all calls do with a registry's responses: close them, check their digest, turn refusals into errors."""
+"""Check responses of a registry: read their errors, parse and compare ``Docker-Content-Digest``, close them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def closing(response: httpx.Response) -> AsyncIterator[None]:
-    """Close ``response`` at the end, read or not."""
+    """Close ``response`` on exit, whether its body has been read or not."""
     try:
         yield
     finally:
@@ -28,14 +28,17 @@ async def closing(response: httpx.Response) -> AsyncIterator[None]:
 
 
 async def read_error(session: Session, response: httpx.Response, what: str) -> PyskopeoError:
-    """Return the error for a refusal; its body is read up to the limit for errors."""
+    """Read the body of an error response and return the error to raise; ``what`` describes the request."""
     async with closing(response):
         body = await read_bounded(response, error_response.LIMIT, what, truncate=True)
     return await session.response_error(response, body, what)
 
 
 async def head_manifest(session: Session, path: str, what: str) -> Digest | None:
-    """HEAD a manifest: its digest, None if the registry does not state it. Raises `RegistryError` for a refusal."""
+    """HEAD a manifest: return its digest, None if the registry does not state it.
+
+    Not retried. Raises `RegistryError` for any status but 200, and `NetworkError`.
+    """
     response = await session.request("HEAD", path, {"Accept": ", ".join(mediatype.ACCEPT)})
     async with closing(response):
         if response.status_code != 200:
@@ -52,13 +55,13 @@ def as_digest(name: str) -> Digest | None:
 
 
 def stated_digest(response: httpx.Response) -> Digest | None:
-    """Return ``Docker-Content-Digest``, None without it; raises `InvalidDigest`."""
+    """Return the value of ``Docker-Content-Digest``, None without it; raises `InvalidDigest`."""
     header = response.headers.get("docker-content-digest")
     return Digest.parse(header) if header else None
 
 
 def check_stated_digest(response: httpx.Response, raw: bytes, what: str) -> None:
-    """Raises `ContentMismatch` if the registry states another digest than that of the bytes ``raw``."""
+    """Raise `ContentMismatch` if the registry states another digest than that of the bytes ``raw``."""
     stated = stated_digest(response)
     if stated is None:
         return
@@ -66,7 +69,7 @@ def check_stated_digest(response: httpx.Response, raw: bytes, what: str) -> None
         actual = Digest.of(raw, stated.algorithm)
         if stated != actual and content_digest(raw, stated.algorithm) != stated:
             raise mismatch(what, stated, actual)
-    except Unsupported:  # an algorithm we do not know proves nothing
+    except Unsupported:  # an unknown algorithm cannot be checked
         return
 
 

@@ -1,4 +1,4 @@
-"""The scheme of a registry, https or plain http: probed where plain http is allowed."""
+"""Find out whether a registry uses https or plain http, if plain http is allowed."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ Get: TypeAlias = Callable[[str], Awaitable[httpx.Response]]
 
 
 class Schemes:
-    """The schemes of registries; each is probed once for all sessions that share an object of this class."""
+    """The schemes of registries, each probed once for all sessions that share this object."""
 
     def __init__(self) -> None:
         self._found: SingleFlight[tuple[str, Trust], str] = SingleFlight()
 
     async def get(self, host: str, trust: Trust, get: Get) -> str:
-        """Return the scheme of ``host``: https unless ``trust`` allows plain http. Raises as `probe_scheme`."""
+        """Return the scheme of ``host``, https unless ``trust`` allows plain http. Raises as `probe_scheme` does."""
         if not trust.insecure:
             return "https"
         return await self._found.get((host, trust), partial(probe_scheme, host, get))
 
 
 async def probe_scheme(host: str, get: Get) -> str:
-    """Return ``https`` if ``host``, with or without a port, answers to that, else ``http``.
+    """Return ``https`` if ``host``, with or without a port, responds to an https request, otherwise ``http``.
 
-    ``get`` sends a GET for a URL and raises `NetworkError`. Raises `HandshakeFailed` if the server speaks TLS
-    but refused us: its response to plain http would not be the explanation then.
+    ``get`` sends a GET for a URL and raises `NetworkError`. Raises `HandshakeFailed` if the server uses TLS but refuses
+    the connection: its response to plain http would not tell the reason.
     """
     secure, plain = f"https://{host}/v2/", f"http://{host}/v2/"
     try:
         response = await get(secure)
     except HandshakeFailed as error:
-        # There is no plain http at the same port; at its own there may be.
+        # A port that uses TLS has no plain http, but the default port of http may.
         if Origin.of(secure).port == Origin.of(plain).port:
             raise
         try:

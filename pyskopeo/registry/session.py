@@ -1,4 +1,7 @@
-"""Requests to one registry: scheme, authorization, redirects under our own rules, retries."""
+"""Send requests to one registry: scheme, authorization, redirects, retries.
+
+Redirects are followed here, not by httpx, so that no secret and no request leaves an origin unchecked.
+"""
 
 from __future__ import annotations
 
@@ -34,19 +37,20 @@ _MAX_REDIRECTS = 10
 
 
 class TokenExpired(ConnectionFailed):
-    """Internal: a request with a streamed body was answered 401; a new token is ready for another attempt.
+    """Internal: the response to a request with a streamed body was 401; a new token is ready for another attempt.
 
     To callers of the library it is a `ConnectionFailed`.
     """
 
 
 class Session:
-    """Sends the requests of one repository to its registry, and to where the registry redirects them.
+    """Sends the requests for one repository to its registry, and to the targets of its redirects.
 
-    ``actions`` are those of its tokens' scope; with ``exact_scope`` tokens are for no more than that, whatever a
-    challenge names. ``schemes`` are those known to other sessions, too.
+    ``actions`` are those in the scope of its tokens; with ``exact_scope`` the scope in a challenge is not added to
+    them. ``schemes`` are shared with other sessions.
 
-    Raises `NetworkError` and its subclasses. A response may have any status; a 401 is one that cannot be answered.
+    Raises `NetworkError` and its subclasses. A response may have any status; it has the status 401 when all
+    credentials were refused.
     """
 
     def __init__(
@@ -82,43 +86,52 @@ class Session:
 
     @property
     def origin(self) -> Origin:
-        """The registry's own origin, as far as known."""
+        """The registry's own origin, with https before the scheme is known."""
         return Origin.of(f"{self._scheme or 'https'}://{self._reference.api_host}")
 
     async def retry(self, once: Callable[[], Awaitable[T]], what: str) -> T:
-        """Run with this access's retry policy."""
+        """Call ``once`` with the retry policy of this session; ``what`` describes the call in events."""
         return await self._access.network.retry.run(once, what, self._access.report)
 
     @property
     def authorization(self) -> tuple[str, float | None]:
-        """The ``Authorization`` that challenges led to, empty if there were none; and a token's life in seconds."""
+        """The ``Authorization`` used after challenges, empty if there were none, and the life of its token in seconds.
+
+        The life is None if it is not a token.
+        """
         token = self._tokens.values.get(self._scope)
         return (self._authorizer.basic_header, None) if token is None else (token.header, token.life)
 
-    async def response_error(self, response: httpx.Response, body: bytes, what: str, *, got_credentials: bool = False) -> PyskopeoError:
-        """Return the error for a refusal with ``body``, in which our secrets are blanked out.
+    async def response_error(
+        self, response: httpx.Response, body: bytes, what: str, *, got_credentials: bool = False
+    ) -> PyskopeoError:
+        """Return the error for an error response with ``body``, whose message has no secrets of ours.
 
-        A 401 or 403 says which credentials were used if it is from a server that got them: the registry itself, or
-        one that is ``known`` to have. Other servers are named instead.
+        The message of a 401 or 403 says which credentials were used if the server received them: the registry itself
+        did, others only with ``got_credentials``. Otherwise it names the server.
         """
-        status, retry_after, by = response.status_code, response.headers.get("retry-after"), ""
+        status, note = response.status_code, ""
         if status in (401, 403):
             origin = Origin.of(str(response.extensions["url"]))
             if not got_credentials and origin != self.origin:
-                by = f", answered by {origin.netloc}"
+                note = f", answered by {origin.netloc}"
             elif self._access.keychain.registry_token:
-                by = ", tried the given registry token"
+                note = ", tried the given registry token"
             else:
-                by = describe_credentials(await self._resolve())
-        return error_response.error_from_response(status, body, what, retry_after=retry_after, note=by, redact=self._redactor.redact)
+                note = describe_credentials(await self._resolve())
+        retry_after = response.headers.get("retry-after")
+        return error_response.error_from_response(
+            status, body, what, retry_after=retry_after, note=note, redact=self._redactor.redact
+        )
 
     async def request(
         self, method: str, path: str, headers: Mapping[str, str], *, content: bytes = b"", extra_scope: str = ""
     ) -> httpx.Response:
-        """Send to the registry, authorized; follow redirects, to which no secret goes.
+        """Send an authorized request to the registry and follow redirects, to other origins without secrets.
 
-        ``path`` may be an absolute URL, where the registry said to continue. ``also`` is a scope that is
-        needed besides this repository's.
+        ``path`` may be an absolute URL, from a ``Location`` of the registry. ``extra_scope`` is a scope that the
+        token needs besides this repository's. Raises `UnsafeAddress`, and `InvalidContent` for circular redirects or
+        more than 10.
         """
         if not self._scheme:
             get = partial(self._send, "GET", headers={})
@@ -142,9 +155,9 @@ class Session:
         raise InvalidContent(f"{self._reference.registry} redirects more than {_MAX_REDIRECTS} times")
 
     async def send_stream(self, method: str, url: str, headers: Mapping[str, str], body: RequestBody) -> httpx.Response:
-        """Send a request whose body is written meanwhile, so it cannot be sent again: no redirect is followed.
+        """Send a request whose body is written while it is sent. No redirect is followed: it cannot be sent again.
 
-        A 401 raises `TokenExpired` if there is something else to try it with.
+        A 401 raises `TokenExpired` if there is another ``Authorization`` to try.
         """
         if Origin.of(url) == self.origin:
             return await self._send_authorized(method, url, headers, body, self._scope)
@@ -156,7 +169,10 @@ class Session:
         return resolve_location(str(response.extensions["url"]), location, self.origin) if location else default
 
     async def request_external(self, method: str, url: str) -> httpx.Response:
-        """Send to an address found in content: no credentials, redirects included."""
+        """Send a request to a URL in a manifest and follow redirects, without credentials.
+
+        Raises `UnsafeAddress`, and `InvalidContent` for more than 10 redirects.
+        """
         for _ in range(_MAX_REDIRECTS):
             response = await self._send(method, url, {}, public_only=self._is_public())
             location = response.headers.get("location", "")
@@ -169,32 +185,32 @@ class Session:
     async def _send_authorized(
         self, method: str, url: str, headers: Mapping[str, str], content: Content, scope: str
     ) -> httpx.Response:
-        """Send to the registry's own origin, and do what the authorization flow asks for on the way."""
+        """Send a request to the registry's own origin, and carry out the steps of the authorization flow."""
         flow = self._authorizer.flow(url, scope)
         response: httpx.Response | None = None
-        answer: object = None
+        result: object = None
         try:
             while True:
-                step = flow.send(answer)
+                step = flow.send(result)
                 if isinstance(step, Send):
                     if response is not None:
                         await response.aclose()
                         if isinstance(content, RequestBody):
                             raise TokenExpired(f"{self.origin.netloc}: the token had expired", host=self.origin.netloc)
                     sent = {**step.headers, **headers}
-                    answer = response = await self._send(method, url, sent, content)
+                    result = response = await self._send(method, url, sent, content)
                     self._peer = self._peer or response.extensions.get("peer") or ""
                 elif isinstance(step, NeedHeaders):
-                    answer = await self._access.keychain.headers(step.url, stale=step.stale)
+                    result = await self._access.keychain.headers(step.url, stale=step.stale)
                 elif isinstance(step, NeedToken):
-                    answer = await self._get_token(step)
+                    result = await self._get_token(step)
                 else:
-                    answer = await self._resolve()
+                    result = await self._resolve()
         except StopIteration:
             assert response is not None
             return response
         except PyskopeoError:
-            if response is not None:  # the caller gets an error instead
+            if response is not None:  # the caller gets the error, and cannot close it
                 await response.aclose()
             raise
 
@@ -202,7 +218,7 @@ class Session:
         return await self._access.keychain.resolve(self._reference.registry, self._reference.repository)
 
     async def _get_token(self, step: NeedToken) -> BearerToken:
-        """Request a token, once for all requests that want the same one at the time."""
+        """Request a token, once for all concurrent requests that need the same one."""
         request, origin = step.request, Origin.of(step.request.url)
         what = f"requesting a token from {origin}"
 
@@ -240,7 +256,7 @@ class Session:
         return response
 
     def _is_public(self) -> bool:
-        """Whether the registry itself is on the internet; behind a proxy, by its name."""
+        """Return whether the registry has a public address; through a proxy, judging by its name."""
         host = self._peer or self.origin.host
         try:
             return is_public(host)

@@ -1,4 +1,4 @@
-"""Opening sessions with registries, and what those of one run share: connections, tokens, schemes."""
+"""Open sessions with registries, and share connections, tokens and schemes between the sessions of one run."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _MIRROR_RETRIES = 1
 
 @asynccontextmanager
 async def open_endpoints(reference: Reference, access: Access) -> AsyncIterator[Endpoints]:
-    """For reading: where ``registries.conf`` says that the images of this name are, mirrors first.
+    """Open the endpoints for reading ``reference``: mirrors from ``registries.conf`` first, then the registry.
 
-    No request is sent before something is asked for. Raises `InvalidInput` for a blocked registry.
+    Sends no request. Raises `InvalidInput` for a blocked registry.
     """
     from .mirrors import Endpoints
     from .repository_reader import Repository
@@ -43,18 +43,18 @@ async def open_endpoints(reference: Reference, access: Access) -> AsyncIterator[
     async with AsyncExitStack() as stack:
         repositories = []
         for endpoint in access.registries().endpoints(reference):
-            reaching = _access_for(endpoint, reference, access)
-            session = await stack.enter_async_context(_open(endpoint.reference, reaching, "pull"))
-            repositories.append(Repository(endpoint.reference, session, reaching.network.retry, access.report))
+            endpoint_access = _access_for(endpoint, reference, access)
+            session = await stack.enter_async_context(_open(endpoint.reference, endpoint_access, "pull"))
+            repositories.append(Repository(endpoint.reference, session, endpoint_access.network.retry, access.report))
         yield Endpoints(reference, repositories, access.report)
 
 
 @asynccontextmanager
 async def open_session(reference: Reference, access: Access, *, actions: str = "pull") -> AsyncIterator[Session]:
-    """Open a session with the registry itself, for all but reading; ``actions`` are those of its tokens' scope.
+    """Open a session with the registry itself, without its mirrors; ``actions`` are those in the scope of its tokens.
 
-    Sends nothing before it is used. Raises `InvalidInput` for a registry that is blocked. With
-    `Network.connections` the session is one of theirs, and stays open.
+    Sends no request. Raises `InvalidInput` for a blocked registry. With `Network.connections` the session is one of
+    theirs, and stays open.
     """
     endpoint = access.registries().direct(reference)
     async with _open(reference, _access_for(endpoint, reference, access), actions) as session:
@@ -62,13 +62,13 @@ async def open_session(reference: Reference, access: Access, *, actions: str = "
 
 
 def _access_for(endpoint: Endpoint, requested: Reference, access: Access) -> Access:
-    """Return the access to one of the registries that have an image."""
+    """Return ``access`` for one endpoint of ``requested``: its own TLS settings, credentials and retries."""
     access = replace(access, trust=access.trust.with_insecure_default(insecure=endpoint.insecure))
     if endpoint.reference.registry != requested.registry:
-        # Credentials on the command line were given for the registry that was named.
+        # Credentials on the command line are for the registry that the user named.
         access = replace(access, keychain=access.keychain.without_explicit_credentials())
     if endpoint.is_mirror:
-        # There is another one to go to.
+        # Few retries, because there is another endpoint.
         retry = access.network.retry
         retry = replace(retry, times=min(retry.times, _MIRROR_RETRIES))
         access = replace(access, network=replace(access.network, retry=retry))
@@ -85,10 +85,10 @@ async def _open(reference: Reference, access: Access, actions: str) -> AsyncIter
 
 
 class SharedConnections:
-    """The sessions that many images of the same registries share, with their connections, tokens and schemes.
+    """Sessions that are shared by copies of many images, with their connections, tokens and schemes.
 
-    An async context manager; put it into `Network.connections`. All sessions of one have the same `Access`
-    except for ``trust`` and ``report``, and tokens for the same ``actions``.
+    An async context manager, to be passed as `Network.connections`. All its sessions have the same `Access` except for
+    ``trust`` and ``report``, and tokens for the same ``actions``.
     """
 
     def __init__(self, *, actions: str = "pull") -> None:
@@ -98,7 +98,7 @@ class SharedConnections:
         self._schemes = Schemes()
 
     def session(self, reference: Reference, access: Access) -> Session:
-        """Return the session for a repository; the same one while this is open."""
+        """Return the session for a repository; always the same one while this object is open."""
         given = access.keychain.credentials, access.keychain.registry_token
         key = (reference.registry, reference.repository, access.trust, *given)
         if key not in self._sessions:
@@ -130,10 +130,10 @@ def _client_sender(client: httpx.AsyncClient) -> SendRequest:
 
 @asynccontextmanager
 async def open_sender(reference: Reference, trust: Trust, network: Network) -> AsyncIterator[SendRequest]:
-    """Open what sends requests: our own transport, unless the caller brought a client.
+    """Yield a function that sends a request of httpx: by `Network.client`, or by an `HTTPTransport`.
 
-    The transport is called without a client around it: what a client would add, a cookie jar and redirects,
-    is not wanted, and costs time in a pull of many small layers.
+    The transport is called without a client: cookies and redirects, which a client adds, are not needed, and take time
+    in a pull of many small layers.
     """
     if network.client is not None:
         yield _client_sender(network.client)

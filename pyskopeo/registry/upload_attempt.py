@@ -1,4 +1,8 @@
-"""One attempt to upload a blob: the requests that carry what a worker thread writes."""
+"""One attempt to upload a blob: PATCH and PUT requests with the bytes that a worker thread writes.
+
+Distribution specification 1.1, "POST then PUT" and "Pushing a blob in chunks". A PATCH for all bytes has no
+``Content-Length`` or ``Content-Range``, but ``Transfer-Encoding: chunked``.
+"""
 
 from __future__ import annotations
 
@@ -24,24 +28,24 @@ if TYPE_CHECKING:
     from .upload_session import UploadSession
 
 _SUCCESS = frozenset({200, 201, 202, 204})
-# Seconds. How long to wait for a registry's reason after it has stopped reading.
+# Seconds to wait for a response after the registry has stopped reading.
 _REASON_SECONDS = 6.0
-# Seconds. How long to wait for the response to a request that is given up.
+# Seconds to wait for the response to a request that is aborted.
 _ABORT_SECONDS = 0.7
-# Bytes. Blobs up to this size are sent in one request.
+# Bytes. Blobs up to this size are uploaded by one PUT ("monolithic").
 MONOLITHIC_SIZE = 1024 * 1024
 
 
 class UploadAttempt:
-    """The sink of one attempt; written to by one worker thread, everything else runs in the event loop.
+    """The sink of one attempt. `write` and `restart` run in one worker thread, everything else in the event loop.
 
-    A small blob is sent when it is verified, by one PUT. A larger one is streamed by PATCH, and what
-    completes it is sent when it is verified; so a registry never has the whole of content that turns
-    out to be wrong, and an attempt that is given up can be ended in order.
+    A small blob is sent by one PUT when it has been verified. A larger one is streamed by PATCH, and the final PUT is
+    sent when it has been verified. So a registry never stores content that turns out to be wrong, and an attempt can be
+    ended cleanly at any time.
     """
 
     def __init__(self, upload: UploadSession, digest: Digest | None, what: str) -> None:
-        """``digest`` is the blob's, if it is known before; ``what`` begins the messages of errors."""
+        """``digest`` is the blob's, None if it is not known yet; ``what`` begins the messages of errors."""
         self._upload, self._digest, self._what = upload, digest, what
         self._tasks: TaskGroup | None = None
         self._request: _PatchRequest | None = None
@@ -49,14 +53,17 @@ class UploadAttempt:
         self._begin()
 
     async def run(self, fill: Callable[[UploadAttempt], Awaitable[Descriptor]]) -> Descriptor:
-        """Have ``fill`` write the blob, and complete the upload with the descriptor that it returns."""
+        """Call ``fill`` to write the blob, complete the upload, and return the blob's descriptor.
+
+        ``fill`` returns that descriptor. Raises its errors, and `NetworkError`.
+        """
         failure: PyskopeoError | None = None
         async with anyio.create_task_group() as self._tasks:
             try:
                 descriptor = await fill(self)
                 await self._finish(descriptor)
             except PyskopeoError as error:
-                # Raised outside, where no group is put around it.
+                # Raised outside of the task group, which would wrap it in an ExceptionGroup.
                 failure = await self._response_error(error)
             finally:
                 await self._abort_request()
@@ -65,11 +72,11 @@ class UploadAttempt:
         return descriptor
 
     def failed_here(self, error: PyskopeoError) -> bool:
-        """Whether ``error`` came from the upload, not from where the bytes are read."""
+        """Return whether ``error`` is of the upload, not of the source of the bytes."""
         return error is self._failure
 
     def write(self, buffer: memoryview) -> None:
-        """Send the bytes that the registry does not have; raises `NetworkError`."""
+        """Send ``buffer``, without the bytes that the registry has already; raises `NetworkError`."""
         if self._small is not None:
             self._small += buffer
             return
@@ -91,7 +98,7 @@ class UploadAttempt:
             raise
 
     def restart(self) -> None:
-        """Forget what was written: it is cancelled at the registry, and another upload begins with the next bytes."""
+        """Cancel the upload at the registry; the next bytes begin another one."""
 
         async def restart() -> None:
             await self._abort_request()
@@ -104,11 +111,11 @@ class UploadAttempt:
     def _begin(self) -> None:
         state = self._upload.state
         self._skip = state.offset
-        small = state.size is not None and state.size <= MONOLITHIC_SIZE and not state.offset and state.chunk_size is None
-        self._small = bytearray() if small else None
+        small = state.size is not None and state.size <= MONOLITHIC_SIZE
+        self._small = bytearray() if small and not state.offset and state.chunk_size is None else None
 
     async def _send_patch(self) -> None:
-        """Begin a PATCH: for all bytes that follow, or for a chunk_size where the registry takes no more at once."""
+        """Begin a PATCH for all following bytes, or for one chunk if the registry limits the size of bodies."""
         upload, state = self._upload, self._upload.state
         await upload.open(self._digest)
         headers = {"Content-Type": "application/octet-stream"}
@@ -143,7 +150,10 @@ class UploadAttempt:
         state.offset = reached
 
     async def _finish(self, descriptor: Descriptor) -> None:
-        """PUT what completes the blob, which is whole and verified, and its digest."""
+        """Complete the upload by a PUT with the digest, and with the content of a small blob.
+
+        The blob is complete and verified.
+        """
         upload, state = self._upload, self._upload.state
         try:
             if self._request is not None:
@@ -163,7 +173,7 @@ class UploadAttempt:
             raise
 
     async def _response_error(self, error: PyskopeoError) -> PyskopeoError:
-        """What the registry said when it stopped reading, if it said anything."""
+        """Return the error in the registry's response if it stopped reading, otherwise ``error``."""
         request = self._request
         if error is not self._failure or request is None:
             return error
@@ -174,12 +184,12 @@ class UploadAttempt:
                     await response.aclose()
                     return error
                 self._failure = await read_error(self._upload.session, response, self._what)
-            except PyskopeoError as better:
-                self._failure = better
+            except PyskopeoError as response_error:
+                self._failure = response_error
         return self._failure
 
     async def _abort_request(self) -> None:
-        """End the request under way; its response may say where to cancel the upload."""
+        """Abort the current request; its response may have the URL at which to cancel the upload."""
         if self._request is None:
             return
         self._request.body.stop()
@@ -192,9 +202,9 @@ class UploadAttempt:
 
 
 class _PatchRequest:
-    """A request under way; ``length`` bytes belong in its body, None: as many as are written.
+    """A PATCH being sent, with a body of ``length`` bytes; None: as many as are written.
 
-    It outlives a cancellation for as long as its response is waited for (``scope``).
+    Its ``scope`` is shielded from a cancellation, so that its response can still be read.
     """
 
     def __init__(self, body: RequestBody, length: int | None) -> None:
@@ -207,17 +217,18 @@ class _PatchRequest:
 
     @property
     def full(self) -> bool:
+        """Whether all bytes of a body of known length have been sent."""
         return self._length == self.sent
 
     def write(self, buffer: memoryview) -> memoryview:
-        """Send what there is length for; returns the rest."""
+        """Send the bytes that belong to this body, and return the rest."""
         part = buffer if self._length is None else buffer[: self._length - self.sent]
         self.body.write(part)
         self.sent += len(part)
         return buffer[len(part) :]
 
     async def exchange(self, send: Callable[[RequestBody], Awaitable[httpx.Response]]) -> None:
-        """Send the request, body and all; never raises, `response` does."""
+        """Send the request and its body; errors are not raised here, but by `response`."""
         try:
             with self.scope:
                 self._response = await send(self.body)
@@ -228,6 +239,7 @@ class _PatchRequest:
             self._done.set()
 
     async def response(self) -> httpx.Response:
+        """Wait for the response and return it; raises `NetworkError`."""
         await self._done.wait()
         if self._response is None:
             raise self._error or ConnectionFailed("given up", temporary=False)

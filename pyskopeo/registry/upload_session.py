@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from .upload_state import UploadState
 
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})", re.ASCII)
-# Seconds. How long an upload that is not wanted any more may take to be opened or cancelled.
+# Seconds that opening or cancelling an upload may take when it is not needed any more.
 _CANCEL_SECONDS = 0.6
 
 
 class UploadSession:
-    """The registry's side of one upload. ``location`` is its URL, "" while there is none.
+    """One upload at the registry. ``location`` is its URL, empty while there is none.
 
-    One request each, not retried, but for the mount. Raises `NetworkError` and `InvalidContent`.
+    Each method sends one request, and only `mount` retries it. Raises `NetworkError` and `InvalidContent`.
     """
 
     def __init__(self, reference: Reference, session: Session, state: UploadState) -> None:
@@ -40,7 +40,7 @@ class UploadSession:
         self._what = f"initiating an upload to {self._name}"
 
     async def open(self, digest: Digest | None) -> None:
-        """POST, unless a session is open; ``digest`` is the blob's, if it is known."""
+        """POST to open a session, unless there is one; ``digest`` is the blob's, None if it is not known yet."""
         if self.location:
             return
         self.state.reset()
@@ -48,13 +48,16 @@ class UploadSession:
         await run_with_grace(partial(self._post, query), _CANCEL_SECONDS)
 
     async def mount(self, digest: Digest, repository: str) -> bool:
-        """POST: mount a blob from another repository of the registry. False: a session was opened instead."""
+        """POST to mount a blob from another repository of the registry ("Mounting a blob from another repository").
+
+        Returns whether it was mounted; if not, the registry has opened a session instead.
+        """
         query = {"mount": str(digest), "from": repository}
         once = partial(self._post, query, f"repository:{repository}:pull")
         return await run_with_grace(partial(self.session.retry, once, self._what), _CANCEL_SECONDS)
 
     async def resume(self) -> None:
-        """GET how much the registry has. Where that cannot be known the session is cancelled."""
+        """GET the number of bytes that the registry has, and continue there; cancel the session if that is unknown."""
         location, state = self.location, self.state
         state.offset = 0
         if not location or not state.resumable:
@@ -64,7 +67,7 @@ class UploadSession:
             response = await self.session.request("GET", location, {})
             await response.aclose()
             end = range_end(response)
-            # What it has beyond what was sent is unknown.
+            # If the registry has more bytes than were sent, the content of the rest is unknown.
             if response.status_code in (200, 202, 204) and end is not None and 0 < end <= state.sent:
                 self.location = self.session.location_of(response, location)
                 state.resume_at(end)
@@ -72,7 +75,7 @@ class UploadSession:
         await self.cancel()
 
     async def cancel(self) -> None:
-        """DELETE a session that is not wanted any more; whether that succeeds matters to the registry only."""
+        """DELETE the session; errors are ignored, since nothing here depends on its success."""
         location, self.location = self.location, ""
         self.state.reset()
         if location:
@@ -80,11 +83,11 @@ class UploadSession:
                 await (await self.session.request("DELETE", location, {})).aclose()
 
     def update_location(self, response: httpx.Response) -> None:
-        """Use the URL that a response gives for the next request."""
+        """Use the ``Location`` of a response for the next request."""
         self.location = self.session.location_of(response, self.location)
 
     async def _post(self, query: dict[str, str], extra_scope: str = "") -> bool:
-        """Whether the blob was mounted; if not, a session is open."""
+        """Return whether the blob was mounted; if not, a session is open."""
         path = self._path + (f"?{urlencode(query, safe=':/')}" if query else "")
         response = await self.session.request("POST", path, {"Content-Length": "0"}, extra_scope=extra_scope)
         if response.status_code not in (201, 202):
@@ -102,11 +105,11 @@ class UploadSession:
 
 
 def range_end(response: httpx.Response) -> int | None:
-    """The number of bytes that the registry has, by its ``Range``; None if it does not say, as ``0-0`` does not."""
+    """Return the number of bytes that the registry has, from ``Range``; None if it does not say, as with ``0-0``."""
     found = _RANGE.fullmatch(response.headers.get("range", "").strip())
     return int(found[1]) + 1 if found and found[1] != "0" else None
 
 
 def with_digest(location: str, digest: Digest) -> str:
-    """The URL that completes an upload; the registry's own query stays as it is."""
+    """Return the URL that completes an upload, with the registry's own query unchanged."""
     return f"{location}{'&' if '?' in location else '?'}digest={quote(str(digest), safe='')}"

@@ -1,4 +1,4 @@
-"""What a blob's upload has reached, and what to do after each failure: no I/O."""
+"""The state of a blob's upload, which decides what to do after each failure. No I/O."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ from ..errors import PyskopeoError, RegistryError
 from ..fast_dataclass import dataclass
 from .session import TokenExpired
 
-# Bytes. Progress of this much makes the next failure the first one again.
+# Bytes. After this much progress the number of failures is counted from 0 again.
 PROGRESS = 64 * 1024
-# Bytes. Where a registry refuses a body as too large: pieces of this size, halved down to the smallest.
+# Bytes. If a registry refuses a body as too large (413), the chunks have at most this size, and half of it after each
+# further refusal, down to the minimum.
 MAX_CHUNK_SIZE = 32 * 1024 * 1024
 MIN_CHUNK_SIZE = 1024 * 1024
-# How many tokens may expire during one blob.
+# The number of tokens that may expire during one upload.
 MAX_EXPIRED_TOKENS = 20
 
 
 class Step(Enum):
-    """What to do after a failed attempt."""
+    """What to do after a failed attempt to upload a blob."""
 
     REPEAT = "send the same request again at once"
-    CONTINUE = "ask the registry how much it has, and send the rest"
+    CONTINUE = "ask the registry how many bytes it has, and send the rest"
     PAUSE = "wait, then continue"
-    RAISE = "give up"
+    RAISE = "raise the error"
 
 
 @dataclass(slots=True)
 class UploadState:
-    """An upload as far as it is known on this side. ``size`` is None where it is known only at the end.
+    """The progress and the failures of one upload. Sizes are in bytes.
 
-    The registry has ``offset`` bytes, and was sent ``sent`` at the most. ``chunk_size`` is the most that one
-    request may carry, None for all, ``min_chunk_size`` the least (``OCI-Chunk-Min-Length``). ``resumed``: it
-    continued at the offset that the registry gave; ``broken``: it cannot be continued.
+    ``size`` is the blob's, None if it is known only at the end. The registry has ``offset`` bytes, and was sent at most
+    ``sent``. ``chunk_size`` is the maximum of one request, None for no limit, ``min_chunk_size`` the minimum
+    (``OCI-Chunk-Min-Length``). ``resumed`` says that it continued at an offset that the registry gave, ``broken`` that
+    it cannot be resumed.
     """
 
     size: int | None
@@ -49,14 +51,14 @@ class UploadState:
 
     @property
     def resumable(self) -> bool:
-        """Whether the bytes that the registry has are known to be the first ones of what will be sent."""
+        """Whether the bytes that the registry has are known to be the first ones of those that will be sent."""
         return self.size is not None and not self.broken
 
     def failed(self, error: PyskopeoError, *, opened: bool) -> Step:
-        """Decide after ``error``; ``opened`` says whether the registry has an upload session for this."""
+        """Return what to do after ``error``; ``opened`` says whether the registry has an upload session."""
         if isinstance(error, TokenExpired) and self.expired_tokens < MAX_EXPIRED_TOKENS:
             self.expired_tokens += 1
-            return Step.REPEAT  # refused before anything was taken: the upload is as it was
+            return Step.REPEAT  # the request was refused before the registry stored anything
         if self._use_smaller_pieces(error):
             return Step.CONTINUE
         if not self._may_succeed_later(error, opened=opened) or self.failures >= self.retries:
@@ -65,13 +67,13 @@ class UploadState:
         return Step.PAUSE
 
     def resume_at(self, offset: int) -> None:
-        """The registry has ``offset`` bytes, and the upload goes on from there."""
+        """Record that the registry has ``offset`` bytes, and that the upload continues there."""
         self.offset, self.resumed = offset, True
         if offset >= self._progress_from + PROGRESS:
             self.failures, self._progress_from = 0, offset
 
     def reset(self) -> None:
-        """The registry has nothing; counts and the size of the pieces stay."""
+        """Record that the registry has no bytes. The numbers of failures and the chunk size are kept."""
         self.offset = self.sent = 0
         self.resumed = self.broken = False
 
@@ -86,8 +88,10 @@ class UploadState:
         return True
 
     def _may_succeed_later(self, error: PyskopeoError, *, opened: bool) -> bool:
-        """A session that the registry has lost begins anew, as does one that continued where the registry
-        said and was refused in the end."""
+        """Return whether another attempt may succeed.
+
+        A session that the registry has lost is opened again, as is one that was resumed and then refused.
+        """
         if isinstance(error, RegistryError) and opened:
             if error.status == 416:
                 return True

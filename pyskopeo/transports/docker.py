@@ -142,7 +142,9 @@ class DockerSource(ImageSource):
 
     async def blob_size(self, descriptor: Descriptor) -> int:
         """Return the size of a blob in bytes, by HEAD; raises `InvalidContent` if the response does not contain it."""
-        return await self.endpoints.first_result(lambda repository: repository.blob_size(descriptor.digest), make_current=False)
+        return await self.endpoints.first_result(
+            lambda repository: repository.blob_size(descriptor.digest), make_current=False
+        )
 
     async def tags(self) -> list[str]:
         """Return all tags of the repository."""
@@ -151,7 +153,9 @@ class DockerSource(ImageSource):
     async def _compare_tag(self, reference: Reference) -> None:
         """For ``name:tag@digest``, which is read by its digest: warn if the tag refers to another one."""
         try:
-            found = await self.endpoints.first_result(lambda repository: repository.resolve(reference.tag), make_current=False)
+            found = await self.endpoints.first_result(
+                lambda repository: repository.resolve(reference.tag), make_current=False
+            )
         except (NetworkError, InvalidContent) as error:
             self._report(Warned(f"{reference.name}:{reference.tag} could not be compared with its digest: {error}"))
             return
