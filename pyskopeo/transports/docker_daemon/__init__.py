@@ -1,4 +1,7 @@
-"""``docker-daemon:name:tag``: an image in a Docker daemon, which is as ``docker load`` and ``docker save`` give it."""
+"""``docker-daemon:name:tag``: an image in a Docker daemon, read and written as by ``docker save`` and ``docker load``.
+
+The daemon is reached by the Docker Engine API, over a Unix socket or TCP.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ _RESERVED = "docker.io/library/sha256"
 
 
 class DockerDaemonReference(ImageReference):
-    """An image in a daemon: by ``reference`` with a tag or a digest, or else by the ID of its configuration."""
+    """The name of an image in a daemon: a ``reference`` with a tag or a digest, or an image ID.
+
+    Exactly one of ``reference`` and ``image_id`` is not None. An image ID is the digest of the image's configuration.
+    """
 
     transport = "docker-daemon"
 
@@ -36,18 +42,26 @@ class DockerDaemonReference(ImageReference):
         return by_reference("docker-daemon", self.reference) if self.reference else unscoped("docker-daemon")
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
-        """Has the daemon write the image to a temporary file, all of it."""
+        """Download the whole image to a temporary file, which is removed on exit, and open that.
+
+        Raises `PathNotFound` if there is no such image, `InvalidInput` for an address that cannot be used, and
+        `NetworkError`.
+        """
         return _open_source(self, access)
 
     def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
-        """Sends the image while it is being made; the daemon loads it when this is left."""
+        """Open a destination that sends the image while it is written; the daemon loads it on exit.
+
+        Raises `InvalidName` for a name without a tag, `InvalidInput` for an address that cannot be used, and
+        `NetworkError`.
+        """
         if self.reference is None or not self.reference.tag:
             raise InvalidName(f"Invalid destination {self}: a destination must be a name:tag")
         return _open_destination(self, self.reference, access)
 
 
 def parse(details: str) -> DockerDaemonReference:
-    """``name:tag``, ``name@digest`` or the digest of a configuration; raises `InvalidName`."""
+    """Parse ``name:tag``, ``name@digest`` or the digest of a configuration; raises `InvalidName`."""
     try:
         image_id = Digest.parse(details)
     except InvalidDigest:
@@ -74,8 +88,8 @@ async def _open_source(reference: DockerDaemonReference, access: Access) -> Asyn
     from ...storage.tar import TarIndex
     from .engine_api import DaemonClient
 
-    engine, wanted = await DaemonClient.open(access.network, access.trust), str(reference.reference or reference.image_id)
-    async with engine.save(wanted, access.storage.scratch) as path:
+    client = await DaemonClient.open(access.network, access.trust)
+    async with client.save(str(reference.reference or reference.image_id), access.storage.scratch) as path:
         archive = DockerArchive.read(await to_thread.run_sync(TarIndex.read, path))
         yield DockerArchiveSource(archive, archive.choose(None, None))
 
@@ -87,11 +101,11 @@ async def _open_destination(
     from .engine_api import DaemonClient
     from .image_load import ImageLoad
 
-    engine = await DaemonClient.open(access.network, access.trust)
+    client = await DaemonClient.open(access.network, access.trust)
     tags = (name, *map(Reference.parse, access.writing.additional_tags))
     path = Path(str(reference))
     with temporary_directory(access.storage.scratch) as scratch:
-        async with ImageLoad.open(engine) as load:
+        async with ImageLoad.open(client) as load:
             archive = TarWriter(load, path)
             async with DockerArchiveDestination(path, scratch, tags, lambda: nullcontext(archive)) as destination:
                 yield destination

@@ -1,4 +1,4 @@
-"""The address of a Docker daemon, as in ``DOCKER_HOST``, and its TLS settings."""
+"""The address of a Docker daemon, as in ``DOCKER_HOST``, and the TLS settings for it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _AUTHORITY, _CERTIFICATE, _KEY = "ca.pem", "cert.pem", "key.pem"
 class Address:
     """A daemon's address: the path of a ``socket``, or ``host`` and ``port``.
 
-    ``text`` is the address as it was given. ``prefix`` comes before the path of every request, for daemons
+    ``text`` is the address as the user gave it. ``prefix`` is put before the path of every request, for a daemon
     behind a reverse proxy.
     """
 
@@ -40,7 +40,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str, *, certificates: bool = False) -> Address:
-        """Parse an address as in ``DOCKER_HOST``; ``tcp`` means TLS if there are ``certificates``.
+        """Parse an address as in ``DOCKER_HOST``; with ``certificates``, ``tcp`` means TLS.
 
         Raises `InvalidInput`, and `Unsupported` for a scheme that only Docker's own client supports.
         """
@@ -60,7 +60,7 @@ class Address:
 
     @property
     def name(self) -> str:
-        """What messages call this daemon."""
+        """The name of this daemon in messages."""
         return f"the Docker daemon at {self.text}"
 
     @property
@@ -77,7 +77,7 @@ class Address:
 
 
 def _split(text: str, rest: str) -> tuple[str, int, str]:
-    """Host, port (0 if none is given) and path of what comes after ``scheme://``."""
+    """Return host, port (0 if there is none) and path of ``rest``, the part of an address after ``scheme://``."""
     from urllib.parse import quote, urlsplit
 
     try:
@@ -86,26 +86,29 @@ def _split(text: str, rest: str) -> tuple[str, int, str]:
     except ValueError:
         host, port, parts = "", 0, None
     if parts is None or not host or not host.isascii() or parts.username is not None or parts.query or parts.fragment:
-        # It may hold a password.
+        # With an @ it may contain a password, which is not to be in a message.
         shown = ascii(text) if "@" not in text else "with a user name in it"
         raise InvalidInput(f"unable to parse docker host {shown}: {_EXPECTED}")
     return host, port, quote(parts.path.rstrip("/"))
 
 
 def daemon_address(network: Network, trust: Trust) -> Address:
-    """The address that a ``--daemon-host`` flag or ``DOCKER_HOST`` gives, or else that of the default socket."""
+    """Return the address from a ``--daemon-host`` flag or ``DOCKER_HOST``, otherwise that of the default socket.
+
+    Raises the errors of `Address.parse`.
+    """
     return Address.parse(network.daemon_host or DEFAULT, certificates=certificate_directory(trust) is not None)
 
 
 def certificate_directory(trust: Trust) -> Path | None:
-    """The directory with ``ca.pem``, ``cert.pem`` and ``key.pem``, if one is given."""
+    """Return the directory for ``ca.pem``, ``cert.pem`` and ``key.pem``, None if the user gave none."""
     return trust.cert_dir or trust.daemon_certificates
 
 
 def tls_context(trust: Trust) -> ssl.SSLContext:
-    """TLS settings: the authorities trusted, and the client certificate. Raises `InvalidInput` for unusable files.
+    """Return the TLS settings: trusted authorities and client certificate.
 
-    With a ``ca.pem``, no other authority is trusted.
+    If there is a ``ca.pem``, no other authority is trusted. Raises `InvalidInput` for files that cannot be used.
     """
     import ssl
 

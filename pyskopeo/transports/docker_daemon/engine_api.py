@@ -1,4 +1,4 @@
-"""Requests to a Docker daemon (Docker Engine API), and its ``/_ping`` and ``/images/get``."""
+"""Requests to a Docker daemon (Docker Engine API): ``/_ping``, ``/images/NAME/json`` and ``/images/get``."""
 
 from __future__ import annotations
 
@@ -30,34 +30,38 @@ if TYPE_CHECKING:
     from ...http.tls import Trust
 
 T = TypeVar("T")
-# The origin of every request; where it is sent is the connector's target.
+# The origin of every request. The connector has a target, so no connection goes to this host.
 ORIGIN = Origin("http", "docker", 80)
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}", re.ASCII)
 _SAVING = "loading image from docker engine"
 
 
 class DaemonClient:
-    """A Docker daemon that responded. Each request has a connection of its own; no proxy is used."""
+    """A client of the Docker Engine API. Each request has a connection of its own; no proxy is used.
+
+    ``threads`` limits the worker threads of requests, ``stall_timeout`` is in seconds.
+    """
 
     def __init__(self, address: Address, context: ssl.SSLContext | None, network: Network) -> None:
         from anyio import CapacityLimiter
 
         self._address, self._context, self._network = address, context, network
         self._version = ""
-        # Not those of the blobs, which wait for an archive to be sent.
+        # Blobs have another limiter: their threads wait for an archive to be sent.
         self.threads = CapacityLimiter(8)
         self.stall_timeout = network.stall_timeout
 
     @classmethod
     async def open(cls, network: Network, trust: Trust) -> DaemonClient:
-        """Ask the daemon for the newest version of its API, which all later requests are of.
+        """Return a client for the daemon in ``network``, which uses the newest version of the daemon's API.
 
-        Raises `InvalidInput` for an address or certificates that cannot be used, and `NetworkError`.
+        Sends a request for that version. Raises `InvalidInput` for an address or certificates that cannot be used, and
+        `NetworkError`.
         """
         address = daemon_address(network, trust)
-        engine = cls(address, tls_context(trust) if address.tls else None, network)
-        await engine._negotiate()
-        return engine
+        client = cls(address, tls_context(trust) if address.tls else None, network)
+        await client._negotiate()
+        return client
 
     async def request(
         self,
@@ -69,10 +73,9 @@ class DaemonClient:
         body: bytes | StreamedBody = b"",
         timeouts: ResponseTimeouts | None = None,
     ) -> ResponseReader:
-        """Send a request; returns the response, whose body is still to be read.
+        """Send a request and return the response, whose body has not been read.
 
-        ``what`` is what messages say was being done. Raises `DaemonError` for any status but 200, and
-        `NetworkError`.
+        ``what`` describes the request in messages. Raises `DaemonError` for any status but 200, and `NetworkError`.
         """
         version = f"/v{self._version}" if self._version else ""
         target = f"{self._address.prefix}{version}{path}"
@@ -80,18 +83,18 @@ class DaemonClient:
         fields.update(headers or {})
         request = Request(method, Route(ORIGIN), target, tuple(fields.items()), body, timeouts)
         send = partial(_send, self._connector(what), request, what)
-        # The thread is not waited for: it may be resolving a name, from which nothing wakes it.
+        # A cancellation does not wait for the thread: it may be resolving a name, which cannot be interrupted.
         return await run_in_thread(send, discard=ResponseReader.close, limiter=self.threads)
 
     def errors(self, what: str) -> DaemonErrorMapping:
-        """The errors of a request; ``what`` is what messages say was being done."""
+        """Return the mapping of the errors of a request; ``what`` describes the request in messages."""
         return DaemonErrorMapping(self._address, what, self._network.connect_timeout)
 
     async def while_pinging(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Wait for ``work`` as long as the daemon responds to ``/_ping``, sent every ``stall_timeout`` seconds.
+        """Return the result of ``work``, and request ``/_ping`` every ``stall_timeout`` seconds meanwhile.
 
-        A daemon may be busy for longer before it responds to anything else. Raises what ``work`` raises,
-        and `NetworkError` when a ping fails.
+        So there is no limit for a request that keeps the daemon busy, as long as the daemon responds to pings. Raises
+        what ``work`` raises, and `NetworkError` when a ping fails.
         """
         from anyio import create_task_group, sleep
 
@@ -109,9 +112,9 @@ class DaemonClient:
 
     @asynccontextmanager
     async def save(self, name: str, scratch: Path | None) -> AsyncIterator[Path]:
-        """The archive of an image in a temporary file, removed afterwards (GET ``/images/get``).
+        """Download the archive of an image to a temporary file (GET ``/images/get``), which is removed on exit.
 
-        Raises `PathNotFound` when there is no such image, and `NetworkError`.
+        Raises `PathNotFound` if there is no such image, and `NetworkError`.
         """
         async with AsyncExitStack() as stack:
             response = await self.while_pinging(partial(self._get_image, name))
@@ -144,7 +147,10 @@ class DaemonClient:
             raise
 
     async def _not_found_error(self, name: str) -> DaemonError | None:
-        """The refusal of a daemon that has no such image, for which some respond with 500 to GET ``/images/get``."""
+        """Return the error if there is no image ``name``, otherwise None.
+
+        For a missing image some daemons respond to GET ``/images/get`` with status 500.
+        """
         try:
             (await self.request("GET", f"/images/{quote(name, safe='')}/json", _SAVING)).close()
         except DaemonError as error:
@@ -177,7 +183,7 @@ def _write(reader: ResponseReader, sink: FileSink) -> None:
 
 def _send(connector: Connector, request: Request, what: str) -> ResponseReader:
     """Send a request, in a worker thread; raises `DaemonError` for any status but 200."""
-    # Without prefetching: an error message counts even if the connection breaks after it.
+    # No prefetch, which fails if the connection breaks: an error message before that is to be read.
     pool = ConnectionPool(connector, prefetch=None)
     response = ResponseReader(pool, request, pool.send(request))
     if response.status != 200:
@@ -187,7 +193,7 @@ def _send(connector: Connector, request: Request, what: str) -> ResponseReader:
 
 
 def _error_body(response: ResponseReader) -> bytes:
-    """At most `LIMIT` bytes of the body, none if the connection breaks meanwhile; raises `Stalled`."""
+    """Return at most `LIMIT` bytes of the body, none if the connection breaks meanwhile; raises `Stalled`."""
     body, buffer = bytearray(), thread_buffer()
     try:
         while len(body) < LIMIT and (count := response.readinto(buffer[: LIMIT - len(body)])):

@@ -1,4 +1,4 @@
-"""An archive that is sent to a daemon while it is written: POST ``/images/load`` (Docker Engine API)."""
+"""Send an archive to a daemon while it is written: POST ``/images/load`` (Docker Engine API)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 _LOADING = "saving image to docker engine"
 _HEADERS = {"Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"}
-# Smaller writes, in bytes, are kept until more has come, or until the end.
+# Bytes. Smaller writes are buffered until there is more to send, or until the end.
 _SMALL = 64 * 1024
 
 
 class ImageLoad:
-    """The sink of one archive, the body of one POST ``/images/load`` in chunks.
+    """The sink of one archive, which is the chunked body of one POST ``/images/load``.
 
-    The request is sent when there is something to send. Without `finish` the daemon gets neither the end
-    of the archive nor the end of the body, so it loads nothing. Written to by worker threads, one at a time.
+    The request is sent with the first bytes. Without `finish` the daemon receives neither the end of the archive nor
+    the end of the body, so it loads nothing. Worker threads write to it, one at a time.
     """
 
     def __init__(self, client: DaemonClient, tasks: TaskGroup) -> None:
@@ -44,7 +44,7 @@ class ImageLoad:
     @classmethod
     @asynccontextmanager
     async def open(cls, client: DaemonClient) -> AsyncIterator[ImageLoad]:
-        """Left without `finish`, the request is broken off."""
+        """Open a load; on exit without `finish` the request is aborted."""
         from anyio import create_task_group
 
         with first_error():
@@ -53,9 +53,9 @@ class ImageLoad:
                 tasks.cancel_scope.cancel()
 
     def write(self, buffer: memoryview) -> None:
-        """Raises `DaemonError`, `ConnectionFailed` and `Cancelled`."""
+        """Send ``buffer``, or keep it for the next write; raises `DaemonError`, `ConnectionFailed` and `Cancelled`."""
         if len(buffer) + len(self._buffered) < _SMALL:
-            # So the two empty blocks at the end of an archive are never sent before `finish`.
+            # The two empty blocks at the end of an archive are small, so they are not sent before `finish`.
             self._buffered += buffer
             return
         self._flush()
@@ -65,9 +65,9 @@ class ImageLoad:
             self._send(buffer)
 
     async def finish(self) -> None:
-        """Send the end, if anything was written, and wait until the image is loaded.
+        """Send the rest, if anything was written, and wait until the daemon has loaded the image.
 
-        Raises `DaemonError`, `ConnectionFailed`, `InvalidContent`.
+        Raises `DaemonError`, `ConnectionFailed` and `InvalidContent`.
         """
         await run_in_thread(self._flush)
         if self._body is not None:
@@ -95,8 +95,8 @@ class ImageLoad:
         return body
 
     async def _exchange(self, body: StreamedBody) -> None:
-        """Send the request and read the response to its end; never raises, ``_error`` is what failed."""
-        # No limit: whether the daemon is alive is found out by `DaemonClient.while_pinging`.
+        """Send the request and read the response to its end; an error is kept in ``_error``."""
+        # No timeouts: `DaemonClient.while_pinging` detects a daemon that does not respond any more.
         timeouts = ResponseTimeouts(head=None, body=None)
         try:
             response = await self._client.request(
@@ -108,23 +108,23 @@ class ImageLoad:
                 raise self._errors.exchange_error(ConnectionResetError(), ORIGIN)
         except PyskopeoError as error:
             self._error = error
-            if error is body.failure:  # sending stalled, and the body does not know who is at the other end
+            if error is body.failure:  # sending stalled: raise an error that names the daemon
                 self._error = self._errors.stall_error(ORIGIN, self._client.stall_timeout)
         finally:
             body.stop()
             self._done.set()
 
     async def _failure(self) -> PyskopeoError:
-        """What the daemon said when it stopped reading, or else that the connection broke."""
+        """Return the error in the daemon's response if it stopped reading, otherwise that of the connection."""
         await self._done.wait()
         assert self._error is not None
         return self._error
 
 
 def _read_messages(response: ResponseReader) -> None:
-    """Read the response to its end.
+    """Read the messages in a response, to its end.
 
-    Raises `DaemonError` for an error in it, even if the connection breaks after that, and `InvalidContent`.
+    Raises `DaemonError` for an error in them, even if the connection breaks after it, and `InvalidContent`.
     """
     body, buffer = bytearray(), memoryview(bytearray(64 * 1024))
     try:

@@ -1,4 +1,7 @@
-"""Errors of a daemon and of the connection to it (Docker Engine API, "ErrorResponse", streams of messages). Pure."""
+"""Errors of a Docker daemon, and of the connection to it. Pure.
+
+Docker Engine API, "ErrorResponse", and the stream of JSON messages in the responses of ``/images/load``.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ if TYPE_CHECKING:
     from ...http.origin import Origin
     from .address import Address
 
+# Bytes of an error response, or of all messages of a response, that are read.
 LIMIT = 1024 * 1024
-# An error after an archive is the last thing a daemon sends, and shorter than this, in bytes.
+# Bytes at the end of an archive in which an error message of the daemon is looked for.
 TAIL = 16 * 1024
 
 _TLS = "see the --cert-dir flags, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
@@ -29,9 +33,9 @@ _HINTS = {
 
 
 class DaemonErrorMapping(ErrorMapping):
-    """The errors of a request to the daemon at ``address``; ``what`` is what messages say was being done.
+    """Maps the errors of a request to the daemon at ``address``; ``what`` describes the request in messages.
 
-    ``connect_timeout`` and ``stall_timeout`` are in seconds.
+    ``connect_timeout`` is in seconds.
     """
 
     def __init__(self, address: Address, what: str, connect_timeout: float) -> None:
@@ -70,7 +74,7 @@ class DaemonErrorMapping(ErrorMapping):
 
 
 def error_from_response(status: int, body: bytes, what: str) -> DaemonError:
-    """The error for a response whose status is not 200; ``what`` says what was being done."""
+    """Return the error for a response whose status is not 200; ``what`` describes the request."""
     message = body.decode("utf-8", "replace")
     try:
         parsed: Any = json.loads(body)
@@ -78,13 +82,14 @@ def error_from_response(status: int, body: bytes, what: str) -> DaemonError:
         parsed = None
     if isinstance(parsed, dict):
         message = parsed.get("message") or parsed.get("cause") or ""
-    return DaemonError(f"{what}: Error response from daemon: {to_printable(message) or f'status {status}'}", status=status)
+    reason = to_printable(message) or f"status {status}"
+    return DaemonError(f"{what}: Error response from daemon: {reason}", status=status)
 
 
 def check_messages(body: bytes, what: str, *, whole: bool = True) -> None:
-    """Check the messages of a task that the daemon carried out; raises `DaemonError` for an error in them.
+    """Check the JSON messages about the progress of a request; raises `DaemonError` for an error in them.
 
-    Raises `InvalidContent` for anything else than messages; not at the end of a body that is not ``whole``.
+    Raises `InvalidContent` for anything that is not JSON, except at the end of a body that is not ``whole``.
     """
     text = body.decode("utf-8", "replace")
     decoder, position = json.JSONDecoder(), 0
@@ -101,20 +106,23 @@ def check_messages(body: bytes, what: str, *, whole: bool = True) -> None:
 
 
 def check_archive_tail(tail: bytes, what: str) -> None:
-    """Raises `DaemonError` for an error that a daemon reports at the end of an archive it had begun to send."""
+    """Raise `DaemonError` if an archive ends with the message of an error, in ``tail``, its last `TAIL` bytes.
+
+    The daemon writes it there if it fails after it has begun to send the archive.
+    """
     start = tail.rfind(b'{"errorDetail"')
     if start < 0:
         return
     try:
         message: Any = json.loads(tail[start:])
     except (ValueError, RecursionError):
-        return  # the content of a file in the archive
+        return  # not a message, but the content of a file in the archive
     if reason := _error(message):
         raise DaemonError(f"{what}: Error response from daemon: {reason}", status=200)
 
 
 def _error(message: dict[str, Any]) -> str:
-    """The reason of a failure, empty if there was none."""
+    """Return the reason in the message of an error, empty for other messages."""
     detail = message.get("errorDetail")
     found = detail.get("message") if isinstance(detail, dict) else None
     if found or message.get("error") or detail:
