@@ -1,8 +1,8 @@
-"""Credential helpers in Bazel's protocol: ``HELPER get`` returns headers to send with requests for a URI.
+"""Run credential helpers in Bazel's protocol: ``HELPER get`` returns headers to send with requests for a URI.
 
-``{"uri": ADDRESS}`` on standard input, ``{"headers": {NAME: [VALUE, ...]}, "expires": RFC 3339}`` on
-standard output; unknown members are ignored (EngFlow's credential-helper-spec). A helper is chosen as
-Bazel chooses it: by an exact host, then by the nearest ``*.DOMAIN``, then one for all hosts.
+The helper reads ``{"uri": URI}`` on standard input and writes ``{"headers": {NAME: [VALUE, ...]}, "expires": TIME}``,
+with a time in RFC 3339, to standard output; unknown members are ignored (EngFlow's credential-helper-spec). The helper
+is selected as in Bazel: by the exact host, then by the nearest ``*.DOMAIN``, then one for all hosts.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ..fast_dataclass import dataclass
 from .authfile import HUB_HOSTS, Credentials, parse_object
 from .helper_program import Output, Programs
 
-# How many seconds Bazel keeps headers that do not say when they expire.
+# Seconds that headers without ``expires`` are used, as in Bazel.
 _DEFAULT_LIFETIME = 1800.0
 _PATTERN = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _REPOSITORY = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags|referrers)/")
-# Headers that say how a message is sent, not who sends it: not a helper's to set.
+# Headers that a helper may not set: they control how a message is sent.
 _FORBIDDEN = frozenset({
     "accept-encoding", "connection", "content-length", "expect", "host", "keep-alive", "range", "te", "trailer",
     "transfer-encoding", "upgrade",
@@ -35,9 +35,10 @@ _FORBIDDEN = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class HeaderHelper:
-    """One helper: ``pattern`` is a host, ``*.DOMAIN`` for it and all below it, or empty for every host.
+    """A helper and the hosts that it is for.
 
-    ``path`` is absolute, or a name to look up in ``PATH``.
+    ``pattern`` is a host, ``*.DOMAIN`` for that domain and all below it, or empty for every host. ``path`` is an
+    absolute path, or a name to look up in ``PATH``.
     """
 
     pattern: str
@@ -66,9 +67,9 @@ class HeaderHelper:
 
 @dataclass(frozen=True, slots=True)
 class HelperHeaders:
-    """Headers that a helper wants sent with requests, until ``until`` on the monotonic clock.
+    """Headers that a helper adds to requests, until ``expires_at``, a time of the monotonic clock.
 
-    Names are written as in ``Content-Type``, in whatever case the helper gave them.
+    Names are capitalized as ``Content-Type`` is, whatever the helper wrote.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -76,12 +77,12 @@ class HelperHeaders:
 
     @property
     def authorization(self) -> str:
-        """The value of ``Authorization``; empty if the helper gave none."""
+        """The value of ``Authorization``; empty if there is none."""
         return self.headers.get("Authorization", "")
 
     @property
     def basic(self) -> Credentials | None:
-        """The user and the password of a Basic ``Authorization`` (RFC 7617); None for any other."""
+        """The user and password of a Basic ``Authorization`` (RFC 7617); None for any other."""
         import base64
 
         scheme, _, encoded = self.authorization.partition(" ")
@@ -94,14 +95,17 @@ class HelperHeaders:
         return Credentials(username, password) if colon else None
 
     def without_basic(self) -> HelperHeaders:
-        """The same without a Basic ``Authorization``, which a registry may want exchanged for a token."""
+        """Return a copy without a Basic ``Authorization``, which a registry may want exchanged for a token."""
         if self.basic is None:
             return self
         return replace(self, headers={name: self.headers[name] for name in self.headers if name != "Authorization"})
 
 
 def select_helper(helpers: Iterable[HeaderHelper], host: str) -> HeaderHelper | None:
-    """Return the helper for ``host``, a bare host name; of two with the same pattern the last."""
+    """Return the helper for ``host``, a host name without a port; of two with the same pattern the last one.
+
+    None if there is no helper for it.
+    """
     by_pattern = {helper.pattern: helper for helper in helpers}
     host = host.lower()
     names = sorted(HUB_HOSTS, key=lambda name: name != host) if host in HUB_HOSTS else [host]
@@ -112,12 +116,12 @@ def select_helper(helpers: Iterable[HeaderHelper], host: str) -> HeaderHelper | 
         while name:
             if f"*.{name}" in by_pattern:
                 return by_pattern[f"*.{name}"]
-            name = name.partition(".")[2]  # noqa: PLW2901 - up the tree of domains
+            name = name.partition(".")[2]  # noqa: PLW2901 - continue with the parent domain
     return by_pattern.get("")
 
 
 def host_of(uri: str) -> str:
-    """Return the host of an http or https ``uri``, without its port; "" if it has none."""
+    """Return the host of an http or https ``uri``, without the port; empty if it has none."""
     try:
         parts = urlsplit(uri)
         _ = parts.port
@@ -127,7 +131,10 @@ def host_of(uri: str) -> str:
 
 
 def host_and_repository(uri: str) -> tuple[str, str]:
-    """Return what a helper's headers for ``uri`` are valid for: ``host:[port]``, and the repository on it, or ""."""
+    """Return ``host:[port]`` and the repository for which a helper's headers for ``uri`` are valid.
+
+    The port is left out if it is the default; the repository is empty if the URI is not of one.
+    """
     parts = urlsplit(uri)
     repository = _REPOSITORY.match(parts.path)
     port = parts.port if parts.port not in (None, 443 if parts.scheme == "https" else 80) else None
@@ -135,7 +142,7 @@ def host_and_repository(uri: str) -> tuple[str, str]:
 
 
 async def get_headers(helper: HeaderHelper, uri: str, programs: Programs) -> HelperHeaders:
-    """Run ``helper`` for ``uri``; raises `CredentialsFailed`."""
+    """Run ``helper`` for ``uri`` and return the headers; raises `CredentialsFailed`."""
     program = programs.find(helper.path)
     if program is None:
         raise CredentialsFailed(f"{helper.path} is no program, or not in PATH")
@@ -143,7 +150,7 @@ async def get_headers(helper: HeaderHelper, uri: str, programs: Programs) -> Hel
 
 
 def parse_output(output: Output) -> HelperHeaders:
-    """Parse a helper's output; raises `CredentialsFailed`, whose message holds nothing of the output."""
+    """Parse a helper's output; raises `CredentialsFailed`, whose message contains nothing of the output."""
     if output.status:
         raise output.failure()
     try:
@@ -170,7 +177,7 @@ def _header(name: str, values: Any, program: str) -> tuple[str, str]:
 
 
 def _expiry(expires: object, program: str) -> float:
-    """Return when ``expires`` (RFC 3339) is, on the monotonic clock."""
+    """Return ``expires``, a time in RFC 3339, as a time of the monotonic clock; raises `CredentialsFailed`."""
     if expires is None or expires == "":
         return time.monotonic() + _DEFAULT_LIFETIME
     try:

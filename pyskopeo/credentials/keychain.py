@@ -1,4 +1,7 @@
-"""Credentials for a registry: those the caller gave, those in the user's files, and those that helpers know."""
+"""Look up credentials for a registry: given by the caller, in auth files, or from credential helpers.
+
+Auth files are described in containers-auth.json(5).
+"""
 
 from __future__ import annotations
 
@@ -26,22 +29,22 @@ _HUB_API = "registry-1.docker.io"
 
 
 def _explain_nothing(message: str) -> None:
-    """The default of ``explain``."""
+    """Ignore the message: the default of ``explain``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Keychain:
-    """Where credentials come from. Each file is read, and each helper run, once in the life of the object.
+    """The sources of credentials. Each file is read once, and each helper run once, during the life of the object.
 
-    ``credentials`` and ``anonymous`` are used before anything else, in this order. ``registry_token`` is a
-    bearer token that is sent as it is; who has one need not `resolve`. With ``authfile`` only that file is
-    read, otherwise those of `locations`. ``warn`` is called with one line for each thing that did not work
-    and was ignored; ``strict`` makes it an error. ``helper_timeout`` is in seconds, for each run of a helper.
-    ``explain`` is called with a line that says which credentials are used and where they are from.
+    ``credentials`` and ``anonymous`` have precedence over everything else, in this order. ``registry_token`` is a
+    bearer token that is sent as it is; with one, `resolve` is not needed. With ``authfile`` only that file is read,
+    otherwise those of `locations`. ``warn`` is called with one line for each failure that was ignored; with ``strict``
+    these failures are errors. ``helper_timeout`` is the timeout of each run of a helper, in seconds. ``explain`` is
+    called with one line that says which credentials are used and where they are from.
 
-    ``helpers`` returns what ``registries.conf`` names in ``credential-helpers``, in order: programs, and
-    `AUTH_FILES` for the files. ``header_helpers`` speak Bazel's protocol and are asked before any of these.
-    Without ``use_helpers`` no program is run that a file names.
+    ``helpers`` returns the ``credential-helpers`` of ``registries.conf``, in order: programs, and `AUTH_FILES` for the
+    auth files. ``header_helpers`` are helpers in Bazel's protocol, which are run before all of these. Without
+    ``use_helpers`` no program is run that a file names.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -69,16 +72,16 @@ class Keychain:
     _explained: set[str] = field(default_factory=set, init=False, repr=False)
 
     def without_explicit_credentials(self) -> Keychain:
-        """The same without what was given for one registry alone."""
+        """Return a copy without ``credentials`` and ``registry_token``, which were given for one registry."""
         return replace(self, credentials=None, registry_token="")
 
     async def headers(self, url: str, *, stale: HelperHeaders | None = None) -> HelperHeaders | None:
-        """Return the headers a helper wants sent with a request for ``url`` before any challenge; None if it has none.
+        """Return the headers that a helper adds to a request for ``url`` before any challenge; None if there are none.
 
-        They are for the origin of ``url`` alone, so never for a redirect to another. A helper's headers are used
-        for their host and repository until they expire or are passed as ``stale``, after they were refused. A
-        Basic ``Authorization`` is left out: the registry may want it exchanged for a token, so `resolve` returns
-        it as credentials. Raises `CredentialsFailed` if ``strict``.
+        They must be sent to the origin of ``url`` only, not to that of a redirect. A helper's headers are used for
+        their host and repository until they expire, or until they are passed as ``stale`` after they were refused. A
+        Basic ``Authorization`` is left out: the registry may want it exchanged for a token, so `resolve` returns it as
+        credentials. Raises `CredentialsFailed` if ``strict``.
         """
         if self.credentials is not None or self.anonymous or self.registry_token:
             return None
@@ -88,11 +91,12 @@ class Keychain:
         return found if found is not None and found.headers else None
 
     async def resolve(self, registry: str, repository: str = "") -> Credentials | HelperHeaders | None:
-        """Return the credentials for ``repository`` at ``registry`` (``host[:port]``); None is anonymous.
+        """Return the credentials for ``repository`` at ``registry`` (``host[:port]``); None means anonymous.
 
-        `HelperHeaders` are one kind of credentials: those with an ``Authorization`` other than Basic. Then the
-        files are looked up in order, and the first one with an entry is used. Raises `CredentialsFailed` for a
-        file that is damaged, or was named and cannot be read; with ``strict`` also for what is otherwise a warning.
+        Helpers in Bazel's protocol come first: their headers are returned as `HelperHeaders` if they have an
+        ``Authorization`` other than Basic. Then auth files are searched in order, up to the first with an entry. Raises
+        `CredentialsFailed` for a file that is damaged, or was named and cannot be read; with ``strict`` also for
+        failures that are warnings otherwise.
         """
         if self.credentials is not None or self.anonymous:
             self._report_use(registry, self.credentials, "as given")
@@ -142,7 +146,7 @@ class Keychain:
             self.explain(message)
 
     async def _ask_header_helper(self, url: str, stale: HelperHeaders | None = None) -> HelperHeaders | None:
-        """Return the headers for ``url``, which may be none at all; None if no helper is there for its host."""
+        """Return the headers for ``url``, which may be empty; None if there is no helper for its host."""
         if not self.header_helpers:
             return None
         from . import bazel_helper
@@ -177,7 +181,7 @@ class Keychain:
         try:
             content = await to_thread.run_sync(read, path)
         except (FileNotFoundError, NotADirectoryError):
-            # skopeo says nothing in either case, but a file that was named was meant to be there.
+            # skopeo does not warn in either case, but a file that the user named should exist.
             if self.authfile is not None:
                 self._warn_or_raise(f"credentials file {path} does not exist", "going on without credentials")
             return None
@@ -200,7 +204,7 @@ class Keychain:
         return self.use_helpers and not is_ourselves(name)
 
     async def _ask_docker_helper(self, helper: Helper, where: str) -> Credentials | None:
-        """``where`` is the file that names the helper, for the warning."""
+        """Return a helper's credentials; ``where`` is the file that names the helper, for the warning."""
 
         async def run() -> Credentials | None:
             from . import docker_helper
@@ -208,7 +212,8 @@ class Keychain:
             try:
                 return await docker_helper.get(helper.name, helper.servers, self._programs())
             except CredentialsFailed as error:
-                self._warn_or_raise(f"{where}: credential helper for {helper.servers[-1]}: {error}", "going on without it")
+                problem = f"{where}: credential helper for {helper.servers[-1]}: {error}"
+                self._warn_or_raise(problem, "going on without it")
             return None
 
         return await self._helper_credentials.get(helper, run)
