@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pyskopeo
 from pyskopeo.access import Access
@@ -131,3 +132,28 @@ def kind(request: Request) -> str:
 def order(registry: Simulator, method: str, what: str) -> list[int]:
     """The places in the log of these requests."""
     return [n for n, r in enumerate(registry.requests) if r.method == method and kind(r) == what]
+
+
+ZSTD = pyskopeo.Form(compression="zstd", compress=True)
+
+
+class Converting(Push):
+    """Copies that change the layers."""
+
+    form = ZSTD
+
+    async def convert(self, form: pyskopeo.Form | None = None) -> dict[str, Any]:
+        """Copy it in another form; answers with the manifest that is tagged then."""
+        await pyskopeo.copy(
+            self.source,
+            self.registry.name(),
+            selection=EVERYTHING,
+            form=form or self.form,
+            report=self.events.append,
+            source_access=self.access,
+            destination_access=self.access,
+        )
+        self.check()
+        manifest = self.registry.manifest()
+        assert manifest is not None
+        return manifest.json

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pyskopeo.credentials.authfile import Credentials
-from tests.support.images import ImageSpec, LayerSpec, build
+from tests.support.images import (
+    ImageSpec,
+    LayerSpec,
+    build,
+)
 
 IMAGE = build(
     ImageSpec(
@@ -16,3 +20,5 @@ IMAGE = build(
 LARGE, SMALL = IMAGE.layer_digests()
 TOTAL = sum(map(len, IMAGE.blobs.values()))
 PASSWORD = Credentials("user", "pass")
+
+LARGE_IMAGE = build(ImageSpec(layers=(LayerSpec("large", size=3_000_000, compression="none"),)))

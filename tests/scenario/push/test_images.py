@@ -14,7 +14,10 @@ from pyskopeo.errors import DestinationRefused, InvalidName, PyskopeoError
 from tests.scenario.push.images import IMAGE, LARGE, TOTAL
 from tests.support import faults as f
 from tests.support.access import access_for
-from tests.support.images import build, digest_of
+from tests.support.images import (
+    build,
+    digest_of,
+)
 from tests.support.publishing import Push, kind, order
 from tests.support.simulator import Pushing, Simulator
 
@@ -249,3 +252,18 @@ async def test_two_pushes_of_the_same_at_once(registry: Simulator, tmp_path: Pat
     first.closes = True
     first.check()
     first.check_there()
+
+
+# --- lists that are there in part ---
+
+
+@pytest.mark.parametrize("pushing", [Pushing(checks_blobs=False)])
+@pytest.mark.parametrize("kinds", ["oci-index", "nested-index", "docker-list"])
+async def test_a_list_that_is_there_without_its_images(kinds: str, registry: Simulator, tmp_path: Path) -> None:
+    """As a copy of one platform leaves it, or of the list alone, where registries allow that."""
+    image = build(kinds)
+    push = Push(registry, image, tmp_path)
+    registry.store.add_manifest("test/image", "latest", image.root)
+    registry.store.add_manifest("test/image", image.digest, image.root)
+    await push.run()
+    push.check_there()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
+import httpx
 import pytest
 
 from pyskopeo.credentials.authfile import Credentials
@@ -15,6 +18,7 @@ from pyskopeo.errors import (
     RegistryError,
 )
 from pyskopeo.http.retry import Retry
+from tests.scenario.push.images import LARGE_IMAGE
 from tests.scenario.push_faults.faults import fails_then_works, on_bodies
 from tests.scenario.push_faults.images import BODIES, HUGE, IMAGE, ONE_LOOP
 from tests.support import faults as f
@@ -195,3 +199,39 @@ async def test_no_bodies_at_all(registry: Simulator, tmp_path: Path) -> None:
     on_bodies(registry, u.Early(413, over=100, body=b"<html>Request Entity Too Large</html>"))
     error = await fails_then_works(push, RegistryError, "413")
     assert "blob" in str(error)
+
+
+class Impatient(httpx.AsyncBaseTransport):
+    """A registry that answers in the middle of a body and keeps the rest of the request waiting."""
+
+    def __init__(self) -> None:
+        self.kept: list[AsyncIterator[bytes]] = []
+        self.pieces = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return httpx.Response(202, headers={"Location": "/v2/a/b/blobs/uploads/1"})
+        if request.method != "PATCH":
+            return httpx.Response(201 if request.method == "PUT" else 404)
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        body = aiter(request.stream)
+        self.kept.append(body)
+        await anext(body)
+        self.pieces += 1
+        await anyio.sleep(0.1)  # in which the next piece is there, and nobody takes it
+        return httpx.Response(403, stream=httpx.ByteStream(b'{"errors":[{"code":"DENIED","message":"seen enough"}]}'))
+
+
+# --- a client that somebody brought ---
+
+
+async def test_an_answer_while_the_body_waits_to_be_taken(tmp_path: Path) -> None:
+    transport = Impatient()
+    with Simulator() as unused, anyio.fail_after(5):
+        async with httpx.AsyncClient(transport=transport) as client:
+            push = Push(unused, LARGE_IMAGE, tmp_path, access_for(tmp_path, client=client))
+            with pytest.raises(AccessDenied, match="seen enough"):
+                await push.run("docker://registry.example.com/a/b:c")
+        for body in transport.kept:
+            await body.aclose()  # type: ignore[attr-defined]
+    assert transport.pieces == 1

@@ -21,6 +21,7 @@ from pyskopeo.registry.challenge import (
     parse_token,
     select,
     token_request,
+    widened,
 )
 
 REALM = "https://auth.example.com/token"
@@ -227,3 +228,33 @@ def test_parse_token_fails_in_one_way(answer: bytes) -> None:
     except PyskopeoError as error:
         said = str(error)
         assert len(said.splitlines()) == 1  # noqa: PT017
+
+
+pytestmark = pytest.mark.anyio
+
+OURS = "repository:a/b:pull,push"
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("", OURS),
+        ("repository:a/b:pull", OURS),
+        ("repository:a/b:delete", f"{OURS},delete"),
+        ("repository:a/b:*", f"{OURS},*"),
+        ("repository:other:pull,push,delete", OURS),
+        ("repository:a:pull", OURS),
+        ("repository:a/b/c:pull", OURS),
+        ("repository:a/b:delete repository:other:pull registry:catalog:*", f"{OURS},delete"),
+        ("registry:a/b:*", OURS),
+        ("aws", OURS),
+        ("repository:a/b:", OURS),
+        ("repository:a/b:DELETE,a&scope=x,\u00e9,,pull" + "x" * 100, OURS),
+        (":::::", OURS),
+    ],
+)
+def test_a_scope_grows_where_we_are_and_nowhere_else(asked: str, expected: str) -> None:
+    assert widened(OURS, asked) == expected
+    mounting = f"{OURS} repository:from:pull"
+    assert widened(mounting, asked) == f"{expected} repository:from:pull"
+    assert widened(mounting, f"{asked} repository:from:push,delete") == f"{expected} repository:from:pull"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import shutil
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,6 @@ from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied, CertificateNotTrusted, NetworkError, PyskopeoError, UnsafeAddress
 from pyskopeo.http.origin import is_public
 from pyskopeo.http.retry import Retry
-from pyskopeo.http.tls import Trust
 from pyskopeo.model.events import to_json
 from tests.support import faults as f
 from tests.support import upload_faults as u
@@ -29,7 +27,7 @@ from tests.support.httpd import HttpServer
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.publishing import Push
 from tests.support.simulator import BasicGate, BearerGate, Simulator
-from tests.support.tls import Authority
+from tests.support.tls import Authority, certificates
 from tests.support.token_server import TokenServer
 
 pytestmark = pytest.mark.anyio
@@ -64,12 +62,6 @@ def beside(registry: Simulator, **options: object) -> Simulator:
 def elsewhere(registry: Simulator) -> Iterator[Simulator]:
     with beside(registry) as running:
         yield running
-
-
-def trusting(folder: Path, authority: Authority) -> Trust:
-    folder.mkdir()
-    shutil.copy(authority.path, folder / "ca.crt")
-    return Trust(cert_dir=folder)
 
 
 # --- uploads that go on elsewhere ---
@@ -141,7 +133,7 @@ async def test_a_redirect_to_another_host(
 
 
 async def test_https_never_becomes_http(authority: Authority, tmp_path: Path) -> None:
-    trust = trusting(tmp_path / "certs", authority)
+    trust = certificates(tmp_path / "certs", authority)
     with Simulator(tls=authority.server("push")) as registry, beside(registry) as elsewhere:
         # Another host, that is: of its own host a registry behind a proxy may not know how it is reached.
         registry.on_upload("POST", u.Elsewhere(f"http://localhost:{elsewhere.port}"))
@@ -157,7 +149,7 @@ async def test_https_never_becomes_http(authority: Authority, tmp_path: Path) ->
 
 async def test_its_own_host_by_http_is_taken_for_itself(authority: Authority, tmp_path: Path) -> None:
     """Behind a proxy that ends TLS, a registry gives its inner scheme: the host is what is meant."""
-    trust = trusting(tmp_path / "certs", authority)
+    trust = certificates(tmp_path / "certs", authority)
     with Simulator(tls=authority.server("proxied")) as registry:
         registry.on_upload("POST", u.Elsewhere("http://127.0.0.1"))
         registry.on_upload("PATCH", u.Elsewhere("http://127.0.0.1"))
@@ -167,7 +159,7 @@ async def test_its_own_host_by_http_is_taken_for_itself(authority: Authority, tm
 
 
 async def test_another_host_is_not_believed_for_the_registrys_sake(authority: Authority, tmp_path: Path) -> None:
-    trust = trusting(tmp_path / "certs", authority)
+    trust = certificates(tmp_path / "certs", authority)
     (tmp_path / "stranger").mkdir()
     stranger = Authority.create(tmp_path / "stranger")
     with Simulator(tls=authority.server("mine")) as registry, beside(registry, tls=stranger.server("s")) as elsewhere:
@@ -180,6 +172,7 @@ async def test_another_host_is_not_believed_for_the_registrys_sake(authority: Au
 
 
 # --- this machine and its network are nobody's business ---
+
 
 PRIVATE = ("127.0.0.2", "0.0.0.0", "169.254.169.254", "10.0.0.1", "192.168.0.1", "[::1]", "[fd00:ec2::254]",
            "[::ffff:127.0.0.2]", "2130706434", "0x7f000002", "127.2", "localhost")  # fmt: skip
