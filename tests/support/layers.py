@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 from .images import (
@@ -9,6 +10,7 @@ from .images import (
     BuiltManifest,
     digest_of,
 )
+from .zstd import zstd
 
 
 def layer_of(image: BuiltImage, manifest: str | None = None) -> str:
@@ -17,17 +19,10 @@ def layer_of(image: BuiltImage, manifest: str | None = None) -> str:
 
 def expanded(data: bytes) -> bytes:
     """Read by the libraries, not by us."""
-    import gzip
-    import sys
-
     if data[:2] == b"\x1f\x8b":
         return gzip.decompress(data)
     if data[:4] != b"\x28\xb5\x2f\xfd":
         return data
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
     return bytes(zstd.decompress(data))
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import UnsafeAddress
-from pyskopeo.http.origin import Origin, follow, is_public, may_have_credentials, same_site
+from pyskopeo.http.origin import Origin, follow, is_public, join, may_have_credentials, same_site
 
 
 @pytest.mark.parametrize(
@@ -218,3 +218,17 @@ def test_one_site(registry: str, realm: str) -> None:
 def test_two_sites(registry: str, realm: str) -> None:
     assert not may_have_credentials(registry, realm)
     assert not same_site(realm, registry)
+
+
+ODD = ["http://\x9b31m.example/x", "http://exa\u202emple.org/", "http://a\u200bb.org/", "http://a\ud800b.org/"]
+
+
+@pytest.mark.parametrize("url", ODD)
+def test_a_host_that_cannot_be_printed_is_none(url: str) -> None:
+    with pytest.raises(UnsafeAddress) as caught:
+        Origin.of(url)
+    assert str(caught.value).isprintable()
+    with pytest.raises(UnsafeAddress):
+        join("http://example.org/", url)
+    with pytest.raises(UnsafeAddress):
+        join("http://example.org/", "/path/" + url[7:])

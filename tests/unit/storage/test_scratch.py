@@ -22,11 +22,7 @@ import pytest
 from pyskopeo.errors import DestinationRefused, InvalidContent, PathNotFound, StorageFailed
 from pyskopeo.storage.archive_output import check_output, goes_along, is_stream, open_output
 from pyskopeo.storage.scratch import readable_archive, scratch_directory
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from tests.support.zstd import zstd
 
 pytestmark = pytest.mark.anyio
 CONTENT = os.urandom(300_000) + bytes(100_000)

@@ -8,7 +8,6 @@ import io
 import json
 import lzma
 import os
-import sys
 import tarfile
 import threading
 import time
@@ -34,11 +33,7 @@ from pyskopeo.model.platform import Platform
 from tests.support.commands import pyskopeo as run
 from tests.support.commands import pyskopeo_here, skopeo, succeed, tree
 from tests.support.images import digest_of
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from tests.support.zstd import zstd
 
 pytestmark = pytest.mark.anyio
 OCI = "application/vnd.oci.image"
