@@ -20,9 +20,10 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
 from pyskopeo.model.schema1 import filled_layers, from_docker, to_docker, to_oci
-from tests.support.commands import skopeo, succeed, tree
+from tests.support.commands import skopeo, succeed
 from tests.support.images import BuiltImage, digest_of
 from tests.support.outputs import write_dir
+from tests.support.trees import tree
 
 FORMATS = ("oci", "v2s2", "v2s1")
 WANTED = {"oci": mediatype.OCI_MANIFEST, "v2s2": mediatype.DOCKER_MANIFEST, "v2s1": mediatype.SCHEMA1}

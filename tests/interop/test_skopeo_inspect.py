@@ -15,10 +15,11 @@ from tests.interop.beside_skopeo import (
     both,
     overrides,
 )
-from tests.support.commands import Done, pyskopeo_here, skopeo, succeed, tree
+from tests.support.commands import Done, pyskopeo_here, skopeo, succeed
 from tests.support.images import build
 from tests.support.outputs import write_dir
 from tests.support.peers import Registry
+from tests.support.trees import tree
 
 pytestmark = pytest.mark.peer("skopeo")
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Done, leftovers, pyskopeo, pyskopeo_here, skopeo, succeed, tree
+from tests.support.commands import Done, pyskopeo, pyskopeo_here, skopeo, succeed
 from tests.support.delay import DelayProxy
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.outputs import write_dir
 from tests.support.peers import Registry
 from tests.support.processes import wait_until
+from tests.support.trees import leftovers, tree
 
 pytestmark = pytest.mark.peer("skopeo")
 

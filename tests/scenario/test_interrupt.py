@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import PYSKOPEO, environment, tree
+from tests.support.commands import PYSKOPEO, environment
 from tests.support.faults import Delay, Stall
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.outputs import write_dir
 from tests.support.processes import wait_until
 from tests.support.simulator import Simulator
+from tests.support.trees import tree
 
 # Within a second, and some for a machine that is busy with other tests.
 SOON = 2.5

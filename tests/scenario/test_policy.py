@@ -19,7 +19,7 @@ from pyskopeo.errors import InvalidInput, PolicyRejected
 from pyskopeo.http.origin import shown
 from tests.support import faults as f
 from tests.support.access import access_for
-from tests.support.commands import Done, pyskopeo_here, tree
+from tests.support.commands import Done, pyskopeo_here
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.images import BuiltImage, BuiltManifest, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import write_dir, write_layout, write_layout_archive
@@ -28,6 +28,7 @@ from tests.support.pulling import AMD64
 from tests.support.simulator import BasicGate, BearerGate, Simulator
 from tests.support.tls import Authority, ServerCertificate
 from tests.support.token_server import TokenServer
+from tests.support.trees import tree
 
 IMAGE = build("docker")
 INDEX = build("oci-index")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.cli import regex_timeout
-from tests.support.commands import PYSKOPEO, Done, environment, leftovers, pyskopeo_here, succeed, tree
+from tests.support.commands import PYSKOPEO, Done, environment, pyskopeo_here, succeed
 from tests.support.faults import Delay, Refuse, Stall
 from tests.support.gates import BasicGate, BearerGate
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
@@ -23,6 +23,7 @@ from tests.support.processes import wait_until
 from tests.support.pushing import Pushing
 from tests.support.simulator import Simulator
 from tests.support.token_server import TokenServer
+from tests.support.trees import leftovers, tree
 
 RECORD = ".pyskopeo-sync.json"
 BASE = LayerSpec("base", base=True)

@@ -74,13 +74,3 @@ def _run(command: list[str], env: dict[str, str], cwd: Path | None, timeout: flo
         command, env=env, cwd=cwd, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout, check=False
     )
     return Done(done.returncode, done.stdout, done.stderr.decode())
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below ``folder`` by its relative path."""
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-def leftovers(folder: Path) -> list[str]:
-    """Whatever below ``folder`` is half-written by its name."""
-    return [str(p.relative_to(folder)) for p in folder.rglob("*") if ".partial" in p.name]

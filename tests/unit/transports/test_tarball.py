@@ -31,8 +31,9 @@ from pyskopeo.errors import (
 )
 from pyskopeo.model.platform import Platform
 from tests.support.commands import pyskopeo as run
-from tests.support.commands import pyskopeo_here, skopeo, succeed, tree
+from tests.support.commands import pyskopeo_here, skopeo, succeed
 from tests.support.images import digest_of
+from tests.support.trees import tree
 from tests.support.zstd import zstd
 
 pytestmark = pytest.mark.anyio
