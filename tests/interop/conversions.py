@@ -20,7 +20,8 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
 from pyskopeo.model.schema1 import filled_layers, from_docker, to_docker, to_oci
-from tests.support.commands import skopeo, succeed
+from tests.support.cli import succeed
+from tests.support.commands import skopeo
 from tests.support.images import BuiltImage, digest_of
 from tests.support.outputs import write_dir
 from tests.support.trees import tree

@@ -18,7 +18,7 @@ from typing import Any
 from pyskopeo.model import mediatype
 from pyskopeo.streams.decompress import load_zstd
 from tests.interop.conversions import unsigned
-from tests.support.commands import Done
+from tests.support.cli import Done
 from tests.support.images import (
     ArtifactSpec,
     BuiltImage,

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.commands import Done, pyskopeo
+from tests.support.cli import Done
+from tests.support.commands import pyskopeo
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.require import unavailable
 from tests.support.trees import tree

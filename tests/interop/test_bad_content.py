@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.refusals import DESTINATIONS, IMAGE, LAYER, PLAIN, QUICK, copy, mounted, nothing_left, said
-from tests.support.commands import PYSKOPEO, Done, environment, pyskopeo
+from tests.support.cli import Done
+from tests.support.commands import PYSKOPEO, environment, pyskopeo
 from tests.support.faults import (
     Body,
     Cut,

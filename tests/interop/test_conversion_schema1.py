@@ -16,7 +16,8 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.schema1 import from_docker
 from tests.interop.conversions import FORMATS, compare, rewritten, unsigned
-from tests.support.commands import skopeo, succeed
+from tests.support.cli import succeed
+from tests.support.commands import skopeo
 from tests.support.images import ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import write_dir
 from tests.support.peers import Registry

@@ -16,7 +16,8 @@ from tests.interop import forms
 from tests.interop.differences import CASES, DIFFERENCES, INDEXES, Case, Difference
 from tests.interop.forms import IMAGES, Written
 from tests.interop.test_conversion_schema1 import OldRegistry
-from tests.support.commands import Done, pyskopeo_here, skopeo, succeed
+from tests.support.cli import Done, pyskopeo_here, succeed
+from tests.support.commands import skopeo
 from tests.support.images import ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import write_dir
 from tests.support.peers import Registry

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Done, pyskopeo_here, skopeo, succeed
+from tests.support.cli import Done, pyskopeo_here, succeed
+from tests.support.commands import skopeo
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.peers import Registry
 from tests.support.processes import free_port

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import ROOT, pyskopeo, skopeo, succeed
+from tests.support.cli import succeed
+from tests.support.commands import ROOT, pyskopeo, skopeo
 from tests.support.images import build
 from tests.support.peers import Registry
 from tests.support.require import require_peer

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Done, pyskopeo, pyskopeo_here, skopeo, succeed
+from tests.support.cli import Done, pyskopeo_here, succeed
+from tests.support.commands import pyskopeo, skopeo
 from tests.support.delay import DelayProxy
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.outputs import write_dir

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import pyskopeo_here, succeed
+from tests.support.cli import pyskopeo_here, succeed
 from tests.support.images import PROGRAM, BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.outputs import blob_path, write_dir
 from tests.support.require import require_peer

@@ -14,6 +14,7 @@ import pytest
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied
 from pyskopeo.registry.credential_check import check_credentials
+from tests.support.cli import pyskopeo_here
 from tests.support.clouds import (
     CLOUDS,
     Amazon,
@@ -27,7 +28,6 @@ from tests.support.clouds import (
     Quay,
     TokenCloud,
 )
-from tests.support.commands import pyskopeo_here
 from tests.support.publishing import Push
 from tests.support.pulling import Pull
 from tests.support.visiting import (

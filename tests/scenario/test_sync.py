@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.cli import regex_timeout
-from tests.support.commands import PYSKOPEO, Done, environment, pyskopeo_here, succeed
+from tests.support.cli import Done, pyskopeo_here, succeed
+from tests.support.commands import PYSKOPEO, environment
 from tests.support.faults import Delay, Refuse, Stall
 from tests.support.gates import BasicGate, BearerGate
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 ACCEPT = [{"type": "insecureAcceptAnything"}]
@@ -266,3 +267,10 @@ SCOPES = [
 ]  # fmt: skip
 
 CASES = [*WHOLE, *REQUIREMENTS, *IDENTITIES, *SIGSTORES, *SCOPES]
+
+
+def policy(path: Path, default: object = ACCEPT, **transports: object) -> Path:
+    """A policy file; the transports' names have ``_`` for ``-``."""
+    scopes = {name.replace("_", "-"): said for name, said in transports.items()}
+    path.write_text(json.dumps({"default": default, "transports": scopes}))
+    return path

@@ -106,3 +106,7 @@ async def fails_then_works(pull: Pull, error: type[PyskopeoError], match: str = 
     pull.registry.heal()
     await pull.run()
     return caught.value
+
+
+def asked_for_blobs(registry: Simulator) -> list[str]:
+    return [line for line in registry.log if "/blobs/" in line]

@@ -30,10 +30,6 @@ def served(document: object, media_type: str = f"{OCI}.manifest.v1+json") -> Bui
     return BuiltImage(root, MappingProxyType({root.digest: root}), IMAGE.blobs, MappingProxyType({}))
 
 
-def asked_for_blobs(registry: Simulator) -> list[str]:
-    return [line for line in registry.log if "/blobs/" in line]
-
-
 async def pull(registry: Simulator, root: Path, access: Access | None = None, image: BuiltImage = IMAGE) -> Pull:
     done = Pull(registry, image, root / "layout", access or access_for(root))
     await done.run()

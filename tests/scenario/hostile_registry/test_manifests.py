@@ -29,7 +29,6 @@ from tests.scenario.hostile_registry.images import (
     LARGE,
     OCI,
     ONE_LOOP,
-    asked_for_blobs,
     pull,
     served,
 )
@@ -37,7 +36,7 @@ from tests.support import faults as f
 from tests.support.access import access_for
 from tests.support.exchange import Response
 from tests.support.images import ImageSpec, IndexSpec, build, digest_of
-from tests.support.pulling import Pull, check_layout
+from tests.support.pulling import Pull, asked_for_blobs, check_layout
 from tests.support.simulator import Simulator
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import UnsafeAddress
-from pyskopeo.http.origin import Origin, follow, is_public, join, may_have_credentials, same_site
+from pyskopeo.http.origin import Origin, follow, is_public, join, may_have_credentials, same_site, shown
 
 
 @pytest.mark.parametrize(
@@ -232,3 +232,21 @@ def test_a_host_that_cannot_be_printed_is_none(url: str) -> None:
         join("http://example.org/", url)
     with pytest.raises(UnsafeAddress):
         join("http://example.org/", "/path/" + url[7:])
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://r.example/v2/a/manifests/b", "https://r.example/v2/a/manifests/b"),
+        ("https://user:s3cr3t@r.example/v2/", "https://r.example/v2/"),
+        ("https://s.example/b?X-Amz-Signature=s3cr3t&X-Amz-Date=1", "https://s.example/b?X-Amz-Signature=***&X-Amz-Date=***"),
+        ("https://s.example/b?s3cr3t", "https://s.example/b?***"),
+        ("https://s.example/b?=s3cr3t#s3cr3t", "https://s.example/b?=***"),
+        ("https://t.example/t?service=r&scope=repository:a:pull&account=u", "https://t.example/t?service=r&scope=repository:a:pull&account=***"),
+        ("https://r.example/v2/a/blobs/uploads/?mount=sha256:1&from=b", "https://r.example/v2/a/blobs/uploads/?mount=sha256:1&from=b"),
+        ("https://[s3cr3t@x?s3cr3t", "'https://...@x'"),
+    ],
+)  # fmt: skip
+def test_what_is_shown_of_a_url(url: str, expected: str) -> None:
+    assert shown(url) == expected
+    assert "s3cr3t" not in shown(url)

@@ -30,8 +30,9 @@ from pyskopeo.errors import (
     Unsupported,
 )
 from pyskopeo.model.platform import Platform
+from tests.support.cli import pyskopeo_here, succeed
 from tests.support.commands import pyskopeo as run
-from tests.support.commands import pyskopeo_here, skopeo, succeed
+from tests.support.commands import skopeo
 from tests.support.images import digest_of
 from tests.support.trees import tree
 from tests.support.zstd import zstd
