@@ -16,6 +16,8 @@ from tests.support.outputs import write_dir, write_layout
 from tests.support.pulling import asked_for_blobs
 from tests.support.simulator import Simulator
 
+pytestmark = pytest.mark.usefixtures("no_machine_policy")
+
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
@@ -139,9 +141,6 @@ def test_the_old_spelling_of_tls_verify_warns(capsys: pytest.CaptureFixture[str]
     assert run(capsys, *words, "--tls-verify=false") == (0, "", warning)
     assert run(capsys, "--tls-verify=false", *words) == (0, "", warning)
     assert run(capsys, "inspect", "--raw", "--tls-verify=false", f"dir:{image}")[2] == []
-
-
-pytestmark = pytest.mark.usefixtures("no_machine_policy")
 
 
 def encrypted() -> BuiltImage:

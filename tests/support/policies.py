@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyskopeo.config.policy import Policy
+
 ACCEPT = [{"type": "insecureAcceptAnything"}]
 REJECT = [{"type": "reject"}]
 SIGNED_BY: dict[str, Any] = {"type": "signedBy", "keyType": "GPGKeys"}
@@ -274,3 +276,8 @@ def policy(path: Path, default: object = ACCEPT, **transports: object) -> Path:
     scopes = {name.replace("_", "-"): said for name, said in transports.items()}
     path.write_text(json.dumps({"default": default, "transports": scopes}))
     return path
+
+
+def one(requirement: dict[str, Any]) -> object:
+    (found,) = Policy.parse(json.dumps({"default": [requirement]}).encode(), "p").default
+    return found

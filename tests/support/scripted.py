@@ -18,6 +18,7 @@ from pyskopeo.registry.repository_reader import Repository
 from pyskopeo.transports.docker import DockerSource
 
 from .access import access_for, networked
+from .images import build
 
 if TYPE_CHECKING:
     from pytest_httpx import HTTPXMock
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 HOST = "registry.example.com"
 BASE = f"https://{HOST}"
 NAME = f"docker://{HOST}/a/b:v1"
+IMAGE = build("oci")
+RAW, DIGEST, TYPE = IMAGE.root.raw, IMAGE.digest, IMAGE.root.media_type
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -104,3 +107,8 @@ class Script:
 
 def _key(request: httpx.Request) -> str:
     return f"{request.method} {str(request.url).partition('?')[0]}"
+
+
+def served(raw: bytes = RAW, content_type: str = TYPE, **headers: str) -> Answer:
+    """A manifest: that of `IMAGE`, unless another is given."""
+    return answer(200, raw, Content_Type=content_type, **headers)

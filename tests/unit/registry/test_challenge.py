@@ -230,8 +230,6 @@ def test_parse_token_fails_in_one_way(answer: bytes) -> None:
         assert len(said.splitlines()) == 1  # noqa: PT017
 
 
-pytestmark = pytest.mark.anyio
-
 OURS = "repository:a/b:pull,push"
 
 

@@ -6,8 +6,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -32,9 +30,6 @@ from tests.support.access import access_for, networked
 from tests.support.images import build, digest_of
 from tests.support.scripted import HOST, Answer, Script, answer
 
-if TYPE_CHECKING:
-    from pytest_httpx import HTTPXMock
-
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.filterwarnings("ignore:Async generator 'httpx", "ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -44,11 +39,6 @@ IMAGE = build("docker")
 MANIFEST = Manifest.parse(IMAGE.root.raw)
 DIGEST = IMAGE.digest
 TAG, PINNED = "/v2/a/b/manifests/v1", f"/v2/a/b/manifests/{DIGEST}"
-
-
-@pytest.fixture
-def script(httpx_mock: HTTPXMock, tmp_path: Path) -> Script:
-    return Script(httpx_mock, tmp_path)
 
 
 @asynccontextmanager

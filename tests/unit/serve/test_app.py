@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,10 +15,9 @@ import anyio
 import httpx
 import pytest
 
-from pyskopeo.errors import InvalidContent, InvalidName, NotFound, StorageFailed, Unsupported
+from pyskopeo.errors import InvalidContent, InvalidName, NotFound, StorageFailed
 from pyskopeo.model.layout import LayoutIndex
-from pyskopeo.serve import application, serve
-from pyskopeo.serve.responses import byte_range
+from pyskopeo.serve import application
 from pyskopeo.streams.pump import BUFFER_SIZE
 from tests.support.images import BuiltImage, build, digest_of
 from tests.support.outputs import blob_path, write_layout
@@ -318,11 +316,6 @@ async def test_range_is_for_get_and_for_the_same_content(layout: Path, big: tupl
     assert answer.content == content
 
 
-def test_byte_range_of_nothing() -> None:
-    assert byte_range("bytes=0-", 0) is None
-    assert byte_range("bytes=1-", 1) == range(0)
-
-
 async def test_blobs_that_are_no_regular_files(layout: Path) -> None:
     paths = [blob_path(layout, f"sha256:{digit * 64}") for digit in "abc"]
     paths[0].mkdir()
@@ -608,29 +601,3 @@ def test_what_is_no_layout(tmp_path: Path, layout: Path) -> None:
 def test_bad_repository(layout: Path, name: str) -> None:
     with pytest.raises(InvalidName, match="invalid repository name"):
         application(layout, name)
-
-
-@pytest.mark.parametrize("absent", ["starlette", "uvicorn"])
-async def test_missing_extra(layout: Path, monkeypatch: pytest.MonkeyPatch, absent: str) -> None:
-    for name in [n for n in sys.modules if n.partition(".")[0] == absent]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, absent, None)
-    with pytest.raises(Unsupported, match=r"pip install 'pyskopeo\[serve\]'$"):
-        await serve(layout, "127.0.0.1", 0, on_ready=lambda host, port: pytest.fail("it runs"))
-
-
-async def test_only_asyncio_can_serve(layout: Path, anyio_backend_name: str) -> None:
-    if anyio_backend_name != "trio":
-        pytest.skip("about other event loops")
-    with pytest.raises(Unsupported, match="asyncio"):
-        await serve(layout, "127.0.0.1", 0, on_ready=lambda host, port: pytest.fail("it runs"))
-
-
-def test_import_is_cheap() -> None:
-    import subprocess
-
-    script = (
-        "import sys, pyskopeo.serve; print(sorted({'starlette', 'uvicorn', 'anyio', 'asyncio'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"

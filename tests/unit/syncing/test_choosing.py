@@ -6,7 +6,6 @@ import pytest
 
 from pyskopeo.errors import InvalidInput
 from pyskopeo.syncing.choosing import Choice, compile_pattern
-from pyskopeo.syncing.wanted import matching_pattern, matching_versions
 
 TAGS = ["1.0", "1.10", "1.9", "1.9-alpine", "latest", "edge", "2.0.0-rc.1"]
 
@@ -15,39 +14,10 @@ def chosen(choice: Choice, tags: list[str], repository: str = "h.example/app") -
     return choice.apply(tags, lambda tag: (repository, tag))
 
 
-@pytest.mark.parametrize(
-    ("pattern", "found", "missed"),
-    [
-        (r"^1\.13\.[12]-alpine-perl$", ["1.13.1-alpine-perl"], ["1.13.3-alpine-perl", "x1.13.1-alpine-perl"]),
-        ("alpine", ["1-alpine-x"], ["Alpine"]),
-        (r"v1\z", ["v1"], ["v1x"]),
-        (r"^\Q1.0\E$", ["1.0"], ["1x0"]),
-        (r"^\Q1.0", ["1.0-x"], ["1x0"]),
-        (r"^[[:digit:]]+$", ["12"], ["a", ":", "d"]),
-        (r"^[^[:alpha:]]$", ["1"], ["a"]),
-        (r"^[[:upper:][:digit:]_]+$", ["A_1"], ["a"]),
-        (r"^[[:punct:]]$", ["-", "]", "\\"], ["a"]),
-        ("(?i)RC", ["2-rc"], ["2"]),
-        (r"\\z", ["\\z"], ["z"]),
-        ("", ["anything"], []),
-    ],
-)
-def test_expressions_are_found_unanchored(pattern: str, found: list[str], missed: list[str]) -> None:
-    keep = matching_pattern(pattern)
-    assert [tag for tag in found + missed if keep(tag)] == found
-
-
 @pytest.mark.parametrize("pattern", ["(", "[", "*", r"\pL", "[[:^digit:]]", "[[:nonsense:]]", "a{2,1}", "(" * 5000])
 def test_expressions_that_are_none(pattern: str) -> None:
     with pytest.raises(InvalidInput, match="error parsing regexp: "):
         compile_pattern(pattern)
-
-
-def test_versions_in_a_range() -> None:
-    keep = matching_versions(">= 1.9, < 3")
-    assert [tag for tag in TAGS if keep(tag)] == ["1.10", "1.9"]
-    with pytest.raises(InvalidInput):
-        matching_versions("newest")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.model.reference import Reference
 from pyskopeo.syncing.naming import check_distinct, destination_name, familiar
 from pyskopeo.syncing.request import SyncImage
-from pyskopeo.syncing.wanted import Wanted, from_directory, from_layout, from_registry, parse_item
 
 DIGEST = Digest.parse("sha256:" + "ab" * 32)
 FULL = "registry.example.com/team/busybox:1"
@@ -87,53 +86,3 @@ def test_two_images_for_one_place_are_refused() -> None:
     check_distinct([one, one])
     with pytest.raises(InvalidInput, match=r"docker://a/x:1 and docker://b/x:1 would both be written to dir:o/x:1.*--scoped"):
         check_distinct([one, two])
-
-
-def test_from_a_registry() -> None:
-    assert from_registry(Reference.parse("alpine:3")) == Wanted(
-        "docker://alpine:3", "docker.io/library/alpine:3", "docker.io/library/alpine", "3"
-    )
-    pinned = from_registry(Reference.parse(f"h:1/a/b@{DIGEST}"))
-    assert (pinned.path, pinned.tag, pinned.pinned) == (f"h:1/a/b@{DIGEST}", "", DIGEST)
-
-
-@pytest.mark.parametrize(
-    ("root", "path", "source", "at", "repository", "tag"),
-    [
-        ("out", "app:1", "dir:out/app:1", "app:1", "app", "1"),
-        ("./out/", "h:5000/a/app:1", "dir:out/h:5000/a/app:1", "h:5000/a/app:1", "h:5000/a/app", "1"),
-        ("out", "h:5000/a", "dir:out/h:5000/a", "h:5000/a", "h:5000/a", ""),
-        ("out/app:1", "", "dir:out/app:1", "app:1", "app", "1"),
-        ("out/app:1/", "", "dir:out/app:1/", "app:1", "app", "1"),
-        ("out", f"a@{DIGEST}", f"dir:out/a@{DIGEST}", f"a@{DIGEST}", "a", ""),
-    ],
-)
-def test_from_a_directory(root: str, path: str, source: str, at: str, repository: str, tag: str) -> None:
-    assert from_directory(root, path) == Wanted(source, at, repository, tag)
-
-
-@pytest.mark.parametrize(
-    ("name", "position", "keep", "source", "path", "repository", "tag"),
-    [
-        ("app:1", None, False, "oci:d/lay:app:1", "app:1", "app", "1"),
-        ("h:5000/a/app:1", None, False, "oci:d/lay:h:5000/a/app:1", "h:5000/a/app:1", "h:5000/a/app", "1"),
-        ("v1", None, False, "oci:d/lay:v1", "lay:v1", "lay", "v1"),
-        ("v1", None, True, "oci:d/lay:v1", "v1", "lay", "v1"),
-        ("", None, False, "oci:d/lay", f"lay@{DIGEST}", "lay", ""),
-        ("", 3, False, "oci:d/lay:@3", f"lay@{DIGEST}", "lay", ""),
-    ],
-)
-def test_from_a_layout(
-    name: str, position: int | None, keep: bool, source: str, path: str, repository: str, tag: str
-) -> None:
-    found = from_layout("d/lay", name, DIGEST, position, keep=keep)
-    assert (found.source, found.path, found.repository, found.tag) == (source, path, repository, tag)
-
-
-def test_what_a_file_has_below_a_repository() -> None:
-    repository = Reference.parse("h.example/a", default_tag="")
-    assert str(parse_item(repository, "1.0")) == "h.example/a:1.0"
-    assert str(parse_item(repository, str(DIGEST))) == f"h.example/a@{DIGEST}"
-    for wrong in ("", "a b", "x" * 129, "sha256:ab", "../x", "md4:" + "ab" * 16):
-        with pytest.raises(InvalidName):
-            parse_item(repository, wrong)
