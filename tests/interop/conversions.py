@@ -24,6 +24,7 @@ from tests.support.cli import succeed
 from tests.support.commands import skopeo
 from tests.support.images import BuiltImage, digest_of
 from tests.support.outputs import write_dir
+from tests.support.peers import Registry
 from tests.support.trees import tree
 
 FORMATS = ("oci", "v2s2", "v2s1")
@@ -126,3 +127,10 @@ def rewritten(image: BuiltImage, folder: Path, *, config: bytes, **more: Any) ->
     root["config"] |= {"digest": digest_of(config), "size": len(config)}
     (source / "manifest.json").write_text(json.dumps(root | more))
     return source
+
+
+class OldRegistry(Registry):
+    """A registry that still takes schema 1."""
+
+    def _config(self) -> dict[str, object]:
+        return super()._config() | {"compatibility": {"schema1": {"enabled": True}}}

@@ -22,6 +22,6 @@ def test_standard_output_redirected_into_a_file_stays_what_it_is(tmp_path: Path)
     )
     before = os.readlink("/dev/stdout")
     with (tmp_path / "a.tar").open("wb") as out:
-        subprocess.run([sys.executable, "-c", program], stdout=out, check=True, cwd=Path(__file__).parents[3])
+        subprocess.run([sys.executable, "-c", program], stdout=out, check=True, cwd=Path(__file__).parents[2])
     assert (tmp_path / "a.tar").read_bytes() == b"x"
     assert os.readlink("/dev/stdout") == before

@@ -69,18 +69,8 @@ def annotate(layout: Path, *annotations: dict[str, str]) -> None:
 
 
 @pytest.fixture
-def image() -> BuiltImage:
-    return build("oci")
-
-
-@pytest.fixture
 def other() -> BuiltImage:
     return build("docker")
-
-
-@pytest.fixture
-def layout(tmp_path: Path, image: BuiltImage) -> Path:
-    return write_layout(image, tmp_path / "layout", tag="v1")
 
 
 @pytest.fixture

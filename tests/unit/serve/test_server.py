@@ -9,20 +9,8 @@ import pytest
 
 from pyskopeo.errors import Unsupported
 from pyskopeo.serve import serve
-from tests.support.images import BuiltImage, build
-from tests.support.outputs import write_layout
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def image() -> BuiltImage:
-    return build("oci")
-
-
-@pytest.fixture
-def layout(tmp_path: Path, image: BuiltImage) -> Path:
-    return write_layout(image, tmp_path / "layout", tag="v1")
 
 
 @pytest.mark.parametrize("absent", ["starlette", "uvicorn"])

@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pyskopeo.errors import StorageFailed
-from pyskopeo.storage.files import PARTIAL, locked, staged, write_atomically
+from pyskopeo.errors import NotFound, StorageFailed, TooLarge
+from pyskopeo.storage.files import PARTIAL, locked, open_regular, read_bounded, read_range, staged, write_atomically
 
 pytestmark = pytest.mark.anyio
 
@@ -105,3 +105,40 @@ class TestLock:
         with pytest.raises(StorageFailed, match="opening .*none"):
             async with locked(tmp_path / "none"):
                 raise AssertionError
+
+
+class TestReading:
+    def test_only_regular_files(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "loop").symlink_to("loop")
+        for path, reason in ((tmp_path / "pipe", "not a regular file"), (tmp_path, "not a regular file"),
+                             (Path("/dev/zero"), "not a regular file"), (tmp_path / "loop", "symbolic links")):
+            with pytest.raises(StorageFailed, match=reason):
+                open_regular(path)
+        with pytest.raises(NotFound, match=r"open .*/none: no such file or directory"):
+            open_regular(tmp_path / "none")
+
+    def test_links_are_followed(self, tmp_path: Path) -> None:
+        (tmp_path / "real").write_bytes(b"x")
+        (tmp_path / "link").symlink_to("real")
+        assert read_bounded(tmp_path / "link", 5) == b"x"
+
+    def test_no_descriptor_is_lost(self, tmp_path: Path) -> None:
+        before = set(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            with pytest.raises(StorageFailed):
+                open_regular(tmp_path)
+            with pytest.raises(NotFound):
+                read_range(tmp_path / "none", 0, 1)
+        assert set(os.listdir("/proc/self/fd")) == before
+
+    def test_the_limit_is_exact(self, tmp_path: Path) -> None:
+        (tmp_path / "f").write_bytes(b"12345")
+        assert read_bounded(tmp_path / "f", 5) == b"12345"
+        with pytest.raises(TooLarge, match="over the limit of 4 bytes"):
+            read_bounded(tmp_path / "f", 4)
+
+    def test_ranges(self, tmp_path: Path) -> None:
+        (tmp_path / "f").write_bytes(b"0123456789")
+        assert read_range(tmp_path / "f", 3, 4) == b"3456"
+        assert read_range(tmp_path / "f", 8, 4) == b"89"

@@ -13,13 +13,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pyskopeo.errors import ContentMismatch, NotFound, StorageFailed, TooLarge
+from pyskopeo.errors import ContentMismatch, NotFound, StorageFailed
 from pyskopeo.interfaces import Blob
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Placement
 from pyskopeo.storage import files
-from pyskopeo.storage.files import PARTIAL, open_regular, read_bounded, read_range
+from pyskopeo.storage.files import PARTIAL
 from pyskopeo.storage.place_blob import is_present, place
 from pyskopeo.streams.locations import LocalFile
 from pyskopeo.streams.pump import ByteReader, MemoryReader, uncounted
@@ -398,49 +398,13 @@ class TestStorageFails:
             os.close(sink.fd)
 
 
-class TestReading:
-    def test_only_regular_files(self, tmp_path: Path) -> None:
-        os.mkfifo(tmp_path / "pipe")
-        (tmp_path / "loop").symlink_to("loop")
-        for path, reason in ((tmp_path / "pipe", "not a regular file"), (tmp_path, "not a regular file"),
-                             (Path("/dev/zero"), "not a regular file"), (tmp_path / "loop", "symbolic links")):
-            with pytest.raises(StorageFailed, match=reason):
-                open_regular(path)
-        with pytest.raises(NotFound, match=r"open .*/none: no such file or directory"):
-            open_regular(tmp_path / "none")
-
-    def test_links_are_followed(self, tmp_path: Path) -> None:
-        (tmp_path / "real").write_bytes(b"x")
-        (tmp_path / "link").symlink_to("real")
-        assert read_bounded(tmp_path / "link", 5) == b"x"
-
-    def test_no_descriptor_is_lost(self, tmp_path: Path) -> None:
-        before = set(os.listdir("/proc/self/fd"))
-        for _ in range(3):
-            with pytest.raises(StorageFailed):
-                open_regular(tmp_path)
-            with pytest.raises(NotFound):
-                read_range(tmp_path / "none", 0, 1)
-        assert set(os.listdir("/proc/self/fd")) == before
-
-    def test_the_limit_is_exact(self, tmp_path: Path) -> None:
-        (tmp_path / "f").write_bytes(b"12345")
-        assert read_bounded(tmp_path / "f", 5) == b"12345"
-        with pytest.raises(TooLarge, match="over the limit of 4 bytes"):
-            read_bounded(tmp_path / "f", 4)
-
-    def test_ranges(self, tmp_path: Path) -> None:
-        (tmp_path / "f").write_bytes(b"0123456789")
-        assert read_range(tmp_path / "f", 3, 4) == b"3456"
-        assert read_range(tmp_path / "f", 8, 4) == b"89"
-
-    async def test_what_is_present(self, tmp_path: Path) -> None:
-        path, descriptor = tmp_path / "f", blob_of(CONTENT).descriptor
-        assert not await is_present(path, descriptor, verify=False)
-        path.write_bytes(bytes(len(CONTENT)))
-        assert await is_present(path, descriptor, verify=False)
-        assert not await is_present(path, descriptor, verify=True)
-        path.write_bytes(CONTENT)
-        assert await is_present(path, descriptor, verify=True)
-        assert not await is_present(tmp_path, descriptor, verify=False)
-        assert not await is_present(path / "below a file", descriptor, verify=False)
+async def test_what_is_present(tmp_path: Path) -> None:
+    path, descriptor = tmp_path / "f", blob_of(CONTENT).descriptor
+    assert not await is_present(path, descriptor, verify=False)
+    path.write_bytes(bytes(len(CONTENT)))
+    assert await is_present(path, descriptor, verify=False)
+    assert not await is_present(path, descriptor, verify=True)
+    path.write_bytes(CONTENT)
+    assert await is_present(path, descriptor, verify=True)
+    assert not await is_present(tmp_path, descriptor, verify=False)
+    assert not await is_present(path / "below a file", descriptor, verify=False)

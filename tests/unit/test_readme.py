@@ -15,7 +15,7 @@ from pyskopeo.syncing.yaml_source import parse_yaml_source
 from pyskopeo.transports import TRANSPORTS
 from tests.support import skopeo_flags as skopeo
 
-README = Path(__file__).parents[3] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 STATES = ("same", "better", "different on purpose", "not yet")
 
 

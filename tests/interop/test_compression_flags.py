@@ -13,9 +13,9 @@ from random import Random
 import pytest
 
 from tests.interop import forms
+from tests.interop.conversions import OldRegistry
 from tests.interop.differences import CASES, DIFFERENCES, INDEXES, Case, Difference
 from tests.interop.forms import IMAGES, Written
-from tests.interop.test_conversion_schema1 import OldRegistry
 from tests.support.cli import Done, pyskopeo_here, succeed
 from tests.support.commands import skopeo
 from tests.support.images import ImageSpec, LayerSpec, build, digest_of
