@@ -17,7 +17,10 @@ PACKAGE = TESTS.parent / "pyskopeo"
 ABOUT_ALL = {"test_layering.py", "test_public.py", "test_readme.py", "test_structure.py"}
 # What starts processes and servers; sockets may come in pairs, but nobody listens.
 STARTERS = {"subprocess", "multiprocessing", "socketserver", "http.server", "_posixsubprocess"}
-LISTENING = {"create_server", "listen", "start_server", "start_unix_server", "fork", "posix_spawn", "system", "popen"}
+CALLS = {
+    "create_server", "listen", "start_server", "start_unix_server",
+    "fork", "popen", "posix_spawn", "spawnlp", "spawnlpe", "spawnv", "spawnve", "spawnvp", "system",
+}  # fmt: skip
 # Fixtures of tests/conftest.py behind which are real programs.
 PROGRAMS = {"registry", "tls_registry", "htpasswd_registry", "token_server", "token_registry", "dockerd"}
 
@@ -49,20 +52,33 @@ def imported(tree: ast.AST, package: list[str]) -> Iterator[str]:
 
 
 @functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def imports_of(path: Path) -> tuple[str, ...]:
-    return tuple(imported(ast.parse(path.read_text()), list(path.relative_to(TESTS.parent).parent.parts)))
+    return tuple(imported(parsed(path), list(path.relative_to(TESTS.parent).parent.parts)))
 
 
-def reached(path: Path, seen: set[Path]) -> Iterator[tuple[Path, str]]:
-    """What a test file imports, and what the files of ``tests`` that it imports import."""
-    if path in seen:
-        return
-    seen.add(path)
-    for module in imports_of(path):
-        yield path, module
-        file = (TESTS.parent / module.replace(".", "/")).with_suffix(".py")
-        if module.startswith("tests.") and file.exists():
-            yield from reached(file, seen)
+@functools.cache
+def starts(path: Path) -> tuple[str, ...]:
+    """By what a file starts a server or a process; nothing for most."""
+    called = (n.func.attr for n in ast.walk(parsed(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute))
+    found = [f"imports {module}" for module in imports_of(path) if module in STARTERS]
+    found += [f"calls {name}" for name in called if name in CALLS]
+    return tuple(f"{path.relative_to(TESTS)} {what}" for what in found)
+
+
+def reached(path: Path, seen: set[Path]) -> set[Path]:
+    """A test file and the files of ``tests`` that it imports, directly or not."""
+    if path not in seen:
+        seen.add(path)
+        for module in imports_of(path):
+            file = (TESTS.parent / module.replace(".", "/")).with_suffix(".py")
+            if module.startswith("tests.") and file.exists():
+                reached(file, seen)
+    return seen
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.name.startswith("test_")], ids=name)
@@ -78,11 +94,8 @@ def test_a_file_of_tests_has_its_module(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_a_unit_test_starts_no_server_and_no_process(path: Path) -> None:
-    found = [f"{file.relative_to(TESTS)} imports {module}" for file, module in reached(path, set()) if module in STARTERS]
-    assert found == []
-    tree = ast.parse(path.read_text())
-    calls = [ast.unparse(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
-    assert [call for call in calls if call.rpartition(".")[2] in LISTENING] == []
+    assert [what for file in sorted(reached(path, set())) for what in starts(file)] == []
+    tree = parsed(path)
     fixtures = {
         argument.arg
         for n in ast.walk(tree)
@@ -99,8 +112,10 @@ def test_the_test_sees_what_starts_something() -> None:
     assert list(imported(ast.parse(source), ["tests", "support"])) == [
         "subprocess", "tests.support.commands", "tests.support.commands.pyskopeo",
     ]  # fmt: skip
-    simulator = TESTS / "support" / "simulator.py"
-    assert "http.server" in {module for _, module in reached(simulator, set())}
+    started = {what for file in reached(TESTS / "support" / "fake_daemon.py", set()) for what in starts(file)}
+    assert "support/fake_daemon.py calls create_server" in started
+    started = {what for file in reached(TESTS / "support" / "simulator.py", set()) for what in starts(file)}
+    assert "support/httpd.py imports http.server" in started
 
 
 def test_every_folder_of_tests_is_a_package() -> None:

@@ -24,4 +24,7 @@ def test_through_a_proxy_addresses_are_read(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["example.com", "1.1.1.1", "[2606:4700::1111]", "16843009", "localhost.example.com"])
 def test_through_a_proxy_others_pass(host: str) -> None:
+    """Names below localhost do not."""
     refuse_literal(Origin.of(f"https://{host}/"))
+    with pytest.raises(UnsafeAddress, match="private address"):
+        refuse_literal(Origin.of("https://a.localhost/"))

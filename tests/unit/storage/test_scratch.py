@@ -214,3 +214,5 @@ class TestScratchDirectory:
     def test_long_names(self, tmp_path: Path) -> None:
         with scratch_directory(tmp_path / ("é" * 127), None) as directory:
             directory.mkdir()
+            assert os.listdir(tmp_path) == [directory.name]
+        assert os.listdir(tmp_path) == []

@@ -145,7 +145,8 @@ class TestImage:
         total = sum(byte - 256 if signed and byte > 127 else byte for byte in block)
         block[148:156] = b"%06o\0 " % total
         content = bytes(block) + bytes(1024)
-        await copied(f"tarball:{put(tmp_path / 'a', content)}", tmp_path / "out")
+        _, _, files = await copied(f"tarball:{put(tmp_path / 'a', content)}", tmp_path / "out")
+        assert files[digest_of(content)[7:]] == content
 
     def test_it_is_described(self, tmp_path: Path) -> None:
         done = succeed(pyskopeo_here("inspect", f"tarball:{put(tmp_path / 'a', tar())}"))

@@ -8,7 +8,8 @@ from pyskopeo.errors import (
     InvalidContent,
 )
 from pyskopeo.transports.docker_daemon.messages import Refused, check_messages, check_tail, refusal
-from tests.support.fake_daemon import LOADED
+
+LOADED = b'{"stream":"Loaded image"}\r\n'
 
 
 class TestAnswers:
@@ -35,7 +36,10 @@ class TestAnswers:
         "body", [b"", b" \n", LOADED, LOADED * 3, b'{"stream":"a"}{"stream":"b"}', b'{"error":""}', b"[]", b'{"errorDetail":null}']
     )
     def test_good_messages(self, body: bytes) -> None:
+        """They are read to the end: what stands after them is seen."""
         check_messages(body, "what")
+        with pytest.raises(Refused, match="late"):
+            check_messages(body + b'{"error":"late"}', "what")
 
     @pytest.mark.parametrize(
         ("body", "said"),
@@ -66,4 +70,7 @@ class TestAnswers:
         [b"", bytes(1000), b'{"errorDetail":{"message":"x"}}' + bytes(500), b'{"errorDetail"', b'{"errorDetail":{}}'],
     )
     def test_archives_that_end_well(self, tail: bytes) -> None:
+        """Whatever it is that looks like an error; one that stands after it is seen."""
         check_tail(tail, "what")
+        with pytest.raises(Refused, match="late"):
+            check_tail(tail + b'{"errorDetail":{"message":"late"},"error":"late"}\r\n', "what")
