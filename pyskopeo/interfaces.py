@@ -1,14 +1,15 @@
-"""The seam: what the engine and every transport agree on.
+"""The interfaces between the engine and the transports: blobs, sources, destinations, parsed image names.
 
 A source hands over blobs that are described, located and not yet opened; the destination decides
-what to do with each. `Blob.copy_to` is the one door to the bytes, and it verifies.
+what to do with each. `Blob.copy_to` is the only way to a blob's bytes, and it verifies them.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from .errors import InvalidContent, TooLarge, Unsupported
 from .fast_dataclass import dataclass
@@ -18,8 +19,9 @@ from .model.digest import Digest
 from .model.events import Placement
 from .model.manifest import Manifest
 from .model.verifier import Verifier
+from .streams.cancellation import run_in_thread
 from .streams.locations import Location
-from .streams.pump import ByteReader, ByteSink, MemorySink, Progress, pump_in_thread, uncounted
+from .streams.pump import ByteReader, ByteSink, MemorySink, Progress, pump, uncounted
 
 if TYPE_CHECKING:
     from .access import Access
@@ -57,7 +59,7 @@ class Blob:
         """
         verifier = Verifier(self.descriptor)
         async with self.opener() as reader:
-            await pump_in_thread(reader, sink, verifier, progress)
+            await run_in_thread(lambda: pump(reader, sink, verifier, progress))
 
     async def read(self, limit: int) -> bytes:
         """The whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes."""
@@ -82,47 +84,50 @@ async def again_elsewhere(work: Callable[[], Awaitable[T]]) -> T:
                 raise
 
 
-class ImageSource(Protocol):
-    """One image, or one index, that can be read."""
+class ImageSource(ABC):
+    """One image, or one index, that can be read.
 
+    ``synthesized`` says that the source made the manifest up, from files that were no image before.
+    """
+
+    synthesized: bool = False
+
+    @abstractmethod
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
-        """The root, or a child by the descriptor its parent gives; verified."""
-        ...
+        """Return the root manifest, or a child by the descriptor its parent gives; verified.
 
-    def blob(self, descriptor: Descriptor) -> Blob:
-        """A blob, not opened: nothing is read here.
-
-        The media type of ``Blob.descriptor`` is what the bytes really are, should the manifest err.
+        Raises `NotFound`, `InvalidContent` and the transport's errors.
         """
-        ...
 
+    @abstractmethod
+    def blob(self, descriptor: Descriptor) -> Blob:
+        """Return a blob that is not opened yet: nothing is read here.
 
-@runtime_checkable
-class KnowsSizes(Protocol):
-    """A source that can say how large a blob is, for manifests that do not: those of schema 1."""
+        ``Blob.descriptor`` has the media type of the bytes as they are, should the manifest err.
+        """
 
-    async def size(self, descriptor: Descriptor) -> int:
-        """Bytes; raises the source's errors."""
-        ...
+    async def blob_size(self, descriptor: Descriptor) -> int:
+        """Return the size of a blob in bytes, for manifests of schema 1, which do not give it.
 
+        Raises the source's errors, and `Unsupported` where sizes cannot be asked for.
+        """
+        raise Unsupported("Docker image manifest schema 1 is read from registries and dir: only")
 
-@runtime_checkable
-class MakesManifest(Protocol):
-    """A source of files that nobody has seen as an image before; ``made_from`` says of what."""
-
-    made_from: str
+    async def tags(self) -> list[str]:
+        """Return all tags of the repository; empty for anything but a registry. Raises `NetworkError`."""
+        return []
 
 
 @dataclass(frozen=True, slots=True)
 class Accepts:
-    """What a destination can hold: manifests of these media types, and of those ``on_request`` where they are
-    asked for.
+    """What a destination can hold.
 
-    ``foreign`` says that non-distributable layers are left where their URLs say, ``ordered`` that
-    layers should come in the order the manifest has them, and are decompressed as they come,
-    ``artifacts`` that the config may be of any type, ``compresses`` that plain layers are to be
-    compressed on their way here. ``unchangeable`` is the reason why nothing may be converted, if there is one,
-    ``named`` the repository and tag that a manifest of schema 1 has in it, ``called`` what refusals call it.
+    ``media_types`` are those of the manifests it takes, ``on_request`` those it takes only where the user asks for
+    them. With ``foreign`` non-distributable layers stay where their URLs say. ``ordered`` asks for layers in the
+    manifest's order; they are decompressed as they arrive. ``artifacts`` allows a config of any type, ``compresses``
+    asks for plain layers to be compressed on the way. ``unchangeable`` is the reason why nothing may be converted,
+    empty if there is none. ``named`` is the repository and tag that a manifest of schema 1 contains, ``called`` the
+    destination's name in refusals.
     """
 
     media_types: frozenset[str]
@@ -137,70 +142,110 @@ class Accepts:
 
     @property
     def indexes(self) -> bool:
+        """Whether any type of index is taken."""
         return bool(self.media_types & mediatype.INDEXES)
 
 
-class ImageDestination(Protocol):
-    """A place an image can be written to. Nothing has its final name before `commit`."""
+class ImageDestination(ABC):
+    """A place an image can be written to. Nothing has its final name before `commit`.
 
-    @property
-    def accepts(self) -> Accepts: ...
+    Every method raises the transport's errors. A subclass overrides what it can do better than the defaults; one
+    that wraps another destination is a `DestinationWrapper`. ``accepts`` says what can be written here.
+    """
 
-    async def begin(self, root: Manifest) -> None:
-        """What is to come: the image or index whose blobs follow, and which `commit` will name."""
-        ...
+    accepts: Accepts
 
+    async def prefetch(self) -> None:  # noqa: B027 - a default: most destinations have nothing to ask for
+        """Ask for what `begin` needs to know whatever the image is, while the source is being read.
+
+        Raises nothing: what fails here is raised by `begin`.
+        """
+
+    async def begin(self, root: Manifest) -> None:  # noqa: B027 - a default: most destinations need no preparation
+        """Prepare for the image or index that `commit` will name; its blobs follow."""
+
+    @abstractmethod
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        """Have the blob here, verified, in whatever way costs least."""
-        ...
+        """Have the blob here, verified, in whatever way costs least; ``progress`` gets the bytes read.
+
+        Raises `ContentMismatch`, and what reading the blob raises.
+        """
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
-        """Have a blob here that is made on the way, so that its digest is known when all of it is written.
+        """Have a blob here whose digest is known only when all of it is written.
 
-        Calls ``fill`` with a sink, again with another one should writing fail for a passing reason.
-        Raises `Unsupported` where there can be no such blob.
+        Calls ``fill`` with a sink, and again with another one when writing is retried. Raises `Unsupported`
+        where there can be no such blob.
         """
-        ...
+        raise Unsupported(f"{self.accepts.called} takes no blob whose digest is not known beforehand")
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
-        """Whether `put_blob` would find the blob here already; for plans, writes nothing."""
-        ...
+        """Return whether `put_blob` would find the blob here; for plans, writes nothing."""
+        return False
 
     async def has_manifest(self, manifest: Manifest) -> bool:
-        """Whether the manifest is here already with all that it names, so that none of it need be asked for."""
-        ...
-
-    async def put_manifest(self, manifest: Manifest) -> None:
-        """Write a child, by digest, before the index that names it."""
-        ...
-
-    async def commit(self, root: Manifest) -> Digest:
-        """Give the image its name; answers with the digest of the manifest as it was written."""
-        ...
-
-
-@runtime_checkable
-class LooksAround(Protocol):
-    """A destination that is far away: what it is asked for every image is asked while the source is read."""
-
-    async def look_around(self) -> None:
-        """Find out what `ImageDestination.begin` needs, the image aside. What fails here fails there."""
-        ...
-
-
-@runtime_checkable
-class Mounts(Protocol):
-    """A destination that may have blobs from its neighbours, without their bytes being moved."""
+        """Return whether the manifest is here with all that it names, so that none of it need be asked for."""
+        return False
 
     def would_mount(self, blob: Blob) -> bool:
-        """Whether `put_blob` would ask for that, should the blob not be here already; for plans, asks nobody."""
-        ...
+        """Return whether `put_blob` would ask for a mount from another repository; for plans, without I/O."""
+        return False
+
+    def locations(self, digest: Digest) -> tuple[Location, ...]:
+        """Return where a blob lies that was put here, as locations for other destinations; without I/O."""
+        return ()
+
+    @abstractmethod
+    async def put_manifest(self, manifest: Manifest) -> None:
+        """Write a child by its digest, before the index that names it."""
+
+    @abstractmethod
+    async def commit(self, root: Manifest) -> Digest:
+        """Give the image its name; returns the digest of the root manifest as it was written."""
+
+
+class DestinationWrapper(ImageDestination):
+    """Forwards everything to another destination; subclasses override what they change."""
+
+    def __init__(self, destination: ImageDestination) -> None:
+        self._destination = destination
+        self.accepts = destination.accepts
+
+    async def prefetch(self) -> None:
+        await self._destination.prefetch()
+
+    async def begin(self, root: Manifest) -> None:
+        await self._destination.begin(root)
+
+    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
+        return await self._destination.put_blob(blob, progress)
+
+    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
+        return await self._destination.receive(fill)
+
+    async def has_blob(self, descriptor: Descriptor) -> bool:
+        return await self._destination.has_blob(descriptor)
+
+    async def has_manifest(self, manifest: Manifest) -> bool:
+        return await self._destination.has_manifest(manifest)
+
+    def would_mount(self, blob: Blob) -> bool:
+        return self._destination.would_mount(blob)
+
+    def locations(self, digest: Digest) -> tuple[Location, ...]:
+        return self._destination.locations(digest)
+
+    async def put_manifest(self, manifest: Manifest) -> None:
+        await self._destination.put_manifest(manifest)
+
+    async def commit(self, root: Manifest) -> Digest:
+        return await self._destination.commit(root)
 
 
 class ImageReference:
-    """A parsed image name. A transport overrides what it can do; the rest is refused here.
+    """A parsed image name, ``transport:details``. A transport overrides what it can do; the rest is refused here.
 
-    ``reference`` is the name the image has among registries, where the transport gives it one.
+    ``reference`` is the registry reference of the image, where the transport's names have one.
     """
 
     transport: str = ""
@@ -209,17 +254,25 @@ class ImageReference:
     def __init__(self, details: str) -> None:
         self.details = details
 
+    @property
+    def image_name(self) -> str:
+        """The image name as the user wrote it; ``str`` gives it with its defaults filled in."""
+        return f"{self.transport}:{self.details}"
+
     def subject(self) -> Subject:
-        """The image as a policy sees it."""
+        """Return the image as a policy sees it (containers-policy.json(5))."""
         raise NotImplementedError
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
-        """Open for reading; raises `NotFound` and the transport's errors."""
+        """Open for reading; raises `NotFound`, `Unsupported` and the transport's errors."""
         raise Unsupported(f"{self}: {self.transport}: cannot be read from")
 
     def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
-        """Open for writing; leaving the context without an error completes what was committed."""
+        """Open for writing; leaving the context without an error completes what was committed.
+
+        Raises `Unsupported` and the transport's errors.
+        """
         raise Unsupported(f"{self}: {self.transport}: cannot be written to")
 
     def __str__(self) -> str:
-        return f"{self.transport}:{self.details}"
+        return self.image_name

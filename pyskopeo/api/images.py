@@ -1,33 +1,34 @@
-"""The library's front door: copy, plan and inspect, by image names."""
+"""Copy, plan and open images by image name (``transport:details``)."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from ..access import Access
-from ..engine.graph import read_graph
+from ..engine import run as engine
 from ..engine.plan import AS_IT_IS, Form, Plan
-from ..engine.planner import decide
-from ..engine.run import carry_out
-from ..engine.selection import Selection
-from ..errors import NoMatchingPlatform, PolicyRejected, first_error, saying
-from ..interfaces import LooksAround, Mounts
-from ..model.events import CopyFinished, Event, Placement, Report, ignore
-from ..model.platform import Platform
-from ..streams.concurrency import each
+from ..engine.run import CopyOptions, CopyResult
+from ..model.events import Placement, Report, ignore
 from ..transports import parse_image_name
 
 if TYPE_CHECKING:
+    from ..engine.selection import Selection
     from ..interfaces import ImageDestination, ImageSource
-    from ..model.descriptor import Descriptor
     from ..model.digest import Digest
 
-_ASKED_AT_ONCE = 18
+
+class CopyArguments(TypedDict, total=False):
+    """The keyword arguments of `copy`, for callers that pass them on."""
+
+    selection: Selection | None
+    form: Form
+    jobs: int | None
+    report: Report
+    source_access: Access | None
+    destination_access: Access | None
 
 
 async def copy(
@@ -46,29 +47,15 @@ async def copy(
     Nothing has its final name at the destination before everything is there and verified. Of an
     index, the image for this machine's architecture on Linux is copied, unless ``selection`` says
     otherwise; ``form`` says what may change on the way. ``jobs`` blobs move at once (see
-    `carry_out`). ``report`` gets every event, in the event loop.
+    `carry_out`). ``report`` gets every event, in the event loop. Without ``source_access`` or
+    ``destination_access`` that side uses the user's own configuration (`Access.from_environ`).
 
-    Works on asyncio and trio, and can be cancelled. Answers with the digest of the manifest at
+    Works on asyncio and trio, and can be cancelled. Returns the digest of the root manifest at
     the destination. Raises `PyskopeoError` and its kinds.
     """
-    started = time.monotonic()
-    finished: list[CopyFinished] = []
-
-    def held(event: Event) -> None:
-        # A destination is complete only when it has been left: an archive or a directory gets its name then.
-        if isinstance(event, CopyFinished):
-            finished.append(event)
-        else:
-            report(event)
-
-    source_access = source_access or Access.from_environ()
-    async with opened(source, destination, source_access, destination_access, report) as (reader, writer):
-        async with _looking_around(writer):
-            plan = await planned((source, destination), source_access, (reader, writer), selection, form)
-        digest = await carry_out(plan, reader, writer, jobs=jobs, report=held)
-    for event in finished:
-        report(replace(event, seconds=round(time.monotonic() - started, 3)))
-    return digest
+    options = CopyOptions(selection, form, jobs)
+    accesses = source_access, destination_access
+    return (await _run(source, destination, options, report, accesses)).digest
 
 
 async def plan_copy(
@@ -82,135 +69,53 @@ async def plan_copy(
     source_access: Access | None = None,
     destination_access: Access | None = None,
 ) -> tuple[Plan, frozenset[Digest]]:
-    """What `copy` would do, and which blobs the destination has already; only manifests are read."""
-    plan, placements = await foresee_copy(
-        source, destination, selection=selection, form=form, jobs=jobs, report=report,
-        source_access=source_access, destination_access=destination_access,
-    )  # fmt: skip
-    return plan, frozenset(digest for digest, placement in placements.items() if placement is Placement.PRESENT)
+    """Return what `copy` would do, and which blobs the destination has already; only manifests are read.
+
+    Takes the arguments of `copy`. Raises what `copy` raises before it moves a blob.
+    """
+    options = CopyOptions(selection, form, jobs, dry_run=True)
+    result = await _run(source, destination, options, report, (source_access, destination_access))
+    present = (digest for digest, placement in result.placements.items() if placement is Placement.PRESENT)
+    return result.plan, frozenset(present)
 
 
-class CopyOptions(TypedDict, total=False):
-    """The options of `copy`, for those who pass them on."""
-
-    selection: Selection | None
-    form: Form
-    jobs: int | None
-    report: Report
-    source_access: Access | None
-    destination_access: Access | None
-
-
-async def foresee_copy(
-    source: str, destination: str, **options: Unpack[CopyOptions]
-) -> tuple[Plan, dict[Digest, Placement]]:
-    """`plan_copy`, with what is to become of each blob: ``PRESENT``, ``MOUNTED`` unless the registry declines,
-    else ``WRITTEN``."""
-    access, form = options.get("source_access") or Access.from_environ(), options.get("form", AS_IT_IS)
-    writing, report = options.get("destination_access"), options.get("report", ignore)
-    async with opened(source, destination, access, writing, report) as ends:
-        plan = await planned((source, destination), access, ends, options.get("selection"), form)
-        reader, writer = ends
-        as_they_are = {blob.digest for blob in plan.blobs}  # others are made on the way, and nowhere yet
-
-        placements: dict[Digest, Placement] = {}
-
-        async def foresee(blob: Descriptor) -> None:
-            beside = blob.digest in as_they_are and isinstance(writer, Mounts) and writer.would_mount(reader.blob(blob))
-            otherwise = Placement.MOUNTED if beside else Placement.WRITTEN
-            placements[blob.digest] = Placement.PRESENT if await writer.has_blob(blob) else otherwise
-
-        await each(plan.all_blobs, foresee, at_once=_ASKED_AT_ONCE)
-        return plan, placements
+async def _run(
+    source: str,
+    destination: str,
+    options: CopyOptions,
+    report: Report,
+    accesses: tuple[Access | None, Access | None],
+) -> CopyResult:
+    reading, writing = (replace(access or Access.from_environ(), report=report) for access in accesses)
+    return await engine.copy(
+        parse_image_name(source),
+        parse_image_name(destination),
+        options,
+        source_access=reading,
+        destination_access=writing,
+        report=report,
+    )
 
 
-def run_copy(source: str, destination: str, **options: Unpack[CopyOptions]) -> Digest:
-    """`copy` for people without an event loop; takes the same options."""
+def run_copy(source: str, destination: str, **arguments: Unpack[CopyArguments]) -> Digest:
+    """`copy` for callers without an event loop; takes the same arguments, raises the same errors."""
     import anyio
 
     async def run() -> Digest:
-        return await copy(source, destination, **options)
+        return await copy(source, destination, **arguments)
 
     return anyio.run(run)
 
 
 @asynccontextmanager
 async def open_source(name: str, access: Access | None = None) -> AsyncIterator[ImageSource]:
-    """An image to read from, by image name."""
+    """Open an image for reading, by image name; raises `NotFound` and the transport's errors."""
     async with parse_image_name(name).open_source(access or Access.from_environ()) as source:
         yield source
 
 
 @asynccontextmanager
 async def open_destination(name: str, access: Access | None = None) -> AsyncIterator[ImageDestination]:
-    """A place to write images to, by image name; complete when left without an error."""
+    """Open a place to write images to, by image name; leaving it without an error completes what was committed."""
     async with parse_image_name(name).open_destination(access or Access.from_environ()) as destination:
         yield destination
-
-
-@asynccontextmanager
-async def opened(
-    source: str,
-    destination: str,
-    source_access: Access | None,
-    destination_access: Access | None,
-    report: Report,
-) -> AsyncIterator[tuple[ImageSource, ImageDestination]]:
-    """Both ends of a copy; names are parsed before anything is touched."""
-    from_name, to_name = parse_image_name(source), parse_image_name(destination)
-    reading = replace(source_access or Access.from_environ(), report=report)
-    writing = replace(destination_access or Access.from_environ(), report=report)
-    reading.policy()  # a damaged one lets nothing be read
-    async with AsyncExitStack() as stack:
-        with saying(f"initializing source {source}"):
-            reader = await stack.enter_async_context(from_name.open_source(reading))
-        with saying(f"initializing destination {destination}"):
-            writer = await stack.enter_async_context(to_name.open_destination(writing))
-        yield reader, writer
-
-
-@asynccontextmanager
-async def _looking_around(destination: ImageDestination) -> AsyncIterator[None]:
-    """Have the destination find out what it can meanwhile."""
-    from anyio import create_task_group
-
-    if not isinstance(destination, LooksAround):
-        yield
-        return
-    with first_error():
-        async with create_task_group() as tasks:
-            tasks.start_soon(destination.look_around)
-            yield
-
-
-def admit(name: str, access: Access) -> None:
-    """Raise `PolicyRejected` for an image that the policy does not let be used; and for a damaged policy."""
-    policy = access.policy()
-    with saying("Source image rejected"):
-        policy.judge(parse_image_name(name).subject(), name)
-
-
-async def planned(
-    names: tuple[str, str],
-    access: Access,
-    ends: tuple[ImageSource, ImageDestination],
-    chosen: Selection | None,
-    form: Form,
-) -> Plan:
-    """`make_plan`, for what the policy admits; errors say by its name which end they are about."""
-    (name, called), (source, destination) = names, ends
-    accepts = replace(destination.accepts, called=called)
-    try:
-        with saying(f"initializing source {name}", unless=(NoMatchingPlatform, PolicyRejected)):
-            graph = await read_graph(
-                source, chosen or default_selection(), accepts, form, admit=partial(admit, name, access)
-            )
-    except NoMatchingPlatform as error:
-        with saying(f"choosing an image from manifest list {name}"):
-            raise error from None
-    return decide(graph, accepts, form)
-
-
-def default_selection() -> Selection:
-    """The image for this machine's architecture, on Linux."""
-    return Selection(Platform.host())

@@ -11,6 +11,7 @@ from ..access import Writing
 from ..engine.plan import Plan
 from ..engine.selection import Selection, parse_selection
 from ..errors import InvalidName, StorageFailed
+from ..interfaces import ImageReference
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement
@@ -59,12 +60,12 @@ _STATES = {Placement.PRESENT: "present", Placement.MOUNTED: "to mount", Placemen
 def run(parsed: Parsed) -> int:
     """Copy, then write the digest file."""
     source, destination = parsed.arguments
-    _check_names(source, destination, parsed["additional-tag"])
+    names = _parse_names(source, destination, parsed["additional-tag"])
     selection, wanted = _selection(parsed), form(parsed, destination)
     mode = "none" if parsed["quiet"] or parsed["dry-run"] else parsed["progress"]
 
     async def work() -> int:
-        from ..api.images import CopyOptions, copy, foresee_copy
+        from ..engine.run import CopyOptions, copy
 
         with reporting(mode) as report:
             reading = access(parsed, "src-", report)
@@ -74,43 +75,42 @@ def run(parsed: Parsed) -> int:
                 precompute_digests=parsed["dest-precompute-digests"],
             )
             writing = replace(access(parsed, "dest-", report), writing=wishes)
-            options: CopyOptions = {
-                "source_access": reading,
-                "destination_access": writing,
-                "report": report,
-                "selection": selection,
-                "form": wanted,
-                "jobs": _jobs(parsed),
-            }
-            if parsed["dry-run"]:
-                _show(*await foresee_copy(source, destination, **options))
-                return 0
-            digest = await copy(source, destination, **options)
+            result = await copy(
+                *names,
+                CopyOptions(selection, wanted, _jobs(parsed), parsed["dry-run"]),
+                source_access=reading,
+                destination_access=writing,
+                report=report,
+            )
+        if parsed["dry-run"]:
+            _show(result.plan, result.placements)
+            return 0
         if parsed["digestfile"]:
-            _write_digest(Path(parsed["digestfile"]), str(digest))
+            _write_digest(Path(parsed["digestfile"]), str(result.digest))
         return 0
 
     return run_async(work, parsed["command-timeout"])
 
 
-def _check_names(source: str, destination: str, tags: Sequence[str]) -> None:
-    """Names are refused before anything is opened, with the words people look for."""
+def _parse_names(source: str, destination: str, tags: Sequence[str]) -> tuple[ImageReference, ImageReference]:
+    """Parse both image names and the additional tags, before anything is opened; raises `InvalidName`."""
+    places = []
     for side, name in (("source", source), ("destination", destination)):
         try:
-            parse_image_name(name)
+            places.append(parse_image_name(name))
         except InvalidName as error:
             raise InvalidName(f"Invalid {side} name {name}: {error}") from None
     for tag in tags:
         from ..transports import docker, docker_archive
 
-        place = parse_image_name(destination)
         try:
-            if isinstance(place, docker.DockerReference):
-                docker.parse_additional_tag(tag, place.reference)
+            if isinstance(places[1], docker.DockerReference):
+                docker.parse_additional_tag(tag, places[1].reference)
             else:
                 docker_archive.parse_tag(tag)
         except InvalidName as error:
             raise InvalidName(f"error parsing additional-tag '{tag}': {error}") from None
+    return places[0], places[1]
 
 
 def _selection(parsed: Parsed) -> Selection:

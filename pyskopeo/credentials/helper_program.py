@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import field
 from functools import partial
@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from ..errors import CredentialsFailed
 from ..fast_dataclass import dataclass
+from ..streams.cancellation import check_cancelled, run_in_thread
 
 if TYPE_CHECKING:
     import subprocess
@@ -65,25 +66,10 @@ class Programs:
 
         Cancelling ends the program. A status other than 0 is no error here.
         """
-        from threading import Event
+        return await run_in_thread(partial(self._run, program, action, question))
 
-        from anyio import from_thread, to_thread
-
-        abandoned = Event()
-
-        def check() -> None:
-            # asyncio's own cancellation leaves the thread to itself; anyio's and trio's wait for it.
-            if abandoned.is_set():
-                raise TimeoutError
-            from_thread.check_cancelled()
-
-        try:
-            return await to_thread.run_sync(partial(self._run, program, action, question, check))
-        finally:
-            abandoned.set()
-
-    def _run(self, program: str, action: str, question: bytes, check: Callable[[], None]) -> Output:
-        """Ask ``program``; ``check`` is called all the while and raises to give up.
+    def _run(self, program: str, action: str, question: bytes) -> Output:
+        """Ask ``program``; raises `Cancelled` while it runs.
 
         The helper gets a session of its own, so that all it started is ended with it; a process which
         it leaves behind on purpose does not keep us waiting, even if it holds the pipes.
@@ -108,7 +94,7 @@ class Programs:
                     # A pipe takes more than any question is long, so a program that never reads cannot stop us.
                     asked.write(question)
                 asked.close()
-                status, said, complained = _listen(process, answer, complaint, deadline, check)
+                status, said, complained = _listen(process, answer, complaint, deadline)
                 return Output(program, status, said, complained)
             except TimeoutError:
                 raise CredentialsFailed(f"{program} gave no answer within {self.seconds:g} s and was stopped") from None
@@ -119,7 +105,7 @@ class Programs:
 
 
 def _listen(
-    process: subprocess.Popen[bytes], stdout: IO[bytes], stderr: IO[bytes], deadline: float, check: Callable[[], None]
+    process: subprocess.Popen[bytes], stdout: IO[bytes], stderr: IO[bytes], deadline: float
 ) -> tuple[int, bytes, bytes]:
     """Collect what ``process`` says until it ends; raises `TimeoutError`, and `OverflowError` for too much."""
     import selectors
@@ -142,7 +128,7 @@ def _listen(
             if len(answer) > _ANSWER_LIMIT:
                 raise OverflowError
             del complaint[_COMPLAINT_LIMIT:]
-            check()
+            check_cancelled()
             if time.monotonic() > deadline:
                 raise TimeoutError
             if not selector.get_map():

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import NoMatchingPlatform, Unsupported
-from ..interfaces import KnowsSizes, MakesManifest
 from ..model import mediatype
 from ..model.strict_json import CONFIG_LIMIT
 from ..streams.concurrency import each
@@ -42,9 +41,10 @@ async def read_graph(
     destination does not take is left for `decide` to refuse.
 
     ``admit`` is called when it is known that there is such an image, before more of it is read; it may raise."""
-    root = await source.manifest()
+    root, chosen_from = await source.manifest(), None
     if selection.mode == "system":
-        root = await find_image(source, root, selection.platform)
+        index, root = root, await find_image(source, root, selection.platform)
+        chosen_from = index.digest if root is not index else None
     admit()
     children: dict[Digest, Manifest] = {}
     kept = None
@@ -52,7 +52,7 @@ async def read_graph(
         first = wanted_children(root, selection)
         kept = frozenset(entry.digest for entry in first) if selection.strip else None
         await _read_children(source, first, children)
-    graph = Graph(root, children, kept=kept, made=isinstance(source, MakesManifest))
+    graph = Graph(root, children, kept=kept, made=source.synthesized, chosen_from=chosen_from)
     return await with_configs(source, await _sized(source, graph), accepts, form)
 
 
@@ -113,11 +113,9 @@ async def _sized(source: ImageSource, graph: Graph) -> Graph:
     async def sized(manifest: Manifest) -> Manifest:
         if not manifest.is_schema1:
             return manifest
-        if not isinstance(source, KnowsSizes):
-            raise Unsupported("Docker image manifest schema 1 is read from registries and dir: only")
         for layer in manifest.layers:
             if layer.digest not in known:
-                known[layer.digest] = replace(layer, size=await source.size(layer))
+                known[layer.digest] = replace(layer, size=await source.blob_size(layer))
         return replace(manifest, layers=tuple(known[layer.digest] for layer in manifest.layers))
 
     children = {digest: await sized(child) for digest, child in graph.children.items()}

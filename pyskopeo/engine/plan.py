@@ -38,10 +38,11 @@ AS_IT_IS = Form()
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """What was read of the source: the root to be copied, and the children that come along, by digest.
+    """What was read of the source: the root to be copied, and the children that are copied with it, by digest.
 
     ``configs`` are the configurations of images that may have to be converted, ``actual`` the media
-    types of blobs whose manifest errs about them. ``made``: the source made the manifest up.
+    types of blobs whose manifest errs about them. ``made``: the source made the manifest up. ``chosen_from`` is the
+    index that the root was chosen from, if the source's name refers to one.
     """
 
     root: Manifest
@@ -50,6 +51,7 @@ class Graph:
     actual: Mapping[Digest, str] = field(default_factory=dict)
     kept: frozenset[Digest] | None = None
     made: bool = False
+    chosen_from: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,23 @@
-"""The blobs of a plan on their way: how many at once, how far each is, what the changed ones became."""
+"""The blobs of a copy under way: how many at once, how far each one is, what the changed ones became."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from ..errors import InvalidInput
+from ..fast_dataclass import dataclass
 from ..interfaces import Blob, again_elsewhere
 from ..model.change import Change, Outcome
 from ..model.events import BlobFinished, BlobProgress, BlobStarted, Placement, Report
-from ..streams.concurrency import by_turns, processors
-from ..streams.pump import MemoryReader, run_abortable, uncounted
+from ..streams.cancellation import run_in_thread
+from ..streams.concurrency import WorkQueue, processors
+from ..streams.pump import MemoryReader, uncounted
+from .planner import settle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator
 
     from ..interfaces import ImageDestination, ImageSource
     from ..model.descriptor import Descriptor
@@ -24,24 +27,35 @@ if TYPE_CHECKING:
 
 _TICK = 0.2
 LARGE_AT_ONCE = 6
-# Small blobs are waited for more than moved: each takes a few round trips, whatever its size.
+# Small blobs, in bytes, take a few round trips each, whatever their size: more of them move at once.
 SMALL = 4 * 1024 * 1024
 SMALL_AT_ONCE = 18
 
-Work: TypeAlias = Callable[[], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A blob to be moved, ``kind`` being ``layer`` or ``config``; with ``change`` it becomes another one on the way."""
+
+    blob: Blob
+    kind: str
+    change: Change | None = None
+
+    @property
+    def size(self) -> int:
+        return self.blob.descriptor.size
 
 
-class _Way:
-    """How far one blob is; counted in worker threads, one at a time."""
+class _Progress:
+    """How many bytes of one blob have been read; counted in worker threads, one at a time."""
 
     def __init__(self, descriptor: Descriptor) -> None:
         self.descriptor = descriptor
         self.done = self._read = 0
-        self.shown = -1
+        self.reported = -1
         self.placement: Placement | None = None
 
-    def begin(self) -> Progress:
-        """It is read from its start: what has been read before is no progress."""
+    def restart(self) -> Progress:
+        """Count from the blob's first byte; bytes that were read before are not counted twice."""
         self._read = 0
         return self._count
 
@@ -50,117 +64,139 @@ class _Way:
         self.done = max(self.done, self._read)
 
 
-class Moving:
-    """The blobs under way, and how far each is.
+class Transfer:
+    """Moves the blobs of one copy, and reports how far each one is.
 
-    ``moved`` bytes were written so far; ``outcomes`` are the layers that became others, by their
-    digests before. ``jobs`` bounds how many move at once, None leaves it to what they are.
+    ``moved`` is the number of bytes written so far; ``outcomes`` are the layers that became others, by their
+    digests before. ``jobs`` bounds how many blobs move at once; None: see `carry_out`.
     """
 
-    def __init__(self, source: ImageSource, destination: ImageDestination, report: Report, jobs: int | None) -> None:
-        self._source, self._destination, self.report, self._jobs = source, destination, report, jobs
-        self._ways: dict[_Way, None] = {}
+    def __init__(
+        self, source: ImageSource, destination: ImageDestination, report: Report, jobs: int | None = None
+    ) -> None:
+        """Raises `InvalidInput` for ``jobs`` below 1."""
+        if jobs is not None and jobs < 1:
+            raise InvalidInput(f"{jobs} blobs at once are too few: want at least 1")
+        self.source, self.destination, self.report = source, destination, report
+        self._jobs = jobs
+        self._under_way: dict[_Progress, None] = {}
         self._placed: set[Digest] = set()
         self.moved = 0
         self.outcomes: dict[Digest, Outcome] = {}
 
-    async def blobs(self, plan: Plan, present: frozenset[Digest]) -> None:
-        """Have all blobs of ``plan`` at the destination that have not been dealt with before.
+    async def run(self, plan: Plan, present: frozenset[Digest]) -> Plan:
+        """Have all blobs of ``plan`` at the destination, but those that were moved before.
 
-        What the manifests in ``present`` name is there already.
+        The blobs of the manifests in ``present`` are there already. Returns the plan whose manifests are to be
+        written: where layers change, they are known only now.
         """
         from anyio import create_task_group
 
+        items = self._items(plan, present)
+        in_order = self.destination.accepts.ordered or bool(plan.changes)
+        if not in_order:  # the largest first: the last one to end decides how long it all takes
+            items.sort(key=lambda item: -item.size)
+        large = [item for item in items if in_order or self._jobs or item.size > SMALL]
+        large_at_once = self._jobs or min(LARGE_AT_ONCE, processors())
+        async with create_task_group() as ticker:
+            ticker.start_soon(self._report_progress)
+            async with create_task_group() as workers:
+                for part, at_once in ((large, large_at_once), (items[len(large) :], SMALL_AT_ONCE)):
+                    queue = WorkQueue(part)
+                    for _ in range(min(at_once, len(part))):
+                        workers.start_soon(self._move, queue)
+                    if part is large and (more := min(self._jobs or LARGE_AT_ONCE, len(large)) - at_once) > 0:
+                        workers.start_soon(queue.add_workers_when_idle, workers, self._move, more)
+            ticker.cancel_scope.cancel()
+        if not plan.changes:
+            return plan
+        return await self.run(settle(plan, self.outcomes), frozenset())
+
+    def _items(self, plan: Plan, present: frozenset[Digest]) -> list[_Item]:
+        """Return what is to be moved; reports the blobs that are at the destination already."""
         manifests = [manifest for manifest in (plan.root, *plan.manifests) if not manifest.is_index]
         missing = {blob.digest for m in manifests if m.digest not in present for blob in m.blobs}
         layers = {layer.digest for manifest in manifests for layer in manifest.layers}
-        work: list[tuple[int, Work]] = []
+        items: list[_Item] = []
         for blob in plan.blobs:
             kind = "layer" if blob.digest in layers else "config"
             if blob.digest in self._placed:
                 continue
             if blob.digest in missing or not present:
-                work.append((blob.size, partial(self._place, self._source.blob(blob), kind)))
+                items.append(_Item(self.source.blob(blob), kind))
             else:
                 self.report(BlobStarted(blob.digest, blob.size, kind))
                 self.report(BlobFinished(blob.digest, blob.size, Placement.PRESENT))
-        work += [(blob.size, partial(self._change, blob, change)) for blob, change in plan.changes]
-        work += [
-            (blob.size, partial(self._place, in_memory(blob, content), "config"))
+        items += [_Item(self.source.blob(blob), "layer", change) for blob, change in plan.changes]
+        items += [
+            _Item(in_memory(blob, content), "config")
             for blob, content in plan.contents
             if blob.digest not in self._placed
         ]
-        async with create_task_group() as tasks:
-            tasks.start_soon(self._tick)
-            await self._all(work, in_order=self._destination.accepts.ordered or bool(plan.changes))
-            tasks.cancel_scope.cancel()
+        return items
 
-    async def _all(self, work: Sequence[tuple[int, Work]], *, in_order: bool) -> None:
-        from anyio import create_task_group
+    async def _move(self, queue: WorkQueue[_Item]) -> None:
+        """Move one blob after the other, until none is left in the queue."""
+        for item in queue:
+            digest = item.blob.descriptor.digest
+            if item.change is not None and item.change.format is None:
+                diff_id = await again_elsewhere(partial(_diff_id, item.blob))
+                self.outcomes[digest] = Outcome(item.blob.descriptor, diff_id)
+                continue
+            with self._reported(item) as progress:
+                if item.change is None:
+                    progress.placement = await again_elsewhere(partial(self._put, item.blob, progress))
+                else:
+                    digest, progress.placement = await self._change(item.blob, item.change, progress)
+            self._placed.add(digest)
 
-        async def do(item: tuple[int, Work]) -> None:
-            await item[1]()
+    async def _put(self, blob: Blob, progress: _Progress) -> Placement:
+        return await self.destination.put_blob(blob, progress.restart())
 
-        # The largest first: the last one to end decides how long it all takes.
-        ordered = work if in_order else sorted(work, key=lambda item: -item[0])
-        large = [item for item in ordered if in_order or self._jobs or item[0] > SMALL]
-        first = self._jobs or min(LARGE_AT_ONCE, processors())
-        async with create_task_group() as tasks:
-            tasks.start_soon(partial(by_turns, large, do, at_once=first, at_most=self._jobs or LARGE_AT_ONCE))
-            tasks.start_soon(partial(by_turns, ordered[len(large) :], do, at_once=SMALL_AT_ONCE))
-
-    async def _place(self, blob: Blob, kind: str) -> None:
-        with self._under_way(blob.descriptor, kind) as way:
-            way.placement = await again_elsewhere(lambda: self._destination.put_blob(blob, way.begin()))
-        self._placed.add(blob.descriptor.digest)
-
-    async def _change(self, descriptor: Descriptor, change: Change) -> None:
-        blob = self._source.blob(descriptor)
-        if change.format is None:
-            diff_id = await again_elsewhere(lambda: _diff_id(blob))
-            self.outcomes[descriptor.digest] = Outcome(descriptor, diff_id)
-            return
+    async def _change(self, blob: Blob, change: Change, progress: _Progress) -> tuple[Digest, Placement]:
+        """Move a layer that becomes another one on the way; returns its digest at the destination."""
         from ..streams.compress import ChangingSink
 
-        with self._under_way(descriptor, "layer") as way:
+        descriptor = blob.descriptor
 
-            async def fill(sink: ByteSink) -> Descriptor:
-                changing = ChangingSink(sink, change, blob.descriptor, f"blob {descriptor.digest}")
-                try:
-                    await blob.copy_to(changing, way.begin())
-                    await run_abortable(lambda _: changing.finish(), changing.abort)
-                finally:
-                    changing.close()
-                self.outcomes[descriptor.digest] = changing.outcome
-                return changing.outcome.descriptor
+        async def fill(sink: ByteSink) -> Descriptor:
+            changing = ChangingSink(sink, change, descriptor, f"blob {descriptor.digest}")
+            try:
+                await blob.copy_to(changing, progress.restart())
+                await run_in_thread(changing.finish)
+            finally:
+                changing.close()
+            self.outcomes[descriptor.digest] = changing.outcome
+            return changing.outcome.descriptor
 
-            made, way.placement = await again_elsewhere(lambda: self._destination.receive(fill))
-        self._placed.add(made.digest)
+        made, placement = await again_elsewhere(lambda: self.destination.receive(fill))
+        return made.digest, placement
 
     @contextmanager
-    def _under_way(self, descriptor: Descriptor, kind: str) -> Iterator[_Way]:
-        """Told of from its start to its end; nothing more after an error."""
-        self.report(BlobStarted(descriptor.digest, descriptor.size, kind))
-        way = _Way(descriptor)
-        self._ways[way] = None
+    def _reported(self, item: _Item) -> Iterator[_Progress]:
+        """Report a blob from its start to its end; nothing more after an error."""
+        descriptor = item.blob.descriptor
+        self.report(BlobStarted(descriptor.digest, descriptor.size, item.kind))
+        progress = _Progress(descriptor)
+        self._under_way[progress] = None
         try:
-            yield way
+            yield progress
         finally:
-            del self._ways[way]
-        assert way.placement is not None
-        if way.placement is Placement.WRITTEN:
-            self.moved += way.done
-        self.report(BlobFinished(descriptor.digest, descriptor.size, way.placement))
+            del self._under_way[progress]
+        assert progress.placement is not None
+        if progress.placement is Placement.WRITTEN:
+            self.moved += progress.done
+        self.report(BlobFinished(descriptor.digest, descriptor.size, progress.placement))
 
-    async def _tick(self) -> None:
+    async def _report_progress(self) -> None:
         from anyio import sleep
 
         while True:
             await sleep(_TICK)
-            for way in list(self._ways):
-                if way.shown != way.done:
-                    way.shown = way.done
-                    self.report(BlobProgress(way.descriptor.digest, way.shown, way.descriptor.size))
+            for progress in list(self._under_way):
+                if progress.reported != progress.done:
+                    progress.reported = progress.done
+                    self.report(BlobProgress(progress.descriptor.digest, progress.done, progress.descriptor.size))
 
 
 class _Nowhere:

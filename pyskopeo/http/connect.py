@@ -5,12 +5,15 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from ..errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, UnsafeAddress, Unsupported
 from ..fast_dataclass import dataclass
+from ..streams.cancellation import Cancelled, on_cancel
+from .exchange import shut
 from .origin import Origin, is_public
 
 if TYPE_CHECKING:
@@ -29,14 +32,6 @@ _DECIDED = (
     "protocol version", "unsupported protocol", "handshake failure", "certificate", "unknown ca", "unrecognized name",
 )
 
-Hold: TypeAlias = Callable[[socket.socket], None]
-"""Told of each socket before it connects; may raise to give up."""
-
-
-def _hold_nothing(sock: socket.socket) -> None:
-    """For those who wait as long as it takes."""
-
-
 @dataclass(frozen=True, slots=True)
 class Connector:
     """Opens connections. ``context`` gives the TLS settings for an origin, ``proxy`` its proxy or None.
@@ -50,28 +45,27 @@ class Connector:
     connect_timeout: float = 30.0
     stall_timeout: float = 60.0
 
-    def open(
-        self, origin: Origin, *, public_only: bool, hold: Hold = _hold_nothing
-    ) -> http.client.HTTPConnection:
-        """Connect; raises `ConnectionFailed`, `CertificateNotTrusted` or `UnsafeAddress`.
+    def open(self, origin: Origin, *, public_only: bool) -> http.client.HTTPConnection:
+        """Connect; raises `ConnectionFailed`, `CertificateNotTrusted`, `UnsafeAddress` or `Cancelled`.
 
         ``public_only`` refuses addresses that are not public: for wherever a registry on the
-        internet sends us. Through a proxy only literal addresses can be checked. ``hold`` gets each
-        socket that is tried, so that another thread can shut it down.
+        internet sends us. Through a proxy only literal addresses can be checked. Cancelling
+        wakes it, but not while the system resolves a name.
         """
         proxy = self.proxy(origin)
         if proxy and public_only:
             refuse_literal(origin)
         connection = self._connection(origin, proxy)
-        # The address that was checked must be the one that is used, or a name that resolves
-        # differently the second time gets through; http.client's own hook is the place.
-        connection._create_connection = partial(  # type: ignore[attr-defined]  # noqa: SLF001
-            _connect, public_only=public_only and not proxy, hold=hold
-        )
         try:
-            connection.connect()
+            with Attempt() as attempt:
+                # The address that was checked must be the one that is used, or a name that resolves
+                # differently the second time gets through; http.client's own hook is the place.
+                connection._create_connection = partial(  # type: ignore[attr-defined]  # noqa: SLF001
+                    _connect, attempt=attempt, public_only=public_only and not proxy
+                )
+                connection.connect()
             connection.sock.settimeout(self.stall_timeout)
-        except NetworkError:
+        except (NetworkError, Cancelled):
             connection.close()
             raise
         except Exception as error:
@@ -117,8 +111,19 @@ def _without_userinfo(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
+class Attempt(ExitStack):
+    """An attempt to connect, its handshake included, which ends when the running thread's work is cancelled."""
+
+    def begin(self, sock: socket.socket) -> None:
+        """``sock`` is about to connect, after the attempt before has failed; raises `Cancelled`."""
+        self.close()
+        # A duplicate of our own, since TLS takes the descriptor out of the socket it wraps.
+        twin = self.enter_context(sock.dup())
+        self.enter_context(on_cancel(partial(shut, twin)))
+
+
 def _connect(
-    address: tuple[str, int], timeout: float, _source_address: Any = None, *, public_only: bool, hold: Hold
+    address: tuple[str, int], timeout: float, _source_address: Any = None, *, attempt: Attempt, public_only: bool
 ) -> socket.socket:
     host, port = address
     failure: OSError | None = None
@@ -132,7 +137,7 @@ def _connect(
             continue
         try:
             opened.settimeout(timeout)
-            hold(opened)
+            attempt.begin(opened)
             opened.connect(found)
         except OSError as error:
             opened.close()

@@ -1,4 +1,4 @@
-"""Work in the event loop that ends in its own way: for a worker thread, or in spite of a cancellation."""
+"""Coroutines run for a worker thread, and coroutines that a cancellation leaves some time to finish."""
 
 from __future__ import annotations
 
@@ -8,35 +8,33 @@ from typing import TypeVar
 import anyio
 from anyio import from_thread
 
-from ..errors import ConnectionFailed, PyskopeoError
+from ..errors import PyskopeoError
+from ..streams.cancellation import Cancellation, Cancelled
 
 T = TypeVar("T")
 
 
-class Looped:
-    """Runs coroutines for a worker thread. `abort` ends the one that runs, and all later ones: the
-    cancellation of whoever waits for the thread does not reach them on every event loop."""
+def run_in_loop(work: Callable[[], Awaitable[T]]) -> T:
+    """Run a coroutine in the event loop, for a worker thread; cancelled when the thread's work is.
 
-    def __init__(self) -> None:
-        self.aborted = False
-        self._waiting: anyio.CancelScope | None = None
+    Raises `Cancelled` then, and what ``work`` raises. The cancellation of the task that waits for the
+    thread does not reach the coroutine by itself on every event loop.
+    """
+    cancellation, scopes = Cancellation.current(), list[anyio.CancelScope]()
 
-    def run(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Called in the worker thread; raises what ``work`` raises, and `ConnectionFailed` once aborted."""
+    async def scoped() -> T:
+        with anyio.CancelScope() as scope:
+            scopes.append(scope)
+            cancellation.check()
+            return await work()
+        raise Cancelled
 
-        async def abortable() -> T:
-            with anyio.CancelScope() as self._waiting:
-                if not self.aborted:
-                    return await work()
-            raise ConnectionFailed("aborted", temporary=False)
+    def cancel() -> None:
+        for scope in scopes:  # none before `scoped` runs, which checks
+            scope.cancel()
 
-        return from_thread.run(abortable)
-
-    def abort(self) -> None:
-        """Called in the event loop."""
-        self.aborted = True
-        if self._waiting is not None:
-            self._waiting.cancel()
+    with cancellation.on_cancel(cancel):
+        return from_thread.run(scoped)
 
 
 async def finishing(work: Callable[[], Awaitable[T]], seconds: float) -> T:

@@ -13,13 +13,15 @@ from functools import partial
 import anyio
 
 from ..errors import ConnectionFailed, NetworkError, Stalled
+from ..streams.cancellation import on_cancel
 from .httpx_import import httpx
-from .loop_bridge import Looped
+from .loop_bridge import run_in_loop
 
 # How long a server that stopped listening may take to say why.
 _LAST_WORDS = 5.0
 # How long it may take to notice that nothing more comes.
 _PARTING = 0.5
+_LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Outgoing(httpx.AsyncByteStream):
@@ -27,11 +29,10 @@ class Outgoing(httpx.AsyncByteStream):
 
     Our own transport hands over its connection (`carry`), and what is written goes straight to the
     socket; any other httpx transport iterates. ``failure`` is set when the other side stopped
-    listening, ``carried`` while a connection is in use for what is not whole yet.
+    listening. A cancellation of either thread's work is a `stop`.
     """
 
-    def __init__(self, loop: Looped) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._ready, self._ended = threading.Event(), threading.Event()
         self._writing = threading.Lock()
         self._write: Callable[[memoryview], None] | None = None
@@ -40,19 +41,20 @@ class Outgoing(httpx.AsyncByteStream):
         self.failure: NetworkError | None = None
         self.complete = False
         self._given_up = False
-        self.carried = False
 
     def write(self, buffer: memoryview) -> None:
-        """Send it; raises `failure`, which is a `ConnectionFailed` or `Stalled`."""
-        self._ready.wait()
-        if self.failure is None and self._write is not None:
-            try:
-                with self._writing:
-                    self._write(buffer)
-            except TimeoutError:
-                self._fail(Stalled("no progress in sending (--stall-timeout)"))
-            except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-                self._fail(ConnectionFailed(f"connection lost while sending: {str(error) or type(error).__name__}"))
+        """Send it; raises `failure`, which is a `ConnectionFailed` or `Stalled`, and `Cancelled`."""
+        with on_cancel(self.stop):
+            self._ready.wait()
+            if self.failure is None and self._write is not None:
+                try:
+                    with self._writing:
+                        self._write(buffer)
+                except TimeoutError:
+                    self._fail(Stalled("no progress in sending (--stall-timeout)"))
+                except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+                    reason = str(error) or type(error).__name__
+                    self._fail(ConnectionFailed(f"connection lost while sending: {reason}"))
         if self.failure is not None:
             raise self.failure
 
@@ -63,7 +65,7 @@ class Outgoing(httpx.AsyncByteStream):
         self._close()
 
     def stop(self) -> None:
-        """Nothing more is wanted: whoever writes fails, whoever carries ends. Called in the event loop."""
+        """Break off: `write` raises, `carry` returns or raises. Called in the event loop."""
         self._given_up = True
         self._fail(ConnectionFailed("the server answered before all was sent"))
         self._drop()
@@ -81,37 +83,35 @@ class Outgoing(httpx.AsyncByteStream):
         middle may have said why.
         """
         self._write = partial(_transmit, connection.sock, chunked)
-        self.carried = True
-        self._ready.set()
-        self._ended.wait()
-        # What is whole needs no end in good order: who gives up now may cut the connection.
-        self.carried = not self.complete
-        try:
-            self._end(connection, chunked=chunked)
-        finally:
-            self.carried = False
-
-    def _end(self, connection: http.client.HTTPConnection, *, chunked: bool) -> None:
-        if self._given_up and not self.complete:
-            connection.sock.settimeout(_PARTING)
-            # Between two pieces the body can be ended as if that were all, and the server says where
-            # it stands; registries exist that let go of an upload by no other name.
-            if not (chunked and self._writing.acquire(timeout=_PARTING)):
-                _hang_up(connection.sock)
-                raise ConnectionFailed("given up", temporary=False)
-        elif not self.complete:
-            if isinstance(self.failure, Stalled):
-                raise self.failure  # who takes nothing for so long says nothing, either
-            connection.sock.settimeout(_LAST_WORDS)
-            return
+        with on_cancel(self.stop):
+            self._ready.set()
+            self._ended.wait()
+            if not self.complete:
+                self._break_off(connection.sock, chunked=chunked)
+                return
+        # A complete body needs no orderly end: a cancellation may cut the connection now.
         if chunked:
-            connection.sock.sendall(b"0\r\n\r\n")
+            connection.sock.sendall(_LAST_CHUNK)
+
+    def _break_off(self, sock: socket.socket, *, chunked: bool) -> None:
+        if self._given_up:
+            sock.settimeout(_PARTING)
+            # Between two pieces the body can be ended as if that were all, and the server says how much
+            # it has; some registries do not cancel an upload otherwise.
+            if not (chunked and self._writing.acquire(timeout=_PARTING)):
+                _hang_up(sock)
+                raise ConnectionFailed("given up", temporary=False)
+            sock.sendall(_LAST_CHUNK)
+        elif isinstance(self.failure, Stalled):
+            raise self.failure  # a server that takes nothing for so long does not respond, either
+        else:
+            sock.settimeout(_LAST_WORDS)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         sending, receiving = anyio.create_memory_object_stream[bytes](0)
 
         def write(buffer: memoryview) -> None:
-            self._loop.run(partial(sending.send, bytes(buffer)))
+            run_in_loop(partial(sending.send, bytes(buffer)))
 
         def drop() -> None:
             sending.close()

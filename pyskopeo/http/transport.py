@@ -14,12 +14,13 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 
 import anyio
-from anyio import to_thread
 
 from ..errors import ConnectionFailed, NetworkError, Stalled
 from ..fast_dataclass import dataclass
+from ..streams.cancellation import Cancelled, on_cancel, run_in_thread
 from ..streams.pump import ByteReader, MemoryReader
 from .connect import Connector, explain, proxied_target
 from .exchange import Exchange, shut
@@ -54,30 +55,23 @@ class Wire(httpx.AsyncBaseTransport):
         self._limiter: anyio.CapacityLimiter | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request, answer with the head of the response; the body is read later."""
+        """Send the request, return the head of the response; the body is read later."""
         outgoing = request.stream if isinstance(request.stream, Outgoing) else None
         body = outgoing or await request.aread()
         pool = _Pool(Origin.of(str(request.url)), bool(request.extensions.get("public_only")))
-        exchange = Exchange()
-        try:
-            response = await to_thread.run_sync(
-                self._send, pool, request, body, exchange, abandon_on_cancel=True, limiter=self.limiter
-            )
-        except anyio.get_cancelled_exc_class():
-            if outgoing is not None:
-                outgoing.stop()
-            if outgoing is None or not outgoing.carried:
-                exchange.abort()
-            raise
+        # The thread is not waited for: it may be resolving a name, from which nothing wakes it.
+        exchange = await run_in_thread(
+            partial(self._send, pool, request, body), discard=Exchange.discard, limiter=self.limiter
+        )
         stream: httpx.AsyncByteStream
         reader: ByteReader
         if exchange.body is not None:
             stream, reader = httpx.ByteStream(exchange.body), MemoryReader(exchange.body)
         else:
-            stream = reader = WireStream(self, pool, exchange, response)
+            stream = reader = WireStream(self, pool, exchange)
         # httpx wraps the stream, so what can read it from a worker thread travels beside it.
         extensions = {"peer": exchange.peer, "reader": reader}
-        return httpx.Response(response.status, headers=exchange.headers, stream=stream, extensions=extensions)
+        return httpx.Response(exchange.response.status, headers=exchange.headers, stream=stream, extensions=extensions)
 
     async def aclose(self) -> None:
         """Close every idle connection; those in use close when they are done."""
@@ -88,45 +82,34 @@ class Wire(httpx.AsyncBaseTransport):
         for connection in connections:
             connection.close()
 
-    def _send(
-        self, pool: _Pool, request: httpx.Request, body: bytes | Outgoing, exchange: Exchange
-    ) -> http.client.HTTPResponse:
+    def _send(self, pool: _Pool, request: httpx.Request, body: bytes | Outgoing) -> Exchange:
         while True:
             reused = self._take(pool)
-            connection = reused or self._connect(pool, exchange)
+            connection = reused or self._connector.open(pool.origin, public_only=pool.public_only)
             try:
-                exchange.connected(connection)
-                return self._converse(pool, request, body, exchange, connection)
+                # Left before the connection is closed or handed over: see `exchange`.
+                with on_cancel(partial(shut, connection.sock)):
+                    exchange = self._converse(pool, request, body, connection)
             except Exception as error:
-                # In this order: once it is closed, its descriptor's number may be another connection's.
-                exchange.forget()
                 connection.close()
                 dead = isinstance(error, OSError) and not isinstance(error, TimeoutError)
-                if reused and dead and request.method in _REPEATABLE and not exchange.aborted:
+                if reused and dead and request.method in _REPEATABLE:
                     continue  # the server had closed it while it was idle: not a failure worth a mention
-                if isinstance(error, NetworkError):
+                if isinstance(error, NetworkError | Cancelled):
                     raise
                 if isinstance(error, TimeoutError):
                     raise _stalled(pool.origin, self._connector.stall_timeout) from error
                 greeted = reused is None and pool.origin.scheme == "https" and not isinstance(body, Outgoing)
                 raise explain(error, pool.origin, greeted=greeted) from error
-
-    def _connect(self, pool: _Pool, exchange: Exchange) -> http.client.HTTPConnection:
-        try:
-            return self._connector.open(pool.origin, public_only=pool.public_only, hold=exchange.connecting)
-        finally:
-            exchange.forget_attempt()
+            if exchange.body is not None:
+                self.release(pool, connection, exchange.response)
+            return exchange
 
     def _converse(
-        self,
-        pool: _Pool,
-        request: httpx.Request,
-        body: bytes | Outgoing,
-        exchange: Exchange,
-        connection: http.client.HTTPConnection,
-    ) -> http.client.HTTPResponse:
-        target = request.url.raw_path.decode("ascii")
-        target, extra = proxied_target(pool.origin, self._connector.proxy(pool.origin), target)
+        self, pool: _Pool, request: httpx.Request, body: bytes | Outgoing, connection: http.client.HTTPConnection
+    ) -> Exchange:
+        sock, proxy = connection.sock, self._connector.proxy(pool.origin)
+        target, extra = proxied_target(pool.origin, proxy, request.url.raw_path.decode("ascii"))
         connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
         for name, value in (*request.headers.items(), *extra.items()):
             connection.putheader(name, value)
@@ -135,23 +118,21 @@ class Wire(httpx.AsyncBaseTransport):
             body.carry(connection, chunked="transfer-encoding" in request.headers)
         else:
             connection.endheaders(body or None)
-        if exchange.sock is not None and not self._connector.proxy(pool.origin):
+        peer = None
+        if not proxy:
             with suppress(OSError):  # it has closed, and may have said why
-                exchange.peer = str(exchange.sock.getpeername()[0])
+                peer = str(sock.getpeername()[0])
         response = connection.getresponse()
         cut = isinstance(body, Outgoing) and not body.complete
         if cut:
             response.will_close = True  # what the server has not read stands in the way of the next request
-        exchange.headers = [
+        headers = [
             (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.getheaders()
         ]
+        content = None
         if response.length is not None and response.length <= _PREFETCH and not response.chunked:
-            exchange.body = _read_all(response, pool.origin, any_will_do=cut)
-            exchange.let_go()
-            self.release(pool, connection, response)
-        else:
-            exchange.finish(response)
-        return response
+            content = _read_all(response, pool.origin, any_will_do=cut)
+        return Exchange(connection, sock, response, headers, peer, content)
 
     def _take(self, pool: _Pool) -> http.client.HTTPConnection | None:
         """An idle connection that still looks alive."""
@@ -192,19 +173,15 @@ class Wire(httpx.AsyncBaseTransport):
 class WireStream(httpx.AsyncByteStream):
     """The body of a response: an async iterator for httpx, and a blocking `ByteReader` for the pump."""
 
-    def __init__(
-        self, wire: Wire, pool: _Pool, exchange: Exchange, response: http.client.HTTPResponse
-    ) -> None:
-        assert exchange.connection is not None
-        self._wire, self._pool = wire, pool
-        self._connection, self._socket, self._response = exchange.connection, exchange.sock, response
-        self._body = Body(response, exchange.sock, wire.stall_timeout)
+    def __init__(self, wire: Wire, pool: _Pool, exchange: Exchange) -> None:
+        self._wire, self._pool, self._exchange = wire, pool, exchange
+        self._body = Body(exchange.response, exchange.sock, wire.stall_timeout)
         self._guard = threading.Lock()
         self._reading = False
         self._released = False
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill some of ``buffer``; 0 at the end. Raises `ConnectionFailed` or `Stalled`.
+        """Fill some of ``buffer``; 0 at the end. Raises `ConnectionFailed`, `Stalled` or `Cancelled`.
 
         Returns when the buffer is full, the body ends, or a moment has passed: large pieces from a
         fast server, steady progress from a slow one.
@@ -214,11 +191,12 @@ class WireStream(httpx.AsyncByteStream):
                 return 0  # given up before it began
             self._reading = True
         try:
-            return self._body.readinto(buffer)
+            with on_cancel(partial(shut, self._exchange.sock)):
+                return self._body.readinto(buffer)
         except TimeoutError as error:
             raise _stalled(self._pool.origin, self._wire.stall_timeout) from error
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
-            # The last two are how http.client fails when abort() closed it under its hands.
+            # The last two are how http.client fails when another thread has closed it.
             raise ConnectionFailed(
                 f"{self._pool.origin.netloc}: connection lost: {str(error) or type(error).__name__}",
                 host=self._pool.origin.netloc,
@@ -228,30 +206,21 @@ class WireStream(httpx.AsyncByteStream):
                 self._reading = False
                 left_to_us = self._released
             if left_to_us:
-                self._wire.release(self._pool, self._connection, self._response)
-
-    def abort(self) -> None:
-        """Wake a blocked `readinto` from another thread; nothing once the body is read or released."""
-        if self._socket is not None and not self._released and not self._response.isclosed():
-            shut(self._socket)
+                self._release()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         # No generator: one that is left before its end is a warning on trio.
         return self
 
     async def __anext__(self) -> bytes:
-        # A buffer of its own: a thread that is given up may still write into it.
-        buffer = memoryview(bytearray(_CHUNK))
-        try:
-            count = await to_thread.run_sync(
-                self.readinto, buffer, abandon_on_cancel=True, limiter=self._wire.limiter
-            )
-        except anyio.get_cancelled_exc_class():
-            self.abort()
-            raise
-        if not count:
+        piece = await run_in_thread(self._read_piece, limiter=self._wire.limiter)
+        if not piece:
             raise StopAsyncIteration
-        return bytes(buffer[:count])
+        return piece
+
+    def _read_piece(self) -> bytes:
+        buffer = memoryview(bytearray(_CHUNK))
+        return bytes(buffer[: self.readinto(buffer)])
 
     async def aclose(self) -> None:
         with self._guard:
@@ -259,8 +228,11 @@ class WireStream(httpx.AsyncByteStream):
                 return
             self._released = True
             if self._reading:
-                return  # by a thread that was given up and woken; it closes what it is using
-        self._wire.release(self._pool, self._connection, self._response)
+                return  # by a thread that nobody waited for; it closes what it is using
+        self._release()
+
+    def _release(self) -> None:
+        self._wire.release(self._pool, self._exchange.connection, self._exchange.response)
 
 
 def _read_all(response: http.client.HTTPResponse, origin: Origin, *, any_will_do: bool) -> bytes:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from ..errors import ConnectionFailed, ContentMismatch, InvalidContent, PyskopeoError
 from ..fast_dataclass import dataclass
 from ..http.httpx_import import httpx
-from ..http.loop_bridge import Looped
+from ..http.loop_bridge import run_in_loop
 from ..http.printable import clean
 from ..http.retry import Retry
 from ..model.descriptor import Descriptor
@@ -55,7 +55,6 @@ class BlobReader:
         self._offset = 0
         self._failures = 0
         self._good_until = 0
-        self._loop = Looped()
 
     async def start(self) -> None:
         """Send the first request, so that a refusal is known before anything is created."""
@@ -65,29 +64,22 @@ class BlobReader:
         size = self._descriptor.size
         while True:
             if self._stream is None:
-                self._loop.run(self._open)
+                run_in_loop(self._open)
             assert self._stream is not None
             try:
                 count = self._stream.readinto(buffer)
                 if not count and self._end is None and self._offset < size:
                     raise ConnectionFailed(f"connection closed with {size - self._offset} bytes to go")
             except ConnectionFailed as error:
-                if self._loop.aborted:
-                    raise
                 if self._offset == size:
                     return 0  # it is all here; what failed is how the answer should have ended
                 self._recover(error)
                 continue
             if not count and self._offset == self._end and self._offset < size:
-                self._loop.run(self.close)  # the part that was sent is here, and it was not all
+                run_in_loop(self.close)  # the part that was sent is here, and it was not all
                 continue
             self._offset += count
             return count
-
-    def abort(self) -> None:
-        self._loop.abort()
-        if self._stream is not None:
-            self._stream.abort()
 
     async def close(self) -> None:
         response, self._response, self._stream = self._response, None, None
@@ -99,7 +91,7 @@ class BlobReader:
         if self._offset >= self._good_until + _FRESH_START:
             self._failures = 0
         self._good_until = self._offset
-        self._loop.run(partial(self._pause, error))
+        run_in_loop(partial(self._pause, error))
 
     async def _pause(self, error: ConnectionFailed) -> None:
         await self.close()
@@ -126,7 +118,7 @@ class BlobReader:
     def _take(self, response: httpx.Response) -> None:
         part = _check_head(response, self._descriptor, self._offset)
         # Wire gives every response a reader; any other httpx transport is read through httpx.
-        stream: ByteReader = response.extensions.get("reader") or _Bridge(response, self._loop)
+        stream: ByteReader = response.extensions.get("reader") or _Bridge(response)
         skip = self._offset - part.start
         self._response, self._stream = response, _Skipping(stream, skip) if skip else stream
         self._end = part.end
@@ -191,7 +183,6 @@ class _Skipping:
 
     def __init__(self, stream: ByteReader, skip: int) -> None:
         self._stream, self._skip = stream, skip
-        self.abort = stream.abort
 
     def readinto(self, buffer: memoryview) -> int:
         while self._skip:
@@ -205,14 +196,13 @@ class _Skipping:
 class _Bridge:
     """Makes any httpx response readable from a worker thread, piece by piece through the event loop."""
 
-    def __init__(self, response: httpx.Response, loop: Looped) -> None:
-        self._loop = loop
+    def __init__(self, response: httpx.Response) -> None:
         self._pieces: AsyncIterator[bytes] = response.aiter_raw()
         self._left = memoryview(b"")
 
     def readinto(self, buffer: memoryview) -> int:
         while not len(self._left):
-            piece = self._loop.run(self._next)
+            piece = run_in_loop(self._next)
             if piece is None:
                 return 0
             self._left = memoryview(piece)
@@ -226,6 +216,3 @@ class _Bridge:
             return await anext(self._pieces, None)
         except httpx.TransportError as error:
             raise ConnectionFailed(f"connection lost: {str(error) or type(error).__name__}") from error
-
-    def abort(self) -> None:
-        """The event loop owns this stream, and whoever runs things there aborts it."""

@@ -14,7 +14,7 @@ import anyio
 from ..errors import ConnectionFailed, PyskopeoError
 from ..fast_dataclass import dataclass
 from ..http.httpx_import import httpx
-from ..http.loop_bridge import Looped
+from ..http.loop_bridge import run_in_loop
 from ..http.request_body import Outgoing
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
@@ -66,7 +66,6 @@ class Sending:
 
     def __init__(self, upload: Upload, session: Session, start: Start, what: str) -> None:
         self._upload, self._session, self._start, self._what = upload, session, start, what
-        self._loop = Looped()
         self._tasks: TaskGroup | None = None
         self._request: _Request | None = None
         self._skip = upload.offset
@@ -86,7 +85,6 @@ class Sending:
                 # Raised outside, where no group is put around it.
                 failure = await self._reason(error)
             finally:
-                self.abort()
                 await self._give_up()
         if failure is not None:
             raise failure
@@ -107,21 +105,15 @@ class Sending:
         try:
             while len(buffer):
                 if self._request is None:
-                    self._loop.run(self._begin)
+                    run_in_loop(self._begin)
                 assert self._request is not None
                 self._upload.sent = self._upload.offset + self._request.sent + len(buffer)
                 buffer = self._request.write(buffer)
                 if self._request.full:
-                    self._loop.run(self._end)
+                    run_in_loop(self._end)
         except PyskopeoError as error:
             self._failure = error
             raise
-
-    def abort(self) -> None:
-        """Wake whoever writes; nothing after the end."""
-        self._loop.abort()
-        if self._request is not None:
-            self._request.body.stop()
 
     async def _begin(self) -> None:
         """The next PATCH: for all that comes, or for a piece where no more is taken at once."""
@@ -135,7 +127,7 @@ class Sending:
             room = min(upload.size - upload.offset, max(upload.piece, upload.shortest))
             headers["Content-Length"] = str(room)
             headers["Content-Range"] = f"{upload.offset}-{upload.offset + room - 1}"
-        self._request = _Request(Outgoing(self._loop), room)
+        self._request = _Request(Outgoing(), room)
         assert self._tasks is not None
         send = partial(self._session.send_stream, "PATCH", upload.location, headers)
         self._tasks.start_soon(self._request.exchange, send)
@@ -200,6 +192,7 @@ class Sending:
         """Hear where the upload stands that is not to be continued, so that it can be cancelled."""
         if self._request is None:
             return
+        self._request.body.stop()
         with anyio.move_on_after(_GRACE, shield=True), suppress(PyskopeoError):
             response = await self._request.answer()
             await response.aclose()

@@ -28,7 +28,8 @@ from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..model.verifier import Verifier
 from ..storage.files import FileReader, digest_name, open_regular, read_bounded, storage_errors
-from ..streams.pump import pump_in_thread, uncounted
+from ..streams.cancellation import run_in_thread
+from ..streams.pump import pump, uncounted
 from .catalog import Catalog, Index, Signature, is_repository, is_tag, signature
 from .responses import (
     VERSION,
@@ -202,7 +203,8 @@ class _Registry:
             return
         try:
             verifier = Verifier(Descriptor("", digest, size))
-            await pump_in_thread(FileReader(fd, Path(digest_name(digest)), 0, size), _Nowhere(), verifier, uncounted)
+            reader = FileReader(fd, Path(digest_name(digest)), 0, size)
+            await run_in_thread(lambda: pump(reader, _Nowhere(), verifier, uncounted))
         except (ContentMismatch, Unsupported):
             raise refusal(404, "BLOB_UNKNOWN", f"{digest} is a link to other content") from None
         self._vouched[digest] = state

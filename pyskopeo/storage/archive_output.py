@@ -1,20 +1,46 @@
-"""Where an archive is written to: a file that appears when it is whole, a pipe, standard output."""
+"""Where an archive is written to: a file that takes its name when it is complete, a pipe, standard output."""
 
 from __future__ import annotations
 
 import os
 import re
+import select
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import DestinationRefused, StorageFailed
-from .files import staged, storage_errors
+from ..streams.cancellation import check_cancelled
+from .files import FileSink, staged, storage_errors
 
 _DESCRIPTOR = re.compile(
     r"-|/dev/(?P<name>stdin|stdout|stderr)|/(?:dev|proc/self)/fd/(?P<number>[0-9]{1,6})", re.ASCII
 )
+# Bytes that a writable pipe takes without blocking (POSIX: PIPE_BUF).
+_PIECE = 512 if not hasattr(select, "PIPE_BUF") else select.PIPE_BUF
+_POLL = 200  # milliseconds between two checks for cancellation
+
+
+class PipeSink(FileSink):
+    """A `FileSink` for a pipe or a terminal, whose reader may be slow; raises `Cancelled` while it waits."""
+
+    def __init__(self, fd: int, path: Path) -> None:
+        super().__init__(fd, path)
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
+
+    def write(self, buffer: memoryview) -> None:
+        with storage_errors(f"writing {self.path}"):
+            while len(buffer):
+                while not self._poll.poll(_POLL):
+                    check_cancelled()
+                buffer = buffer[os.write(self.fd, buffer[:_PIECE]) :]
+
+
+def sink_for(fd: int, path: Path) -> FileSink:
+    """What writes to ``fd``: a `PipeSink` for all but regular files. ``path`` is for errors."""
+    return FileSink(fd, path) if stat.S_ISREG(os.fstat(fd).st_mode) else PipeSink(fd, path)
 
 
 def is_stream(path: Path) -> bool:

@@ -81,9 +81,6 @@ class FileReader:
         self._left -= count
         return count
 
-    def abort(self) -> None:
-        """A read of a local file does not block for long."""
-
 
 def open_regular(path: Path) -> int:
     """Open for reading; raises `NotFound`, or `StorageFailed` for anything but a regular file.

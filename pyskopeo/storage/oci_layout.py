@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import NotFound, PathNotFound, StorageFailed
-from ..interfaces import Accepts, Blob, Fill
+from ..interfaces import Accepts, Blob, Fill, ImageDestination, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
@@ -56,7 +56,7 @@ class DirectoryFiles:
         return self._blobs / rest if slash and directory == "blobs" else self.root / name
 
 
-class LayoutSource:
+class LayoutSource(ImageSource):
     """One image of a layout, by its reference name ("" for the only one)."""
 
     def __init__(self, files: LayoutFiles | TarIndex, name: str, where: str) -> None:
@@ -97,7 +97,7 @@ def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
     return Blob(descriptor, lambda: open_reader(location, descriptor.size), (location,), ending)
 
 
-class LayoutWriter:
+class LayoutWriter(ImageDestination):
     """Writes into a layout directory; several may at once, in this process and in others."""
 
     accepts = Accepts(
@@ -117,9 +117,6 @@ class LayoutWriter:
         if self.root.exists() and not self.root.is_dir():
             raise StorageFailed(f"{self.root} is there and is not a directory")
 
-    async def begin(self, root: Manifest) -> None:
-        """Blobs go where their digests say, so the order does not matter."""
-
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         path = self._path(blob.descriptor.digest)
         return await place(blob, path, progress, verify_existing=self._verify_existing)
@@ -132,9 +129,6 @@ class LayoutWriter:
     async def has_blob(self, descriptor: Descriptor) -> bool:
         path = self._blobs / digest_name(descriptor.digest)
         return await is_present(path, descriptor, verify=self._verify_existing)
-
-    async def has_manifest(self, manifest: Manifest) -> bool:
-        return False
 
     async def put_manifest(self, manifest: Manifest) -> None:
         path = self._path(manifest.digest)

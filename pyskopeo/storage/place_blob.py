@@ -11,8 +11,9 @@ from ..errors import ContentMismatch, PyskopeoError, StorageFailed
 from ..interfaces import Fill
 from ..model.events import Placement
 from ..model.verifier import Verifier
+from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.locations import LocalFile
-from ..streams.pump import Progress, run_abortable, thread_buffer, uncounted
+from ..streams.pump import Progress, thread_buffer, uncounted
 from .files import FileReader, FileSink, open_reader, open_regular, partial_name, staged, storage_errors
 
 if TYPE_CHECKING:
@@ -88,13 +89,13 @@ async def _copy_in_kernel(
     source = open_regular(location.path)
     available = os.fstat(source).st_size - location.offset if location.size is None else location.size
 
-    def work(check: Callable[[], None]) -> None:
+    def work() -> None:
         # All there is, up to one byte too many: a longer file is not the blob, even if it begins like it.
-        copy_range(source, location, fd, min(available, descriptor.size + 1), path=path, check=check)
-        _hash_into(Verifier(descriptor), FileReader(fd, path, 0, descriptor.size + 1), progress, check)
+        copy_range(source, location, fd, min(available, descriptor.size + 1), path=path)
+        _hash_into(Verifier(descriptor), FileReader(fd, path, 0, descriptor.size + 1), progress)
 
     try:
-        await run_abortable(work, lambda: None)
+        await run_in_thread(work)
     except NotImplementedError:
         os.ftruncate(fd, 0)
         return False
@@ -103,9 +104,7 @@ async def _copy_in_kernel(
     return True
 
 
-def copy_range(
-    source: int, location: LocalFile, target: int, size: int, *, path: Path, check: Callable[[], None]
-) -> None:
+def copy_range(source: int, location: LocalFile, target: int, size: int, *, path: Path) -> None:
     """Copy ``size`` bytes of a location inside the kernel, to the current position of ``target``, which is ``path``.
 
     Raises `NotImplementedError` when these two file systems cannot, before anything is written,
@@ -116,7 +115,7 @@ def copy_range(
     cannot = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
     done = 0
     while done < size:
-        check()
+        check_cancelled()
         try:
             count = os.copy_file_range(source, target, min(size - done, _COPY_STEP), location.offset + done)
         except OSError as error:
@@ -136,17 +135,15 @@ def copy_range(
 
 async def _hash_file(location: LocalFile, descriptor: Descriptor) -> None:
     async with open_reader(location, descriptor.size) as reader:
-        await run_abortable(
-            lambda check: _hash_into(Verifier(descriptor), reader, uncounted, check), reader.abort
-        )
+        await run_in_thread(lambda: _hash_into(Verifier(descriptor), reader, uncounted))
 
 
-def _hash_into(verifier: Verifier, reader: FileReader, progress: Progress, check: Callable[[], None]) -> None:
+def _hash_into(verifier: Verifier, reader: FileReader, progress: Progress) -> None:
     buffer = thread_buffer()
     while count := reader.readinto(buffer):
         verifier.feed(buffer[:count])
         progress(count)
-        check()
+        check_cancelled()
     verifier.finish()
 
 

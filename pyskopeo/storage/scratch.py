@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, PathNotFound
+from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink, recognises
-from ..streams.pump import ByteSink, run_abortable, thread_buffer
+from ..streams.pump import ByteSink, thread_buffer
 from .archive_output import goes_along, is_stream
 from .files import FileSink, open_regular, partial_name, remove_tree, storage_errors
-from .pipes import never
 from .tar import TarIndex
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-# Milliseconds to wait for a slow writer before looking whether we are still wanted.
-_PATIENCE = 200
+# Milliseconds between two checks for cancellation while a slow writer is waited for.
+_POLL = 200
 _BZIP2, _XZ = b"BZh", b"\xfd7zXZ\0"
 
 
@@ -68,35 +68,33 @@ async def readable_archive(path: Path, scratch: Path | None) -> AsyncIterator[Ta
         if not _is_compressed(magic):
             yield await to_thread.run_sync(TarIndex.read, path)
             return
-    async with spooled("archive.tar", scratch, lambda sink, check: _unpack(path, sink, check)) as plain:
+    async with spooled("archive.tar", scratch, lambda sink: _unpack(path, sink)) as plain:
         yield await to_thread.run_sync(TarIndex.read, plain)
 
 
 @asynccontextmanager
-async def spooled(
-    name: str, scratch: Path | None, fill: Callable[[FileSink, Callable[[], None]], None]
-) -> AsyncIterator[Path]:
-    """A private temporary file that ``fill(sink, check)`` writes in a worker thread; gone afterwards."""
+async def spooled(name: str, scratch: Path | None, fill: Callable[[FileSink], None]) -> AsyncIterator[Path]:
+    """A private temporary file that ``fill(sink)`` writes in a worker thread; gone afterwards."""
     with temporary_directory(scratch) as directory:
         with storage_errors(f"creating {directory}"):
             directory.mkdir(mode=0o700)
         path = directory / name
 
-        def work(check: Callable[[], None]) -> None:
+        def work() -> None:
             with storage_errors(f"creating {path}"):
                 target = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                fill(FileSink(target, path), check)
+                fill(FileSink(target, path))
             finally:
                 os.close(target)
 
-        await run_abortable(work, never)
+        await run_in_thread(work)
         yield path
 
 
-def copy_stream(path: Path, sink: ByteSink, check: Callable[[], None]) -> None:
+def copy_stream(path: Path, sink: ByteSink) -> None:
     """Everything that comes from a stream (``-`` is standard input), as it is; for a worker thread."""
-    with _opened(path, check) as stream:
+    with _opened(path) as stream:
         buffer = thread_buffer()
         while count := stream.readinto(buffer):
             sink.write(buffer[:count])
@@ -106,9 +104,9 @@ def _is_compressed(magic: bytes) -> bool:
     return magic.startswith((_BZIP2, _XZ)) or recognises(magic)
 
 
-def _unpack(path: Path, sink: ByteSink, check: Callable[[], None]) -> None:
+def _unpack(path: Path, sink: ByteSink) -> None:
     """Copy an archive, whatever its compression, decompressed."""
-    with _opened(path, check) as stream:
+    with _opened(path) as stream:
         magic = stream.first(6)
         if magic.startswith((_BZIP2, _XZ)):
             _unpack_with_library(stream, magic, sink, path)
@@ -121,12 +119,12 @@ def _unpack(path: Path, sink: ByteSink, check: Callable[[], None]) -> None:
 
 
 @contextmanager
-def _opened(path: Path, check: Callable[[], None]) -> Iterator[_Stream]:
+def _opened(path: Path) -> Iterator[_Stream]:
     with storage_errors(f"opening {path}"):
         # Not to wait here for whoever is to write into a named pipe.
         source = os.dup(0) if str(path) == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        yield _Stream(source, path, check)
+        yield _Stream(source, path)
     finally:
         os.close(source)
 
@@ -146,10 +144,10 @@ def _unpack_with_library(stream: _Stream, magic: bytes, sink: ByteSink, path: Pa
 
 
 class _Stream(io.RawIOBase):
-    """A file descriptor that may be slow, read from its start; ``check`` can end a wait for it."""
+    """A file descriptor that may be slow, read from its start; raises `Cancelled` while it waits."""
 
-    def __init__(self, fd: int, path: Path, check: Callable[[], None]) -> None:
-        self._fd, self._path, self._check = fd, path, check
+    def __init__(self, fd: int, path: Path) -> None:
+        self._fd, self._path = fd, path
         self._head = b""
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
@@ -177,7 +175,7 @@ class _Stream(io.RawIOBase):
 
     def _read(self, view: memoryview) -> int:
         with storage_errors(f"reading {self._path}"):
-            self._check()
-            while not self._poll.poll(_PATIENCE):
-                self._check()
+            check_cancelled()
+            while not self._poll.poll(_POLL):
+                check_cancelled()
             return os.readv(self._fd, [view])

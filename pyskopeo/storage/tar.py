@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import posixpath
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import InvalidContent, NotFound, StorageFailed, TooLarge
 from ..fast_dataclass import dataclass
+from ..streams.cancellation import check_cancelled
 from ..streams.locations import LocalFile
 from ..streams.pump import ByteSink, thread_buffer
-from .files import FileSink, read_range, send_some, storage_errors
-from .pipes import PatientSink, PipeSink, is_pipe
+from .archive_output import PipeSink, sink_for
+from .files import read_range, send_some, storage_errors
 
 BLOCK = 512
 _MOST_MEMBERS = 200_000
@@ -134,12 +134,8 @@ class TarWriter:
     @classmethod
     def to(cls, fd: int, path: Path, *, ahead: bool = False) -> TarWriter:
         """An archive into a file or a pipe."""
-        return cls(PipeSink(fd, path), path) if is_pipe(fd) else cls(FileSink(fd, path), path, file=fd, ahead=ahead)
-
-    def until(self, check: Callable[[], None]) -> None:
-        """From now on a wait for whoever reads the archive ends when ``check`` raises."""
-        if isinstance(self._sink, PatientSink):
-            self._sink.check = check
+        sink = sink_for(fd, path)
+        return cls(sink, path) if isinstance(sink, PipeSink) else cls(sink, path, file=fd, ahead=ahead)
 
     def add_directory(self, name: str) -> None:
         self._put(header(name.rstrip("/") + "/", mode=0o755, kind=b"5"))
@@ -150,13 +146,13 @@ class TarWriter:
     def add_symlink(self, name: str, target: str) -> None:
         self._put(header(name, mode=0, kind=b"2", link=target))
 
-    def add_file(self, name: str, source: Path, size: int, mode: int, check: Callable[[], None]) -> None:
+    def add_file(self, name: str, source: Path, size: int, mode: int) -> None:
         """A file of exactly ``size`` bytes, moved inside the kernel where it can be."""
         self._put(header(name, mode=mode, size=size))
         with storage_errors(f"reading {source}"):
             fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._append(fd, source, size, check)
+            self._append(fd, source, size)
         finally:
             os.close(fd)
         self._put(_padding(size))
@@ -180,10 +176,10 @@ class TarWriter:
         self._sink.write(memoryview(content))
         self.position += len(content)
 
-    def _append(self, source: int, path: Path, size: int, check: Callable[[], None]) -> None:
+    def _append(self, source: int, path: Path, size: int) -> None:
         done = 0
         while done < size:
-            check()
+            check_cancelled()
             with storage_errors(f"writing {self.path}"):
                 count = self._send(source, done, size - done)
             if not count:

@@ -27,7 +27,6 @@ from ..model.convert import ANNOTATIONS_OF_THE_BYTES
 from ..model.digest import Digest, new_hasher
 from .decompress import Inflation, load_zstd
 from .ordered_pool import InOrder, Pool
-from .pump import Abortable
 
 if TYPE_CHECKING:
     from ..model.change import Change
@@ -64,7 +63,9 @@ class ChangingSink:
     ``write`` and ``finish`` are called by one thread, which is the only one that writes to ``sink``,
     in order. Other threads compress meanwhile, shared by all layers; few blocks of each are held, so
     that six layers at once need less than 32 MiB together at the default levels. Higher levels of
-    zstd need more: up to 100 MiB a thread. Ends with `finish`, `close`, `abort` or an error.
+    zstd need more: up to 100 MiB a thread. Ends with `finish`, `close` or an error.
+    When the thread's work is cancelled, `write` and `finish` raise `Cancelled` within the time that one
+    block takes.
     """
 
     def __init__(self, sink: ByteSink, change: Change, descriptor: Descriptor, what: str) -> None:
@@ -107,19 +108,10 @@ class ChangingSink:
         assert self._outcome is not None, "not finished"
         return self._outcome
 
-    def abort(self) -> None:
-        """Give up, from any thread, and have the sink below give up, if it can: it may be what a `write` waits for.
-
-        A `write` under way comes back within a block's time, and it and later ones may raise.
-        """
-        self.close()
-        if isinstance(self._sink, Abortable):
-            self._sink.abort()
-
     def close(self) -> None:
-        """From any thread, and harmless when all is done: nothing waits to be compressed any more."""
+        """Drop what is not compressed yet; harmless when all is done."""
         if self._blocks is not None:
-            self._blocks.abort()
+            self._blocks.close()
 
     def _take(self, pieces: Iterator[memoryview]) -> None:
         try:
@@ -266,8 +258,8 @@ class _Blocks:
         self._block, self._filled = None, 0
         return content
 
-    def abort(self) -> None:
-        self._jobs.abort()
+    def close(self) -> None:
+        self._jobs.close()
 
     def _compressed(self, content: bytes) -> None:
         # The head comes with the first bytes: nothing is written before there are any.

@@ -1,32 +1,37 @@
-"""The same work for many things, so many of them at a time."""
+"""Bounded concurrency of tasks: a coroutine per item, and workers that take items from a queue in order."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import first_error
 
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
 T = TypeVar("T")
-# Seconds. In the first one there is little but connections to be made.
-_MOMENT, _MOMENTS = 0.05, 2
-# Of the processors' time. Whoever sends us bytes from this machine needs much of the rest.
-_BUSY = 0.35
+# The processors are idle after this many periods in a row, of this many seconds each. In the first one a copy
+# does little but make connections.
+_IDLE_PERIODS, _PERIOD = 2, 0.05
+# The share of the processors' time above which this process keeps them busy: a server on this machine needs
+# much of the rest to send.
+_BUSY_SHARE = 0.35
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Return the number of processors this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 async def each(items: Iterable[T], work: Callable[[T], Awaitable[object]], *, at_once: int) -> None:
-    """Do ``work`` for every one of ``items``, for ``at_once`` of them at a time.
+    """Run a coroutine per item, at most ``at_once`` concurrently, in any order.
 
-    The first failure cancels the rest and is what is raised.
+    The first failure cancels the rest and is raised.
     """
     from anyio import CapacityLimiter, create_task_group
 
@@ -42,47 +47,51 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[object]], *, at
                 tasks.start_soon(one, item)
 
 
-async def by_turns(
-    items: Sequence[T], work: Callable[[T], Awaitable[object]], *, at_once: int, at_most: int | None = None
-) -> None:
-    """Do ``work`` for every one of ``items``, begun in their order, for ``at_once`` of them at a time.
+class WorkQueue(Generic[T]):
+    """Items that workers take one at a time, in order, whichever worker an event loop runs first.
 
-    For ``at_most`` of them, if that is more, as soon as this process leaves the processors idle:
-    then it waits for others, a network or a server, and more at a time make it faster. While it keeps
-    them busy, more at a time would only be in each other's way.
+    A worker is a coroutine function that is given the queue and iterates over it.
     """
-    from anyio import CancelScope, create_task_group
 
-    waiting, watch = iter(items), CancelScope()
+    def __init__(self, items: Iterable[T]) -> None:
+        from anyio import CancelScope
 
-    async def take() -> None:
-        # Each takes the next one, so the order holds whichever task an event loop starts first.
-        for item in waiting:
-            await work(item)
-        watch.cancel()
+        self._items = iter(items)
+        self._waiting_for_idle = CancelScope()
 
-    async def add(number: int) -> None:
-        with watch:
-            await _idle()
-            for _ in range(number):
-                tasks.start_soon(take)
+    def __iter__(self) -> Iterator[T]:
+        return self
 
-    async with create_task_group() as tasks:
-        for _ in range(min(at_once, len(items))):
-            tasks.start_soon(take)
-        more = min(at_most or 0, len(items)) - at_once
-        if more > 0:
-            tasks.start_soon(add, more)
+    def __next__(self) -> T:
+        try:
+            return next(self._items)
+        except StopIteration:
+            self._waiting_for_idle.cancel()
+            raise
+
+    async def add_workers_when_idle(
+        self, tasks: TaskGroup, worker: Callable[[WorkQueue[T]], Coroutine[None, None, None]], count: int
+    ) -> None:
+        """Start ``count`` more workers as soon as this process leaves the processors idle.
+
+        It waits for the network or a server then, and more concurrency makes it faster. While it keeps the
+        processors busy, more workers would only slow each other down. Returns without starting any once the queue
+        is empty.
+        """
+        with self._waiting_for_idle:
+            await _idle_processors()
+            for _ in range(count):
+                tasks.start_soon(worker, self)
 
 
-async def _idle() -> None:
-    """Wait until this process leaves the processors idle, and not for one moment only."""
+async def _idle_processors() -> None:
+    """Wait until this process has left the processors idle for `_IDLE_PERIODS` in a row."""
     from anyio import sleep
 
     idle = 0
-    while idle < _MOMENTS:
-        used, then = time.process_time(), time.monotonic()
-        await sleep(_MOMENT)
-        passed = time.monotonic() - then
-        busy = time.process_time() - used > passed * processors() * _BUSY
+    while idle < _IDLE_PERIODS:
+        used, since = time.process_time(), time.monotonic()
+        await sleep(_PERIOD)
+        passed = time.monotonic() - since
+        busy = time.process_time() - used > passed * processors() * _BUSY_SHARE
         idle = 0 if busy else idle + 1

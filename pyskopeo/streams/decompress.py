@@ -232,6 +232,3 @@ class InflatingReader:
         buffer[:count] = self._piece[:count]
         self._piece = self._piece[count:]
         return count
-
-    def abort(self) -> None:
-        self._reader.abort()

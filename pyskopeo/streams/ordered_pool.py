@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from .cancellation import Cancelled, on_cancel
 from .concurrency import processors
 
 if TYPE_CHECKING:
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
 
 Job: TypeAlias = Callable[[], bytes]
 """Runs in any thread, and lets go of the interpreter's lock while it is at it."""
-
-
-class _GivenUp(Exception):
-    """Ends the thread whose work was given up meanwhile; seen by nobody."""
 
 
 class Pool:
@@ -60,7 +57,7 @@ class Pool:
             # Jobs end by themselves, so this does too, whatever their users wait for.
             self._changed.wait_for(lambda: self._working < min(at_once, self._limit))
             if self._executor is None:
-                raise _GivenUp
+                raise Cancelled
             future = self._executor.submit(job)
             self._working += 1
         future.add_done_callback(self._ended)
@@ -75,8 +72,9 @@ class Pool:
 class InOrder:
     """Jobs done by a pool's threads; ``take`` gets their results in the order they were added.
 
-    Everything but `abort` is called by one thread, and ``take`` is called in it. Uses the pool from
-    the first `add` until `finish`, `abort`, or an error.
+    `add` and `finish` are called by one thread, and ``take`` is called in it. Uses the pool from the
+    first `add` until `finish`, `close`, or an error. Once that thread's work is cancelled, both raise
+    `Cancelled` as soon as the jobs that have begun are done.
     """
 
     def __init__(self, pool: Pool, at_once: int, take: Callable[[bytes], None]) -> None:
@@ -92,29 +90,31 @@ class InOrder:
         Raises what jobs and ``take`` raise; it is over then.
         """
         try:
-            self._join()
-            share = self._pool.share(self._at_once)
-            while self._waiting and (len(self._waiting) >= share or self._waiting[0].done()):
-                self._take_first()
-            future = self._pool.submit(job, self._at_once)
-            with self._lock:
-                self._waiting.append(future)
-                if self._over:
-                    future.cancel()
+            with on_cancel(self.close):
+                self._join()
+                share = self._pool.share(self._at_once)
+                while self._waiting and (len(self._waiting) >= share or self._waiting[0].done()):
+                    self._take_first()
+                future = self._pool.submit(job, self._at_once)
+                with self._lock:
+                    self._waiting.append(future)
+                    if self._over:
+                        future.cancel()
         except BaseException:
-            self.abort()
+            self.close()
             raise
 
     def finish(self) -> None:
         """Take all results that are left; raises what `add` does."""
         try:
-            while self._waiting:
-                self._take_first()
+            with on_cancel(self.close):
+                while self._waiting:
+                    self._take_first()
         finally:
-            self.abort()
+            self.close()
 
-    def abort(self) -> None:
-        """From any thread, and harmless when all is done: what is not begun is not done any more."""
+    def close(self) -> None:
+        """Cancel the jobs that have not begun; harmless when all is done. May be called from any thread."""
         with self._lock:
             self._over = True
             for future in self._waiting:
@@ -126,7 +126,7 @@ class InOrder:
     def _join(self) -> None:
         with self._lock:
             if self._over:
-                raise _GivenUp
+                raise Cancelled
             if not self._joined:
                 self._pool.join()
                 self._joined = True
@@ -137,7 +137,7 @@ class InOrder:
         try:
             result = self._waiting[0].result()
         except CancelledError:
-            raise _GivenUp from None
+            raise Cancelled from None
         with self._lock:
             self._waiting.popleft()
         self._take(result)

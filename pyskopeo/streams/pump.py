@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from .cancellation import check_cancelled
 
 if TYPE_CHECKING:
     from ..model.verifier import Verifier
@@ -17,13 +19,7 @@ BUFFER_SIZE = 1024 * 1024
 Progress: TypeAlias = Callable[[int], None]
 """Called in the worker thread with the number of bytes just moved."""
 
-_POLL = 0.005
-
 _local = threading.local()
-
-
-class _Stopped(Exception):
-    """Ends a worker thread whose task was cancelled; seen by nobody."""
 
 
 def uncounted(count: int) -> None:
@@ -37,24 +33,11 @@ class ByteReader(Protocol):
         """Fill some of ``buffer``; 0 at the end."""
         ...
 
-    def abort(self) -> None:
-        """Called from another thread: make a blocked `readinto` return or raise soon."""
-        ...
-
 
 class ByteSink(Protocol):
     """A blocking destination of bytes; the buffer is reused after `write` returns."""
 
     def write(self, buffer: memoryview) -> None: ...
-
-
-@runtime_checkable
-class Abortable(Protocol):
-    """A sink whose `write` may block for long."""
-
-    def abort(self) -> None:
-        """Called from another thread: make a blocked `write` raise soon."""
-        ...
 
 
 class MemoryReader:
@@ -69,9 +52,6 @@ class MemoryReader:
         self._left = self._left[count:]
         return count
 
-    def abort(self) -> None:
-        """Nothing here blocks."""
-
 
 class MemorySink:
     """Collects small content in memory."""
@@ -83,13 +63,11 @@ class MemorySink:
         self.content += buffer
 
 
-def pump(
-    reader: ByteReader, sink: ByteSink, verifier: Verifier, progress: Progress, check: Callable[[], None]
-) -> None:
-    """Move a blob from ``reader`` to ``sink``; ``check`` raises when it is to stop.
+def pump(reader: ByteReader, sink: ByteSink, verifier: Verifier, progress: Progress) -> None:
+    """Move a blob from ``reader`` to ``sink``; for a worker thread.
 
     Every buffer is verified before it is written, so a sink never gets more than the descriptor
-    promises. Raises `ContentMismatch`, and what reader, sink and check raise.
+    promises. Raises `ContentMismatch`, `Cancelled`, and what reader and sink raise.
     """
     buffer = thread_buffer()
     while count := reader.readinto(buffer):
@@ -97,7 +75,7 @@ def pump(
         verifier.feed(filled)
         sink.write(filled)
         progress(count)
-        check()
+        check_cancelled()
     verifier.finish()
 
 
@@ -107,50 +85,3 @@ def thread_buffer() -> memoryview:
     if buffer is None:
         buffer = _local.buffer = memoryview(bytearray(BUFFER_SIZE))
     return buffer
-
-
-async def pump_in_thread(reader: ByteReader, sink: ByteSink, verifier: Verifier, progress: Progress) -> None:
-    """`pump` in a worker thread; cancelling aborts both ends, so it ends at once."""
-
-    def abort() -> None:
-        reader.abort()
-        if isinstance(sink, Abortable):
-            sink.abort()
-
-    await run_abortable(lambda check: pump(reader, sink, verifier, progress, check), abort)
-
-
-async def run_abortable(work: Callable[[Callable[[], None]], None], abort: Callable[[], None]) -> None:
-    """Run ``work(check)`` in a worker thread; on cancellation call ``abort``, and wait for its end.
-
-    The thread is waited for, since it still owns its file; ``abort`` makes the wait short.
-    """
-    from anyio import CancelScope, get_cancelled_exc_class, sleep, to_thread
-
-    # Whoever takes it first decides whether the work is begun at all: a task may be cancelled
-    # while it still waits for a thread.
-    begun = threading.Lock()
-    cancelled, ended = threading.Event(), threading.Event()
-
-    def check() -> None:
-        if cancelled.is_set():
-            raise _Stopped
-
-    def thread() -> None:
-        if not begun.acquire(blocking=False):
-            return
-        try:
-            work(check)
-        finally:
-            ended.set()
-
-    try:
-        await to_thread.run_sync(thread, abandon_on_cancel=True)
-    except get_cancelled_exc_class():
-        cancelled.set()
-        if not begun.acquire(blocking=False):
-            abort()
-            with CancelScope(shield=True):
-                while not ended.is_set():  # noqa: ASYNC110 - set by a thread, which no event reaches when abandoned
-                    await sleep(_POLL)
-        raise

@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING
 from ..engine.plan import stays_away
 from ..errors import PyskopeoError
 from ..streams.locations import LocalFile
-from ..transports import parse_image_name
 
 if TYPE_CHECKING:
     from ..access import Access
-    from ..interfaces import ImageSource
+    from ..interfaces import ImageReference, ImageSource
     from ..model.manifest import Manifest
 
 _MOST_MANIFESTS = 20_000
 
 
-async def whole_image(name: str, access: Access) -> Manifest | None:
-    """The root manifest of a local image, if all that it names is there, by size; None otherwise.
+async def whole_image(place: ImageReference, access: Access) -> Manifest | None:
+    """Return the root manifest of a local image, if all that it names is there, by size; None otherwise.
 
-    What is half there, or damaged, is for the copy to find out about.
+    An incomplete or damaged image is left to the copy, which raises the error.
     """
-    place = parse_image_name(name)
     try:
         async with place.open_source(access) as source:
             root = await source.manifest()

@@ -6,13 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 from ..errors import PyskopeoError, first_error
-from ..transports import parse_image_name
 from . import remote
 from .local import whole_image
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..interfaces import ImageReference
     from ..model.digest import Digest
+    from ..model.reference import Reference
     from .record import Record
     from .request import SyncImage, SyncRequest
 
@@ -41,25 +42,31 @@ class Presence:
             return details.partition(":")[2]
         return os.path.relpath(details, self._request.destination) if transport == "dir" else details
 
-    async def of(self, image: SyncImage, reading: Access) -> Digest | None:
-        """The digest of what is there, if nothing would change; None where a copy has to look closer."""
-        if self._request.destination_transport == "docker":
-            return await self._in_registry(image, reading)
-        there = await whole_image(image.destination, self._writing)
+    async def of(
+        self, image: SyncImage, source: ImageReference, destination: ImageReference, reading: Access
+    ) -> Digest | None:
+        """Return the digest of what is there, if nothing would change; None where a copy has to look closer.
+
+        ``source`` and ``destination`` are the parsed names of ``image``.
+        """
+        if destination.transport == "docker":
+            assert destination.reference is not None
+            return await self._in_registry(image, source, destination.reference, reading)
+        there = await whole_image(destination, self._writing)
         if there is None or not self._may_do(image, there.digest, is_index=there.is_index):
             return None
-        wanted = await self._source_digest(image, reading)
+        wanted = await self._source_digest(image, source, reading)
         return there.digest if self._same(image, wanted, there.digest, is_index=there.is_index) else None
 
-    async def _in_registry(self, image: SyncImage, reading: Access) -> Digest | None:
+    async def _in_registry(
+        self, image: SyncImage, source: ImageReference, reference: Reference, reading: Access
+    ) -> Digest | None:
         from anyio import create_task_group
 
-        reference = parse_image_name(image.destination).reference
-        assert reference is not None
         wanted: list[Digest | None] = []
 
         async def ask_source() -> None:
-            wanted.append(await self._source_digest(image, reading))
+            wanted.append(await self._source_digest(image, source, reading))
 
         with first_error():
             async with create_task_group() as tasks:
@@ -71,11 +78,10 @@ class Presence:
             return None
         return there.digest
 
-    async def _source_digest(self, image: SyncImage, reading: Access) -> Digest | None:
-        """What the source's name stands for now; None where that is not known without reading it all."""
+    async def _source_digest(self, image: SyncImage, source: ImageReference, reading: Access) -> Digest | None:
+        """Return what the source's name refers to now; None where that is not known without reading it all."""
         if image.pinned is not None:
             return image.pinned
-        source = parse_image_name(image.source)
         if source.reference is not None:
             return await remote.resolve(source.reference, reading)
         try:

@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..api.images import admit, opened, planned
-from ..engine.run import carry_out
-from ..errors import PyskopeoError, first_error, saying
+from ..engine.run import CopyOptions, check_policy, copy
+from ..errors import PyskopeoError, first_error
 from ..model.events import CopyFinished
 from ..transports import parse_image_name
 from . import remote
@@ -30,7 +29,7 @@ from .request import (
     Tally,
     ignore,
 )
-from .sharing import Lanes, Ledger, ReadSource, Shared, sharing
+from .shared_blobs import SharedBlobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +120,7 @@ class _Run:
         self._request, self._listing, self._writing, self._tell = request, listing, writing, tell
         self._record = Record(request.record, lambda text: tell(Noted("warning", text)))
         self._presence = Presence(request, self._record, writing)
-        self._shared = Shared(Lanes(), Ledger())
+        self._shared = SharedBlobs()
 
     async def all(self) -> None:
         """Raises `SyncFailed` at the first failure, unless the rest is to go on."""
@@ -160,33 +159,26 @@ class _Run:
             self._tell(ImageFinished(replace(result, seconds=round(time.monotonic() - started, 3))))
 
     async def _one(self, group: Group, image: SyncImage) -> ImageResult:
-        there = await self._presence.of(image, group.access)
+        source, destination = parse_image_name(image.source), parse_image_name(image.destination)
+        there = await self._presence.of(image, source, destination, group.access)
         if there is not None:
-            admit(image.source, group.access)
+            check_policy(source, group.access)
             return ImageResult(image, "present", there)
-        return await self._copy(image, group.access)
-
-    async def _copy(self, image: SyncImage, reading: Access) -> ImageResult:
-        moved = 0
 
         def follow(event: Event) -> None:
-            nonlocal moved
-            if isinstance(event, CopyFinished):
-                moved = event.moved
-            else:
+            if not isinstance(event, CopyFinished):  # the image's result says it
                 self._tell(ImageMoving(image, event))
 
-        request, source = self._request, image.source
-        async with opened(source, image.destination, reading, self._writing, self._writing.report) as (reader, writer):
-            with saying(f"initializing source {source}"):
-                root = await reader.manifest()
-            read = ReadSource(reader, root)
-            destination = sharing(writer, parse_image_name(image.destination).reference, self._shared)
-            names = source, image.destination
-            plan = await planned(names, reading, (read, destination), request.selection, request.form)
-            digest = await carry_out(plan, read, destination, report=follow)
-        await self._remember(image, root.digest, digest)
-        return ImageResult(image, "copied", digest, moved)
+        result = await copy(
+            source,
+            destination,
+            CopyOptions(self._request.selection, self._request.form, wrap=self._shared.wrap),
+            source_access=replace(group.access, report=self._writing.report),
+            destination_access=self._writing,
+            report=follow,
+        )
+        await self._remember(image, result.source_digest, result.digest)
+        return ImageResult(image, "copied", result.digest, result.moved)
 
     async def _remember(self, image: SyncImage, source: Digest, digest: Digest) -> None:
         entry = Entry(image.source, source, digest, self._presence.how)

@@ -20,7 +20,7 @@ from ..model.strict_json import MANIFEST_LIMIT
 from ..storage.files import PARTIAL, partial_name, read_bounded, remove_tree, storage_errors, write_atomically
 from ..storage.oci_layout import located_blob
 from ..storage.place_blob import is_present, place, receive
-from ..streams.locations import LocalFile
+from ..streams.locations import LocalFile, Location
 from ..streams.pump import Progress
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _name(digest: Digest) -> str:
     return digest.hex if digest.algorithm == "sha256" else f"{digest.algorithm}-{digest.hex}"
 
 
-class DirSource:
+class DirSource(ImageSource):
     """An image in a directory; the ``version`` file is not needed to read it."""
 
     def __init__(self, path: Path) -> None:
@@ -79,14 +79,14 @@ class DirSource:
     def blob(self, descriptor: Descriptor) -> Blob:
         return located_blob(descriptor, LocalFile(self._path / _name(descriptor.digest)))
 
-    async def size(self, descriptor: Descriptor) -> int:
+    async def blob_size(self, descriptor: Descriptor) -> int:
         """How large a blob's file is."""
         path = self._path / _name(descriptor.digest)
         with storage_errors(f"reading {path}"):
             return os.stat(path).st_size
 
 
-class DirDestination:
+class DirDestination(ImageDestination):
     """Writes to ``staging``, a new directory beside the final one; `finish` puts it in its place.
 
     In it, where it cannot be replaced: then its files are.
@@ -100,9 +100,6 @@ class DirDestination:
         self._only_sha256 = True
         self.committed = False
 
-    async def begin(self, root: Manifest) -> None:
-        """Blobs go where their digests say, so the order does not matter."""
-
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         name = self._named(blob.descriptor.digest)
         self._prepare()
@@ -113,8 +110,8 @@ class DirDestination:
         )  # fmt: skip
         return Placement.PRESENT if placement is Placement.LINKED else placement
 
-    def files(self, digest: Digest) -> tuple[LocalFile, LocalFile]:
-        """Where a blob that was put here is: until `finish`, and from then on."""
+    def locations(self, digest: Digest) -> tuple[Location, ...]:
+        """Return the blob's path until `finish`, and the one from then on."""
         name = _name(digest)
         return LocalFile(self._staging / name, linkable=True), LocalFile(self._path / name, linkable=True)
 
@@ -124,9 +121,6 @@ class DirDestination:
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
         return await is_present(self._path / _name(descriptor.digest), descriptor, verify=self._verify_existing)
-
-    async def has_manifest(self, manifest: Manifest) -> bool:
-        return False
 
     async def put_manifest(self, manifest: Manifest) -> None:
         self._prepare()

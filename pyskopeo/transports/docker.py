@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
 from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, PyskopeoError, RegistryError
-from ..interfaces import Accepts, Blob, Fill, ImageDestination, ImageReference
+from ..interfaces import Accepts, Blob, Fill, ImageDestination, ImageReference, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
@@ -21,7 +21,7 @@ from ..model.reference import Reference
 from ..storage.files import FileSink, staged, storage_errors
 from ..storage.oci_layout import located_blob
 from ..streams.concurrency import each
-from ..streams.locations import LocalFile, RegistryBlob
+from ..streams.locations import LocalFile, Location, RegistryBlob
 from ..streams.pump import Progress, uncounted
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def parse_additional_tag(text: str, reference: Reference) -> str:
     return named.tag
 
 
-class DockerSource:
+class DockerSource(ImageSource):
     """An image in a registry, or in one of its mirrors."""
 
     def __init__(self, sources: Sources, report: Report) -> None:
@@ -121,7 +121,7 @@ class DockerSource:
 
         return Blob(descriptor, lambda: self.sources.blob(descriptor), (here,), ending)
 
-    async def size(self, descriptor: Descriptor) -> int:
+    async def blob_size(self, descriptor: Descriptor) -> int:
         """HEAD: how large a blob is; raises `InvalidContent` when the registry does not say."""
         return await self.sources.first(lambda repository: repository.blob_size(descriptor.digest), stay=False)
 
@@ -141,7 +141,7 @@ class DockerSource:
             self._report(Warned(f"{reference.name}:{reference.tag} is {found} now; copying {asked}, as asked"))
 
 
-class DockerDestination:
+class DockerDestination(ImageDestination):
     """A repository of a registry. The image has its tags only when all that it names is there.
 
     What a registry says it has by manifest is not asked for blob by blob.
@@ -160,11 +160,11 @@ class DockerDestination:
         self._reference, self._tags = reference, tags
         self._writer, self._uploads, self._spool = writer, uploads, spool
         self._named: dict[str, Digest | None] = {}
-        self._looked = False
+        self._prefetched = False
         self._failure: PyskopeoError | None = None
         self._present: set[Digest] = set()
 
-    async def look_around(self) -> None:
+    async def prefetch(self) -> None:
         """HEAD: what the tags name now."""
         async def look(tag: str) -> None:
             self._named[tag] = await self._look(tag)
@@ -173,15 +173,15 @@ class DockerDestination:
             await each(self._tags, look, at_once=_TAGS_AT_ONCE)
         except PyskopeoError as error:
             self._failure = error
-        self._looked = True
+        self._prefetched = True
 
     async def begin(self, root: Manifest) -> None:
         """Look which names are the image's already; refuse what cannot have the digest it is to have."""
         wanted = self._reference.digest
         if wanted is not None and root.digest != wanted:
             raise DestinationRefused(f"docker://{self._reference}: the image's digest is {root.digest}")
-        if not self._looked:
-            await self.look_around()
+        if not self._prefetched:
+            await self.prefetch()
         if self._failure is not None:
             raise self._failure
         self._present |= {root.digest} & set(self._named.values())
@@ -191,6 +191,9 @@ class DockerDestination:
 
     def would_mount(self, blob: Blob) -> bool:
         return bool(self._neighbours(blob))
+
+    def locations(self, digest: Digest) -> tuple[Location, ...]:
+        return (RegistryBlob(self._reference.api_host, self._reference.repository),)
 
     def _neighbours(self, blob: Blob) -> list[str]:
         """The other repositories of this registry that have a blob."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from ..storage.archive_output import check_output, open_output
 from ..storage.oci_layout import LayoutSource, LayoutWriter
 from ..storage.scratch import readable_archive, scratch_directory
 from ..storage.tar import TarWriter
-from ..streams.pump import run_abortable
+from ..streams.cancellation import run_in_thread
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -63,27 +63,24 @@ async def _open_destination(reference: OciArchiveReference, access: Access) -> A
         if not (scratch / INDEX_FILE).exists():
             return  # nothing was committed
         with open_output(reference.path, replace=True) as (fd, path):
-            await run_abortable(lambda check: _write(TarWriter.to(fd, path), scratch, check), lambda: None)
+            await run_in_thread(lambda: _write(TarWriter.to(fd, path), scratch))
 
 
-def _write(archive: TarWriter, root: Path, check: Callable[[], None]) -> None:
+def _write(archive: TarWriter, root: Path) -> None:
     """The layout in order of name, each file removed once it is in the archive, to save its room."""
-    archive.until(check)
     for directory, directories, names in os.walk(root):
         directories.sort()
         relative = Path(directory).relative_to(root)
         if relative != Path():
             archive.add_directory(str(relative))
         if relative.parent == Path("blobs"):
-            _write_files(archive, Path(directory), relative, sorted(names), check)
-    _write_files(archive, root, Path(), [INDEX_FILE, LAYOUT_FILE], check)
+            _write_files(archive, Path(directory), relative, sorted(names))
+    _write_files(archive, root, Path(), [INDEX_FILE, LAYOUT_FILE])
     archive.finish()
 
 
-def _write_files(
-    archive: TarWriter, directory: Path, relative: Path, names: list[str], check: Callable[[], None]
-) -> None:
+def _write_files(archive: TarWriter, directory: Path, relative: Path, names: list[str]) -> None:
     for name in names:
         path = directory / name
-        archive.add_file(str(relative / name), path, path.stat().st_size, 0o644, check)
+        archive.add_file(str(relative / name), path, path.stat().st_size, 0o644)
         path.unlink()

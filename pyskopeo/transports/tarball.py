@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -24,11 +24,11 @@ from ..model.platform import Platform
 from ..storage.archive_output import is_stream
 from ..storage.files import FileReader, open_regular
 from ..storage.oci_layout import located_blob
-from ..storage.pipes import never
 from ..storage.scratch import copy_stream, spooled
+from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink
 from ..streams.locations import LocalFile
-from ..streams.pump import ByteReader, MemoryReader, run_abortable, thread_buffer
+from ..streams.pump import ByteReader, MemoryReader, thread_buffer
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -79,10 +79,10 @@ class _Layer:
     modified: int
 
 
-class TarballSource:
+class TarballSource(ImageSource):
     """The image: its layers as they are, its manifest and its configuration as skopeo makes them up."""
 
-    made_from = "files"
+    synthesized = True
 
     def __init__(self, layers: tuple[_Layer, ...]) -> None:
         self._paths = {layer.descriptor.digest: layer.path for layer in layers}
@@ -163,12 +163,10 @@ async def _open_source(paths: tuple[Path, ...], access: Access) -> AsyncIterator
 
 async def _read(path: Path, name: Path, modified: int | None) -> _Layer:
     """Read a file through, in a worker thread; ``name`` is what people call it."""
-    found: list[_Layer] = []
-    await run_abortable(lambda check: found.append(_examined(path, name, modified, check)), never)
-    return found[0]
+    return await run_in_thread(partial(_examined, path, name, modified))
 
 
-def _examined(path: Path, name: Path, modified: int | None, check: Callable[[], None]) -> _Layer:
+def _examined(path: Path, name: Path, modified: int | None) -> _Layer:
     try:
         fd = open_regular(path)
     except NotFound as error:
@@ -185,7 +183,7 @@ def _examined(path: Path, name: Path, modified: int | None, check: Callable[[], 
             hasher.update(buffer[:count])
             size += count
             inflating.write(buffer[:count])
-            check()
+            check_cancelled()
         inflating.finish()
     finally:
         os.close(fd)

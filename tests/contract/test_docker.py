@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import anyio
@@ -10,7 +10,9 @@ import pytest
 
 import pyskopeo
 from pyskopeo import Access, Placement
-from pyskopeo.api.images import CopyOptions, foresee_copy
+from pyskopeo.engine import run as engine
+from pyskopeo.engine.plan import AS_IT_IS
+from pyskopeo.engine.run import CopyOptions
 from pyskopeo.engine.transfer import in_memory
 from pyskopeo.errors import ContentMismatch, DestinationRefused, NetworkError, NotFound, PyskopeoError, Unsupported
 from pyskopeo.model.descriptor import Descriptor
@@ -334,6 +336,20 @@ class TestCommitIsLast:
                     await destination.commit(root)
 
 
+async def foresee(
+    source: str, destination: str, access: Access, form: pyskopeo.Form = AS_IT_IS
+) -> tuple[pyskopeo.Plan, Mapping[Digest, Placement]]:
+    """What a dry run of `pyskopeo copy` shows: the plan, and what would become of each blob."""
+    result = await engine.copy(
+        pyskopeo.parse_image_name(source),
+        pyskopeo.parse_image_name(destination),
+        CopyOptions(form=form, dry_run=True),
+        source_access=access,
+        destination_access=access,
+    )
+    return result.plan, result.placements
+
+
 class TestDryRun:
     @pytest.mark.parametrize("kind", ["oci", "docker", "oci-index"])
     async def test_a_plan_touches_nothing(self, kind: str, registry: Simulator, access: Access, tmp_path: Path) -> None:
@@ -358,12 +374,11 @@ class TestDryRun:
         image = build("oci")
         await pyskopeo.copy(layout(image, tmp_path), registry.name("a/b"), destination_access=access)
         names = registry.name("a/b"), registry.name("c/d")
-        options: CopyOptions = {"source_access": access, "destination_access": access}
         before = len(registry.requests)
-        _, placements = await foresee_copy(*names, **options)
+        _, placements = await foresee(*names, access)
         assert {str(digest) for digest in placements} == set(image.blobs)
         assert set(placements.values()) == {Placement.MOUNTED}
-        _, present = await pyskopeo.plan_copy(*names, **options)
+        _, present = await pyskopeo.plan_copy(*names, source_access=access, destination_access=access)
         assert present == frozenset()
         assert {request.method for request in registry.requests[before:]} <= {"HEAD", "GET"}
         assert registry.store.repositories() == ("a/b",)
@@ -371,10 +386,10 @@ class TestDryRun:
         events: list[Event] = []
         await pyskopeo.copy(*names, report=events.append, source_access=access, destination_access=access)
         assert {event.placement for event in events if isinstance(event, BlobFinished)} == {Placement.MOUNTED}
-        _, placements = await foresee_copy(*names, **options)
+        _, placements = await foresee(*names, access)
         assert set(placements.values()) == {Placement.PRESENT}
         # From another registry, or the same under another name, all is sent.
-        _, placements = await foresee_copy(names[0], names[1].replace("127.0.0.1", "localhost"), **options)
+        _, placements = await foresee(names[0], names[1].replace("127.0.0.1", "localhost"), access)
         assert Placement.MOUNTED not in placements.values()
 
     @pytest.mark.parametrize(
@@ -386,9 +401,7 @@ class TestDryRun:
         """The configuration of a manifest of another type, and layers in another compression."""
         image = build("docker")
         await pyskopeo.copy(layout(image, tmp_path), registry.name("a/b"), form=EXACT, destination_access=access)
-        plan, placements = await foresee_copy(
-            registry.name("a/b"), registry.name("c/d"), form=form, source_access=access, destination_access=access
-        )
+        plan, placements = await foresee(registry.name("a/b"), registry.name("c/d"), access, form)
         layers = {Digest.parse(digest) for digest in image.layer_digests()}
         assert {placements[digest] for digest in layers} == {Placement.MOUNTED if mounted else Placement.WRITTEN}
         assert {placements[blob.digest] for blob in plan.all_blobs if blob.digest not in layers} <= {Placement.WRITTEN}

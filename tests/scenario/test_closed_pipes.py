@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
+import sys
 import tarfile
+import termios
 import time
 from pathlib import Path
 
@@ -14,6 +17,7 @@ import pytest
 from tests.support.commands import PYSKOPEO, environment, started
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.outputs import write_dir
+from tests.support.processes import wait_until
 from tests.support.trees import tree
 
 
@@ -54,7 +58,8 @@ def test_a_signal_while_writing_to_a_pipe_that_nobody_reads(tmp_path: Path) -> N
     try:
         with started("copy", "-q", f"dir:{source}", "docker-archive:/dev/stdout", stdout=write) as process:
             os.close(write)
-            time.sleep(1.0)  # the pipe is full after 64 KiB
+            assert wait_until(lambda: waiting_in(read) > 0, 15)
+            time.sleep(1.0)  # the pipe is full after 64 KiB, or less
             assert process.poll() is None
             process.send_signal(signal.SIGTERM)
             time.sleep(0.2)
@@ -103,3 +108,8 @@ def test_an_archive_on_standard_output_is_all_there_is_on_it(tmp_path: Path) -> 
     assert b"Copied sha256:" in said
     with tarfile.open(path) as tar:
         assert "manifest.json" in tar.getnames()
+
+
+def waiting_in(pipe: int) -> int:
+    """The number of bytes in ``pipe`` that nobody has read."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from pyskopeo.interfaces import Accepts, Blob, Fill
+from pyskopeo.interfaces import Accepts, Blob, Fill, ImageDestination, ImageSource
 from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
@@ -24,7 +24,7 @@ AMD64 = Platform("linux", "amd64")
 OCI = Accepts(frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}))
 
 
-class Source:
+class Source(ImageSource):
     """Gives an image's manifests and blobs, and notes what was asked for."""
 
     def __init__(self, image: BuiltImage) -> None:
@@ -54,7 +54,7 @@ class Source:
 Put = Callable[[Blob], Awaitable[None]]
 
 
-class Destination:
+class Destination(ImageDestination):
     """Keeps everything, and notes the order in which it came."""
 
     def __init__(self, accepts: Accepts = OCI, before: Put | None = None) -> None:

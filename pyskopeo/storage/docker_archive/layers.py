@@ -10,9 +10,9 @@ from ...fast_dataclass import dataclass
 from ...interfaces import Blob
 from ...model.descriptor import Descriptor
 from ...model.digest import Digest
+from ...streams.cancellation import run_in_thread
 from ...streams.decompress import InflatingSink
-from ...streams.pump import Progress, run_abortable
-from ..pipes import never
+from ...streams.pump import Progress
 from ..tar import TarWriter
 from .layer_slots import Stretch
 from .offset_prediction import Foresight, member
@@ -107,16 +107,15 @@ class Layers:
             # Until it is whole: a caller may go on after an error, but not with this archive.
             spoilt, self.spoilt = self.spoilt, True
             others = [other for other in self._stretches.values() if other is not stretch]
-            await run_abortable(lambda check: self._put(layer, stretch, others, check), never)
+            await run_in_thread(lambda: self._put(layer, stretch, others))
             self.spoilt = spoilt
             self._written.add(layer.digest)
         del self._stretches[digest]
         stretch.remove()
         self._foresight.appended(digest, self._archive().position)
 
-    def _put(self, layer: Plain, stretch: Stretch, others: list[Stretch], check: Callable[[], None]) -> None:
+    def _put(self, layer: Plain, stretch: Stretch, others: list[Stretch]) -> None:
         archive, name = self._archive(), f"{layer.digest.hex}.tar"
-        archive.until(check)
         place = member(archive.position, layer.size)
         for other in others:
             if other.within and other.start < place.end:
@@ -125,4 +124,4 @@ class Layers:
             archive.place(name, layer.size, READ_ONLY)
         else:
             stretch.leave()
-            archive.add_file(name, layer.path, layer.size, READ_ONLY, check)
+            archive.add_file(name, layer.path, layer.size, READ_ONLY)

@@ -13,7 +13,7 @@ from typing import Any
 from ...errors import InvalidContent, InvalidName, NotFound, PathNotFound, Unsupported
 from ...fast_dataclass import dataclass
 from ...gocompat.go_json import dumps
-from ...interfaces import Blob
+from ...interfaces import Blob, ImageSource
 from ...model import mediatype
 from ...model.descriptor import Descriptor
 from ...model.digest import Digest
@@ -119,7 +119,7 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
-class DockerArchiveSource:
+class DockerArchiveSource(ImageSource):
     """One image. Layers go by their diff IDs, decompressed if the archive holds them compressed."""
 
     def __init__(self, archive: DockerArchive, item: Item) -> None:

@@ -10,7 +10,7 @@ from typing import Self
 
 from ...errors import ContentMismatch, InvalidContent, StorageFailed, Unsupported
 from ...gocompat.go_json import dumps, sorted_map
-from ...interfaces import Accepts, Blob, Fill
+from ...interfaces import Accepts, Blob, Fill, ImageDestination
 from ...model import mediatype
 from ...model.descriptor import Descriptor
 from ...model.digest import Digest
@@ -19,9 +19,9 @@ from ...model.image_config import ImageConfig
 from ...model.manifest import Manifest
 from ...model.reference import Reference
 from ...model.strict_json import CONFIG_LIMIT
-from ...streams.pump import Progress, run_abortable
+from ...streams.cancellation import run_in_thread
+from ...streams.pump import Progress
 from ..archive_output import goes_along, open_output
-from ..pipes import never
 from ..tar import TarWriter
 from .layers import READ_ONLY, Layers, Plain
 from .legacy import legacy_layers
@@ -29,7 +29,7 @@ from .legacy import legacy_layers
 _VERSION = b"1.0"
 
 
-class DockerArchiveDestination:
+class DockerArchiveDestination(ImageDestination):
     """One or more images in one archive. Layers are decompressed to ``scratch``, appended in order.
 
     A context manager: the file has its name only after that was left without an error. For a second
@@ -66,7 +66,7 @@ class DockerArchiveDestination:
             if self._layers.spoilt:
                 raise StorageFailed(f"{self._path}: given up, since one of its images could be written only in part")
             if self._items:
-                await run_abortable(self._finish, never)
+                await run_in_thread(self._finish)
             elif self._archive is not None:
                 raise StorageFailed(f"{self._path}: given up, since no image was committed")
 
@@ -93,9 +93,6 @@ class DockerArchiveDestination:
     async def has_blob(self, descriptor: Descriptor) -> bool:
         return descriptor.digest in self._layers
 
-    async def has_manifest(self, manifest: Manifest) -> bool:
-        return False
-
     async def put_manifest(self, manifest: Manifest) -> None:
         raise InvalidContent(f"{manifest.media_type}: a Docker archive holds single images only")
 
@@ -107,7 +104,7 @@ class DockerArchiveDestination:
         # Those that were not announced, or not in this order.
         self._expect(root)
         await self._layers.advance()
-        await run_abortable(lambda check: self._describe(root, config, layers, check), never)
+        await run_in_thread(lambda: self._describe(root, config, layers))
         self._layers.spoilt = False
         assert root.config is not None
         described = {
@@ -144,13 +141,10 @@ class DockerArchiveDestination:
             self._archive = self._output.enter_context(self._opened())
         return self._archive
 
-    def _describe(
-        self, root: Manifest, config: bytes, layers: list[Plain], check: Callable[[], None]
-    ) -> None:
+    def _describe(self, root: Manifest, config: bytes, layers: list[Plain]) -> None:
         """Everything that comes after an image's layers."""
         assert root.config is not None
         archive = self._open()
-        archive.until(check)
         config_name = f"{root.config.digest.hex}.json"
         if config_name not in self._written:
             archive.add_bytes(config_name, config, READ_ONLY)
@@ -179,9 +173,8 @@ class DockerArchiveDestination:
             self._repositories.setdefault(tag.name, {})[tag.tag] = last
         self._tags = ()
 
-    def _finish(self, check: Callable[[], None]) -> None:
+    def _finish(self) -> None:
         archive = self._open()
-        archive.until(check)
         manifest = [{"Config": config, "RepoTags": tags, "Layers": layers} for config, tags, layers in self._items]
         archive.add_bytes("manifest.json", dumps(manifest).encode(), READ_ONLY)
         repositories = sorted_map({name: sorted_map(tags) for name, tags in self._repositories.items()})

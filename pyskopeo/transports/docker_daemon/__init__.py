@@ -77,7 +77,7 @@ async def _open_source(reference: DockerDaemonReference, access: Access) -> Asyn
 
     engine, wanted = await Engine.open(access.network, access.trust), str(reference.reference or reference.image_id)
     scratch = access.storage.scratch
-    async with spooled("saved.tar", scratch, lambda sink, check: engine.save(wanted, sink, check)) as path:
+    async with spooled("saved.tar", scratch, lambda sink: engine.save(wanted, sink)) as path:
         archive = DockerArchive.read(await to_thread.run_sync(TarIndex.read, path))
         yield DockerArchiveSource(archive, archive.choose(None, None))
 

@@ -61,14 +61,14 @@ class Client:
 
     @contextmanager
     def request(
-        self, method: str, path: str, check: Callable[[], None], what: str, idle: Callable[[], None] | None = None
+        self, method: str, path: str, what: str, idle: Callable[[], None] | None = None
     ) -> Iterator[HTTPResponse]:
         """Ask for something without a body; ``idle`` as `Connection` has it, until the answer begins.
 
         Raises `Refused`, `ConnectionFailed`; ``what`` says what was asked.
         """
         with self.errors(what):
-            connection = self.connect(check)
+            connection = self.connect()
             try:
                 self.say(connection, method, path)
                 connection.idle = idle
@@ -78,12 +78,12 @@ class Client:
             finally:
                 connection.close()
 
-    def connect(self, check: Callable[[], None]) -> Connection:
+    def connect(self) -> Connection:
         """A new connection; raises `ConnectionFailed`, `CertificateNotTrusted`."""
         failed: NetworkError | None = None
         for family, target in self._targets:
             try:
-                return self._connect(family, target, check)
+                return self._connect(family, target)
             except NetworkError as error:
                 failed = failed or error
         raise failed or ConnectionFailed(f"{self.where} has no address")
@@ -121,14 +121,13 @@ class Client:
                 reason = f"failed: {error.strerror or error}" if not tls else f"wants no TLS with us: {tls}; {_TLS}"
             raise ConnectionFailed(f"{what}: {self.where} {reason}", host=self.address.text) from error
 
-    def _connect(self, family: int, target: str | tuple[object, ...], check: Callable[[], None]) -> Connection:
+    def _connect(self, family: int, target: str | tuple[object, ...]) -> Connection:
         import socket
 
         sock = socket.socket(family)
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock, self.where, self._network.stall_timeout)
-        connection.check = check
         try:
             connection.connect(target, self._network.connect_timeout)
             if self._context is not None:

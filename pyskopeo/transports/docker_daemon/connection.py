@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...errors import Stalled
-from ...storage.pipes import never
+from ...streams.cancellation import check_cancelled
 
 if TYPE_CHECKING:
     import ssl
@@ -32,15 +32,14 @@ class Answered(Exception):
 class Connection:
     """A connected socket, for one thread at a time.
 
-    ``check`` is called while waiting and raises when that is to end. ``idle``, where it is set, is
-    called when nothing moved for ``stall_timeout`` seconds, and returns if that is all right. With
-    ``listening`` whatever comes in interrupts sending with `Answered`.
+    Raises `Cancelled` while it waits. ``idle``, where it is set, is called when nothing moved for
+    ``stall_timeout`` seconds, and returns if that is all right. With ``listening`` whatever comes in
+    interrupts sending with `Answered`.
     """
 
     def __init__(self, sock: socket.socket, where: str, stall_timeout: float) -> None:
         sock.setblocking(False)
         self._socket, self._where, self._stall_timeout = sock, where, stall_timeout
-        self.check: Callable[[], None] = never
         self.idle: Callable[[], None] | None = None
         self.listening = False
         self._secure = False
@@ -53,7 +52,7 @@ class Connection:
                 break
             if code not in (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN):
                 raise OSError(code, errno.errorcode.get(code, "error"))
-            self.check()
+            check_cancelled()
             if time.monotonic() > end:
                 raise Stalled(f"{self._where} takes no connection for {seconds:g} s", host=self._where)
             if code == errno.EAGAIN:
@@ -113,7 +112,7 @@ class Connection:
     def _wait(self, events: int, since: float) -> float:
         """Until one of ``events``; answers with when the present patience began."""
         while not (found := self._poll(events)):
-            self.check()
+            check_cancelled()
             if time.monotonic() - since > self._stall_timeout:
                 if self.idle is None:
                     raise Stalled(f"{self._where}: no progress for {self._stall_timeout:g} s", host=self._where)

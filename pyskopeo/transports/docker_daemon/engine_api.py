@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...errors import ConnectionFailed, PathNotFound
 from ...storage.files import FileSink, read_range
-from ...storage.pipes import never
-from ...streams.pump import run_abortable, thread_buffer
+from ...streams.cancellation import check_cancelled, run_in_thread
+from ...streams.pump import thread_buffer
 from .client import Client
 from .image_load import Upload
 from .messages import TAIL, Refused, check_tail
@@ -36,14 +35,14 @@ class Engine:
         Raises `InvalidInput` for an address or certificates that make no sense, and `NetworkError`.
         """
         engine = cls(await Client.open(network, trust))
-        await run_abortable(engine._negotiate, never)
+        await run_in_thread(engine._negotiate)
         return engine
 
     def load(self) -> Upload:
         """Room for an archive."""
         return Upload(self._client, self._ping)
 
-    def save(self, name: str, sink: FileSink, check: Callable[[], None]) -> None:
+    def save(self, name: str, sink: FileSink) -> None:
         """Write the archive of an image to a file; for a worker thread.
 
         Raises `PathNotFound` when there is no such image, and `NetworkError`.
@@ -52,23 +51,23 @@ class Engine:
 
         path = f"/images/get?names={quote(name, safe='')}"
         try:
-            with self._client.request("GET", path, check, _SAVING, lambda: self._ping(check)) as response:
+            with self._client.request("GET", path, _SAVING, self._ping) as response:
                 buffer = thread_buffer()
                 while count := response.readinto(buffer):
                     sink.write(buffer[:count])
-                    check()
+                    check_cancelled()
                 if response.length:
                     raise ConnectionFailed(f"{_SAVING}: {self._client.where} broke off")
         except Refused as error:
-            if missing := error if error.status == 404 else self._missing(name, check):
+            if missing := error if error.status == 404 else self._missing(name):
                 raise PathNotFound(str(missing)) from None
             raise
         check_tail(read_range(sink.path, max(0, os.fstat(sink.fd).st_size - TAIL), TAIL), _SAVING)
 
-    def _negotiate(self, check: Callable[[], None]) -> None:
+    def _negotiate(self) -> None:
         what = f"asking {self._client.where} for its version"
         try:
-            with self._client.request("GET", "/_ping", check, what) as response:
+            with self._client.request("GET", "/_ping", what) as response:
                 found = response.getheader("Api-Version") or ""
         except Refused as error:
             if error.status == 400 and "HTTPS" in str(error):
@@ -78,17 +77,17 @@ class Engine:
         if _VERSION.fullmatch(found):
             self._client.version = found
 
-    def _ping(self, check: Callable[[], None]) -> None:
+    def _ping(self) -> None:
         """Whether it is alive, though it says nothing: it may be busy. Raises `NetworkError` if not."""
-        with self._client.request("GET", "/_ping", check, f"waiting for {self._client.where}"):
+        with self._client.request("GET", "/_ping", f"waiting for {self._client.where}"):
             pass
 
-    def _missing(self, name: str, check: Callable[[], None]) -> Refused | None:
+    def _missing(self, name: str) -> Refused | None:
         """What they say about an ID that they do not have, for which some daemons fail as if they were broken."""
         from urllib.parse import quote
 
         try:
-            with self._client.request("GET", f"/images/{quote(name, safe='')}/json", check, _SAVING):
+            with self._client.request("GET", f"/images/{quote(name, safe='')}/json", _SAVING):
                 return None
         except Refused as error:
             return error if error.status == 404 else None

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...errors import TooLarge
-from ...storage.pipes import never
-from ...streams.pump import run_abortable
+from ...streams.cancellation import run_in_thread
 from .connection import Answered, Connection
 from .messages import LIMIT, check_messages
 
@@ -26,15 +25,14 @@ class Upload:
 
     The request is made when there is something to send. Without `finish` the daemon gets neither
     the end of the archive nor the end of the body, so it loads nothing. Written to by worker
-    threads, one at a time; ``check`` is called while they wait, and raises when that is to end.
+    threads, one at a time.
     """
 
-    def __init__(self, client: Client, ping: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, client: Client, ping: Callable[[], None]) -> None:
         self._client, self._ping = client, ping
         self._connection: Connection | None = None
         self._response: HTTPResponse | None = None
         self._kept = bytearray()
-        self.check: Callable[[], None] = never
 
     def write(self, buffer: memoryview) -> None:
         """Raises `Refused`, `ConnectionFailed`."""
@@ -55,20 +53,19 @@ class Upload:
         Raises `Refused`, `ConnectionFailed`, `InvalidContent`.
         """
         if self._connection is not None or self._kept:
-            await run_abortable(self._finish, never)
+            await run_in_thread(self._finish)
 
     def close(self) -> None:
         """Leave the daemon, whether it has everything or not."""
         if self._connection is not None:
             self._connection.close()
 
-    def _finish(self, check: Callable[[], None]) -> None:
-        self.check = check
+    def _finish(self) -> None:
         with self._client.errors(_LOADING):
             self._flush()
             self._send(memoryview(b"0\r\n\r\n"))
             connection = self._connected()
-            connection.idle = lambda: self._ping(check)
+            connection.idle = self._ping
             self._read_messages(connection)
 
     def _flush(self) -> None:
@@ -117,13 +114,9 @@ class Upload:
             raise
         check_messages(bytes(body), _LOADING)
 
-    def _check(self) -> None:
-        # Which check it is changes with every layer.
-        self.check()
-
     def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = self._client.connect(self._check)
+            self._connection = self._client.connect()
             self._client.say(
                 self._connection, "POST", "/images/load?quiet=1",
                 "Content-Type: application/x-tar", "Transfer-Encoding: chunked",

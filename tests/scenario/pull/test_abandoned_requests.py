@@ -14,6 +14,7 @@ from pyskopeo.errors import ConnectionFailed
 from pyskopeo.http.connect import Connector
 from pyskopeo.http.exchange import Exchange, shut
 from pyskopeo.http.transport import Wire
+from pyskopeo.streams.cancellation import Cancellation
 from tests.support.faults import Stall
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.simulator import Simulator
@@ -22,23 +23,33 @@ IMAGE = build(ImageSpec(layers=(LayerSpec("large", size=100_000, compression="no
 
 
 @pytest.mark.anyio
-async def test_a_request_given_up_too_late_harms_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_given_up_too_late_harms_no_other() -> None:
     """Its small answer has been read, and its connection is there for the next request."""
-    exchanges: list[Exchange] = []
+    cancellations: list[Cancellation] = []
 
-    def recorded() -> Exchange:
-        exchanges.append(Exchange())
-        return exchanges[-1]
+    class Recorded(Wire):
+        def _send(self, *what: Any) -> Exchange:
+            cancellations.append(Cancellation.current())
+            return super()._send(*what)
 
-    monkeypatch.setattr("pyskopeo.http.transport.Exchange", recorded)
     with Simulator(IMAGE) as registry:
-        async with Wire(Connector(lambda origin: pytest.fail("no TLS here"), lambda origin: None)) as wire:
+        async with Recorded(Connector(lambda origin: pytest.fail("no TLS here"), lambda origin: None)) as wire:
             for _ in range(3):
                 response = await wire.handle_async_request(httpx.Request("GET", f"{registry.url}/v2/"))
                 assert response.status_code == 200
-                exchanges[-1].abort()
+                cancellations[-1].cancel()
         assert registry.connections_seen == 1
-    assert len(exchanges) == 3
+    assert len(set(cancellations)) == 3
+
+
+@pytest.mark.anyio
+async def test_a_small_answer_that_nobody_takes_harms_no_other() -> None:
+    with Simulator(IMAGE) as registry:
+        request = httpx.Request("GET", f"{registry.url}/v2/")
+        async with Paused(before=False) as wire:
+            await give_up(wire, request)
+            assert (await wire.handle_async_request(request)).status_code == 200
+        assert registry.connections_seen == 1
 
 
 @pytest.mark.anyio
@@ -68,10 +79,68 @@ async def test_a_body_that_is_given_up_is_closed_by_its_reader() -> None:
             await response.aclose()
             assert thread.is_alive()
             assert released == []
-            shut(reader._socket)
+            shut(reader._exchange.sock)
             await anyio.to_thread.run_sync(thread.join, 2)
             assert released == ["reader"]
             # Nothing is read, nor given back a second time.
             assert reader.readinto(memoryview(bytearray(10))) == 0
             await response.aclose()
             assert released == ["reader"]
+
+
+class Paused(Wire):
+    """Its threads wait before and after they send a request."""
+
+    def __init__(self, *, before: bool) -> None:
+        super().__init__(Connector(lambda origin: pytest.fail("no TLS here"), lambda origin: None))
+        self.before = before
+        self.waiting, self.go, self.ended = threading.Event(), threading.Event(), threading.Event()
+        self.exchanges: list[Exchange] = []
+
+    def _send(self, *what: Any) -> Exchange:
+        try:
+            if self.before:
+                self._wait()
+            self.exchanges.append(super()._send(*what))
+            if not self.before:
+                self._wait()
+            return self.exchanges[-1]
+        finally:
+            self.ended.set()
+
+    def _wait(self) -> None:
+        self.waiting.set()
+        assert self.go.wait(10)
+
+
+async def give_up(wire: Paused, request: httpx.Request) -> None:
+    """Cancel a request while its thread waits; then have the thread go on."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wire.handle_async_request, request)
+        while not wire.waiting.is_set():
+            await anyio.sleep(0.001)
+        tasks.cancel_scope.cancel()
+    wire.go.set()
+    assert await anyio.to_thread.run_sync(wire.ended.wait, 5)
+    await anyio.sleep(0.05)
+
+
+@pytest.mark.anyio
+async def test_a_response_whose_request_was_given_up_is_closed() -> None:
+    with Simulator(IMAGE) as registry:
+        url = f"{registry.url}/storage/{IMAGE.layer_digests()[0]}"
+        async with Paused(before=False) as wire:
+            await give_up(wire, httpx.Request("GET", url))
+            [exchange] = wire.exchanges
+            assert exchange.body is None
+            assert exchange.response.isclosed()
+            assert exchange.connection.sock is None
+
+
+@pytest.mark.anyio
+async def test_a_request_given_up_before_its_thread_has_begun_is_not_sent() -> None:
+    with Simulator(IMAGE) as registry:
+        async with Paused(before=True) as wire:
+            await give_up(wire, httpx.Request("GET", f"{registry.url}/v2/"))
+            assert wire.exchanges == []
+        assert registry.connections_seen == 0

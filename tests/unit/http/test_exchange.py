@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
-from pyskopeo.errors import ConnectionFailed
-from pyskopeo.http.exchange import Exchange
+from pyskopeo.http.connect import Attempt
+from pyskopeo.http.exchange import Exchange, shut
+from pyskopeo.streams.cancellation import Cancellation, Cancelled, check_cancelled, on_cancel
 
 
 class Line:
@@ -45,83 +46,93 @@ def line() -> Iterator[Line]:
     found.close()
 
 
+def cancelled_within(work: Callable[[Cancellation], None]) -> None:
+    """Have ``work`` cancel itself; it must end as cancelled."""
+    cancellation = Cancellation()
+    with pytest.raises(Cancelled):
+        cancellation.run(lambda: work(cancellation))
+
+
 def test_a_reader_is_woken(line: Line) -> None:
-    exchange, read = Exchange(), list[bytes]()
-    exchange.connected(line.connection)
-    thread = threading.Thread(target=lambda: read.append(line.near.recv(1)))
+    cancellation, reading, read = Cancellation(), threading.Event(), list[bytes]()
+
+    def work() -> None:
+        with on_cancel(partial(shut, line.near)):
+            reading.set()
+            read.append(line.near.recv(1))
+
+    def run() -> None:
+        with pytest.raises(Cancelled):
+            cancellation.run(work)
+
+    thread = threading.Thread(target=run)
     thread.start()
-    exchange.abort()
+    assert reading.wait(2)
+    cancellation.cancel()
     thread.join(2)
     assert read == [b""]
 
 
 def test_an_attempt_to_connect_is_woken(line: Line) -> None:
     """Even when TLS has taken the descriptor out of the socket, as wrap_socket does."""
-    exchange = Exchange()
-    exchange.connecting(line.near)
-    wrapped = socket.socket(fileno=line.near.detach())
-    with wrapped:
-        wrapped.settimeout(2)
-        exchange.abort()
-        assert wrapped.recv(1) == b""
-    exchange.forget_attempt()
+
+    def work(cancellation: Cancellation) -> None:
+        with Attempt() as attempt:
+            attempt.begin(line.near)
+            wrapped = socket.socket(fileno=line.near.detach())
+            with wrapped:
+                wrapped.settimeout(2)
+                cancellation.cancel()
+                assert wrapped.recv(1) == b""
+
+    cancelled_within(work)
 
 
 def test_an_attempt_that_is_over_is_left_alone(line: Line) -> None:
-    exchange = Exchange()
-    exchange.connecting(line.near)
-    exchange.forget_attempt()
-    exchange.abort()
+    def work(cancellation: Cancellation) -> None:
+        with Attempt() as attempt:
+            attempt.begin(line.near)
+        cancellation.cancel()
+        check_cancelled()
+
+    cancelled_within(work)
     assert line.is_open
 
 
 def test_a_second_attempt_takes_the_place_of_the_first(line: Line) -> None:
     other = Line()
-    exchange = Exchange()
-    exchange.connecting(other.near)
-    exchange.connecting(line.near)
-    exchange.abort()
+
+    def work(cancellation: Cancellation) -> None:
+        with Attempt() as attempt:
+            attempt.begin(other.near)
+            attempt.begin(line.near)
+            cancellation.cancel()
+
+    cancelled_within(work)
     assert other.is_open
     assert not line.is_open
-    exchange.forget_attempt()
     other.close()
 
 
-def test_a_connection_in_the_pool_is_left_alone(line: Line) -> None:
-    """It may be another request's by now."""
-    exchange = Exchange()
-    exchange.connected(line.connection)
-    exchange.let_go()
-    exchange.abort()
+def test_an_attempt_that_comes_too_late_is_not_begun(line: Line) -> None:
+    def work(cancellation: Cancellation) -> None:
+        cancellation.cancel()
+        with Attempt() as attempt:
+            attempt.begin(line.near)
+
+    cancelled_within(work)
     assert line.is_open
 
 
-def test_what_comes_too_late_is_cleared_away(line: Line) -> None:
-    """The thread has brought the head of a response, and nobody took it."""
-    exchange = Exchange()
-    exchange.connected(line.connection)
+@pytest.mark.parametrize("body", [None, b"ok"])
+def test_what_comes_too_late_is_cleared_away(body: bytes | None, line: Line) -> None:
+    """But not a connection that is in the pool: it may be another request's by now."""
     line.far.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
     line.connection.request("GET", "/")
     response = line.connection.getresponse()
     line.far.recv(1000)
-    exchange.finish(response)
-    exchange.abort()
-    assert response.isclosed()
-    assert line.connection.sock is None
-    assert not line.is_open
-
-
-@pytest.mark.parametrize("step", ["connecting", "connected", "let_go", "finish"])
-def test_a_thread_that_is_given_up_goes_no_further(step: str, line: Line) -> None:
-    exchange = Exchange()
-    exchange.abort()
-    with contextlib.closing(http.client.HTTPResponse(line.near)) as response:
-        steps: dict[str, Callable[[], None]] = {
-            "connecting": lambda: exchange.connecting(line.near),
-            "connected": lambda: exchange.connected(line.connection),
-            "let_go": exchange.let_go,
-            "finish": lambda: exchange.finish(response),
-        }
-        with pytest.raises(ConnectionFailed) as caught:
-            steps[step]()
-    assert not caught.value.temporary
+    Exchange(line.connection, line.near, response, [], None, body).discard()
+    assert response.isclosed() == (body is None)
+    assert (line.connection.sock is None) == (body is None)
+    assert line.is_open == (body is not None)
+    response.close()

@@ -2,37 +2,82 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
-import anyio
 import pytest
 
-from pyskopeo.http.loop_bridge import Looped
+from pyskopeo.errors import ConnectionFailed
 from pyskopeo.http.request_body import Outgoing
+from pyskopeo.streams.cancellation import Cancellation, Cancelled, on_cancel
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
+
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_who_gives_up_a_whole_body_may_cut_the_connection() -> None:
     """Its end may not fit into the connection any more, and would then be waited for."""
-    entered, released = threading.Event(), threading.Event()
+    entered, cut = threading.Event(), threading.Event()
 
     class Full:
         def sendall(self, data: bytes) -> None:
             entered.set()
-            released.wait(5)
+            assert cut.wait(5)
 
-    body = Outgoing(Looped())
-    thread = threading.Thread(target=body.carry, args=(SimpleNamespace(sock=Full()),), kwargs={"chunked": True})
+    body, cancellation, ended = Outgoing(), Cancellation(), list[type[BaseException]]()
+
+    def carry() -> None:
+        with on_cancel(cut.set):
+            body.carry(cast("HTTPConnection", SimpleNamespace(sock=Full())), chunked=True)
+
+    def run() -> None:
+        try:
+            cancellation.run(carry)
+        except BaseException as error:  # noqa: BLE001 - shown to the test
+            ended.append(type(error))
+
+    thread = threading.Thread(target=run)
     thread.start()
     try:
-        with anyio.fail_after(5):
-            while not body.carried:
-                await anyio.sleep(0.01)
         body.finish()
         assert entered.wait(5)
-        assert not body.carried
+        cancellation.cancel()
     finally:
-        released.set()
+        cut_by_it = cut.is_set()
+        cut.set()
         thread.join(5)
+    assert cut_by_it
+    assert ended == [Cancelled]
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_a_cancellation_breaks_off_a_body_in_order(chunked: bool) -> None:
+    """The connection is not cut under the hands of the thread that ends the body."""
+    near, far = socket.socketpair()
+    body, cancellation, cut = Outgoing(), Cancellation(), threading.Event()
+
+    def carry() -> None:
+        with on_cancel(cut.set):
+            body.carry(cast("HTTPConnection", SimpleNamespace(sock=near)), chunked=chunked)
+
+    def run() -> None:
+        with pytest.raises((Cancelled, ConnectionFailed)):
+            cancellation.run(carry)
+
+    thread = threading.Thread(target=run)
+    with near, far:
+        thread.start()
+        body.write(memoryview(b"piece"))
+        cancellation.cancel()
+        with pytest.raises(ConnectionFailed):
+            body.write(memoryview(b"more"))
+        thread.join(5)
+        expected = b"5\r\npiece\r\n0\r\n\r\n" if chunked else b"piece"
+        assert far.recv(100) == expected
+    assert not thread.is_alive()
+    assert not cut.is_set()

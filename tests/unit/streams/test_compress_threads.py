@@ -16,6 +16,7 @@ from pyskopeo.model.change import Change, Outcome
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.streams import compress, ordered_pool
+from pyskopeo.streams.cancellation import Cancellation, Cancelled, on_cancel
 from pyskopeo.streams.compress import ChangingSink
 from pyskopeo.streams.pump import MemorySink
 from tests.support.compressed import CONTENT, LARGE, LAYER, MIB, changed, in_steps, plain
@@ -146,18 +147,28 @@ def test_an_error_while_compressing_comes_through(format: str, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("format", ["gzip", "zstd", "", None])
-def test_abort_between_writes(format: str | None) -> None:
-    target = MemorySink()
-    sink = ChangingSink(target, Change(format), LAYER, "x")
-    sink.write(memoryview(LARGE))
-    sink.abort()
-    sink.abort()
+def test_cancelled_between_writes(format: str | None) -> None:
+    cancellation = Cancellation()
+    sink = ChangingSink(MemorySink(), Change(format), LAYER, "x")
+
+    def write() -> None:
+        sink.write(memoryview(LARGE))
+        cancellation.cancel()
+        sink.write(memoryview(LARGE))
+
     if format:
-        with pytest.raises(ordered_pool._GivenUp):
+        with pytest.raises(Cancelled):
+            cancellation.run(write)
+    else:
+        cancellation.run(write)  # nothing here blocks
+    sink.close()
+    sink.close()
+    if format:
+        with pytest.raises(Cancelled):
             sink.write(memoryview(LARGE))
 
 
-def test_abort_from_another_thread_frees_one_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelling_frees_a_thread_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered_pool, "processors", lambda: 1)
     go, began = threading.Event(), []
     deflate = compress._deflate
@@ -171,9 +182,11 @@ def test_abort_from_another_thread_frees_one_that_waits(monkeypatch: pytest.Monk
     written, errors = MemorySink(), []
     sink = ChangingSink(written, Change("gzip"), LAYER, "x")
 
+    cancellation = Cancellation()
+
     def pump() -> None:
         try:
-            sink.write(memoryview(LARGE))
+            cancellation.run(lambda: sink.write(memoryview(LARGE)))
         except Exception as error:  # noqa: BLE001 - shown to the test
             errors.append(error)
 
@@ -183,11 +196,11 @@ def test_abort_from_another_thread_frees_one_that_waits(monkeypatch: pytest.Monk
         time.sleep(0.001)
     time.sleep(0.05)
     assert worker.is_alive(), "nothing waited"
-    sink.abort()
+    cancellation.cancel()
     go.set()
     worker.join(5)
     assert not worker.is_alive()
-    assert [type(error) for error in errors] == [ordered_pool._GivenUp]
+    assert [type(error) for error in errors] == [Cancelled]
     assert len(began) == 1, "what was not begun was done all the same"
 
 
@@ -199,7 +212,7 @@ def test_one_that_gives_up_does_not_disturb_the_others() -> None:
         leaving.write(memoryview(LARGE[start : start + MIB]))
         staying.write(memoryview(LARGE[start : start + MIB]))
         if start >= 2 * MIB:
-            leaving.abort()
+            leaving.close()
             break
     staying.write(memoryview(LARGE[start + MIB :]))
     staying.finish()
@@ -210,7 +223,7 @@ def test_a_layer_given_up_before_its_first_block_needs_no_thread() -> None:
     sink = ChangingSink(MemorySink(), Change("gzip"), LAYER, "x")
     sink.write(memoryview(b"hello"))
     assert our_threads() == []
-    sink.abort()
+    sink.close()
 
 
 @pytest.mark.parametrize("format", ["gzip", "zstd"])
@@ -232,41 +245,44 @@ ZSTD_LAYER = Descriptor(mediatype.OCI_LAYER_ZSTD, Digest.of(b"x"), 1)
 
 
 class Stuck:
-    """Takes nothing until it is told to give up."""
+    """Takes nothing until it is woken by a cancellation."""
 
     def __init__(self) -> None:
-        self.entered, self.given_up = threading.Event(), threading.Event()
+        self.entered, self.woken = threading.Event(), threading.Event()
 
     def write(self, buffer: memoryview) -> None:
-        self.entered.set()
-        assert self.given_up.wait(10)
-        raise InvalidContent("given up")
-
-    def abort(self) -> None:
-        self.given_up.set()
+        with on_cancel(self.woken.set):
+            self.entered.set()
+            assert self.woken.wait(10)
+            raise InvalidContent("woken")
 
 
 @pytest.mark.parametrize("format", ["gzip", "zstd", "", None])
-def test_to_give_up_is_passed_on(format: str | None) -> None:
-    """A `write` waits for the sink below, which nobody else tells."""
+def test_a_cancellation_reaches_the_sink_below(format: str | None) -> None:
+    """A `write` may be waiting for it."""
     below = Stuck()
     sink = ChangingSink(below, Change(format), ZSTD_LAYER, "it")
     failures: list[BaseException] = []
+    cancellation = Cancellation()
 
     def work() -> None:
+        for piece in in_steps(CONTENT * 20, 1 << 20):
+            sink.write(piece)
+        sink.finish()
+
+    def run() -> None:
         try:
-            for piece in in_steps(CONTENT * 20, 1 << 20):
-                sink.write(piece)
-            sink.finish()
-        except InvalidContent as error:
+            cancellation.run(work)
+        except (Cancelled, InvalidContent) as error:
             failures.append(error)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=run)
     thread.start()
     assert below.entered.wait(10)
     sink.close()
-    assert not below.given_up.is_set()
-    sink.abort()
+    assert not below.woken.is_set()
+    cancellation.cancel()
     thread.join(5)
     assert not thread.is_alive()
-    assert [str(error) for error in failures] == ["given up"]
+    assert below.woken.is_set()
+    assert [type(error) for error in failures] == [Cancelled]

@@ -1,8 +1,9 @@
-"""The same work for many things."""
+"""Bounded concurrency: a coroutine per item, and workers on a queue."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import anyio
@@ -10,7 +11,7 @@ import pytest
 
 from pyskopeo.errors import InvalidInput
 from pyskopeo.streams import concurrency
-from pyskopeo.streams.concurrency import by_turns, each
+from pyskopeo.streams.concurrency import WorkQueue, each
 
 pytestmark = pytest.mark.anyio
 
@@ -64,8 +65,25 @@ async def test_cancelled() -> None:
     assert ended == 2
 
 
+async def by_turns(
+    items: Sequence[int], work: Callable[[int], Awaitable[None]], *, at_once: int, at_most: int | None = None
+) -> None:
+    """``at_once`` workers on a queue of ``items``, and up to ``at_most`` when the processors are idle."""
+    queue = WorkQueue(items)
+
+    async def worker(queue: WorkQueue[int]) -> None:
+        for item in queue:
+            await work(item)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(min(at_once, len(items))):
+            tasks.start_soon(worker, queue)
+        if (more := min(at_most or 0, len(items)) - at_once) > 0:
+            tasks.start_soon(queue.add_workers_when_idle, tasks, worker, more)
+
+
 class Turns:
-    """Work for `by_turns`: what was begun, and how many were at it at a time; each waits for ``go``."""
+    """Work for a worker: what was begun, and how many were at it at a time; each waits for ``go``."""
 
     def __init__(self) -> None:
         self.begun: list[int] = []
@@ -118,7 +136,7 @@ async def test_more_at_a_time_while_the_processors_are_idle(
 
 async def test_no_more_at_a_time_while_the_processors_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     keep_busy(monkeypatch, 0.6)
-    monkeypatch.setattr(concurrency, "_MOMENT", 0.001)
+    monkeypatch.setattr(concurrency, "_PERIOD", 0.001)
     turns = Turns()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
@@ -135,7 +153,7 @@ async def test_no_more_at_a_time_while_the_processors_are_busy(monkeypatch: pyte
 async def test_one_idle_moment_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """When work begins, there is little to do at first."""
     monkeypatch.setattr(concurrency, "processors", lambda: 4)
-    monkeypatch.setattr(concurrency, "_MOMENT", 0.001)
+    monkeypatch.setattr(concurrency, "_PERIOD", 0.001)
     looked: list[float] = []
 
     def process_time() -> float:
@@ -156,7 +174,7 @@ async def test_one_idle_moment_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_nothing_is_watched_when_none_waits_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     keep_busy(monkeypatch, 1.0)
-    monkeypatch.setattr(concurrency, "_MOMENT", 60)
+    monkeypatch.setattr(concurrency, "_PERIOD", 60)
     turns = Turns()
     turns.go.set()
     with anyio.fail_after(5):

@@ -10,6 +10,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,8 +18,10 @@ from hypothesis import strategies as st
 from pyskopeo.errors import InvalidContent, TooLarge, Unsupported
 from pyskopeo.model.digest import Digest
 from pyskopeo.streams import decompress
+from pyskopeo.streams.cancellation import run_in_thread
 from pyskopeo.streams.decompress import InflatingReader, InflatingSink, guessed_size, recognises
 from pyskopeo.streams.pump import MemoryReader, MemorySink
+from tests.support.blocked import Blocked
 from tests.support.compressed import CONTENT, SKIPPED, in_steps, named, zstd_frame
 from tests.support.zstd import zstd
 
@@ -204,16 +207,19 @@ def test_what_is_recognised() -> None:
     assert not recognises(b"")
 
 
-def test_aborting_reaches_the_reader_below() -> None:
-    class Below(MemoryReader):
-        aborted = False
+@pytest.mark.anyio
+async def test_a_cancellation_reaches_the_reader_below() -> None:
+    below, buffer = Blocked(gz(DATA)[:100]), memoryview(bytearray(1000))
 
-        def abort(self) -> None:
-            self.aborted = True
+    def read() -> None:
+        reader = InflatingReader(below, "x")
+        while reader.readinto(buffer):
+            pass
 
-    below = Below(b"")
-    InflatingReader(below, "x").abort()
-    assert below.aborted
+    with anyio.move_on_after(0.1) as scope:
+        await run_in_thread(read)
+    assert scope.cancelled_caught
+    assert below.woken.is_set()
 
 
 @pytest.mark.parametrize("pack", [gz, zstd.compress])

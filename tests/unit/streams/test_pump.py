@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
 import anyio
 import pytest
@@ -13,13 +12,15 @@ from pyskopeo.errors import ContentMismatch, StorageFailed
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.verifier import Verifier
+from pyskopeo.streams.cancellation import run_in_thread
 from pyskopeo.streams.pump import (
     BUFFER_SIZE,
+    ByteReader,
+    ByteSink,
     MemoryReader,
     MemorySink,
+    Progress,
     pump,
-    pump_in_thread,
-    run_abortable,
     thread_buffer,
     uncounted,
 )
@@ -32,6 +33,10 @@ def described(content: bytes, algorithm: str = "sha256") -> Descriptor:
     return Descriptor("", Digest.of(content, algorithm), len(content))
 
 
+async def pump_in_a_thread(reader: ByteReader, sink: ByteSink, verifier: Verifier, progress: Progress) -> None:
+    await run_in_thread(lambda: pump(reader, sink, verifier, progress))
+
+
 class Small:
     """Gives ``step`` bytes at a time."""
 
@@ -41,8 +46,6 @@ class Small:
     def readinto(self, buffer: memoryview) -> int:
         return self._inner.readinto(buffer[: self._step])
 
-    def abort(self) -> None: ...
-
 
 @pytest.mark.parametrize("size", [0, 1, BUFFER_SIZE - 1, BUFFER_SIZE, BUFFER_SIZE + 1, 3 * BUFFER_SIZE + 7])
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
@@ -50,7 +53,7 @@ async def test_every_byte_arrives_and_is_counted(size: int, algorithm: str) -> N
     content = bytes(range(256)) * (size // 256 + 1)
     content = content[:size]
     sink, counts = MemorySink(), list[int]()
-    await pump_in_thread(MemoryReader(content), sink, Verifier(described(content, algorithm)), counts.append)
+    await pump_in_a_thread(MemoryReader(content), sink, Verifier(described(content, algorithm)), counts.append)
     assert sink.content == content
     assert sum(counts) == size
     assert max(counts, default=0) <= BUFFER_SIZE
@@ -58,7 +61,7 @@ async def test_every_byte_arrives_and_is_counted(size: int, algorithm: str) -> N
 
 def test_short_reads_are_not_the_end() -> None:
     sink = MemorySink()
-    pump(Small(b"x" * 1000, 7), sink, Verifier(described(b"x" * 1000)), uncounted, lambda: None)
+    pump(Small(b"x" * 1000, 7), sink, Verifier(described(b"x" * 1000)), uncounted)
     assert len(sink.content) == 1000
 
 
@@ -66,7 +69,7 @@ def test_short_reads_are_not_the_end() -> None:
 async def test_other_bytes_are_refused(content: bytes, expected: bytes) -> None:
     sink = MemorySink()
     with pytest.raises(ContentMismatch):
-        await pump_in_thread(MemoryReader(content), sink, Verifier(described(expected)), uncounted)
+        await pump_in_a_thread(MemoryReader(content), sink, Verifier(described(expected)), uncounted)
     # Never more than was promised, so that nobody fills the disk.
     assert len(sink.content) <= len(expected)
 
@@ -77,67 +80,18 @@ async def test_what_the_sink_raises_is_what_is_raised() -> None:
             raise StorageFailed("disk full")
 
     with pytest.raises(StorageFailed, match="disk full"):
-        await pump_in_thread(MemoryReader(b"abc"), Full(), Verifier(described(b"abc")), uncounted)
+        await pump_in_a_thread(MemoryReader(b"abc"), Full(), Verifier(described(b"abc")), uncounted)
 
 
-async def test_cancelling_aborts_a_blocked_reader_and_waits_for_its_thread() -> None:
+async def test_cancelling_wakes_a_blocked_reader_and_waits_for_its_thread() -> None:
     reader = Blocked()
     started = time.monotonic()
     with anyio.move_on_after(0.1) as scope:
-        await pump_in_thread(reader, MemorySink(), Verifier(described(b"x")), uncounted)
+        await pump_in_a_thread(reader, MemorySink(), Verifier(described(b"x")), uncounted)
     # The reader's complaint is not the story: it was cancelled.
     assert scope.cancelled_caught
-    assert reader.aborted.is_set()
+    assert reader.woken.is_set()
     assert time.monotonic() - started < 5
-
-
-async def test_cancelling_stops_work_that_checks() -> None:
-    ended = threading.Event()
-
-    def work(check: Callable[[], None]) -> None:
-        try:
-            while True:
-                time.sleep(0.005)
-                check()
-        finally:
-            ended.set()
-
-    with anyio.move_on_after(0.05) as scope:
-        await run_abortable(work, lambda: None)
-    assert scope.cancelled_caught
-    assert ended.is_set()
-
-
-async def test_a_failure_of_the_work_is_raised_as_it_is() -> None:
-    def work(check: Callable[[], None]) -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await run_abortable(work, lambda: None)
-
-
-async def test_work_that_never_got_a_thread_is_not_begun() -> None:
-    begun = []
-    blocking = threading.Event()
-    limiter = anyio.to_thread.current_default_thread_limiter()
-    before, limiter.total_tokens = limiter.total_tokens, 1
-
-    async def occupy() -> None:
-        await anyio.to_thread.run_sync(blocking.wait)
-
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(occupy)
-            await anyio.sleep(0.05)
-            with anyio.move_on_after(0.05) as scope:
-                await run_abortable(lambda check: begun.append(1), lambda: None)
-            assert scope.cancelled_caught
-            blocking.set()
-        await anyio.sleep(0.05)
-    finally:
-        blocking.set()
-        limiter.total_tokens = before
-    assert begun == []
 
 
 def test_one_buffer_for_each_thread() -> None:

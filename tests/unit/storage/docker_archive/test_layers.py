@@ -128,10 +128,10 @@ async def write_all(folder: Path, images: Sequence[Sequence[Layer]], at_once: in
     elsewhere = 0
 
     class Counting(TarWriter):
-        def add_file(self, name: str, source: Path, size: int, mode: int, check: Callable[[], None]) -> None:
+        def add_file(self, name: str, source: Path, size: int, mode: int) -> None:
             nonlocal elsewhere
             elsewhere += 1
-            super().add_file(name, source, size, mode, check)
+            super().add_file(name, source, size, mode)
 
     with archive_in(folder, ahead=True, kind=Counting) as archive:
         layers = Layers(folder / "scratch", lambda: archive, ahead=True)

@@ -1,4 +1,4 @@
-"""What the images of a run share: turns, lanes, and what has been put where."""
+"""What the images of a run share: limits, locks, and where each blob has been put."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 from pyskopeo.access import Access
 from pyskopeo.api.images import open_destination
 from pyskopeo.errors import ConnectionFailed
-from pyskopeo.interfaces import Accepts, Blob, Fill, ImageDestination
+from pyskopeo.interfaces import Accepts, Blob, DestinationWrapper, Fill, ImageDestination
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Placement
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
-from pyskopeo.streams.locations import RegistryBlob
+from pyskopeo.streams.locations import Location, RegistryBlob
 from pyskopeo.streams.pump import ByteReader, MemoryReader, Progress, uncounted
-from pyskopeo.syncing.sharing import Lanes, Ledger, Shared, sharing
+from pyskopeo.syncing.shared_blobs import SharedBlobs
 from tests.support.images import build
 
 pytestmark = pytest.mark.anyio
@@ -38,17 +38,15 @@ def blob(described: Descriptor) -> Blob:
     return Blob(described, never)
 
 
-class Slow:
+class Slow(ImageDestination):
     """A destination that takes its time, and counts who is there at once."""
-
-    accepts = Accepts(frozenset())
 
     def __init__(self) -> None:
         self.now = self.most = 0
         self.put: list[Blob] = []
         self.fails = 0
 
-    async def begin(self, root: Manifest) -> None: ...
+    accepts = Accepts(frozenset())
 
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         from anyio import sleep
@@ -80,6 +78,18 @@ class Slow:
         return root.digest
 
 
+class At(DestinationWrapper):
+    """The same destination, by the name of a repository."""
+
+    def __init__(self, destination: ImageDestination, name: str) -> None:
+        super().__init__(destination)
+        reference = Reference.parse(name)
+        self._here = RegistryBlob(reference.api_host, reference.repository)
+
+    def locations(self, digest: Digest) -> tuple[Location, ...]:
+        return (self._here,)
+
+
 async def put_all(destinations: list[ImageDestination], blobs: list[Descriptor]) -> list[Placement]:
     from anyio import create_task_group
 
@@ -97,45 +107,45 @@ async def put_all(destinations: list[ImageDestination], blobs: list[Descriptor])
 
 @pytest.mark.parametrize(("size", "most"), [(100, 18), (5_000_000, 6)])
 async def test_however_many_images_there_are_so_many_blobs_move(size: int, most: int) -> None:
-    slow, shared = Slow(), Shared(Lanes(), Ledger())
-    images: list[ImageDestination] = [sharing(slow, Reference.parse(f"h.example/r{n}"), shared) for n in range(4)]
+    slow, shared = Slow(), SharedBlobs()
+    images: list[ImageDestination] = [shared.wrap(At(slow, f"h.example/r{n}")) for n in range(4)]
     await put_all(images, [descriptor(n, size) for n in range(20)])
     assert slow.most == most
     assert len(slow.put) == 80
 
 
 async def test_a_repository_gets_a_blob_once_and_the_others_hear_of_it() -> None:
-    slow, shared = Slow(), Shared(Lanes(), Ledger())
-    first = [sharing(slow, Reference.parse(f"h.example/a:{tag}"), shared) for tag in (1, 2, 3)]
+    slow, shared = Slow(), SharedBlobs()
+    first = [shared.wrap(At(slow, f"h.example/a:{tag}")) for tag in (1, 2, 3)]
     placed = await put_all([*first], [descriptor(0)])
     assert sorted(p.value for p in placed) == ["present", "present", "written"]
-    other = sharing(slow, Reference.parse("h.example/b"), shared)
+    other = shared.wrap(At(slow, "h.example/b"))
     await other.put_blob(blob(descriptor(0)), uncounted)
     assert [b.locations for b in slow.put] == [(), (RegistryBlob("h.example", "a"),)]
 
 
 async def test_who_waited_for_one_that_failed_takes_its_place() -> None:
-    slow, shared = Slow(), Shared(Lanes(), Ledger())
+    slow, shared = Slow(), SharedBlobs()
     slow.fails = 1
-    images = [sharing(slow, Reference.parse(f"h.example/a:{tag}"), shared) for tag in (1, 2)]
+    images = [shared.wrap(At(slow, f"h.example/a:{tag}")) for tag in (1, 2)]
     with pytest.raises(ConnectionFailed):
         await images[0].put_blob(blob(descriptor(0)), uncounted)
     assert await images[1].put_blob(blob(descriptor(0)), uncounted) is Placement.WRITTEN
 
 
 async def test_what_was_made_on_the_way_is_known_too() -> None:
-    slow, shared = Slow(), Shared(Lanes(), Ledger())
+    slow, shared = Slow(), SharedBlobs()
 
     async def fill(sink: object) -> Descriptor:
         raise AssertionError
 
-    await sharing(slow, Reference.parse("h.example/a"), shared).receive(fill)
-    again = sharing(slow, Reference.parse("h.example/a:2"), shared)
+    await shared.wrap(At(slow, "h.example/a")).receive(fill)
+    again = shared.wrap(At(slow, "h.example/a:2"))
     assert await again.put_blob(blob(descriptor(1)), uncounted) is Placement.PRESENT
 
 
 async def test_directories_are_linked_while_one_is_under_way_and_after(tmp_path: Path) -> None:
-    image, shared = build("oci"), Shared(Lanes(), Ledger())
+    image, shared = build("oci"), SharedBlobs()
     data = image.config()
     described = Descriptor("application/json", Digest.of(data), len(data))
     opened = 0
@@ -150,13 +160,13 @@ async def test_directories_are_linked_while_one_is_under_way_and_after(tmp_path:
     root = Manifest.parse(image.root.raw)
     access = Access.from_environ({})
     async with open_destination(f"dir:{tmp_path}/a", access) as a:
-        await sharing(a, None, shared).put_blob(source, uncounted)
+        await shared.wrap(a).put_blob(source, uncounted)
         async with open_destination(f"dir:{tmp_path}/b", access) as b:
-            await sharing(b, None, shared).put_blob(source, uncounted)
+            await shared.wrap(b).put_blob(source, uncounted)
             await b.commit(root)
         await a.commit(root)
     async with open_destination(f"dir:{tmp_path}/c", access) as c:
-        await sharing(c, None, shared).put_blob(source, uncounted)
+        await shared.wrap(c).put_blob(source, uncounted)
         await c.commit(root)
     files = [tmp_path / name / described.digest.hex for name in "abc"]
     assert [file.read_bytes() for file in files] == [data] * 3
@@ -165,7 +175,7 @@ async def test_directories_are_linked_while_one_is_under_way_and_after(tmp_path:
 
 
 async def test_a_directory_that_has_gone_is_no_hindrance(tmp_path: Path) -> None:
-    shared, data = Shared(Lanes(), Ledger()), b"content"
+    shared, data = SharedBlobs(), b"content"
     described = Descriptor("application/json", Digest.of(data), len(data))
 
     @asynccontextmanager
@@ -173,11 +183,11 @@ async def test_a_directory_that_has_gone_is_no_hindrance(tmp_path: Path) -> None
         yield MemoryReader(data)
 
     async with open_destination(f"dir:{tmp_path}/a", Access.from_environ({})) as a:
-        await sharing(a, None, shared).put_blob(Blob(described, read), uncounted)
+        await shared.wrap(a).put_blob(Blob(described, read), uncounted)
     assert not (tmp_path / "a").exists(), "it was not committed"
     root = Manifest.parse(build("oci").root.raw)
     async with open_destination(f"dir:{tmp_path}/b", Access.from_environ({})) as b:
-        placed = await sharing(b, None, shared).put_blob(Blob(described, read), uncounted)
+        placed = await shared.wrap(b).put_blob(Blob(described, read), uncounted)
         await b.commit(root)
     assert placed is Placement.WRITTEN
     assert (tmp_path / "b" / described.digest.hex).read_bytes() == data

@@ -1,0 +1,104 @@
+"""Write the manifests of a plan: images, then the indexes that name them, then the root.
+
+Where the destination turns out to refuse a type of manifest, the image is converted to another one and tried again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..errors import CannotPreserve, ManifestRefused, Unsupported
+from ..model.events import ManifestWritten
+from ..streams.concurrency import each
+from .graph import with_configs
+from .planner import decide
+
+if TYPE_CHECKING:
+    from ..interfaces import ImageDestination, ImageSource
+    from ..model.digest import Digest
+    from ..model.events import Report
+    from ..model.manifest import Manifest
+    from .plan import Plan
+    from .transfer import Transfer
+
+MANIFESTS_AT_ONCE = 8
+
+
+async def write_manifests(plan: Plan, transfer: Transfer, present: frozenset[Digest]) -> tuple[Plan, Digest]:
+    """Write all manifests but those ``present`` at the destination.
+
+    Returns the plan that was carried out and the digest of its root at the destination. Raises `ManifestRefused`
+    where no type of manifest is taken.
+    """
+    attempts: list[str] = []
+    while True:
+        attempt = _Attempt(transfer.destination, transfer.report, present)
+        try:
+            await attempt.write_children(plan)
+            return plan, await attempt.write_root(plan.root)
+        except ManifestRefused:
+            assert attempt.refused is not None
+            refused, error = attempt.refused
+        attempts.append(f"{refused}({error})")
+        other = await _plan_without(refused, plan, transfer.source)
+        if other is None:
+            if len(attempts) == 1:
+                raise error from None
+            formats = ", ".join(attempts)
+            raise type(error)(
+                f"Uploading manifest failed, attempted the following formats: {formats}",
+                status=error.status, codes=error.codes,
+            ) from None  # fmt: skip
+        plan = await transfer.run(other, frozenset())
+
+
+async def _plan_without(refused: str, plan: Plan, source: ImageSource) -> Plan | None:
+    """Return the plan that has no manifest of the type ``refused``; None where there is none."""
+    assert plan.basis is not None
+    basis = plan.basis
+    if refused not in basis.accepts.media_types or basis.form.preserve_digests:
+        return None
+    accepts = replace(basis.accepts, media_types=basis.accepts.media_types - {refused})
+    try:
+        graph = await with_configs(source, basis.graph, accepts, basis.form)
+        other = decide(graph, accepts, basis.form, outcomes=basis.outcomes)
+    except (CannotPreserve, Unsupported):
+        return None
+    # Artifacts keep their type. A plan whose layers change has no manifests to look at yet.
+    same = any(manifest.media_type == refused for manifest in (other.root, *other.manifests))
+    return None if same and not other.changes else other
+
+
+class _Attempt:
+    """The manifests of one attempt: images concurrently, then the indexes that name them, innermost first.
+
+    ``refused`` is the media type that the destination refused, with its error.
+    """
+
+    def __init__(self, destination: ImageDestination, report: Report, present: frozenset[Digest]) -> None:
+        self._destination, self._report, self._present = destination, report, present
+        self.refused: tuple[str, ManifestRefused] | None = None
+
+    async def write_children(self, plan: Plan) -> None:
+        missing = [manifest for manifest in plan.manifests if manifest.digest not in self._present]
+        images = [manifest for manifest in missing if not manifest.is_index]
+        await each(images, self._put, at_once=MANIFESTS_AT_ONCE)
+        for manifest in missing:
+            if manifest.is_index:
+                await self._put(manifest)
+
+    async def write_root(self, manifest: Manifest) -> Digest:
+        try:
+            return await self._destination.commit(manifest)
+        except ManifestRefused as error:
+            self.refused = (manifest.media_type, error)
+            raise
+
+    async def _put(self, manifest: Manifest) -> None:
+        try:
+            await self._destination.put_manifest(manifest)
+        except ManifestRefused as error:
+            self.refused = (manifest.media_type, error)
+            raise
+        self._report(ManifestWritten(manifest.digest, len(manifest.raw), root=False))

@@ -1,0 +1,86 @@
+"""What the images of one sync share: limits for blobs moved at once, and where each blob was put."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..engine.transfer import LARGE_AT_ONCE, SMALL, SMALL_AT_ONCE
+from ..interfaces import Blob, DestinationWrapper
+from ..model.events import Placement
+from ..streams.locations import RegistryBlob
+
+if TYPE_CHECKING:
+    from anyio import CapacityLimiter, Lock
+
+    from ..interfaces import Fill, ImageDestination
+    from ..model.descriptor import Descriptor
+    from ..model.digest import Digest
+    from ..streams.locations import Location
+    from ..streams.pump import Progress
+
+_MOST_LOCATIONS = 8
+
+
+class SharedBlobs:
+    """The blobs of all images of a run: how many move at once, and where those are that this run has written."""
+
+    def __init__(self) -> None:
+        from anyio import CapacityLimiter, Lock
+
+        self._large, self._small = CapacityLimiter(LARGE_AT_ONCE), CapacityLimiter(SMALL_AT_ONCE)
+        self._locks: defaultdict[Digest, Lock] = defaultdict(Lock)
+        self._locations: defaultdict[Digest, list[Location]] = defaultdict(list)
+
+    def wrap(self, destination: ImageDestination) -> ImageDestination:
+        """Return ``destination`` as one that shares what it knows with all others wrapped here."""
+        return _SharingDestination(destination, self)
+
+    def limiter(self, size: int | None) -> CapacityLimiter:
+        """Return the limiter for a blob of ``size`` bytes; None: not known beforehand."""
+        return self._large if size is None or size > SMALL else self._small
+
+    def lock(self, digest: Digest) -> Lock:
+        """Return the lock that lets one image at a time write a blob."""
+        return self._locks[digest]
+
+    def locations(self, digest: Digest) -> tuple[Location, ...]:
+        """Return where this run has put a blob, the latest location first."""
+        return tuple(reversed(self._locations.get(digest, ())))
+
+    def add(self, digest: Digest, locations: tuple[Location, ...]) -> None:
+        """Remember that a blob lies at ``locations``."""
+        known = self._locations[digest]
+        known += [location for location in locations if location not in known]
+        # A registry's repositories are all kept: a blob that is known to be there need not be asked for.
+        if len(known) > _MOST_LOCATIONS and not isinstance(known[0], RegistryBlob):
+            del known[:-_MOST_LOCATIONS]
+
+
+class _SharingDestination(DestinationWrapper):
+    """A destination that knows which blobs other images of the run have put where."""
+
+    def __init__(self, destination: ImageDestination, shared: SharedBlobs) -> None:
+        super().__init__(destination)
+        self._shared = shared
+
+    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
+        digest = blob.descriptor.digest
+        # The limiter is taken after the lock, so that a task that holds a slot never waits for another image.
+        async with self._shared.lock(digest):
+            known, here = self._shared.locations(digest), self.locations(digest)
+            if any(isinstance(location, RegistryBlob) and location in known for location in here):
+                return Placement.PRESENT
+            # What this run wrote comes first: it is nearest. A mount is asked for from one repository only.
+            blob = replace(blob, locations=(*known, *blob.locations))
+            async with self._shared.limiter(blob.descriptor.size):
+                placement = await super().put_blob(blob, progress)
+            self._shared.add(digest, here)
+        return placement
+
+    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
+        async with self._shared.limiter(None):
+            descriptor, placement = await super().receive(fill)
+        self._shared.add(descriptor.digest, self.locations(descriptor.digest))
+        return descriptor, placement

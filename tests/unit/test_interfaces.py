@@ -1,0 +1,14 @@
+"""The interfaces between the engine and the transports."""
+
+from __future__ import annotations
+
+import inspect
+
+from pyskopeo.interfaces import DestinationWrapper, ImageDestination
+
+
+def test_a_wrapper_forwards_every_method() -> None:
+    """A method that a wrapper inherited instead would drop what the wrapped destination can do."""
+    methods = {name for name, _ in inspect.getmembers(ImageDestination, inspect.isfunction) if not name.startswith("_")}
+    assert len(methods) > 8
+    assert methods <= set(vars(DestinationWrapper))
