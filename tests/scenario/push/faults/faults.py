@@ -7,7 +7,7 @@ import pytest
 from pyskopeo.errors import (
     PyskopeoError,
 )
-from tests.scenario.push_faults.images import BODIES
+from tests.scenario.push.faults.images import BODIES
 from tests.support import faults as f
 from tests.support.publishing import Push
 from tests.support.simulator import Simulator

@@ -10,8 +10,8 @@ from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import (
     RegistryError,
 )
-from tests.scenario.push_faults.faults import fails_then_works, on_bodies
-from tests.scenario.push_faults.images import IMAGE, LARGE
+from tests.scenario.push.faults.faults import fails_then_works, on_bodies
+from tests.scenario.push.faults.images import IMAGE, LARGE
 from tests.support import faults as f
 from tests.support import upload_faults as u
 from tests.support.access import access_for

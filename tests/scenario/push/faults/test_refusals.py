@@ -18,9 +18,9 @@ from pyskopeo.errors import (
     RegistryError,
 )
 from pyskopeo.http.retry import Retry
+from tests.scenario.push.faults.faults import fails_then_works, on_bodies
+from tests.scenario.push.faults.images import BODIES, HUGE, IMAGE, ONE_LOOP
 from tests.scenario.push.images import LARGE_IMAGE
-from tests.scenario.push_faults.faults import fails_then_works, on_bodies
-from tests.scenario.push_faults.images import BODIES, HUGE, IMAGE, ONE_LOOP
 from tests.support import faults as f
 from tests.support import upload_faults as u
 from tests.support.access import access_for

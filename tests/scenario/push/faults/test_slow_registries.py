@@ -11,8 +11,8 @@ from pyskopeo.errors import (
     Stalled,
 )
 from pyskopeo.http.retry import Retry
-from tests.scenario.push_faults.faults import fails_then_works, on_bodies
-from tests.scenario.push_faults.images import HUGE
+from tests.scenario.push.faults.faults import fails_then_works, on_bodies
+from tests.scenario.push.faults.images import HUGE
 from tests.support import faults as f
 from tests.support import upload_faults as u
 from tests.support.access import access_for
