@@ -1,10 +1,13 @@
-"""Copy container images without a daemon: fast, verified, and as a library.
+"""Copy container images between registries, directories and archives, without a daemon.
+
+::
 
     import anyio, pyskopeo
     digest = anyio.run(pyskopeo.copy, "docker://alpine", "oci:alpine:latest")
 
-The names in ``__all__`` are the public API. They are loaded when first used, so importing this
-package costs next to nothing.
+The public API is the names in ``__all__``: functions, the values that they take and return, the
+events of a copy and all exceptions. Each is imported on first use, so that importing the package is
+fast.
 """
 
 from __future__ import annotations
@@ -24,43 +27,124 @@ if TYPE_CHECKING:
     from .engine.plan import Form, Plan
     from .engine.run import carry_out, make_plan
     from .engine.selection import Selection
-    from .errors import PyskopeoError
+    from .errors import (
+        AccessDenied,
+        CannotPreserve,
+        CertificateNotTrusted,
+        ConnectionFailed,
+        ContentMismatch,
+        CredentialsFailed,
+        DaemonError,
+        DestinationRefused,
+        HandshakeFailed,
+        InvalidContent,
+        InvalidDigest,
+        InvalidInput,
+        InvalidName,
+        ManifestRefused,
+        NetworkError,
+        NoMatchingPlatform,
+        NotFound,
+        PathNotFound,
+        PolicyRejected,
+        PyskopeoError,
+        RegistryError,
+        Stalled,
+        StorageFailed,
+        TooLarge,
+        UnsafeAddress,
+        Unsupported,
+    )
     from .http.retry import Retry
     from .http.tls import Trust
     from .interfaces import Blob, ImageDestination, ImageReference, ImageSource
     from .model.descriptor import Descriptor
     from .model.digest import Digest
-    from .model.events import Event, Placement, Report
+    from .model.events import (
+        BlobFinished,
+        BlobProgress,
+        BlobStarted,
+        Converted,
+        CopyFinished,
+        CopyPlanned,
+        Event,
+        Explained,
+        ManifestWritten,
+        Placement,
+        Report,
+        Requested,
+        Retrying,
+        Warned,
+    )
     from .model.manifest import Manifest
     from .model.platform import Platform
     from .model.reference import Reference
+    from .syncing.request import SyncFailed
     from .transports import parse_image_name
 
+# The module that defines each public name.
 _HOMES = {
     "Access": "access",
+    "AccessDenied": "errors",
     "Blob": "interfaces",
+    "BlobFinished": "model.events",
+    "BlobProgress": "model.events",
+    "BlobStarted": "model.events",
+    "CannotPreserve": "errors",
+    "CertificateNotTrusted": "errors",
+    "ConnectionFailed": "errors",
+    "ContentMismatch": "errors",
+    "Converted": "model.events",
+    "CopyFinished": "model.events",
+    "CopyPlanned": "model.events",
     "Credentials": "credentials.authfile",
+    "CredentialsFailed": "errors",
+    "DaemonError": "errors",
     "Descriptor": "model.descriptor",
+    "DestinationRefused": "errors",
     "Digest": "model.digest",
     "Event": "model.events",
+    "Explained": "model.events",
     "Form": "engine.plan",
+    "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
     "ImageReference": "interfaces",
     "ImageSource": "interfaces",
     "Inspection": "api.inspection",
+    "InvalidContent": "errors",
+    "InvalidDigest": "errors",
+    "InvalidInput": "errors",
+    "InvalidName": "errors",
     "Keychain": "credentials.keychain",
     "Manifest": "model.manifest",
+    "ManifestRefused": "errors",
+    "ManifestWritten": "model.events",
     "Network": "access",
+    "NetworkError": "errors",
+    "NoMatchingPlatform": "errors",
+    "NotFound": "errors",
+    "PathNotFound": "errors",
     "Placement": "model.events",
     "Plan": "engine.plan",
     "Platform": "model.platform",
+    "PolicyRejected": "errors",
     "PyskopeoError": "errors",
     "Reference": "model.reference",
+    "RegistryError": "errors",
     "Report": "model.events",
+    "Requested": "model.events",
     "Retry": "http.retry",
+    "Retrying": "model.events",
     "Selection": "engine.selection",
+    "Stalled": "errors",
     "Storage": "access",
+    "StorageFailed": "errors",
+    "SyncFailed": "syncing.request",
+    "TooLarge": "errors",
     "Trust": "http.tls",
+    "UnsafeAddress": "errors",
+    "Unsupported": "errors",
+    "Warned": "model.events",
     "Writing": "access",
     "carry_out": "engine.run",
     "copy": "api.images",
@@ -78,29 +162,66 @@ _HOMES = {
 
 __all__ = [
     "Access",
+    "AccessDenied",
     "Blob",
+    "BlobFinished",
+    "BlobProgress",
+    "BlobStarted",
+    "CannotPreserve",
+    "CertificateNotTrusted",
+    "ConnectionFailed",
+    "ContentMismatch",
+    "Converted",
+    "CopyFinished",
+    "CopyPlanned",
     "Credentials",
+    "CredentialsFailed",
+    "DaemonError",
     "Descriptor",
+    "DestinationRefused",
     "Digest",
     "Event",
+    "Explained",
     "Form",
+    "HandshakeFailed",
     "ImageDestination",
     "ImageReference",
     "ImageSource",
     "Inspection",
+    "InvalidContent",
+    "InvalidDigest",
+    "InvalidInput",
+    "InvalidName",
     "Keychain",
     "Manifest",
+    "ManifestRefused",
+    "ManifestWritten",
     "Network",
+    "NetworkError",
+    "NoMatchingPlatform",
+    "NotFound",
+    "PathNotFound",
     "Placement",
     "Plan",
     "Platform",
+    "PolicyRejected",
     "PyskopeoError",
     "Reference",
+    "RegistryError",
     "Report",
+    "Requested",
     "Retry",
+    "Retrying",
     "Selection",
+    "Stalled",
     "Storage",
+    "StorageFailed",
+    "SyncFailed",
+    "TooLarge",
     "Trust",
+    "UnsafeAddress",
+    "Unsupported",
+    "Warned",
     "Writing",
     "__version__",
     "carry_out",

@@ -1,4 +1,4 @@
-"""How one side of a copy may reach out, and what it may use: credentials, trust, network, files, patience."""
+"""Settings of one side of a copy: credentials, certificates, network, policy, directories."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 
 class Connections(Protocol):
-    """What images that are copied together share; `registry.sessions.SharedConnections` is one."""
+    """Connections and tokens that several images share; `registry.sessions.SharedConnections` implements it."""
 
     def session(self, reference: Reference, access: Access) -> object:
-        """Return the `registry.session.Session` for a repository; the same one each time."""
+        """Return the `registry.session.Session` for a repository, always the same one."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How other machines are reached: by which way, with how much patience, under which name.
+    """Network settings.
 
-    ``retry`` is for what failed for a passing reason. In seconds, ``connect_timeout`` is how long a
-    connection may take to be made, and ``stall_timeout`` how long it may make no progress. Requests say
-    ``user_agent``. ``daemon_host`` is where the Docker daemon is, as in ``DOCKER_HOST``, empty for its
-    usual socket.
+    ``retry`` is the number of retries after transient failures, and the delay between them. ``connect_timeout`` is the
+    maximum time to establish a connection, ``stall_timeout`` the maximum time without progress, in seconds.
+    ``proxies`` are the HTTP proxies. ``user_agent`` is the value of the ``User-Agent`` header. ``daemon_host`` is the
+    address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket.
 
-    ``client`` talks to registries in the place of our own, for tests and for those who bring theirs,
-    with its own proxies and certificates. ``connections`` is what images that are copied together share.
+    ``client`` replaces pyskopeo's own HTTP client for registries, for example in tests; it has its own proxies and
+    certificates. ``connections`` are shared by images that are copied together; None: each copy has its own.
     """
 
     retry: Retry = field(default_factory=Retry)
@@ -59,11 +59,11 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Directories that are used besides what an image name says, by those who read and those who write.
+    """Directories besides the one in the image name; for sources and destinations.
 
-    ``scratch`` is where large temporary files go; None: beside the destination, and where the system
-    has such files if there is nothing to be beside. ``shared_blobs`` is where ``oci:`` layouts have
-    their blobs together; None: each has its own.
+    ``scratch`` is the directory for large temporary files; None: that of the destination, or the system's default if
+    the destination is not a file. ``shared_blobs`` contains the blobs of all ``oci:`` layouts; None: each layout
+    contains its own.
     """
 
     scratch: Path | None = None
@@ -72,12 +72,12 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """What is asked of a destination. A source does not look at it, nor does a transport that has no such thing.
+    """Options of a destination. Sources ignore them, and so do transports other than those named here.
 
-    ``additional_tags`` name the image, too (``docker:``, ``docker-archive:``, ``docker-daemon:``).
-    ``verify_existing`` hashes the blobs that are there already, where else their size is enough (``oci:``,
-    ``dir:``). ``precompute_digests`` compresses a layer to a temporary file first, so that a registry
-    that has the result is not sent it.
+    ``additional_tags`` are further names of the image (``docker:``, ``docker-archive:``, ``docker-daemon:``).
+    ``verify_existing`` verifies the digests of blobs that are present already, not only their sizes (``oci:``,
+    ``dir:``). ``precompute_digests`` compresses a layer to a temporary file first, so that it need not be sent to a
+    registry that has the result (``docker:``).
     """
 
     additional_tags: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class Writing:
 
 
 def _daemon_certificates(environ: Mapping[str, str], home: Path) -> Path | None:
-    """As Docker's own client: used when verification is asked for."""
+    """Return the directory of the certificates for the Docker daemon, by Docker's own rules; None without TLS."""
     if not environ.get("DOCKER_TLS_VERIFY"):
         return None
     return Path(environ["DOCKER_CERT_PATH"]) if environ.get("DOCKER_CERT_PATH") else home / ".docker"
@@ -98,44 +98,45 @@ def _no_registries() -> Registries:
     return Registries()
 
 
-def _load_registries(environ: Mapping[str, str], home: Path, named: Path | None, report: Report) -> Registries:
+def _load_registries(environ: Mapping[str, str], home: Path, path: Path | None, report: Report) -> Registries:
     from .config.registries_files import load
 
-    found = load(environ, home, named)
+    found = load(environ, home, path)
     report(Explained(f"registries are configured in {', '.join(found.files) or 'no file'}"))
     return found
 
 
-def _accepting() -> Policy:
+def _accept_all_policy() -> Policy:
     from .config.policy import Policy
 
     return Policy.accepting()
 
 
 def _load_policy(
-    environ: Mapping[str, str], home: Path, named: str | None, report: Report, *, require_signed: bool
+    environ: Mapping[str, str], home: Path, path: str | None, report: Report, *, require_signed: bool
 ) -> Policy:
     from .config.policy import load
 
-    found = load(environ, home, named)
+    found = load(environ, home, path)
     report(Explained(f"the policy is in {found.where or 'no file: every image is accepted'}"))
     return replace(found, require_signed=require_signed)
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Everything a transport may need besides its own name; the same for all transports.
+    """All settings that transports use to open an image name; one object for all transports.
 
-    ``keychain`` says who we are, ``trust`` which servers are believed. ``registries`` says where else
-    the images of a registry are, and ``policy`` which images may be used; both are asked where they
-    are needed first. ``report`` gets what there is to say: warnings, requests, repetitions.
+    ``keychain`` finds credentials, ``trust`` holds certificates and verification settings. ``registries`` returns the
+    mirrors and settings of registries (containers-registries.conf(5)), ``policy`` the signature policy
+    (containers-policy.json(5)); both are called on first use, and may raise `InvalidInput`. ``report`` is called with
+    warnings, requests and retries.
     """
 
     keychain: Keychain
     trust: Trust = field(default_factory=Trust)
     network: Network = field(default_factory=Network)
     registries: Callable[[], Registries] = _no_registries
-    policy: Callable[[], Policy] = _accepting
+    policy: Callable[[], Policy] = _accept_all_policy
     storage: Storage = field(default_factory=Storage)
     writing: Writing = field(default_factory=Writing)
     report: Report = ignore
@@ -150,10 +151,11 @@ class Access:
         policy: str | None = None,
         require_signed: bool = False,
     ) -> Access:
-        """The defaults of the command line: the user's files, proxies and certificates.
+        """Return the settings of the user's environment and configuration files, as the command line uses them.
 
-        ``registries_conf`` and ``policy`` name the files to be read in the place of the usual ones.
-        ``require_signed`` refuses what the policy would accept without a signature.
+        ``environ`` are the environment variables, None for those of the process. ``registries_conf`` and ``policy`` are
+        files to read in the place of the default ones. ``require_signed`` refuses images that the policy would accept
+        without a signature. The files are read on first use.
         """
         environ = os.environ if environ is None else environ
         home = Path(environ.get("HOME") or Path.home())

@@ -1,34 +1,42 @@
-"""Every error pyskopeo raises on purpose.
+"""The exceptions that pyskopeo raises.
 
 ::
 
     PyskopeoError
-    ├── InvalidInput              what the caller wrote: names, flags, configuration files
+    ├── InvalidInput              an argument, a flag or a configuration file is invalid
     │   ├── InvalidName           an image name or reference that cannot be parsed
-    │   └── Unsupported           well formed, but not something this program does
-    ├── NotFound                  the image, tag or path is not there (exit code 2 where skopeo's is)
-    ├── NoMatchingPlatform        an index has no image for the wanted platform
-    ├── InvalidContent            a registry or a file said something that breaks its specification
-    │   ├── InvalidDigest         a malformed digest; found before any request or file is made of it
-    │   ├── ContentMismatch       bytes are not what their descriptor says
-    │   └── TooLarge              a document is over its limit
-    ├── PolicyRejected            the policy does not let this image be used
-    ├── CannotPreserve            a manifest would have to change, and must not
-    ├── DestinationRefused        something is there that is not ours to overwrite
-    ├── StorageFailed             the operating system refused: disk full, no permission, ...
+    │   └── Unsupported           valid, but not supported by this program
+    ├── NotFound                  no such image, tag or blob (exit code 2, as skopeo)
+    │   └── PathNotFound          the same where skopeo exits with 1
+    ├── NoMatchingPlatform        an index has no image for the requested platform
+    ├── InvalidContent            a response or a file violates its specification
+    │   ├── InvalidDigest         a malformed digest, refused before it becomes part of a URL or path
+    │   ├── ContentMismatch       content differs from its descriptor in digest or size
+    │   └── TooLarge              a document exceeds its size limit
+    ├── PolicyRejected            the signature policy does not allow the image
+    ├── CannotPreserve            a manifest would have to change, which the caller has forbidden
+    ├── DestinationRefused        the destination holds something that must not be overwritten
+    ├── StorageFailed             an error of the operating system: disk full, no permission, ...
     ├── CredentialsFailed         a credential helper or a credentials file failed
-    └── NetworkError
-        ├── ConnectionFailed      no connection, or it broke; worth another try
-        │   ├── HandshakeFailed   the server speaks TLS, and not with us
-        │   └── Stalled           no progress for the time allowed
-        ├── CertificateNotTrusted
-        ├── UnsafeAddress         a registry sent us somewhere it should not
-        └── RegistryError         the registry answered, and the answer is a refusal
+    ├── SyncFailed                `sync` could not list a source or copy an image
+    └── NetworkError              communication with a server failed
+        ├── ConnectionFailed      no connection, or the connection was lost; temporary
+        │   ├── HandshakeFailed   TLS negotiation failed
+        │   └── Stalled           no data within the stall timeout
+        ├── CertificateNotTrusted the server's certificate could not be verified
+        ├── UnsafeAddress         a redirect or link to an address that must not be followed
+        ├── DaemonError           the Docker daemon answered with an error
+        └── RegistryError         the registry answered with an error
             ├── AccessDenied      401 or 403
-            └── ManifestRefused   a kind of manifest that this registry does not take
+            └── ManifestRefused   the registry does not accept this type of manifest
 
-Each message is one line that says what, where and what to do; each error carries its facts as
-fields. ``temporary`` says whether the same request may succeed later.
+All of them can be imported from ``pyskopeo``. They are defined here, except for `SyncFailed`, which
+carries a `SyncReport` and is defined beside it in `syncing.request`. A message is one line that says
+what failed, where, and what to do about it; the facts are attributes too. ``temporary`` is whether
+the same operation may succeed when it is repeated.
+
+Errors that never leave the package, or only as one of their base classes, are not drawn here: their
+docstrings say so.
 """
 
 from __future__ import annotations
@@ -39,14 +47,18 @@ from typing import ClassVar
 
 
 class PyskopeoError(Exception):
-    """The root of the tree. ``exit_code`` is what the command line exits with."""
+    """Base class of all errors.
+
+    ``exit_code`` is the exit code of the command line; ``temporary`` is whether the same operation
+    may succeed when it is repeated.
+    """
 
     exit_code: ClassVar[int] = 1
     temporary: bool = False
 
 
 class InvalidInput(PyskopeoError):
-    """What the caller wrote cannot be used."""
+    """An argument, a flag or a configuration file is invalid."""
 
 
 class InvalidName(InvalidInput):
@@ -54,25 +66,25 @@ class InvalidName(InvalidInput):
 
 
 class Unsupported(InvalidInput):
-    """Well formed, but not something this program does."""
+    """A valid request for something that this program does not support."""
 
 
 class NotFound(PyskopeoError):
-    """The image is not there."""
+    """The image, tag, blob or path does not exist; exit code 2, as skopeo's."""
 
     exit_code = 2
 
 
 class PathNotFound(NotFound):
-    """A path or a tag is absent where skopeo exits with 1 (``dir:``, ``docker-archive:``)."""
+    """A path or tag does not exist in a transport for which skopeo exits with 1: ``dir:``, ``docker-archive:``."""
 
     exit_code = 1
 
 
 class NoMatchingPlatform(PyskopeoError):
-    """No entry of an index fits the wanted platform.
+    """An index has no entry for the requested platform.
 
-    ``wanted`` is the platform asked for, ``available`` the platforms there are.
+    ``wanted`` is the requested platform, ``available`` those of the index, as ``os/architecture[/variant]``.
     """
 
     def __init__(self, message: str, *, wanted: str, available: tuple[str, ...]) -> None:
@@ -82,15 +94,18 @@ class NoMatchingPlatform(PyskopeoError):
 
 
 class InvalidContent(PyskopeoError):
-    """A registry or a file said something that breaks its specification."""
+    """A response or a file violates its specification."""
 
 
 class InvalidDigest(InvalidContent):
-    """A string that should be a digest and is not one."""
+    """A string is not a valid digest (OCI image specification, "Digests")."""
 
 
 class ContentMismatch(InvalidContent):
-    """Bytes are not what their descriptor says: another digest, or another size."""
+    """Content differs from its descriptor in digest or size.
+
+    ``expected`` and ``actual`` are both digests or both sizes in bytes, as text.
+    """
 
     def __init__(self, message: str, *, expected: str, actual: str) -> None:
         super().__init__(message)
@@ -99,7 +114,7 @@ class ContentMismatch(InvalidContent):
 
 
 class TooLarge(InvalidContent):
-    """A document is over its limit; ``limit`` in bytes."""
+    """A document is larger than ``limit`` bytes."""
 
     def __init__(self, message: str, *, limit: int) -> None:
         super().__init__(message)
@@ -107,9 +122,9 @@ class TooLarge(InvalidContent):
 
 
 class PolicyRejected(PyskopeoError):
-    """The policy does not let this image be used.
+    """The signature policy does not allow the image (containers-policy.json(5)).
 
-    ``scope`` is the place of the rule in the policy, ``where`` the policy's file, if there is one.
+    ``scope`` is the path of the rule within the policy, ``where`` the policy's file, or "" without one.
     """
 
     def __init__(self, message: str, *, scope: str, where: str) -> None:
@@ -119,15 +134,15 @@ class PolicyRejected(PyskopeoError):
 
 
 class CannotPreserve(PyskopeoError):
-    """A manifest would have to change to be written, and the caller forbade it."""
+    """A manifest would have to change, which the caller has forbidden (``--preserve-digests``)."""
 
 
 class DestinationRefused(PyskopeoError):
-    """The destination holds something that is not ours to overwrite."""
+    """The destination holds something that must not be overwritten."""
 
 
 class StorageFailed(PyskopeoError):
-    """The operating system refused a read or a write; ``errno`` says why."""
+    """The operating system reported an error; ``errno`` is its number, if known."""
 
     def __init__(self, message: str, *, errno: int | None = None) -> None:
         super().__init__(message)
@@ -135,9 +150,9 @@ class StorageFailed(PyskopeoError):
 
     @classmethod
     def of(cls, error: OSError, what: str) -> StorageFailed:
-        """Wrap ``error``; ``what`` says what was being done, and to which path."""
+        """Wrap an `OSError`; ``what`` names the operation and the path, for the message."""
         reason = error.strerror or str(error) or type(error).__name__
-        # Scripts look for these texts as Go writes them: "no such file or directory".
+        # Scripts compare these texts, which Go writes in lower case: "no such file or directory".
         reason = reason[:1].lower() + reason[1:]
         return cls(f"{what}: {reason}", errno=error.errno)
 
@@ -147,11 +162,14 @@ class CredentialsFailed(PyskopeoError):
 
 
 class NetworkError(PyskopeoError):
-    """Anything that went wrong between us and a server."""
+    """Communication with a server failed."""
 
 
 class ConnectionFailed(NetworkError):
-    """No connection, or it broke in the middle."""
+    """A connection could not be established, or was lost.
+
+    ``host`` is the server's, "" where it is unknown.
+    """
 
     temporary = True
 
@@ -162,16 +180,19 @@ class ConnectionFailed(NetworkError):
 
 
 class HandshakeFailed(ConnectionFailed):
-    """The server speaks TLS, but not with us: no version or cipher we may use, or not without a certificate
-    of ours; or it broke off before it said a word."""
+    """TLS negotiation failed.
+
+    There is no common protocol version or cipher, the server requires a client certificate, or it closed
+    the connection without an answer.
+    """
 
 
 class Stalled(ConnectionFailed):
-    """A connection made no progress for the time allowed."""
+    """A connection transferred no data within the stall timeout."""
 
 
 class CertificateNotTrusted(NetworkError):
-    """The server's certificate could not be verified."""
+    """The server's certificate could not be verified; ``host`` is the server's."""
 
     def __init__(self, message: str, *, host: str) -> None:
         super().__init__(message)
@@ -179,11 +200,27 @@ class CertificateNotTrusted(NetworkError):
 
 
 class UnsafeAddress(NetworkError):
-    """A redirect, a token realm or a link leads where it must not."""
+    """A redirect, a token realm or a link names an address that must not be followed."""
+
+
+class DaemonError(NetworkError):
+    """The Docker daemon answered with an error (Docker Engine API, "ErrorResponse").
+
+    ``status`` is the HTTP status; 200 for an error reported within the body of a successful response.
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+        self.temporary = status >= 500
 
 
 class RegistryError(NetworkError):
-    """The registry refused. ``status`` is the HTTP status, ``codes`` its own error codes."""
+    """The registry answered with an error (distribution specification, "Error Codes").
+
+    ``status`` is the HTTP status, ``codes`` are those of the response's body, such as
+    ``MANIFEST_UNKNOWN``; ``retry_after`` is in seconds, None without a ``Retry-After`` header.
+    """
 
     def __init__(
         self, message: str, *, status: int, codes: tuple[str, ...] = (), retry_after: float | None = None
@@ -196,16 +233,16 @@ class RegistryError(NetworkError):
 
 
 class AccessDenied(RegistryError):
-    """401 or 403: no credentials, wrong ones, or not enough rights."""
+    """The registry answered 401 or 403: credentials are missing, wrong, or insufficient."""
 
 
 class ManifestRefused(RegistryError):
-    """The registry does not take this kind of manifest; it may take another."""
+    """The registry does not accept this type of manifest; it may accept another."""
 
 
 @contextmanager
-def saying(what: str, unless: type[PyskopeoError] | tuple[type[PyskopeoError], ...] = ()) -> Iterator[None]:
-    """Put ``what: `` before the message of our errors; their kinds and facts stay as they are."""
+def prefix_errors(what: str, unless: type[PyskopeoError] | tuple[type[PyskopeoError], ...] = ()) -> Iterator[None]:
+    """Put ``what: `` before the message of a `PyskopeoError` raised in the block, except those of type ``unless``."""
     try:
         yield
     except PyskopeoError as error:
@@ -216,7 +253,10 @@ def saying(what: str, unless: type[PyskopeoError] | tuple[type[PyskopeoError], .
 
 @contextmanager
 def first_error() -> Iterator[None]:
-    """A task group's `ExceptionGroup` becomes its first cause: siblings were only cancelled for it."""
+    """Raise a single error in place of the exception group that a task group raises.
+
+    The first `PyskopeoError` in the group is preferred, otherwise its first exception.
+    """
     try:
         yield
     except BaseExceptionGroup as group:

@@ -1,9 +1,10 @@
-"""``dataclass`` as the standard library's, at a fifth of the cost of defining one.
+"""A faster `dataclasses.dataclass` for frozen classes with slots, to keep start-up short.
 
-That one compiles six functions for a frozen class, half a millisecond; some ninety classes are
-defined on the way to the first request, and a short command is mostly start-up. Here one function
-is compiled, the others are closures. Fields, slots, `replace`, `fields` and `asdict` are the
-standard library's own, and so is every class that is not frozen.
+The standard library compiles six functions for each frozen class, which takes half a millisecond. Some
+ninety such classes are defined before the first request is sent, and start-up is most of a short
+command's time. Here only ``__init__`` is compiled and the other methods are closures, which takes a
+fifth of the time. Everything else is the standard library's: fields, slots, `dataclasses.replace`,
+`dataclasses.fields`, `dataclasses.asdict`, and classes that are not frozen or have no slots.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ else:
         cls: Any = None, /, *, frozen: bool = False, slots: bool = False, eq: bool = True, repr: bool = True,
         order: bool = False, kw_only: bool = False,
     ) -> Any:  # fmt: skip
-        """`dataclasses.dataclass`, with the options this package uses."""
+        """`dataclasses.dataclass`, limited to the options that this package uses."""
 
         def decorate(cls: Any) -> Any:
             if not (frozen and slots) or order:
@@ -32,21 +33,21 @@ else:
                     frozen=frozen, slots=slots, eq=eq, repr=repr, order=order, kw_only=kw_only
                 )(cls)
             make = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)
-            return _complete(make(cls), eq=eq, shown=repr)
+            return _add_methods(make(cls), eq=eq, repr=repr)
 
         return decorate if cls is None else decorate(cls)
 
 
-def _complete(cls: type[Any], *, eq: bool, shown: bool) -> type[Any]:
-    """Add what the standard library would have compiled; what the class defines itself stays."""
-    made = dataclasses.fields(cls)
-    methods = {"__init__": _init(cls, made), **_frozen()}
-    if shown:
-        methods["__repr__"] = _repr(made)
+def _add_methods(cls: type[Any], *, eq: bool, repr: bool) -> type[Any]:
+    """Add the methods that the standard library would have compiled, except those that the class defines."""
+    fields = dataclasses.fields(cls)
+    methods = {"__init__": _init(cls, fields), **_frozen()}
+    if repr:
+        methods["__repr__"] = _repr(fields)
     if eq:
-        methods |= {"__eq__": _eq(made), "__hash__": _hash(made)}
+        methods |= {"__eq__": _eq(fields), "__hash__": _hash(fields)}
     for name, method in methods.items():
-        # A class with an __eq__ and no __hash__ has one all the same, which is None.
+        # Python sets __hash__ to None in a class that defines __eq__ only.
         if cls.__dict__.get(name) is None:
             method.__name__, method.__qualname__ = name, f"{cls.__qualname__}.{name}"
             setattr(cls, name, method)
@@ -54,7 +55,7 @@ def _complete(cls: type[Any], *, eq: bool, shown: bool) -> type[Any]:
 
 
 class _Factory:
-    """Stands in a signature for what a factory makes."""
+    """The default in a signature of a parameter whose field has a ``default_factory``."""
 
     def __repr__(self) -> str:
         return "<factory>"
@@ -63,11 +64,11 @@ class _Factory:
 _FACTORY = _Factory()
 
 
-def _init(cls: type[Any], made: Iterable[Field[Any]]) -> Callable[..., None]:
+def _init(cls: type[Any], fields: Iterable[Field[Any]]) -> Callable[..., None]:
     known: dict[str, Any] = {"_set": object.__setattr__, "_factory": _FACTORY}
-    parameters: dict[bool, list[str]] = {False: [], True: []}  # by whether they are given by name only
+    parameters: dict[bool, list[str]] = {False: [], True: []}  # by whether they are keyword-only
     lines = []
-    for field in made:
+    for field in fields:
         name, value = field.name, field.name
         if field.default is not dataclasses.MISSING:
             known[f"_default_{name}"] = field.default
@@ -88,17 +89,18 @@ def _init(cls: type[Any], made: Iterable[Field[Any]]) -> Callable[..., None]:
     head = ", ".join(["self", *parameters[False], *named])
     exec("\n".join([f"def __init__({head}):", *lines, "  return None"]), known)  # noqa: S102 - names of fields only
     init: Callable[..., None] = known["__init__"]
-    init.__annotations__ = {**{field.name: field.type for field in made if field.init}, "return": None}
+    init.__annotations__ = {**{field.name: field.type for field in fields if field.init}, "return": None}
     return init
 
 
 def _values(names: Iterable[str]) -> Callable[[Any], Any]:
+    """Return a function from an instance to the values of the named fields."""
     names = tuple(names)
     return attrgetter(*names) if names else lambda _: ()
 
 
-def _eq(made: Iterable[Field[Any]]) -> Callable[..., Any]:
-    compared = _values(field.name for field in made if field.compare)
+def _eq(fields: Iterable[Field[Any]]) -> Callable[..., Any]:
+    compared = _values(field.name for field in fields if field.compare)
 
     def equal(self: Any, other: Any) -> Any:
         return compared(self) == compared(other) if other.__class__ is self.__class__ else NotImplemented
@@ -106,8 +108,8 @@ def _eq(made: Iterable[Field[Any]]) -> Callable[..., Any]:
     return equal
 
 
-def _hash(made: Iterable[Field[Any]]) -> Callable[..., int]:
-    hashed = _values(field.name for field in made if (field.compare if field.hash is None else field.hash))
+def _hash(fields: Iterable[Field[Any]]) -> Callable[..., int]:
+    hashed = _values(field.name for field in fields if (field.compare if field.hash is None else field.hash))
 
     def number(self: Any) -> int:
         return hash(hashed(self))
@@ -115,13 +117,13 @@ def _hash(made: Iterable[Field[Any]]) -> Callable[..., int]:
     return number
 
 
-def _repr(made: Iterable[Field[Any]]) -> Callable[..., str]:
-    names = [field.name for field in made if field.repr]
+def _repr(fields: Iterable[Field[Any]]) -> Callable[..., str]:
+    names = [field.name for field in fields if field.repr]
 
-    def shown(self: Any) -> str:
+    def represent(self: Any) -> str:
         return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
-    return shown
+    return represent
 
 
 def _frozen() -> dict[str, Callable[..., Any]]:
@@ -131,7 +133,7 @@ def _frozen() -> dict[str, Callable[..., Any]]:
     def delete(_: Any, name: str) -> None:
         raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
 
-    def restore(self: Any, state: tuple[None, dict[str, Any]]) -> None:  # what copy and pickle use
+    def restore(self: Any, state: tuple[None, dict[str, Any]]) -> None:  # called by copy and pickle
         for name, value in state[1].items():
             object.__setattr__(self, name, value)
 

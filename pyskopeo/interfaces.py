@@ -1,7 +1,7 @@
 """The interfaces between the engine and the transports: blobs, sources, destinations, parsed image names.
 
-A source hands over blobs that are described, located and not yet opened; the destination decides
-what to do with each. `Blob.copy_to` is the only way to a blob's bytes, and it verifies them.
+A source returns blobs that are described and located but not yet opened; the destination decides how to store each:
+skip it, link it, mount it or copy it. `Blob.copy_to` is the only way to read a blob, and it verifies digest and size.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
 
 
 Fill: TypeAlias = Callable[[ByteSink], Awaitable[Descriptor]]
-"""Writes a blob into a sink and says what it was; may be called again, with a new sink."""
+"""Writes a blob to a sink and returns its descriptor; may be called again, with a new sink."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,49 +85,49 @@ async def again_elsewhere(work: Callable[[], Awaitable[T]]) -> T:
 
 
 class ImageSource(ABC):
-    """One image, or one index, that can be read.
+    """One image or index that can be read.
 
-    ``synthesized`` says that the source made the manifest up, from files that were no image before.
+    ``synthesized`` is whether the source generated the manifest, from files that were no image before.
     """
 
     synthesized: bool = False
 
     @abstractmethod
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
-        """Return the root manifest, or a child by the descriptor its parent gives; verified.
+        """Return the root manifest, or a child by its descriptor in the parent, with its digest verified.
 
         Raises `NotFound`, `InvalidContent` and the transport's errors.
         """
 
     @abstractmethod
     def blob(self, descriptor: Descriptor) -> Blob:
-        """Return a blob that is not opened yet: nothing is read here.
+        """Return a blob that is not opened yet; nothing is read here.
 
-        ``Blob.descriptor`` has the media type of the bytes as they are, should the manifest err.
+        The media type of ``Blob.descriptor`` is that of the actual content, where the manifest states a wrong one.
         """
 
     async def blob_size(self, descriptor: Descriptor) -> int:
-        """Return the size of a blob in bytes, for manifests of schema 1, which do not give it.
+        """Return the size of a blob in bytes; for manifests of schema 1, which do not contain it.
 
-        Raises the source's errors, and `Unsupported` where sizes cannot be asked for.
+        Raises the source's errors, and `Unsupported` if the transport cannot tell.
         """
         raise Unsupported("Docker image manifest schema 1 is read from registries and dir: only")
 
     async def tags(self) -> list[str]:
-        """Return all tags of the repository; empty for anything but a registry. Raises `NetworkError`."""
+        """Return all tags of the repository; empty for transports other than ``docker:``. Raises `NetworkError`."""
         return []
 
 
 @dataclass(frozen=True, slots=True)
 class Accepts:
-    """What a destination can hold.
+    """What a destination can store.
 
-    ``media_types`` are those of the manifests it takes, ``on_request`` those it takes only where the user asks for
-    them. With ``foreign`` non-distributable layers stay where their URLs say. ``ordered`` asks for layers in the
-    manifest's order; they are decompressed as they arrive. ``artifacts`` allows a config of any type, ``compresses``
-    asks for plain layers to be compressed on the way. ``unchangeable`` is the reason why nothing may be converted,
-    empty if there is none. ``named`` is the repository and tag that a manifest of schema 1 contains, ``called`` the
-    destination's name in refusals.
+    ``media_types`` are the types of manifests it accepts, ``on_request`` those it accepts only if the user asks for
+    them. ``foreign`` is whether non-distributable layers with URLs are left out. ``ordered`` requires layers in the
+    manifest's order; the destination decompresses them. ``artifacts`` allows a config of any media type.
+    ``compresses`` requests that uncompressed layers are compressed on the way. ``unchangeable`` is the reason why
+    nothing may be converted, "" if there is none. ``named`` is the repository and tag to write into a manifest of
+    schema 1. ``called`` is the destination's name in error messages.
     """
 
     media_types: frozenset[str]
@@ -142,70 +142,73 @@ class Accepts:
 
     @property
     def indexes(self) -> bool:
-        """Whether any type of index is taken."""
+        """Whether any type of index is accepted."""
         return bool(self.media_types & mediatype.INDEXES)
 
 
 class ImageDestination(ABC):
-    """A place an image can be written to. Nothing has its final name before `commit`.
+    """One image or index that can be written. It does not get its name before `commit`.
 
-    Every method raises the transport's errors. A subclass overrides what it can do better than the defaults; one
-    that wraps another destination is a `DestinationWrapper`. ``accepts`` says what can be written here.
+    ``accepts`` describes what can be written. Every method raises the transport's errors. Subclasses override those
+    defaults that they can improve on; one that wraps another destination derives from `DestinationWrapper`.
     """
 
     accepts: Accepts
 
     async def prefetch(self) -> None:  # noqa: B027 - a default: most destinations have nothing to ask for
-        """Ask for what `begin` needs to know whatever the image is, while the source is being read.
+        """Request what `begin` needs to know for any image; called while the source's manifests are read.
 
-        Raises nothing: what fails here is raised by `begin`.
+        Raises nothing: `begin` raises the errors of this.
         """
 
     async def begin(self, root: Manifest) -> None:  # noqa: B027 - a default: most destinations need no preparation
-        """Prepare for the image or index that `commit` will name; its blobs follow."""
+        """Prepare for an image or index; called before its blobs and manifests are put."""
 
     @abstractmethod
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        """Have the blob here, verified, in whatever way costs least; ``progress`` gets the bytes read.
+        """Store a blob, verified, in the cheapest way possible; return which one that was.
 
-        Raises `ContentMismatch`, and what reading the blob raises.
+        ``progress`` is called with the number of bytes read. Raises `ContentMismatch` and what reading the blob raises.
         """
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
-        """Have a blob here whose digest is known only when all of it is written.
+        """Store a blob whose digest is known only after it was written; return its descriptor.
 
-        Calls ``fill`` with a sink, and again with another one when writing is retried. Raises `Unsupported`
-        where there can be no such blob.
+        Calls ``fill`` with a sink, and again with another one when writing is retried. Raises `Unsupported` if the
+        destination needs the digest beforehand.
         """
         raise Unsupported(f"{self.accepts.called} takes no blob whose digest is not known beforehand")
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
-        """Return whether `put_blob` would find the blob here; for plans, writes nothing."""
+        """Return whether the blob is present, as `put_blob` would find out; for dry runs, writes nothing."""
         return False
 
     async def has_manifest(self, manifest: Manifest) -> bool:
-        """Return whether the manifest is here with all that it names, so that none of it need be asked for."""
+        """Return whether the manifest is present with all its blobs, so that these need no requests of their own."""
         return False
 
     def would_mount(self, blob: Blob) -> bool:
-        """Return whether `put_blob` would ask for a mount from another repository; for plans, without I/O."""
+        """Return whether `put_blob` would request a mount from another repository; for dry runs, no I/O.
+
+        Distribution specification, "Mounting a blob from another repository".
+        """
         return False
 
     def locations(self, digest: Digest) -> tuple[Location, ...]:
-        """Return where a blob lies that was put here, as locations for other destinations; without I/O."""
+        """Return where a blob that was put is stored, for other destinations to link or mount it; no I/O."""
         return ()
 
     @abstractmethod
     async def put_manifest(self, manifest: Manifest) -> None:
-        """Write a child by its digest, before the index that names it."""
+        """Write a child manifest by its digest; called before the index that contains it is written."""
 
     @abstractmethod
     async def commit(self, root: Manifest) -> Digest:
-        """Give the image its name; returns the digest of the root manifest as it was written."""
+        """Write the root manifest and give the image its name; return the manifest's digest as written."""
 
 
 class DestinationWrapper(ImageDestination):
-    """Forwards everything to another destination; subclasses override what they change."""
+    """Forwards every method to another destination; subclasses override some of them."""
 
     def __init__(self, destination: ImageDestination) -> None:
         self._destination = destination
@@ -243,9 +246,10 @@ class DestinationWrapper(ImageDestination):
 
 
 class ImageReference:
-    """A parsed image name, ``transport:details``. A transport overrides what it can do; the rest is refused here.
+    """A parsed image name, ``transport:details``. Transports override the operations they support.
 
-    ``reference`` is the registry reference of the image, where the transport's names have one.
+    ``transport`` is its name, ``details`` the text after the colon. ``reference`` is the registry reference of the
+    image, for transports whose names contain one.
     """
 
     transport: str = ""
@@ -256,11 +260,11 @@ class ImageReference:
 
     @property
     def image_name(self) -> str:
-        """The image name as the user wrote it; ``str`` gives it with its defaults filled in."""
+        """The image name as the user wrote it; ``str()`` adds the defaults, such as the tag ``latest``."""
         return f"{self.transport}:{self.details}"
 
     def subject(self) -> Subject:
-        """Return the image as a policy sees it (containers-policy.json(5))."""
+        """Return the transport and scopes by which a signature policy finds its rule (containers-policy.json(5))."""
         raise NotImplementedError
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
@@ -268,7 +272,7 @@ class ImageReference:
         raise Unsupported(f"{self}: {self.transport}: cannot be read from")
 
     def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
-        """Open for writing; leaving the context without an error completes what was committed.
+        """Open for writing; leaving the context without an error completes what `commit` has started.
 
         Raises `Unsupported` and the transport's errors.
         """

@@ -1,5 +1,5 @@
-# What the scripts share: where the project is, a Python that will do, and the environment in .venv.
-# Sourced, not run.
+# Functions for the other scripts: the project's directory, a suitable Python, the environment in .venv.
+# To be sourced, not run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
@@ -9,7 +9,7 @@ fail() {
   exit 1
 }
 
-# The first of the usual names that is Python 3.11 or newer.
+# Print the first of the usual commands that is Python 3.11 or newer.
 find_python() {
   local name
   for name in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11 python; do
@@ -22,7 +22,7 @@ find_python() {
   fail "needs Python 3.11 or newer; name one with PYTHON=/path/to/python"
 }
 
-# Make .venv hold the project with the given extras; nothing happens when it does already.
+# Install the project with the given extras into .venv, unless it is installed already.
 install() {
   local extras=$1 python stamp wanted
   stamp=$venv/.installed-${extras//,/-}

@@ -1,4 +1,4 @@
-"""The demonstration: serve an image, pull it twice, and check what came with code of its own."""
+"""The demonstration of ``scripts/demo``: serve an image, pull it twice, and verify the results independently."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LAYER_SIZE = 8_000_000
 
 
 def main() -> int:
-    """Run it; 0 if everything that was pulled is what was served."""
+    """Run the demonstration; exit with a message if what was pulled is not what was served."""
     with tempfile.TemporaryDirectory(prefix="pyskopeo-demo-") as name:
         work = Path(name)
         print(f"1. Making an image of {LAYERS} layers, and serving it from an embedded registry")
@@ -52,7 +52,7 @@ def main() -> int:
 
 @contextmanager
 def _served(layout: Path) -> Iterator[str]:
-    """The embedded registry's address."""
+    """Serve a layout with the embedded registry; yield its ``host:port``."""
     words = [str(COMMAND), "serve", f"oci:{layout}", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -72,7 +72,7 @@ def _run(*words: str) -> None:
 
 
 def _check_layout(layout: Path, image: BuiltImage) -> None:
-    """Every blob of the image is there, and is what its name says."""
+    """Check that every blob of the image is there and matches its digest."""
     names = {path.name for path in (layout / "blobs" / "sha256").iterdir()}
     for path in (layout / "blobs" / "sha256").iterdir():
         if hashlib.sha256(path.read_bytes()).hexdigest() != path.name:
@@ -88,7 +88,7 @@ def _check_layout(layout: Path, image: BuiltImage) -> None:
 
 
 def _check_archive(path: Path, image: BuiltImage) -> None:
-    """Every layer of the archive is the uncompressed layer that was served."""
+    """Check that every layer of the archive is the uncompressed form of a served one."""
     wanted = {hashlib.sha256(content).hexdigest() for content in image.tars.values()}
     with tarfile.open(path) as archive:
         (item,) = json.load(_member(archive, "manifest.json"))

@@ -1,1 +1,1 @@
-"""The library's functions, by image name: copy, inspect, list tags, tag, delete."""
+"""The functions of the library, which take image names: copy, inspect, list tags, tag, delete, logins."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from ..access import Access
 from ..engine import run as engine
-from ..engine.plan import AS_IT_IS, Form, Plan
+from ..engine.plan import DEFAULT_FORM, Form, Plan
 from ..engine.run import CopyOptions, CopyResult
 from ..model.events import Placement, Report, ignore
 from ..transports import parse_image_name
@@ -36,22 +36,22 @@ async def copy(
     destination: str,
     *,
     selection: Selection | None = None,
-    form: Form = AS_IT_IS,
+    form: Form = DEFAULT_FORM,
     jobs: int | None = None,
     report: Report = ignore,
     source_access: Access | None = None,
     destination_access: Access | None = None,
 ) -> Digest:
-    """Copy an image between two image names (``transport:details``).
+    """Copy an image from one image name (``transport:details``) to another.
 
-    Nothing has its final name at the destination before everything is there and verified. Of an
-    index, the image for this machine's architecture on Linux is copied, unless ``selection`` says
-    otherwise; ``form`` says what may change on the way. ``jobs`` blobs move at once (see
-    `carry_out`). ``report`` gets every event, in the event loop. Without ``source_access`` or
-    ``destination_access`` that side uses the user's own configuration (`Access.from_environ`).
+    The image gets its name at the destination only when everything is there and verified. ``selection`` chooses among
+    the images of an index; None: the one for this machine's architecture, on Linux. ``form`` is the manifest format and
+    layer compression. ``jobs`` is the maximum number of blobs copied concurrently, None for the default of `carry_out`.
+    ``report`` is called with every event, in the event loop. ``source_access`` and ``destination_access`` are the
+    settings of either side; None: the user's own configuration (`Access.from_environ`).
 
-    Works on asyncio and trio, and can be cancelled. Returns the digest of the root manifest at
-    the destination. Raises `PyskopeoError` and its kinds.
+    Works on asyncio and trio, and can be cancelled. Returns the digest of the root manifest at the destination.
+    Raises `PyskopeoError` and its subclasses.
     """
     options = CopyOptions(selection, form, jobs)
     accesses = source_access, destination_access
@@ -63,15 +63,16 @@ async def plan_copy(
     destination: str,
     *,
     selection: Selection | None = None,
-    form: Form = AS_IT_IS,
+    form: Form = DEFAULT_FORM,
     jobs: int | None = None,
     report: Report = ignore,
     source_access: Access | None = None,
     destination_access: Access | None = None,
 ) -> tuple[Plan, frozenset[Digest]]:
-    """Return what `copy` would do, and which blobs the destination has already; only manifests are read.
+    """Return the plan of a copy, and the digests of the blobs that are at the destination already.
 
-    Takes the arguments of `copy`. Raises what `copy` raises before it moves a blob.
+    Takes the arguments of `copy`. Reads manifests, and configurations where a conversion needs them; writes nothing.
+    Raises what `copy` raises before it copies the first blob.
     """
     options = CopyOptions(selection, form, jobs, dry_run=True)
     result = await _run(source, destination, options, report, (source_access, destination_access))
@@ -98,7 +99,7 @@ async def _run(
 
 
 def run_copy(source: str, destination: str, **arguments: Unpack[CopyArguments]) -> Digest:
-    """`copy` for callers without an event loop; takes the same arguments, raises the same errors."""
+    """Run `copy` from code without an event loop; takes the same arguments, raises the same errors."""
     import anyio
 
     async def run() -> Digest:
@@ -109,13 +110,20 @@ def run_copy(source: str, destination: str, **arguments: Unpack[CopyArguments]) 
 
 @asynccontextmanager
 async def open_source(name: str, access: Access | None = None) -> AsyncIterator[ImageSource]:
-    """Open an image for reading, by image name; raises `NotFound` and the transport's errors."""
+    """Open an image for reading, by image name (``transport:details``), as an async context manager.
+
+    ``access`` None is the user's own configuration. Raises `InvalidName`, `NotFound` and the transport's errors.
+    """
     async with parse_image_name(name).open_source(access or Access.from_environ()) as source:
         yield source
 
 
 @asynccontextmanager
 async def open_destination(name: str, access: Access | None = None) -> AsyncIterator[ImageDestination]:
-    """Open a place to write images to, by image name; leaving it without an error completes what was committed."""
+    """Open an image for writing, by image name (``transport:details``), as an async context manager.
+
+    Leaving it without an error completes what was committed. ``access`` None is the user's own configuration.
+    Raises `InvalidName`, `Unsupported` and the transport's errors.
+    """
     async with parse_image_name(name).open_destination(access or Access.from_environ()) as destination:
         yield destination

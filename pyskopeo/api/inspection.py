@@ -1,4 +1,4 @@
-"""What an image is: the facts that ``inspect`` shows, read from its manifest and configuration."""
+"""The properties of an image that ``inspect`` prints, read from its manifest and configuration."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """An image's facts. ``digest`` is the root's, all else describes the chosen instance.
+    """The properties of an image.
 
-    ``labels`` and ``env`` are None where the configuration has none, as opposed to empty ones.
+    ``digest`` is that of the named manifest, perhaps an index; everything else is about the selected
+    image: its ``manifest`` and its decoded configuration, ``config``. The properties raise
+    `InvalidContent` for values of the wrong type.
     """
 
     digest: Digest
@@ -32,31 +34,38 @@ class Inspection:
 
     @property
     def layers(self) -> tuple[Descriptor, ...]:
+        """The layers, base layer first."""
         return self.manifest.layers
 
     @property
     def created(self) -> str | None:
+        """The time of creation as in the configuration (RFC 3339), None without one."""
         return _text(self.config, "created") or None
 
     @property
     def docker_version(self) -> str:
+        """The version of Docker that built the image, or ""."""
         return _text(self.config, "docker_version")
 
     @property
     def architecture(self) -> str:
+        """The CPU architecture, as in Go's ``GOARCH``, or ""."""
         return _text(self.config, "architecture")
 
     @property
     def os(self) -> str:
+        """The operating system, as in Go's ``GOOS``, or ""."""
         return _text(self.config, "os")
 
     @property
     def labels(self) -> Mapping[str, str] | None:
+        """The labels, None if the configuration has no ``Labels``."""
         found = self._inner("Labels", dict)
         return None if found is None else {name: "" if value is None else value for name, value in found.items()}
 
     @property
     def env(self) -> tuple[str, ...] | None:
+        """The environment as ``NAME=value``, None if the configuration has no ``Env``."""
         found = self._inner("Env", list)
         return None if found is None else tuple(found)
 
@@ -73,7 +82,7 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One of the manifests an index names, or an image that stands alone."""
+    """An image or artifact of an index with its entry's platform and annotations, or an image without an index."""
 
     manifest: Manifest
     platform: Platform | None
@@ -81,12 +90,12 @@ class Instance:
 
     @property
     def size(self) -> int:
-        """Bytes of its configuration and layers as they lie in the source, each counted once."""
+        """The size of configuration and layers in bytes, as they are stored; repeated blobs count once."""
         return sum({blob.digest: blob.size for blob in self.manifest.blobs}.values())
 
 
 async def read_instances(source: ImageSource, root: Manifest) -> tuple[Instance, ...]:
-    """All that ``root`` names, in its order, those of the indexes in it too; raises the source's errors."""
+    """Return the instances in ``root`` and in its nested indexes, in order; raises the source's errors."""
     if not root.is_index:
         return (Instance(root, await _configured_platform(source, root), {}),)
     children = await read_children(source, root)
@@ -97,7 +106,7 @@ async def read_instances(source: ImageSource, root: Manifest) -> tuple[Instance,
         for entry in index.manifests:
             child = children[entry.digest]
             if child.is_index:
-                if entry.digest not in seen:  # indexes that name each other come to an end
+                if entry.digest not in seen:  # visit each nested index once
                     seen.add(entry.digest)
                     walk(child)
             else:
@@ -115,14 +124,14 @@ async def _configured_platform(source: ImageSource, manifest: Manifest) -> Platf
 
 
 async def read_config(source: ImageSource, manifest: Manifest) -> bytes:
-    """The configuration's bytes, verified, or what a manifest of schema 1 tells of it.
+    """Return the verified configuration, or the one made from the history of a schema 1 manifest.
 
-    Raises `Unsupported` for an artifact.
+    Raises `Unsupported` for an artifact, and the source's errors.
     """
     if manifest.is_schema1:
-        from ..model.schema1 import told_config
+        from ..model.schema1 import config_without_diff_ids
 
-        return told_config(manifest)
+        return config_without_diff_ids(manifest)
     if manifest.config is None or not manifest.is_image:
         kind = manifest.config.media_type if manifest.config else manifest.media_type
         raise Unsupported(f'unsupported image-specific operation on artifact with type "{kind}"; see --raw')
@@ -130,19 +139,22 @@ async def read_config(source: ImageSource, manifest: Manifest) -> bytes:
 
 
 async def inspect_image(source: ImageSource, platform: Platform) -> Inspection:
-    """Read what there is to say about an image, or about the instance of an index for ``platform``."""
+    """Read the properties of an image, or of the image for ``platform`` if it is an index.
+
+    Raises `NoMatchingPlatform`, `Unsupported` for an artifact, `InvalidContent`, and the source's errors.
+    """
     root = await source.manifest()
-    return await read_facts(source, root, await find_image(source, root, platform))
+    return await read_inspection(source, root, await find_image(source, root, platform))
 
 
-async def read_facts(source: ImageSource, root: Manifest, manifest: Manifest) -> Inspection:
-    """`inspect_image` for those who have the root and the chosen manifest already."""
+async def read_inspection(source: ImageSource, root: Manifest, manifest: Manifest) -> Inspection:
+    """As `inspect_image`, for a ``root`` and a selected ``manifest`` that have been read already."""
     config = parse_object(await read_config(source, manifest), "image configuration", CONFIG_LIMIT)
     return Inspection(root.digest, manifest, config)
 
 
-def zero_time(inspection: Inspection) -> str | None:
-    """What stands for a creation time that is absent: nothing in OCI, the year 1 in Docker's type."""
+def missing_creation_time(inspection: Inspection) -> str | None:
+    """Return what skopeo prints without a creation time: None for OCI, the year 1 for Docker images."""
     return "0001-01-01T00:00:00Z" if inspection.manifest.media_type == mediatype.DOCKER_MANIFEST else None
 
 

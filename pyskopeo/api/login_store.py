@@ -1,4 +1,4 @@
-"""Where logins are kept: one file, or the helpers that it names."""
+"""Storage of logins, in an auth file or in the credential helpers that are configured for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..credentials.authfile_edit import AuthDocument
 from ..credentials.authfile_io import read
 from ..credentials.authkey import AuthKey
 from ..credentials.helper_program import Programs
-from ..errors import CredentialsFailed, InvalidInput, StorageFailed, saying
+from ..errors import CredentialsFailed, InvalidInput, StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
 from ..storage.files import FileSink, locked, staged, storage_errors
 
@@ -25,13 +25,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class CredentialFile:
-    """One file of credentials, to be changed by several at a time.
+    """An auth file to store logins in (containers-auth.json(5)); safe for concurrent use by several processes.
 
-    ``docker``: it is Docker's ``config.json``. A helper that the file names for a host keeps that
-    host's secret in its place. The file is replaced under a lock, by one that only its owner may
-    read; a symbolic link stays, and what it leads to is replaced. ``helpers`` are the ``credential-helpers``
-    of ``registries.conf``: the first keeps what is new, all forget what is old, and `AUTH_FILES` among
-    them is the file. Without ``use_helpers`` all is kept in the file, whatever anybody says.
+    ``docker`` is whether it is Docker's ``config.json``. The file is locked and replaced by one that only
+    its owner can read; the target of a symbolic link is replaced, not the link. If the file names a helper
+    for a host, that helper stores the host's secrets. ``helpers`` are the ``credential-helpers`` of
+    registries.conf, of which `AUTH_FILES` is the file: new logins are stored in the first, and removed
+    from all. Unless ``use_helpers``, everything is stored in the file.
     """
 
     path: Path
@@ -41,9 +41,9 @@ class CredentialFile:
     use_helpers: bool = True
 
     async def put(self, key: AuthKey, credentials: Credentials) -> str:
-        """Keep ``credentials`` for ``key``; answers with where they are, for people to read.
+        """Store ``credentials`` for ``key``; returns where they are stored, as text for the user.
 
-        Raises `CredentialsFailed`, `InvalidInput` and `StorageFailed`; nothing is kept then.
+        Raises `CredentialsFailed`, `InvalidInput` and `StorageFailed`; nothing is stored then.
         """
         self._check()
         first = next((name for name in self.helpers if name == AUTH_FILES or self._runs(name)), AUTH_FILES)
@@ -56,82 +56,85 @@ class CredentialFile:
             await self._change(lambda document: document.put(key, credentials))
             return str(self.path)
         name, is_store = helper
-        # Outside the lock: the helper may want to change the same file.
+        # Without the lock, since the helper may change the same file.
         where = await self._store(name, server, key, credentials, str(self.path))
         if is_store:
             await self._change(lambda document: document.put(key, None))
         return where
 
     async def remove(self, key: AuthKey) -> bool:
-        """Forget what is kept for ``key``; whether there was anything. Raises as `put` does."""
+        """Remove the credentials for ``key``; returns whether there were any. Raises as `put`."""
         self._check()
         document = self._read(self._target())
         document.name(key)
         helper = document.helper(key)
-        was_known = False
+        existed = False
         if not key.namespace:
-            for name in (*self._others(), *([helper[0]] if helper else [])):
-                was_known |= await self._erase(name, servers(key.host))
-        return await self._change(lambda document: document.remove(key)) or was_known
+            for name in (*self._helper_names(), *([helper[0]] if helper else [])):
+                existed |= await self._erase(name, servers(key.host))
+        return await self._change(lambda document: document.remove(key)) or existed
 
     async def clear(self) -> None:
-        """Forget everybody, in the helpers that the file names as well. Raises as `put` does."""
+        """Remove all credentials, also those in helpers. Raises as `put`."""
         self._check()
-        for name, known_as in self._read(self._target()).helped():
-            await self._erase(name, known_as)
-        for name in self._others():
+        for name, names in self._read(self._target()).helper_servers():
+            await self._erase(name, names)
+        for name in self._helper_names():
             for server in await docker_helper.servers_of(name, self.programs):
                 await self._erase(name, (server,))
         await self._change(AuthDocument.clear)
 
     def logins(self) -> AuthFile:
-        """What is in the file now, which need not be there."""
+        """Return the current content of the file, which may be missing; raises as `put`."""
         return self._read(self._target()).file
 
     def _runs(self, name: str) -> bool:
         return self.use_helpers and not docker_helper.is_ourselves(name)
 
-    def _others(self) -> list[str]:
+    def _helper_names(self) -> list[str]:
         return [name for name in self.helpers if name != AUTH_FILES and self._runs(name)]
 
     async def _store(self, name: str, server: str, key: AuthKey, credentials: Credentials, named_by: str) -> str:
         if key.namespace:
             raise InvalidInput(f"namespaced key is not supported for credential helper {name}")
-        with saying(f"{named_by}: credential helper {name}"):
+        with prefix_errors(f"{named_by}: credential helper {name}"):
             await docker_helper.store(name, server, credentials, self.programs)
         return f"credential helper: {name}"
 
-    async def _erase(self, name: str, known_as: tuple[str, ...]) -> bool:
-        """Whether the helper knew the server by any of its names: some call it a failure to know one not."""
+    async def _erase(self, name: str, names: tuple[str, ...]) -> bool:
+        """Erase a server by all of its names; returns whether the helper had credentials for one of them.
+
+        A failure counts only if no name succeeded, since some helpers fail for unknown names.
+        """
         if not self._runs(name):
             return False
-        was_known, failure = False, None
-        for server in known_as:
+        existed, failure = False, None
+        for server in names:
             try:
-                with saying(f"{self.path}: credential helper {name}"):
-                    was_known |= await docker_helper.erase(name, server, self.programs)
+                with prefix_errors(f"{self.path}: credential helper {name}"):
+                    existed |= await docker_helper.erase(name, server, self.programs)
             except CredentialsFailed as error:
                 failure = failure or error
-        if failure is not None and not was_known:
+        if failure is not None and not existed:
             raise failure
-        return was_known
+        return existed
 
     async def _change(self, change: Callable[[AuthDocument], Result]) -> Result:
         target = self._target()
         with storage_errors(f"creating {target.parent}"):
-            # Go's MkdirAll gives its mode to every directory it makes; Python's makedirs to the last alone.
+            # As Go's MkdirAll: unlike os.makedirs(), it creates missing parents with the same mode.
             for folder in reversed([target.parent, *target.parent.parents]):
                 folder.mkdir(_PARENT_MODE, exist_ok=True)
         async with locked(target.parent):
             document = self._read(target)
             result = change(document)
-            if result is not False:  # there was something to change
+            if result is not False:  # False: nothing has changed
                 with staged(target, _MODE) as (fd, _):
                     FileSink(fd, target).write(memoryview(document.text().encode()))
         return result
 
     def _target(self) -> Path:
-        """The file behind a symbolic link, the one to be replaced."""
+        """Return the path of the file to replace, with symbolic links resolved."""
         return Path(os.path.realpath(self.path))
 
     def _check(self) -> None:

@@ -1,4 +1,4 @@
-"""What is done to a registry without moving a blob: list tags, set tags, delete."""
+"""Operations on repositories that transfer no blobs: list tags, tag, delete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import (
     PyskopeoError,
     RegistryError,
     Unsupported,
-    saying,
+    prefix_errors,
 )
 from ..model.content_digest import content_digest
 from ..model.manifest import Manifest
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ..model.digest import Digest
 
-_LISTED = ("docker", "docker-archive")
+_TRANSPORTS = ("docker", "docker-archive")
 
 
 async def list_tags(
@@ -39,33 +39,34 @@ async def list_tags(
     order: Order = "registry",
     access: Access | None = None,
 ) -> list[str]:
-    """The tags of a repository, ``docker://HOST/NAME``, or of the images in a ``docker-archive:PATH``.
+    """Return the tags of a repository (``docker://HOST/NAME``) or of a ``docker-archive:PATH``.
 
-    An archive's tags come with their repository's name, and an image without any as ``@N``.
-    ``pattern`` is a regular expression to be found in a tag, ``versions`` a range of semantic
-    versions such as ``>= 1.2, < 3``; ``order`` as in `TagFilter.apply`. Raises `InvalidInput` and
-    `PyskopeoError`'s other kinds.
+    See the distribution specification, "Listing Tags". Tags of an archive include the repository's
+    name, and an image without tags is ``@N``. ``pattern`` is a regular expression that may match anywhere in
+    a tag, ``versions`` a range of semantic versions such as ``>= 1.2, < 3``; for ``order`` see `TagFilter`.
+
+    Raises `InvalidInput`, `NetworkError`, `StorageFailed` and other kinds of `PyskopeoError`.
     """
-    wanted = TagFilter.parse(pattern, versions, order)
-    place = parse_listed(name)
+    tag_filter = TagFilter.parse(pattern, versions, order)
+    place = parse_tag_source(name)
     access = access or Access.from_environ()
     if isinstance(place, Reference):
-        return wanted.apply(await _repository_tags(place, access))
-    return wanted.apply(await _archive_tags(place, access))
+        return tag_filter.apply(await _repository_tags(place, access))
+    return tag_filter.apply(await _archive_tags(place, access))
 
 
 async def tag(name: str, *tags: str, access: Access | None = None) -> Digest:
-    """Give the image ``docker://HOST/NAME[:TAG][@DIGEST]`` more ``tags`` in its repository.
+    """Add ``tags`` to the image ``docker://HOST/NAME[:TAG][@DIGEST]`` in its repository.
 
-    Its manifest is written as it is, an index likewise; nothing is sent for a tag that names it
-    already. Answers with its digest. Raises `InvalidName` before anything is asked for, `NotFound`,
-    and `PyskopeoError`'s other kinds.
+    The manifest or index is uploaded unchanged (distribution specification, "Pushing Manifests"), except
+    for tags that refer to it already. Returns its digest. Raises `InvalidName` before any request,
+    `NotFound`, `NetworkError` and other kinds of `PyskopeoError`.
     """
     from ..registry.repository_reader import Repository
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.sessions import open_session
 
-    reference = _docker(name, 'only images in registries can be tagged: want "docker://..."')
+    reference = _docker_reference(name, 'only images in registries can be tagged: want "docker://..."')
     for wanted in tags:
         if not is_tag(wanted):
             raise InvalidName(f"{ascii(wanted)[:140]} is not a tag: want at most 128 letters, digits, '_', '.' and '-'")
@@ -81,21 +82,21 @@ async def tag(name: str, *tags: str, access: Access | None = None) -> Digest:
 
 
 async def delete(name: str, *, tag_only: bool = False, access: Access | None = None) -> None:
-    """Delete the image ``docker://HOST/NAME[:TAG][@DIGEST]``: all tags of its digest go with it.
+    """Delete the image ``docker://HOST/NAME[:TAG][@DIGEST]`` by its digest, and with it all of its tags.
 
-    ``tag_only`` deletes the tag and leaves the image, where the registry can do that. Raises
-    `PathNotFound` when the image is not there, `Unsupported` for other transports, and
-    `PyskopeoError`'s other kinds.
+    ``tag_only`` deletes the tag only, if the registry supports it (distribution specification, "Deleting
+    tags"). Raises `PathNotFound` if the image does not exist, `Unsupported` for other transports,
+    `NetworkError` and other kinds of `PyskopeoError`.
     """
     from ..registry.repository_reader import Repository
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.sessions import open_session
 
-    reference = _docker(name, f"Deleting images not implemented for {name.partition(':')[0]}: images")
+    reference = _docker_reference(name, f"Deleting images not implemented for {name.partition(':')[0]}: images")
     if tag_only and reference.digest is not None:
         raise InvalidName(f"{reference} has a digest: to delete a tag alone, name it without one")
     access = access or Access.from_environ()
-    with _saying_what_failed(reference):
+    with _deletion_errors(reference):
         async with open_session(reference, access, actions="*") as session:
             target = reference.manifest_name
             if reference.digest is None and not tag_only:
@@ -104,14 +105,14 @@ async def delete(name: str, *, tag_only: bool = False, access: Access | None = N
             await RepositoryWriter(reference, session).delete_manifest(target)
 
 
-def parse_listed(name: str) -> Reference | Path:
-    """The repository or the archive whose tags ``name`` asks for; raises `InvalidName` or `Unsupported`."""
+def parse_tag_source(name: str) -> Reference | Path:
+    """Parse the name of a repository or archive for `list_tags`; raises `InvalidName` or `Unsupported`."""
     transport, colon, details = name.partition(":")
     if not colon or transport not in TRANSPORTS:
         raise InvalidName(f'Invalid "{name}": does not specify a transport')
-    if transport not in _LISTED:
+    if transport not in _TRANSPORTS:
         raise Unsupported(
-            f"Unsupported transport '{transport}' for tag listing. Only supported: {', '.join(_LISTED)}"
+            f"Unsupported transport '{transport}' for tag listing. Only supported: {', '.join(_TRANSPORTS)}"
         )
     if transport == "docker-archive":
         from ..transports.docker_archive import parse
@@ -130,9 +131,9 @@ async def _repository_tags(reference: Reference, access: Access) -> list[str]:
 
     from ..registry.sessions import open_sources
 
-    with saying("Error listing repository tags"):
+    with prefix_errors("Error listing repository tags"):
         async with AsyncExitStack() as stack:
-            with saying("failed to create client"):
+            with prefix_errors("failed to create client"):
                 sources = await stack.enter_async_context(open_sources(reference, access))
             return await sources.first(lambda repository: repository.tags())
 
@@ -145,12 +146,15 @@ async def _archive_tags(path: Path, access: Access) -> list[str]:
         return DockerArchive.read(index).names()
 
 
-def _docker(name: str, otherwise: str) -> Reference:
-    """The image in a registry that ``name`` is; raises `Unsupported` with ``otherwise``, or `InvalidName`."""
-    with saying(f"Invalid source name {name}"):
+def _docker_reference(name: str, unsupported: str) -> Reference:
+    """Parse the name of an image in a registry.
+
+    Raises `InvalidName`, and `Unsupported` with the message ``unsupported`` for other transports.
+    """
+    with prefix_errors(f"Invalid source name {name}"):
         found = parse_image_name(name)
     if found.transport != "docker":
-        raise Unsupported(otherwise)
+        raise Unsupported(unsupported)
     from ..transports.docker import DockerReference
 
     if not isinstance(found, DockerReference) or not found.reference.manifest_name:
@@ -159,11 +163,11 @@ def _docker(name: str, otherwise: str) -> Reference:
 
 
 @contextmanager
-def _saying_what_failed(reference: Reference) -> Iterator[None]:
-    """skopeo's words before the error of a deletion; with its exit code, which is 1 even where nothing is there."""
+def _deletion_errors(reference: Reference) -> Iterator[None]:
+    """Prefix errors of a deletion as skopeo does; a missing image is a `PathNotFound`, with its exit code of 1."""
     try:
         yield
-    except InvalidInput:  # a blocked registry: nobody was asked
+    except InvalidInput:  # the registry is blocked, no request was sent
         raise
     except PyskopeoError as error:
         if isinstance(error, NotFound) or (isinstance(error, RegistryError) and error.status == 404):

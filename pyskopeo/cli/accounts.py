@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..access import Access
 from ..credentials.authfile import AUTH_FILES, Credentials, locations
 from ..credentials.authkey import AuthKey
-from ..errors import AccessDenied, InvalidInput, saying
+from ..errors import AccessDenied, InvalidInput, prefix_errors
 from ..fast_dataclass import dataclass
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import log
@@ -60,7 +60,7 @@ class Account:
             found.append(await self.keychain.resolve(self.key.host, self.key.namespace))
             return 0
 
-        with saying("get credentials"):
+        with prefix_errors("get credentials"):
             run_async(look)
         return found[0]
 
@@ -79,7 +79,7 @@ class Account:
     def accepts(self, credentials: Credentials, seconds: float) -> bool:
         """`check`, as a question; raises whatever has nothing to do with the credentials."""
         try:
-            with saying(f'authenticating creds for "{self.key}"', unless=AccessDenied):
+            with prefix_errors(f'authenticating creds for "{self.key}"', unless=AccessDenied):
                 self.check(credentials, seconds)
         except AccessDenied as error:
             if error.status == 401:

@@ -21,7 +21,7 @@ _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0
 
 
 class UsageError(InvalidInput):
-    """The command line itself is wrong."""
+    """Internal to the command line: its flags or arguments are wrong."""
 
 
 def boolean(text: str) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..api.inspection import read_config, read_facts, read_instances
+from ..api.inspection import read_config, read_inspection, read_instances
 from ..engine.graph import find_image
-from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError, saying
+from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError, prefix_errors
 from ..gocompat.go_json import dumps
 from ..interfaces import ImageSource
 from ..transports import TRANSPORTS, parse_image_name
@@ -55,7 +55,7 @@ def run(parsed: Parsed) -> int:
         from contextlib import AsyncExitStack
 
         async with AsyncExitStack() as stack:
-            with saying(f'Error parsing image name "{name}"'):
+            with prefix_errors(f'Error parsing image name "{name}"'):
                 source = await stack.enter_async_context(reference.open_source(reading))
                 root = await source.manifest()
             if parsed["raw"] and not parsed["config"]:
@@ -65,7 +65,7 @@ def run(parsed: Parsed) -> int:
             if parsed["platforms"]:
                 await _platforms(source, repository, root, parsed)
                 return 0
-            with saying("Error parsing manifest for image: choosing image instance"):
+            with prefix_errors("Error parsing manifest for image: choosing image instance"):
                 manifest = await find_image(source, root, platform)
             if parsed["config"]:
                 await _config(source, manifest, parsed)
@@ -98,7 +98,7 @@ async def _facts(source: ImageSource, name: str, root: Manifest, manifest: Manif
     from . import inspect_documents
 
     is_image = manifest.is_image or manifest.is_schema1
-    inspection = await read_facts(source, root, manifest) if is_image else None
+    inspection = await read_inspection(source, root, manifest) if is_image else None
     tags = [] if parsed["no-tags"] else await _tags(source)
     if inspection is None:
         document = inspect_documents.artifact(root, manifest, name, tags)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..api.inspection import zero_time
+from ..api.inspection import missing_creation_time
 from ..gocompat.go_json import sorted_map
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def facts(inspection: Inspection, name: str, tags: Sequence[str]) -> dict[str, A
         **_named(name),
         "Digest": str(inspection.digest),
         "RepoTags": list(tags),
-        "Created": GoTime.parse(created).rfc3339() if created else zero_time(inspection),
+        "Created": GoTime.parse(created).rfc3339() if created else missing_creation_time(inspection),
         "DockerVersion": inspection.docker_version,
         "Labels": None if labels is None else sorted_map(labels),
         "Architecture": inspection.architecture,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api.repositories import list_tags, parse_listed
+from ..api.repositories import list_tags, parse_tag_source
 from ..gocompat.go_json import dumps
 from ..model.reference import Reference
 from ..model.tag_filter import ORDERS, TagFilter
@@ -29,7 +29,7 @@ _FLAGS = (
 def run(parsed: Parsed) -> int:
     """Print the tags as skopeo does."""
     (name,) = parsed.arguments
-    place = parse_listed(name)
+    place = parse_tag_source(name)
     wanted = TagFilter.parse(parsed["filter"], parsed["semver"], parsed["sort"])
     reaching = access(parsed, "", warnings_only)
     tags: list[str] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from ..credentials.authkey import AuthKey
-from ..errors import CredentialsFailed, NetworkError, saying
+from ..errors import CredentialsFailed, NetworkError, prefix_errors
 from .accounts import (
     AUTHFILE,
     COMPAT_AUTHFILE,
@@ -73,7 +73,7 @@ def _remove(account: Account) -> bool:
     async def remove() -> None:
         done.append(await account.file().remove(key))
 
-    with saying(f'logging out of "{key}"'):
+    with prefix_errors(f'logging out of "{key}"'):
         _finish(remove)
     return done[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import StorageFailed, saying
+from ..errors import StorageFailed, prefix_errors
 from ..model.content_digest import content_digest
 from ..model.digest import Digest, new_hasher
 from ..model.strict_json import MANIFEST_LIMIT
@@ -29,7 +29,7 @@ def run(parsed: Parsed) -> int:
     if len(raw) > MANIFEST_LIMIT:  # no manifest that could be signed
         print(Digest("sha256", hasher.hexdigest()))
         return 0
-    with saying("Error computing digest"):
+    with prefix_errors("Error computing digest"):
         print(content_digest(raw))
     return 0
 

@@ -58,7 +58,7 @@ _FLAGS = (
 
 def run(parsed: Parsed) -> int:
     """List, copy, and say what became of it; the files asked for are written however it ends."""
-    from ..syncing.request import Tally
+    from ..syncing.request import ReportBuilder
     from ..syncing.sync import sync
     from .sync_files import create_digest_file, write_digests, write_report
     from .sync_view import show_summary, viewing
@@ -68,10 +68,10 @@ def run(parsed: Parsed) -> int:
     digestfile = Path(parsed["digestfile"]) if parsed["digestfile"] and not request.dry_run else None
     if digestfile is not None:
         create_digest_file(digestfile)
-    tally = Tally()
+    builder = ReportBuilder()
 
     async def work() -> int:
-        with viewing(tally) as report:
+        with viewing(builder) as report:
             reading, writing = access(parsed, "src-", warnings_only), access(parsed, "dest-", warnings_only)
             await sync(request, source_access=reading, destination_access=writing, report=report)
         return 0
@@ -79,10 +79,10 @@ def run(parsed: Parsed) -> int:
     try:
         return run_async(work, parsed["command-timeout"])
     finally:
-        report = tally.report
+        report = builder.report
         if report.results and not request.dry_run:
             show_summary(report)
-        if digestfile is not None and tally.listed:
+        if digestfile is not None and builder.listed:
             write_digests(digestfile, report)
         if parsed["report"]:
             write_report(Path(parsed["report"]), request, report)
@@ -90,8 +90,8 @@ def run(parsed: Parsed) -> int:
 
 def _request(parsed: Parsed) -> SyncRequest:
     """What the flags say; raises `InvalidInput`."""
-    from ..syncing.choosing import Choice
     from ..syncing.request import SyncRequest
+    from ..syncing.tag_selection import TagSelection
 
     source, destination = parsed.arguments
     wanted = parsed["format"] or ""
@@ -111,7 +111,7 @@ def _request(parsed: Parsed) -> SyncRequest:
         selection=Selection(chosen_platform(parsed), "all" if parsed["all"] else "system"),
         scoped=parsed["scoped"],
         suffix=parsed["append-suffix"],
-        choice=Choice.parse(parsed["include"], parsed["exclude"], parsed["latest"]),
+        tag_selection=TagSelection.parse(parsed["include"], parsed["exclude"], parsed["latest"]),
         form=Form(format=wanted, preserve_digests=parsed["preserve-digests"]),
         keep_going=parsed["keep-going"],
         dry_run=parsed["dry-run"],

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from ..model.events import BlobFinished, BlobProgress, CopyPlanned, Event, Placement
-from ..syncing.request import ImageFinished, ImageStarted, Listed, Noted
+from ..syncing.request import ImageFinished, ImagesListed, ImageStarted, LogMessage
 from .log import log
 from .progress import size, span, warnings_only
 
@@ -54,12 +54,12 @@ class Lines:
         """Nothing is left to say."""
 
     def show(self, event: SyncEvent) -> None:
-        if isinstance(event, Noted):
+        if isinstance(event, LogMessage):
             log(event.level, event.text, dict(event.fields))
         elif isinstance(event, ImageStarted):
             names = {"from": event.image.source, "to": event.image.destination}
-            log("info", f"Copying image ref {event.position}/{event.number}", names)
-        elif isinstance(event, Listed):
+            log("info", f"Copying image ref {event.position}/{event.total}", names)
+        elif isinstance(event, ImagesListed):
             self._number = len(event.listing.images)
         elif isinstance(event, ImageFinished):
             self._finished += 1
@@ -107,7 +107,7 @@ class Bars(Lines):
 
     def show(self, event: SyncEvent) -> None:
         super().show(event)
-        if isinstance(event, Listed) and event.listing.images:
+        if isinstance(event, ImagesListed) and event.listing.images:
             self._total = self._progress.add_task("Images", total=self._number, done=f"0/{self._number}")
         elif isinstance(event, ImageStarted):
             # Nothing is drawn while a password may have to be asked for.

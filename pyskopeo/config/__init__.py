@@ -1,1 +1,1 @@
-"""The files that users configure container tools with: text in, value out."""
+"""Configuration files shared by container tools (containers/* manual pages): parsing, and finding the files."""

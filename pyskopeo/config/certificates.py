@@ -1,6 +1,6 @@
-"""Certificates kept for one registry: ``certs.d/host[:port]`` (containers-certs.d(5)).
+"""Certificate files for a registry: ``certs.d/host[:port]`` (containers-certs.d(5)).
 
-Finds files and never opens one: what is in them is for TLS to judge.
+Files are only located here; `http.tls` loads them.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from ..fast_dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CertificateFiles:
-    """PEM files: ``authorities`` go on top of the system's, ``clients`` are (certificate, key) pairs."""
+    """Paths of PEM files: ``authorities`` to trust besides the system's, ``clients`` as (certificate, key) pairs."""
 
     authorities: tuple[Path, ...] = ()
     clients: tuple[tuple[Path, Path], ...] = ()
 
 
 def search_path(home: Path) -> tuple[Path, ...]:
-    """The ``certs.d`` directories, the most important first."""
+    """Return the ``certs.d`` directories, in order of precedence."""
     return (home / ".config/containers/certs.d", Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d"))
 
 
 def locate(host_port: str, roots: Iterable[Path], cert_dir: Path | None = None) -> Path | None:
-    """The directory of certificates for ``host[:port]``; None where there is none.
+    """Return the directory of certificates for ``host[:port]``, or None.
 
-    ``cert_dir`` is one that the caller named: it serves every host, and `InvalidInput` is raised
-    when it is not there. Otherwise the first of ``roots`` (see `search_path`) with a readable
-    subdirectory for the host counts. Raises `StorageFailed` when the system fails us.
+    That is ``cert_dir`` for any host if it is given (``--cert-dir``), otherwise the first readable
+    subdirectory named after the host in ``roots`` (see `search_path`). Raises `InvalidInput` if
+    ``cert_dir`` does not exist, and `StorageFailed` for errors of the operating system.
     """
     if cert_dir is not None:
         try:
@@ -55,13 +55,13 @@ def locate(host_port: str, roots: Iterable[Path], cert_dir: Path | None = None) 
 
 
 def read(directory: Path) -> CertificateFiles:
-    """Sort a directory's files by their names' ends, in order of name; others are passed over.
+    """Return the certificate files in a directory, sorted by name; other files are ignored.
 
-    ``*.crt`` are authorities, ``X.cert`` with ``X.key`` a client's pair. Raises `InvalidInput` for
-    half a pair, and `StorageFailed` when the directory cannot be listed.
+    ``*.crt`` are authorities, ``X.cert`` and ``X.key`` a client's certificate and key. Raises `InvalidInput`
+    if one of such a pair is missing, and `StorageFailed` if the directory cannot be listed.
     """
     try:
-        # A link that leads nowhere is a certificate which has been taken away.
+        # is_file() is false for a dangling link, which is ignored as a certificate that was removed.
         files = [path for path in sorted(directory.iterdir()) if path.is_file()]
     except OSError as error:
         raise StorageFailed.of(error, f"reading certificates in {directory}") from None

@@ -1,6 +1,6 @@
-"""``policy.json``: which images may be used (containers-policy.json(5)), parsed as strictly as skopeo does.
+"""The signature verification policy, ``policy.json`` (containers-policy.json(5)).
 
-A file that cannot be read, or that says one thing wrong, counts as no file at all: nothing is accepted.
+Files are parsed as strictly as by skopeo: an unreadable file, or a single error in it, rejects all images.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 
-from ..errors import InvalidContent, InvalidInput, PolicyRejected, StorageFailed, saying
+from ..errors import InvalidContent, InvalidInput, PolicyRejected, StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.strict_json import parse_object
-from .policy_fields import fields, members, quoted, wrong
+from .policy_fields import fields, members, policy_error, quoted
 from .policy_requirements import InsecureAcceptAnything, Reject, Requirement, parse_requirements
 from .policy_scopes import Subject, check_scope
-from .user_files import is_out_of_sight
+from .user_files import is_inaccessible
 
 VARIABLE = "CONTAINERS_POLICY_JSON"
-# Keyrings may be part of the file.
+# In bytes; a policy may contain keyrings.
 _LIMIT = 16 * 1024 * 1024
 
 Requirements = tuple[Requirement, ...]
@@ -27,10 +27,10 @@ Scopes = Mapping[str, Requirements]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A parsed policy; ``where`` names its file, and is empty where there is none.
+    """A parsed policy; ``where`` is the path of its file, "" without one.
 
-    With ``require_signed``, which no file says, it is not enough that an image is accepted: a
-    requirement must have verified a signature.
+    ``require_signed`` (``--require-signed``, not part of the file) rejects images of which no signature has
+    been verified, even if the policy accepts them.
     """
 
     default: Requirements
@@ -40,8 +40,8 @@ class Policy:
 
     @classmethod
     def parse(cls, raw: bytes, where: str) -> Policy:
-        """Parse a file's content; raises `InvalidInput`, naming ``where`` and the place in it."""
-        with saying(f"invalid policy in {quoted(where)}"):
+        """Parse a file; ``where`` is its path. Raises `InvalidInput` with the path, and the position in the file."""
+        with prefix_errors(f"invalid policy in {quoted(where)}"):
             try:
                 content = parse_object(raw, "the file", _LIMIT)
             except InvalidContent as error:
@@ -53,14 +53,15 @@ class Policy:
 
     @classmethod
     def accepting(cls) -> Policy:
-        """The policy that accepts all images: ``--insecure-policy``, and no file anywhere."""
+        """Return the policy that accepts all images: for ``--insecure-policy``, and if there is no file."""
         return cls((InsecureAcceptAnything(),))
 
     def requirements_for(self, image: Subject) -> tuple[Requirements, str]:
-        """The requirements of the most specific scope that covers ``image``, and that scope's place in the file.
+        """Return the requirements of the most specific scope that matches ``image``, and the path of the scope.
 
-        In order: the image itself, its namespaces, the transport's default, the default of all. The
-        first that is there counts, alone. Places read ``default`` or ``transports.docker["quay.io"]``.
+        Scopes are tried in this order: the image itself, its namespaces, the transport's default and the
+        global default; only the first that exists applies. The path is ``default`` or such as
+        ``transports.docker["quay.io"]``.
         """
         scopes = self.transports.get(image.transport, {})
         for scope in (image.identity, *image.namespaces, ""):
@@ -69,9 +70,9 @@ class Policy:
         return self.default, "default"
 
     def judge(self, image: Subject, name: str) -> None:
-        """Raise `PolicyRejected` unless every requirement for ``image`` is met; ``name`` is for the message.
+        """Raise `PolicyRejected` unless ``image`` satisfies every requirement; ``name`` is for the message.
 
-        No signature can be verified yet, so whatever asks for one refuses: a requirement is never passed over.
+        Verification of signatures is not implemented, so that requirements for signatures are never satisfied.
         """
         requirements, scope = self.requirements_for(image)
         rule = f"{scope} in {self.where}" if self.where else scope
@@ -96,7 +97,7 @@ class Policy:
 
 
 def locations(environ: Mapping[str, str], home: Path) -> tuple[Path, ...]:
-    """Where policies are looked for, the most important first; a file named by the environment is the only one."""
+    """Return the paths of policies in order of precedence; only one if ``CONTAINERS_POLICY_JSON`` is set."""
     if environ.get(VARIABLE):
         return (Path(environ[VARIABLE]),)
     folders = (home / ".config/containers", Path("/etc/containers"), Path("/usr/share/containers"))
@@ -104,16 +105,16 @@ def locations(environ: Mapping[str, str], home: Path) -> tuple[Path, ...]:
 
 
 def load(environ: Mapping[str, str], home: Path, named: str | None = None) -> Policy:
-    """Read the policy at ``named``, or else the first of `locations` that is there.
+    """Read the policy at ``named`` (``--policy``), otherwise the first of `locations` that exists.
 
-    Where nobody named a file and none is there, every image is accepted (`Policy.accepting`). A file
-    that was named must be there, and one that is there must be readable and right: raises
-    `StorageFailed` or `InvalidInput`, with "Error loading trust policy: " before them.
+    Without any file all images are accepted (`Policy.accepting`). Raises `StorageFailed` for a file that
+    cannot be read, or was named and does not exist, and `InvalidInput` for an invalid one; the messages
+    begin with "Error loading trust policy: ".
     """
     must_exist = bool(named or environ.get(VARIABLE))
-    with saying("Error loading trust policy"):
+    with prefix_errors("Error loading trust policy"):
         for path in (Path(named),) if named else locations(environ, home):
-            if not must_exist and is_out_of_sight(path):
+            if not must_exist and is_inaccessible(path):
                 continue
             try:
                 with path.open("rb") as file:
@@ -144,7 +145,7 @@ def _scopes(value: object, transport: str, where: str) -> Scopes:
         try:
             check_scope(transport, scope)
         except InvalidInput as error:
-            raise wrong(f"Unknown key {quoted(scope)} ({error})", f"{where}.{transport}") from None
+            raise policy_error(f"Unknown key {quoted(scope)} ({error})", f"{where}.{transport}") from None
         found[scope] = parse_requirements(requirements, _place(transport, scope))
     return found
 

@@ -1,4 +1,4 @@
-"""What a policy may demand of an image (containers-policy.json(5), "Policy Requirements")."""
+"""The requirements of a policy (containers-policy.json(5), "Policy Requirements")."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Any, ClassVar
 
 from ..fast_dataclass import dataclass
-from .policy_fields import data, datas, fields, kind, quoted, text, texts, wrong
+from .policy_fields import base64_data, base64_list, fields, policy_error, quoted, string, strings, type_name
 from .policy_identities import DEFAULT_IDENTITY, SignedIdentity, parse_identity
 
 _KEY_TYPES = frozenset({"GPGKeys", "signedByGPGKeys", "X509Certificates", "signedByX509CAs"})
@@ -15,21 +15,21 @@ _KEY_TYPES = frozenset({"GPGKeys", "signedByGPGKeys", "X509Certificates", "signe
 
 @dataclass(frozen=True, slots=True)
 class InsecureAcceptAnything:
-    """Any image will do; the other requirements of the list still count."""
+    """Accepts any image; other requirements in the same list still apply."""
 
     type: ClassVar[str] = "insecureAcceptAnything"
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """No image will do."""
+    """Rejects all images."""
 
     type: ClassVar[str] = "reject"
 
 
 @dataclass(frozen=True, slots=True)
 class SignedBy:
-    """A simple signature by one of the keys: keyrings in files, or one in the policy itself."""
+    """Requires a simple signature by one of the keys, in keyring files or in the policy itself."""
 
     type: ClassVar[str] = "signedBy"
     key_type: str
@@ -40,7 +40,7 @@ class SignedBy:
 
 @dataclass(frozen=True, slots=True)
 class Fulcio:
-    """Certificates issued by Fulcio for an identity of ``oidc_issuer``."""
+    """Certificates that Fulcio issued for an identity of ``oidc_issuer``."""
 
     ca_path: str
     ca_data: bytes | None = field(repr=False)
@@ -51,7 +51,7 @@ class Fulcio:
 
 @dataclass(frozen=True, slots=True)
 class CertificateChain:
-    """``pki``: certificates issued by authorities of one's own, for an address or a host."""
+    """``pki``: certificates that given authorities issued for an email address or a host name."""
 
     ca_roots_path: str
     ca_roots_data: bytes | None = field(repr=False)
@@ -63,7 +63,7 @@ class CertificateChain:
 
 @dataclass(frozen=True, slots=True)
 class SigstoreSigned:
-    """A sigstore signature: by one of the keys, or by a certificate of ``fulcio`` or ``pki``."""
+    """Requires a sigstore signature by one of the keys, or by a certificate of ``fulcio`` or ``pki``."""
 
     type: ClassVar[str] = "sigstoreSigned"
     key_paths: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class SigstoreSigned:
 
 @dataclass(frozen=True, slots=True)
 class SignedBaseLayer:
-    """A signed base layer; no program can verify one, so no image ever satisfies this."""
+    """Requires a signed base layer; not implemented by any program, so that it rejects all images."""
 
     type: ClassVar[str] = "signedBaseLayer"
     base_layer_identity: SignedIdentity
@@ -87,111 +87,119 @@ Requirement = InsecureAcceptAnything | Reject | SignedBy | SigstoreSigned | Sign
 
 
 def parse_requirements(value: object, where: str) -> tuple[Requirement, ...]:
-    """Read a list of requirements, at least one; raises `InvalidInput`, naming the place."""
+    """Validate a list of at least one requirement at ``where``; raises `InvalidInput`."""
     if value is not None and not isinstance(value, list):
-        raise wrong("array expected", where)
+        raise policy_error("array expected", where)
     if not value:
-        raise wrong("List of verification policy requirements must not be empty", where)
+        raise policy_error("List of verification policy requirements must not be empty", where)
     return tuple(_requirement(item, f"{where}[{i}]") for i, item in enumerate(value))
 
 
 def _requirement(value: object, where: str) -> Requirement:
-    named = kind(value, where)
+    named = type_name(value, where)
     if named not in _TYPES:
-        raise wrong(f"Unknown policy requirement type {quoted(named)}", where)
+        raise policy_error(f"Unknown policy requirement type {quoted(named)}", where)
     return _TYPES[named](value, where)
 
 
 def _accept(value: object, where: str) -> Requirement:
-    fields(value, {"type": text}, where, exact=True)
+    fields(value, {"type": string}, where, exact=True)
     return InsecureAcceptAnything()
 
 
 def _reject(value: object, where: str) -> Requirement:
-    fields(value, {"type": text}, where, exact=True)
+    fields(value, {"type": string}, where, exact=True)
     return Reject()
 
 
 def _signed_by(value: object, where: str) -> Requirement:
-    sources = {"keyPath": text, "keyPaths": texts, "keyData": data}
-    readers = {"type": text, "keyType": _key_type, **sources, "signedIdentity": parse_identity}
+    sources = {"keyPath": string, "keyPaths": strings, "keyData": base64_data}
+    readers = {"type": string, "keyType": _key_type, **sources, "signedIdentity": parse_identity}
     found = fields(value, readers, where)
     given = [name for name in sources if name in found]
-    # An empty list of paths is a source without keys, an empty path is no source.
+    # As in containers/image, an empty list of paths counts as given, but not an empty path.
     if len(given) != 1 or found[given[0]] in (None, ""):
-        raise wrong("Exactly one of keyPath, keyPaths and keyData must be specified", where)
+        raise policy_error("Exactly one of keyPath, keyPaths and keyData must be specified", where)
     if "keyType" not in found:
-        raise wrong('invalid keyType ""', where)
+        raise policy_error('invalid keyType ""', where)
     return SignedBy(
         key_type=found["keyType"],
-        key_paths=_several(found, "keyPath"),
+        key_paths=_one_or_list(found, "keyPath"),
         key_data=found.get("keyData"),
         signed_identity=found.get("signedIdentity", DEFAULT_IDENTITY),
     )
 
 
 def _sigstore_signed(value: object, where: str) -> Requirement:
-    keys = {"keyPath": text, "keyPaths": texts, "keyData": data, "keyDatas": datas, "fulcio": _fulcio, "pki": _pki}
-    rekor = {
-        "rekorPublicKeyPath": text, "rekorPublicKeyPaths": texts,
-        "rekorPublicKeyData": data, "rekorPublicKeyDatas": datas,
+    keys = {
+        "keyPath": string, "keyPaths": strings, "keyData": base64_data, "keyDatas": base64_list,
+        "fulcio": _fulcio, "pki": _pki,
     }  # fmt: skip
-    found = fields(value, {"type": text, **keys, **rekor, "signedIdentity": parse_identity}, where)
+    rekor = {
+        "rekorPublicKeyPath": string, "rekorPublicKeyPaths": strings,
+        "rekorPublicKeyData": base64_data, "rekorPublicKeyDatas": base64_list,
+    }  # fmt: skip
+    found = fields(value, {"type": string, **keys, **rekor, "signedIdentity": parse_identity}, where)
     for name in ("keyPaths", "keyDatas", "rekorPublicKeyPaths", "rekorPublicKeyDatas"):
         if name in found and not found[name]:
-            raise wrong(f"{quoted(name)} contains no entries", where)
+            raise policy_error(f"{quoted(name)} contains no entries", where)
     if len(_given(found, keys)) != 1:
-        raise wrong("exactly one of keyPath, keyPaths, keyData, keyDatas, fulcio, and pki must be specified", where)
+        wanted = "exactly one of keyPath, keyPaths, keyData, keyDatas, fulcio, and pki must be specified"
+        raise policy_error(wanted, where)
     logs = len(_given(found, rekor))
     if logs > 1:
-        raise wrong(f"at most one of {', '.join(rekor)} can be used", where)
+        raise policy_error(f"at most one of {', '.join(rekor)} can be used", where)
     if "fulcio" in found and not logs:
-        raise wrong(f"At least one of {', '.join(rekor)} must be specified if fulcio is used", where)
+        raise policy_error(f"At least one of {', '.join(rekor)} must be specified if fulcio is used", where)
     if "pki" in found and logs:
-        raise wrong(f"{', '.join(rekor)} are not supported for pki", where)
+        raise policy_error(f"{', '.join(rekor)} are not supported for pki", where)
     return SigstoreSigned(
-        key_paths=_several(found, "keyPath"),
-        key_data=_several(found, "keyData"),
+        key_paths=_one_or_list(found, "keyPath"),
+        key_data=_one_or_list(found, "keyData"),
         fulcio=found.get("fulcio"),
         pki=found.get("pki"),
-        rekor_key_paths=_several(found, "rekorPublicKeyPath"),
-        rekor_key_data=_several(found, "rekorPublicKeyData"),
+        rekor_key_paths=_one_or_list(found, "rekorPublicKeyPath"),
+        rekor_key_data=_one_or_list(found, "rekorPublicKeyData"),
         signed_identity=found.get("signedIdentity", DEFAULT_IDENTITY),
     )
 
 
 def _fulcio(value: object, where: str) -> Fulcio:
-    readers = {"caPath": text, "caData": data, "oidcIssuer": text, "subjectEmail": text, "buildSignerURI": text}
+    readers = {
+        "caPath": string, "caData": base64_data,
+        "oidcIssuer": string, "subjectEmail": string, "buildSignerURI": string,
+    }  # fmt: skip
     found = fields(value, readers, where)
-    _one_of(found, "caPath", "caData", where)
+    _exactly_one(found, "caPath", "caData", where)
     if not found.get("oidcIssuer"):
-        raise wrong("oidcIssuer not specified", where)
-    _some_of(found, "subjectEmail", "buildSignerURI", where)
-    return Fulcio(*_filled(found, readers))
+        raise policy_error("oidcIssuer not specified", where)
+    _at_least_one(found, "subjectEmail", "buildSignerURI", where)
+    return Fulcio(*_in_order(found, readers))
 
 
 def _pki(value: object, where: str) -> CertificateChain:
     readers = {
-        "caRootsPath": text, "caRootsData": data, "caIntermediatesPath": text, "caIntermediatesData": data,
-        "subjectEmail": text, "subjectHostname": text,
+        "caRootsPath": string, "caRootsData": base64_data,
+        "caIntermediatesPath": string, "caIntermediatesData": base64_data,
+        "subjectEmail": string, "subjectHostname": string,
     }  # fmt: skip
     found = fields(value, readers, where)
-    _one_of(found, "caRootsPath", "caRootsData", where)
+    _exactly_one(found, "caRootsPath", "caRootsData", where)
     if len(_given(found, ("caIntermediatesPath", "caIntermediatesData"))) > 1:
-        raise wrong("caIntermediatesPath and caIntermediatesData cannot be used simultaneously", where)
-    _some_of(found, "subjectEmail", "subjectHostname", where)
-    return CertificateChain(*_filled(found, readers))
+        raise policy_error("caIntermediatesPath and caIntermediatesData cannot be used simultaneously", where)
+    _at_least_one(found, "subjectEmail", "subjectHostname", where)
+    return CertificateChain(*_in_order(found, readers))
 
 
 def _signed_base_layer(value: object, where: str) -> Requirement:
-    found = fields(value, {"type": text, "baseLayerIdentity": parse_identity}, where, exact=True)
+    found = fields(value, {"type": string, "baseLayerIdentity": parse_identity}, where, exact=True)
     return SignedBaseLayer(found["baseLayerIdentity"])
 
 
 def _key_type(value: object, where: str) -> str:
-    found = text(value, where)
+    found = string(value, where)
     if found not in _KEY_TYPES:
-        raise wrong(f"Unrecognized keyType value {quoted(found)}", where)
+        raise policy_error(f"Unrecognized keyType value {quoted(found)}", where)
     return found
 
 
@@ -199,26 +207,26 @@ def _given(found: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     return [name for name in names if found.get(name) not in (None, "")]
 
 
-def _one_of(found: Mapping[str, Any], path: str, content: str, where: str) -> None:
+def _exactly_one(found: Mapping[str, Any], path: str, content: str, where: str) -> None:
     given = _given(found, (path, content))
     if len(given) > 1:
-        raise wrong(f"{path} and {content} cannot be used simultaneously", where)
+        raise policy_error(f"{path} and {content} cannot be used simultaneously", where)
     if not given:
-        raise wrong(f"At least one of {path} and {content} must be specified", where)
+        raise policy_error(f"At least one of {path} and {content} must be specified", where)
 
 
-def _some_of(found: Mapping[str, Any], one: str, other: str, where: str) -> None:
+def _at_least_one(found: Mapping[str, Any], one: str, other: str, where: str) -> None:
     if not _given(found, (one, other)):
-        raise wrong(f"at least one of {one} and {other} must be specified", where)
+        raise policy_error(f"at least one of {one} and {other} must be specified", where)
 
 
-def _several(found: Mapping[str, Any], name: str) -> tuple[Any, ...]:
-    """What ``name`` and its plural give: the one or the other."""
+def _one_or_list(found: Mapping[str, Any], name: str) -> tuple[Any, ...]:
+    """Return the values of ``name`` or of its plural, of which at most one is given."""
     return (found[name],) if found.get(name) not in (None, "") else found.get(f"{name}s") or ()
 
 
-def _filled(found: Mapping[str, Any], readers: Mapping[str, Any]) -> list[Any]:
-    return [found.get(name, None if reader is data else "") for name, reader in readers.items()]
+def _in_order(found: Mapping[str, Any], readers: Mapping[str, Any]) -> list[Any]:
+    return [found.get(name, None if reader is base64_data else "") for name, reader in readers.items()]
 
 
 _TYPES: dict[str, Callable[[object, str], Requirement]] = {

@@ -1,4 +1,4 @@
-"""What a policy calls an image, and which scopes a transport can have (containers-policy.json(5))."""
+"""The scopes of a policy, by transport (containers-policy.json(5), "Supported transports and their scopes")."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..fast_dataclass import dataclass
 from ..model.digest import Digest
 from ..model.reference import Reference
 
-_OF_PATHS = frozenset({"dir", "oci", "oci-archive"})
+_SCOPED_BY_PATH = frozenset({"dir", "oci", "oci-archive"})
 _WITHOUT_SCOPES = frozenset({"docker-archive", "tarball"})
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An image as a policy sees it: the scopes that cover it, most specific first, ``identity`` before all."""
+    """The scopes of a policy that match an image: ``identity``, then ``namespaces``, the most specific first."""
 
     transport: str
     identity: str = ""
@@ -25,11 +25,11 @@ class Subject:
 
 
 def by_reference(transport: Literal["docker", "docker-daemon"], reference: Reference) -> Subject:
-    """An image with a name: ``host/a/b:tag`` or ``@digest``, then ``host/a/b``, ``host/a``, ``host``, ``*.domain``.
+    """Return the scopes of a named image.
 
-    The digest is the identity where there are both, for it decides which image is read: a tag beside
-    it is only what the user says, and must not choose the rule. A port counts in every form but the
-    wildcards. Name the image as the user did, before mirrors and rewriting.
+    They are ``host/a/b:tag`` or ``host/a/b@digest``, ``host/a/b``, ``host/a``, ``host`` and ``*.domain``,
+    with the port in all but the wildcards. Of a tag and a digest the digest is used, since it determines
+    the image; the tag next to it is not verified. ``reference`` is the user's, before mirrors apply.
     """
     end = f"@{reference.digest}" if reference.digest else f":{reference.tag}" if reference.tag else ""
     namespaces = [reference.name]
@@ -43,11 +43,11 @@ def by_reference(transport: Literal["docker", "docker-daemon"], reference: Refer
 
 
 def by_path(transport: Literal["dir", "oci", "oci-archive"], path: Path) -> Subject:
-    """An image at ``path``: the path and all above it but ``/``.
+    """Return the scopes of an image at ``path``: the path and all its parents except ``/``.
 
-    ``path`` is as `Path.resolve` leaves it, free of symbolic links: one through a link would go round
-    the rules, so `ValueError` is raised where it shows. The name of an image within a layout is no
-    part of it, because the same image can go by several.
+    ``path`` has to be the result of `Path.resolve`: a path through a symbolic link could evade a rule.
+    Raises `ValueError` if it is not absolute or contains "..". The name of an image in a layout is not
+    part of the scope, since an image can have several.
     """
     if not path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{path} is not resolved")
@@ -60,15 +60,14 @@ def by_path(transport: Literal["dir", "oci", "oci-archive"], path: Path) -> Subj
 
 
 def unscoped(transport: Literal["docker-archive", "docker-daemon", "tarball"]) -> Subject:
-    """An image that only the transport's own default covers; with ``docker-daemon``, one named by its ID."""
+    """Return the scopes of an image that only the transport's default matches, such as one named by its ID."""
     return Subject(transport)
 
 
 def check_scope(transport: str, scope: str) -> None:
-    """Refuse a scope that can never match, with `InvalidInput`; the empty one is always right.
+    """Raise `InvalidInput` for a scope that can never match; "", the transport's default, is always valid.
 
-    Transports that are not ours have scopes that are not ours to judge. Those of ``docker`` are not
-    examined either, as skopeo does not: whatever is no name just matches nothing.
+    Scopes of ``docker`` and of transports that this program does not have are not checked, as in skopeo.
     """
     if not scope:
         return
@@ -76,7 +75,7 @@ def check_scope(transport: str, scope: str) -> None:
         raise InvalidInput(f'{transport}: does not support any scopes except the default "" one')
     if transport == "docker-daemon" and _is_digest(scope):
         raise InvalidInput("docker-daemon: images named by their ID have no scope but the default one")
-    if transport in _OF_PATHS:
+    if transport in _SCOPED_BY_PATH:
         _check_path(scope)
 
 
@@ -85,7 +84,7 @@ def _check_path(scope: str) -> None:
         raise InvalidInput("must be an absolute path")
     if scope == "/":
         raise InvalidInput('use the generic default scope ""')
-    # normpath keeps two slashes at the start, which POSIX lets mean something else.
+    # normpath() keeps two slashes at the start, which POSIX reserves.
     cleaned = posixpath.normpath("/" + scope.lstrip("/"))
     if cleaned != scope:
         raise InvalidInput(f"uses non-canonical path format, perhaps try with path {cleaned}")

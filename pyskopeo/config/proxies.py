@@ -1,7 +1,7 @@
-"""Which proxy a request goes through: Go's reading of HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
+"""The proxy for a request, by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
 
-The rules are those of ``golang.org/x/net/http/httpproxy``, which skopeo follows; ALL_PROXY, which
-Go does not know, comes last because the users of curl and of httpx expect it.
+The rules are those of ``golang.org/x/net/http/httpproxy``, which skopeo uses. ALL_PROXY, which Go does not
+support, is used if the scheme has no variable of its own, as curl and httpx do.
 """
 
 from __future__ import annotations
@@ -22,13 +22,18 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
+    """The value of an environment variable, and its name as it was set; both "" if it is not set."""
+
     variable: str = ""
     value: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Exemption:
-    """One word of NO_PROXY; ``domain`` with a leading dot means what is below it, ``port`` 0 any port."""
+    """An entry of NO_PROXY: a ``domain``, of which a leading dot excludes the domain itself, or a ``network``.
+
+    ``port`` 0 matches any port.
+    """
 
     domain: str = ""
     network: IPv4Network | IPv6Network | None = None
@@ -47,7 +52,7 @@ class _Exemption:
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The proxies an environment asks for. Their addresses may hold passwords: ``repr`` hides them."""
+    """The proxies of an environment. Their URLs, which may contain passwords, are not part of ``repr``."""
 
     http: _Setting = _Setting()
     https: _Setting = _Setting()
@@ -56,10 +61,9 @@ class Proxies:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Proxies:
-        """Read the variables, upper case first; raises nothing, wrong values tell when they are used.
+        """Read the variables, in upper case before lower case. Invalid values are reported by `for_url`.
 
-        Where REQUEST_METHOD is set this is a CGI program, in which HTTP_PROXY is what a visitor
-        sent as the header ``Proxy``: it is not used.
+        HTTP_PROXY is ignored if REQUEST_METHOD is set: in a CGI program it is the client's ``Proxy`` header.
         """
         http = _Setting() if environ.get("REQUEST_METHOD") else _setting(environ, "HTTP_PROXY")
         words = _setting(environ, "NO_PROXY").value.lower().split(",")
@@ -71,10 +75,10 @@ class Proxies:
         )
 
     def for_url(self, scheme: str, host: str, port: int | None = None) -> str | None:
-        """The proxy's URL for a request to ``scheme://host:port``, or None to connect directly.
+        """Return the URL of the proxy for a request to ``scheme://host:port``, or None for none.
 
-        ``port`` None is the scheme's own. ``localhost`` and loopback addresses are never proxied.
-        Raises `InvalidInput` when the proxy that applies is not a URL that can be used.
+        A ``port`` of None is the scheme's default. ``localhost`` and loopback addresses are never proxied.
+        Raises `InvalidInput` if the URL of the proxy is not valid or its scheme is not supported.
         """
         setting = {"http": self.http, "https": self.https}.get(scheme, _Setting())
         if not setting.value:
@@ -100,7 +104,7 @@ def _setting(environ: Mapping[str, str], name: str) -> _Setting:
 
 
 def _exemptions(word: str) -> Iterator[_Exemption]:
-    """The rule that ``word`` stands for; none where it means nothing, as Go passes it over."""
+    """Yield the rule for an entry of NO_PROXY; invalid entries are ignored, as in Go."""
     network = _network(word)
     if network is not None:
         yield _Exemption(network=network)
@@ -123,7 +127,7 @@ def _split_port(text: str) -> tuple[str, str]:
 
 
 def _network(text: str) -> IPv4Network | IPv6Network | None:
-    """``text`` as a CIDR, or as an address, which is the network of itself alone."""
+    """Parse a network in CIDR notation, or an address as the network of that address; None if it is neither."""
     from ipaddress import ip_network
 
     address = _address(text)
@@ -140,7 +144,7 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
         found = ip_address(text)
     except ValueError:
         return None
-    # ::ffff:10.0.0.1 reaches the same machine as 10.0.0.1, and must meet the same rules.
+    # ::ffff:10.0.0.1 is the same machine as 10.0.0.1, so that the same rules have to apply.
     return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
 
 

@@ -1,6 +1,6 @@
-"""``registries.conf``: where a registry's images are really fetched from (containers-registries.conf(5), version 2).
+"""``registries.conf``: mirrors, locations and access rules of registries (containers-registries.conf(5)).
 
-Values and lookups; `registries_toml` reads the format, `registries_files` finds the files.
+Values and lookups; `registries_toml` parses the files, `registries_files` finds them.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ Pull = Literal["all", "digest-only", "tag-only"]
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """A place to try before the registry itself; ``pull`` says for which references."""
+    """A mirror, which is tried before the registry itself; ``pull`` is ``pull-from-mirror``."""
 
     location: str
     insecure: bool = False
     pull: Pull = "all"
 
     def serves(self, reference: Reference) -> bool:
-        """Whether it may be asked for ``reference``. A tag beside a digest counts for nothing."""
+        """Return whether the mirror may be used for ``reference``; one with a digest counts as such, tag or not."""
         return self.pull == "all" or (self.pull == "digest-only") == (reference.digest is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """One ``[[registry]]``; an empty ``location`` leaves names as they are. ``where`` is the file it is from."""
+    """A ``[[registry]]`` table; a ``location`` of "" leaves references unchanged. ``where`` is the path of its file."""
 
     prefix: str
     location: str = ""
@@ -43,14 +43,14 @@ class Registry:
     where: str = ""
 
     def mirrors_for(self, reference: Reference) -> Iterator[Mirror]:
-        """The mirrors that may be asked for ``reference``, in order."""
+        """Yield the mirrors that may be used for ``reference``, in order."""
         if reference.digest is not None or not self.mirror_by_digest_only:
             yield from (mirror for mirror in self.mirrors if mirror.serves(reference))
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where an image can be had: ``reference`` names it there; ``insecure`` allows http and any certificate."""
+    """A place to read an image from: ``reference`` is its name there; ``insecure`` allows HTTP and any certificate."""
 
     reference: Reference
     insecure: bool = False
@@ -59,7 +59,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class RegistriesFile:
-    """What one file says; None and "" are what it does not say. An empty alias erases one of an earlier file."""
+    """The contents of one file; None and "" are keys that it does not have. An empty alias removes an earlier one."""
 
     where: str
     registries: tuple[Registry, ...] = ()
@@ -71,10 +71,10 @@ class RegistriesFile:
 
 @dataclass(frozen=True, slots=True)
 class Registries:
-    """What all the files together say; ``registries`` in order of prefix, ``files`` in the order they were read.
+    """The merged configuration; ``registries`` are sorted by prefix, ``files`` are the paths in reading order.
 
-    ``unqualified_search``, ``short_name_mode`` and ``aliases`` are about short names, which image names
-    here never are: they are kept for whoever asks.
+    ``unqualified_search``, ``short_name_mode`` and ``aliases`` are about short names, which this program
+    does not resolve: they are parsed so that errors in them are reported as by skopeo.
     """
 
     registries: tuple[Registry, ...] = ()
@@ -86,10 +86,10 @@ class Registries:
 
     @classmethod
     def merge(cls, files: Iterable[RegistriesFile]) -> Registries:
-        """Put files together, the most important last (containers-registries.conf.d(5)).
+        """Merge files in order of increasing precedence (containers-registries.conf.d(5)).
 
-        A ``[[registry]]`` replaces the whole of an earlier one with its prefix, an alias one of its
-        name; every other key that a file has replaces its earlier value.
+        A ``[[registry]]`` replaces an earlier one of the same prefix entirely, an alias one of the same
+        name, and any other key its earlier value.
         """
         merged = cls()
         registries: dict[str, Registry] = {}
@@ -99,8 +99,8 @@ class Registries:
             aliases.update(one.aliases)
             merged = replace(
                 merged,
-                credential_helpers=_last(one.credential_helpers, merged.credential_helpers) or (AUTH_FILES,),
-                unqualified_search=_last(one.unqualified_search, merged.unqualified_search),
+                credential_helpers=_latest(one.credential_helpers, merged.credential_helpers) or (AUTH_FILES,),
+                unqualified_search=_latest(one.unqualified_search, merged.unqualified_search),
                 short_name_mode=one.short_name_mode or merged.short_name_mode,
                 files=(*merged.files, one.where),
             )
@@ -111,46 +111,46 @@ class Registries:
         )
 
     def find(self, scope: Reference | str) -> Registry | None:
-        """The entry for an image, or for ``host[:port][/namespace]``: the one with the longest prefix.
+        """Return the entry with the longest prefix that matches an image or ``host[:port][/namespace]``.
 
-        Of two that are as long, ``a.example.org`` comes before ``*.example.org``. As in skopeo the
-        prefix ``example.org`` covers ``example.org:5000`` too.
+        Of prefixes of the same length, one without a wildcard is preferred. As in skopeo, the prefix
+        ``example.org`` matches ``example.org:5000`` too.
         """
         forms = _forms(scope) if isinstance(scope, Reference) else (scope,)
-        found = (one for one in self.registries if any(_matched(one.prefix, form) >= 0 for form in forms))
+        found = (one for one in self.registries if any(_match_length(one.prefix, form) >= 0 for form in forms))
         return max(found, key=lambda one: (len(one.prefix), not _is_wildcard(one.prefix)), default=None)
 
     def endpoints(self, reference: Reference) -> tuple[Endpoint, ...]:
-        """Where to read an image, in the order to try: the mirrors that may serve it, the registry itself last.
+        """Return where to read an image from, in the order to try: its mirrors, then the registry itself.
 
-        What is blocked is left out; a blocked registry is still read from its mirrors. Raises
-        `InvalidInput` when nothing is left, or when a location does not make a name.
+        Blocked ones are left out; a blocked registry can still be read from its mirrors. Raises
+        `InvalidInput` if none is left, or if a location does not result in a valid reference.
         """
         registry = self.find(reference)
         if registry is None:
             return (Endpoint(reference),)
         mirrors = tuple(
-            Endpoint(_moved(reference, registry, mirror.location), mirror.insecure, is_mirror=True)
+            Endpoint(_relocate(reference, registry, mirror.location), mirror.insecure, is_mirror=True)
             for mirror in registry.mirrors_for(reference)
         )
-        primary = Endpoint(_moved(reference, registry, registry.location), registry.insecure)
-        open_ones = tuple(mirror for mirror in mirrors if self._blocking(mirror.reference) is None)
+        primary = Endpoint(_relocate(reference, registry, registry.location), registry.insecure)
+        unblocked = tuple(mirror for mirror in mirrors if self._blocking(mirror.reference) is None)
         blocking = registry if registry.blocked else self._blocking(primary.reference)
         if blocking is None:
-            return (*open_ones, primary)
-        if not open_ones:
+            return (*unblocked, primary)
+        if not unblocked:
             raise self._refusal(blocking)
-        return open_ones
+        return unblocked
 
     def direct(self, reference: Reference) -> Endpoint:
-        """Where to write, delete or look around: under the very name, without mirrors or another location.
+        """Return where to write or delete an image, or list tags: the reference itself, without mirrors.
 
-        Raises `InvalidInput` when it is blocked.
+        Raises `InvalidInput` if the registry is blocked.
         """
         return Endpoint(reference, self.is_insecure(reference))
 
     def is_insecure(self, scope: Reference | str) -> bool:
-        """Whether ``scope`` (see `find`) may be reached insecurely; raises `InvalidInput` when it is blocked."""
+        """Return whether ``scope`` (see `find`) allows HTTP and any certificate; raises `InvalidInput` if blocked."""
         registry = self.find(scope)
         if registry is not None and registry.blocked:
             raise self._refusal(registry)
@@ -161,12 +161,12 @@ class Registries:
         return found if found is not None and found.blocked else None
 
     def _refusal(self, registry: Registry) -> InvalidInput:
-        # The beginning is skopeo's; the end is what one has to know.
+        # The first part is skopeo's message; the last one names the file.
         exactly = f": {registry.where} says so" if len(self.files) > 1 and registry.where else ""
         return InvalidInput(f"registry {registry.prefix} is blocked in one of {', '.join(self.files)}{exactly}")
 
 
-def _last(said: tuple[str, ...] | None, before: tuple[str, ...]) -> tuple[str, ...]:
+def _latest(said: tuple[str, ...] | None, before: tuple[str, ...]) -> tuple[str, ...]:
     return before if said is None else said
 
 
@@ -175,13 +175,13 @@ def _is_wildcard(prefix: str) -> bool:
 
 
 def _forms(reference: Reference) -> tuple[str, ...]:
-    """What a prefix may be the beginning of; a digest can be named with or without the tag beside it."""
+    """Return the texts that a prefix may match; a reference with tag and digest also matches without its tag."""
     full = str(reference)
     return (full, f"{reference.name}@{reference.digest}") if reference.tag and reference.digest else (full,)
 
 
-def _matched(prefix: str, form: str) -> int:
-    """How much of ``form`` a prefix covers, -1 for nothing; a wildcard covers the host but for its port."""
+def _match_length(prefix: str, form: str) -> int:
+    """Return the length of the match of a prefix with ``form``, -1 for none; a wildcard matches the host only."""
     if _is_wildcard(prefix):
         domain = form.partition("/")[0].partition(":")[0]
         return len(domain) if domain.endswith(prefix[1:]) else -1
@@ -189,12 +189,12 @@ def _matched(prefix: str, form: str) -> int:
     return end if form.startswith(prefix) and form[end : end + 1] in ("", ":", "/", "@") else -1
 
 
-def _moved(reference: Reference, registry: Registry, location: str) -> Reference:
-    """``reference`` with ``location`` in place of the registry's prefix; raises `InvalidInput`."""
+def _relocate(reference: Reference, registry: Registry, location: str) -> Reference:
+    """Return ``reference`` with the registry's prefix replaced by ``location``; raises `InvalidInput`."""
     if location in ("", registry.prefix):
         return reference
-    form = next(form for form in _forms(reference) if _matched(registry.prefix, form) >= 0)
-    text = location + form[_matched(registry.prefix, form) :]
+    form = next(form for form in _forms(reference) if _match_length(registry.prefix, form) >= 0)
+    text = location + form[_match_length(registry.prefix, form) :]
     said = f"rewriting reference {reference} as {ascii(text)[1:-1]}"
     advice = f'correct the location "{ascii(location)[1:-1]}" for {registry.prefix} in {registry.where}'
     try:
@@ -203,8 +203,8 @@ def _moved(reference: Reference, registry: Registry, location: str) -> Reference
         raise InvalidInput(f"{said}: {error}; {advice}") from None
     host, slash, _ = text.partition("/")
     if not slash or not (host == found.registry or (found.registry == DOCKER_HUB and host.endswith(f".{DOCKER_HUB}"))):
-        # Made complete in the usual way it would be an image of Docker Hub, which is anyone's.
+        # Normalization would make it a repository of Docker Hub, which belongs to someone else.
         raise InvalidInput(f"{said}: it has to begin with a registry; {advice}")
-    if not found.manifest_name:  # both the prefix and the reference had it, the location does not
+    if not found.manifest_name:  # the prefix included the tag or digest, and location has none
         found = replace(found, tag=reference.tag, digest=reference.digest)
     return found

@@ -1,4 +1,4 @@
-"""``registries.d``: where signatures of images are kept (containers-registries.d(5))."""
+"""``registries.d``: where the signatures of images are stored (containers-registries.d(5))."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from pathlib import Path
 from ..errors import InvalidInput, StorageFailed
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
-from .plainyaml import Plain, boolean, mapping, parse
-from .plainyaml import text as string
 from .policy_scopes import by_reference
-from .user_files import read_text, user_folder
+from .untyped_yaml import Untyped, boolean, mapping, parse, string
+from .user_files import read_text, user_config_directory
 
 _SUFFIX = ".yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What is said for one namespace; empty and None are what is not said. ``where`` is the file it is from.
+    """The settings for a namespace; "" and None are not set. ``where`` is the path of the file.
 
-    ``lookaside`` and ``lookaside_staging`` are URLs to read from and to write to.
+    ``lookaside`` and ``lookaside_staging`` are URLs to read and to write signatures.
     """
 
     lookaside: str = ""
@@ -34,7 +33,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class RegistriesD:
-    """One file, or all of them: ``namespaces`` are ``host[/path][:tag|@digest]``, ``default`` is for all others."""
+    """The settings of one file or of all: by namespace (``host[/path][:tag|@digest]``), ``default`` for any other."""
 
     default: Section | None = None
     namespaces: Mapping[str, Section] = field(default_factory=dict)
@@ -42,7 +41,7 @@ class RegistriesD:
 
     @classmethod
     def parse(cls, text: str, where: str) -> RegistriesD:
-        """Parse one file; raises `InvalidInput`, naming ``where``. Unknown keys are passed over."""
+        """Parse a file; ``where`` is its path. Unknown keys are ignored. Raises `InvalidInput`."""
         label = f"parsing {where}"
         top = mapping(parse(text, label), f"{label}: the whole")
         default = top.get("default-docker")
@@ -56,7 +55,7 @@ class RegistriesD:
 
     @classmethod
     def merge(cls, files: Iterable[RegistriesD]) -> RegistriesD:
-        """Put files together; raises `InvalidInput` when two speak of the same namespace, for none comes first."""
+        """Merge files; raises `InvalidInput` if two have the same namespace, since none has precedence."""
         default: Section | None = None
         namespaces: dict[str, Section] = {}
         names: list[str] = []
@@ -72,9 +71,9 @@ class RegistriesD:
         return cls(default, namespaces, tuple(names))
 
     def sections(self, reference: Reference) -> Iterator[Section]:
-        """All that is said for an image, the most specific first, the default last.
+        """Yield the settings that apply to an image, the most specific first, the default last.
 
-        A port belongs to the host: ``example.org`` says nothing for ``example.org:5000``.
+        The port is part of the host: ``example.org`` does not apply to ``example.org:5000``.
         """
         subject = by_reference("docker", reference)
         for name in dict.fromkeys((subject.identity, *subject.namespaces)):
@@ -84,9 +83,9 @@ class RegistriesD:
             yield self.default
 
     def lookaside(self, reference: Reference, *, write: bool = False) -> str:
-        """The URL below which an image's signatures are, or are to be written; empty where none is configured.
+        """Return the base URL to read, or to ``write``, signatures of an image; "" if none is configured.
 
-        As in skopeo a section without such a URL leaves it to the next one of `sections`.
+        As in skopeo, it is that of the first of `sections` that has one.
         """
         for section in self.sections(reference):
             found = (section.lookaside_staging if write else "") or section.lookaside
@@ -95,24 +94,24 @@ class RegistriesD:
         return ""
 
     def uses_attachments(self, reference: Reference) -> bool:
-        """Whether signatures are tags in the image's own repository, as sigstore keeps them."""
+        """Return whether signatures are stored as tags in the image's repository (sigstore attachments)."""
         said = (section.use_sigstore_attachments for section in self.sections(reference))
         return next((one for one in said if one is not None), False)
 
 
 def locations(environ: Mapping[str, str], home: Path, named: Path | None = None) -> tuple[Path, ...]:
-    """The directories, the most important first; ``named`` (``--registries.d``) is the only one."""
+    """Return the directories in order of precedence; only ``named`` (``--registries.d``) if it is given."""
     if named is not None:
         return (named,)
-    roots = (user_folder(environ, home), Path("/etc/containers"), Path("/usr/share/containers"))
+    roots = (user_config_directory(environ, home), Path("/etc/containers"), Path("/usr/share/containers"))
     return tuple(root / "registries.d" for root in roots)
 
 
 def load(environ: Mapping[str, str], home: Path, named: Path | None = None) -> RegistriesD:
-    """Read the ``*.yaml`` files in the first of `locations` that is there, and in no other.
+    """Read the ``*.yaml`` files in the first of `locations` that exists.
 
-    Where none is there, not even ``named``, nothing is configured. Raises `InvalidInput` for what is
-    wrong in a file, `StorageFailed` for one that cannot be read, `TooLarge`; each names it.
+    Without such a directory, even if it is ``named``, nothing is configured. Raises `InvalidInput`,
+    `StorageFailed` or `TooLarge` for a file that is invalid, cannot be read, or is over the limit.
     """
     for folder in locations(environ, home, named):
         try:
@@ -127,11 +126,11 @@ def load(environ: Mapping[str, str], home: Path, named: Path | None = None) -> R
 
 def _files(paths: Iterable[Path]) -> Iterator[RegistriesD]:
     for path in paths:
-        if (text := read_text(path)) is not None:  # else it was removed a moment ago
+        if (text := read_text(path)) is not None:  # else it was removed in the meantime
             yield RegistriesD.parse(text, str(path))
 
 
-def _section(value: Plain, at: str) -> Section:
+def _section(value: Untyped, at: str) -> Section:
     table = mapping(value, at)
 
     def url(name: str, older_name: str) -> str:

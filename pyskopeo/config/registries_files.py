@@ -1,4 +1,4 @@
-"""Which files make up ``registries.conf``, and reading them (containers-registries.conf.d(5))."""
+"""Finding and reading the files of ``registries.conf`` (containers-registries.conf.d(5))."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..errors import StorageFailed, saying
+from ..errors import StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
 from .registries import Registries, RegistriesFile
-from .user_files import read_text, user_folder
+from .user_files import read_text, user_config_directory
 
 VARIABLE = "CONTAINERS_REGISTRIES_CONF"
 _NAME = "registries"
@@ -17,11 +17,11 @@ _SUFFIX = ".conf"
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """``main``: the first that is there is read; ``must_exist`` says that it was named, and has to be.
+class ConfigPaths:
+    """The paths to read.
 
-    ``folders`` hold drop-ins, the most important first; ``last`` is read after all of them, and has
-    to be there.
+    Of ``main``, the first that exists; it is an error if there is none and ``must_exist``. ``folders`` are
+    directories of drop-in files in order of precedence. ``last`` is read after them and has to exist.
     """
 
     main: tuple[Path, ...]
@@ -30,33 +30,33 @@ class Sources:
     last: Path | None = None
 
 
-def locations(environ: Mapping[str, str], home: Path, named: Path | None = None, *, uid: int = 0) -> Sources:
-    """Where to look, for the user ``uid``.
+def locations(environ: Mapping[str, str], home: Path, named: Path | None = None, *, uid: int = 0) -> ConfigPaths:
+    """Return the paths for the user ``uid``.
 
-    ``named`` (``--registries-conf``) stands in for the main file, the drop-ins stay; the environment's
-    ``CONTAINERS_REGISTRIES_CONF`` comes after it and stands in for both. The one that
-    ``CONTAINERS_REGISTRIES_CONF_OVERRIDE`` names is added to any of these.
+    ``named`` (``--registries-conf``) replaces the main file but not the drop-in files. Otherwise
+    ``CONTAINERS_REGISTRIES_CONF`` replaces both. The file of ``CONTAINERS_REGISTRIES_CONF_OVERRIDE`` is
+    read after all others in any case.
     """
     override = environ.get(f"{VARIABLE}_OVERRIDE")
     last = Path(override) if override else None
     if named is None and environ.get(VARIABLE):
-        return Sources((Path(environ[VARIABLE]),), must_exist=True, last=last)
-    user = user_folder(environ, home)
+        return ConfigPaths((Path(environ[VARIABLE]),), must_exist=True, last=last)
+    user = user_config_directory(environ, home)
     shared = (Path("/etc/containers"), Path("/usr/share/containers"))
     folders = (
         user / f"{_NAME}{_SUFFIX}.d",
         *(folder for root in shared for folder in _shared_folders(root, uid)),
     )
     if named is not None:
-        return Sources((named,), must_exist=True, folders=folders, last=last)
-    return Sources(tuple(root / f"{_NAME}{_SUFFIX}" for root in (user, *shared)), folders=folders, last=last)
+        return ConfigPaths((named,), must_exist=True, folders=folders, last=last)
+    return ConfigPaths(tuple(root / f"{_NAME}{_SUFFIX}" for root in (user, *shared)), folders=folders, last=last)
 
 
 def load(environ: Mapping[str, str], home: Path, named: Path | None = None) -> Registries:
-    """Read and merge the files of `locations` for the user that runs this.
+    """Read and merge the files of `locations` for the current user; without files nothing is configured.
 
-    Where nothing is there, nothing is configured. Raises `InvalidInput` for what is wrong in a file,
-    `StorageFailed` for one that cannot be read or was named and is not there, `TooLarge`; each names it.
+    Raises `InvalidInput` for an invalid file, `StorageFailed` for one that cannot be read or was named and
+    does not exist, and `TooLarge` for one that is over the limit.
     """
     return Registries.merge(_files(locations(environ, home, named, uid=os.geteuid() if hasattr(os, "geteuid") else 0)))
 
@@ -70,20 +70,20 @@ def _shared_folders(root: Path, uid: int) -> Iterator[Path]:
     yield root / f"{_NAME}{_SUFFIX}.d"
 
 
-def _files(sources: Sources) -> Iterator[RegistriesFile]:
+def _files(sources: ConfigPaths) -> Iterator[RegistriesFile]:
     for path in sources.main:
         if (found := _file(path, must_exist=sources.must_exist)) is not None:
             yield found
             break
     for path in _drop_ins(sources.folders):
-        if (found := _file(path)) is not None:  # else it was removed a moment ago
+        if (found := _file(path)) is not None:  # else it was removed in the meantime
             yield found
     if sources.last is not None and (found := _file(sources.last, must_exist=True)) is not None:
         yield found
 
 
 def _drop_ins(folders: tuple[Path, ...]) -> list[Path]:
-    """In order of name; one in a more important folder hides those of its name in the others."""
+    """Return drop-in files sorted by name; of files with the same name, the first directory's is used."""
     found: dict[str, Path] = {}
     for folder in reversed(folders):
         try:
@@ -101,7 +101,7 @@ def _drop_ins(folders: tuple[Path, ...]) -> list[Path]:
 
 
 def _file(path: Path, *, must_exist: bool = False) -> RegistriesFile | None:
-    with saying(f'loading registries configuration "{path}"'):
+    with prefix_errors(f'loading registries configuration "{path}"'):
         text = read_text(path, must_exist=must_exist)
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""The text of a ``registries.conf`` (containers-registries.conf(5)), judged as skopeo judges it."""
+"""Parsing of ``registries.conf``, version 2 (containers-registries.conf(5)), with the checks of skopeo."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ..model.reference import Reference, is_registry
 from .registries import Mirror, Pull, RegistriesFile, Registry
 
 _SHORT_NAME_MODES = ("enforcing", "permissive", "disabled")
-_KINDS = {bool: "true or false", str: "a string", list: "an array", dict: "a table"}
-# What stands for each list of version 1 now.
-_NOW = {
+_TYPE_NAMES = {bool: "true or false", str: "a string", list: "an array", dict: "a table"}
+# How to write the lists of version 1 of the format.
+_VERSION_2 = {
     "search": "[registries.search] as unqualified-search-registries = [...]",
     "insecure": "each of [registries.insecure] as a [[registry]] with location and insecure = true",
     "block": "each of [registries.block] as a [[registry]] with location and blocked = true",
@@ -23,27 +23,26 @@ _Table = Mapping[str, Any]
 
 
 def parse(text: str, where: str) -> RegistriesFile:
-    """Parse one file; raises `InvalidInput`, naming ``where``.
+    """Parse a file; ``where`` is its path. Raises `InvalidInput`.
 
-    Unknown keys are passed over and keys match in any case, as skopeo reads them; version 1 of
-    the format is an error.
+    As in skopeo, unknown keys are ignored and keys match in any case. Version 1 of the format is an error.
     """
     try:
-        table = _loaded(text)
+        table = _decode(text)
         _refuse_version_1(table)
         registries = [
             _registry(entry, f"registry[{number}]", where)
             for number, entry in enumerate(_entries(table, "registry", "registry"))
         ]
         _refuse_conflicts(registries)
-        search = _texts(table, "unqualified-search-registries")
+        search = _strings(table, "unqualified-search-registries")
         mode = _value(table, "short-name-mode", "short-name-mode", "")
         if mode and mode not in _SHORT_NAME_MODES:
             raise InvalidInput(f"invalid short-name mode: {_quoted(mode)}; want one of {', '.join(_SHORT_NAME_MODES)}")
         return RegistriesFile(
             where=where,
             registries=_sorted(registries),
-            credential_helpers=_texts(table, "credential-helpers"),
+            credential_helpers=_strings(table, "credential-helpers"),
             unqualified_search=None if search is None else tuple(map(_search_registry, search)),
             short_name_mode=mode,
             aliases=_aliases(_value(table, "aliases", "aliases", {})),
@@ -52,9 +51,9 @@ def parse(text: str, where: str) -> RegistriesFile:
         raise InvalidInput(f'loading registries configuration "{where}": {error}') from None
 
 
-def _loaded(text: str) -> _Table:
+def _decode(text: str) -> _Table:
     if all(not line or line.startswith("#") for line in map(str.strip, text.splitlines())):
-        return {}  # as distributions ship it: the parser is not worth its start-up
+        return {}  # as distributions ship the file: do not import a parser
     import tomllib
 
     try:
@@ -67,16 +66,19 @@ def _loaded(text: str) -> _Table:
 
 def _refuse_version_1(table: _Table) -> None:
     old = _value(table, "registries", "registries", {})
-    found = [name for name in _NOW if _texts(_value(old, name, f"registries.{name}", {}), "registries") is not None]
+    found = [
+        name for name in _VERSION_2
+        if _strings(_value(old, name, f"registries.{name}", {}), "registries") is not None
+    ]  # fmt: skip
     if found:
         raise InvalidInput(
-            f"registries.conf must be in v2 format but is in v1: write {', '.join(_NOW[name] for name in found)}"
+            f"registries.conf must be in v2 format but is in v1: write {', '.join(_VERSION_2[name] for name in found)}"
         )
 
 
 def _registry(entry: _Table, at: str, where: str) -> Registry:
     location = _location(entry, at)
-    prefix = _stripped(_value(entry, "prefix", f"{at}.prefix", "")) or location
+    prefix = _without_slash(_value(entry, "prefix", f"{at}.prefix", "")) or location
     wildcard = prefix.startswith("*.")
     if not prefix:
         raise InvalidInput(f"invalid condition: both location and prefix are unset in {at}")
@@ -109,7 +111,7 @@ def _registry(entry: _Table, at: str, where: str) -> Registry:
 
 
 def _mirror(entry: _Table, at: str, by_digest_only: str) -> Mirror:
-    """``by_digest_only`` is the prefix of a registry whose mirrors are for digests alone."""
+    """Parse a mirror; ``by_digest_only`` is the prefix of a registry with ``mirror-by-digest-only``, or ""."""
     location = _location(entry, at)
     if not location:
         raise InvalidInput(f"invalid condition: mirror location is unset in {at}")
@@ -129,7 +131,7 @@ def _mirror(entry: _Table, at: str, by_digest_only: str) -> Mirror:
 
 
 def _refuse_conflicts(registries: Iterable[Registry]) -> None:
-    """The same place cannot be open under one prefix and closed under another."""
+    """Raise `InvalidInput` if two entries of one location differ in ``insecure`` or ``blocked``."""
     first: dict[str, Registry] = {}
     for registry in registries:
         place = registry.location or registry.prefix
@@ -140,7 +142,7 @@ def _refuse_conflicts(registries: Iterable[Registry]) -> None:
 
 
 def _sorted(registries: Iterable[Registry]) -> tuple[Registry, ...]:
-    """In order of prefix; of several with the same, the first counts."""
+    """Return the entries sorted by prefix; of entries with the same prefix, the first."""
     unique: dict[str, Registry] = {}
     for registry in registries:
         unique.setdefault(registry.prefix, registry)
@@ -148,9 +150,9 @@ def _sorted(registries: Iterable[Registry]) -> tuple[Registry, ...]:
 
 
 def _aliases(table: _Table) -> dict[str, str]:
-    """Names without a host to names with one, both without tag and digest; an empty one erases."""
+    """Validate aliases: from names without a host to names with one, or "" to remove the alias."""
     for name, value in table.items():
-        _check_kind(value, str, f"aliases.{_quoted(name)}")
+        _check_type(value, str, f"aliases.{_quoted(name)}")
         problem = "must not contain registry" if _host(name) else _problem(name)
         if problem:
             raise InvalidInput(f"validating short-name aliases: invalid short name {_quoted(name)}: {problem}")
@@ -161,7 +163,7 @@ def _aliases(table: _Table) -> dict[str, str]:
 
 
 def _host(name: str) -> str:
-    """The host that a name begins with, empty for a short one."""
+    """Return the host of a name, "" for a short name."""
     first, slash, _ = name.partition("/")
     return first if slash and ("." in first or ":" in first or first == "localhost") else ""
 
@@ -175,17 +177,17 @@ def _problem(name: str) -> str:
 
 
 def _search_registry(entry: str) -> str:
-    found = _stripped(entry)
+    found = _without_slash(entry)
     if not is_registry(found):
         raise InvalidInput(f"Invalid unqualified-search-registries entry {_quoted(found)}; want host or host:port")
     return found
 
 
 def _location(entry: _Table, at: str) -> str:
-    return _stripped(_value(entry, "location", f"{at}.location", ""))
+    return _without_slash(_value(entry, "location", f"{at}.location", ""))
 
 
-def _stripped(place: str) -> str:
+def _without_slash(place: str) -> str:
     if place.startswith(("http://", "https://")):
         raise InvalidInput(f"invalid location {place!a}: URI schemes are not supported; begin with the host")
     return place.rstrip("/")
@@ -194,26 +196,26 @@ def _stripped(place: str) -> str:
 def _entries(table: _Table, name: str, at: str) -> list[_Table]:
     found: list[Any] = _value(table, name, at, [])
     for number, entry in enumerate(found):
-        _check_kind(entry, dict, f"{at}[{number}]")
+        _check_type(entry, dict, f"{at}[{number}]")
     return found
 
 
-def _texts(table: _Table, name: str) -> tuple[str, ...] | None:
+def _strings(table: _Table, name: str) -> tuple[str, ...] | None:
     found = _member(table, name)
     if found is None:
         return None
-    _check_kind(found, list, name)
+    _check_type(found, list, name)
     for number, entry in enumerate(found):
-        _check_kind(entry, str, f"{name}[{number}]")
+        _check_type(entry, str, f"{name}[{number}]")
     return tuple(found)
 
 
 def _value(table: _Table, name: str, at: str, default: Any) -> Any:
-    """A member of ``default``'s type, ``default`` where there is none; raises `InvalidInput`."""
+    """Return a member, or ``default`` without one; raises `InvalidInput` if it is of another type."""
     found = _member(table, name)
     if found is None:
         return default
-    _check_kind(found, type(default), at)
+    _check_type(found, type(default), at)
     return found
 
 
@@ -223,10 +225,10 @@ def _member(table: _Table, name: str) -> Any:
     return next((value for key, value in table.items() if key.lower() == name), None)
 
 
-def _check_kind(value: object, kind: type, at: str) -> None:
+def _check_type(value: object, kind: type, at: str) -> None:
     if not isinstance(value, kind):
         hint = "; write [[registry]] for [registry]" if at == "registry" else ""
-        raise InvalidInput(f"{at} is not {_KINDS[kind]}{hint}")
+        raise InvalidInput(f"{at} is not {_TYPE_NAMES[kind]}{hint}")
 
 
 def _quoted(text: str) -> str:

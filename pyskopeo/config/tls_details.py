@@ -1,4 +1,4 @@
-"""``--tls-details``: the TLS versions, ciphers and groups to allow (containers-tls-details.yaml(5))."""
+"""The file of ``--tls-details``: TLS versions, cipher suites and groups (containers-tls-details.yaml(5))."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
-from .plainyaml import mapping, parse, texts
-from .plainyaml import text as string
+from .untyped_yaml import mapping, parse, string, strings
 from .user_files import read_text
 
 if TYPE_CHECKING:
     import ssl
 
 _KEYS = ("minVersion", "cipherSuites", "namedGroups")
-# The names of `ssl.TLSVersion`, which costs too much to import for a look at a file.
+# Names of `ssl.TLSVersion`; ssl is not imported to parse a file.
 _VERSIONS = {"1.0": "TLSv1", "1.1": "TLSv1_1", "1.2": "TLSv1_2", "1.3": "TLSv1_3"}
-# IANA's names and OpenSSL's.
+# IANA's names to OpenSSL's.
 _GROUPS = {
     "secp256r1": "prime256v1",
     "secp384r1": "secp384r1",
@@ -37,10 +36,9 @@ _OLDER_SUITE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TlsDetails:
-    """What a file asks for; "", None and () are what it leaves open.
+    """The settings of a file; "", None and () are not set.
 
-    ``min_version`` is ``1.0`` to ``1.3``, the names are IANA's. An empty tuple of ``cipher_suites``
-    forbids all but those of TLS 1.3.
+    ``min_version`` is ``1.0`` to ``1.3``. Names are IANA's. Empty ``cipher_suites`` allow only those of TLS 1.3.
     """
 
     min_version: str = ""
@@ -49,15 +47,15 @@ class TlsDetails:
 
     @classmethod
     def parse(cls, text: str, where: str) -> TlsDetails:
-        """Parse a file; raises `InvalidInput`, naming ``where``, for unknown keys and names too."""
+        """Parse a file; ``where`` is its path. Raises `InvalidInput`, also for unknown keys and names."""
         table = mapping(parse(text, where), f"{where}: the whole")
         unknown = [key for key in table if key not in _KEYS]
         if unknown:
             raise InvalidInput(f"{where}: unknown key {json.dumps(unknown[0])}; want {', '.join(_KEYS)}")
         details = cls(
             string(table.get("minVersion"), f"{where}: minVersion"),
-            texts(table.get("cipherSuites"), f"{where}: cipherSuites"),
-            texts(table.get("namedGroups"), f"{where}: namedGroups") or (),
+            strings(table.get("cipherSuites"), f"{where}: cipherSuites"),
+            strings(table.get("namedGroups"), f"{where}: namedGroups") or (),
         )
         details._check(where)
         return details
@@ -73,10 +71,10 @@ class TlsDetails:
                 raise _unrecognized(where, "named group", group, _GROUPS)
 
     def apply(self, context: ssl.SSLContext) -> None:
-        """Make ``context`` allow what is allowed; raises `InvalidInput` for what this interpreter cannot do.
+        """Apply the settings to ``context``; raises `InvalidInput` for what this interpreter does not support.
 
-        The suites of TLS 1.3 stay as they are, named or not, as they do in Go: interpreters have no
-        way to choose among them. Without any older suite, TLS 1.3 is the least there is.
+        The cipher suites of TLS 1.3 are always enabled, as in Go, since Python cannot select them. If no
+        older suite is allowed, the minimum version becomes TLS 1.3.
         """
         self._apply_version(context)
         self._apply_suites(context)
@@ -89,7 +87,7 @@ class TlsDetails:
         import warnings
 
         with warnings.catch_warnings():
-            # That 1.0 and 1.1 are not what one should want is known to whoever wrote the file.
+            # TLS 1.0 and 1.1 are deprecated, but the file requests them explicitly.
             warnings.simplefilter("ignore", DeprecationWarning)
             context.minimum_version = ssl.TLSVersion[_VERSIONS[self.min_version]]
 
@@ -104,12 +102,12 @@ class TlsDetails:
             return
         try:
             context.set_ciphers(":".join(older))
-            there = {str(cipher["name"]) for cipher in context.get_ciphers()}
-        except ssl.SSLError:  # not one of them is known
-            there = set()
-        missing = [suite for name, suite in older.items() if name not in there]
+            available = {str(cipher["name"]) for cipher in context.get_ciphers()}
+        except ssl.SSLError:  # OpenSSL does not know any of them
+            available = set()
+        missing = [suite for name, suite in older.items() if name not in available]
         if missing:
-            raise _cannot("cipher suite", missing[0], "cipherSuites")
+            raise _unsupported("cipher suite", missing[0], "cipherSuites")
 
     def _apply_groups(self, context: ssl.SSLContext) -> None:
         names = [_GROUPS[group] for group in self.named_groups]
@@ -127,16 +125,16 @@ class TlsDetails:
             else:
                 context.set_ecdh_curve(names[0])
         except (ValueError, OSError):  # ssl.SSLError is one
-            raise _cannot("named group", ", ".join(self.named_groups), "namedGroups") from None
+            raise _unsupported("named group", ", ".join(self.named_groups), "namedGroups") from None
 
 
 def load(path: Path) -> TlsDetails:
-    """Read a file, which must be there; raises `InvalidInput`, `StorageFailed`, `TooLarge`, each naming it."""
+    """Read a file, which has to exist; raises `InvalidInput`, `StorageFailed` or `TooLarge`."""
     return TlsDetails.parse(read_text(path, must_exist=True) or "", str(path))
 
 
 def _openssl_name(suite: str) -> str:
-    """OpenSSL's name for one of IANA's before TLS 1.3: the defaults, RSA and CBC, go without saying."""
+    """Return OpenSSL's name of a cipher suite before TLS 1.3, in which RSA and CBC are implied."""
     parts = _OLDER_SUITE.fullmatch(suite)
     assert parts
     exchange = parts["exchange"].replace("_", "-")
@@ -150,5 +148,5 @@ def _unrecognized(where: str, what: str, name: str, known: Iterable[str]) -> Inv
     return InvalidInput(f"{where}: unrecognized TLS {what} {json.dumps(name)}; want {', '.join(known)}")
 
 
-def _cannot(what: str, name: str, key: str) -> InvalidInput:
+def _unsupported(what: str, name: str, key: str) -> InvalidInput:
     return InvalidInput(f"cannot use TLS {what} {name}: this Python's OpenSSL does not have it; take it out of {key}")

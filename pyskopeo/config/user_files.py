@@ -1,4 +1,4 @@
-"""Small files that users write: where their own are kept, and how all of them are read."""
+"""Reading of small configuration files, and the location of those of the user."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from pathlib import Path
 from ..errors import InvalidInput, StorageFailed, TooLarge
 
 LIMIT = 1024 * 1024
+"""The largest configuration file that is read, in bytes."""
 
 
-def user_folder(environ: Mapping[str, str], home: Path) -> Path:
-    """``$XDG_CONFIG_HOME/containers``, else ``~/.config/containers``."""
+def user_config_directory(environ: Mapping[str, str], home: Path) -> Path:
+    """Return ``$XDG_CONFIG_HOME/containers``, by default ``~/.config/containers``."""
     return Path(environ.get("XDG_CONFIG_HOME") or home / ".config", "containers")
 
 
-def is_out_of_sight(path: Path) -> bool:
-    """Whether it lies where we may not look, in another's home say: to skopeo that is not there."""
+def is_inaccessible(path: Path) -> bool:
+    """Return whether access to the path is denied, as in another user's home; skopeo treats it as missing."""
     try:
         os.stat(path)
     except PermissionError:
@@ -28,11 +29,11 @@ def is_out_of_sight(path: Path) -> bool:
 
 
 def read_text(path: Path, *, must_exist: bool = False, limit: int = LIMIT) -> str | None:
-    """The text of a file in UTF-8; None where there is none that we could know of, unless it ``must_exist``.
+    """Return the text of a UTF-8 file; None if it does not exist or `is_inaccessible`, unless it ``must_exist``.
 
-    Raises `StorageFailed`, `TooLarge` over ``limit`` bytes, `InvalidInput` for what is no UTF-8.
+    Raises `StorageFailed`, `TooLarge` over ``limit`` bytes, and `InvalidInput` if it is not UTF-8.
     """
-    if not must_exist and is_out_of_sight(path):
+    if not must_exist and is_inaccessible(path):
         return None
     try:
         with path.open("rb") as file:

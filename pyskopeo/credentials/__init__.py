@@ -1,1 +1,1 @@
-"""Programs that know credentials, in Docker's protocol and in Bazel's, and files that keep them."""
+"""Credentials for registries: auth files, and credential helpers in Docker's and in Bazel's protocol."""

@@ -1,7 +1,7 @@
-"""Files of credentials: containers-auth.json(5), Docker's ``config.json``, the older ``.dockercfg``.
+"""Parsing of auth files: containers-auth.json(5), Docker's ``config.json`` and ``.dockercfg``.
 
-Text in, value out: who reads the file, and who runs a credential helper, is not decided here.
-Nothing here puts what a file contains into an error or a ``repr``; a key may hold a secret as well.
+Does not read files or run credential helpers. No value and no key of a file, which may be secrets,
+becomes part of an error or a ``repr``.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from ..fast_dataclass import dataclass
 from ..model.reference import DOCKER_HUB
 
 LEGACY_NAME = ".dockercfg"
-# What registries.conf calls these files among its ``credential-helpers``.
+# The name of these files among the ``credential-helpers`` of registries.conf.
 AUTH_FILES = "containers-auth.json"
 HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 HUB_SERVER = "https://index.docker.io/v1/"
-# A trailing slash tells Docker's API addresses from a namespace called "v1".
+# Paths of Docker's API addresses; the trailing slash distinguishes them from a namespace "v1".
 _API_PATHS = frozenset({"", "v1/", "v2/"})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """What a registry wants to know: a user and a password, or an identity token in their place.
+    """A user name and password, or an identity token, which takes precedence.
 
-    With an identity token the registry's token service is asked by ``grant_type=refresh_token``
-    (distribution specification, OAuth2 token authentication), whatever ``username`` says.
+    An identity token is sent to the registry's token service with ``grant_type=refresh_token``
+    (distribution registry, "OAuth2 Token Authentication"). Secrets are not part of ``repr``.
     """
 
     username: str = ""
@@ -39,13 +39,13 @@ class Credentials:
 
     def __repr__(self) -> str:
         secrets = [name for name in ("password", "identity_token") if getattr(self, name)]
-        shown = "".join(f", {name}=<hidden>" for name in secrets)
-        return f"Credentials(username={self.username!r}{shown})"
+        hidden = "".join(f", {name}=<hidden>" for name in secrets)
+        return f"Credentials(username={self.username!r}{hidden})"
 
 
 @dataclass(frozen=True, slots=True)
 class Helper:
-    """A program to ask: ``name`` as the file has it, ``servers`` to ask it for, one after the other."""
+    """A credential helper to run: its ``name`` in the file, and the ``servers`` to ask it for, in order."""
 
     name: str
     servers: tuple[str, ...]
@@ -61,7 +61,11 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class AuthFile:
-    """One parsed file. ``where`` is its name in errors."""
+    """A parsed auth file.
+
+    ``where`` is its path. ``helpers`` are ``credHelpers`` by server, ``store`` is ``credsStore``. ``is_legacy``
+    is whether it is a ``.dockercfg``.
+    """
 
     where: str
     entries: Mapping[str, _Entry] = field(default_factory=dict, repr=False)
@@ -71,10 +75,9 @@ class AuthFile:
 
     @classmethod
     def parse(cls, text: str, where: str) -> AuthFile:
-        """Parse ``auth.json`` or ``config.json``; raises `CredentialsFailed`, naming ``where``.
+        """Parse ``auth.json`` or ``config.json``; ``where`` is its path. Raises `CredentialsFailed`.
 
-        An empty file holds no credentials. Unknown fields are passed over, and names of fields
-        match in any case, as Go programs read them.
+        An empty file is valid. As in Go programs, unknown fields are ignored and names match in any case.
         """
         fields = _object(text, where)
         return cls(
@@ -86,18 +89,18 @@ class AuthFile:
 
     @classmethod
     def legacy(cls, text: str, where: str) -> AuthFile:
-        """Parse ``.dockercfg``, which has the entries at its top; raises `CredentialsFailed`."""
+        """Parse ``.dockercfg``, which is an object of entries; raises `CredentialsFailed`."""
         return cls(where=where, entries=_entries(_object(text, where), where), is_legacy=True)
 
     def lookup(
         self, registry: str, repository: str = "", *, use_helpers: bool = True
     ) -> Credentials | Helper | None:
-        """What this file says about ``repository`` at ``registry`` (``host[:port]``).
+        """Return the credentials for ``repository`` at ``registry`` (``host[:port]``), or the helper to run.
 
-        In order: ``credHelpers``; the keys ``host/a/b``, ``host/a``, ``host``; any key that is an
-        address of the host; ``credsStore``. An entry that holds nothing usable does not match, so
-        the empty ones that Docker leaves for its store lead there. Without ``use_helpers`` only entries
-        count. Raises `CredentialsFailed` for a matching entry that is damaged.
+        Tried in this order: ``credHelpers``; the keys ``host/a/b``, ``host/a`` and ``host``; any key that is
+        an address of the host; ``credsStore``. Entries without credentials, which Docker writes for
+        logins in its store, do not match. Only entries are tried if ``use_helpers`` is false. Returns None
+        if nothing matches. Raises `CredentialsFailed` for a matching entry that is invalid.
         """
         host = DOCKER_HUB if registry in HUB_HOSTS else registry
         helper = self.helper(host) if use_helpers else ""
@@ -107,18 +110,18 @@ class AuthFile:
             found = _credentials(self.entries[key], f"{self.where}: the entry for {host}")
             if found is not None:
                 return found
-        # An empty name in credHelpers is how Docker exempts one host from the store.
+        # An empty name in credHelpers exempts a host from the store, as in Docker.
         return Helper(self.store, servers(host)) if self.store and helper is None else None
 
     def users(self) -> Iterator[tuple[str, str]]:
-        """Each key with the user that is logged in there; entries that hold nothing usable are left out."""
+        """Yield each key with its user name, except for entries without credentials; raises `CredentialsFailed`."""
         for key, entry in self.entries.items():
             found = _credentials(entry, f"{self.where}: the entry for {host_of(key)}")
             if found is not None:
                 yield key, found.username
 
     def helper(self, host: str) -> str | None:
-        """The name that ``credHelpers`` has for ``host``; empty exempts it from the store, None is no word of it."""
+        """Return the helper of ``host`` in ``credHelpers``, None if there is none, "" if exempt from the store."""
         if host in self.helpers:
             return self.helpers[host]
         return next((name for key, name in self.helpers.items() if host_of(key) == canonical_host(host)), None)
@@ -135,11 +138,11 @@ class AuthFile:
 
 
 def locations(environ: Mapping[str, str], home: Path, uid: int, platform: str) -> tuple[Path, ...]:
-    """Where credentials are kept by default, the most important first.
+    """Return the default paths of auth files, in order of precedence (containers-auth.json(5)).
 
-    ``platform`` is as in `sys.platform`. ``REGISTRY_AUTH_FILE`` is not looked at: it stands for a
-    file named by the caller, and such a file is the only one read. A file called `LEGACY_NAME` is
-    for `AuthFile.legacy`.
+    ``platform`` is as in `sys.platform`. ``REGISTRY_AUTH_FILE`` is not considered: it is the same as
+    ``--authfile``, which is the only file to be read. A file called `LEGACY_NAME` is to be parsed by
+    `AuthFile.legacy`.
     """
     runtime = environ.get("XDG_RUNTIME_DIR")
     if platform in {"darwin", "win32"}:
@@ -158,12 +161,12 @@ def locations(environ: Mapping[str, str], home: Path, uid: int, platform: str) -
 
 
 def servers(host: str) -> tuple[str, ...]:
-    """What a credential helper may know ``host`` by, the most usual first."""
+    """Return the names by which a credential helper may know ``host``, the most common first."""
     return (HUB_SERVER, DOCKER_HUB) if canonical_host(host) == DOCKER_HUB else (host,)
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """Parse a JSON object; raises `ValueError` with a reason that quotes nothing of ``text``."""
+    """Decode a JSON object; raises `ValueError`, whose message never contains a part of ``text``."""
     try:
         value = json.loads(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
@@ -181,7 +184,7 @@ def _object(text: str, where: str) -> dict[str, Any]:
     try:
         return parse_object(text)
     except ValueError as error:
-        raise _damaged(where, str(error)) from None
+        raise _invalid(where, str(error)) from None
 
 
 def _entries(value: object, where: str) -> dict[str, _Entry]:
@@ -197,7 +200,7 @@ def _entry(value: object, where: str) -> _Entry:
 def _helpers(value: object, where: str) -> dict[str, str]:
     fields = _mapping(value, "credHelpers", where)
     if not all(isinstance(name, str) for name in fields.values()):
-        raise _damaged(where, "a name in credHelpers is not a string")
+        raise _invalid(where, "a name in credHelpers is not a string")
     return fields
 
 
@@ -205,7 +208,7 @@ def _mapping(value: object, what: str, where: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise _damaged(where, f"{what} is not an object")
+        raise _invalid(where, f"{what} is not an object")
     return value
 
 
@@ -214,7 +217,7 @@ def _text(fields: Mapping[str, object], name: str, where: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise _damaged(where, f"{name} is not a string")
+        raise _invalid(where, f"{name} is not a string")
     return value
 
 
@@ -227,7 +230,7 @@ def _member(fields: Mapping[str, object], name: str) -> object:
 def _credentials(entry: _Entry, what: str) -> Credentials | None:
     username, password = _decode(entry.auth, what)
     if not (username and password):
-        # `docker login` with a token leaves the user in ``auth``, without a password.
+        # With an identity token, `docker login` writes an ``auth`` without a password.
         username, password = entry.username or username, entry.password
     if entry.identity_token:
         found = Credentials(username, password, entry.identity_token)
@@ -238,30 +241,31 @@ def _credentials(entry: _Entry, what: str) -> Credentials | None:
     try:
         f"{found.username}{found.password}{found.identity_token}".encode()
     except UnicodeEncodeError:
-        raise _damaged(what, "not text that can be sent") from None
+        raise _invalid(what, "not text that can be sent") from None
     return found
 
 
 def _decode(auth: str, what: str) -> tuple[str, str]:
-    """Split ``base64(user:password)``; without a colon it is nothing, as for skopeo."""
+    """Decode ``base64(user:password)``; "" and "" without a colon, as in skopeo."""
     if not auth:
         return "", ""
     import base64
 
     try:
-        # Line ends are no part of the alphabet, yet everyone's tools leave them in.
+        # Line ends are not part of the alphabet, but base64 tools insert them.
         plain = base64.b64decode(auth.replace("\n", "").replace("\r", ""), validate=True).decode()
     except ValueError:
-        raise _damaged(what, "auth is not user:password in base64 and UTF-8") from None
+        raise _invalid(what, "auth is not user:password in base64 and UTF-8") from None
     username, colon, password = plain.partition(":")
     # Docker once padded passwords with NULs.
     return (username, password.strip("\0")) if colon else ("", "")
 
 
 def host_of(key: str, *, is_address: bool = False) -> str:
-    """The host that ``key`` is an address of; a namespace is no address, and stays as it is.
+    """Return the host of a key that is an address (a host or URL); a key with a namespace is not changed.
 
-    Taking ``quay.io/team`` for ``quay.io`` would hand one team's password to every repository.
+    ``quay.io/team`` must not be taken for ``quay.io``: its password is not for all repositories there.
+    With ``is_address``, as in ``.dockercfg``, any path is dropped.
     """
     rest = key
     for scheme in ("https://", "http://"):
@@ -271,10 +275,10 @@ def host_of(key: str, *, is_address: bool = False) -> str:
 
 
 def canonical_host(host: str) -> str:
-    """``host[:port]`` in lower case; all of Docker Hub's names are one."""
+    """Return ``host[:port]`` in lower case, and ``docker.io`` for all names of Docker Hub."""
     lower = host.lower()
     return DOCKER_HUB if lower in HUB_HOSTS else lower
 
 
-def _damaged(where: str, problem: str) -> CredentialsFailed:
+def _invalid(where: str, problem: str) -> CredentialsFailed:
     return CredentialsFailed(f"{where}: {problem}; correct the file or log in again")

@@ -1,7 +1,6 @@
-"""Changing a file of credentials: text in, text out, and all else that is in it stays.
+"""Editing of auth files, keeping everything else in them (containers-auth.json(5), Docker's ``config.json``).
 
-The result is what skopeo writes, byte for byte where both keep the same: tabs, sorted entries, no
-final newline.
+The result is formatted as by skopeo: tabs, sorted entries, no final newline.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ _KNOWN = ("auth", "identitytoken")
 
 @dataclass(slots=True)
 class AuthDocument:
-    """The text of one file, to be changed.
+    """The content of an auth file that is being edited.
 
-    ``docker``: it is Docker's ``config.json``, which knows no namespaces and keeps Docker Hub under
-    an address of its own.
+    ``docker`` is whether it is Docker's ``config.json``, which has no namespaces and a special key for
+    Docker Hub.
     """
 
     file: AuthFile
@@ -36,12 +35,12 @@ class AuthDocument:
 
     @classmethod
     def parse(cls, text: str, where: str, *, docker: bool = False) -> AuthDocument:
-        """Read a file's text, which may be empty; raises `CredentialsFailed`, naming ``where``."""
+        """Parse a file's text, which may be empty; ``where`` is its path. Raises `CredentialsFailed`."""
         file = AuthFile.parse(text, where)
         plain = text.removeprefix("\ufeff")
         fields: dict[str, Any] = json.loads(plain) if plain.strip() else {}
         for name in _FIELDS:
-            # Go programs read a field in any case, and would find ours beside the old one.
+            # Go programs match names in any case: two spellings would be duplicates to them.
             for other in [other for other in fields if other.lower() == name.lower() and other != name]:
                 value = fields.pop(other)
                 fields.setdefault(name, value)
@@ -50,12 +49,12 @@ class AuthDocument:
 
     @property
     def entries(self) -> dict[str, dict[str, Any]]:
-        """What is in ``auths``."""
+        """The entries of ``auths`` by key."""
         found: dict[str, dict[str, Any]] = self.fields["auths"]
         return found
 
     def name(self, key: AuthKey) -> str:
-        """What ``key`` is called in this file; raises `InvalidInput` where it cannot be."""
+        """Return the key in this file for ``key``; raises `InvalidInput` for a namespace in Docker's file."""
         if not self.docker:
             return str(key)
         if key.namespace:
@@ -65,18 +64,18 @@ class AuthDocument:
         return HUB_SERVER if key.host == DOCKER_HUB else key.registry
 
     def helper(self, key: AuthKey) -> tuple[str, bool] | None:
-        """The helper that keeps what is for ``key``, and whether it is the store of the whole file."""
+        """Return the helper that stores ``key``, and whether it is ``credsStore``; None if there is none."""
         own = self.file.helper(key.host)
         if own:
             return own, False
         return (self.file.store, True) if own is None and self.file.store else None
 
     def put(self, key: AuthKey, credentials: Credentials | None) -> None:
-        """Keep ``credentials``; None marks a login that a store keeps. Raises `InvalidInput`."""
+        """Set the entry of ``key``; None writes an empty one, for a login in a store. Raises `InvalidInput`."""
         self.entries[self.name(key)] = _entry(credentials) if credentials else {}
 
     def remove(self, key: AuthKey) -> bool:
-        """Forget what is for ``key``, in all its spellings; whether there was anything."""
+        """Remove the entries of ``key`` in all its spellings; returns whether there were any."""
         name = self.name(key)
         host = canonical_host(key.registry)
         gone = [one for one in self.entries if one == name or (not key.namespace and host_of(one) == host)]
@@ -84,21 +83,21 @@ class AuthDocument:
             del self.entries[one]
         return bool(gone)
 
-    def helped(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Each helper of this file with the names of a server that it may know a login for."""
+    def helper_servers(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return each helper of this file with the names of a server for which it may have credentials."""
         found = [(name, servers(host)) for host, name in self.file.helpers.items() if name]
         if self.file.store:
             found += [(self.file.store, (key,)) for key in self.entries]
         return found
 
     def clear(self) -> None:
-        """Forget everybody; the helpers too, as skopeo does, except in Docker's own file."""
+        """Remove all entries, and ``credHelpers`` too unless it is Docker's file, as skopeo does."""
         self.fields["auths"] = {}
         if not self.docker:
             self.fields.pop("credHelpers", None)
 
     def text(self) -> str:
-        """The whole file as it is to be; raises `CredentialsFailed` for what cannot be written again."""
+        """Return the new text of the file; raises `CredentialsFailed` for values that cannot be encoded."""
         fields = {name: self.fields[name] for name in _FIELDS if self.fields.get(name)}
         fields = {"auths": {}} | fields | {name: value for name, value in self.fields.items() if name not in _FIELDS}
         if self.docker:
@@ -110,7 +109,7 @@ class AuthDocument:
             written = dumps(fields, indent=1)
         except InvalidContent as error:
             raise CredentialsFailed(f"{self.file.where}: {error}; correct the file") from None
-        # No line end is in a string, so what begins a line is the indentation.
+        # Strings contain no line ends, so spaces at the start of a line are indentation.
         return re.sub("^ +", lambda match: "\t" * len(match[0]), written, flags=re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""Reading a file of credentials."""
+"""Reading of auth files, with a limit on their size."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _FILE_LIMIT = 1024 * 1024
 
 
 def read(path: Path, *, regular: bool = False) -> bytes:
-    """The content of a file of credentials, which may be a pipe unless it must be ``regular``.
+    """Return the content of an auth file, which may be a pipe unless it has to be ``regular``.
 
-    Raises `OSError`, and `CredentialsFailed` for one that cannot be a file of credentials.
+    Raises `OSError`, and `CredentialsFailed` if it is not a regular file or over 1 MiB.
     """
     if regular and not stat.S_ISREG(path.stat().st_mode):
         raise CredentialsFailed(f"{path} is not a regular file, so no credentials can be kept there; name another")

@@ -1,4 +1,4 @@
-"""What a login is for: a registry, a namespace in it, or one repository."""
+"""Keys of auth files: a registry, or a namespace or repository in it (containers-auth.json(5))."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:
 
 @dataclass(frozen=True, slots=True)
 class AuthKey:
-    """``registry`` is ``host[:port]`` as it was written; ``namespace`` what comes after it, empty for all of it."""
+    """``registry`` is ``host[:port]`` as it was given, ``namespace`` a path in it, "" for the whole registry."""
 
     registry: str
     namespace: str = ""
 
     @classmethod
     def parse(cls, text: str) -> AuthKey:
-        """Parse ``HOST[:PORT][/NAMESPACE...]``, or a URL, of which the host is taken; raises `InvalidName`.
+        """Parse ``HOST[:PORT][/NAMESPACE...]``, or a URL, of which the host is used; raises `InvalidName`.
 
-        A slash at the end says nothing. Unlike in image names no part is made up: ``docker.io/team``
-        stays as it is, and so does a host without a dot.
+        A trailing slash is ignored. Unlike image names, keys are not normalized: ``docker.io/team`` is not
+        changed, and a host need not contain a dot.
         """
         registry, _, namespace = _without_address(text).rstrip("/").partition("/")
         if not _HOST.fullmatch(registry):
-            raise InvalidName(f"{_shown(text)} is no registry: want HOST[:PORT][/NAMESPACE]")
+            raise InvalidName(f"{_redacted(text)} is no registry: want HOST[:PORT][/NAMESPACE]")
         key = cls(registry, namespace)
         if namespace:
             try:
-                # A host without a dot would be taken for a namespace itself.
+                # With a host that has a dot, since any other would be parsed as a namespace.
                 found = Reference.parse(f"host.invalid/{namespace}", default_tag="")
             except InvalidName as error:
                 raise InvalidName(f'parse reference from "{key}": {error}') from None
@@ -43,7 +43,7 @@ class AuthKey:
 
     @property
     def host(self) -> str:
-        """The registry's one name: Docker Hub has several."""
+        """The registry, or ``docker.io`` for any of Docker Hub's names."""
         return DOCKER_HUB if canonical_host(self.registry) == DOCKER_HUB else self.registry
 
     def __str__(self) -> str:
@@ -59,6 +59,6 @@ def _without_address(text: str) -> str:
         return ""
 
 
-def _shown(text: str) -> str:
-    """``text`` for an error: what stands before an @ may be a password."""
+def _redacted(text: str) -> str:
+    """Return ``text`` for an error message, without what precedes an @, which may be a password."""
     return ascii(re.sub(r"[^/]*@", "...@", text))[:140]

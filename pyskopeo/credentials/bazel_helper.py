@@ -141,7 +141,7 @@ def understand(output: Output) -> Answer:
     if output.status:
         raise output.failure()
     try:
-        fields = parse_object(output.answer.decode())
+        fields = parse_object(output.stdout.decode())
     except ValueError:
         raise CredentialsFailed(f"{output.program} did not answer with a JSON object") from None
     headers = fields.get("headers") or {}

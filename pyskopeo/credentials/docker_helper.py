@@ -1,4 +1,4 @@
-"""Docker's credential helpers: ``docker-credential-NAME get|store|erase``."""
+"""Docker's credential helper protocol: ``docker-credential-NAME get|store|erase|list``."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from .authfile import Credentials, parse_object
 from .helper_program import Output, Programs
 
 NONE = "credentials not found in native keychain"
-TOKEN_USER = "<token>"  # noqa: S105 - the protocol's word for "the secret is an identity token"
+"""The message of a helper that has no credentials for a server."""
+TOKEN_USER = "<token>"  # noqa: S105 - the user name that marks the secret as an identity token
 OURSELVES = "pyskopeo"
 _PREFIX = "docker-credential-"
 _NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
-_QUESTION_LIMIT = 48 * 1024
+_REQUEST_LIMIT = 48 * 1024
 
 
 def is_ourselves(name: str) -> bool:
-    """Whether helper ``name`` is this program, which knows no more than the files it reads itself."""
+    """Return whether helper ``name`` is this program, which has no credentials but those of the auth files."""
     return name == OURSELVES or (Path(name).is_absolute() and Path(name).name == _PREFIX + OURSELVES)
 
 
 def find(name: str, programs: Programs) -> str:
-    """The absolute path of helper ``name``; raises `CredentialsFailed`."""
+    """Return the absolute path of helper ``name``; raises `CredentialsFailed` for an invalid or missing one."""
     is_name = _NAME.fullmatch(name) is not None
     if not is_name and not (Path(name).is_absolute() and name.isprintable()):
         raise CredentialsFailed("its name is not allowed; want letters, digits and _.- or an absolute path")
@@ -37,75 +38,81 @@ def find(name: str, programs: Programs) -> str:
 
 
 async def get(name: str, servers: tuple[str, ...], programs: Programs) -> Credentials | None:
-    """What helper ``name`` knows for the first of ``servers`` that it knows; raises `CredentialsFailed`."""
+    """Return the credentials that helper ``name`` has for the first of ``servers`` it knows, or None.
+
+    Raises `CredentialsFailed`.
+    """
     program = find(name, programs)
     for server in servers:
-        found = _understand(await programs.ask(program, "get", server.encode()))
+        found = _parse_credentials(await programs.ask(program, "get", server.encode()))
         if found is not None:
             return found
     return None
 
 
 async def store(name: str, server: str, credentials: Credentials, programs: Programs) -> None:
-    """Have helper ``name`` keep ``credentials``; raises `CredentialsFailed`."""
+    """Store ``credentials`` in helper ``name``; raises `CredentialsFailed`."""
     program = find(name, programs)
     user, secret = credentials.username, credentials.password
     if credentials.identity_token:
         user, secret = TOKEN_USER, credentials.identity_token
-    question = json.dumps({"ServerURL": server, "Username": user, "Secret": secret}, ensure_ascii=False).encode()
-    if len(question) > _QUESTION_LIMIT:
-        raise CredentialsFailed(f"{program}: the secret is over {_QUESTION_LIMIT} bytes, which no helper keeps")
-    done = await programs.ask(program, "store", question)
+    request = json.dumps({"ServerURL": server, "Username": user, "Secret": secret}, ensure_ascii=False).encode()
+    if len(request) > _REQUEST_LIMIT:
+        raise CredentialsFailed(f"{program}: the secret is over {_REQUEST_LIMIT} bytes, which no helper keeps")
+    done = await programs.ask(program, "store", request)
     if done.status:
-        raise _refusal(done, secret)
+        raise _failure(done, secret)
 
 
 async def erase(name: str, server: str, programs: Programs) -> bool:
-    """Have helper ``name`` forget ``server``; whether it knew it. Raises `CredentialsFailed`."""
+    """Erase the credentials for ``server``; returns whether there were any. Raises `CredentialsFailed`."""
     done = await programs.ask(find(name, programs), "erase", server.encode())
-    if _knows_nothing(done):
+    if _has_none(done):
         return False
     if done.status:
-        raise _refusal(done)
+        raise _failure(done)
     return True
 
 
 async def servers_of(name: str, programs: Programs) -> tuple[str, ...]:
-    """The servers that helper ``name`` knows; raises `CredentialsFailed`."""
+    """Return the servers for which helper ``name`` has credentials; raises `CredentialsFailed`."""
     done = await programs.ask(find(name, programs), "list", b"")
-    if _knows_nothing(done):
+    if _has_none(done):
         return ()
     if done.status:
         raise done.failure()
     try:
-        return tuple(parse_object(done.answer.decode()))
+        return tuple(parse_object(done.stdout.decode()))
     except ValueError:
         raise CredentialsFailed(f"{done.program} did not answer with a JSON object") from None
 
 
-def _refusal(output: Output, secret: str = "") -> CredentialsFailed:
-    """The error for a helper that was told something: it explains itself on standard output, as Docker's
-    do, or on the other, and may repeat the ``secret`` it was given."""
-    said = output.complaint if output.complaint.strip() else output.answer
+def _failure(output: Output, secret: str = "") -> CredentialsFailed:
+    """Return the error for a helper that failed to store or erase.
+
+    Docker's helpers write the reason to standard output, others to standard error; it may contain the
+    ``secret``, which is masked.
+    """
+    message = output.stderr if output.stderr.strip() else output.stdout
     for form in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], secret):
-        said = said.replace(form.encode(), b"***") if form else said
-    return replace(output, complaint=said).failure()
+        message = message.replace(form.encode(), b"***") if form else message
+    return replace(output, stderr=message).failure()
 
 
-def _knows_nothing(output: Output) -> bool:
-    said = NONE.encode()
-    return said in output.answer or (output.status != 0 and said in output.complaint)
+def _has_none(output: Output) -> bool:
+    message = NONE.encode()
+    return message in output.stdout or (output.status != 0 and message in output.stderr)
 
 
-def _understand(output: Output) -> Credentials | None:
-    """What the helper said; None when it has nothing. What it wrote to standard output is never shown."""
-    if _knows_nothing(output):
+def _parse_credentials(output: Output) -> Credentials | None:
+    """Return the credentials in the output of ``get``, or None; no part of standard output is put in errors."""
+    if _has_none(output):
         return None
     if output.status:
         raise output.failure()
     program = output.program
     try:
-        fields = parse_object(output.answer.decode())
+        fields = parse_object(output.stdout.decode())
     except ValueError:
         raise CredentialsFailed(f"{program} did not answer with a JSON object") from None
     username, secret = fields.get("Username", ""), fields.get("Secret", "")

@@ -1,7 +1,7 @@
-"""Running a credential helper: other people's programs, so nothing about them is taken on trust.
+"""Execution of credential helpers, which are not trusted.
 
-Secrets go through standard input and output alone. A helper is found by an absolute path or in
-``PATH``, never through the working directory or a shell, and has a limit of time and of words.
+Secrets are passed on standard input and output only. A helper is found by an absolute path or in
+``PATH``, never in the working directory or by a shell. Its run time and its output are limited.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ from ..streams.cancellation import check_cancelled, run_in_thread
 if TYPE_CHECKING:
     import subprocess
 
-_ANSWER_LIMIT = 64 * 1024
-_COMPLAINT_LIMIT = 4096
-_SHOWN = 200
-_STEP = 0.05  # seconds between two looks at a program that says nothing
+_STDOUT_LIMIT = 64 * 1024
+_STDERR_LIMIT = 4096
+_MAX_REASON = 200
+_POLL_INTERVAL = 0.05  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a helper left behind; ``answer`` may hold secrets, ``complaint`` is its standard error."""
+    """The exit status and output of a helper; ``stdout`` may contain secrets."""
 
     program: str
     status: int
-    answer: bytes = field(repr=False)
-    complaint: bytes = field(repr=False)
+    stdout: bytes = field(repr=False)
+    stderr: bytes = field(repr=False)
 
     def failure(self) -> CredentialsFailed:
-        """The error for a helper that failed; what it wrote to standard output is never shown."""
-        lines = self.complaint.decode("utf-8", "replace").splitlines()
+        """Return the error for a helper that failed, with the first line of its standard error."""
+        lines = self.stderr.decode("utf-8", "replace").splitlines()
         line = next((line for line in lines if line.strip()), "")
-        shown = "".join(character for character in line.strip() if character.isprintable())[:_SHOWN]
-        return CredentialsFailed(f"{self.program} failed with status {self.status}" + (f": {shown}" if shown else ""))
+        reason = "".join(character for character in line.strip() if character.isprintable())[:_MAX_REASON]
+        return CredentialsFailed(f"{self.program} failed with status {self.status}" + (f": {reason}" if reason else ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """How helpers are found and run: ``seconds`` is what each may take."""
+    """Finds and runs helpers, with ``environ`` as their environment and for at most ``seconds`` each."""
 
     environ: Mapping[str, str] = field(repr=False)
     seconds: float = 30.0
 
     def find(self, name: str) -> str | None:
-        """The absolute path of program ``name``, itself a path or one of those in ``PATH``."""
+        """Return the absolute path of ``name``, which is a path or the name of a program in ``PATH``; or None."""
         if os.sep in name:
             candidates = [Path(name)] if Path(name).is_absolute() else []
         else:
@@ -61,25 +61,26 @@ class Programs:
             candidates = [folder / name for folder in folders if folder.is_absolute()]
         return next((str(path) for path in candidates if os.access(path, os.X_OK) and path.is_file()), None)
 
-    async def ask(self, program: str, action: str, question: bytes) -> Output:
-        """Run ``program ACTION`` with ``question`` on standard input; raises `CredentialsFailed`.
+    async def ask(self, program: str, action: str, request: bytes) -> Output:
+        """Run ``program ACTION`` with ``request`` on standard input and return its output.
 
-        Cancelling ends the program. A status other than 0 is no error here.
+        Cancellation kills the program. Raises `CredentialsFailed` if it cannot be started, takes too long
+        or writes too much, but not for an exit status other than 0.
         """
-        return await run_in_thread(partial(self._run, program, action, question))
+        return await run_in_thread(partial(self._run, program, action, request))
 
-    def _run(self, program: str, action: str, question: bytes) -> Output:
-        """Ask ``program``; raises `Cancelled` while it runs.
+    def _run(self, program: str, action: str, request: bytes) -> Output:
+        """Run ``program``; raises `Cancelled`.
 
-        The helper gets a session of its own, so that all it started is ended with it; a process which
-        it leaves behind on purpose does not keep us waiting, even if it holds the pipes.
+        The helper runs in a new session, so that processes it started are killed with it. A process that it
+        leaves running does not delay the result, even if it keeps the pipes open.
         """
         import subprocess
 
         deadline = time.monotonic() + self.seconds
         pipe = subprocess.PIPE
         try:
-            process = subprocess.Popen(  # noqa: S603 - an absolute path and a fixed word
+            process = subprocess.Popen(  # noqa: S603 - an absolute path and a constant
                 [program, action],
                 bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(self.environ), start_new_session=True,
             )  # fmt: skip
@@ -88,18 +89,17 @@ class Programs:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        with process.stdin as asked, process.stdout as answer, process.stderr as complaint:
+        with process.stdin as stdin, process.stdout as stdout, process.stderr as stderr:
             try:
-                with suppress(BrokenPipeError):  # it may know its answer without reading the question
-                    # A pipe takes more than any question is long, so a program that never reads cannot stop us.
-                    asked.write(question)
-                asked.close()
-                status, said, complained = _listen(process, answer, complaint, deadline)
-                return Output(program, status, said, complained)
+                with suppress(BrokenPipeError):  # a helper need not read the request
+                    # Requests fit into the buffer of a pipe, so that this cannot block.
+                    stdin.write(request)
+                stdin.close()
+                return Output(program, *_listen(process, stdout, stderr, deadline))
             except TimeoutError:
                 raise CredentialsFailed(f"{program} gave no answer within {self.seconds:g} s and was stopped") from None
             except OverflowError:
-                raise CredentialsFailed(f"{program} said more than {_ANSWER_LIMIT} bytes and was stopped") from None
+                raise CredentialsFailed(f"{program} said more than {_STDOUT_LIMIT} bytes and was stopped") from None
             finally:
                 _end(process)
 
@@ -107,42 +107,45 @@ class Programs:
 def _listen(
     process: subprocess.Popen[bytes], stdout: IO[bytes], stderr: IO[bytes], deadline: float
 ) -> tuple[int, bytes, bytes]:
-    """Collect what ``process`` says until it ends; raises `TimeoutError`, and `OverflowError` for too much."""
+    """Return exit status, output and errors of ``process`` when it has ended.
+
+    Raises `TimeoutError`, and `OverflowError` for too much output.
+    """
     import selectors
     from subprocess import TimeoutExpired
 
-    answer, complaint = bytearray(), bytearray()
+    output, errors = bytearray(), bytearray()
     with selectors.DefaultSelector() as selector:
-        selector.register(stdout, selectors.EVENT_READ, answer)
-        selector.register(stderr, selectors.EVENT_READ, complaint)
+        selector.register(stdout, selectors.EVENT_READ, output)
+        selector.register(stderr, selectors.EVENT_READ, errors)
         while True:
             status = process.poll()
-            ready = selector.select(_STEP if status is None else 0)
+            ready = selector.select(_POLL_INTERVAL if status is None else 0)
             for key, _ in ready:
-                part = os.read(key.fd, _ANSWER_LIMIT)
+                part = os.read(key.fd, _STDOUT_LIMIT)
                 key.data.extend(part)
                 if not part:
                     selector.unregister(key.fileobj)
             if status is not None and not ready:
-                return status, bytes(answer), bytes(complaint)
-            if len(answer) > _ANSWER_LIMIT:
+                return status, bytes(output), bytes(errors)
+            if len(output) > _STDOUT_LIMIT:
                 raise OverflowError
-            del complaint[_COMPLAINT_LIMIT:]
+            del errors[_STDERR_LIMIT:]
             check_cancelled()
             if time.monotonic() > deadline:
                 raise TimeoutError
             if not selector.get_map():
                 with suppress(TimeoutExpired):
-                    process.wait(_STEP)
+                    process.wait(_POLL_INTERVAL)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the helper and all that it started, unless it has ended by itself."""
+    """Kill the helper and the processes it started, unless it has ended."""
     import signal
     from subprocess import TimeoutExpired
 
     if process.poll() is None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        with suppress(TimeoutExpired):  # one that the system itself cannot end
+        with suppress(TimeoutExpired):  # a process in uninterruptible sleep
             process.wait(1)

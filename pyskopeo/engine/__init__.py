@@ -1,1 +1,1 @@
-"""Decide what a copy does, then carry it out: knows two ends and a plan, no transport, file or registry."""
+"""Plan a copy from manifests alone, then carry it out; independent of transports, files and registries."""

@@ -1,4 +1,9 @@
-"""Manifests for a destination: which type each gets, which layers change, children before parents. Pure."""
+"""Convert manifests to the types and layer compressions that a destination accepts; no I/O.
+
+The types are those of the OCI image specification ("Image Manifest", "Image Index"), of Docker's image manifest
+version 2 schema 2, and of schema 1. Children are converted before the indexes that name them, because an index
+contains their new digests.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import CannotPreserve, Unsupported
 from ..model import mediatype
 from ..model.change import Change
-from .plan import Basis, Form, stays_away
+from .plan import Form, PlanInputs, has_foreign_urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,169 +29,191 @@ _INDEX_TYPES = {"oci": mediatype.OCI_INDEX, "v2s2": mediatype.DOCKER_LIST}
 
 
 def image_type(media_type: str, accepts: Accepts, form: Form) -> str:
-    """What an image manifest of ``media_type`` is to be written as; raises `Unsupported`."""
-    wanted = _wanted(accepts, form)
-    if wanted is None:
+    """Return the media type to write an image manifest of ``media_type`` with.
+
+    Raises `Unsupported` where the destination accepts no suitable type.
+    """
+    required = _required_format(accepts, form)
+    if required is None:
         return media_type
-    if not wanted:
+    if not required:
         candidates = [media_type, mediatype.DOCKER_MANIFEST, mediatype.OCI_MANIFEST]
-    elif wanted == "v2s1" and media_type == mediatype.SCHEMA1_SIGNED:
+    elif required == "v2s1" and media_type == mediatype.SCHEMA1_SIGNED:
         candidates = [media_type]
     else:
-        candidates = [_IMAGE_TYPES[wanted]]
-    return _first(candidates, accepts, form, _IMAGE_TYPES)
+        candidates = [_IMAGE_TYPES[required]]
+    return _first_accepted(candidates, accepts, form, _IMAGE_TYPES)
 
 
 def index_type(media_type: str, accepts: Accepts, form: Form) -> str:
-    """What a list of images of ``media_type`` is to be written as; raises `Unsupported`."""
-    wanted = _wanted(accepts, form)
-    if wanted is None:
+    """Return the media type to write an index or manifest list of ``media_type`` with.
+
+    Raises `Unsupported` where the destination accepts no suitable type.
+    """
+    required = _required_format(accepts, form)
+    if required is None:
         return media_type
-    if wanted == "v2s1":
+    if required == "v2s1":
         raise Unsupported("schema 1 has no lists of images: copy one platform, or choose --format v2s2 or oci")
-    candidates = [_INDEX_TYPES[wanted]] if wanted else [media_type, mediatype.OCI_INDEX, mediatype.DOCKER_LIST]
-    return _first(candidates, accepts, form, _INDEX_TYPES)
+    candidates = [_INDEX_TYPES[required]] if required else [media_type, mediatype.OCI_INDEX, mediatype.DOCKER_LIST]
+    return _first_accepted(candidates, accepts, form, _INDEX_TYPES)
 
 
-def _wanted(accepts: Accepts, form: Form) -> str | None:
-    """The format that is asked for, "" for none, None where nothing may change."""
+def _required_format(accepts: Accepts, form: Form) -> str | None:
+    """Return the format that ``form`` requires, "" if it requires none, None if the type must not change."""
     if form.format:
         return form.format
     if form.preserve_digests:
         return None
-    # Only OCI has names for layers compressed with zstd; in archives they are plain anyway.
+    # Only OCI defines a media type for layers compressed with zstd; archives store layers uncompressed.
     compresses = accepts.compresses or (form.compress and not accepts.ordered)
     return "oci" if form.compression == "zstd" and compresses else ""
 
 
-def _first(candidates: list[str], accepts: Accepts, form: Form, types: Mapping[str, str]) -> str:
-    held = _held(accepts, form)
-    found = next((candidate for candidate in candidates if candidate in held), None)
+def _first_accepted(candidates: list[str], accepts: Accepts, form: Form, types: Mapping[str, str]) -> str:
+    accepted = _accepted_types(accepts, form)
+    found = next((candidate for candidate in candidates if candidate in accepted), None)
     if found is None:
         kinds = " or ".join(dict.fromkeys(candidates))
-        raise Unsupported(f"{accepts.called} takes nothing of type {kinds}{_instead(accepts, form, types)}")
+        raise Unsupported(f"{accepts.called} takes nothing of type {kinds}{_advice(accepts, form, types)}")
     return found
 
 
-def _held(accepts: Accepts, form: Form) -> frozenset[str]:
+def _accepted_types(accepts: Accepts, form: Form) -> frozenset[str]:
     return accepts.media_types | accepts.on_request if form.format else accepts.media_types
 
 
-def _instead(accepts: Accepts, form: Form, types: Mapping[str, str]) -> str:
-    """What to do where ``form`` wants one of ``types`` that a destination does not take."""
+def _advice(accepts: Accepts, form: Form, types: Mapping[str, str]) -> str:
+    """Return the end of the error message: which flag to leave out, or which of the formats in ``types`` to choose."""
     if not form.format:
-        return ": leave out --dest-compress-format zstd" if _wanted(accepts, form) else ""
-    taken = " or ".join(format for format, media_type in types.items() if media_type in _held(accepts, form))
+        return ": leave out --dest-compress-format zstd" if _required_format(accepts, form) else ""
+    taken = " or ".join(format for format, media_type in types.items() if media_type in _accepted_types(accepts, form))
     return f": leave out --format {form.format}" + (f", or choose {taken}" if taken else "")
 
 
-class Rewriting:
-    """Goes through a graph, converting what the destination does not take or the form does not want."""
+class ManifestConversion:
+    """Converts the manifests of a graph where the destination does not accept them, or the form requires it.
 
-    def __init__(self, basis: Basis) -> None:
-        self.basis = basis
-        self._graph, self._accepts, self._form = basis.graph, basis.accepts, basis.form
-        self.done: dict[Digest, Manifest] = {}
-        self.sources: list[Manifest] = []
+    Results accumulate with each call of `convert`. ``converted`` are the manifests to write, by their digests at the
+    source. ``blobs`` are to be copied unchanged, and may repeat. ``changes`` are the layers to recompress or to read
+    before their manifests can be converted, by digest; until then `convert` returns such a manifest unchanged.
+    ``contents`` are the blobs generated here, by digest. ``images`` is the number of manifests that are no indexes.
+    """
+
+    def __init__(self, inputs: PlanInputs) -> None:
+        self.inputs = inputs
+        self._graph, self._accepts, self._form = inputs.graph, inputs.accepts, inputs.form
+        self.converted: dict[Digest, Manifest] = {}
         self.contents: dict[Digest, tuple[Descriptor, bytes]] = {}
         self.changes: dict[Digest, tuple[Descriptor, Change]] = {}
         self.blobs: list[Descriptor] = []
+        self.images = 0
 
-    def manifest(self, manifest: Manifest) -> Manifest:
-        """The manifest to be written in the place of ``manifest``."""
-        if manifest.digest not in self.done:
-            self.sources.append(manifest)
-            self.done[manifest.digest] = self._index(manifest) if manifest.is_index else self._image(manifest)
-        return self.done[manifest.digest]
+    def convert(self, manifest: Manifest) -> Manifest:
+        """Return the manifest to write in the place of ``manifest``, after those of its children.
 
-    def _image(self, manifest: Manifest) -> Manifest:
-        if not manifest.is_image and not manifest.is_schema1:
+        Raises `Unsupported` where the destination cannot store it, and `CannotPreserve` where it must not change.
+        """
+        if manifest.digest not in self.converted:
+            self.images += not manifest.is_index
+            new = self._convert_index(manifest) if manifest.is_index else self._convert_image(manifest)
+            self.converted[manifest.digest] = new
+        return self.converted[manifest.digest]
+
+    def _convert_image(self, manifest: Manifest) -> Manifest:
+        if not manifest.is_image and not manifest.is_schema1:  # an artifact
             self.blobs += manifest.blobs
             return manifest
-        self._check_layers(manifest)
+        self._refuse_encrypted_layers(manifest)
         target = image_type(manifest.media_type, self._accepts, self._form)
-        self._check(manifest, target)
+        self._check_type_may_change(manifest, target)
         if manifest.is_schema1:
-            return self._schema1(manifest, target)
-        layers, outcomes = self._actual(manifest), self.basis.outcomes
+            return self._convert_schema1(manifest, target)
+        layers, outcomes = self._actual_layers(manifest), self.inputs.outcomes
         changes = {
-            layer.digest: (layer, change) for layer, said in zip(layers, manifest.layers, strict=True)
-            if (change := self._change(layer, said.media_type)) is not None
+            layer.digest: (layer, change) for layer, stated in zip(layers, manifest.layers, strict=True)
+            if (change := self._layer_change(layer, stated.media_type)) is not None
         }  # fmt: skip
-        if self._pending(manifest.layers, changes):
+        if self._add_layers(manifest.layers, changes):
             return manifest
         changed = {
-            digest: self._became(layer).descriptor
+            digest: self._outcome(layer).descriptor
             for digest, (layer, _) in changes.items() if outcomes[digest].descriptor.digest != digest
         }  # fmt: skip
         if target == manifest.media_type:
             assert manifest.config is not None
             self.blobs.append(manifest.config)
             return _replace_layers(manifest, changed)
-        return self._convert(_replace_layers(replace(manifest, layers=layers), changed), target)
+        return self._change_type(_replace_layers(replace(manifest, layers=layers), changed), target)
 
-    def _pending(self, layers: Iterable[Descriptor], changes: Mapping[Digest, tuple[Descriptor, Change]]) -> bool:
-        """Whether some of a manifest's layers have still to become others.
+    def _add_layers(self, layers: Iterable[Descriptor], changes: Mapping[Digest, tuple[Descriptor, Change]]) -> bool:
+        """Add the layers of one manifest to ``blobs`` and ``changes``; return whether any change is still to be made.
 
-        What they will be decides what the manifest can be: it is written when they are. Those that stay
-        as they are move; others may stay in one manifest, an artifact say, and change in the next.
+        The manifest can be converted only when the outcomes of all its changes are known. A layer can be copied
+        unchanged for one manifest, such as an artifact's, and be changed for another.
         """
-        outcomes = self.basis.outcomes
+        outcomes = self.inputs.outcomes
         pending = {digest: change for digest, change in changes.items() if digest not in outcomes}
         self.changes |= pending
-        remade = {
+        replaced = {
             digest for digest, (_, change) in changes.items() if change.format is not None
             and (digest in pending or outcomes[digest].descriptor.digest != digest)
         }  # fmt: skip
-        self.blobs += [layer for layer in layers if layer.digest not in remade]
+        self.blobs += [layer for layer in layers if layer.digest not in replaced]
         return bool(pending)
 
-    def _became(self, layer: Descriptor) -> Outcome:
-        """What a layer was made, with the type that goes with its own: other manifests may have others for it."""
-        outcome = self.basis.outcomes[layer.digest]
+    def _outcome(self, layer: Descriptor) -> Outcome:
+        """Return what a layer was changed to, with a media type of the family that this manifest uses.
+
+        Another manifest may name the same layer with a type of the other family (OCI, Docker).
+        """
+        outcome = self.inputs.outcomes[layer.digest]
         return replace(outcome, descriptor=_typed_like(outcome.descriptor, layer))
 
-    def _actual(self, manifest: Manifest) -> tuple[Descriptor, ...]:
-        """The layers compressed as they really are, should the manifest err."""
-        actual = self._graph.actual
+    def _actual_layers(self, manifest: Manifest) -> tuple[Descriptor, ...]:
+        """Return the layers with media types for their actual compression, even where the manifest states another."""
+        actual = self._graph.actual_types
         if not actual:
             return manifest.layers
         found = (replace(layer, media_type=actual.get(layer.digest, layer.media_type)) for layer in manifest.layers)
         return tuple(_typed_like(*pair) for pair in zip(found, manifest.layers, strict=True))
 
-    def _change(self, layer: Descriptor, said: str) -> Change | None:
-        """What is to be done to a layer; nothing to what we do not know: encrypted ones, other types.
+    def _layer_change(self, layer: Descriptor, stated_type: str) -> Change | None:
+        """Return how a layer has to change, None if it stays: always for encrypted layers and unknown media types.
 
-        A plain layer that its manifest calls plain keeps its digest, unless compression is asked
-        for; the formats of archives decompress layers, which their manifests do not admit, and an image
-        made by its source has no digest that anybody knows. What goes into an archive is decompressed there.
+        ``stated_type`` is the layer's media type in its manifest. An uncompressed layer that is stated to be
+        uncompressed keeps its digest unless the form asks for compression. One that is stated to be compressed
+        (archives store layers uncompressed) or whose image the source synthesized is compressed where the destination
+        wants that. Destinations with `Accepts.ordered` decompress layers themselves.
         """
         form, accepts = self._form, self._accepts
         now = mediatype.compression(layer.media_type)
         if now is None or accepts.ordered or form.preserve_digests or accepts.unchangeable:
             return None
-        if accepts.foreign and stays_away(layer):
+        if accepts.foreign and has_foreign_urls(layer):
             return None
         if form.decompress:
             return Change("") if now else None
         if not (accepts.compresses or form.compress):
             return None
         if not now:
-            wanted = form.compression or form.compress or mediatype.compression(said) or self._graph.made
+            stated = mediatype.compression(stated_type)
+            wanted = form.compression or form.compress or stated or self._graph.synthesized
             return Change(form.compression or "gzip", form.level) if wanted and not form.keep_plain else None
         return Change(form.compression, form.level) if form.compression not in ("", now) else None
 
-    def _convert(self, manifest: Manifest, target: str) -> Manifest:
-        """Between OCI and Docker, and to schema 1."""
+    def _change_type(self, manifest: Manifest, target: str) -> Manifest:
+        """Convert an image manifest between OCI and Docker, or to schema 1."""
         # Loaded only where something has to change: most copies convert nothing.
-        from ..model import convert, schema1
+        from ..model import schema1
+        from ..model.manifest_conversion import image_to_docker, image_to_oci
 
         assert manifest.config is not None
         if target == mediatype.OCI_MANIFEST:
-            new, descriptor, content = convert.image_to_oci(manifest, self._graph.configs[manifest.config.digest])
+            new, descriptor, content = image_to_oci(manifest, self._graph.configs[manifest.config.digest])
             self.contents[descriptor.digest] = (descriptor, content)
             return new
-        docker = manifest if manifest.media_type == mediatype.DOCKER_MANIFEST else convert.image_to_docker(manifest)
+        docker = manifest if manifest.media_type == mediatype.DOCKER_MANIFEST else image_to_docker(manifest)
         assert docker.config is not None
         if target == mediatype.DOCKER_MANIFEST:
             self.blobs.append(docker.config)
@@ -195,48 +222,48 @@ class Rewriting:
         self.contents |= {descriptor.digest: (descriptor, content) for descriptor, content in contents}
         return new
 
-    def _schema1(self, manifest: Manifest, target: str) -> Manifest:
-        """Only when every layer has been read is it known what a new configuration says."""
+    def _convert_schema1(self, manifest: Manifest, target: str) -> Manifest:
+        """Convert a schema 1 manifest; every layer is read first, since the new configuration needs its diff ID."""
         from ..model import schema1
 
         if target == manifest.media_type:
             self.blobs += manifest.layers
             return manifest
-        # The manifest's own layers say how large they are, where that is known.
+        # The manifest's own layers have sizes, where the source could tell them.
         sized = {layer.digest: layer for layer in manifest.layers}
-        filled = [sized[layer.digest] for layer in schema1.filled_layers(manifest)]
+        filled = [sized[layer.digest] for layer in schema1.non_empty_layers(manifest)]
         changes = {
-            layer.digest: (layer, self._change(layer, layer.media_type) or Change(None)) for layer in filled
+            layer.digest: (layer, self._layer_change(layer, layer.media_type) or Change(None)) for layer in filled
         }  # fmt: skip
-        if self._pending(filled, changes):
+        if self._add_layers(filled, changes):
             return manifest
         convert = schema1.to_oci if target == mediatype.OCI_MANIFEST else schema1.to_docker
-        new, descriptor, content = convert(manifest, [self._became(layer) for layer in filled])
+        new, descriptor, content = convert(manifest, [self._outcome(layer) for layer in filled])
         self.contents[descriptor.digest] = (descriptor, content)
         return new
 
-    def _index(self, index: Manifest) -> Manifest:
+    def _convert_index(self, index: Manifest) -> Manifest:
         target = index_type(index.media_type, self._accepts, self._form)
-        self._check(index, target)
+        self._check_type_may_change(index, target)
         changed: dict[Digest, Descriptor] = {}
         for entry in index.manifests:
             child = self._graph.children.get(entry.digest)
             if child is not None:
-                new = self.manifest(child)
+                new = self.convert(child)
                 if new.digest != child.digest:
                     changed[entry.digest] = new.descriptor
-        from ..model import convert
+        from ..model.manifest_conversion import index_to_docker, index_to_oci, replace_children
 
         kept = self._graph.kept if index.digest == self._graph.root.digest else None
         if kept is not None:
-            index = convert.replace_children(index, {}, kept)
+            index = replace_children(index, {}, kept)
         if target == index.media_type:
-            return convert.replace_children(index, changed, None) if changed else index
-        write = convert.index_to_oci if target == mediatype.OCI_INDEX else convert.index_to_docker
+            return replace_children(index, changed, None) if changed else index
+        write = index_to_oci if target == mediatype.OCI_INDEX else index_to_docker
         return write(index, changed)
 
-    def _check_layers(self, manifest: Manifest) -> None:
-        """Raises `Unsupported` for layers that a destination would have to decompress, and nobody can."""
+    def _refuse_encrypted_layers(self, manifest: Manifest) -> None:
+        """Raise `Unsupported` for encrypted layers where the destination stores layers uncompressed."""
         if not self._accepts.ordered:
             return
         for layer in manifest.layers:
@@ -247,10 +274,10 @@ class Rewriting:
                     "copy it to a registry, oci: or dir:, which keep them as they are"
                 )
 
-    def _check(self, manifest: Manifest, target: str) -> None:
-        """Raises `CannotPreserve` for a manifest that is to have another type, and must not change.
+    def _check_type_may_change(self, manifest: Manifest, target: str) -> None:
+        """Raise `CannotPreserve` where ``target`` is another type than the manifest's and it must not change.
 
-        Its layers do not change then either, nor does what an index names.
+        Its layers do not change then either, see `_layer_change`, nor do the entries of an index.
         """
         reason = "Instructed to preserve digests" if self._form.preserve_digests else self._accepts.unchangeable
         if reason and target != manifest.media_type:
@@ -262,7 +289,7 @@ class Rewriting:
 
 
 def _typed_like(descriptor: Descriptor, other: Descriptor) -> Descriptor:
-    """With a type of the same family as another's, for the compression it has itself."""
+    """Return ``descriptor`` with a media type of the family of ``other``'s, for its own compression."""
     compression = mediatype.compression(descriptor.media_type)
     if compression is None:
         return descriptor
@@ -272,6 +299,6 @@ def _typed_like(descriptor: Descriptor, other: Descriptor) -> Descriptor:
 def _replace_layers(manifest: Manifest, changed: dict[Digest, Descriptor]) -> Manifest:
     if not changed:
         return manifest
-    from ..model import convert
+    from ..model.manifest_conversion import replace_layers
 
-    return convert.replace_layers(manifest, changed)
+    return replace_layers(manifest, changed)

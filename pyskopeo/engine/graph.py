@@ -1,4 +1,4 @@
-"""Reading an image's manifests: which of them, and what a conversion needs to know besides."""
+"""Read the manifests to copy from a source, and the configurations that their conversion needs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..model import mediatype
 from ..model.strict_json import CONFIG_LIMIT
 from ..streams.concurrency import each
 from .conversion import image_type
-from .plan import AS_IT_IS, Form, Graph
-from .selection import Selection, check_depth, no_match, suitable_children, wanted_children
+from .plan import DEFAULT_FORM, Form, Graph
+from .selection import Selection, check_depth, matching_children, no_match, selected_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,49 +25,53 @@ if TYPE_CHECKING:
 _MANIFESTS_AT_ONCE = 8
 
 
-def _admit_all() -> None:
-    """For those who ask no policy."""
+def _accept() -> None:
+    """Check nothing: the default of `read_graph`."""
 
 
 async def read_graph(
     source: ImageSource,
     selection: Selection,
     accepts: Accepts,
-    form: Form = AS_IT_IS,
-    admit: Callable[[], None] = _admit_all,
+    form: Form = DEFAULT_FORM,
+    check_policy: Callable[[], None] = _accept,
 ) -> Graph:
-    """Read the root and every manifest that is to be copied, concurrently; configurations too,
-    where a conversion needs them. Raises the source's errors and `NoMatchingPlatform`; what the
-    destination does not take is left for `decide` to refuse.
+    """Read the root manifest and the selected ones below it, concurrently, and the configurations to convert.
 
-    ``admit`` is called when it is known that there is such an image, before more of it is read; it may raise."""
+    ``check_policy`` is called when the image is known to exist, before more of it is read; whatever it raises ends
+    the copy. Raises the source's errors, `NoMatchingPlatform`, and `InvalidContent` for indexes nested too deeply.
+    Types that the destination does not accept are refused later, by `decide`.
+    """
     root, chosen_from = await source.manifest(), None
     if selection.mode == "system":
         index, root = root, await find_image(source, root, selection.platform)
         chosen_from = index.digest if root is not index else None
-    admit()
+    check_policy()
     children: dict[Digest, Manifest] = {}
     kept = None
     if root.is_index:
-        first = wanted_children(root, selection)
+        first = selected_children(root, selection)
         kept = frozenset(entry.digest for entry in first) if selection.strip else None
         await _read_children(source, first, children)
-    graph = Graph(root, children, kept=kept, made=source.synthesized, chosen_from=chosen_from)
-    return await with_configs(source, await _sized(source, graph), accepts, form)
+    graph = Graph(root, children, kept=kept, synthesized=source.synthesized, chosen_from=chosen_from)
+    return await with_configs(source, await _with_layer_sizes(source, graph), accepts, form)
 
 
 async def find_image(source: ImageSource, root: Manifest, platform: Platform) -> Manifest:
-    """The image for a platform: ``root`` itself unless it is an index, else the first that fits in
-    it or in the indexes it names. Raises `NoMatchingPlatform` and the source's errors."""
-    return await _find(source, root, platform, set()) if root.is_index else root
+    """Return the image manifest for a platform.
+
+    It is ``root`` itself unless that is an index; else the first match in the index or in the indexes below it.
+    Raises `NoMatchingPlatform`, the source's errors, and `InvalidContent` for indexes nested too deeply.
+    """
+    return await _find_in_index(source, root, platform, set()) if root.is_index else root
 
 
-async def _find(
+async def _find_in_index(
     source: ImageSource, index: Manifest, platform: Platform, seen: set[Digest], depth: int = 1
 ) -> Manifest:
     check_depth(depth)
     missing: list[NoMatchingPlatform] = []
-    for entry in suitable_children(index, platform):
+    for entry in matching_children(index, platform):
         if entry.digest in seen:
             continue
         seen.add(entry.digest)
@@ -75,14 +79,17 @@ async def _find(
         if not found.is_index:
             return found
         try:
-            return await _find(source, found, platform, seen, depth + 1)
+            return await _find_in_index(source, found, platform, seen, depth + 1)
         except NoMatchingPlatform as error:
             missing.append(error)
     raise no_match(index, platform, tuple(name for error in missing for name in error.available))
 
 
 async def read_children(source: ImageSource, index: Manifest) -> dict[Digest, Manifest]:
-    """Every manifest below an index, by digest, read concurrently; raises the source's errors."""
+    """Return every manifest below an index, by digest; they are read concurrently.
+
+    Raises the source's errors, and `InvalidContent` for indexes nested too deeply.
+    """
     children: dict[Digest, Manifest] = {}
     await _read_children(source, index.manifests, children)
     return children
@@ -99,13 +106,13 @@ async def _read_children(
         check_depth(depth)
         fresh = {entry.digest: entry for entry in level if entry.digest not in children}
         await each(fresh.values(), read, at_once=_MANIFESTS_AT_ONCE)
-        # What was read before is not read again, so indexes that name each other come to an end.
+        # Manifests read before are skipped, so the loop ends even if indexes refer to each other.
         level = [entry for digest in fresh for entry in children[digest].manifests]
         depth += 1
 
 
-async def _sized(source: ImageSource, graph: Graph) -> Graph:
-    """Schema 1 does not say how large its layers are; where they lie, it is known."""
+async def _with_layer_sizes(source: ImageSource, graph: Graph) -> Graph:
+    """Return the graph with layer sizes for manifests of schema 1, which have none; the source knows them."""
     if not graph.root.is_schema1 and not any(child.is_schema1 for child in graph.children.values()):
         return graph
     known: dict[Digest, Descriptor] = {}
@@ -123,8 +130,11 @@ async def _sized(source: ImageSource, graph: Graph) -> Graph:
 
 
 async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form: Form) -> Graph:
-    """The graph with the configurations that are needed to write it in ``form``, and with what its
-    layers really are; raises the source's errors. Where no type will do, nothing more is read."""
+    """Return the graph with the configurations needed to write it in ``form``, and the actual types of its layers.
+
+    Reads nothing where the destination accepts no suitable type, which `decide` will refuse. Raises the source's
+    errors.
+    """
     if form.preserve_digests:
         return graph
     images = [manifest for manifest in (graph.root, *graph.children.values()) if manifest.is_image]
@@ -132,14 +142,14 @@ async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form
         targets = [image_type(manifest.media_type, accepts, form) for manifest in images]
     except Unsupported:
         return graph
-    configs, actual = dict(graph.configs), dict(graph.actual)
+    configs, actual_types = dict(graph.configs), dict(graph.actual_types)
     for manifest, target in zip(images, targets, strict=True):
         assert manifest.config is not None
-        # Docker's manifests take an OCI configuration as it is.
+        # A Docker manifest may contain an OCI configuration unchanged.
         needed = target not in (manifest.media_type, mediatype.DOCKER_MANIFEST)
         if needed and manifest.config.digest not in configs:
             configs[manifest.config.digest] = await source.blob(manifest.config).read(CONFIG_LIMIT)
         for layer in manifest.layers:
             if not mediatype.is_foreign(layer.media_type):
-                actual[layer.digest] = source.blob(layer).descriptor.media_type
-    return replace(graph, configs=configs, actual=actual)
+                actual_types[layer.digest] = source.blob(layer).descriptor.media_type
+    return replace(graph, configs=configs, actual_types=actual_types)

@@ -1,6 +1,6 @@
 """Write the manifests of a plan: images, then the indexes that name them, then the root.
 
-Where the destination turns out to refuse a type of manifest, the image is converted to another one and tried again.
+Where the destination refuses a media type, the image is converted to another one and written again.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ MANIFESTS_AT_ONCE = 8
 
 
 async def write_manifests(plan: Plan, transfer: Transfer, present: frozenset[Digest]) -> tuple[Plan, Digest]:
-    """Write all manifests but those ``present`` at the destination.
+    """Write all manifests except those ``present`` at the destination.
 
-    Returns the plan that was carried out and the digest of its root at the destination. Raises `ManifestRefused`
-    where no type of manifest is taken.
+    Returns the plan that was carried out and the digest of its root at the destination. Raises the destination's
+    errors; `ManifestRefused` when it accepts none of the possible media types.
     """
     attempts: list[str] = []
     while True:
@@ -54,26 +54,26 @@ async def write_manifests(plan: Plan, transfer: Transfer, present: frozenset[Dig
 
 
 async def _plan_without(refused: str, plan: Plan, source: ImageSource) -> Plan | None:
-    """Return the plan that has no manifest of the type ``refused``; None where there is none."""
-    assert plan.basis is not None
-    basis = plan.basis
-    if refused not in basis.accepts.media_types or basis.form.preserve_digests:
+    """Return a plan without manifests of the media type ``refused``, None if that is impossible."""
+    assert plan.inputs is not None
+    inputs = plan.inputs
+    if refused not in inputs.accepts.media_types or inputs.form.preserve_digests:
         return None
-    accepts = replace(basis.accepts, media_types=basis.accepts.media_types - {refused})
+    accepts = replace(inputs.accepts, media_types=inputs.accepts.media_types - {refused})
     try:
-        graph = await with_configs(source, basis.graph, accepts, basis.form)
-        other = decide(graph, accepts, basis.form, outcomes=basis.outcomes)
+        graph = await with_configs(source, inputs.graph, accepts, inputs.form)
+        other = decide(graph, accepts, inputs.form, outcomes=inputs.outcomes)
     except (CannotPreserve, Unsupported):
         return None
-    # Artifacts keep their type. A plan whose layers change has no manifests to look at yet.
-    same = any(manifest.media_type == refused for manifest in (other.root, *other.manifests))
-    return None if same and not other.changes else other
+    # Artifacts keep their type. While layers are still to be changed, the plan has the source's manifests in it.
+    still_refused = any(manifest.media_type == refused for manifest in (other.root, *other.manifests))
+    return None if still_refused and not other.changes else other
 
 
 class _Attempt:
-    """The manifests of one attempt: images concurrently, then the indexes that name them, innermost first.
+    """One attempt to write the manifests: images concurrently, then the indexes that name them, innermost first.
 
-    ``refused`` is the media type that the destination refused, with its error.
+    ``refused`` is the media type that the destination refused and its error, None before.
     """
 
     def __init__(self, destination: ImageDestination, report: Report, present: frozenset[Digest]) -> None:

@@ -1,4 +1,7 @@
-"""What a copy is to do, as values: decided from manifests alone, so that every refusal comes before a byte moves."""
+"""The values that describe a copy: its format options, the manifests that were read, and the resulting plan.
+
+A plan is made from manifests alone, so that whatever makes a copy impossible is found before any blob is copied.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,13 @@ from ..model.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What form the copy is to have, where it need not be the original's.
+    """Manifest format and layer compression of a copy.
 
-    ``format`` is ``oci``, ``v2s2`` or ``v2s1``; "" keeps it where the destination takes it.
-    ``compression`` is what layers are to be compressed with, ``gzip`` or ``zstd``, at ``level``;
-    "" compresses only what is plain, and only where the destination wants that. ``compress`` wants
-    it of any destination, ``decompress`` wants plain layers; ``keep_plain`` leaves plain ones alone.
+    ``format`` is ``oci``, ``v2s2`` or ``v2s1`` (Docker's schema 2 and schema 1); "" keeps the source's format where
+    the destination accepts it. ``compression`` is the algorithm to compress layers with, ``gzip`` or ``zstd``, at
+    ``level`` (the compressor's own scale; None: its default); "" compresses only uncompressed layers, with gzip, and
+    only where the destination asks for it. ``compress`` does so at any destination; ``decompress`` stores layers
+    uncompressed. ``keep_plain`` leaves uncompressed layers as they are. ``preserve_digests`` forbids any change.
     """
 
     format: str = ""
@@ -33,43 +37,49 @@ class Form:
     preserve_digests: bool = False
 
 
-AS_IT_IS = Form()
+DEFAULT_FORM = Form()
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """What was read of the source: the root to be copied, and the children that are copied with it, by digest.
+    """The manifests to copy as the source has them: the root, and its children by digest.
 
-    ``configs`` are the configurations of images that may have to be converted, ``actual`` the media
-    types of blobs whose manifest errs about them. ``made``: the source made the manifest up. ``chosen_from`` is the
-    index that the root was chosen from, if the source's name refers to one.
+    ``configs`` are the configurations of images that may have to be converted, by digest. ``actual_types`` are media
+    types of layers for their actual compression, which their manifest may state wrongly, by digest. ``kept`` are
+    the entries that stay in the root index when the others are stripped; None keeps all. ``synthesized`` is whether the
+    source generated the manifest (see `ImageSource`). ``chosen_from`` is the digest of the index that the root was
+    chosen from, if the source's name refers to one.
     """
 
     root: Manifest
     children: Mapping[Digest, Manifest] = field(default_factory=dict)
     configs: Mapping[Digest, bytes] = field(default_factory=dict)
-    actual: Mapping[Digest, str] = field(default_factory=dict)
+    actual_types: Mapping[Digest, str] = field(default_factory=dict)
     kept: frozenset[Digest] | None = None
-    made: bool = False
+    synthesized: bool = False
     chosen_from: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
-    """What a plan was made of; ``outcomes`` are the layers that have been made anew already."""
+class PlanInputs:
+    """What a plan is made from; ``outcomes`` are the layers changed so far, by their digests at the source."""
 
     graph: Graph
     accepts: Accepts
-    form: Form = AS_IT_IS
+    form: Form = DEFAULT_FORM
     outcomes: Mapping[Digest, Outcome] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a copy moves: blobs from the source, ``contents`` made anew, manifests, then the root.
+    """What a copy writes: blobs of the source, generated blobs, manifests, and last the root.
 
-    ``changes`` are layers that become others on their way; until they have (`settle`), the
-    manifests are not the ones that will be written.
+    ``source`` is the digest of the root at the source, ``root`` the manifest to write in its place. ``manifests`` are
+    its children, each before the index that names it. ``blobs`` are copied unchanged; ``contents`` are generated, with
+    their content in memory. ``images`` is the number of manifests that are no indexes.
+
+    ``changes`` are layers to recompress, or to read for their diff IDs, while they are copied. The manifests that
+    contain them are known only afterwards: until then (`plan_with_outcomes`) the plan has the source's in their place.
     """
 
     source: Digest
@@ -79,24 +89,28 @@ class Plan:
     contents: tuple[tuple[Descriptor, bytes], ...] = ()
     images: int = 1
     changes: tuple[tuple[Descriptor, Change], ...] = ()
-    basis: Basis | None = field(default=None, compare=False, repr=False)
+    inputs: PlanInputs | None = field(default=None, compare=False, repr=False)
 
     @property
     def all_blobs(self) -> tuple[Descriptor, ...]:
-        """The source's blobs, as they are there, and those made anew."""
+        """The blobs that will be written: copied ones, layers to change as the source has them, generated ones."""
         changed = (descriptor for descriptor, change in self.changes if change.format is not None)
         return (*self.blobs, *changed, *(descriptor for descriptor, _ in self.contents))
 
     @property
     def total(self) -> int:
-        """Bytes of all blobs."""
+        """Size of all blobs in bytes; of layers to change, the size at the source."""
         return sum(blob.size for blob in self.all_blobs)
 
     @property
     def converted(self) -> bool:
+        """Whether the root manifest differs from the source's."""
         return self.root.digest != self.source
 
 
-def stays_away(blob: Descriptor) -> bool:
-    """Whether a layer is left where its URLs say, by destinations that keep such."""
+def has_foreign_urls(blob: Descriptor) -> bool:
+    """Return whether a blob is a non-distributable ("foreign") layer with URLs to download it from.
+
+    Destinations with `Accepts.foreign` store no such layer (OCI image specification, "Non-Distributable Layers").
+    """
     return mediatype.is_foreign(blob.media_type) and bool(blob.urls)

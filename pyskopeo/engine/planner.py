@@ -1,4 +1,7 @@
-"""The plan of a copy: what is refused, what moves, what is written. Pure."""
+"""Plan a copy from the manifests that were read and what the destination accepts; no I/O.
+
+Raises every error that can be known before blobs are copied.
+"""
 
 from __future__ import annotations
 
@@ -10,58 +13,63 @@ from ..interfaces import Accepts
 from ..model.change import Outcome
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from .conversion import Rewriting
-from .plan import AS_IT_IS, Basis, Form, Graph, Plan, stays_away
+from .conversion import ManifestConversion
+from .plan import DEFAULT_FORM, Form, Graph, Plan, PlanInputs, has_foreign_urls
 
 
 def decide(
     graph: Graph,
     accepts: Accepts,
-    form: Form = AS_IT_IS,
+    form: Form = DEFAULT_FORM,
     *,
     outcomes: Mapping[Digest, Outcome] | None = None,
 ) -> Plan:
-    """The plan for a graph and a destination.
+    """Return the plan for copying a graph to a destination.
 
-    Raises `CannotPreserve` when a manifest would have to change and may not, `Unsupported` when
-    the destination cannot hold it at all.
+    ``outcomes`` are layers that were changed already, by their digests at the source. Raises `CannotPreserve` when a
+    manifest would have to change but must not, `Unsupported` when the destination cannot store it, and
+    `InvalidContent` for descriptors that contradict each other.
     """
     root = graph.root
     if root.is_index and not accepts.indexes:
         raise Unsupported(f"{accepts.called} holds single images: copy one platform, without --all")
     if graph.kept is not None and all(entry.digest in graph.kept for entry in root.manifests):
-        graph = replace(graph, kept=None)  # nothing to strip, so nothing changes
+        graph = replace(graph, kept=None)  # there is nothing to strip: the digest stays
     if not root.is_index and root.config is not None and not root.is_image and not accepts.artifacts:
         raise Unsupported(f"{accepts.called} holds images only, and this artifact's config is no image config")
-    _check_form(graph, form)
-    rewriting = Rewriting(Basis(graph, accepts, form, outcomes or {}))
-    new_root = rewriting.manifest(root)
-    blobs = _distinct(
-        blob for blob in rewriting.blobs
-        if blob.digest not in rewriting.contents
-        and not (accepts.foreign and stays_away(blob) and form.format != "v2s1")  # which has no URLs
+    _check_contradictions(graph, form)
+    conversion = ManifestConversion(PlanInputs(graph, accepts, form, outcomes or {}))
+    new_root = conversion.convert(root)
+    blobs = _deduplicated(
+        blob for blob in conversion.blobs
+        if blob.digest not in conversion.contents
+        and not (accepts.foreign and has_foreign_urls(blob) and form.format != "v2s1")  # schema 1 has no URLs
     )  # fmt: skip
-    manifests = {m.digest: m for m in rewriting.done.values() if m.digest != new_root.digest}
+    manifests = {m.digest: m for m in conversion.converted.values() if m.digest != new_root.digest}
     return Plan(
         root.digest,
         new_root,
         tuple(manifests.values()),
         blobs,
-        tuple(rewriting.contents.values()),
-        sum(not manifest.is_index for manifest in rewriting.sources),
-        tuple(rewriting.changes.values()),
-        rewriting.basis,
+        tuple(conversion.contents.values()),
+        conversion.images,
+        tuple(conversion.changes.values()),
+        conversion.inputs,
     )
 
 
-def settle(plan: Plan, outcomes: Mapping[Digest, Outcome]) -> Plan:
-    """The plan once its changed layers are what ``outcomes`` says, by their digests before."""
-    assert plan.basis is not None
-    basis = plan.basis
-    return decide(basis.graph, basis.accepts, basis.form, outcomes={**basis.outcomes, **outcomes})
+def plan_with_outcomes(plan: Plan, outcomes: Mapping[Digest, Outcome]) -> Plan:
+    """Return ``plan`` recomputed after its layers were changed; ``outcomes`` are by their digests at the source.
+
+    Raises what `decide` raises.
+    """
+    assert plan.inputs is not None
+    inputs = plan.inputs
+    return decide(inputs.graph, inputs.accepts, inputs.form, outcomes={**inputs.outcomes, **outcomes})
 
 
-def _check_form(graph: Graph, form: Form) -> None:
+def _check_contradictions(graph: Graph, form: Form) -> None:
+    """Raise `Unsupported` or `CannotPreserve` for options that exclude each other."""
     if form.compression == "zstd" and form.format in ("v2s1", "v2s2"):
         raise Unsupported(f"--format {form.format} has no layers compressed with zstd: choose oci, or gzip")
     if not form.preserve_digests:
@@ -72,8 +80,8 @@ def _check_form(graph: Graph, form: Form) -> None:
         raise CannotPreserve("layers in another compression have other digests, and --preserve-digests forbids that")
 
 
-def _distinct(blobs: Iterator[Descriptor]) -> tuple[Descriptor, ...]:
-    """One per digest, in order; raises `InvalidContent` if two say different sizes."""
+def _deduplicated(blobs: Iterator[Descriptor]) -> tuple[Descriptor, ...]:
+    """Return the first descriptor of each digest, in order; raises `InvalidContent` if their sizes differ."""
     found: dict[Digest, Descriptor] = {}
     for blob in blobs:
         known = found.setdefault(blob.digest, blob)

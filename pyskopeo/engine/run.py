@@ -1,6 +1,6 @@
 """Copy an image: open both ends, plan, move the blobs, write the manifests, name the image.
 
-Imports no transport, no file, no registry: two ends and a plan are all it knows.
+Independent of transports, files and registries: it uses `ImageSource` and `ImageDestination` only.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import NoMatchingPlatform, PolicyRejected, first_error, saying
+from ..errors import NoMatchingPlatform, PolicyRejected, first_error, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Placement, Report, ignore
 from ..model.platform import Platform
 from ..streams.concurrency import each
 from .graph import read_graph
 from .manifest_writer import MANIFESTS_AT_ONCE, write_manifests
-from .plan import AS_IT_IS, Form
+from .plan import DEFAULT_FORM, Form
 from .planner import decide
 from .selection import Selection
 from .transfer import SMALL_AT_ONCE, Transfer
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
-    """What a copy is asked to do, besides its two ends.
+    """Options of a copy.
 
     ``selection`` chooses among the images of an index; None: the one for this machine's architecture, on Linux.
-    ``form`` says what may change on the way. ``jobs`` is the number of blobs moved at once, None leaves it to
-    `carry_out`. ``dry_run`` plans and writes nothing. ``wrap`` puts a wrapper around the destination, so that
-    several copies can share what they know.
+    ``form`` is the manifest format and layer compression. ``jobs`` is the maximum number of blobs copied concurrently,
+    None for the default of `carry_out`. ``dry_run`` plans and writes nothing. ``wrap`` returns a wrapper of the
+    destination, with which several copies can share state.
     """
 
     selection: Selection | None = None
-    form: Form = AS_IT_IS
+    form: Form = DEFAULT_FORM
     jobs: int | None = None
     dry_run: bool = False
     wrap: Callable[[ImageDestination], ImageDestination] | None = None
@@ -53,12 +53,12 @@ class CopyOptions:
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """What a copy did; of a dry run, what it would do.
+    """Result of a copy, or prediction of a dry run.
 
-    ``source_digest`` is the digest of what the source's name refers to, an index's even where an image was chosen
-    from it. ``digest`` is that of the root manifest at the destination. ``moved`` is the number of bytes of blobs
-    that were written. ``placements`` is filled by a dry run: `PRESENT`, `MOUNTED` (unless the registry declines) or
-    `WRITTEN` for each blob of the plan.
+    ``source_digest`` is the digest of what the source's name refers to: the index's where an image was chosen from
+    one. ``digest`` is that of the root manifest at the destination. ``moved`` is the size in bytes of the blobs that
+    were written. ``placements`` is set by a dry run: `PRESENT`, `MOUNTED` (unless the registry declines) or `WRITTEN`
+    for each blob of the plan, by digest.
     """
 
     plan: Plan
@@ -77,10 +77,10 @@ async def copy(
     destination_access: Access,
     report: Report = ignore,
 ) -> CopyResult:
-    """Copy an image from one parsed name to another; every copy, dry run and sync goes through here.
+    """Copy an image from one parsed image name to another; every copy, dry run and sync calls this.
 
-    `CopyFinished` is reported when the destination is closed: an archive or a directory gets its name only then.
-    Raises `PyskopeoError` and its kinds; a damaged policy is an error before anything is opened.
+    `CopyFinished` is reported after the destination was closed, since an archive or a directory gets its name only
+    then. Raises `PyskopeoError` and its subclasses; an invalid policy file is an error before anything is opened.
     """
     started = time.monotonic()
     async with _open_ends(source, destination, source_access, destination_access) as (reader, opened):
@@ -88,20 +88,21 @@ async def copy(
         async with _prefetched(writer, wanted=not options.dry_run):
             check = partial(check_policy, source, source_access)
             plan = await _plan((source, reader), (destination, writer), options, check)
-        assert plan.basis is not None
-        named = plan.basis.graph.chosen_from or plan.source
+        assert plan.inputs is not None
+        source_digest = plan.inputs.graph.chosen_from or plan.source
         if options.dry_run:
-            return CopyResult(plan, named, plan.root.digest, placements=await _foresee(plan, reader, writer))
+            placements = await _predict_placements(plan, reader, writer)
+            return CopyResult(plan, source_digest, plan.root.digest, placements=placements)
         transfer = Transfer(reader, writer, report, options.jobs)
         digest = await _carry_out(plan, transfer)
     report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
-    return CopyResult(plan, named, digest, transfer.moved)
+    return CopyResult(plan, source_digest, digest, transfer.moved)
 
 
 async def make_plan(
-    source: ImageSource, destination: ImageDestination, selection: Selection, form: Form = AS_IT_IS
+    source: ImageSource, destination: ImageDestination, selection: Selection, form: Form = DEFAULT_FORM
 ) -> Plan:
-    """Read the source's manifests and decide what a copy does; nothing is written.
+    """Read the source's manifests and plan the copy; nothing is written.
 
     Raises the source's errors, `NoMatchingPlatform`, `CannotPreserve` and `Unsupported`.
     """
@@ -111,13 +112,13 @@ async def make_plan(
 async def carry_out(
     plan: Plan, source: ImageSource, destination: ImageDestination, *, jobs: int | None = None, report: Report = ignore
 ) -> Digest:
-    """Move all blobs of a plan, ``jobs`` at once, then write the manifests, then the root.
+    """Copy all blobs of a plan, at most ``jobs`` concurrently, then write the manifests, last the root.
 
-    By default as many large blobs are moved at once as there are processors, up to six while these are idle, and
-    18 small ones besides, which mostly wait for the network.
+    By default (None) as many blobs over 4 MiB are copied concurrently as there are processors, up to 6 while these are
+    idle, and in addition up to 18 smaller ones, which mostly wait for the network.
 
-    The first failure cancels the rest and is raised. Returns the digest of the root manifest at the destination.
-    Raises what the two ends raise, and `InvalidInput` for ``jobs`` below 1.
+    The first error cancels the rest and is raised. Returns the digest of the root manifest at the destination.
+    Raises the errors of source and destination, and `InvalidInput` for ``jobs`` below 1.
     """
     started = time.monotonic()
     transfer = Transfer(source, destination, report, jobs)
@@ -127,9 +128,12 @@ async def carry_out(
 
 
 def check_policy(source: ImageReference, access: Access) -> None:
-    """Raise `PolicyRejected` for an image that the policy refuses, and `InvalidInput` for a damaged policy."""
+    """Raise `PolicyRejected` for an image that the policy does not allow, `InvalidInput` for an invalid policy file.
+
+    containers-policy.json(5).
+    """
     policy = access.policy()
-    with saying("Source image rejected"):
+    with prefix_errors("Source image rejected"):
         policy.judge(source.subject(), source.image_name)
 
 
@@ -137,7 +141,7 @@ async def _carry_out(plan: Plan, transfer: Transfer) -> Digest:
     destination, report = transfer.destination, transfer.report
     report(CopyPlanned(plan.root.digest, plan.all_blobs, plan.total, plan.images))
     reported = None
-    if plan.converted and not plan.changes:  # else the digest is not known yet
+    if plan.converted and not plan.changes:  # with changes, the digest is not known yet
         reported = plan.root.digest
         report(Converted(plan.source, reported))
     with first_error():
@@ -155,11 +159,11 @@ async def _carry_out(plan: Plan, transfer: Transfer) -> Digest:
 async def _open_ends(
     source: ImageReference, destination: ImageReference, source_access: Access, destination_access: Access
 ) -> AsyncIterator[tuple[ImageSource, ImageDestination]]:
-    source_access.policy()  # a damaged one lets nothing be read
+    source_access.policy()  # raises for an invalid policy file before anything is read
     async with AsyncExitStack() as stack:
-        with saying(f"initializing source {source.image_name}"):
+        with prefix_errors(f"initializing source {source.image_name}"):
             reader = await stack.enter_async_context(source.open_source(source_access))
-        with saying(f"initializing destination {destination.image_name}"):
+        with prefix_errors(f"initializing destination {destination.image_name}"):
             writer = await stack.enter_async_context(destination.open_destination(destination_access))
         yield reader, writer
 
@@ -184,25 +188,30 @@ async def _plan(
     options: CopyOptions,
     check: Callable[[], None],
 ) -> Plan:
-    """Plan for an image that ``check`` accepts; errors name the end they are about."""
+    """Read the manifests and return the plan; ``check`` raises for an image that must not be used.
+
+    Errors are prefixed with the image name they are about, in skopeo's words.
+    """
     (name, reader), (destination_name, writer) = source, destination
     selection = options.selection or Selection(Platform.host())
     accepts = replace(writer.accepts, called=destination_name.image_name)
     try:
-        with saying(f"initializing source {name.image_name}", unless=(NoMatchingPlatform, PolicyRejected)):
+        with prefix_errors(f"initializing source {name.image_name}", unless=(NoMatchingPlatform, PolicyRejected)):
             graph = await read_graph(reader, selection, accepts, options.form, check)
     except NoMatchingPlatform as error:
-        with saying(f"choosing an image from manifest list {name.image_name}"):
+        with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
             raise error from None
     return decide(graph, accepts, options.form)
 
 
-async def _foresee(plan: Plan, source: ImageSource, destination: ImageDestination) -> dict[Digest, Placement]:
-    """Return how each blob of a plan would come to the destination, as far as that can be asked for."""
-    unchanged = {blob.digest for blob in plan.blobs}  # others are made on the way, and lie nowhere yet
+async def _predict_placements(
+    plan: Plan, source: ImageSource, destination: ImageDestination
+) -> dict[Digest, Placement]:
+    """Return how each blob of a plan would be placed, as far as that can be found out without writing."""
+    unchanged = {blob.digest for blob in plan.blobs}  # only these exist already, so only they can be mounted
     placements: dict[Digest, Placement] = {}
 
-    async def foresee(blob: Descriptor) -> None:
+    async def predict(blob: Descriptor) -> None:
         if await destination.has_blob(blob):
             placements[blob.digest] = Placement.PRESENT
         elif blob.digest in unchanged and destination.would_mount(source.blob(blob)):
@@ -210,23 +219,23 @@ async def _foresee(plan: Plan, source: ImageSource, destination: ImageDestinatio
         else:
             placements[blob.digest] = Placement.WRITTEN
 
-    await each(plan.all_blobs, foresee, at_once=SMALL_AT_ONCE)
+    await each(plan.all_blobs, predict, at_once=SMALL_AT_ONCE)
     return placements
 
 
 async def _present_manifests(plan: Plan, destination: ImageDestination) -> frozenset[Digest]:
-    """Return the manifests that are at the destination already.
+    """Return the digests of the manifests that are at the destination already.
 
-    An image is there with its blobs. A list need not be there with its images: a copy of one platform
-    leaves such lists, so each of the images is looked for.
+    An image that is present has its blobs. An index may be present without its images, as after a copy of a single
+    platform, so every manifest is looked up.
     """
     if plan.changes:
         return frozenset()
     found: set[Digest] = set()
 
-    async def look(manifest: Manifest) -> None:
+    async def look_up(manifest: Manifest) -> None:
         if await destination.has_manifest(manifest):
             found.add(manifest.digest)
 
-    await each((plan.root, *plan.manifests), look, at_once=MANIFESTS_AT_ONCE)
+    await each((plan.root, *plan.manifests), look_up, at_once=MANIFESTS_AT_ONCE)
     return frozenset(found)

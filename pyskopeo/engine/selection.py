@@ -1,4 +1,7 @@
-"""Which images of an index are wanted: pure (skopeo's rules, and those of ``--multi-arch``)."""
+"""Select images from an index, by skopeo's rules for platforms and for ``--multi-arch``; no I/O.
+
+OCI image specification, "Image Index".
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,17 @@ from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.manifest import Manifest
-from ..model.platform import Platform, acceptable, choose
+from ..model.platform import Platform, choose, compatible_platforms
 
-_DEEPEST = 8
+_MAX_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which images of an index are wanted.
+    """Which images of an index to copy.
 
-    ``mode`` is ``system`` (the one for ``platform``), ``all``, ``index-only`` or ``platforms``
-    (those in ``platforms``); ``strip`` drops the entries of the others from the index.
+    ``mode`` is ``system`` (the image for ``platform``, in the place of the index), ``all``, ``index-only`` or
+    ``platforms`` (those for ``platforms``, with the index). ``strip`` removes the other entries from the index.
     """
 
     platform: Platform
@@ -28,10 +31,10 @@ class Selection:
     strip: bool = False
 
 
-def wanted_children(index: Manifest, selection: Selection) -> Sequence[Descriptor]:
-    """The entries of an index that are to be read; raises `NoMatchingPlatform`.
+def selected_children(index: Manifest, selection: Selection) -> Sequence[Descriptor]:
+    """Return the entries of an index that are selected, in order; raises `NoMatchingPlatform`.
 
-    For ``system`` it is one, and it is copied in the index's place.
+    The mode ``system`` selects exactly one.
     """
     if selection.mode == "index-only":
         return ()
@@ -41,9 +44,8 @@ def wanted_children(index: Manifest, selection: Selection) -> Sequence[Descripto
         return (choose_child(index, selection.platform),)
     found: list[Descriptor] = []
     for wanted in selection.platforms:
-        candidates = {(p.os, p.architecture, p.variant) for p in acceptable(wanted)} if not wanted.variant else {
-            (wanted.os, wanted.architecture, wanted.variant)
-        }
+        acceptable = [wanted] if wanted.variant else compatible_platforms(wanted)
+        candidates = {(p.os, p.architecture, p.variant) for p in acceptable}
         matching = [
             entry for entry in index.manifests
             if entry.platform
@@ -56,13 +58,16 @@ def wanted_children(index: Manifest, selection: Selection) -> Sequence[Descripto
 
 
 def choose_child(index: Manifest, platform: Platform) -> Descriptor:
-    """The entry for a platform, by skopeo's rules; raises `NoMatchingPlatform`."""
-    return suitable_children(index, platform)[0]
+    """Return the entry for a platform, by skopeo's rules; raises `NoMatchingPlatform`."""
+    return matching_children(index, platform)[0]
 
 
-def suitable_children(index: Manifest, platform: Platform) -> tuple[Descriptor, ...]:
-    """The entry for a platform; several where none says what it is for: an index among them may
-    turn out to have nothing for us. Raises `NoMatchingPlatform`."""
+def matching_children(index: Manifest, platform: Platform) -> tuple[Descriptor, ...]:
+    """Return the entry for a platform, or all entries that state no platform if those are the best match.
+
+    There are several in the second case because a nested index among them may have no image for the platform.
+    Raises `NoMatchingPlatform`.
+    """
     candidates = [
         entry for entry in index.manifests
         if (entry.is_manifest or not entry.media_type) and not (entry.platform and entry.platform.is_attestation)
@@ -76,7 +81,10 @@ def suitable_children(index: Manifest, platform: Platform) -> tuple[Descriptor, 
 
 
 def no_match(index: Manifest, wanted: Platform, nested: tuple[str, ...] = ()) -> NoMatchingPlatform:
-    """The error that says what there is, here and in the indexes named here (``nested``)."""
+    """Return the error for a platform without an image; it names the platforms of the index.
+
+    ``nested`` are the platforms of the indexes below it.
+    """
     kind = "manifest list" if index.media_type == mediatype.DOCKER_LIST else "image index"
     here = (str(entry.platform) for entry in index.manifests if entry.platform)
     available = tuple(dict.fromkeys((*here, *nested)))
@@ -89,13 +97,16 @@ def no_match(index: Manifest, wanted: Platform, nested: tuple[str, ...] = ()) ->
 
 
 def check_depth(depth: int) -> None:
-    """Indexes may nest, but not without end: raises `InvalidContent`."""
-    if depth > _DEEPEST:
-        raise InvalidContent(f"image indexes are nested more than {_DEEPEST} deep")
+    """Raise `InvalidContent` if an index is nested more than 8 levels deep; the root has depth 1."""
+    if depth > _MAX_DEPTH:
+        raise InvalidContent(f"image indexes are nested more than {_MAX_DEPTH} deep")
 
 
 def parse_selection(multi_arch: str, *, platform: Platform, strip: bool = False) -> Selection:
-    """Read ``--multi-arch``: system, all, index-only or a list of platforms; raises `InvalidInput`."""
+    """Parse the value of ``--multi-arch``: ``system``, ``all``, ``index-only`` or a comma-separated list of platforms.
+
+    Raises `InvalidInput`.
+    """
     if multi_arch in ("system", "all", "index-only"):
         if strip:
             raise InvalidInput("--strip-removed-platforms goes with --multi-arch=os/arch,...")

@@ -1,4 +1,4 @@
-"""The blobs of a copy under way: how many at once, how far each one is, what the changed ones became."""
+"""Copy the blobs of a plan concurrently, report their progress, and change layers on the way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..model.events import BlobFinished, BlobProgress, BlobStarted, Placement, R
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import WorkQueue, processors
 from ..streams.pump import MemoryReader, uncounted
-from .planner import settle
+from .planner import plan_with_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 _TICK = 0.2
 LARGE_AT_ONCE = 6
-# Small blobs, in bytes, take a few round trips each, whatever their size: more of them move at once.
+# Bytes. The time of a blob up to this size is a few round trips, so more of them are copied concurrently.
 SMALL = 4 * 1024 * 1024
 SMALL_AT_ONCE = 18
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A blob to be moved, ``kind`` being ``layer`` or ``config``; with ``change`` it becomes another one on the way."""
+    """A blob to copy; ``kind`` is ``layer`` or ``config``, ``change`` how to change it on the way, if at all."""
 
     blob: Blob
     kind: str
@@ -46,7 +46,10 @@ class _Item:
 
 
 class _Progress:
-    """How many bytes of one blob have been read; counted in worker threads, one at a time."""
+    """Progress of one blob: ``done`` bytes have been read, ``reported`` is what the last event said.
+
+    Updated by worker threads, of which only one works on a blob at a time.
+    """
 
     def __init__(self, descriptor: Descriptor) -> None:
         self.descriptor = descriptor
@@ -55,7 +58,7 @@ class _Progress:
         self.placement: Placement | None = None
 
     def restart(self) -> Progress:
-        """Count from the blob's first byte; bytes that were read before are not counted twice."""
+        """Return a counter for another attempt from the first byte; bytes read before are not counted twice."""
         self._read = 0
         return self._count
 
@@ -65,10 +68,10 @@ class _Progress:
 
 
 class Transfer:
-    """Moves the blobs of one copy, and reports how far each one is.
+    """Copies the blobs of one image and reports their progress.
 
-    ``moved`` is the number of bytes written so far; ``outcomes`` are the layers that became others, by their
-    digests before. ``jobs`` bounds how many blobs move at once; None: see `carry_out`.
+    ``moved`` is the size in bytes of the blobs written so far; ``outcomes`` are the changed layers, by their digests
+    at the source. ``jobs`` is the maximum number of blobs copied concurrently; None: see `carry_out`.
     """
 
     def __init__(
@@ -85,16 +88,16 @@ class Transfer:
         self.outcomes: dict[Digest, Outcome] = {}
 
     async def run(self, plan: Plan, present: frozenset[Digest]) -> Plan:
-        """Have all blobs of ``plan`` at the destination, but those that were moved before.
+        """Copy all blobs of ``plan`` to the destination, except those that this transfer has copied before.
 
-        The blobs of the manifests in ``present`` are there already. Returns the plan whose manifests are to be
-        written: where layers change, they are known only now.
+        ``present`` are manifests whose blobs are there already. Returns the plan with the manifests to write, which
+        are known only now where layers were changed. Raises the errors of source and destination.
         """
         from anyio import create_task_group
 
         items = self._items(plan, present)
         in_order = self.destination.accepts.ordered or bool(plan.changes)
-        if not in_order:  # the largest first: the last one to end decides how long it all takes
+        if not in_order:  # largest first: if a large blob came last, it would be copied alone
             items.sort(key=lambda item: -item.size)
         large = [item for item in items if in_order or self._jobs or item.size > SMALL]
         large_at_once = self._jobs or min(LARGE_AT_ONCE, processors())
@@ -110,10 +113,10 @@ class Transfer:
             ticker.cancel_scope.cancel()
         if not plan.changes:
             return plan
-        return await self.run(settle(plan, self.outcomes), frozenset())
+        return await self.run(plan_with_outcomes(plan, self.outcomes), frozenset())
 
     def _items(self, plan: Plan, present: frozenset[Digest]) -> list[_Item]:
-        """Return what is to be moved; reports the blobs that are at the destination already."""
+        """Return the blobs to copy; report those that are at the destination already."""
         manifests = [manifest for manifest in (plan.root, *plan.manifests) if not manifest.is_index]
         missing = {blob.digest for m in manifests if m.digest not in present for blob in m.blobs}
         layers = {layer.digest for manifest in manifests for layer in manifest.layers}
@@ -136,7 +139,7 @@ class Transfer:
         return items
 
     async def _move(self, queue: WorkQueue[_Item]) -> None:
-        """Move one blob after the other, until none is left in the queue."""
+        """Copy blobs from the queue until it is empty."""
         for item in queue:
             digest = item.blob.descriptor.digest
             if item.change is not None and item.change.format is None:
@@ -154,7 +157,7 @@ class Transfer:
         return await self.destination.put_blob(blob, progress.restart())
 
     async def _change(self, blob: Blob, change: Change, progress: _Progress) -> tuple[Digest, Placement]:
-        """Move a layer that becomes another one on the way; returns its digest at the destination."""
+        """Copy a layer and change it on the way; return its digest at the destination."""
         from ..streams.compress import ChangingSink
 
         descriptor = blob.descriptor
@@ -174,7 +177,7 @@ class Transfer:
 
     @contextmanager
     def _reported(self, item: _Item) -> Iterator[_Progress]:
-        """Report a blob from its start to its end; nothing more after an error."""
+        """Report the start, progress and end of a blob; after an error, nothing more."""
         descriptor = item.blob.descriptor
         self.report(BlobStarted(descriptor.digest, descriptor.size, item.kind))
         progress = _Progress(descriptor)
@@ -199,25 +202,25 @@ class Transfer:
                     self.report(BlobProgress(progress.descriptor.digest, progress.done, progress.descriptor.size))
 
 
-class _Nowhere:
-    """A sink for what is only to be read."""
+class _NullSink:
+    """A `ByteSink` that discards everything."""
 
     def write(self, buffer: memoryview) -> None:
         pass
 
 
 async def _diff_id(blob: Blob) -> Digest:
-    """The digest of the tar in a layer; all of it is read."""
+    """Read a whole layer and return its diff ID: the digest of its uncompressed tar."""
     from ..streams.decompress import InflatingSink
 
-    inflating = InflatingSink(_Nowhere(), f"blob {blob.descriptor.digest}")
+    inflating = InflatingSink(_NullSink(), f"blob {blob.descriptor.digest}")
     await blob.copy_to(inflating, uncounted)
     inflating.finish()
     return inflating.digest
 
 
 def in_memory(descriptor: Descriptor, content: bytes) -> Blob:
-    """A blob made here."""
+    """Return a blob with the given content."""
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[ByteReader]:

@@ -1,1 +1,1 @@
-"""What must be written exactly as Go writes it: JSON, times, templates."""
+"""Output that must be byte for byte what Go programs write: JSON, times and ``text/template``."""

@@ -1,7 +1,8 @@
-"""JSON byte for byte as Go's ``encoding/json`` writes it, for the outputs that scripts compare.
+"""A JSON encoder that writes what Go's ``encoding/json`` writes, byte for byte.
 
-A plain `dict` stands for a Go struct: its keys keep their order. A Go map is written with its keys
-sorted: wrap it in `sorted_map`, or pass ``sort_maps=True`` where every object is a map.
+For digests of converted manifests and for output that scripts compare. A `dict` is encoded as a Go
+struct, in the order of its keys. Go sorts the keys of a map: use `sorted_map` for one, or
+``sort_maps=True`` where every object is a map.
 """
 
 from __future__ import annotations
@@ -22,27 +23,27 @@ _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def sorted_map(mapping: Mapping[str, _Value]) -> dict[str, _Value]:
-    """``mapping`` in the order in which Go writes a map: by the bytes of its keys."""
-    # The order of code points is that of their UTF-8 forms.
+    """Return a copy of ``mapping`` with its keys sorted by their bytes in UTF-8, as Go writes maps."""
+    # Code points sort in the same order as their UTF-8 encodings.
     return {key: mapping[key] for key in sorted(mapping)}
 
 
 def dumps(value: object, indent: int = 0, *, escape_html: bool = True, sort_maps: bool = False) -> str:
-    r"""Write ``value`` as Go does: compact, or with ``indent`` spaces a level, never with a final newline.
+    r"""Encode ``value`` as Go does, compactly or with ``indent`` spaces per level, without a final newline.
 
-    ``escape_html`` writes ``<``, ``>`` and ``&`` as ``\u003c``, ``\u003e`` and ``\u0026``, which is
-    Go's default. Lone surrogates become U+FFFD. Any depth of nesting is fine. Raises
-    `InvalidContent` for NaN, infinities and values that JSON cannot hold.
+    ``escape_html`` encodes ``<``, ``>`` and ``&`` as ``\u003c``, ``\u003e`` and ``\u0026``, which is
+    Go's default. Lone surrogates become U+FFFD. The depth of nesting is not limited. Raises
+    `InvalidContent` for NaN, infinities and values of types that JSON does not have.
     """
     encoder = _Encoder(indent, _HTML if escape_html else _PLAIN, sort_maps)
     encoder.write(value)
     return "".join(encoder.out)
 
 
-def shortest(number: float) -> tuple[str, int]:
-    """The fewest decimal digits that name ``number`` exactly, and where the point stands before them.
+def shortest_decimal(number: float) -> tuple[str, int]:
+    """Return the shortest decimal digits that identify ``number``, and the position of the point among them.
 
-    The sign is left out: -12.5 is ``("125", 2)``, 0.001 is ``("1", -2)``, and 0 is ``("0", 1)``.
+    The sign is omitted: -12.5 is ``("125", 2)``, 0.001 is ``("1", -2)``, and 0 is ``("0", 1)``.
     ``number`` must be finite.
     """
     mantissa, _, exponent = repr(abs(number)).partition("e")
@@ -54,8 +55,8 @@ def shortest(number: float) -> tuple[str, int]:
     return (digits, point) if digits else ("0", 1)
 
 
-def positional(digits: str, point: int) -> str:
-    """The result of `shortest`, written without an exponent."""
+def without_exponent(digits: str, point: int) -> str:
+    """Format the result of `shortest_decimal` without an exponent."""
     if point <= 0:
         return "0." + "0" * -point + digits
     if point >= len(digits):
@@ -64,13 +65,16 @@ def positional(digits: str, point: int) -> str:
 
 
 def float_text(number: float) -> str:
-    """A float as Go writes it in JSON: shortest form, an exponent below 1e-6 and from 1e21 up."""
+    """Format a float as Go does in JSON: the shortest form, with an exponent below 1e-6 and from 1e21.
+
+    Raises `InvalidContent` for NaN and infinities.
+    """
     if not math.isfinite(number):
         raise InvalidContent(f"JSON cannot hold the number {number}")
     sign = "-" if math.copysign(1.0, number) < 0 else ""
-    digits, point = shortest(number)
+    digits, point = shortest_decimal(number)
     if number == 0 or 1e-6 <= abs(number) < 1e21:
-        return sign + positional(digits, point)
+        return sign + without_exponent(digits, point)
     fraction = f".{digits[1:]}" if len(digits) > 1 else ""
     return f"{sign}{digits[0]}{fraction}e{point - 1:+d}"
 
@@ -84,7 +88,7 @@ def _escape(match: re.Match[str]) -> str:
 
 @dataclass(slots=True)
 class _Open:
-    """An object or an array of which some items are still to be written."""
+    """An object or array being encoded: its remaining names (objects only) and values."""
 
     names: Iterator[str] | None
     values: Iterator[object]
@@ -102,7 +106,7 @@ class _Encoder:
         self.out: list[str] = []
 
     def write(self, value: object) -> None:
-        # A stack of our own: a configuration may be nested deeper than the interpreter can recurse.
+        # An explicit stack, because a configuration may be nested deeper than the interpreter can recurse.
         stack: list[_Open] = []
         self._start(value, stack)
         while stack:

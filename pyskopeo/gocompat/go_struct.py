@@ -1,4 +1,9 @@
-"""JSON as Go's structs read and write it: fields in their order, names of any case, empty ones left out."""
+"""JSON objects decoded into and encoded from Go structs, as ``encoding/json`` does both.
+
+Names match in any case, unknown fields are dropped, known ones are written in the order of the struct,
+and empty ones with ``omitempty`` are left out. A struct is described by a `Fields` table; each of the
+readers below checks one Go type. They raise `InvalidContent`, in which ``where`` names the value.
+"""
 
 from __future__ import annotations
 
@@ -10,74 +15,85 @@ from .go_json import sorted_map
 from .go_time import GoTime
 
 Reader: TypeAlias = Callable[[Any, str], Any]
+"""Checks and converts a decoded value; the second argument names it in errors."""
+
 NULL: Any = object()
-# Field: how its value is read, and what is written when there is none (None: nothing).
+"""A default that is written as ``null``: a slice or map without ``omitempty`` that is nil."""
+
 Fields: TypeAlias = "dict[str, tuple[Reader, Any]]"
+"""By name: the reader of a field, and its default. A default of None means ``omitempty``."""
 
 
-def text(value: Any, where: str) -> str:
+def string(value: Any, where: str) -> str:
+    """Read a Go ``string``."""
     if not isinstance(value, str):
-        raise wrong(where, "a string")
+        raise wrong_type(where, "a string")
     return value
 
 
 def boolean(value: Any, where: str) -> bool:
+    """Read a Go ``bool``."""
     if not isinstance(value, bool):
-        raise wrong(where, "true or false")
+        raise wrong_type(where, "true or false")
     return value
 
 
 def time(value: Any, where: str) -> str:
+    """Read a Go ``time.Time``, which is written again as RFC 3339 with the shortest fraction."""
     try:
-        return GoTime.parse(text(value, where)).rfc3339()
+        return GoTime.parse(string(value, where)).rfc3339()
     except InvalidContent as error:
         raise InvalidContent(f"image configuration: {where}: {error}") from None
 
 
-def texts(value: Any, where: str) -> list[str]:
+def strings(value: Any, where: str) -> list[str]:
+    """Read a Go ``[]string``; null elements are empty strings."""
     if not isinstance(value, list):
-        raise wrong(where, "a list")
-    return ["" if entry is None else text(entry, where) for entry in value]
+        raise wrong_type(where, "a list")
+    return ["" if entry is None else string(entry, where) for entry in value]
 
 
-def text_map(value: Any, where: str) -> dict[str, str]:
+def string_map(value: Any, where: str) -> dict[str, str]:
+    """Read a Go ``map[string]string``; null values are empty strings."""
     if not isinstance(value, dict):
-        raise wrong(where, "an object")
+        raise wrong_type(where, "an object")
     return sorted_map(
-        {text(name, where): "" if entry is None else text(entry, where) for name, entry in value.items()}
+        {string(name, where): "" if entry is None else string(entry, where) for name, entry in value.items()}
     )
 
 
 def string_set(value: Any, where: str) -> dict[str, dict[str, str]]:
+    """Read a Go ``map[string]struct{}``."""
     if not isinstance(value, dict) or not all(entry is None or isinstance(entry, dict) for entry in value.values()):
-        raise wrong(where, "an object of objects")
-    return sorted_map({text(name, where): {} for name in value})
+        raise wrong_type(where, "an object of objects")
+    return sorted_map({string(name, where): {} for name in value})
 
 
 def list_of(fields: Fields) -> Reader:
+    """Return the reader of a Go slice of structs; null elements are empty structs."""
     read = struct(fields)
 
     def reader(value: Any, where: str) -> list[Any]:
         if not isinstance(value, list):
-            raise wrong(where, "a list")
+            raise wrong_type(where, "a list")
         return [read({} if entry is None else entry, where) for entry in value]
 
     return reader
 
 
 def struct(fields: Fields) -> Reader:
-    """A Go struct: its fields in order, those marked as omitted when empty left out."""
+    """Return the reader of a Go struct."""
     by_name = {name.lower(): name for name in fields}
 
     def reader(value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise wrong(where or "image configuration", "an object")
+            raise wrong_type(where or "image configuration", "an object")
         found: dict[str, Any] = {}
         for key, entry in value.items():
             name = key if key in fields else by_name.get(key.lower())
             if name is not None and entry is not None:
                 found[name] = fields[name][0](entry, f"{where}.{name}" if where else name)
-        # A struct is never empty in Go's eyes, everything else is left out when it is.
+        # ``omitempty`` never omits a struct; any other value it omits when it is empty.
         written = {}
         for name, (_, default) in fields.items():
             read = found.get(name, default)
@@ -88,5 +104,6 @@ def struct(fields: Fields) -> Reader:
     return reader
 
 
-def wrong(where: str, wanted: str) -> InvalidContent:
+def wrong_type(where: str, wanted: str) -> InvalidContent:
+    """Return the error for a value that is not ``wanted``, such as "a string"."""
     return InvalidContent(f"image configuration: {where} is not {wanted}")

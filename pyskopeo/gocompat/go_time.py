@@ -1,4 +1,4 @@
-"""Points in time as Go's ``time.Time`` prints, formats and marshals them, to the nanosecond."""
+"""Go's ``time.Time``: parsing, formatting by layout and JSON encoding, with nanoseconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MONTHS = (
 )  # fmt: skip
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 
-# Go's reference time, longest spellings first.
+# The elements of Go's reference time; of alternatives with a common beginning, the longest comes first.
 _LAYOUT = re.compile(
     r"January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|2006|-07:00:00|-070000|-07:00|-0700|-07|Z07:00:00|Z070000|Z07:00"
     r"|Z0700|Z07|002|01|02|03|04|05|06|[.,]0+(?!\d)|[.,]9+(?!\d)|_2006|__2|_2|15|PM|pm|[1-5]"
@@ -25,9 +25,9 @@ _LAYOUT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class GoTime:
-    """A time with its offset from UTC in seconds; ``nanosecond`` is the fraction of the second.
+    """A time with nanoseconds; ``offset`` is that of its zone, in seconds east of UTC.
 
-    In a template it prints as ``2020-01-01 00:00:00.12 +0000 UTC``; `rfc3339` is its JSON form.
+    ``str`` of it is what a template prints, ``2020-01-01 00:00:00.12 +0000 UTC``; `rfc3339` is its JSON form.
     """
 
     year: int
@@ -41,7 +41,7 @@ class GoTime:
 
     @classmethod
     def parse(cls, text: str) -> GoTime:
-        """Read an RFC 3339 time; digits beyond the nanosecond are cut off. Raises `InvalidContent`."""
+        """Parse an RFC 3339 time; digits after the ninth of the fraction are ignored. Raises `InvalidContent`."""
         match = _RFC3339.fullmatch(text)
         if match is None:
             raise InvalidContent(f"{ascii(text)[:60]} is not a time as in RFC 3339, for example 2020-01-01T00:00:00Z")
@@ -58,17 +58,17 @@ class GoTime:
         return self.format("2006-01-02 15:04:05.999999999 -0700 MST")
 
     def rfc3339(self) -> str:
-        """RFC 3339 with as many digits of the second as are needed, as in Go's JSON."""
+        """Format the time as RFC 3339 with a fraction of up to nine digits without trailing zeros, as in JSON."""
         return self.format("2006-01-02T15:04:05.999999999Z07:00")
 
     @property
     def year_day(self) -> int:
-        """The day of the year, from 1."""
+        """The day of the year, 1 to 366."""
         return _days_before(self.year, self.month, self.day) - _days_before(self.year, 1, 1) + 1
 
     @property
     def weekday_number(self) -> int:
-        """The day of the week, 0 for Sunday."""
+        """The day of the week, 0 (Sunday) to 6."""
         # The first of January in the year 0 was a Saturday.
         return (_days_before(self.year, self.month, self.day) + 6) % 7
 
@@ -84,19 +84,19 @@ class GoTime:
 
     @property
     def unix(self) -> int:
-        """Seconds since 1970 in UTC, negative before."""
+        """Seconds since 1970-01-01T00:00:00Z, negative before it."""
         days = _days_before(self.year, self.month, self.day) - _days_before(1970, 1, 1)
         return days * 86400 + self.hour * 3600 + self.minute * 60 + self.second - self.offset
 
     def utc(self) -> GoTime:
-        """The same instant in UTC."""
+        """Return the same instant in UTC."""
         seconds = self.unix
         days, rest = divmod(seconds, 86400)
         year, month, day = _date_of(days + _days_before(1970, 1, 1))
         return GoTime(year, month, day, rest // 3600, rest // 60 % 60, rest % 60, self.nanosecond)
 
     def format(self, layout: str) -> str:
-        """Write the time after a layout made of Go's reference time, ``Mon Jan 2 15:04:05 MST 2006``."""
+        """Format the time by a layout in which Go's reference time, ``Mon Jan 2 15:04:05 MST 2006``, stands for it."""
         return _LAYOUT.sub(lambda match: self._part(match[0]), layout)
 
     def _part(self, part: str) -> str:
@@ -168,6 +168,7 @@ def _days_before(year: int, month: int, day: int) -> int:
 
 
 def _date_of(days: int) -> tuple[int, int, int]:
+    """Return year, month and day of a number of days since 0000-01-01, the inverse of `_days_before`."""
     year = days * 400 // 146097
     while _days_before(year + 1, 1, 1) <= days:
         year += 1

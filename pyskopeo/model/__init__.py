@@ -1,1 +1,1 @@
-"""Values and grammar of the image and distribution specifications: no I/O, no clock, no await."""
+"""Values and grammars of the OCI image and distribution specifications, without I/O, clock or ``await``."""

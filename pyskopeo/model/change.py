@@ -1,4 +1,4 @@
-"""What happens to a layer's bytes on their way, and what they turned out to be."""
+"""Recompression of layers during a copy: what is requested, and the result."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from .descriptor import Descriptor
 from .digest import Digest
 
 FORMATS = ("gzip", "zstd")
+"""The compression formats that layers can be converted to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Have a layer in another form: ``gzip``, ``zstd``, or "" for the plain tar. None leaves it as it
-    is: its diff ID is to be found out.
+    """The compression that a layer is to have: ``gzip``, ``zstd``, or "" for an uncompressed tar.
 
-    ``level`` is the compressor's own scale; None is its default.
+    A ``format`` of None leaves the layer unchanged: only its diff ID is computed. ``level`` is on the
+    scale of the compressor, 1 to 9 for gzip and 1 to 22 for zstd; None is its default.
     """
 
     format: str | None
@@ -23,7 +24,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A layer as it was written, and the digest of the tar inside: its diff ID."""
+    """A layer as it was written: its descriptor, and its diff ID, the digest of the uncompressed tar."""
 
     descriptor: Descriptor
     diff_id: Digest

@@ -1,4 +1,4 @@
-"""The digest a manifest is known by, whatever its bytes are."""
+"""The digest of a manifest of any type, signed ones of schema 1 included."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .strict_json import MANIFEST_LIMIT, parse_object
 
 
 def content_digest(raw: bytes, algorithm: str = "sha256") -> Digest:
-    """The digest of ``raw``; of a signed manifest of schema 1, that of what was signed.
+    """Return the digest of ``raw``, or of its signed content if it is a signed manifest of schema 1.
 
-    Any bytes have one, as for skopeo's manifest-digest, even if they are no manifest. Raises
-    `InvalidContent` for signatures that cannot be taken off, `Unsupported` for an unknown algorithm.
+    ``raw`` need not be a valid manifest, as for skopeo's manifest-digest. Raises `InvalidContent` for
+    signatures that cannot be removed and `Unsupported` for an unknown algorithm.
     """
     return Digest.of(_content(raw), algorithm)
 
@@ -23,7 +23,7 @@ def _content(raw: bytes) -> bytes:
     try:
         document = parse_object(raw, "manifest", MANIFEST_LIMIT)
     except InvalidContent:
-        return raw  # not a manifest, and so nothing that could be signed
+        return raw  # not a manifest, so not a signed one
     version, signatures = document.get("schemaVersion"), document.get("signatures")
     if version != 1 or isinstance(version, bool) or signatures is None:
         return raw

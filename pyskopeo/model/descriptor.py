@@ -14,16 +14,17 @@ from . import mediatype
 from .digest import Digest
 from .platform import Platform
 
-# The size of a layer that only a schema 1 manifest names; no document may say so.
 UNKNOWN_SIZE = -1
+"""The size of a layer of a schema 1 manifest, which has no sizes; not valid in a document."""
 _LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """What a piece of content is, its address and its size in bytes.
+    """The media type, digest and size in bytes of a blob or manifest, with the optional properties.
 
-    ``data`` is the embedded content, already checked against digest and size.
+    ``platform`` is that of an entry of an index. ``urls`` are where else the content can be downloaded.
+    ``data`` is the embedded content, which `from_json` has verified.
     """
 
     media_type: str
@@ -37,7 +38,10 @@ class Descriptor:
 
     @classmethod
     def from_json(cls, value: object, where: str) -> Descriptor:
-        """Read one descriptor; ``where`` names it in errors. Raises `InvalidContent`."""
+        """Validate a decoded JSON object; ``where`` names it in errors.
+
+        Raises `InvalidContent`, and `ContentMismatch` for embedded content that differs from the digest.
+        """
         if not isinstance(value, Mapping):
             raise InvalidContent(f"{where} is not a descriptor")
         media_type, size = value.get("mediaType", ""), value.get("size")
@@ -67,7 +71,10 @@ class Descriptor:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object, fields in the order the Go types give them."""
+        """Return the JSON object, with the fields in the order of the specification's Go type.
+
+        ``artifact_type`` and ``data`` are not written.
+        """
         value: dict[str, Any] = {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
         if self.urls:
             value["urls"] = list(self.urls)
@@ -79,12 +86,12 @@ class Descriptor:
 
     @property
     def is_manifest(self) -> bool:
-        """Whether the content is a manifest or an index."""
+        """Whether the content is a manifest or an index, by the media type."""
         return self.media_type in mediatype.MANIFESTS
 
 
 def platform_json(platform: Platform) -> dict[str, Any]:
-    """A platform as the image specification writes it; empty fields are left out."""
+    """Return the JSON object of a platform, without empty optional fields (OCI image spec, "Image Index")."""
     value: dict[str, Any] = {"architecture": platform.architecture, "os": platform.os}
     if platform.os_version:
         value["os.version"] = platform.os_version
@@ -96,7 +103,10 @@ def platform_json(platform: Platform) -> dict[str, Any]:
 
 
 def read_annotations(value: object, where: str) -> Mapping[str, str]:
-    """The ``annotations`` of what ``where`` names; raises `InvalidContent`."""
+    """Validate decoded ``annotations``, {} for None; ``where`` names their object in errors.
+
+    Raises `InvalidContent`.
+    """
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
@@ -127,5 +137,5 @@ def _data(value: object, where: str) -> bytes | None:
         if isinstance(value, str):
             return base64.b64decode(value, validate=True)
     except binascii.Error:
-        pass  # reported below, with what is not a string at all
+        pass  # raised below
     raise InvalidContent(f"{where}.data is not base64")

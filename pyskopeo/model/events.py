@@ -1,6 +1,7 @@
-"""What happens during a copy, as values; the command line draws them, a library user may too.
+"""The events of a copy: values passed to the ``report`` callback of `copy` and of `Access`.
 
-The fields are the schema of ``--progress=json``: one object a line, ``event`` naming the class.
+Class and field names are also the schema of ``--progress=json``: one JSON object per line, whose
+``event`` is the name of the class. All sizes are in bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from .digest import Digest
 
 
 class Placement(Enum):
-    """How a blob came to be at the destination."""
+    """How a blob came to be at the destination.
+
+    It was there already, was hard-linked to a local file, was mounted from another repository of the same
+    registry (distribution specification, "Mounting a blob from another repository"), or was written.
+    """
 
     PRESENT = "present"
     LINKED = "linked"
@@ -26,7 +31,12 @@ class Placement(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CopyPlanned:
-    """All manifests are read: this is what there is to move. Sizes are bytes."""
+    """All manifests have been read and the copy is planned.
+
+    ``digest`` is that of the root manifest, which may still change when layers are recompressed.
+    ``blobs`` are all blobs of the copy, those that are at the destination already included, and ``total``
+    is their size. ``images`` is the number of image manifests.
+    """
 
     digest: Digest
     blobs: tuple[Descriptor, ...]
@@ -36,6 +46,8 @@ class CopyPlanned:
 
 @dataclass(frozen=True, slots=True)
 class BlobStarted:
+    """The transfer of a blob of ``size`` bytes has started; ``kind`` is ``config`` or ``layer``."""
+
     digest: Digest
     size: int
     kind: str
@@ -43,7 +55,7 @@ class BlobStarted:
 
 @dataclass(frozen=True, slots=True)
 class BlobProgress:
-    """``done`` bytes of ``size`` so far; sent a few times a second."""
+    """``done`` of ``size`` bytes have been transferred; sent a few times per second and blob."""
 
     digest: Digest
     done: int
@@ -52,6 +64,8 @@ class BlobProgress:
 
 @dataclass(frozen=True, slots=True)
 class BlobFinished:
+    """A blob is at the destination; ``digest`` and ``size`` are those of `BlobStarted`."""
+
     digest: Digest
     size: int
     placement: Placement
@@ -59,7 +73,7 @@ class BlobFinished:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A manifest had to change, so its digest did."""
+    """A manifest had to change: ``source`` is its digest at the source, ``digest`` the new one."""
 
     source: Digest
     digest: Digest
@@ -67,6 +81,8 @@ class Converted:
 
 @dataclass(frozen=True, slots=True)
 class ManifestWritten:
+    """A manifest of ``size`` bytes was written; ``root`` is whether it is the one that gets the image's name."""
+
     digest: Digest
     size: int
     root: bool
@@ -74,7 +90,7 @@ class ManifestWritten:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """A request failed and will be repeated after ``delay`` seconds."""
+    """``what`` failed for the given ``reason`` and will be retried after ``delay`` seconds."""
 
     what: str
     reason: str
@@ -83,14 +99,17 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
+    """Something unexpected that does not stop the copy; ``message`` is one line."""
+
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """A request was sent and the head of its answer came, after ``seconds``; ``status`` 0 stands for none.
+    """The headers of the response to a request arrived, ``seconds`` after the request was sent.
 
-    ``url`` is without what may be secret; see `registry.origin.shown`.
+    ``status`` is the HTTP status, or 0 without a response. ``url`` contains no secrets: its user
+    information is removed and the values in its query are masked, unless they are known to be harmless.
     """
 
     method: str
@@ -101,14 +120,17 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """Why something is done as it is: which file was read, whose credentials are used. Never a secret."""
+    """Debugging information, such as which file was read or whose credentials are used; never a secret."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class CopyFinished:
-    """``moved`` bytes of blobs were read in ``seconds``."""
+    """The copy is complete and the image has its name at the destination.
+
+    ``digest`` is that of the root manifest there; ``moved`` bytes of blobs were transferred in ``seconds``.
+    """
 
     digest: Digest
     moved: int
@@ -132,11 +154,11 @@ Report: TypeAlias = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The report of those who want none."""
+    """A `Report` that discards all events."""
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """The object that stands for an event on a line of ``--progress=json``."""
+    """Return the JSON object of an event, as ``--progress=json`` writes it on one line."""
     fields: dict[str, Any] = {"event": type(event).__name__}
     if isinstance(event, CopyPlanned):
         blobs = [
@@ -146,7 +168,7 @@ def to_json(event: Event) -> dict[str, Any]:
             "digest": str(event.digest), "blobs": blobs, "total": event.total, "images": event.images,
         }
     for name, value in asdict(event).items():
-        # asdict() takes nested values apart; the originals know how they are written.
+        # asdict() turns nested values into dictionaries; the original ones have a text form.
         original = getattr(event, name)
         fields[name] = original.value if isinstance(original, Placement) else (
             str(original) if isinstance(original, Digest) else value

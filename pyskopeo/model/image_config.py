@@ -1,7 +1,7 @@
 """Image configurations (OCI image specification, "Image Configuration").
 
-`ImageConfig` is what inspecting and archives need of one. `to_oci` writes a Docker configuration
-anew, as the Go types of the specification do, since digests that people pinned depend on it.
+`to_oci` encodes a Docker configuration as the specification's Go types do, byte for byte, so that
+converted images have the same digests as skopeo's.
 """
 
 from __future__ import annotations
@@ -12,66 +12,66 @@ from typing import Any
 from ..errors import InvalidContent
 from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
-from ..gocompat.go_struct import NULL, Fields, boolean, list_of, string_set, struct, text, text_map, texts, time
+from ..gocompat.go_struct import NULL, Fields, boolean, list_of, string, string_map, string_set, strings, struct, time
 from .digest import Digest
 from .strict_json import CONFIG_LIMIT, parse_object
 
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """A parsed configuration; ``diff_ids`` are the digests of the uncompressed layers."""
+    """A parsed configuration; ``diff_ids`` are the digests of the uncompressed layers, base layer first."""
 
     document: Mapping[str, Any]
     diff_ids: tuple[Digest, ...]
 
     @classmethod
     def parse(cls, raw: bytes) -> ImageConfig:
-        """Raises `InvalidContent`."""
+        """Parse a configuration of either type; raises `InvalidContent`, and `TooLarge` over `CONFIG_LIMIT`."""
         document = parse_object(raw, "image configuration", CONFIG_LIMIT)
         rootfs = document.get("rootfs") or {}
-        listed = rootfs.get("diff_ids") or [] if isinstance(rootfs, dict) else None
-        if not isinstance(listed, list):
+        diff_ids = rootfs.get("diff_ids") or [] if isinstance(rootfs, dict) else None
+        if not isinstance(diff_ids, list):
             raise InvalidContent("image configuration: rootfs.diff_ids is not a list")
-        return cls(document, tuple(map(Digest.parse, listed)))
+        return cls(document, tuple(map(Digest.parse, diff_ids)))
 
 
 def to_oci(raw: bytes) -> bytes:
-    """A Docker configuration as an OCI one: the specification's fields in their order, no others.
+    """Convert a Docker configuration to an OCI one: the fields of the specification, in its order.
 
-    Names match whatever their case, a later one wins, null means absent: as Go reads JSON.
-    Raises `InvalidContent` for values of the wrong type.
+    As Go decodes JSON, names match in any case, the last of several equal ones counts, and null is the
+    same as absent. Raises `InvalidContent` for values of the wrong type, and `TooLarge`.
     """
     return dumps(struct(_IMAGE)(parse_object(raw, "image configuration", CONFIG_LIMIT), "")).encode()
 
 
 _CONFIG: Fields = {
-    "User": (text, None),
+    "User": (string, None),
     "ExposedPorts": (string_set, None),
-    "Env": (texts, None),
-    "Entrypoint": (texts, None),
-    "Cmd": (texts, None),
+    "Env": (strings, None),
+    "Entrypoint": (strings, None),
+    "Cmd": (strings, None),
     "Volumes": (string_set, None),
-    "WorkingDir": (text, None),
-    "Labels": (text_map, None),
-    "StopSignal": (text, None),
+    "WorkingDir": (string, None),
+    "Labels": (string_map, None),
+    "StopSignal": (string, None),
     "ArgsEscaped": (boolean, None),
 }
 _HISTORY: Fields = {
     "created": (time, None),
-    "created_by": (text, None),
-    "author": (text, None),
-    "comment": (text, None),
+    "created_by": (string, None),
+    "author": (string, None),
+    "comment": (string, None),
     "empty_layer": (boolean, None),
 }
-_ROOTFS: Fields = {"type": (text, ""), "diff_ids": (texts, NULL)}
+_ROOTFS: Fields = {"type": (string, ""), "diff_ids": (strings, NULL)}
 _IMAGE: Fields = {
     "created": (time, None),
-    "author": (text, None),
-    "architecture": (text, ""),
-    "variant": (text, None),
-    "os": (text, ""),
-    "os.version": (text, None),
-    "os.features": (texts, None),
+    "author": (string, None),
+    "architecture": (string, ""),
+    "variant": (string, None),
+    "os": (string, ""),
+    "os.version": (string, None),
+    "os.features": (strings, None),
     "config": (struct(_CONFIG), {}),
     "rootfs": (struct(_ROOTFS), {"type": "", "diff_ids": None}),
     "history": (list_of(_HISTORY), None),

@@ -1,6 +1,6 @@
-"""The grammar of an OCI image layout (OCI image specification, "Image Layout"): pure.
+"""The files ``oci-layout`` and ``index.json`` of an image layout (OCI image specification, "Image Layout").
 
-Reading is tolerant of what build tools emit; writing is strict, and byte for byte skopeo's.
+Reading accepts what build tools write; what is written is byte for byte what skopeo writes. No I/O.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _NTH = re.compile(r"@([0-9]{1,9})", re.ASCII)
 
 
 def check_name(name: str) -> str:
-    """A reference name, as the image specification allows it; raises `InvalidName`."""
+    """Return ``name`` if it is a valid ``org.opencontainers.image.ref.name``; raises `InvalidName`."""
     if not _NAME.fullmatch(name):
         raise InvalidName(f"Invalid image {name!r}: it contains characters a reference name may not have")
     return name
 
 
 def check_layout_file(raw: bytes, where: str) -> None:
-    """``oci-layout`` must say version 1.0.0; raises `InvalidContent`."""
+    """Check the content of an ``oci-layout`` file, whose version must be 1.0.0; raises `InvalidContent`."""
     version = parse_object(raw, where, 1024 * 1024).get("imageLayoutVersion")
     if version != "1.0.0":
         raise InvalidContent(f"{where}: imageLayoutVersion is {ascii(version)[:40]}, want 1.0.0")
@@ -46,7 +46,7 @@ def check_layout_file(raw: bytes, where: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LayoutIndex:
-    """``index.json``: its raw bytes and its entries, in order."""
+    """A parsed ``index.json``: ``entries`` as they were decoded, and their ``descriptors``, in order."""
 
     raw: bytes
     document: Mapping[str, Any]
@@ -55,7 +55,7 @@ class LayoutIndex:
 
     @classmethod
     def parse(cls, raw: bytes, where: str = INDEX_FILE) -> LayoutIndex:
-        """Parse it; entries of any media type are fine. Raises `InvalidContent`."""
+        """Parse ``index.json``; entries may have any media type. Raises `InvalidContent` and `TooLarge`."""
         document = parse_object(raw, where, INDEX_LIMIT)
         entries = document.get("manifests") or []
         if document.get("schemaVersion") != 2 or not isinstance(entries, list):
@@ -65,13 +65,14 @@ class LayoutIndex:
 
     @classmethod
     def empty(cls) -> LayoutIndex:
+        """Return the index of a new layout, which has no file yet."""
         return cls(b"", {}, (), ())
 
     def with_entry(self, root: Manifest, name: str) -> bytes:
-        """The new ``index.json`` in which ``name`` is ``root``.
+        """Return the bytes of an ``index.json`` in which ``name`` refers to ``root``.
 
-        An entry of the same name is replaced, where skopeo leaves it behind without a name; without
-        a name, an unnamed entry of the same digest is. Every other entry stays as it was.
+        An entry of the same name is replaced, where skopeo keeps it without its name. If ``name`` is "",
+        an unnamed entry of the same digest is replaced. All other entries are kept.
         """
 
         def replaced(descriptor: Descriptor) -> bool:
@@ -82,18 +83,19 @@ class LayoutIndex:
         if name:
             new["annotations"] = {REF_NAME: name}
         if new in self.entries and sum(map(replaced, self.descriptors)) == 1:
-            return self.raw  # it is what it should be already, in the place it has
+            return self.raw  # already as it should be; keep its position
         kept = [e for e, d in zip(self.entries, self.descriptors, strict=True) if not replaced(d)]
         document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX}
         document |= {key: value for key, value in self.document.items() if key not in ("manifests", "mediaType")}
         document["manifests"] = [*kept, new]
-        return _written(document)
+        return _encode(document)
 
     def find(self, name: str, where: str) -> Descriptor | Manifest:
-        """What ``name`` stands for: a tag, ``@N``, or ``""`` for the only image there is.
+        """Find an image by name, by position (``@N``, from 0), or by "" if it is the only one.
 
-        Answers with a `Manifest` when the layout is *flat*: its index.json lists the platforms of
-        one image itself. Raises `NotFound` or `InvalidName`.
+        Returns its descriptor, or the index itself if the layout is flat: the entries of index.json
+        are the platforms of one image. ``where`` names the layout in errors. Raises `NotFound`, and
+        `PathNotFound` if there is more than one image to choose from.
         """
         if nth := _NTH.fullmatch(name):
             position = int(nth[1])
@@ -118,16 +120,16 @@ class LayoutIndex:
         kept = set(map(id, found))
         entries = [e for e, d in zip(self.entries, self.descriptors, strict=True) if id(d) in kept]
         document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}
-        return Manifest.parse(_written(document))
+        return Manifest.parse(_encode(document))
 
 
-def _written(document: Mapping[str, Any]) -> bytes:
-    # A lone surrogate can be read from an escape; as the same escape it is written again.
+def _encode(document: Mapping[str, Any]) -> bytes:
+    # A lone surrogate, which an escape in the file can stand for, is written as an escape again.
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def _named(descriptors: Sequence[Descriptor], name: str) -> tuple[Descriptor, ...]:
-    """Entries of that exact name, else those whose full name ends in ``:name``, else containerd's."""
+    """Return the entries of that exact name, else those whose name ends in ``:name``, else by containerd's name."""
     tests = (
         lambda found: found.annotations.get(REF_NAME) == name,
         lambda found: found.annotations.get(REF_NAME, "").endswith(":" + name),
@@ -141,12 +143,12 @@ def _named(descriptors: Sequence[Descriptor], name: str) -> tuple[Descriptor, ..
 
 
 def _is_flat(found: Sequence[Descriptor]) -> bool:
-    """Whether these entries are the platforms of one image: all have one, and each its own."""
+    """Return whether these entries are the platforms of one image: all have a platform, no two the same."""
     platforms = [d.platform for d in found if not (d.platform and d.platform.is_attestation)]
     names = {d.annotations.get(REF_NAME, "") for d in found}
     return None not in platforms and len(set(platforms)) == len(platforms) and len(names) == 1
 
 
 def _choices(found: Sequence[Descriptor]) -> str:
-    shown = [descriptor.annotations.get(REF_NAME) or f"@{n}" for n, descriptor in enumerate(found)]
-    return ", ".join(shown[:10]) + (", ..." if len(shown) > 10 else "")
+    names = [descriptor.annotations.get(REF_NAME) or f"@{n}" for n, descriptor in enumerate(found)]
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")

@@ -1,7 +1,7 @@
-"""Manifests and indexes: the raw bytes are the truth, the rest is a view of them.
+"""Parsing and validation of manifests and indexes.
 
-OCI image specification 1.1 ("Image Manifest", "Image Index") and Docker's image manifest
-version 2, schema 2 and schema 1.
+OCI image specification 1.1 ("Image Manifest", "Image Index"); Docker's image manifest version 2,
+schema 2 and schema 1.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from .digest import Digest
 from .strict_json import MANIFEST_LIMIT, parse_object
 
 _DOCKER_CONFIGS = {mediatype.DOCKER_CONFIG}
-_MOST_ENTRIES = 20_000
+_MAX_ENTRIES = 20_000
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """One manifest or index. ``raw`` is written unchanged wherever nothing has to change.
+    """A manifest of an image or artifact, or an index.
 
-    ``manifests`` are an index's children, in order; ``config`` and ``layers`` an image's blobs.
-    Of schema 1 the ``digest`` and the ``document`` are those of the content below its signatures;
-    it has no config, and its layers have an unknown size.
+    ``raw`` are its bytes, which are copied unchanged unless the manifest has to be converted; the other
+    attributes are derived from them. ``document`` is the decoded JSON. ``manifests`` are the entries of
+    an index, ``config`` and ``layers`` the blobs of an image, base layer first. A manifest of schema 1
+    has no config and its layers are of `UNKNOWN_SIZE`; ``digest`` and ``document`` are those of its
+    content without the signatures.
     """
 
     raw: bytes
@@ -40,22 +42,23 @@ class Manifest:
 
     @classmethod
     def parse(cls, raw: bytes, *, content_type: str = "", expected: Digest | None = None) -> Manifest:
-        """Parse and check a manifest.
+        """Parse and validate a manifest.
 
-        ``expected`` is the digest it was asked by: the bytes are checked against it first.
-        ``content_type`` is what a server or an enclosing descriptor says it is; a ``mediaType``
-        inside that says otherwise is refused, as is a document that can be read as two kinds.
+        ``expected`` is the digest that was requested; it is checked before anything is parsed.
+        ``content_type`` is the media type given by a server or by the parent's descriptor.
 
-        Raises `ContentMismatch`, `InvalidContent`, `TooLarge` or `Unsupported`.
+        Raises `ContentMismatch` for another digest, `TooLarge` over `MANIFEST_LIMIT` bytes, `Unsupported`
+        for an unknown media type, and `InvalidContent` for all other faults, such as a ``mediaType`` that
+        contradicts ``content_type``, or members of more than one type of manifest (CVE-2021-41190).
         """
         digest = Digest.of(raw, expected.algorithm if expected else "sha256")
-        if b"signatures" not in raw:  # only what is signed may have another digest than that of its bytes
-            _check(digest, expected)
+        if b"signatures" not in raw:  # the digest of a signed manifest is not that of all its bytes
+            _check_digest(digest, expected)
         document = parse_object(raw, "manifest", MANIFEST_LIMIT)
         media_type = _media_type(document, mediatype.essence(content_type))
         if media_type in mediatype.SCHEMA1_IMAGES:
             return _schema1(raw, media_type, document, digest.algorithm, expected)
-        _check(digest, expected)
+        _check_digest(digest, expected)
         if media_type in mediatype.INDEXES:
             children = _descriptors(document, "manifests")
             return cls(raw, media_type, digest, document, manifests=children)
@@ -64,21 +67,22 @@ class Manifest:
 
     @property
     def is_index(self) -> bool:
+        """Whether it is an OCI index or a Docker manifest list."""
         return self.media_type in mediatype.INDEXES
 
     @property
     def is_schema1(self) -> bool:
-        """Whether it is of Docker's schema 1: an image without a config, see `schema1`."""
+        """Whether it is a manifest of Docker's schema 1; see `schema1`."""
         return self.media_type in mediatype.SCHEMA1_IMAGES
 
     @property
     def is_image(self) -> bool:
-        """Whether the config is an image configuration; artifacts are opaque."""
+        """Whether the config is an image configuration, so that it is not an artifact or an index."""
         return self.config is not None and self.config.media_type in mediatype.IMAGE_CONFIGS
 
     @property
     def artifact_type(self) -> str:
-        """What an artifact is: its ``artifactType``, else its config's type, as the specification says."""
+        """The ``artifactType``, or the config's media type without one (OCI image spec, "Image Manifest")."""
         stated = self.document.get("artifactType")
         if isinstance(stated, str) and stated:
             return stated
@@ -86,20 +90,21 @@ class Manifest:
 
     @property
     def annotations(self) -> Mapping[str, str]:
-        """Raises `InvalidContent`."""
+        """The annotations of the manifest; raises `InvalidContent`."""
         return read_annotations(self.document.get("annotations"), "manifest")
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """Layers in order, then the config, as skopeo copies them; nothing for an index."""
+        """The layers in order, then the config, which is the order of skopeo's output; empty for an index."""
         return self.layers if self.config is None else (*self.layers, self.config)
 
     @property
     def descriptor(self) -> Descriptor:
+        """The descriptor of the manifest itself."""
         return Descriptor(self.media_type, self.digest, len(self.raw))
 
 
-def _check(digest: Digest, expected: Digest | None) -> None:
+def _check_digest(digest: Digest, expected: Digest | None) -> None:
     if expected is not None and digest != expected:
         raise ContentMismatch(
             f"manifest digest mismatch: want {expected}, got {digest}", expected=str(expected), actual=str(digest)
@@ -109,7 +114,7 @@ def _check(digest: Digest, expected: Digest | None) -> None:
 def _schema1(
     raw: bytes, media_type: str, document: Mapping[str, Any], algorithm: str, expected: Digest | None
 ) -> Manifest:
-    # Loaded only where it is needed: hardly any registry still has such images.
+    # Imported on demand: such images are rare.
     from . import jws, schema1_layers
 
     content = raw
@@ -117,7 +122,7 @@ def _schema1(
         content = jws.payload(raw, document["signatures"])
         document = parse_object(content, "manifest", MANIFEST_LIMIT)
     digest = Digest.of(content, algorithm)
-    _check(digest, expected)
+    _check_digest(digest, expected)
     return Manifest(raw, media_type, digest, document, layers=schema1_layers.read_layers(document))
 
 
@@ -125,13 +130,13 @@ def _descriptors(document: Mapping[str, Any], name: str) -> tuple[Descriptor, ..
     found = document.get(name)
     if found is None:
         return ()
-    if not isinstance(found, list) or len(found) > _MOST_ENTRIES:
-        raise InvalidContent(f"manifest: {name} is not a list of at most {_MOST_ENTRIES} descriptors")
+    if not isinstance(found, list) or len(found) > _MAX_ENTRIES:
+        raise InvalidContent(f"manifest: {name} is not a list of at most {_MAX_ENTRIES} descriptors")
     return tuple(Descriptor.from_json(entry, f"{name}[{position}]") for position, entry in enumerate(found))
 
 
 def _media_type(document: Mapping[str, Any], content_type: str) -> str:
-    """Decide what the document is; it has to be one thing only."""
+    """Return the media type of a document; raises if it could be of more than one type."""
     image_keys = sorted(document.keys() & {"config", "layers"})
     index_keys = sorted(document.keys() & {"manifests"})
     schema1_keys = sorted(document.keys() & {"fsLayers", "history", "signatures"})
@@ -166,12 +171,12 @@ def _schema1_type(document: Mapping[str, Any], content_type: str) -> str:
         raise InvalidContent("manifest: mediaType is not a string")
     if (stated and stated not in mediatype.SCHEMA1_IMAGES) or document.keys() & {"config", "layers", "manifests"}:
         raise InvalidContent("manifest says it is of Docker's schema 1, but its keys say otherwise")
-    # The signatures decide, not a header: registries serve both kinds under either type, or as plain JSON.
+    # By its signatures, since registries serve signed and unsigned ones with either type, or as plain JSON.
     return mediatype.SCHEMA1 if document.get("signatures") is None else mediatype.SCHEMA1_SIGNED
 
 
 def _guess(document: Mapping[str, Any]) -> str:
-    """What a document without ``mediaType`` is, by its contents (containers/image GuessMIMEType)."""
+    """Return the type of a document without ``mediaType``, by its contents (containers/image, GuessMIMEType)."""
     if isinstance(entries := document.get("manifests"), list):
         docker = any(isinstance(e, dict) and e.get("mediaType") == mediatype.DOCKER_MANIFEST for e in entries[:1])
         return mediatype.DOCKER_LIST if docker else mediatype.OCI_INDEX

@@ -1,4 +1,7 @@
-"""Media types of manifests, configurations and layers, and which belong together."""
+"""Media types of manifests, configurations and layers, and their equivalents.
+
+OCI image specification ("Media Types"); Docker's image manifest version 2, schema 2 and schema 1.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,11 @@ SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = IMAGES | INDEXES
-# Apart from the others: what takes images takes these only where it says so.
+# Not part of MANIFESTS, since most destinations do not accept them.
 SCHEMA1_IMAGES = frozenset({SCHEMA1, SCHEMA1_SIGNED})
 IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 
-# skopeo's order (skopeo 1.22, "Accept header order").
+# In the order in which skopeo 1.22 sends them.
 ACCEPT = (OCI_MANIFEST, DOCKER_MANIFEST, SCHEMA1_SIGNED, SCHEMA1, DOCKER_LIST, OCI_INDEX)
 
 _DOCKER_TO_OCI = {
@@ -43,32 +46,32 @@ _DOCKER_TO_OCI = {
     DOCKER_FOREIGN_GZIP: OCI_NONDISTRIBUTABLE + "+gzip",
 }
 
-# Without zstd: Docker's own tools read no such layers.
+# Without zstd, which Docker's own tools do not read.
 _OCI_TO_DOCKER = {oci: docker for docker, oci in _DOCKER_TO_OCI.items() if docker != DOCKER_LAYER_ZSTD}
 
 
 def to_docker(media_type: str) -> str | None:
-    """The Docker type that says the same as an OCI one; None when there is none, as for zstd."""
+    """Return the Docker type that is equivalent to an OCI type, or None, as for zstd."""
     return _OCI_TO_DOCKER.get(media_type)
 
 
 def to_oci(media_type: str) -> str | None:
-    """The OCI type that says the same as a Docker one; None when there is none."""
+    """Return the OCI type that is equivalent to a Docker type, or None."""
     return _DOCKER_TO_OCI.get(media_type)
 
 
 def is_foreign(media_type: str) -> bool:
-    """Whether a layer is non-distributable: described by URLs, perhaps absent from the registry."""
+    """Return whether a layer is non-distributable ("foreign"): its URLs say where it can be downloaded."""
     return media_type.startswith((OCI_NONDISTRIBUTABLE, DOCKER_FOREIGN))
 
 
 def is_encrypted(media_type: str) -> bool:
-    """Whether a layer can be read only with a key (ocicrypt, "MediaType")."""
+    """Return whether a layer is encrypted (ocicrypt, "MediaType")."""
     return media_type.endswith("+encrypted")
 
 
 def compression(media_type: str) -> str | None:
-    """``gzip``, ``zstd`` or ``""`` for the layer types we know, None for any other."""
+    """Return the compression of a known layer type, ``gzip``, ``zstd`` or ""; None for any other type."""
     for base in (OCI_LAYER, OCI_NONDISTRIBUTABLE, DOCKER_LAYER, DOCKER_FOREIGN):
         if media_type.startswith(base):
             return {"": "", "+gzip": "gzip", ".gzip": "gzip", "+zstd": "zstd", ".zstd": "zstd"}.get(
@@ -78,10 +81,10 @@ def compression(media_type: str) -> str | None:
 
 
 def with_compression(media_type: str, format: str) -> str | None:
-    """The same kind of layer, OCI or Docker, compressed with ``gzip``, ``zstd``, or "" for not at all.
+    """Return the layer type that differs in compression only: ``gzip``, ``zstd``, or "" for none.
 
-    None where there is no such type: what comes is none of the layer types we know (an encrypted one,
-    say), or the format has no name there, as zstd for Docker's foreign layers.
+    None if ``media_type`` is no known layer type, such as an encrypted one, or if there is no type for that
+    compression, as for zstd with Docker's foreign layers.
     """
     if compression(media_type) is None or format not in ("", "gzip", "zstd"):
         return None
@@ -94,5 +97,5 @@ def with_compression(media_type: str, format: str) -> str | None:
 
 
 def essence(content_type: str) -> str:
-    """A Content-Type without its parameters, lower-cased."""
+    """Return a Content-Type without its parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()

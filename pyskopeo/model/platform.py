@@ -1,7 +1,7 @@
-"""Platforms, and which entry of an index is the one for ours.
+"""Platforms, and the selection of an index's entry (OCI image specification, "Image Index").
 
-The choice follows containers/image (skopeo's rules): the operating system and the architecture
-must be equal, variants are tried from the wanted one down, and the first match wins.
+The rules are those of containers/image: operating system and architecture must be equal, compatible
+variants are tried from the requested one downwards, and the first match is selected.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _MACHINES = {
     "mips64": "mips64le",
 }
 _HOST_VARIANTS = {"armv6l": "v6", "armv7l": "v7", "armv8l": "v8", "aarch64": "v8", "arm64": "v8"}
-# Newest first: a v7 processor runs v7, v6 and v5.
+# Variants from newest to oldest: a v7 processor runs v7, v6 and v5.
 _COMPATIBLE = {"arm": ("v8", "v7", "v6", "v5"), "arm64": ("v8",)}
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What an image runs on, with the image specification's field names."""
+    """The platform that an image runs on; fields are named as in the specification, "" and () if absent."""
 
     os: str
     architecture: str
@@ -47,7 +47,7 @@ class Platform:
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Parse ``os/arch[/variant]``; raises `InvalidInput`."""
+        """Parse ``os/architecture[/variant]``; raises `InvalidInput`."""
         parts = text.split("/")
         if len(parts) not in (2, 3) or not all(parts):
             raise InvalidInput(f"invalid platform {text!r}: want os/arch[/variant], for example linux/arm64/v8")
@@ -56,7 +56,7 @@ class Platform:
 
     @classmethod
     def from_json(cls, value: object) -> Platform:
-        """Read a descriptor's ``platform``; raises `InvalidContent`."""
+        """Validate the decoded ``platform`` of a descriptor; raises `InvalidContent`."""
         if not isinstance(value, Mapping):
             raise InvalidContent("platform of a descriptor is not a JSON object")
 
@@ -73,10 +73,9 @@ class Platform:
 
     @classmethod
     def host(cls, *, os: str = "", architecture: str = "", variant: str = "") -> Platform:
-        """The platform to choose for: the overrides, else this machine's architecture and Linux.
+        """Return the platform to select images for: this machine's architecture, and Linux on any host.
 
-        Linux on every host, since that is what images hold. The variant is taken from the machine
-        only when the architecture is.
+        The arguments override parts of it. The machine's variant is used only with its architecture.
         """
         machine = host.machine().lower()
         if not architecture:
@@ -89,12 +88,12 @@ class Platform:
 
     @property
     def is_attestation(self) -> bool:
-        """BuildKit's attestations: an entry that is no image for anyone."""
+        """Whether it marks an attestation of BuildKit, ``unknown/unknown``, which is not an image to run."""
         return self.os == "unknown" and self.architecture == "unknown"
 
 
-def acceptable(wanted: Platform) -> Iterator[Platform]:
-    """The platforms that will do, best first."""
+def compatible_platforms(wanted: Platform) -> Iterator[Platform]:
+    """Yield the platforms that are compatible with ``wanted``, the best first."""
     compatible = _COMPATIBLE.get(wanted.architecture, ())
     if not wanted.variant:
         variants: tuple[str, ...] = ("", *compatible)
@@ -107,11 +106,11 @@ def acceptable(wanted: Platform) -> Iterator[Platform]:
 
 
 def choose(wanted: Platform, offered: Sequence[Platform | None]) -> int | None:
-    """The position of the best match in ``offered``; None when nothing matches.
+    """Return the index of the best match in ``offered``, or None.
 
-    Entries without a platform match last: they may be the only image there is.
+    An entry without a platform matches if no other does, since it may be the only image.
     """
-    for candidate in acceptable(wanted):
+    for candidate in compatible_platforms(wanted):
         for position, platform in enumerate(offered):
             if platform is not None and (
                 (platform.os, platform.architecture, platform.variant)

@@ -1,4 +1,4 @@
-"""Pieces of a JSON document as they were written: what Go calls ``json.RawMessage``."""
+"""JSON objects whose values are kept as text, like Go's ``map[string]json.RawMessage``."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from ..gocompat.go_json import dumps
 from .strict_json import CONFIG_LIMIT, parse_object
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-# A string is kept whole, blanks between tokens go; written so that no input is read twice.
+# Matches strings, which are kept, and white space between tokens; takes linear time for any input.
 _STRING_OR_SPACE = re.compile(r'"(?:[^"\\]|\\.)*"|[ \t\n\r]+', re.DOTALL)
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _TO_ESCAPE = re.compile("[<>&\u2028\u2029]")
 
 
 def members(raw: bytes, what: str) -> dict[str, str]:
-    """The members of a JSON object by name, each value's text untouched.
+    """Return the members of a JSON object by name, each value as the text in ``raw``.
 
-    Raises `InvalidContent`, like `parse_object`, for anything but one valid object.
+    Raises `InvalidContent` and `TooLarge`, as `parse_object`; ``what`` names the object in errors.
     """
     parse_object(raw, what, CONFIG_LIMIT)
     text = raw.decode("utf-8")
@@ -37,13 +37,13 @@ def members(raw: bytes, what: str) -> dict[str, str]:
 
 
 def compact(text: str) -> str:
-    """A JSON text as Go's encoder writes a raw message: no blanks, HTML characters escaped."""
+    """Return a JSON text without white space and with HTML characters escaped, as Go encodes a RawMessage."""
     dense = _STRING_OR_SPACE.sub(lambda match: match[0] if match[0][0] == '"' else "", text)
     return _TO_ESCAPE.sub(lambda match: _ESCAPED[match[0]], dense)
 
 
 def write(fields: dict[str, str]) -> bytes:
-    """A JSON object of already written values, names sorted, as Go writes a map."""
+    """Encode a JSON object whose values are JSON texts, with its names sorted, as Go encodes a map."""
     return ("{" + ",".join(f"{dumps(name)}:{fields[name]}" for name in sorted(fields)) + "}").encode()
 
 

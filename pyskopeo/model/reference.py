@@ -1,7 +1,8 @@
 """Image references: ``[registry/]repository[:tag][@digest]``.
 
-Grammar of the distribution specification, normalisation as Docker and skopeo do it: no registry
-means docker.io, one path component there means ``library/``, no tag means ``latest``.
+The grammar is that of the distribution specification ("Pulling manifests"). References are normalized
+as by Docker and skopeo: the default registry is docker.io, a single path component there is below
+``library/``, and the default tag is ``latest``.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_LONGEST_NAME = 255
+_MAX_NAME_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A normalised reference. At least one of ``tag`` and ``digest`` is set, unless it is a bare repository."""
+    """A normalized reference: to an image by ``tag``, ``digest`` or both, or else to a repository."""
 
     registry: str
     repository: str
@@ -35,9 +36,9 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str, *, default_tag: str = "latest") -> Reference:
-        """Parse and normalise; raises `InvalidName`.
+        """Parse and normalize a reference; raises `InvalidName`.
 
-        ``default_tag=""`` leaves a reference without tag and digest as a bare repository.
+        ``default_tag`` is for a reference without tag and digest, which is one to a repository if it is "".
         """
         if _IMAGE_ID.fullmatch(text):
             raise InvalidName(f"invalid reference format: {text} looks like an image ID, want a repository name")
@@ -58,24 +59,24 @@ class Reference:
                     f"invalid reference format: repository name ({repository}) must be lowercase"
                 )
             raise InvalidName(f"invalid reference format: {ascii(text)}")
-        if len(registry) + 1 + len(repository) > _LONGEST_NAME:
-            raise InvalidName(f"repository name must not be more than {_LONGEST_NAME} characters")
+        if len(registry) + 1 + len(repository) > _MAX_NAME_LENGTH:
+            raise InvalidName(f"repository name must not be more than {_MAX_NAME_LENGTH} characters")
         found = cls(registry, repository, tag or "", digest)
         return found if tag or digest else replace(found, tag=default_tag)
 
     @property
     def name(self) -> str:
-        """``registry/repository``, fully expanded."""
+        """``registry/repository``."""
         return f"{self.registry}/{self.repository}"
 
     @property
     def api_host(self) -> str:
-        """The host that answers the distribution API; Docker Hub's is not its name."""
+        """The host of the registry's API, which for Docker Hub differs from its name."""
         return _HUB_API if self.registry == DOCKER_HUB else self.registry
 
     @property
     def manifest_name(self) -> str:
-        """What to ask the registry for: the digest where there is one."""
+        """The reference part of the manifest's URL: the digest if there is one, else the tag."""
         return str(self.digest) if self.digest else self.tag
 
     def __str__(self) -> str:
@@ -83,12 +84,12 @@ class Reference:
 
 
 def is_tag(text: str) -> bool:
-    """Whether ``text`` is a tag (distribution specification, "Pulling manifests")."""
+    """Return whether ``text`` is a valid tag (distribution specification, "Pulling manifests")."""
     return _TAG.fullmatch(text) is not None
 
 
 def is_registry(text: str) -> bool:
-    """Whether ``text`` is ``host[:port]`` as it can stand in a reference."""
+    """Return whether ``text`` is a ``host[:port]`` that can be part of a reference."""
     return _DOMAIN.fullmatch(text) is not None
 
 

@@ -1,8 +1,8 @@
-"""Semantic versions (semver.org 2.0.0) as tags write them, and ranges of them.
+"""Semantic versions in tags (semver.org 2.0.0), and version ranges.
 
-The ranges are those of ``images-by-semver`` in skopeo's sync, that is of Masterminds/semver 3.4:
-``>= 1.2, < 3``, ``^1.2``, ``~1.2.3``, ``1.x``, ``1.2 - 2.3``, alternatives with ``||``. A
-pre-release is in a range only where some version of the range, between two ``||``, is one too.
+The syntax of ranges is that of ``images-by-semver`` in skopeo-sync(1), which is Masterminds/semver 3.4:
+``>= 1.2, < 3``, ``^1.2``, ``~1.2.3``, ``1.x``, ``1.2 - 2.3``, and alternatives separated by ``||``. A
+pre-release matches an alternative only if a version within that alternative is a pre-release too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CONSTRAINT = re.compile(
 )
 _SEPARATOR = re.compile(r"\s*,\s*|\s+", re.ASCII)
 _SPAN = re.compile(rf"({_WRITTEN})\s+-\s+({_WRITTEN})(?=[\s,|]|$)", re.ASCII)
-_LONGEST = 1000
+_MAX_LENGTH = 1000
 
 _Identifier: TypeAlias = tuple[int, int, str]
 
@@ -35,9 +35,9 @@ _Identifier: TypeAlias = tuple[int, int, str]
 @total_ordering
 @dataclass(frozen=True, slots=True, eq=False)
 class Version:
-    """A version. ``release`` has three numbers, ``pre`` the identifiers of a pre-release.
+    """A version: ``release`` are its three numbers, ``pre`` the identifiers of a pre-release.
 
-    Build metadata is not kept: it has no say in what is newer.
+    Build metadata is dropped, since precedence ignores it.
     """
 
     release: tuple[int, int, int]
@@ -45,9 +45,9 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> Version | None:
-        """The version ``text`` is: ``1.2.3``, ``v1.2``, ``1-rc.1``; None when it is none.
+        """Parse a version such as ``1.2.3``, ``v1.2`` or ``1-rc.1``; returns None if it is not one.
 
-        Numbers left out are 0, and leading zeros are passed over, since tags are like that.
+        Missing numbers are 0 and leading zeros of numbers are ignored, since tags have both.
         """
         found = _VERSION.fullmatch(text)
         if found is None:
@@ -59,7 +59,7 @@ class Version:
 
     @property
     def _key(self) -> tuple[tuple[int, int, int], bool, tuple[_Identifier, ...]]:
-        # Section 11: a pre-release comes before its release, fewer identifiers before more.
+        # Section 11: a pre-release precedes its release, fewer identifiers precede more.
         return self.release, not self.pre, self.pre
 
     def __eq__(self, other: object) -> bool:
@@ -78,14 +78,14 @@ def _release(numbers: list[str]) -> tuple[int, int, int]:
 
 
 def _identifiers(pre: str | None) -> tuple[_Identifier, ...]:
-    """Comparable: numbers by value and before words (section 11.4)."""
+    """Return identifiers in a form that compares by precedence: numbers by value, before words (section 11.4)."""
     parts = pre.split(".") if pre else []
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
 class _Constraint:
-    """One comparison; of ``floor`` only the first ``parts`` numbers were written, the others are open."""
+    """A comparison; only the first ``parts`` numbers of ``floor`` were given, the others match any number."""
 
     operator: str
     floor: Version
@@ -109,27 +109,27 @@ def _unequal(wanted: _Constraint, version: Version) -> bool:
 
 
 def _greater(wanted: _Constraint, version: Version) -> bool:
-    """``> 1.2`` begins with 1.3.0."""
+    """Return whether ``version`` is greater; the least that ``> 1.2`` matches is 1.3.0."""
     if wanted.parts == 3:
         return version > wanted.floor
     return version.release[: wanted.parts] > wanted.floor.release[: wanted.parts]
 
 
 def _at_most(wanted: _Constraint, version: Version) -> bool:
-    """``<= 1.2`` ends before 1.3.0."""
+    """Return whether ``version`` is less or equal; ``<= 1.2`` matches anything below 1.3.0."""
     if wanted.parts == 3:
         return version <= wanted.floor
     return version.release[: wanted.parts] <= wanted.floor.release[: wanted.parts]
 
 
 def _tilde(wanted: _Constraint, version: Version) -> bool:
-    """Newer within the minor version, or within the major one where only that is written."""
-    anything = wanted.parts == 3 and wanted.floor.release == (0, 0, 0)  # ~0.0.0, there
-    return version >= wanted.floor and (anything or wanted.same(version, min(wanted.parts, 2)))
+    """Return whether ``version`` is at least ``floor``, of the same minor version, or of the same major one."""
+    any_version = wanted.parts == 3 and wanted.floor.release == (0, 0, 0)  # so Masterminds/semver reads ~0.0.0
+    return version >= wanted.floor and (any_version or wanted.same(version, min(wanted.parts, 2)))
 
 
 def _caret(wanted: _Constraint, version: Version) -> bool:
-    """Newer without a change of the first number that is not 0."""
+    """Return whether ``version`` is at least ``floor`` and has the same first non-zero number."""
     major, minor, _ = wanted.floor.release
     fixed = 1 if major or wanted.parts == 1 else 2 if minor or wanted.parts == 2 else wanted.parts
     return version >= wanted.floor and wanted.same(version, fixed)
@@ -153,31 +153,31 @@ _OPERATORS: dict[str, Callable[[_Constraint, Version], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class VersionRange:
-    """A set of versions; ``text`` is how it was written."""
+    """A version range; ``text`` is its source."""
 
     text: str
     _groups: tuple[tuple[_Constraint, ...], ...] = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> VersionRange:
-        """Parse a range; raises `InvalidInput`. An empty one holds every release."""
-        groups = _SPAN.sub(r">=\1,<=\2", text[:_LONGEST]).split("||")
-        if len(text) > _LONGEST:
-            raise InvalidInput(f"version range of {len(text)} characters: want at most {_LONGEST}")
+        """Parse a range; raises `InvalidInput`. An empty one matches every release."""
+        groups = _SPAN.sub(r">=\1,<=\2", text[:_MAX_LENGTH]).split("||")
+        if len(text) > _MAX_LENGTH:
+            raise InvalidInput(f"version range of {len(text)} characters: want at most {_MAX_LENGTH}")
         return cls(text, tuple(_group(group.strip(), text) for group in groups))
 
     def __contains__(self, version: Version) -> bool:
-        return any(_holds(group, version) for group in self._groups)
+        return any(_matches(group, version) for group in self._groups)
 
 
-def _holds(group: tuple[_Constraint, ...], version: Version) -> bool:
+def _matches(group: tuple[_Constraint, ...], version: Version) -> bool:
     if version.pre and not any(constraint.floor.pre for constraint in group):
         return False
     return all(constraint.allows(version) for constraint in group)
 
 
 def _group(text: str, whole: str) -> tuple[_Constraint, ...]:
-    """The constraints between two ``||``, separated by commas or spaces."""
+    """Parse the constraints of one alternative, separated by commas or spaces."""
     found: list[_Constraint] = []
     position = 0
     while position < len(text):
@@ -195,7 +195,7 @@ def _group(text: str, whole: str) -> tuple[_Constraint, ...]:
 
 
 def _constraint(match: re.Match[str]) -> _Constraint | None:
-    """None where the pre-release is none."""
+    """Return the constraint, or None for an invalid pre-release."""
     written: list[str] = []
     for part in match["parts"].split("."):
         if not part.isdigit():

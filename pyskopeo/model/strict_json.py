@@ -1,7 +1,7 @@
-"""JSON as hostile servers write it: bounded, no duplicate names, never a RecursionError.
+"""Strict decoding of untrusted JSON objects: limited in size, without duplicate names.
 
-The image specification asks for I-JSON; two parsers that disagree about which of two equal names
-counts are how one document becomes two images (CVE-2021-41190).
+The OCI image specification requires I-JSON (RFC 7493). Programs that disagree about which of two
+duplicate names counts see different images in one document (CVE-2021-41190).
 """
 
 from __future__ import annotations
@@ -12,12 +12,17 @@ from typing import Any
 
 from ..errors import InvalidContent, TooLarge
 
+# In bytes; the distribution specification recommends 4 MiB for manifests ("Pushing Manifests").
 MANIFEST_LIMIT = 4 * 1024 * 1024
 CONFIG_LIMIT = 4 * 1024 * 1024
 
 
 def parse_object(raw: bytes, what: str, limit: int = MANIFEST_LIMIT) -> dict[str, Any]:
-    """Parse a JSON object of at most ``limit`` bytes; raises `InvalidContent`, naming ``what``."""
+    """Decode a JSON object of at most ``limit`` bytes; ``what`` names it in errors.
+
+    Raises `TooLarge`, and `InvalidContent` for anything but a valid object: also for duplicate names,
+    NaN, infinite numbers, or nesting beyond the interpreter's recursion limit.
+    """
     if len(raw) > limit:
         raise TooLarge(f"{what} is over the limit of {limit} bytes", limit=limit)
     try:

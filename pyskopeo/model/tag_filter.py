@@ -1,4 +1,4 @@
-"""Which tags of a list, and in which order: decided without input or output."""
+"""Filtering and sorting of tag lists, for ``list-tags`` and ``sync``; no I/O."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ORDERS: tuple[Order, ...] = ("registry", "name", "semver")
 
 @dataclass(frozen=True, slots=True)
 class TagFilter:
-    """Keeps tags that a regular expression is found in and that are versions in a range.
+    """Selects tags by a regular expression, which may match anywhere, and by a version range.
 
-    An expression can be made to take for ever over one tag, as Python's can: it is the user's own,
-    and whoever takes it from others has to bound its time.
+    ``order`` is that of the result: ``registry`` (unchanged), ``name`` or ``semver``. The time that a
+    regular expression takes is not limited here: do not use one from an untrusted source.
     """
 
     pattern: re.Pattern[str] | None = None
@@ -28,7 +28,7 @@ class TagFilter:
 
     @classmethod
     def parse(cls, pattern: str | None = None, versions: str | None = None, order: Order = "registry") -> TagFilter:
-        """From what users write; raises `InvalidInput`. None asks for nothing."""
+        """Parse the options of a command line, of which None does not filter. Raises `InvalidInput`."""
         try:
             compiled = None if pattern is None else re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
@@ -36,10 +36,9 @@ class TagFilter:
         return cls(compiled, None if versions is None else VersionRange.parse(versions), order)
 
     def apply(self, tags: Iterable[str]) -> list[str]:
-        """The tags that are kept, in order.
+        """Return the selected tags in order.
 
-        ``registry`` leaves the order as it is. ``semver`` has the newest version last, and what is
-        no version first; ``name`` is also how equals are ordered.
+        ``semver`` sorts the newest version last and tags that are no versions first, and equal ones by name.
         """
         kept = [tag for tag in tags if self._keeps(tag)]
         if self.order == "name":
@@ -57,7 +56,7 @@ class TagFilter:
 
 
 def _version(tag: str) -> Version | None:
-    """The version a tag is; an archive's tags come with their repository."""
+    """Return the version that a tag is, or None; tags of archives are ``repository:tag``."""
     return Version.parse(tag.rpartition(":")[2])
 
 

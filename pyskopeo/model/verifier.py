@@ -1,4 +1,4 @@
-"""Checking a stream of bytes against its descriptor, without I/O."""
+"""Verification of content against its descriptor while it is transferred."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .digest import new_hasher
 
 
 class Verifier:
-    """Checks a stream of buffers against a descriptor, without doing any I/O.
+    """Verifies content that is passed to it in pieces; ``size`` is the number of bytes so far.
 
-    Feed it every buffer in order, then call `finish`. Too many bytes are refused at once, not at
-    the end, so a hostile server cannot fill the disk.
+    Call `feed` with each buffer in order, then `finish`. Content that is too long is refused
+    immediately, so that a server cannot fill the disk. Does no I/O.
     """
 
     def __init__(self, expected: Descriptor) -> None:
@@ -20,7 +20,7 @@ class Verifier:
         self.size = 0
 
     def feed(self, buffer: bytes | bytearray | memoryview) -> None:
-        """Take the next bytes; raises `ContentMismatch` as soon as there are too many."""
+        """Add the next bytes; raises `ContentMismatch` as soon as there are too many."""
         self.size += len(buffer)
         if self.size > self._expected.size:
             raise ContentMismatch(
@@ -31,7 +31,7 @@ class Verifier:
         self._hasher.update(buffer)
 
     def finish(self) -> None:
-        """Raises `ContentMismatch` unless size and digest are as expected."""
+        """Raise `ContentMismatch` unless size and digest are those of the descriptor."""
         expected = self._expected
         if self.size != expected.size:
             raise ContentMismatch(

@@ -31,7 +31,10 @@ _MOST_HOPS = 10
 
 
 class TokenExpired(ConnectionFailed):
-    """A request with a streamed body met a 401; there is a new token now."""
+    """Internal: a request with a streamed body was answered 401; a new token is ready for another attempt.
+
+    To callers of the library it is a `ConnectionFailed`.
+    """
 
 
 class Session:

@@ -1,16 +1,16 @@
-"""A read-only registry over an OCI image layout: the pull side of the distribution specification 1.1.
+"""A read-only registry that serves an OCI image layout (distribution specification 1.1, "Pull").
 
-Any repository name serves the whole layout, since a layout does not say which repository it is; give
-`application` a ``repository`` to answer to that one alone. Tags are the layout's reference names
-(``org.opencontainers.image.ref.name``), and the tag of a full name such as ``host/repo:tag``. Where
-several images claim one tag, the repository name in the request decides between them; where it
-cannot, the tag is not served. Images without a tag are served by digest, and one that is alone in
-its layout also as ``latest``.
+The layout is served under any repository name, since a layout has none; with the ``repository``
+argument of `application`, under that name only. Tags are the layout's reference names
+(``org.opencontainers.image.ref.name``), and the tag of a full name such as ``host/repo:tag``. If several
+images have the same tag, the one whose full name contains the requested repository is served; without
+such a one the tag is not served. Images without a tag are served by digest, and also as ``latest`` if the
+layout contains no other image.
 
-Manifests are verified before they are sent. A blob is verified by whoever pulls it, except behind a
-symbolic link: that is hashed first, so that a layout cannot be made to hand out other files.
+Manifests are verified before they are sent. Blobs are verified by clients, except for those behind
+symbolic links, which are verified once so that links cannot expose other files.
 
-There is no TLS and no authentication: whoever reaches the address reads the layout.
+There is no TLS and no authentication: anyone with access to the address can read the layout.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ASGI application: routes, and what is answered to each."""
+"""The ASGI application: routes and endpoints of the distribution specification."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from ..errors import (
     StorageFailed,
     Unsupported,
 )
-from ..model import layout as grammar
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
+from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_layout_file
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..model.verifier import Verifier
 from ..storage.files import FileReader, digest_name, open_regular, read_bounded, storage_errors
 from ..streams.cancellation import run_in_thread
 from ..streams.pump import pump, uncounted
-from .catalog import Catalog, Index, Signature, is_repository, is_tag, signature
+from .catalog import Catalog, FileState, IndexFile, file_state, is_repository, is_tag
 from .responses import (
     VERSION,
     Stream,
-    asked_range,
     content_headers,
     error_reply,
-    is_known,
+    is_not_modified,
     json_reply,
     missing_extra,
     page_reply,
     reason,
     refusal,
     reply,
+    requested_range,
 )
 
 if TYPE_CHECKING:
@@ -52,15 +52,15 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-# What a path that cannot be a blob's is answered with; no errno is "not a regular file".
+# Error numbers for paths that are not those of a blob; None is for one that is not a regular file.
 _NO_BLOB = (None, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 
 def application(layout: Path, repository: str | None = None) -> Starlette:
-    """The registry over ``layout`` as an ASGI application.
+    """Return an ASGI application that serves the image layout at ``layout``.
 
-    ``repository`` is the one name it answers to; any name when it is None. Raises `Unsupported`
-    when the extra ``serve`` is not installed, `NotFound` or `InvalidContent` when ``layout`` is not
-    an image layout, and `InvalidName` for a bad ``repository``.
+    ``repository`` is the only repository that is served; None serves any name. Raises `Unsupported` if the
+    extra ``serve`` is not installed, `NotFound` or `InvalidContent` if ``layout`` is not an image layout,
+    and `InvalidName` for an invalid ``repository``.
     """
     try:
         from starlette.applications import Starlette
@@ -71,8 +71,8 @@ def application(layout: Path, repository: str | None = None) -> Starlette:
 
     if repository is not None and not is_repository(repository):
         raise InvalidName(f"invalid repository name {repository!a}")
-    marker = layout / grammar.LAYOUT_FILE
-    grammar.check_layout_file(read_bounded(marker, 1024 * 1024), str(marker))
+    marker = layout / LAYOUT_FILE
+    check_layout_file(read_bounded(marker, 1024 * 1024), str(marker))
     registry = _Registry(layout.absolute(), repository)
     app = Starlette(
         routes=[
@@ -90,45 +90,49 @@ def application(layout: Path, repository: str | None = None) -> Starlette:
 
 
 class _Registry:
-    """The endpoints. Files are read in worker threads, at paths made of parsed digests alone."""
+    """The endpoints. Files are read in worker threads, by paths that consist of parsed digests only."""
 
     def __init__(self, layout: Path, repository: str | None) -> None:
         self._blobs = layout / "blobs"
         self._repository = repository
         self._title = repository or (layout.name if is_repository(layout.name) else "image")
-        self._index = Index(layout / grammar.INDEX_FILE)
-        self._vouched: dict[Digest, Signature] = {}
+        self._index = IndexFile(layout / INDEX_FILE)
+        self._verified_links: dict[Digest, FileState] = {}
 
     async def base(self, request: Request) -> Response:
+        """``/v2/``: the registry supports the specification."""
         return json_reply(request, {})
 
     async def catalog(self, request: Request) -> Response:
-        """One name: every repository is the same, and mirroring the layout once is enough."""
+        """``/v2/_catalog``: one name only, although any is served, so that mirrors copy the layout once."""
         return page_reply(request, {}, "repositories", [self._title])
 
     async def tags(self, request: Request) -> Response:
+        """``tags/list`` (distribution specification, "Listing Tags")."""
         name = self._name(request)
         return page_reply(request, {"name": name}, "tags", (await self._catalog()).tags_in(name))
 
     async def manifest(self, request: Request) -> Response:
+        """A manifest by tag or digest (distribution specification, "Pulling manifests")."""
         from anyio import to_thread
 
         name, reference = self._name(request), request.path_params["reference"]
-        asked = _digest(reference) if ":" in reference else None
-        if asked is None and not is_tag(reference):
+        requested = _digest(reference) if ":" in reference else None
+        if requested is None and not is_tag(reference):
             raise refusal(400, "TAG_INVALID", f"invalid tag {ascii(reference)[:140]}")
         catalog = await self._catalog()
-        digest = asked or catalog.resolve(name, reference)
+        digest = requested or catalog.resolve(name, reference)
         if digest is None:
-            contested = reference in catalog.contested
-            why = "is claimed by several images, pull by digest" if contested else "is not in this layout"
+            ambiguous = reference in catalog.ambiguous
+            why = "is claimed by several images, pull by digest" if ambiguous else "is not in this layout"
             raise refusal(404, "MANIFEST_UNKNOWN", f"tag {reference} {why}")
-        manifest = catalog.made.get(digest)
+        manifest = catalog.synthesized.get(digest)
         if manifest is None:
             manifest = await to_thread.run_sync(self._manifest, digest, catalog)
         return reply(request, 200, manifest.raw, content_headers(digest, manifest.media_type))
 
     async def blob(self, request: Request) -> Response | Stream:
+        """A blob or a range of it (distribution specification, "Pulling blobs")."""
         from anyio import to_thread
 
         self._name(request)
@@ -138,12 +142,12 @@ class _Registry:
             file, linked = await to_thread.run_sync(self._open, digest)
             stack.enter_context(file)
             if linked:
-                await self._vouch(digest, file)
+                await self._verify_link(digest, file)
             size = os.fstat(file.fileno()).st_size
             headers["Content-Length"] = str(size)
-            if request.method == "HEAD" or is_known(request, headers):
+            if request.method == "HEAD" or is_not_modified(request, headers):
                 return reply(request, 200, b"", headers)
-            part = asked_range(request, headers, size)
+            part = requested_range(request, headers, size)
             if part is None:
                 part, status = range(size), 200
             elif part:
@@ -173,7 +177,7 @@ class _Registry:
             raise refusal(404, "NAME_UNKNOWN", "the layout has no index.json yet") from None
 
     def _manifest(self, digest: Digest, catalog: Catalog) -> Manifest:
-        """A verified manifest; what is no manifest is unknown, unless index.json says it is one."""
+        """Read and verify a manifest; other content is unknown, or invalid if index.json lists it."""
         with _unknown("MANIFEST_UNKNOWN", digest):
             try:
                 raw = read_bounded(self._blobs / digest_name(digest), MANIFEST_LIMIT)
@@ -184,7 +188,7 @@ class _Registry:
                 raise refusal(404, "MANIFEST_UNKNOWN", f"{digest} is not a manifest") from error
 
     def _open(self, digest: Digest) -> tuple[FileIO, bool]:
-        """The open blob, and whether it is reached through a symbolic link."""
+        """Open a blob; returns it and whether its path is a symbolic link."""
         path = self._blobs / digest_name(digest)
         with _unknown("BLOB_UNKNOWN", digest):
             file = FileIO(open_regular(path))
@@ -195,29 +199,29 @@ class _Registry:
                 file.close()
                 raise
 
-    async def _vouch(self, digest: Digest, file: FileIO) -> None:
-        """Hash what a link led to, once for each state of it."""
+    async def _verify_link(self, digest: Digest, file: FileIO) -> None:
+        """Verify the target of a link, once until it changes."""
         fd = file.fileno()
-        state, size = signature(fd), os.fstat(fd).st_size
-        if self._vouched.get(digest) == state:
+        state, size = file_state(fd), os.fstat(fd).st_size
+        if self._verified_links.get(digest) == state:
             return
         try:
             verifier = Verifier(Descriptor("", digest, size))
             reader = FileReader(fd, Path(digest_name(digest)), 0, size)
-            await run_in_thread(lambda: pump(reader, _Nowhere(), verifier, uncounted))
+            await run_in_thread(lambda: pump(reader, _NullSink(), verifier, uncounted))
         except (ContentMismatch, Unsupported):
             raise refusal(404, "BLOB_UNKNOWN", f"{digest} is a link to other content") from None
-        self._vouched[digest] = state
+        self._verified_links[digest] = state
 
 
-class _Nowhere:
+class _NullSink:
     def write(self, buffer: memoryview) -> None:
-        """The bytes were hashed; nothing else is wanted of them."""
+        """Discard the bytes, which the verifier has hashed."""
 
 
 @contextmanager
 def _unknown(code: str, digest: Digest) -> Iterator[None]:
-    """A path that holds no regular file holds no content."""
+    """Report a missing file, and a path that is not a regular file, as a 404 with an error ``code``."""
     try:
         yield
     except NotFound:

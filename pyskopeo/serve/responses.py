@@ -1,4 +1,4 @@
-"""Answers of a read-only registry: JSON, errors, pages, and parts of files."""
+"""HTTP responses of a read-only registry: JSON, errors, pages of lists, and ranges of files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VERSION = {"Docker-Distribution-API-Version": "registry/2.0"}
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Part of a file as an answer, read in worker threads; closes the file."""
+    """A response with a ``part`` of a file, which is read in worker threads and closed afterwards."""
 
     file: FileIO
     part: range
@@ -56,7 +56,7 @@ class Stream:
 
         for start in self.part[::BUFFER_SIZE]:
             end = min(start + BUFFER_SIZE, self.part.stop)
-            # The server may keep the piece after send returns, so no buffer is reused here.
+            # The server may use the bytes after send() has returned, so no buffer is reused.
             piece = await to_thread.run_sync(self._read, start, end)
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
@@ -74,10 +74,10 @@ class Stream:
 
 
 def byte_range(header: str, size: int) -> range | None:
-    """The bytes a Range header asks for, by RFC 9110 section 14; empty if there are none of them.
+    """Return the bytes that a Range header requests (RFC 9110, section 14), empty if not satisfiable.
 
-    None, for everything, where the header may be ignored: other units, several ranges, bad syntax;
-    and for empty content, of which no part can be named.
+    Returns None, for the whole content, if the header is to be ignored: for other units, several ranges
+    and invalid syntax, and for empty content.
     """
     match = _RANGE.fullmatch(header.strip())
     if match is None or not size or not any(match.groups()):
@@ -90,40 +90,44 @@ def byte_range(header: str, size: int) -> range | None:
     return range(min(int(first), size), min(int(last) + 1, size) if last else size)
 
 
-def asked_range(request: Request, headers: Mapping[str, str], size: int) -> range | None:
-    asked = request.headers.getlist("range")
-    if len(asked) != 1 or request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
+def requested_range(request: Request, headers: Mapping[str, str], size: int) -> range | None:
+    """Return the range that a request asks for, considering If-Range; None for the whole content."""
+    values = request.headers.getlist("range")
+    if len(values) != 1 or request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
         return None
-    return byte_range(asked[0], size)
+    return byte_range(values[0], size)
 
 
-def is_known(request: Request, headers: Mapping[str, str]) -> bool:
-    """Whether If-None-Match names what would be sent."""
+def is_not_modified(request: Request, headers: Mapping[str, str]) -> bool:
+    """Return whether If-None-Match contains the ETag of the response (RFC 9110, section 13.1.2)."""
     known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
     return bool(known & {"*", headers.get("ETag")})
 
 
 def content_headers(digest: Digest, media_type: str) -> dict[str, str]:
+    """Return the headers of a manifest or blob."""
     return {"Content-Type": media_type, "Docker-Content-Digest": str(digest), "ETag": f'"{digest}"'}
 
 
 def reply(request: Request, status: int, body: bytes, headers: Mapping[str, str]) -> Response:
+    """Return a response; without its body for HEAD, and a 304 if the client has the content."""
     from starlette.responses import Response
 
     sent = {**VERSION, "Content-Length": str(len(body)), **headers}
-    if status == 200 and is_known(request, headers):
+    if status == 200 and is_not_modified(request, headers):
         status, body = 304, b""
         del sent["Content-Length"], sent["Content-Type"]
     return Response(b"" if request.method == "HEAD" else body, status, sent)
 
 
 def json_reply(request: Request, value: object, status: int = 200, headers: Mapping[str, str] = VERSION) -> Response:
+    """Return a response with a JSON document."""
     body = json.dumps(value, separators=(",", ":")).encode()
     return reply(request, status, body, {"Content-Type": "application/json", **headers})
 
 
 def page_reply(request: Request, value: dict[str, object], key: str, names: Sequence[str]) -> Response:
-    """The part of ``names`` that ``n`` and ``last`` ask for, and a Link to the next."""
+    """Return the page of ``names`` selected by ``n`` and ``last``, with a Link to the next ("Listing Tags")."""
     from urllib.parse import urlencode
 
     if last := request.query_params.get("last"):
@@ -143,15 +147,17 @@ def page_reply(request: Request, value: dict[str, object], key: str, names: Sequ
 def error_reply(
     request: Request, status: int, code: str, message: str, headers: Mapping[str, str] = VERSION
 ) -> Response:
+    """Return an error response (distribution specification, "Error Codes")."""
     return json_reply(request, {"errors": [{"code": code, "message": message, "detail": None}]}, status, headers)
 
 
 def refusal(status: int, code: str, message: str) -> RegistryError:
+    """Return the error that an endpoint raises to be answered with `error_reply`."""
     return RegistryError(message, status=status, codes=(code,))
 
 
 def reason(error: PyskopeoError) -> str:
-    """Why, without the server's own paths and other content: those are nobody's business across a network."""
+    """Return the reason of an error for clients, without the server's paths."""
     if isinstance(error, StorageFailed):
         return os.strerror(error.errno) if error.errno else "it cannot be read"
     if isinstance(error, ContentMismatch):
@@ -160,4 +166,5 @@ def reason(error: PyskopeoError) -> str:
 
 
 def missing_extra() -> Unsupported:
+    """Return the error for missing dependencies."""
     return Unsupported("serving a layout needs uvicorn and starlette: pip install 'pyskopeo[serve]'")

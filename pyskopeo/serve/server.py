@@ -1,4 +1,4 @@
-"""The application on a socket, under uvicorn."""
+"""Running the application with uvicorn."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 
-_GRACE = 2
+_GRACE = 2  # seconds
 
 
 async def serve(layout: Path, host: str, port: int, *, on_ready: Callable[[str, int], None]) -> None:
-    """Serve ``layout`` until cancelled; open connections are cut then.
+    """Serve ``layout`` until cancelled, which closes open connections.
 
-    ``port`` 0 picks a free one. ``on_ready(address, port)`` is called once connections are accepted.
-    Signals are left to the caller. Needs asyncio. Raises what `application` raises, and
-    `NetworkError` when the address cannot be listened on.
+    A ``port`` of 0 selects a free one. ``on_ready(address, port)`` is called when connections are accepted.
+    Signals are not handled. Requires asyncio: raises `Unsupported` on trio, the errors of `application`,
+    and `NetworkError` if the address cannot be bound.
     """
     from anyio import CancelScope, create_task_group, sleep_forever, to_thread
 
     server = _server(await to_thread.run_sync(application, layout))
 
     async def run() -> None:
-        # uvicorn closes nothing when it is cancelled: it is asked to end, below.
+        # uvicorn does not close its connections when it is cancelled; should_exit ends it, below.
         with CancelScope(shield=True):
             await server.serve(sockets=[listener])
         tasks.cancel_scope.cancel()
@@ -52,7 +52,7 @@ async def serve(layout: Path, host: str, port: int, *, on_ready: Callable[[str, 
 
 
 def _server(app: Starlette) -> uvicorn.Server:
-    """A server for the running event loop, which takes no signals; it is not listening yet."""
+    """Return a server for the running event loop that handles no signals; it does not listen yet."""
     try:
         import asyncio
 
@@ -69,7 +69,7 @@ def _server(app: Starlette) -> uvicorn.Server:
         def capture_signals(self) -> Iterator[None]:
             yield
 
-    # The caller's logging is used as it is.
+    # log_config=None leaves the caller's logging unchanged.
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False,
         server_header=False, timeout_graceful_shutdown=_GRACE,

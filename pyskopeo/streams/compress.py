@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Protocol
 from ..errors import InvalidInput, Unsupported
 from ..model import mediatype
 from ..model.change import Outcome
-from ..model.convert import ANNOTATIONS_OF_THE_BYTES
 from ..model.digest import Digest, new_hasher
+from ..model.manifest_conversion import CONTENT_ANNOTATIONS
 from .decompress import Inflation, load_zstd
 from .ordered_pool import InOrder, Pool
 
@@ -139,7 +139,7 @@ def _changed(descriptor: Descriptor, format: str, what: str) -> Descriptor:
         wanted = f"compressed with {format}" if format else "decompressed"
         raise Unsupported(f"{what}: a layer of type {ascii(descriptor.media_type)} cannot be {wanted}")
     annotations = {
-        key: value for key, value in descriptor.annotations.items() if not key.startswith(ANNOTATIONS_OF_THE_BYTES)
+        key: value for key, value in descriptor.annotations.items() if not key.startswith(CONTENT_ANNOTATIONS)
     }
     return replace(descriptor, media_type=media_type, annotations=annotations, urls=(), data=None)
 

@@ -1,1 +1,1 @@
-"""Many images from one place to another: what is asked for, what there is, what is missing, and the run."""
+"""Copy many images from one place to another (skopeo-sync(1)): list them, skip those present, copy the rest."""

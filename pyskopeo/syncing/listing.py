@@ -1,4 +1,4 @@
-"""From what is asked for to a list of images: which there are, and what each is called at the destination."""
+"""List the images of a sync request: those at the source, selected, with their names at the destination."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from ..errors import InvalidInput, InvalidName, PyskopeoError
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
 from ..streams.concurrency import each
-from .local_listing import read_yaml, walk_directory, walk_layout
-from .naming import check_distinct, destination_name, unusable
-from .request import Group, Listing, Noted, SyncImage, SyncRequest, SyncSink
-from .wanted import Wanted, from_directory, from_layout, from_registry, matching_pattern, matching_versions, parse_item
+from .destination_names import check_distinct, destination_name, invalid_reference
+from .local_sources import find_image_directories, list_layout_images, read_yaml_source
+from .request import ImageGroup, Listing, LogMessage, SyncImage, SyncRequest, SyncSink
+from .source_images import SourceImage, from_directory, from_layout, from_registry, parse_tag_or_digest
+from .tag_selection import matching_pattern, matching_versions
 
 if TYPE_CHECKING:
     from ..access import Access
     from .yaml_source import RegistrySource
 
-Look: TypeAlias = Callable[[], Awaitable[list[Reference]]]
-Tags: TypeAlias = Callable[[Reference, "Access"], Awaitable[list[str]]]
-Share: TypeAlias = "Callable[[Access], Awaitable[Access]]"
+ListImages: TypeAlias = Callable[[], Awaitable[list[Reference]]]
+ListTags: TypeAlias = Callable[[Reference, "Access"], Awaitable[list[str]]]
+ShareConnections: TypeAlias = "Callable[[Access], Awaitable[Access]]"
 _REPOSITORIES_AT_ONCE = 8
 
 
-class _Asked:
-    """The tags of a repository, once they are known."""
+class _CachedTags:
+    """The tags of one repository; None until they have been requested, by the one task that holds ``lock``."""
 
     def __init__(self) -> None:
         from anyio import Lock
@@ -38,8 +39,8 @@ class _Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Repository:
-    """A repository as a file names it."""
+class _RepositoryEntry:
+    """A repository as a YAML file names it, and the access for its registry."""
 
     registry: str
     name: str
@@ -47,174 +48,188 @@ class _Repository:
 
     @property
     def fields(self) -> dict[str, str]:
+        """The fields of log messages about it."""
         return {"registry": self.registry, "repo": self.name}
 
 
 @dataclass(slots=True)
 class _Lister:
-    """``share`` gives the access whose connections the images of one registry have together."""
+    """Lists the images of one source into ``groups``.
+
+    ``list_tags`` requests the tags of a repository. ``share`` returns an access with connections that all images of one
+    registry share. ``failures`` is the number of sources that could not be listed.
+    """
 
     request: SyncRequest
     access: Access
-    tags: Tags
-    share: Share
+    list_tags: ListTags
+    share: ShareConnections
     report: SyncSink
     failures: int = 0
-    groups: list[tuple[Access, list[Wanted]]] = field(default_factory=list)
-    _asked: dict[tuple[Reference, int], _Asked] = field(default_factory=dict)
+    groups: list[tuple[Access, list[SourceImage]]] = field(default_factory=list)
+    _tags: dict[tuple[Reference, int], _CachedTags] = field(default_factory=dict)
 
-    def note(self, text: str, **fields: str) -> None:
-        self.report(Noted("info", text, tuple(fields.items())))
+    def _info(self, text: str, **fields: str) -> None:
+        self.report(LogMessage("info", text, tuple(fields.items())))
 
-    def fail(self, text: str, error: PyskopeoError, **fields: str) -> None:
-        """What could not be listed: the rest is copied, and the run has failed in the end."""
+    def _fail(self, text: str, error: PyskopeoError, **fields: str) -> None:
+        """Report and count a source that cannot be listed; the run copies the rest and fails at its end."""
         self.failures += 1
-        self.report(Noted("error", text, tuple(fields.items())))
-        self.report(Noted("error", str(error)))
+        self.report(LogMessage("error", text, tuple(fields.items())))
+        self.report(LogMessage("error", str(error)))
 
-    async def repository_tags(self, repository: Reference, access: Access) -> list[str]:
-        """_Asked for once, however often a file names the repository."""
-        asked = self._asked.setdefault((repository, id(access)), _Asked())
-        async with asked.lock:
-            if asked.tags is None:
-                self.note("Getting tags", image=repository.name)
-                asked.tags = await self.tags(repository, access)
-        return asked.tags
+    async def _repository_tags(self, repository: Reference, access: Access) -> list[str]:
+        """Return the tags of a repository; they are requested once, however often a file names it."""
+        cached = self._tags.setdefault((repository, id(access)), _CachedTags())
+        async with cached.lock:
+            if cached.tags is None:
+                self._info("Getting tags", image=repository.name)
+                cached.tags = await self.list_tags(repository, access)
+        return cached.tags
 
-    async def docker(self, source: str) -> None:
+    async def list_docker(self, source: str) -> None:
+        """List one image, or all tags of a repository; raises `InvalidName` and the registry's errors."""
         try:
             reference = Reference.parse(source, default_tag="")
         except InvalidName as error:
-            raise unusable("docker", source, error) from None
+            raise invalid_reference("docker", source, error) from None
         named = bool(reference.manifest_name)
-        self.note("Tag presence check", imagename=source, tagged=str(named).lower())
+        self._info("Tag presence check", imagename=source, tagged=str(named).lower())
         access = await self.share(self.access)
         found = [reference] if named else [
-            replace(reference, tag=tag) for tag in await self.repository_tags(reference, access)
+            replace(reference, tag=tag) for tag in await self._repository_tags(reference, access)
         ]  # fmt: skip
         self.groups.append((access, [from_registry(one) for one in found]))
 
-    async def yaml(self, source: str) -> None:
-        """All repositories at once; the groups in the order of the file."""
-        found: list[tuple[Access, list[Wanted], Look]] = []
-        for registry in read_yaml(source):
-            self._tell_oddities(registry)
-            access = await self.share(_access(self.access, registry))
-            found += [(access, [], look) for look in self._looks(registry, access)]
+    async def list_yaml(self, source: str) -> None:
+        """List the repositories of a YAML file concurrently; the groups are in the order of the file."""
+        found: list[tuple[Access, list[SourceImage], ListImages]] = []
+        for registry in read_yaml_source(source):
+            self._warn_about(registry)
+            access = await self.share(_registry_access(self.access, registry))
+            found += [(access, [], list_images) for list_images in self._listings(registry, access)]
 
-        async def fill(one: tuple[Access, list[Wanted], Look]) -> None:
-            _, images, look = one
-            images += map(from_registry, await look())
+        async def fill(one: tuple[Access, list[SourceImage], ListImages]) -> None:
+            _, images, list_images = one
+            images += map(from_registry, await list_images())
 
         await each(found, fill, at_once=_REPOSITORIES_AT_ONCE)
         self.groups = [(access, images) for access, images, _ in found if images]
 
-    def _tell_oddities(self, registry: RegistrySource) -> None:
+    def _warn_about(self, registry: RegistrySource) -> None:
+        """Report unknown keys and a registry without images."""
         about = (("registry", registry.registry),)
         for key in registry.unknown:
-            self.report(Noted("warning", f"Unknown key {ascii(key)} is passed over", about))
+            self.report(LogMessage("warning", f"Unknown key {ascii(key)} is passed over", about))
         if registry.is_empty:
-            self.report(Noted("warning", "No images specified for registry", about))
+            self.report(LogMessage("warning", "No images specified for registry", about))
 
-    def _looks(self, registry: RegistrySource, access: Access) -> Iterator[Look]:
-        """What has to be done to know all images of a registry, in the order of the file."""
+    def _listings(self, registry: RegistrySource, access: Access) -> Iterator[ListImages]:
+        """Yield one function for each repository that a file names; each returns its images."""
         for name, items in registry.images.items():
-            yield partial(self._listed, _Repository(registry.registry, name, access), items)
+            yield partial(self._list_items, _RepositoryEntry(registry.registry, name, access), items)
         for name, pattern in registry.by_pattern.items():
-            keep = partial(matching_pattern, pattern)
-            asked = _Repository(registry.registry, name, access)
-            yield partial(self._filtered, asked, "regular expression", pattern, keep)
+            repository = _RepositoryEntry(registry.registry, name, access)
+            parse = partial(matching_pattern, pattern)
+            yield partial(self._list_matching, repository, "regular expression", pattern, parse)
         for name, versions in registry.by_version.items():
-            keep = partial(matching_versions, versions)
-            asked = _Repository(registry.registry, name, access)
-            yield partial(self._filtered, asked, "semver constraint", versions, keep)
+            repository = _RepositoryEntry(registry.registry, name, access)
+            parse = partial(matching_versions, versions)
+            yield partial(self._list_matching, repository, "semver constraint", versions, parse)
 
-    async def _listed(self, asked: _Repository, items: tuple[str, ...]) -> list[Reference]:
-        repository = self._named(asked)
+    async def _list_items(self, entry: _RepositoryEntry, items: tuple[str, ...]) -> list[Reference]:
+        """Return the images with the tags and digests ``items``; without any, all tags."""
+        repository = self._reference(entry)
         if repository is None:
             return []
-        self.note("Processing repo", **asked.fields)
+        self._info("Processing repo", **entry.fields)
         if not items:
-            return await self._every(asked, repository, lambda _: True)
+            return await self._list_repository(entry, repository, lambda _: True)
         found: list[Reference] = []
         for item in items:
             try:
-                found.append(parse_item(repository, item))
+                found.append(parse_tag_or_digest(repository, item))
             except InvalidName as error:
-                self.fail("Error parsing ref, skipping", error, ref=item)
-        return self._told(asked, found)
+                self._fail("Error parsing ref, skipping", error, ref=item)
+        return self._warn_if_empty(entry, found)
 
-    async def _filtered(
-        self, asked: _Repository, kind: str, text: str, parse: Callable[[], Callable[[str], bool]]
+    async def _list_matching(
+        self, entry: _RepositoryEntry, kind: str, text: str, parse: Callable[[], Callable[[str], bool]]
     ) -> list[Reference]:
-        repository = self._named(asked)
+        """Return the images whose tags match ``text``, which ``parse`` turns into a predicate."""
+        repository = self._reference(entry)
         if repository is None:
             return []
-        self.note("Processing repo", **asked.fields)
+        self._info("Processing repo", **entry.fields)
         try:
             keep = parse()
         except InvalidInput as error:
             what = "regex" if kind == "regular expression" else kind
-            self.fail(f"Error parsing {what}, skipping", error, **asked.fields)
+            self._fail(f"Error parsing {what}, skipping", error, **entry.fields)
             return []
-        return await self._every(asked, repository, keep, f"Start filtering using the {kind}: {text}")
+        return await self._list_repository(entry, repository, keep, f"Start filtering using the {kind}: {text}")
 
-    async def _every(
-        self, asked: _Repository, repository: Reference, keep: Callable[[str], bool], filtering: str = ""
+    async def _list_repository(
+        self, entry: _RepositoryEntry, repository: Reference, keep: Callable[[str], bool], filtering: str = ""
     ) -> list[Reference]:
-        """The tags of a repository that are to be kept."""
-        self.note("Querying registry for image tags", **asked.fields)
+        """Return the images of the tags that ``keep`` accepts; ``filtering`` is a message about it."""
+        self._info("Querying registry for image tags", **entry.fields)
         try:
-            tags = await self.repository_tags(repository, asked.access)
+            tags = await self._repository_tags(repository, entry.access)
             if filtering:
-                self.note(filtering, **asked.fields)
+                self._info(filtering, **entry.fields)
             with self.request.guard():
                 kept = [replace(repository, tag=tag) for tag in tags if keep(tag)]
         except PyskopeoError as error:
-            self.fail("Error processing repo, skipping", error, **asked.fields)
+            self._fail("Error processing repo, skipping", error, **entry.fields)
             return []
-        return self._told(asked, kept)
+        return self._warn_if_empty(entry, kept)
 
-    def _told(self, asked: _Repository, found: list[Reference]) -> list[Reference]:
+    def _warn_if_empty(self, entry: _RepositoryEntry, found: list[Reference]) -> list[Reference]:
         if not found:
-            self.report(Noted("warning", "No refs to sync found", tuple(asked.fields.items())))
+            self.report(LogMessage("warning", "No refs to sync found", tuple(entry.fields.items())))
         return found
 
-    def _named(self, asked: _Repository) -> Reference | None:
+    def _reference(self, entry: _RepositoryEntry) -> Reference | None:
+        """Return the reference of a repository; None for an invalid one, which is reported as a failure."""
         try:
-            found = Reference.parse(f"{asked.registry}/{asked.name}", default_tag="")
+            found = Reference.parse(f"{entry.registry}/{entry.name}", default_tag="")
             if found.manifest_name:
                 raise InvalidName("input names a reference, not a repository")
         except InvalidName as error:
-            self.fail("Error parsing repository name, skipping", error, **asked.fields)
+            self._fail("Error parsing repository name, skipping", error, **entry.fields)
             return None
         return found
 
-    def dir(self, source: str) -> None:
-        self.groups.append((self.access, [from_directory(source, path) for path in walk_directory(source)]))
+    def list_dir(self, source: str) -> None:
+        """List the images in and below a directory; raises `PathNotFound` and `StorageFailed`."""
+        self.groups.append((self.access, [from_directory(source, path) for path in find_image_directories(source)]))
 
-    def oci(self, source: str) -> None:
+    def list_oci(self, source: str) -> None:
+        """List the images of an OCI layout; raises `PathNotFound` and `InvalidContent`."""
         keep = self.request.destination_transport == "oci"
-        images = walk_layout(Path(source))
+        images = list_layout_images(Path(source))
         self.groups.append((self.access, [from_layout(source, *image, keep=keep) for image in images]))
 
 
-async def list_images(request: SyncRequest, access: Access, tags: Tags, share: Share, report: SyncSink) -> Listing:
-    """All images that are to be copied; nothing is written.
+async def list_images(
+    request: SyncRequest, access: Access, list_tags: ListTags, share: ShareConnections, report: SyncSink
+) -> Listing:
+    """Return all images to copy; nothing is written.
 
-    A repository in a file that cannot be listed is told of and counted, the others are listed. Raises
-    `InvalidInput` when there is nothing, or when two images would go to one place, and the source's errors.
+    A repository of a YAML file that cannot be listed is reported and counted, the others are listed. Raises
+    `InvalidInput` when there are no images, or two with the same name at the destination, and the source's errors.
     """
-    lister = _Lister(request, access, tags, share, report)
+    lister = _Lister(request, access, list_tags, share, report)
     if request.source_transport == "docker":
-        await lister.docker(request.source)
+        await lister.list_docker(request.source)
     elif request.source_transport == "yaml":
-        await lister.yaml(request.source)
+        await lister.list_yaml(request.source)
     elif request.source_transport == "dir":
-        lister.dir(request.source)
+        lister.list_dir(request.source)
     else:
-        lister.oci(request.source)
-    groups = _chosen(request, lister.groups)
+        lister.list_oci(request.source)
+    groups = _selected_groups(request, lister.groups)
     if not groups and request.source_transport != "yaml":
         raise InvalidInput(f'No images to sync found in "{request.source}"')
     listing = Listing(groups, lister.failures)
@@ -222,27 +237,29 @@ async def list_images(request: SyncRequest, access: Access, tags: Tags, share: S
     return listing
 
 
-def _chosen(request: SyncRequest, groups: list[tuple[Access, list[Wanted]]]) -> tuple[Group, ...]:
-    """What the user's choice leaves, each image once and by its name at the destination."""
-    everything = [(number, wanted) for number, (_, images) in enumerate(groups) for wanted in images]
+def _selected_groups(
+    request: SyncRequest, groups: list[tuple[Access, list[SourceImage]]]
+) -> tuple[ImageGroup, ...]:
+    """Apply the tag selection, name each image at the destination, and drop duplicates and empty groups."""
+    everything = [(number, image) for number, (_, found) in enumerate(groups) for image in found]
     with request.guard():
-        kept = request.choice.apply(everything, lambda one: (one[1].repository, one[1].tag))
+        selected = request.tag_selection.apply(everything, lambda one: (one[1].repository, one[1].tag))
     images: dict[SyncImage, int] = {}
-    for number, wanted in kept:
+    for number, image in selected:
         destination = destination_name(
-            request.destination_transport, request.destination, wanted.path,
+            request.destination_transport, request.destination, image.path,
             scoped=request.scoped, suffix=request.suffix,
         )  # fmt: skip
-        images.setdefault(SyncImage(wanted.source, destination, wanted.pinned), number)
+        images.setdefault(SyncImage(image.source, destination, image.pinned), number)
     by_group = [
-        Group(tuple(image for image, at in images.items() if at == number), access)
+        ImageGroup(tuple(image for image, at in images.items() if at == number), access)
         for number, (access, _) in enumerate(groups)
     ]
     return tuple(group for group in by_group if group.images)
 
 
-def _access(access: Access, registry: RegistrySource) -> Access:
-    """What the file says of a registry goes before what flags say."""
+def _registry_access(access: Access, registry: RegistrySource) -> Access:
+    """Return ``access`` with the settings of a registry in the file, which take precedence over flags."""
     trust, keychain = access.trust, access.keychain
     if registry.tls_verify is not None:
         trust = replace(trust, insecure=not registry.tls_verify)

@@ -1,4 +1,4 @@
-"""Whether an image is at the destination already: found out with as few questions as that takes."""
+"""Check whether an image is at the destination already, with as few requests as possible."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from ..errors import PyskopeoError, first_error
-from . import remote
-from .local import whole_image
+from .local_images import complete_image
+from .registry_queries import has_complete_index, head_manifest, source_digest
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from .request import SyncImage, SyncRequest
 
 
-class Presence:
-    """Compares what the sources' names stand for now with what is at the destination.
+class PresenceCheck:
+    """Compares the images of the source with those at the destination, by digest.
 
-    An image in a directory or a layout costs at most one HEAD, to the source's registry; one in a
-    registry a HEAD on either side. The images that an index there names are looked for besides,
-    where all of them are to be there.
+    For a destination on disk this takes at most one HEAD, to the source's registry. For a registry it takes one HEAD to
+    either side, and for an index the requests of `has_complete_index`.
+
+    ``options`` describes the request's platform and format: only copies made with the same ones are comparable.
     """
 
     def __init__(self, request: SyncRequest, record: Record, writing: Access) -> None:
@@ -31,34 +32,35 @@ class Presence:
         self._all = request.selection.mode == "all"
         platform = "all" if self._all else str(request.selection.platform)
         form = request.form
-        self.how = " ".join(
+        self.options = " ".join(
             word for word in (platform, form.format, "preserve-digests" if form.preserve_digests else "") if word
         )
 
     def key(self, image: SyncImage) -> str:
-        """What an image is called in the record: below the destination, which may be moved."""
+        """Return an image's key in the record: its name relative to the destination, which may be moved."""
         transport, _, details = image.destination.partition(":")
         if transport == "oci":
             return details.partition(":")[2]
         return os.path.relpath(details, self._request.destination) if transport == "dir" else details
 
-    async def of(
+    async def present_digest(
         self, image: SyncImage, source: ImageReference, destination: ImageReference, reading: Access
     ) -> Digest | None:
-        """Return the digest of what is there, if nothing would change; None where a copy has to look closer.
+        """Return the digest of the image at the destination if copying it again would change nothing, else None.
 
-        ``source`` and ``destination`` are the parsed names of ``image``.
+        None also means that it could not be found out. ``source`` and ``destination`` are the parsed names of
+        ``image``, ``reading`` is the access of the source. Raises what prevents a response.
         """
         if destination.transport == "docker":
             assert destination.reference is not None
-            return await self._in_registry(image, source, destination.reference, reading)
-        there = await whole_image(destination, self._writing)
-        if there is None or not self._may_do(image, there.digest, is_index=there.is_index):
+            return await self._digest_in_registry(image, source, destination.reference, reading)
+        present = await complete_image(destination, self._writing)
+        if present is None or not self._may_match(image, present.digest, is_index=present.is_index):
             return None
         wanted = await self._source_digest(image, source, reading)
-        return there.digest if self._same(image, wanted, there.digest, is_index=there.is_index) else None
+        return present.digest if self._matches(image, wanted, present.digest, is_index=present.is_index) else None
 
-    async def _in_registry(
+    async def _digest_in_registry(
         self, image: SyncImage, source: ImageReference, reference: Reference, reading: Access
     ) -> Digest | None:
         from anyio import create_task_group
@@ -71,40 +73,44 @@ class Presence:
         with first_error():
             async with create_task_group() as tasks:
                 tasks.start_soon(ask_source)
-                there = await remote.head(reference, self._writing)
-        if there is None or not self._same(image, wanted[0], there.digest, is_index=there.is_index):
+                present = await head_manifest(reference, self._writing)
+        if present is None or not self._matches(image, wanted[0], present.digest, is_index=present.is_index):
             return None
-        if there.is_index and not await remote.holds_all_of(reference, there.digest, self._writing):
+        if present.is_index and not await has_complete_index(reference, present.digest, self._writing):
             return None
-        return there.digest
+        return present.digest
 
     async def _source_digest(self, image: SyncImage, source: ImageReference, reading: Access) -> Digest | None:
-        """Return what the source's name refers to now; None where that is not known without reading it all."""
+        """Return the digest that the source's name refers to now, None if it is unknown without copying."""
         if image.pinned is not None:
             return image.pinned
         if source.reference is not None:
-            return await remote.resolve(source.reference, reading)
+            return await source_digest(source.reference, reading)
         try:
             async with source.open_source(reading) as opened:
                 return (await opened.manifest()).digest
         except PyskopeoError:
-            return None  # the copy will say why
+            return None  # the copy will raise it
 
-    def _may_do(self, image: SyncImage, there: Digest, *, is_index: bool) -> bool:
-        """Whether the answer of the source can matter at all."""
-        entry = self._record.get(self.key(image))
-        if entry is not None and entry.how == self.how and entry.digest == there:
-            return True
-        return self._keeps(is_index=is_index)
+    def _may_match(self, image: SyncImage, present: Digest, *, is_index: bool) -> bool:
+        """Return whether any digest of the source could match; if not, the source need not be asked."""
+        return self._recorded_source(image, present) is not None or self._copies_unchanged(is_index=is_index)
 
-    def _same(self, image: SyncImage, wanted: Digest | None, there: Digest, *, is_index: bool) -> bool:
+    def _matches(self, image: SyncImage, wanted: Digest | None, present: Digest, *, is_index: bool) -> bool:
+        """Return whether a copy of the source with digest ``wanted`` is present with digest ``present``."""
         if wanted is None:
             return False
-        entry = self._record.get(self.key(image))
-        if entry is not None and entry.how == self.how and entry.digest == there and entry.source_digest == wanted:
+        if self._recorded_source(image, present) == wanted:
             return True
-        return wanted == there and self._keeps(is_index=is_index)
+        return wanted == present and self._copies_unchanged(is_index=is_index)
 
-    def _keeps(self, *, is_index: bool) -> bool:
-        """Whether a copy of what is there would be the same: not of an index, of which one image is wanted."""
+    def _recorded_source(self, image: SyncImage, present: Digest) -> Digest | None:
+        """Return the digest of the source that the image at the destination was copied from, if it is recorded."""
+        entry = self._record.get(self.key(image))
+        if entry is None or entry.options != self.options or entry.digest != present:
+            return None
+        return entry.source_digest
+
+    def _copies_unchanged(self, *, is_index: bool) -> bool:
+        """Return whether a copy has the source's digest: not of an index from which one image is chosen."""
         return not self._request.form.format and (self._all or not is_index)

@@ -1,7 +1,7 @@
-"""What a destination's images were made of, kept between runs: a file that may be lost at any time.
+"""A record of which source each synced image was copied from, kept in a file between runs.
 
-An image that was chosen from an index has another digest than the index, so that it cannot be seen
-from what is there whether there is anything new. The record says it.
+An image that was chosen from an index has another digest than the index, so its own digest does not tell whether the
+source has changed. The record does. Without the file, images are compared or copied again; nothing else is lost.
 """
 
 from __future__ import annotations
@@ -24,23 +24,28 @@ if TYPE_CHECKING:
 RECORD_NAME = ".pyskopeo-sync.json"
 _LIMIT = 64 * 1024 * 1024
 _VERSION = 1
-# How often it is written during a run: what came later is looked at again after a crash.
-_EVERY = 1.0
+# Seconds between two writes of the file during a run: entries since then are lost in a crash.
+_SAVE_INTERVAL = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One copy: made of ``source`` (an image name) when that had ``source_digest``, chosen and written as
-    ``how`` says; ``digest`` is what was written."""
+    """One copy: the image name and the digest of its source, and the digest of the root manifest that was written.
+
+    ``options`` are those of the copy that affect the result, see `PresenceCheck`; the file calls them ``how``.
+    """
 
     source: str
     source_digest: Digest
     digest: Digest
-    how: str
+    options: str
 
 
 class Record:
-    """The entries by destination; reading and writing never fail, but say so to ``warn``."""
+    """The entries by key, see `PresenceCheck.key`. ``path`` is the file, None to keep them for this run only.
+
+    Errors in reading and writing the file are not raised: ``warn`` is called with the message.
+    """
 
     def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
         self._path, self._warn = path, warn
@@ -49,18 +54,19 @@ class Record:
         self._written = time.monotonic()
 
     def get(self, key: str) -> Entry | None:
+        """Return the entry of an image, None without one."""
         return self._entries.get(key)
 
     async def put(self, key: str, entry: Entry) -> None:
-        """Remember a copy; written within a second, or at the next `save`."""
+        """Add or replace an entry; the file is written at most once a second, and by `save`."""
         if self._entries.get(key) == entry:
             return
         self._entries[key] = self._new[key] = entry
-        if time.monotonic() - self._written >= _EVERY:
+        if time.monotonic() - self._written >= _SAVE_INTERVAL:
             await self.save()
 
     async def save(self) -> None:
-        """Write what is new, beside what others wrote meanwhile."""
+        """Write new entries to the file, and keep those that other processes have added to it."""
         if self._path is None or not self._new:
             return
         new, self._new = self._new, {}
@@ -86,7 +92,7 @@ class Record:
 
 
 def parse_record(raw: bytes, where: str) -> Mapping[str, Entry]:
-    """Raises `InvalidContent`; entries that make no sense are left out."""
+    """Parse the file's content; ``where`` names it in errors. Invalid entries are ignored. Raises `InvalidContent`."""
     document = parse_object(raw, where, _LIMIT)
     images = document.get("images")
     if document.get("version") != _VERSION or not isinstance(images, dict):
@@ -99,9 +105,9 @@ def _entry(value: Any) -> Entry | None:
     if not isinstance(value, dict):
         return None
     texts = [value.get(name) for name in ("source", "sourceDigest", "digest", "how")]
-    source, source_digest, digest, how = (text if isinstance(text, str) else "" for text in texts)
+    source, source_digest, digest, options = (text if isinstance(text, str) else "" for text in texts)
     try:
-        return Entry(source, Digest.parse(source_digest), Digest.parse(digest), how)
+        return Entry(source, Digest.parse(source_digest), Digest.parse(digest), options)
     except InvalidContent:
         return None
 
@@ -110,7 +116,7 @@ def _document(entries: Mapping[str, Entry]) -> bytes:
     images = {
         key: {
             "source": entry.source, "sourceDigest": str(entry.source_digest), "digest": str(entry.digest),
-            "how": entry.how,
+            "how": entry.options,
         }
         for key, entry in sorted(entries.items())
     }  # fmt: skip

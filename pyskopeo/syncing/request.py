@@ -1,4 +1,4 @@
-"""What a sync is asked to do, and what it says it did: values."""
+"""The values of a sync: request, images, results, events."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ..engine.plan import AS_IT_IS, Form
+from ..engine.plan import DEFAULT_FORM, Form
 from ..errors import InvalidInput, PyskopeoError, Unsupported
 from ..fast_dataclass import dataclass
-from .choosing import EVERYTHING, Choice
+from .tag_selection import ALL_TAGS, TagSelection
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -25,21 +25,24 @@ DESTINATIONS = ("docker", "dir", "oci")
 IMAGES_AT_ONCE = 8
 
 Status: TypeAlias = Literal["copied", "present", "failed", "planned", "skipped"]
-"""``present``: it was there already. ``planned``: would be copied, were this no dry run. ``skipped``: not begun,
-or given up because something else failed."""
+"""``present``: it was at the destination already. ``planned``: would be copied, in a dry run. ``skipped``: not started,
+or cancelled because something else failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """Which images to copy from where to where.
+    """Which images to copy, from where to where, and how (skopeo-sync(1)).
 
-    ``source`` and ``destination`` are names without a transport, those are `SOURCES` and
-    `DESTINATIONS`. ``scoped`` keeps the source's whole path below the destination, ``suffix`` is put
-    behind each destination's name. ``jobs`` images are under way at once; whatever their number,
-    they share the blobs that may move at once. ``record`` is a file that remembers which source
-    each copy was made of, so that a question to the source's registry is enough to know that
-    nothing is new; it may be lost. ``guard`` is entered around each use of a user's regular
-    expression, which may need to be bounded in time.
+    ``source_transport`` is one of `SOURCES`, ``destination_transport`` one of `DESTINATIONS`; ``source`` and
+    ``destination`` are names without a transport. ``selection`` chooses among the images of an index,
+    ``tag_selection`` among the listed images. ``scoped`` keeps the source's whole path below the destination,
+    ``suffix`` is appended to each name at the destination. ``form`` is the manifest format. ``keep_going`` continues
+    after an image has failed. ``dry_run`` lists the images and copies nothing.
+
+    ``jobs`` is the maximum number of images copied concurrently; the limit for concurrent blobs applies to all of them
+    together. ``record`` is a file that records the source of each copy, so that one request to the source's registry
+    tells whether an image has changed; None keeps none. ``guard`` returns a context manager that bounds the time of
+    matching a user's regular expressions.
     """
 
     source_transport: str
@@ -49,8 +52,8 @@ class SyncRequest:
     selection: Selection
     scoped: bool = False
     suffix: str = ""
-    choice: Choice = EVERYTHING
-    form: Form = AS_IT_IS
+    tag_selection: TagSelection = ALL_TAGS
+    form: Form = DEFAULT_FORM
     keep_going: bool = False
     dry_run: bool = False
     jobs: int = IMAGES_AT_ONCE
@@ -58,7 +61,7 @@ class SyncRequest:
     guard: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def check(self) -> None:
-        """Raises `InvalidInput` for what cannot be done, with skopeo's words."""
+        """Raise `InvalidInput` for an impossible combination, in skopeo's words."""
         if not self.source_transport:
             raise InvalidInput("A source transport must be specified")
         if self.source_transport not in SOURCES:
@@ -75,9 +78,9 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True)
 class SyncImage:
-    """One image to be copied: ``source`` and ``destination`` are image names (``transport:details``).
+    """One image to copy; ``source`` and ``destination`` are image names (``transport:details``).
 
-    ``pinned`` is its digest, where the source's name has one: it never changes.
+    ``pinned`` is the digest in the source's name, if it has one: what it refers to never changes.
     """
 
     source: str
@@ -86,8 +89,8 @@ class SyncImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """The images of one source: of a repository, a directory or a layout, with how it is reached."""
+class ImageGroup:
+    """The images of one repository, directory or layout, and the access to read them with."""
 
     images: tuple[SyncImage, ...]
     access: Access = field(repr=False)
@@ -95,19 +98,24 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All that is to be copied. ``failures`` are sources that could not be listed; they have been told of."""
+    """All images to copy. ``failures`` is the number of sources that could not be listed; the errors were reported."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[ImageGroup, ...]
     failures: int = 0
 
     @property
     def images(self) -> tuple[SyncImage, ...]:
+        """The images of all groups, in order."""
         return tuple(image for group in self.groups for image in group.images)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageResult:
-    """What became of an image. ``digest`` is that of what is at the destination, ``moved`` bytes of blobs were read."""
+    """The result of one image.
+
+    ``digest`` is that of the root manifest at the destination, if known. ``moved`` is the size in bytes of the blobs
+    written. ``error`` is the message of a failure, else "".
+    """
 
     image: SyncImage
     status: Status
@@ -119,7 +127,11 @@ class ImageResult:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """A whole run: one result for each image, in the order of the listing, and ``seconds`` for all."""
+    """The result of a run: one result for each image, in the order of the listing.
+
+    ``sources`` is the number of repositories, directories or layouts, ``listing_failures`` that of sources that could
+    not be listed. ``seconds`` is the time of the whole run.
+    """
 
     results: tuple[ImageResult, ...]
     sources: int
@@ -127,19 +139,26 @@ class SyncReport:
     seconds: float = 0.0
 
     def count(self, status: Status) -> int:
+        """Return the number of images with a status."""
         return sum(result.status == status for result in self.results)
 
     @property
     def moved(self) -> int:
+        """Size in bytes of all blobs written."""
         return sum(result.moved for result in self.results)
 
     @property
     def failed(self) -> bool:
+        """Whether a source could not be listed or an image not copied."""
         return bool(self.listing_failures or self.count("failed"))
 
 
 class SyncFailed(PyskopeoError):
-    """Something could not be listed or copied; ``report`` says what became of all that there was."""
+    """A source could not be listed or an image could not be copied.
+
+    ``report`` has the result of every image. Part of the tree in `errors`; it is defined here, since that
+    module comes before `SyncReport`.
+    """
 
     def __init__(self, message: str, *, report: SyncReport) -> None:
         super().__init__(message)
@@ -147,8 +166,8 @@ class SyncFailed(PyskopeoError):
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
-    """Something worth a line in a log: ``level`` as in logs, ``fields`` what it is about."""
+class LogMessage:
+    """A line for the log; ``fields`` are key-value pairs that say what it is about."""
 
     level: Literal["info", "warning", "error"]
     text: str
@@ -156,24 +175,24 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """All sources have been listed: these images are to be copied, or would be."""
+class ImagesListed:
+    """All sources have been listed; in a dry run, nothing will be copied."""
 
     listing: Listing
 
 
 @dataclass(frozen=True, slots=True)
 class ImageStarted:
-    """Image number ``position`` of the ``number`` of its source, both from 1."""
+    """Work on an image starts; it is number ``position``, from 1, of the ``total`` in its group."""
 
     image: SyncImage
     position: int
-    number: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
-class ImageMoving:
-    """What happens during the copy of one image; ``image`` is None for what concerns a registry."""
+class ImageEvent:
+    """An event of one image's copy; ``image`` is None for events of a registry, such as requests and retries."""
 
     image: SyncImage | None
     event: Event
@@ -181,19 +200,21 @@ class ImageMoving:
 
 @dataclass(frozen=True, slots=True)
 class ImageFinished:
+    """An image was copied, was present, has failed, or is only planned."""
+
     result: ImageResult
 
 
-SyncEvent: TypeAlias = Noted | Listed | ImageStarted | ImageMoving | ImageFinished
+SyncEvent: TypeAlias = LogMessage | ImagesListed | ImageStarted | ImageEvent | ImageFinished
 SyncSink: TypeAlias = Callable[[SyncEvent], None]
 
 
 def ignore(event: SyncEvent) -> None:
-    """For those who want no events."""
+    """A `SyncSink` that discards all events."""
 
 
-class Tally:
-    """Follows the events of a run, so that there is a report of it however it ends."""
+class ReportBuilder:
+    """A `SyncSink` that builds the report of a run from its events, so that there is one however the run ends."""
 
     def __init__(self) -> None:
         self._listing, self._listed = Listing(()), False
@@ -201,19 +222,19 @@ class Tally:
         self._started = time.monotonic()
 
     def __call__(self, event: SyncEvent) -> None:
-        if isinstance(event, Listed):
+        if isinstance(event, ImagesListed):
             self._listing, self._listed = event.listing, True
         elif isinstance(event, ImageFinished):
             self._results[event.result.image] = event.result
 
     @property
     def listed(self) -> bool:
-        """Whether it is known what there is to copy."""
+        """Whether all sources have been listed."""
         return self._listed
 
     @property
     def report(self) -> SyncReport:
-        """What is known now: an image that is not finished is ``skipped``."""
+        """The report so far; images that are not finished are ``skipped``."""
         results = [self._results.get(image) or ImageResult(image, "skipped") for image in self._listing.images]
         seconds = round(time.monotonic() - self._started, 3)
         return SyncReport(tuple(results), len(self._listing.groups), self._listing.failures, seconds)

@@ -1,4 +1,4 @@
-"""What the images of one sync share: limits for blobs moved at once, and where each blob was put."""
+"""State shared by the images of one sync: limits for concurrent blobs, and the locations of blobs already written."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from ..streams.locations import Location
     from ..streams.pump import Progress
 
-_MOST_LOCATIONS = 8
+_MAX_LOCATIONS = 8
 
 
 class SharedBlobs:
-    """The blobs of all images of a run: how many move at once, and where those are that this run has written."""
+    """The blobs of all images of a run: limits for concurrent ones, and the locations of those already written."""
 
     def __init__(self) -> None:
         from anyio import CapacityLimiter, Lock
@@ -34,15 +34,15 @@ class SharedBlobs:
         self._locations: defaultdict[Digest, list[Location]] = defaultdict(list)
 
     def wrap(self, destination: ImageDestination) -> ImageDestination:
-        """Return ``destination`` as one that shares what it knows with all others wrapped here."""
+        """Return a wrapper of ``destination`` that shares blobs with all others wrapped here."""
         return _SharingDestination(destination, self)
 
     def limiter(self, size: int | None) -> CapacityLimiter:
-        """Return the limiter for a blob of ``size`` bytes; None: not known beforehand."""
+        """Return the limiter for a blob of ``size`` bytes; None: unknown before it is written."""
         return self._large if size is None or size > SMALL else self._small
 
     def lock(self, digest: Digest) -> Lock:
-        """Return the lock that lets one image at a time write a blob."""
+        """Return the lock of a blob, so that only one image writes it."""
         return self._locks[digest]
 
     def locations(self, digest: Digest) -> tuple[Location, ...]:
@@ -50,16 +50,16 @@ class SharedBlobs:
         return tuple(reversed(self._locations.get(digest, ())))
 
     def add(self, digest: Digest, locations: tuple[Location, ...]) -> None:
-        """Remember that a blob lies at ``locations``."""
+        """Add locations of a blob."""
         known = self._locations[digest]
         known += [location for location in locations if location not in known]
-        # A registry's repositories are all kept: a blob that is known to be there need not be asked for.
-        if len(known) > _MOST_LOCATIONS and not isinstance(known[0], RegistryBlob):
-            del known[:-_MOST_LOCATIONS]
+        # Of a registry, all repositories are kept: where a blob is known to exist, no request is needed.
+        if len(known) > _MAX_LOCATIONS and not isinstance(known[0], RegistryBlob):
+            del known[:-_MAX_LOCATIONS]
 
 
 class _SharingDestination(DestinationWrapper):
-    """A destination that knows which blobs other images of the run have put where."""
+    """Skips blobs that the run has written to the same repository, and offers their locations for the others."""
 
     def __init__(self, destination: ImageDestination, shared: SharedBlobs) -> None:
         super().__init__(destination)
@@ -72,7 +72,7 @@ class _SharingDestination(DestinationWrapper):
             known, here = self._shared.locations(digest), self.locations(digest)
             if any(isinstance(location, RegistryBlob) and location in known for location in here):
                 return Placement.PRESENT
-            # What this run wrote comes first: it is nearest. A mount is asked for from one repository only.
+            # Locations of this run come first: only one repository is tried for a mount, and it is known to exist.
             blob = replace(blob, locations=(*known, *blob.locations))
             async with self._shared.limiter(blob.descriptor.size):
                 placement = await super().put_blob(blob, progress)

@@ -1,4 +1,4 @@
-"""The run: list what there is, leave what is there already, copy the rest, several images at once."""
+"""Run a sync: list the images, skip those present at the destination, copy the others concurrently."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ..engine.run import CopyOptions, check_policy, copy
 from ..errors import PyskopeoError, first_error
 from ..model.events import CopyFinished
 from ..transports import parse_image_name
-from . import remote
+from . import registry_queries
 from .listing import list_images
-from .presence import Presence
+from .presence import PresenceCheck
 from .record import Entry, Record
 from .request import (
+    ImageEvent,
     ImageFinished,
-    ImageMoving,
     ImageResult,
+    ImagesListed,
     ImageStarted,
-    Listed,
-    Noted,
+    LogMessage,
+    ReportBuilder,
     SyncFailed,
     SyncReport,
     SyncRequest,
-    Tally,
     ignore,
 )
 from .shared_blobs import SharedBlobs
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from ..model.digest import Digest
     from ..model.events import Event
-    from .request import Group, Listing, SyncEvent, SyncImage, SyncSink
+    from .request import ImageGroup, Listing, SyncEvent, SyncImage, SyncSink
 
 _FAILED = "Sync failed due to previous reported error(s) for one or more images"
 
@@ -48,126 +48,136 @@ async def sync(
     destination_access: Access | None = None,
     report: SyncSink = ignore,
 ) -> SyncReport:
-    """Copy all images of a source that are not at the destination yet; answers with what became of each.
+    """Copy all images of a source that are not at the destination yet; return the result of each.
 
-    ``report`` gets every event, in the event loop. What was copied before a failure stays, and is
-    found there by the next run. Raises `SyncFailed` when something could not be listed or copied,
-    at once unless ``request.keep_going``, and `InvalidInput` for what cannot be done at all.
+    ``report`` is called with every event, in the event loop. An access of None is the user's own configuration
+    (`Access.from_environ`). Images copied before a failure stay, and the next run finds them present.
+
+    Raises `SyncFailed` when a source could not be listed or an image not copied: immediately, or at the end with
+    ``request.keep_going``. Raises `InvalidInput` for an impossible request.
     """
     request.check()
-    tally = Tally()
+    builder = ReportBuilder()
 
-    def tell(event: SyncEvent) -> None:
-        tally(event)
+    def emit(event: SyncEvent) -> None:
+        builder(event)
         report(event)
 
     try:
-        await _list_and_copy(request, source_access, destination_access, tell)
+        await _list_and_copy(request, source_access, destination_access, emit)
     except SyncFailed as error:
-        error.report = tally.report
+        error.report = builder.report
         raise
-    finished = tally.report
-    _conclude(request, finished, tell)
+    finished = builder.report
+    _finish(request, finished, emit)
     return finished
 
 
 async def _list_and_copy(
-    request: SyncRequest, source_access: Access | None, destination_access: Access | None, tell: SyncSink
+    request: SyncRequest, source_access: Access | None, destination_access: Access | None, emit: SyncSink
 ) -> None:
-    """All that is asked of anybody, over connections that are shared meanwhile."""
+    """List and copy the images; those of one registry share connections."""
 
-    def of_registries(event: Event) -> None:
-        tell(ImageMoving(None, event))
+    def report_registry_event(event: Event) -> None:
+        emit(ImageEvent(None, event))
 
     async with AsyncExitStack() as stack:
         async def share(access: Access, actions: str = "pull") -> Access:
-            pool = await stack.enter_async_context(remote.connections(actions))
-            return replace(access, report=of_registries, network=replace(access.network, connections=pool))
+            pool = await stack.enter_async_context(registry_queries.shared_connections(actions))
+            network = replace(access.network, connections=pool)
+            return replace(access, report=report_registry_event, network=network)
 
-        listing = await list_images(request, source_access or Access.from_environ(), remote.tags, share, tell)
-        tell(Listed(listing))
+        reading = source_access or Access.from_environ()
+        listing = await list_images(request, reading, registry_queries.list_tags, share, emit)
+        emit(ImagesListed(listing))
         if request.dry_run:
-            _dry_run(listing, tell)
+            _report_dry_run(listing, emit)
         else:
             writing = await share(destination_access or Access.from_environ(), "pull,push")
-            await _Run(request, listing, writing, tell).all()
+            await _SyncRun(request, listing, writing, emit).copy_all()
 
 
-def _dry_run(listing: Listing, tell: SyncSink) -> None:
-    tell(Noted("warning", "Running in dry-run mode"))
+def _report_dry_run(listing: Listing, emit: SyncSink) -> None:
+    emit(LogMessage("warning", "Running in dry-run mode"))
     for group in listing.groups:
         for position, image in enumerate(group.images, 1):
-            tell(Noted("info", f"Would have copied image ref {position}/{len(group.images)}", _names(image)))
-            tell(ImageFinished(ImageResult(image, "planned", image.pinned)))
+            emit(LogMessage("info", f"Would have copied image ref {position}/{len(group.images)}", _log_fields(image)))
+            emit(ImageFinished(ImageResult(image, "planned", image.pinned)))
 
 
-def _conclude(request: SyncRequest, report: SyncReport, tell: SyncSink) -> None:
+def _finish(request: SyncRequest, report: SyncReport, emit: SyncSink) -> None:
+    """Log the number of images; raise `SyncFailed` if anything has failed."""
     done = "Would have synced" if request.dry_run else "Synced"
     number = report.count("planned") + report.count("copied") + report.count("present")
-    tell(Noted("info", f"{done} {number} images from {report.sources} sources"))
+    emit(LogMessage("info", f"{done} {number} images from {report.sources} sources"))
     if report.failed:
         raise SyncFailed(_FAILED, report=report)
 
 
-def _names(image: SyncImage) -> tuple[tuple[str, str], ...]:
+def _log_fields(image: SyncImage) -> tuple[tuple[str, str], ...]:
     return ("from", image.source), ("to", image.destination)
 
 
-class _Run:
-    """The images of a listing, ``request.jobs`` of them at once."""
+class _SyncRun:
+    """Copies the images of a listing, at most ``request.jobs`` concurrently.
 
-    def __init__(self, request: SyncRequest, listing: Listing, writing: Access, tell: SyncSink) -> None:
-        self._request, self._listing, self._writing, self._tell = request, listing, writing, tell
-        self._record = Record(request.record, lambda text: tell(Noted("warning", text)))
-        self._presence = Presence(request, self._record, writing)
+    ``writing`` is the access of the destination, ``emit`` is called with every event.
+    """
+
+    def __init__(self, request: SyncRequest, listing: Listing, writing: Access, emit: SyncSink) -> None:
+        self._request, self._listing, self._writing, self._emit = request, listing, writing, emit
+        self._record = Record(request.record, lambda text: emit(LogMessage("warning", text)))
+        self._presence = PresenceCheck(request, self._record, writing)
         self._shared = SharedBlobs()
 
-    async def all(self) -> None:
-        """Raises `SyncFailed` at the first failure, unless the rest is to go on."""
+    async def copy_all(self) -> None:
+        """Copy every image that is not present; raise `SyncFailed` at the first failure, without ``keep_going``."""
         from anyio import CancelScope, create_task_group
 
-        waiting = self._images()
+        images = self._images()
         try:
             with first_error():
                 async with create_task_group() as tasks:
                     for _ in range(min(self._request.jobs, len(self._listing.images))):
-                        tasks.start_soon(self._take, waiting)
+                        tasks.start_soon(self._copy_images, images)
         finally:
             with CancelScope(shield=True):
                 await self._record.save()
 
-    def _images(self) -> Iterator[tuple[Group, int, SyncImage]]:
+    def _images(self) -> Iterator[tuple[ImageGroup, int, SyncImage]]:
+        """Yield every image with its group and its position there, from 1."""
         for group in self._listing.groups:
             for position, image in enumerate(group.images, 1):
                 yield group, position, image
 
-    async def _take(self, waiting: Iterator[tuple[Group, int, SyncImage]]) -> None:
-        for group, position, image in waiting:
-            self._tell(ImageStarted(image, position, len(group.images)))
+    async def _copy_images(self, images: Iterator[tuple[ImageGroup, int, SyncImage]]) -> None:
+        """Copy one image after another from an iterator that several tasks share."""
+        for group, position, image in images:
+            self._emit(ImageStarted(image, position, len(group.images)))
             started = time.monotonic()
             try:
                 with first_error():
-                    result = await self._one(group, image)
+                    result = await self._copy_image(group, image)
             except PyskopeoError as error:
                 seconds = round(time.monotonic() - started, 3)
-                self._tell(ImageFinished(ImageResult(image, "failed", None, 0, seconds, str(error))))
+                self._emit(ImageFinished(ImageResult(image, "failed", None, 0, seconds, str(error))))
                 what = f'Error copying ref "{image.source}"'
                 if not self._request.keep_going:
                     raise SyncFailed(f"{what}: {error}", report=SyncReport((), 0)) from error
-                self._tell(Noted("error", what, (("error", str(error)),)))
+                self._emit(LogMessage("error", what, (("error", str(error)),)))
                 continue
-            self._tell(ImageFinished(replace(result, seconds=round(time.monotonic() - started, 3))))
+            self._emit(ImageFinished(replace(result, seconds=round(time.monotonic() - started, 3))))
 
-    async def _one(self, group: Group, image: SyncImage) -> ImageResult:
+    async def _copy_image(self, group: ImageGroup, image: SyncImage) -> ImageResult:
         source, destination = parse_image_name(image.source), parse_image_name(image.destination)
-        there = await self._presence.of(image, source, destination, group.access)
-        if there is not None:
+        present = await self._presence.present_digest(image, source, destination, group.access)
+        if present is not None:
             check_policy(source, group.access)
-            return ImageResult(image, "present", there)
+            return ImageResult(image, "present", present)
 
-        def follow(event: Event) -> None:
-            if not isinstance(event, CopyFinished):  # the image's result says it
-                self._tell(ImageMoving(image, event))
+        def report(event: Event) -> None:
+            if not isinstance(event, CopyFinished):  # ImageFinished says it
+                self._emit(ImageEvent(image, event))
 
         result = await copy(
             source,
@@ -175,11 +185,11 @@ class _Run:
             CopyOptions(self._request.selection, self._request.form, wrap=self._shared.wrap),
             source_access=replace(group.access, report=self._writing.report),
             destination_access=self._writing,
-            report=follow,
+            report=report,
         )
-        await self._remember(image, result.source_digest, result.digest)
+        await self._record_copy(image, result.source_digest, result.digest)
         return ImageResult(image, "copied", result.digest, result.moved)
 
-    async def _remember(self, image: SyncImage, source: Digest, digest: Digest) -> None:
-        entry = Entry(image.source, source, digest, self._presence.how)
+    async def _record_copy(self, image: SyncImage, source: Digest, digest: Digest) -> None:
+        entry = Entry(image.source, source, digest, self._presence.options)
         await self._record.put(self._presence.key(image), entry)

@@ -1,7 +1,6 @@
-"""The YAML file of ``sync --src yaml`` (skopeo-sync(1)): text in, values out.
+"""Parse the YAML file of ``sync --src yaml`` (skopeo-sync(1), "YAML file content").
 
-Parsed as skopeo does: unknown keys do not matter, and what stands for a tag is text however it is
-written, so that ``1.10`` is not the number 1.1.
+Parsed as by skopeo: unknown keys are allowed, and scalars are text, so that the tag ``1.10`` is not the number 1.1.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import yaml
 
 FILE_LIMIT = 4 * 1024 * 1024
-_MOST_ENTRIES = 100_000
+_MAX_ENTRIES = 100_000
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE = frozenset({"true", "yes", "on", "y"})
 _FALSE = frozenset({"false", "no", "off", "n"})
@@ -27,17 +26,17 @@ _KEYS = frozenset(
 )
 
 
-class _WrongError(Exception):
-    """What is wrong with the file."""
+class _InvalidFileError(Exception):
+    """The file is invalid; becomes an `InvalidInput` that names the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistrySource:
-    """What is wanted of one registry, or of a namespace in one.
+    """The images to sync from one registry, or from a namespace in it, and how to access them.
 
-    ``images`` has tags and digests by repository, none for all of its tags. ``by_pattern`` and
-    ``by_version`` have an expression and a range of versions by repository. ``tls_verify`` is None
-    where the file does not say; ``unknown`` are keys that mean nothing.
+    ``images`` are tags and digests by repository; none for all of its tags. ``by_pattern`` are regular expressions for
+    tags, ``by_version`` ranges of versions, both by repository. ``tls_verify`` is None and ``cert_dir`` is "" where the
+    file does not set them. ``unknown`` are keys without a meaning.
     """
 
     registry: str
@@ -51,11 +50,15 @@ class RegistrySource:
 
     @property
     def is_empty(self) -> bool:
+        """Whether no images are named."""
         return not (self.images or self.by_pattern or self.by_version)
 
 
 def parse_yaml_source(raw: bytes, where: str) -> tuple[RegistrySource, ...]:
-    """Parse the file, whose name is ``where``; raises `InvalidInput` and `TooLarge`. No value of it is in an error."""
+    """Parse the content of a file; ``where`` is its name, for errors.
+
+    Raises `InvalidInput` and `TooLarge`. Error messages contain no values of the file, which may be secrets.
+    """
     if len(raw) > FILE_LIMIT:
         raise TooLarge(f"{where} is over the limit of {FILE_LIMIT} bytes", limit=FILE_LIMIT)
     try:
@@ -64,21 +67,21 @@ def parse_yaml_source(raw: bytes, where: str) -> tuple[RegistrySource, ...]:
             return ()
         registries = _mapping(document, "the file")
         return tuple(_registry(name, value) for name, value in registries.items())
-    except _WrongError as error:
+    except _InvalidFileError as error:
         raise InvalidInput(f'Failed to unmarshal "{where}": yaml: {error}') from None
 
 
 def _load(raw: bytes) -> object:
-    """The document of texts, lists and mappings; raises `_WrongError`."""
+    """Return the document as strings, lists and mappings; raises `_InvalidFileError`."""
     import yaml
 
-    # libyaml's loader, where there is one, is ten times as fast.
+    # The loader of libyaml, if installed, is ten times as fast.
     base: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     class Loader(base):  # type: ignore[valid-type,misc]
-        """Safe; scalars stay as they are written, and keys are not given twice."""
+        """A safe loader that keeps scalars as text and refuses duplicate keys."""
 
-        # All but merge keys, "<<".
+        # No scalar gets a type, except merge keys ("<<").
         yaml_implicit_resolvers = {  # noqa: RUF012
             "<": [("tag:yaml.org,2002:merge", base.yaml_implicit_resolvers["<"][0][1])]
         }
@@ -87,19 +90,19 @@ def _load(raw: bytes) -> object:
             own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
             repeated = next((key for key in own if own.count(key) > 1), None) if len(set(own)) < len(own) else None
             if repeated is not None:
-                raise _WrongError(f"line {node.start_mark.line + 1}: key {ascii(repeated)[:100]} is given twice")
+                raise _InvalidFileError(f"line {node.start_mark.line + 1}: key {ascii(repeated)[:100]} is given twice")
             return cast("dict[Any, Any]", super().construct_mapping(node, deep=deep))
 
     try:
-        return cast("object", yaml.load(raw, Loader))  # noqa: S506 - it is a safe one
+        return cast("object", yaml.load(raw, Loader))  # noqa: S506 - a subclass of SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise _WrongError(f"{place}{error.problem or error.context or 'cannot be understood'}") from None
-    except yaml.YAMLError as error:  # characters that no YAML may have
-        raise _WrongError(str(error).splitlines()[0]) from None
+        raise _InvalidFileError(f"{place}{error.problem or error.context or 'cannot be understood'}") from None
+    except yaml.YAMLError as error:  # such as characters that YAML does not allow
+        raise _InvalidFileError(str(error).splitlines()[0]) from None
     except (RecursionError, UnicodeDecodeError) as error:
-        raise _WrongError("nested too deeply" if isinstance(error, RecursionError) else "not in UTF-8") from None
+        raise _InvalidFileError("nested too deeply" if isinstance(error, RecursionError) else "not in UTF-8") from None
 
 
 def _registry(name: object, value: object) -> RegistrySource:
@@ -148,9 +151,9 @@ def _credentials(value: object, where: str) -> Credentials | None:
 
 def _mapping(value: object, where: str) -> Mapping[object, object]:
     if not isinstance(value, dict):
-        raise _WrongError(f"{where}: want names with values")
-    if len(value) > _MOST_ENTRIES:
-        raise _WrongError(f"{where}: more than {_MOST_ENTRIES} entries")
+        raise _InvalidFileError(f"{where}: want names with values")
+    if len(value) > _MAX_ENTRIES:
+        raise _InvalidFileError(f"{where}: more than {_MAX_ENTRIES} entries")
     return value
 
 
@@ -158,20 +161,20 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
     if _is_null(value):
         return ()
     if not isinstance(value, list):
-        raise _WrongError(f"{where}: want a list of tags and digests")
+        raise _InvalidFileError(f"{where}: want a list of tags and digests")
     return tuple(_text(item, where) for item in value)
 
 
 def _text(value: object, where: str) -> str:
     if not isinstance(value, str):
-        raise _WrongError(f"{where}: want text")
+        raise _InvalidFileError(f"{where}: want text")
     return value
 
 
 def _boolean(value: object, where: str) -> bool:
     text = _text(value, where).lower()
     if text not in _TRUE | _FALSE:
-        raise _WrongError(f"{where}: want true or false")
+        raise _InvalidFileError(f"{where}: want true or false")
     return text in _TRUE
 
 

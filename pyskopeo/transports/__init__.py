@@ -1,4 +1,7 @@
-"""The transports: ``transport:details`` is an image name. Each is one module, imported when named."""
+"""The transports of image names, ``transport:details`` (containers-transports(5)).
+
+Each is a module with a function ``parse(details)``, imported when an image name uses it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _MODULES = {name: name.replace("-", "_") for name in TRANSPORTS} | {"dir": "dire
 
 
 def parse_image_name(text: str) -> ImageReference:
-    """Parse an image name; raises `InvalidName` with skopeo's words."""
+    """Parse an image name, ``transport:details``; raises `InvalidName`, in skopeo's words."""
     transport, colon, details = text.partition(":")
     if not colon:
         raise InvalidName(f'Invalid image name "{text}", expected colon-separated transport:reference')

@@ -1,4 +1,7 @@
-"""``dir:path``: one file a blob, as skopeo writes them; the image replaces the old one whole."""
+"""The ``dir:`` transport: an image in a directory with one file per blob (containers-transports(5)).
+
+The files are those that skopeo writes. A new image replaces the old one as a whole.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +30,11 @@ if TYPE_CHECKING:
     from ..access import Access
 
 _MANIFEST, _VERSION = "manifest.json", "version"
-_TEXT = "Directory Transport Version: {}\n"
+_VERSION_TEXT = "Directory Transport Version: {}\n"
 
 
 class DirReference(ImageReference):
-    """The path of a directory that holds one image."""
+    """A directory that contains one image."""
 
     transport = "dir"
 
@@ -50,7 +53,7 @@ class DirReference(ImageReference):
 
 
 def parse(details: str) -> DirReference:
-    """Everything after ``dir:`` is the path; raises `InvalidName` when there is none."""
+    """Parse the path, which is everything after ``dir:``; raises `InvalidName` if it is empty."""
     if not details:
         raise InvalidName("dir: want dir:path")
     return DirReference(details, Path(details))
@@ -61,7 +64,7 @@ def _name(digest: Digest) -> str:
 
 
 class DirSource(ImageSource):
-    """An image in a directory; the ``version`` file is not needed to read it."""
+    """An image in a directory; its ``version`` file is not read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -80,16 +83,16 @@ class DirSource(ImageSource):
         return located_blob(descriptor, LocalFile(self._path / _name(descriptor.digest)))
 
     async def blob_size(self, descriptor: Descriptor) -> int:
-        """How large a blob's file is."""
+        """Return the size of a blob's file in bytes; raises `StorageFailed`."""
         path = self._path / _name(descriptor.digest)
         with storage_errors(f"reading {path}"):
             return os.stat(path).st_size
 
 
 class DirDestination(ImageDestination):
-    """Writes to ``staging``, a new directory beside the final one; `finish` puts it in its place.
+    """Writes to ``staging``, a new directory next to the final one, which `finish` replaces by it.
 
-    In it, where it cannot be replaced: then its files are.
+    If the final directory cannot be replaced, ``staging`` is within it and its files are replaced.
     """
 
     accepts = Accepts(mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES)
@@ -101,9 +104,9 @@ class DirDestination(ImageDestination):
         self.committed = False
 
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        name = self._named(blob.descriptor.digest)
+        name = self._file_name(blob.descriptor.digest)
         self._prepare()
-        # The copy that is there may hold this blob already: a second name for it costs nothing.
+        # The previous image may have this blob: a hard link to it costs nothing.
         placement = await place(
             blob, self._staging / name, progress,
             verify_existing=self._verify_existing, link_from=self._path / name,
@@ -117,32 +120,32 @@ class DirDestination(ImageDestination):
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         self._prepare()
-        return await receive(self._staging, fill, lambda descriptor: self._staging / self._named(descriptor.digest))
+        return await receive(self._staging, fill, lambda descriptor: self._staging / self._file_name(descriptor.digest))
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
         return await is_present(self._path / _name(descriptor.digest), descriptor, verify=self._verify_existing)
 
     async def put_manifest(self, manifest: Manifest) -> None:
         self._prepare()
-        write_atomically(self._staging / f"{self._named(manifest.digest)}.{_MANIFEST}", manifest.raw)
+        write_atomically(self._staging / f"{self._file_name(manifest.digest)}.{_MANIFEST}", manifest.raw)
 
     async def commit(self, root: Manifest) -> Digest:
         self._prepare()
         write_atomically(self._staging / _MANIFEST, root.raw)
-        version = _TEXT.format("1.1" if self._only_sha256 else "1.2")
+        version = _VERSION_TEXT.format("1.1" if self._only_sha256 else "1.2")
         write_atomically(self._staging / _VERSION, version.encode())
         self.committed = True
         return root.digest
 
     def finish(self) -> None:
-        """Give the new image the old one's place; on failure the old one is there."""
+        """Replace the old image by the new one; the old one remains if that fails."""
         with storage_errors(f"writing {self._path}"):
             if self._staging.parent == self._path:
-                self._move_in()
+                self._replace_files()
             else:
-                self._swap()
+                self._replace_directory()
 
-    def _swap(self) -> None:
+    def _replace_directory(self) -> None:
         self._staging.chmod(0o755)
         old = self._staging.with_name(self._staging.name + ".old")
         try:
@@ -157,9 +160,11 @@ class DirDestination(ImageDestination):
             raise
         remove_tree(old)
 
-    def _move_in(self) -> None:
-        """One by one, the manifest after all it names, what is left of the old image last: there is
-        a whole image at every moment."""
+    def _replace_files(self) -> None:
+        """Replace the files of the final directory, which is a complete image at any time.
+
+        The manifest is replaced after the blobs, and files of the old image are removed last.
+        """
         new = sorted(os.listdir(self._staging), key=lambda name: (name in (_MANIFEST, _VERSION), name))
         for name in new:
             os.replace(self._staging / name, self._path / name)
@@ -171,24 +176,24 @@ class DirDestination(ImageDestination):
                 old.unlink()
 
     def _prepare(self) -> None:
-        """Make the staging directory when something is to be put there, not before."""
+        """Create the staging directory when something is written for the first time."""
         if not self._staging.is_dir():
             with storage_errors(f"creating {self._path}"):
                 self._staging.parent.mkdir(parents=True, exist_ok=True)
                 self._staging.mkdir(mode=0o700)
 
-    def _named(self, digest: Digest) -> str:
+    def _file_name(self, digest: Digest) -> str:
         self._only_sha256 = self._only_sha256 and digest.algorithm == "sha256"
         return _name(digest)
 
 
-def _real(path: Path) -> Path:
+def _resolve(path: Path) -> Path:
     with storage_errors(f"opening {path}"):
         return Path(os.path.realpath(path))
 
 
-def _check_ours(path: Path) -> None:
-    """Absent, empty, or one of these directories: anything else is not ours to replace."""
+def _check_replaceable(path: Path) -> None:
+    """Raise `DestinationRefused` unless ``path`` does not exist, is empty, or contains such an image."""
     try:
         names = [name for name in os.listdir(path) if not (name.startswith(".") and name.endswith(PARTIAL))]
     except FileNotFoundError:
@@ -201,14 +206,14 @@ def _check_ours(path: Path) -> None:
         version = read_bounded(path / _VERSION, 1024)
     except (NotFound, StorageFailed, TooLarge):
         version = b""
-    if not version.startswith(_TEXT.format("1.").rstrip("\n").encode()):
+    if not version.startswith(_VERSION_TEXT.format("1.").rstrip("\n").encode()):
         raise DestinationRefused(
             f'"{path}" is not a containers image directory, don\'t want to overwrite important data'
         )
 
 
-def _is_fixed(path: Path) -> bool:
-    """A mount point cannot be renamed, nor anything in a directory that is not ours to write."""
+def _cannot_rename(path: Path) -> bool:
+    """Return whether a directory cannot be renamed: a mount point, or in a directory without write access."""
     if not path.is_dir():
         return False
     effective = os.access in os.supports_effective_ids
@@ -222,10 +227,10 @@ async def _open_source(reference: DirReference) -> AsyncIterator[ImageSource]:
 
 @asynccontextmanager
 async def _open_destination(reference: DirReference, access: Access) -> AsyncIterator[ImageDestination]:
-    # Through links, so that the directory is replaced and not the link to it.
-    path = _real(reference.path)
-    _check_ours(path)
-    staging = (path if _is_fixed(path) else path.parent) / partial_name(path.name)
+    # Resolve symbolic links, so that the directory is replaced and not the link to it.
+    path = _resolve(reference.path)
+    _check_replaceable(path)
+    staging = (path if _cannot_rename(path) else path.parent) / partial_name(path.name)
     try:
         destination = DirDestination(path, staging, verify_existing=access.writing.verify_existing)
         yield destination

@@ -37,8 +37,10 @@ _TAGS_AT_ONCE = 8
 
 
 class DockerReference(ImageReference):
-    """``docker://[registry/]repository[:tag][@digest]``; as a destination also
-    ``docker://repository@@unknown-digest@@``, which is written by its digest, without a tag."""
+    """``docker://[registry/]repository[:tag][@digest]``.
+
+    As a destination also ``docker://repository@@unknown-digest@@``: the image is written by its digest, without a tag.
+    """
 
     transport = "docker"
     reference: Reference
@@ -51,13 +53,19 @@ class DockerReference(ImageReference):
         return by_reference("docker", self.reference)
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[DockerSource]:
-        """Talks to the registry only when something is asked for."""
+        """Open the image for reading; the first request is sent with the first call of the source.
+
+        Raises `InvalidName` for a name with an unknown digest.
+        """
         if not self.reference.manifest_name:
             raise InvalidName(f"{self}: an unknown digest can only be written, not read")
         return _open_source(self, access)
 
     def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
-        """Talks to the registry only when something is asked for; raises `InvalidName` for additional tags."""
+        """Open the repository for writing; the first request is sent with the first call of the destination.
+
+        Raises `InvalidName` for invalid additional tags.
+        """
         return _open_destination(self, access)
 
     def __str__(self) -> str:
@@ -78,7 +86,7 @@ def parse(details: str) -> DockerReference:
 
 
 def parse_additional_tag(text: str, reference: Reference) -> str:
-    """One more tag for what is written to ``reference``: bare, or with that repository's name.
+    """Parse an additional tag for an image: ``TAG``, or ``NAME:TAG`` with the name of its repository.
 
     Raises `InvalidName`.
     """
@@ -101,7 +109,7 @@ class DockerSource(ImageSource):
         asked = self.sources.reference
 
         async def read(repository: Repository) -> Manifest:
-            # Where names are rewritten, tags may be, too.
+            # registries.conf may rewrite the tag as well as the name (containers-registries.conf(5)).
             wanted = descriptor.digest if descriptor else asked.digest or repository.reference.digest
             raw, content_type = await repository.manifest(str(wanted or repository.reference.manifest_name))
             media_type = descriptor.media_type if descriptor else content_type
@@ -122,15 +130,15 @@ class DockerSource(ImageSource):
         return Blob(descriptor, lambda: self.sources.blob(descriptor), (here,), ending)
 
     async def blob_size(self, descriptor: Descriptor) -> int:
-        """HEAD: how large a blob is; raises `InvalidContent` when the registry does not say."""
+        """Return the size of a blob in bytes, by HEAD; raises `InvalidContent` if the response does not contain it."""
         return await self.sources.first(lambda repository: repository.blob_size(descriptor.digest), stay=False)
 
     async def tags(self) -> list[str]:
-        """All tags of the repository."""
+        """Return all tags of the repository."""
         return await self.sources.first(lambda repository: repository.tags(), stay=False)
 
     async def _compare_tag(self, reference: Reference) -> None:
-        """``name:tag@digest``: the digest counts; if the tag names something else, say so once."""
+        """For ``name:tag@digest``, which is read by its digest: warn if the tag refers to another one."""
         try:
             found = await self.sources.first(lambda repository: repository.resolve(reference.tag), stay=False)
         except (NetworkError, InvalidContent) as error:
@@ -142,9 +150,9 @@ class DockerSource(ImageSource):
 
 
 class DockerDestination(ImageDestination):
-    """A repository of a registry. The image has its tags only when all that it names is there.
+    """A repository of a registry. Tags are set last, when all blobs and child manifests are there.
 
-    What a registry says it has by manifest is not asked for blob by blob.
+    The blobs of a manifest that exists already need no requests of their own.
     """
 
     def __init__(
@@ -153,30 +161,33 @@ class DockerDestination(ImageDestination):
         tags: tuple[str, ...],
         writer: RepositoryWriter,
         uploads: BlobUploads,
-        spool: Path | None = None,
+        scratch: Path | None = None,
     ) -> None:
         accepts = _ACCEPTS_ANY_DIGEST if reference.digest is None else _ACCEPTS_ONE_DIGEST
         self.accepts = replace(accepts, named=(reference.repository, reference.tag))
         self._reference, self._tags = reference, tags
-        self._writer, self._uploads, self._spool = writer, uploads, spool
-        self._named: dict[str, Digest | None] = {}
+        self._writer, self._uploads, self._scratch = writer, uploads, scratch
+        self._tag_digests: dict[str, Digest | None] = {}
         self._prefetched = False
         self._failure: PyskopeoError | None = None
         self._present: set[Digest] = set()
 
     async def prefetch(self) -> None:
-        """HEAD: what the tags name now."""
-        async def look(tag: str) -> None:
-            self._named[tag] = await self._look(tag)
+        """Request the digests that the tags refer to now, by HEAD."""
+        async def look_up(tag: str) -> None:
+            self._tag_digests[tag] = await self._manifest_digest(tag)
 
         try:
-            await each(self._tags, look, at_once=_TAGS_AT_ONCE)
+            await each(self._tags, look_up, at_once=_TAGS_AT_ONCE)
         except PyskopeoError as error:
             self._failure = error
         self._prefetched = True
 
     async def begin(self, root: Manifest) -> None:
-        """Look which names are the image's already; refuse what cannot have the digest it is to have."""
+        """Find out which tags refer to the image already.
+
+        Raises `DestinationRefused` if the destination is named by another digest than the image's.
+        """
         wanted = self._reference.digest
         if wanted is not None and root.digest != wanted:
             raise DestinationRefused(f"docker://{self._reference}: the image's digest is {root.digest}")
@@ -184,19 +195,19 @@ class DockerDestination(ImageDestination):
             await self.prefetch()
         if self._failure is not None:
             raise self._failure
-        self._present |= {root.digest} & set(self._named.values())
+        self._present |= {root.digest} & set(self._tag_digests.values())
 
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        return await self._uploads.put(blob, progress, self._neighbours(blob))
+        return await self._uploads.put(blob, progress, self._mount_sources(blob))
 
     def would_mount(self, blob: Blob) -> bool:
-        return bool(self._neighbours(blob))
+        return bool(self._mount_sources(blob))
 
     def locations(self, digest: Digest) -> tuple[Location, ...]:
         return (RegistryBlob(self._reference.api_host, self._reference.repository),)
 
-    def _neighbours(self, blob: Blob) -> list[str]:
-        """The other repositories of this registry that have a blob."""
+    def _mount_sources(self, blob: Blob) -> list[str]:
+        """Return the other repositories of this registry that are known to have a blob."""
         return [
             place.repository for place in blob.locations
             if isinstance(place, RegistryBlob) and place.host == self._reference.api_host
@@ -204,12 +215,12 @@ class DockerDestination(ImageDestination):
         ]  # fmt: skip
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
-        if self._spool is None:
+        if self._scratch is None:
             return await self._uploads.receive(fill)
-        # What is known before it is sent need perhaps not be sent.
-        with storage_errors(f"creating {self._spool}"):
-            self._spool.mkdir(mode=0o700, exist_ok=True)
-        path = self._spool / os.urandom(8).hex()
+        # With its digest known beforehand, put_blob() need not send a blob that the registry has.
+        with storage_errors(f"creating {self._scratch}"):
+            self._scratch.mkdir(mode=0o700, exist_ok=True)
+        path = self._scratch / os.urandom(8).hex()
         with staged(path) as (fd, _):
             descriptor = await fill(FileSink(fd, path))
         try:
@@ -222,13 +233,16 @@ class DockerDestination(ImageDestination):
 
     async def has_manifest(self, manifest: Manifest) -> bool:
         digest = manifest.digest
-        if digest not in self._present and await self._look(str(digest)) == digest:
+        if digest not in self._present and await self._manifest_digest(str(digest)) == digest:
             self._present.add(digest)
         return digest in self._present
 
-    async def _look(self, name: str) -> Digest | None:
-        """What ``name`` names now. Where that may not be asked, before there is such a repository say, writing
-        will bring the reason."""
+    async def _manifest_digest(self, name: str) -> Digest | None:
+        """Return the digest that a tag or digest refers to now, None if it does not exist.
+
+        None also for the statuses 403 and 405, as for a repository that does not exist yet: if it is an error, writing
+        will raise it.
+        """
         try:
             return await self._writer.head_manifest(name)
         except RegistryError as error:
@@ -243,7 +257,7 @@ class DockerDestination(ImageDestination):
 
     async def commit(self, root: Manifest) -> Digest:
         for tag in self._tags:
-            if self._named.get(tag) != root.digest:
+            if self._tag_digests.get(tag) != root.digest:
                 await self._writer.put_manifest(tag, root)
         if not self._tags:
             await self.put_manifest(root)
@@ -274,9 +288,9 @@ async def _open_destination(name: DockerReference, access: Access) -> AsyncItera
     tags = [*([reference.tag] if reference.tag else []),
             *(parse_additional_tag(text, reference) for text in access.writing.additional_tags)]  # fmt: skip
     precomputing = access.writing.precompute_digests
-    spool = scratch_directory(Path("-"), access.storage.scratch) if precomputing else nullcontext()
-    with spool as directory:
+    temporary = scratch_directory(Path("-"), access.storage.scratch) if precomputing else nullcontext()
+    with temporary as scratch:
         async with open_session(reference, access, actions="pull,push") as session:
             uploads = BlobUploads(reference, session, access.network.retry, access.report)
             writer = RepositoryWriter(reference, session)
-            yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, directory)
+            yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, scratch)

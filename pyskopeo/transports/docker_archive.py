@@ -1,4 +1,4 @@
-"""``docker-archive:path[:name:tag]``: what ``docker load`` takes and ``docker save`` gives."""
+"""``docker-archive:path[:name:tag]``: a tar file for ``docker load`` and from ``docker save``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class DockerArchiveReference(ImageReference):
-    """An archive's path, and which image in it: by ``reference``, by position when reading, or the only one."""
+    """The path of an archive and the image in it: by ``reference``, by ``position`` from 0 to read, or the only one."""
 
     transport = "docker-archive"
 
@@ -42,7 +42,7 @@ class DockerArchiveReference(ImageReference):
 
 
 def parse(details: str) -> DockerArchiveReference:
-    """The path ends at the first colon; raises `InvalidName`."""
+    """Parse what follows ``docker-archive:``; the path ends at the first colon. Raises `InvalidName`."""
     path, colon, rest = details.partition(":")
     if not path:
         raise InvalidName(f"docker-archive:{details}: want docker-archive:path[:name:tag]")
@@ -56,7 +56,7 @@ def parse(details: str) -> DockerArchiveReference:
 
 
 def parse_tag(text: str) -> Reference:
-    """A name and a tag, no digest: what an archive can hold. Raises `InvalidName`."""
+    """Parse a name and tag for an image in an archive; raises `InvalidName`, also for a digest."""
     name = Reference.parse(text)
     if name.digest is not None:
         raise InvalidName(f"docker-archive doesn't support digest references, got {text}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class OciReference(ImageReference):
-    """A layout's path and the name of an image in it, or ``@N`` for the N-th when reading."""
+    """The path of a layout and the reference name of an image in it, or ``@N`` for the N-th image, from 0, to read."""
 
     transport = "oci"
 
@@ -39,7 +39,7 @@ class OciReference(ImageReference):
 
 
 def parse(details: str) -> OciReference:
-    """The path ends at the first colon; raises `InvalidName`."""
+    """Parse what follows ``oci:``; the path ends at the first colon. Raises `InvalidName`."""
     path, _, name = details.partition(":")
     if not path:
         raise InvalidName(f"oci:{details}: want oci:path[:name]")

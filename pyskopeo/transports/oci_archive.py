@@ -1,4 +1,4 @@
-"""``oci-archive:path[:name]``: an OCI layout in a tar file, written the same way every time."""
+"""``oci-archive:path[:name]``: an OCI layout in a tar file, reproducible byte for byte (OCI image specification)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class OciArchiveReference(ImageReference):
-    """An archive's path and the name of an image in it."""
+    """The path of an archive and the reference name of an image in it."""
 
     transport = "oci-archive"
 
@@ -42,7 +42,7 @@ class OciArchiveReference(ImageReference):
 
 
 def parse(details: str) -> OciArchiveReference:
-    """The path ends at the first colon; raises `InvalidName`."""
+    """Parse what follows ``oci-archive:``; the path ends at the first colon. Raises `InvalidName`."""
     path, _, name = details.partition(":")
     if not path:
         raise InvalidName(f"oci-archive:{details}: want oci-archive:path[:name]")
@@ -67,7 +67,7 @@ async def _open_destination(reference: OciArchiveReference, access: Access) -> A
 
 
 def _write(archive: TarWriter, root: Path) -> None:
-    """The layout in order of name, each file removed once it is in the archive, to save its room."""
+    """Write a layout in the order of its file names; each file is removed afterwards, to save disk space."""
     for directory, directories, names in os.walk(root):
         directories.sort()
         relative = Path(directory).relative_to(root)

@@ -1,4 +1,7 @@
-"""``tarball:file[:file...]``: an image made of tar files, one a layer, the first at the bottom."""
+"""The ``tarball:`` transport: an image made from tar files, one per layer, the base layer first.
+
+As in containers/image, ``tarball:file[:file...]``; read-only.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 512
 _CHECKSUM = slice(148, 156)
-_UNKNOWN = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
+_UNSUPPORTED = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 _MEDIA_TYPES = {
     b"\x1f\x8b": mediatype.OCI_LAYER_GZIP,
     b"\x28\xb5\x2f\xfd": mediatype.OCI_LAYER_ZSTD,
@@ -43,7 +46,7 @@ _MEDIA_TYPES = {
 
 
 class TarballReference(ImageReference):
-    """The files to make an image of; ``-`` is standard input."""
+    """The files to make an image from; ``-`` is standard input."""
 
     transport = "tarball"
 
@@ -55,12 +58,12 @@ class TarballReference(ImageReference):
         return unscoped("tarball")
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
-        """Reads every file once, to learn its digests; streams are kept in a temporary file."""
+        """Read every file to compute its digests; pipes and standard input are copied to a temporary file."""
         return _open_source(self.paths, access)
 
 
 def parse(details: str) -> TarballReference:
-    """Paths, separated by colons; raises `InvalidName`."""
+    """Parse paths that are separated by colons; raises `InvalidName`."""
     names = details.split(":")
     if not all(names):
         raise InvalidName(f"tarball:{details}: want tarball:file[:file...], and - for standard input")
@@ -71,7 +74,7 @@ def parse(details: str) -> TarballReference:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """A file as a layer; ``modified`` is when it was written to, in nanoseconds since 1970."""
+    """A file as a layer; ``modified`` is its modification time in nanoseconds since 1970."""
 
     path: Path
     descriptor: Descriptor
@@ -80,7 +83,7 @@ class _Layer:
 
 
 class TarballSource(ImageSource):
-    """The image: its layers as they are, its manifest and its configuration as skopeo makes them up."""
+    """The image: its layers are the files, its manifest and configuration are made as by skopeo."""
 
     synthesized = True
 
@@ -90,8 +93,8 @@ class TarballSource(ImageSource):
         config = Descriptor(mediatype.OCI_CONFIG, Digest.of(self._config), len(self._config))
         document = {
             "schemaVersion": 2,
-            "config": _described(config),
-            "layers": [_described(layer.descriptor) for layer in layers],
+            "config": _descriptor_json(config),
+            "layers": [_descriptor_json(layer.descriptor) for layer in layers],
         }
         self._manifest = Manifest.parse(dumps(document).encode())
 
@@ -113,15 +116,18 @@ class TarballSource(ImageSource):
         yield MemoryReader(self._config)
 
 
-def _described(descriptor: Descriptor) -> dict[str, object]:
-    """A descriptor with the fields in the order of the specification's Go type."""
+def _descriptor_json(descriptor: Descriptor) -> dict[str, object]:
+    """Return the JSON object of a descriptor, with the fields in the order of the specification's Go type."""
     return {
         "mediaType": descriptor.media_type, "digest": str(descriptor.digest), "size": descriptor.size,
     }  # fmt: skip
 
 
 def _config(layers: tuple[_Layer, ...]) -> dict[str, object]:
-    """The configuration: as old as the newest file. Times are in UTC, so the same files are the same image."""
+    """Return the configuration, created when the newest file was modified.
+
+    Times are in UTC so that the digest does not depend on the time zone.
+    """
     history = [
         {
             "created": _time(layer.modified),
@@ -162,11 +168,11 @@ async def _open_source(paths: tuple[Path, ...], access: Access) -> AsyncIterator
 
 
 async def _read(path: Path, name: Path, modified: int | None) -> _Layer:
-    """Read a file through, in a worker thread; ``name`` is what people call it."""
-    return await run_in_thread(partial(_examined, path, name, modified))
+    """Read a file in a worker thread; ``name`` is the user's name of it, for errors."""
+    return await run_in_thread(partial(_read_layer, path, name, modified))
 
 
-def _examined(path: Path, name: Path, modified: int | None) -> _Layer:
+def _read_layer(path: Path, name: Path, modified: int | None) -> _Layer:
     try:
         fd = open_regular(path)
     except NotFound as error:
@@ -194,13 +200,13 @@ def _examined(path: Path, name: Path, modified: int | None) -> _Layer:
 
 
 def _check_compression(head: bytes, name: Path) -> None:
-    for magic, kind in _UNKNOWN.items():
+    for magic, kind in _UNSUPPORTED.items():
         if head.startswith(magic):
             raise Unsupported(f"{name} is compressed with {kind}, which no layer may be; decompress it first")
 
 
 class _FirstBlock:
-    """A sink that remembers how the content began."""
+    """A sink that keeps the first block of the content."""
 
     def __init__(self) -> None:
         self._content = b""
@@ -210,20 +216,20 @@ class _FirstBlock:
             self._content += bytes(buffer[: _BLOCK - len(self._content)])
 
     def check(self, name: Path) -> None:
-        """Raises `InvalidContent` unless a tar file begins so: with a header, or with the empty blocks of its end."""
+        """Raise `InvalidContent` unless the block is a tar header, or zero, as in a tar file without entries."""
         block = self._content
-        if len(block) == _BLOCK and (not any(block) or _number(block[_CHECKSUM]) in _sums(block)):
+        if len(block) == _BLOCK and (not any(block) or _octal(block[_CHECKSUM]) in _checksums(block)):
             return
         raise InvalidContent(f"{name} is not a tar file: it does not begin with a tar header")
 
 
-def _number(field: bytes) -> int:
+def _octal(field: bytes) -> int:
     digits = field.strip(b" \0").decode("ascii", "replace")
     return int(digits, 8) if digits and set(digits) <= set("01234567") else -1
 
 
-def _sums(block: bytes) -> Iterator[int]:
-    """The checksum of a header, with spaces in its own place; some old programs added signed bytes."""
+def _checksums(block: bytes) -> Iterator[int]:
+    """Yield the valid checksums of a header: of unsigned bytes, and of signed ones, as some old programs do."""
     counted = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop :]
     yield sum(counted)
     yield sum(byte - 256 if byte > 127 else byte for byte in counted)

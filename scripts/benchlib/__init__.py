@@ -1,1 +1,1 @@
-"""The parts of ``scripts/bench``."""
+"""The modules of ``scripts/bench``."""

@@ -1,4 +1,4 @@
-"""The cases, carried out: every contender in turn on the same registries."""
+"""Run the cases: every contender in turn, with the same registries."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .arrival import check
-from .cases import OURS, Case, Result, Unit
+from .cases import BEFORE, OURS, Case, Result, Unit
 from .contenders import Contender, Job
-from .ground import Ground
+from .environment import Environment
 from .images import Image
-from .measure import Run, Runs, timed
-from .target import Given, Target, empty
+from .measure import Run, Runs, run_timed
+from .result_check import check_result
+from .target import InitialState, Target, empty
 from .traffic import AccessLog, Traffic
 
-# Who can do a job again over what the warm-up wrote: skopeo's sync refuses directories that are there.
-_REPEATERS = {"oci": (OURS, "skopeo"), "sync-file": (OURS,)}
-# Bytes: from here on, where memory comes from is a part of what is measured.
+# Contenders that can repeat a job with the warm-up's result in place: skopeo's sync refuses existing directories.
+_REPEATERS = {"oci": (OURS, BEFORE, "skopeo"), "sync-file": (OURS, BEFORE)}
+# Bytes. For images over this size, the time that the system takes to provide memory is a part of the result.
 _LARGE = 50_000_000
 _SHORT = frozenset({"inspect", "version"})
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Who is measured, and on what. ``images`` are by the names in the cases."""
+    """A benchmark: its environment, its images by the names that cases use, its contenders by name."""
 
-    ground: Ground
+    environment: Environment
     images: Mapping[str, Image]
     contenders: Mapping[str, Contender]
 
     def measure(self, case: Case, rounds: int) -> Result:
-        """Every contender once to warm up, then in turn, ``rounds`` times; raises `RunError`."""
+        """Run every contender once to warm up, then all in turn ``rounds`` times; raises `RunError`."""
         result = Result(case)
-        empty(self.ground.scratch)
-        empty(self.ground.target.storage)
+        empty(self.environment.scratch)
+        empty(self.environment.target.storage)
         for number in range(rounds + 1):
             for name, contender in self.contenders.items():
-                done = self._once(case, name, contender)
+                done = self._run_once(case, name, contender)
                 if done and number:
                     run, traffic = done
                     result.runs.setdefault(name, Runs()).runs.append(run)
@@ -46,34 +46,36 @@ class Bench:
                     print(f"  {case.name} {number}/{rounds} {name}: {run.seconds:.3f} s", file=sys.stderr, flush=True)
         return result
 
-    def _once(self, case: Case, name: str, contender: Contender) -> tuple[Run, Traffic | None] | None:
-        # Where the image is to be found already, that is what the warm-up wrote.
-        if case.given is not Given.IMAGE:
-            empty(self.ground.scratch)
+    def _run_once(self, case: Case, name: str, contender: Contender) -> tuple[Run, Traffic | None] | None:
+        """Run one contender; None if it cannot do the job."""
+        # Where the image has to be present already, it is the warm-up's result.
+        if case.initial is not InitialState.IMAGE:
+            empty(self.environment.scratch)
         elif name not in _REPEATERS.get(case.kind, self.contenders):
             return None
-        job = self._job(case, name)
+        job = self._make_job(case, name)
         command = contender(job)
         if command is None:
             return None
-        if job.to is not None:
-            job.to.prepare(case.given)
-        counted = job.to.registry if job.to else job.registry if case.unit is Unit.HEADS else None
+        if job.target is not None:
+            job.target.prepare(case.initial)
+        counted = job.target.registry if job.target else job.registry if case.unit is Unit.HEADS else None
         log = AccessLog(counted) if counted else None
         large = job.image.size > _LARGE and case.kind not in _SHORT
-        run = timed(command.argv, self.ground.scratch, command.environ, large=large)
+        run = run_timed(command.argv, self.environment.scratch, command.environ, large=large)
         traffic = log.traffic(job.image.blobs) if log else None
-        check(job, name)
+        check_result(job, name)
         return run, traffic
 
-    def _job(self, case: Case, name: str) -> Job:
-        image, source = self.images[case.image], self.ground.source
-        registry = self.ground.secure if case.tls else source.registry
-        host = registry.host if case.tls else source.host(case.line)
-        to = self._to(case, image) if case.kind == "docker" else None
-        return Job(case.kind, registry, host, image, self.ground.scratch / f"{name}.out", to)
+    def _make_job(self, case: Case, name: str) -> Job:
+        image, source = self.images[case.image], self.environment.source
+        registry = self.environment.secure if case.tls else source.registry
+        host = registry.host if case.tls else source.host(case.link)
+        target = self._target(case, image) if case.kind == "docker" else None
+        return Job(case.kind, registry, host, image, self.environment.scratch / f"{name}.out", target)
 
-    def _to(self, case: Case, image: Image) -> Target:
-        place = self.ground.source if case.given is Given.NEIGHBOUR else self.ground.target
-        repository = f"{self.ground.pushed}/{image.repository}"
-        return Target(place.registry, place.storage, place.host(case.line), repository)
+    def _target(self, case: Case, image: Image) -> Target:
+        other = case.initial is InitialState.OTHER_REPOSITORY
+        server = self.environment.source if other else self.environment.target
+        repository = f"{self.environment.pushed}/{image.repository}"
+        return Target(server.registry, server.storage, server.host(case.link), repository)

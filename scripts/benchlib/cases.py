@@ -1,20 +1,21 @@
-"""What is measured, against what, and how much is allowed."""
+"""The cases of the benchmark: what is measured, the baseline, the limit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
 
-from .lines import Line
+from .links import Link
 from .measure import Runs
-from .target import Given
+from .target import InitialState
 from .traffic import Traffic
 
 OURS = "pyskopeo"
+BEFORE = "before"  # another version of pyskopeo, with --against
 
 
 class Unit(Enum):
-    """What a limit is counted in."""
+    """The unit of a limit."""
 
     RATIO = "ratio"
     MILLISECONDS = "ms"
@@ -25,7 +26,11 @@ class Unit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One line of the table. A ``limit`` that is a ratio is one to ``baseline``."""
+    """One line of the table.
+
+    ``image`` is a key of `generate.RECIPES`, ``kind`` that of a `Job`. ``limit`` is in ``unit``; a ratio is to the time
+    of the contender ``baseline``. ``initial`` is what the destination contains before a run.
+    """
 
     name: str
     title: str
@@ -35,29 +40,31 @@ class Case:
     unit: Unit = Unit.RATIO
     baseline: str | None = "floor"
     tls: bool = False
-    given: Given = Given.NOTHING
-    line: Line = Line.NEAR
+    initial: InitialState = InitialState.EMPTY
+    link: Link = Link.LOOPBACK
     peak_limit_mib: int = 80
 
 
-def _single(name: str, title: str, kind: str, milliseconds: float, given: Given = Given.NOTHING) -> Case:
-    """A case of a few requests: its time is its start-up's, and needs no baseline."""
-    return Case(name, title, "layers8", kind, milliseconds, Unit.MILLISECONDS, baseline=None, given=given)
+def _start_up_case(
+    name: str, title: str, kind: str, milliseconds: float, initial: InitialState = InitialState.EMPTY
+) -> Case:
+    """Return a case of few requests, whose time is mostly start-up: its limit is absolute."""
+    return Case(name, title, "layers8", kind, milliseconds, Unit.MILLISECONDS, baseline=None, initial=initial)
 
 
-def _push(name: str, title: str, image: str, limit: float, line: Line = Line.NEAR) -> Case:
-    """A copy from registry to registry."""
-    return Case(name, title, image, "docker", limit, baseline="skopeo", line=line, peak_limit_mib=96)
+def _push_case(name: str, title: str, image: str, limit: float, link: Link = Link.LOOPBACK) -> Case:
+    """Return a copy from registry to registry that is timed."""
+    return Case(name, title, image, "docker", limit, baseline="skopeo", link=link, peak_limit_mib=96)
 
 
-def _counted(name: str, title: str, image: str, unit: Unit, limit: float, given: Given) -> Case:
-    """A copy from registry to registry of which the requests count."""
-    return Case(name, title, image, "docker", limit, unit, baseline=None, given=given, peak_limit_mib=96)
+def _request_case(name: str, title: str, image: str, unit: Unit, limit: float, initial: InitialState) -> Case:
+    """Return a copy from registry to registry whose requests are counted."""
+    return Case(name, title, image, "docker", limit, unit, baseline=None, initial=initial, peak_limit_mib=96)
 
 
-def _sync(name: str, title: str, limit: float, line: Line = Line.NEAR) -> Case:
-    """All images of a repository into directories."""
-    return Case(name, title, "small100", "sync", limit, baseline="skopeo", line=line)
+def _sync_case(name: str, title: str, limit: float, link: Link = Link.LOOPBACK) -> Case:
+    """Return a sync of all images of a repository to directories."""
+    return Case(name, title, "small100", "sync", limit, baseline="skopeo", link=link)
 
 
 CASES = (
@@ -72,49 +79,55 @@ CASES = (
         baseline="skopeo",
         peak_limit_mib=128,
     ),
-    _single("again", "the same image to `oci:` again", "oci", 250, Given.IMAGE),
-    _push("push8", "8 layers, registry to registry", "layers8", 0.50),
-    _push("push80", "80 small layers, registry to registry", "many80", 0.80),
-    _push("push80-far", "80 small layers, registries 30 ms away", "many80", 0.35, Line.FAR),
-    _counted(
+    _start_up_case("again", "the same image to `oci:` again", "oci", 250, InitialState.IMAGE),
+    _push_case("push8", "8 layers, registry to registry", "layers8", 0.50),
+    _push_case("push80", "80 small layers, registry to registry", "many80", 0.80),
+    _push_case("push80-far", "80 small layers, registries 30 ms away", "many80", 0.35, Link.FAR),
+    _request_case(
         *("push-again", "80 layers to a registry that has the image", "many80"),
-        *(Unit.BLOB_REQUESTS, 0, Given.IMAGE),
+        *(Unit.BLOB_REQUESTS, 0, InitialState.IMAGE),
     ),
-    _counted(
+    _request_case(
         *("push-blobs-there", "80 layers to a registry that has them, not the manifest", "many80"),
-        *(Unit.BLOB_REQUESTS, 81, Given.BLOBS),  # its layers and its config
+        *(Unit.BLOB_REQUESTS, 81, InitialState.BLOBS),  # its layers and its config
     ),
-    _counted(
+    _request_case(
         *("promote", "8 layers to another repository of their registry", "layers8"),
-        *(Unit.BLOB_BYTES, 0, Given.NEIGHBOUR),
+        *(Unit.BLOB_BYTES, 0, InitialState.OTHER_REPOSITORY),
     ),
-    _sync("sync100", "`sync` of 100 small images to `dir:`", 0.70),
-    _sync("sync100-far", "`sync` of 100 small images to `dir:`, 30 ms away, 50 MB/s a connection", 0.20, Line.NARROW),
+    _sync_case("sync100", "`sync` of 100 small images to `dir:`", 0.70),
+    _sync_case(
+        *("sync100-far", "`sync` of 100 small images to `dir:`, 30 ms away, 50 MB/s a connection"),
+        *(0.20, Link.NARROW),
+    ),
     Case(
         *("sync100-again", "`sync` of 100 images that are there, named in a file", "small100", "sync-file"),
         *(100, Unit.HEADS, None),
-        given=Given.IMAGE,
+        initial=InitialState.IMAGE,
     ),
-    _single("inspect", "`inspect --raw`", "inspect", 180),
-    _single("version", "`--version`", "version", 60),
+    _start_up_case("inspect", "`inspect --raw`", "inspect", 180),
+    _start_up_case("version", "`--version`", "version", 60),
 )
 
 
 @dataclass(slots=True)
 class Result:
-    """The runs of every contender in one case; where it counts, what the registry was asked for."""
+    """The runs of one case by contender; where requests are counted, also the registry's traffic of each run."""
 
     case: Case
     runs: dict[str, Runs] = field(default_factory=dict)
     traffic: dict[str, list[Traffic]] = field(default_factory=dict)
 
     def ratio(self, contender: str) -> float | None:
-        """The contender's time in units of the baseline's."""
+        """Return a contender's time divided by the baseline's, None if either is missing."""
         baseline = self.runs.get(self.case.baseline or "")
         return self.runs[contender].ratio_to(baseline) if baseline and contender in self.runs else None
 
     def value(self, contender: str) -> float | None:
-        """What the limit is about; None when there is nothing to compare with. Of requests and bytes the most."""
+        """Return a contender's value in the unit of the limit: a median of times, a maximum of requests or bytes.
+
+        None if the baseline is missing.
+        """
         if self.case.unit is Unit.RATIO:
             return self.ratio(contender)
         if self.case.unit is Unit.MILLISECONDS:
@@ -127,7 +140,7 @@ class Result:
 
     @property
     def in_limit(self) -> bool | None:
-        """Whether the limit is kept; None when it could not be judged."""
+        """Whether pyskopeo is within the limit; None if the baseline is missing."""
         value = self.value(OURS)
         if self.case.unit is Unit.HEADS and any(traffic.others for traffic in self.traffic[OURS]):
             return False
@@ -135,5 +148,5 @@ class Result:
 
     @property
     def in_memory(self) -> bool:
-        """Whether our peak memory is within its limit."""
+        """Whether pyskopeo's peak memory is within its limit."""
         return self.runs[OURS].peak_mib <= self.case.peak_limit_mib

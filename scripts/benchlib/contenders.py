@@ -1,4 +1,4 @@
-"""Who is measured: the command lines of each contender for each job."""
+"""The contenders of the benchmark: the command line of each program for each job."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .target import Target
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One thing to do with an image of ``registry``, which is reached at ``host``.
+    """One task with an image of ``registry``, which is reached at ``host``.
 
-    ``kind`` is oci, docker-archive, zstd (oci, too), docker, sync (all the repository has), sync-file
-    (the same images by their names), inspect or version; ``path`` is to be written, or ``to`` pushed
-    to for docker.
+    ``kind`` is ``oci``, ``docker-archive``, ``zstd`` (to ``oci:``, recompressed), ``docker`` (to another registry),
+    ``sync`` (all images of the repository), ``sync-file`` (the same images, named in a file), ``inspect`` or
+    ``version``. The result is written to ``path``, or to ``target`` for ``docker``.
     """
 
     kind: str
@@ -28,22 +28,22 @@ class Job:
     host: str
     image: Image
     path: Path
-    to: Target | None = None
+    target: Target | None = None
 
     @property
     def name(self) -> str:
-        """The image's name without a transport."""
+        """The image's name, without a transport."""
         return f"{self.host}/{self.image.repository}:1"
 
     @property
     def certs(self) -> Path | None:
-        """The folder with the registry's CA; None for plain HTTP."""
+        """The directory with the registry's CA certificate; None for plain HTTP."""
         return self.registry.tls.authority.parent if self.registry.tls else None
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Arguments, and what to add to the environment."""
+    """A command line, and variables to add to its environment."""
 
     argv: list[str]
     environ: dict[str, str] = field(default_factory=dict)
@@ -53,7 +53,7 @@ Contender = Callable[[Job], Command | None]
 
 
 def like_skopeo(program: str) -> Contender:
-    """pyskopeo, or anything else with skopeo's command line."""
+    """Return a contender with skopeo's command line; ``program`` is the command, with flags, as for a shell."""
 
     def command(job: Job) -> Command | None:
         base = shlex.split(program)
@@ -63,15 +63,15 @@ def like_skopeo(program: str) -> Contender:
         if job.kind == "inspect":
             return Command([*base, "inspect", "--raw", f"--{trust[0]}", *trust[1:], f"docker://{job.name}"])
         if job.kind in ("sync", "sync-file"):
-            return Command([*base, "sync", f"--src-{trust[0]}", *trust[1:], *_sync_from(job), str(job.path)])
-        flags, target = _copy_to(job)
+            return Command([*base, "sync", f"--src-{trust[0]}", *trust[1:], *_sync_source(job), str(job.path)])
+        flags, target = _copy_destination(job)
         return Command([*base, "copy", f"--src-{trust[0]}", *trust[1:], *flags, f"docker://{job.name}", target])
 
     return command
 
 
-def _sync_from(job: Job) -> list[str]:
-    """The transports of a ``sync`` to directories, and its source."""
+def _sync_source(job: Job) -> list[str]:
+    """Return the transports of a ``sync`` to directories, and its source."""
     if job.kind == "sync":
         return ["--src", "docker", "--dest", "dir", f"{job.host}/{job.image.repository}"]
     file = job.path.with_name("sync.yml")
@@ -80,17 +80,17 @@ def _sync_from(job: Job) -> list[str]:
     return ["--src", "yaml", "--dest", "dir", str(file)]
 
 
-def _copy_to(job: Job) -> tuple[list[str], str]:
-    """The flags for the destination of a ``copy``, and its name."""
-    if job.to:
-        return ["--dest-tls-verify=false"], f"docker://{job.to.name}"
+def _copy_destination(job: Job) -> tuple[list[str], str]:
+    """Return the flags for the destination of a ``copy``, and its image name."""
+    if job.target:
+        return ["--dest-tls-verify=false"], f"docker://{job.target.name}"
     if job.kind == "zstd":
         return ["--dest-compress-format", "zstd"], f"oci:{job.path}:1"
     return [], f"{job.kind}:{job.path}{':bench:1' if job.kind == 'docker-archive' else ':1'}"
 
 
 def floor(job: Job) -> Command | None:
-    """Nothing but the work: curl fetches every blob into a file, openssl hashes them two at a time."""
+    """Download every blob to a file with curl, then hash them with openssl, two at a time: the least that is needed."""
     if job.kind != "oci":
         return None
     job.path.mkdir()
@@ -111,35 +111,35 @@ def floor(job: Job) -> Command | None:
 
 
 def crane(job: Job) -> Command | None:
-    """A ``crane pull`` into a layout, or a ``crane copy``."""
+    """Return ``crane pull`` to a layout, or ``crane copy``."""
     trust = [] if job.certs else ["--insecure"]
-    if job.to:
-        return Command(["crane", "copy", *trust, job.name, job.to.name])
+    if job.target:
+        return Command(["crane", "copy", *trust, job.name, job.target.name])
     if job.kind != "oci":
         return None
-    return Command(["crane", "pull", "--format=oci", *trust, job.name, str(job.path)], _trusting(job))
+    return Command(["crane", "pull", "--format=oci", *trust, job.name, str(job.path)], _certificate_environ(job))
 
 
 def regctl(job: Job) -> Command | None:
-    """A ``regctl image copy`` into a layout or a registry."""
-    if job.kind != "oci" and not job.to:
+    """Return ``regctl image copy`` to a layout or a registry."""
+    if job.kind != "oci" and not job.target:
         return None
     tls = "enabled" if job.certs else "disabled"
-    hosts = [job.host, job.to.host] if job.to else [job.host]
+    hosts = [job.host, job.target.host] if job.target else [job.host]
     flags = [word for host in hosts for word in ("--host", f"reg={host},tls={tls}")]
-    target = job.to.name if job.to else f"ocidir://{job.path}:1"
-    return Command(["regctl", *flags, "image", "copy", job.name, target], _trusting(job))
+    target = job.target.name if job.target else f"ocidir://{job.path}:1"
+    return Command(["regctl", *flags, "image", "copy", job.name, target], _certificate_environ(job))
 
 
-def _trusting(job: Job) -> dict[str, str]:
+def _certificate_environ(job: Job) -> dict[str, str]:
     return {"SSL_CERT_FILE": str(job.registry.tls.authority)} if job.registry.tls else {}
 
 
-def others(wanted: str) -> dict[str, Contender]:
-    """The other tools of the comma-separated list ``wanted`` that are installed, by name."""
+def installed_tools(names: str) -> dict[str, Contender]:
+    """Return the other tools in ``names``, separated by commas, that are installed, by name."""
     known: dict[str, Contender] = {
         "skopeo": like_skopeo("skopeo --insecure-policy"),
         "crane": crane,
         "regctl": regctl,
     }
-    return {name: known[name] for name in wanted.split(",") if name in known and shutil.which(name)}
+    return {name: known[name] for name in names.split(",") if name in known and shutil.which(name)}

@@ -1,7 +1,7 @@
-"""The benchmark's images, made from this machine's own files and pushed to a registry.
+"""Generate the benchmark's images from this machine's files and push them to a registry.
 
-Run as a program, so that the memory it needs is not the benchmark's:
-``python -m benchlib.generate URL SCRATCH IMAGE...`` prints a JSON object of facts by image.
+Run as a program, so that its memory is not the benchmark's: ``python -m benchlib.generate URL SCRATCH IMAGE...``
+prints a JSON object that describes each image, by name.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _OCI = "application/vnd.oci.image"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """So many layers of at least so many bytes each, compressed.
+    """How to generate an image: ``layers`` of at least ``layer_bytes`` bytes each, compressed.
 
-    Of several ``images`` in one repository each has its own last layer, and the others in common.
+    With several ``images`` in one repository, each has a last layer of its own and shares the others.
     """
 
     layers: int
@@ -50,7 +50,7 @@ RECIPES = {
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A blob's digest and size in bytes; for layers also those of the tar inside."""
+    """A blob's digest and size in bytes; for layers also those of the uncompressed tar."""
 
     digest: str
     size: int
@@ -58,35 +58,34 @@ class Blob:
     tar_size: int = 0
 
 
-class _Squeezer:
-    """A file that compresses what is written to it, and hashes both sides."""
+class _GzipWriter:
+    """A file that compresses what is written to it, and computes the digests of both forms."""
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
-        self._packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-        self._inner, self._outer = hashlib.sha256(), hashlib.sha256()
-        self.inner_size = self.size = 0
+        self._compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
+        self._tar_hash, self._hash = hashlib.sha256(), hashlib.sha256()
+        self.tar_size = self.size = 0
 
     def write(self, data: bytes) -> int:
-        self._inner.update(data)
-        self.inner_size += len(data)
-        self._put(self._packer.compress(data))
+        self._tar_hash.update(data)
+        self.tar_size += len(data)
+        self._put(self._compressor.compress(data))
         return len(data)
 
     def finish(self) -> Blob:
-        self._put(self._packer.flush())
-        return Blob(
-            f"sha256:{self._outer.hexdigest()}", self.size, f"sha256:{self._inner.hexdigest()}", self.inner_size
-        )
+        self._put(self._compressor.flush())
+        digest, diff_id = f"sha256:{self._hash.hexdigest()}", f"sha256:{self._tar_hash.hexdigest()}"
+        return Blob(digest, self.size, diff_id, self.tar_size)
 
     def _put(self, data: bytes) -> None:
-        self._outer.update(data)
+        self._hash.update(data)
         self._out.write(data)
         self.size += len(data)
 
 
 def machine_files(largest: int) -> list[str]:
-    """The regular files below /usr that are readable and of at most ``largest`` bytes, in a fixed order."""
+    """Return the readable regular files below /usr of at most ``largest`` bytes, sorted."""
     found = []
     for folder, folders, names in os.walk(_ROOT):
         folders.sort()
@@ -98,22 +97,23 @@ def machine_files(largest: int) -> list[str]:
 
 
 def make_layer(target: Path, paths: Sequence[str], first: int, wanted: int) -> Blob:
-    """Write a layer of at least ``wanted`` bytes to ``target``: ``paths`` from the ``first`` on and round again."""
+    """Write a layer of at least ``wanted`` bytes to ``target``, from ``paths`` starting at ``first``, repeatedly."""
     with target.open("wb") as out:
-        squeezer = _Squeezer(out)
-        with tarfile.open(fileobj=cast("BinaryIO", squeezer), mode="w|", format=tarfile.PAX_FORMAT) as tar:
-            for name, path in _endless(paths, first):
+        writer = _GzipWriter(out)
+        with tarfile.open(fileobj=cast("BinaryIO", writer), mode="w|", format=tarfile.PAX_FORMAT) as tar:
+            for name, path in _repeated(paths, first):
                 member = tarfile.TarInfo(name)
                 with open(path, "rb") as content:
                     member.size = os.fstat(content.fileno()).st_size
                     member.mode = 0o755 if os.access(path, os.X_OK) else 0o644
                     tar.addfile(member, content)
-                if squeezer.size >= wanted:
+                if writer.size >= wanted:
                     break
-        return squeezer.finish()
+        return writer.finish()
 
 
-def _endless(paths: Sequence[str], first: int) -> Iterator[tuple[str, str]]:
+def _repeated(paths: Sequence[str], first: int) -> Iterator[tuple[str, str]]:
+    """Yield names in the layer with the paths of their content, without end."""
     if not paths:
         raise SystemExit(f"bench: no readable files below {_ROOT} to make images of")
     number = first
@@ -124,7 +124,7 @@ def _endless(paths: Sequence[str], first: int) -> Iterator[tuple[str, str]]:
 
 
 def push_image(name: str, url: str, scratch: Path) -> dict[str, object]:
-    """Generate what ``name`` stands for with two processes and push it layer by layer; returns its facts."""
+    """Generate the images of a recipe with two processes and push them layer by layer; return their description."""
     recipe = RECIPES[name]
     repository = f"bench/{name}"
     layers = list(_pushed_layers(recipe, url, repository, scratch))
@@ -139,7 +139,7 @@ def push_image(name: str, url: str, scratch: Path) -> dict[str, object]:
 
 
 def _pushed_layers(recipe: Recipe, url: str, repository: str, scratch: Path) -> Iterator[Blob]:
-    """All layers there are, those that images have in common first."""
+    """Generate, push and yield all layers, those that images share first."""
     files = machine_files(max(recipe.layer_bytes // 4, 100_000))
     count = recipe.layers - 1 + recipe.images
     paths = [scratch / f"{number}.tar.gz" for number in range(count)]
@@ -157,7 +157,7 @@ def _pushed_layers(recipe: Recipe, url: str, repository: str, scratch: Path) -> 
 
 
 def _push_manifest(url: str, repository: str, tag: str, layers: list[Blob]) -> tuple[Blob, str]:
-    """The config, which is pushed as well, and the digest of the manifest."""
+    """Push the config and the manifest of one image; return the config and the manifest's digest."""
     raw_config = _config([layer.diff_id for layer in layers])
     config = Blob("sha256:" + hashlib.sha256(raw_config).hexdigest(), len(raw_config))
     _push_blob(url, repository, config, raw_config)
@@ -203,13 +203,13 @@ def _request(url: str, method: str, path: str, body: BinaryIO | bytes, headers: 
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=300, blocksize=1 << 20)
     try:
         connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        said = answer.read()
+        response = connection.getresponse()
+        content = response.read()
     finally:
         connection.close()
-    if answer.status != expected:
-        raise SystemExit(f"bench: the registry answered {answer.status} to {method} {path}: {said[:200]!r}")
-    return answer.getheader("Location") or ""
+    if response.status != expected:
+        raise SystemExit(f"bench: the registry answered {response.status} to {method} {path}: {content[:200]!r}")
+    return response.getheader("Location") or ""
 
 
 if __name__ == "__main__":

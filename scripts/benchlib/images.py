@@ -1,4 +1,4 @@
-"""The images in the benchmark's own registry: generated and pushed once, then found again."""
+"""The images in the benchmark's registry: generated and pushed once, then reused."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image in the registry: its repository (the tag is ``1``), and size by digest of its blobs.
+    """An image in the registry, with the tag ``1``, or several images in one repository.
 
-    ``config`` is the digest of that one of the blobs; ``tar_bytes`` are those of all layers, plain.
-    Of several images in one repository ``manifests`` are the digests by tag, ``blobs`` those of all, and
-    ``config`` is the first's.
+    ``blobs`` are the sizes in bytes of all blobs, by digest. ``config`` is the digest of the (first) image's config.
+    ``tar_bytes`` is the uncompressed size of all layers. ``manifests`` are the digests of the manifests, by tag.
     """
 
     repository: str
@@ -35,16 +34,16 @@ class Image:
 
     @property
     def size(self) -> int:
-        """Bytes of all blobs."""
+        """Size of all blobs in bytes."""
         return sum(self.blobs.values())
 
 
-def prepare(names: Iterable[str], registry: Registry, cache: Path) -> dict[str, Image]:
-    """The named images, generated and pushed where the registry does not have them."""
+def prepare_images(names: Iterable[str], registry: Registry, cache: Path) -> dict[str, Image]:
+    """Return the named images; generate and push those that the registry does not have."""
     facts_path = cache / "images.json"
     facts = json.loads(facts_path.read_text()) if facts_path.exists() else {}
     for name in names:
-        if name in facts and _is_there(registry, _image(facts[name])):
+        if name in facts and _exists(registry, _image(facts[name])):
             continue
         print(f"bench: generating {name} ...", file=sys.stderr, flush=True)
         scratch = cache / "generate"
@@ -64,14 +63,14 @@ def _image(fact: dict[str, object]) -> Image:
     blobs = fact["blobs"]
     assert isinstance(blobs, list)
     sizes = {blob["digest"]: blob["size"] for blob in blobs}
-    # The one that is no layer has no content of its own below a compression.
+    # Only layers have a diff ID.
     config = next(blob["digest"] for blob in blobs if not blob["diff_id"])
     manifests = fact.get("manifests", {})
     assert isinstance(manifests, dict)
     return Image(str(fact["repository"]), sizes, config, sum(blob["tar_size"] for blob in blobs), manifests)
 
 
-def _is_there(registry: Registry, image: Image) -> bool:
+def _exists(registry: Registry, image: Image) -> bool:
     last = max(image.manifests, default="1")
     url = f"{registry.url}/v2/{image.repository}/manifests/{last}"
     request = Request(url, headers={"Accept": MANIFEST_TYPE}, method="HEAD")
@@ -83,7 +82,7 @@ def _is_there(registry: Registry, image: Image) -> bool:
 
 
 def certificate(folder: Path) -> ServerCertificate:
-    """A certificate for loopback that is its own authority, made by openssl; the CA is ``certs/ca.crt``."""
+    """Create a self-signed certificate for loopback with openssl; it is also the CA, ``certs/ca.crt``."""
     folder.mkdir(parents=True, exist_ok=True)
     certs = folder / "certs"
     certs.mkdir(exist_ok=True)

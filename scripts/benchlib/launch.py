@@ -1,7 +1,7 @@
-"""Start a command, wait for it, and write down what it took: ``launch.py REPORT COMMAND...``.
+"""Run a command and write its time and memory to a file, as JSON: ``launch.py REPORT COMMAND...``.
 
-A process of its own, and a small one: Linux counts the memory of whoever starts a program into the
-program's peak, so the benchmark itself must not be the one who starts it.
+This is a small process of its own because Linux counts the memory of the process that starts a program into the
+program's peak: the benchmark itself would be too large.
 """
 
 import json
@@ -11,7 +11,7 @@ import time
 
 
 def main() -> None:
-    """Run the command, write the report, exit as the command did."""
+    """Run the command, write the report, exit with the command's exit code."""
     report, command = sys.argv[1], sys.argv[2:]
     started = time.perf_counter()
     try:

@@ -1,4 +1,4 @@
-"""One timed run of a command, and the medians of many."""
+"""Time one run of a command, and compute medians of several runs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pathlib import Path
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _LONGEST_RUN = 1800.0
-# Bytes: what the largest image takes twice, in files and in memory.
-_TOUCHED = 4 * 1024**3
+# Bytes: enough for the largest image twice, in files and in memory.
+_TOUCHED_MEMORY = 4 * 1024**3
 
 
 class RunError(Exception):
-    """A measured command failed, or took far too long; the message holds its last words."""
+    """A measured command failed or took too long; the message ends with its last lines of output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run took: wall seconds, CPU seconds, peak resident memory in MiB."""
+    """One run: wall time and CPU time in seconds, peak resident memory in MiB."""
 
     seconds: float
     cpu_seconds: float
@@ -40,7 +40,7 @@ class Runs:
 
     @property
     def seconds(self) -> float:
-        """Median wall time."""
+        """Median wall time in seconds."""
         return statistics.median(run.seconds for run in self.runs)
 
     @property
@@ -49,16 +49,16 @@ class Runs:
         return max(run.peak_mib for run in self.runs)
 
     def ratio_to(self, other: Runs) -> float:
-        """The median of the ratios of paired runs: the machine's drift hits both of a pair."""
+        """Return the median ratio of paired runs; the machine's speed may drift, but equally for both of a pair."""
         return statistics.median(a.seconds / b.seconds for a, b in zip(self.runs, other.runs, strict=True))
 
 
-def timed(
+def run_timed(
     command: Sequence[str], scratch: Path, environ: Mapping[str, str] | None = None, *, large: bool = False
 ) -> Run:
-    """Run ``command`` once, with its output going to a file; raises `RunError`.
+    """Run a command once with its output in a file; raises `RunError`.
 
-    What was written before is settled first, outside the timed part, and memory made ready for ``large`` results.
+    Before the timed part, pending writes are flushed to disk, and with ``large`` memory is made available.
     """
     os.sync()
     if large:
@@ -78,33 +78,33 @@ def timed(
         try:
             code = process.wait(_LONGEST_RUN)
         except BaseException as error:
-            with suppress(ProcessLookupError):  # it may have ended in this moment
+            with suppress(ProcessLookupError):  # it has just ended
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             if isinstance(error, subprocess.TimeoutExpired):
                 raise RunError(f"{_shown(command)}: not done after {_LONGEST_RUN:.0f} s") from None
             raise
     if code != 0:
-        said = " | ".join(log.read_text(errors="replace").strip().splitlines()[-5:])
-        raise RunError(f"{_shown(command)}: exit code {code}: {said or 'no output'}")
+        output = " | ".join(log.read_text(errors="replace").strip().splitlines()[-5:])
+        raise RunError(f"{_shown(command)}: exit code {code}: {output or 'no output'}")
     found = json.loads(report.read_text())
     return Run(found["seconds"], found["user"] + found["system"], found["peak_kib"] / 1024)
 
 
 def _touch_memory() -> None:
-    """Use some of the free memory, and give it back.
+    """Allocate and release free memory.
 
-    A virtual machine's memory is often given to it page by page, on first use, and taken back when it has been
-    free for a moment: writing a file is ten times slower then than before, for whoever comes first.
+    A hypervisor often provides memory page by page on first use and reclaims free memory soon. The first contender to
+    write a large file then would be ten times slower.
     """
-    size = min(_TOUCHED, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+    size = min(_TOUCHED_MEMORY, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
     flags = "mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE"
     code = f"import mmap; mmap.mmap(-1, {size}, flags={flags})"
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=False)
 
 
 def clean_environ(home: Path) -> dict[str, str]:
-    """An environment without anybody's proxies and credentials."""
+    """Return an environment without the user's proxies and credentials."""
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
     return {"PATH": path, "HOME": str(home), "XDG_RUNTIME_DIR": str(home), "LC_ALL": "C.UTF-8"}
 

@@ -1,4 +1,4 @@
-"""The results as a table for people, as Markdown for the README, and as JSON for the chart."""
+"""Format the results: a table for the terminal, Markdown for the README, JSON for the chart."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from .cases import OURS, Result, Unit
+from .cases import BEFORE, OURS, Result, Unit
 
-# Without this said beside them, its figures would be quoted as skopeo's speed.
+# Printed with the figures, which would otherwise be quoted as skopeo's speed.
 OLD_SKOPEO = (
     "`skopeo` here is this distribution's build. Debian 12's 1.9.3 was made with a Go that lacks the SHA "
     "instructions and is two to three times slower than today's: not to be quoted as skopeo's speed."
@@ -23,7 +23,7 @@ _COUNTED = (Unit.BLOB_REQUESTS, Unit.BLOB_BYTES, Unit.HEADS)
 
 
 def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
-    """One row of the table for each result, as `_HEAD` names the columns."""
+    """Return one row of the table for each result, with the columns of `_HEAD`."""
     return [_row(result) for result in results]
 
 
@@ -56,7 +56,7 @@ def _other(result: Result, name: str) -> str:
 
 
 def _took(result: Result, name: str) -> str:
-    """The time; where requests are counted, those of the run with the most of what is limited, too."""
+    """Return the median time; where requests are counted, also those of the run with the most."""
     time = _time(result.runs[name].seconds)
     if result.case.unit not in _COUNTED:
         return time
@@ -82,15 +82,26 @@ def _time(seconds: float) -> str:
 
 
 def text(results: Sequence[Result]) -> str:
-    """The table for a terminal."""
+    """Return the table for a terminal."""
     table = [tuple(cell.replace("`", "") for cell in row) for row in (_HEAD, *rows(results))]
     widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-    return "\n".join([*lines, "", OLD_SKOPEO.replace("`", "")])
+    return "\n".join([*lines, *_against(results), "", OLD_SKOPEO.replace("`", "")])
+
+
+def _against(results: Sequence[Result]) -> list[str]:
+    """Return a line for each case that another version ran too: both medians, and the median of the paired ratios."""
+    compared = [result for result in results if BEFORE in result.runs]
+    lines = [
+        f"{result.case.name:<16} {_time(result.runs[OURS].seconds)} / {_time(result.runs[BEFORE].seconds)}"
+        f" = {result.runs[OURS].ratio_to(result.runs[BEFORE]):.3f}"
+        for result in compared
+    ]
+    return ["", "ours / before, median of paired ratios:", *lines] if lines else []
 
 
 def markdown(results: Sequence[Result], rounds: int, *, quick: bool) -> str:
-    """The table for the README."""
+    """Return the table for the README."""
     lines = ["| " + " | ".join(_HEAD) + " |", "|" + " --- |" * len(_HEAD)]
     lines += ["| " + " | ".join(row) + " |" for row in rows(results)]
     facts = machine()
@@ -105,7 +116,7 @@ def markdown(results: Sequence[Result], rounds: int, *, quick: bool) -> str:
 
 
 def as_json(results: Sequence[Result], rounds: int, *, quick: bool) -> str:
-    """Every run of everybody."""
+    """Return all runs of all contenders, as JSON."""
     cases = [_case_json(result) for result in results]
     return json.dumps({"machine": machine(), "rounds": rounds, "quick": quick, "cases": cases}, indent=1)
 
@@ -137,7 +148,7 @@ def _case_json(result: Result) -> dict[str, object]:
 
 
 def machine() -> dict[str, str]:
-    """What it was measured on."""
+    """Return a description of this machine and the versions of the programs."""
     return {
         "cpus": str(len(os.sched_getaffinity(0))),
         "cpu": _cpu(),

@@ -1,4 +1,4 @@
-"""The registry that a case pushes to, and what is in it before a run."""
+"""The repository that a case pushes to, and what it contains before a run."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 from tests.support.peers import Registry
 
 
-class Given(Enum):
-    """What the target holds when a run starts."""
+class InitialState(Enum):
+    """What the target contains when a run starts."""
 
-    NOTHING = auto()
+    EMPTY = auto()
     IMAGE = auto()
-    BLOBS = auto()  # and no manifest
-    NEIGHBOUR = auto()  # the image in another repository of the same registry
+    BLOBS = auto()  # the blobs without the manifest
+    OTHER_REPOSITORY = auto()  # the image in another repository of the same registry
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A repository (its tag is ``1``) of ``registry``, which contenders reach at ``host``; ``storage`` is its disk.
+    """A repository of ``registry``, which contenders reach at ``host``; the image's tag is ``1``.
 
-    The registry has no cache in memory, so what is removed from its disk is gone for it, too.
+    ``storage`` is the registry's directory. It has no cache in memory, so files can be removed from there between runs.
     """
 
     registry: Registry
@@ -33,26 +33,26 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The image's name without a transport."""
+        """The image's name, without a transport."""
         return f"{self.host}/{self.repository}:1"
 
-    def prepare(self, given: Given) -> None:
-        """Remove what must not be there. What must be was written by the warm-up, or is there for good."""
+    def prepare(self, initial: InitialState) -> None:
+        """Remove what must not be present; what must be was written by the warm-up, or is never removed."""
         repository = repository_folder(self.storage, self.repository)
-        if given is Given.NOTHING:
+        if initial is InitialState.EMPTY:
             empty(self.storage)
-        elif given is Given.BLOBS:
+        elif initial is InitialState.BLOBS:
             shutil.rmtree(repository / "_manifests", ignore_errors=True)
-        elif given is Given.NEIGHBOUR:
+        elif initial is InitialState.OTHER_REPOSITORY:
             shutil.rmtree(repository, ignore_errors=True)
 
 
 def repository_folder(storage: Path, repository: str) -> Path:
-    """Where docker-registry keeps what it knows of ``repository``; the bytes of blobs are elsewhere."""
+    """Return docker-registry's directory for a repository; it has links to blobs, which are stored elsewhere."""
     return storage / "docker" / "registry" / "v2" / "repositories" / repository
 
 
 def empty(folder: Path) -> None:
-    """Make ``folder`` exist and hold nothing."""
+    """Create a directory, or remove everything in it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

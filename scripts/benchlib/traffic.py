@@ -1,4 +1,4 @@
-"""What a registry was asked for during one run, by its own access log."""
+"""The requests that a registry received during one run, from its access log."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from tests.support.peers import Registry
 
 from .measure import RunError
 
-# docker-registry writes Apache's combined format; the number after the status is the size of the answer's body.
+# docker-registry writes Apache's combined format; the number after the status is the size of the response's body.
 _LINE = re.compile(r'\S+ \S+ \S+ \[[^]]*\] "([A-Z]+) (\S+) HTTP/[\d.]+" (\d{3}) (\d+) ')
-_SETTLED_WITHIN = 5.0
+_LOG_TIMEOUT = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Requests by method; those for blobs, uploads of blobs included; bytes of blobs, read and uploaded."""
+    """Numbers of requests: ``methods`` by method, ``blob_requests`` for blobs and their uploads.
+
+    ``blob_bytes`` is the size of all blobs downloaded and uploaded.
+    """
 
     methods: Mapping[str, int] = field(default_factory=dict)
     blob_requests: int = 0
@@ -28,34 +31,34 @@ class Traffic:
 
     @property
     def heads(self) -> int:
-        """Requests that move nothing."""
+        """Number of HEAD requests, which transfer no content."""
         return self.methods.get("HEAD", 0)
 
     @property
     def others(self) -> int:
-        """All but those."""
+        """Number of all other requests."""
         return sum(self.methods.values()) - self.heads
 
 
 class AccessLog:
-    """The log of ``registry`` from now on, until `traffic` is asked for."""
+    """The requests in the access log of ``registry`` since this object was created."""
 
     def __init__(self, registry: Registry) -> None:
         self._path = registry.log_path
-        self._from = self._settled()
+        self._start = self._settled_size()
 
     def traffic(self, sizes: Mapping[str, int]) -> Traffic:
-        """What was asked since; ``sizes`` are those of all blobs by digest. Raises `RunError`."""
-        self._settled()
+        """Return the traffic since then; ``sizes`` are those of all blobs in bytes, by digest. Raises `RunError`."""
+        self._settled_size()
         with self._path.open("rb") as log:
-            log.seek(self._from)
+            log.seek(self._start)
             return read_traffic(log.read().decode(errors="replace").splitlines(), sizes)
 
-    def _settled(self) -> int:
-        """Its size, once it grows no more: a request is logged after its client has the answer."""
-        size, until = -1, time.monotonic() + _SETTLED_WITHIN
+    def _settled_size(self) -> int:
+        """Return the log's size once it stops growing: a request is logged after its client has the response."""
+        size, deadline = -1, time.monotonic() + _LOG_TIMEOUT
         while (grown := self._path.stat().st_size) != size:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise RunError("the registry is still being asked after the run")
             size = grown
             time.sleep(0.05)
@@ -63,7 +66,7 @@ class AccessLog:
 
 
 def read_traffic(lines: Iterable[str], sizes: Mapping[str, int]) -> Traffic:
-    """The requests in ``lines`` of a log. Raises `RunError` when a blob was uploaded that is not in ``sizes``."""
+    """Parse the lines of a log; raises `RunError` when a blob was uploaded that is not in ``sizes``."""
     methods: Counter[str] = Counter()
     blob_requests = blob_bytes = 0
     for line in lines:
@@ -79,7 +82,7 @@ def read_traffic(lines: Iterable[str], sizes: Mapping[str, int]) -> Traffic:
         if method == "GET" and status in ("200", "206"):
             blob_bytes += int(written)
         elif method == "PUT" and status == "201":
-            # The log does not say how much was sent; the registry took it for this digest, so it was all of the blob.
+            # The log does not contain the size of a request, but the registry has accepted the whole blob.
             digest = parse_qs(url.query).get("digest", [""])[0]
             if digest not in sizes:
                 raise RunError(f"uploaded {digest or 'a blob'}, which is not the image's")

@@ -1,4 +1,4 @@
-"""Where a script finds what it needs: in ``.venv``, where there is one."""
+"""Run scripts with the project's virtual environment, ``.venv``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _VENV = Path(__file__).resolve().parents[2] / ".venv"
 
 
 def enter() -> None:
-    """Begin the running script anew with the Python of ``.venv``, unless that is what runs it, or there is none."""
+    """Restart the script with the Python of ``.venv``, unless it runs there already or there is none."""
     python = _VENV / "bin" / "python"
     if python.exists() and Path(sys.prefix).resolve() != _VENV.resolve():
         os.execv(python, [str(python), *sys.argv])

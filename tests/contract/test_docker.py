@@ -11,7 +11,7 @@ import pytest
 import pyskopeo
 from pyskopeo import Access, Placement
 from pyskopeo.engine import run as engine
-from pyskopeo.engine.plan import AS_IT_IS
+from pyskopeo.engine.plan import DEFAULT_FORM
 from pyskopeo.engine.run import CopyOptions
 from pyskopeo.engine.transfer import in_memory
 from pyskopeo.errors import ContentMismatch, DestinationRefused, NetworkError, NotFound, PyskopeoError, Unsupported
@@ -337,7 +337,7 @@ class TestCommitIsLast:
 
 
 async def foresee(
-    source: str, destination: str, access: Access, form: pyskopeo.Form = AS_IT_IS
+    source: str, destination: str, access: Access, form: pyskopeo.Form = DEFAULT_FORM
 ) -> tuple[pyskopeo.Plan, Mapping[Digest, Placement]]:
     """What a dry run of `pyskopeo copy` shows: the plan, and what would become of each blob."""
     result = await engine.copy(

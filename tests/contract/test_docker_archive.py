@@ -24,7 +24,7 @@ import pytest
 
 import pyskopeo
 from pyskopeo import Selection
-from pyskopeo.engine.plan import AS_IT_IS, Form
+from pyskopeo.engine.plan import DEFAULT_FORM, Form
 from pyskopeo.errors import (
     ContentMismatch,
     DestinationRefused,
@@ -351,7 +351,7 @@ class TestReading:
         # It says gzip, as skopeo's does; what is handed over is a plain tar, and who keeps it says so.
         assert set(actual) == {mediatype.DOCKER_LAYER}
         for form, expected in [
-            (AS_IT_IS, mediatype.OCI_LAYER_GZIP),
+            (DEFAULT_FORM, mediatype.OCI_LAYER_GZIP),
             (Form(keep_plain=True), mediatype.OCI_LAYER),
         ]:
             await pyskopeo.copy(f"docker-archive:{tmp_path / 'a.tar'}", f"oci:{tmp_path / 'o'}:t", form=form)

@@ -14,12 +14,12 @@ import pytest
 from pyskopeo.errors import PyskopeoError
 from pyskopeo.model import mediatype
 from pyskopeo.model.change import Outcome
-from pyskopeo.model.convert import image_to_docker, image_to_oci, index_to_docker, index_to_oci
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
+from pyskopeo.model.manifest_conversion import image_to_docker, image_to_oci, index_to_docker, index_to_oci
 from pyskopeo.model.platform import Platform
-from pyskopeo.model.schema1 import filled_layers, from_docker, to_docker, to_oci
+from pyskopeo.model.schema1 import from_docker, non_empty_layers, to_docker, to_oci
 from tests.support.cli import succeed
 from tests.support.commands import skopeo
 from tests.support.images import BuiltImage, digest_of
@@ -62,7 +62,7 @@ class Ours:
             return manifest
         if manifest.is_schema1:
             function = to_docker if self.format == "v2s2" else to_oci
-            return self.with_config(*function(manifest, [self.outcome(layer) for layer in filled_layers(manifest)]))
+            return self.with_config(*function(manifest, [self.outcome(layer) for layer in non_empty_layers(manifest)]))
         assert manifest.config is not None
         config = self.files[manifest.config.digest.hex]
         if self.format == "oci":

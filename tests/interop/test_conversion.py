@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pyskopeo.model.convert import image_to_docker
 from pyskopeo.model.manifest import Manifest
+from pyskopeo.model.manifest_conversion import image_to_docker
 from tests.interop.beside_skopeo import ARTIFACTS, IMAGES, INDEXES, LISTS
 from tests.interop.conversions import FORMATS, compare, rewritten
 from tests.support.cli import succeed

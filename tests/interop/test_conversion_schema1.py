@@ -11,9 +11,9 @@ import pytest
 
 from pyskopeo.errors import PyskopeoError
 from pyskopeo.model import mediatype
-from pyskopeo.model.convert import image_to_docker
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
+from pyskopeo.model.manifest_conversion import image_to_docker
 from pyskopeo.model.schema1 import from_docker
 from tests.interop.conversions import FORMATS, OldRegistry, compare, rewritten, unsigned
 from tests.support.cli import succeed

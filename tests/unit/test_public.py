@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import inspect
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -13,29 +14,66 @@ import pyskopeo
 ROOT = Path(__file__).parents[2]
 PUBLIC = [
     "Access",
+    "AccessDenied",
     "Blob",
+    "BlobFinished",
+    "BlobProgress",
+    "BlobStarted",
+    "CannotPreserve",
+    "CertificateNotTrusted",
+    "ConnectionFailed",
+    "ContentMismatch",
+    "Converted",
+    "CopyFinished",
+    "CopyPlanned",
     "Credentials",
+    "CredentialsFailed",
+    "DaemonError",
     "Descriptor",
+    "DestinationRefused",
     "Digest",
     "Event",
+    "Explained",
     "Form",
+    "HandshakeFailed",
     "ImageDestination",
     "ImageReference",
     "ImageSource",
     "Inspection",
+    "InvalidContent",
+    "InvalidDigest",
+    "InvalidInput",
+    "InvalidName",
     "Keychain",
     "Manifest",
+    "ManifestRefused",
+    "ManifestWritten",
     "Network",
+    "NetworkError",
+    "NoMatchingPlatform",
+    "NotFound",
+    "PathNotFound",
     "Placement",
     "Plan",
     "Platform",
+    "PolicyRejected",
     "PyskopeoError",
     "Reference",
+    "RegistryError",
     "Report",
+    "Requested",
     "Retry",
+    "Retrying",
     "Selection",
+    "Stalled",
     "Storage",
+    "StorageFailed",
+    "SyncFailed",
+    "TooLarge",
     "Trust",
+    "UnsafeAddress",
+    "Unsupported",
+    "Warned",
     "Writing",
     "__version__",
     "carry_out",
@@ -66,7 +104,15 @@ def test_every_name_leads_to_something_documented(name: str) -> None:
     assert found is getattr(pyskopeo, name)
     if inspect.isclass(found) or inspect.isfunction(found):
         assert found.__module__.startswith("pyskopeo.")
-        assert inspect.getdoc(found)
+        text = inspect.getdoc(found)
+        assert text
+        assert not text.startswith(f"{name}("), "that is what dataclasses writes where nothing is written"
+
+
+def test_all_events_are_public() -> None:
+    kinds = {kind.__name__ for kind in get_args(pyskopeo.Event)}
+    assert kinds
+    assert kinds <= set(pyskopeo.__all__)
 
 
 def test_other_names_are_not_there() -> None:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from ..go_time import GoTime
 from .report import is_json, render
-from .values import Field, Struct, plain
+from .values import Field, Struct, json_value
 
-__all__ = ["Field", "GoTime", "Struct", "is_json", "plain", "render"]
+__all__ = ["Field", "GoTime", "Struct", "is_json", "json_value", "render"]

@@ -1,17 +1,17 @@
-"""``eq`` and ``lt``, with Go's rules for which values compare."""
+"""The comparison functions ``eq`` and ``lt`` of Go's ``text/template``, with its rules for comparable types."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ..go_time import GoTime
-from .formatting import default
+from .formatting import format_default
+from .printf_verbs import CallError
 from .values import Constant, GoMap, Slice, Struct, indirect, is_nil, type_of
-from .verbs import CallError
 
 
 def _basic(value: object) -> tuple[str, object]:
-    """The kind of a simple value and what it compares by; the kind is empty for the others."""
+    """Return the basic kind of a value and what it compares by; the kind is "" for values that are not basic."""
     if isinstance(value, Constant):
         return "integer", value.number
     for type, kind in ((bool, "boolean"), (int, "integer"), (float, "float"), (complex, "complex"), (str, "string")):
@@ -21,7 +21,7 @@ def _basic(value: object) -> tuple[str, object]:
 
 
 def equal(first: object, others: Sequence[object]) -> bool:
-    """Whether ``first`` equals any of ``others``; raises `CallError` when Go would not compare them."""
+    """Return whether ``first`` equals any of ``others``; raises `CallError` where Go refuses to compare them."""
     if not others:
         raise CallError("missing argument for comparison")
     first = indirect(first)
@@ -41,14 +41,14 @@ def _equal(first: object, second: object) -> bool:
         return is_nil(first) == is_nil(second)
     for value in (second, first):
         if isinstance(value, Slice | GoMap | Struct):
-            raise CallError(f"non-comparable type {default(value)[:100]}: {type_of(value)}")
+            raise CallError(f"non-comparable type {format_default(value)[:100]}: {type_of(value)}")
     assert isinstance(first, GoTime)
-    # Go compares two pointers here: the one time there is equals itself.
+    # Both are *time.Time, and Go compares the pointers: a report has one time, which equals itself.
     return first == second
 
 
 def less(first: object, second: object) -> bool:
-    """Whether ``first`` comes before ``second``; raises `CallError` when Go would not compare them."""
+    """Return whether ``first`` is less than ``second``; raises `CallError` where Go refuses to compare them."""
     kind, mine = _basic(indirect(first))
     other_kind, theirs = _basic(indirect(second))
     if not kind or not other_kind:

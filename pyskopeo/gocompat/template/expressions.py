@@ -1,4 +1,4 @@
-"""Tokens to expressions: pipelines, commands and operands, as Go's ``text/template`` reads them."""
+"""Parsing of expressions: pipelines, commands and operands (Go's ``text/template/parse``)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from . import literals, nodes
 from .lexer import NAME, Kind, Lexer, TemplateError, Token
-from .verbs import quoted
+from .printf_verbs import quoted
 
-# Blocks and parentheses in each other; far more than anyone writes, and within the interpreter's stack.
+# The depth of nested blocks and parentheses: more than anyone writes, and within the interpreter's stack.
 MAX_DEPTH = 100
 
 _OPERANDS = frozenset(
@@ -22,7 +22,7 @@ _CONSTANTS = (nodes.Bool, nodes.Dot, nodes.Nil, nodes.NumberNode, nodes.StringNo
 
 
 class ExpressionParser:
-    """The part of the parser that knows tokens and pipelines, and nothing of blocks."""
+    """The part of the parser that reads tokens and pipelines; `parser` adds blocks."""
 
     def __init__(self, source: str, functions: Container[str]) -> None:
         self._functions = functions
@@ -36,7 +36,7 @@ class ExpressionParser:
     def _next(self) -> Token:
         if self._pending:
             return self._pending.pop()
-        # After the end, and after an error, the last token stays.
+        # At the end, and after an error, the last token is returned again.
         self._last = next(self._tokens, self._last)
         return self._last
 

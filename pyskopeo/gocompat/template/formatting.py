@@ -1,4 +1,4 @@
-"""Go's ``fmt``: how values print by default, and ``printf``."""
+"""Formatting of values: Go's ``fmt.Sprint``, ``fmt.Sprintln`` and ``fmt.Sprintf``."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..go_time import GoTime
-from .values import Constant, GoMap, NilPointer, Slice, Struct, indirect, lift, type_of
-from .verbs import CallError, Flags, boolean, complex_number, floating, integer, joined, string
+from .printf_verbs import CallError, Flags, boolean, complex_number, floating, integer, join_bounded, string
+from .values import Constant, GoMap, NilPointer, Slice, Struct, indirect, to_go, type_of
 
-# Go's own bound on widths and precisions.
+# Go's own limit on widths and precisions.
 _WIDTH_LIMIT = 1_000_000
 _DIRECTIVE = re.compile(
     r"%([#0+\- ]*)(\[(?:[^\]]*\])?)?(\*|[0-9]*)(?:(\.)(\[(?:[^\]]*\])?)?(\*|[0-9]*))?(\[(?:[^\]]*\])?)?(.)?", re.DOTALL
 )
-_DEFAULT = Flags()
+_NO_FLAGS = Flags()
 
 
 def sprint(values: Sequence[object]) -> str:
-    """Values as Go's ``print`` writes them: a space between two that are both no strings."""
+    """Format values as ``fmt.Sprint`` does, with a space between two of which neither is a string."""
     parts: list[str] = []
     for index, value in enumerate(values):
         neither = index > 0 and not isinstance(value, str) and not isinstance(values[index - 1], str)
-        parts.append((" " if neither else "") + default(value))
-    return joined(parts)
+        parts.append((" " if neither else "") + format_default(value))
+    return join_bounded(parts)
 
 
 def sprintln(values: Sequence[object]) -> str:
-    """Values as Go's ``println`` writes them: spaces between all, and a newline."""
-    return joined((default(value) for value in values), " ") + "\n"
+    """Format values as ``fmt.Sprintln`` does, separated by spaces and ended by a newline."""
+    return join_bounded((format_default(value) for value in values), " ") + "\n"
 
 
-def default(value: object) -> str:
-    """A value as ``%v`` writes it."""
-    return render(indirect(value), "v", _DEFAULT)
+def format_default(value: object) -> str:
+    """Format a value by ``%v``."""
+    return format_verb(indirect(value), "v", _NO_FLAGS)
 
 
-def render(value: object, verb: str, flags: Flags) -> str:
-    """A value under a verb; as in Go, a verb that does not fit is a note in the text and not an error."""
+def format_verb(value: object, verb: str, flags: Flags) -> str:
+    """Format a value by a verb; as in Go, a verb that its type does not have is reported within the text."""
     if verb == "T":
         return string(type_of(value), "s", flags) or ""
     text = _special(value, verb, flags)
@@ -48,7 +48,7 @@ def render(value: object, verb: str, flags: Flags) -> str:
         return text
     if value is None:
         return f"%!{verb}(<nil>)"
-    return f"%!{verb}({type_of(value)}={render(value, 'v', flags)})"
+    return f"%!{verb}({type_of(value)}={format_verb(value, 'v', flags)})"
 
 
 def _scalar(value: object, verb: str, flags: Flags) -> str | None:
@@ -90,21 +90,21 @@ def _inner(value: object, verb: str, flags: Flags) -> str:
     value = indirect(value)
     if value is None:
         return "interface {}(nil)" if flags.sharp_v else "<nil>"
-    return render(value, verb, flags)
+    return format_verb(value, verb, flags)
 
 
 def _slice(value: Slice, verb: str, flags: Flags) -> str:
     items = (_inner(value[index], verb, flags) for index in range(len(value)))
     if not flags.sharp_v:
-        return f"[{joined(items, ' ')}]"
-    return f"{type_of(value)}(nil)" if value.items is None else f"{type_of(value)}{{{joined(items, ', ')}}}"
+        return f"[{join_bounded(items, ' ')}]"
+    return f"{type_of(value)}(nil)" if value.items is None else f"{type_of(value)}{{{join_bounded(items, ', ')}}}"
 
 
 def _map(value: GoMap, verb: str, flags: Flags) -> str:
-    pairs = (f"{render(key, verb, flags)}:{_inner(value.get(key), verb, flags)}" for key in value.names())
+    pairs = (f"{format_verb(key, verb, flags)}:{_inner(value.get(key), verb, flags)}" for key in value.names())
     if not flags.sharp_v:
-        return f"map[{joined(pairs, ' ')}]"
-    return f"{type_of(value)}(nil)" if value.items is None else f"{type_of(value)}{{{joined(pairs, ', ')}}}"
+        return f"map[{join_bounded(pairs, ' ')}]"
+    return f"{type_of(value)}(nil)" if value.items is None else f"{type_of(value)}{{{join_bounded(pairs, ', ')}}}"
 
 
 def _struct(value: Struct, verb: str, flags: Flags) -> str:
@@ -112,12 +112,12 @@ def _struct(value: Struct, verb: str, flags: Flags) -> str:
 
     def fields() -> Iterator[str]:
         for name, field in value.items():
-            text = _inner(lift(field.value, field.type), verb, flags)
+            text = _inner(to_go(field.value, field.type), verb, flags)
             yield f"{name}:{text}" if named else text
 
     if flags.sharp_v:
-        return f"{value.name}{{{joined(fields(), ', ')}}}"
-    return f"{{{joined(fields(), ' ')}}}"
+        return f"{value.name}{{{join_bounded(fields(), ', ')}}}"
+    return f"{{{join_bounded(fields(), ' ')}}}"
 
 
 def _go_syntax(value: GoTime | Constant) -> str:
@@ -129,21 +129,21 @@ def _go_syntax(value: GoTime | Constant) -> str:
 
 
 def sprintf(template: str, values: Sequence[object]) -> str:
-    """Go's ``Sprintf``. Raises `CallError` for a width over a million or a result over the limit."""
+    """Format values as ``fmt.Sprintf`` does. Raises `CallError` over `_WIDTH_LIMIT` or `TEXT_LIMIT`."""
     return _Printer([indirect(value) for value in values]).run(template)
 
 
 class _Printer:
-    """One call of ``printf``: which argument is next, and whether the template took them out of order."""
+    """The state of one ``Sprintf``: the next argument, and whether explicit indexes have reordered them."""
 
     def __init__(self, values: list[object]) -> None:
         self._values = values
         self._next = 0
         self._reordered = False
-        self._good = True
+        self._valid = True
 
     def run(self, template: str) -> str:
-        return joined(self._pieces(template))
+        return join_bounded(self._pieces(template))
 
     def _pieces(self, template: str) -> Iterator[str]:
         at = 0
@@ -154,14 +154,14 @@ class _Printer:
         yield template[at:]
         if not self._reordered and self._next < len(self._values):
             extra = (
-                "<nil>" if value is None else f"{type_of(value)}={default(value)}"
+                "<nil>" if value is None else f"{type_of(value)}={format_default(value)}"
                 for value in self._values[self._next :]
             )
-            yield f"%!(EXTRA {joined(extra, ', ')})"
+            yield f"%!(EXTRA {join_bounded(extra, ', ')})"
 
     def _directive(self, match: re.Match[str]) -> Iterator[str]:
         signs, first, width, dot, second, precision, third, verb = match.groups()
-        self._good = True
+        self._valid = True
         flags = Flags(minus="-" in signs, plus="+" in signs, sharp="#" in signs, space=" " in signs, zero="0" in signs)
         indexed = self._index(first)
         if width == "*":
@@ -173,10 +173,10 @@ class _Printer:
             else:
                 flags = replace(flags, width=number)
         elif width:
-            self._good = self._good and not indexed
+            self._valid = self._valid and not indexed
             flags = replace(flags, width=_bounded(width))
         if dot:
-            self._good = self._good and not indexed
+            self._valid = self._valid and not indexed
             indexed = self._index(second)
             if precision == "*":
                 number, indexed = self._star(), False
@@ -187,8 +187,8 @@ class _Printer:
             else:
                 flags = replace(flags, precision=_bounded(precision or "0"))
         if third:
-            # An index right after an index is the verb itself, and no good one.
-            self._good = self._good and not indexed
+            # An index directly after another one is an error.
+            self._valid = self._valid and not indexed
             self._index(third)
         yield self._verb(verb, flags)
 
@@ -197,7 +197,7 @@ class _Printer:
             return "%!(NOVERB)"
         if verb == "%":
             return "%"
-        if not self._good:
+        if not self._valid:
             return f"%!{verb}(BADINDEX)"
         if self._next >= len(self._values):
             return f"%!{verb}(MISSING)"
@@ -205,22 +205,22 @@ class _Printer:
             flags = replace(flags, sharp=False, plus=False, sharp_v=flags.sharp, plus_v=flags.plus)
         value = self._values[self._next]
         self._next += 1
-        return render(value, verb, flags)
+        return format_verb(value, verb, flags)
 
     def _index(self, text: str | None) -> bool:
-        """Take an explicit argument index such as ``[2]``; whether there was a well-formed one."""
+        """Apply an explicit argument index such as ``[2]``; returns whether there is one and it is a number."""
         if not text:
             return False
         self._reordered = True
         digits = text[1:-1]
         if not (digits.isascii() and digits.isdigit() and len(digits) < 8):
-            self._good = False
+            self._valid = False
             return False
         number = int(digits) - 1
         if 0 <= number < len(self._values):
             self._next = number
         else:
-            self._good = False
+            self._valid = False
         return True
 
     def _star(self) -> int | None:

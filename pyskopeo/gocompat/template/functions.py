@@ -1,4 +1,4 @@
-"""The functions that a template may call: Go's own, and those of skopeo's ``--format``."""
+"""The functions of templates: Go's builtins, and those of containers/common's ``pkg/report``, which skopeo uses."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from .. import go_json
 from . import comparison, indexing
 from .formatting import sprint, sprintf, sprintln
 from .literals import from_bytes, to_bytes
-from .values import ANY, Slice, indirect, plain, truth, type_of
-from .verbs import TEXT_LIMIT, CallError
+from .printf_verbs import TEXT_LIMIT, CallError
+from .values import ANY, Slice, indirect, json_value, truth, type_of
 
 Arguments = Sequence[object]
 
 _HTML = {"\x00": "\ufffd", '"': "&#34;", "'": "&#39;", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _JS = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D"}
 _JS_SPECIAL = re.compile("[^ !#-%(-;?-\\[\\]-\x7f]")
-# Of what is not ASCII only spaces come between words.
+# As strings.Title: letters, digits, underscores and non-ASCII characters other than spaces join words.
 _WORD_START = re.compile(r"(?<!\w)(?<![^\x00-\x7f\s])[^\W\d_]")
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function: the Go types of its parameters, that of the rest when it is variadic, and what it does.
+    """A function of templates.
 
-    The evaluator has checked the arguments against the types before it calls ``run``, which raises
-    `CallError` for what cannot be done. ``stops_on`` is the truth of an argument after which the others are
-    not looked at.
+    ``parameters`` are the Go types of its parameters, and ``rest`` that of further ones, None if it is not
+    variadic. ``run`` is called with arguments of these types; it raises `CallError`. With ``stops_on``, an
+    argument with that truth ends the evaluation of arguments, as for ``and`` and ``or``.
     """
 
     parameters: tuple[str, ...]
@@ -39,7 +39,7 @@ class Function:
 
 
 def _text_of(arguments: Arguments) -> str:
-    """The arguments as ``html``, ``js`` and ``urlquery`` take them."""
+    """Format the arguments as ``html``, ``js`` and ``urlquery`` do."""
     return sprint(["<no value>" if indirect(value) is None else value for value in arguments])
 
 
@@ -74,7 +74,7 @@ def _call(arguments: Arguments) -> object:
     value = indirect(arguments[0])
     if value is None:
         raise CallError("call of nil")
-    # No value that a template can reach is a function.
+    # None of the values that a template can reach is a function.
     raise CallError(f"non-function of type {type_of(value)}")
 
 
@@ -83,7 +83,7 @@ def _json(arguments: Arguments) -> str:
     if isinstance(value, complex):
         raise CallError("json: unsupported type: complex128")
     try:
-        return go_json.dumps(plain(value), escape_html=False)
+        return go_json.dumps(json_value(value), escape_html=False)
     except InvalidContent as error:
         raise CallError(f"json: {error}") from None
 
@@ -106,20 +106,20 @@ def _title(arguments: Arguments) -> str:
     return _WORD_START.sub(lambda match: match[0].title()[:1], str(arguments[0]))
 
 
-def _each_character(text: str, change: Callable[[str], str]) -> str:
-    """Change the case as Go does, one code point for one: ``ß`` has no capital."""
+def _map_characters(text: str, change: Callable[[str], str]) -> str:
+    """Map each code point to at most one, as Go does: ``ß`` has no upper case."""
     if text.isascii():
         return change(text)
     return "".join(changed if len(changed := change(character)) == 1 else character for character in text)
 
 
 def _lower(arguments: Arguments) -> str:
-    # U+0130 is the one letter whose small form Python writes as two.
-    return _each_character(str(arguments[0]).replace("\u0130", "i"), str.lower)
+    # U+0130 is the only letter whose lower case is two code points in Python.
+    return _map_characters(str(arguments[0]).replace("\u0130", "i"), str.lower)
 
 
 def _upper(arguments: Arguments) -> str:
-    return _each_character(str(arguments[0]), str.upper)
+    return _map_characters(str(arguments[0]), str.upper)
 
 
 def _pad(arguments: Arguments) -> str:
@@ -138,7 +138,7 @@ def _truncate(arguments: Arguments) -> str:
     assert isinstance(length, int)
     if length < 0:
         raise CallError(f"slice bounds out of range [:{length}]")
-    # Go counts bytes, and may well cut a character in two.
+    # Go counts bytes, so that the cut may be within a character.
     return from_bytes(to_bytes(str(text))[:length])
 
 

@@ -1,4 +1,4 @@
-"""``len``, ``index`` and ``slice``; strings count in bytes, as in Go."""
+"""The functions ``len``, ``index`` and ``slice`` of templates; strings are indexed by bytes, as in Go."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from .literals import from_bytes, to_bytes
+from .printf_verbs import CallError
 from .values import Constant, GoMap, NilPointer, Slice, indirect, type_of, zero
-from .verbs import CallError
 
 
 def length(value: object) -> int:
-    """The number of elements or bytes; raises `CallError` for what has none."""
+    """Return the number of elements, or of bytes; raises `CallError` for a type without a length."""
     value = indirect(value)
     if isinstance(value, str):
         return len(to_bytes(value))
@@ -19,11 +19,11 @@ def length(value: object) -> int:
         return len(value)
     if value is None or isinstance(value, NilPointer):
         raise CallError("len of nil pointer")
-    raise CallError(f"len of type {_pointed(value)}")
+    raise CallError(f"len of type {_pointee_type(value)}")
 
 
 def index(value: object, keys: Sequence[object]) -> object:
-    """``value[key][key]...``; a map gives the zero value for a key that it lacks."""
+    """Return ``value[key][key]...``, the zero value for a key that a map does not have. Raises `CallError`."""
     if indirect(value) is None:
         raise CallError("index of untyped nil")
     for key in keys:
@@ -45,7 +45,7 @@ def _element(value: object, key: object) -> object:
         return raw[_position(key, len(raw) - 1)]
     if value is None or isinstance(value, NilPointer):
         raise CallError("index of nil pointer")
-    raise CallError(f"can't index item of type {_pointed(value)}")
+    raise CallError(f"can't index item of type {_pointee_type(value)}")
 
 
 def _position(key: object, last: int) -> int:
@@ -61,14 +61,14 @@ def _position(key: object, last: int) -> int:
 
 
 def cut(value: object, bounds: Sequence[object]) -> object:
-    """``value[a:b]`` of a string or a slice; the third bound of a slice only limits the second."""
+    """Return ``value[a:b]`` of a string or slice; a third bound only limits the second. Raises `CallError`."""
     value = indirect(value)
     if value is None:
         raise CallError("slice of untyped nil")
     if len(bounds) > 3:
         raise CallError(f"too many slice indexes: {len(bounds)}")
     if not isinstance(value, str | Slice):
-        raise CallError(f"can't slice item of type {_pointed(value)}")
+        raise CallError(f"can't slice item of type {_pointee_type(value)}")
     if isinstance(value, str) and len(bounds) == 3:
         raise CallError("cannot 3-index slice a string")
     size = length(value)
@@ -82,6 +82,6 @@ def cut(value: object, bounds: Sequence[object]) -> object:
     return Slice(value.element, (value.items or ())[start:end])
 
 
-def _pointed(value: object) -> str:
-    """The type of a value, or of what it points to."""
+def _pointee_type(value: object) -> str:
+    """Return the Go type of a value, or that of the value it points to."""
     return type_of(value).removeprefix("*")

@@ -1,4 +1,4 @@
-"""Template text to tokens: text, and the words, literals and signs inside ``{{ }}``."""
+"""The lexer: a template's text into tokens (Go's ``text/template/parse``, lex.go)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from enum import Enum, auto
 
 from ...errors import InvalidInput
 from ...fast_dataclass import dataclass
-from .verbs import one_line, quoted
+from .printf_verbs import one_line, quoted
 
 NAME = "inspect"
 
 
 class Kind(Enum):
-    """What a token is."""
+    """The type of a token; ``LEFT`` and ``RIGHT`` are ``{{`` and ``}}``, ``OPEN`` and ``CLOSE`` parentheses."""
 
     ERROR = auto()
     EOF = auto()
@@ -44,7 +44,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of the template; ``position`` counts characters from 0, ``line`` from 1."""
+    """A token; ``position`` is in characters from 0, ``line`` counts from 1."""
 
     kind: Kind
     position: int
@@ -62,11 +62,14 @@ class Token:
 
 
 class TemplateError(InvalidInput):
-    """A template that cannot be parsed or carried out; the message says where in it."""
+    """Internal to the command line: a ``--format`` template cannot be parsed or executed.
+
+    The message has the line, and the column for errors of execution.
+    """
 
     @classmethod
     def at_line(cls, line: int, reason: str) -> TemplateError:
-        """An error found while parsing."""
+        """Return the error for a template that cannot be parsed; ``line`` counts from 1."""
         return cls(f"template: {NAME}:{line}: {one_line(reason)}")
 
 
@@ -85,12 +88,12 @@ _QUOTED = {
 _SIGNS = {"|": Kind.PIPE, "(": Kind.OPEN, ")": Kind.CLOSE, "=": Kind.ASSIGN}
 
 
-class _Stop(Exception):
-    """The text breaks off; carries the message."""
+class _ScanError(Exception):
+    """The text cannot be scanned any further; becomes an ``ERROR`` token."""
 
 
 class Lexer:
-    """Splits one template; iterate over `tokens`."""
+    """Splits one template into `tokens`."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -100,11 +103,11 @@ class Lexer:
         self._parens = 0
 
     def tokens(self) -> Iterator[Token]:
-        """Every token up to ``EOF``, or up to an ``ERROR`` whose text says what is wrong."""
+        """Yield all tokens, of which the last is ``EOF``, or ``ERROR`` with the message as its text."""
         try:
             yield from self._scan()
-        except _Stop as stop:
-            yield self._token(Kind.ERROR, self._at, str(stop))
+        except _ScanError as error:
+            yield self._token(Kind.ERROR, self._at, str(error))
 
     def _token(self, kind: Kind, start: int, text: str) -> Token:
         self._line += self._text.count("\n", self._counted, start)
@@ -145,7 +148,7 @@ class Lexer:
         return self._text.startswith("-", at) and self._text[at + 1 : at + 2] in tuple(_SPACES)
 
     def _right(self) -> int:
-        """The length of the closing delimiter with its trim marker, 0 when it is not here."""
+        """Return the length of the closing delimiter with its trim marker, 0 where there is none."""
         text, at = self._text, self._at
         length = 0
         if text.startswith("}}", at):
@@ -153,18 +156,18 @@ class Lexer:
         elif text[at : at + 1] in tuple(_SPACES) and text.startswith("-}}", at + 1):
             length = 4
         if length and self._parens:
-            raise _Stop("unclosed left paren")
+            raise _ScanError("unclosed left paren")
         return length
 
     def _skip_comment(self) -> bool:
         end = self._text.find("*/", self._at)
         if end < 0:
-            raise _Stop("unclosed comment")
+            raise _ScanError("unclosed comment")
         self._at = end + 2
         self._parens = 0
         length = self._right()
         if not length:
-            raise _Stop("comment ends before closing delimiter")
+            raise _ScanError("comment ends before closing delimiter")
         self._at += length
         return length > 2
 
@@ -172,19 +175,19 @@ class Lexer:
         start = self._at
         character = self._text[start : start + 1]
         if not character:
-            raise _Stop("unclosed action")
+            raise _ScanError("unclosed action")
         if character in _SPACES:
             return self._space()
         if character in _QUOTED:
             pattern, kind, reason = _QUOTED[character]
             match = pattern.match(self._text, start)
             if match is None:
-                raise _Stop(reason)
+                raise _ScanError(reason)
             return self._take(kind, match.end())
         following = self._text[start + 1 : start + 2]
         if character == ":":
             if following != "=":
-                raise _Stop("expected :=")
+                raise _ScanError("expected :=")
             return self._take(Kind.DECLARE, start + 2)
         if character == "$" or (character == "." and following and not following.isdecimal()):
             return self._field_or_variable(character)
@@ -202,7 +205,7 @@ class Lexer:
     def _space(self) -> Token:
         end = self._at
         while self._text[end : end + 1] in tuple(_SPACES):
-            # A space that belongs to a closing trim marker is not ours.
+            # A space before ``-}}`` is part of the closing delimiter.
             if self._text.startswith("-}}", end + 1) and end > self._at:
                 break
             end += 1
@@ -230,7 +233,7 @@ class Lexer:
     def _require_end(self, end: int) -> None:
         following = self._text[end : end + 1]
         if following and following not in " \t\r\n.,|:)(" and not self._text.startswith("}}", end):
-            raise _Stop(f"bad character U+{ord(following):04X} {following!r}")
+            raise _ScanError(f"bad character U+{ord(following):04X} {following!r}")
 
     def _number(self) -> Token:
         match = _NUMBER.match(self._text, self._at)
@@ -244,7 +247,7 @@ class Lexer:
         following = self._text[end : end + 1]
         word = following == "_" or following.isalnum()
         if word or (kind is Kind.COMPLEX and self._text[end - 1] != "i"):
-            raise _Stop(f'bad number syntax: "{self._text[self._at : end + word]}"')
+            raise _ScanError(f'bad number syntax: "{self._text[self._at : end + word]}"')
         return self._take(kind, end)
 
     def _sign(self, character: str) -> Token:
@@ -253,8 +256,8 @@ class Lexer:
         elif character == ")":
             self._parens -= 1
             if self._parens < 0:
-                raise _Stop("unexpected right paren")
+                raise _ScanError("unexpected right paren")
         elif character not in _SIGNS and not (character.isascii() and character.isprintable()):
             shown = f" {character!r}" if character.isprintable() else ""
-            raise _Stop(f"unrecognized character in action: U+{ord(character):04X}{shown}")
+            raise _ScanError(f"unrecognized character in action: U+{ord(character):04X}{shown}")
         return self._take(_SIGNS.get(character, Kind.CHAR), self._at + 1)

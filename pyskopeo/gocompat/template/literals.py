@@ -1,4 +1,4 @@
-"""Go's literals in a template: numbers, characters and quoted strings."""
+"""Go's literals: numbers, characters and quoted strings (Go specification; ``strconv.Unquote``)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ _UINT64 = range(1 << 64)
 
 
 class LiteralError(ValueError):
-    """A literal that Go would refuse; the message is Go's."""
+    """A literal is not valid in Go; the message is Go's. Becomes a `TemplateError`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number literal: what it is by itself, and whether it would also do as an ``int``.
+    """A number literal.
 
-    ``ideal`` is `None` for an integer that fits an unsigned 64 bits only.
+    ``ideal`` is its value as an untyped constant, None for an integer over 63 bits. ``integer`` is its value
+    as an ``int``, None where it has none.
     """
 
     ideal: int | float | complex | None
@@ -28,7 +29,7 @@ class Number:
 
 
 def to_bytes(text: str) -> bytes:
-    """The bytes of a Go string; a Go string may hold bytes that are not UTF-8, kept as surrogate escapes."""
+    """Return the bytes of a Go string, in which bytes that are not UTF-8 are represented by surrogate escapes."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -41,17 +42,17 @@ def from_bytes(raw: bytes) -> str:
 
 
 def unquote(token: str) -> str:
-    """The text of a string literal, given with its quotes; raises `LiteralError`."""
+    """Return the value of a string literal, given with its quotes; raises `LiteralError`."""
     if token[0] == "`":
         return token[1:-1].replace("\r", "")
     return from_bytes(_unescape(token[1:-1], '"'))
 
 
 def character(token: str) -> int:
-    """The code point of a character literal, given with its quotes; raises `LiteralError`."""
+    """Return the code point of a character literal, given with its quotes; raises `LiteralError`."""
     body = token[1:-1]
     match = _ESCAPE.match(body)
-    # A numeric escape names the code point itself, above 0x7f too.
+    # \xNN and \NNN are code points here, where in a string they are bytes.
     if match is not None and match.end() == len(body) and (match[1] or match[4]):
         code = int(match[1], 16) if match[1] else int(match[4], 8)
         if code < 256:
@@ -95,7 +96,7 @@ def _piece(match: re.Match[str], quote: str) -> bytes:
 
 
 def number(token: str) -> Number:
-    """The value of a number literal, imaginary and complex ones too; raises `LiteralError`."""
+    """Parse a number literal, also an imaginary or complex one; raises `LiteralError`."""
     if token.endswith("i"):
         return _complex(token)
     integer = _integer(token)
@@ -118,7 +119,7 @@ def _integer(token: str) -> int | None:
     digits = token.lstrip("+-")
     try:
         if digits[:1] == "0" and digits[1:].replace("_", "").isdigit():
-            # A leading zero means octal in Go, and nothing in Python.
+            # A leading zero means octal in Go; int(token, 0) refuses it.
             return int(token, 8)
         return int(token, 0)
     except ValueError:

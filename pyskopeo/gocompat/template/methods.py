@@ -1,4 +1,4 @@
-"""The methods that templates may call on values: those of ``time.Time``."""
+"""The methods of values that templates can call: those of Go's ``time.Time``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TIME: dict[str, tuple[tuple[str, ...], Callable[[GoTime, Arguments], object]]] 
 
 
 def method(value: object, name: str) -> Function | None:
-    """The method ``name`` of a value, bound to it; `None` when it has none of that name."""
+    """Return the method ``name`` bound to ``value``, or None if it has no such method."""
     if not isinstance(value, GoTime) or name not in _TIME:
         return None
     parameters, run = _TIME[name]
@@ -38,5 +38,5 @@ def method(value: object, name: str) -> Function | None:
 
 
 def is_method(type: str, name: str) -> bool:
-    """Whether values of a pointer type have a method ``name``, for the message about a nil one."""
+    """Return whether a pointer type has a method ``name``; for errors about nil pointers."""
     return type == "*time.Time" and name in _TIME

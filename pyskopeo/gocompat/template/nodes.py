@@ -1,4 +1,7 @@
-"""The parts of a parsed template; ``str`` of one gives its source again, for error messages."""
+"""The syntax tree of a template (Go's ``text/template/parse``, node.go).
+
+``str`` of a node is its source, normalized, as error messages quote it.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ from dataclasses import field
 
 from ...fast_dataclass import dataclass
 from .literals import Number
-from .verbs import quoted
+from .printf_verbs import quoted
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Something at a ``position`` of the template text."""
+    """Base of all nodes; ``position`` is that in the text, in characters from 0."""
 
     position: int
 
@@ -44,7 +47,7 @@ class Bool(Node):
 
 @dataclass(frozen=True, slots=True)
 class NumberNode(Node):
-    """A number or a character."""
+    """A number or character literal."""
 
     number: Number
     source: str
@@ -55,7 +58,7 @@ class NumberNode(Node):
 
 @dataclass(frozen=True, slots=True)
 class StringNode(Node):
-    """A quoted or raw string; ``text`` is what it means."""
+    """A quoted or raw string literal; ``text`` is its value."""
 
     text: str
     source: str
@@ -96,14 +99,14 @@ class Identifier(Node):
 
 @dataclass(frozen=True, slots=True)
 class Chain(Node):
-    """``(pipeline).A`` and the like."""
+    """An operand that is not a field or variable, followed by fields: ``(pipeline).A.B``."""
 
     operand: Node
     names: tuple[str, ...]
 
     def __str__(self) -> str:
-        shown = f"({self.operand})" if isinstance(self.operand, Pipe) else str(self.operand)
-        return shown + "".join(f".{name}" for name in self.names)
+        operand = f"({self.operand})" if isinstance(self.operand, Pipe) else str(self.operand)
+        return operand + "".join(f".{name}" for name in self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class Command(Node):
 
 @dataclass(frozen=True, slots=True)
 class Pipe(Node):
-    """Commands joined by ``|``, with the variables that they declare or assign."""
+    """Commands join_bounded by ``|``, with the variables that they declare or assign."""
 
     variables: tuple[VariableNode, ...]
     assigns: bool
@@ -159,7 +162,7 @@ class Branch(Node):
     keyword: str
     pipe: Pipe
     body: tuple[Node, ...]
-    otherwise: tuple[Node, ...] | None
+    else_body: tuple[Node, ...] | None
 
     def __str__(self) -> str:
         return f"{{{{{self.keyword} {self.pipe}}}}}"
@@ -167,7 +170,7 @@ class Branch(Node):
 
 @dataclass(frozen=True, slots=True)
 class Call(Node):
-    """``{{template "name" pipeline}}``, or the place of a ``block``."""
+    """``{{template "name" pipeline}}``, also as part of a ``{{block}}``."""
 
     name: str
     pipe: Pipe | None
@@ -187,10 +190,10 @@ class Jump(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark(Node):
-    """``{{end}}`` or ``{{else}}``: ends a list of nodes and is never in a tree.
+class BlockEnd(Node):
+    """``{{end}}`` or ``{{else}}``: ends a list of nodes, and is not part of the tree.
 
-    ``follows`` is the keyword of ``{{else if`` and ``{{else with``.
+    ``follows`` is the keyword after ``else`` in ``{{else if}}`` and ``{{else with}}``.
     """
 
     keyword: str
@@ -202,7 +205,7 @@ class Mark(Node):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A parsed template: the source, and the bodies of all that it defines by their names."""
+    """A parsed template: its source, and the body of each template defined in it by name."""
 
     source: str
     bodies: dict[str, tuple[Node, ...]] = field(default_factory=dict)

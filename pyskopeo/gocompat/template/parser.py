@@ -1,4 +1,4 @@
-"""Blocks, definitions and jumps of a template: the rest of the grammar of Go's ``text/template``."""
+"""The parser: blocks, definitions and jumps (Go's ``text/template/parse``); `expressions` has the rest."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Container
 from . import nodes
 from .expressions import ExpressionParser
 from .lexer import NAME, Kind, Token
-from .verbs import quoted
+from .printf_verbs import quoted
 
 
 def parse(source: str, functions: Container[str]) -> nodes.Template:
-    """Parse a template that may call ``functions``; raises `TemplateError` with the line of the mistake."""
+    """Parse a template that may call ``functions``; raises `TemplateError` with the line of the error."""
     return _Parser(source, functions).parse()
 
 
@@ -33,7 +33,7 @@ class _Parser(ExpressionParser):
             else:
                 self._back(token)
             node = self._text_or_action()
-            if isinstance(node, nodes.Mark):
+            if isinstance(node, nodes.BlockEnd):
                 raise self._error(f"unexpected {node}")
             body.append(node)
         self._add(NAME, tuple(body))
@@ -53,7 +53,7 @@ class _Parser(ExpressionParser):
         self._add(name, self._own_body(context))
 
     def _own_body(self, context: str) -> tuple[nodes.Node, ...]:
-        """The body of a definition, which sees no variable and no loop of its surroundings."""
+        """Parse the body of a definition, in which the variables and loops around it are not visible."""
         outside = self._variables, self._ranges
         self._variables, self._ranges = ["$"], 0
         body, end = self._list()
@@ -62,12 +62,12 @@ class _Parser(ExpressionParser):
         self._variables, self._ranges = outside
         return body
 
-    def _list(self) -> tuple[tuple[nodes.Node, ...], nodes.Mark]:
+    def _list(self) -> tuple[tuple[nodes.Node, ...], nodes.BlockEnd]:
         found: list[nodes.Node] = []
         with self._deeper():
             while self._peek_word().kind is not Kind.EOF:
                 node = self._text_or_action()
-                if isinstance(node, nodes.Mark):
+                if isinstance(node, nodes.BlockEnd):
                     return tuple(found), node
                 found.append(node)
         raise self._error("unexpected EOF")
@@ -92,7 +92,7 @@ class _Parser(ExpressionParser):
                 case "else":
                     return self._else()
                 case "end":
-                    return nodes.Mark(self._expect(Kind.RIGHT, "end").position, "end")
+                    return nodes.BlockEnd(self._expect(Kind.RIGHT, "end").position, "end")
                 case "break" | "continue":
                     return self._jump(token)
                 case "template":
@@ -106,26 +106,26 @@ class _Parser(ExpressionParser):
         visible = len(self._variables)
         pipe = self._pipeline(keyword, Kind.RIGHT)
         self._ranges += keyword == "range"
-        body, mark = self._list()
+        body, end = self._list()
         self._ranges -= keyword == "range"
-        otherwise: tuple[nodes.Node, ...] | None = None
-        if mark.keyword == "else":
-            if mark.follows == keyword:
+        else_body: tuple[nodes.Node, ...] | None = None
+        if end.keyword == "else":
+            if end.follows == keyword:
                 self._next_word()
                 with self._deeper():
-                    otherwise = (self._branch(keyword),)
+                    else_body = (self._branch(keyword),)
             else:
-                otherwise, mark = self._list()
-                if mark.keyword != "end":
-                    raise self._error(f"expected end; found {mark}")
+                else_body, end = self._list()
+                if end.keyword != "end":
+                    raise self._error(f"expected end; found {end}")
         del self._variables[visible:]
-        return nodes.Branch(pipe.position, keyword, pipe, body, otherwise)
+        return nodes.Branch(pipe.position, keyword, pipe, body, else_body)
 
-    def _else(self) -> nodes.Mark:
+    def _else(self) -> nodes.BlockEnd:
         token = self._peek_word()
         if token.kind is Kind.KEYWORD and token.text in {"if", "with"}:
-            return nodes.Mark(token.position, "else", token.text)
-        return nodes.Mark(self._expect(Kind.RIGHT, "else").position, "else")
+            return nodes.BlockEnd(token.position, "else", token.text)
+        return nodes.BlockEnd(self._expect(Kind.RIGHT, "else").position, "else")
 
     def _jump(self, token: Token) -> nodes.Jump:
         self._expect(Kind.RIGHT, f"{{{{{token.text}}}}}")

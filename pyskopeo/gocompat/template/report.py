@@ -1,4 +1,4 @@
-"""``inspect --format``: what skopeo does around a Go template before and after it runs."""
+"""The templates of ``inspect --format``, as containers/common's ``pkg/report`` renders them for skopeo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from ...errors import InvalidInput
 from . import nodes
-from .execute import execute
+from .execution import execute
 from .functions import FUNCTIONS
 from .lexer import NAME, TemplateError
 from .literals import to_bytes
@@ -24,21 +24,21 @@ _TABLE = "table "
 
 
 def is_json(template: str) -> bool:
-    """Whether ``--format`` asks for the default JSON output, as ``json`` and ``{{json}}`` do."""
+    """Return whether a ``--format`` asks for the JSON output: ``json`` or ``{{json .}}``."""
     return _JSON.fullmatch(template) is not None
 
 
 def render(template: str, value: object) -> str:
-    r"""Carry out ``template`` on ``value`` and give what skopeo 1.22 prints for it.
+    r"""Return what skopeo 1.22 prints for ``value`` by a template.
 
     ``value`` is a `Struct`, a mapping (a Go map: a missing key prints ``<no value>``) or any other value
-    of this package. ``\t`` and ``\n`` in the text count as tab and newline, and a newline is added. After
-    a leading ``table `` spaces count as tabs too, and the columns are aligned; there is no heading. A
-    template with a ``{{range .}}`` of its own sees a list of the one value.
+    of this package. ``\t`` and ``\n`` in the template stand for tab and newline, and a newline is appended.
+    After a leading ``table ``, spaces stand for tabs too and the columns are aligned; there is no heading.
+    A template with its own ``{{range .}}`` is executed for a list that contains ``value``.
 
-    Raises `InvalidInput`, with the line and for errors during the run the column from 0, in the wording
-    of Go's ``text/template``. Work, nesting and output are bounded. Bytes that are not UTF-8, which a
-    template can make by cutting a character in two, come out as U+FFFD.
+    Raises `InvalidInput` in the wording of Go's ``text/template``, with the line from 1 and, for errors
+    of execution, the column from 0. Steps, nesting and output are limited. Bytes that are not UTF-8, which
+    a template can make by cutting a character in two, become U+FFFD.
     """
     try:
         parsed, shift = _parse(template)
@@ -51,7 +51,7 @@ def render(template: str, value: object) -> str:
 
 def _parse(template: str) -> tuple[nodes.Template, int]:
     error: TemplateError | None = None
-    # A template that does not parse once \n is a newline, as {{printf "\n"}}, is taken as it stands.
+    # A template that is invalid after ``\n`` became a newline, as {{printf "\n"}}, is parsed as it was written.
     for text in (_unescaped(template), template.removeprefix(_TABLE)):
         wraps = template.startswith(_TABLE) or not _has_range(text)
         try:
@@ -60,7 +60,7 @@ def _parse(template: str) -> tuple[nodes.Template, int]:
             error = found
         else:
             return parsed, len(_WRAP) if wraps else 0
-    # The user's own text says better what is wrong than one with a loop around it.
+    # The error for the user's text is clearer than that for the text within a loop.
     parse(template.removeprefix(_TABLE), FUNCTIONS)
     assert error is not None
     raise error

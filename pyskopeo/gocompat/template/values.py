@@ -1,8 +1,8 @@
-"""The Go values that a template sees, on top of plain Python ones.
+"""The Go values that templates work on.
 
-`str`, `bool`, `int`, `float` and `complex` stand for Go's own; `None` is nil, or a value that is
-absent. The classes here add what Python's types do not tell: static types, nil slices and maps,
-and the difference between a struct and a map.
+`str`, `bool`, `int`, `float` and `complex` represent Go's own types, `None` nil or a missing value. The
+classes here represent what Python's types do not: static types, nil slices and maps, and the difference
+between a struct and a map.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _ZEROS: dict[str, object] = {"string": "", "bool": False, "int": 0, "int64": 0, 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a `Struct`: its value, its Go type and how it is written in JSON.
+    """A field of a `Struct`.
 
-    ``type`` is a Go type such as ``[]string``, ``map[string]string`` or ``*time.Time``; it decides how a
-    ``value`` of `None` behaves. Without it the type is guessed from the value. ``json`` is the name in
-    JSON, by default the field's own. The fields of an ``embedded`` struct are reached without its name.
+    ``type`` is its Go type, such as ``[]string``, ``map[string]string`` or ``*time.Time``, which determines
+    what a ``value`` of None means; "" derives it from the value. ``json`` is the name in JSON, by default
+    the field's own, and ``omitempty`` is as in Go. The fields of an ``embedded`` struct are promoted.
     """
 
     value: object
@@ -37,16 +37,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """A Go struct: ordered fields, and a field that is not there is an error.
+    """A Go struct: ordered fields; using a field that it does not have is an error.
 
-    ``name`` is the Go type, for example ``inspect.Output``. Each field is a `Field`, or a plain value.
+    ``name`` is the Go type, such as ``inspect.Output``. Values that are no `Field` are fields with defaults.
     """
 
     name: str
     fields: Mapping[str, object]
 
     def field(self, name: str) -> Field | None:
-        """The field ``name``, also one of an embedded struct; `None` when there is none."""
+        """Return the field ``name``, also of an embedded struct, or None."""
         if name in self.fields:
             return _as_field(self.fields[name])
         for candidate in self.fields.values():
@@ -57,13 +57,13 @@ class Struct:
         return None
 
     def items(self) -> list[tuple[str, Field]]:
-        """Names and fields in order."""
+        """Return names and fields in order."""
         return [(name, _as_field(value)) for name, value in self.fields.items()]
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A Go slice whose elements are of the type ``element``; ``items`` is `None` for a nil slice."""
+    """A Go slice; ``element`` is the Go type of its elements, ``items`` is None for a nil slice."""
 
     element: str
     items: Sequence[object] | None
@@ -72,12 +72,12 @@ class Slice:
         return len(self.items or ())
 
     def __getitem__(self, index: int) -> object:
-        return lift((self.items or ())[index], self.element)
+        return to_go((self.items or ())[index], self.element)
 
 
 @dataclass(frozen=True, slots=True)
 class GoMap:
-    """A Go map from strings to values of the type ``element``; ``items`` is `None` for a nil map."""
+    """A Go map with string keys; ``element`` is the Go type of its values, ``items`` is None for a nil map."""
 
     element: str
     items: Mapping[str, object] | None
@@ -86,32 +86,32 @@ class GoMap:
         return len(self.items or {})
 
     def get(self, key: str) -> object:
-        """The value for ``key``; `None` when there is none."""
+        """Return the value for ``key``, or None."""
         items = self.items or {}
-        return lift(items[key], self.element) if key in items else None
+        return to_go(items[key], self.element) if key in items else None
 
     def names(self) -> list[str]:
-        """The keys in the order in which Go's templates walk a map."""
+        """Return the keys sorted, as templates iterate over them."""
         return list(sorted_map(self.items or {}))
 
 
 @dataclass(frozen=True, slots=True)
 class NilPointer:
-    """A nil pointer; ``type`` is its Go type, with the star."""
+    """A nil pointer; ``type`` is its Go type, such as ``*time.Time``."""
 
     type: str
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A value found where the static type is ``interface {}``, which error messages then name."""
+    """A value of the static type ``interface {}``, as error messages name it."""
 
     value: object
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A named integer such as ``time.Month``, which prints as its name."""
+    """An integer type with named values such as ``time.Month``; prints as ``name``."""
 
     type: str
     number: int
@@ -125,12 +125,12 @@ def _as_field(value: object) -> Field:
     return value if isinstance(value, Field) else Field(value)
 
 
-def lift(value: object, type: str = "") -> object:
-    """Turn what a caller gave into a Go value of the static ``type``, or of the type that it looks like."""
+def to_go(value: object, type: str = "") -> object:
+    """Convert a Python value to the Go value of a static ``type``, or of the type derived from the value."""
     if isinstance(value, Interface):
         value = value.value
     if type == ANY:
-        return Interface(lift(value))
+        return Interface(to_go(value))
     if value is None:
         return _nil(type)
     if isinstance(value, str):
@@ -159,17 +159,17 @@ def _nil(type: str) -> object:
 
 
 def zero(type: str) -> object:
-    """The zero value of a Go type."""
+    """Return the zero value of a Go type."""
     return Interface(None) if type == ANY else _nil(type)
 
 
 def indirect(value: object) -> object:
-    """The value inside an interface, if it is in one."""
+    """Return the value within an `Interface`, or ``value`` itself."""
     return value.value if isinstance(value, Interface) else value
 
 
 def type_of(value: object) -> str:
-    """The name of a value's Go type, as ``%T`` prints it."""
+    """Return the name of a value's Go type, as ``%T`` prints it."""
     if isinstance(value, Interface):
         return ANY
     if isinstance(value, Struct):
@@ -185,7 +185,7 @@ def type_of(value: object) -> str:
 
 
 def truth(value: object) -> bool:
-    """Whether a value is true for ``if``: neither zero, nor nil, nor empty. Structs always are."""
+    """Return whether ``if`` considers a value true: not zero, nil or empty; structs always are."""
     value = indirect(value)
     if isinstance(value, Slice | GoMap):
         return len(value) > 0
@@ -195,22 +195,22 @@ def truth(value: object) -> bool:
 
 
 def is_nil(value: object) -> bool:
-    """Whether a value is nil, or a nil pointer, slice or map."""
+    """Return whether a value is nil: an untyped nil, or a nil pointer, slice or map."""
     value = indirect(value)
     if isinstance(value, Slice | GoMap):
         return value.items is None
     return value is None or isinstance(value, NilPointer)
 
 
-def plain(value: object) -> object:
-    """The value as `pyskopeo.model.gojson.dumps` takes it, with the field names and omissions of its structs."""
-    value = lift(indirect(value)) if isinstance(value, list | tuple | Mapping) else indirect(value)
+def json_value(value: object) -> object:
+    """Return a value as `go_json.dumps` encodes it, with the JSON names and ``omitempty`` of struct fields."""
+    value = to_go(indirect(value)) if isinstance(value, list | tuple | Mapping) else indirect(value)
     if isinstance(value, Struct):
-        return _plain_struct(value)
+        return _json_struct(value)
     if isinstance(value, Slice):
-        return None if value.items is None else [plain(value[index]) for index in range(len(value))]
+        return None if value.items is None else [json_value(value[index]) for index in range(len(value))]
     if isinstance(value, GoMap):
-        return None if value.items is None else {key: plain(value.get(key)) for key in value.names()}
+        return None if value.items is None else {key: json_value(value.get(key)) for key in value.names()}
     if isinstance(value, GoTime):
         return value.rfc3339()
     if isinstance(value, Constant):
@@ -218,12 +218,12 @@ def plain(value: object) -> object:
     return None if isinstance(value, NilPointer) else value
 
 
-def _plain_struct(struct: Struct) -> dict[str, object]:
+def _json_struct(struct: Struct) -> dict[str, object]:
     found: dict[str, object] = {}
     for name, field in struct.items():
-        value = lift(field.value, field.type)
+        value = to_go(field.value, field.type)
         if field.embedded and isinstance(value, Struct):
-            found.update(_plain_struct(value))
+            found.update(_json_struct(value))
         elif not (field.omitempty and not truth(value)):
-            found[field.json or name] = plain(value)
+            found[field.json or name] = json_value(value)
     return found

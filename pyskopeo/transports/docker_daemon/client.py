@@ -65,7 +65,7 @@ class Client:
     ) -> Iterator[HTTPResponse]:
         """Ask for something without a body; ``idle`` as `Connection` has it, until the answer begins.
 
-        Raises `Refused`, `ConnectionFailed`; ``what`` says what was asked.
+        Raises `DaemonError`, `ConnectionFailed`; ``what`` says what was asked.
         """
         with self.errors(what):
             connection = self.connect()
@@ -98,7 +98,7 @@ class Client:
         connection.send(memoryview("\r\n".join(lines).encode("latin-1")))
 
     def answer(self, connection: Connection, what: str, method: str) -> HTTPResponse:
-        """The answer, whose body is still to be read; raises `Refused` for all but 200."""
+        """The answer, whose body is still to be read; raises `DaemonError` for all but 200."""
         from http.client import HTTPResponse
 
         response = HTTPResponse(cast("socket.socket", connection), method=method)

@@ -6,13 +6,13 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from ...errors import ConnectionFailed, PathNotFound
+from ...errors import ConnectionFailed, DaemonError, PathNotFound
 from ...storage.files import FileSink, read_range
 from ...streams.cancellation import check_cancelled, run_in_thread
 from ...streams.pump import thread_buffer
 from .client import Client
 from .image_load import Upload
-from .messages import TAIL, Refused, check_tail
+from .messages import TAIL, check_tail
 
 if TYPE_CHECKING:
     from ...access import Network
@@ -58,7 +58,7 @@ class Engine:
                     check_cancelled()
                 if response.length:
                     raise ConnectionFailed(f"{_SAVING}: {self._client.where} broke off")
-        except Refused as error:
+        except DaemonError as error:
             if missing := error if error.status == 404 else self._missing(name):
                 raise PathNotFound(str(missing)) from None
             raise
@@ -69,10 +69,10 @@ class Engine:
         try:
             with self._client.request("GET", "/_ping", what) as response:
                 found = response.getheader("Api-Version") or ""
-        except Refused as error:
+        except DaemonError as error:
             if error.status == 400 and "HTTPS" in str(error):
                 hint = "say https://, or name a directory with its certificates by a --cert-dir flag"
-                raise Refused(f"{error}; {hint}", status=error.status) from None
+                raise DaemonError(f"{error}; {hint}", status=error.status) from None
             raise
         if _VERSION.fullmatch(found):
             self._client.version = found
@@ -82,12 +82,12 @@ class Engine:
         with self._client.request("GET", "/_ping", f"waiting for {self._client.where}"):
             pass
 
-    def _missing(self, name: str) -> Refused | None:
+    def _missing(self, name: str) -> DaemonError | None:
         """What they say about an ID that they do not have, for which some daemons fail as if they were broken."""
         from urllib.parse import quote
 
         try:
             with self._client.request("GET", f"/images/{quote(name, safe='')}/json", _SAVING):
                 return None
-        except Refused as error:
+        except DaemonError as error:
             return error if error.status == 404 else None

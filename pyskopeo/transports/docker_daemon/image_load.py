@@ -35,7 +35,7 @@ class Upload:
         self._kept = bytearray()
 
     def write(self, buffer: memoryview) -> None:
-        """Raises `Refused`, `ConnectionFailed`."""
+        """Raises `DaemonError`, `ConnectionFailed`."""
         if len(buffer) + len(self._kept) < _SMALL:
             # So the two empty blocks at the end of an archive are never sent before `finish`.
             self._kept += buffer
@@ -50,7 +50,7 @@ class Upload:
     async def finish(self) -> None:
         """Send the end, if anything was written, and wait until the image is loaded.
 
-        Raises `Refused`, `ConnectionFailed`, `InvalidContent`.
+        Raises `DaemonError`, `ConnectionFailed`, `InvalidContent`.
         """
         if self._connection is not None or self._kept:
             await run_in_thread(self._finish)
@@ -97,7 +97,7 @@ class Upload:
         return self._response
 
     def _read_messages(self, connection: Connection) -> None:
-        """To the end of the answer; raises `Refused` for an error in it, even if it breaks off after that."""
+        """To the end of the answer; raises `DaemonError` for an error in it, even if it breaks off after that."""
         from http.client import HTTPException
 
         response, body = self._read_head(connection), bytearray()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ...errors import InvalidContent, NetworkError
+from ...errors import DaemonError, InvalidContent
 from ...http.printable import clean
 
 LIMIT = 1024 * 1024
@@ -13,16 +13,7 @@ LIMIT = 1024 * 1024
 TAIL = 16 * 1024
 
 
-class Refused(NetworkError):
-    """The daemon answered, and the answer is a refusal. ``status`` is the HTTP status, 200 where it began well."""
-
-    def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-        self.temporary = status >= 500
-
-
-def refusal(status: int, body: bytes, what: str) -> Refused:
+def refusal(status: int, body: bytes, what: str) -> DaemonError:
     """The error for an answer that is not 200; ``what`` says what was asked."""
     message = body.decode("utf-8", "replace")
     try:
@@ -31,11 +22,11 @@ def refusal(status: int, body: bytes, what: str) -> Refused:
         parsed = None
     if isinstance(parsed, dict):
         message = parsed.get("message") or parsed.get("cause") or ""
-    return Refused(f"{what}: Error response from daemon: {clean(message) or f'status {status}'}", status=status)
+    return DaemonError(f"{what}: Error response from daemon: {clean(message) or f'status {status}'}", status=status)
 
 
 def check_messages(body: bytes, what: str, *, whole: bool = True) -> None:
-    """Go through the messages of a task that the daemon carried out; raises `Refused` for an error in them.
+    """Go through the messages of a task that the daemon carried out; raises `DaemonError` for an error in them.
 
     Raises `InvalidContent` for what is no message, unless that may be since they are not the ``whole``.
     """
@@ -49,12 +40,12 @@ def check_messages(body: bytes, what: str, *, whole: bool = True) -> None:
                 return
             raise InvalidContent(f"{what}: the daemon's answer is no JSON: {clean(rest, 120)}") from None
         if isinstance(message, dict) and (reason := _error(message)):
-            raise Refused(f"{what}: Error response from daemon: {reason}", status=200)
+            raise DaemonError(f"{what}: Error response from daemon: {reason}", status=200)
         position = len(text) - len(rest) + length
 
 
 def check_tail(tail: bytes, what: str) -> None:
-    """What failed after its answer had begun, a daemon says at the end of it; raises `Refused` for that."""
+    """Raise `DaemonError` for an error message at the end of a response: what failed after its status was sent."""
     start = tail.rfind(b'{"errorDetail"')
     if start < 0:
         return
@@ -63,7 +54,7 @@ def check_tail(tail: bytes, what: str) -> None:
     except (ValueError, RecursionError):
         return  # a file of an image may say so, too
     if reason := _error(message):
-        raise Refused(f"{what}: Error response from daemon: {reason}", status=200)
+        raise DaemonError(f"{what}: Error response from daemon: {reason}", status=200)
 
 
 def _error(message: dict[str, Any]) -> str:

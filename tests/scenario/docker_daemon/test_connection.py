@@ -14,6 +14,7 @@ from pyskopeo.access import Access, Network
 from pyskopeo.errors import (
     CertificateNotTrusted,
     ConnectionFailed,
+    DaemonError,
     InvalidInput,
     PathNotFound,
     Stalled,
@@ -21,7 +22,6 @@ from pyskopeo.errors import (
 from pyskopeo.http.tls import Trust
 from pyskopeo.transports.docker_daemon.address import context_of
 from pyskopeo.transports.docker_daemon.client import Client
-from pyskopeo.transports.docker_daemon.messages import Refused
 from tests.support.daemon_access import NAME, access
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.images import ImageSpec, LayerSpec, build
@@ -91,7 +91,7 @@ class TestCertificates:
         with FakeDaemon(tcp=True) as daemon:
             said = b"Client sent an HTTP request to an HTTPS server.\n"
             daemon.on["ping"] = lambda call: call.answer(400, said)
-            with pytest.raises(Refused, match=r"an HTTPS server.; say https://, or name a directory"):
+            with pytest.raises(DaemonError, match=r"an HTTPS server.; say https://, or name a directory"):
                 await pyskopeo.copy(NAME, f"dir:{tmp_path}/none", source_access=access(daemon, scratch))
 
     async def test_tls_to_a_daemon_that_speaks_none(self, scratch: Path, tmp_path: Path) -> None:

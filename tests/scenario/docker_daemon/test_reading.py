@@ -15,12 +15,12 @@ import pytest
 import pyskopeo
 from pyskopeo.errors import (
     ConnectionFailed,
+    DaemonError,
     InvalidContent,
     PathNotFound,
     PyskopeoError,
     Stalled,
 )
-from pyskopeo.transports.docker_daemon.messages import Refused
 from tests.support.daemon_access import FULL, NAME, access, archive_of
 from tests.support.fake_daemon import Call, FakeDaemon, Script, gone, no_answer
 from tests.support.images import BuiltImage
@@ -115,13 +115,13 @@ class TestSave:
             (cut_in_a_chunk, ConnectionFailed, "broke off"),
             (cut_of_known_length, ConnectionFailed, "broke off"),
             (cut_of_unknown_length, InvalidContent, "tar archive"),
-            (sorry, Refused, "Error response from daemon: no space left"),
+            (sorry, DaemonError, "Error response from daemon: no space left"),
             (stall, Stalled, "no progress for 1 s"),
             (endless_header, ConnectionFailed, "broke off"),
             (gone, ConnectionFailed, "broke off"),
             (lambda call: call.send(b"SSH-2.0-x\r\n"), ConnectionFailed, "broke off"),
-            (lambda call: call.refuse(500, "out of luck"), Refused, "Error response from daemon: out of luck"),
-            (lambda call: call.answer(302, b"", "Location: http://elsewhere"), Refused, "status 302"),
+            (lambda call: call.refuse(500, "out of luck"), DaemonError, "Error response from daemon: out of luck"),
+            (lambda call: call.answer(302, b"", "Location: http://elsewhere"), DaemonError, "status 302"),
             (lambda call: call.answer(200, b"no archive"), InvalidContent, "tar archive"),
             (lambda call: call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"), ConnectionFailed, "broke off"),
         ],

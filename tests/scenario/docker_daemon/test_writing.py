@@ -16,6 +16,7 @@ from pyskopeo.access import Network, Writing
 from pyskopeo.errors import (
     ConnectionFailed,
     ContentMismatch,
+    DaemonError,
     InvalidContent,
     PyskopeoError,
     Stalled,
@@ -25,7 +26,7 @@ from pyskopeo.http.tls import Trust
 from pyskopeo.storage.tar import TarWriter
 from pyskopeo.streams.pump import uncounted
 from pyskopeo.transports.docker_daemon.engine_api import Engine
-from pyskopeo.transports.docker_daemon.messages import LIMIT, Refused
+from pyskopeo.transports.docker_daemon.messages import LIMIT
 from tests.support.daemon_access import FULL, NAME, access, archive_of
 from tests.support.fake_daemon import LOADED, Call, FakeDaemon, Script, gone, no_answer
 from tests.support.faults import Drip, Flip
@@ -126,16 +127,16 @@ class TestLoad:
     @pytest.mark.parametrize(
         ("script", "kind", "said"),
         [
-            (refused_early, Refused, "saving image to docker engine: Error response from daemon: authorization denied"),
-            (refused_and_deaf, Refused, "insufficient storage"),
-            (failed_early, Refused, "no space left on device"),
-            (failed_early_and_reading_on, Refused, "no space left on device"),
+            (refused_early, DaemonError, "saving image to docker engine: Error response from daemon: authorization denied"),
+            (refused_and_deaf, DaemonError, "insufficient storage"),
+            (failed_early, DaemonError, "no space left on device"),
+            (failed_early_and_reading_on, DaemonError, "no space left on device"),
             (gone_early, ConnectionFailed, "broke off"),
             (gone, ConnectionFailed, "broke off"),
-            (after_the_body(lambda call: call.refuse(500, "cannot")), Refused, "Error response from daemon: cannot"),
-            (after_the_body(lambda call: call.answer(200, b'{"error":"late"}')), Refused, "Error response from daemon: late"),
+            (after_the_body(lambda call: call.refuse(500, "cannot")), DaemonError, "Error response from daemon: cannot"),
+            (after_the_body(lambda call: call.answer(200, b'{"error":"late"}')), DaemonError, "Error response from daemon: late"),
             (after_the_body(answer_cut), ConnectionFailed, "broke off"),
-            (after_the_body(answer_cut_after_an_error), Refused, "the disk is full"),
+            (after_the_body(answer_cut_after_an_error), DaemonError, "the disk is full"),
             (after_the_body(gone), ConnectionFailed, "broke off"),
             (after_the_body(lambda call: call.answer(200, b"<html>")), InvalidContent, "is no JSON"),
             (after_the_body(lambda call: call.answer(200, b" " * (LIMIT + 10))), TooLarge, "over the limit"),

@@ -15,14 +15,14 @@ from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Placement, Retrying, Warned
 from pyskopeo.syncing.request import (
-    Group,
+    ImageEvent,
     ImageFinished,
-    ImageMoving,
+    ImageGroup,
     ImageResult,
+    ImagesListed,
     ImageStarted,
-    Listed,
     Listing,
-    Noted,
+    LogMessage,
     SyncImage,
     SyncReport,
 )
@@ -32,7 +32,7 @@ ONE = SyncImage("docker://h/a:1", "dir:out/a:1")
 TWO = SyncImage("docker://h/a:2", "dir:out/a:2")
 DIGEST = Digest.of(b"x")
 BLOB = Descriptor("t", DIGEST, 4000)
-LISTING = Listing((Group((ONE, TWO), Access.from_environ({})),))
+LISTING = Listing((ImageGroup((ONE, TWO), Access.from_environ({})),))
 
 
 def without_time(text: str) -> list[str]:
@@ -43,11 +43,11 @@ def test_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sync_view, "_EVERY", 0.0)
     view = Lines()
     for event in (
-        Listed(LISTING), ImageStarted(ONE, 1, 2), ImageMoving(ONE, CopyPlanned(DIGEST, (BLOB,), 4000, 1)),
-        ImageMoving(ONE, BlobStarted(DIGEST, 4000, "layer")), ImageMoving(ONE, BlobProgress(DIGEST, 2048, 4000)),
-        ImageMoving(None, Warned("careful")), ImageMoving(None, Retrying("reading", "reading: cut", 0.5)),
-        ImageFinished(ImageResult(ONE, "copied", DIGEST, 4000)), ImageMoving(TWO, BlobProgress(DIGEST, 96, 4000)),
-        Noted("error", "bad", (("ref", "x"),)),
+        ImagesListed(LISTING), ImageStarted(ONE, 1, 2), ImageEvent(ONE, CopyPlanned(DIGEST, (BLOB,), 4000, 1)),
+        ImageEvent(ONE, BlobStarted(DIGEST, 4000, "layer")), ImageEvent(ONE, BlobProgress(DIGEST, 2048, 4000)),
+        ImageEvent(None, Warned("careful")), ImageEvent(None, Retrying("reading", "reading: cut", 0.5)),
+        ImageFinished(ImageResult(ONE, "copied", DIGEST, 4000)), ImageEvent(TWO, BlobProgress(DIGEST, 96, 4000)),
+        LogMessage("error", "bad", (("ref", "x"),)),
     ):  # fmt: skip
         view.show(event)
     assert without_time(capsys.readouterr().err) == [
@@ -65,19 +65,19 @@ def test_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", screen)
     console = Console(file=screen, force_terminal=True, width=100, highlight=False, soft_wrap=True)
     with Bars(console) as view:
-        view.show(Listed(LISTING))
+        view.show(ImagesListed(LISTING))
         view.show(ImageStarted(ONE, 1, 2))
         view.show(ImageStarted(TWO, 2, 2))
-        view.show(ImageMoving(ONE, CopyPlanned(DIGEST, (BLOB,), 4000, 1)))
-        view.show(ImageMoving(TWO, CopyPlanned(DIGEST, (BLOB,), 4000, 1)))
+        view.show(ImageEvent(ONE, CopyPlanned(DIGEST, (BLOB,), 4000, 1)))
+        view.show(ImageEvent(TWO, CopyPlanned(DIGEST, (BLOB,), 4000, 1)))
         for image in (ONE, TWO):
-            view.show(ImageMoving(image, BlobStarted(DIGEST, 4000, "layer")))
-        view.show(ImageMoving(ONE, BlobProgress(DIGEST, 2048, 4000)))
+            view.show(ImageEvent(image, BlobStarted(DIGEST, 4000, "layer")))
+        view.show(ImageEvent(ONE, BlobProgress(DIGEST, 2048, 4000)))
         shown = console.render_str("").plain + _text(view)
         assert "dir:out/a:1" in shown
         assert "2.0 KiB" in shown
-        view.show(ImageMoving(ONE, BlobFinished(DIGEST, 4000, Placement.WRITTEN)))
-        view.show(ImageMoving(TWO, BlobFinished(DIGEST, 4000, Placement.PRESENT)))
+        view.show(ImageEvent(ONE, BlobFinished(DIGEST, 4000, Placement.WRITTEN)))
+        view.show(ImageEvent(TWO, BlobFinished(DIGEST, 4000, Placement.PRESENT)))
         view.show(ImageFinished(ImageResult(ONE, "copied", DIGEST, 4000)))
         shown = _text(view)
         assert "dir:out/a:1" not in shown
@@ -95,8 +95,8 @@ def _text(view: Bars) -> str:
 def test_events_are_handed_on(capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[object] = []
     with viewing(seen.append) as report:
-        report(Noted("info", "hello"))
-    assert seen == [Noted("info", "hello")]
+        report(LogMessage("info", "hello"))
+    assert seen == [LogMessage("info", "hello")]
     assert "hello" in capsys.readouterr().err
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pyskopeo.config import registries_files
 from pyskopeo.config.registries import Registries
-from pyskopeo.config.registries_files import Sources, load, locations
+from pyskopeo.config.registries_files import ConfigPaths, load, locations
 from pyskopeo.errors import InvalidInput, PyskopeoError, StorageFailed, TooLarge
 
 HOME = Path("/home/u")
@@ -38,24 +38,24 @@ ENV, OVERRIDE = "CONTAINERS_REGISTRIES_CONF", "CONTAINERS_REGISTRIES_CONF_OVERRI
 @pytest.mark.parametrize(
     ("environ", "named", "uid", "expected"),
     [
-        ({}, None, 0, Sources(MAIN, folders=ROOT_FOLDERS)),
-        ({}, None, 1000, Sources(MAIN, folders=USER_FOLDERS)),
-        ({ENV: "/e"}, None, 0, Sources((Path("/e"),), must_exist=True)),
-        ({ENV: ""}, None, 0, Sources(MAIN, folders=ROOT_FOLDERS)),
-        ({OVERRIDE: "/o"}, None, 0, Sources(MAIN, folders=ROOT_FOLDERS, last=Path("/o"))),
-        ({OVERRIDE: ""}, None, 0, Sources(MAIN, folders=ROOT_FOLDERS)),
-        ({ENV: "/e", OVERRIDE: "/o"}, None, 0, Sources((Path("/e"),), must_exist=True, last=Path("/o"))),
-        ({}, Path("/n"), 0, Sources((Path("/n"),), must_exist=True, folders=ROOT_FOLDERS)),
-        ({ENV: "/e"}, Path("/n"), 0, Sources((Path("/n"),), must_exist=True, folders=ROOT_FOLDERS)),
+        ({}, None, 0, ConfigPaths(MAIN, folders=ROOT_FOLDERS)),
+        ({}, None, 1000, ConfigPaths(MAIN, folders=USER_FOLDERS)),
+        ({ENV: "/e"}, None, 0, ConfigPaths((Path("/e"),), must_exist=True)),
+        ({ENV: ""}, None, 0, ConfigPaths(MAIN, folders=ROOT_FOLDERS)),
+        ({OVERRIDE: "/o"}, None, 0, ConfigPaths(MAIN, folders=ROOT_FOLDERS, last=Path("/o"))),
+        ({OVERRIDE: ""}, None, 0, ConfigPaths(MAIN, folders=ROOT_FOLDERS)),
+        ({ENV: "/e", OVERRIDE: "/o"}, None, 0, ConfigPaths((Path("/e"),), must_exist=True, last=Path("/o"))),
+        ({}, Path("/n"), 0, ConfigPaths((Path("/n"),), must_exist=True, folders=ROOT_FOLDERS)),
+        ({ENV: "/e"}, Path("/n"), 0, ConfigPaths((Path("/n"),), must_exist=True, folders=ROOT_FOLDERS)),
         (
             {OVERRIDE: "/o"},
             Path("/n"),
             0,
-            Sources((Path("/n"),), must_exist=True, folders=ROOT_FOLDERS, last=Path("/o")),
+            ConfigPaths((Path("/n"),), must_exist=True, folders=ROOT_FOLDERS, last=Path("/o")),
         ),
     ],
 )
-def test_where_to_look(environ: dict[str, str], named: Path | None, uid: int, expected: Sources) -> None:
+def test_where_to_look(environ: dict[str, str], named: Path | None, uid: int, expected: ConfigPaths) -> None:
     assert locations(environ, HOME, named, uid=uid) == expected
 
 
@@ -70,14 +70,14 @@ def test_the_users_folder_follows_xdg() -> None:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registries]:
     """Write files below a root of its own, then load as user 1000 does there."""
 
-    def in_root(environ: dict[str, str], home: Path, named: Path | None = None, *, uid: int = 0) -> Sources:
+    def in_root(environ: dict[str, str], home: Path, named: Path | None = None, *, uid: int = 0) -> ConfigPaths:
         found = locations(environ, home, named, uid=1000)
 
         def moved(path: Path) -> Path:
             return path if path.is_relative_to(tmp_path) else tmp_path / path.relative_to("/")
 
         main, folders = tuple(map(moved, found.main)), tuple(map(moved, found.folders))
-        return Sources(main, found.must_exist, folders, moved(found.last) if found.last else None)
+        return ConfigPaths(main, found.must_exist, folders, moved(found.last) if found.last else None)
 
     monkeypatch.setattr(registries_files, "locations", in_root)
 

@@ -169,7 +169,7 @@ def test_which_helper_keeps_a_login() -> None:
 
 def test_who_may_be_known_to_helpers() -> None:
     text = json.dumps({"auths": {"c.io": {}}, "credHelpers": {"a.io": "own", "b.io": "", "docker.io": "hub"}, "credsStore": "all"})
-    assert document(text).helped() == [("own", ("a.io",)), ("hub", (HUB, "docker.io")), ("all", ("c.io",))]
+    assert document(text).helper_servers() == [("own", ("a.io",)), ("hub", (HUB, "docker.io")), ("all", ("c.io",))]
 
 
 def test_no_repr_shows_a_secret() -> None:

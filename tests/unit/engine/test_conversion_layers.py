@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pyskopeo.engine.plan import Form, Graph, Plan
-from pyskopeo.engine.planner import decide, settle
+from pyskopeo.engine.planner import decide, plan_with_outcomes
 from pyskopeo.errors import CannotPreserve, Unsupported
 from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
@@ -49,7 +49,7 @@ def image_of(*layers: str | dict[str, Any], media_type: str | None = None, **mor
 def graph(manifest: Manifest, **actual: str) -> Graph:
     """``actual`` says what the layer of that number, as in ``_0``, really is."""
     found = {manifest.layers[int(n[1:])].digest: media_type for n, media_type in actual.items()}
-    return Graph(manifest, configs={Digest.of(CONFIG): CONFIG}, actual=found)
+    return Graph(manifest, configs={Digest.of(CONFIG): CONFIG}, actual_types=found)
 
 
 def settled(plan: Plan) -> Plan:
@@ -61,7 +61,7 @@ def settled(plan: Plan) -> Plan:
         assert new is not None
         content = f"{layer.digest} as {change}".encode()
         outcomes[layer.digest] = Outcome(Descriptor(new, Digest.of(content), len(content)), Digest.of(b"tar"))
-    return settle(plan, outcomes)
+    return plan_with_outcomes(plan, outcomes)
 
 
 GZIP, ZSTD, PLAIN = Change("gzip"), Change("zstd"), Change("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyskopeo.engine.plan import Form, Graph
-from pyskopeo.engine.planner import decide, settle
+from pyskopeo.engine.planner import decide, plan_with_outcomes
 from pyskopeo.errors import CannotPreserve
 from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
@@ -51,7 +51,7 @@ def test_what_an_artifact_keeps_moves_besides(order: int) -> None:
     (layer,) = {Digest.parse(d) for m in image.manifests if m != image.digest for d in image.layer_digests(m)}
     assert [descriptor.digest for descriptor, _ in plan.changes] == [layer]
     assert layer in {blob.digest for blob in plan.blobs}
-    settled = settle(plan, outcomes_of(graph, REGISTRY, form))
+    settled = plan_with_outcomes(plan, outcomes_of(graph, REGISTRY, form))
     assert layer in {blob.digest for blob in settled.blobs}
     named = [blob.digest for manifest in settled.manifests for blob in manifest.layers]
     assert sorted(map(str, named)) == sorted(map(str, (layer, Digest.of(str(layer).encode()))))
@@ -66,7 +66,7 @@ def test_each_manifest_calls_a_layer_by_its_own_type(order: int, form: Form) -> 
     graph = graph_of(image)
     said = {layer.digest: layer.media_type for child in graph.children.values() for layer in child.layers}
     graph = Graph(graph.root, graph.children, graph.configs, said)
-    plan = settle(decide(graph, REGISTRY, form), outcomes_of(graph, REGISTRY, form))
+    plan = plan_with_outcomes(decide(graph, REGISTRY, form), outcomes_of(graph, REGISTRY, form))
     for manifest in plan.manifests:
         family = "vnd.oci" if manifest.media_type == mediatype.OCI_MANIFEST else "vnd.docker"
         assert all(family in layer.media_type for layer in manifest.layers)
@@ -89,7 +89,7 @@ def test_one_that_is_encrypted_in_another_manifest_stays_there() -> None:
     children[second] = Manifest.parse(raw)
     graph = Graph(graph.root, children, graph.configs)
     form = Form(decompress=True)
-    plan = settle(decide(graph, REGISTRY, form), outcomes_of(graph, REGISTRY, form))
+    plan = plan_with_outcomes(decide(graph, REGISTRY, form), outcomes_of(graph, REGISTRY, form))
     assert encrypted.digest in {blob.digest for blob in plan.blobs}
     kinds = {layer.media_type for manifest in plan.manifests for layer in manifest.layers}
     assert kinds == {encrypted.media_type, mediatype.OCI_LAYER}
@@ -103,7 +103,7 @@ def test_what_turns_out_to_be_plain_is_left_alone() -> None:
     plan = decide(graph, REGISTRY, form)
     (layer,) = graph.root.layers
     plain = Outcome(Descriptor(mediatype.OCI_LAYER, layer.digest, layer.size), layer.digest)
-    settled = settle(plan, {layer.digest: plain})
+    settled = plan_with_outcomes(plan, {layer.digest: plain})
     assert settled.root.raw == graph.root.raw
     assert not settled.changes
 

@@ -163,14 +163,14 @@ class TestDockerIntoOci:
         image = build("docker-uncompressed")
         graph = graph_of(image)
         actual = {Digest.parse(image.layer_digests()[0]): mediatype.DOCKER_LAYER_GZIP}
-        plan = decide(replace(graph, actual=actual), OCI)
+        plan = decide(replace(graph, actual_types=actual), OCI)
         assert [layer.media_type for layer in plan.root.layers] == [mediatype.OCI_LAYER_GZIP, mediatype.OCI_LAYER]
 
     def test_a_layer_that_has_no_name_in_oci(self) -> None:
         image = build("docker")
         actual = {Digest.parse(image.layer_digests()[0]): "application/x"}
         with pytest.raises(Unsupported, match="application/x"):
-            decide(replace(graph_of(image), actual=actual), OCI)
+            decide(replace(graph_of(image), actual_types=actual), OCI)
 
     def test_a_configuration_that_another_image_still_wants_is_fetched(self) -> None:
         docker = build(ImageSpec("docker"))

@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from pyskopeo.engine.selection import Selection, choose_child, parse_selection, wanted_children
+from pyskopeo.engine.selection import (
+    Selection,
+    choose_child,
+    parse_selection,
+    selected_children,
+)
 from pyskopeo.errors import InvalidInput, NoMatchingPlatform
 from pyskopeo.model import mediatype
 from pyskopeo.model.platform import Platform
@@ -66,7 +71,7 @@ class TestWantedChildren:
         ],
     )
     def test_by_mode(self, mode: str, platform: str, positions: list[int]) -> None:
-        found = wanted_children(self.index, Selection(Platform.parse(platform), mode))
+        found = selected_children(self.index, Selection(Platform.parse(platform), mode))
         assert list(found) == [self.index.manifests[n] for n in positions]
 
     @pytest.mark.parametrize(
@@ -82,13 +87,13 @@ class TestWantedChildren:
         ],
     )
     def test_by_platforms(self, platforms: str, positions: list[int]) -> None:
-        found = wanted_children(self.index, parse_selection(platforms, platform=AMD64))
+        found = selected_children(self.index, parse_selection(platforms, platform=AMD64))
         assert list(found) == [self.index.manifests[n] for n in positions]
 
     def test_no_match_says_what_there_is(self) -> None:
         index = index_of(entry(0, "linux/arm/v6"), entry(1, "windows/amd64"), entry(2, "linux/arm/v6"))
         with pytest.raises(NoMatchingPlatform) as caught:
-            wanted_children(index, Selection(Platform("linux", "arm64", "v8")))
+            selected_children(index, Selection(Platform("linux", "arm64", "v8")))
         assert str(caught.value) == (
             'no image found in image index for architecture "arm64", variant "v8", OS "linux"; '
             "there is: linux/arm/v6, windows/amd64"
@@ -104,7 +109,7 @@ class TestWantedChildren:
     @pytest.mark.parametrize("platforms", ["linux/s390x", "linux/amd64,linux/s390x", "linux/arm/v5"])
     def test_every_platform_asked_for_must_be_there(self, platforms: str) -> None:
         with pytest.raises(NoMatchingPlatform, match="there is: linux/arm/v6, linux/amd64"):
-            wanted_children(self.index, parse_selection(platforms, platform=AMD64))
+            selected_children(self.index, parse_selection(platforms, platform=AMD64))
 
     def test_an_attestation_is_nobodys_image(self) -> None:
         index = index_of(entry(0, "unknown/unknown"), entry(1, "linux/arm64"))

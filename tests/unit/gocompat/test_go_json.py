@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import InvalidContent
-from pyskopeo.gocompat.go_json import dumps, shortest, sorted_map
+from pyskopeo.gocompat.go_json import dumps, shortest_decimal, sorted_map
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,6 @@ def test_reads_back(document: object, indent: int, escape_html: bool) -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_shortest(number: float) -> None:
-    digits, point = shortest(number)
+    digits, point = shortest_decimal(number)
     assert float(f"0.{digits}e{point}") == abs(number)
     assert digits == "0" or (digits[0] != "0" and digits[-1] != "0")

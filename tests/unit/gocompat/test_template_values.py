@@ -4,7 +4,7 @@ import pytest
 
 from pyskopeo.errors import InvalidInput
 from pyskopeo.gocompat.go_json import dumps
-from pyskopeo.gocompat.template import Field, GoTime, Struct, plain, render
+from pyskopeo.gocompat.template import Field, GoTime, Struct, json_value, render
 
 PLATFORM = Struct("v1.Platform", {"Architecture": Field("arm64", json="architecture"), "OS": Field("linux", json="os")})
 IMAGE = Struct(
@@ -22,7 +22,7 @@ IMAGE = Struct(
 
 def test_embedded_fields() -> None:
     assert render("{{.OS}} {{.Platform.Architecture}} {{.Config.Env}}", IMAGE) == "linux arm64 [b a]\n"
-    assert dumps(plain(IMAGE)) == '{"architecture":"arm64","os":"linux","config":{"Env":["b","a"]}}'
+    assert dumps(json_value(IMAGE)) == '{"architecture":"arm64","os":"linux","config":{"Env":["b","a"]}}'
 
 
 def test_nil_pointer() -> None:
@@ -43,9 +43,9 @@ def test_struct_against_map() -> None:
 
 
 def test_plain() -> None:
-    assert plain({"b": [GoTime(2020, 1, 2), None], "a": Struct("T", {"z": 1, "y": 2.5})}) == {
+    assert json_value({"b": [GoTime(2020, 1, 2), None], "a": Struct("T", {"z": 1, "y": 2.5})}) == {
         "a": {"z": 1, "y": 2.5},
         "b": ["2020-01-02T00:00:00Z", None],
     }
-    assert list(plain({"b": 1, "a": 2})) == ["a", "b"]  # type: ignore[call-overload]
-    assert list(plain(Struct("T", {"b": 1, "a": 2}))) == ["b", "a"]  # type: ignore[call-overload]
+    assert list(json_value({"b": 1, "a": 2})) == ["a", "b"]  # type: ignore[call-overload]
+    assert list(json_value(Struct("T", {"b": 1, "a": 2}))) == ["b", "a"]  # type: ignore[call-overload]

@@ -5,7 +5,7 @@ import platform as host
 import pytest
 
 from pyskopeo.errors import InvalidInput
-from pyskopeo.model.platform import Platform, acceptable, choose
+from pyskopeo.model.platform import Platform, choose, compatible_platforms
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_parse_refuses(text: str) -> None:
 )
 def test_which_platforms_will_do_best_first(wanted: str, variants: list[str]) -> None:
     platform = Platform.parse(wanted)
-    found = list(acceptable(platform))
+    found = list(compatible_platforms(platform))
     assert [one.variant for one in found] == variants
     assert {(one.os, one.architecture) for one in found} == {(platform.os, platform.architecture)}
 

@@ -12,7 +12,7 @@ from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import UNKNOWN_SIZE, Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
-from pyskopeo.model.schema1 import filled_layers
+from pyskopeo.model.schema1 import non_empty_layers
 from tests.support.schema1 import HISTORY, IDS, SUMS, document, dumped, encoded, parts, signature, signed
 
 PLAIN = dumped(document(*HISTORY))
@@ -142,7 +142,7 @@ def test_layers_without_files() -> None:
     history = [HISTORY[0] | {"throwaway": False}, HISTORY[1] | {"throwaway": True}, HISTORY[2]]
     manifest = Manifest.parse(dumped(document(*history, sums=[SUMS[0], SUMS[1], SUMS[0]])))
     assert [str(layer.digest) for layer in manifest.layers] == [SUMS[0], SUMS[1], SUMS[0]]
-    assert [str(layer.digest) for layer in filled_layers(manifest)] == [SUMS[0], SUMS[0]]
+    assert [str(layer.digest) for layer in non_empty_layers(manifest)] == [SUMS[0], SUMS[0]]
 
 
 def without(name: str) -> dict[str, Any]:

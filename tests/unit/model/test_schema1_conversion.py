@@ -11,15 +11,15 @@ import pytest
 from pyskopeo.errors import InvalidContent, Unsupported
 from pyskopeo.model import mediatype
 from pyskopeo.model.change import Outcome
-from pyskopeo.model.convert import docker_image, replace_layers
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
+from pyskopeo.model.manifest_conversion import docker_image, replace_layers
 from pyskopeo.model.schema1 import (
     EMPTY_LAYER,
     EMPTY_LAYER_DESCRIPTOR,
-    filled_layers,
     from_docker,
+    non_empty_layers,
     to_docker,
     to_oci,
 )
@@ -29,7 +29,7 @@ DIFF_IDS = [Digest.parse("sha256:" + digit * 64) for digit in "789"]
 
 
 def outcomes(manifest: Manifest, **more: Any) -> list[Outcome]:
-    layers = filled_layers(manifest)
+    layers = non_empty_layers(manifest)
     return [
         Outcome(replace(layer, size=10 + n, **more), diff_id)
         for n, (layer, diff_id) in enumerate(zip(layers, DIFF_IDS[: len(layers)], strict=True))
@@ -181,14 +181,14 @@ def test_from_schema_2() -> None:
     assert [(layer.digest, layer.size) for layer in manifest.layers] == [
         (LAYERS[0].digest, 5), (EMPTY_LAYER_DESCRIPTOR.digest, 32), (LAYERS[1].digest, 5),
     ]  # fmt: skip
-    assert filled_layers(manifest) == tuple(replace(layer, size=-1) for layer in LAYERS[:2])
+    assert non_empty_layers(manifest) == tuple(replace(layer, size=-1) for layer in LAYERS[:2])
 
 
 def test_an_image_whose_topmost_step_changed_no_file() -> None:
     source, config = docker(CONFIG | {"history": STEPS[:2], "throwaway": False}, LAYERS[0])
     manifest, _ = from_docker(source, config, "", "")
     assert '"throwaway":true' in manifest.document["history"][0]["v1Compatibility"]
-    assert filled_layers(manifest) == (replace(LAYERS[0], size=-1),)
+    assert non_empty_layers(manifest) == (replace(LAYERS[0], size=-1),)
 
 
 def test_no_empty_layer_where_none_is_needed() -> None:
@@ -199,7 +199,7 @@ def test_no_empty_layer_where_none_is_needed() -> None:
 def test_what_a_configuration_says_of_another_image_is_left_out() -> None:
     source, config = docker(CONFIG | {"history": STEPS[:1], "parent": "z", "throwaway": True, "id": "i"}, LAYERS[0])
     manifest, _ = from_docker(source, config, "", "")
-    assert filled_layers(manifest) == (replace(LAYERS[0], size=-1),)
+    assert non_empty_layers(manifest) == (replace(LAYERS[0], size=-1),)
     read = json.loads(manifest.document["history"][0]["v1Compatibility"])
     assert read.keys() & {"parent", "throwaway", "rootfs", "history"} == set()
     assert read["id"] == v1_id("a" * 64, "", config.decode())
@@ -238,7 +238,7 @@ def test_there_and_back() -> None:
     """The history survives, and the layers."""
     source, config = docker(CONFIG, *LAYERS[:2])
     old, _ = from_docker(source, config, "x", "y")
-    layers = [Outcome(replace(layer, size=5), diff_id) for layer, diff_id in zip(filled_layers(old), DIFF_IDS, strict=False)]
+    layers = [Outcome(replace(layer, size=5), diff_id) for layer, diff_id in zip(non_empty_layers(old), DIFF_IDS, strict=False)]
     manifest, _, made = to_docker(old, layers)
     assert manifest.layers == source.layers
     history = json.loads(made)["history"]

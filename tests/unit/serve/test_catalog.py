@@ -131,7 +131,7 @@ async def test_a_change_that_the_clock_does_not_show(
     write_layout(other, layout, tag="v2")
     index = layout / "index.json"
     now = time.time_ns()
-    monkeypatch.setattr("pyskopeo.serve.catalog.signature", lambda fd: (now, now, 1, 1, 1))
+    monkeypatch.setattr("pyskopeo.serve.catalog.file_state", lambda fd: (now, now, 1, 1, 1))
     async with client(layout) as http:
         raw = index.read_bytes()
         assert (await http.get("/v2/x/manifests/v1")).content == image.root.raw

@@ -14,9 +14,9 @@ from pyskopeo.engine.selection import Selection
 from pyskopeo.errors import InvalidInput, NetworkError, PathNotFound, PyskopeoError, StorageFailed
 from pyskopeo.model.platform import Platform
 from pyskopeo.model.reference import Reference
-from pyskopeo.syncing.choosing import Choice
 from pyskopeo.syncing.listing import list_images
-from pyskopeo.syncing.request import Listing, Noted, SyncEvent, SyncRequest
+from pyskopeo.syncing.request import Listing, LogMessage, SyncEvent, SyncRequest
+from pyskopeo.syncing.tag_selection import TagSelection
 from tests.support.images import build
 from tests.support.outputs import write_dir, write_layout
 
@@ -56,7 +56,7 @@ class Registries:
 
     @property
     def notes(self) -> list[str]:
-        return [f"{e.level} {e.text}" for e in self.events if isinstance(e, Noted)]
+        return [f"{e.level} {e.text}" for e in self.events if isinstance(e, LogMessage)]
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ async def test_one_image_asks_nobody(registries: Registries) -> None:
     assert pairs(listing) == [[("docker://h.example/app:1.0", "dir:out/app:1.0")]]
     assert registries.asked == []
     (note,) = registries.events
-    assert note == Noted("info", "Tag presence check", (("imagename", "h.example/app:1.0"), ("tagged", "true")))
+    assert note == LogMessage("info", "Tag presence check", (("imagename", "h.example/app:1.0"), ("tagged", "true")))
 
 
 async def test_a_repository_is_all_its_tags(registries: Registries) -> None:
@@ -93,7 +93,7 @@ async def test_a_repository_is_all_its_tags(registries: Registries) -> None:
 @pytest.mark.parametrize("source", ["h.example/none", "h.example/app"])
 async def test_nothing_to_sync_is_an_error(registries: Registries, source: str) -> None:
     with pytest.raises(InvalidInput, match=f'No images to sync found in "{source}"'):
-        await registries.found("docker", source, choice=Choice.parse(["^nothing$"]))
+        await registries.found("docker", source, tag_selection=TagSelection.parse(["^nothing$"]))
 
 
 async def test_what_cannot_be_listed_ends_it(registries: Registries) -> None:
@@ -174,7 +174,7 @@ async def test_two_repositories_for_one_place(registries: Registries, tmp_path: 
 
 async def test_the_newest_of_a_repository_however_often_it_is_named(registries: Registries, tmp_path: Path) -> None:
     text = "h.example:\n  images: {app: []}\n  images-by-tag-regex: {app: '^1'}\n"
-    listing = await registries.found("yaml", yaml(tmp_path, text), choice=Choice.parse(latest=1))
+    listing = await registries.found("yaml", yaml(tmp_path, text), tag_selection=TagSelection.parse(latest=1))
     assert [image.source for image in listing.images] == ["docker://h.example/app:1.1"]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pyskopeo.errors import (
+    DaemonError,
     InvalidContent,
 )
-from pyskopeo.transports.docker_daemon.messages import Refused, check_messages, check_tail, refusal
+from pyskopeo.transports.docker_daemon.messages import check_messages, check_tail, refusal
 
 LOADED = b'{"stream":"Loaded image"}\r\n'
 
@@ -38,7 +39,7 @@ class TestAnswers:
     def test_good_messages(self, body: bytes) -> None:
         """They are read to the end: what stands after them is seen."""
         check_messages(body, "what")
-        with pytest.raises(Refused, match="late"):
+        with pytest.raises(DaemonError, match="late"):
             check_messages(body + b'{"error":"late"}', "what")
 
     @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ class TestAnswers:
         ],
     )
     def test_an_error_among_them(self, body: bytes, said: str) -> None:
-        with pytest.raises(Refused, match="^what: Error response from daemon: ") as caught:
+        with pytest.raises(DaemonError, match="^what: Error response from daemon: ") as caught:
             check_messages(body, "what")
         assert str(caught.value).endswith(said)
 
@@ -62,7 +63,7 @@ class TestAnswers:
             check_messages(body, "what")
 
     def test_an_error_at_the_end_of_an_archive(self) -> None:
-        with pytest.raises(Refused, match="what: Error response from daemon: no space"):
+        with pytest.raises(DaemonError, match="what: Error response from daemon: no space"):
             check_tail(bytes(1000) + b'{"errorDetail":{"message":"no space"},"error":"no space"}\r\n', "what")
 
     @pytest.mark.parametrize(
@@ -72,5 +73,5 @@ class TestAnswers:
     def test_archives_that_end_well(self, tail: bytes) -> None:
         """Whatever it is that looks like an error; one that stands after it is seen."""
         check_tail(tail, "what")
-        with pytest.raises(Refused, match="late"):
+        with pytest.raises(DaemonError, match="late"):
             check_tail(tail + b'{"errorDetail":{"message":"late"},"error":"late"}\r\n', "what")

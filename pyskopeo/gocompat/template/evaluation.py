@@ -1,4 +1,4 @@
-"""The value of an expression in a template: pipelines, fields, variables and calls."""
+"""Evaluation of expressions: pipelines, fields, variables and function calls (Go's ``text/template``, exec.go)."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ from . import nodes
 from .functions import FUNCTIONS, Function
 from .lexer import NAME, TemplateError
 from .methods import is_method, method
-from .values import ANY, GoMap, Interface, NilPointer, Slice, Struct, indirect, lift, truth, type_of
-from .verbs import CallError, one_line, quoted
+from .printf_verbs import CallError, one_line, quoted
+from .values import ANY, GoMap, Interface, NilPointer, Slice, Struct, indirect, to_go, truth, type_of
 
-# What one template may do in all; the largest images need a few thousand of these.
+# The most steps that one execution may take; reports of the largest images take a few thousand.
 STEP_LIMIT = 2_000_000
 DEPTH_LIMIT = 100
-_STEP_CHARACTERS = 4096
+_CHARACTERS_PER_STEP = 4096
 
 
 class _Absent:
-    """No value comes in from the pipeline; nil would be a value."""
+    """The type of `ABSENT`, which differs from nil: no value was piped into a command."""
 
 
 ABSENT = _Absent()
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What a call or a field was given: written arguments, and the value from the pipeline or `ABSENT`."""
+class Invocation:
+    """A call of a function, method or field.
+
+    ``arguments`` are those in the source; ``final`` is the value piped into the command, or `ABSENT`.
+    """
 
     node: nodes.Node
     arguments: Sequence[nodes.Node] = ()
@@ -35,11 +38,12 @@ class Given:
 
     @property
     def count(self) -> int:
+        """The number of arguments, with ``final``."""
         return len(self.arguments) + (self.final is not ABSENT)
 
 
 class Evaluator:
-    """Values of expressions, with the variables in sight and the place that errors point at."""
+    """Evaluates expressions; holds the visible variables and the current node, which errors refer to."""
 
     def __init__(self, template: nodes.Template, data: object, shift: int) -> None:
         self.template = template
@@ -51,24 +55,24 @@ class Evaluator:
         self._node: nodes.Node = nodes.Text(0, "")
 
     def at(self, node: nodes.Node) -> None:
-        """Remember where we are, and count the step."""
+        """Make ``node`` the current one, and count a step."""
         self._node = node
-        self.spend(1)
+        self.count_steps(1)
 
-    def spend(self, steps: int) -> None:
-        """Count work; fails when the template does more than any sensible one."""
+    def count_steps(self, steps: int) -> None:
+        """Count steps of work; raises `TemplateError` over `STEP_LIMIT`."""
         self._steps += steps
         if self._steps > STEP_LIMIT:
             raise self.error("the template takes too many steps; range over less")
 
-    def deeper(self) -> None:
-        """Go down one level; the caller comes up again by restoring `depth`."""
+    def enter(self) -> None:
+        """Increase the depth by one; the caller restores `depth` afterwards. Raises `TemplateError`."""
         self.depth += 1
         if self.depth > DEPTH_LIMIT:
             raise self.error(f"exceeded maximum template depth ({DEPTH_LIMIT})")
 
     def error(self, reason: str) -> TemplateError:
-        """An error at the present node."""
+        """Return an error at the current node, with its line from 1 and its column in bytes from 0."""
         position = self._node.position
         before = self.template.source[:position]
         line = before.count("\n") + 1
@@ -81,7 +85,7 @@ class Evaluator:
     # Variables
 
     def set_variable(self, name: str, value: object) -> None:
-        """Assign to the innermost variable of that name."""
+        """Assign to the innermost variable of that name; raises `TemplateError` without one."""
         for index in range(len(self.variables) - 1, -1, -1):
             if self.variables[index][0] == name:
                 self.variables[index] = (name, value)
@@ -98,10 +102,10 @@ class Evaluator:
     # Pipelines and commands
 
     def pipeline(self, dot: object, pipe: nodes.Pipe) -> object:
-        """The value of a pipeline; its variables are declared or assigned."""
+        """Evaluate a pipeline, and declare or assign its variables."""
         self.at(pipe)
         depth = self.depth
-        self.deeper()
+        self.enter()
         value: object = ABSENT
         for command in pipe.commands:
             value = indirect(self._command(dot, command, value))
@@ -117,11 +121,11 @@ class Evaluator:
         first, *arguments = command.arguments
         if isinstance(first, nodes.Identifier):
             self.at(first)
-            return self._call(dot, FUNCTIONS[first.name], first.name, Given(command, arguments, final))
+            return self._call(dot, FUNCTIONS[first.name], first.name, Invocation(command, arguments, final))
         if isinstance(first, nodes.FieldNode | nodes.Chain) or (
             isinstance(first, nodes.VariableNode) and len(first.names) > 1
         ):
-            return self._fields(dot, Given(first, arguments, final))
+            return self._fields(dot, Invocation(first, arguments, final))
         if not isinstance(first, nodes.Pipe):
             self.at(first)
         if arguments or final is not ABSENT:
@@ -131,7 +135,7 @@ class Evaluator:
         return self._operand(dot, first)
 
     def _operand(self, dot: object, node: nodes.Node) -> object:
-        """The value of an operand where its own form alone decides the type."""
+        """Evaluate an operand whose type does not depend on a parameter."""
         match node:
             case nodes.Dot():
                 return dot
@@ -148,13 +152,13 @@ class Evaluator:
             case nodes.VariableNode(names=(_,)):
                 return self._variable(node)
             case nodes.Identifier():
-                return self._call(dot, FUNCTIONS[node.name], node.name, Given(node))
-        return self._fields(dot, Given(node))
+                return self._call(dot, FUNCTIONS[node.name], node.name, Invocation(node))
+        return self._fields(dot, Invocation(node))
 
     # Fields
 
-    def _fields(self, dot: object, given: Given) -> object:
-        node = given.node
+    def _fields(self, dot: object, invocation: Invocation) -> object:
+        node = invocation.node
         self.at(node)
         if isinstance(node, nodes.VariableNode):
             value, names = self._variable(node), node.names[1:]
@@ -164,10 +168,10 @@ class Evaluator:
             assert isinstance(node, nodes.FieldNode)
             value, names = dot, node.names
         for name in names[:-1]:
-            value = self._field(dot, value, name, Given(node))
-        return self._field(dot, value, names[-1], given)
+            value = self._field(dot, value, name, Invocation(node))
+        return self._field(dot, value, names[-1], invocation)
 
-    def _field(self, dot: object, receiver: object, name: str, given: Given) -> object:
+    def _field(self, dot: object, receiver: object, name: str, invocation: Invocation) -> object:
         if receiver is None:
             return None
         type = type_of(receiver)
@@ -176,13 +180,13 @@ class Evaluator:
             raise self.error(f"nil pointer evaluating {type}.{name}")
         found = method(value, name)
         if found is not None:
-            return self._call(dot, found, name, given)
+            return self._call(dot, found, name, invocation)
         if isinstance(value, Struct) and (field := value.field(name)) is not None:
-            if given.count:
+            if invocation.count:
                 raise self.error(f"{name} has arguments but cannot be invoked as function")
-            return lift(field.value, field.type)
+            return to_go(field.value, field.type)
         if isinstance(value, GoMap):
-            if given.count:
+            if invocation.count:
                 raise self.error(f"{name} is not a method but has arguments")
             return value.get(name)
         if isinstance(value, NilPointer) and is_method(value.type, name):
@@ -191,46 +195,46 @@ class Evaluator:
 
     # Calls
 
-    def _call(self, dot: object, function: Function, name: str, given: Given) -> object:
-        self._check_count(function, name, given)
-        types = [*function.parameters, *[function.rest or ANY] * (given.count - len(function.parameters))]
+    def _call(self, dot: object, function: Function, name: str, invocation: Invocation) -> object:
+        self._check_count(function, name, invocation)
+        types = [*function.parameters, *[function.rest or ANY] * (invocation.count - len(function.parameters))]
         values: list[object] = []
-        for type, argument in zip(types, given.arguments, strict=False):
+        for type, argument in zip(types, invocation.arguments, strict=False):
             values.append(self._argument(dot, type, argument))
             if function.stops_on is not None and truth(values[-1]) is function.stops_on:
                 break
         else:
-            if given.final is not ABSENT:
-                values.append(self._checked(given.final, types[-1]))
+            if invocation.final is not ABSENT:
+                values.append(self._check_type(invocation.final, types[-1]))
         try:
             result = function.run(values)
         except CallError as error:
-            self.at(given.node)
+            self.at(invocation.node)
             raise self.error(f"error calling {name}: {error}") from None
         if isinstance(result, str):
-            self.spend(len(result) // _STEP_CHARACTERS)
+            self.count_steps(len(result) // _CHARACTERS_PER_STEP)
         return result
 
-    def _check_count(self, function: Function, name: str, given: Given) -> None:
+    def _check_count(self, function: Function, name: str, invocation: Invocation) -> None:
         wanted = len(function.parameters)
         if function.rest is not None:
-            if given.count < wanted:
-                written = len(given.arguments)
+            if invocation.count < wanted:
+                written = len(invocation.arguments)
                 raise self.error(f"wrong number of args for {name}: want at least {wanted} got {written}")
-        elif given.count != wanted:
-            raise self.error(f"wrong number of args for {name}: want {wanted} got {given.count}")
+        elif invocation.count != wanted:
+            raise self.error(f"wrong number of args for {name}: want {wanted} got {invocation.count}")
 
     def _argument(self, dot: object, type: str, node: nodes.Node, *, keep: bool = False) -> object:
-        """The value of an argument for a parameter of a Go type; ``keep`` leaves an interface as it is."""
+        """Evaluate an argument for a parameter of a Go type; ``keep`` returns interfaces as they are."""
         self.at(node)
         if isinstance(node, nodes.Nil):
             if type in {"string", "int"}:
                 raise self.error(f"cannot assign nil to {type}")
-            return lift(None, "" if type == ANY else type)
+            return to_go(None, "" if type == ANY else type)
         literal = isinstance(node, nodes.Bool | nodes.NumberNode | nodes.StringNode)
         if not literal or type == ANY:
             value = self._operand(dot, node)
-            return value if keep else self._checked(value, type)
+            return value if keep else self._check_type(value, type)
         if type == "string" and isinstance(node, nodes.StringNode):
             return node.text
         if type == "int" and isinstance(node, nodes.NumberNode) and node.number.integer is not None:
@@ -239,14 +243,14 @@ class Evaluator:
             raise self.error(f"expected {'integer' if type == 'int' else type}; found {node}")
         raise self.error(f"can't handle {node} for arg of type {type}")
 
-    def _checked(self, value: object, type: str) -> object:
-        """``value`` as an argument of a Go type; fails when it is not of that type."""
+    def _check_type(self, value: object, type: str) -> object:
+        """Return ``value`` as an argument of a Go type; raises `TemplateError` if it is not of that type."""
         if type == ANY:
             return indirect(value)
         if value is None:
             if type in {"string", "int"}:
                 raise self.error(f"invalid value; expected {type}")
-            return lift(None, type)
+            return to_go(None, type)
         inner = indirect(value)
         fits = (
             (type == "string" and isinstance(inner, str))

@@ -1,4 +1,4 @@
-"""What is in a file, a directory or a layout on this machine."""
+"""Find the images of a local source: a YAML file, a directory tree or an OCI layout."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .yaml_source import FILE_LIMIT, RegistrySource, parse_yaml_source
 _MANIFEST = "manifest.json"
 
 
-def read_yaml(name: str) -> tuple[RegistrySource, ...]:
-    """The file ``name``; raises `StorageFailed`, `InvalidInput` and `TooLarge`."""
+def read_yaml_source(name: str) -> tuple[RegistrySource, ...]:
+    """Read and parse the YAML file ``name``; raises `StorageFailed`, `InvalidInput` and `TooLarge`."""
     with storage_errors(f"open {name}"), open(name, "rb") as file:
         raw = file.read(FILE_LIMIT + 1)
     return parse_yaml_source(raw, name)
 
 
-def walk_directory(root: str) -> list[str]:
-    """The directories below ``root`` that hold an image, relative to it; "" is the root itself.
+def find_image_directories(root: str) -> list[str]:
+    """Return the paths of the directories below ``root`` that contain an image, relative to it; "" is ``root`` itself.
 
     Raises `PathNotFound` and `StorageFailed`.
     """
@@ -50,15 +50,15 @@ def _walk(root: str) -> Iterator[str]:
 
 
 def _is_unfinished(name: str) -> bool:
-    """What another copy is writing, or has left behind when it was ended."""
+    """Return whether a directory is the temporary one of a copy that is running or was killed."""
     return name.startswith(".") and PARTIAL in name
 
 
-def walk_layout(root: Path) -> list[tuple[str, Digest, int | None]]:
-    """The images of a layout: name, digest, and the position of those without a name.
+def list_layout_images(root: Path) -> list[tuple[str, Digest, int | None]]:
+    """Return the reference name and digest of each image of a layout, and the position of those without a name.
 
-    A single one without a name has no position, as one whose platforms are listed in the layout itself.
-    Raises `PathNotFound` and `InvalidContent`.
+    A layout with a single image has no position for it, even if its ``index.json`` lists that image's platforms.
+    Raises `PathNotFound` and `InvalidContent` (OCI image specification, "Image Layout").
     """
     where = f"{root}: {INDEX_FILE}"
     try:
@@ -75,7 +75,7 @@ def walk_layout(root: Path) -> list[tuple[str, Digest, int | None]]:
             unnamed.append(("", descriptor.digest, position))
             continue
         try:
-            check_name(name)  # it becomes part of a path
+            check_name(name)  # the name becomes part of a path
         except InvalidName as error:
             raise InvalidContent(f"{where}: {error}") from None
         found.setdefault(name, (name, descriptor.digest, None))
@@ -86,7 +86,7 @@ def walk_layout(root: Path) -> list[tuple[str, Digest, int | None]]:
 
 
 def _single(index: LayoutIndex, where: str) -> Digest | None:
-    """The one image of a layout without names; None where there are several."""
+    """Return the digest of the only image of a layout without names, None if there are several."""
     try:
         return index.find("", where).digest
     except PathNotFound:

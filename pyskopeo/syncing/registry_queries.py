@@ -1,10 +1,10 @@
-"""What a sync asks registries before it copies anything: tags, and what a name stands for."""
+"""Requests to registries before images are copied: tags, digests, completeness (distribution specification)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, saying
+from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.digest import Digest
@@ -16,43 +16,47 @@ if TYPE_CHECKING:
     from ..model.reference import Reference
     from ..registry.sessions import SharedConnections
 
-_AT_ONCE = 8
+_REQUESTS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """What a name stands for, as far as a registry says without sending it."""
+class ManifestHead:
+    """Digest and media type of a manifest, from the headers of a HEAD response."""
 
     digest: Digest
     media_type: str
 
     @property
     def is_index(self) -> bool:
+        """Whether it is an index or a manifest list."""
         return self.media_type in mediatype.INDEXES
 
 
-def connections(actions: str = "pull") -> SharedConnections:
-    """An async context manager: what all images that are reached in the same way share."""
+def shared_connections(actions: str = "pull") -> SharedConnections:
+    """Return an async context manager: connections and tokens for all images with the same access.
+
+    ``actions`` are those of the token's scope, such as ``pull,push``.
+    """
     from ..registry.sessions import SharedConnections
 
     return SharedConnections(actions=actions)
 
 
-async def tags(reference: Reference, access: Access) -> list[str]:
-    """All tags of a repository; raises the registry's errors."""
+async def list_tags(reference: Reference, access: Access) -> list[str]:
+    """Return all tags of a repository; raises the registry's errors."""
     from ..transports.docker import DockerReference
 
-    with saying(f"Error determining repository tags for repo {reference.name}"):
+    with prefix_errors(f"Error determining repository tags for repo {reference.name}"):
         name = DockerReference(f"//{reference.name}", type(reference).parse(reference.name))
         async with name.open_source(access) as source:
             return await source.tags()
 
 
-async def resolve(reference: Reference, access: Access) -> Digest | None:
-    """HEAD, where the image would be read from: what a tag stands for; None where that is not said.
+async def source_digest(reference: Reference, access: Access) -> Digest | None:
+    """Return the digest of an image where it would be read from, mirrors included, by HEAD; None if unknown.
 
-    Raises what has to do with the way there, not with the answer: whoever reads the image will hear
-    the reason of a refusal.
+    Raises what prevents a response, such as `ConnectionFailed`. An error response makes it None: the copy that
+    follows will raise the error.
     """
     from ..transports.docker import DockerReference
 
@@ -63,11 +67,11 @@ async def resolve(reference: Reference, access: Access) -> Digest | None:
             return None
 
 
-async def head(reference: Reference, access: Access) -> Head | None:
-    """HEAD in the registry itself: what a tag or a digest stands for; None where there is nothing, or it is not told.
+async def head_manifest(reference: Reference, access: Access) -> ManifestHead | None:
+    """Send HEAD for a manifest to the registry itself, not to a mirror; None if it does not exist or has no digest.
 
-    Raises what has to do with the way there, not with the answer: whoever writes the image will hear
-    the reason of a refusal.
+    Raises what prevents a response, such as `ConnectionFailed`. An error response makes it None: the copy that
+    follows will raise the error.
     """
     from ..registry.response_checks import closing, stated_digest
     from ..registry.sessions import open_session
@@ -76,36 +80,40 @@ async def head(reference: Reference, access: Access) -> Head | None:
     path = f"/v2/{reference.repository}/manifests/{reference.manifest_name}"
     async with open_session(reference, access) as session:
 
-        async def once() -> Head | None:
+        async def attempt() -> ManifestHead | None:
             response = await session.request("HEAD", path, {"Accept": ", ".join(mediatype.ACCEPT)})
             async with closing(response):
                 if response.status_code != 200:
                     raise await session.explain(response, b"", what)
                 digest = stated_digest(response)
-                return Head(digest, mediatype.essence(response.headers.get("content-type", ""))) if digest else None
+                media_type = mediatype.essence(response.headers.get("content-type", ""))
+                return ManifestHead(digest, media_type) if digest else None
 
         try:
-            return await session.retry(once, what)
+            return await session.retry(attempt, what)
         except (RegistryError, InvalidContent, NotFound):
             return None
 
 
-async def holds_all_of(reference: Reference, index: Digest, access: Access) -> bool:
-    """Whether a repository has an index with every image it names; one GET for each index, one HEAD for each image."""
+async def has_complete_index(reference: Reference, index: Digest, access: Access) -> bool:
+    """Return whether a repository has an index and every image below it.
+
+    Takes one GET for each index and one HEAD for each image. Raises `NetworkError`.
+    """
     missing: list[Digest] = []
 
-    async def look(digest: Digest) -> None:
-        found = await head(_at(reference, digest), access)
+    async def look_up(digest: Digest) -> None:
+        found = await head_manifest(_with_digest(reference, digest), access)
         if found is None or found.digest != digest:
             missing.append(digest)
 
     try:
-        children = (await _read(reference, index, access)).manifests
+        children = (await _read_manifest(reference, index, access)).manifests
         for child in children:
-            if child.media_type in mediatype.INDEXES and not await holds_all_of(reference, child.digest, access):
+            if child.media_type in mediatype.INDEXES and not await has_complete_index(reference, child.digest, access):
                 return False
         images = [child.digest for child in children if child.media_type not in mediatype.INDEXES]
-        await each(images, look, at_once=_AT_ONCE)
+        await each(images, look_up, at_once=_REQUESTS_AT_ONCE)
     except NetworkError:
         raise
     except PyskopeoError:
@@ -113,7 +121,7 @@ async def holds_all_of(reference: Reference, index: Digest, access: Access) -> b
     return not missing
 
 
-async def _read(reference: Reference, digest: Digest, access: Access) -> Manifest:
+async def _read_manifest(reference: Reference, digest: Digest, access: Access) -> Manifest:
     from ..registry.repository_reader import Repository
     from ..registry.sessions import open_session
 
@@ -122,5 +130,5 @@ async def _read(reference: Reference, digest: Digest, access: Access) -> Manifes
     return Manifest.parse(raw, content_type=content_type, expected=digest)
 
 
-def _at(reference: Reference, digest: Digest) -> Reference:
+def _with_digest(reference: Reference, digest: Digest) -> Reference:
     return type(reference)(reference.registry, reference.repository, digest=digest)

@@ -1,6 +1,6 @@
-"""Manifests of one type as those of another, to the bytes that skopeo writes, and with other parts. Pure.
+"""Conversion of manifests between OCI and Docker types, and replacement of their layers and children.
 
-Schema 1 is in `schema1`.
+The results are byte for byte those of skopeo. Schema 1 is converted in `schema1`. No I/O.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from .digest import Digest
 from .manifest import Manifest
 from .platform import Platform
 
-# What an entry says of a layer's very bytes, and which no longer holds for others.
-_OF_THE_BYTES = frozenset({"data", "urls"})
-ANNOTATIONS_OF_THE_BYTES = (  # tables of contents within the layer
+# Members of a layer's entry that do not apply to the recompressed layer.
+_CONTENT_MEMBERS = frozenset({"data", "urls"})
+CONTENT_ANNOTATIONS = (  # prefixes of annotations about tables of contents in the compressed layer
     "io.github.containers.zstd-chunked.",
     "io.containers.zstd-chunked.",
     "io.containers.estargz.",
@@ -28,10 +28,10 @@ ANNOTATIONS_OF_THE_BYTES = (  # tables of contents within the layer
 
 
 def image_to_oci(manifest: Manifest, config: bytes) -> tuple[Manifest, Descriptor, bytes]:
-    """A Docker image manifest with its configuration, as OCI.
+    """Convert a Docker image manifest and its configuration to OCI; the layers' content is not changed.
 
-    Answers with the manifest and with the configuration's new descriptor and bytes; layers keep
-    their bytes. Raises `Unsupported` for a layer type that OCI has no name for.
+    Returns the manifest, and the descriptor and bytes of the new configuration. Raises `Unsupported` for
+    a layer type without an OCI equivalent, and `InvalidContent` for the configuration.
     """
     content = image_config.to_oci(config)
     described = Descriptor(mediatype.OCI_CONFIG, Digest.of(content), len(content))
@@ -45,10 +45,10 @@ def image_to_oci(manifest: Manifest, config: bytes) -> tuple[Manifest, Descripto
 
 
 def image_to_docker(manifest: Manifest) -> Manifest:
-    """An OCI image manifest as Docker's: other media types, the same configuration and layers, no annotations.
+    """Convert an OCI image manifest to a Docker one, with the same configuration and layers.
 
-    Raises `Unsupported` for an artifact, and for layers that Docker has no name for: encrypted
-    ones and those compressed with zstd.
+    Annotations are dropped. Raises `Unsupported` for an artifact, and for layer types without a Docker
+    equivalent, such as encrypted ones and those compressed with zstd.
     """
     config = manifest.config
     if config is None or config.media_type != mediatype.OCI_CONFIG:
@@ -59,7 +59,7 @@ def image_to_docker(manifest: Manifest) -> Manifest:
 
 
 def docker_image(config: Descriptor, layers: Iterable[Descriptor]) -> Manifest:
-    """A Docker image manifest of these parts, written as Go's types write it."""
+    """Return the Docker image manifest of a configuration and layers, encoded as by Go's types."""
     document = {
         "schemaVersion": 2,
         "mediaType": mediatype.DOCKER_MANIFEST,
@@ -70,15 +70,15 @@ def docker_image(config: Descriptor, layers: Iterable[Descriptor]) -> Manifest:
 
 
 def index_to_oci(index: Manifest, children: Mapping[Digest, Descriptor]) -> Manifest:
-    """A Docker manifest list as an OCI index, its entries replaced where ``children`` names them.
+    """Convert a Docker manifest list to an OCI index; ``children`` are its new entries by their old digests.
 
-    The others stay what they are, of Docker's types: their bytes do not change, perhaps they are not even copied.
+    Other entries keep their Docker types, since they are not converted, perhaps not even copied.
     """
     entries = []
     for entry in index.manifests:
         new = children.get(entry.digest)
         named = new or entry
-        # Docker's Go type always has a platform, though one without names.
+        # The platform is required in Docker's Go type, so that one without values is written too.
         platform = entry.platform or Platform("", "")
         entries.append(
             Descriptor(named.media_type, named.digest, named.size, platform=platform, urls=entry.urls).to_json()
@@ -88,29 +88,29 @@ def index_to_oci(index: Manifest, children: Mapping[Digest, Descriptor]) -> Mani
 
 
 def index_to_docker(
-    index: Manifest, children: Mapping[Digest, Descriptor], unnamed: Platform | None = None
+    index: Manifest, children: Mapping[Digest, Descriptor], default_platform: Platform | None = None
 ) -> Manifest:
-    """An OCI index as a Docker manifest list, its entries replaced where ``children`` names them.
+    """Convert an OCI index to a Docker manifest list; ``children`` are its new entries by their old digests.
 
-    Each entry of a list has a platform; ``unnamed`` is for those that had none: Linux on this
-    machine's architecture, unless told. Annotations are lost.
+    Entries without a platform get ``default_platform``, by default Linux on this machine's architecture,
+    since a list requires one. Annotations are dropped.
     """
-    if unnamed is None:
-        unnamed = replace(Platform.host(), variant="")
+    if default_platform is None:
+        default_platform = replace(Platform.host(), variant="")
     entries = []
     for entry in index.manifests:
         new = children.get(entry.digest) or entry
         named = Descriptor(new.media_type, new.digest, new.size, urls=entry.urls)
-        entries.append(_docker_json(named) | {"platform": platform_json(entry.platform or unnamed)})
+        entries.append(_docker_json(named) | {"platform": platform_json(entry.platform or default_platform)})
     document = {"schemaVersion": 2, "mediaType": mediatype.DOCKER_LIST, "manifests": entries}
     return Manifest.parse(dumps(document).encode())
 
 
 def replace_layers(manifest: Manifest, changed: Mapping[Digest, Descriptor]) -> Manifest:
-    """A manifest of the same type, whose layers are other bytes where ``changed`` names them.
+    """Return a manifest in which layers are replaced; ``changed`` are the new ones by their old digests.
 
-    All else stays as it was, unknown fields and annotations too, but for what would be said of the
-    old bytes: embedded content, URLs, tables of contents. A signed schema 1 manifest loses its signatures.
+    Everything else is kept, unknown members and annotations included, except for what applies to the old
+    content: embedded data, URLs, annotations about tables of contents, signatures of schema 1.
     """
     document = dict(manifest.document)
     if manifest.is_schema1:
@@ -121,11 +121,11 @@ def replace_layers(manifest: Manifest, changed: Mapping[Digest, Descriptor]) -> 
         written = Manifest.parse(dumps(document).encode(), content_type=mediatype.SCHEMA1)
     else:
         document["layers"] = [
-            _with_other_bytes(entry, changed[described.digest]) if described.digest in changed else entry
+            _replace_entry(entry, changed[described.digest]) if described.digest in changed else entry
             for entry, described in zip(document.get("layers") or (), manifest.layers, strict=True)
         ]
         written = Manifest.parse(dumps(document).encode(), content_type=manifest.media_type)
-    # What is known of the layers beyond the document stays known: their real types, sizes in schema 1.
+    # Keep what is known about layers from elsewhere: their actual types, and the sizes that schema 1 lacks.
     layers = tuple(
         replace(new, size=changed[old.digest].size) if old.digest in changed else old
         for old, new in zip(manifest.layers, written.layers, strict=True)
@@ -136,7 +136,11 @@ def replace_layers(manifest: Manifest, changed: Mapping[Digest, Descriptor]) -> 
 def replace_children(
     index: Manifest, children: Mapping[Digest, Descriptor], kept: frozenset[Digest] | None
 ) -> Manifest:
-    """An index with other children, or with fewer (``kept``), all else as it was, unknown fields too."""
+    """Return an index with other entries: ``children`` are the new ones by their old digests.
+
+    If ``kept`` is given, only entries with these old digests remain. Everything else is kept, unknown
+    members included.
+    """
     document = dict(index.document)
     entries = []
     for written, described in zip(index.document["manifests"], index.manifests, strict=True):
@@ -144,7 +148,7 @@ def replace_children(
             continue
         entry = dict(written)
         if new := children.get(described.digest):
-            # Embedded content would be that of the old child.
+            # Embedded data is that of the old manifest.
             entry.pop("data", None)
             entry |= {"mediaType": new.media_type, "digest": str(new.digest), "size": new.size}
         entries.append(entry)
@@ -175,7 +179,7 @@ def _docker_layer_type(media_type: str) -> str:
 
 
 def _docker_json(descriptor: Descriptor) -> dict[str, Any]:
-    """A descriptor, its fields in the order of Docker's Go type."""
+    """Return the JSON object of a descriptor, with the fields in the order of Docker's Go type."""
     value: dict[str, Any] = {
         "mediaType": descriptor.media_type,
         "size": descriptor.size,
@@ -184,10 +188,10 @@ def _docker_json(descriptor: Descriptor) -> dict[str, Any]:
     return value | {"urls": list(descriptor.urls)} if descriptor.urls else value
 
 
-def _with_other_bytes(entry: Mapping[str, Any], new: Descriptor) -> dict[str, Any]:
-    changed = {name: value for name, value in entry.items() if name not in _OF_THE_BYTES}
+def _replace_entry(entry: Mapping[str, Any], new: Descriptor) -> dict[str, Any]:
+    changed = {name: value for name, value in entry.items() if name not in _CONTENT_MEMBERS}
     if annotations := changed.get("annotations"):
-        kept = {name: text for name, text in annotations.items() if not name.startswith(ANNOTATIONS_OF_THE_BYTES)}
+        kept = {name: text for name, text in annotations.items() if not name.startswith(CONTENT_ANNOTATIONS)}
         changed["annotations"] = kept
         if not kept:
             del changed["annotations"]

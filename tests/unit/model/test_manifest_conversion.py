@@ -8,7 +8,10 @@ import pytest
 
 from pyskopeo.errors import Unsupported
 from pyskopeo.model import mediatype
-from pyskopeo.model.convert import (
+from pyskopeo.model.descriptor import Descriptor
+from pyskopeo.model.digest import Digest
+from pyskopeo.model.manifest import Manifest
+from pyskopeo.model.manifest_conversion import (
     image_to_docker,
     image_to_oci,
     index_to_docker,
@@ -16,9 +19,6 @@ from pyskopeo.model.convert import (
     replace_children,
     replace_layers,
 )
-from pyskopeo.model.descriptor import Descriptor
-from pyskopeo.model.digest import Digest
-from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
 from tests.support.images import build
 

@@ -1,26 +1,26 @@
-"""Carry out a parsed template on a value: blocks, loops and jumps."""
+"""Execution of a parsed template: text, branches, loops and templates (Go's ``text/template``, exec.go)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
 from . import nodes
-from .evaluate import Evaluator
-from .formatting import default
+from .evaluation import Evaluator
+from .formatting import format_default
 from .lexer import NAME
+from .printf_verbs import CallError, quoted
 from .values import GoMap, Slice, truth
-from .verbs import CallError, quoted
 
 _Block = Callable[[object, nodes.Branch], None]
 
-# Far above any listing of an image, and far below what a machine has.
+# In characters; well above any report on an image, and well below the memory of a machine.
 _OUTPUT_LIMIT = 64 * 1024 * 1024
 
 
 def execute(template: nodes.Template, data: object, shift: int = 0) -> str:
-    """The output of a template for ``data``; raises `TemplateError`.
+    """Return the output of a template for ``data``; raises `TemplateError`.
 
-    ``shift`` is how many characters of the first line are not the user's, for the columns in messages.
+    ``shift`` is the number of characters that were put before the user's text, for the columns in messages.
     """
     executor = _Executor(template, data, shift)
     executor.body(data, template.bodies[NAME])
@@ -28,11 +28,11 @@ def execute(template: nodes.Template, data: object, shift: int = 0) -> str:
 
 
 class _Break(Exception):
-    pass
+    """Raised by ``{{break}}``, caught by the innermost loop."""
 
 
 class _Continue(Exception):
-    pass
+    """Raised by ``{{continue}}``, caught by the innermost loop."""
 
 
 class _Executor(Evaluator):
@@ -42,7 +42,7 @@ class _Executor(Evaluator):
         self._written = 0
 
     def body(self, dot: object, body: Sequence[nodes.Node]) -> None:
-        """Carry out the nodes of a block in turn."""
+        """Execute the nodes of a block in order."""
         for node in body:
             self.at(node)
             match node:
@@ -75,14 +75,14 @@ class _Executor(Evaluator):
 
     def _printed(self, value: object) -> str:
         try:
-            return default(value)
+            return format_default(value)
         except CallError as error:
             raise self.error(str(error)) from None
 
     def _scoped(self, block: _Block, dot: object, node: nodes.Branch) -> None:
         visible = len(self.variables)
         depth = self.depth
-        self.deeper()
+        self.enter()
         block(dot, node)
         self.depth = depth
         del self.variables[visible:]
@@ -91,8 +91,8 @@ class _Executor(Evaluator):
         value = self.pipeline(dot, node.pipe)
         if truth(value):
             self.body(value if node.keyword == "with" else dot, node.body)
-        elif node.otherwise is not None:
-            self.body(dot, node.otherwise)
+        elif node.else_body is not None:
+            self.body(dot, node.else_body)
 
     def _range(self, dot: object, node: nodes.Branch) -> None:
         value = self.pipeline(dot, node.pipe)
@@ -102,7 +102,7 @@ class _Executor(Evaluator):
         rounds = 0
         for key, item in self._items(value):
             rounds += 1
-            self.spend(1)
+            self.count_steps(1)
             self._bind(node.pipe, key, item)
             try:
                 self.body(item, node.body)
@@ -113,8 +113,8 @@ class _Executor(Evaluator):
             finally:
                 self.depth = depth
                 del self.variables[visible:]
-        if not rounds and node.otherwise is not None:
-            self.body(dot, node.otherwise)
+        if not rounds and node.else_body is not None:
+            self.body(dot, node.else_body)
 
     def _items(self, value: object) -> Iterator[tuple[object, object]]:
         if isinstance(value, Slice):
@@ -125,7 +125,7 @@ class _Executor(Evaluator):
             return ((None, number) for number in range(value))
         if value is None:
             return iter(())
-        raise self.error(f"range can't iterate over {default(value)}")
+        raise self.error(f"range can't iterate over {format_default(value)}")
 
     def _bind(self, pipe: nodes.Pipe, key: object, item: object) -> None:
         values = (key, item)[-len(pipe.variables) :] if pipe.variables else ()
@@ -141,7 +141,7 @@ class _Executor(Evaluator):
             raise self.error(f"template {quoted(node.name)} not defined")
         data = None if node.pipe is None else self.pipeline(dot, node.pipe)
         outside = self.variables, self.name, self.depth
-        self.deeper()
+        self.enter()
         self.variables, self.name = [("$", data)], node.name
         self.body(data, body)
         self.variables, self.name, self.depth = outside

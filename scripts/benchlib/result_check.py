@@ -1,4 +1,4 @@
-"""Whether everything arrived: who leaves work out must not win."""
+"""Check that a contender did all of its work, so that none is fast because it left something out."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .measure import RunError
 _ZSTD_MAGIC = bytes.fromhex("28b52ffd")
 
 
-def check(job: Job, name: str) -> None:
-    """Raise `RunError` unless contender ``name`` did all of ``job``."""
+def check_result(job: Job, name: str) -> None:
+    """Raise `RunError` unless contender ``name`` has done all of ``job``."""
     try:
         if job.kind == "docker-archive":
             if job.path.stat().st_size < job.image.tar_bytes:
@@ -38,7 +38,7 @@ def check(job: Job, name: str) -> None:
 
 
 def _check_directories(job: Job, name: str) -> None:
-    """Every image is in a directory of its own, its manifest as it is at the source."""
+    """Check that every image is in a directory of its own, with the source's manifest and all blobs."""
     for tag, digest in job.image.manifests.items():
         folder = job.path / f"{job.image.repository.rpartition('/')[2]}:{tag}"
         raw = (folder / "manifest.json").read_bytes()
@@ -50,7 +50,7 @@ def _check_directories(job: Job, name: str) -> None:
 
 
 def _check_zstd(job: Job, name: str) -> None:
-    """All layers as zstd; the config, and with it the digests of their content, as it was."""
+    """Check that all layers are compressed with zstd and the config, with its diff IDs, is unchanged."""
     folder = _blobs(job.path)
     index = json.loads((job.path / "index.json").read_text())
     manifest: dict[str, Any] = json.loads(_file(folder, index["manifests"][0]["digest"]).read_text())
@@ -61,8 +61,8 @@ def _check_zstd(job: Job, name: str) -> None:
     for layer in layers:
         _require_file(folder, layer["digest"], layer["size"], name)
         with _file(folder, layer["digest"]).open("rb") as content:
-            begins = content.read(len(_ZSTD_MAGIC))
-        if not layer["mediaType"].endswith("+zstd") or begins != _ZSTD_MAGIC:
+            magic = content.read(len(_ZSTD_MAGIC))
+        if not layer["mediaType"].endswith("+zstd") or magic != _ZSTD_MAGIC:
             raise RunError(
                 f"{name} wrote {layer['digest']} as {layer['mediaType']}, and it is not zstd or not called so"
             )
@@ -83,40 +83,40 @@ def _require_file(folder: Path, digest: str, size: int, name: str) -> None:
 
 
 def _check_registry(job: Job, name: str) -> None:
-    """Every blob is in the target's repository, and its manifest is the source's."""
-    assert job.to
-    there = _Asked(job.to.registry)
+    """Check that every blob and the source's manifest are in the target's repository."""
+    assert job.target
+    registry = _RegistryClient(job.target.registry)
     try:
         for digest, size in job.image.blobs.items():
-            if there.head(f"{job.to.repository}/blobs/{digest}").get("Content-Length") != str(size):
+            if registry.head(f"{job.target.repository}/blobs/{digest}").get("Content-Length") != str(size):
                 raise RunError(f"{name} did not push {digest} with its {size} bytes")
-        pushed = there.head(f"{job.to.repository}/manifests/1").get("Docker-Content-Digest")
+        pushed = registry.head(f"{job.target.repository}/manifests/1").get("Docker-Content-Digest")
     finally:
-        there.close()
+        registry.close()
     if pushed is None or pushed != _manifest_digest(job.registry, job.image):
         raise RunError(f"{name} did not push the manifest as it is at the source: {pushed or 'none is there'}")
 
 
 def _manifest_digest(registry: Registry, image: Image) -> str | None:
-    asked = _Asked(registry)
+    client = _RegistryClient(registry)
     try:
-        return asked.head(f"{image.repository}/manifests/1").get("Docker-Content-Digest")
+        return client.head(f"{image.repository}/manifests/1").get("Docker-Content-Digest")
     finally:
-        asked.close()
+        client.close()
 
 
-class _Asked:
-    """One connection to a plain registry."""
+class _RegistryClient:
+    """One connection to a registry over plain HTTP."""
 
     def __init__(self, registry: Registry) -> None:
         self._connection = http.client.HTTPConnection(registry.host, timeout=60)
 
     def head(self, path: str) -> dict[str, str]:
-        """The headers of a 200; nothing for any other answer."""
+        """Return the headers of a response with status 200, an empty mapping for any other."""
         self._connection.request("HEAD", f"/v2/{path}", headers={"Accept": MANIFEST_TYPE})
-        with self._connection.getresponse() as answer:
-            answer.read()
-            return dict(answer.getheaders()) if answer.status == http.client.OK else {}
+        with self._connection.getresponse() as response:
+            response.read()
+            return dict(response.getheaders()) if response.status == http.client.OK else {}
 
     def close(self) -> None:
         """Close the connection."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyskopeo.config.plainyaml import Plain, boolean, mapping, parse, text, texts
+from pyskopeo.config.untyped_yaml import Untyped, boolean, mapping, parse, string, strings
 from pyskopeo.errors import InvalidInput
 
 
@@ -34,7 +34,7 @@ from pyskopeo.errors import InvalidInput
         ("a: ümlaut", {"a": "ümlaut"}),
     ],
 )
-def test_values(source: str, expected: Plain) -> None:
+def test_values(source: str, expected: Untyped) -> None:
     assert parse(source, "F") == expected
 
 
@@ -113,7 +113,7 @@ _PLAIN = st.recursive(
 
 
 @given(_PLAIN)
-def test_what_is_written_comes_back(value: Plain) -> None:
+def test_what_is_written_comes_back(value: Untyped) -> None:
     import yaml
 
     assert parse(yaml.safe_dump(value), "F") == value
@@ -122,11 +122,11 @@ def test_what_is_written_comes_back(value: Plain) -> None:
 def test_fields() -> None:
     assert mapping(None, "x") == {}
     assert mapping({"a": "b"}, "x") == {"a": "b"}
-    assert text(None, "x") == ""
-    assert text("1.20", "x") == "1.20"
-    assert texts(None, "x") is None
-    assert texts([], "x") == ()
-    assert texts(["a", "1"], "x") == ("a", "1")
+    assert string(None, "x") == ""
+    assert string("1.20", "x") == "1.20"
+    assert strings(None, "x") is None
+    assert strings([], "x") == ()
+    assert strings(["a", "1"], "x") == ("a", "1")
     assert boolean(None, "x") is None
     assert [boolean(word, "x") for word in ("true", "Yes", "on", "y", "TRUE")] == [True] * 5
     assert [boolean(word, "x") for word in ("false", "No", "off", "n", "FALSE")] == [False] * 5
@@ -137,16 +137,16 @@ def test_fields() -> None:
     [
         (mapping, "a", "x is not a mapping"),
         (mapping, ["a"], "x is not a mapping"),
-        (text, ["a"], "x is not a string"),
-        (text, {}, "x is not a string"),
-        (texts, "a", "x is not a list"),
-        (texts, [{}], "x[0] is not a string"),
+        (string, ["a"], "x is not a string"),
+        (string, {}, "x is not a string"),
+        (strings, "a", "x is not a list"),
+        (strings, [{}], "x[0] is not a string"),
         (boolean, "", "x is neither true nor false"),
         (boolean, "1", "x is neither true nor false"),
         (boolean, [], "x is neither true nor false"),
     ],
 )
-def test_wrong_fields(read: object, value: Plain, message: str) -> None:
+def test_wrong_fields(read: object, value: Untyped, message: str) -> None:
     assert callable(read)
     with pytest.raises(InvalidInput) as caught:
         read(value, "x")

@@ -7,7 +7,7 @@ import pytest
 from pyskopeo.errors import InvalidInput, InvalidName
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.reference import Reference
-from pyskopeo.syncing.naming import check_distinct, destination_name, familiar
+from pyskopeo.syncing.destination_names import check_distinct, destination_name, familiar_name
 from pyskopeo.syncing.request import SyncImage
 
 DIGEST = Digest.parse("sha256:" + "ab" * 32)
@@ -76,7 +76,7 @@ def test_what_is_no_name_is_refused(transport: str, destination: str, path: str,
 )
 def test_familiar_names_lead_back(text: str, short: str) -> None:
     reference = Reference.parse(text)
-    assert familiar(reference) == short
+    assert familiar_name(reference) == short
     assert Reference.parse(short) == reference
 
 

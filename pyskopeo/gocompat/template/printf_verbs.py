@@ -1,4 +1,4 @@
-"""What the verbs of Go's ``printf`` make of strings and numbers, with width, precision and flags."""
+"""The verbs of ``fmt.Printf`` for strings and numbers, with width, precision and flags (Go's ``fmt``)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ...fast_dataclass import dataclass
-from ..go_json import positional, shortest
+from ..go_json import shortest_decimal, without_exponent
 from .literals import to_bytes
 
-# No function of a template makes a longer text, in characters; a width of a million is a few of them.
+# The longest text that a function may return, in characters.
 TEXT_LIMIT = 16 * 1024 * 1024
 _REPLACEMENT = "\ufffd"
 _ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 92: "\\\\"}
@@ -19,7 +19,7 @@ _PREFIXES = {"b": "0b", "x": "0x", "X": "0X"}
 
 
 class CallError(Exception):
-    """A function of a template cannot do what was asked; the message becomes part of a `TemplateError`."""
+    """A function of a template failed; the message becomes part of a `TemplateError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Flags:
     sharp_v: bool = False
 
 
-def joined(parts: Iterable[str], separator: str = "") -> str:
-    """The parts in a row; raises `CallError` as soon as they are over the limit."""
+def join_bounded(parts: Iterable[str], separator: str = "") -> str:
+    """Join the parts; raises `CallError` as soon as they exceed `TEXT_LIMIT`."""
     found: list[str] = []
     total = 0
     for part in parts:
@@ -50,7 +50,7 @@ def joined(parts: Iterable[str], separator: str = "") -> str:
 
 
 def pad(text: str, flags: Flags) -> str:
-    """``text`` in its width."""
+    """Pad ``text`` to the width in ``flags``."""
     if flags.width is None or flags.width <= len(text):
         return text
     if flags.minus:
@@ -59,7 +59,7 @@ def pad(text: str, flags: Flags) -> str:
 
 
 def quoted(text: str, mark: str = '"', *, ascii_only: bool = False) -> str:
-    """``text`` as a Go literal between ``mark``, with escapes for all that is not printable."""
+    """Return ``text`` as a Go literal between two ``mark``, with escapes for characters that are not printable."""
     plain = text.isprintable() and "\\" not in text and mark not in text
     if plain and (text.isascii() or not ascii_only):
         return f"{mark}{text}{mark}"
@@ -82,13 +82,13 @@ def _escaped(character: str, mark: str, ascii_only: bool) -> str:
 
 
 def one_line(text: str) -> str:
-    """``text`` for an error message: at most 120 characters, nothing that could move the cursor."""
+    """Return ``text`` for an error message: at most 120 characters, all of them printable."""
     shown = "".join(character if character.isprintable() else quoted(character)[1:-1] for character in text[:121])
     return shown if len(text) <= 120 else f"{shown[:120]}..."
 
 
 def string(text: str, verb: str, flags: Flags) -> str | None:
-    """A string under a verb; `None` when strings do not have that verb."""
+    """Format a string by a verb; None if strings do not have that verb."""
     if verb in "xX":
         return _hexadecimal(to_bytes(text), verb, flags)
     if verb not in "vsq":
@@ -112,12 +112,12 @@ def _hexadecimal(raw: bytes, verb: str, flags: Flags) -> str:
 
 
 def boolean(value: bool, verb: str, flags: Flags) -> str | None:
-    """A boolean under a verb; `None` when booleans do not have that verb."""
+    """Format a boolean by a verb; None if booleans do not have that verb."""
     return pad("true" if value else "false", flags) if verb in "tv" else None
 
 
 def integer(number: int, verb: str, flags: Flags) -> str | None:
-    """An integer under a verb; `None` when integers do not have that verb."""
+    """Format an integer by a verb; None if integers do not have that verb."""
     if verb == "c":
         return pad(_character(number), flags)
     if verb == "q":
@@ -148,7 +148,7 @@ def _character(number: int) -> str:
 
 
 def floating(number: float, verb: str, flags: Flags) -> str | None:
-    """A float under a verb; `None` when it does not have that verb (nor the hexadecimal ones, which are rare)."""
+    """Format a float by a verb; None if floats do not have that verb. The hexadecimal verbs are not implemented."""
     if verb not in "vgGeEfF":
         return None
     if not math.isfinite(number):
@@ -168,15 +168,15 @@ def _digits(number: float, verb: str, flags: Flags) -> str:
     if flags.precision is not None or flags.sharp:
         precision = 6 if flags.precision is None else flags.precision
         return format(number, f"{'#' if flags.sharp else ''}.{precision}{verb}")
-    digits, point = shortest(number)
+    digits, point = shortest_decimal(number)
     if -4 <= point - 1 < 6:
-        return positional(digits, point)
+        return without_exponent(digits, point)
     fraction = f".{digits[1:]}" if len(digits) > 1 else ""
     return f"{digits[0]}{fraction}{'E' if verb == 'G' else 'e'}{point - 1:+03d}"
 
 
 def complex_number(number: complex, verb: str, flags: Flags) -> str | None:
-    """A complex number under a verb; `None` when it does not have that verb."""
+    """Format a complex number by a verb; None if complex numbers do not have that verb."""
     real = floating(number.real, verb, flags)
     imaginary = floating(number.imag, verb, replace(flags, plus=True))
     return None if real is None or imaginary is None else f"({real}{imaginary}i)"

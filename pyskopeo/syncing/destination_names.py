@@ -1,4 +1,4 @@
-"""What an image is called at the destination: pure."""
+"""Names of synced images at the destination (skopeo-sync(1)); no I/O."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from .request import SyncImage
 
 
 def destination_name(transport: str, destination: str, path: str, *, scoped: bool = False, suffix: str = "") -> str:
-    """The image name at the destination of what is ``path`` at the source; raises `InvalidName`.
+    """Return the image name (``transport:details``) at the destination for the image ``path`` of the source.
 
-    ``path`` is ``host/repository:tag`` or ``host/repository@digest`` of an image from a registry, the
-    path below the source of one from a directory, the reference name of one from a layout. Its last
-    part is kept, with ``scoped`` all of it: in a registry or a directory below ``destination``, in a
-    layout as the reference name.
+    ``path`` is ``host/repository:tag`` or ``host/repository@digest`` in a registry, the path below the source
+    directory, or the reference name in a layout. Its last component, with ``scoped`` all of it, is appended to
+    ``destination``; in a layout it becomes the reference name. ``suffix`` is appended to the name.
+
+    Raises `InvalidName`.
     """
     kept = path.strip("/") if scoped else posixpath.basename(path.rstrip("/"))
     if not kept or any(part in (".", "..") for part in kept.split("/")):
@@ -32,19 +33,19 @@ def destination_name(transport: str, destination: str, path: str, *, scoped: boo
     try:
         found = parse_image_name(name)
     except InvalidName as error:
-        raise unusable(transport, name.partition(":")[2], error) from None
-    return name if found.reference is None else f"docker://{familiar(found.reference)}"
+        raise invalid_reference(transport, name.partition(":")[2], error) from None
+    return name if found.reference is None else f"docker://{familiar_name(found.reference)}"
 
 
-def unusable(transport: str, reference: str, error: InvalidName) -> InvalidName:
-    """skopeo's words for a name that is none."""
+def invalid_reference(transport: str, reference: str, error: InvalidName) -> InvalidName:
+    """Return the error for a name that cannot be parsed, in skopeo's words."""
     return InvalidName(
         f'Cannot obtain a valid image reference for transport "{transport}" and reference "{reference}": {error}'
     )
 
 
-def familiar(reference: Reference) -> str:
-    """A reference as people write it: without what goes without saying on Docker Hub."""
+def familiar_name(reference: Reference) -> str:
+    """Return a reference in its short form: without Docker Hub's host and ``library/``, as Docker prints it."""
     if reference.registry != DOCKER_HUB:
         return str(reference)
     short = str(reference).removeprefix(f"{DOCKER_HUB}/")
@@ -52,16 +53,16 @@ def familiar(reference: Reference) -> str:
 
 
 def _joined(base: str, rest: str) -> str:
-    """Both as one path, without what says nothing: ``a//b/``, ``./a``."""
+    """Return ``rest`` below ``base``, normalized: without ``.`` components and repeated slashes."""
     joined = posixpath.normpath(posixpath.join(base, rest)) if base else rest
     return joined[1:] if joined.startswith("//") else joined
 
 
 def check_distinct(images: Iterable[SyncImage]) -> None:
-    """Raises `InvalidInput` where two images would be written to one place: the last would replace the others."""
-    taken: dict[str, SyncImage] = {}
+    """Raise `InvalidInput` if two different images have the same name at the destination."""
+    by_destination: dict[str, SyncImage] = {}
     for image in images:
-        other = taken.setdefault(image.destination, image)
+        other = by_destination.setdefault(image.destination, image)
         if other.source != image.source:
             raise InvalidInput(
                 f"{other.source} and {image.source} would both be written to {image.destination}: "

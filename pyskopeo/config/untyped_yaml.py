@@ -1,6 +1,7 @@
-"""YAML as Go programs read it into typed fields: text stays as it was written, a key comes once.
+"""YAML in which scalars stay text, as Go programs decode it into typed fields.
 
-What a scalar means is for the reader of the field: ``1.20`` is no number yet, ``yes`` no boolean.
+Whether ``1.20`` is a number or ``yes`` a boolean depends on the field that it is read for: `string`,
+`boolean` and the others convert values. Duplicate keys are errors.
 """
 
 from __future__ import annotations
@@ -13,30 +14,31 @@ from ..errors import InvalidInput
 if TYPE_CHECKING:
     import yaml
 
-Plain = str | None | list["Plain"] | dict[str, "Plain"]
+Untyped = str | None | list["Untyped"] | dict[str, "Untyped"]
 
 _TAG = "tag:yaml.org,2002:"
 _TRUE = frozenset({"y", "yes", "true", "on"})
 _FALSE = frozenset({"n", "no", "false", "off"})
-# What the parser quotes is from the file, unless it is a sign or the name of a token.
+# The parser quotes from the file, unless what it quotes is punctuation or the name of a token.
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
-_SIGN = re.compile(r"[-:,\[\]{}?]+|<[a-z ]+>")
+_PUNCTUATION = re.compile(r"[-:,\[\]{}?]+|<[a-z ]+>")
 
 
-def parse(text: str, where: str) -> Plain:
-    """Parse one document: nothing and ``null`` are None, other scalars their text.
+def parse(text: str, where: str) -> Untyped:
+    """Parse a document: an empty one and ``null`` are None, other scalars their text.
 
-    Raises `InvalidInput`, naming ``where``; it quotes none of the values, which may be passwords.
+    ``where`` names it in errors. Raises `InvalidInput`, whose message never contains a value, since values
+    may be passwords.
     """
     import yaml
 
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        return None if root is None else _Reader(where).plain(root)
+        return None if root is None else _Reader(where).convert(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = _QUOTED.sub(lambda found: found[0] if _SIGN.fullmatch(found[0][1:-1]) else "...", error.problem or "")
+        problem = _QUOTED.sub(_hide_value, error.problem or "")
         raise InvalidInput(f"{where}: not valid YAML{place}{': ' + problem if problem else ''}") from None
     except yaml.YAMLError:
         raise InvalidInput(f"{where}: not valid YAML: it has characters that are not allowed there") from None
@@ -44,8 +46,12 @@ def parse(text: str, where: str) -> Plain:
         raise InvalidInput(f"{where}: not YAML that can be read: nested too deeply") from None
 
 
-def mapping(value: Plain, what: str) -> dict[str, Plain]:
-    """``value`` as a mapping, None as an empty one; raises `InvalidInput` about ``what``."""
+def _hide_value(quoted: re.Match[str]) -> str:
+    return quoted[0] if _PUNCTUATION.fullmatch(quoted[0][1:-1]) else "..."
+
+
+def mapping(value: Untyped, what: str) -> dict[str, Untyped]:
+    """Return ``value`` as a mapping, {} for None; raises `InvalidInput`, in which ``what`` names it."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -53,8 +59,8 @@ def mapping(value: Plain, what: str) -> dict[str, Plain]:
     return value
 
 
-def text(value: Plain, what: str) -> str:
-    """``value`` as a string, None as an empty one; raises `InvalidInput` about ``what``."""
+def string(value: Untyped, what: str) -> str:
+    """Return ``value`` as a string, "" for None; raises `InvalidInput`, in which ``what`` names it."""
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -62,17 +68,17 @@ def text(value: Plain, what: str) -> str:
     return value
 
 
-def texts(value: Plain, what: str) -> tuple[str, ...] | None:
-    """``value`` as strings, None where there is none; raises `InvalidInput` about ``what``."""
+def strings(value: Untyped, what: str) -> tuple[str, ...] | None:
+    """Return ``value`` as strings, None for None; raises `InvalidInput`, in which ``what`` names it."""
     if value is None:
         return None
     if not isinstance(value, list):
         raise InvalidInput(f"{what} is not a list")
-    return tuple(text(item, f"{what}[{number}]") for number, item in enumerate(value))
+    return tuple(string(item, f"{what}[{number}]") for number, item in enumerate(value))
 
 
-def boolean(value: Plain, what: str) -> bool | None:
-    """``value`` as a boolean, None where there is none; raises `InvalidInput` about ``what``."""
+def boolean(value: Untyped, what: str) -> bool | None:
+    """Return ``value`` as a boolean, None for None; raises `InvalidInput`, in which ``what`` names it."""
     if value is None:
         return None
     word = value.lower() if isinstance(value, str) else ""
@@ -82,14 +88,14 @@ def boolean(value: Plain, what: str) -> bool | None:
 
 
 class _Reader:
-    """Nodes to values. One that is repeated by an alias is read once, so that no file can grow in memory."""
+    """Converts nodes to values; a node that aliases repeat is converted once, so that memory stays bounded."""
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._done: dict[int, Plain] = {}
+        self._done: dict[int, Untyped] = {}
         self._open: set[int] = set()
 
-    def plain(self, node: yaml.Node) -> Plain:
+    def convert(self, node: yaml.Node) -> Untyped:
         if id(node) in self._done:
             return self._done[id(node)]
         if id(node) in self._open:
@@ -100,29 +106,29 @@ class _Reader:
         self._done[id(node)] = value
         return value
 
-    def _value(self, node: yaml.Node) -> Plain:
+    def _value(self, node: yaml.Node) -> Untyped:
         import yaml
 
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node)
         if isinstance(node, yaml.SequenceNode):
-            return [self.plain(item) for item in node.value]
+            return [self.convert(item) for item in node.value]
         if node.tag == f"{_TAG}null":
             return None
         return str(node.value)
 
-    def _mapping(self, node: yaml.MappingNode) -> dict[str, Plain]:
-        found: dict[str, Plain] = {}
-        merged: dict[str, Plain] = {}
+    def _mapping(self, node: yaml.MappingNode) -> dict[str, Untyped]:
+        found: dict[str, Untyped] = {}
+        merged: dict[str, Untyped] = {}
         for key, content in node.value:
-            value = self.plain(content)
+            value = self.convert(content)
             if key.tag == f"{_TAG}merge":
                 for one in value if isinstance(value, list) else [value]:
                     if not isinstance(one, dict):
                         raise self._wrong(content, "only mappings can be merged")
                     merged = one | merged
                 continue
-            name = self.plain(key)
+            name = self.convert(key)
             if not isinstance(name, str):
                 raise self._wrong(key, "a key is not a string")
             if name in found:

@@ -5,19 +5,48 @@ from __future__ import annotations
 import pytest
 
 from pyskopeo.errors import InvalidInput
-from pyskopeo.syncing.choosing import Choice, compile_pattern
+from pyskopeo.syncing.tag_selection import TagSelection, compile_pattern, matching_pattern, matching_versions
 
 TAGS = ["1.0", "1.10", "1.9", "1.9-alpine", "latest", "edge", "2.0.0-rc.1"]
 
 
-def chosen(choice: Choice, tags: list[str], repository: str = "h.example/app") -> list[str]:
-    return choice.apply(tags, lambda tag: (repository, tag))
+def chosen(selection: TagSelection, tags: list[str], repository: str = "h.example/app") -> list[str]:
+    return selection.apply(tags, lambda tag: (repository, tag))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found", "missed"),
+    [
+        (r"^1\.13\.[12]-alpine-perl$", ["1.13.1-alpine-perl"], ["1.13.3-alpine-perl", "x1.13.1-alpine-perl"]),
+        ("alpine", ["1-alpine-x"], ["Alpine"]),
+        (r"v1\z", ["v1"], ["v1x"]),
+        (r"^\Q1.0\E$", ["1.0"], ["1x0"]),
+        (r"^\Q1.0", ["1.0-x"], ["1x0"]),
+        (r"^[[:digit:]]+$", ["12"], ["a", ":", "d"]),
+        (r"^[^[:alpha:]]$", ["1"], ["a"]),
+        (r"^[[:upper:][:digit:]_]+$", ["A_1"], ["a"]),
+        (r"^[[:punct:]]$", ["-", "]", "\\"], ["a"]),
+        ("(?i)RC", ["2-rc"], ["2"]),
+        (r"\\z", ["\\z"], ["z"]),
+        ("", ["anything"], []),
+    ],
+)
+def test_expressions_are_found_unanchored(pattern: str, found: list[str], missed: list[str]) -> None:
+    keep = matching_pattern(pattern)
+    assert [tag for tag in found + missed if keep(tag)] == found
 
 
 @pytest.mark.parametrize("pattern", ["(", "[", "*", r"\pL", "[[:^digit:]]", "[[:nonsense:]]", "a{2,1}", "(" * 5000])
 def test_expressions_that_are_none(pattern: str) -> None:
     with pytest.raises(InvalidInput, match="error parsing regexp: "):
         compile_pattern(pattern)
+
+
+def test_versions_in_a_range() -> None:
+    keep = matching_versions(">= 1.9, < 3")
+    assert [tag for tag in TAGS if keep(tag)] == ["1.10", "1.9"]
+    with pytest.raises(InvalidInput):
+        matching_versions("newest")
 
 
 @pytest.mark.parametrize(
@@ -34,7 +63,7 @@ def test_expressions_that_are_none(pattern: str) -> None:
     ],
 )
 def test_what_is_included_and_not_excluded(include: list[str], exclude: list[str], kept: list[str]) -> None:
-    assert chosen(Choice.parse(include, exclude), TAGS) == kept
+    assert chosen(TagSelection.parse(include, exclude), TAGS) == kept
 
 
 @pytest.mark.parametrize(
@@ -50,17 +79,17 @@ def test_what_is_included_and_not_excluded(include: list[str], exclude: list[str
     ],
 )
 def test_the_newest(number: int, tags: list[str], kept: list[str]) -> None:
-    assert chosen(Choice.parse(latest=number), tags) == kept
+    assert chosen(TagSelection.parse(latest=number), tags) == kept
 
 
 def test_the_newest_of_each_repository_after_the_rest_was_left_out() -> None:
     found = [("a", "1"), ("b", "7"), ("a", "3"), ("a", "2"), ("b", ""), ("b", "8-rc"), ("a", "2")]
-    kept = Choice.parse(exclude=["rc"], latest=1).apply(found, lambda one: one)
+    kept = TagSelection.parse(exclude=["rc"], latest=1).apply(found, lambda one: one)
     assert kept == [("b", "7"), ("a", "3"), ("b", "")]
-    twice = Choice.parse(exclude=["^3$"], latest=1).apply(found, lambda one: one)
+    twice = TagSelection.parse(exclude=["^3$"], latest=1).apply(found, lambda one: one)
     assert twice.count(("a", "2")) == 2, "a tag named twice is one tag"
 
 
 def test_fewer_than_none_are_refused() -> None:
     with pytest.raises(InvalidInput):
-        Choice.parse(latest=-1)
+        TagSelection.parse(latest=-1)

@@ -1,0 +1,120 @@
+"""Select images by tag: regular expressions, version ranges, the newest tags; no I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from ..errors import InvalidInput
+from ..fast_dataclass import dataclass
+from ..model.semver import Version, VersionRange
+
+T = TypeVar("T")
+
+_POSIX_CLASSES = {
+    "alnum": "0-9A-Za-z", "alpha": "A-Za-z", "ascii": r"\x00-\x7f", "blank": r"\t ", "cntrl": r"\x00-\x1f\x7f",
+    "digit": "0-9", "graph": "!-~", "lower": "a-z", "print": " -~", "punct": r"!-/:-@\[-`{-~", "space": r"\t\n\v\f\r ",
+    "upper": "A-Z", "word": "0-9A-Za-z_", "xdigit": "0-9A-Fa-f",
+}  # fmt: skip
+_TOKEN = re.compile(r"\\Q(?P<quoted>.*?)(?:\\E|$)|\\(?P<escaped>.)|\[:(?P<posix>\^?[a-z]+):\]|(?P<other>.)", re.DOTALL)
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    r"""Compile a regular expression in RE2's syntax, as skopeo takes it; raises `InvalidInput`.
+
+    Python's syntax contains nearly all of RE2's; ``\z``, ``\Q...\E`` and ``[[:digit:]]`` are translated. Matching may
+    take exponential time, unlike in RE2: callers must bound it.
+    """
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # FutureWarning: "[[" may become a nested set in a later Python
+            return re.compile(_TOKEN.sub(_translate, pattern), re.ASCII)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise InvalidInput(f"error parsing regexp: {error}: `{pattern[:200]}`") from None
+
+
+def _translate(token: re.Match[str]) -> str:
+    if token["quoted"] is not None:
+        return re.escape(token["quoted"])
+    if token["escaped"] is not None:
+        return r"\Z" if token["escaped"] == "z" else token[0]
+    if token["posix"] is not None:
+        if token["posix"] not in _POSIX_CLASSES:
+            raise re.error(f"no character class {token[0]}")
+        return _POSIX_CLASSES[token["posix"]]
+    return token[0]
+
+
+def matching_pattern(pattern: str) -> Callable[[str], bool]:
+    """Return a predicate: whether a regular expression is found in a tag. Raises `InvalidInput`."""
+    compiled = compile_pattern(pattern)
+    return lambda tag: compiled.search(tag) is not None
+
+
+def matching_versions(text: str) -> Callable[[str], bool]:
+    """Return a predicate: whether a tag is a version within a range. Raises `InvalidInput`."""
+    wanted = VersionRange.parse(text)
+
+    def keep(tag: str) -> bool:
+        version = Version.parse(tag)
+        return version is not None and version in wanted
+
+    return keep
+
+
+@dataclass(frozen=True, slots=True)
+class TagSelection:
+    r"""Which of the listed images to sync.
+
+    Expressions are searched for in an image's tag and in its full name, ``host/repository:tag``: ``^1\.`` matches the
+    beginning of a tag, ``/app:`` the end of a repository. At least one of ``include`` has to match, if there are any,
+    and none of ``exclude``. ``latest`` is the number of tags to keep of each repository, 0 for all: the newest
+    versions, and if there are fewer versions, the last of the other tags in alphabetical order. Images without a tag
+    are not counted and always kept by ``latest``.
+    """
+
+    include: tuple[re.Pattern[str], ...] = ()
+    exclude: tuple[re.Pattern[str], ...] = ()
+    latest: int = 0
+
+    @classmethod
+    def parse(cls, include: Sequence[str] = (), exclude: Sequence[str] = (), latest: int = 0) -> TagSelection:
+        """Parse the values of ``--include``, ``--exclude`` and ``--latest``; raises `InvalidInput`."""
+        if latest < 0:
+            raise InvalidInput(f"{latest} newest tags are too few: want at least 1")
+        return cls(tuple(map(compile_pattern, include)), tuple(map(compile_pattern, exclude)), latest)
+
+    def apply(self, found: Sequence[T], name: Callable[[T], tuple[str, str]]) -> list[T]:
+        """Return the selected items of ``found``, in order; ``name`` returns an item's repository and tag, or ""."""
+        kept = [one for one in found if self._matches(*name(one))]
+        if not self.latest:
+            return kept
+        tags: dict[str, set[str]] = {}
+        for one in kept:
+            repository, tag = name(one)
+            if tag:
+                tags.setdefault(repository, set()).add(tag)
+        newest = {repository: sorted(known, key=_by_version)[-self.latest :] for repository, known in tags.items()}
+        return [one for one in kept if not name(one)[1] or name(one)[1] in newest[name(one)[0]]]
+
+    def _matches(self, repository: str, tag: str) -> bool:
+        texts = (tag, f"{repository}:{tag}") if tag else (repository,)
+        if self.include and not any(_found_in_any(pattern, texts) for pattern in self.include):
+            return False
+        return not any(_found_in_any(pattern, texts) for pattern in self.exclude)
+
+
+ALL_TAGS = TagSelection()
+
+
+def _found_in_any(pattern: re.Pattern[str], texts: Sequence[str]) -> bool:
+    return any(pattern.search(text) is not None for text in texts)
+
+
+def _by_version(tag: str) -> tuple[bool, Version, str]:
+    """Return a sort key: tags that are no versions first, by name, then versions, the newest last."""
+    version = Version.parse(tag)
+    return version is not None, version or Version((0, 0, 0)), tag
