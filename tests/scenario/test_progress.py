@@ -8,12 +8,7 @@ import pytest
 
 from pyskopeo import run_copy
 from pyskopeo.cli.progress import Bars
-from pyskopeo.model.events import (
-    BlobFinished,
-    BlobStarted,
-    CopyPlanned,
-    Event,
-)
+from pyskopeo.model.events import BlobFinished, BlobStarted, CopyPlanned, Event
 from tests.support.images import build
 from tests.support.outputs import write_dir
 from tests.support.terminal import screen, terminal

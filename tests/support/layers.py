@@ -5,11 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 
-from .images import (
-    BuiltImage,
-    BuiltManifest,
-    digest_of,
-)
+from .images import BuiltImage, BuiltManifest, digest_of
 from .zstd import zstd
 
 

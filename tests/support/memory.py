@@ -11,9 +11,7 @@ from pyskopeo.interfaces import Accepts, Blob, Fill, ImageDestination, ImageSour
 from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.model.events import (
-    Placement,
-)
+from pyskopeo.model.events import Placement
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
 from pyskopeo.streams.pump import ByteReader, MemoryReader, MemorySink, Progress

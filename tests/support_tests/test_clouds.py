@@ -10,23 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.clouds import (
-    CLOUDS,
-    Amazon,
-    Azure,
-    Cloud,
-    DockerHub,
-    GitHub,
-    GitLab,
-    Google,
-    Quay,
-)
-from tests.support.visiting import (
-    IMAGE,
-    REPOSITORY,
-    SCOPE,
-    parametrized,
-)
+from tests.support.clouds import CLOUDS, Amazon, Azure, Cloud, DockerHub, GitHub, GitLab, Google, Quay
+from tests.support.visiting import IMAGE, REPOSITORY, SCOPE, parametrized
 
 CHALLENGES = {
     DockerHub: f'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="{SCOPE}"',

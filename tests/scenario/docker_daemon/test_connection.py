@@ -11,14 +11,7 @@ import pytest
 
 import pyskopeo
 from pyskopeo.access import Access, Network
-from pyskopeo.errors import (
-    CertificateNotTrusted,
-    ConnectionFailed,
-    DaemonError,
-    InvalidInput,
-    PathNotFound,
-    Stalled,
-)
+from pyskopeo.errors import CertificateNotTrusted, ConnectionFailed, DaemonError, InvalidInput, PathNotFound, Stalled
 from pyskopeo.http.tls import Trust
 from pyskopeo.transports.docker_daemon.address import context_of
 from pyskopeo.transports.docker_daemon.client import Client

@@ -13,14 +13,7 @@ import anyio.to_thread
 import pytest
 
 import pyskopeo
-from pyskopeo.errors import (
-    ConnectionFailed,
-    DaemonError,
-    InvalidContent,
-    PathNotFound,
-    PyskopeoError,
-    Stalled,
-)
+from pyskopeo.errors import ConnectionFailed, DaemonError, InvalidContent, PathNotFound, PyskopeoError, Stalled
 from tests.support.daemon_access import FULL, NAME, access, archive_of
 from tests.support.fake_daemon import Call, FakeDaemon, Script, gone, no_answer
 from tests.support.images import BuiltImage

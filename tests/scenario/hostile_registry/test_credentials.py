@@ -12,24 +12,10 @@ import pytest
 
 import pyskopeo
 from pyskopeo.credentials.authfile import Credentials
-from pyskopeo.errors import (
-    AccessDenied,
-    InvalidContent,
-    RegistryError,
-    TooLarge,
-    UnsafeAddress,
-)
+from pyskopeo.errors import AccessDenied, InvalidContent, RegistryError, TooLarge, UnsafeAddress
 from pyskopeo.http.tls import Trust
 from pyskopeo.transports.docker import DockerSource
-from tests.scenario.hostile_registry.images import (
-    IMAGE,
-    LARGE,
-    ONE_LOOP,
-    PASSWORD,
-    SMALL,
-    pull,
-    served,
-)
+from tests.scenario.hostile_registry.images import IMAGE, LARGE, ONE_LOOP, PASSWORD, SMALL, pull, served
 from tests.support import faults as f
 from tests.support.access import access_for
 from tests.support.exchange import Request, Response

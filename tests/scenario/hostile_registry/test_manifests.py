@@ -24,14 +24,7 @@ from pyskopeo.errors import (
     Unsupported,
 )
 from pyskopeo.model.platform import Platform
-from tests.scenario.hostile_registry.images import (
-    IMAGE,
-    LARGE,
-    OCI,
-    ONE_LOOP,
-    pull,
-    served,
-)
+from tests.scenario.hostile_registry.images import IMAGE, LARGE, OCI, ONE_LOOP, pull, served
 from tests.support import faults as f
 from tests.support.access import access_for
 from tests.support.exchange import Response

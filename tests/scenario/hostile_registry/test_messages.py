@@ -26,12 +26,7 @@ from pyskopeo.errors import (
 )
 from pyskopeo.http.retry import Retry
 from pyskopeo.model.events import Event, to_json
-from tests.scenario.hostile_registry.images import (
-    IMAGE,
-    LARGE,
-    OCI,
-    ONE_LOOP,
-)
+from tests.scenario.hostile_registry.images import IMAGE, LARGE, OCI, ONE_LOOP
 from tests.support import faults as f
 from tests.support.access import access_for
 from tests.support.exchange import Request, Response

@@ -11,22 +11,12 @@ import httpx
 import pytest
 
 import pyskopeo
-from pyskopeo.errors import (
-    InvalidContent,
-    UnsafeAddress,
-)
+from pyskopeo.errors import InvalidContent, UnsafeAddress
 from pyskopeo.http.connect import Connector
 from pyskopeo.http.origin import Origin, is_public
 from pyskopeo.http.transport import Wire
 from pyskopeo.transports.docker import DockerSource
-from tests.scenario.hostile_registry.images import (
-    IMAGE,
-    LARGE,
-    ONE_LOOP,
-    SMALL,
-    pull,
-    served,
-)
+from tests.scenario.hostile_registry.images import IMAGE, LARGE, ONE_LOOP, SMALL, pull, served
 from tests.support import faults as f
 from tests.support.access import access_for
 from tests.support.simulator import BearerGate, Simulator

@@ -10,19 +10,10 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.credentials.authfile import Credentials
-from pyskopeo.errors import (
-    CertificateNotTrusted,
-    ConnectionFailed,
-    UnsafeAddress,
-)
+from pyskopeo.errors import CertificateNotTrusted, ConnectionFailed, UnsafeAddress
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
-from tests.scenario.hostile_registry.images import (
-    IMAGE,
-    LARGE,
-    PASSWORD,
-    pull,
-)
+from tests.scenario.hostile_registry.images import IMAGE, LARGE, PASSWORD, pull
 from tests.support import faults as f
 from tests.support.access import access_for
 from tests.support.pulling import Pull

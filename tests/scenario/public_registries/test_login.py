@@ -12,17 +12,7 @@ from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied, RegistryError
 from pyskopeo.registry.credential_check import check_credentials
 from tests.support.cli import pyskopeo_here
-from tests.support.clouds import (
-    CLOUDS,
-    Amazon,
-    Azure,
-    Cloud,
-    DockerHub,
-    GitHub,
-    Google,
-    TokenCloud,
-    form_of,
-)
+from tests.support.clouds import CLOUDS, Amazon, Azure, Cloud, DockerHub, GitHub, Google, TokenCloud, form_of
 from tests.support.publishing import Push
 from tests.support.pulling import Pull
 from tests.support.visiting import (

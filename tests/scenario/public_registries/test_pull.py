@@ -27,16 +27,7 @@ from tests.support.clouds import (
     TokenCloud,
 )
 from tests.support.pulling import Pull
-from tests.support.visiting import (
-    IMAGE,
-    REPOSITORY,
-    SCOPE,
-    access,
-    check_hosts,
-    check_storage,
-    owner,
-    parametrized,
-)
+from tests.support.visiting import IMAGE, REPOSITORY, SCOPE, access, check_hosts, check_storage, owner, parametrized
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pyskopeo.errors import (
-    PyskopeoError,
-)
+from pyskopeo.errors import PyskopeoError
 from pyskopeo.http.tls import Trust
 from tests.scenario.pull.images import IMAGE, LARGE, LENGTH
 from tests.support import faults as f

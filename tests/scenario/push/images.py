@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from pyskopeo.credentials.authfile import Credentials
-from tests.support.images import (
-    ImageSpec,
-    LayerSpec,
-    build,
-)
+from tests.support.images import ImageSpec, LayerSpec, build
 
 IMAGE = build(
     ImageSpec(

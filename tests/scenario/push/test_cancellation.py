@@ -13,12 +13,7 @@ from tests.support import faults as f
 from tests.support import upload_faults as u
 from tests.support.access import access_for
 from tests.support.exchange import Request
-from tests.support.images import (
-    BuiltImage,
-    ImageSpec,
-    LayerSpec,
-    build,
-)
+from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.publishing import Converting, Push
 from tests.support.simulator import Simulator
 

@@ -14,15 +14,7 @@ from pyskopeo.model.events import BlobProgress, CopyFinished
 from tests.scenario.push.images import LARGE_IMAGE
 from tests.support import upload_faults as u
 from tests.support.access import access_for
-from tests.support.images import (
-    ArtifactSpec,
-    BuiltImage,
-    ImageSpec,
-    IndexSpec,
-    LayerSpec,
-    PlatformSpec,
-    build,
-)
+from tests.support.images import ArtifactSpec, BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
 from tests.support.layers import custom, expanded, layer_of
 from tests.support.publishing import ZSTD, Converting, Push
 from tests.support.rootfs import compress

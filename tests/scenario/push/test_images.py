@@ -14,10 +14,7 @@ from pyskopeo.errors import DestinationRefused, InvalidName, PyskopeoError
 from tests.scenario.push.images import IMAGE, LARGE, TOTAL
 from tests.support import faults as f
 from tests.support.access import access_for
-from tests.support.images import (
-    build,
-    digest_of,
-)
+from tests.support.images import build, digest_of
 from tests.support.publishing import Push, kind, order
 from tests.support.simulator import Pushing, Simulator
 

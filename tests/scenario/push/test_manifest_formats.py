@@ -11,9 +11,7 @@ from pyskopeo.errors import RegistryError
 from pyskopeo.model.events import Converted
 from tests.scenario.push.images import LARGE_IMAGE
 from tests.support import faults as f
-from tests.support.images import (
-    build,
-)
+from tests.support.images import build
 from tests.support.layers import expanded, layer_of
 from tests.support.publishing import ZSTD, Converting
 from tests.support.simulator import Pushing, Simulator

@@ -11,9 +11,7 @@ from tests.scenario.push.images import IMAGE, LARGE_IMAGE, PASSWORD, SMALL, TOTA
 from tests.support import faults as f
 from tests.support.access import access_for
 from tests.support.exchange import Request, Response
-from tests.support.images import (
-    build,
-)
+from tests.support.images import build
 from tests.support.publishing import Push
 from tests.support.simulator import BearerGate, Pushing, Simulator
 from tests.support.token_server import TokenRules, TokenServer

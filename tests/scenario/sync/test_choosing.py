@@ -10,10 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.cli import regex_timeout
-from tests.scenario.sync.running import (
-    MANY,
-    to_dir,
-)
+from tests.scenario.sync.running import MANY, to_dir
 from tests.support.cli import succeed
 from tests.support.faults import Refuse
 from tests.support.simulator import Simulator

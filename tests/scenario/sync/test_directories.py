@@ -8,17 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenario.sync.running import (
-    COMMON,
-    MANY,
-    RECORD,
-    SOURCE,
-    Asked,
-    expected,
-    images,
-    numbered,
-    to_dir,
-)
+from tests.scenario.sync.running import COMMON, MANY, RECORD, SOURCE, Asked, expected, images, numbered, to_dir
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.faults import Delay
 from tests.support.images import ImageSpec, LayerSpec, build

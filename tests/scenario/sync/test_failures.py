@@ -8,15 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenario.sync.running import (
-    COMMON,
-    MANY,
-    SOURCE,
-    Asked,
-    expected,
-    images,
-    to_dir,
-)
+from tests.scenario.sync.running import COMMON, MANY, SOURCE, Asked, expected, images, to_dir
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.commands import PYSKOPEO, environment
 from tests.support.faults import Refuse, Stall

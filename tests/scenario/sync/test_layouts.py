@@ -5,14 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.scenario.sync.running import (
-    DEST,
-    MANY,
-    SOURCE,
-    Asked,
-    expected,
-    images,
-)
+from tests.scenario.sync.running import DEST, MANY, SOURCE, Asked, expected, images
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.images import build
 from tests.support.outputs import write_dir, write_layout

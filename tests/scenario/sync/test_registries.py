@@ -9,16 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenario.sync.running import (
-    DEST,
-    MANY,
-    Asked,
-    expected,
-    images,
-    numbered,
-    to_dir,
-    to_docker,
-)
+from tests.scenario.sync.running import DEST, MANY, Asked, expected, images, numbered, to_dir, to_docker
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.faults import Refuse
 from tests.support.gates import BasicGate, BearerGate

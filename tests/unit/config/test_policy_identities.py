@@ -14,10 +14,7 @@ from pyskopeo.config.policy_identities import (
     MatchRepository,
     RemapIdentity,
 )
-from pyskopeo.config.policy_requirements import (
-    SignedBy,
-    SigstoreSigned,
-)
+from pyskopeo.config.policy_requirements import SignedBy, SigstoreSigned
 from tests.support.policies import BY_PATH, SIGSTORE, one
 
 

@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 
 from pyskopeo.config.policy import Policy
-from pyskopeo.config.policy_identities import (
-    MatchExact,
-    MatchRepoDigestOrExact,
-)
+from pyskopeo.config.policy_identities import MatchExact, MatchRepoDigestOrExact
 from pyskopeo.config.policy_requirements import (
     CertificateChain,
     Fulcio,

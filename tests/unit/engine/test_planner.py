@@ -18,30 +18,13 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
 from tests.support.graphs import graph_of, index_of, parsed
-from tests.support.images import (
-    KINDS,
-    ArtifactSpec,
-    ImageSpec,
-    IndexSpec,
-    LayerSpec,
-    PlatformSpec,
-    Spec,
-    build,
-)
+from tests.support.images import KINDS, ArtifactSpec, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, Spec, build
 
 AMD64 = Platform("linux", "amd64")
 OCI = Accepts(frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}), foreign=True)
 ANYTHING = Accepts(mediatype.MANIFESTS)
 SINGLE = Accepts(mediatype.IMAGES)
 DOCKER = [kind for kind in KINDS if kind.startswith("docker")]
-
-
-def entry(number: int, platform: str = "", media_type: str = mediatype.OCI_MANIFEST) -> dict[str, Any]:
-    found: dict[str, Any] = {"mediaType": media_type, "digest": f"sha256:{number:064x}", "size": 5}
-    if platform:
-        names = ("os", "architecture", "variant")
-        found["platform"] = dict(zip(names, platform.split("/"), strict=False))
-    return found
 
 
 class TestNothingHasToChange:

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from pyskopeo.engine.selection import (
-    Selection,
-    choose_child,
-    parse_selection,
-    selected_children,
-)
+from pyskopeo.engine.selection import Selection, choose_child, parse_selection, selected_children
 from pyskopeo.errors import InvalidInput, NoMatchingPlatform
 from pyskopeo.model import mediatype
 from pyskopeo.model.platform import Platform
-from tests.support.graphs import index_of
+from tests.support.graphs import entry, index_of
 
 AMD64 = Platform("linux", "amd64")
-
-
-def entry(number: int, platform: str = "", media_type: str = mediatype.OCI_MANIFEST) -> dict[str, Any]:
-    found: dict[str, Any] = {"mediaType": media_type, "digest": f"sha256:{number:064x}", "size": 5}
-    if platform:
-        names = ("os", "architecture", "variant")
-        found["platform"] = dict(zip(names, platform.split("/"), strict=False))
-    return found
 
 
 class TestParseSelection:

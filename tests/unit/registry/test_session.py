@@ -7,13 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pyskopeo.errors import (
-    ConnectionFailed,
-    InvalidContent,
-    PyskopeoError,
-    RegistryError,
-    UnsafeAddress,
-)
+from pyskopeo.errors import ConnectionFailed, InvalidContent, PyskopeoError, RegistryError, UnsafeAddress
 from pyskopeo.model.reference import Reference
 from pyskopeo.registry.sessions import open_session
 from tests.support.access import access_for

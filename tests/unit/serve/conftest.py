@@ -11,11 +11,7 @@ import pytest
 from pyskopeo.streams.pump import BUFFER_SIZE
 from tests.support.images import BuiltImage, build
 from tests.support.outputs import write_layout
-from tests.support.serving import (
-    REF_NAME,
-    edit_index,
-    put_blob,
-)
+from tests.support.serving import REF_NAME, edit_index, put_blob
 
 
 @pytest.fixture

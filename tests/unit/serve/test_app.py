@@ -14,14 +14,7 @@ from pyskopeo.errors import InvalidContent, InvalidName, NotFound, StorageFailed
 from pyskopeo.serve import application
 from tests.support.images import BuiltImage, build, digest_of
 from tests.support.outputs import blob_path, write_layout
-from tests.support.serving import (
-    INDEX_TYPE,
-    client,
-    code_of,
-    edit_index,
-    get,
-    put_blob,
-)
+from tests.support.serving import INDEX_TYPE, client, code_of, edit_index, get, put_blob
 
 pytestmark = pytest.mark.anyio
 

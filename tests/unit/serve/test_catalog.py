@@ -12,15 +12,7 @@ import pytest
 from pyskopeo.model.layout import LayoutIndex
 from tests.support.images import BuiltImage
 from tests.support.outputs import write_layout
-from tests.support.serving import (
-    CONTAINERD_NAME,
-    REF_NAME,
-    annotate,
-    client,
-    code_of,
-    edit_index,
-    get,
-)
+from tests.support.serving import CONTAINERD_NAME, REF_NAME, annotate, client, code_of, edit_index, get
 
 pytestmark = pytest.mark.anyio
 NO_DIGEST = "sha256:" + "0" * 64

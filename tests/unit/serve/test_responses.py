@@ -14,11 +14,7 @@ from pyskopeo.serve import application
 from pyskopeo.serve.responses import byte_range
 from pyskopeo.streams.pump import BUFFER_SIZE
 from tests.support.outputs import blob_path
-from tests.support.serving import (
-    client,
-    code_of,
-    get,
-)
+from tests.support.serving import client, code_of, get
 
 pytestmark = pytest.mark.anyio
 

@@ -24,18 +24,7 @@ from pyskopeo.streams import compress, ordered_pool
 from pyskopeo.streams.compress import ChangingSink, check_level
 from pyskopeo.streams.decompress import recognises
 from pyskopeo.streams.pump import MemorySink
-from tests.support.compressed import (
-    CONTENT,
-    LARGE,
-    LAYER,
-    MIB,
-    SKIPPED,
-    changed,
-    in_steps,
-    named,
-    plain,
-    zstd_frame,
-)
+from tests.support.compressed import CONTENT, LARGE, LAYER, MIB, SKIPPED, changed, in_steps, named, plain, zstd_frame
 from tests.support.zstd import zstd
 
 

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 import pyskopeo
-from pyskopeo.errors import (
-    InvalidName,
-)
+from pyskopeo.errors import InvalidName
 from tests.support.access import access_for
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyskopeo.errors import (
-    PyskopeoError,
-)
+from pyskopeo.errors import PyskopeoError
 from tests.scenario.push.faults.images import BODIES
 from tests.support import faults as f
 from tests.support.publishing import Push

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyskopeo.errors import (
-    ConnectionFailed,
-)
+from pyskopeo.errors import ConnectionFailed
 from pyskopeo.http.retry import Retry
 from tests.scenario.push.faults.faults import fails_then_works, on_bodies
 from tests.scenario.push.faults.images import IMAGE, LARGE, LENGTH, TOTAL

@@ -12,11 +12,7 @@ import httpx
 import pytest
 
 from pyskopeo.credentials.authfile import Credentials
-from pyskopeo.errors import (
-    AccessDenied,
-    NetworkError,
-    RegistryError,
-)
+from pyskopeo.errors import AccessDenied, NetworkError, RegistryError
 from pyskopeo.http.retry import Retry
 from tests.scenario.push.faults.faults import fails_then_works, on_bodies
 from tests.scenario.push.faults.images import BODIES, HUGE, IMAGE, ONE_LOOP

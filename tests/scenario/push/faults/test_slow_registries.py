@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.errors import (
-    Stalled,
-)
+from pyskopeo.errors import Stalled
 from pyskopeo.http.retry import Retry
 from tests.scenario.push.faults.faults import fails_then_works, on_bodies
 from tests.scenario.push.faults.images import HUGE

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.credentials.authfile import Credentials
-from pyskopeo.errors import (
-    RegistryError,
-)
+from pyskopeo.errors import RegistryError
 from tests.scenario.push.faults.faults import fails_then_works, on_bodies
 from tests.scenario.push.faults.images import IMAGE, LARGE
 from tests.support import faults as f

@@ -7,13 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pyskopeo.errors import (
-    ContentMismatch,
-    InvalidContent,
-    NetworkError,
-    PyskopeoError,
-    RegistryError,
-)
+from pyskopeo.errors import ContentMismatch, InvalidContent, NetworkError, PyskopeoError, RegistryError
 from pyskopeo.http.retry import Retry
 from tests.scenario.push.faults.faults import fails_then_works, on_bodies
 from tests.scenario.push.faults.images import IMAGE, ONE_LOOP

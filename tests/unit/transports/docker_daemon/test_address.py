@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.access import Access
-from pyskopeo.errors import (
-    InvalidInput,
-    Unsupported,
-)
+from pyskopeo.errors import InvalidInput, Unsupported
 from pyskopeo.transports.docker_daemon.address import DEFAULT, Address, address_of, certificates_of
 
 

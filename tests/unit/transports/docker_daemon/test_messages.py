@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyskopeo.errors import (
-    DaemonError,
-    InvalidContent,
-)
+from pyskopeo.errors import DaemonError, InvalidContent
 from pyskopeo.transports.docker_daemon.messages import check_messages, check_tail, refusal
 
 LOADED = b'{"stream":"Loaded image"}\r\n'
