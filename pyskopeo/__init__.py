@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     )
     from .http.retry import Retry
     from .http.tls import Trust
-    from .interfaces import Blob, ImageDestination, ImageReference, ImageSource
+    from .interfaces import ImageDestination, ImageReference, ImageSource
     from .model.descriptor import Descriptor
     from .model.digest import Digest
     from .model.events import (
@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from .model.manifest import Manifest
     from .model.platform import Platform
     from .model.reference import Reference
+    from .streams.pump import Blob
     from .syncing.request import SyncFailed
     from .transports import parse_image_name
 
@@ -86,7 +87,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Access": "access",
     "AccessDenied": "errors",
-    "Blob": "interfaces",
+    "Blob": "streams.pump",
     "BlobFinished": "model.events",
     "BlobProgress": "model.events",
     "BlobStarted": "model.events",

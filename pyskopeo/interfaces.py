@@ -9,79 +9,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
-from .errors import InvalidContent, TooLarge, Unsupported
+from .errors import Unsupported
 from .fast_dataclass import dataclass
 from .model import mediatype
 from .model.descriptor import Descriptor
 from .model.digest import Digest
 from .model.events import Placement
 from .model.manifest import Manifest
-from .model.verifier import Verifier
-from .streams.cancellation import run_in_thread
 from .streams.locations import Location
-from .streams.pump import ByteReader, ByteSink, MemorySink, Progress, pump, uncounted
+from .streams.pump import Blob, BlobSink, Progress
 
 if TYPE_CHECKING:
     from .access import Access
     from .config.policy_scopes import Subject
     from .model.reference import Reference
 
-T = TypeVar("T")
-Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[ByteReader]]
-Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
-
-
-Fill: TypeAlias = Callable[[ByteSink], Awaitable[Descriptor]]
+Fill: TypeAlias = Callable[[BlobSink], Awaitable[Descriptor]]
 """Writes a blob to a sink and returns its descriptor; may be called again, with a new sink."""
-
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """Content that is described, located and not yet opened.
-
-    Only a transport gives the ``opener``, and only this class calls it. ``locations`` say where
-    else the same bytes are known to lie, for destinations that can do better than to stream them.
-    ``ending`` reads so many bytes at the end, or none, and verifies nothing: for guesses alone.
-    """
-
-    descriptor: Descriptor
-    opener: Opener
-    locations: tuple[Location, ...] = ()
-    ending: Ending | None = None
-
-    async def copy_to(self, sink: ByteSink, progress: Progress) -> None:
-        """Move every byte to ``sink``, verified.
-
-        Raises `ContentMismatch` for a wrong size or digest, and whatever the two ends raise; see
-        `again_elsewhere`. What the sink holds after an error must not be used.
-        """
-        verifier = Verifier(self.descriptor)
-        async with self.opener() as reader:
-            await run_in_thread(lambda: pump(reader, sink, verifier, progress))
-
-    async def read(self, limit: int) -> bytes:
-        """The whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes."""
-        if self.descriptor.size > limit:
-            raise TooLarge(f"blob {self.descriptor.digest} is over the limit of {limit} bytes", limit=limit)
-
-        async def read() -> bytes:
-            sink = MemorySink()
-            await self.copy_to(sink, uncounted)
-            return bytes(sink.content)
-
-        return await again_elsewhere(read)
-
-
-async def again_elsewhere(work: Callable[[], Awaitable[T]]) -> T:
-    """Do ``work``, which moves a blob, once more whenever the blob was wrong and will come from somewhere else."""
-    while True:
-        try:
-            return await work()
-        except InvalidContent as error:
-            if not error.temporary:
-                raise
 
 
 class ImageSource(ABC):

@@ -15,7 +15,8 @@ from ..credentials.authkey import AuthKey
 from ..credentials.helper_program import Programs
 from ..errors import CredentialsFailed, InvalidInput, StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
-from ..storage.files import FileSink, locked, staged, storage_errors
+from ..storage.files import locked, staged, storage_errors
+from ..streams.pump import FileSink
 
 _MODE = 0o600
 _PARENT_MODE = 0o700

@@ -72,7 +72,8 @@ async def tag(name: str, *tags: str, access: Access | None = None) -> Digest:
             raise InvalidName(f"{ascii(wanted)[:140]} is not a tag: want at most 128 letters, digits, '_', '.' and '-'")
     access = access or Access.from_environ()
     async with open_session(reference, access, actions="pull,push") as session:
-        raw, content_type = await Repository(reference, session, access.network.retry).manifest(reference.manifest_name)
+        repository = Repository(reference, session, access.network.retry, access.report)
+        raw, content_type = await repository.manifest(reference.manifest_name)
         manifest = Manifest.parse(raw, content_type=content_type, expected=reference.digest)
         writer = RepositoryWriter(reference, session)
         for wanted in dict.fromkeys(tags):
@@ -100,7 +101,8 @@ async def delete(name: str, *, tag_only: bool = False, access: Access | None = N
         async with open_session(reference, access, actions="*") as session:
             target = reference.manifest_name
             if reference.digest is None and not tag_only:
-                raw, _ = await Repository(reference, session, access.network.retry).manifest(target)
+                repository = Repository(reference, session, access.network.retry, access.report)
+                raw, _ = await repository.manifest(target)
                 target = str(content_digest(raw))
             await RepositoryWriter(reference, session).delete_manifest(target)
 
@@ -129,13 +131,13 @@ def parse_tag_source(name: str) -> Reference | Path:
 async def _repository_tags(reference: Reference, access: Access) -> list[str]:
     from contextlib import AsyncExitStack
 
-    from ..registry.sessions import open_sources
+    from ..registry.sessions import open_endpoints
 
     with prefix_errors("Error listing repository tags"):
         async with AsyncExitStack() as stack:
             with prefix_errors("failed to create client"):
-                sources = await stack.enter_async_context(open_sources(reference, access))
-            return await sources.first(lambda repository: repository.tags())
+                endpoints = await stack.enter_async_context(open_endpoints(reference, access))
+            return await endpoints.first(lambda repository: repository.tags())
 
 
 async def _archive_tags(path: Path, access: Access) -> list[str]:

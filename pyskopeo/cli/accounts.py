@@ -1,8 +1,9 @@
-"""What ``login``, ``logout`` and ``credential-helper`` share: which registry, which file, reached how."""
+"""What ``login``, ``logout`` and ``credential-helper`` share: the credentials file, and access to registries."""
 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,87 +15,76 @@ from ..errors import AccessDenied, InvalidInput, prefix_errors
 from ..fast_dataclass import dataclass
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import log
-from .options import NETWORK, network, trust
+from .main import supervise
+from .network_options import NETWORK, NetworkOptions
 from .progress import warnings_only
-from .supervision import run_async
 
 if TYPE_CHECKING:
     from ..api.login_store import CredentialFile
     from ..credentials.keychain import Keychain
 
-AUTHFILE = Flag("authfile", "path of the credentials file (default: $REGISTRY_AUTH_FILE, else the one of this "
-                "session)", value="PATH")  # fmt: skip
+AUTHFILE = Flag("authfile", "path of the credentials file (default: $REGISTRY_AUTH_FILE, else containers/auth.json of "
+                "the user)", value="PATH")  # fmt: skip
 COMPAT_AUTHFILE = Flag("compat-auth-file", "path of a Docker-compatible config.json to use instead", value="PATH")
-TLS_VERIFY = Flag("tls-verify", "require https and verify certificates (default true)", read=boolean)
-CERT_DIR = Flag("cert-dir", "certificates for the registry: *.crt, and *.cert with *.key", value="DIR")
-# Logging in is what makes the helpers of Bazel's kind unnecessary.
-PATIENCE = tuple(flag for flag in NETWORK if flag.name != "credential-helper")
+TLS_VERIFY = Flag("tls-verify", "require HTTPS and verify certificates (default: true)", read=boolean)
+CERT_DIR = Flag("cert-dir", "directory with certificates for the registry: *.crt, and *.cert with *.key", value="DIR")
+# Helpers in Bazel's protocol take the place of a login.
+ACCOUNT_NETWORK = tuple(flag for flag in NETWORK if flag.name != "credential-helper")
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A registry, the one file that was named (None: the usual ones), and how all is reached."""
+    """The credentials of a user for registries, and how these are reached.
 
-    key: AuthKey
+    ``file`` is the one credentials file to read and to write, None: the default ones. ``docker``: it
+    has the format of Docker's ``config.json``. ``timeout`` limits the check of credentials by a
+    registry, in seconds; 0: no limit.
+    """
+
     access: Access
-    named: Path | None
+    file: Path | None
     docker: bool
+    timeout: float
 
     @classmethod
-    def of(cls, key: AuthKey, parsed: Parsed) -> Account:
-        """What the flags and the environment say; raises `UsageError`."""
-        named, docker = named_file(parsed)
-        return cls(key, reaching(parsed, named), named, docker)
+    def of(cls, parsed: Parsed) -> Account:
+        """Read the flags and the environment; raises `InvalidInput`."""
+        file, docker = _named_file(parsed)
+        return cls(read_access(parsed, file), file, docker, parsed.get("command-timeout", float))
 
-    @property
-    def keychain(self) -> Keychain:
-        return self.access.keychain
-
-    def existing(self) -> Credentials | None:
-        """What is known for this registry."""
-        if self.named is not None and not self.named.exists():
-            return None  # it is there to be made
-        found: list[Credentials | None] = []
-
-        async def look() -> int:
-            found.append(await self.keychain.resolve(self.key.host, self.key.namespace))
-            return 0
-
+    def existing(self, key: AuthKey) -> Credentials | None:
+        """Return the known credentials for ``key``; raises `CredentialsFailed`."""
+        if self.file is not None and not self.file.exists():
+            return None  # a login creates it
         with prefix_errors("get credentials"):
-            run_async(look)
-        return found[0]
+            found = supervise(self.access.keychain.resolve(key.host, key.namespace))
+        return found if isinstance(found, Credentials) else None
 
-    def check(self, credentials: Credentials, seconds: float) -> None:
-        """Ask the registry; raises `AccessDenied` and other `NetworkError`s."""
+    def accepts(self, key: AuthKey, credentials: Credentials) -> bool:
+        """Ask the registry whether it accepts ``credentials``.
 
-        async def ask() -> int:
-            from ..registry.credential_check import check_credentials
+        Raises `AccessDenied` for a refusal that is not about the credentials, and `NetworkError`.
+        """
+        from ..registry.credential_check import check_credentials
 
-            keychain = replace(self.keychain, credentials=credentials)
-            await check_credentials(self.key.host, replace(self.access, keychain=keychain))
-            return 0
-
-        run_async(ask, seconds)
-
-    def accepts(self, credentials: Credentials, seconds: float) -> bool:
-        """`check`, as a question; raises whatever has nothing to do with the credentials."""
+        access = replace(self.access, keychain=replace(self.access.keychain, credentials=credentials))
         try:
-            with prefix_errors(f'authenticating creds for "{self.key}"', unless=AccessDenied):
-                self.check(credentials, seconds)
+            with prefix_errors(f'authenticating creds for "{key}"', unless=AccessDenied):
+                supervise(check_credentials(key.host, access), self.timeout)
         except AccessDenied as error:
             if error.status == 401:
                 return False
-            error.args = (f'authenticating creds for "{self.key}": {error}', *error.args[1:])
+            error.args = (f'authenticating creds for "{key}": {error}', *error.args[1:])
             raise
         return True
 
-    def file(self) -> CredentialFile:
-        """Where a login is kept; raises `InvalidInput` where there is no place for it."""
-        return kept_in(self.named, self.keychain, docker=self.docker)
+    def store(self) -> CredentialFile:
+        """Return where logins are stored; raises `InvalidInput` if there is no such place."""
+        return credential_file(self.file, self.access.keychain, docker=self.docker)
 
 
-def wanted_registry(parsed: Parsed, verb: str, preposition: str) -> AuthKey:
-    """The one argument; raises `UsageError`, in skopeo's words."""
+def read_registry(parsed: Parsed, verb: str, preposition: str) -> AuthKey:
+    """Return the registry of the one argument; raises `UsageError`, with skopeo's messages."""
     if not parsed.arguments:
         raise UsageError(f"please provide a registry to log {verb} {preposition}")
     if len(parsed.arguments) > 1:
@@ -102,9 +92,9 @@ def wanted_registry(parsed: Parsed, verb: str, preposition: str) -> AuthKey:
     return AuthKey.parse(parsed.arguments[0])
 
 
-def named_file(parsed: Parsed) -> tuple[Path | None, bool]:
-    """The file that flags or environment name, and whether it is Docker's; raises `UsageError`."""
-    own, compatible = parsed["authfile"], parsed["compat-auth-file"]
+def _named_file(parsed: Parsed) -> tuple[Path | None, bool]:
+    """Return the file that the flags or the environment name, and whether it has Docker's format."""
+    own, compatible = parsed.path("authfile"), parsed.path("compat-auth-file")
     if own and compatible:
         raise UsageError(
             "options for paths to the credential file and to the Docker-compatible credential file "
@@ -112,11 +102,11 @@ def named_file(parsed: Parsed) -> tuple[Path | None, bool]:
         )
     docker_default = Path(os.environ.get("HOME") or Path.home(), ".docker", "config.json")
     if own:
-        if Path(own) == docker_default:
+        if own == docker_default:
             log("warning", "saving credentials to ~/.docker/config.json, but not using Docker-compatible file format")
-        return Path(own), False
+        return own, False
     if compatible:
-        return Path(compatible), True
+        return compatible, True
     if named := os.environ.get("REGISTRY_AUTH_FILE"):
         return Path(named), False
     if folder := os.environ.get("DOCKER_CONFIG"):
@@ -124,28 +114,29 @@ def named_file(parsed: Parsed) -> tuple[Path | None, bool]:
     return None, False
 
 
-def reaching(parsed: Parsed, named: Path | None) -> Access:
-    """How to reach the registry; ``named`` is the one file to be read, None for the usual ones."""
-    registries_conf = parsed["registries-conf"]
+def read_access(parsed: Parsed, authfile: Path | None) -> Access:
+    """Return the access to registries; ``authfile`` is the one file to read, None: the default ones."""
     base = Access.from_environ(
-        os.environ, report=warnings_only, registries_conf=Path(registries_conf) if registries_conf else None
+        os.environ, report=warnings_only, registries_conf=parsed.path("registries-conf")
     )
+    options = NetworkOptions.of(parsed)
+    cert_dir = parsed.path("cert-dir") if "cert-dir" in parsed.values else None  # logout has no such flag
     return replace(
         base,
-        keychain=replace(base.keychain, authfile=named, strict=parsed["auth-strict"]),
-        trust=trust(base.trust, parsed, parsed["tls-verify"], parsed.values.get("cert-dir")),
-        network=network(base.network, parsed),
+        keychain=replace(base.keychain, authfile=authfile, strict=parsed.get("auth-strict", bool)),
+        trust=options.trust(base.trust, parsed.optional("tls-verify", bool), cert_dir),
+        network=options.network(base.network),
     )
 
 
-def kept_in(named: Path | None, keychain: Keychain, *, docker: bool = False) -> CredentialFile:
-    """The file in which logins are kept; raises `InvalidInput` if its directory was promised and is not there."""
-    import sys
+def credential_file(path: Path | None, keychain: Keychain, *, docker: bool = False) -> CredentialFile:
+    """Return the file that stores logins, ``path`` or the default one.
 
+    Raises `InvalidInput` if ``$XDG_RUNTIME_DIR`` names a directory that does not exist.
+    """
     from ..api.login_store import CredentialFile
     from ..credentials.helper_program import Programs
 
-    path = named
     helpers: tuple[str, ...] = (AUTH_FILES,)
     if path is None:
         runtime = keychain.environ.get("XDG_RUNTIME_DIR")

@@ -1,41 +1,106 @@
-"""What a command is, and the flags that come before any of them."""
+"""The commands: what each consists of, their list, and the global flags that precede any of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from importlib import import_module
+from typing import Any, Generic, TypeVar
 
 from ..fast_dataclass import dataclass
-from .flags import Flag, Parsed, boolean, duration
+from .flags import Flag, Parsed, UsageError, boolean, duration
+
+Options = TypeVar("Options")
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A command: what each module of this package with a ``COMMAND`` offers."""
+class Command(Generic[Options]):
+    """One command: each module of this package that has a ``COMMAND`` offers one.
+
+    ``arguments`` names the positional arguments for the help text. ``read`` turns a parsed command
+    line into the command's options and raises `InvalidInput` for flags that are invalid or exclude
+    each other. ``run`` carries the command out and returns the exit code; it is a coroutine function
+    if the command needs an event loop from its beginning to its end.
+    """
 
     name: str
     arguments: str
     description: str
     examples: tuple[str, ...]
     flags: tuple[Flag, ...]
-    run: Callable[[Parsed], int]
+    read: Callable[[Parsed], Options]
+    run: Callable[[Options], int | Coroutine[Any, Any, int]]
+
+    def check_count(self, given: Sequence[str]) -> None:
+        """Raise `UsageError` unless as many arguments are given as are named, or more if the name ends with ``...``.
+
+        Arguments in brackets are checked by the command itself.
+        """
+        wanted = self.arguments.split()
+        if self.arguments.startswith("["):
+            return
+        more = self.arguments.endswith("...")
+        if len(given) == len(wanted) or (more and len(given) > len(wanted)):
+            return
+        count = ("one argument", "two arguments")[len(wanted) - 1]
+        expected = f"{'At least' if more else 'Exactly'} {count} expected"
+        stray = next((word for word in given if word in ("true", "false")), None)
+        hint = f"; for a flag that is {stray} write --flag={stray}" if stray else ""
+        raise UsageError(
+            f"{expected}: {self.arguments}, got {len(given)}{hint}\n"
+            f"Try '{program()} {self.name} --help' for more information"
+        )
 
 
-VERSION = Flag("version", "version for pyskopeo", short="v", read=boolean, default=False)
+# Here, and not in the modules of the commands, so that the overview need not import them.
+SUMMARIES = {
+    "completion": "Print a shell completion script for bash, zsh or fish",
+    "copy": "Copy an image, or a list of images, from one location to another",
+    "credential-helper": "Provide registry credentials to Bazel and Docker",
+    "delete": "Delete an image, or only a tag, from a registry",
+    "help": "Show the help text of a command",
+    "inspect": "Show the properties, the manifest or the configuration of an image",
+    "list-tags": "List the tags of a repository, or of the images in an archive",
+    "login": "Log in to a container registry",
+    "logout": "Log out of a container registry",
+    "manifest-digest": "Compute the digest of a manifest file",
+    "serve": "Serve the images of an OCI layout as a read-only registry",
+    "sync": "Copy many images, and skip those that are up to date",
+    "tag": "Add tags to an image in a registry",
+}
+
+VERSION = Flag("version", "print the version", short="v", read=boolean, default=False)
 
 GLOBAL = (
-    Flag("command-timeout", "give up after this long (default: never)", value="DURATION", read=duration, default=0.0),
-    Flag("debug", "tell on standard error what is asked of registries", read=boolean, default=False),
-    Flag("insecure-policy", "accept images without asking a policy", read=boolean, default=False),
-    Flag("override-arch", "use ARCH instead of this machine's to choose an image", value="ARCH", default=""),
-    Flag("override-os", "use OS instead of linux to choose an image", value="OS", default=""),
-    Flag("override-variant", "use VARIANT instead of this machine's to choose an image", value="VARIANT", default=""),
-    Flag("policy", "the policy that decides which images may be used (default: $CONTAINERS_POLICY_JSON, policy.json "
-         "in the configuration's directories; where there is none every image)", value="PATH"),
+    Flag("command-timeout", "time limit for the command (default: none)", value="DURATION", read=duration,
+         default=0.0),
+    Flag("debug", "log requests and the origin of settings to standard error", read=boolean, default=False),
+    Flag("insecure-policy", "accept all images, without checking a policy", read=boolean, default=False),
+    Flag("override-arch", "use ARCH instead of the architecture of this machine to choose images", value="ARCH",
+         default=""),
+    Flag("override-os", "use OS instead of linux to choose images", value="OS", default=""),
+    Flag("override-variant", "use VARIANT instead of the variant of this machine to choose images", value="VARIANT",
+         default=""),
+    Flag("policy", "path of the policy that decides which images are accepted (default: $CONTAINERS_POLICY_JSON, "
+         "else policy.json in the configuration directories; without a policy all images are accepted)", value="PATH"),
     Flag("registries-conf", "", value="PATH", hidden=True),
-    Flag("registries.d", "directory that says where registries keep signatures", value="DIR"),
-    Flag("require-signed", "refuse images that the policy accepts without a signature", read=boolean, default=False),
+    Flag("registries.d", "directory that configures where registries keep signatures", value="DIR"),
+    Flag("require-signed", "reject images that the policy accepts without a signature", read=boolean, default=False),
     Flag("tls-details", "YAML file with minVersion, cipherSuites and namedGroups for TLS", value="PATH"),
     Flag("tls-verify", "", read=boolean, hidden=True),
-    Flag("tmpdir", "directory for large temporary files (default: $TMPDIR, else beside the destination)", value="DIR"),
-    Flag("user-agent-prefix", "put PREFIX before the name this program gives to registries", value="PREFIX"),
+    Flag("tmpdir", "directory for large temporary files (default: $TMPDIR, else next to the destination)",
+         value="DIR"),
+    Flag("user-agent-prefix", "prefix for the User-Agent header of requests", value="PREFIX"),
 )  # fmt: skip
+
+
+def load_command(name: str) -> Command[object]:
+    """Import the module of the command ``name``, a key of `SUMMARIES` other than ``help``."""
+    command: Command[object] = import_module(f".{name.replace('-', '_')}", __package__).COMMAND
+    return command
+
+
+def program() -> str:
+    """Return the name this program is called by: ``skopeo`` for a link of that name, else ``pyskopeo``."""
+    return "skopeo" if os.path.basename(sys.argv[0]) == "skopeo" else "pyskopeo"

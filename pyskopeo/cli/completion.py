@@ -1,27 +1,40 @@
-"""``pyskopeo completion``: scripts that let a shell complete commands, flags and transports."""
+"""``pyskopeo completion``: scripts with which a shell completes commands, flags and transports."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
 
+from ..fast_dataclass import dataclass
 from ..transports import TRANSPORTS
-from .command import GLOBAL, Command
+from .command import GLOBAL, SUMMARIES, Command, load_command
 from .flags import Flag, Parsed, UsageError
+
+Commands = Sequence[Command[object]]
 
 _NAMES = ("pyskopeo", "skopeo")
 _OF_IMAGES = frozenset({"copy", "delete", "inspect", "list-tags", "tag"})
 
 
-def run(parsed: Parsed) -> int:
-    """Print the script."""
-    from .main import SUMMARIES, load_command
+@dataclass(frozen=True, slots=True)
+class CompletionOptions:
+    """The options of ``completion``. ``shell`` is ``bash``, ``fish`` or ``zsh``."""
 
-    (shell,) = parsed.arguments
-    if shell not in _SHELLS:
-        raise UsageError(f"unknown shell {shell!a}: want {', '.join(_SHELLS)}")
+    shell: str
+
+    @classmethod
+    def of(cls, parsed: Parsed) -> CompletionOptions:
+        """Read the options; raises `UsageError`."""
+        (shell,) = parsed.arguments
+        if shell not in _SHELLS:
+            raise UsageError(f"unknown shell {shell!a}: want {', '.join(_SHELLS)}")
+        return cls(shell)
+
+
+def run(options: CompletionOptions) -> int:
+    """Print the script."""
     commands = [load_command(verb) for verb in sorted(SUMMARIES) if verb != "help"]
-    sys.stdout.write(_SHELLS[shell](commands, SUMMARIES))
+    sys.stdout.write(_SHELLS[options.shell](commands))
     return 0
 
 
@@ -30,12 +43,12 @@ def _shown(flags: Sequence[Flag]) -> list[Flag]:
 
 
 def _words(flags: Sequence[Flag]) -> list[str]:
-    """Each flag as it is typed; ``=`` is left to the user."""
+    """Return the flags as they are typed, without ``=``."""
     return [word for flag in _shown(flags) for word in (f"--{flag.name}", *([f"-{flag.short}"] if flag.short else []))]
 
 
-def _values(commands: Sequence[Command]) -> list[str]:
-    """The flags that take the next word."""
+def _values(commands: Commands) -> list[str]:
+    """Return the flags that take the next word as their value."""
     every = {flag.name: flag for command in commands for flag in (*command.flags, *GLOBAL)}
     return _words([flag for flag in every.values() if not flag.is_boolean])
 
@@ -44,12 +57,12 @@ def _images() -> list[str]:
     return [f"{transport}:" + ("//" if transport == "docker" else "") for transport in TRANSPORTS]
 
 
-def _bash(commands: Sequence[Command], _summaries: dict[str, str]) -> str:
+def _bash(commands: Commands) -> str:
     cases = "\n".join(
         f"    {command.name}) words='{' '.join(_words((*command.flags, *GLOBAL)))}' ;;" for command in commands
     )
     verbs = " ".join(command.name for command in commands)
-    return f"""# bash completion for pyskopeo: source it, or keep it in bash-completion's directory
+    return f"""# bash completion for pyskopeo: source it, or put it into the directory of bash-completion
 _pyskopeo() {{
   local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} verb= word words
   for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
@@ -69,7 +82,7 @@ _pyskopeo() {{
   elif [[ " {' '.join(sorted(_OF_IMAGES))} " == *" $verb "* ]]; then
     compopt -o nospace 2>/dev/null
     COMPREPLY=($(compgen -W "{' '.join(_images())}" -- "$cur"))
-    # The colon is a word of its own to bash: what stands before it is there already.
+    # bash splits words at colons: what precedes the colon is on the command line already.
     [[ $cur == *:* ]] && declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
   else
     COMPREPLY=($(compgen -f -- "$cur"))
@@ -79,7 +92,7 @@ complete -o default -F _pyskopeo {' '.join(_NAMES)}
 """
 
 
-def _zsh(commands: Sequence[Command], summaries: dict[str, str]) -> str:
+def _zsh(commands: Commands) -> str:
     def described(flag: Flag) -> list[str]:
         text = _zsh_quoted(flag.help)
         many = "\\*" if flag.repeat else ""
@@ -88,7 +101,7 @@ def _zsh(commands: Sequence[Command], summaries: dict[str, str]) -> str:
         short = [f"'{many}-{flag.short}[{text}]{value}'"] if flag.short else []
         return [f"'{many}--{flag.name}{ends}[{text}]{value}'", *short]
 
-    verbs = "\n".join(f"    '{command.name}:{_zsh_quoted(summaries[command.name])}'" for command in commands)
+    verbs = "\n".join(f"    '{command.name}:{_zsh_quoted(SUMMARIES[command.name])}'" for command in commands)
     cases = "\n".join(
         f"    {command.name}) _arguments -s "
         + " ".join(word for flag in _shown((*command.flags, *GLOBAL)) for word in described(flag))
@@ -124,11 +137,11 @@ def _zsh_quoted(text: str) -> str:
     return text
 
 
-def _fish(commands: Sequence[Command], summaries: dict[str, str]) -> str:
-    lines = ["# fish completion for pyskopeo: keep it in ~/.config/fish/completions"]
+def _fish(commands: Commands) -> str:
+    lines = ["# fish completion for pyskopeo: put it into ~/.config/fish/completions"]
     for name in _NAMES:
         alone = f"complete -c {name} -n __fish_use_subcommand"
-        lines += [f"{alone} -f -a {command.name} -d {_fish_quoted(summaries[command.name])}" for command in commands]
+        lines += [f"{alone} -f -a {command.name} -d {_fish_quoted(SUMMARIES[command.name])}" for command in commands]
         lines += [f"complete -c {name} {_fish_flag(flag)}" for flag in _shown(GLOBAL)]
         for command in commands:
             seen = f"complete -c {name} -n '__fish_seen_subcommand_from {command.name}'"
@@ -147,14 +160,14 @@ def _fish_quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-_SHELLS: dict[str, Callable[[Sequence[Command], dict[str, str]], str]] = {"bash": _bash, "fish": _fish, "zsh": _zsh}
+_SHELLS: dict[str, Callable[[Commands], str]] = {"bash": _bash, "fish": _fish, "zsh": _zsh}
 
 COMMAND = Command(
     name="completion",
     arguments="SHELL",
     description=(
-        "Print a script that completes commands, flags and transports in a shell: bash, fish or zsh.\n"
-        "It serves the names pyskopeo and skopeo."
+        "Print a script with which bash, fish or zsh completes commands, flags and transports, for the\n"
+        "program names pyskopeo and skopeo."
     ),
     examples=(
         "pyskopeo completion bash > ~/.local/share/bash-completion/completions/pyskopeo",
@@ -162,5 +175,6 @@ COMMAND = Command(
         'pyskopeo completion zsh > "${fpath[1]}/_pyskopeo"',
     ),
     flags=(),
+    read=CompletionOptions.of,
     run=run,
 )

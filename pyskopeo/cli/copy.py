@@ -8,139 +8,161 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..access import Writing
-from ..engine.plan import Plan
+from ..engine.plan import Form, Plan
 from ..engine.selection import Selection, parse_selection
 from ..errors import InvalidName, StorageFailed
+from ..fast_dataclass import dataclass
 from ..interfaces import ImageReference
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement
+from ..model.platform import Platform
 from ..transports import TRANSPORTS, parse_image_name
+from .access_options import AUTHFILE, PLATFORM, AccessOptions, access_flags, chosen_platform
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .format_flags import FORM, form
-from .options import (
-    AUTHFILE,
-    NETWORK,
-    PLATFORM,
-    access,
-    access_flags,
-    chosen_platform,
-)
+from .network_options import NETWORK
 from .progress import MODES, reporting, size
-from .supervision import run_async
 
 _FLAGS = (
-    Flag("additional-tag", "one more tag for the image (docker:, docker-archive:, docker-daemon:)", value="[NAME:]TAG",
-         read=listed, repeat=True),
-    Flag("all", "copy all images if SOURCE-IMAGE is a list", short="a", read=boolean, default=False),
-    Flag("multi-arch", "of a list copy 'system', 'all', 'index-only', or OS/ARCH[/VARIANT],...", value="CHOICE"),
-    Flag("strip-removed-platforms", "drop the platforms that are not copied from the list", read=boolean,
-         default=False),
+    Flag("additional-tag", "additional tag for the image (docker:, docker-archive:, docker-daemon:)",
+         value="[NAME:]TAG", read=listed, repeat=True),
+    Flag("all", "copy every image of a list, not only that of one platform", short="a", read=boolean, default=False),
+    Flag("multi-arch", "images of a list to copy: system, all, index-only, or OS/ARCH[/VARIANT],... (default: system)",
+         value="CHOICE"),
+    Flag("strip-removed-platforms", "remove platforms from the list that are not copied", read=boolean, default=False),
     PLATFORM,
     AUTHFILE,
     *access_flags("src-"),
     *access_flags("dest-"),
     *FORM,
-    Flag("dest-precompute-digests", "find out the digest of a layer that is compressed on the way before it is sent",
+    Flag("dest-precompute-digests", "compress layers to temporary files first, and do not upload those that exist",
          read=boolean, default=False),
     *NETWORK,
     Flag("digestfile", "write the digest of the copied image to PATH", value="PATH"),
     Flag("quiet", "show no progress", short="q", read=boolean, default=False),
-    Flag("progress", "how to show progress: " + ", ".join(MODES), value="MODE", default="auto", choices=MODES),
-    Flag("dry-run", "print what would be copied, and copy nothing", read=boolean, default=False),
-    Flag("image-parallel-copies", "blobs to copy at once (default: up to 6, and 18 small ones)", value="N",
-         read=integer, default=0),
-    Flag("verify-existing", "hash blobs that are at the destination already, too", read=boolean, default=False),
+    Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
+         choices=MODES),
+    Flag("dry-run", "print what would be copied, without copying it", read=boolean, default=False),
+    Flag("image-parallel-copies", "maximum number of blobs copied in parallel (default: 6, and 18 small ones)",
+         value="N", read=integer, default=0),
+    Flag("verify-existing", "verify the digests of blobs that exist at the destination", read=boolean, default=False),
 )  # fmt: skip
-# What is to become of a blob. A registry may decline to mount; then it is fetched.
+# The state of a blob in a dry run. A registry can decline to mount a blob, which then is fetched.
 _STATES = {Placement.PRESENT: "present", Placement.MOUNTED: "to mount", Placement.WRITTEN: "to fetch"}
 
 
-def run(parsed: Parsed) -> int:
-    """Copy, then write the digest file."""
-    source, destination = parsed.arguments
-    names = _parse_names(source, destination, parsed["additional-tag"])
-    selection, wanted = _selection(parsed), form(parsed, destination)
-    mode = "none" if parsed["quiet"] or parsed["dry-run"] else parsed["progress"]
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """The options of ``copy``. ``jobs`` is the maximum number of blobs in parallel, None: the default."""
 
-    async def work() -> int:
-        from ..engine.run import CopyOptions, copy
+    source: ImageReference
+    destination: ImageReference
+    selection: Selection
+    form: Form
+    writing: Writing
+    source_access: AccessOptions
+    destination_access: AccessOptions
+    jobs: int | None
+    progress: str
+    dry_run: bool
+    digestfile: Path | None
 
-        with reporting(mode) as report:
-            reading = access(parsed, "src-", report)
-            wishes = Writing(
-                additional_tags=tuple(parsed["additional-tag"]),
-                verify_existing=parsed["verify-existing"],
-                precompute_digests=parsed["dest-precompute-digests"],
-            )
-            writing = replace(access(parsed, "dest-", report), writing=wishes)
-            result = await copy(
-                *names,
-                CopyOptions(selection, wanted, _jobs(parsed), parsed["dry-run"]),
-                source_access=reading,
-                destination_access=writing,
-                report=report,
-            )
-        if parsed["dry-run"]:
-            _show(result.plan, result.placements)
-            return 0
-        if parsed["digestfile"]:
-            _write_digest(Path(parsed["digestfile"]), str(result.digest))
-        return 0
+    @classmethod
+    def of(cls, parsed: Parsed) -> CopyOptions:
+        """Read the options; raises `InvalidInput`."""
+        additional_tags = parsed.repeated("additional-tag", str)
+        source, destination = _parse_names(parsed.arguments, additional_tags)
+        dry_run = parsed.get("dry-run", bool)
+        return cls(
+            source=source,
+            destination=destination,
+            selection=_selection(parsed),
+            form=form(parsed, parsed.arguments[1]),
+            writing=Writing(
+                additional_tags=additional_tags,
+                verify_existing=parsed.get("verify-existing", bool),
+                precompute_digests=parsed.get("dest-precompute-digests", bool),
+            ),
+            source_access=AccessOptions.of(parsed, "src-"),
+            destination_access=AccessOptions.of(parsed, "dest-"),
+            jobs=_jobs(parsed),
+            progress="none" if dry_run or parsed.get("quiet", bool) else parsed.get("progress", str),
+            dry_run=dry_run,
+            digestfile=parsed.path("digestfile"),
+        )
 
-    return run_async(work, parsed["command-timeout"])
+
+async def run(options: CopyOptions) -> int:
+    """Copy the image, or print the plan for it; then write the digest file."""
+    from ..engine import run as engine
+
+    with reporting(options.progress) as report:
+        result = await engine.copy(
+            options.source,
+            options.destination,
+            engine.CopyOptions(options.selection, options.form, options.jobs, options.dry_run),
+            source_access=options.source_access.access(report),
+            destination_access=replace(options.destination_access.access(report), writing=options.writing),
+            report=report,
+        )
+    if options.dry_run:
+        _print_plan(result.plan, result.placements)
+    elif options.digestfile is not None:
+        _write_digest(options.digestfile, result.digest)
+    return 0
 
 
-def _parse_names(source: str, destination: str, tags: Sequence[str]) -> tuple[ImageReference, ImageReference]:
-    """Parse both image names and the additional tags, before anything is opened; raises `InvalidName`."""
-    places = []
-    for side, name in (("source", source), ("destination", destination)):
+def _parse_names(names: Sequence[str], tags: Sequence[str]) -> tuple[ImageReference, ImageReference]:
+    """Parse the two image names and check the additional tags; raises `InvalidName`, with skopeo's messages."""
+    parsed = []
+    for side, name in zip(("source", "destination"), names, strict=True):
         try:
-            places.append(parse_image_name(name))
+            parsed.append(parse_image_name(name))
         except InvalidName as error:
             raise InvalidName(f"Invalid {side} name {name}: {error}") from None
+    source, destination = parsed
     for tag in tags:
         from ..transports import docker, docker_archive
 
         try:
-            if isinstance(places[1], docker.DockerReference):
-                docker.parse_additional_tag(tag, places[1].reference)
+            if isinstance(destination, docker.DockerReference):
+                docker.parse_additional_tag(tag, destination.reference)
             else:
                 docker_archive.parse_tag(tag)
         except InvalidName as error:
             raise InvalidName(f"error parsing additional-tag '{tag}': {error}") from None
-    return places[0], places[1]
+    return source, destination
 
 
 def _selection(parsed: Parsed) -> Selection:
     platform = chosen_platform(parsed)
-    choice, every = parsed["multi-arch"], parsed["all"]
+    choice, every = parsed.optional("multi-arch", str), parsed.get("all", bool)
     if every and choice is not None:
         raise UsageError("Cannot use --all and --multi-arch flags together")
-    if parsed["platform"] is not None and (every or choice not in (None, "system")):
+    if parsed.optional("platform", Platform) is not None and (every or choice not in (None, "system")):
         raise UsageError("--platform chooses one image, so it does not go with --all or --multi-arch")
-    return parse_selection(
-        "all" if every else choice or "system", platform=platform, strip=parsed["strip-removed-platforms"]
-    )
+    strip = parsed.get("strip-removed-platforms", bool)
+    return parse_selection("all" if every else choice or "system", platform=platform, strip=strip)
 
 
 def _jobs(parsed: Parsed) -> int | None:
-    jobs: int = parsed["image-parallel-copies"]
+    jobs = parsed.get("image-parallel-copies", int)
     if jobs < 0:
         raise UsageError("--image-parallel-copies: want 0 or more")
     return jobs or None
 
 
-def _write_digest(path: Path, digest: str) -> None:
+def _write_digest(path: Path, digest: Digest) -> None:
     try:
-        path.write_text(digest)
+        path.write_text(str(digest))
     except OSError as error:
         raise StorageFailed.of(error, f'Failed to write digest to file "{path}"') from error
 
 
-def _show(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
-    """The plan as a table on standard output."""
+def _print_plan(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
+    """Print a table of the blobs and the manifests to standard output."""
     descriptors = plan.all_blobs
     for descriptor in descriptors:
         state = _STATES[placements[descriptor.digest]]
@@ -167,7 +189,7 @@ COMMAND = Command(
     name="copy",
     arguments="SOURCE-IMAGE DESTINATION-IMAGE",
     description=(
-        'Container "IMAGE-NAME" uses a "transport":"details" format.\n\n'
+        'Copy an image. Each of the image names has the form "transport:details".\n\n'
         f"Supported transports:\n{', '.join(TRANSPORTS)}"
     ),
     examples=(
@@ -176,5 +198,6 @@ COMMAND = Command(
         "pyskopeo copy --all docker://alpine oci-archive:alpine.tar",
     ),
     flags=_FLAGS,
+    read=CopyOptions.of,
     run=run,
 )

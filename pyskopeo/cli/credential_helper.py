@@ -1,4 +1,4 @@
-"""``pyskopeo credential-helper``: the other side of both protocols, answering from the user's keychain."""
+"""``pyskopeo credential-helper``: the user's credentials for programs that speak Bazel's or Docker's protocol."""
 
 from __future__ import annotations
 
@@ -11,52 +11,68 @@ from typing import TYPE_CHECKING, Any
 
 from ..credentials.authfile import Credentials, parse_object
 from ..credentials.authkey import AuthKey
-from ..errors import InvalidInput, InvalidName, PyskopeoError
+from ..errors import CredentialsFailed, InvalidInput, InvalidName, PyskopeoError
+from ..fast_dataclass import dataclass
 from ..model.reference import Reference
-from .accounts import AUTHFILE, CERT_DIR, PATIENCE, TLS_VERIFY, kept_in, reaching
+from .accounts import ACCOUNT_NETWORK, AUTHFILE, CERT_DIR, TLS_VERIFY, credential_file, read_access
 from .command import Command
 from .flags import Parsed, UsageError
 from .log import log
-from .supervision import run_async
+from .main import supervise
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..api.login_store import CredentialFile
 
 _LIMIT = 64 * 1024
-# Set for the helpers that we run ourselves: one that comes back to us gets what the files say, and no more.
+# Set for the helpers that this process runs: if one of them runs this program, that one must not run helpers again.
 _GUARD = "PYSKOPEO_CREDENTIAL_HELPER"
+_ACTIONS = frozenset({"get", "docker-get"} | {f"{prefix}{name}" for prefix in ("", "docker-")
+                                              for name in ("store", "erase", "list")})  # fmt: skip
 
 
-def run(parsed: Parsed) -> int:
-    """Carry out one action: its question on standard input, its answer on standard output."""
-    action = parsed.arguments[0]
-    access = _access(parsed)
-    if action == "get":
-        print(_headers(_read(), access, parsed["command-timeout"]))
-        return 0
-    if action == "docker-get":
-        return _answer_docker(access)
-    known = {"store": _store, "erase": _erase, "list": _list}
-    carry_out = known.get(action.removeprefix("docker-"))
-    if carry_out is None:
-        raise UsageError(f"credential-helper: unknown action {ascii(action)[:40]}: want get, or docker-get, "
-                         "docker-store, docker-erase, docker-list")  # fmt: skip
-    try:
-        carry_out(access)
-    except PyskopeoError as error:
-        return _fail(str(error))
-    return 0
+@dataclass(frozen=True, slots=True)
+class CredentialHelperOptions:
+    """The options of ``credential-helper``. ``timeout`` limits requests to a registry, in seconds; 0: no limit."""
+
+    action: str
+    access: Access
+    timeout: float
+
+    @classmethod
+    def of(cls, parsed: Parsed) -> CredentialHelperOptions:
+        """Read the options; raises `InvalidInput`."""
+        (action,) = parsed.arguments
+        access = _access(parsed)
+        if action not in _ACTIONS:
+            raise UsageError(f"credential-helper: unknown action {ascii(action)[:40]}: want get, or docker-get, "
+                             "docker-store, docker-erase, docker-list")  # fmt: skip
+        return cls(action, access, parsed.get("command-timeout", float))
 
 
 def _access(parsed: Parsed) -> Access:
-    named = parsed["authfile"] or os.environ.get("REGISTRY_AUTH_FILE")
-    access = reaching(parsed, Path(named) if named else None)
+    named = parsed.optional("authfile", str) or os.environ.get("REGISTRY_AUTH_FILE")
+    access = read_access(parsed, Path(named) if named else None)
     keychain = replace(
         access.keychain,
         environ={**access.keychain.environ, _GUARD: "1"},
         use_helpers=not os.environ.get(_GUARD),
     )
     return replace(access, keychain=keychain)
+
+
+def run(options: CredentialHelperOptions) -> int:
+    """Read a request from standard input, and print the response to standard output."""
+    if options.action == "get":
+        print(json.dumps(_headers(_read(), options.access, options.timeout)))
+        return 0
+    actions = {"get": _get, "store": _store, "erase": _erase, "list": _list}
+    try:
+        actions[options.action.removeprefix("docker-")](options.access)
+    except PyskopeoError as error:
+        print(error)  # Docker reads error messages from standard output
+        return 1
+    return 0
 
 
 def _read() -> str:
@@ -72,52 +88,45 @@ def _read() -> str:
 # Bazel's protocol
 
 
-def _headers(question: str, access: Access, seconds: float) -> str:
-    """The answer to ``{"uri": ADDRESS}``."""
+def _headers(request: str, access: Access, timeout: float) -> dict[str, Any]:
+    """Return the response to ``{"uri": ADDRESS}``."""
     try:
-        uri = parse_object(question).get("uri")
+        uri = parse_object(request).get("uri")
     except ValueError as error:
         raise InvalidInput(f'credential-helper: {error}; want {{"uri": "https://..."}}') from None
     if not isinstance(uri, str) or not uri:
         raise InvalidInput('credential-helper: no uri in the question; want {"uri": "https://..."}')
-    answer: dict[str, Any] = {"headers": {}}
     if uri.startswith("http://") and not access.trust.insecure:
         log("warning", "credential-helper: no credentials for plain http; --tls-verify=false allows it")
-        return json.dumps(answer)
-    reference = _reference(uri)
-
-    async def ask() -> int:
-        credentials = await access.keychain.resolve(reference.registry, reference.repository)
-        if credentials is not None:
-            answer.update(await _authorized(reference, credentials, access))
-        return 0
-
-    run_async(ask, seconds)
-    return json.dumps(answer)
+        return {"headers": {}}
+    return supervise(_authorize(_reference(uri), access), timeout)
 
 
-async def _authorized(reference: Reference, credentials: Credentials, access: Access) -> dict[str, Any]:
+async def _authorize(reference: Reference, access: Access) -> dict[str, Any]:
     from datetime import UTC, datetime, timedelta
 
     from ..registry.challenge import basic
     from ..registry.credential_check import Authorization, authorization
 
+    credentials = await access.keychain.resolve(reference.registry, reference.repository)
+    if not isinstance(credentials, Credentials):
+        return {"headers": {}}
     if reference.repository:
         found = await authorization(reference, credentials, access)
     else:
-        # Nothing says that it is a registry, and a token is for a repository.
+        # Tokens are for a repository, and without one the host may not even be a registry.
         found = None if credentials.identity_token else Authorization(basic(credentials))
     if found is None:
-        return {}
-    answer: dict[str, Any] = {"headers": {"Authorization": [found.value]}}
+        return {"headers": {}}
+    response: dict[str, Any] = {"headers": {"Authorization": [found.value]}}
     if found.life is not None:
-        ends = datetime.now(UTC) + timedelta(seconds=found.life)
-        answer["expires"] = f"{ends:%Y-%m-%dT%H:%M:%SZ}"
-    return answer
+        expires = datetime.now(UTC) + timedelta(seconds=found.life)
+        response["expires"] = f"{expires:%Y-%m-%dT%H:%M:%SZ}"
+    return response
 
 
 def _reference(uri: str) -> Reference:
-    """The repository that ``uri`` is in, or its registry alone; raises `InvalidInput`."""
+    """Return the repository of ``uri``, or its registry with an empty repository; raises `InvalidInput`."""
     from ..credentials.bazel_helper import place_of
     from ..http.origin import Origin
 
@@ -134,29 +143,18 @@ def _reference(uri: str) -> Reference:
 # Docker's protocol
 
 
-def _answer_docker(access: Access) -> int:
+def _get(access: Access) -> None:
     from ..credentials.docker_helper import NONE, TOKEN_USER
 
-    found: list[Credentials | None] = []
-    try:
-        server = _read()
-        key = AuthKey.parse(server)
-
-        async def look() -> int:
-            found.append(await access.keychain.resolve(key.host, key.namespace))
-            return 0
-
-        run_async(look)
-    except PyskopeoError as error:
-        return _fail(str(error))
-    credentials = found[0]
-    if credentials is None:
-        return _fail(NONE)
+    server = _read()
+    key = AuthKey.parse(server)
+    credentials = supervise(access.keychain.resolve(key.host, key.namespace))
+    if not isinstance(credentials, Credentials):
+        raise CredentialsFailed(NONE)
     user, secret = credentials.username, credentials.password
     if credentials.identity_token:
         user, secret = TOKEN_USER, credentials.identity_token
     print(json.dumps({"ServerURL": server, "Username": user, "Secret": secret}))
-    return 0
 
 
 def _store(access: Access) -> None:
@@ -171,62 +169,51 @@ def _store(access: Access) -> None:
         raise InvalidInput("credential-helper: want a ServerURL, a Username and a Secret")
     is_token = user == TOKEN_USER
     credentials = Credentials(identity_token=secret) if is_token else Credentials(user, secret)
-    key = _kept_as(server)
-
-    async def keep() -> int:
-        await kept_in(access.keychain.authfile, access.keychain).put(key, credentials)
-        return 0
-
-    run_async(keep)
+    key = _key(server)
+    supervise(_file(access).put(key, credentials))
 
 
 def _erase(access: Access) -> None:
-    key = _kept_as(_read())
-
-    async def forget() -> int:
-        await kept_in(access.keychain.authfile, access.keychain).remove(key)
-        return 0
-
-    run_async(forget)
+    key = _key(_read())
+    supervise(_file(access).remove(key))
 
 
 def _list(access: Access) -> None:
     from ..credentials.authfile import HUB_SERVER
     from ..model.reference import DOCKER_HUB
 
-    file = kept_in(access.keychain.authfile, access.keychain).logins()
-    users = {HUB_SERVER if name == DOCKER_HUB else name: user for name, user in file.users()}
+    users = {HUB_SERVER if name == DOCKER_HUB else name: user for name, user in _file(access).logins().users()}
     print(json.dumps(users, sort_keys=True))
 
 
-def _kept_as(server: str) -> AuthKey:
-    """Docker's addresses are hosts here; Docker Hub's is its name."""
+def _file(access: Access) -> CredentialFile:
+    return credential_file(access.keychain.authfile, access.keychain)
+
+
+def _key(server: str) -> AuthKey:
+    """Return the key under which a login for Docker's address ``server`` is stored."""
     key = AuthKey.parse(server)
     return AuthKey(key.host, key.namespace)
-
-
-def _fail(message: str) -> int:
-    """Docker reads on standard output why there is no answer."""
-    print(message)
-    return 1
 
 
 COMMAND = Command(
     name="credential-helper",
     arguments="ACTION",
     description=(
-        "Answer from the user's credentials, as a credential helper. The question is on standard input.\n\n"
-        'get           Bazel\'s protocol: {"uri": "https://HOST/v2/NAME/..."} is answered with the header to send,\n'
-        "              which holds a token for pulls of that repository where the registry uses tokens\n"
-        "docker-get    Docker's protocol: HOST is answered with a user name and a secret\n"
+        "Provide the user's credentials to other programs, as a credential helper. The request is read from\n"
+        "standard input, the response is written to standard output.\n\n"
+        'get           Bazel\'s protocol: for {"uri": "https://HOST/v2/NAME/..."} return the request headers,\n'
+        "              with a token to pull from that repository if the registry uses tokens\n"
+        "docker-get    Docker's protocol: for HOST return a user name and a secret\n"
         "docker-store, docker-erase, docker-list\n"
-        "              Docker's protocol: changes the file that login changes\n\n"
-        "Called by the name docker-credential-pyskopeo it understands Docker's own words: get, store, erase, list."
+        "              Docker's protocol: change or list the credentials file that login writes\n\n"
+        "Run as docker-credential-pyskopeo, the actions are those of Docker: get, store, erase, list."
     ),
     examples=(
         'pyskopeo credential-helper get <<< \'{"uri": "https://quay.io/v2/example/app/manifests/v1"}\'',
         "pyskopeo credential-helper docker-get <<< quay.io",
     ),
-    flags=(AUTHFILE, CERT_DIR, TLS_VERIFY, *PATIENCE),
+    flags=(AUTHFILE, CERT_DIR, TLS_VERIFY, *ACCOUNT_NETWORK),
+    read=CredentialHelperOptions.of,
     run=run,
 )

@@ -2,46 +2,54 @@
 
 from __future__ import annotations
 
+from ..fast_dataclass import dataclass
+from .access_options import AUTHFILE, AccessOptions, registry_flags
 from .command import Command
 from .flags import Flag, Parsed, boolean
-from .options import AUTHFILE, NETWORK, access, registry_flags
+from .network_options import NETWORK
 from .progress import warnings_only
-from .supervision import run_async
-
-_FLAGS = (
-    AUTHFILE,
-    *registry_flags(""),
-    *NETWORK,
-    Flag("tag-only", "delete the tag and leave the image, where the registry can do that", read=boolean,
-         default=False),
-)  # fmt: skip
 
 
-def run(parsed: Parsed) -> int:
-    """Delete; print nothing."""
-    reaching = access(parsed, "", warnings_only)
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """The options of ``delete``."""
 
-    async def work() -> int:
-        from ..api.repositories import delete
+    image: str
+    tag_only: bool
+    access: AccessOptions
 
-        await delete(parsed.arguments[0], tag_only=parsed["tag-only"], access=reaching)
-        return 0
+    @classmethod
+    def of(cls, parsed: Parsed) -> DeleteOptions:
+        """Read the options; raises `InvalidInput`."""
+        return cls(parsed.arguments[0], parsed.get("tag-only", bool), AccessOptions.of(parsed))
 
-    return run_async(work, parsed["command-timeout"])
+
+async def run(options: DeleteOptions) -> int:
+    """Delete the image; print nothing."""
+    from ..api.repositories import delete
+
+    await delete(options.image, tag_only=options.tag_only, access=options.access.access(warnings_only))
+    return 0
 
 
 COMMAND = Command(
     name="delete",
     arguments="IMAGE-NAME",
     description=(
-        'Delete an "IMAGE-NAME" from a registry: the manifest that it names, and with it every tag of that\n'
-        "manifest. The space is freed when the registry next collects its garbage.\n\n"
+        'Delete "IMAGE-NAME" from a registry: the manifest, and with it every tag of that manifest. The\n'
+        "registry frees the space at its next garbage collection.\n\n"
         "Supported transports:\ndocker"
     ),
     examples=(
         "pyskopeo delete docker://registry.example.com/example/pause:latest",
         "pyskopeo delete --tag-only docker://registry.example.com/example/pause:old",
     ),
-    flags=_FLAGS,
+    flags=(
+        AUTHFILE,
+        *registry_flags(),
+        *NETWORK,
+        Flag("tag-only", "delete only the tag, if the registry supports it", read=boolean, default=False),
+    ),
+    read=DeleteOptions.of,
     run=run,
 )

@@ -1,7 +1,7 @@
-"""Flags as skopeo's users write them (spf13/pflag): a boolean never takes the next word.
+"""Parsing of flags, with the syntax of skopeo's parser (spf13/pflag).
 
 ``--flag value``, ``--flag=value``, ``-f value``, ``-fvalue``, ``-abc`` for several booleans, flags
-and arguments in any order, ``--`` ends the flags.
+and arguments in any order, ``--`` ends the flags. A boolean never takes the next word.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import field
-from typing import Any
+from pathlib import Path
+from typing import TypeVar
 
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
+
+T = TypeVar("T")
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
@@ -25,6 +28,7 @@ class UsageError(InvalidInput):
 
 
 def boolean(text: str) -> bool:
+    """Parse a boolean as Go's ``strconv.ParseBool`` does."""
     if text in _TRUE:
         return True
     if text in _FALSE:
@@ -33,19 +37,19 @@ def boolean(text: str) -> bool:
 
 
 def integer(text: str) -> int:
-    """A whole number in decimal digits, with or without a sign."""
+    """Parse a decimal integer, with or without a sign."""
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text, re.ASCII):
         raise ValueError("want a whole number")
     return int(text)
 
 
 def listed(text: str) -> list[str]:
-    """Several values in one, separated by commas; for flags that repeat."""
+    """Split a comma-separated list; for flags that can be repeated."""
     return text.split(",")
 
 
 def duration(text: str) -> float:
-    """Seconds, from Go's notation (``1m30s``) or from a plain number of seconds."""
+    """Return seconds, from Go's notation (``1m30s``) or from a plain number of seconds."""
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text, re.ASCII):
         return float(text)
     if not re.fullmatch(rf"(?:{_DURATION})+", text):
@@ -55,20 +59,26 @@ def duration(text: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag: how it is written, read and explained. ``value`` names its value in the help."""
+    """The declaration of one flag.
+
+    ``value`` is the placeholder of its value in the help text, ``read`` converts the text of a value
+    and raises `ValueError`. A flag that is not given has the value ``default``, or an empty list if
+    it can be repeated (``repeat``). ``choices`` are the values allowed, if only some are.
+    """
 
     name: str
     help: str
     short: str = ""
     value: str = ""
-    read: Callable[[str], Any] = str
-    default: Any = None
+    read: Callable[[str], object] = str
+    default: object = None
     repeat: bool = False
     hidden: bool = False
     choices: tuple[str, ...] = ()
 
     @property
     def is_boolean(self) -> bool:
+        """Whether the flag takes no value from the next word."""
         return self.read is boolean
 
     def __str__(self) -> str:
@@ -77,23 +87,55 @@ class Flag:
 
 @dataclass(slots=True)
 class Parsed:
-    """Arguments, and each flag's value by its name; flags not given have their default."""
+    """A parsed command line: the arguments, and the value of every declared flag by its name.
+
+    ``given`` has the names of the flags that were on the command line. The methods return values
+    with their type: they raise `TypeError` if the flag is declared with another one, and `KeyError`
+    if it is not declared.
+    """
 
     arguments: list[str] = field(default_factory=list)
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, object] = field(default_factory=dict)
     given: set[str] = field(default_factory=set)
 
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
+    def get(self, name: str, kind: type[T]) -> T:
+        """Return the value of a flag that is given or has a default."""
+        value = self.values[name]
+        if not isinstance(value, kind):
+            raise TypeError(f"the value of --{name} is {value!r}, not of type {kind.__name__}")
+        return value
+
+    def optional(self, name: str, kind: type[T]) -> T | None:
+        """Return the value of a flag, or None if it is not given."""
+        return None if self.values[name] is None else self.get(name, kind)
+
+    def repeated(self, name: str, kind: type[T]) -> tuple[T, ...]:
+        """Return the values of a flag that can be repeated."""
+        found = self.get(name, list)
+        if not all(isinstance(value, kind) for value in found):
+            raise TypeError(f"the values of --{name} are {found!r}, not of type {kind.__name__}")
+        return tuple(found)
+
+    def path(self, name: str) -> Path | None:
+        """Return the value of a flag as a path, or None if it is not given or empty."""
+        text = self.optional(name, str)
+        return Path(text) if text else None
+
+    def inherit(self, outer: Parsed) -> None:
+        """Take over the flags that are given in ``outer`` and not here."""
+        for name in outer.given - self.given:
+            self.values[name] = outer.values[name]
+        self.given |= outer.given
 
 
-_HELP = Flag("help", "show this help", short="h", read=boolean, default=False)
+_HELP = Flag("help", "show this help text", short="h", read=boolean, default=False)
 
 
 def parse(words: Sequence[str], flags: Sequence[Flag], *, stop_at_argument: bool = False) -> tuple[Parsed, list[str]]:
-    """Read ``words``; with ``stop_at_argument`` what begins at the first argument is left over.
+    """Parse ``words``, and return the result with the words that are left over.
 
-    ``help`` is a flag of every command. Raises `UsageError`, with pflag's words.
+    With ``stop_at_argument`` those are the first argument and all after it, else there are none.
+    ``--help`` is accepted with any ``flags``. Raises `UsageError`, with pflag's messages.
     """
     known = (_HELP, *flags)
     by_name = {flag.name: flag for flag in known}
@@ -140,7 +182,7 @@ def _shorts(word: str, left: list[str], by_short: dict[str, Flag], parsed: Parse
     while letters:
         flag = by_short.get(letters[0])
         if flag is None:
-            # What follows the letter may be meant as its value, and a secret.
+            # The rest of the word is not repeated: it may be a secret, meant as the value.
             raise UsageError(f"unknown shorthand flag: '{letters[0]}' in -{letters[0]}")
         letters = letters[1:]
         if flag.is_boolean and not letters.startswith("="):
@@ -161,28 +203,10 @@ def _set(flag: Flag, text: str, parsed: Parsed) -> None:
         if flag.choices and value not in flag.choices:
             raise ValueError("want one of " + ", ".join(flag.choices))
     except ValueError as error:
-        # A mistyped secret must not be repeated on a terminal; these flags hold none.
+        # The text can be repeated: flags that hold secrets accept every value, so none of them gets here.
         raise UsageError(f'invalid argument "{text}" for "{flag}" flag: {error}') from None
     if flag.repeat:
-        parsed.values[flag.name] += value if isinstance(value, list) else [value]
+        parsed.get(flag.name, list).extend(value if isinstance(value, list) else [value])
     else:
         parsed.values[flag.name] = value
     parsed.given.add(flag.name)
-
-
-def usage(flags: Sequence[Flag], width: int = 100) -> str:
-    """The table of flags, sorted by name, as ``--help`` shows it."""
-    import textwrap
-
-    rows = []
-    for flag in sorted(flags, key=lambda flag: flag.name):
-        if not flag.hidden:
-            short = f"-{flag.short}, " if flag.short else "    "
-            rows.append((f"  {short}--{flag.name}{' ' + flag.value if flag.value else ''}", flag.help))
-    column = max(len(left) for left, _ in rows) + 3
-    lines = []
-    for left, text in rows:
-        wrapped = textwrap.wrap(text, max(width - column, 40)) or [""]
-        lines.append(left.ljust(column) + wrapped[0])
-        lines += [" " * column + line for line in wrapped[1:]]
-    return "\n".join(lines)

@@ -3,131 +3,144 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from ..api.inspection import read_config, read_inspection, read_instances
 from ..engine.graph import find_image
 from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError, prefix_errors
+from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
-from ..interfaces import ImageSource
+from ..interfaces import ImageReference, ImageSource
+from ..model.platform import Platform
 from ..transports import TRANSPORTS, parse_image_name
+from .access_options import AUTHFILE, PLATFORM, AccessOptions, access_flags, chosen_platform
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import log
-from .options import AUTHFILE, NETWORK, PLATFORM, access, access_flags, chosen_platform
+from .network_options import NETWORK
 from .progress import warnings_only
-from .supervision import run_async
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..gocompat.template import Struct
     from ..model.manifest import Manifest
+    from .inspect_format import Kind
 
 _FLAGS = (
     PLATFORM,
     AUTHFILE,
-    *access_flags(""),
+    *access_flags(),
     *NETWORK,
-    Flag("config", "output the image configuration", read=boolean, default=False),
-    Flag("raw", "output the raw manifest, or with --config the raw configuration", read=boolean, default=False),
-    Flag("format", "format the output by a Go template", short="f", value="TEMPLATE"),
-    Flag("platforms", "list all images that the list names, with digests and sizes", read=boolean, default=False),
+    Flag("config", "print the image configuration", read=boolean, default=False),
+    Flag("raw", "print the unmodified manifest, or with --config the unmodified configuration", read=boolean,
+         default=False),
+    Flag("format", "format the output with a Go template", short="f", value="TEMPLATE"),
+    Flag("platforms", "print the digest and the size of every image of a list", read=boolean, default=False),
     Flag("no-tags", "do not list the tags of the repository", short="n", read=boolean, default=False),
-)
+)  # fmt: skip
 
 
-def run(parsed: Parsed) -> int:
-    """Print what is asked for; only that is fetched."""
-    if parsed["raw"] and parsed["format"] is not None:
-        raise UsageError("raw output does not support format option")
-    if parsed["platforms"] and (parsed["raw"] or parsed["config"]):
-        raise UsageError("--platforms lists images; it does not go with --raw or --config")
-    (name,) = parsed.arguments
-    try:
-        reference = parse_image_name(name)
-    except InvalidName as error:
-        raise InvalidName(f'Error parsing image name "{name}": {error}') from None
-    platform = chosen_platform(parsed)
-    reading = access(parsed, "", warnings_only)
+@dataclass(frozen=True, slots=True)
+class InspectOptions:
+    """The options of ``inspect``. ``template`` formats the output, None: as JSON."""
 
-    async def work() -> int:
-        from contextlib import AsyncExitStack
+    name: str
+    reference: ImageReference
+    platform: Platform
+    access: AccessOptions
+    config: bool
+    raw: bool
+    platforms: bool
+    tags: bool
+    template: str | None
 
-        async with AsyncExitStack() as stack:
-            with prefix_errors(f'Error parsing image name "{name}"'):
-                source = await stack.enter_async_context(reference.open_source(reading))
-                root = await source.manifest()
-            if parsed["raw"] and not parsed["config"]:
-                _write(root.raw)
-                return 0
-            repository = reference.reference.name if reference.reference else ""
-            if parsed["platforms"]:
-                await _platforms(source, repository, root, parsed)
-                return 0
-            with prefix_errors("Error parsing manifest for image: choosing image instance"):
-                manifest = await find_image(source, root, platform)
-            if parsed["config"]:
-                await _config(source, manifest, parsed)
-            else:
-                await _facts(source, repository, root, manifest, parsed)
-        return 0
+    @classmethod
+    def of(cls, parsed: Parsed) -> InspectOptions:
+        """Read the options; raises `InvalidInput`."""
+        raw, config, platforms = (parsed.get(name, bool) for name in ("raw", "config", "platforms"))
+        template = parsed.optional("format", str)
+        if raw and template is not None:
+            raise UsageError("raw output does not support format option")
+        if platforms and (raw or config):
+            raise UsageError("--platforms lists images; it does not go with --raw or --config")
+        (name,) = parsed.arguments
+        try:
+            reference = parse_image_name(name)
+        except InvalidName as error:
+            raise InvalidName(f'Error parsing image name "{name}": {error}') from None
+        return cls(
+            name=name,
+            reference=reference,
+            platform=chosen_platform(parsed),
+            access=AccessOptions.of(parsed),
+            config=config,
+            raw=raw,
+            platforms=platforms,
+            tags=not parsed.get("no-tags", bool),
+            template=template,
+        )
 
-    return run_async(work, parsed["command-timeout"])
+
+async def run(options: InspectOptions) -> int:
+    """Print what is asked for; nothing else is fetched."""
+    access = options.access.access(warnings_only)
+    async with AsyncExitStack() as stack:
+        with prefix_errors(f'Error parsing image name "{options.name}"'):
+            source = await stack.enter_async_context(options.reference.open_source(access))
+            root = await source.manifest()
+        if options.raw and not options.config:
+            _write(root.raw)
+            return 0
+        if options.platforms:
+            await _print_platforms(source, root, options)
+            return 0
+        with prefix_errors("Error parsing manifest for image: choosing image instance"):
+            manifest = await find_image(source, root, options.platform)
+        if options.config:
+            await _print_config(source, manifest, options)
+        else:
+            await _print_properties(source, root, manifest, options)
+    return 0
 
 
-async def _config(source: ImageSource, manifest: Manifest, parsed: Parsed) -> None:
+async def _print_config(source: ImageSource, manifest: Manifest, options: InspectOptions) -> None:
     content = await read_config(source, manifest)
-    if parsed["raw"]:
-        _write(b"" if manifest.is_schema1 else content)  # schema 1 has no such bytes
+    if options.raw:
+        _write(b"" if manifest.is_schema1 else content)  # schema 1 has no configuration blob
         return
     from ..model.image_config import to_oci
     from ..model.strict_json import parse_object
 
-    document = parse_object(to_oci(content), "image configuration")
-
-    def value() -> Struct:
-        from .inspect_format import config_struct
-
-        return config_struct(document)
-
-    _show(document, parsed, value)
+    _print(parse_object(to_oci(content), "image configuration"), "config", options.template)
 
 
-async def _facts(source: ImageSource, name: str, root: Manifest, manifest: Manifest, parsed: Parsed) -> None:
+async def _print_properties(source: ImageSource, root: Manifest, manifest: Manifest, options: InspectOptions) -> None:
     from . import inspect_documents
 
     is_image = manifest.is_image or manifest.is_schema1
     inspection = await read_inspection(source, root, manifest) if is_image else None
-    tags = [] if parsed["no-tags"] else await _tags(source)
+    tags = await _tags(source) if options.tags else []
+    name = _repository(options.reference)
     if inspection is None:
-        document = inspect_documents.artifact(root, manifest, name, tags)
+        _print(inspect_documents.artifact(root, manifest, name, tags), "artifact", options.template)
     else:
-        document = inspect_documents.facts(inspection, name, tags)
-
-    def value() -> Struct:
-        from .inspect_format import artifact_struct, facts_struct
-
-        return facts_struct(document) if inspection else artifact_struct(document)
-
-    _show(document, parsed, value)
+        _print(inspect_documents.facts(inspection, name, tags), "image", options.template)
 
 
-async def _platforms(source: ImageSource, name: str, root: Manifest, parsed: Parsed) -> None:
+async def _print_platforms(source: ImageSource, root: Manifest, options: InspectOptions) -> None:
     from . import inspect_documents
 
-    document = inspect_documents.platforms(root, await read_instances(source, root), name)
+    instances = await read_instances(source, root)
+    document = inspect_documents.platforms(root, instances, _repository(options.reference))
+    _print(document, "platforms", options.template)
 
-    def value() -> Struct:
-        from .inspect_format import platforms_struct
 
-        return platforms_struct(document)
-
-    _show(document, parsed, value)
+def _repository(reference: ImageReference) -> str:
+    """Return the repository's name, empty for an image that is not in a registry."""
+    return reference.reference.name if reference.reference else ""
 
 
 async def _tags(source: ImageSource) -> list[str]:
-    """The tags of the repository; none for anything but a registry."""
+    """Return the tags of the repository, none for an image that is not in a registry."""
     from ..transports.docker import DockerSource
 
     if not isinstance(source, DockerSource):
@@ -143,13 +156,13 @@ async def _tags(source: ImageSource) -> list[str]:
     return []
 
 
-def _show(document: dict[str, Any], parsed: Parsed, value: Callable[[], Struct]) -> None:
-    if parsed["format"] is None:
+def _print(document: dict[str, Any], kind: Kind, template: str | None) -> None:
+    if template is None:
         print(dumps(document, indent=4))
         return
     from .inspect_format import print_formatted
 
-    print_formatted(parsed["format"], value(), lambda: dumps(document, indent=4))
+    print_formatted(template, document, kind)
 
 
 def _write(content: bytes) -> None:
@@ -162,7 +175,7 @@ COMMAND = Command(
     name="inspect",
     arguments="IMAGE-NAME",
     description=(
-        'Return low-level information about "IMAGE-NAME" in a registry/transport\n\n'
+        'Print information about "IMAGE-NAME" as JSON: its digest, tags, labels, layers and more.\n\n'
         f"Supported transports:\n{', '.join(TRANSPORTS)}"
     ),
     examples=(
@@ -171,5 +184,6 @@ COMMAND = Command(
         'pyskopeo inspect --format "Name: {{.Name}} Digest: {{.Digest}}" docker://registry.access.redhat.com/ubi8',
     ),
     flags=_FLAGS,
+    read=InspectOptions.of,
     run=run,
 )

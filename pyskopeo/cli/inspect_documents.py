@@ -1,4 +1,4 @@
-"""What ``inspect`` prints, as JSON documents: skopeo's for images, and of our own for what it does not show."""
+"""The JSON documents that ``inspect`` prints: for images skopeo's, for artifacts and ``--platforms`` our own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def facts(inspection: Inspection, name: str, tags: Sequence[str]) -> dict[str, Any]:
-    """An image: skopeo's fields in skopeo's order."""
+    """Return the document for an image: skopeo's fields in skopeo's order."""
     from ..gocompat.go_time import GoTime
 
     created = inspection.created
@@ -35,7 +35,7 @@ def facts(inspection: Inspection, name: str, tags: Sequence[str]) -> dict[str, A
 
 
 def artifact(root: Manifest, manifest: Manifest, name: str, tags: Sequence[str]) -> dict[str, Any]:
-    """What is no image: the fields it shares with images, then what only artifacts have."""
+    """Return the document for an artifact: the fields it shares with images, then those of artifacts only."""
     config = manifest.config
     subject = manifest.document.get("subject")
     return {
@@ -52,7 +52,7 @@ def artifact(root: Manifest, manifest: Manifest, name: str, tags: Sequence[str])
 
 
 def platforms(root: Manifest, instances: Sequence[Instance], name: str) -> dict[str, Any]:
-    """All that an index names. ``Size`` is bytes of configuration and layers as they lie there."""
+    """Return the document for ``--platforms``. ``Size`` is the size of the configuration and the layers as stored."""
     return {
         **_named(name),
         "Digest": str(root.digest),

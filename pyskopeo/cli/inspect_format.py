@@ -1,24 +1,28 @@
-"""The Go values that ``inspect --format`` shows: skopeo's types, field for field."""
+"""The values that ``inspect --format`` gives to a Go template: skopeo's types, field by field."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
+from ..gocompat.go_json import dumps
 from ..gocompat.go_time import GoTime
 from ..gocompat.template import Field, Struct, is_json, render
 
+Kind: TypeAlias = Literal["image", "artifact", "config", "platforms"]
 
-def print_formatted(template: str, value: Struct, as_json: Callable[[], str]) -> None:
-    """Print ``value`` by a template; ``json`` alone is the default output."""
+
+def print_formatted(template: str, document: Mapping[str, Any], kind: Kind) -> None:
+    """Print a document of a kind by a template; the template ``json`` stands for the default output."""
+    value = _STRUCTS[kind](document)
     if is_json(template):
-        print(as_json())
+        print(dumps(document, indent=4))
     else:
         sys.stdout.write(render(template, value))
 
 
-def facts_struct(document: Mapping[str, Any]) -> Struct:
+def _image_struct(document: Mapping[str, Any]) -> Struct:
     """skopeo's ``inspect.Output``."""
     return Struct(
         "inspect.Output",
@@ -39,8 +43,8 @@ def facts_struct(document: Mapping[str, Any]) -> Struct:
     )
 
 
-def artifact_struct(document: Mapping[str, Any]) -> Struct:
-    """What is shown of an artifact, which has no type of skopeo's."""
+def _artifact_struct(document: Mapping[str, Any]) -> Struct:
+    """An artifact, for which skopeo has no type."""
     return Struct(
         "Artifact",
         {
@@ -58,8 +62,8 @@ def artifact_struct(document: Mapping[str, Any]) -> Struct:
     )
 
 
-def platforms_struct(document: Mapping[str, Any]) -> Struct:
-    """What ``--platforms`` shows."""
+def _platforms_struct(document: Mapping[str, Any]) -> Struct:
+    """The output of ``--platforms``."""
     listed = [
         Struct(
             "Platform",
@@ -99,7 +103,7 @@ def _layer(layer: Mapping[str, Any]) -> Struct:
     )
 
 
-def config_struct(document: Mapping[str, Any]) -> Struct:
+def _config_struct(document: Mapping[str, Any]) -> Struct:
     """The image specification's ``v1.Image``."""
     inner, rootfs = document["config"], document["rootfs"]
     history = [
@@ -168,3 +172,11 @@ def _inner(inner: Mapping[str, Any]) -> Struct:
 
 def _time(text: str | None) -> GoTime | None:
     return GoTime.parse(text) if text else None
+
+
+_STRUCTS: dict[Kind, Callable[[Mapping[str, Any]], Struct]] = {
+    "image": _image_struct,
+    "artifact": _artifact_struct,
+    "config": _config_struct,
+    "platforms": _platforms_struct,
+}

@@ -2,59 +2,75 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ..api.repositories import list_tags, parse_tag_source
+from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
 from ..model.reference import Reference
 from ..model.tag_filter import ORDERS, TagFilter
+from .access_options import AUTHFILE, AccessOptions, registry_flags
 from .command import Command
 from .flags import Flag, Parsed
-from .options import AUTHFILE, NETWORK, access, registry_flags
+from .main import supervise
+from .network_options import NETWORK
 from .progress import warnings_only
 from .regex_timeout import bounded
-from .supervision import run_async
 
 _FLAGS = (
     AUTHFILE,
-    *registry_flags(""),
+    *registry_flags(),
     *NETWORK,
-    Flag("filter", "only tags in which the regular expression is found (Python's syntax)", value="REGEX"),
-    Flag("semver", 'only tags that are versions in RANGE, such as ">= 1.2, < 3 || ^4.1"', value="RANGE"),
-    Flag("sort", f"the order: {', '.join(ORDERS)} (newest last); default registry", value="ORDER",
+    Flag("filter", "list only tags that contain a match of REGEX (Python syntax)", value="REGEX"),
+    Flag("semver", 'list only versions in RANGE, for example ">= 1.2, < 3 || ^4.1"', value="RANGE"),
+    Flag("sort", f"order of the tags: {', '.join(ORDERS)} (newest last; default: registry)", value="ORDER",
          default="registry", choices=ORDERS),
 )  # fmt: skip
 
 
-def run(parsed: Parsed) -> int:
+@dataclass(frozen=True, slots=True)
+class ListTagsOptions:
+    """The options of ``list-tags``.
+
+    ``place`` is what ``name`` stands for, a repository or an archive. ``timeout`` limits the time of
+    the request and that of the filter, each in seconds; 0: the default.
+    """
+
+    name: str
+    place: Reference | Path
+    filter: TagFilter
+    access: AccessOptions
+    timeout: float
+
+    @classmethod
+    def of(cls, parsed: Parsed) -> ListTagsOptions:
+        """Read the options; raises `InvalidInput`."""
+        (name,) = parsed.arguments
+        place = parse_tag_source(name)
+        order = next(order for order in ORDERS if order == parsed.get("sort", str))
+        wanted = TagFilter.parse(parsed.optional("filter", str), parsed.optional("semver", str), order)
+        return cls(name, place, wanted, AccessOptions.of(parsed), parsed.get("command-timeout", float))
+
+
+def run(options: ListTagsOptions) -> int:
     """Print the tags as skopeo does."""
-    (name,) = parsed.arguments
-    place = parse_tag_source(name)
-    wanted = TagFilter.parse(parsed["filter"], parsed["semver"], parsed["sort"])
-    reaching = access(parsed, "", warnings_only)
-    tags: list[str] = []
-
-    async def work() -> int:
-        tags.extend(await list_tags(name, access=reaching))
-        return 0
-
-    run_async(work, parsed["command-timeout"])
-    # Not in the event loop, which would not see Ctrl-C while an expression is being looked for.
-    with bounded("--filter", parsed["command-timeout"]):
-        tags = wanted.apply(tags)
-    document: dict[str, Any] = {"Repository": place.name} if isinstance(place, Reference) else {}
+    tags = supervise(list_tags(options.name, access=options.access.access(warnings_only)), options.timeout)
+    # Outside the event loop, which would not handle SIGINT while a regular expression is being matched.
+    with bounded("--filter", options.timeout):
+        tags = options.filter.apply(tags)
+    document: dict[str, Any] = {"Repository": options.place.name} if isinstance(options.place, Reference) else {}
     print(dumps({**document, "Tags": tags}, indent=4))
     return 0
-
 
 
 COMMAND = Command(
     name="list-tags",
     arguments="SOURCE-IMAGE",
     description=(
-        'Return the list of tags from the transport/repository "SOURCE-IMAGE", which has no tag itself.\n'
-        "--semver takes =, !=, >, >=, <, <=, ~1.2 (that minor version), ^1.2 (that major version), 1.x and\n"
-        '"1.2 - 2.3", joined by "," and "||"; pre-releases count where the range names one.\n\n'
+        'List the tags of the repository or the archive "SOURCE-IMAGE", which has no tag itself.\n'
+        "A RANGE consists of =, !=, >, >=, <, <=, ~1.2 (that minor version), ^1.2 (that major version), 1.x\n"
+        'and "1.2 - 2.3", joined by "," (and) and "||" (or). A pre-release matches where the range names one.\n\n'
         "Supported transports:\ndocker, docker-archive"
     ),
     examples=(
@@ -63,5 +79,6 @@ COMMAND = Command(
         "pyskopeo list-tags --filter '-alpine$' docker://docker.io/library/nginx",
     ),
     flags=_FLAGS,
+    read=ListTagsOptions.of,
     run=run,
 )

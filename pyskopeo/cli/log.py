@@ -1,4 +1,4 @@
-"""Lines on standard error: skopeo's, that is logrus's, so that scripts find what they look for."""
+"""Log lines on standard error, in the format of skopeo's logger (logrus), which scripts match."""
 
 from __future__ import annotations
 
@@ -12,33 +12,36 @@ _SHORT = {"debug": "DEBU", "info": "INFO", "warning": "WARN", "error": "ERRO", "
 _PLAIN = re.compile(r"[A-Za-z0-9._/@^+-]*", re.ASCII)
 _WIDTH = 45
 
-# A user with a password in an address; the digest of name:tag@sha256:... is none.
+# The user name and the password in an address, as opposed to the tag in name:tag@sha256:...
 _USERINFO = re.compile(r"//[^\s/@\"']*:[^\s/@\"']*@(?!sha[0-9]+:)")
-
 
 _debugging = False
 
 
 def set_debugging(wanted: bool) -> None:
-    """Whether there are lines of level ``debug``."""
-    global _debugging  # noqa: PLW0603 - one standard error, one answer, as in logrus
+    """Turn lines of level ``debug`` on or off."""
+    global _debugging  # noqa: PLW0603 - a setting of the process, as in logrus
     _debugging = wanted
 
 
 def debugging() -> bool:
+    """Return whether lines of level ``debug`` are wanted."""
     return _debugging
 
 
 def log(level: str, message: str, fields: Mapping[str, str] | None = None) -> None:
-    """One line of a level: ``info``, ``warning``, ``error`` or ``fatal``; ``fields`` follow by name."""
+    """Print one line of a level: ``debug``, ``info``, ``warning``, ``error`` or ``fatal``; see `line`."""
     try:
         print(line(level, message, fields), file=sys.stderr, flush=True)
     except BrokenPipeError:
-        return  # nobody reads standard error any more; the exit code still tells
+        return  # standard error has no reader any more; the exit code still reports the error
 
 
 def line(level: str, message: str, fields: Mapping[str, str] | None = None) -> str:
-    """What `log` prints. Passwords that someone wrote into an address are not repeated."""
+    """Return a log line without its end; ``fields`` follow the message, sorted by name.
+
+    On a terminal it is short, elsewhere it has a time stamp. Passwords in addresses are replaced by ``***``.
+    """
     message = _USERINFO.sub("//***@", message)
     more = "".join(f" {name}={_value(value)}" for name, value in sorted((fields or {}).items()))
     if sys.stderr.isatty():
@@ -49,7 +52,7 @@ def line(level: str, message: str, fields: Mapping[str, str] | None = None) -> s
 
 
 def _value(text: str) -> str:
-    """In quotes only where that is needed."""
+    """Return the value of a field, in quotes only if it needs them."""
     return text if _PLAIN.fullmatch(text) else _quoted(_USERINFO.sub("//***@", text))
 
 
@@ -59,5 +62,5 @@ def _quoted(message: str) -> str:
 
 
 def _printable(message: str) -> str:
-    """Names and answers of strangers are in messages: no control character reaches the terminal."""
+    """Escape control characters, since messages contain text from registries and files."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in message)

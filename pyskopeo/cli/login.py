@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import field
 
 from ..credentials.authfile import Credentials
+from ..credentials.authkey import AuthKey
 from ..errors import AccessDenied, CredentialsFailed, InvalidInput
-from .accounts import AUTHFILE, CERT_DIR, COMPAT_AUTHFILE, PATIENCE, TLS_VERIFY, Account, wanted_registry
+from ..fast_dataclass import dataclass
+from .accounts import ACCOUNT_NETWORK, AUTHFILE, CERT_DIR, COMPAT_AUTHFILE, TLS_VERIFY, Account, read_registry
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
-from .supervision import run_async
+from .main import supervise
 
 _STDIN_LIMIT = 64 * 1024
 
@@ -18,64 +21,73 @@ _FLAGS = (
     COMPAT_AUTHFILE,
     CERT_DIR,
     TLS_VERIFY,
-    Flag("get-login", "print the user who is logged in to the registry", read=boolean, default=False),
-    Flag("password", "password for the registry; others can see it here: rather use --password-stdin", short="p",
+    Flag("get-login", "print the user name that is logged in to the registry", read=boolean, default=False),
+    Flag("password", "password for the registry; other users can see it, prefer --password-stdin", short="p",
          value="PASS", default=""),
-    Flag("password-stdin", "take the password from standard input", read=boolean, default=False),
+    Flag("password-stdin", "read the password from standard input", read=boolean, default=False),
     Flag("username", "user name for the registry", short="u", value="USER", default=""),
-    Flag("verbose", "say where the credentials are kept", short="v", read=boolean, default=False),
-    *PATIENCE,
+    Flag("verbose", "print where the credentials are stored", short="v", read=boolean, default=False),
+    *ACCOUNT_NETWORK,
 )  # fmt: skip
 
 
-def run(parsed: Parsed) -> int:
-    """Ask, check, keep; nothing is kept that the registry refuses."""
-    account = Account.of(wanted_registry(parsed, "in", "to"), parsed)
-    existing = account.existing() or Credentials()
-    if parsed["get-login"]:
+@dataclass(frozen=True, slots=True)
+class LoginOptions:
+    """The options of ``login``. ``username`` and ``password`` are empty if they are not given."""
+
+    key: AuthKey
+    account: Account
+    get_login: bool
+    username: str
+    password: str = field(repr=False)
+    password_stdin: bool
+    verbose: bool
+
+    @classmethod
+    def of(cls, parsed: Parsed) -> LoginOptions:
+        """Read the options; raises `InvalidInput`."""
+        key, account = read_registry(parsed, "in", "to"), Account.of(parsed)
+        get_login, password_stdin = parsed.get("get-login", bool), parsed.get("password-stdin", bool)
+        username, password = parsed.get("username", str), parsed.get("password", str)
+        if password_stdin and not get_login:
+            if password:
+                raise UsageError("can't specify both --password-stdin and --password")
+            if not username:
+                raise UsageError("must provide --username with --password-stdin")
+        return cls(key, account, get_login, username, password, password_stdin, parsed.get("verbose", bool))
+
+
+def run(options: LoginOptions) -> int:
+    """Prompt for what is missing, have the registry check it, and store it only if the registry accepts it."""
+    account, key = options.account, options.key
+    existing = account.existing(key) or Credentials()
+    if options.get_login:
         if not existing.username:
-            raise CredentialsFailed(f"not logged into {account.key}")
+            raise CredentialsFailed(f"not logged into {key}")
         print(existing.username)
         return 0
     if existing.identity_token:
         raise CredentialsFailed("currently logged in, auth file contains an Identity token")
-    seconds = parsed["command-timeout"]
-    user, password = parsed["username"], _given_password(parsed)
+    user = options.username
+    password = _read_password() if options.password_stdin else options.password
     if not user and not password and existing.username and existing.password:
-        print(f"Authenticating with existing credentials for {account.key}")
-        if account.accepts(existing, seconds):
-            print(f"Existing credentials are valid. Already logged in to {account.key.registry}")
+        print(f"Authenticating with existing credentials for {key}")
+        if account.accepts(key, existing):
+            print(f"Existing credentials are valid. Already logged in to {key.registry}")
             return 0
         print("Existing credentials are invalid, please enter valid username and password")
-    credentials = _asked_for(user, password, existing.username)
-    if not account.accepts(credentials, seconds):
-        raise AccessDenied(f'logging into "{account.key}": invalid username/password', status=401)
-    where = _keep(account, credentials)
-    if parsed["verbose"]:
+    credentials = _prompt(user, password, existing.username)
+    if not account.accepts(key, credentials):
+        raise AccessDenied(f'logging into "{key}": invalid username/password', status=401)
+    where = supervise(account.store().put(key, credentials))
+    if options.verbose:
         print(f"Used:  {where}")
     print("Login Succeeded!")
     return 0
 
 
-def _keep(account: Account, credentials: Credentials) -> str:
-    where: list[str] = []
-
-    async def keep() -> int:
-        where.append(await account.file().put(account.key, credentials))
-        return 0
-
-    run_async(keep)
-    return where[0]
-
-
-def _given_password(parsed: Parsed) -> str:
-    password: str = parsed["password"]
-    if not parsed["password-stdin"]:
-        return password
-    if password:
-        raise UsageError("can't specify both --password-stdin and --password")
-    if not parsed["username"]:
-        raise UsageError("must provide --username with --password-stdin")
+def _read_password() -> str:
+    """Read standard input to its end; line breaks are not part of the password."""
     content = sys.stdin.buffer.read(_STDIN_LIMIT + 1)
     if len(content) > _STDIN_LIMIT:
         raise InvalidInput(f"--password-stdin: over {_STDIN_LIMIT} bytes, which is no password")
@@ -86,8 +98,8 @@ def _given_password(parsed: Parsed) -> str:
     return "".join(line.removesuffix("\r") for line in lines)
 
 
-def _asked_for(user: str, password: str, known: str) -> Credentials:
-    """What was not given is asked for: the user on any standard input, the password at a terminal alone."""
+def _prompt(user: str, password: str, known: str) -> Credentials:
+    """Ask for what is empty: the user name on standard input, the password only if that is a terminal."""
     failed = "getting username and password"
     if not user:
         print(f"Username ({known}): " if known else "Username: ", end="", flush=True)
@@ -113,9 +125,9 @@ COMMAND = Command(
     arguments="[REGISTRY]",
     description=(
         "Log in to a container registry, or to a namespace in it: REGISTRY is HOST[:PORT][/NAMESPACE].\n"
-        "The registry is asked whether it takes the credentials before they are kept.\n\n"
-        "A password on the command line can be seen by everybody on the machine; --password-stdin, or the\n"
-        "question at a terminal, keeps it to yourself."
+        "The credentials are stored only if the registry accepts them.\n\n"
+        "Every user of this machine can see a password on the command line. Enter it at the prompt instead,\n"
+        "or use --password-stdin."
     ),
     examples=(
         "pyskopeo login quay.io",
@@ -124,5 +136,6 @@ COMMAND = Command(
         "pyskopeo login --get-login quay.io",
     ),
     flags=_FLAGS,
+    read=LoginOptions.of,
     run=run,
 )

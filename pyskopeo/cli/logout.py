@@ -2,61 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import os
 
 from ..credentials.authkey import AuthKey
 from ..errors import CredentialsFailed, NetworkError, prefix_errors
-from .accounts import (
-    AUTHFILE,
-    COMPAT_AUTHFILE,
-    PATIENCE,
-    TLS_VERIFY,
-    Account,
-    kept_in,
-    named_file,
-    reaching,
-    wanted_registry,
-)
+from ..fast_dataclass import dataclass
+from .accounts import ACCOUNT_NETWORK, AUTHFILE, COMPAT_AUTHFILE, TLS_VERIFY, Account, read_registry
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
-from .supervision import run_async
+from .main import supervise
 
 _FLAGS = (
     AUTHFILE,
     COMPAT_AUTHFILE,
     TLS_VERIFY,
-    Flag("all", "remove the credentials for all registries in the file", short="a", read=boolean, default=False),
-    *PATIENCE,
+    Flag("all", "remove the credentials for all registries from the file", short="a", read=boolean, default=False),
+    *ACCOUNT_NETWORK,
 )
 
 
-def run(parsed: Parsed) -> int:
-    """Forget one registry, or all that one file knows."""
-    for name in ("authfile", "compat-auth-file"):
-        _check_named(parsed[name])
-    if parsed["all"]:
+@dataclass(frozen=True, slots=True)
+class LogoutOptions:
+    """The options of ``logout``. ``key`` is None for all registries."""
+
+    key: AuthKey | None
+    account: Account
+
+    @classmethod
+    def of(cls, parsed: Parsed) -> LogoutOptions:
+        """Read the options; raises `InvalidInput`, and `CredentialsFailed` if a file that is named does not exist."""
+        for name in ("authfile", "compat-auth-file"):
+            _check_exists(parsed.optional(name, str))
+        if not parsed.get("all", bool):
+            return cls(read_registry(parsed, "out", "from"), Account.of(parsed))
         if parsed.arguments:
             raise UsageError("--all takes no arguments")
-        named, docker = named_file(parsed)
-        _finish(kept_in(named, reaching(parsed, named).keychain, docker=docker).clear)
+        return cls(None, Account.of(parsed))
+
+
+def run(options: LogoutOptions) -> int:
+    """Remove the credentials for one registry, or for all in the file."""
+    account, key = options.account, options.key
+    if key is None:
+        supervise(account.store().clear())
         print("Removed login credentials for all registries")
         return 0
-    account = Account.of(wanted_registry(parsed, "out", "from"), parsed)
-    if _remove(account):
-        print(f"Removed login credentials for {account.key}")
+    with prefix_errors(f'logging out of "{key}"'):
+        is_removed = supervise(account.store().remove(key))
+    if is_removed:
+        print(f"Removed login credentials for {key}")
         return 0
-    if not _is_known_elsewhere(account, parsed["command-timeout"]):
-        raise CredentialsFailed(f"not logged into {account.key}")
+    if not _is_known_elsewhere(account, key):
+        raise CredentialsFailed(f"not logged into {key}")
     print(
-        f"Not logged into {account.key} with current tool. Existing credentials were established via docker login. "
+        f"Not logged into {key} with current tool. Existing credentials were established via docker login. "
         "Please use docker logout instead."
     )
     return 0
 
 
-def _check_named(path: str | None) -> None:
-    import os
-
+def _check_exists(path: str | None) -> None:
     if not path:
         return
     try:
@@ -66,48 +71,29 @@ def _check_named(path: str | None) -> None:
         raise CredentialsFailed(f"credential file is not accessible: stat {path}: {reason}") from None
 
 
-def _remove(account: Account) -> bool:
-    key: AuthKey = account.key
-    done: list[bool] = []
-
-    async def remove() -> None:
-        done.append(await account.file().remove(key))
-
-    with prefix_errors(f'logging out of "{key}"'):
-        _finish(remove)
-    return done[0]
-
-
-def _is_known_elsewhere(account: Account, seconds: float) -> bool:
-    """Whether a file that is not ours to change has credentials that the registry takes."""
-    existing = account.existing()
+def _is_known_elsewhere(account: Account, key: AuthKey) -> bool:
+    """Return whether a file of another tool has credentials that the registry accepts."""
+    existing = account.existing(key)
     if existing is None or not (existing.username and existing.password):
         return False
     try:
-        return account.accepts(existing, seconds)
+        return account.accepts(key, existing)
     except NetworkError:
-        return False  # what cannot be asked has not said yes
-
-
-def _finish(work: Callable[[], Awaitable[object]]) -> None:
-    async def carry_out() -> int:
-        await work()
-        return 0
-
-    run_async(carry_out)
+        return False  # a registry that cannot be reached has not accepted them
 
 
 COMMAND = Command(
     name="logout",
     arguments="[REGISTRY]",
     description=(
-        "Log out of a container registry: remove its credentials from the file, and from the credential helper\n"
-        "that the file names for it."
+        "Log out of a container registry: remove its credentials from the file, and from the credential\n"
+        "helper that the file names for the registry."
     ),
     examples=(
         "pyskopeo logout quay.io",
         "pyskopeo logout --all",
     ),
     flags=_FLAGS,
+    read=LogoutOptions.of,
     run=run,
 )

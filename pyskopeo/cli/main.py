@@ -1,42 +1,37 @@
-"""``pyskopeo``: global flags, then a command with its own."""
+"""The entry point of ``pyskopeo``: parses the command line, runs the command and returns its exit code."""
 
 from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Awaitable, Sequence
+from typing import NoReturn, TypeVar
 
 from .. import __version__
-from ..errors import PyskopeoError
-from .command import GLOBAL, VERSION, Command
-from .flags import Parsed, UsageError, parse, usage
+from ..errors import PyskopeoError, first_error
+from .command import GLOBAL, SUMMARIES, VERSION, Command, load_command, program
+from .flags import UsageError, parse
 from .log import log, set_debugging
 
-# The version whose flags and words are meant, for scripts that ask `skopeo --version`.
+# The version of skopeo whose flags and messages are followed, for scripts that parse `skopeo --version`.
 SKOPEO = "1.22.0"
 
-SUMMARIES = {
-    "completion": "Print the completion script for a shell: bash, zsh or fish",
-    "copy": "Copy an image, or a list of images, from one place to another",
-    "credential-helper": "Answer those who look for credentials: Bazel, Docker",
-    "delete": "Delete an image from a registry, or a tag alone",
-    "help": "Show what a command does and its flags",
-    "inspect": "Show what is known of an image: facts, manifest, configuration",
-    "list-tags": "List the tags of a repository, or of the images in an archive",
-    "login": "Log in to a container registry",
-    "logout": "Log out of a container registry",
-    "manifest-digest": "Compute the digest of a manifest in a file",
-    "serve": "Serve the images of an OCI layout as a read-only registry",
-    "sync": "Copy many images from one place to another, and keep them up to date",
-    "tag": "Give an image in a registry more tags, moving nothing",
-}
+T = TypeVar("T")
+
+
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM was received, and the command has cleaned up. ``number`` is the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def run() -> None:
     """The console script."""
-    # A short life with few cycles: collecting while modules load costs more than it gives back.
+    # The process is short-lived and makes few cycles: collecting while modules load costs more than it frees.
     gc.set_threshold(50_000, 20, 20)
     words = sys.argv[1:]
     if os.path.basename(sys.argv[0]) == "docker-credential-pyskopeo":
@@ -47,117 +42,136 @@ def run() -> None:
             stream.flush()
         except BrokenPipeError:  # the reader has closed the pipe: the output is incomplete
             code = code or 1
-    # Nothing is left to do, and taking the interpreter apart takes longer than some commands.
+    # Finalizing the interpreter takes longer than some commands, and nothing is left for it to do.
     os._exit(code)
 
 
 def main(words: Sequence[str]) -> int:
-    """Run a command line; answers with the exit code: 0, 1, 2 (image not found), 130 or 143."""
-    from .supervision import Interrupted, leave
+    """Run the command line ``words``.
 
+    Returns the exit code: 0, 1, or 2 for an image that does not exist. After SIGINT or SIGTERM the
+    process exits with 130 or 143.
+    """
     try:
-        return _dispatch(words)
+        invocation = _parse_command_line(words)
+        if invocation is None:
+            return 0
+        command, options, seconds = invocation
+        outcome = command.run(options)
+        if isinstance(outcome, int):
+            return outcome
+        import anyio
+
+        return anyio.run(supervised, outcome, seconds)
     except PyskopeoError as error:
         log("fatal", str(error))
         return error.exit_code
     except BrokenPipeError:
         return 1
     except Interrupted as interrupted:
-        leave(interrupted.number)
+        _exit_for_signal(interrupted.number)
     except KeyboardInterrupt:
-        leave(2)
+        _exit_for_signal(signal.SIGINT)
 
 
-def _dispatch(words: Sequence[str]) -> int:
-    name = program()
-    parsed, rest = parse(words, (*GLOBAL, VERSION), stop_at_argument=True)
-    if parsed["version"]:
-        meant = f"{SKOPEO} pyskopeo: " if name == "skopeo" else ""
-        print(f"{name} version {meant}{__version__}")
-        return 0
+async def supervised(work: Awaitable[T], seconds: float = 0.0) -> T:
+    """Await ``work`` and return its result; cancel it on SIGINT and SIGTERM, and after ``seconds`` (0: never).
+
+    Raises `Interrupted` or, after ``seconds``, `PyskopeoError`, when the cancelled work has cleaned up.
+    """
+    import anyio
+
+    received: list[int] = []
+
+    async def cancel_on_signal() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for number in signals:
+                received.append(number)
+                tasks.cancel_scope.cancel()
+                return
+
+    try:
+        with first_error():
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(cancel_on_signal)
+                with anyio.move_on_after(seconds or None) as limit:
+                    result = await work
+                tasks.cancel_scope.cancel()
+    except Exception:
+        if not received:  # after a signal, errors of the clean-up do not matter
+            raise
+    if received:
+        raise Interrupted(received[0])
+    if limit.cancelled_caught:
+        raise PyskopeoError(f"not finished after {seconds:g} s: given up, as --command-timeout says")
+    return result
+
+
+def supervise(work: Awaitable[T], seconds: float = 0.0) -> T:
+    """Run ``work`` by `supervised` in an event loop of its own.
+
+    For commands that do more than wait for I/O: a prompt or a regular expression would block the
+    event loop, which then could not react to signals.
+    """
+    import anyio
+
+    return anyio.run(supervised, work, seconds)
+
+
+def _exit_for_signal(number: int) -> NoReturn:
+    """Exit as a program that was ended by a signal: with code 130 or 143."""
+    log("fatal", "interrupted" if number == signal.SIGINT else "terminated")
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:  # there is no reader any more
+            continue
+    # Not sys.exit, which waits for threads: one may still be resolving a name or connecting.
+    os._exit(128 + number)
+
+
+def _parse_command_line(words: Sequence[str]) -> tuple[Command[object], object, float] | None:
+    """Return the command, its options and its time limit in seconds.
+
+    Returns None if a version or a help text was asked for, after printing it. Raises `InvalidInput`.
+    """
+    outer, rest = parse(words, (*GLOBAL, VERSION), stop_at_argument=True)
+    if outer.get("version", bool):
+        version = f"{SKOPEO} pyskopeo: {__version__}" if program() == "skopeo" else __version__
+        print(f"{program()} version {version}")
+        return None
+    wants_help = outer.get("help", bool)
     while rest[:1] == ["help"]:
-        rest, parsed.values["help"] = rest[1:], True
+        rest, wants_help = rest[1:], True
     if not rest:
-        if not parsed["help"]:
-            raise UsageError(f"Missing command '{name} COMMAND'\nTry '{name} --help' for more information")
-        print(_overview())
-        return 0
-    verb, *arguments = rest
+        if not wants_help:
+            raise UsageError(f"Missing command '{program()} COMMAND'\nTry '{program()} --help' for more information")
+        from .help import overview
+
+        print(overview())
+        return None
+    verb, *words = rest
     if verb not in SUMMARIES:
         raise UsageError(
-            f"Unrecognized command `{name} {verb}`\n{_guess(verb)}Try '{name} --help' for more information"
+            f"Unrecognized command `{program()} {verb}`\n"
+            f"{_suggestion(verb)}Try '{program()} --help' for more information"
         )
-    return _run(load_command(verb), arguments, parsed)
+    command = load_command(verb)
+    parsed, _ = parse(words, (*GLOBAL, *command.flags))
+    if wants_help or parsed.get("help", bool):
+        from .help import command_help
+
+        print(command_help(command))
+        return None
+    parsed.inherit(outer)
+    set_debugging(parsed.get("debug", bool))
+    command.check_count(parsed.arguments)
+    return command, command.read(parsed), parsed.get("command-timeout", float)
 
 
-def program() -> str:
-    """What this was called: those who link ``skopeo`` to it find that name in what it says."""
-    return "skopeo" if os.path.basename(sys.argv[0]) == "skopeo" else "pyskopeo"
-
-
-def load_command(verb: str) -> Command:
-    """The command of that name; its module is loaded for it."""
-    command: Command = import_module(f".{verb.replace('-', '_')}", __package__).COMMAND
-    return command
-
-
-def _guess(name: str) -> str:
-    """What may have been meant; there is time to look, now that nothing else can be done."""
+def _suggestion(verb: str) -> str:
+    """Return a question that names the command most like ``verb``, or an empty string."""
     from difflib import get_close_matches
 
-    near = [known for known in SUMMARIES if known.startswith(name)] or get_close_matches(name, SUMMARIES)
+    near = [known for known in SUMMARIES if known.startswith(verb)] or get_close_matches(verb, SUMMARIES)
     return f"Did you mean '{near[0]}'? " if near else ""
-
-
-def _run(command: Command, words: Sequence[str], outer: Parsed) -> int:
-    parsed, _ = parse(words, (*GLOBAL, *command.flags))
-    if parsed["help"] or outer["help"]:
-        print(_help(command))
-        return 0
-    for name in outer.given - parsed.given:
-        parsed.values[name] = outer.values[name]
-    parsed.given |= outer.given
-    set_debugging(parsed["debug"])
-    _check_count(command, parsed.arguments)
-    return command.run(parsed)
-
-
-def _check_count(command: Command, arguments: Sequence[str]) -> None:
-    """As many as the command names; its last one may say by ``...`` that more may follow.
-
-    One in brackets may be left out, and what is wrong with it is said by the command.
-    """
-    wanted = command.arguments.split()
-    if command.arguments.startswith("["):
-        return
-    more = command.arguments.endswith("...")
-    if len(arguments) == len(wanted) or (more and len(arguments) > len(wanted)):
-        return
-    count = ("one argument", "two arguments")[len(wanted) - 1]
-    expected = f"{'At least' if more else 'Exactly'} {count} expected"
-    stray = next((word for word in arguments if word in ("true", "false")), None)
-    hint = f"; for a flag that is {stray} write --flag={stray}" if stray else ""
-    raise UsageError(
-        f"{expected}: {command.arguments}, got {len(arguments)}{hint}\n"
-        f"Try '{program()} {command.name} --help' for more information"
-    )
-
-
-def _overview() -> str:
-    width = max(map(len, SUMMARIES)) + 3
-    commands = "\n".join(f"  {name:<{width}}{summary}" for name, summary in sorted(SUMMARIES.items()))
-    return (
-        "Copy and inspect container images, without a daemon\n\n"
-        f"Usage:\n  {program()} [flags] COMMAND [command flags]\n\n"
-        f"Available Commands:\n{commands}\n\nFlags:\n{usage((*GLOBAL, VERSION))}\n\n"
-        f'Use "{program()} COMMAND --help" for more information about a command.'
-    )
-
-
-def _help(command: Command) -> str:
-    examples = "\n".join(f"  {example}" for example in command.examples)
-    flags = f"Flags:\n{usage(command.flags)}\n\n" if command.flags else ""
-    return (
-        f"{command.description}\n\nUsage:\n  {program()} {command.name} [command flags] {command.arguments}\n\n"
-        f"Examples:\n{examples}\n\n{flags}Global Flags:\n{usage(GLOBAL)}"
-    )

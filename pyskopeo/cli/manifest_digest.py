@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import StorageFailed, prefix_errors
+from ..fast_dataclass import dataclass
 from ..model.content_digest import content_digest
 from ..model.digest import Digest, new_hasher
 from ..model.strict_json import MANIFEST_LIMIT
@@ -14,9 +15,21 @@ from .flags import Parsed
 _PIECE = 1024 * 1024
 
 
-def run(parsed: Parsed) -> int:
+@dataclass(frozen=True, slots=True)
+class ManifestDigestOptions:
+    """The options of ``manifest-digest``."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, parsed: Parsed) -> ManifestDigestOptions:
+        """Read the options."""
+        return cls(Path(parsed.arguments[0]))
+
+
+def run(options: ManifestDigestOptions) -> int:
     """Print the digest."""
-    path = Path(parsed.arguments[0])
+    path = options.path
     try:
         with path.open("rb") as file:
             raw = file.read(MANIFEST_LIMIT + 1)
@@ -26,7 +39,7 @@ def run(parsed: Parsed) -> int:
                 hasher.update(piece)
     except OSError as error:
         raise StorageFailed.of(error, f"Error reading manifest from {path}") from error
-    if len(raw) > MANIFEST_LIMIT:  # no manifest that could be signed
+    if len(raw) > MANIFEST_LIMIT:  # too large for a signed manifest
         print(Digest("sha256", hasher.hexdigest()))
         return 0
     with prefix_errors("Error computing digest"):
@@ -38,13 +51,14 @@ COMMAND = Command(
     name="manifest-digest",
     arguments="MANIFEST-FILE",
     description=(
-        "Compute the digest of the manifest in a file, and print it. Of a signed manifest of Docker's\n"
-        "schema 1 it is that of what was signed."
+        "Print the digest of the manifest in a file. The digest of a signed schema 1 manifest does not\n"
+        "include its signatures."
     ),
     examples=(
         "pyskopeo manifest-digest manifest.json",
         "pyskopeo inspect --raw docker://alpine | pyskopeo manifest-digest /dev/stdin",
     ),
     flags=(),
+    read=ManifestDigestOptions.of,
     run=run,
 )

@@ -36,12 +36,13 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
 
 MODES = ("auto", "bars", "plain", "json", "none")
-_EVERY = 10.0
-_ROOMY, _MARGIN = 75, 3
+_INTERVAL = 10.0  # seconds between two lines about the same blob
+_WIDE = 75  # columns for all the columns of a row
+_MARGIN = 3
 
 
 def size(count: float) -> str:
-    """A number of bytes for people."""
+    """Format a number of bytes, such as ``1.5 MiB``."""
     for unit in ("B", "KiB", "MiB"):
         if count < 1024:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -50,7 +51,7 @@ def size(count: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A duration for people."""
+    """Format a duration in seconds, such as ``1m30s``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"
@@ -60,7 +61,7 @@ def span(seconds: float) -> str:
 
 @contextmanager
 def reporting(mode: str) -> Iterator[Report]:
-    """A report for one copy, by ``--progress``; ``auto`` is bars on a terminal, else lines."""
+    """Show the progress of one copy in a mode of `MODES`; ``auto`` is bars on a terminal, else plain lines."""
     if mode == "auto":
         mode = "bars" if sys.stderr.isatty() else "plain"
     if mode == "json":
@@ -81,7 +82,7 @@ def _json_line(event: Event) -> None:
 
 
 def warnings_only(event: Event) -> None:
-    """What must be said however quiet it is to be."""
+    """Log warnings and retries, and with ``--debug`` the details; ignore all other events."""
     if isinstance(event, Warned | Retrying):
         log("warning", _warning(event))
     elif isinstance(event, Requested | Explained):
@@ -105,7 +106,7 @@ def _warning(event: Warned | Retrying) -> str:
 
 
 class Lines:
-    """One line an event, and for long blobs one every ten seconds; the phrases are skopeo's."""
+    """Prints a line for each event, with skopeo's phrases, and one every ten seconds for a large blob."""
 
     def __init__(self) -> None:
         self._kinds: dict[Digest, str] = {}
@@ -119,7 +120,7 @@ class Lines:
         elif isinstance(event, BlobStarted):
             self._kinds[event.digest] = "config" if event.kind == "config" else "blob"
             self._started[event.digest] = self._shown[event.digest] = now
-        elif isinstance(event, BlobProgress) and now - self._shown[event.digest] >= _EVERY:
+        elif isinstance(event, BlobProgress) and now - self._shown[event.digest] >= _INTERVAL:
             self._shown[event.digest] = now
             self._say(f"{self._name(event.digest)} {_rate(event, now - self._started[event.digest])}")
         elif isinstance(event, BlobFinished):
@@ -160,7 +161,7 @@ def _rate(event: BlobProgress, seconds: float) -> str:
 
 
 class Bars:
-    """A bar for each blob under way and one for all, with bytes, speed and time left."""
+    """Shows a bar for each blob in transfer and one for all, with bytes, speed and remaining time."""
 
     def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
@@ -169,13 +170,13 @@ class Bars:
 
         used = self._console = console or Console(stderr=True, highlight=False)
 
-        class Narrower(Progress):
+        class NarrowProgress(Progress):
             def get_renderable(self) -> Constrain:
-                # Room for the ^C that a terminal shows: in a full line it would push the bars out of their place.
+                # Leaves room for the ^C that a terminal echoes: it would wrap a full line, and displace the bars.
                 return Constrain(super().get_renderable(), used.width - _MARGIN)
 
-        self._roomy = self._console.width >= _ROOMY
-        self._progress = Narrower(*_columns(roomy=self._roomy), console=self._console, expand=True, transient=True)
+        self._wide = self._console.width >= _WIDE
+        self._progress = NarrowProgress(*_columns(wide=self._wide), console=self._console, expand=True, transient=True)
         self._tasks: dict[Digest, TaskID] = {}
         self._names: dict[Digest, str] = {}
         self._done: dict[Digest, int] = {}
@@ -185,11 +186,11 @@ class Bars:
 
     @property
     def renderable(self) -> RenderableType:
-        """What is on the screen now."""
+        """The bars as they are shown now."""
         return self._progress.get_renderable()
 
     def __enter__(self) -> Self:
-        # Nothing is drawn before there is a plan: a password may have to be asked for first.
+        # The bars start with the plan of the copy, which has the number of bytes.
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -202,11 +203,11 @@ class Bars:
             self._progress.start()
         elif isinstance(event, BlobStarted):
             if event.digest not in self._expected:
-                self._planned += event.size  # made on the way, from what was copied
+                self._planned += event.size  # a blob that the copy itself makes, such as a converted configuration
             name = f"{'config' if event.kind == 'config' else 'blob'} {event.digest.short}"
             self._names[event.digest] = name
             self._tasks[event.digest] = self._progress.add_task(
-                f"Copying {name}" if self._roomy else name, total=event.size
+                f"Copying {name}" if self._wide else name, total=event.size
             )
         elif isinstance(event, BlobProgress):
             self._progress.update(self._tasks[event.digest], completed=event.done)
@@ -224,7 +225,7 @@ class Bars:
     def _finish(self, event: BlobFinished) -> None:
         self._done.pop(event.digest, None)
         if event.placement in (Placement.PRESENT, Placement.MOUNTED):
-            # Not counted as moved, which would be a speed nobody has.
+            # Not counted as moved, which would inflate the speed.
             self._present += event.size
         else:
             self._finished += event.size
@@ -238,12 +239,12 @@ class Bars:
             self._progress.update(self._total, completed=done, total=self._planned - self._present)
 
     def _print(self, text: str) -> None:
-        # Above the bars. A terminal wraps a long line by itself, without breaking a digest that is copied from it.
+        # Above the bars. Wrapped by the terminal, so that a digest can be copied in one piece.
         self._console.print(text, markup=False, soft_wrap=True)
 
 
-def _columns(*, roomy: bool) -> list[ProgressColumn]:
-    """What stands in a row; in a narrow terminal only what is needed."""
+def _columns(*, wide: bool) -> list[ProgressColumn]:
+    """Return the columns of a row, fewer of them for a narrow terminal."""
     from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
@@ -256,4 +257,4 @@ def _columns(*, roomy: bool) -> list[ProgressColumn]:
         BarColumn(bar_width=None),
         DownloadColumn(binary_units=True),
     ]
-    return [*basic, Speed(), TimeRemainingColumn(compact=True)] if roomy else basic
+    return [*basic, Speed(), TimeRemainingColumn(compact=True)] if wide else basic

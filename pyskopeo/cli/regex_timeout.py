@@ -1,4 +1,4 @@
-"""An end to regular expressions that have none."""
+"""A time limit for regular expressions, which can take exponential time."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from types import FrameType
 
 from ..errors import InvalidInput
 
-PATIENCE = 10.0
+DEFAULT_LIMIT = 10.0  # seconds
 
 
 @contextmanager
 def bounded(what: str, seconds: float = 0.0) -> Iterator[None]:
-    """Give up after ``seconds``, or `PATIENCE`: raises `InvalidInput` about ``what``.
+    """Raise `InvalidInput` about ``what`` after ``seconds``, or `DEFAULT_LIMIT` for 0.
 
-    Only signals reach into an expression that is being looked for, so elsewhere than in the main
-    thread it has all the time it takes.
+    Only a signal can interrupt the matching of an expression. There is no limit in other threads than
+    the main one, which do not receive signals, nor where the system has no interval timer.
     """
-    seconds = seconds or PATIENCE
+    seconds = seconds or DEFAULT_LIMIT
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def give_up(_number: int, _frame: FrameType | None) -> None:
+    def expire(_number: int, _frame: FrameType | None) -> None:
         raise InvalidInput(f"{what}: not done after {seconds:g} s; want a simpler regular expression")
 
-    before = signal.signal(signal.SIGALRM, give_up)
+    before = signal.signal(signal.SIGALRM, expire)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield

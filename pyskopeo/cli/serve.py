@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from ..errors import InvalidName
+from ..fast_dataclass import dataclass
 from .command import Command
 from .flags import Flag, Parsed, UsageError
-from .supervision import Interrupted, run_async
+from .main import Interrupted, supervise
 
 _DEFAULT = "127.0.0.1:5000"
 
 
-def run(parsed: Parsed) -> int:
-    """Serve until interrupted."""
-    host, port = _address(parsed["listen"])
-    layout = _layout(parsed.arguments[0])
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """The options of ``serve``. ``timeout`` is how long to serve, in seconds; 0: until interrupted."""
 
-    def ready(host: str, port: int) -> None:
-        shown = f"[{host}]" if ":" in host else host
-        print(f"serving {layout} at http://{shown}:{port}/v2/ (read only; any repository name)", flush=True)
+    layout: Path
+    host: str
+    port: int
+    timeout: float
 
-    async def work() -> int:
-        import logging
+    @classmethod
+    def of(cls, parsed: Parsed) -> ServeOptions:
+        """Read the options; raises `InvalidInput`."""
+        host, port = _address(parsed.get("listen", str))
+        return cls(_layout(parsed.arguments[0]), host, port, parsed.get("command-timeout", float))
 
-        from ..serve import serve
 
-        # uvicorn warns about every client that tries TLS first, as skopeo and Docker do.
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-        await serve(layout, host, port, on_ready=ready)
-        return 0
+def run(options: ServeOptions) -> int:
+    """Serve until interrupted, which is the regular end."""
+    import logging
 
+    from ..serve import serve
+
+    # uvicorn warns about every client that tries TLS first, as skopeo and Docker do.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    ready = partial(_print_address, options.layout)
     try:
-        return run_async(work, parsed["command-timeout"])
-    except Interrupted:
-        return 0  # how one ends a server
+        supervise(serve(options.layout, options.host, options.port, on_ready=ready), options.timeout)
+    except (Interrupted, KeyboardInterrupt):
+        return 0
+    return 0
+
+
+def _print_address(layout: Path, host: str, port: int) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    print(f"serving {layout} at http://{shown}:{port}/v2/ (read only; any repository name)", flush=True)
 
 
 def _layout(name: str) -> Path:
@@ -55,12 +69,13 @@ COMMAND = Command(
     name="serve",
     arguments="LAYOUT",
     description=(
-        "Serve the images of an OCI layout as a read-only registry, so that skopeo, Docker and others can\n"
-        "pull them. Any repository name serves the whole layout; tags are its reference names.\n"
-        "Needs the extra: pip install 'pyskopeo[serve]'"
+        "Serve the images of an OCI layout as a read-only registry, from which skopeo, Docker and others can\n"
+        "pull. The whole layout is served under any repository name; the tags are its reference names.\n"
+        "Requires an extra: pip install 'pyskopeo[serve]'"
     ),
     examples=("pyskopeo serve oci:mirror --listen 127.0.0.1:5000",),
-    flags=(Flag("listen", f"address to listen on (default {_DEFAULT}; port 0 picks a free one)",
+    flags=(Flag("listen", f"address to listen on; port 0 selects a free port (default: {_DEFAULT})",
                 value="HOST:PORT", default=_DEFAULT),),
+    read=ServeOptions.of,
     run=run,
 )  # fmt: skip

@@ -9,120 +9,139 @@ from typing import TYPE_CHECKING
 
 from ..engine.plan import Form
 from ..engine.selection import Selection
+from ..fast_dataclass import dataclass
+from ..model.platform import Platform
+from .access_options import AUTHFILE, PLATFORM, AccessOptions, chosen_platform, registry_flags
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, integer
-from .format_flags import FORM, FORMATS
-from .options import AUTHFILE, NETWORK, PLATFORM, access, chosen_platform, registry_flags
+from .format_flags import FORM, manifest_format
+from .network_options import NETWORK
 from .progress import warnings_only
 from .regex_timeout import bounded
-from .supervision import run_async
 
 if TYPE_CHECKING:
     from ..syncing.request import SyncRequest
-
-
-def _side(prefix: str) -> tuple[Flag, ...]:
-    return (
-        *registry_flags(prefix),
-        Flag(f"{prefix}authfile", "path of the credentials file for this side", value="PATH"),
-        Flag(f"{prefix[0]}creds", "", value="USER[:PASS]", hidden=True),
-    )
-
+    from ..syncing.tag_selection import TagSelection
 
 _FLAGS = (
     Flag("src", "transport of SOURCE: docker, dir, oci or yaml", short="s", value="TRANSPORT", default=""),
     Flag("dest", "transport of DESTINATION: docker, dir or oci", short="d", value="TRANSPORT", default=""),
-    Flag("scoped", "keep the whole path of the source below DESTINATION", read=boolean, default=False),
-    Flag("append-suffix", "put TEXT behind each name at the destination", value="TEXT", default=""),
-    Flag("all", "copy all images where a name stands for a list", short="a", read=boolean, default=False),
+    Flag("scoped", "append the full source path to DESTINATION", read=boolean, default=False),
+    Flag("append-suffix", "suffix to append to each name at the destination", value="TEXT", default=""),
+    Flag("all", "copy every image of a list, not only that of one platform", short="a", read=boolean, default=False),
     PLATFORM,
-    Flag("include", "only images in whose tag or whole name the regular expression is found", value="REGEX",
-         repeat=True),
-    Flag("exclude", "no images in whose tag or whole name the regular expression is found", value="REGEX",
-         repeat=True),
-    Flag("latest", "only the N newest tags of each repository: by version, else by name", value="N", read=integer,
-         default=0),
-    Flag("jobs", "images under way at once (default 8); blobs are bounded together", value="N", read=integer,
-         default=8),
-    Flag("keep-going", "go on when an image cannot be copied, and fail in the end", read=boolean, default=False),
-    Flag("dry-run", "say what would be copied, and create nothing", read=boolean, default=False),
+    Flag("include", "copy only images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True),
+    Flag("exclude", "do not copy images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True),
+    Flag("latest", "copy only the N newest tags of each repository, by version, else by name", value="N",
+         read=integer, default=0),
+    Flag("jobs", "number of images to copy in parallel, which share one limit on blobs (default: 8)", value="N",
+         read=integer, default=8),
+    Flag("keep-going", "continue after an image failed to copy, and fail at the end", read=boolean, default=False),
+    Flag("dry-run", "print what would be copied, without writing anything", read=boolean, default=False),
     Flag("digestfile", "write the digest and the name of each image at the destination to PATH", value="PATH"),
-    Flag("report", "write what became of each image to PATH, as JSON", value="PATH"),
+    Flag("report", "write the result of each image to PATH as JSON", value="PATH"),
     AUTHFILE,
-    *_side("src-"),
-    *_side("dest-"),
+    *registry_flags("src-"),
+    *registry_flags("dest-"),
     *(flag for flag in FORM if flag.name in ("format", "preserve-digests", "remove-signatures")),
     *NETWORK,
 )  # fmt: skip
 
 
-def run(parsed: Parsed) -> int:
-    """List, copy, and say what became of it; the files asked for are written however it ends."""
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """The options of ``sync``. ``digestfile`` is None in a dry run."""
+
+    request: SyncRequest
+    source_access: AccessOptions
+    destination_access: AccessOptions
+    digestfile: Path | None
+    report: Path | None
+
+    @classmethod
+    def of(cls, parsed: Parsed) -> SyncOptions:
+        """Read the options; raises `InvalidInput`."""
+        request = _request(parsed)
+        request.check()
+        return cls(
+            request=request,
+            source_access=AccessOptions.of(parsed, "src-"),
+            destination_access=AccessOptions.of(parsed, "dest-"),
+            digestfile=None if request.dry_run else parsed.path("digestfile"),
+            report=parsed.path("report"),
+        )
+
+
+async def run(options: SyncOptions) -> int:
+    """Copy the images. Print a summary and write the files asked for, also after an error or a signal."""
     from ..syncing.request import ReportBuilder
     from ..syncing.sync import sync
     from .sync_files import create_digest_file, write_digests, write_report
     from .sync_view import show_summary, viewing
 
-    request = _request(parsed)
-    request.check()
-    digestfile = Path(parsed["digestfile"]) if parsed["digestfile"] and not request.dry_run else None
-    if digestfile is not None:
-        create_digest_file(digestfile)
+    if options.digestfile is not None:
+        create_digest_file(options.digestfile)
     builder = ReportBuilder()
-
-    async def work() -> int:
-        with viewing(builder) as report:
-            reading, writing = access(parsed, "src-", warnings_only), access(parsed, "dest-", warnings_only)
-            await sync(request, source_access=reading, destination_access=writing, report=report)
-        return 0
-
     try:
-        return run_async(work, parsed["command-timeout"])
+        with viewing(builder) as show:
+            await sync(
+                options.request,
+                source_access=options.source_access.access(warnings_only),
+                destination_access=options.destination_access.access(warnings_only),
+                report=show,
+            )
     finally:
         report = builder.report
-        if report.results and not request.dry_run:
+        if report.results and not options.request.dry_run:
             show_summary(report)
-        if digestfile is not None and builder.listed:
-            write_digests(digestfile, report)
-        if parsed["report"]:
-            write_report(Path(parsed["report"]), request, report)
+        if options.digestfile is not None and builder.listed:
+            write_digests(options.digestfile, report)
+        if options.report is not None:
+            write_report(options.report, options.request, report)
+    return 0
 
 
 def _request(parsed: Parsed) -> SyncRequest:
-    """What the flags say; raises `InvalidInput`."""
     from ..syncing.request import SyncRequest
-    from ..syncing.tag_selection import TagSelection
 
     source, destination = parsed.arguments
-    wanted = parsed["format"] or ""
-    if wanted and wanted not in FORMATS:
-        raise UsageError(f"unknown format \"{wanted}\". Choose one of the supported formats: 'oci', 'v2s1', or 'v2s2'")
-    if parsed["latest"] < 1 and "latest" in parsed.given:
-        raise UsageError("--latest: want 1 or more")
-    if parsed["platform"] is not None and parsed["all"]:
+    wanted = manifest_format(parsed)
+    tag_selection, every = _tag_selection(parsed), parsed.get("all", bool)
+    if parsed.optional("platform", Platform) is not None and every:
         raise UsageError("--platform chooses one image, so it does not go with --all")
-    if parsed["jobs"] < 1:
+    jobs = parsed.get("jobs", int)
+    if jobs < 1:
         raise UsageError("--jobs: want 1 or more")
+    transport = parsed.get("dest", str)
     return SyncRequest(
-        source_transport=parsed["src"],
+        source_transport=parsed.get("src", str),
         source=source,
-        destination_transport=parsed["dest"],
+        destination_transport=transport,
         destination=destination,
-        selection=Selection(chosen_platform(parsed), "all" if parsed["all"] else "system"),
-        scoped=parsed["scoped"],
-        suffix=parsed["append-suffix"],
-        tag_selection=TagSelection.parse(parsed["include"], parsed["exclude"], parsed["latest"]),
-        form=Form(format=wanted, preserve_digests=parsed["preserve-digests"]),
-        keep_going=parsed["keep-going"],
-        dry_run=parsed["dry-run"],
-        jobs=parsed["jobs"],
-        record=_record(parsed["dest"], destination),
+        selection=Selection(chosen_platform(parsed), "all" if every else "system"),
+        scoped=parsed.get("scoped", bool),
+        suffix=parsed.get("append-suffix", str),
+        tag_selection=tag_selection,
+        form=Form(format=wanted, preserve_digests=parsed.get("preserve-digests", bool)),
+        keep_going=parsed.get("keep-going", bool),
+        dry_run=parsed.get("dry-run", bool),
+        jobs=jobs,
+        record=_record(transport, destination),
         guard=partial(bounded, "choosing images"),
     )
 
 
+def _tag_selection(parsed: Parsed) -> TagSelection:
+    from ..syncing.tag_selection import TagSelection
+
+    latest = parsed.get("latest", int)
+    if latest < 1 and "latest" in parsed.given:
+        raise UsageError("--latest: want 1 or more")
+    return TagSelection.parse(parsed.repeated("include", str), parsed.repeated("exclude", str), latest)
+
+
 def _record(transport: str, destination: str) -> Path:
-    """Where it is remembered what was copied: in the destination, or for a registry among the user's caches."""
+    """Return the path of the record of copied images: in the destination, or for a registry in the user's cache."""
     from ..syncing.record import RECORD_NAME
 
     if transport != "docker":
@@ -134,20 +153,19 @@ def _record(transport: str, destination: str) -> Path:
     return Path(caches) / "pyskopeo" / f"sync-{name}.json"
 
 
-
 COMMAND = Command(
     name="sync",
     arguments="SOURCE DESTINATION",
     description=(
-        "Copy all the images from a SOURCE to a DESTINATION that are not there yet; both are named without\n"
-        "their transports, which --src and --dest give.\n\n"
+        "Copy all images of SOURCE that are missing or out of date at DESTINATION. Both are given without a\n"
+        "transport, which --src and --dest select:\n\n"
         "  docker  HOST/REPOSITORY[:TAG]: an image, or all tags of a repository\n"
         "  dir     a directory: every image in it; as a destination, one directory for each image\n"
-        "  oci     a layout: every image in it; the reference name is the image's name\n"
-        "  yaml    a file that names registries, repositories and tags, as skopeo-sync(1) has it\n\n"
-        "--include and --exclude look in the tag and in HOST/REPOSITORY:TAG: '^1\\.' begins a tag.\n"
-        "What was copied is written down in DESTINATION/.pyskopeo-sync.json (for docker in the user's caches), so\n"
-        "that the next run need only ask whether the source has changed; nothing but time is lost with it."
+        "  oci     a layout: every image in it; the reference name is the name of the image\n"
+        "  yaml    a file that lists registries, repositories and tags, as in skopeo-sync(1)\n\n"
+        "--include and --exclude search the tag and HOST/REPOSITORY:TAG: '^1\\.' matches the start of a tag.\n"
+        "A record of the copied images is kept in DESTINATION/.pyskopeo-sync.json (for docker in the user's\n"
+        "cache directory), so that the next run only asks whether the source has changed. It can be deleted."
     ),
     examples=(
         "pyskopeo sync --src docker --dest dir --scoped registry.example.com/busybox /media/usb",
@@ -155,5 +173,6 @@ COMMAND = Command(
         "pyskopeo sync --src yaml --dest oci --keep-going --report done.json images.yaml mirror",
     ),
     flags=_FLAGS,
+    read=SyncOptions.of,
     run=run,
 )

@@ -1,4 +1,4 @@
-"""The files a sync writes besides images: digests, and the report for programs."""
+"""The files that ``sync`` writes besides images: the list of digests and the report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def create_digest_file(path: Path) -> None:
-    """Make the file before anything is copied, so that it can be written; raises `StorageFailed`."""
+    """Create the file, to find out before the copies whether it can be written; raises `StorageFailed`."""
     try:
         path.open("ab").close()
     except OSError as error:
@@ -22,7 +22,10 @@ def create_digest_file(path: Path) -> None:
 
 
 def write_digests(path: Path, report: SyncReport) -> None:
-    """``DIGEST NAME`` on a line for each image that is at the destination, in the order of the listing."""
+    """Write a line ``DIGEST NAME`` for each image at the destination, in the order of the listing.
+
+    Raises `StorageFailed`.
+    """
     lines = [
         f"{result.digest} {result.image.destination}\n"
         for result in report.results if result.status in ("copied", "present")
@@ -32,7 +35,7 @@ def write_digests(path: Path, report: SyncReport) -> None:
 
 
 def write_report(path: Path, request: SyncRequest, report: SyncReport) -> None:
-    """The report as JSON; bytes and seconds are numbers. Raises `StorageFailed`."""
+    """Write the report as JSON; sizes are in bytes, times in seconds. Raises `StorageFailed`."""
     document = {
         "version": 1,
         "source": f"{request.source_transport}:{request.source}",

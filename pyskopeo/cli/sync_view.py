@@ -1,4 +1,4 @@
-"""What a sync shows on standard error: skopeo's lines, bars on a terminal, and a table in the end."""
+"""The output of ``sync`` on standard error: skopeo's lines, bars on a terminal, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
     from ..syncing.request import ImageResult, SyncEvent, SyncImage, SyncReport, SyncSink
 
-_EVERY = 10.0
-_MOST_ROWS = 200
+_INTERVAL = 10.0  # seconds
+_MAX_ROWS = 200
 
 
 @contextmanager
 def viewing(*others: SyncSink) -> Iterator[SyncSink]:
-    """What shows the events of a run, and hands them on to ``others``."""
+    """Show the events of a run, and forward them to ``others``."""
     view = Bars() if sys.stderr.isatty() else Lines()
 
     def show(event: SyncEvent) -> None:
@@ -40,7 +40,7 @@ def viewing(*others: SyncSink) -> Iterator[SyncSink]:
 
 
 class Lines:
-    """A line for each image and for what goes wrong; while nothing ends, one every ten seconds."""
+    """Prints a line for each image and each error, and one every ten seconds during a transfer."""
 
     def __init__(self) -> None:
         self._bytes: defaultdict[SyncImage, dict[Digest, int]] = defaultdict(dict)
@@ -51,9 +51,10 @@ class Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is left to say."""
+        """There is nothing to finish."""
 
     def show(self, event: SyncEvent) -> None:
+        """Show an event of the run."""
         if isinstance(event, LogMessage):
             log(event.level, event.text, dict(event.fields))
         elif isinstance(event, ImageStarted):
@@ -65,26 +66,27 @@ class Lines:
             self._finished += 1
             self._moved += event.result.moved
             self._bytes.pop(event.result.image, None)
-            self.ended(event.result)
+            self.show_result(event.result)
         else:
             warnings_only(event.event)
             if event.image is not None:
-                self.moving(event.image, event.event)
+                self.show_blob(event.image, event.event)
 
-    def moving(self, image: SyncImage, event: Event) -> None:
+    def show_blob(self, image: SyncImage, event: Event) -> None:
+        """Show an event of the copy of one image."""
         if isinstance(event, BlobProgress):
             self._bytes[image][event.digest] = event.done
-            if time.monotonic() - self._shown >= _EVERY:
+            if time.monotonic() - self._shown >= _INTERVAL:
                 self._shown = time.monotonic()
                 moved = self._moved + sum(sum(blobs.values()) for blobs in self._bytes.values())
                 log("info", f"{self._finished} of {self._number} images done, {size(moved)} moved")
 
-    def ended(self, result: ImageResult) -> None:
-        """An image is done with."""
+    def show_result(self, result: ImageResult) -> None:
+        """Show that an image is finished, which `show_summary` does for lines."""
 
 
 class Bars(Lines):
-    """On a terminal: a bar for each image under way, and one for all; lines appear above them."""
+    """Shows a bar for each image in transfer and one for all; lines are printed above them."""
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
@@ -110,12 +112,12 @@ class Bars(Lines):
         if isinstance(event, ImagesListed) and event.listing.images:
             self._total = self._progress.add_task("Images", total=self._number, done=f"0/{self._number}")
         elif isinstance(event, ImageStarted):
-            # Nothing is drawn while a password may have to be asked for.
+            # Not earlier: until then nothing is in transfer.
             self._progress.start()
             name = event.image.destination
             self._tasks[event.image] = self._progress.add_task(_shortened(name), total=None, done="")
 
-    def moving(self, image: SyncImage, event: Event) -> None:
+    def show_blob(self, image: SyncImage, event: Event) -> None:
         task, counted = self._tasks[image], self._counted[image]
         if isinstance(event, CopyPlanned):
             self._progress.update(task, total=event.total)
@@ -130,7 +132,7 @@ class Bars(Lines):
         done = sum(counted.values())
         self._progress.update(task, completed=done, done=size(done))
 
-    def ended(self, result: ImageResult) -> None:
+    def show_result(self, result: ImageResult) -> None:
         self._progress.remove_task(self._tasks.pop(result.image))
         self._counted.pop(result.image, None)
         if self._total is not None:
@@ -143,9 +145,9 @@ def _shortened(name: str, width: int = 40) -> str:
 
 
 def show_summary(report: SyncReport) -> None:
-    """The table of what became of the images; those that were there already are only counted."""
+    """Print a table of the results, without the images that were present already, and the totals."""
     rows = [result for result in report.results if result.status != "present"]
-    shown, more = rows[:_MOST_ROWS], len(rows) - _MOST_ROWS
+    shown, more = rows[:_MAX_ROWS], len(rows) - _MAX_ROWS
     cells = [_cells(result) for result in shown]
     if sys.stderr.isatty():
         _draw(cells)

@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
+from ..fast_dataclass import dataclass
+from .access_options import AUTHFILE, AccessOptions, registry_flags
 from .command import Command
 from .flags import Parsed
-from .options import AUTHFILE, NETWORK, access, registry_flags
+from .network_options import NETWORK
 from .progress import warnings_only
-from .supervision import run_async
 
 
-def run(parsed: Parsed) -> int:
+@dataclass(frozen=True, slots=True)
+class TagOptions:
+    """The options of ``tag``."""
+
+    image: str
+    tags: tuple[str, ...]
+    access: AccessOptions
+
+    @classmethod
+    def of(cls, parsed: Parsed) -> TagOptions:
+        """Read the options; raises `InvalidInput`."""
+        image, *tags = parsed.arguments
+        return cls(image, tuple(tags), AccessOptions.of(parsed))
+
+
+async def run(options: TagOptions) -> int:
     """Set the tags; print nothing."""
-    reaching = access(parsed, "", warnings_only)
+    from ..api.repositories import tag
 
-    async def work() -> int:
-        from ..api.repositories import tag
-
-        await tag(*parsed.arguments, access=reaching)
-        return 0
-
-    return run_async(work, parsed["command-timeout"])
+    await tag(options.image, *options.tags, access=options.access.access(warnings_only))
+    return 0
 
 
 COMMAND = Command(
     name="tag",
     arguments="IMAGE-NAME TAG...",
     description=(
-        'Give the image or the list that "IMAGE-NAME" names in a registry one more TAG there, or several.\n'
-        "Its digest stays, no blob is moved, and nothing is sent for a tag that it has already.\n\n"
+        'Add one or more tags to the image or the list "IMAGE-NAME" in a registry. Its digest does not\n'
+        "change, no blobs are transferred, and nothing is sent for a tag that it already has.\n\n"
         "Supported transports:\ndocker"
     ),
     examples=(
         "pyskopeo tag docker://registry.example.com/example/app:1.2.3 1.2 1 latest",
         "pyskopeo tag docker://registry.example.com/example/app@sha256:... stable",
     ),
-    flags=(AUTHFILE, *registry_flags(""), *NETWORK),
+    flags=(AUTHFILE, *registry_flags(), *NETWORK),
+    read=TagOptions.of,
     run=run,
 )

@@ -1,8 +1,8 @@
-"""Credential helpers in Bazel's protocol: ``HELPER get`` answers for an address with ready headers.
+"""Credential helpers in Bazel's protocol: ``HELPER get`` returns headers to send with requests for a URI.
 
 ``{"uri": ADDRESS}`` on standard input, ``{"headers": {NAME: [VALUE, ...]}, "expires": RFC 3339}`` on
-standard output; unknown members are passed over (EngFlow's credential-helper-spec). Which helper is
-asked is decided as Bazel decides it: an exact host, then the nearest ``*.DOMAIN``, then one for all.
+standard output; unknown members are ignored (EngFlow's credential-helper-spec). A helper is chosen as
+Bazel chooses it: by an exact host, then by the nearest ``*.DOMAIN``, then one for all hosts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,13 +21,13 @@ from ..fast_dataclass import dataclass
 from .authfile import HUB_HOSTS, Credentials, parse_object
 from .helper_program import Output, Programs
 
-# What Bazel keeps an answer for that does not say how long it is good.
+# How many seconds Bazel keeps headers that do not say when they expire.
 _KEPT = 1800.0
 _PATTERN = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _REPOSITORY = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags|referrers)/")
-# These say how a message is sent, not who sends it.
-_NOT_THEIRS = frozenset({
+# Headers that say how a message is sent, not who sends it: not a helper's to set.
+_FORBIDDEN = frozenset({
     "accept-encoding", "connection", "content-length", "expect", "host", "keep-alive", "range", "te", "trailer",
     "transfer-encoding", "upgrade",
 })  # fmt: skip
@@ -37,7 +37,7 @@ _NOT_THEIRS = frozenset({
 class HeaderHelper:
     """One helper: ``pattern`` is a host, ``*.DOMAIN`` for it and all below it, or empty for every host.
 
-    ``path`` is absolute, or a name to be looked for in ``PATH``.
+    ``path`` is absolute, or a name to look up in ``PATH``.
     """
 
     pattern: str
@@ -65,10 +65,10 @@ class HeaderHelper:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a helper said: headers to send along, until ``until`` on the monotonic clock.
+class HelperHeaders:
+    """Headers that a helper wants sent with requests, until ``until`` on the monotonic clock.
 
-    Names are as in ``Content-Type``, in whatever case the helper wrote them.
+    Names are written as in ``Content-Type``, in whatever case the helper gave them.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -93,9 +93,15 @@ class Answer:
             return None
         return Credentials(username, password) if colon else None
 
+    def without_basic(self) -> HelperHeaders:
+        """The same without a Basic ``Authorization``, which a registry may want exchanged for a token."""
+        if self.basic is None:
+            return self
+        return replace(self, headers={name: self.headers[name] for name in self.headers if name != "Authorization"})
+
 
 def choose(helpers: Iterable[HeaderHelper], host: str) -> HeaderHelper | None:
-    """The helper to ask about ``host``, a bare host name; of two with one pattern the last."""
+    """Return the helper for ``host``, a bare host name; of two with the same pattern the last."""
     by_pattern = {helper.pattern: helper for helper in helpers}
     host = host.lower()
     names = sorted(HUB_HOSTS, key=lambda name: name != host) if host in HUB_HOSTS else [host]
@@ -111,7 +117,7 @@ def choose(helpers: Iterable[HeaderHelper], host: str) -> HeaderHelper | None:
 
 
 def host_in(uri: str) -> str:
-    """The host of an http or https ``uri``, without its port; empty where there is none."""
+    """Return the host of an http or https ``uri``, without its port; "" if it has none."""
     try:
         parts = urlsplit(uri)
         _ = parts.port
@@ -121,23 +127,23 @@ def host_in(uri: str) -> str:
 
 
 def place_of(uri: str) -> tuple[str, str]:
-    """What an answer for ``uri`` is good for: ``host[:port]``, and the repository in it."""
+    """Return what a helper's headers for ``uri`` are valid for: ``host:[port]``, and the repository on it, or ""."""
     parts = urlsplit(uri)
     repository = _REPOSITORY.match(parts.path)
     port = parts.port if parts.port not in (None, 443 if parts.scheme == "https" else 80) else None
     return f"{(parts.hostname or '').lower()}:{port or ''}", repository[1] if repository else ""
 
 
-async def ask(helper: HeaderHelper, uri: str, programs: Programs) -> Answer:
-    """Ask ``helper`` about ``uri``; raises `CredentialsFailed`."""
+async def ask(helper: HeaderHelper, uri: str, programs: Programs) -> HelperHeaders:
+    """Run ``helper`` for ``uri``; raises `CredentialsFailed`."""
     program = programs.find(helper.path)
     if program is None:
         raise CredentialsFailed(f"{helper.path} is no program, or not in PATH")
-    return understand(await programs.ask(program, "get", json.dumps({"uri": uri}).encode()))
+    return parse_output(await programs.ask(program, "get", json.dumps({"uri": uri}).encode()))
 
 
-def understand(output: Output) -> Answer:
-    """What the helper said; raises `CredentialsFailed`, with nothing of its answer in it."""
+def parse_output(output: Output) -> HelperHeaders:
+    """Parse a helper's output; raises `CredentialsFailed`, whose message holds nothing of the output."""
     if output.status:
         raise output.failure()
     try:
@@ -148,11 +154,11 @@ def understand(output: Output) -> Answer:
     if not isinstance(headers, dict):
         raise CredentialsFailed(f"{output.program}: headers is not an object")
     found = dict(_header(name, values, output.program) for name, values in headers.items())
-    return Answer(found, _until(fields.get("expires"), output.program))
+    return HelperHeaders(found, _until(fields.get("expires"), output.program))
 
 
 def _header(name: str, values: Any, program: str) -> tuple[str, str]:
-    if not _NAME.fullmatch(name) or name.lower() in _NOT_THEIRS:
+    if not _NAME.fullmatch(name) or name.lower() in _FORBIDDEN:
         raise CredentialsFailed(f"{program} wants to set the header {ascii(name)[:60]}, which is not for it to set")
     if not isinstance(values, list) or not values or not all(isinstance(value, str) for value in values):
         raise CredentialsFailed(f"{program}: the header {name} is not a list of strings")
@@ -164,7 +170,7 @@ def _header(name: str, values: Any, program: str) -> tuple[str, str]:
 
 
 def _until(expires: object, program: str) -> float:
-    """When ``expires`` is, on the monotonic clock."""
+    """Return when ``expires`` (RFC 3339) is, on the monotonic clock."""
     if expires is None or expires == "":
         return time.monotonic() + _KEPT
     try:

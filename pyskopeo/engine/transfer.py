@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
-from ..interfaces import Blob, again_elsewhere
 from ..model.change import Change, Outcome
 from ..model.events import BlobFinished, BlobProgress, BlobStarted, Placement, Report
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import WorkQueue, processors
-from ..streams.pump import MemoryReader, uncounted
+from ..streams.pump import Blob, MemoryReader, NullSink, uncounted
 from .planner import plan_with_outcomes
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from ..interfaces import ImageDestination, ImageSource
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
-    from ..streams.pump import ByteReader, ByteSink, Progress
+    from ..streams.pump import BlobReader, BlobSink
     from .plan import Plan
 
 _TICK = 0.2
@@ -53,18 +51,14 @@ class _Progress:
 
     def __init__(self, descriptor: Descriptor) -> None:
         self.descriptor = descriptor
-        self.done = self._read = 0
+        self.done = 0
         self.reported = -1
         self.placement: Placement | None = None
 
-    def restart(self) -> Progress:
-        """Return a counter for another attempt from the first byte; bytes read before are not counted twice."""
-        self._read = 0
-        return self._count
-
-    def _count(self, number: int) -> None:
-        self._read += number
-        self.done = max(self.done, self._read)
+    def update(self, moved: int) -> None:
+        """Called in worker threads, one at a time, with the number of bytes read from the first one on;
+        bytes that are read again are not counted twice."""
+        self.done = max(self.done, moved)
 
 
 class Transfer:
@@ -143,36 +137,32 @@ class Transfer:
         for item in queue:
             digest = item.blob.descriptor.digest
             if item.change is not None and item.change.format is None:
-                diff_id = await again_elsewhere(partial(_diff_id, item.blob))
-                self.outcomes[digest] = Outcome(item.blob.descriptor, diff_id)
+                self.outcomes[digest] = Outcome(item.blob.descriptor, await _diff_id(item.blob))
                 continue
             with self._reported(item) as progress:
                 if item.change is None:
-                    progress.placement = await again_elsewhere(partial(self._put, item.blob, progress))
+                    progress.placement = await self.destination.put_blob(item.blob, progress.update)
                 else:
                     digest, progress.placement = await self._change(item.blob, item.change, progress)
             self._placed.add(digest)
 
-    async def _put(self, blob: Blob, progress: _Progress) -> Placement:
-        return await self.destination.put_blob(blob, progress.restart())
-
     async def _change(self, blob: Blob, change: Change, progress: _Progress) -> tuple[Digest, Placement]:
         """Copy a layer and change it on the way; return its digest at the destination."""
-        from ..streams.compress import ChangingSink
+        from ..streams.compress import RecompressingSink
 
         descriptor = blob.descriptor
 
-        async def fill(sink: ByteSink) -> Descriptor:
-            changing = ChangingSink(sink, change, descriptor, f"blob {descriptor.digest}")
+        async def fill(sink: BlobSink) -> Descriptor:
+            changing = RecompressingSink(sink, change, descriptor, f"blob {descriptor.digest}")
             try:
-                await blob.copy_to(changing, progress.restart())
+                await blob.copy_to(changing, progress.update)
                 await run_in_thread(changing.finish)
             finally:
                 changing.close()
             self.outcomes[descriptor.digest] = changing.outcome
             return changing.outcome.descriptor
 
-        made, placement = await again_elsewhere(lambda: self.destination.receive(fill))
+        made, placement = await self.destination.receive(fill)
         return made.digest, placement
 
     @contextmanager
@@ -202,18 +192,11 @@ class Transfer:
                     self.report(BlobProgress(progress.descriptor.digest, progress.done, progress.descriptor.size))
 
 
-class _NullSink:
-    """A `ByteSink` that discards everything."""
-
-    def write(self, buffer: memoryview) -> None:
-        pass
-
-
 async def _diff_id(blob: Blob) -> Digest:
     """Read a whole layer and return its diff ID: the digest of its uncompressed tar."""
     from ..streams.decompress import InflatingSink
 
-    inflating = InflatingSink(_NullSink(), f"blob {blob.descriptor.digest}")
+    inflating = InflatingSink(NullSink(), f"blob {blob.descriptor.digest}")
     await blob.copy_to(inflating, uncounted)
     inflating.finish()
     return inflating.digest
@@ -223,7 +206,7 @@ def in_memory(descriptor: Descriptor, content: bytes) -> Blob:
     """Return a blob with the given content."""
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[ByteReader]:
+    async def opened() -> AsyncIterator[BlobReader]:
         yield MemoryReader(content)
 
     return Blob(descriptor, opened)

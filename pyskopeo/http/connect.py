@@ -1,49 +1,57 @@
-"""Sockets: names resolved, addresses checked, TLS, proxies. Blocking; runs in worker threads."""
+"""Sockets: names resolved, addresses checked, TLS, proxies, Unix sockets. Blocking; runs in worker threads."""
 
 from __future__ import annotations
 
 import http.client
 import socket
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from ..errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, UnsafeAddress, Unsupported
+from ..errors import NetworkError, UnsafeAddress, Unsupported
 from ..fast_dataclass import dataclass
-from ..streams.cancellation import Cancelled, on_cancel
+from ..streams.cancellation import Cancelled, check_cancelled, on_cancel
+from .error_mapping import ErrorMapping, without_userinfo
 from .exchange import shut
 from .origin import Origin, is_public
 
 if TYPE_CHECKING:
     import ssl
 
+# Seconds between two attempts at a Unix socket whose backlog is full; nothing signals when that changes.
+_BACKLOG_PAUSE = 0.05
+_ERRORS = ErrorMapping()
 
-# What TLS makes of the first bytes of a server that speaks something else; the versions of OpenSSL differ.
-_NOT_TLS = frozenset({
-    "wrong version number", "record layer failure", "http request", "https proxy request", "packet length too long",
-})  # fmt: skip
 
-# Said before a byte was sent, so of the server nothing is known.
-_OURS = frozenset({"no protocols available", "no ciphers available"})
-# For these another try is no use.
-_DECIDED = (
-    "protocol version", "unsupported protocol", "handshake failure", "certificate", "unknown ca", "unrecognized name",
-)
+def no_proxy(origin: Origin) -> None:
+    """The ``proxy`` of a `Connector` that connects directly to every origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnixSocket:
+    """The path of a Unix domain socket that a server listens at."""
+
+    path: str
+
 
 @dataclass(frozen=True, slots=True)
 class Connector:
     """Opens connections. ``context`` gives the TLS settings for an origin, ``proxy`` its proxy or None.
 
     ``connect_timeout`` bounds connecting and the handshake, ``stall_timeout`` every single read or
-    write after that; both in seconds.
+    write after that; both in seconds. ``target`` is where all connections go, whatever origin is asked
+    for; None: to that origin. ``errors`` gives the errors to raise for those of sockets and TLS.
     """
 
     context: Callable[[Origin], ssl.SSLContext]
     proxy: Callable[[Origin], str | None]
     connect_timeout: float = 30.0
     stall_timeout: float = 60.0
+    target: Origin | UnixSocket | None = None
+    errors: ErrorMapping = _ERRORS
 
     def open(self, origin: Origin, *, public_only: bool) -> http.client.HTTPConnection:
         """Connect; raises `ConnectionFailed`, `CertificateNotTrusted`, `UnsafeAddress` or `Cancelled`.
@@ -52,10 +60,16 @@ class Connector:
         internet sends us. Through a proxy only literal addresses can be checked. Cancelling
         wakes it, but not while the system resolves a name.
         """
+        if isinstance(self.target, UnixSocket):
+            return self._open_unix(self.target, origin)
+        origin = self.target or origin
         proxy = self.proxy(origin)
         if proxy and public_only:
             refuse_literal(origin)
-        connection = self._connection(origin, proxy)
+        try:
+            connection = self._connection(origin, proxy)
+        except http.client.InvalidURL as error:
+            raise self.errors.connecting(error, origin, proxy) from error
         try:
             with Attempt() as attempt:
                 # The address that was checked must be the one that is used, or a name that resolves
@@ -70,11 +84,20 @@ class Connector:
             raise
         except Exception as error:
             connection.close()
-            raise explain(error, origin, proxy) from error
+            raise self.errors.connecting(error, origin, proxy) from error
+        return connection
+
+    def _open_unix(self, target: UnixSocket, origin: Origin) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(origin.host, origin.port)
+        try:
+            connection.sock = _connect_unix(target.path, self.connect_timeout)
+        except OSError as error:
+            raise self.errors.connecting(error, origin) from error
+        connection.sock.settimeout(self.stall_timeout)
         return connection
 
     def _connection(self, origin: Origin, proxy: str | None) -> http.client.HTTPConnection:
-        at = Origin.of(_without_userinfo(proxy)) if proxy else origin
+        at = Origin.of(without_userinfo(proxy)) if proxy else origin
         if at.scheme == "https" and proxy:
             raise Unsupported(f"proxy {at}: only http:// proxies are supported")
         connection: http.client.HTTPConnection
@@ -104,11 +127,6 @@ def _proxy_headers(proxy: str) -> dict[str, str]:
 
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
     return {"Proxy-Authorization": "Basic " + base64.b64encode(pair).decode("ascii")}
-
-
-def _without_userinfo(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 class Attempt(ExitStack):
@@ -150,6 +168,26 @@ def _connect(
     raise failure or OSError(f"no address for {host}")
 
 
+def _connect_unix(path: str, timeout: float) -> socket.socket:
+    opened = socket.socket(socket.AF_UNIX)
+    deadline = time.monotonic() + timeout
+    try:
+        opened.settimeout(timeout)
+        while True:
+            check_cancelled()
+            try:
+                opened.connect(path)
+            except BlockingIOError:  # the backlog is full
+                if time.monotonic() > deadline:
+                    raise TimeoutError from None
+                time.sleep(_BACKLOG_PAUSE)
+            else:
+                return opened
+    except BaseException:
+        opened.close()
+        raise
+
+
 def refuse_literal(origin: Origin) -> None:
     """Raises `UnsafeAddress` for a host written as a private address; names a proxy resolves cannot be checked."""
     host = origin.host.rstrip(".")
@@ -160,50 +198,3 @@ def refuse_literal(origin: Origin) -> None:
         public = host != "localhost" and not host.endswith(".localhost")
     if not public:
         raise UnsafeAddress(f"{origin} is a private address, and a registry sent us there: refused")
-
-
-def explain(error: Exception, origin: Origin, proxy: str | None = None, *, greeted: bool = False) -> NetworkError:
-    """Our error for whatever sockets, TLS and http.client raise; the message says what to do.
-
-    ``greeted``: a TLS handshake had gone well, and nothing else on that connection.
-    """
-    import ssl
-
-    where = f"{origin.netloc}" + (f" (through proxy {_without_userinfo(proxy)})" if proxy else "")
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return CertificateNotTrusted(
-            f"{where}: certificate not trusted: {error.verify_message or error.reason}; "
-            "give its authority with --cert-dir (copy: --src-cert-dir, --dest-cert-dir)",
-            host=origin.netloc,
-        )
-    if greeted and isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        # A server that wants another certificate says so when for us the handshake is over (TLS 1.3), and
-        # what it says may be lost with the connection.
-        reason = "the connection was closed before an answer came; the server may want a client certificate"
-        return HandshakeFailed(f"{where}: TLS: {reason}", host=origin.netloc)
-    if isinstance(error, ssl.SSLError):
-        reason = (error.reason or str(error)).replace("_", " ").lower()
-        if reason in _NOT_TLS:
-            reason = (
-                "server gave an HTTP response to an HTTPS client; for plain http give --tls-verify=false "
-                "(copy: --src-tls-verify=false, --dest-tls-verify=false)"
-            )
-            return ConnectionFailed(f"{where}: {reason}", host=origin.netloc, temporary=False)
-        # A connection that just ends may be anything; any other reason was found in what TLS sends.
-        unknown = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or reason in _OURS
-        decided = any(words in reason for words in _DECIDED)
-        kind = ConnectionFailed if unknown else HandshakeFailed
-        return kind(f"{where}: TLS: {reason}", host=origin.netloc, temporary=not decided)
-    if isinstance(error, socket.gaierror):
-        final = error.errno != socket.EAI_AGAIN
-        return ConnectionFailed(f"{where}: no such host", host=origin.netloc, temporary=not final)
-    if isinstance(error, http.client.RemoteDisconnected):
-        return ConnectionFailed(f"{where}: the connection was closed before an answer came", host=origin.netloc)
-    if isinstance(error, TimeoutError):
-        return ConnectionFailed(f"{where}: connecting timed out", host=origin.netloc)
-    if isinstance(error, OSError) and not isinstance(error, http.client.HTTPException):
-        return ConnectionFailed(f"{where}: {(error.strerror or str(error)).lower()}", host=origin.netloc)
-    if isinstance(error, http.client.HTTPException):
-        detail = str(error) or type(error).__name__
-        return ConnectionFailed(f"{where}: not a valid HTTP answer: {ascii(detail)[:100]}", host=origin.netloc)
-    return ConnectionFailed(f"{where}: {type(error).__name__}: {ascii(str(error))[:100]}", host=origin.netloc)

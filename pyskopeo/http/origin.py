@@ -83,6 +83,18 @@ def follow(current: str, location: str) -> str:
     return target.partition("#")[0]
 
 
+def follow_own(current: str, location: str, base: Origin) -> str:
+    """Return the URL that a registry at ``base`` leads to by ``Location``, as `follow` does.
+
+    A registry behind a proxy may not know that it is reached by https: its host by plain http is its origin.
+    """
+    target = join(current, location)
+    origin = Origin.of(target)
+    if (origin.scheme, base.scheme) == ("http", "https") and origin.host == base.host:
+        target = urlsplit(target)._replace(scheme=base.scheme, netloc=base.netloc).geturl()
+    return follow(current, target)
+
+
 def shown(url: str) -> str:
     """A URL for people: without user and password, and of its query only what is known to be harmless.
 

@@ -16,12 +16,12 @@ _SLICE = 0.2
 class Body:
     """The body of one response.
 
-    Raises `TimeoutError` after ``stall_timeout`` seconds without a byte, `ConnectionError` when the
+    Raises `TimeoutError` after ``stall_timeout`` seconds without a byte (None: never), `ConnectionError` when the
     body ends early, and what http.client raises.
     """
 
     def __init__(
-        self, response: http.client.HTTPResponse, sock: socket.socket | None, stall_timeout: float
+        self, response: http.client.HTTPResponse, sock: socket.socket | None, stall_timeout: float | None
     ) -> None:
         self._response, self._socket, self._stall_timeout = response, sock, stall_timeout
         self._direct = False
@@ -53,7 +53,6 @@ class Body:
             raise ConnectionError(f"closed with {response.length} bytes to go")
         response.length -= count
         if not response.length:
-            self._restore()
             response.close()
         return count
 
@@ -79,7 +78,7 @@ class Body:
         if self._waits:
             # A blocking socket with a kernel timeout fills a whole buffer in one call; Python's own
             # timeout makes it non-blocking, and a call would return with whatever has just come.
-            seconds = min(_SLICE, self._stall_timeout)
+            seconds = min(_SLICE, self._stall_timeout or _SLICE)
             sock.settimeout(None)
             interval = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, interval)
@@ -90,13 +89,19 @@ class Body:
             try:
                 return sock.recv_into(window, 0, socket.MSG_WAITALL)
             except BlockingIOError:
-                if time.monotonic() - silent_since >= self._stall_timeout:
+                if self._stall_timeout is not None and time.monotonic() - silent_since >= self._stall_timeout:
                     raise TimeoutError from None
 
     def _read_chunk(self, window: memoryview) -> int:
-        piece = self._response.read1(len(window))
-        window[: len(piece)] = piece
-        return len(piece)
+        # As http.client's read1(), but without a copy; its readinto() would wait until the window is full.
+        left = self._response._get_chunk_left()  # type: ignore[attr-defined]  # noqa: SLF001
+        if left is None:
+            return 0
+        count = self._response.fp.readinto1(window[:left])
+        if not count:
+            raise http.client.IncompleteRead(b"")
+        self._response.chunk_left = left - count
+        return count
 
     def _collect(self, read: Callable[[memoryview], int], window: memoryview) -> int:
         """Call ``read`` until the window is full, the body ends or a moment has passed.
@@ -117,8 +122,3 @@ class Body:
             if not count or time.monotonic() > deadline:
                 break
         return total
-
-    def _restore(self) -> None:
-        """The connection is used again, with Python's timeout as before."""
-        if self._direct and self._waits and self._socket is not None:
-            self._socket.settimeout(self._stall_timeout)

@@ -1,28 +1,33 @@
-"""When to try again, and after how long. Pure, but for the waiting."""
+"""The retry policy: how many retries after transient failures, and how long to wait before each."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import PyskopeoError, RegistryError
 from ..fast_dataclass import dataclass
 from ..model.events import Report, Retrying
 
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
+
 T = TypeVar("T")
+U = TypeVar("U")
+# Seconds.
 _LONGEST_WAIT = 60.0
 _LONGEST_RETRY_AFTER = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often and how patiently to repeat what failed for a passing reason.
+    """The number of retries after transient failures, ``times``, and the waits between them.
 
-    ``times`` is the number of repetitions after the first attempt. ``delay`` is the first wait in
-    seconds; it doubles, with up to 10 % added at random so that many clients do not come back in
-    step. A server's ``Retry-After`` is honoured up to five minutes.
+    ``delay`` is the first wait in seconds. It doubles with each retry, up to a minute, unless ``fixed``; up to 10 %
+    are added at random, so that many clients do not retry at the same moment. A server's ``Retry-After``
+    is honoured up to five minutes.
     """
 
     times: int = 4
@@ -30,26 +35,31 @@ class Retry:
     fixed: bool = False
 
     def wait(self, attempt: int, retry_after: float | None = None) -> float:
-        """Seconds to wait after failed attempt number ``attempt`` (from 0)."""
+        """Return the seconds to wait after failed attempt number ``attempt``, counted from 0."""
         if retry_after is not None:
             return min(max(retry_after, 0.0), _LONGEST_RETRY_AFTER)
         grown = self.delay if self.fixed else self.delay * 2.0 ** min(attempt, 32)
         return min(grown, _LONGEST_WAIT) * (1.0 + int.from_bytes(os.urandom(2)) / 65536 * 0.1)
 
+    def applies_to(self, error: PyskopeoError, attempt: int) -> bool:
+        """Whether to retry after ``error`` in attempt number ``attempt``, counted from 0."""
+        return error.temporary and attempt < self.times
+
     async def run(self, attempt_once: Callable[[], Awaitable[T]], what: str, report: Report) -> T:
-        """Call until it succeeds, fails for good, or the repetitions are used up."""
+        """Call ``attempt_once`` until it succeeds, raises an error that is not temporary, or has been retried
+        ``times`` times; raises its last error. ``report`` gets `Retrying` before each wait."""
         attempt = 0
         while True:
             try:
                 return await attempt_once()
             except PyskopeoError as error:
-                if not error.temporary or attempt >= self.times:
+                if not self.applies_to(error, attempt):
                     raise
                 await self.pause(error, attempt, what, report)
                 attempt += 1
 
     async def pause(self, error: PyskopeoError, attempt: int, what: str, report: Report) -> None:
-        """Say that ``what`` failed, and wait before the next attempt."""
+        """Report that attempt number ``attempt`` at ``what`` failed with ``error``, and wait before the next one."""
         from anyio import sleep
 
         delay = self.wait(attempt, error.retry_after if isinstance(error, RegistryError) else None)
@@ -57,8 +67,30 @@ class Retry:
         await sleep(delay)
 
 
+class Call(Generic[T]):
+    """A call that is not made yet; ``what`` names it in events, ``retry`` is the policy for it.
+
+    Awaiting it makes it, and retries transient failures; `once` makes it without a retry.
+    """
+
+    def __init__(self, what: str, once: Callable[[], Coroutine[Any, Any, T]], retry: Retry, report: Report) -> None:
+        self.what, self.once, self.retry = what, once, retry
+        self._report = report
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self.retry.run(self.once, self.what, self._report).__await__()
+
+    def then(self, parse: Callable[[T], U]) -> Call[U]:
+        """Return the call whose result is ``parse`` of this one's; what ``parse`` raises is a failure of the call."""
+
+        async def once() -> U:
+            return parse(await self.once())
+
+        return Call(self.what, once, self.retry, self._report)
+
+
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """``Retry-After`` in seconds, from seconds or from a date (RFC 9110 section 10.2.3)."""
+    """Return ``Retry-After`` in seconds, given in seconds or as a date (RFC 9110 section 10.2.3); None for neither."""
     if not value:
         return None
     value = value.strip()

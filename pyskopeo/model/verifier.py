@@ -15,8 +15,13 @@ class Verifier:
     """
 
     def __init__(self, expected: Descriptor) -> None:
+        """Raises `Unsupported` for a digest of an unknown algorithm."""
         self._expected = expected
-        self._hasher = new_hasher(expected.digest.algorithm)
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was fed: the content follows from its first byte."""
+        self._hasher = new_hasher(self._expected.digest.algorithm)
         self.size = 0
 
     def feed(self, buffer: bytes | bytearray | memoryview) -> None:

@@ -1,4 +1,4 @@
-"""``WWW-Authenticate`` and token answers: pure (RFC 9110 section 11, distribution token flow)."""
+"""``WWW-Authenticate``, token requests and token responses: pure (RFC 9110 section 11, distribution specification)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PIECE = (
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One scheme a server offers, its parameters by lower-case name."""
+    """One scheme a server offers, with its parameters by lower-case name (RFC 9110 section 11.3)."""
 
     scheme: str
     parameters: Mapping[str, str]
@@ -49,14 +49,14 @@ class Challenge:
 
 
 def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
-    """All challenges of all headers, in order; what cannot be read ends its header."""
+    """Return the challenges of all ``WWW-Authenticate`` values, in order; what cannot be parsed ends its header."""
     return tuple(challenge for header in headers for challenge in _parse_header(header[:16384]))
 
 
 def _parse_header(header: str) -> Iterable[Challenge]:
     scheme, position = "", 0
     parameters: dict[str, str] = {}
-    # Compiled only here: most pulls that need no token never come by.
+    # Compiled only here: a pull that needs no token does not need it.
     piece = re.compile(_PIECE, re.VERBOSE | re.ASCII)
     while match := piece.match(header, position):
         position = match.end()
@@ -72,7 +72,7 @@ def _parse_header(header: str) -> Iterable[Challenge]:
 
 
 def select(challenges: Iterable[Challenge], credentials: Credentials | None) -> Challenge | None:
-    """The first one we can answer: ``bearer`` with a realm, or ``basic`` if there is a password."""
+    """Return the first one that can be answered: ``bearer`` with a realm, or ``basic`` if there is a password."""
     has_password = credentials is not None and not credentials.identity_token
     for challenge in challenges:
         if (challenge.scheme == "basic" and has_password) or (challenge.scheme == "bearer" and challenge.realm):
@@ -81,11 +81,10 @@ def select(challenges: Iterable[Challenge], credentials: Credentials | None) -> 
 
 
 def widened(scope: str, asked: str) -> str:
-    """``scope``, whose first resource is the repository at hand, with the actions a challenge asks for there besides.
+    """Return ``scope`` with the actions that a challenge asks for on the first resource, this repository.
 
-    What it asks for of anything else, other repositories or a registry's catalog, is left out: the
-    token goes to who asks, who could do there with it whatever the user may. Scopes are
-    ``TYPE:NAME:ACTION,...``, with blanks between them.
+    Other repositories that it asks for, or a registry's catalog, are left out: the registry gets the token, and
+    could use it there with all the rights of the user. Scopes are ``TYPE:NAME:ACTION,...``, separated by blanks.
     """
     own, *others = scope.split()
     resource, _, actions = own.rpartition(":")
@@ -99,7 +98,7 @@ def widened(scope: str, asked: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """What to send to a token server. ``content`` may hold a secret."""
+    """A request to a token server. ``headers`` and ``content`` may hold a secret."""
 
     method: str
     url: str
@@ -108,10 +107,10 @@ class TokenRequest:
 
 
 def token_request(challenge: Challenge, scope: str, credentials: Credentials | None) -> TokenRequest:
-    """The request for a token of ``scope``.
+    """Return the request for a token of ``scope``.
 
-    An identity token goes by the OAuth2 refresh grant (POST), everything else by GET: with Basic
-    credentials, or anonymously. What the realm has in its query stays.
+    An identity token is sent by POST, with the OAuth2 refresh grant; all else is a GET, with Basic credentials or
+    anonymous. The query of the realm is kept.
     """
     if credentials is not None and credentials.identity_token:
         form = {
@@ -137,7 +136,7 @@ def token_request(challenge: Challenge, scope: str, credentials: Credentials | N
 
 
 def basic(credentials: Credentials) -> str:
-    """The value of an ``Authorization: Basic`` header (RFC 7617)."""
+    """Return the value of an ``Authorization: Basic`` header (RFC 7617)."""
     import base64
 
     pair = f"{credentials.username}:{credentials.password}".encode()
@@ -146,14 +145,17 @@ def basic(credentials: Credentials) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A bearer token and for how many seconds it is good."""
+    """A bearer token, valid for ``life`` seconds."""
 
     value: str = field(repr=False)
     life: float
 
 
 def parse_token(content: bytes, where: str) -> Token:
-    """Read a token server's answer; raises `InvalidContent` when there is no usable token in it."""
+    """Parse a token server's response; raises `InvalidContent` if there is no usable token in it.
+
+    A life that is missing or below 60 s is taken for 60 s, as containers/image does.
+    """
     answer = parse_object(content, f"the answer of {where}", TOKEN_LIMIT)
     value = answer.get("token") or answer.get("access_token")
     if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable():

@@ -1,119 +1,88 @@
-"""One repository read from several registries: mirrors first, and the next one where one fails.
+"""One repository that can be read from several registries: mirrors first, then the registry itself.
 
-Which bytes are right is said by digests, so that any of them may go on where another stopped
+Digests say which bytes are right, so that any of them may continue where another stopped
 (containers-registries.conf(5), "Remapping and mirroring registries").
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import InvalidContent, PyskopeoError
+from ..errors import PyskopeoError
 from ..model.events import Report, Warned
-from .blob_download import BlobReader
 
 if TYPE_CHECKING:
-    from ..http.httpx_import import httpx
-    from ..model.descriptor import Descriptor
+    from collections.abc import Callable, Sequence
+
+    from ..http.retry import Call
     from ..model.reference import Reference
     from .repository_reader import Repository
 
 T = TypeVar("T")
 
 
-class Sources:
-    """The same repository in one place or in several, ``repositories``, asked in their order.
+class Endpoints:
+    """The places to read one repository from, ``repositories``, in order, and which of them is current.
 
-    Where one answered, the next question goes first. ``reference`` is the name that was asked for.
+    The current one is asked first, for every manifest and blob. It only ever moves towards the last,
+    which is the registry itself. ``reference`` is the name that the user gave.
     """
 
     def __init__(self, reference: Reference, repositories: Sequence[Repository], report: Report) -> None:
-        """``report`` hears what is passed over; each repository has its own patience."""
+        """``report`` gets a warning for each endpoint that is left."""
         self.reference = reference
-        self._repositories = tuple(repositories)
-        self._report = report
-        self._at = 0
+        self.repositories = tuple(repositories)
+        self.report = report
+        self.position = 0
 
     @property
     def current(self) -> Repository:
-        """Where the image is read from, as far as known."""
-        return self._repositories[self._at]
+        """The repository that is asked first."""
+        return self.repositories[self.position]
 
-    async def first(self, ask: Callable[[Repository], Awaitable[T]], *, stay: bool = True) -> T:
-        """The answer of the first repository that has one, from the current one on.
+    async def first(self, choose: Callable[[Repository], Call[T]], *, stay: bool = True) -> T:
+        """Make the call that ``choose`` returns for a repository, at one after the other from the current one on.
 
-        With ``stay`` that one is current from now on. Raises what the last one raised, which is the
-        registry itself, together with the mirrors' reasons.
+        Transient failures are retried, as each call's policy says, before the next repository is asked. With
+        ``stay`` the one that answered is the current one from now on; without it, only if the others could not be
+        reached. Raises the last repository's error, with the mirrors' errors in its message.
         """
         failures: list[tuple[Repository, PyskopeoError]] = []
-        for number in range(self._at, len(self._repositories)):
-            repository = self._repositories[number]
-            try:
-                answer = await ask(repository)
-            except PyskopeoError as error:
-                failures.append((repository, error))
-                continue
-            if stay or all(error.temporary for _, error in failures):
-                self._move_on(number, failures)
-            return answer
-        raise _with_reasons(failures)
+        for position in range(self.position, len(self.repositories)):
+            call, attempt = choose(self.repositories[position]), 0
+            while True:
+                try:
+                    answer = await call.once()
+                except PyskopeoError as error:
+                    if not call.retry.applies_to(error, attempt):
+                        failures.append((self.repositories[position], error))
+                        break
+                    await call.retry.pause(error, attempt, call.what, self.report)
+                    attempt += 1
+                    continue
+                if stay or unreachable(failures):
+                    self.move_to(position, failures)
+                return answer
+        raise with_reasons(failures)
 
-    @asynccontextmanager
-    async def blob(self, descriptor: Descriptor) -> AsyncIterator[BlobReader]:
-        """A reader over a blob, which goes on elsewhere where one registry cannot.
-
-        Raises `RegistryError` when none has it. When what was read turns out wrong, the error is
-        ``temporary`` as long as there is another registry: from now on the blob is read from there.
-        """
-        serving = [self._at]
-
-        async def open_at(offset: int) -> httpx.Response:
-            async def ask(repository: Repository) -> httpx.Response:
-                response = await repository.open_blob(descriptor, offset)
-                serving.append(self._repositories.index(repository))
-                return response
-
-            if not offset:
-                serving.clear()  # what came before is not part of it
-            # One that lacks a blob may have the others; one that cannot be reached has none.
-            return await self.first(ask, stay=False)
-
-        def elsewhere(error: PyskopeoError) -> bool:
-            return self._distrust(serving[-1], serving[-1] + 1, error)
-
-        reader = BlobReader(
-            descriptor, open_at, lambda: self._repositories[serving[-1]].retry, self._report, elsewhere
-        )
-        try:
-            await reader.start()
-            try:
-                yield reader
-            except InvalidContent as error:
-                # Of bytes from several, any may be wrong: the last of them gets a chance to send them all.
-                other = max(serving) + (len(set(serving)) == 1)
-                error.temporary = self._distrust(min(serving), other, error)
-                raise
-        finally:
-            await reader.close()
-
-    def _distrust(self, number: int, other: int, error: PyskopeoError) -> bool:
-        """Whether there is an ``other`` to go to, which is done."""
-        if other < len(self._repositories):
-            self._move_on(other, [(self._repositories[number], error)])
-        return other < len(self._repositories)
-
-    def _move_on(self, number: int, failures: Sequence[tuple[Repository, PyskopeoError]]) -> None:
-        if number <= self._at:
-            return  # another blob has been there before
-        self._at = number
+    def move_to(self, position: int, failures: Sequence[tuple[Repository, PyskopeoError]]) -> None:
+        """Make a later repository the current one, and report why: what failed at those before it."""
+        if position <= self.position:
+            return  # another download has moved it already
+        self.position = position
         for repository, error in failures:
-            said = f"{repository.reference.name}: {error}; going on with {self.current.reference.name}"
-            self._report(Warned(said))
+            message = f"{repository.reference.name}: {error}; going on with {self.current.reference.name}"
+            self.report(Warned(message))
 
 
-def _with_reasons(failures: Sequence[tuple[Repository, PyskopeoError]]) -> PyskopeoError:
+def unreachable(failures: Sequence[tuple[Repository, PyskopeoError]]) -> bool:
+    """Whether all these failures are transient: an endpoint without one blob may have others, one that does
+    not respond has none."""
+    return all(error.temporary for _, error in failures)
+
+
+def with_reasons(failures: Sequence[tuple[Repository, PyskopeoError]]) -> PyskopeoError:
+    """The last of these errors, the registry's own, with those of its mirrors in the message."""
     *mirrors, (primary, error) = failures
     if mirrors:
         reasons = " ".join(f"[{repository.reference}: {reason}]" for repository, reason in mirrors)

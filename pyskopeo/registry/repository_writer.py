@@ -1,6 +1,6 @@
 """The distribution specification's calls that change a repository's manifests (version 1.1, "Push", "Deleting").
 
-Blobs are uploaded elsewhere; a manifest is written when all that it names is there.
+Blobs are uploaded by `BlobUploads`; a manifest is written when everything it names is there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TYPE_REFUSED = frozenset({"MANIFEST_INVALID", "TAG_INVALID", "UNSUPPORTED"})
 class RepositoryWriter:
     """One repository of one registry, for changing what its tags and digests name.
 
-    ``name`` is a tag or a digest throughout. Everything raises `NetworkError` and its kind;
+    ``name`` is a tag or a digest throughout. Every call raises `NetworkError`;
     `AccessDenied` says which credentials were tried.
     """
 
@@ -32,7 +32,7 @@ class RepositoryWriter:
         self._session = session
 
     async def head_manifest(self, name: str) -> Digest | None:
-        """HEAD: the digest of what ``name`` names, None when there is nothing.
+        """HEAD: the digest of the manifest, None if there is none.
 
         Also None for a tag whose digest the registry does not state.
         """
@@ -69,7 +69,7 @@ class RepositoryWriter:
     async def delete_manifest(self, name: str) -> None:
         """DELETE: by digest the manifest and all its tags, by tag the tag alone.
 
-        Raises `NotFound` or `RegistryError`; that of a registry that deletes nothing, or no tags, says so.
+        Raises `NotFound` or `RegistryError`; its message says so if the registry deletes nothing, or no tags.
         """
         what = f"deleting {name} in {self.reference.name}"
         attempts = 0
@@ -83,7 +83,7 @@ class RepositoryWriter:
                 return
             error = await refused(self._session, response, what)
             if response.status_code == 404 and attempts > 1:
-                return  # gone by the attempt before, whose answer was lost
+                return  # deleted by the attempt before, whose response was lost
             raise self._undeletable(name, error)
 
         await self._session.retry(once, what)
@@ -92,7 +92,7 @@ class RepositoryWriter:
         return f"/v2/{self.reference.repository}/manifests/{name}"
 
     def _undeletable(self, name: str, error: PyskopeoError) -> PyskopeoError:
-        """400 and 405 are what the specification has for a registry that does not delete ("Deleting Manifests")."""
+        """400 and 405 are the specification's statuses for a registry that does not delete ("Deleting Manifests")."""
         if not isinstance(error, RegistryError) or (
             error.status not in (400, 405) and "UNSUPPORTED" not in error.codes
         ):
@@ -103,7 +103,7 @@ class RepositoryWriter:
 
 
 def _explained(error: PyskopeoError) -> PyskopeoError:
-    """The refusal of a manifest; of its kind, where that is what the registry means."""
+    """Return ``error``, as `ManifestRefused` if the registry refuses this type of manifest."""
     if isinstance(error, RegistryError) and (
         error.status == 415 or (error.status == 400 and _TYPE_REFUSED & set(error.codes))
     ):

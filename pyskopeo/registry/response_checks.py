@@ -1,4 +1,4 @@
-"""What all calls do with a registry's answers: close them, read their digest, make errors of refusals."""
+"""What all calls do with a registry's responses: close them, check their digest, turn refusals into errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def closing(response: httpx.Response) -> AsyncIterator[None]:
-    """Close ``response`` in the end, read or not."""
+    """Close ``response`` at the end, read or not."""
     try:
         yield
     finally:
@@ -28,14 +28,14 @@ async def closing(response: httpx.Response) -> AsyncIterator[None]:
 
 
 async def refused(session: Session, response: httpx.Response, what: str) -> PyskopeoError:
-    """The error for a refusal, whose body is read as far as it is worth."""
+    """Return the error for a refusal; its body is read up to the limit for errors."""
     async with closing(response):
         body = await read_bounded(response, error_response.LIMIT, what, cut=True)
     return await session.explain(response, body, what)
 
 
 async def head_manifest(session: Session, path: str, what: str) -> Digest | None:
-    """HEAD a manifest: its digest, None when the registry does not state it; any refusal is raised."""
+    """HEAD a manifest: its digest, None if the registry does not state it. Raises `RegistryError` for a refusal."""
     response = await session.request("HEAD", path, {"Accept": ", ".join(mediatype.ACCEPT)})
     async with closing(response):
         if response.status_code != 200:
@@ -44,7 +44,7 @@ async def head_manifest(session: Session, path: str, what: str) -> Digest | None
 
 
 def as_digest(name: str) -> Digest | None:
-    """The digest ``name`` is; a tag is none."""
+    """Return ``name`` as a digest; None for a tag."""
     try:
         return Digest.parse(name)
     except InvalidDigest:
@@ -52,13 +52,13 @@ def as_digest(name: str) -> Digest | None:
 
 
 def stated_digest(response: httpx.Response) -> Digest | None:
-    """``Docker-Content-Digest``; raises `InvalidDigest` for one that is none."""
+    """Return ``Docker-Content-Digest``, None without it; raises `InvalidDigest`."""
     header = response.headers.get("docker-content-digest")
     return Digest.parse(header) if header else None
 
 
 def check_stated_digest(response: httpx.Response, raw: bytes, what: str) -> None:
-    """Raises `ContentMismatch` when the registry calls the bytes ``raw`` by another digest than theirs."""
+    """Raises `ContentMismatch` if the registry states another digest than that of the bytes ``raw``."""
     stated = stated_digest(response)
     if stated is None:
         return
@@ -66,11 +66,11 @@ def check_stated_digest(response: httpx.Response, raw: bytes, what: str) -> None
         actual = Digest.of(raw, stated.algorithm)
         if stated != actual and content_digest(raw, stated.algorithm) != stated:
             raise mismatch(what, stated, actual)
-    except Unsupported:  # an algorithm we do not know says nothing, for or against
+    except Unsupported:  # an algorithm we do not know proves nothing
         return
 
 
 def mismatch(what: str, stated: Digest, actual: Digest) -> ContentMismatch:
-    """The error for a registry that calls bytes by another digest than theirs."""
+    """Return the error for a registry that states another digest than the bytes have."""
     message = f"{what}: Docker-Content-Digest says {stated}, the bytes are {actual}"
     return ContentMismatch(message, expected=str(stated), actual=str(actual))

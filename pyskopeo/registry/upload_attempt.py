@@ -2,80 +2,54 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 import anyio
 
 from ..errors import ConnectionFailed, PyskopeoError
-from ..fast_dataclass import dataclass
-from ..http.httpx_import import httpx
 from ..http.loop_bridge import run_in_loop
 from ..http.request_body import Outgoing
-from ..model.descriptor import Descriptor
-from ..model.digest import Digest
 from .response_checks import refused
-from .session import Session
+from .upload_session import range_end, with_digest
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-_RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})", re.ASCII)
+    from ..http.httpx_import import httpx
+    from ..model.descriptor import Descriptor
+    from ..model.digest import Digest
+    from .upload_session import UploadSession
+
 _TAKEN = frozenset({200, 201, 202, 204})
-# How long to wait for a registry's reason after it has stopped listening.
-_LAST_WORDS = 6.0
-# How long to wait for the answer to a request that is given up.
-_GRACE = 0.7
-# Blobs up to this size, in bytes, are sent in one request.
+# Seconds. How long to wait for a registry's reason after it has stopped reading.
+_REASON_SECONDS = 6.0
+# Seconds. How long to wait for the response to a request that is given up.
+_GIVE_UP_SECONDS = 0.7
+# Bytes. Blobs up to this size are sent in one request.
 SMALL = 1024 * 1024
 
 
-@dataclass(slots=True)
-class Upload:
-    """An upload session as far as we know it. ``size`` None: known only in the end.
-
-    ``offset`` bytes are with the registry, ``sent`` at the most; ``piece`` is the most that one request
-    may carry, None for all; ``resumed`` says that it went on where the registry said, ``broken`` that
-    it cannot be continued.
-    """
-
-    size: int | None
-    location: str = ""
-    offset: int = 0
-    sent: int = 0
-    piece: int | None = None
-    shortest: int = 0
-    resumed: bool = False
-    broken: bool = False
-
-
-Start: TypeAlias = Callable[[Upload], Awaitable[None]]
-
-
-class Sending:
-    """The sink of one attempt; written to in one worker thread, all else in the event loop.
+class UploadAttempt:
+    """The sink of one attempt; written to by one worker thread, everything else runs in the event loop.
 
     A small blob is sent when it is verified, by one PUT. A larger one is streamed by PATCH, and what
-    completes it is sent when it is verified; so a registry never has the whole of what turns out to
-    be wrong, and an attempt that is given up can be ended in good order.
+    completes it is sent when it is verified; so a registry never has the whole of content that turns
+    out to be wrong, and an attempt that is given up can be ended in order.
     """
 
-    def __init__(self, upload: Upload, session: Session, start: Start, what: str) -> None:
-        self._upload, self._session, self._start, self._what = upload, session, start, what
+    def __init__(self, upload: UploadSession, digest: Digest | None, what: str) -> None:
+        """``digest`` is the blob's, if it is known before; ``what`` begins the messages of errors."""
+        self._upload, self._digest, self._what = upload, digest, what
         self._tasks: TaskGroup | None = None
         self._request: _Request | None = None
-        self._skip = upload.offset
-        self._small: bytearray | None = None
-        if upload.size is not None and upload.size <= SMALL and not upload.offset and upload.piece is None:
-            self._small = bytearray()
         self._failure: PyskopeoError | None = None
+        self._begin()
 
-    async def run(self, fill: Callable[[Sending], Awaitable[Descriptor]]) -> Descriptor:
-        """Have ``fill`` write, and complete the upload as what it says it was."""
+    async def run(self, fill: Callable[[UploadAttempt], Awaitable[Descriptor]]) -> Descriptor:
+        """Have ``fill`` write the blob, and complete the upload with the descriptor that it returns."""
         failure: PyskopeoError | None = None
         async with anyio.create_task_group() as self._tasks:
             try:
@@ -90,121 +64,137 @@ class Sending:
             raise failure
         return descriptor
 
-    def is_to_blame(self, error: PyskopeoError) -> bool:
-        """Whether it was this side that failed, not where the bytes come from."""
+    def failed_here(self, error: PyskopeoError) -> bool:
+        """Whether ``error`` came from the upload, not from where the bytes are read."""
         return error is self._failure
 
     def write(self, buffer: memoryview) -> None:
+        """Send the bytes that the registry does not have; raises `NetworkError`."""
         if self._small is not None:
             self._small += buffer
             return
         if self._skip:
-            passed = min(self._skip, len(buffer))
-            self._skip -= passed
-            buffer = buffer[passed:]
+            skipped = min(self._skip, len(buffer))
+            self._skip -= skipped
+            buffer = buffer[skipped:]
         try:
             while len(buffer):
                 if self._request is None:
-                    run_in_loop(self._begin)
+                    run_in_loop(self._send_patch)
                 assert self._request is not None
-                self._upload.sent = self._upload.offset + self._request.sent + len(buffer)
+                self._upload.state.sent = self._upload.state.offset + self._request.sent + len(buffer)
                 buffer = self._request.write(buffer)
                 if self._request.full:
-                    run_in_loop(self._end)
+                    run_in_loop(self._end_patch)
         except PyskopeoError as error:
             self._failure = error
             raise
 
-    async def _begin(self) -> None:
-        """The next PATCH: for all that comes, or for a piece where no more is taken at once."""
-        upload = self._upload
-        await self._start(upload)
+    def restart(self) -> None:
+        """Forget what was written: it is cancelled at the registry, and another upload begins with the next bytes."""
+
+        async def restart() -> None:
+            await self._give_up()
+            self._request = None
+            await self._upload.cancel()
+
+        run_in_loop(restart)
+        self._begin()
+
+    def _begin(self) -> None:
+        state = self._upload.state
+        self._skip = state.offset
+        small = state.size is not None and state.size <= SMALL and not state.offset and state.piece is None
+        self._small = bytearray() if small else None
+
+    async def _send_patch(self) -> None:
+        """Begin a PATCH: for all bytes that follow, or for a piece where the registry takes no more at once."""
+        upload, state = self._upload, self._upload.state
+        await upload.open(self._digest)
         headers = {"Content-Type": "application/octet-stream"}
         room = None
-        if upload.size is None or upload.piece is None:
+        if state.size is None or state.piece is None:
             headers["Transfer-Encoding"] = "chunked"
         else:
-            room = min(upload.size - upload.offset, max(upload.piece, upload.shortest))
+            room = min(state.size - state.offset, max(state.piece, state.shortest))
             headers["Content-Length"] = str(room)
-            headers["Content-Range"] = f"{upload.offset}-{upload.offset + room - 1}"
+            headers["Content-Range"] = f"{state.offset}-{state.offset + room - 1}"
         self._request = _Request(Outgoing(), room)
         assert self._tasks is not None
-        send = partial(self._session.send_stream, "PATCH", upload.location, headers)
+        send = partial(upload.session.send_stream, "PATCH", upload.location, headers)
         self._tasks.start_soon(self._request.exchange, send)
 
-    async def _end(self) -> None:
-        """The answer to a request whose body is written."""
-        request, upload = self._request, self._upload
+    async def _end_patch(self) -> None:
+        """End the body of a PATCH and read the response."""
+        request, state = self._request, self._upload.state
         assert request is not None
         request.body.finish()
-        response = await request.answer()
+        response = await request.response()
         self._request = None
         if response.status_code not in _TAKEN:
-            raise await refused(self._session, response, self._what)
+            raise await refused(self._upload.session, response, self._what)
         await response.aclose()
-        self._follow(response)
-        reached = upload.offset + request.sent
+        self._upload.follow(response)
+        reached = state.offset + request.sent
         kept = range_end(response)
         if kept is not None and kept != reached:
-            upload.broken = upload.resumed
+            state.broken = state.resumed
             raise ConnectionFailed(f"{self._what}: the registry has {kept} bytes where {reached} were sent")
-        upload.offset = reached
-
-    def _follow(self, response: httpx.Response) -> None:
-        self._upload.location = self._session.located(response, self._upload.location)
+        state.offset = reached
 
     async def _finish(self, descriptor: Descriptor) -> None:
-        """The blob is whole and verified: what completes it, and the digest it is to be known by."""
+        """PUT what completes the blob, which is whole and verified, and its digest."""
+        upload, state = self._upload, self._upload.state
         try:
             if self._request is not None:
-                await self._end()
-            await self._start(self._upload)
-            url = with_digest(self._upload.location, descriptor.digest)
+                await self._end_patch()
+            await upload.open(self._digest)
+            url = with_digest(upload.location, descriptor.digest)
             content = bytes(self._small or b"")
-            self._upload.sent = self._upload.offset + len(content)
+            state.sent = state.offset + len(content)
             headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(content))}
-            response = await self._session.request("PUT", url, headers, content=content)
+            response = await upload.session.request("PUT", url, headers, content=content)
             if response.status_code not in _TAKEN:
-                raise await refused(self._session, response, self._what)
+                raise await refused(upload.session, response, self._what)
             await response.aclose()
-            self._upload.location = ""
+            upload.location = ""
         except PyskopeoError as error:
             self._failure = error
             raise
 
     async def _reason(self, error: PyskopeoError) -> PyskopeoError:
-        """What the registry said when it stopped listening, if it said anything."""
+        """What the registry said when it stopped reading, if it said anything."""
         request = self._request
         if error is not self._failure or request is None:
             return error
-        with anyio.move_on_after(_LAST_WORDS):
+        with anyio.move_on_after(_REASON_SECONDS):
             try:
-                response = await request.answer()
+                response = await request.response()
                 if response.status_code < 400:
                     await response.aclose()
                     return error
-                self._failure = await refused(self._session, response, self._what)
+                self._failure = await refused(self._upload.session, response, self._what)
             except PyskopeoError as better:
                 self._failure = better
         return self._failure
 
     async def _give_up(self) -> None:
-        """Hear where the upload stands that is not to be continued, so that it can be cancelled."""
+        """End the request under way; its response may say where to cancel the upload."""
         if self._request is None:
             return
         self._request.body.stop()
-        with anyio.move_on_after(_GRACE, shield=True), suppress(PyskopeoError):
-            response = await self._request.answer()
+        with anyio.move_on_after(_GIVE_UP_SECONDS, shield=True), suppress(PyskopeoError):
+            response = await self._request.response()
             await response.aclose()
             if response.status_code in _TAKEN:
-                self._follow(response)
+                self._upload.follow(response)
         self._request.scope.cancel()
 
 
 class _Request:
-    """A request under way; ``room`` bytes belong in its body, None: as many as come.
+    """A request under way; ``room`` bytes belong in its body, None: as many as are written.
 
-    It outlives a cancellation for as long as its answer is waited for (``scope``).
+    It outlives a cancellation for as long as its response is waited for (``scope``).
     """
 
     def __init__(self, body: Outgoing, room: int | None) -> None:
@@ -220,14 +210,14 @@ class _Request:
         return self._room == self.sent
 
     def write(self, buffer: memoryview) -> memoryview:
-        """Send what there is room for; answers with the rest."""
+        """Send what there is room for; returns the rest."""
         part = buffer if self._room is None else buffer[: self._room - self.sent]
         self.body.write(part)
         self.sent += len(part)
         return buffer[len(part) :]
 
     async def exchange(self, send: Callable[[Outgoing], Awaitable[httpx.Response]]) -> None:
-        """Send the request, body and all; never raises, `answer` does."""
+        """Send the request, body and all; never raises, `response` does."""
         try:
             with self.scope:
                 self._response = await send(self.body)
@@ -237,19 +227,8 @@ class _Request:
             self.body.stop()
             self._done.set()
 
-    async def answer(self) -> httpx.Response:
+    async def response(self) -> httpx.Response:
         await self._done.wait()
         if self._response is None:
             raise self._error or ConnectionFailed("given up", temporary=False)
         return self._response
-
-
-def range_end(response: httpx.Response) -> int | None:
-    """How many bytes the registry has, by its ``Range``; None if it does not say, as ``0-0`` does not."""
-    found = _RANGE.fullmatch(response.headers.get("range", "").strip())
-    return int(found[1]) + 1 if found and found[1] != "0" else None
-
-
-def with_digest(location: str, digest: Digest) -> str:
-    """The URL that completes an upload; the registry's own query is left as it is."""
-    return f"{location}{'&' if '?' in location else '?'}digest={quote(str(digest), safe='')}"

@@ -27,9 +27,9 @@ from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_layout_file
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..model.verifier import Verifier
-from ..storage.files import FileReader, digest_name, open_regular, read_bounded, storage_errors
+from ..storage.files import digest_name, open_regular, read_bounded, storage_errors
 from ..streams.cancellation import run_in_thread
-from ..streams.pump import pump, uncounted
+from ..streams.pump import FileReader, NullSink, pump, uncounted
 from .catalog import Catalog, FileState, IndexFile, file_state, is_repository, is_tag
 from .responses import (
     VERSION,
@@ -208,15 +208,10 @@ class _Registry:
         try:
             verifier = Verifier(Descriptor("", digest, size))
             reader = FileReader(fd, Path(digest_name(digest)), 0, size)
-            await run_in_thread(lambda: pump(reader, _NullSink(), verifier, uncounted))
+            await run_in_thread(lambda: pump(reader, NullSink(), verifier, uncounted))
         except (ContentMismatch, Unsupported):
             raise refusal(404, "BLOB_UNKNOWN", f"{digest} is a link to other content") from None
         self._verified_links[digest] = state
-
-
-class _NullSink:
-    def write(self, buffer: memoryview) -> None:
-        """Discard the bytes, which the verifier has hashed."""
 
 
 @contextmanager

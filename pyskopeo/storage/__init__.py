@@ -1,1 +1,1 @@
-"""The local disk: files, tar archives, temporary directories, OCI layouts, docker archives."""
+"""The local disk: files, tar archives, temporary files, OCI image layouts and ``docker save`` archives."""

@@ -1,4 +1,4 @@
-"""Where an archive is written to: a file that takes its name when it is complete, a pipe, standard output."""
+"""Open the output for an archive: a file that is renamed into place when complete, a pipe or standard output."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from pathlib import Path
 
 from ..errors import DestinationRefused, StorageFailed
 from ..streams.cancellation import check_cancelled
-from .files import FileSink, staged, storage_errors
+from ..streams.pump import FileSink
+from .files import staged, storage_errors
 
 _DESCRIPTOR = re.compile(
     r"-|/dev/(?P<name>stdin|stdout|stderr)|/(?:dev|proc/self)/fd/(?P<number>[0-9]{1,6})", re.ASCII
 )
-# Bytes that a writable pipe takes without blocking (POSIX: PIPE_BUF).
+# The number of bytes that can be written to a pipe without blocking once it polls as writable (POSIX: PIPE_BUF).
 _PIECE = 512 if not hasattr(select, "PIPE_BUF") else select.PIPE_BUF
 _POLL = 200  # milliseconds between two checks for cancellation
 
 
 class PipeSink(FileSink):
-    """A `FileSink` for a pipe or a terminal, whose reader may be slow; raises `Cancelled` while it waits."""
+    """A `FileSink` for a pipe or a terminal, where a slow reader may block writing for long.
+
+    `write` raises `Cancelled` while it waits, and `StorageFailed`.
+    """
 
     def __init__(self, fd: int, path: Path) -> None:
         super().__init__(fd, path)
@@ -39,12 +43,12 @@ class PipeSink(FileSink):
 
 
 def sink_for(fd: int, path: Path) -> FileSink:
-    """What writes to ``fd``: a `PipeSink` for all but regular files. ``path`` is for errors."""
+    """Return a sink that writes to ``fd``: a `PipeSink` unless it is a regular file. ``path`` is named in errors."""
     return FileSink(fd, path) if stat.S_ISREG(os.fstat(fd).st_mode) else PipeSink(fd, path)
 
 
 def is_stream(path: Path) -> bool:
-    """Whether writing to ``path`` means writing along, not making a file: ``-``, a pipe, a device."""
+    """Return whether ``path`` is ``-``, a pipe, a device or a socket, not a regular file, a directory or nothing."""
     if str(path) == "-":
         return True
     try:
@@ -54,27 +58,31 @@ def is_stream(path: Path) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def _descriptor(path: Path) -> int | None:
-    """The number of a file descriptor we were started with, where ``path`` is a name for one.
+def _inherited_descriptor(path: Path) -> int | None:
+    """Return the number of the file descriptor that ``path`` names (``-``, ``/dev/stdout``, ``/dev/fd/3``), or None.
 
-    Even when a shell made it a plain file: its name in ``/dev`` is not ours to replace.
+    A shell may have opened a regular file on it; still, ``/dev/stdout`` must be written to, never renamed over.
     """
     if match := _DESCRIPTOR.fullmatch(str(path)):
         return int(match["number"]) if match["number"] else {"stdin": 0, "stderr": 2}.get(match["name"] or "", 1)
     return None
 
 
-def goes_along(path: Path) -> bool:
-    """Whether an archive for ``path`` is written along as it comes: to a stream, or to any descriptor."""
-    return is_stream(path) or _descriptor(path) is not None
+def is_written_directly(path: Path) -> bool:
+    """Return whether an archive for ``path`` is written straight to it, as opposed to a temporary file that is renamed.
+
+    True for streams and for names of file descriptors that the process was started with.
+    """
+    return is_stream(path) or _inherited_descriptor(path) is not None
 
 
 def check_output(path: Path, *, replace: bool) -> None:
-    """Refuse early what cannot work: a directory, a missing parent, a file not to be replaced.
+    """Check that an archive can be written to ``path``, before any work is done; changes nothing.
 
-    Raises `DestinationRefused` or `StorageFailed`.
+    Raises `DestinationRefused` for a directory, and for a file with content unless ``replace``; raises `StorageFailed`
+    if the parent directory does not exist.
     """
-    if goes_along(path):
+    if is_written_directly(path):
         return
     if path.is_dir():
         raise DestinationRefused(f"{path} is a directory, want the path of a file")
@@ -86,9 +94,13 @@ def check_output(path: Path, *, replace: bool) -> None:
 
 @contextmanager
 def open_output(path: Path, *, replace: bool) -> Iterator[tuple[int, Path]]:
-    """A file descriptor to write an archive to; a file takes its name on success only."""
+    """Open ``path`` for an archive; yields a file descriptor, and the path to name in errors.
+
+    A regular file is written under a temporary name and renamed when the context is left without an error. Raises
+    `DestinationRefused` and `StorageFailed` as `check_output` does, and `StorageFailed` for what the system refuses.
+    """
     check_output(path, replace=replace)
-    if (number := _descriptor(path)) is not None:
+    if (number := _inherited_descriptor(path)) is not None:
         yield number, Path("/dev/stdout") if number == 1 else path
         return
     if not is_stream(path):

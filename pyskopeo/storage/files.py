@@ -1,4 +1,4 @@
-"""A blob onto a path: always staged beside it, renamed when it is whole and verified."""
+"""Read, write and lock local files; files are written under a temporary name and renamed when they are complete."""
 
 from __future__ import annotations
 
@@ -12,81 +12,52 @@ from pathlib import Path
 from ..errors import NotFound, StorageFailed, TooLarge
 from ..model.digest import Digest
 from ..streams.locations import LocalFile
+from ..streams.pump import WRITE_STEP, FileReader, FileSink
 
 PARTIAL = ".partial"
-_SEND_STEP = 16 * 1024 * 1024
-# Linux takes memory for a file in pieces as large as what is written at once. Large ones are cut from memory that
-# has long been free, and which a virtual machine has to ask its host for again: up to ten times slower.
-_WRITE_STEP = 256 * 1024
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE, errno.EIO)
+_SENDFILE_STEP = 16 * 1024 * 1024  # bytes per call, so that cancellation is checked often enough
+# Errors that say that the target cannot take more data, as opposed to "sendfile is not supported here".
+_WRITE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE, errno.EIO)
 
 
 @contextmanager
 def storage_errors(what: str) -> Iterator[None]:
-    """Turn what the operating system refuses into `StorageFailed`: "what: reason"."""
+    """Raise `StorageFailed`, with the message "what: reason", for an `OSError` inside this context."""
     try:
         yield
     except OSError as error:
         raise StorageFailed.of(error, what) from error
 
 
-class FileSink:
-    """Writes buffers to a file descriptor, from its current position."""
-
-    def __init__(self, fd: int, path: Path) -> None:
-        self.fd = fd
-        self.path = path
-
-    def write(self, buffer: memoryview) -> None:
-        try:
-            while len(buffer):
-                buffer = buffer[os.write(self.fd, buffer[:_WRITE_STEP]) :]
-        except OSError as error:
-            raise StorageFailed.of(error, f"writing {self.path}") from error
-
-
 def write_at(fd: int, buffer: memoryview, offset: int, path: Path) -> None:
-    """Write a buffer to a place in a file, leaving its position; raises `StorageFailed`, with ``path``."""
+    """Write a buffer at ``offset`` of a file, whose position stays; raises `StorageFailed`, naming ``path``."""
     try:
         while len(buffer):
-            count = os.pwrite(fd, buffer[:_WRITE_STEP], offset)
+            count = os.pwrite(fd, buffer[:WRITE_STEP], offset)
             buffer, offset = buffer[count:], offset + count
     except OSError as error:
         raise StorageFailed.of(error, f"writing {path}") from error
 
 
-def send_some(target: int, source: int, offset: int, count: int) -> int | None:
-    """Append up to ``count`` bytes of a file from ``offset``, inside the kernel; answers with how many, 0 at its end.
+def append_in_kernel(target: int, source: int, offset: int, count: int) -> int | None:
+    """Copy up to ``count`` bytes at ``offset`` of a file to the position of another, with sendfile(2).
 
-    None where that cannot be done. Raises `OSError` where nothing could be written in any way.
+    Returns the number of bytes copied, 0 at the end of the source, or None if the system or the target does not support
+    it. Raises `OSError` if the target cannot be written to in any way, for example because the disk is full.
     """
     try:
-        return os.sendfile(target, source, offset, min(count, _SEND_STEP))
+        return os.sendfile(target, source, offset, min(count, _SENDFILE_STEP))
     except (AttributeError, OSError) as error:
-        if getattr(error, "errno", None) in _FULL:
+        if getattr(error, "errno", None) in _WRITE_FAILED:
             raise
-        return None  # neither every system nor every target has it
-
-
-class FileReader:
-    """Reads ``size`` bytes of a regular file from ``offset``."""
-
-    def __init__(self, fd: int, path: Path, offset: int, size: int) -> None:
-        self._fd, self._path, self._offset, self._left = fd, path, offset, size
-
-    def readinto(self, buffer: memoryview) -> int:
-        with storage_errors(f"reading {self._path}"):
-            count = os.preadv(self._fd, [buffer[: min(len(buffer), self._left)]], self._offset) if self._left else 0
-        self._offset += count
-        self._left -= count
-        return count
+        return None
 
 
 def open_regular(path: Path) -> int:
-    """Open for reading; raises `NotFound`, or `StorageFailed` for anything but a regular file.
+    """Open a regular file for reading and return its file descriptor.
 
-    Symbolic links are followed: build tools emit layouts of links, and what is behind one is
-    verified like any other content. A FIFO or a device would block, or never end.
+    Symbolic links are followed: some build tools write layouts of links, and blobs are verified wherever they come
+    from. Raises `NotFound`, and `StorageFailed` for anything else: a FIFO or a device could block or never end.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
@@ -101,7 +72,7 @@ def open_regular(path: Path) -> int:
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
-    """The content of a small file; raises `TooLarge` over ``limit`` bytes, `NotFound`, `StorageFailed`."""
+    """Return the content of a small file; raises `TooLarge` over ``limit`` bytes, `NotFound`, `StorageFailed`."""
     fd = open_regular(path)
     with os.fdopen(fd, "rb") as file, storage_errors(f"reading {path}"):
         content = file.read(limit + 1)
@@ -111,7 +82,7 @@ def read_bounded(path: Path, limit: int) -> bytes:
 
 
 def read_range(path: Path, offset: int, size: int) -> bytes:
-    """``size`` bytes of a file from ``offset``, fewer only where it ends; for small pieces."""
+    """Return ``size`` bytes at ``offset`` of a file, fewer if it ends there; raises `NotFound`, `StorageFailed`."""
     fd = open_regular(path)
     try:
         with storage_errors(f"reading {path}"):
@@ -122,7 +93,10 @@ def read_range(path: Path, offset: int, size: int) -> bytes:
 
 @asynccontextmanager
 async def open_reader(location: LocalFile, size: int) -> AsyncIterator[FileReader]:
-    """A reader over a local file of which ``size`` bytes are expected; one more shows that it is longer."""
+    """Open a reader of a local file that is expected to have ``size`` bytes; raises `NotFound`, `StorageFailed`.
+
+    The reader returns one byte more if the file is longer, so that verification notices.
+    """
     fd = open_regular(location.path)
     try:
         available = size + 1 if location.size is None else location.size
@@ -132,13 +106,20 @@ async def open_reader(location: LocalFile, size: int) -> AsyncIterator[FileReade
 
 
 def partial_name(name: str) -> str:
-    """A hidden name of our own for what is to be called ``name``, short even where that is as long as it may be."""
+    """Return a random hidden file name for the temporary file of ``name``.
+
+    It has at most 40 characters of ``name``, so that it fits wherever ``name`` does.
+    """
     return f".{name.lstrip('.-')[:40]}.{os.urandom(6).hex()}{PARTIAL}"
 
 
 @contextmanager
 def staged(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
-    """A new file beside ``path`` that becomes it on success and is removed on any error."""
+    """Create a temporary file in the directory of ``path``, and rename it to ``path`` if the context succeeds.
+
+    Yields its file descriptor and its temporary path. After any error the file is removed. ``mode`` is set whatever the
+    umask is, so that copies of an image are identical. Raises `StorageFailed`.
+    """
     temporary = path.with_name(partial_name(path.name))
     with storage_errors(f"creating {path}"):
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -146,10 +127,9 @@ def staged(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
         try:
             yield fd, temporary
             with storage_errors(f"writing {path}"):
-                # Whatever the umask: the same image is the same files.
                 os.fchmod(fd, mode)
         finally:
-            # Network file systems report here that the disk is full.
+            # Network file systems may report only here that the disk is full.
             with storage_errors(f"writing {path}"):
                 os.close(fd)
         with storage_errors(f"writing {path}"):
@@ -160,7 +140,7 @@ def staged(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory of our own, as far as that goes; it need not be there."""
+    """Remove a directory that we created, if it exists; errors are ignored."""
     if path.exists():
         import shutil
 
@@ -168,21 +148,22 @@ def remove_tree(path: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a small file so that readers see the old content or the new, never half of it."""
+    """Replace the content of a small file; readers see the old or the new content. Raises `StorageFailed`."""
     with staged(path) as (fd, _):
         FileSink(fd, path).write(memoryview(content))
 
 
 def digest_name(digest: Digest) -> str:
-    """Where an OCI layout keeps a blob, below ``blobs``: safe, since a `Digest` is parsed."""
+    """Return the path of a blob below ``blobs`` in an OCI layout; a parsed `Digest` cannot contain other path parts."""
     return f"{digest.algorithm}/{digest.hex}"
 
 
 @asynccontextmanager
 async def locked(directory: Path) -> AsyncIterator[None]:
-    """Hold the one lock of a directory against other writers, in this process or another.
+    """Hold an exclusive lock of a directory against other writers, in this process or others.
 
-    The directory itself is locked, so no lock file is left in the image. Waiting can be cancelled.
+    The directory itself is locked, with flock(2), so that no lock file is left in the image. Waiting can be cancelled.
+    Raises `StorageFailed`.
     """
     from anyio import sleep
 

@@ -1,4 +1,4 @@
-"""OCI layouts as sources and destinations, whether they lie in a directory or in an archive."""
+"""Read and write OCI image layouts (OCI image specification, image-layout.md), in a directory or in an archive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import NotFound, PathNotFound, StorageFailed
-from ..interfaces import Accepts, Blob, Fill, ImageDestination, ImageSource
+from ..interfaces import Accepts, Fill, ImageDestination, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
@@ -16,30 +16,33 @@ from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_CONTENT, LAYOUT_FILE,
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.locations import LocalFile
-from ..streams.pump import Progress
+from ..streams.pump import Blob, Progress
 from .files import digest_name, locked, open_reader, read_bounded, read_range, storage_errors, write_atomically
-from .place_blob import is_present, place, receive
+from .place_blob import holds_blob, place_blob, receive_blob
 
 if TYPE_CHECKING:
     from .tar import TarIndex
 
-_SMALL = 1024 * 1024
+_LAYOUT_FILE_LIMIT = 1024 * 1024
 
 
 class LayoutFiles(Protocol):
-    """The files of a layout, wherever they lie."""
+    """Access to the files of a layout by their names, such as ``blobs/sha256/...``."""
 
     def content(self, name: str, limit: int) -> bytes:
-        """A small file; raises `NotFound`, `TooLarge`."""
+        """Return the bytes of a file; raises `NotFound`, `StorageFailed`, and `TooLarge` over ``limit`` bytes."""
         ...
 
     def locate(self, name: str) -> LocalFile:
-        """Where a blob's bytes are; raises `NotFound`."""
+        """Return where the bytes of a blob are; raises `NotFound`."""
         ...
 
 
 class DirectoryFiles:
-    """A layout in a directory; blobs perhaps in another one that several layouts share."""
+    """The files of a layout directory.
+
+    ``shared`` is the directory that has the blobs if several layouts share them (skopeo's ``--shared-blob-dir``).
+    """
 
     def __init__(self, root: Path, shared: Path | None = None) -> None:
         self.root = root
@@ -57,7 +60,11 @@ class DirectoryFiles:
 
 
 class LayoutSource(ImageSource):
-    """One image of a layout, by its reference name ("" for the only one)."""
+    """One image or index of a layout.
+
+    ``name`` is its ``org.opencontainers.image.ref.name`` annotation in ``index.json``; "" selects the only image of a
+    layout. ``where`` names the layout in errors.
+    """
 
     def __init__(self, files: LayoutFiles | TarIndex, name: str, where: str) -> None:
         self._files, self._name, self._where = files, name, where
@@ -76,20 +83,20 @@ class LayoutSource(ImageSource):
 
     def _root(self) -> Descriptor | Manifest:
         try:
-            check_layout_file(self._files.content(LAYOUT_FILE, _SMALL), f"{self._where}: {LAYOUT_FILE}")
+            check_layout_file(self._files.content(LAYOUT_FILE, _LAYOUT_FILE_LIMIT), f"{self._where}: {LAYOUT_FILE}")
         except NotFound:
-            pass  # build tools forget it, and skopeo does not look; index.json is what counts
+            pass  # some build tools do not write it, and skopeo does not read it
         try:
             content = self._files.content(INDEX_FILE, INDEX_LIMIT)
         except NotFound as error:
-            # Exit code 2 is for an image that is not in a layout; here there is no layout.
+            # `NotFound` means exit code 2, for an image that is not in the layout; here there is no layout at all.
             raise PathNotFound(str(error)) from None
         index = LayoutIndex.parse(content, f"{self._where}: {INDEX_FILE}")
         return index.find(self._name, self._where)
 
 
 def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
-    """A blob that lies in a local file."""
+    """Return a blob whose bytes are in a local file."""
 
     async def ending(count: int) -> bytes:
         return read_range(location.path, location.offset + max(0, descriptor.size - count), count)
@@ -98,7 +105,11 @@ def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
 
 
 class LayoutWriter(ImageDestination):
-    """Writes into a layout directory; several may at once, in this process and in others."""
+    """Writes an image into a layout directory, which other writers, in this or other processes, may use concurrently.
+
+    ``name`` is the reference name of the image in ``index.json``. With ``verify_existing`` a blob that is there already
+    is hashed before it counts as present; otherwise its size is compared.
+    """
 
     accepts = Accepts(
         frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}), foreign=True, compresses=True,
@@ -110,37 +121,37 @@ class LayoutWriter(ImageDestination):
         self._name = name
         self._blobs = shared if shared is not None else root / "blobs"
         self._verify_existing = verify_existing
-        self._made: list[Path] = []
+        self._created: list[Path] = []
 
     def check(self) -> None:
-        """Refuse early what cannot work, touching nothing; raises `StorageFailed`."""
+        """Raise `StorageFailed` if the path exists and is not a directory; changes nothing."""
         if self.root.exists() and not self.root.is_dir():
             raise StorageFailed(f"{self.root} is there and is not a directory")
 
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         path = self._path(blob.descriptor.digest)
-        return await place(blob, path, progress, verify_existing=self._verify_existing)
+        return await place_blob(blob, path, progress, verify_existing=self._verify_existing)
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         directory = self._blobs / "sha256"
-        self._make(directory)
-        return await receive(directory, fill, lambda descriptor: self._path(descriptor.digest))
+        self._make_directory(directory)
+        return await receive_blob(directory, fill, lambda descriptor: self._path(descriptor.digest))
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
         path = self._blobs / digest_name(descriptor.digest)
-        return await is_present(path, descriptor, verify=self._verify_existing)
+        return await holds_blob(path, descriptor, verify=self._verify_existing)
 
     async def put_manifest(self, manifest: Manifest) -> None:
         path = self._path(manifest.digest)
-        if not await is_present(path, manifest.descriptor, verify=True):
+        if not await holds_blob(path, manifest.descriptor, verify=True):
             write_atomically(path, manifest.raw)
 
     async def commit(self, root: Manifest) -> Digest:
         await self.put_manifest(root)
-        self._make(self.root / "blobs")  # empty where blobs are shared, but never missing (image-layout.md)
+        self._make_directory(self.root / "blobs")  # required by image-layout.md, even where blobs are shared
         index = self.root / INDEX_FILE
         async with locked(self.root):
-            # Read under the lock, so that what another writer has just added stays.
+            # Read under the lock, so that entries which another writer has just added are kept.
             try:
                 current = LayoutIndex.parse(read_bounded(index, INDEX_LIMIT), str(index))
             except NotFound:
@@ -153,19 +164,19 @@ class LayoutWriter(ImageDestination):
         return root.digest
 
     def abandon(self) -> None:
-        """After a failure: directories that were made for nothing go; whole blobs stay, for the next try."""
-        for path in reversed(self._made):
+        """After a failure, remove the directories that were created and are empty; complete blobs stay, for reuse."""
+        for path in reversed(self._created):
             try:
                 os.rmdir(path)
             except OSError:
-                return  # not empty, so it was not for nothing
+                return  # not empty, and so are its parents
 
     def _path(self, digest: Digest) -> Path:
         path = self._blobs / digest_name(digest)
-        self._make(path.parent)
+        self._make_directory(path.parent)
         return path
 
-    def _make(self, directory: Path) -> None:
+    def _make_directory(self, directory: Path) -> None:
         missing = []
         while not directory.is_dir():
             missing.append(directory)
@@ -173,4 +184,4 @@ class LayoutWriter(ImageDestination):
         for path in reversed(missing):
             with storage_errors(f"creating {path}"):
                 path.mkdir(mode=0o755, exist_ok=True)
-            self._made.append(path)
+            self._created.append(path)

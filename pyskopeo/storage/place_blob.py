@@ -1,4 +1,7 @@
-"""A blob onto a path: found, linked, copied by the kernel or pumped; never half under its name."""
+"""Put a verified blob at a path: find it there, hard-link it, copy it inside the kernel, or stream it.
+
+The path is written only by renaming a complete, verified file.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,20 @@ from ..model.events import Placement
 from ..model.verifier import Verifier
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.locations import LocalFile
-from ..streams.pump import Progress, thread_buffer, uncounted
-from .files import FileReader, FileSink, open_reader, open_regular, partial_name, staged, storage_errors
+from ..streams.pump import FileReader, FileSink, NullSink, Progress, pump, uncounted
+from .files import open_reader, open_regular, partial_name, staged, storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..interfaces import Blob
     from ..model.descriptor import Descriptor
+    from ..streams.pump import Blob
 
 _COPY_STEP = 64 * 1024 * 1024
 
 
-async def is_present(path: Path, descriptor: Descriptor, *, verify: bool) -> bool:
-    """Whether ``path`` already holds the blob: by size, and by digest too if ``verify``."""
+async def holds_blob(path: Path, descriptor: Descriptor, *, verify: bool) -> bool:
+    """Return whether the file at ``path`` has the blob's size and, if ``verify``, its digest."""
     try:
         status = os.stat(path)
     except OSError:
@@ -42,29 +45,29 @@ async def is_present(path: Path, descriptor: Descriptor, *, verify: bool) -> boo
     return True
 
 
-async def place(
+async def place_blob(
     blob: Blob, path: Path, progress: Progress, *, verify_existing: bool = False, link_from: Path | None = None
 ) -> Placement:
-    """Have the blob at ``path``, verified.
+    """Put the blob at ``path`` in the cheapest way, and return which way it was.
 
-    Already there: nothing is read. ``link_from`` is a file of our own that may be hard-linked, as
-    are linkable locations.
-    Otherwise a local location is copied by the kernel (which shares blocks where the file system
-    can) and then hashed, and anything else is pumped. Raises `ContentMismatch` and `StorageFailed`.
+    If it is there already, nothing is read. Next, ``link_from`` and linkable locations are hard-linked: complete files
+    that this program wrote. Otherwise a local location is copied inside the kernel, which shares blocks where the file
+    system can, and then hashed; anything else is streamed. With ``verify_existing`` files that are there already are
+    hashed too. Raises `ContentMismatch`, `StorageFailed`, and what reading the blob raises.
     """
-    if await is_present(path, blob.descriptor, verify=verify_existing):
+    if await holds_blob(path, blob.descriptor, verify=verify_existing):
         return Placement.PRESENT
     files = [location for location in blob.locations if isinstance(location, LocalFile)]
     for candidate in (link_from, *(file.path for file in files if file.linkable)):
         if (
             candidate is not None
-            and await is_present(candidate, blob.descriptor, verify=verify_existing)
+            and await holds_blob(candidate, blob.descriptor, verify=verify_existing)
             and _link(candidate, path)
         ):
             return Placement.LINKED
     with staged(path) as (fd, _):
         for location in files:
-            if location.linkable and not await is_present(location.path, blob.descriptor, verify=False):
+            if location.linkable and not await holds_blob(location.path, blob.descriptor, verify=False):
                 continue
             if await _copy_in_kernel(location, fd, path, blob.descriptor, progress):
                 return Placement.WRITTEN
@@ -74,10 +77,10 @@ async def place(
 
 def _link(source: Path, path: Path) -> bool:
     try:
-        # What a symbolic link leads to, not the link: it may point into the directory that goes.
+        # Link the file behind a symbolic link: the link's target may be in a directory that is removed later.
         os.link(os.path.realpath(source), path)
     except OSError:
-        return False  # another file system, or one without links: fetch it like any other
+        return False  # another file system, or one without hard links: the blob is copied instead
     return True
 
 
@@ -90,9 +93,9 @@ async def _copy_in_kernel(
     available = os.fstat(source).st_size - location.offset if location.size is None else location.size
 
     def work() -> None:
-        # All there is, up to one byte too many: a longer file is not the blob, even if it begins like it.
+        # One byte more than the blob has, so that a longer file with the same beginning fails verification.
         copy_range(source, location, fd, min(available, descriptor.size + 1), path=path)
-        _hash_into(Verifier(descriptor), FileReader(fd, path, 0, descriptor.size + 1), progress)
+        pump(FileReader(fd, path, 0, descriptor.size + 1), NullSink(), Verifier(descriptor), progress)
 
     try:
         await run_in_thread(work)
@@ -105,10 +108,11 @@ async def _copy_in_kernel(
 
 
 def copy_range(source: int, location: LocalFile, target: int, size: int, *, path: Path) -> None:
-    """Copy ``size`` bytes of a location inside the kernel, to the current position of ``target``, which is ``path``.
+    """Copy ``size`` bytes from the location's offset to the position of ``target``, with copy_file_range(2).
 
-    Raises `NotImplementedError` when these two file systems cannot, before anything is written,
-    `ContentMismatch` when the source ends early, and `StorageFailed`.
+    ``source`` and ``target`` are file descriptors, ``path`` names the target in errors. Raises `NotImplementedError`,
+    before anything is written, if the two file systems do not support it, `ContentMismatch` if the source ends early,
+    `StorageFailed`, and `Cancelled`.
     """
     import errno
 
@@ -123,7 +127,7 @@ def copy_range(source: int, location: LocalFile, target: int, size: int, *, path
                 raise NotImplementedError from error
             raise StorageFailed.of(error, f"copying {location.path} to {path}") from error
         if count == 0 and done == 0:
-            raise NotImplementedError  # some kernels say so for file systems they cannot copy from
+            raise NotImplementedError  # how some kernels report file systems that they cannot copy from
         if count == 0:
             raise ContentMismatch(
                 f"{location.path} ends after {location.offset + done} bytes, want {location.offset + size}",
@@ -135,20 +139,17 @@ def copy_range(source: int, location: LocalFile, target: int, size: int, *, path
 
 async def _hash_file(location: LocalFile, descriptor: Descriptor) -> None:
     async with open_reader(location, descriptor.size) as reader:
-        await run_in_thread(lambda: _hash_into(Verifier(descriptor), reader, uncounted))
+        await run_in_thread(lambda: pump(reader, NullSink(), Verifier(descriptor), uncounted))
 
 
-def _hash_into(verifier: Verifier, reader: FileReader, progress: Progress) -> None:
-    buffer = thread_buffer()
-    while count := reader.readinto(buffer):
-        verifier.feed(buffer[:count])
-        progress(count)
-        check_cancelled()
-    verifier.finish()
+async def receive_blob(
+    directory: Path, fill: Fill, path_of: Callable[[Descriptor], Path]
+) -> tuple[Descriptor, Placement]:
+    """Store a blob whose digest is known only after ``fill`` has written it, and return its descriptor.
 
-
-async def receive(directory: Path, fill: Fill, named: Callable[[Descriptor], Path]) -> tuple[Descriptor, Placement]:
-    """Have what ``fill`` writes at the path ``named`` gives for it, below or beside ``directory``, which is there."""
+    It is written to a temporary file in ``directory``, which must exist, and renamed to the path that ``path_of``
+    returns, on the same file system. Raises what ``fill`` raises, and `StorageFailed`.
+    """
     temporary = directory / partial_name("blob")
     with storage_errors(f"creating a file in {directory}"):
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -160,8 +161,8 @@ async def receive(directory: Path, fill: Fill, named: Callable[[Descriptor], Pat
         finally:
             with storage_errors(f"writing to {directory}"):
                 os.close(fd)
-        path = named(descriptor)
-        if await is_present(path, descriptor, verify=False):
+        path = path_of(descriptor)
+        if await holds_blob(path, descriptor, verify=False):
             return descriptor, Placement.PRESENT
         with storage_errors(f"writing {path}"):
             os.replace(temporary, path)

@@ -1,4 +1,7 @@
-"""Temporary room: a directory beside the destination; an archive that cannot be read in place."""
+"""Temporary directories and files, and archives that must be unpacked into one before they can be read.
+
+The input may be a pipe or standard input; waiting for it can be cancelled.
+"""
 
 from __future__ import annotations
 
@@ -13,35 +16,36 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, PathNotFound
 from ..streams.cancellation import check_cancelled, run_in_thread
-from ..streams.decompress import InflatingSink, recognises
-from ..streams.pump import ByteSink, thread_buffer
-from .archive_output import goes_along, is_stream
-from .files import FileSink, open_regular, partial_name, remove_tree, storage_errors
+from ..streams.decompress import InflatingSink, is_gzip_or_zstd
+from ..streams.pump import BlobSink, FileSink, thread_buffer
+from .archive_output import is_stream, is_written_directly
+from .files import open_regular, partial_name, remove_tree, storage_errors
 from .tar import TarIndex
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-# Milliseconds between two checks for cancellation while a slow writer is waited for.
+# Milliseconds between two checks for cancellation while waiting for input.
 _POLL = 200
 _BZIP2, _XZ = b"BZh", b"\xfd7zXZ\0"
 
 
 @contextmanager
-def scratch_directory(beside: Path, scratch: Path | None) -> Iterator[Path]:
-    """A path for a directory that is gone afterwards: in ``scratch``, or beside a file to be written.
+def scratch_directory(output: Path, scratch: Path | None) -> Iterator[Path]:
+    """Reserve the path of a temporary directory, in ``scratch`` or, if that is None, next to the file ``output``.
 
-    It is not made before something is put there, so that a plan alone touches nothing.
+    The caller creates the directory when it needs it, so that a dry run changes nothing. It is removed, with its
+    content, when the context is left.
     """
-    if scratch is None and not goes_along(beside):
-        scratch = beside.parent
-    with temporary_directory(scratch, beside.name) as directory:
+    if scratch is None and not is_written_directly(output):
+        scratch = output.parent
+    with temporary_directory(scratch, output.name) as directory:
         yield directory
 
 
 @contextmanager
 def temporary_directory(scratch: Path | None, name: str = "image") -> Iterator[Path]:
-    """As `scratch_directory`, for what is beside nothing: in ``scratch``, or where the system has such things."""
+    """Reserve a path as `scratch_directory` does, in ``scratch`` or, if that is None, in the system's directory."""
     directory = (scratch or Path(tempfile.gettempdir())) / partial_name(name)
     try:
         yield directory
@@ -51,10 +55,11 @@ def temporary_directory(scratch: Path | None, name: str = "image") -> Iterator[P
 
 @asynccontextmanager
 async def readable_archive(path: Path, scratch: Path | None) -> AsyncIterator[TarIndex]:
-    """An index of the archive at ``path``, in place if it can be: a plain tar in a regular file.
+    """Open the tar archive at ``path`` and yield the index of its members.
 
-    Compressed archives (gzip, zstd, bzip2, xz) and streams (``-`` is standard input) are unpacked
-    to a temporary file first. Raises `PathNotFound`, `InvalidContent`, `StorageFailed`.
+    An uncompressed regular file is read in place. Compressed archives (gzip, zstd, bzip2, xz) and streams (``-`` is
+    standard input) are unpacked into a temporary file first, in ``scratch`` or the system's temporary directory. Raises
+    `PathNotFound`, `InvalidContent`, `StorageFailed`.
     """
     from anyio import to_thread
 
@@ -68,13 +73,17 @@ async def readable_archive(path: Path, scratch: Path | None) -> AsyncIterator[Ta
         if not _is_compressed(magic):
             yield await to_thread.run_sync(TarIndex.read, path)
             return
-    async with spooled("archive.tar", scratch, lambda sink: _unpack(path, sink)) as plain:
+    async with temporary_file("archive.tar", scratch, lambda sink: _unpack(path, sink)) as plain:
         yield await to_thread.run_sync(TarIndex.read, plain)
 
 
 @asynccontextmanager
-async def spooled(name: str, scratch: Path | None, fill: Callable[[FileSink], None]) -> AsyncIterator[Path]:
-    """A private temporary file that ``fill(sink)`` writes in a worker thread; gone afterwards."""
+async def temporary_file(name: str, scratch: Path | None, fill: Callable[[FileSink], None]) -> AsyncIterator[Path]:
+    """Create a file called ``name`` in a private temporary directory, and yield its path.
+
+    ``fill`` is called in a worker thread with a sink that writes to the file. Directory and file are removed when the
+    context is left. Raises `StorageFailed`, and what ``fill`` raises.
+    """
     with temporary_directory(scratch) as directory:
         with storage_errors(f"creating {directory}"):
             directory.mkdir(mode=0o700)
@@ -92,22 +101,25 @@ async def spooled(name: str, scratch: Path | None, fill: Callable[[FileSink], No
         yield path
 
 
-def copy_stream(path: Path, sink: ByteSink) -> None:
-    """Everything that comes from a stream (``-`` is standard input), as it is; for a worker thread."""
-    with _opened(path) as stream:
+def copy_stream(path: Path, sink: BlobSink) -> None:
+    """Copy a stream (``-`` is standard input) to its end, unchanged; for a worker thread.
+
+    Raises `StorageFailed`, and `Cancelled` while it waits.
+    """
+    with _open_stream(path) as stream:
         buffer = thread_buffer()
         while count := stream.readinto(buffer):
             sink.write(buffer[:count])
 
 
 def _is_compressed(magic: bytes) -> bool:
-    return magic.startswith((_BZIP2, _XZ)) or recognises(magic)
+    return magic.startswith((_BZIP2, _XZ)) or is_gzip_or_zstd(magic)
 
 
-def _unpack(path: Path, sink: ByteSink) -> None:
-    """Copy an archive, whatever its compression, decompressed."""
-    with _opened(path) as stream:
-        magic = stream.first(6)
+def _unpack(path: Path, sink: BlobSink) -> None:
+    """Copy an archive to ``sink``, decompressed if it is gzip, zstd, bzip2 or xz."""
+    with _open_stream(path) as stream:
+        magic = stream.peek(6)
         if magic.startswith((_BZIP2, _XZ)):
             _unpack_with_library(stream, magic, sink, path)
             return
@@ -119,9 +131,9 @@ def _unpack(path: Path, sink: ByteSink) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Stream]:
+def _open_stream(path: Path) -> Iterator[_Stream]:
     with storage_errors(f"opening {path}"):
-        # Not to wait here for whoever is to write into a named pipe.
+        # Non-blocking: opening a named pipe would otherwise wait, uncancellable, for a writer.
         source = os.dup(0) if str(path) == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         yield _Stream(source, path)
@@ -129,7 +141,7 @@ def _opened(path: Path) -> Iterator[_Stream]:
         os.close(source)
 
 
-def _unpack_with_library(stream: _Stream, magic: bytes, sink: ByteSink, path: Path) -> None:
+def _unpack_with_library(stream: _Stream, magic: bytes, sink: BlobSink, path: Path) -> None:
     import bz2
     import lzma
 
@@ -139,12 +151,12 @@ def _unpack_with_library(stream: _Stream, magic: bytes, sink: ByteSink, path: Pa
             while piece := plain.read(1024 * 1024):
                 sink.write(memoryview(piece))
     except (EOFError, OSError, lzma.LZMAError) as error:
-        # What the operating system refused is a `StorageFailed` already: an OSError is bz2's complaint.
+        # Errors of the operating system have become `StorageFailed` in `_Stream`: an OSError here is from bz2.
         raise InvalidContent(f"{path}: damaged compressed archive: {error}") from error
 
 
 class _Stream(io.RawIOBase):
-    """A file descriptor that may be slow, read from its start; raises `Cancelled` while it waits."""
+    """A file object over a descriptor that may block for long; reading raises `Cancelled` while it waits."""
 
     def __init__(self, fd: int, path: Path) -> None:
         self._fd, self._path = fd, path
@@ -155,8 +167,8 @@ class _Stream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def first(self, count: int) -> bytes:
-        """The first bytes, which will be read again; fewer only where there are no more."""
+    def peek(self, count: int) -> bytes:
+        """Return the first ``count`` bytes, fewer if there are no more; `readinto` returns them again."""
         while len(self._head) < count:
             piece = bytearray(count - len(self._head))
             if not (got := self._read(memoryview(piece))):

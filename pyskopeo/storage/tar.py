@@ -1,4 +1,4 @@
-"""Tar: an index of where each member lies, for reading in place; a deterministic writer."""
+"""Tar archives (POSIX.1-2001 ustar and pax): an index for reading members in place, and a deterministic writer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..streams.cancellation import check_cancelled
 from ..streams.locations import LocalFile
 from ..streams.pump import ByteSink, thread_buffer
 from .archive_output import PipeSink, sink_for
-from .files import read_range, send_some, storage_errors
+from .files import append_in_kernel, read_range, storage_errors
 
 BLOCK = 512
 _MOST_MEMBERS = 200_000
@@ -24,14 +24,17 @@ _NAME_LENGTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Where a regular file's bytes lie in an archive."""
+    """The content of a regular file in an archive: ``size`` bytes from ``offset``."""
 
     offset: int
     size: int
 
 
 class TarIndex:
-    """The members of an uncompressed tar file by name; nothing is ever extracted."""
+    """The members of an uncompressed tar file, by name; nothing is ever extracted.
+
+    The values of ``members`` are the content of regular files, and the targets, as member names, of links.
+    """
 
     def __init__(self, path: Path, members: dict[str, Member | str]) -> None:
         self.path = path
@@ -39,15 +42,19 @@ class TarIndex:
 
     @classmethod
     def read(cls, path: Path) -> TarIndex:
-        """Index the archive, header by header; raises `InvalidContent` if it is not one."""
+        """Read all headers of an archive.
+
+        Raises `InvalidContent` if it is no tar archive or damaged, `TooLarge` if it has more than 200 000 members, and
+        `StorageFailed`.
+        """
         members: dict[str, Member | str] = {}
         try:
             with tarfile.open(path, "r:") as archive:
                 for info in archive:
-                    _add(members, info, path)
+                    _index_member(members, info, path)
                     if len(members) > _MOST_MEMBERS:
                         raise TooLarge(f"{path} has over {_MOST_MEMBERS} members", limit=_MOST_MEMBERS)
-                    # tarfile remembers every header; only the offsets are wanted.
+                    # tarfile keeps every header in memory; only the offsets are needed.
                     archive.members = []  # type: ignore[attr-defined]
                 _check_end(archive, path)
         except tarfile.TarError as error:
@@ -59,27 +66,30 @@ class TarIndex:
         return cls(path, members)
 
     def find(self, name: str) -> Member:
-        """A regular file, links inside the archive followed; raises `NotFound`, `InvalidContent`."""
-        current = _normal(name)
+        """Return a regular file by name, following links inside the archive.
+
+        Raises `NotFound`, and `InvalidContent` for more than 32 links in a row.
+        """
+        current = _normalize(name)
         for _ in range(_MOST_LINKS):
             found = self._members.get(current)
             if isinstance(found, Member):
                 return found
             if found is None:
                 raise NotFound(f"{self.path}: no {ascii(name)[:200]} in this archive")
-            current = _normal(found)
+            current = _normalize(found)
         raise InvalidContent(f"{self.path}: links lead in a circle at {ascii(name)[:200]}")
 
     def __contains__(self, name: str) -> bool:
-        return _normal(name) in self._members
+        return _normalize(name) in self._members
 
     def locate(self, name: str) -> LocalFile:
-        """Where the bytes of a member are."""
+        """Return the location of a member's content; raises as `find` does."""
         member = self.find(name)
         return LocalFile(self.path, member.offset, member.size)
 
     def content(self, name: str, limit: int) -> bytes:
-        """A small member's bytes; raises `TooLarge` over ``limit``."""
+        """Return a member's content; raises `TooLarge` over ``limit`` bytes, `StorageFailed`, and as `find` does."""
         member = self.find(name)
         if member.size > limit:
             raise TooLarge(f"{self.path}: {ascii(name)[:100]} is over the limit of {limit} bytes", limit=limit)
@@ -87,17 +97,17 @@ class TarIndex:
 
 
 def _check_end(archive: tarfile.TarFile, path: Path) -> None:
-    """For tarfile, what it does not understand ends an archive as well as blocks of zeros do."""
+    """Raise `InvalidContent` unless the archive ends with zeros: tarfile also stops at the first invalid header."""
     assert archive.fileobj is not None
     archive.fileobj.seek(archive.offset)
     if archive.fileobj.read(BLOCK).strip(b"\0"):
         raise InvalidContent(f"{path} is a damaged tar archive: no header at byte {archive.offset}")
 
 
-def _add(members: dict[str, Member | str], info: tarfile.TarInfo, path: Path) -> None:
-    name = _normal(info.name)
+def _index_member(members: dict[str, Member | str], info: tarfile.TarInfo, path: Path) -> None:
+    name = _normalize(info.name)
     if info.size < 0:
-        # Taken at its word, it would lead back to where we were.
+        # tarfile would seek backwards and read the same headers again.
         raise InvalidContent(f"{path} is a damaged tar archive: a member of {info.size} bytes")
     if info.isreg():
         if info.sparse is not None:
@@ -109,104 +119,115 @@ def _add(members: dict[str, Member | str], info: tarfile.TarInfo, path: Path) ->
         members[name] = info.linkname
 
 
-def _normal(name: str) -> str:
-    """A member's name without ``./``, ``..`` resolved inside the archive; only a key, never a path."""
+def _normalize(name: str) -> str:
+    """Return a member's name without ``./`` and with ``..`` resolved; used as a key, never as a path on disk."""
     return posixpath.normpath("/" + name).lstrip("/")
 
 
 class TarWriter:
-    """Writes members one after another; the same calls give the same bytes.
+    """Writes the members of an archive one after another; the same calls write the same bytes.
 
-    Modification times, owners and names are zero or empty; headers are USTAR, with a PAX record
-    for a size over 8 GiB or a name over 100 bytes, as Go's archive/tar writes them.
+    Modification times and owners are zero, owner names empty. Headers are ustar, with a pax extended header for a size
+    from 8 GiB or a name over 100 bytes or not ASCII, as Go's archive/tar writes them. ``position`` is the number of
+    bytes written. Every method raises `StorageFailed`.
     """
 
-    def __init__(self, sink: ByteSink, path: Path, *, file: int = -1, ahead: bool = False) -> None:
-        """``path`` is for errors; ``file`` the descriptor of a regular file that ``sink`` writes to, if it does.
+    def __init__(self, sink: ByteSink, path: Path, *, file: int = -1, out_of_order: bool = False) -> None:
+        """``path`` is named in errors; ``file`` is the descriptor of the regular file that ``sink`` writes to, if any.
 
-        With ``ahead`` that file is ours alone and was empty: members may be written where they will
-        be before what comes before them, for `place`.
+        ``out_of_order`` says that the file was empty and has no other writers, so that the content of a member may be
+        written to it before the members in front of it, for `add_written`.
         """
-        self._sink, self.path, self.file, self.ahead = sink, path, file, ahead
-        self._sends = file >= 0
+        self._sink, self.path, self.file, self.out_of_order = sink, path, file, out_of_order
+        self._can_append_in_kernel = file >= 0
         self.position = 0
 
     @classmethod
-    def to(cls, fd: int, path: Path, *, ahead: bool = False) -> TarWriter:
-        """An archive into a file or a pipe."""
+    def to(cls, fd: int, path: Path, *, out_of_order: bool = False) -> TarWriter:
+        """Return a writer for an open file descriptor, of a file or a pipe."""
         sink = sink_for(fd, path)
-        return cls(sink, path) if isinstance(sink, PipeSink) else cls(sink, path, file=fd, ahead=ahead)
+        return cls(sink, path) if isinstance(sink, PipeSink) else cls(sink, path, file=fd, out_of_order=out_of_order)
 
     def add_directory(self, name: str) -> None:
-        self._put(header(name.rstrip("/") + "/", mode=0o755, kind=b"5"))
+        """Write a directory, with mode 0755."""
+        self._write(header(name.rstrip("/") + "/", mode=0o755, kind=b"5"))
 
     def add_bytes(self, name: str, content: bytes, mode: int) -> None:
-        self._put(header(name, mode=mode, size=len(content)) + content + _padding(len(content)))
+        """Write a regular file with the given content."""
+        self._write(header(name, mode=mode, size=len(content)) + content + _padding(len(content)))
 
     def add_symlink(self, name: str, target: str) -> None:
-        self._put(header(name, mode=0, kind=b"2", link=target))
+        """Write a symbolic link."""
+        self._write(header(name, mode=0, kind=b"2", link=target))
 
     def add_file(self, name: str, source: Path, size: int, mode: int) -> None:
-        """A file of exactly ``size`` bytes, moved inside the kernel where it can be."""
-        self._put(header(name, mode=mode, size=size))
+        """Write a regular file with the first ``size`` bytes of ``source``, copied inside the kernel where possible.
+
+        Raises `StorageFailed` if the source is shorter, and `Cancelled`.
+        """
+        self._write(header(name, mode=mode, size=size))
         with storage_errors(f"reading {source}"):
             fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._append(fd, source, size)
+            self._append_file(fd, source, size)
         finally:
             os.close(fd)
-        self._put(_padding(size))
+        self._write(_padding(size))
 
-    def place(self, name: str, size: int, mode: int) -> None:
-        """A file whose ``size`` bytes are there already, in ``file``, after where its header comes."""
-        self._put(header(name, mode=mode, size=size))
+    def add_written(self, name: str, size: int, mode: int) -> None:
+        """Write the header of a regular file whose content, ``size`` bytes, is in the archive already, after it."""
+        self._write(header(name, mode=mode, size=size))
         with storage_errors(f"writing {self.path}"):
             os.lseek(self.file, size, os.SEEK_CUR)
         self.position += size
-        self._put(_padding(size))
+        self._write(_padding(size))
 
     def finish(self) -> None:
-        """Two empty blocks end an archive."""
-        self._put(bytes(2 * BLOCK))
-        if self.ahead:
+        """Write the end of the archive, two blocks of zeros."""
+        self._write(bytes(2 * BLOCK))
+        if self.out_of_order:
             with storage_errors(f"writing {self.path}"):
-                os.ftruncate(self.file, self.position)  # what was written ahead may have been given up
+                os.ftruncate(self.file, self.position)  # content written out of order may have been abandoned
 
-    def _put(self, content: bytes) -> None:
+    def _write(self, content: bytes) -> None:
         self._sink.write(memoryview(content))
         self.position += len(content)
 
-    def _append(self, source: int, path: Path, size: int) -> None:
+    def _append_file(self, source: int, path: Path, size: int) -> None:
         done = 0
         while done < size:
             check_cancelled()
             with storage_errors(f"writing {self.path}"):
-                count = self._send(source, done, size - done)
+                count = self._append_some(source, done, size - done)
             if not count:
                 raise StorageFailed(f"{path} became shorter while it was read")
             done += count
             self.position += count
 
-    def _send(self, source: int, offset: int, count: int) -> int:
-        """Append up to ``count`` bytes of a file; answers with how many, 0 at its end."""
-        if self._sends:
-            sent = send_some(self.file, source, offset, count)
-            if sent is not None:
-                return sent
-            self._sends = False
+    def _append_some(self, source: int, offset: int, count: int) -> int:
+        """Append up to ``count`` bytes at ``offset`` of a file; returns the number of bytes, 0 at its end."""
+        if self._can_append_in_kernel:
+            appended = append_in_kernel(self.file, source, offset, count)
+            if appended is not None:
+                return appended
+            self._can_append_in_kernel = False
         buffer = thread_buffer()
         count = os.preadv(source, [buffer[: min(len(buffer), count)]], offset)
         self._sink.write(buffer[:count])
         return count
 
 
-def padded(size: int) -> int:
-    """How many bytes of an archive the content of a member takes."""
+def padded_size(size: int) -> int:
+    """Return the number of bytes that content of ``size`` bytes takes in an archive: a multiple of 512."""
     return size + -size % BLOCK
 
 
 def header(name: str, *, mode: int, size: int = 0, kind: bytes = b"0", link: str = "") -> bytes:
-    """The header blocks of one member."""
+    """Return the header blocks of a member: ustar, after a pax extended header if a field does not fit.
+
+    ``kind`` is the type flag: ``b"0"`` for a regular file, ``b"2"`` for a symbolic link to ``link``, ``b"5"`` for a
+    directory.
+    """
     records = {}
     if size >= _OCTAL_LIMIT:
         records["size"] = str(size)
@@ -214,16 +235,18 @@ def header(name: str, *, mode: int, size: int = 0, kind: bytes = b"0", link: str
         records["path"] = name
     if len(link.encode()) > _NAME_LENGTH or not link.isascii():
         records["linkpath"] = link
-    main = _block(name, mode, 0 if size >= _OCTAL_LIMIT else size, kind, link)
+    main = _header_block(name, mode, 0 if size >= _OCTAL_LIMIT else size, kind, link)
     if not records:
         return main
     content = b"".join(_record(key, records[key]) for key in sorted(records))
     directory, base = posixpath.split(name)
-    extended = _block(posixpath.join(directory, "PaxHeaders.0", base), 0, len(content), b"x", "", devices=False)
+    extended_name = posixpath.join(directory, "PaxHeaders.0", base)
+    extended = _header_block(extended_name, 0, len(content), b"x", "", devices=False)
     return extended + content + _padding(len(content)) + main
 
 
-def _block(name: str, mode: int, size: int, kind: bytes, link: str, *, devices: bool = True) -> bytes:
+def _header_block(name: str, mode: int, size: int, kind: bytes, link: str, *, devices: bool = True) -> bytes:
+    # As Go's archive/tar: device numbers in the headers of members, none in extended headers.
     device = b"0000000\0" if devices else bytes(8)
     fields = [
         _field(name), b"%07o\0" % mode, b"0000000\0", b"0000000\0", b"%011o\0" % size, b"%011o\0" % 0,
@@ -239,7 +262,7 @@ def _field(text: str) -> bytes:
 
 
 def _record(key: str, value: str) -> bytes:
-    """``length key=value``, where the length counts itself (POSIX.1-2001 pax)."""
+    """Return the pax record ``length key=value``, whose length includes its own digits (POSIX.1-2001)."""
     rest = f" {key}={value}\n".encode()
     length = len(rest) + 1
     while len(rest) + len(str(length)) != length:
@@ -248,4 +271,4 @@ def _record(key: str, value: str) -> bytes:
 
 
 def _padding(size: int) -> bytes:
-    return bytes(padded(size) - size)
+    return bytes(padded_size(size) - size)

@@ -1,1 +1,1 @@
-"""Blocks of bytes and who moves them: pump, compress, decompress in worker threads; bounded concurrency of tasks."""
+"""Blocking byte streams in worker threads (pump, compression, decompression) and bounded concurrency of tasks."""

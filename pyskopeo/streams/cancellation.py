@@ -1,8 +1,9 @@
-"""Blocking work in a worker thread, and how it ends when its task is cancelled.
+"""Run blocking work in worker threads that end when the task that waits for them is cancelled.
 
-`run_in_thread` runs the work under one `Cancellation`. Code that loops calls `check_cancelled` once a
-buffer; code that may block for long says within `on_cancel` how it is woken. Nothing is passed along: the
-token is that of the running thread. In a thread that `run_in_thread` did not start, nothing is cancelled.
+`run_in_thread` runs the work under one `Cancellation`. Blocking code that loops calls `check_cancelled` once per
+buffer; code that may block for long registers, with `on_cancel`, a callback that wakes it up. The `Cancellation` is
+kept in a thread-local variable, so it is never passed as an argument. In a thread that `run_in_thread` did not start,
+nothing is ever cancelled.
 """
 
 from __future__ import annotations
@@ -16,33 +17,37 @@ if TYPE_CHECKING:
     from anyio import CapacityLimiter
 
 T = TypeVar("T")
-# Seconds between two looks at whether a thread that was cancelled has ended.
+# Seconds between two checks whether a thread that was cancelled has ended.
 _POLL = 0.005
 
 
 class Cancelled(Exception):
-    """Ends a worker thread whose task was cancelled; never reaches a caller."""
+    """Raised inside a worker thread whose task was cancelled; no caller of `run_in_thread` sees it."""
 
 
 class Cancellation:
-    """The cancellation of one piece of blocking work.
+    """The cancellation state of one blocking function that runs in a worker thread.
 
-    `cancel` is called in the event loop, everything else in the thread that does the work.
+    `cancel` is called in the event loop's thread, every other method in the worker thread. ``begun`` tells whether
+    `run` has called the function, ``cancelled`` whether `cancel` was called.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.begun = self.cancelled = False
-        # One for each call under way, the innermost last.
+        # One for each `on_cancel` context that is active, the innermost last.
         self._callbacks: list[Callable[[], None]] = []
 
     @staticmethod
     def current() -> Cancellation:
-        """The cancellation of what the running thread does."""
+        """Return the cancellation of the calling thread."""
         return _running.cancellation
 
     def run(self, work: Callable[[], T]) -> T:
-        """Run ``work`` in this thread under this cancellation; raises `Cancelled` if it comes too late."""
+        """Call ``work`` in this thread under this cancellation and return its result.
+
+        Raises `Cancelled`, without calling it, if `cancel` was called before, and whatever ``work`` raises.
+        """
         with self._lock:
             self.check()
             self.begun = True
@@ -53,18 +58,18 @@ class Cancellation:
             _running.cancellation = outer
 
     def check(self) -> None:
-        """Raises `Cancelled` once the work is cancelled."""
+        """Raise `Cancelled` if `cancel` was called."""
         if self.cancelled:
             raise Cancelled
 
     @contextmanager
     def on_cancel(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Have ``callback`` wake the blocking call within: make it return or raise soon.
+        """Register ``callback`` to wake up the blocking call inside this context: to make it return or raise soon.
 
-        It is called in the event loop's thread, only while this context is the innermost one, and has
-        returned before the context is left; so it may use what is closed after that. It must not block,
-        and not use this cancellation. Raises `Cancelled` on entering and on leaving once the work is
-        cancelled, whatever the call made of being woken.
+        It is called in the event loop's thread, only while this context is the innermost one, and has returned before
+        the context is left; so it may use objects that are closed after the context. It must neither block nor use
+        this cancellation. Raises `Cancelled` on entering and on leaving the context if the work is cancelled, whatever
+        the blocking call returned or raised.
         """
         with self._lock:
             self.check()
@@ -77,7 +82,7 @@ class Cancellation:
             self.check()
 
     def cancel(self) -> None:
-        """Wake the call that blocks, if one does; whatever checks from now on raises `Cancelled`."""
+        """Wake up the call that blocks, if any; from now on every `check` raises `Cancelled`."""
         with self._lock:
             self.cancelled = True
             if self._callbacks:
@@ -85,7 +90,7 @@ class Cancellation:
 
 
 class _Running(threading.local):
-    """What each thread does; its own, which nobody cancels, while `run_in_thread` gives it nothing."""
+    """The `Cancellation` of each thread: one that is never cancelled, unless `run_in_thread` has set another."""
 
     def __init__(self) -> None:
         self.cancellation = Cancellation()
@@ -95,37 +100,37 @@ _running = _Running()
 
 
 def check_cancelled() -> None:
-    """Raises `Cancelled` once what the running thread does is cancelled."""
+    """Raise `Cancelled` if the work of the calling thread is cancelled."""
     _running.cancellation.check()
 
 
 def on_cancel(callback: Callable[[], None]) -> AbstractContextManager[None]:
-    """`Cancellation.on_cancel` for the running thread."""
+    """Return a context that registers ``callback`` for the calling thread; see `Cancellation.on_cancel`."""
     return _running.cancellation.on_cancel(callback)
 
 
 async def run_in_thread(
     work: Callable[[], T], *, discard: Callable[[T], None] | None = None, limiter: CapacityLimiter | None = None
 ) -> T:
-    """Run ``work`` in a worker thread, one of ``limiter``; cancelling this task cancels the work.
+    """Call ``work`` in a worker thread and return its result; cancelling this task cancels the work.
 
-    The thread is waited for even then, since it still owns its file; work that waits for a thread when
-    the task is cancelled is never begun. With ``discard`` the thread is left to itself instead, for work
-    that cannot always be woken; a result which nobody takes any more is passed to ``discard``. Raises
-    what ``work`` raises.
+    ``limiter`` bounds the number of threads; None is anyio's default limiter. After cancellation this function still
+    waits for the thread to end, since the thread owns its file or socket; work that had not begun by then never
+    begins. With ``discard`` the thread is abandoned instead, for work that cannot always be woken up: if it returns a
+    result after that, ``discard`` is called with the result, to close it. Raises whatever ``work`` raises.
     """
     from anyio import CancelScope, get_cancelled_exc_class, sleep, to_thread
 
     cancellation, ended = Cancellation(), threading.Event()
-    untaken: list[T] = []
+    unclaimed: list[T] = []
 
     def thread() -> T:
         try:
             result = cancellation.run(work)
             if discard is not None:
-                untaken.append(result)
+                unclaimed.append(result)
                 if cancellation.cancelled:
-                    _discard(untaken, discard)
+                    _discard(unclaimed, discard)
             return result
         finally:
             ended.set()
@@ -135,18 +140,18 @@ async def run_in_thread(
     except get_cancelled_exc_class():
         cancellation.cancel()
         if discard is not None:
-            _discard(untaken, discard)
+            _discard(unclaimed, discard)
         elif cancellation.begun:
             with CancelScope(shield=True):
-                while not ended.is_set():  # noqa: ASYNC110 - set by a thread, which no event reaches when abandoned
+                while not ended.is_set():  # noqa: ASYNC110 - an abandoned thread cannot set an anyio event
                     await sleep(_POLL)
         raise
 
 
-def _discard(untaken: list[T], discard: Callable[[T], None]) -> None:
-    """Discard the result, if there is one; called by both threads, since either may be the last to look."""
+def _discard(unclaimed: list[T], discard: Callable[[T], None]) -> None:
+    """Discard the result, if there is one; called by both threads, since either may be the last to act."""
     try:
-        result = untaken.pop()
+        result = unclaimed.pop()
     except IndexError:
         return
     discard(result)

@@ -1,13 +1,13 @@
-"""Layers in another form on their way to a sink: plain, gzip or zstd, compressed by all processors.
+"""Recompress layers while they are written to a sink: to gzip, zstd or a plain tar, on all processors.
 
-A layer is cut into blocks of a fixed size, and each is compressed on its own: for gzip as deflate
-that may look back into the block before it and ends at a byte (RFC 1951, RFC 1952: all of them one
-member), for zstd as a frame (RFC 8878, section 3.1: frames may follow each other). What comes out
-therefore depends on the content, the format, the level and the version of the library (zlib, which
-may be zlib-ng; zstd), and neither on the number of threads, nor on how the bytes came, nor on time.
+A layer is cut into blocks of a fixed size that are compressed independently: for gzip into deflate blocks that use the
+last 32 KiB of the block before as a dictionary and end at a byte boundary, all in one member (RFC 1951, RFC 1952); for
+zstd into one frame each (RFC 8878, section 3.1: frames may be concatenated). The output therefore depends only on the
+content, the format, the level and the version of the library (zlib, which may be zlib-ng; zstd), not on the number of
+threads, the sizes of the writes or timing.
 
-zlib compresses gzip even where isal is installed: isal is ten times faster, but makes layers 12 %
-larger than zlib's default at best, and bytes should not depend on what else is installed.
+gzip is compressed by zlib even where isal is installed: isal is ten times faster, but makes layers at least 12 % larger
+than zlib's default level does, and the output should not depend on which other packages are installed.
 """
 
 from __future__ import annotations
@@ -25,28 +25,29 @@ from ..model import mediatype
 from ..model.change import Outcome
 from ..model.digest import Digest, new_hasher
 from ..model.manifest_conversion import CONTENT_ANNOTATIONS
-from .decompress import Inflation, load_zstd
-from .ordered_pool import InOrder, Pool
+from .decompress import Decompressor, load_zstd
+from .ordered_pool import OrderedJobs, Pool
 
 if TYPE_CHECKING:
     from ..model.change import Change
     from ..model.descriptor import Descriptor
     from .ordered_pool import Job
-    from .pump import ByteSink
+    from .pump import BlobSink
 
 _MIB = 1024 * 1024
-# format: lowest, default and highest level
+# For each format the lowest, the default and the highest level.
 _LEVELS = {"gzip": (1, 6, 9), "zstd": (1, 3, 22)}
-# Up to a level: the size of a frame, and how many are compressed at once. Against one frame for all these
-# lose 2.3 %, 0.7 to 2.4 % and 1 to 2 %; larger ones lose less, but each layer under way holds one or two.
+# For levels up to the first number: the size of a zstd frame in bytes, and the highest number of frames compressed at
+# the same time. Compared with a single frame the output is larger by 2.3 %, 0.7 to 2.4 % and 1 to 2 %. Larger frames
+# would lose less, but each layer that is being written holds one or two of them in memory.
 _FRAMES = ((3, _MIB, 4), (12, 4 * _MIB, 8), (22, 8 * _MIB, 8))
 
 
 def check_level(format: str | None, level: int | None) -> None:
-    """Raises `InvalidInput` unless ``format`` exists and has ``level``: gzip 1 to 9, zstd 1 to 22.
+    """Raise `InvalidInput` unless ``format`` is known and has ``level``: 1 to 9 for gzip, 1 to 22 for zstd.
 
-    None is the format's default level, 6 and 3. Where nothing is compressed ("" and None, as in
-    `Change`) there are no levels, and none is wrong.
+    A ``level`` of None is the format's default: 6 for gzip, 3 for zstd. For the formats "" and None, which compress
+    nothing (see `Change`), any level is accepted.
     """
     if not format:
         return
@@ -57,83 +58,100 @@ def check_level(format: str | None, level: int | None) -> None:
         raise InvalidInput(f"{format} has no compression level {level}: want {lowest} to {highest}")
 
 
-class ChangingSink:
-    """Passes on a layer, in whatever form it is written to it, in the form that ``change`` asks for.
+class RecompressingSink:
+    """Writes a layer, gzip, zstd or plain, to another sink with the compression that ``change`` asks for.
 
-    ``write`` and ``finish`` are called by one thread, which is the only one that writes to ``sink``,
-    in order. Other threads compress meanwhile, shared by all layers; few blocks of each are held, so
-    that six layers at once need less than 32 MiB together at the default levels. Higher levels of
-    zstd need more: up to 100 MiB a thread. Ends with `finish`, `close` or an error.
-    When the thread's work is cancelled, `write` and `finish` raise `Cancelled` within the time that one
-    block takes.
+    `write` and `finish` are called by one thread, and only that thread writes to ``sink``. Blocks are compressed in a
+    pool of threads that all layers share; few blocks of each layer are in memory, so that six concurrent layers need
+    less than 32 MiB in total at the default levels. Higher levels of zstd need up to 100 MiB per thread. Must end with
+    `finish`, `close` or an error. When the thread's work is cancelled, `write` and `finish` raise `Cancelled` within
+    the time that it takes to compress one block.
     """
 
-    def __init__(self, sink: ByteSink, change: Change, descriptor: Descriptor, what: str) -> None:
-        """``descriptor`` is of the layer as it comes, ``what`` names it in errors.
+    def __init__(self, sink: BlobSink, change: Change, descriptor: Descriptor, what: str) -> None:
+        """``descriptor`` is that of the layer as it will be written to this sink; ``what`` names it in errors.
 
-        Raises `Unsupported` for a layer that cannot have the form, and as `check_level` does.
+        Raises `Unsupported` if the layer's media type has no variant with this compression, and what `check_level`
+        raises.
         """
         check_level(change.format, change.level)
-        self._sink = sink
-        self._descriptor = descriptor if change.format is None else _changed(descriptor, change.format, what)
-        self._as_it_is = change.format is None
-        self._inflation = Inflation(what)
-        self._plain, self._written, self._size = new_hasher("sha256"), new_hasher("sha256"), 0
-        self._blocks = _Blocks(_codec(change.format, change.level), self._emit) if change.format else None
+        self._sink, self._change, self._what = sink, change, what
+        self._descriptor = descriptor if change.format is None else _new_descriptor(descriptor, change.format, what)
+        self._unchanged = change.format is None
         self._outcome: Outcome | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._decompressor = Decompressor(self._what)
+        self._tar_hash, self._output_hash, self._size = new_hasher("sha256"), new_hasher("sha256"), 0
+        format = self._change.format
+        self._compressor = _BlockCompressor(_codec(format, self._change.level), self._emit) if format else None
 
     def write(self, buffer: memoryview) -> None:
-        """Take the next bytes; raises `InvalidContent` for damaged data, and what the sink below raises."""
-        if self._as_it_is:
+        """Take the next bytes of the layer.
+
+        Raises `InvalidContent` for damaged compressed data, `TooLarge` as `Decompressor` does, and whatever the other
+        sink raises.
+        """
+        if self._unchanged:
             self._size += len(buffer)
             self._sink.write(buffer)
-        self._take(self._inflation.feed(buffer))
+        self._recompress(self._decompressor.feed(buffer))
 
     def finish(self) -> None:
-        """Write all that is left; raises as `write` does, also for data that ends before its end."""
-        self._take(self._inflation.finish())
-        if self._blocks is not None:
-            self._blocks.finish()
-        diff_id = Digest("sha256", self._plain.hexdigest())
-        digest = self._descriptor.digest if self._as_it_is else Digest("sha256", self._written.hexdigest())
+        """Write what is still buffered; raises what `write` raises, and `InvalidContent` for truncated data."""
+        self._recompress(self._decompressor.finish())
+        if self._compressor is not None:
+            self._compressor.finish()
+        diff_id = Digest("sha256", self._tar_hash.hexdigest())
+        digest = self._descriptor.digest if self._unchanged else Digest("sha256", self._output_hash.hexdigest())
         self._outcome = Outcome(replace(self._descriptor, digest=digest, size=self._size), diff_id)
+
+    def restart(self) -> None:
+        """Discard what was written, here and in the other sink: the layer starts again at its first byte."""
+        self.close()
+        self._begin()
+        self._sink.restart()
 
     @property
     def outcome(self) -> Outcome:
-        """After `finish`: the layer as it was written.
+        """After `finish`: the descriptor and the diff ID of the layer as it was written.
 
-        Annotations are kept, but for those about the compressed bytes. A layer that was left as it is
-        keeps its descriptor; the digest is what it was said to be, not checked here.
+        Annotations are kept, except those about the compressed bytes. A layer that was not changed keeps its
+        descriptor; its digest is the one given to the constructor and is not verified here.
         """
         assert self._outcome is not None, "not finished"
         return self._outcome
 
     def close(self) -> None:
-        """Drop what is not compressed yet; harmless when all is done."""
-        if self._blocks is not None:
-            self._blocks.close()
+        """Discard what is not compressed yet and release the threads; does nothing after `finish`."""
+        if self._compressor is not None:
+            self._compressor.close()
 
-    def _take(self, pieces: Iterator[memoryview]) -> None:
+    def _recompress(self, pieces: Iterator[memoryview]) -> None:
         try:
             for piece in pieces:
-                self._plain.update(piece)
-                if self._blocks is not None:
-                    self._blocks.write(piece)
-                elif not self._as_it_is:
+                self._tar_hash.update(piece)
+                if self._compressor is not None:
+                    self._compressor.write(piece)
+                elif not self._unchanged:
                     self._emit(piece)
         except BaseException:
-            # The sink below is not told: it may still have to say why it failed.
+            # The other sink is left alone: its owner may still ask it why it failed.
             self.close()
             raise
 
     def _emit(self, content: bytes | memoryview) -> None:
-        self._written.update(content)
+        self._output_hash.update(content)
         self._size += len(content)
         self._sink.write(memoryview(content))
 
 
-def _changed(descriptor: Descriptor, format: str, what: str) -> Descriptor:
-    """All that stays true of a layer in another form; digest and size do not."""
+def _new_descriptor(descriptor: Descriptor, format: str, what: str) -> Descriptor:
+    """Return the descriptor of a layer with another compression; its digest and size are still those of the original.
+
+    URLs, embedded data and annotations about the compressed bytes are dropped, since they describe other bytes.
+    """
     media_type = mediatype.with_compression(descriptor.media_type, format)
     if media_type is None:
         wanted = f"compressed with {format}" if format else "decompressed"
@@ -145,71 +163,76 @@ def _changed(descriptor: Descriptor, format: str, what: str) -> Descriptor:
 
 
 class _Codec(Protocol):
-    """How one format is made of blocks of ``size`` bytes, the last one smaller."""
+    """Compresses one layer in blocks of ``size`` bytes, the last one smaller.
+
+    ``max_jobs`` is the highest number of blocks compressed at the same time, ``header`` the bytes before the first one.
+    """
 
     size: int
-    at_once: int
-    head: bytes
+    max_jobs: int
+    header: bytes
 
     def job(self, block: memoryview) -> Job:
-        """What compresses ``block``, in any thread; asked for in the order of the blocks."""
+        """Return a function that compresses ``block`` in any thread; called in the order of the blocks."""
         ...
 
-    def tail(self) -> bytes:
-        """What follows the last block."""
+    def trailer(self) -> bytes:
+        """Return the bytes after the last block."""
         ...
 
 
 class _Gzip:
-    """One member of many blocks: what `zlib` makes of the whole, within a few hundredths of a percent."""
+    """One gzip member (RFC 1952), larger than a single call of `zlib` makes it by a few hundredths of a percent."""
 
-    size, at_once = 512 * 1024, 16
-    _WINDOW = 32 * 1024
+    size, max_jobs = 512 * 1024, 16
+    _WINDOW = 32 * 1024  # bytes that deflate can refer back to (RFC 1951, section 2)
 
     def __init__(self, level: int) -> None:
         self._level = level
-        self._before = b""
+        self._window = b""
         self._crc = self._length = 0
-        # Neither name nor time; how hard it was tried, and no particular system (RFC 1952, section 2.3).
-        self.head = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, {9: 2, 1: 4}.get(level, 0), 255))
+        # No file name, no time, XFL for the lowest and the highest level, unknown system (RFC 1952, section 2.3).
+        self.header = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, {9: 2, 1: 4}.get(level, 0), 255))
 
     def job(self, block: memoryview) -> Job:
-        job = partial(_deflate, block, self._level, self._before)
-        self._before = bytes(block[-self._WINDOW :])
+        job = partial(_deflate, block, self._level, self._window)
+        self._window = bytes(block[-self._WINDOW :])
         self._crc = zlib.crc32(block, self._crc)
         self._length += len(block)
         return job
 
-    def tail(self) -> bytes:
-        # An empty last block, so that it need not be known of any other that it is the last.
+    def trailer(self) -> bytes:
+        # An empty final block, so that no other block has to be compressed as the final one.
         return b"\x03\x00" + struct.pack("<II", self._crc, self._length & 0xFFFFFFFF)
 
 
-def _deflate(block: memoryview, level: int, before: bytes) -> bytes:
-    if before:
-        compressor = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=before)
+def _deflate(block: memoryview, level: int, window: bytes) -> bytes:
+    """Compress ``block`` to raw deflate that ends at a byte boundary; ``window`` is the content right before it."""
+    if window:
+        compressor = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=window)
     else:
         compressor = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
     return compressor.compress(block) + compressor.flush(zlib.Z_SYNC_FLUSH)
 
 
 class _Zstd:
-    """One frame for each block, as the program ``zstd`` writes it: with its size and a checksum."""
+    """One zstd frame per block (RFC 8878), with content size and checksum as the program ``zstd`` writes them."""
 
-    head = b""
+    header = b""
 
     def __init__(self, level: int) -> None:
         self._zstd = load_zstd()
         parameter = self._zstd.CompressionParameter
         self._options = {parameter.compression_level: level, parameter.checksum_flag: 1}
-        self.size, self.at_once = next((size, at_once) for upto, size, at_once in _FRAMES if level <= upto)
+        self.size, self.max_jobs = next((size, count) for highest, size, count in _FRAMES if level <= highest)
         self._empty = True
 
     def job(self, block: memoryview) -> Job:
         self._empty = False
         return partial(self._zstd.compress, block, options=self._options)
 
-    def tail(self) -> bytes:
+    def trailer(self) -> bytes:
+        # Empty content is one empty frame: no bytes at all would not be zstd.
         return self.job(memoryview(b""))() if self._empty else b""
 
 
@@ -221,17 +244,17 @@ def _codec(format: str, level: int | None) -> _Codec:
 _pool = Pool()
 
 
-class _Blocks:
-    """Cuts what is written to it into blocks, and emits them compressed, in order."""
+class _BlockCompressor:
+    """Cuts what is written to it into blocks, compresses them in the pool, and emits the results in order."""
 
     def __init__(self, codec: _Codec, emit: Callable[[bytes], None]) -> None:
         self._codec, self._emit = codec, emit
-        # Pages of its own: the system gives them when they are filled and has them back at once, where
-        # blocks of this size, from many threads, would leave the heap in pieces twice as large as they are.
+        # Anonymous memory maps: they are returned to the system at once, while heap blocks of this size, freed by many
+        # threads, would fragment the heap to twice their size.
         self._block: mmap.mmap | None = None
         self._filled = 0
-        self._head: bytes = codec.head
-        self._jobs = InOrder(_pool, codec.at_once, self._compressed)
+        self._header = codec.header
+        self._jobs = OrderedJobs(_pool, codec.max_jobs, self._emit_compressed)
 
     def write(self, piece: memoryview) -> None:
         while len(piece):
@@ -243,16 +266,16 @@ class _Blocks:
             self._block[start : self._filled] = piece[:count]
             piece = piece[count:]
             if self._filled == self._codec.size:
-                self._jobs.add(self._codec.job(self._taken()))
+                self._jobs.add(self._codec.job(self._take_block()))
 
     def finish(self) -> None:
         if self._filled:
-            self._jobs.add(self._codec.job(self._taken()))
+            self._jobs.add(self._codec.job(self._take_block()))
         self._jobs.finish()
-        self._compressed(self._codec.tail())
+        self._emit_compressed(self._codec.trailer())
 
-    def _taken(self) -> memoryview:
-        """What the block holds; the next bytes go into another."""
+    def _take_block(self) -> memoryview:
+        """Return the content of the current block; the next `write` begins another one."""
         assert self._block is not None
         content = memoryview(self._block)[: self._filled]
         self._block, self._filled = None, 0
@@ -261,8 +284,8 @@ class _Blocks:
     def close(self) -> None:
         self._jobs.close()
 
-    def _compressed(self, content: bytes) -> None:
-        # The head comes with the first bytes: nothing is written before there are any.
-        head, self._head = self._head, b""
-        if head or content:
-            self._emit(head + content)
+    def _emit_compressed(self, content: bytes) -> None:
+        # The header is emitted together with the first block, so that nothing is written before there is content.
+        header, self._header = self._header, b""
+        if header or content:
+            self._emit(header + content)

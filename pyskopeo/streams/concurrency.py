@@ -1,10 +1,10 @@
-"""Bounded concurrency of tasks: a coroutine per item, and workers that take items from a queue in order."""
+"""Concurrency of tasks: a coroutine per item, workers that take items from a queue in order, values made once."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import first_error
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
 T = TypeVar("T")
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 # The processors are idle after this many periods in a row, of this many seconds each. In the first one a copy
 # does little but make connections.
 _IDLE_PERIODS, _PERIOD = 2, 0.05
@@ -95,3 +97,72 @@ async def _idle_processors() -> None:
         passed = time.monotonic() - since
         busy = time.process_time() - used > passed * processors() * _BUSY_SHARE
         idle = 0 if busy else idle + 1
+
+
+class _Turn:
+    """The lock of the tasks that ask for one key, and their number."""
+
+    __slots__ = ("lock", "tasks")
+
+    def __init__(self) -> None:
+        from anyio import Lock
+
+        self.lock = Lock()
+        self.tasks = 0
+
+
+class SingleFlight(Generic[Key, Value]):
+    """Make the value of each key once, however many tasks ask for it at the same time, and keep it.
+
+    If the task that makes a value fails or is cancelled, the next task in the queue makes it. Errors of the type
+    ``remembered`` are kept as values are, and raised again for every later caller, each time as a new object made
+    of the error's ``args``.
+
+    No lock outlives the tasks that use it, so one object can serve several event loops, one after the other.
+    """
+
+    def __init__(self, *, remembered: type[Exception] | tuple[type[Exception], ...] = ()) -> None:
+        self._values: dict[Key, Value] = {}
+        self._errors: dict[Key, Exception] = {}
+        self._turns: dict[Key, _Turn] = {}
+        self._remembered = remembered
+
+    @property
+    def values(self) -> Mapping[Key, Value]:
+        """The values made so far, whether they are still usable or not."""
+        return self._values
+
+    async def get(
+        self, key: Key, make: Callable[[], Awaitable[Value]], *, usable: Callable[[Value], bool] | None = None
+    ) -> Value:
+        """Return the value kept for ``key``, or the result of ``make()`` if there is none.
+
+        ``usable`` says of a kept value whether it will still do, for values that expire or were refused. A value
+        just made is returned unasked. Raises what ``make`` raises.
+        """
+        if self._has(key, usable):
+            return self._values[key]
+        turn = self._turns.setdefault(key, _Turn())
+        turn.tasks += 1
+        try:
+            async with turn.lock:
+                if not self._has(key, usable):
+                    await self._make(key, make)
+                return self._values[key]
+        finally:
+            turn.tasks -= 1
+            if not turn.tasks:
+                del self._turns[key]
+
+    def _has(self, key: Key, usable: Callable[[Value], bool] | None) -> bool:
+        if (error := self._errors.get(key)) is not None:
+            raise type(error)(*error.args)
+        return key in self._values and (usable is None or usable(self._values[key]))
+
+    async def _make(self, key: Key, make: Callable[[], Awaitable[Value]]) -> None:
+        try:
+            self._values[key] = await make()
+        except self._remembered as error:
+            # Callers may add to an error's message, so the one that is kept is not the one that is raised.
+            self._errors[key] = type(error)(*error.args)
+            raise

@@ -1,4 +1,8 @@
-"""Byte transformations on the way to a sink: gzip and zstd undone, by what the bytes say they are."""
+"""Decompress gzip and zstd streams while they are read or written; the format is detected from the first bytes.
+
+gzip is RFC 1952, with any number of members; zstd is RFC 8878, with any number of frames and skippable frames. Anything
+else passes through unchanged.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +12,30 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import InvalidContent, TooLarge, Unsupported
 from ..model.digest import Digest, new_hasher
+from .pump import BlobReader
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from .pump import ByteReader, ByteSink
+    from .pump import BlobSink, ByteReader
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-# What zstd's programs may put before a frame, for others to skip (RFC 8878, section 3.1.2).
+# The magic numbers of skippable frames, which may precede the first zstd frame (RFC 8878, section 3.1.2).
 _SKIPPABLE = tuple(bytes((0x50 + number, 0x2A, 0x4D, 0x18)) for number in range(16))
 _MAGIC = 4
 _PIECE = 256 * 1024
 _READ = 64 * 1024
-# What zstd would otherwise reserve for a hostile frame: its own default is 128 MiB, too.
+# The largest window, 128 MiB, that a zstd frame may demand: memory is allocated for it. This is zstd's own default.
 _ZSTD_WINDOW_LOG = 27
-# A layer may be mostly zeros, a disk image say, but not a disk full of them made of nothing.
-_ALWAYS_FINE = 16 * 1024**3
-_MOST_TIMES = 200
-_BLOCK = 512  # of tar
+# Protects against decompression bombs: output over the first limit, in bytes, must not exceed the input by the second
+# factor. Real layers may be mostly zeros, disk images for example.
+_RATIO_CHECKED_FROM = 16 * 1024**3
+_MAX_RATIO = 200
+_TAR_BLOCK = 512
 
 
 class _Inflater(Protocol):
-    """What zlib's, isal's and zstd's decompressors have in common."""
+    """The methods that the decompressor objects of zlib, isal and zstd have in common."""
 
     @property
     def eof(self) -> bool: ...
@@ -40,82 +46,86 @@ class _Inflater(Protocol):
     def decompress(self, data: Any, max_length: int = -1) -> bytes: ...
 
 
-def recognises(magic: bytes) -> bool:
-    """Whether bytes that begin like this would be decompressed."""
+def is_gzip_or_zstd(magic: bytes) -> bool:
+    """Return whether content that begins with ``magic`` (4 bytes) is gzip or zstd."""
     return magic.startswith((_GZIP, _ZSTD, *_SKIPPABLE))
 
 
-class Inflation:
-    """Decompresses what is fed to it if it is gzip or zstd, and hands it on as it is if not.
+class Decompressor:
+    """Decompresses a stream that is fed to it in pieces, if it is gzip or zstd, and returns it unchanged if not.
 
-    The pieces come one at a time, each of bounded size, so that the memory needed does not depend
-    on how far the content expands. Take all pieces of one `feed` before the next. Raises `TooLarge`
-    for what comes to more than 16 GiB and 200 times its compressed size.
+    `feed` and `finish` are generators of pieces of at most 256 KiB of output, so that the memory needed does not depend
+    on the compression ratio. Exhaust one before the next call. Both raise `TooLarge` when the output exceeds both
+    16 GiB and 200 times the compressed size.
     """
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._head = b""
-        self._kind: str | None = None
+        self._format: str | None = None
         self._inflater: _Inflater | None = None
         self._errors: tuple[type[Exception], ...] = ()
-        self._taken = self._given = 0
+        self._bytes_in = self._bytes_out = 0
 
     def feed(self, buffer: memoryview) -> Iterator[memoryview]:
-        """The next bytes, and what becomes of them; raises `InvalidContent` for damaged data."""
-        if self._kind is None:
+        """Take the next bytes of the stream and yield their decompressed content.
+
+        Raises `InvalidContent` for damaged data, and `TooLarge`.
+        """
+        if self._format is None:
             if len(self._head) + len(buffer) < _MAGIC:
                 self._head += bytes(buffer)
                 return
             head, self._head = self._head, b""
-            self._decide(head + bytes(buffer[:_MAGIC]))
+            self._detect_format(head + bytes(buffer[:_MAGIC]))
             if head:
-                yield from self._take(memoryview(head))
-        yield from self._take(buffer)
+                yield from self._decompress(memoryview(head))
+        yield from self._decompress(buffer)
 
     def finish(self) -> Iterator[memoryview]:
-        """The rest; raises `InvalidContent` when the compressed data ends before its end."""
-        if self._kind is None:
-            self._kind = ""
-            yield from self._take(memoryview(self._head))
+        """Yield the rest of the content; raises `InvalidContent` if the compressed data is truncated."""
+        if self._format is None:
+            self._format = ""
+            yield from self._decompress(memoryview(self._head))
         if self._inflater is not None and not self._inflater.eof:
-            raise InvalidContent(f"{self._what}: the {self._kind} data is cut short")
+            raise InvalidContent(f"{self._what}: the {self._format} data is cut short")
 
-    def _decide(self, magic: bytes) -> None:
-        self._kind = "gzip" if magic.startswith(_GZIP) else "zstd" if recognises(magic) else ""
-        if self._kind:
-            self._renew()
+    def _detect_format(self, magic: bytes) -> None:
+        self._format = "gzip" if magic.startswith(_GZIP) else "zstd" if is_gzip_or_zstd(magic) else ""
+        if self._format:
+            self._start_member()
 
-    def _renew(self) -> None:
-        self._inflater, self._errors = new_inflater(self._kind or "")
+    def _start_member(self) -> None:
+        self._inflater, self._errors = new_inflater(self._format or "")
 
-    def _take(self, buffer: memoryview) -> Iterator[memoryview]:
-        if not self._kind:
+    def _decompress(self, buffer: memoryview) -> Iterator[memoryview]:
+        if not self._format:
             yield buffer
             return
-        self._taken += len(buffer)
+        self._bytes_in += len(buffer)
         data: Any = buffer
         while len(data):
             assert self._inflater is not None
             if self._inflater.eof:
-                # Further members or frames, as parallel compressors write them; gzip may be padded.
-                if self._kind == "gzip" and not bytes(data).strip(b"\0"):
+                # Parallel compressors write several members or frames; gzip may be padded with zeros.
+                if self._format == "gzip" and not bytes(data).strip(b"\0"):
                     return
-                self._renew()
+                self._start_member()
             data = yield from self._inflate(data)
 
     def _inflate(self, data: Any) -> Generator[memoryview, None, Any]:
-        """Feed one decompressor all of ``data``; answers with what comes after its end."""
+        """Decompress ``data`` up to the end of the current member or frame; returns the data after that end, if any."""
         inflater = self._inflater
         assert inflater is not None
         try:
             piece = inflater.decompress(data, _PIECE)
             while True:
                 if piece:
-                    self._weigh(len(piece))
+                    self._check_ratio(len(piece))
                     yield memoryview(piece)
                 if inflater.eof:
                     return inflater.unused_data
+                # zlib keeps input that it had no room for in `unconsumed_tail`, the others keep it inside.
                 left = getattr(inflater, "unconsumed_tail", b"")
                 if left:
                     piece = inflater.decompress(left, _PIECE)
@@ -124,53 +134,64 @@ class Inflation:
                 else:
                     piece = inflater.decompress(b"", _PIECE)
         except self._errors as error:
-            raise InvalidContent(f"{self._what}: damaged {self._kind} data: {error}") from error
+            raise InvalidContent(f"{self._what}: damaged {self._format} data: {error}") from error
 
-    def _weigh(self, number: int) -> None:
-        self._given += number
-        if self._given > _ALWAYS_FINE and self._given > self._taken * _MOST_TIMES:
+    def _check_ratio(self, number: int) -> None:
+        self._bytes_out += number
+        if self._bytes_out > _RATIO_CHECKED_FROM and self._bytes_out > self._bytes_in * _MAX_RATIO:
             raise TooLarge(
-                f"{self._what}: {self._taken} bytes of {self._kind} data became {self._given}, more than "
-                f"{_MOST_TIMES} times as many: refused",
-                limit=max(_ALWAYS_FINE, self._taken * _MOST_TIMES),
+                f"{self._what}: {self._bytes_in} bytes of {self._format} data became {self._bytes_out}, more than "
+                f"{_MAX_RATIO} times as many: refused",
+                limit=max(_RATIO_CHECKED_FROM, self._bytes_in * _MAX_RATIO),
             )
 
 
-def guessed_size(ending: bytes, size: int) -> int | None:
-    """How much tar is most likely in a gzip stream of ``size`` bytes that ends so; None for no idea.
+def estimate_uncompressed_size(ending: bytes, size: int) -> int | None:
+    """Return the probable size in bytes of the tar archive in a gzip stream, or None if it cannot be told.
 
-    A stream says so itself at its end (RFC 1952, ISIZE), but only of its last member, and modulo 4 GiB.
+    ``size`` is the size of the stream and ``ending`` its last bytes, of which the last 4 are the uncompressed size
+    (RFC 1952, ISIZE). That is exact only for streams of one member and below 4 GiB.
     """
     found = int.from_bytes(ending[-4:], "little")
-    # Tar comes in blocks, and gzip makes nothing larger by more than a trifle.
-    fits = len(ending) >= 4 and found % _BLOCK == 0 and size - size // 512 - 64 <= found <= size * _MOST_TIMES
-    return found if fits else None
+    # Plausible sizes only: tar archives consist of blocks, and gzip output is at most slightly larger than its input.
+    plausible = len(ending) >= 4 and found % _TAR_BLOCK == 0 and size - size // 512 - 64 <= found <= size * _MAX_RATIO
+    return found if plausible else None
 
 
 class InflatingSink:
-    """Passes on what is written to it, decompressed as `Inflation` does.
+    """Decompresses what is written to it, as `Decompressor` does, and writes the result to another sink.
 
-    Counts and hashes what comes out: `size`, and `digest` after `finish`.
+    After `finish`, `size` is the number of decompressed bytes and `digest` their sha256.
     """
 
-    def __init__(self, sink: ByteSink, what: str) -> None:
-        self._sink, self._inflation = sink, Inflation(what)
+    def __init__(self, sink: BlobSink, what: str) -> None:
+        self._sink, self._what = sink, what
+        self._begin()
+
+    def _begin(self) -> None:
+        self._decompressor = Decompressor(self._what)
         self._hasher = new_hasher("sha256")
         self.size = 0
 
     @property
     def digest(self) -> Digest:
-        """The sha256 of what came out: for a layer, its diff ID."""
+        """The sha256 of the decompressed content: for a layer its diff ID (OCI image specification, config.md)."""
         return Digest("sha256", self._hasher.hexdigest())
 
     def write(self, buffer: memoryview) -> None:
-        self._pass_on(self._inflation.feed(buffer))
+        """Decompress the next bytes; raises `InvalidContent`, `TooLarge` and whatever the other sink raises."""
+        self._write_all(self._decompressor.feed(buffer))
 
     def finish(self) -> None:
-        """Raises `InvalidContent` when the compressed data ends before its end."""
-        self._pass_on(self._inflation.finish())
+        """Write the rest; raises as `write` does, and `InvalidContent` if the compressed data is truncated."""
+        self._write_all(self._decompressor.finish())
 
-    def _pass_on(self, pieces: Iterator[memoryview]) -> None:
+    def restart(self) -> None:
+        """Discard what was written, here and in the other sink: the content starts again at its first byte."""
+        self._begin()
+        self._sink.restart()
+
+    def _write_all(self, pieces: Iterator[memoryview]) -> None:
         for piece in pieces:
             self._hasher.update(piece)
             self.size += len(piece)
@@ -178,7 +199,10 @@ class InflatingSink:
 
 
 def new_inflater(kind: str) -> tuple[_Inflater, tuple[type[Exception], ...]]:
-    """A decompressor for ``gzip`` or ``zstd``, the fastest installed, and the errors it raises."""
+    """Return a decompressor object for ``kind``, "gzip" or "zstd", and the exception types that it raises.
+
+    isal is used for gzip where it is installed, since it is faster than zlib. Raises `Unsupported` as `load_zstd` does.
+    """
     inflater: _Inflater
     if kind == "gzip":
         try:
@@ -193,7 +217,7 @@ def new_inflater(kind: str) -> tuple[_Inflater, tuple[type[Exception], ...]]:
 
 
 def load_zstd() -> ModuleType:
-    """The standard library's module for zstd, or its backport; raises `Unsupported` where neither is."""
+    """Return the module ``compression.zstd`` or its backport; raises `Unsupported` if neither is installed."""
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore] # from 3.14 on
     except ImportError:
@@ -205,18 +229,22 @@ def load_zstd() -> ModuleType:
     return module
 
 
-class InflatingReader:
-    """A `ByteReader` over the decompressed content of another; holds one input buffer and one piece."""
+class InflatingReader(BlobReader):
+    """A `BlobReader` that decompresses the content of another reader, as `Decompressor` does.
+
+    Memory: an input buffer of 64 KiB and one piece of output.
+    """
 
     def __init__(self, reader: ByteReader, what: str) -> None:
         self._reader = reader
-        self._inflation = Inflation(what)
+        self._decompressor = Decompressor(what)
         self._input = memoryview(bytearray(_READ))
         self._pieces: Iterator[memoryview] = iter(())
         self._piece = memoryview(b"")
         self._ended = False
 
     def readinto(self, buffer: memoryview) -> int:
+        """Read up to ``len(buffer)`` decompressed bytes, 0 at the end; raises as `Decompressor` and the reader do."""
         while not self._piece:
             found = next(self._pieces, None)
             if found is not None:
@@ -224,10 +252,10 @@ class InflatingReader:
             elif self._ended:
                 return 0
             elif count := self._reader.readinto(self._input):
-                self._pieces = self._inflation.feed(self._input[:count])
+                self._pieces = self._decompressor.feed(self._input[:count])
             else:
                 self._ended = True
-                self._pieces = self._inflation.finish()
+                self._pieces = self._decompressor.finish()
         count = min(len(buffer), len(self._piece))
         buffer[:count] = self._piece[:count]
         self._piece = self._piece[count:]

@@ -1,4 +1,4 @@
-"""Where the bytes of a blob are known to lie, for destinations that can do better than to stream them."""
+"""Places where the bytes of a blob are known to be, so that destinations can link, copy or mount them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..fast_dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """Bytes of a file on this machine: ``size`` of them from ``offset``, or all to its end.
+    """A range of a file on this machine: ``size`` bytes from ``offset``, or up to its end if ``size`` is None.
 
-    ``linkable`` is a whole file of our own making, verified when it was written: it may get a second
-    name, and may be gone by now.
+    ``linkable`` marks a whole file that this process wrote and verified: it may be hard-linked, and it may have been
+    removed since.
     """
 
     path: Path
@@ -24,7 +24,7 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True)
 class RegistryBlob:
-    """The same bytes in a repository of a registry, given by the host its API is at."""
+    """The same blob in a ``repository`` of a registry; ``host`` is the host, and port, of the registry's API."""
 
     host: str
     repository: str

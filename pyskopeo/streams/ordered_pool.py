@@ -1,4 +1,4 @@
-"""Work spread over the processors, with its results in order and little of it held at once."""
+"""A thread pool for CPU-bound jobs that delivers results in submission order and bounds how many are in memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
 Job: TypeAlias = Callable[[], bytes]
-"""Runs in any thread, and lets go of the interpreter's lock while it is at it."""
+"""Runs in any thread; releases the interpreter's lock while it computes."""
 
 
 class Pool:
-    """Threads, one a processor, that are there while somebody uses them."""
+    """One worker thread per processor, shared by several users; the threads exist only while there is a user."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -26,118 +26,124 @@ class Pool:
         self._limit = 1
         self._users = self._working = 0
 
-    def join(self) -> None:
-        """One more user; each must `leave`."""
+    def add_user(self) -> None:
+        """Register a user, and start the threads for the first one; each user must call `remove_user`."""
         with self._changed:
             if self._executor is None:
                 from concurrent.futures import ThreadPoolExecutor
 
                 count = processors()
                 self._executor = ThreadPoolExecutor(count, "pyskopeo")
-                # One more than there are threads, so that none has to wait for its next job.
+                # One more than there are threads, so that no thread waits for its next job.
                 self._limit = count + 1
             self._users += 1
 
-    def leave(self) -> None:
-        """One user less; the threads end with the last one."""
+    def remove_user(self) -> None:
+        """Unregister a user; the threads end with the last one."""
         with self._changed:
             self._users -= 1
             if not self._users and self._executor is not None:
                 self._executor.shutdown(wait=False)
                 self._executor = None
 
-    def share(self, at_once: int) -> int:
-        """How many jobs one user may have that are not taken yet, where ``at_once`` are enough for all."""
-        with self._changed:
-            return max(1, min(at_once, self._limit) // max(1, self._users))
+    def share(self, max_jobs: int) -> int:
+        """Return how many jobs one user may have whose results are not consumed yet, at least 1.
 
-    def submit(self, job: Job, at_once: int) -> Future[bytes]:
-        """Have ``job`` done; waits until fewer than ``at_once`` are, whoever's they are."""
+        ``max_jobs``, or fewer if there are fewer threads, are divided among all users.
+        """
         with self._changed:
-            # Jobs end by themselves, so this does too, whatever their users wait for.
-            self._changed.wait_for(lambda: self._working < min(at_once, self._limit))
+            return max(1, min(max_jobs, self._limit) // max(1, self._users))
+
+    def submit(self, job: Job, max_jobs: int) -> Future[bytes]:
+        """Schedule ``job``, after waiting until fewer than ``max_jobs`` of all users are scheduled or running.
+
+        Raises `Cancelled` if the last user was removed.
+        """
+        with self._changed:
+            # A job never waits for its user, so this ends even while users are blocked.
+            self._changed.wait_for(lambda: self._working < min(max_jobs, self._limit))
             if self._executor is None:
                 raise Cancelled
             future = self._executor.submit(job)
             self._working += 1
-        future.add_done_callback(self._ended)
+        future.add_done_callback(self._job_ended)
         return future
 
-    def _ended(self, future: Future[bytes]) -> None:
+    def _job_ended(self, future: Future[bytes]) -> None:
         with self._changed:
             self._working -= 1
             self._changed.notify()
 
 
-class InOrder:
-    """Jobs done by a pool's threads; ``take`` gets their results in the order they were added.
+class OrderedJobs:
+    """Runs jobs in the threads of a `Pool` and passes their results to ``consume`` in the order of the `add` calls.
 
-    `add` and `finish` are called by one thread, and ``take`` is called in it. Uses the pool from the
-    first `add` until `finish`, `close`, or an error. Once that thread's work is cancelled, both raise
+    `add` and `finish` are called by one thread, and ``consume`` is called in that thread. The pool is used from the
+    first `add` until `finish`, `close` or an error. After that thread's work is cancelled, `add` and `finish` raise
     `Cancelled` as soon as the jobs that have begun are done.
     """
 
-    def __init__(self, pool: Pool, at_once: int, take: Callable[[bytes], None]) -> None:
-        """``at_once`` jobs are in memory at most, over all that use the pool, before their results are."""
-        self._pool, self._at_once, self._take = pool, at_once, take
+    def __init__(self, pool: Pool, max_jobs: int, consume: Callable[[bytes], None]) -> None:
+        """At most ``max_jobs`` jobs of all users of ``pool`` are scheduled or running."""
+        self._pool, self._max_jobs, self._consume = pool, max_jobs, consume
         self._lock = threading.Lock()
-        self._waiting: deque[Future[bytes]] = deque()
-        self._joined = self._over = False
+        self._pending: deque[Future[bytes]] = deque()
+        self._in_pool = self._closed = False
 
     def add(self, job: Job) -> None:
-        """One more; takes earlier results that are there, and waits for some when too many are not.
+        """Schedule a job. Consumes the results that are ready, and waits for one if too many jobs are pending.
 
-        Raises what jobs and ``take`` raise; it is over then.
+        Raises whatever jobs and ``consume`` raise, and is closed after that.
         """
         try:
             with on_cancel(self.close):
-                self._join()
-                share = self._pool.share(self._at_once)
-                while self._waiting and (len(self._waiting) >= share or self._waiting[0].done()):
-                    self._take_first()
-                future = self._pool.submit(job, self._at_once)
+                self._enter_pool()
+                share = self._pool.share(self._max_jobs)
+                while self._pending and (len(self._pending) >= share or self._pending[0].done()):
+                    self._consume_first()
+                future = self._pool.submit(job, self._max_jobs)
                 with self._lock:
-                    self._waiting.append(future)
-                    if self._over:
+                    self._pending.append(future)
+                    if self._closed:
                         future.cancel()
         except BaseException:
             self.close()
             raise
 
     def finish(self) -> None:
-        """Take all results that are left; raises what `add` does."""
+        """Wait for all jobs and consume their results; raises what `add` raises."""
         try:
             with on_cancel(self.close):
-                while self._waiting:
-                    self._take_first()
+                while self._pending:
+                    self._consume_first()
         finally:
             self.close()
 
     def close(self) -> None:
-        """Cancel the jobs that have not begun; harmless when all is done. May be called from any thread."""
+        """Cancel the jobs that have not begun. Does nothing after `finish`; may be called from any thread."""
         with self._lock:
-            self._over = True
-            for future in self._waiting:
+            self._closed = True
+            for future in self._pending:
                 future.cancel()
-            joined, self._joined = self._joined, False
-        if joined:
-            self._pool.leave()
+            in_pool, self._in_pool = self._in_pool, False
+        if in_pool:
+            self._pool.remove_user()
 
-    def _join(self) -> None:
+    def _enter_pool(self) -> None:
         with self._lock:
-            if self._over:
+            if self._closed:
                 raise Cancelled
-            if not self._joined:
-                self._pool.join()
-                self._joined = True
+            if not self._in_pool:
+                self._pool.add_user()
+                self._in_pool = True
 
-    def _take_first(self) -> None:
+    def _consume_first(self) -> None:
         from concurrent.futures import CancelledError
 
         try:
-            result = self._waiting[0].result()
+            result = self._pending[0].result()
         except CancelledError:
             raise Cancelled from None
         with self._lock:
-            self._waiting.popleft()
-        self._take(result)
+            self._pending.popleft()
+        self._consume(result)

@@ -1,4 +1,4 @@
-"""The byte plane: blocking reads into a reused buffer, hash and write, in one worker thread.
+"""Blobs, and the pump that moves their bytes: blocking reads into a reused buffer, hash and write, in a worker thread.
 
 The event loop never sees a blob's byte. ``recv_into``, ``hashlib.update`` and ``write`` all release
 the interpreter's lock, so several pumps use several cores.
@@ -6,24 +6,34 @@ the interpreter's lock, so several pumps use several cores.
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeAlias
 
-from .cancellation import check_cancelled
-
-if TYPE_CHECKING:
-    from ..model.verifier import Verifier
+from ..errors import InvalidContent, StorageFailed, TooLarge
+from ..fast_dataclass import dataclass
+from ..model.descriptor import Descriptor
+from ..model.verifier import Verifier
+from .cancellation import check_cancelled, run_in_thread
+from .locations import Location
 
 BUFFER_SIZE = 1024 * 1024
+# Bytes per write. Linux allocates page cache in pieces as large as a write; large pieces come from memory that has long
+# been free, which a virtual machine may have to request from its host again: up to ten times slower.
+WRITE_STEP = 256 * 1024
 Progress: TypeAlias = Callable[[int], None]
-"""Called in the worker thread with the number of bytes just moved."""
+"""Called in the worker thread with the number of bytes of the blob that were moved so far; fewer than before
+when the blob begins anew."""
 
 _local = threading.local()
 
 
-def uncounted(count: int) -> None:
-    """The progress of what nobody watches."""
+def uncounted(moved: int) -> None:
+    """Ignore progress."""
 
 
 class ByteReader(Protocol):
@@ -34,13 +44,32 @@ class ByteReader(Protocol):
         ...
 
 
+class BlobReader(ByteReader, Protocol):
+    """A `ByteReader` over a whole blob, for `pump`."""
+
+    def restart(self, error: InvalidContent) -> bool:
+        """After ``error`` in what was read: read from byte 0 again, from another place.
+
+        False if there is no other place, which is the default.
+        """
+        return False
+
+
 class ByteSink(Protocol):
     """A blocking destination of bytes; the buffer is reused after `write` returns."""
 
     def write(self, buffer: memoryview) -> None: ...
 
 
-class MemoryReader:
+class BlobSink(ByteSink, Protocol):
+    """A `ByteSink` for a whole blob, for `pump`."""
+
+    def restart(self) -> None:
+        """Forget what was written: it was wrong, and the blob follows from byte 0. Called by the thread that writes."""
+        ...
+
+
+class MemoryReader(BlobReader):
     """Reads what is in memory already."""
 
     def __init__(self, content: bytes) -> None:
@@ -62,21 +91,88 @@ class MemorySink:
     def write(self, buffer: memoryview) -> None:
         self.content += buffer
 
+    def restart(self) -> None:
+        self.content.clear()
 
-def pump(reader: ByteReader, sink: ByteSink, verifier: Verifier, progress: Progress) -> None:
+
+class NullSink:
+    """Drops what is written; for content that is only to be verified."""
+
+    def write(self, buffer: memoryview) -> None:
+        pass
+
+    def restart(self) -> None:
+        pass
+
+
+class FileReader(BlobReader):
+    """A `BlobReader` over ``size`` bytes at ``offset`` of a regular file; ``path`` is named in errors."""
+
+    def __init__(self, fd: int, path: Path, offset: int, size: int) -> None:
+        self._fd, self._path, self._offset, self._left = fd, path, offset, size
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Read up to ``len(buffer)`` bytes, 0 at the end; raises `StorageFailed`."""
+        try:
+            count = os.preadv(self._fd, [buffer[: min(len(buffer), self._left)]], self._offset) if self._left else 0
+        except OSError as error:
+            raise StorageFailed.of(error, f"reading {self._path}") from error
+        self._offset += count
+        self._left -= count
+        return count
+
+
+class FileSink:
+    """A `BlobSink` that writes to a file descriptor, from its current position; ``path`` is named in errors."""
+
+    def __init__(self, fd: int, path: Path) -> None:
+        self.fd = fd
+        self.path = path
+        self._written = 0
+
+    def write(self, buffer: memoryview) -> None:
+        """Write all of ``buffer``; raises `StorageFailed`."""
+        try:
+            while len(buffer):
+                count = os.write(self.fd, buffer[:WRITE_STEP])
+                self._written += count
+                buffer = buffer[count:]
+        except OSError as error:
+            raise StorageFailed.of(error, f"writing {self.path}") from error
+
+    def restart(self) -> None:
+        """Truncate a regular file to the position where this sink began to write; raises `StorageFailed`."""
+        try:
+            os.ftruncate(self.fd, os.lseek(self.fd, -self._written, os.SEEK_CUR))
+        except OSError as error:
+            raise StorageFailed.of(error, f"writing {self.path}") from error
+        self._written = 0
+
+
+def pump(reader: BlobReader, sink: BlobSink, verifier: Verifier, progress: Progress) -> None:
     """Move a blob from ``reader`` to ``sink``; for a worker thread.
 
     Every buffer is verified before it is written, so a sink never gets more than the descriptor
-    promises. Raises `ContentMismatch`, `Cancelled`, and what reader and sink raise.
+    promises. After wrong content both ends begin anew, if the reader has another place to read from.
+    Raises `InvalidContent` otherwise, `Cancelled`, and what reader and sink raise.
     """
     buffer = thread_buffer()
-    while count := reader.readinto(buffer):
-        filled = buffer[:count]
-        verifier.feed(filled)
-        sink.write(filled)
-        progress(count)
-        check_cancelled()
-    verifier.finish()
+    while True:
+        try:
+            while count := reader.readinto(buffer):
+                filled = buffer[:count]
+                verifier.feed(filled)
+                sink.write(filled)
+                progress(verifier.size)
+                check_cancelled()
+            verifier.finish()
+        except InvalidContent as error:  # also from a sink that decompresses
+            if not reader.restart(error):
+                raise
+            sink.restart()
+            verifier.restart()
+        else:
+            return
 
 
 def thread_buffer() -> memoryview:
@@ -85,3 +181,41 @@ def thread_buffer() -> memoryview:
     if buffer is None:
         buffer = _local.buffer = memoryview(bytearray(BUFFER_SIZE))
     return buffer
+
+
+Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[BlobReader]]
+Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Content that is described, located and not yet opened.
+
+    Only a transport gives the ``opener``, and only this class calls it. ``locations`` say where
+    else the same bytes are known to lie, for destinations that can do better than to stream them.
+    ``ending`` returns the last bytes of the blob, as many as it is asked for or none, not verified: for guesses only.
+    """
+
+    descriptor: Descriptor
+    opener: Opener
+    locations: tuple[Location, ...] = ()
+    ending: Ending | None = None
+
+    async def copy_to(self, sink: BlobSink, progress: Progress) -> None:
+        """Move every byte to ``sink``, verified. After wrong bytes both ends begin anew, while the source has
+        another place to read from.
+
+        Raises `ContentMismatch` for a wrong size or digest, and what the two ends raise. What the sink
+        holds after an error must not be used.
+        """
+        verifier = Verifier(self.descriptor)
+        async with self.opener() as reader:
+            await run_in_thread(partial(pump, reader, sink, verifier, progress))
+
+    async def read(self, limit: int) -> bytes:
+        """Return the whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes."""
+        if self.descriptor.size > limit:
+            raise TooLarge(f"blob {self.descriptor.digest} is over the limit of {limit} bytes", limit=limit)
+        sink = MemorySink()
+        await self.copy_to(sink, uncounted)
+        return bytes(sink.content)

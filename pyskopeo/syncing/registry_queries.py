@@ -62,7 +62,7 @@ async def source_digest(reference: Reference, access: Access) -> Digest | None:
 
     async with DockerReference(f"//{reference}", reference).open_source(access) as source:
         try:
-            return await source.sources.first(lambda repository: repository.resolve(reference.manifest_name))
+            return await source.endpoints.first(lambda repository: repository.resolve(reference.manifest_name))
         except (RegistryError, InvalidContent, NotFound):
             return None
 
@@ -126,7 +126,8 @@ async def _read_manifest(reference: Reference, digest: Digest, access: Access) -
     from ..registry.sessions import open_session
 
     async with open_session(reference, access) as session:
-        raw, content_type = await Repository(reference, session, access.network.retry).manifest(str(digest))
+        repository = Repository(reference, session, access.network.retry, access.report)
+        raw, content_type = await repository.manifest(str(digest))
     return Manifest.parse(raw, content_type=content_type, expected=digest)
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..engine.transfer import LARGE_AT_ONCE, SMALL, SMALL_AT_ONCE
-from ..interfaces import Blob, DestinationWrapper
+from ..interfaces import DestinationWrapper
 from ..model.events import Placement
 from ..streams.locations import RegistryBlob
+from ..streams.pump import Blob
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter, Lock

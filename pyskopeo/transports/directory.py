@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_path
 from ..errors import DestinationRefused, InvalidName, NotFound, PathNotFound, StorageFailed, TooLarge
-from ..interfaces import Accepts, Blob, Fill, ImageDestination, ImageReference, ImageSource
+from ..interfaces import Accepts, Fill, ImageDestination, ImageReference, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
@@ -22,9 +22,9 @@ from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..storage.files import PARTIAL, partial_name, read_bounded, remove_tree, storage_errors, write_atomically
 from ..storage.oci_layout import located_blob
-from ..storage.place_blob import is_present, place, receive
+from ..storage.place_blob import holds_blob, place_blob, receive_blob
 from ..streams.locations import LocalFile, Location
-from ..streams.pump import Progress
+from ..streams.pump import Blob, Progress
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -107,7 +107,7 @@ class DirDestination(ImageDestination):
         name = self._file_name(blob.descriptor.digest)
         self._prepare()
         # The previous image may have this blob: a hard link to it costs nothing.
-        placement = await place(
+        placement = await place_blob(
             blob, self._staging / name, progress,
             verify_existing=self._verify_existing, link_from=self._path / name,
         )  # fmt: skip
@@ -120,10 +120,12 @@ class DirDestination(ImageDestination):
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         self._prepare()
-        return await receive(self._staging, fill, lambda descriptor: self._staging / self._file_name(descriptor.digest))
+        return await receive_blob(
+            self._staging, fill, lambda descriptor: self._staging / self._file_name(descriptor.digest)
+        )
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
-        return await is_present(self._path / _name(descriptor.digest), descriptor, verify=self._verify_existing)
+        return await holds_blob(self._path / _name(descriptor.digest), descriptor, verify=self._verify_existing)
 
     async def put_manifest(self, manifest: Manifest) -> None:
         self._prepare()

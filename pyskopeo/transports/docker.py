@@ -11,24 +11,26 @@ from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
 from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, PyskopeoError, RegistryError
-from ..interfaces import Accepts, Blob, Fill, ImageDestination, ImageReference, ImageSource
+from ..interfaces import Accepts, Fill, ImageDestination, ImageReference, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement, Report, Warned
 from ..model.manifest import Manifest
 from ..model.reference import Reference
-from ..storage.files import FileSink, staged, storage_errors
+from ..storage.files import staged, storage_errors
 from ..storage.oci_layout import located_blob
 from ..streams.concurrency import each
 from ..streams.locations import LocalFile, Location, RegistryBlob
-from ..streams.pump import Progress, uncounted
+from ..streams.pump import Blob, FileSink, Progress, uncounted
 
 if TYPE_CHECKING:
 
     from ..access import Access
+    from ..http.retry import Call
+    from ..registry.blob_download import BlobDownload
     from ..registry.blob_upload import BlobUploads
-    from ..registry.mirrors import Sources
+    from ..registry.mirrors import Endpoints
     from ..registry.repository_reader import Repository
     from ..registry.repository_writer import RepositoryWriter
 
@@ -101,46 +103,55 @@ def parse_additional_tag(text: str, reference: Reference) -> str:
 class DockerSource(ImageSource):
     """An image in a registry, or in one of its mirrors."""
 
-    def __init__(self, sources: Sources, report: Report) -> None:
-        self.sources = sources
+    def __init__(self, endpoints: Endpoints, report: Report) -> None:
+        self.endpoints = endpoints
         self._report = report
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
-        asked = self.sources.reference
+        asked = self.endpoints.reference
 
-        async def read(repository: Repository) -> Manifest:
+        def call(repository: Repository) -> Call[Manifest]:
             # registries.conf may rewrite the tag as well as the name (containers-registries.conf(5)).
             wanted = descriptor.digest if descriptor else asked.digest or repository.reference.digest
-            raw, content_type = await repository.manifest(str(wanted or repository.reference.manifest_name))
-            media_type = descriptor.media_type if descriptor else content_type
-            return Manifest.parse(raw, content_type=media_type or content_type, expected=wanted)
 
-        manifest = await self.sources.first(read)
+            def parse(response: tuple[bytes, str]) -> Manifest:
+                raw, content_type = response
+                media_type = descriptor.media_type if descriptor else content_type
+                return Manifest.parse(raw, content_type=media_type or content_type, expected=wanted)
+
+            return repository.manifest(str(wanted or repository.reference.manifest_name)).then(parse)
+
+        manifest = await self.endpoints.first(call)
         if descriptor is None and asked.tag and asked.digest:
             await self._compare_tag(asked)
         return manifest
 
     def blob(self, descriptor: Descriptor) -> Blob:
-        reference = self.sources.current.reference
+        reference = self.endpoints.current.reference
         here = RegistryBlob(reference.api_host, reference.repository)
 
         async def ending(count: int) -> bytes:
-            return await self.sources.current.blob_ending(descriptor, count)
+            return await self.endpoints.current.blob_ending(descriptor, count)
 
-        return Blob(descriptor, lambda: self.sources.blob(descriptor), (here,), ending)
+        def download() -> BlobDownload:
+            from ..registry.blob_download import BlobDownload
+
+            return BlobDownload(descriptor, self.endpoints)
+
+        return Blob(descriptor, download, (here,), ending)
 
     async def blob_size(self, descriptor: Descriptor) -> int:
         """Return the size of a blob in bytes, by HEAD; raises `InvalidContent` if the response does not contain it."""
-        return await self.sources.first(lambda repository: repository.blob_size(descriptor.digest), stay=False)
+        return await self.endpoints.first(lambda repository: repository.blob_size(descriptor.digest), stay=False)
 
     async def tags(self) -> list[str]:
         """Return all tags of the repository."""
-        return await self.sources.first(lambda repository: repository.tags(), stay=False)
+        return await self.endpoints.first(lambda repository: repository.tags(), stay=False)
 
     async def _compare_tag(self, reference: Reference) -> None:
         """For ``name:tag@digest``, which is read by its digest: warn if the tag refers to another one."""
         try:
-            found = await self.sources.first(lambda repository: repository.resolve(reference.tag), stay=False)
+            found = await self.endpoints.first(lambda repository: repository.resolve(reference.tag), stay=False)
         except (NetworkError, InvalidContent) as error:
             self._report(Warned(f"{reference.name}:{reference.tag} could not be compared with its digest: {error}"))
             return
@@ -271,10 +282,10 @@ _ACCEPTS_ONE_DIGEST = Accepts(_MANIFESTS, foreign=True, unchangeable="the destin
 
 @asynccontextmanager
 async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[DockerSource]:
-    from ..registry.sessions import open_sources
+    from ..registry.sessions import open_endpoints
 
-    async with open_sources(name.reference, access) as sources:
-        yield DockerSource(sources, access.report)
+    async with open_endpoints(name.reference, access) as endpoints:
+        yield DockerSource(endpoints, access.report)
 
 
 @asynccontextmanager

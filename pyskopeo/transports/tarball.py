@@ -18,20 +18,20 @@ from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, Unsupp
 from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
 from ..gocompat.go_time import GoTime
-from ..interfaces import Blob, ImageReference, ImageSource
+from ..interfaces import ImageReference, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest, new_hasher
 from ..model.manifest import Manifest
 from ..model.platform import Platform
 from ..storage.archive_output import is_stream
-from ..storage.files import FileReader, open_regular
+from ..storage.files import open_regular
 from ..storage.oci_layout import located_blob
-from ..storage.scratch import copy_stream, spooled
+from ..storage.scratch import copy_stream, temporary_file
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink
 from ..streams.locations import LocalFile
-from ..streams.pump import ByteReader, MemoryReader, thread_buffer
+from ..streams.pump import Blob, BlobReader, FileReader, MemoryReader, thread_buffer
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -112,7 +112,7 @@ class TarballSource(ImageSource):
         return located_blob(descriptor, LocalFile(path))
 
     @asynccontextmanager
-    async def _open_config(self) -> AsyncIterator[ByteReader]:
+    async def _open_config(self) -> AsyncIterator[BlobReader]:
         yield MemoryReader(self._config)
 
 
@@ -159,7 +159,7 @@ async def _open_source(paths: tuple[Path, ...], access: Access) -> AsyncIterator
         for path in paths:
             if is_stream(path):
                 written, modified = path, time.time_ns()
-                spool = spooled("layer.tar", access.storage.scratch, partial(copy_stream, path))
+                spool = temporary_file("layer.tar", access.storage.scratch, partial(copy_stream, path))
                 kept = await stack.enter_async_context(spool)
                 layers.append(await _read(kept, written, modified))
             else:
@@ -214,6 +214,9 @@ class _FirstBlock:
     def write(self, buffer: memoryview) -> None:
         if len(self._content) < _BLOCK:
             self._content += bytes(buffer[: _BLOCK - len(self._content)])
+
+    def restart(self) -> None:
+        self._content = b""
 
     def check(self, name: Path) -> None:
         """Raise `InvalidContent` unless the block is a tar header, or zero, as in a tar file without entries."""

@@ -210,7 +210,7 @@ class TestFilesWritten:
 
 
 async def append(destination: Any, source: str, *tags: str) -> Digest:
-    destination.name_next(*map(parse_tag, tags))
+    destination.set_tags(*map(parse_tag, tags))
     async with pyskopeo.open_source(source) as found:
         plan = await pyskopeo.make_plan(found, destination, Selection(Platform("linux", "amd64")))
         return await pyskopeo.carry_out(plan, found, destination)

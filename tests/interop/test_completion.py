@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.cli.main import SUMMARIES
+from pyskopeo.cli.command import SUMMARIES
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.commands import environment
 

@@ -80,7 +80,7 @@ async def test_by_digest_and_tags(registry: Registry, tmp_path: Path) -> None:
     async with pyskopeo.open_source(f"{name}:v1", access_for(tmp_path)) as source:
         assert isinstance(source, DockerSource)
         assert await source.tags() == ["v1", "v2", "v3"]
-        assert str(await source.sources.current.resolve("v3")) == IMAGE.digest
+        assert str(await source.endpoints.current.resolve("v3")) == IMAGE.digest
 
 
 async def test_what_is_not_there(registry: Registry, tmp_path: Path) -> None:

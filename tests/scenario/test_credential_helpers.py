@@ -113,7 +113,7 @@ async def test_all_tasks_share_one_run(home: HomeWithHelpers) -> None:
     home.write("docker", {"credHelpers": {"quay.io": "x"}})
     home.helpers.docker("x", f"echo run >> $OUT/runs; sleep 0.3; {ANSWER}")
     keychain = home.keychain()
-    found: list[Credentials | None] = []
+    found: list[object] = []
 
     async def ask(repository: str) -> None:
         found.append(await keychain.resolve("quay.io", repository))
@@ -318,7 +318,7 @@ async def test_the_largest_answer(home: HomeWithHelpers) -> None:
     home.write("docker", USES_X)
     home.helpers.docker("x", """printf '{"Username":"u","Secret":"'; head -c 65000 /dev/zero | tr '\\0' z; echo '"}'""")
     found = await home.keychain(strict=True).resolve("quay.io", "a")
-    assert found is not None
+    assert isinstance(found, Credentials)
     assert found.password == "z" * 65000
 
 
@@ -332,7 +332,7 @@ async def test_cancelling_ends_the_helper_at_once_and_the_next_task_asks_again(h
     home.write("docker", USES_X)
     home.helpers.docker("x", f"echo run >> $OUT/runs; [ -e $OUT/pid ] && {{ {ANSWER}; exit; }}; echo $$ > $OUT/pid; sleep 60")
     keychain = home.keychain(helper_timeout=60.0)
-    found: list[Credentials | None] = []
+    found: list[object] = []
     first = anyio.CancelScope()
 
     async def impatient() -> None:

@@ -34,7 +34,7 @@ def test_a_list(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_expression_without_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(regex_timeout, "PATIENCE", 0.3)
+    monkeypatch.setattr(regex_timeout, "DEFAULT_LIMIT", 0.3)
     before = signal.getsignal(signal.SIGALRM)
     with Simulator(build("oci"), "a/b", VICTIM) as registry:
         started = time.monotonic()

@@ -21,7 +21,7 @@ from pyskopeo.errors import ConnectionFailed, ContentMismatch, InvalidInput, Not
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
 from pyskopeo.model.digest import Digest
-from pyskopeo.model.events import Event
+from pyskopeo.model.events import BlobProgress, CopyFinished, Event, Warned
 from pyskopeo.registry.sessions import SharedConnections
 from tests.support import faults as f
 from tests.support.access import access_for, networked
@@ -244,6 +244,54 @@ async def test_wrong_bytes_of_what_changes_on_the_way(place: Place, tmp_path: Pa
         assert target.incomplete == []
         assert target.open_uploads == ()
     assert asked(place.second, LARGE) == asked(place.second, SMALL) == [None, None]
+
+
+HUGE_IMAGE = build(
+    ImageSpec(layers=(LayerSpec("huge", size=3_000_000, compression="none"), LayerSpec("tiny", size=700)))
+)
+HUGE, TINY = HUGE_IMAGE.layer_digests()
+
+
+@pytest.mark.parametrize("at", [100, 1_500_000, -1])
+async def test_wrong_bytes_that_are_being_uploaded(at: int, place: Place) -> None:
+    """Neither what is streamed while it comes nor what is sent in one piece is ever completed with them."""
+    events: list[Event] = []
+    for simulator in (place.registry, place.first, place.second):
+        simulator.add(HUGE_IMAGE, "test/huge", "latest")
+    place.first.on_blob(HUGE, f.Flip(at))
+    place.first.on_blob(TINY, f.Flip(-1))
+    with Simulator() as target:
+        await pyskopeo.copy(
+            place.registry.name("test/huge"), target.name(), selection=AMD64, jobs=1, report=events.append,
+            source_access=place.pull.access, destination_access=place.base,
+        )  # fmt: skip
+        assert {digest: target.blobs()[digest] for digest in HUGE_IMAGE.blobs} == HUGE_IMAGE.blobs
+        assert target.incomplete == []
+        assert target.open_uploads == ()
+        # The upload that had begun was cancelled, and nothing was completed but once.
+        assert len([line for line in target.log if line.startswith("DELETE")]) == 1
+        assert len([line for line in target.log if line.startswith("PUT") and "/blobs/" in line]) == 3
+    # After the huge layer, which comes first, the second mirror is asked.
+    assert (asked(place.first, HUGE), asked(place.second, HUGE)) == ([None], [None])
+    assert (asked(place.first, TINY), asked(place.second, TINY)) == ([], [None])
+    (end,) = (event for event in events if isinstance(event, CopyFinished))
+    assert end.moved == sum(map(len, HUGE_IMAGE.blobs.values()))
+    done = [event.done for event in events if isinstance(event, BlobProgress) and str(event.digest) == HUGE]
+    assert done == sorted(done)
+    assert [type(event) for event in events].count(Warned) == 1
+
+
+async def test_wrong_bytes_of_a_small_blob_are_never_sent(place: Place) -> None:
+    place.first.on_blob(SMALL, f.Flip(-1))
+    with Simulator() as target:
+        await pyskopeo.copy(
+            place.registry.name(), target.name(), selection=AMD64,
+            source_access=place.pull.access, destination_access=place.base,
+        )  # fmt: skip
+        assert target.blobs()[SMALL] == IMAGE.blobs[SMALL]
+        assert target.open_uploads == ()
+        assert [line for line in target.log if line.startswith("DELETE")] == []
+    assert asked(place.second, SMALL) == [None]
 
 
 async def test_all_fail(place: Place) -> None:

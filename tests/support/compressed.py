@@ -11,7 +11,7 @@ from pyskopeo.model import mediatype
 from pyskopeo.model.change import Change, Outcome
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.streams.compress import ChangingSink
+from pyskopeo.streams.compress import RecompressingSink
 from pyskopeo.streams.decompress import load_zstd
 from pyskopeo.streams.pump import MemorySink
 
@@ -49,7 +49,7 @@ assert 3 * MIB < len(LARGE) < 5 * MIB
 
 def changed(data: bytes, change: Change, step: int = MIB, layer: Descriptor = LAYER) -> tuple[bytes, Outcome]:
     target = MemorySink()
-    sink = ChangingSink(target, change, layer, "the layer")
+    sink = RecompressingSink(target, change, layer, "the layer")
     buffer = bytearray(step)
     for start in range(0, len(data), step):
         count = len(data[start : start + step])

@@ -7,14 +7,16 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from pyskopeo.interfaces import Accepts, Blob, Fill, ImageDestination, ImageSource
+from pyskopeo.interfaces import Accepts, Fill, ImageDestination, ImageSource
 from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.model.events import Placement
+from pyskopeo.model.events import (
+    Placement,
+)
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
-from pyskopeo.streams.pump import ByteReader, MemoryReader, MemorySink, Progress
+from pyskopeo.streams.pump import Blob, BlobReader, MemoryReader, MemorySink, Progress
 
 from .images import BuiltImage, ImageSpec, IndexSpec, PlatformSpec, build
 
@@ -42,7 +44,7 @@ class Source(ImageSource):
 
     def blob(self, descriptor: Descriptor) -> Blob:
         @asynccontextmanager
-        async def opened() -> AsyncIterator[ByteReader]:
+        async def opened() -> AsyncIterator[BlobReader]:
             self.opened.append(str(descriptor.digest))
             yield MemoryReader(self.image.blobs[str(descriptor.digest)])
 

@@ -72,7 +72,7 @@ class Script(EventLog):
     async def repository(self, access: Access | None = None, name: str = NAME) -> AsyncIterator[Repository]:
         """The repository ``a/b`` of the registry."""
         async with self.source(access, name) as source:
-            yield source.sources.current
+            yield source.endpoints.current
 
     @asynccontextmanager
     async def source(self, access: Access | None = None, name: str = NAME) -> AsyncIterator[DockerSource]:

@@ -23,7 +23,8 @@ def blocked_threads() -> list[str]:
     for thread in threading.enumerate():
         frame = sys._current_frames().get(thread.ident or 0)
         while frame is not None:
-            if "pyskopeo/http/" in frame.f_code.co_filename and frame.f_code.co_name in ("_send", "readinto"):
+            code = frame.f_code
+            if code.co_filename.endswith("pyskopeo/http/connection_pool.py") and code.co_name in ("send", "readinto"):
                 found.append(thread.name)
                 break
             frame = frame.f_back

@@ -19,8 +19,8 @@ ORDER = (*re.findall(r"^\| `(\w+)` \|", _TABLE, re.MULTILINE), "__init__", "__ma
 # Modules that cost time to load, and who may load them with itself; all others load them where they use them.
 HEAVY = {
     "httpx": ("http/httpx_import.py",),
-    "anyio": ("http/loop_bridge.py", "http/request_body.py", "http/transport.py", "registry/authorization.py",
-              "registry/blob_upload.py", "registry/upload_attempt.py"),
+    "anyio": ("http/loop_bridge.py", "http/request_body.py", "http/transport.py", "registry/upload_attempt.py",
+              "registry/upload_session.py"),
     "tarfile": ("storage/tar.py",),
     "tempfile": ("storage/scratch.py",),
     **dict.fromkeys(
@@ -243,6 +243,23 @@ def test_heavy_modules_are_loaded_where_they_are_used() -> None:
         if (top := i.module.partition(".")[0]) in HEAVY and not i.typing and not i.inside and i.file not in HEAVY[top]
     ]  # fmt: skip
     assert list(map(str, found)) == []
+
+
+def test_a_docker_daemon_is_reached_without_httpx() -> None:
+    """It uses what is below httpx, so that a command does not wait for what it has no use for."""
+    modules = {module_of(file) for file in FILES}
+    needed = {module_of(file) for file in FILES if file.startswith("transports/docker_daemon/")}
+    waiting = list(needed)
+    while waiting:
+        importer = waiting.pop()
+        for i in IMPORTS:
+            if i.target and not i.typing and module_of(i.file) == importer:
+                found = nearest(i.module, modules)
+                if found not in needed:
+                    needed.add(found)
+                    waiting.append(found)
+    assert "pyskopeo.http.connection_pool" in needed
+    assert "pyskopeo.http.httpx_import" not in needed
 
 
 def _chains(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.cli.command import GLOBAL, VERSION
+from pyskopeo.cli.command import GLOBAL, SUMMARIES, VERSION, load_command
 from pyskopeo.cli.flags import parse
-from pyskopeo.cli.main import SUMMARIES, load_command
 from pyskopeo.syncing.yaml_source import parse_yaml_source
 from pyskopeo.transports import TRANSPORTS
 from tests.support import skopeo_flags as skopeo

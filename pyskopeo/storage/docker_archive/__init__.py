@@ -1,1 +1,1 @@
-"""The archive format of ``docker save``, version 1.2 of Docker's image specification."""
+"""Read and write the archive format of ``docker save`` (Docker image specification v1.2)."""

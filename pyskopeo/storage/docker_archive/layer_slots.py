@@ -1,4 +1,7 @@
-"""Where the bytes of a layer lie before it has its place in the archive."""
+"""Storage for the bytes of a layer until it is appended to a ``docker save`` archive.
+
+The bytes are written into the archive itself, at the offset where the layer will probably be, or into a temporary file.
+"""
 
 from __future__ import annotations
 
@@ -7,114 +10,123 @@ import threading
 from pathlib import Path
 
 from ...errors import StorageFailed
-from ..files import send_some, storage_errors, write_at
+from ..files import append_in_kernel, storage_errors, write_at
 from ..tar import TarWriter
 
 _PIECE = 1024 * 1024
 
 
-class Stretch:
-    """The bytes of one layer: in a file of their own, or in the archive already, from ``start`` on.
+class LayerSlot:
+    """A `BlobSink` for one decompressed layer: in the archive at offset ``start``, or in the temporary file ``path``.
 
-    There they are where the layer belongs if all that comes before it turns out as long as was
-    thought; `leave` takes them out again. Written by one thread at a time; `leave` and `expect` may
-    be called from any, meanwhile.
+    ``start`` is a prediction: the layer can stay there if the layers before it have the predicted sizes; otherwise
+    `move_out` moves it to the temporary file. `write` and `complete` are called by one thread at a time; `move_out` and
+    `set_limit` may be called from other threads meanwhile. ``size`` is the number of bytes written.
     """
 
     def __init__(
-        self, own: Path, archive: TarWriter | None = None, start: int = 0, *, limit: int | None = None
+        self, path: Path, archive: TarWriter | None = None, start: int = 0, *, limit: int | None = None
     ) -> None:
-        """``own`` is the path for the file of their own; in ``archive`` members can be written ahead.
+        """Without ``archive``, which must allow ``out_of_order`` writes, the layer is written to ``path``.
 
-        There they keep to ``limit`` bytes, or to what is said with `expect`.
+        In the archive it may take at most ``limit`` bytes; more are allowed if that is None, until `set_limit`.
         """
-        self.path, self._archive, self.start = own, archive, start
+        self.path, self._archive, self.start = path, archive, start
         self.size = 0
         self._limit = limit
         self._lock = threading.Lock()
-        self._own: int | None = None
+        self._fd: int | None = None
         self._complete = False
 
     @property
-    def within(self) -> bool:
-        """Whether the bytes are in the archive."""
+    def in_archive(self) -> bool:
+        """Whether the bytes are in the archive, not in the temporary file."""
         return self._archive is not None
 
     @property
     def end(self) -> int | None:
-        """Where in the archive they end at the latest; None when that is not known."""
+        """The offset in the archive that the bytes will not exceed, or None if there is no limit."""
         return None if self._limit is None else self.start + self._limit
 
     def write(self, buffer: memoryview) -> None:
+        """Append to the layer; raises `StorageFailed`."""
         with self._lock:
             if self._limit is not None and self.size + len(buffer) > self._limit:
-                # What comes after this layer may be there already.
-                self._leave()
+                # The bytes after the limit may belong to another layer.
+                self._move_out()
             if self._archive is not None:
                 write_at(self._archive.file, buffer, self.start + self.size, self._archive.path)
             else:
-                write_at(self._opened(), buffer, self.size, self.path)
+                write_at(self._open_file(), buffer, self.size, self.path)
             self.size += len(buffer)
 
-    def expect(self, size: int) -> bool:
-        """Keep to so many bytes of the archive; False when there are more of them already."""
+    def restart(self) -> None:
+        """Discard what was written: the layer starts again at its first byte. Raises `StorageFailed`."""
+        with self._lock:
+            self.size = 0
+            if self._fd is not None:
+                with storage_errors(f"writing {self.path}"):
+                    os.ftruncate(self._fd, 0)
+
+    def set_limit(self, size: int) -> bool:
+        """Limit the layer to ``size`` bytes of the archive; returns False, changing nothing, if it has more already."""
         with self._lock:
             if self.size > size:
                 return False
             self._limit = size
             return True
 
-    def leave(self) -> None:
-        """Move what is in the archive into a file of its own; what comes goes there, too. Raises `StorageFailed`."""
+    def move_out(self) -> None:
+        """Move the bytes from the archive to the temporary file, where later writes go too; raises `StorageFailed`."""
         with self._lock:
-            self._leave()
+            self._move_out()
             if self._complete:
                 self._close()
 
     def complete(self) -> None:
-        """There is no more to come."""
+        """Close the slot after the last write; raises `StorageFailed`."""
         with self._lock:
             self._complete = True
             self._limit = self.size
             if self._archive is None:
-                self._opened()  # even for a layer of no bytes
+                self._open_file()  # so that the file exists even if the layer is empty
             self._close()
 
     def remove(self) -> None:
-        """It is not needed any more, wherever it is."""
+        """Remove the temporary file, if there is one."""
         with self._lock:
             self._close()
             self.path.unlink(missing_ok=True)
 
-    def _leave(self) -> None:
+    def _move_out(self) -> None:
         if self._archive is None:
             return
-        archive, own, done = self._archive, self._opened(), 0
+        archive, fd, done = self._archive, self._open_file(), 0
         while done < self.size:
             with storage_errors(f"writing {self.path}"):
-                os.lseek(own, done, os.SEEK_SET)
-                count = send_some(own, archive.file, self.start + done, self.size - done)
+                os.lseek(fd, done, os.SEEK_SET)
+                count = append_in_kernel(fd, archive.file, self.start + done, self.size - done)
                 if count is None:
-                    # Not this thread's buffer: what is to be written next may be in it.
+                    # Not `thread_buffer`: it may hold the bytes that this thread is about to write.
                     piece = os.pread(archive.file, min(_PIECE, self.size - done), self.start + done)
-                    write_at(own, memoryview(piece), done, self.path)
+                    write_at(fd, memoryview(piece), done, self.path)
                     count = len(piece)
             if not count:
                 raise StorageFailed(f"{archive.path} became shorter while it was written")
             done += count
         self._archive, self._limit = None, None
 
-    def _opened(self) -> int:
-        if self._own is None:
+    def _open_file(self) -> int:
+        if self._fd is None:
             directory = self.path.parent
             with storage_errors(f"creating {directory}"):
                 directory.mkdir(mode=0o700, exist_ok=True)
             with storage_errors(f"creating {self.path}"):
-                self._own = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        return self._own
+                self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        return self._fd
 
     def _close(self) -> None:
-        if self._own is not None:
-            own, self._own = self._own, None
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
             with storage_errors(f"writing {self.path}"):
-                os.close(own)
+                os.close(fd)

@@ -1,4 +1,4 @@
-"""The layers of an archive: decompressed as they come, written in the order the image has them."""
+"""Decompress layers as they arrive and append them to a ``docker save`` archive in the order of the image."""
 
 from __future__ import annotations
 
@@ -7,121 +7,131 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ...fast_dataclass import dataclass
-from ...interfaces import Blob
 from ...model.descriptor import Descriptor
 from ...model.digest import Digest
 from ...streams.cancellation import run_in_thread
 from ...streams.decompress import InflatingSink
-from ...streams.pump import Progress
+from ...streams.pump import Blob, Progress
 from ..tar import TarWriter
-from .layer_slots import Stretch
-from .offset_prediction import Foresight, member
+from .layer_slots import LayerSlot
+from .offset_prediction import OffsetPredictor, content_span
 
 READ_ONLY = 0o444
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
-    """A blob as it came out of decompression, at ``path`` while it is not in the archive."""
+class DecompressedBlob:
+    """The digest and the size of a decompressed blob; its bytes are at ``path`` unless they are in the archive."""
 
     path: Path
     digest: Digest
     size: int
 
 
-class Layers:
-    """Takes blobs in any order, several at once, and appends layers to the archive in the order announced.
+class LayerWriter:
+    """Accepts blobs in any order, concurrently, and appends the layers to an archive in the announced order.
 
-    Each is appended as soon as those before it are there: while others are still fetched, and
-    before the disk holds everything twice. Where the archive can be written ``ahead``, most are
-    written where they will be; the others, and those of which it was guessed wrong, lie in
-    ``scratch`` before.
+    A layer is appended as soon as all layers before it are appended, while others are still being fetched, so that the
+    disk does not hold everything twice. If the archive can be written ``out_of_order``, most layers are written to
+    their predicted offsets in it; the others, and those with a wrong prediction, are kept in the directory ``scratch``
+    until it is their turn. ``archive`` returns the archive, and opens it at the first call.
+
+    ``archive_damaged`` is set while the archive ends with an incomplete member or image: if it stays set after an
+    error, the archive cannot be completed.
     """
 
-    def __init__(self, scratch: Path, archive: Callable[[], TarWriter], *, ahead: bool) -> None:
+    def __init__(self, scratch: Path, archive: Callable[[], TarWriter], *, out_of_order: bool) -> None:
         self._scratch, self._archive = scratch, archive
-        self._stretches: dict[Digest, Stretch] = {}
-        self._ahead, self._foresight = ahead, Foresight(self._stretches)
-        self._plain: dict[Digest, Plain] = {}
+        self._slots: dict[Digest, LayerSlot] = {}
+        self._out_of_order, self._predictor = out_of_order, OffsetPredictor(self._slots)
+        self._decompressed: dict[Digest, DecompressedBlob] = {}
         self._order: deque[Digest] = deque()
         self._written: set[Digest] = set()
         self._appending = False
-        self.spoilt = False
+        self.archive_damaged = False
 
-    def expect(self, layers: Iterable[Descriptor], position: int) -> None:
-        """The layers that are to come, in order, as their blobs are; the archive goes on at ``position``."""
-        wanted = {layer.digest: layer for layer in layers}
-        self._order = deque(wanted)
-        if self._ahead:
-            coming = [layer for digest, layer in wanted.items() if digest not in self._plain]
-            self._foresight.expect(coming, position)
+    def announce(self, layers: Iterable[Descriptor], position: int) -> None:
+        """Set the order of the layers, named by their compressed blobs; ``position`` is where the archive ends now."""
+        layer_by_digest = {layer.digest: layer for layer in layers}
+        self._order = deque(layer_by_digest)
+        if self._out_of_order:
+            missing = [layer for digest, layer in layer_by_digest.items() if digest not in self._decompressed]
+            self._predictor.announce(missing, position)
 
-    def __getitem__(self, digest: Digest) -> Plain:
-        return self._plain[digest]
+    def __getitem__(self, digest: Digest) -> DecompressedBlob:
+        """Return what was made of a blob, by the digest of the blob; raises `KeyError` if it was not added."""
+        return self._decompressed[digest]
 
     def __contains__(self, digest: Digest) -> bool:
-        return digest in self._plain
+        return digest in self._decompressed
 
     async def add(self, blob: Blob, progress: Progress) -> None:
-        """Fetch and decompress a blob, then append whatever can be appended."""
+        """Fetch and decompress a blob, a layer or a configuration, then append every layer that can be appended.
+
+        Raises what reading the blob raises, `InvalidContent` for damaged compressed data, and `StorageFailed`; the blob
+        can be added again after that.
+        """
         digest = blob.descriptor.digest
         try:
-            async with self._foresight.coming(blob):
-                stretch = self._stretches[digest] = await self._stretch(digest)
-                sink = InflatingSink(stretch, f"blob {digest}")
+            async with self._predictor.fetching(blob):
+                slot = self._slots[digest] = await self._new_slot(digest)
+                sink = InflatingSink(slot, f"blob {digest}")
                 await blob.copy_to(sink, progress)
                 sink.finish()
-                stretch.complete()
+                slot.complete()
         except BaseException:
-            if digest in self._stretches:
-                self._stretches.pop(digest).remove()
+            if digest in self._slots:
+                self._slots.pop(digest).remove()
             raise
-        self._plain[digest] = Plain(stretch.path, sink.digest, sink.size)
-        await self.advance()
+        self._decompressed[digest] = DecompressedBlob(slot.path, sink.digest, sink.size)
+        await self.append_ready()
 
-    async def _stretch(self, digest: Digest) -> Stretch:
-        own = self._scratch / digest.hex
-        start = await self._foresight.start(digest)
+    async def _new_slot(self, digest: Digest) -> LayerSlot:
+        path = self._scratch / digest.hex
+        start = await self._predictor.predict_start(digest)
         if start is None:
-            return Stretch(own)
-        return Stretch(own, self._archive(), start, limit=self._foresight.size(digest))
+            return LayerSlot(path)
+        return LayerSlot(path, self._archive(), start, limit=self._predictor.size(digest))
 
-    async def advance(self) -> None:
-        """Append layers while the next one in order is there. One task at a time; others just go on,
-        since this one looks again after every layer."""
+    async def append_ready(self) -> None:
+        """Append layers while the next one in order has arrived; raises `StorageFailed`.
+
+        Only one task does this at a time. It checks for the next layer after each one, so other tasks can return at
+        once.
+        """
         if self._appending:
             return
         self._appending = True
         try:
-            while self._order and self._order[0] in self._plain:
+            while self._order and self._order[0] in self._decompressed:
                 await self._append(self._order[0])
                 self._order.popleft()
         finally:
             self._appending = False
 
     async def _append(self, digest: Digest) -> None:
-        layer, stretch = self._plain[digest], self._stretches.get(digest)
-        if stretch is None:
-            return  # in the archive already, with an earlier image
-        if layer.digest not in self._written:  # else the same content under another compression
-            # Until it is whole: a caller may go on after an error, but not with this archive.
-            spoilt, self.spoilt = self.spoilt, True
-            others = [other for other in self._stretches.values() if other is not stretch]
-            await run_in_thread(lambda: self._put(layer, stretch, others))
-            self.spoilt = spoilt
+        layer, slot = self._decompressed[digest], self._slots.get(digest)
+        if slot is None:
+            return  # in the archive already, as part of an earlier image
+        if layer.digest not in self._written:  # otherwise it is there already, from a blob with another compression
+            was_damaged, self.archive_damaged = self.archive_damaged, True
+            others = [other for other in self._slots.values() if other is not slot]
+            await run_in_thread(lambda: self._append_layer(layer, slot, others))
+            self.archive_damaged = was_damaged
             self._written.add(layer.digest)
-        del self._stretches[digest]
-        stretch.remove()
-        self._foresight.appended(digest, self._archive().position)
+        del self._slots[digest]
+        slot.remove()
+        self._predictor.appended(digest, self._archive().position)
 
-    def _put(self, layer: Plain, stretch: Stretch, others: list[Stretch]) -> None:
+    def _append_layer(self, layer: DecompressedBlob, slot: LayerSlot, others: list[LayerSlot]) -> None:
+        """Write the layer's header, and its content unless that is in its place; first clear the space it needs."""
         archive, name = self._archive(), f"{layer.digest.hex}.tar"
-        place = member(archive.position, layer.size)
+        span = content_span(archive.position, layer.size)
         for other in others:
-            if other.within and other.start < place.end:
-                other.leave()
-        if stretch.within and stretch.start == place.start:
-            archive.place(name, layer.size, READ_ONLY)
+            if other.in_archive and other.start < span.end:
+                other.move_out()
+        if slot.in_archive and slot.start == span.start:
+            archive.add_written(name, layer.size, READ_ONLY)
         else:
-            stretch.leave()
+            slot.move_out()
             archive.add_file(name, layer.path, layer.size, READ_ONLY)

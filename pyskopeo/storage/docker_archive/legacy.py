@@ -1,4 +1,7 @@
-"""The files old Docker versions read from an archive, as skopeo writes them: pure."""
+"""The per-layer directories of a ``docker save`` archive, which old Docker versions read, as skopeo writes them.
+
+Computed from the image configuration, without I/O (Docker image specification v1).
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,18 @@ _TOP = ("architecture", "config", "container", "container_config", "created", "d
 
 @dataclass(frozen=True, slots=True)
 class LegacyLayer:
-    """One directory of the archive: its name and its ``json``."""
+    """A directory of the archive: its name and the content of its file ``json``."""
 
     id: str
     json: bytes
 
 
 def legacy_layers(config: bytes, diff_ids: Sequence[Digest]) -> Iterator[LegacyLayer]:
-    """A directory for each layer, repeated ones included; the last carries the configuration.
+    """Yield a directory for each layer, repeated layers included; the last one contains the image configuration.
 
-    The name is the digest of the ``json`` with the chain ID in it (image specification,
-    "Layer ChainID"), so it depends on all layers below.
+    A directory's name is the sha256 of its ``json`` with the layer's chain ID added (OCI image specification,
+    config.md, "Layer ChainID"), so it depends on all layers below. Raises `InvalidContent` if ``config`` is not a JSON
+    object.
     """
     attributes = members(config, "image configuration")
     chain: Digest | None = None

@@ -1,4 +1,8 @@
-"""Where in an archive the layers will lie that are still on their way."""
+"""Predict the offsets in a ``docker save`` archive of layers whose predecessors have not arrived yet.
+
+Layers are stored decompressed, so the offset of a layer depends on the decompressed sizes of those before it. These are
+estimated from the last bytes of each compressed blob (RFC 1952, ISIZE).
+"""
 
 from __future__ import annotations
 
@@ -11,142 +15,144 @@ from ...errors import PyskopeoError, first_error
 from ...fast_dataclass import dataclass
 from ...model import mediatype
 from ...model.digest import Digest
-from ...streams.decompress import guessed_size
-from ..tar import header, padded
+from ...streams.decompress import estimate_uncompressed_size
+from ..tar import header, padded_size
 
 if TYPE_CHECKING:
     from anyio import Event
 
-    from ...interfaces import Blob
     from ...model.descriptor import Descriptor
-    from .layer_slots import Stretch
+    from ...streams.pump import Blob
+    from .layer_slots import LayerSlot
 
-# Bytes: with less to come, a file of its own costs less than to ask.
+# Bytes. Before smaller layers no size is estimated: a temporary file costs less than a request.
 _LARGE = 16 * 1024 * 1024
-# Seconds to wait for answers about earlier layers: where they take longer, writing twice is not what takes time.
-_PATIENCE = 0.25
-_NAME = "0" * 64 + ".tar"  # every layer's is as long
-_TAIL = 4
+# Seconds to wait for the estimates of earlier layers. If they take longer, the network is the bottleneck, not the disk
+# that a temporary file is written to.
+_ESTIMATE_TIMEOUT = 0.25
+_NAME = "0" * 64 + ".tar"  # the names of all layers have this length
+_ISIZE_LENGTH = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the bytes of a layer lie in the archive, and where the next thing begins."""
+class Span:
+    """The content of a member in an archive: the offset of its first byte, and that of the next member's header."""
 
     start: int
     end: int
 
 
-def member(position: int, size: int) -> Place:
-    """The place of a layer of ``size`` bytes whose header is at ``position``."""
+def content_span(position: int, size: int) -> Span:
+    """Return where the content of a layer of ``size`` bytes is whose header is at ``position``."""
     start = position + len(header(_NAME, mode=0, size=size))
-    return Place(start, start + padded(size))
+    return Span(start, start + padded_size(size))
 
 
-class Foresight:
-    """Guesses how large layers will be, to know where those after them begin.
+class OffsetPredictor:
+    """Estimates the sizes of layers to predict the offsets of the layers after them.
 
-    Nothing depends on a guess being right: a `Stretch` takes no more of the archive than was guessed, and
-    whoever appends a layer looks whether it lies where it belongs. Lives in the event loop.
+    Correctness does not depend on the estimates: a `LayerSlot` takes no more of the archive than was estimated, and
+    `LayerWriter` compares the offset of a slot with the real one. Every method is called in the event loop's thread.
     """
 
-    def __init__(self, stretches: Mapping[Digest, Stretch]) -> None:
-        """``stretches`` are those of the layers that are not in their place yet."""
-        self._stretches = stretches
+    def __init__(self, slots: Mapping[Digest, LayerSlot]) -> None:
+        """``slots`` are those of the layers that are not appended yet; the caller keeps the mapping up to date."""
+        self._slots = slots
         self._position = 0
         self._order: list[Digest] = []
-        self._asking: set[Digest] = set()
+        self._to_estimate: set[Digest] = set()
         self._sizes: dict[Digest, int] = {}
-        self._answered: dict[Digest, Event] = {}
+        # Set when the size of a layer that is being fetched is estimated, or will not be.
+        self._estimated: dict[Digest, Event] = {}
 
-    def expect(self, layers: Sequence[Descriptor], position: int) -> None:
-        """The layers that are to come, in order, the first of them at ``position``."""
+    def announce(self, layers: Sequence[Descriptor], position: int) -> None:
+        """Set the layers that will be appended, in order; ``position`` is the offset of the first one's header."""
         self._order, self._position = [layer.digest for layer in layers], position
-        # Worth it for what comes before a large one.
+        # Only layers before a large one need an estimate.
         last = max((number for number, layer in enumerate(layers) if layer.size >= _LARGE), default=0)
-        self._asking = set(self._order[:last])
+        self._to_estimate = set(self._order[:last])
         self._sizes.clear()
 
     def appended(self, digest: Digest, position: int) -> None:
-        """The first of them is in the archive, which goes on at ``position``."""
+        """Record that the first of the layers has been appended; ``position`` is the offset after it."""
         if digest in self._order:
             self._order.remove(digest)
             self._position = position
 
     @asynccontextmanager
-    async def coming(self, blob: Blob) -> AsyncIterator[None]:
-        """While a layer comes, its size is what is guessed; afterwards what it was."""
+    async def fetching(self, blob: Blob) -> AsyncIterator[None]:
+        """Estimate the size of a layer while it is fetched inside this context; afterwards its real size is used."""
         from anyio import Event, create_task_group
 
         digest = blob.descriptor.digest
         if digest not in self._order:
             yield
             return
-        answered = Event()
+        estimated = Event()
         try:
             with first_error():
                 async with create_task_group() as tasks:
-                    if digest in self._asking:
-                        self._answered[digest] = answered
-                        tasks.start_soon(self._guess, blob, answered)
+                    if digest in self._to_estimate:
+                        self._estimated[digest] = estimated
+                        tasks.start_soon(self._estimate, blob, estimated)
                     yield
                     tasks.cancel_scope.cancel()
-            self._sizes[digest] = self._stretches[digest].size
+            self._sizes[digest] = self._slots[digest].size
         except BaseException:
             self._sizes.pop(digest, None)
             raise
         finally:
-            answered.set()
-            self._answered.pop(digest, None)
+            estimated.set()
+            self._estimated.pop(digest, None)
 
-    async def start(self, digest: Digest) -> int | None:
-        """Where the bytes of a layer that comes now will be, if others' are not in the way; None for no idea."""
+    async def predict_start(self, digest: Digest) -> int | None:
+        """Return the offset of a layer's first byte, or None if it cannot be predicted or overlaps another slot."""
         from anyio import move_on_after
 
         if digest not in self._order:
             return None
-        with move_on_after(_PATIENCE):
-            for one in self._before(digest):
-                if one not in self._sizes and one in self._answered:
-                    await self._answered[one].wait()
+        with move_on_after(_ESTIMATE_TIMEOUT):
+            for earlier in self._layers_before(digest):
+                if earlier not in self._sizes and earlier in self._estimated:
+                    await self._estimated[earlier].wait()
         position = self._position
-        for one in self._before(digest):
-            if one not in self._sizes:
+        for earlier in self._layers_before(digest):
+            if earlier not in self._sizes:
                 return None
-            position = member(position, self._sizes[one]).end
+            position = content_span(position, self._sizes[earlier]).end
         size = self._sizes.get(digest)
-        place = member(position, size or 0)
-        for other in self._stretches.values():
-            before = other.end is not None and other.end <= place.start
-            after = size is not None and place.end <= other.start
-            if other.within and not (before or after):
+        span = content_span(position, size or 0)
+        for slot in self._slots.values():
+            before = slot.end is not None and slot.end <= span.start
+            after = size is not None and span.end <= slot.start
+            if slot.in_archive and not (before or after):
                 return None
-        return place.start
+        return span.start
 
     def size(self, digest: Digest) -> int | None:
-        """How large a layer is, or is thought to be."""
+        """Return the estimated size of a layer in bytes, or its real one if it has been fetched; None if unknown."""
         return self._sizes.get(digest)
 
-    def _before(self, digest: Digest) -> list[Digest]:
-        return list(takewhile(lambda one: one != digest, self._order))
+    def _layers_before(self, digest: Digest) -> list[Digest]:
+        return list(takewhile(lambda other: other != digest, self._order))
 
-    async def _guess(self, blob: Blob, answered: Event) -> None:
-        size = await self._asked(blob)
-        stretch = self._stretches.get(blob.descriptor.digest)
-        if size is not None and (stretch is None or stretch.expect(size)):
+    async def _estimate(self, blob: Blob, estimated: Event) -> None:
+        size = await self._estimated_size(blob)
+        slot = self._slots.get(blob.descriptor.digest)
+        if size is not None and (slot is None or slot.set_limit(size)):
             self._sizes[blob.descriptor.digest] = size
-        answered.set()
+        estimated.set()
 
-    async def _asked(self, blob: Blob) -> int | None:
+    async def _estimated_size(self, blob: Blob) -> int | None:
         descriptor = blob.descriptor
         if mediatype.compression(descriptor.media_type) == "":
             return descriptor.size
-        if blob.ending is None or descriptor.size <= _TAIL:
+        if blob.ending is None or descriptor.size <= _ISIZE_LENGTH:
             return None
         try:
-            ending = await blob.ending(_TAIL)
+            ending = await blob.ending(_ISIZE_LENGTH)
         except PyskopeoError:
-            return None  # what is wrong is told when the blob itself is read
+            return None  # reading the blob itself will raise, if there is an error
         if not ending:
-            self._asking.clear()  # the next answer would be no better
-        return guessed_size(ending, descriptor.size)
+            self._to_estimate.clear()  # the source cannot read ranges: do not ask again
+        return estimate_uncompressed_size(ending, descriptor.size)

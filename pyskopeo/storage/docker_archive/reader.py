@@ -1,4 +1,8 @@
-"""Reading a ``docker save`` archive in place: its manifest is made up from what is in it."""
+"""Read ``docker save`` archives in place (Docker image specification v1.2).
+
+Such an archive has no image manifest: one is generated from ``manifest.json`` and the image configuration, as skopeo
+does.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from typing import Any
 from ...errors import InvalidContent, InvalidName, NotFound, PathNotFound, Unsupported
 from ...fast_dataclass import dataclass
 from ...gocompat.go_json import dumps
-from ...interfaces import Blob, ImageSource
+from ...interfaces import ImageSource
 from ...model import mediatype
 from ...model.descriptor import Descriptor
 from ...model.digest import Digest
@@ -21,9 +25,9 @@ from ...model.image_config import ImageConfig
 from ...model.manifest import Manifest
 from ...model.reference import Reference
 from ...model.strict_json import CONFIG_LIMIT
-from ...streams.decompress import InflatingReader, recognises
-from ...streams.pump import ByteReader, thread_buffer
-from ..files import FileReader, open_reader, open_regular, read_range
+from ...streams.decompress import InflatingReader, is_gzip_or_zstd
+from ...streams.pump import Blob, BlobReader, FileReader, thread_buffer
+from ..files import open_reader, open_regular, read_range
 from ..oci_layout import located_blob
 from ..tar import Member, TarIndex
 
@@ -32,8 +36,8 @@ _MANIFEST_LIMIT = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One image of an archive, as ``manifest.json`` names its members."""
+class ManifestItem:
+    """An image in ``manifest.json``: the names of its configuration and layers in the archive, and its tags."""
 
     config: str
     tags: tuple[str, ...]
@@ -41,14 +45,14 @@ class Item:
 
 
 class DockerArchive:
-    """An archive and the images in it."""
+    """An archive and the images in it, in the order of ``manifest.json``."""
 
-    def __init__(self, index: TarIndex, items: Sequence[Item]) -> None:
+    def __init__(self, index: TarIndex, items: Sequence[ManifestItem]) -> None:
         self.index, self.items = index, items
 
     @classmethod
     def read(cls, index: TarIndex) -> DockerArchive:
-        """Raises `InvalidContent` unless it has a ``manifest.json`` of the known form."""
+        """Read ``manifest.json``; raises `InvalidContent` if it is missing or malformed, `TooLarge` over 1 MiB."""
         if _MANIFEST not in index:
             raise InvalidContent(f"{index.path} is not a docker-archive: no {_MANIFEST} in it")
         try:
@@ -60,20 +64,23 @@ class DockerArchive:
         return cls(index, [_item(entry, f"{index.path}: {_MANIFEST}") for entry in listed])
 
     def names(self) -> list[str]:
-        """Every image's tags as they are written, and ``@N``, its position, for one that has none.
+        """Return the tags of all images as they are written, and ``@N``, its position from 0, for one without tags.
 
-        Raises `InvalidContent` for a tag that `choose` could not be asked for.
+        Raises `InvalidContent` for an invalid tag.
         """
         found: list[str] = []
         for position, item in enumerate(self.items):
             for tag in item.tags:
-                if not _is_tagged(tag):
+                if not _is_valid_tag(tag):
                     raise InvalidContent(f"{self.index.path}: {_MANIFEST}: invalid tag {ascii(tag)[:200]}")
             found += item.tags or [f"@{position}"]
         return found
 
-    def choose(self, name: Reference | None, position: int | None) -> Item:
-        """The image wanted; raises `PathNotFound`, or `InvalidContent` when it is not clear which."""
+    def choose(self, name: Reference | None, position: int | None) -> ManifestItem:
+        """Return the image at ``position``, or the one tagged ``name``, or the only one if both are None.
+
+        Raises `PathNotFound` if there is no such image, and `InvalidContent` if there is not exactly one to choose.
+        """
         if position is not None:
             if position >= len(self.items):
                 raise PathNotFound(f"Invalid source index @{position}, only {len(self.items)} manifest items available")
@@ -81,7 +88,7 @@ class DockerArchive:
         if name is not None:
             wanted = f"{name.name}:{name.tag}"
             for item in self.items:
-                if wanted in map(_expanded, item.tags):
+                if wanted in map(_full_name, item.tags):
                     return item
             raise PathNotFound(f'Tag "{wanted}" not found')
         if len(self.items) != 1:
@@ -89,8 +96,8 @@ class DockerArchive:
         return self.items[0]
 
 
-def _expanded(tag: str) -> str:
-    """Docker writes short names, skopeo full ones; what is no name matches nothing."""
+def _full_name(tag: str) -> str:
+    """Return a tag with its registry, as skopeo writes it (Docker writes short names), or "" if it is invalid."""
     try:
         found = Reference.parse(tag)
     except InvalidName:
@@ -98,7 +105,7 @@ def _expanded(tag: str) -> str:
     return f"{found.name}:{found.tag}"
 
 
-def _is_tagged(tag: str) -> bool:
+def _is_valid_tag(tag: str) -> bool:
     try:
         found = Reference.parse(tag, default_tag="")
     except InvalidName:
@@ -106,23 +113,26 @@ def _is_tagged(tag: str) -> bool:
     return bool(found.tag) and found.digest is None
 
 
-def _item(entry: Any, where: str) -> Item:
+def _item(entry: Any, where: str) -> ManifestItem:
     if not isinstance(entry, dict):
         raise InvalidContent(f"{where}: an entry is not an object")
     config, tags, layers = entry.get("Config"), entry.get("RepoTags") or [], entry.get("Layers") or []
-    if not isinstance(config, str) or not _texts(tags) or not _texts(layers):
+    if not isinstance(config, str) or not _is_list_of_strings(tags) or not _is_list_of_strings(layers):
         raise InvalidContent(f"{where}: an entry lacks Config, RepoTags or Layers of the right type")
-    return Item(config, tuple(tags), tuple(layers))
+    return ManifestItem(config, tuple(tags), tuple(layers))
 
 
-def _texts(value: Any) -> bool:
+def _is_list_of_strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
 class DockerArchiveSource(ImageSource):
-    """One image. Layers go by their diff IDs, decompressed if the archive holds them compressed."""
+    """One image of an archive.
 
-    def __init__(self, archive: DockerArchive, item: Item) -> None:
+    The digests of its layers are their diff IDs; a layer that is stored compressed is decompressed while it is read.
+    """
+
+    def __init__(self, archive: DockerArchive, item: ManifestItem) -> None:
         self._archive, self._item = archive, item
         self._members: dict[Digest, str] = {}
         self._compressed: set[Digest] = set()
@@ -140,20 +150,20 @@ class DockerArchiveSource(ImageSource):
             raise NotFound(f"{self._archive.index.path}: no blob {descriptor.digest} in this image")
         location = self._archive.index.locate(name)
         if descriptor.media_type == mediatype.DOCKER_LAYER_GZIP:
-            # The manifest says gzip because skopeo's does; what is handed over is a plain tar.
+            # The manifest says gzip, as skopeo's does, but the blob is an uncompressed tar.
             descriptor = replace(descriptor, media_type=mediatype.DOCKER_LAYER)
         if descriptor.digest not in self._compressed:
             return located_blob(descriptor, location)
 
         @asynccontextmanager
-        async def inflated() -> AsyncIterator[ByteReader]:
+        async def inflated() -> AsyncIterator[BlobReader]:
             async with open_reader(location, descriptor.size) as reader:
                 yield InflatingReader(reader, name)
 
         return Blob(descriptor, inflated)
 
     def _manifest(self) -> Manifest:
-        """The manifest skopeo makes up, byte for byte: its digest is what people have seen."""
+        """Return the manifest, byte for byte as skopeo generates it, so that its digest is the same."""
         index, item = self._archive.index, self._item
         config = index.content(item.config, CONFIG_LIMIT)
         config_digest = Digest.of(config)
@@ -176,11 +186,11 @@ class DockerArchiveSource(ImageSource):
         return Manifest.parse(dumps(document).encode())
 
     def _layer_size(self, diff_id: Digest, name: str) -> int:
-        """A layer's size when decompressed; for compressed ones that takes decompressing them."""
+        """Return the decompressed size of a layer in bytes, which takes decompressing it if it is compressed."""
         index = self._archive.index
         member = index.find(name)
         self._members[diff_id] = name
-        if not recognises(read_range(index.path, member.offset, min(4, member.size))):
+        if not is_gzip_or_zstd(read_range(index.path, member.offset, min(4, member.size))):
             return member.size
         self._compressed.add(diff_id)
         return _inflated_size(index.path, member, name)

@@ -1,4 +1,4 @@
-"""Writing a ``docker save`` archive, byte for byte as skopeo does."""
+"""Write ``docker save`` archives (Docker image specification v1.2), byte for byte as skopeo does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Self
 
 from ...errors import ContentMismatch, InvalidContent, StorageFailed, Unsupported
 from ...gocompat.go_json import dumps, sorted_map
-from ...interfaces import Accepts, Blob, Fill, ImageDestination
+from ...interfaces import Accepts, Fill, ImageDestination
 from ...model import mediatype
 from ...model.descriptor import Descriptor
 from ...model.digest import Digest
@@ -20,32 +20,34 @@ from ...model.manifest import Manifest
 from ...model.reference import Reference
 from ...model.strict_json import CONFIG_LIMIT
 from ...streams.cancellation import run_in_thread
-from ...streams.pump import Progress
-from ..archive_output import goes_along, open_output
+from ...streams.pump import Blob, Progress
+from ..archive_output import is_written_directly, open_output
 from ..tar import TarWriter
-from .layers import READ_ONLY, Layers, Plain
+from .layers import READ_ONLY, DecompressedBlob, LayerWriter
 from .legacy import legacy_layers
 
 _VERSION = b"1.0"
 
 
 class DockerArchiveDestination(ImageDestination):
-    """One or more images in one archive. Layers are decompressed to ``scratch``, appended in order.
+    """Writes one or more images into one archive, with their layers decompressed and in order.
 
-    A context manager: the file has its name only after that was left without an error. For a second
-    image, give its tags to `name_next` before its `commit`. ``opened`` gives another archive than
-    the file at ``path``, when there is something to put into it.
+    An asynchronous context manager: the file gets its name only when the context is left without an error. ``scratch``
+    is the path for a directory of temporary files. ``tags`` are those of the first image; call `set_tags` before the
+    `commit` of another one. ``open_archive`` opens another archive than the file at ``path``; it is called when there
+    is content to write.
     """
 
     accepts = Accepts(mediatype.IMAGES, ordered=True, artifacts=False)
 
     def __init__(
         self, path: Path, scratch: Path, tags: tuple[Reference, ...],
-        opened: Callable[[], AbstractContextManager[TarWriter]] | None = None,
+        open_archive: Callable[[], AbstractContextManager[TarWriter]] | None = None,
     ) -> None:  # fmt: skip
         self._path, self._tags = path, tags
-        self._opened = opened or (lambda: _archive_file(path))
-        self._layers = Layers(scratch, self._open, ahead=opened is None and not goes_along(path))
+        self._open_archive = open_archive or (lambda: _open_archive_file(path))
+        out_of_order = open_archive is None and not is_written_directly(path)
+        self._layers = LayerWriter(scratch, self._open, out_of_order=out_of_order)
         self._written: set[str] = set()
         self._items: list[tuple[str, list[str], list[str]]] = []
         self._repositories: dict[str, dict[str, str]] = {}
@@ -58,28 +60,28 @@ class DockerArchiveDestination(ImageDestination):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Complete the archive, if any image was committed and nothing went wrong."""
+        """Complete the archive after success, if an image was committed; raises `StorageFailed` if it is incomplete."""
         if error is not None:
             self._output.__exit__(kind, error, trace)
             return
         with self._output:
-            if self._layers.spoilt:
+            if self._layers.archive_damaged:
                 raise StorageFailed(f"{self._path}: given up, since one of its images could be written only in part")
             if self._items:
                 await run_in_thread(self._finish)
             elif self._archive is not None:
                 raise StorageFailed(f"{self._path}: given up, since no image was committed")
 
-    def name_next(self, *tags: Reference) -> None:
-        """The tags of the image that is committed next."""
+    def set_tags(self, *tags: Reference) -> None:
+        """Set the tags of the image that is committed next."""
         self._tags = tags
 
     async def begin(self, root: Manifest) -> None:
-        self._expect(root)
-        await self._layers.advance()
+        self._announce(root)
+        await self._layers.append_ready()
 
-    def _expect(self, root: Manifest) -> None:
-        self._layers.expect(root.layers, self._archive.position if self._archive else 0)
+    def _announce(self, root: Manifest) -> None:
+        self._layers.announce(root.layers, self._archive.position if self._archive else 0)
 
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         if blob.descriptor.digest in self._layers:
@@ -97,15 +99,20 @@ class DockerArchiveDestination(ImageDestination):
         raise InvalidContent(f"{manifest.media_type}: a Docker archive holds single images only")
 
     async def commit(self, root: Manifest) -> Digest:
-        """Append the image; the digest is that of the Docker manifest which describes what was written."""
-        # Until it is whole: a caller may go on after an error, but not with this archive.
-        self._layers.spoilt = True
+        """Append the image.
+
+        Returns the digest of the Docker manifest (schema 2) that describes the image as it was written. Raises
+        `InvalidContent`, `ContentMismatch` if a layer does not have the diff ID that the configuration names, and
+        `StorageFailed`.
+        """
+        # Reset below, after success: callers may continue after an error, but not with this archive.
+        self._layers.archive_damaged = True
         config, layers = self._checked(root)
-        # Those that were not announced, or not in this order.
-        self._expect(root)
-        await self._layers.advance()
-        await run_in_thread(lambda: self._describe(root, config, layers))
-        self._layers.spoilt = False
+        # Appends layers that `begin` did not announce, or not in this order.
+        self._announce(root)
+        await self._layers.append_ready()
+        await run_in_thread(lambda: self._write_metadata(root, config, layers))
+        self._layers.archive_damaged = False
         assert root.config is not None
         described = {
             "schemaVersion": 2,
@@ -115,8 +122,8 @@ class DockerArchiveDestination(ImageDestination):
         }
         return Digest.of(dumps(described).encode())
 
-    def _checked(self, root: Manifest) -> tuple[bytes, list[Plain]]:
-        """The configuration and the layers, which must be those its diff IDs name."""
+    def _checked(self, root: Manifest) -> tuple[bytes, list[DecompressedBlob]]:
+        """Return the configuration and the layers; raises `InvalidContent` unless their digests are its diff IDs."""
         if root.config is None or not root.is_image:
             raise InvalidContent("a Docker archive holds images only, and this artifact's config is no image config")
         if root.config.size > CONFIG_LIMIT:
@@ -136,13 +143,13 @@ class DockerArchiveDestination(ImageDestination):
         return config, layers
 
     def _open(self) -> TarWriter:
-        """The archive, made when the first thing is to be put into it."""
+        """Return the archive, opened at the first call."""
         if self._archive is None:
-            self._archive = self._output.enter_context(self._opened())
+            self._archive = self._output.enter_context(self._open_archive())
         return self._archive
 
-    def _describe(self, root: Manifest, config: bytes, layers: list[Plain]) -> None:
-        """Everything that comes after an image's layers."""
+    def _write_metadata(self, root: Manifest, config: bytes, layers: list[DecompressedBlob]) -> None:
+        """Write the configuration of an image and its legacy directories, after its layers."""
         assert root.config is not None
         archive = self._open()
         config_name = f"{root.config.digest.hex}.json"
@@ -150,7 +157,7 @@ class DockerArchiveDestination(ImageDestination):
             archive.add_bytes(config_name, config, READ_ONLY)
             self._written.add(config_name)
         last = ""
-        for layer, legacy in zip(layers, legacy_layers(config, [one.digest for one in layers]), strict=True):
+        for layer, legacy in zip(layers, legacy_layers(config, [layer.digest for layer in layers]), strict=True):
             last = legacy.id
             if legacy.id in self._written:
                 continue
@@ -161,6 +168,7 @@ class DockerArchiveDestination(ImageDestination):
         self._record(config_name, [f"{layer.digest.hex}.tar" for layer in layers], last)
 
     def _record(self, config_name: str, layers: list[str], last: str) -> None:
+        """Record an image for ``manifest.json`` and ``repositories``; ``last`` is the ID of its top legacy layer."""
         tags = [f"{tag.name}:{tag.tag}" for tag in self._tags]
         for written, known, _ in self._items:
             if written == config_name:
@@ -168,7 +176,7 @@ class DockerArchiveDestination(ImageDestination):
                 break
         else:
             self._items.append((config_name, tags, layers))
-        # An image without layers has no directory to name there.
+        # `repositories` names legacy directories, and an image without layers has none.
         for tag in self._tags if last else ():
             self._repositories.setdefault(tag.name, {})[tag.tag] = last
         self._tags = ()
@@ -183,11 +191,11 @@ class DockerArchiveDestination(ImageDestination):
 
 
 @contextmanager
-def _archive_file(path: Path) -> Iterator[TarWriter]:
+def _open_archive_file(path: Path) -> Iterator[TarWriter]:
     with open_output(path, replace=False) as (fd, real):
-        yield TarWriter.to(fd, real, ahead=not goes_along(path))
+        yield TarWriter.to(fd, real, out_of_order=not is_written_directly(path))
 
 
 def _described(media_type: str, size: int, digest: Digest) -> dict[str, object]:
-    """A descriptor with the fields in the order of Docker's Go type."""
+    """Return the JSON fields of a descriptor in the order of Docker's Go type."""
     return {"mediaType": media_type, "size": size, "digest": str(digest)}

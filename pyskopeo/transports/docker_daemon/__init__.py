@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,11 @@ from ...model.digest import Digest
 from ...model.reference import Reference
 from ...storage.docker_archive.reader import DockerArchive, DockerArchiveSource
 from ...storage.docker_archive.writer import DockerArchiveDestination
-from ...storage.scratch import spooled, temporary_directory
+from ...storage.scratch import temporary_directory
 from ...storage.tar import TarWriter
 
 if TYPE_CHECKING:
     from ...access import Access
-    from .image_load import Upload
 
 _RESERVED = "docker.io/library/sha256"
 
@@ -76,8 +75,7 @@ async def _open_source(reference: DockerDaemonReference, access: Access) -> Asyn
     from .engine_api import Engine
 
     engine, wanted = await Engine.open(access.network, access.trust), str(reference.reference or reference.image_id)
-    scratch = access.storage.scratch
-    async with spooled("saved.tar", scratch, lambda sink: engine.save(wanted, sink)) as path:
+    async with engine.save(wanted, access.storage.scratch) as path:
         archive = DockerArchive.read(await to_thread.run_sync(TarIndex.read, path))
         yield DockerArchiveSource(archive, archive.choose(None, None))
 
@@ -87,23 +85,14 @@ async def _open_destination(
     reference: DockerDaemonReference, name: Reference, access: Access
 ) -> AsyncIterator[ImageDestination]:
     from .engine_api import Engine
+    from .image_load import ImageLoad
 
     engine = await Engine.open(access.network, access.trust)
     tags = (name, *map(Reference.parse, access.writing.additional_tags))
-    with temporary_directory(access.storage.scratch) as scratch, _uploading(engine.load()) as upload:
-
-        @contextmanager
-        def opened() -> Iterator[TarWriter]:
-            yield TarWriter(upload, Path(str(reference)))
-
-        async with DockerArchiveDestination(Path(str(reference)), scratch, tags, opened) as destination:
-            yield destination
-        await upload.finish()
-
-
-@contextmanager
-def _uploading(upload: Upload) -> Iterator[Upload]:
-    try:
-        yield upload
-    finally:
-        upload.close()
+    path = Path(str(reference))
+    with temporary_directory(access.storage.scratch) as scratch:
+        async with ImageLoad.open(engine) as load:
+            archive = TarWriter(load, path)
+            async with DockerArchiveDestination(path, scratch, tags, lambda: nullcontext(archive)) as destination:
+                yield destination
+            await load.finish()

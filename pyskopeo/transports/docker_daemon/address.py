@@ -1,4 +1,4 @@
-"""Where a Docker daemon listens, and the TLS that is spoken there."""
+"""The address of a Docker daemon, as in ``DOCKER_HOST``, and its TLS settings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import InvalidInput, Unsupported
 from ...fast_dataclass import dataclass
+from ...http.connect import UnixSocket
+from ...http.origin import Origin
 
 if TYPE_CHECKING:
     import ssl
@@ -23,9 +25,10 @@ _AUTHORITY, _CERTIFICATE, _KEY = "ca.pem", "cert.pem", "key.pem"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A daemon's address: ``socket`` is a path, else there are ``host`` and ``port``.
+    """A daemon's address: the path of a ``socket``, or ``host`` and ``port``.
 
-    ``text`` is what people wrote. ``prefix`` comes before every path, for daemons behind a proxy.
+    ``text`` is the address as it was given. ``prefix`` comes before the path of every request, for daemons
+    behind a reverse proxy.
     """
 
     text: str
@@ -37,9 +40,9 @@ class Address:
 
     @classmethod
     def parse(cls, text: str, *, certificates: bool = False) -> Address:
-        """Read an address as in ``DOCKER_HOST``; ``tcp`` means TLS where there are ``certificates`` for it.
+        """Parse an address as in ``DOCKER_HOST``; ``tcp`` means TLS if there are ``certificates``.
 
-        Raises `InvalidInput`, and `Unsupported` for a scheme that only Docker's own client has.
+        Raises `InvalidInput`, and `Unsupported` for a scheme that only Docker's own client supports.
         """
         scheme, separator, rest = text.partition("://")
         if scheme in ("ssh", "npipe", "fd"):
@@ -56,8 +59,18 @@ class Address:
         return cls(text, "", host, port or _PORTS[scheme, tls], prefix, tls)
 
     @property
+    def name(self) -> str:
+        """What messages call this daemon."""
+        return f"the Docker daemon at {self.text}"
+
+    @property
+    def target(self) -> Origin | UnixSocket:
+        """Where to connect to."""
+        return UnixSocket(self.socket) if self.socket else Origin("https" if self.tls else "http", self.host, self.port)
+
+    @property
     def header(self) -> str:
-        """What stands in ``Host``; behind a socket nobody looks at it, but it must be there."""
+        """The value of ``Host``. HTTP/1.1 requires one, though a daemon behind a socket ignores it."""
         if self.socket:
             return "docker"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -73,26 +86,26 @@ def _split(text: str, rest: str) -> tuple[str, int, str]:
     except ValueError:
         host, port, parts = "", 0, None
     if parts is None or not host or not host.isascii() or parts.username is not None or parts.query or parts.fragment:
-        # Somebody's password might be in it.
+        # It may hold a password.
         shown = ascii(text) if "@" not in text else "with a user name in it"
         raise InvalidInput(f"unable to parse docker host {shown}: {_WANTED}")
     return host, port, quote(parts.path.rstrip("/"))
 
 
 def address_of(network: Network, trust: Trust) -> Address:
-    """Where this side's daemon is: as its flag or ``DOCKER_HOST`` says, else the usual socket."""
+    """The address that a ``--daemon-host`` flag or ``DOCKER_HOST`` gives, or else that of the default socket."""
     return Address.parse(network.daemon_host or DEFAULT, certificates=certificates_of(trust) is not None)
 
 
 def certificates_of(trust: Trust) -> Path | None:
-    """The directory with ``ca.pem``, ``cert.pem`` and ``key.pem``, where one is named."""
+    """The directory with ``ca.pem``, ``cert.pem`` and ``key.pem``, if one is given."""
     return trust.cert_dir or trust.daemon_certificates
 
 
 def context_of(trust: Trust) -> ssl.SSLContext:
-    """What makes the daemon believable to us, and us to it. Raises `InvalidInput` for unusable files.
+    """TLS settings: the authorities trusted, and the client certificate. Raises `InvalidInput` for unusable files.
 
-    With an authority of its own, no other is trusted.
+    With a ``ca.pem``, no other authority is trusted.
     """
     import ssl
 

@@ -1,20 +1,76 @@
-"""A daemon's answers, as people need them: pure (Docker Engine API, "ErrorResponse", streams of messages)."""
+"""Errors of a daemon and of the connection to it (Docker Engine API, "ErrorResponse", streams of messages). Pure."""
 
 from __future__ import annotations
 
+import errno
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...errors import DaemonError, InvalidContent
+from ...errors import CertificateNotTrusted, ConnectionFailed, DaemonError, InvalidContent, NetworkError, Stalled
+from ...http.error_mapping import ErrorMapping
 from ...http.printable import clean
 
+if TYPE_CHECKING:
+    from ...http.origin import Origin
+    from .address import Address
+
 LIMIT = 1024 * 1024
-# Errors that come after what was asked for are short, and the last thing said.
+# An error after an archive is the last thing a daemon sends, and shorter than this, in bytes.
 TAIL = 16 * 1024
+
+_TLS = "see the --cert-dir flags, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
+_HINTS = {
+    errno.ENOENT: "no such socket; start the daemon, or name another by DOCKER_HOST or a --daemon-host flag",
+    errno.ECONNREFUSED: "connection refused; start the daemon, or name another by DOCKER_HOST or a --daemon-host flag",
+    errno.EACCES: "permission denied; join the group of its socket, or be root",
+    errno.ENOTSOCK: "not a socket",
+    errno.ENAMETOOLONG: "the path of its socket is too long",
+}
+
+
+class DaemonErrorMapping(ErrorMapping):
+    """The errors of a request to the daemon at ``address``; ``what`` is what messages say was being done.
+
+    ``connect_timeout`` and ``stall_timeout`` are in seconds.
+    """
+
+    def __init__(self, address: Address, what: str, connect_timeout: float) -> None:
+        self._address, self._what, self._connect_timeout = address, what, connect_timeout
+
+    def connecting(self, error: Exception, origin: Origin, proxy: str | None = None) -> NetworkError:
+        import ssl
+
+        where = self._address.name
+        if isinstance(error, TimeoutError):
+            return Stalled(f"{where} takes no connection for {self._connect_timeout:g} s", host=where)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            text = f"cannot trust {where}: {error.verify_message}; {_TLS}"
+            return CertificateNotTrusted(text, host=self._address.host)
+        reason = _HINTS.get(getattr(error, "errno", None) or 0, "")
+        if isinstance(error, ssl.SSLError):
+            reason = f"TLS failed: {error.reason or error}"
+        reason = reason or getattr(error, "strerror", None) or str(error)
+        return ConnectionFailed(f"cannot reach {where}: {reason}", host=self._address.text, temporary=False)
+
+    def exchanging(self, error: Exception, origin: Origin, *, greeted: bool = False) -> NetworkError:
+        return self.reading(error, origin)
+
+    def reading(self, error: Exception, origin: Origin) -> NetworkError:
+        import ssl
+
+        reason = "broke off"
+        if isinstance(error, OSError) and not isinstance(error, ConnectionError | ssl.SSLEOFError):
+            alert = error.reason if isinstance(error, ssl.SSLError) else None
+            reason = f"wants no TLS with us: {alert}; {_TLS}" if alert else f"failed: {error.strerror or error}"
+        return ConnectionFailed(f"{self._what}: {self._address.name} {reason}", host=self._address.text)
+
+    def stalled(self, origin: Origin, seconds: float) -> NetworkError:
+        where = self._address.name
+        return Stalled(f"{where}: no progress for {seconds:g} s", host=where)
 
 
 def refusal(status: int, body: bytes, what: str) -> DaemonError:
-    """The error for an answer that is not 200; ``what`` says what was asked."""
+    """The error for a response whose status is not 200; ``what`` says what was being done."""
     message = body.decode("utf-8", "replace")
     try:
         parsed: Any = json.loads(body)
@@ -26,9 +82,9 @@ def refusal(status: int, body: bytes, what: str) -> DaemonError:
 
 
 def check_messages(body: bytes, what: str, *, whole: bool = True) -> None:
-    """Go through the messages of a task that the daemon carried out; raises `DaemonError` for an error in them.
+    """Check the messages of a task that the daemon carried out; raises `DaemonError` for an error in them.
 
-    Raises `InvalidContent` for what is no message, unless that may be since they are not the ``whole``.
+    Raises `InvalidContent` for anything else than messages; not at the end of a body that is not ``whole``.
     """
     text = body.decode("utf-8", "replace")
     decoder, position = json.JSONDecoder(), 0
@@ -45,20 +101,20 @@ def check_messages(body: bytes, what: str, *, whole: bool = True) -> None:
 
 
 def check_tail(tail: bytes, what: str) -> None:
-    """Raise `DaemonError` for an error message at the end of a response: what failed after its status was sent."""
+    """Raises `DaemonError` for an error that a daemon reports at the end of an archive it had begun to send."""
     start = tail.rfind(b'{"errorDetail"')
     if start < 0:
         return
     try:
         message: Any = json.loads(tail[start:])
     except (ValueError, RecursionError):
-        return  # a file of an image may say so, too
+        return  # the content of a file in the archive
     if reason := _error(message):
         raise DaemonError(f"{what}: Error response from daemon: {reason}", status=200)
 
 
 def _error(message: dict[str, Any]) -> str:
-    """Why it failed; empty where it did not."""
+    """The reason of a failure, empty if there was none."""
     detail = message.get("errorDetail")
     found = detail.get("message") if isinstance(detail, dict) else None
     if found or message.get("error") or detail:

@@ -10,11 +10,21 @@ from pathlib import Path
 import pytest
 
 import pyskopeo
-from pyskopeo.access import Access, Network
-from pyskopeo.errors import CertificateNotTrusted, ConnectionFailed, DaemonError, InvalidInput, PathNotFound, Stalled
+from pyskopeo.access import Access
+from pyskopeo.errors import (
+    CertificateNotTrusted,
+    ConnectionFailed,
+    DaemonError,
+    InvalidInput,
+    PathNotFound,
+    Stalled,
+)
 from pyskopeo.http.tls import Trust
-from pyskopeo.transports.docker_daemon.address import context_of
-from pyskopeo.transports.docker_daemon.client import Client
+from pyskopeo.transports.docker_daemon.address import Address, context_of
+from pyskopeo.transports.docker_daemon.engine_api import ORIGIN
+from pyskopeo.transports.docker_daemon.messages import (
+    DaemonErrorMapping,
+)
 from tests.support.daemon_access import NAME, access
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.images import ImageSpec, LayerSpec, build
@@ -123,9 +133,9 @@ class TestUnreachable:
     async def test_a_name_that_is_none(self, scratch: Path) -> None:
         await self.fails("tcp://nothing.invalid:1", scratch)
 
-    async def test_no_permission(self, scratch: Path) -> None:
-        client = await Client.open(Network(daemon_host=f"unix://{scratch}/s"), Trust())
-        error = client._unreachable(PermissionError(errno.EACCES, "Permission denied"))
+    def test_no_permission(self, scratch: Path) -> None:
+        errors = DaemonErrorMapping(Address.parse(f"unix://{scratch}/s"), "what", 1.0)
+        error = errors.connecting(PermissionError(errno.EACCES, "Permission denied"), ORIGIN)
         assert str(error).endswith("permission denied; join the group of its socket, or be root")
 
     async def test_one_that_takes_no_more_connections(self, scratch: Path) -> None:

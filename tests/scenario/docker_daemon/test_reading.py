@@ -13,7 +13,15 @@ import anyio.to_thread
 import pytest
 
 import pyskopeo
-from pyskopeo.errors import ConnectionFailed, DaemonError, InvalidContent, PathNotFound, PyskopeoError, Stalled
+from pyskopeo.access import Access
+from pyskopeo.errors import (
+    ConnectionFailed,
+    DaemonError,
+    InvalidContent,
+    PathNotFound,
+    PyskopeoError,
+    Stalled,
+)
 from tests.support.daemon_access import FULL, NAME, access, archive_of
 from tests.support.fake_daemon import Call, FakeDaemon, Script, gone, no_answer
 from tests.support.images import BuiltImage
@@ -88,6 +96,23 @@ class TestSave:
                 async with pyskopeo.open_source(NAME, access(daemon, scratch)):
                     pass
             assert daemon.calls[1].target.startswith(f"{prefix}/images/get")
+
+    async def test_a_daemon_behind_a_path(self, scratch: Path, tmp_path: Path) -> None:
+        with FakeDaemon(tcp=True) as daemon:
+            daemon.on["inspect"] = lambda call: call.answer(200, b"OK", "Api-Version: 1.41")
+            host = daemon.host.replace("tcp", "http") + "/some where/"
+            with pytest.raises(InvalidContent, match="tar archive"):
+                await pyskopeo.copy(NAME, f"dir:{tmp_path}/none", source_access=access(host, scratch))
+            assert [call.target.partition("?")[0] for call in daemon.calls] == [
+                "/some%20where/_ping", "/some%20where/v1.41/images/get",
+            ]  # fmt: skip
+
+    async def test_no_proxy_is_used(self, image: BuiltImage, tmp_path: Path) -> None:
+        with FakeDaemon(tcp=True) as daemon:
+            daemon.images[FULL] = await archive_of(image, tmp_path)
+            proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:1")
+            async with pyskopeo.open_source(NAME, Access.from_environ({"DOCKER_HOST": daemon.host, **proxies})) as source:
+                assert len((await source.manifest()).layers) == 2
 
     @pytest.mark.parametrize("length", [True, False])
     async def test_answers_of_other_forms(

@@ -26,7 +26,10 @@ from pyskopeo.http.tls import Trust
 from pyskopeo.storage.tar import TarWriter
 from pyskopeo.streams.pump import uncounted
 from pyskopeo.transports.docker_daemon.engine_api import Engine
-from pyskopeo.transports.docker_daemon.messages import LIMIT
+from pyskopeo.transports.docker_daemon.image_load import ImageLoad
+from pyskopeo.transports.docker_daemon.messages import (
+    LIMIT,
+)
 from tests.support.daemon_access import FULL, NAME, access, archive_of
 from tests.support.fake_daemon import LOADED, Call, FakeDaemon, Script, gone, no_answer
 from tests.support.faults import Drip, Flip
@@ -226,12 +229,11 @@ class TestLoad:
             daemon.on["load"] = after_the_body(lambda call: call.answer(200, LOADED))
             engine = await Engine.open(Network(daemon_host=daemon.host), Trust())
             for whole in (False, True):
-                upload = engine.load()
-                await anyio.to_thread.run_sync(write, TarWriter(upload, Path("x")))
-                assert wait_until(lambda: len(daemon.loads) == 1 + whole and bool(daemon.loads[-1].body), 5)
-                if whole:
-                    await upload.finish()
-                upload.close()
+                async with ImageLoad.open(engine) as load:
+                    await anyio.to_thread.run_sync(write, TarWriter(load, Path("x")))
+                    assert wait_until(lambda: len(daemon.loads) == 1 + whole and bool(daemon.loads[-1].body), 5)
+                    if whole:
+                        await load.finish()
                 daemon.settle()
                 assert daemon.loads[-1].whole is whole
                 assert daemon.loads[-1].body.endswith(bytes(1024)) is whole
@@ -269,6 +271,22 @@ class TestLoad:
                 await pyskopeo.copy(source, NAME, destination_access=access(daemon, scratch))
             assert scope.cancelled_caught
             assert time.monotonic() - begun < 1.5
+            daemon.stopping.set()
+        assert not list(scratch.iterdir())
+
+    async def test_a_daemon_that_does_not_read_holds_up_no_failure(
+        self, large: BuiltImage, tmp_path: Path, scratch: Path
+    ) -> None:
+        """The thread that sends one layer is woken when another layer fails."""
+        layout = write_layout(large, tmp_path / "source")
+        path = blob_path(layout, large.layer_digests()[2])
+        path.write_bytes(path.read_bytes()[:-1000])
+        with FakeDaemon() as daemon:
+            daemon.on["load"] = no_answer
+            begun = time.monotonic()
+            with anyio.fail_after(8), pytest.raises((ContentMismatch, InvalidContent)):
+                await pyskopeo.copy(f"oci:{layout}", NAME, destination_access=access(daemon, scratch))
+            assert time.monotonic() - begun < 5
             daemon.stopping.set()
         assert not list(scratch.iterdir())
 

@@ -27,7 +27,16 @@ from tests.support.clouds import (
     TokenCloud,
 )
 from tests.support.pulling import Pull
-from tests.support.visiting import IMAGE, REPOSITORY, SCOPE, access, check_hosts, check_storage, owner, parametrized
+from tests.support.visiting import (
+    IMAGE,
+    REPOSITORY,
+    SCOPE,
+    access,
+    check_hosts,
+    check_storage,
+    owner,
+    parametrized,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -128,7 +137,7 @@ async def test_the_pull_limit_of_docker_hub(cloud: DockerHub, tmp_path: Path) ->
     # To look whether a tag has changed costs nothing.
     async with pyskopeo.open_source("docker://app", reaching) as source:
         assert isinstance(source, DockerSource)
-        assert str(await source.sources.current.resolve("latest")) == IMAGE.digest
+        assert str(await source.endpoints.current.resolve("latest")) == IMAGE.digest
     with pytest.raises(RegistryError, match="too many requests: .*You have reached your pull rate limit") as caught:
         await Pull(cloud, IMAGE, tmp_path / "again", reaching).run("docker://app")
     assert caught.value.status == 429

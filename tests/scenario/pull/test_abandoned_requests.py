@@ -28,9 +28,9 @@ async def test_a_request_given_up_too_late_harms_no_other() -> None:
     cancellations: list[Cancellation] = []
 
     class Recorded(Wire):
-        def _send(self, *what: Any) -> Exchange:
+        def send(self, *what: Any) -> Exchange:
             cancellations.append(Cancellation.current())
-            return super()._send(*what)
+            return super().send(*what)
 
     with Simulator(IMAGE) as registry:
         async with Recorded(Connector(lambda origin: pytest.fail("no TLS here"), lambda origin: None)) as wire:
@@ -97,11 +97,11 @@ class Paused(Wire):
         self.waiting, self.go, self.ended = threading.Event(), threading.Event(), threading.Event()
         self.exchanges: list[Exchange] = []
 
-    def _send(self, *what: Any) -> Exchange:
+    def send(self, *what: Any) -> Exchange:
         try:
             if self.before:
                 self._wait()
-            self.exchanges.append(super()._send(*what))
+            self.exchanges.append(super().send(*what))
             if not self.before:
                 self._wait()
             return self.exchanges[-1]

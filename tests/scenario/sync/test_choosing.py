@@ -51,7 +51,7 @@ class TestChoosing:
     def test_an_expression_that_never_ends_is_given_up(
         self, registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(regex_timeout, "PATIENCE", 0.3)
+        monkeypatch.setattr(regex_timeout, "DEFAULT_LIMIT", 0.3)
         registry.add(MANY[0], "team/app", "a" * 60)
         started = time.monotonic()
         done = to_dir(registry, tmp_path / "out", "--include=^(a+)+$x")

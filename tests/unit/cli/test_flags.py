@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pyskopeo.cli.flags import Flag, UsageError, boolean, duration, integer, listed, parse, usage
+from pyskopeo.cli.flags import Flag, Parsed, UsageError, boolean, duration, integer, listed, parse
 
 FLAGS = (
     Flag("all", "everything", short="a", read=boolean, default=False),
@@ -24,7 +26,7 @@ FLAGS = (
 def read(*words: str) -> tuple[dict[str, Any], list[str]]:
     parsed, left = parse(words, FLAGS)
     assert left == []
-    return {name: parsed[name] for name in parsed.given}, parsed.arguments
+    return {name: parsed.values[name] for name in parsed.given}, parsed.arguments
 
 
 @pytest.mark.parametrize(
@@ -101,13 +103,52 @@ def test_what_is_said_of_mistakes(words: list[str], message: str) -> None:
 def test_flags_that_are_not_given_have_their_default_each_time() -> None:
     first, _ = parse(["--tag", "a"], FLAGS)
     second, _ = parse([], FLAGS)
-    assert (first["tag"], second["tag"], second["times"], second["verify"], second["help"]) == (["a"], [], 3, None, False)
+    assert first.repeated("tag", str) == ("a",)
+    names = ("tag", "times", "verify", "help")
+    assert [second.values[name] for name in names] == [[], 3, None, False]
     assert second.given == set()
+
+
+def test_values_have_their_type() -> None:
+    parsed, _ = parse(["-a", "--wait=1m", "--tag=a,b", "--format="], FLAGS)
+    assert (parsed.get("all", bool), parsed.get("times", int), parsed.get("wait", float)) == (True, 3, 60.0)
+    assert (parsed.optional("verify", bool), parsed.optional("mode", str), parsed.optional("format", str)) == (None, None, "")
+    assert (parsed.repeated("tag", str), parse([], FLAGS)[0].repeated("tag", str)) == (("a", "b"), ())
+    assert (parsed.path("format"), parsed.path("mode"), parse(["-fx"], FLAGS)[0].path("format")) == (None, None, Path("x"))
+
+
+@pytest.mark.parametrize(
+    ("read_value", "error"),
+    [
+        (lambda parsed: parsed.get("times", str), TypeError),
+        (lambda parsed: parsed.get("verify", bool), TypeError),  # not given, and without a default
+        (lambda parsed: parsed.optional("times", str), TypeError),
+        (lambda parsed: parsed.repeated("tag", int), TypeError),
+        (lambda parsed: parsed.repeated("times", int), TypeError),
+        (lambda parsed: parsed.path("times"), TypeError),
+        (lambda parsed: parsed.get("bogus", str), KeyError),
+        (lambda parsed: parsed.optional("bogus", str), KeyError),
+    ],
+)
+def test_a_value_is_not_taken_for_something_else(
+    read_value: Callable[[Parsed], object], error: type[Exception]
+) -> None:
+    parsed, _ = parse(["--tag", "a"], FLAGS)
+    with pytest.raises(error):
+        read_value(parsed)
+
+
+def test_flags_before_the_command_count_unless_they_are_repeated_after_it() -> None:
+    outer, rest = parse(["-q", "--format=outer", "--times=1", "copy"], FLAGS, stop_at_argument=True)
+    inner, _ = parse(["--format=inner", *rest], FLAGS)
+    inner.inherit(outer)
+    assert (inner.get("quiet", bool), inner.get("format", str), inner.get("times", int)) == (True, "inner", 1)
+    assert inner.given == {"quiet", "format", "times"}
 
 
 def test_the_first_argument_ends_the_global_flags() -> None:
     parsed, left = parse(["-q", "copy", "-q", "x"], FLAGS, stop_at_argument=True)
-    assert (parsed["quiet"], parsed.arguments, left) == (True, [], ["copy", "-q", "x"])
+    assert (parsed.get("quiet", bool), parsed.arguments, left) == (True, [], ["copy", "-q", "x"])
     _, left = parse(["-q", "--", "copy", "-q"], FLAGS, stop_at_argument=True)
     assert left == ["copy", "-q"]
 
@@ -124,17 +165,3 @@ def test_durations(text: str, seconds: float) -> None:
 def test_booleans() -> None:
     assert [boolean(text) for text in ("1", "t", "T", "true", "TRUE", "True")] == [True] * 6
     assert [boolean(text) for text in ("0", "f", "F", "false", "FALSE", "False")] == [False] * 6
-
-
-def test_the_table_of_flags_is_sorted_aligned_and_wrapped() -> None:
-    flags = (
-        Flag("zebra", "last"),
-        Flag("apple", "words " * 20, short="a", value="KIND"),
-        Flag("hidden", "unseen", hidden=True),
-    )
-    lines = usage(flags, width=60).splitlines()
-    assert lines[0].startswith("  -a, --apple KIND   words words")
-    assert all(line.startswith(" " * 21 + "words") for line in lines[1:-1])
-    assert len(lines) > 2
-    assert lines[-1] == "      --zebra        last"
-    assert max(map(len, lines)) <= 62

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from pathlib import Path
 
+import anyio
 import pytest
 
 from pyskopeo import __version__
-from pyskopeo.cli.main import SUMMARIES, main
+from pyskopeo.cli.command import SUMMARIES
+from pyskopeo.cli.main import Interrupted, main, supervised
+from pyskopeo.errors import NotFound, PyskopeoError, StorageFailed
 from tests.support.cli import pyskopeo_here, run, said
 from tests.support.images import build
 from tests.support.outputs import write_dir
@@ -158,3 +163,61 @@ def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert f"pyskopeo {name} [command flags] " in text
     assert text.count(f"pyskopeo {name}") > 1
+
+
+class Work:
+    """A command's work that waits, and cleans up however it ends."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.is_cleaned_up = False
+
+    async def __call__(self, seconds: float = 30.0) -> str:
+        try:
+            await anyio.sleep(seconds)
+            if self.error is not None:
+                raise self.error
+        finally:
+            self.is_cleaned_up = True
+        return "done"
+
+
+@pytest.mark.anyio
+async def test_supervised_work_has_its_result() -> None:
+    assert await supervised(Work()(0.0)) == "done"
+    assert await supervised(Work()(0.0), 30.0) == "done"
+
+
+@pytest.mark.anyio
+async def test_errors_of_supervised_work_are_not_in_a_group() -> None:
+    with pytest.raises(NotFound, match="^not there$"):
+        await supervised(Work(NotFound("not there"))(0.0))
+    with pytest.raises(BrokenPipeError):
+        await supervised(Work(BrokenPipeError())(0.0))
+
+
+@pytest.mark.anyio
+async def test_supervised_work_is_cancelled_after_its_time() -> None:
+    work = Work()
+    with pytest.raises(PyskopeoError, match=r"^not finished after 0\.05 s: given up, as --command-timeout says$"):
+        await supervised(work(), 0.05)
+    assert work.is_cleaned_up
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_supervised_work_is_cancelled_by_a_signal(number: signal.Signals) -> None:
+    async def interrupt(work: Work) -> str:
+        try:
+            await anyio.wait_all_tasks_blocked()  # whoever waits for signals does so
+            os.kill(os.getpid(), number)
+            return await work()
+        finally:
+            # What fails after the signal does not matter any more.
+            raise StorageFailed("in the clean-up")
+
+    work = Work()
+    with pytest.raises(Interrupted) as caught:
+        await supervised(interrupt(work))
+    assert caught.value.number == number
+    assert work.is_cleaned_up

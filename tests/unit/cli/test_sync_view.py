@@ -40,7 +40,7 @@ def without_time(text: str) -> list[str]:
 
 
 def test_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync_view, "_EVERY", 0.0)
+    monkeypatch.setattr(sync_view, "_INTERVAL", 0.0)
     view = Lines()
     for event in (
         ImagesListed(LISTING), ImageStarted(ONE, 1, 2), ImageEvent(ONE, CopyPlanned(DIGEST, (BLOB,), 4000, 1)),

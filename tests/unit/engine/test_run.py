@@ -8,7 +8,7 @@ import pytest
 from pyskopeo.engine.run import carry_out, make_plan
 from pyskopeo.engine.selection import Selection
 from pyskopeo.errors import InvalidInput, NotFound, PyskopeoError
-from pyskopeo.interfaces import Accepts, Blob
+from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.events import (
     BlobFinished,
@@ -21,7 +21,7 @@ from pyskopeo.model.events import (
     ManifestWritten,
     Placement,
 )
-from pyskopeo.streams.pump import Progress
+from pyskopeo.streams.pump import Blob, Progress
 from tests.support.images import build
 from tests.support.memory import AMD64, Destination, Source
 

@@ -109,7 +109,7 @@ async def test_one_token_request_for_many_calls(script: Script) -> None:
     script.on(REALM, *tokens("t"))
     async with script.repository() as repository, anyio.create_task_group() as tasks:
         for _ in range(30):
-            tasks.start_soon(repository.tags)
+            tasks.start_soon(repository.tags().once)
     assert len(script.asked(REALM)) == 1
     assert sum(r.headers.get("authorization") == "Bearer t" for r in script.asked(TAGS)) == 30
 
@@ -123,7 +123,7 @@ async def test_one_token_request_when_all_find_it_invalid(script: Script) -> Non
         valid[:] = ["Bearer t2"]
         async with anyio.create_task_group() as tasks:
             for _ in range(30):
-                tasks.start_soon(repository.tags)
+                tasks.start_soon(repository.tags().once)
     assert len(script.asked(REALM)) == 2
 
 
@@ -133,7 +133,7 @@ async def test_a_token_is_renewed_before_it_expires(
 ) -> None:
     """At three quarters of what it is good for; never less than 60 s, as containers/image has it."""
     now = 1000.0
-    monkeypatch.setattr("pyskopeo.registry.authorization.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("pyskopeo.registry.session.time", SimpleNamespace(monotonic=lambda: now))
     script.on(TAGS, guarded(lambda value: value.startswith("Bearer t")))
     script.on(REALM, *tokens("t1", "t2", **({} if told is None else {"expires_in": told})))
     async with script.repository() as repository:
@@ -144,7 +144,7 @@ async def test_a_token_is_renewed_before_it_expires(
         now = 1000.0 + good_for + 1
         async with anyio.create_task_group() as tasks:
             for _ in range(5):
-                tasks.start_soon(repository.tags)
+                tasks.start_soon(repository.tags().once)
         assert len(script.asked(REALM)) == 2
     # Nobody had to be refused first.
     assert script.secrets_at(HOST) == ["Bearer t1"] * 2 + ["Bearer t2"] * 5

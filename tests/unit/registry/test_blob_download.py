@@ -1,4 +1,4 @@
-"""Blobs, read through a client of httpx: in pieces, cut, and from the addresses of foreign layers."""
+"""Downloads through an httpx client that the caller brought: pieces, ranges, retries, layers that are elsewhere."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from pyskopeo.errors import (
 )
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
-from pyskopeo.interfaces import Blob
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.registry.mirrors import Sources
+from pyskopeo.registry.blob_download import BlobDownload
+from pyskopeo.registry.mirrors import Endpoints
+from pyskopeo.streams.pump import Blob
 from tests.support.access import access_for
 from tests.support.scripted import HOST, Answer, Script, answer
 
@@ -33,8 +34,8 @@ pytestmark = [
     # httpx's client leaves its own generators to trio's garbage collector; our transport does not.
     pytest.mark.filterwarnings("ignore:Async generator 'httpx", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-MIB = 1024 * 1024
 
+MIB = 1024 * 1024
 CONTENT = bytes(range(256)) * 800
 BLOB = Descriptor("application/octet-stream", Digest.of(CONTENT), len(CONTENT))
 PATH = f"/v2/a/b/blobs/{BLOB.digest}"
@@ -69,11 +70,8 @@ def streamed(content: bytes = CONTENT, status: int = 200, start: int = 0, **opti
 async def read(script: Script, descriptor: Descriptor = BLOB, retry: Retry | None = None) -> bytes:
     access = access_for(script.home, trust=Trust(), retry=retry)
     async with script.repository(access) as repository:
-        sources = Sources(repository.reference, [repository], script.events.append)
-        return await Blob(descriptor, lambda: sources.blob(descriptor)).read(MIB)
-
-
-# --- blobs, through a client that somebody brought ---
+        endpoints = Endpoints(repository.reference, [repository], script.events.append)
+        return await Blob(descriptor, lambda: BlobDownload(descriptor, endpoints)).read(MIB)
 
 
 async def test_a_blob(script: Script) -> None:
@@ -104,6 +102,18 @@ async def test_a_blob_that_never_comes(script: Script) -> None:
     with pytest.raises(ConnectionFailed, match="connection lost: ReadError"):
         await read(script)
     assert len(script.requests) == 5
+
+
+async def test_failed_requests_and_broken_bodies_are_retried(script: Script) -> None:
+    """Each says what failed; a request that fails uses up none of the retries for bodies."""
+    answers = (
+        answer(503), streamed(CONTENT[:10], broken=True), answer(502), answer(503), streamed(b"", 206, 10, broken=True),
+        streamed(CONTENT[10:], 206, 10),
+    )  # fmt: skip
+    script.on(PATH, *answers)
+    assert await read(script, retry=Retry(times=2, delay=0.001)) == CONTENT
+    request, body = f"reading blob {BLOB.digest} in {HOST}/a/b", f"blob {BLOB.digest.short} at byte 10"
+    assert [event.what for event in script.retries] == [request, body, request, request, body]
 
 
 async def test_a_blob_that_is_another(script: Script) -> None:
@@ -162,11 +172,11 @@ async def test_other_algorithms(algorithm: str, script: Script) -> None:
     assert await read(script, replace(BLOB, digest=digest)) == CONTENT
 
 
+# --- layers that are elsewhere ---
+
+
 def foreign(*urls: str) -> Descriptor:
     return replace(BLOB, urls=urls)
-
-
-# --- layers that are elsewhere ---
 
 
 async def test_a_foreign_layer(script: Script) -> None:
@@ -217,6 +227,18 @@ async def test_a_foreign_layer_that_is_nowhere(script: Script) -> None:
     with pytest.raises(RegistryError, match=f"blob {BLOB.digest}.*neither the registry nor"):
         await read(script, foreign(*(f"https://vendor.example.net/{number}" for number in range(1000))))
     assert len(script.requests) == 1 + 10
+
+
+async def test_a_foreign_server_that_is_down_for_a_moment(script: Script) -> None:
+    def down(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no route")
+
+    script.on(PATH, answer(404))
+    script.on("https://vendor.example.net/x", down, streamed())
+    urls = ("https://vendor.example.net/x", "http://not.secure.example.net/x")
+    assert await read(script, foreign(*urls)) == CONTENT
+    (retrying,) = script.retries
+    assert retrying.what == f"reading blob {BLOB.digest} in {HOST}/a/b"
 
 
 async def test_a_foreign_layer_is_verified(script: Script) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import anyio
 import httpx
 import pytest
 
 from pyskopeo.errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, UnsafeAddress
-from pyskopeo.registry.scheme import find_scheme
+from pyskopeo.http.tls import Trust
+from pyskopeo.registry.scheme import Schemes, find_scheme
 
 
 class Asked:
@@ -55,3 +57,37 @@ async def test_which_it_is(
             await find_scheme(host, asked)
         assert caught.value is found
     assert asked.asked == [f"https://{host}/v2/", f"http://{host}/v2/"][:questions]
+
+
+@pytest.mark.anyio
+async def test_a_registry_is_probed_once_for_all_who_ask() -> None:
+    schemes, asked = Schemes(), Asked(GONE, 200)
+    found: list[str] = []
+
+    async def get(host: str, trust: Trust) -> None:
+        found.append(await schemes.get(host, trust, asked))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(10):
+            tasks.start_soon(get, "a.example", Trust(insecure=True))
+    assert found == ["http"] * 10
+    assert asked.asked == ["https://a.example/v2/"]
+    await get("b.example", Trust(insecure=True))
+    await get("a.example", Trust(insecure=True, realms=frozenset({"other"})))
+    assert len(asked.asked) == 3
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("insecure", [None, False])
+async def test_nothing_is_probed_where_plain_http_is_not_allowed(insecure: bool | None) -> None:
+    asked = Asked(GONE, 200)
+    assert await Schemes().get("a.example", Trust(insecure=insecure), asked) == "https"
+    assert asked.asked == []
+
+
+@pytest.mark.anyio
+async def test_a_probe_that_fails_is_repeated() -> None:
+    schemes = Schemes()
+    with pytest.raises(HandshakeFailed):
+        await schemes.get("a.example", Trust(insecure=True), Asked(REFUSED, GONE))
+    assert await schemes.get("a.example", Trust(insecure=True), Asked(200, GONE)) == "https"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.errors import DestinationRefused, StorageFailed
-from pyskopeo.storage.archive_output import check_output, goes_along, is_stream, open_output
+from pyskopeo.storage.archive_output import check_output, is_stream, is_written_directly, open_output
 
 pytestmark = pytest.mark.anyio
 
@@ -20,8 +20,8 @@ class TestOutput:
         (tmp_path / "file").touch()
         assert [is_stream(Path(p)) for p in ("-", "/dev/null", tmp_path / "pipe")] == [True] * 3
         assert [is_stream(p) for p in (tmp_path, tmp_path / "file", tmp_path / "none")] == [False] * 3
-        assert all(goes_along(Path(p)) for p in ("-", "/dev/stdout", "/dev/stderr", "/dev/fd/3", "/proc/self/fd/3"))
-        assert not any(goes_along(Path(p)) for p in ("--", "dev/stdout", "/dev/fd/x", "/dev/fd/3/x", "/tmp/-"))
+        assert all(is_written_directly(Path(p)) for p in ("-", "/dev/stdout", "/dev/stderr", "/dev/fd/3", "/proc/self/fd/3"))
+        assert not any(is_written_directly(Path(p)) for p in ("--", "dev/stdout", "/dev/fd/x", "/dev/fd/3/x", "/tmp/-"))
 
     @pytest.mark.parametrize("replace", [True, False])
     def test_early_refusals(self, replace: bool, tmp_path: Path) -> None:

@@ -14,15 +14,14 @@ import anyio
 import pytest
 
 from pyskopeo.errors import ContentMismatch, NotFound, StorageFailed
-from pyskopeo.interfaces import Blob
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Placement
 from pyskopeo.storage import files
 from pyskopeo.storage.files import PARTIAL
-from pyskopeo.storage.place_blob import is_present, place
+from pyskopeo.storage.place_blob import holds_blob, place_blob
 from pyskopeo.streams.locations import LocalFile
-from pyskopeo.streams.pump import ByteReader, MemoryReader, uncounted
+from pyskopeo.streams.pump import Blob, BlobReader, FileSink, MemoryReader, uncounted
 from tests.support.nobody import folder_of_nobody
 
 pytestmark = pytest.mark.anyio
@@ -40,10 +39,37 @@ def blob_of(content: bytes, *locations: LocalFile, expected: bytes | None = None
     expected = content if expected is None else expected
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[ByteReader]:
+    async def opened() -> AsyncIterator[BlobReader]:
         yield MemoryReader(content)
 
     return Blob(Descriptor("", Digest.of(expected), len(expected)), opened, locations)
+
+
+@pytest.mark.parametrize("before", [b"", b"what was there"])
+def test_a_file_sink_forgets_what_it_has_written(before: bytes, tmp_path: Path) -> None:
+    fd = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    try:
+        os.write(fd, before)
+        sink = FileSink(fd, tmp_path / "file")
+        sink.write(memoryview(b"wrong" * 100_000))
+        sink.write(memoryview(b"wrong"))
+        for content in (b"longer" * 10, b"right"):
+            sink.restart()
+            sink.write(memoryview(content))
+            assert (tmp_path / "file").read_bytes() == before + content
+        assert os.lseek(fd, 0, os.SEEK_CUR) == len(before) + 5
+    finally:
+        os.close(fd)
+
+
+def test_a_file_sink_that_cannot_forget(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    sink = FileSink(writing, tmp_path / "pipe")
+    sink.write(memoryview(b"wrong"))
+    with pytest.raises(StorageFailed, match=r"writing .*/pipe: illegal seek"):
+        sink.restart()
+    os.close(reading)
+    os.close(writing)
 
 
 def unopened(content: bytes, *locations: LocalFile) -> Blob:
@@ -65,7 +91,7 @@ class TestPlace:
         path, counts = tmp_path / "blob", list[int]()
         old = os.umask(0o077)
         try:
-            assert await place(blob_of(CONTENT), path, counts.append) is Placement.WRITTEN
+            assert await place_blob(blob_of(CONTENT), path, counts.append) is Placement.WRITTEN
         finally:
             os.umask(old)
         assert path.read_bytes() == CONTENT
@@ -76,47 +102,47 @@ class TestPlace:
     async def test_present_is_not_read(self, tmp_path: Path) -> None:
         path = tmp_path / "blob"
         path.write_bytes(CONTENT)
-        assert await place(unopened(CONTENT), path, uncounted) is Placement.PRESENT
+        assert await place_blob(unopened(CONTENT), path, uncounted) is Placement.PRESENT
 
     @pytest.mark.parametrize("there", [CONTENT[:-1], CONTENT + b"x", b""])
     async def test_another_size_is_replaced(self, there: bytes, tmp_path: Path) -> None:
         path = tmp_path / "blob"
         path.write_bytes(there)
-        assert await place(blob_of(CONTENT), path, uncounted) is Placement.WRITTEN
+        assert await place_blob(blob_of(CONTENT), path, uncounted) is Placement.WRITTEN
         assert path.read_bytes() == CONTENT
 
     async def test_the_same_size_is_believed_unless_it_is_to_be_verified(self, tmp_path: Path) -> None:
         path = tmp_path / "blob"
         path.write_bytes(bytes(len(CONTENT)))
-        assert await place(blob_of(CONTENT), path, uncounted) is Placement.PRESENT
-        assert await place(blob_of(CONTENT), path, uncounted, verify_existing=True) is Placement.WRITTEN
+        assert await place_blob(blob_of(CONTENT), path, uncounted) is Placement.PRESENT
+        assert await place_blob(blob_of(CONTENT), path, uncounted, verify_existing=True) is Placement.WRITTEN
         assert path.read_bytes() == CONTENT
-        assert await place(unopened(CONTENT), path, uncounted, verify_existing=True) is Placement.PRESENT
+        assert await place_blob(unopened(CONTENT), path, uncounted, verify_existing=True) is Placement.PRESENT
 
     @pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"x", b"X" + CONTENT[1:], b""])
     async def test_other_bytes_leave_nothing(self, content: bytes, tmp_path: Path) -> None:
         with pytest.raises(ContentMismatch):
-            await place(blob_of(content, expected=CONTENT), tmp_path / "blob", uncounted)
+            await place_blob(blob_of(content, expected=CONTENT), tmp_path / "blob", uncounted)
         assert os.listdir(tmp_path) == []
 
     async def test_other_bytes_do_not_harm_what_is_there(self, tmp_path: Path) -> None:
         path = tmp_path / "blob"
         path.write_bytes(b"old")
         with pytest.raises(ContentMismatch):
-            await place(blob_of(b"x" * len(CONTENT), expected=CONTENT), path, uncounted)
+            await place_blob(blob_of(b"x" * len(CONTENT), expected=CONTENT), path, uncounted)
         assert path.read_bytes() == b"old"
         assert os.listdir(tmp_path) == ["blob"]
 
     async def test_a_symbolic_link_to_the_content_is_present(self, tmp_path: Path) -> None:
         (tmp_path / "real").write_bytes(CONTENT)
         (tmp_path / "blob").symlink_to("real")
-        assert await place(unopened(CONTENT), tmp_path / "blob", uncounted) is Placement.PRESENT
+        assert await place_blob(unopened(CONTENT), tmp_path / "blob", uncounted) is Placement.PRESENT
 
     @pytest.mark.parametrize("target", ["nowhere", "/dev/null", "."])
     async def test_a_link_elsewhere_is_replaced_and_not_followed(self, target: str, tmp_path: Path) -> None:
         path = tmp_path / "blob"
         path.symlink_to(target)
-        assert await place(blob_of(CONTENT), path, uncounted) is Placement.WRITTEN
+        assert await place_blob(blob_of(CONTENT), path, uncounted) is Placement.WRITTEN
         assert not path.is_symlink()
         assert path.read_bytes() == CONTENT
         assert not (tmp_path / "nowhere").exists()
@@ -125,29 +151,29 @@ class TestPlace:
         path = tmp_path / "blob"
         os.mkfifo(path)
         with anyio.fail_after(5):
-            assert await place(blob_of(CONTENT), path, uncounted) is Placement.WRITTEN
+            assert await place_blob(blob_of(CONTENT), path, uncounted) is Placement.WRITTEN
         assert path.read_bytes() == CONTENT
 
     async def test_a_directory_in_its_place(self, tmp_path: Path) -> None:
         (tmp_path / "blob").mkdir()
         with pytest.raises(StorageFailed, match=r"writing .*/blob: is a directory"):
-            await place(blob_of(CONTENT), tmp_path / "blob", uncounted)
+            await place_blob(blob_of(CONTENT), tmp_path / "blob", uncounted)
         assert os.listdir(tmp_path) == ["blob"]
 
     async def test_no_directory_to_put_it_in(self, tmp_path: Path) -> None:
         with pytest.raises(StorageFailed, match=r"creating .*/none/blob: no such file") as caught:
-            await place(blob_of(CONTENT), tmp_path / "none" / "blob", uncounted)
+            await place_blob(blob_of(CONTENT), tmp_path / "none" / "blob", uncounted)
         assert caught.value.errno == errno.ENOENT
 
     async def test_a_read_only_directory(self, as_nobody: Path) -> None:
         as_nobody.chmod(0o500)
         with pytest.raises(StorageFailed, match=r"creating .*/blob: permission denied"):
-            await place(blob_of(CONTENT), as_nobody / "blob", uncounted)
+            await place_blob(blob_of(CONTENT), as_nobody / "blob", uncounted)
         assert os.listdir(as_nobody) == []
 
     async def test_a_name_as_long_as_names_may_be(self, tmp_path: Path) -> None:
         path = tmp_path / ("n" * 255)
-        assert await place(blob_of(CONTENT), path, uncounted) is Placement.WRITTEN
+        assert await place_blob(blob_of(CONTENT), path, uncounted) is Placement.WRITTEN
         assert os.listdir(tmp_path) == [path.name]
 
 
@@ -155,13 +181,13 @@ class TestLink:
     async def test_what_is_ours_gets_a_second_name(self, tmp_path: Path) -> None:
         old, new = tmp_path / "old", tmp_path / "new"
         old.write_bytes(CONTENT)
-        assert await place(unopened(CONTENT), new, uncounted, link_from=old) is Placement.LINKED
+        assert await place_blob(unopened(CONTENT), new, uncounted, link_from=old) is Placement.LINKED
         assert new.samefile(old)
 
     async def test_what_a_link_leads_to_is_linked_not_the_link(self, tmp_path: Path) -> None:
         (tmp_path / "real").write_bytes(CONTENT)
         (tmp_path / "old").symlink_to("real")
-        placed = await place(unopened(CONTENT), tmp_path / "new", uncounted, link_from=tmp_path / "old")
+        placed = await place_blob(unopened(CONTENT), tmp_path / "new", uncounted, link_from=tmp_path / "old")
         assert placed is Placement.LINKED
         assert not (tmp_path / "new").is_symlink()
         assert (tmp_path / "new").read_bytes() == CONTENT
@@ -171,13 +197,13 @@ class TestLink:
         old = tmp_path / "old"
         if there is not None:
             old.write_bytes(there)
-        assert await place(blob_of(CONTENT), tmp_path / "new", uncounted, link_from=old) is Placement.WRITTEN
+        assert await place_blob(blob_of(CONTENT), tmp_path / "new", uncounted, link_from=old) is Placement.WRITTEN
         assert (tmp_path / "new").read_bytes() == CONTENT
 
     async def test_corrupted_content_is_not_linked_when_it_is_verified(self, tmp_path: Path) -> None:
         old = tmp_path / "old"
         old.write_bytes(bytes(len(CONTENT)))
-        placed = await place(blob_of(CONTENT), tmp_path / "new", uncounted, link_from=old, verify_existing=True)
+        placed = await place_blob(blob_of(CONTENT), tmp_path / "new", uncounted, link_from=old, verify_existing=True)
         assert placed is Placement.WRITTEN
 
     @pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM, errno.EMLINK])
@@ -186,7 +212,7 @@ class TestLink:
     ) -> None:
         (tmp_path / "old").write_bytes(CONTENT)
         monkeypatch.setattr(os, "link", fails_with(number))
-        placed = await place(blob_of(CONTENT), tmp_path / "new", uncounted, link_from=tmp_path / "old")
+        placed = await place_blob(blob_of(CONTENT), tmp_path / "new", uncounted, link_from=tmp_path / "old")
         assert placed is Placement.WRITTEN
         assert not (tmp_path / "new").samefile(tmp_path / "old")
 
@@ -201,22 +227,22 @@ class TestKernelCopy:
     async def test_from_a_file_and_from_the_middle_of_one(self, source: Path, tmp_path: Path) -> None:
         counts: list[int] = []
         whole = unopened(source.read_bytes(), LocalFile(source))
-        assert await place(whole, tmp_path / "whole", counts.append) is Placement.WRITTEN
+        assert await place_blob(whole, tmp_path / "whole", counts.append) is Placement.WRITTEN
         assert sum(counts) == source.stat().st_size
         part = unopened(CONTENT, LocalFile(source, 6, len(CONTENT)))
-        assert await place(part, tmp_path / "part", uncounted) is Placement.WRITTEN
+        assert await place_blob(part, tmp_path / "part", uncounted) is Placement.WRITTEN
         assert (tmp_path / "part").read_bytes() == CONTENT
 
     async def test_nothing_at_all(self, tmp_path: Path) -> None:
         (tmp_path / "empty").write_bytes(b"")
-        await place(unopened(b"", LocalFile(tmp_path / "empty")), tmp_path / "new", uncounted)
+        await place_blob(unopened(b"", LocalFile(tmp_path / "empty")), tmp_path / "new", uncounted)
         assert (tmp_path / "new").read_bytes() == b""
 
     @pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"x", b"X" + CONTENT[1:], b""])
     async def test_what_lies_there_is_verified(self, content: bytes, tmp_path: Path) -> None:
         (tmp_path / "source").write_bytes(content)
         with pytest.raises(ContentMismatch):
-            await place(unopened(CONTENT, LocalFile(tmp_path / "source")), tmp_path / "new", uncounted)
+            await place_blob(unopened(CONTENT, LocalFile(tmp_path / "source")), tmp_path / "new", uncounted)
         assert os.listdir(tmp_path) == ["source"]
 
     async def test_the_tail_of_a_longer_file_is_not_copied(
@@ -233,7 +259,7 @@ class TestKernelCopy:
 
         monkeypatch.setattr(os, "copy_file_range", watched)
         with pytest.raises(ContentMismatch, match="longer than"):
-            await place(unopened(CONTENT, LocalFile(tmp_path / "source")), tmp_path / "new", uncounted)
+            await place_blob(unopened(CONTENT, LocalFile(tmp_path / "source")), tmp_path / "new", uncounted)
         assert sum(asked) == len(CONTENT) + 1
 
     @pytest.mark.parametrize("number", [errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM])
@@ -242,25 +268,25 @@ class TestKernelCopy:
     ) -> None:
         monkeypatch.setattr(os, "copy_file_range", fails_with(number))
         blob = blob_of(CONTENT, LocalFile(source, 6, len(CONTENT)))
-        assert await place(blob, tmp_path / "new", uncounted) is Placement.WRITTEN
+        assert await place_blob(blob, tmp_path / "new", uncounted) is Placement.WRITTEN
         assert (tmp_path / "new").read_bytes() == CONTENT
 
     async def test_where_the_kernel_says_nothing_is_there_it_is_pumped(
         self, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(os, "copy_file_range", lambda *_: 0)
-        await place(blob_of(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted)
+        await place_blob(blob_of(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted)
         assert (tmp_path / "new").read_bytes() == CONTENT
 
     async def test_systems_without_it(self, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delattr(os, "copy_file_range")
-        await place(blob_of(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted)
+        await place_blob(blob_of(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted)
         assert (tmp_path / "new").read_bytes() == CONTENT
 
     async def test_short_copies_go_on(self, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         real = os.copy_file_range
         monkeypatch.setattr(os, "copy_file_range", lambda s, t, count, offset: real(s, t, min(count, 999), offset))
-        await place(unopened(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted)
+        await place_blob(unopened(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted)
         assert (tmp_path / "new").read_bytes() == CONTENT
 
     async def test_the_second_of_several_copies_fails(
@@ -276,13 +302,13 @@ class TestKernelCopy:
 
         monkeypatch.setattr(os, "copy_file_range", full)
         with pytest.raises(StorageFailed, match=r"copying .*/source to .*/new: no space left") as caught:
-            await place(unopened(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted)
+            await place_blob(unopened(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted)
         assert caught.value.errno == errno.ENOSPC
         assert os.listdir(tmp_path) == ["source"]
 
     async def test_a_location_that_has_gone(self, tmp_path: Path) -> None:
         with pytest.raises(NotFound, match=r"open .*/none: no such file"):
-            await place(unopened(CONTENT, LocalFile(tmp_path / "none")), tmp_path / "new", uncounted)
+            await place_blob(unopened(CONTENT, LocalFile(tmp_path / "none")), tmp_path / "new", uncounted)
         assert os.listdir(tmp_path) == []
 
     async def test_cancelling_leaves_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,7 +321,7 @@ class TestKernelCopy:
 
         monkeypatch.setattr(os, "copy_file_range", slow)
         with anyio.move_on_after(0.1) as scope:
-            await place(unopened(CONTENT, LocalFile(tmp_path / "source")), tmp_path / "new", uncounted)
+            await place_blob(unopened(CONTENT, LocalFile(tmp_path / "source")), tmp_path / "new", uncounted)
         assert scope.cancelled_caught
         assert os.listdir(tmp_path) == ["source"]
 
@@ -334,7 +360,7 @@ class TestStorageFails:
             monkeypatch.setattr(os, "open", watched_open)
         monkeypatch.setattr(os, call, fail)
         with pytest.raises(StorageFailed) as caught:
-            await place(blob_of(CONTENT), path, uncounted)
+            await place_blob(blob_of(CONTENT), path, uncounted)
         monkeypatch.undo()
         assert str(path) in str(caught.value)
         assert os.strerror(number).lower() in str(caught.value).lower()
@@ -357,14 +383,14 @@ class TestStorageFails:
 
         monkeypatch.setattr(os, "write", full)
         with pytest.raises(StorageFailed, match=r"writing .*/blob: no space left on device"):
-            await place(blob_of(CONTENT), tmp_path / "blob", uncounted)
+            await place_blob(blob_of(CONTENT), tmp_path / "blob", uncounted)
         assert sum(written) > 5000
         assert os.listdir(tmp_path) == []
 
     async def test_short_writes_go_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         real = os.write
         monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:777]))
-        await place(blob_of(CONTENT), tmp_path / "blob", uncounted)
+        await place_blob(blob_of(CONTENT), tmp_path / "blob", uncounted)
         assert (tmp_path / "blob").read_bytes() == CONTENT
 
     @pytest.mark.parametrize("call", ["write", "pwrite"])
@@ -381,7 +407,7 @@ class TestStorageFails:
         monkeypatch.setattr(os, call, watched)
         with (tmp_path / "file").open("wb") as file:
             if call == "write":
-                files.FileSink(file.fileno(), Path("file")).write(memoryview(content))
+                FileSink(file.fileno(), Path("file")).write(memoryview(content))
             else:
                 files.write_at(file.fileno(), memoryview(content), 0, Path("file"))
         assert (tmp_path / "file").read_bytes() == content
@@ -390,7 +416,7 @@ class TestStorageFails:
     async def test_really_full(self, tmp_path: Path) -> None:
         if not os.path.exists("/dev/full"):
             pytest.skip("no /dev/full")
-        sink = files.FileSink(os.open("/dev/full", os.O_WRONLY), Path("/dev/full"))
+        sink = FileSink(os.open("/dev/full", os.O_WRONLY), Path("/dev/full"))
         try:
             with pytest.raises(StorageFailed, match="writing /dev/full: no space left on device"):
                 sink.write(memoryview(b"x"))
@@ -400,11 +426,11 @@ class TestStorageFails:
 
 async def test_what_is_present(tmp_path: Path) -> None:
     path, descriptor = tmp_path / "f", blob_of(CONTENT).descriptor
-    assert not await is_present(path, descriptor, verify=False)
+    assert not await holds_blob(path, descriptor, verify=False)
     path.write_bytes(bytes(len(CONTENT)))
-    assert await is_present(path, descriptor, verify=False)
-    assert not await is_present(path, descriptor, verify=True)
+    assert await holds_blob(path, descriptor, verify=False)
+    assert not await holds_blob(path, descriptor, verify=True)
     path.write_bytes(CONTENT)
-    assert await is_present(path, descriptor, verify=True)
-    assert not await is_present(tmp_path, descriptor, verify=False)
-    assert not await is_present(path / "below a file", descriptor, verify=False)
+    assert await holds_blob(path, descriptor, verify=True)
+    assert not await holds_blob(tmp_path, descriptor, verify=False)
+    assert not await holds_blob(path / "below a file", descriptor, verify=False)

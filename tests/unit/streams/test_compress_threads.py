@@ -17,8 +17,8 @@ from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.streams import compress, ordered_pool
 from pyskopeo.streams.cancellation import Cancellation, Cancelled, on_cancel
-from pyskopeo.streams.compress import ChangingSink
-from pyskopeo.streams.pump import MemorySink
+from pyskopeo.streams.compress import RecompressingSink
+from pyskopeo.streams.pump import MemorySink, NullSink
 from tests.support.compressed import CONTENT, LARGE, LAYER, MIB, changed, in_steps, plain
 from tests.support.threads import our_threads
 
@@ -43,13 +43,13 @@ def test_results_do_not_pile_up(format: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(ordered_pool, "processors", lambda: 2)
     noise = memoryview(random.Random(3).randbytes(MIB))
 
-    class Slow:
+    class Slow(NullSink):
         def write(self, buffer: memoryview) -> None:
             time.sleep(0.01)
 
     tracemalloc.start()
     try:
-        sink = ChangingSink(Slow(), Change(format, 1), LAYER, "x")
+        sink = RecompressingSink(Slow(), Change(format, 1), LAYER, "x")
         for _ in range(24):
             sink.write(noise)
         sink.finish()
@@ -116,7 +116,7 @@ def test_few_blocks_are_held(format: str, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("format", ["gzip", "zstd", ""])
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_an_error_below_comes_through_and_ends_all(after: int, format: str) -> None:
-    class Failing:
+    class Failing(NullSink):
         left = after
 
         def write(self, buffer: memoryview) -> None:
@@ -124,7 +124,7 @@ def test_an_error_below_comes_through_and_ends_all(after: int, format: str) -> N
             if self.left < 0:
                 raise OSError("the other side is gone")
 
-    sink = ChangingSink(Failing(), Change(format), LAYER, "x")
+    sink = RecompressingSink(Failing(), Change(format), LAYER, "x")
 
     def write() -> None:
         for start in range(0, len(LARGE), 100_000):
@@ -149,7 +149,7 @@ def test_an_error_while_compressing_comes_through(format: str, monkeypatch: pyte
 @pytest.mark.parametrize("format", ["gzip", "zstd", "", None])
 def test_cancelled_between_writes(format: str | None) -> None:
     cancellation = Cancellation()
-    sink = ChangingSink(MemorySink(), Change(format), LAYER, "x")
+    sink = RecompressingSink(MemorySink(), Change(format), LAYER, "x")
 
     def write() -> None:
         sink.write(memoryview(LARGE))
@@ -180,7 +180,7 @@ def test_cancelling_frees_a_thread_that_waits(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(compress, "_deflate", slow)
     written, errors = MemorySink(), []
-    sink = ChangingSink(written, Change("gzip"), LAYER, "x")
+    sink = RecompressingSink(written, Change("gzip"), LAYER, "x")
 
     cancellation = Cancellation()
 
@@ -206,8 +206,8 @@ def test_cancelling_frees_a_thread_that_waits(monkeypatch: pytest.MonkeyPatch) -
 
 def test_one_that_gives_up_does_not_disturb_the_others() -> None:
     target = MemorySink()
-    staying = ChangingSink(target, Change("gzip"), LAYER, "x")
-    leaving = ChangingSink(MemorySink(), Change("gzip"), LAYER, "y")
+    staying = RecompressingSink(target, Change("gzip"), LAYER, "x")
+    leaving = RecompressingSink(MemorySink(), Change("gzip"), LAYER, "y")
     for start in range(0, len(LARGE), MIB):
         leaving.write(memoryview(LARGE[start : start + MIB]))
         staying.write(memoryview(LARGE[start : start + MIB]))
@@ -220,7 +220,7 @@ def test_one_that_gives_up_does_not_disturb_the_others() -> None:
 
 
 def test_a_layer_given_up_before_its_first_block_needs_no_thread() -> None:
-    sink = ChangingSink(MemorySink(), Change("gzip"), LAYER, "x")
+    sink = RecompressingSink(MemorySink(), Change("gzip"), LAYER, "x")
     sink.write(memoryview(b"hello"))
     assert our_threads() == []
     sink.close()
@@ -234,7 +234,7 @@ def test_only_the_callers_thread_writes(format: str) -> None:
         def write(self, buffer: memoryview) -> None:
             seen.add(threading.get_ident())
 
-    sink = ChangingSink(Watched(), Change(format), LAYER, "x")
+    sink = RecompressingSink(Watched(), Change(format), LAYER, "x")
     for _ in range(3):
         sink.write(memoryview(LARGE))
     sink.finish()
@@ -244,8 +244,8 @@ def test_only_the_callers_thread_writes(format: str) -> None:
 ZSTD_LAYER = Descriptor(mediatype.OCI_LAYER_ZSTD, Digest.of(b"x"), 1)
 
 
-class Stuck:
-    """Takes nothing until it is woken by a cancellation."""
+class Stuck(NullSink):
+    """Takes nothing until it is told to give up."""
 
     def __init__(self) -> None:
         self.entered, self.woken = threading.Event(), threading.Event()
@@ -261,7 +261,7 @@ class Stuck:
 def test_a_cancellation_reaches_the_sink_below(format: str | None) -> None:
     """A `write` may be waiting for it."""
     below = Stuck()
-    sink = ChangingSink(below, Change(format), ZSTD_LAYER, "it")
+    sink = RecompressingSink(below, Change(format), ZSTD_LAYER, "it")
     failures: list[BaseException] = []
     cancellation = Cancellation()
 

@@ -11,14 +11,14 @@ import pytest
 from pyskopeo.access import Access
 from pyskopeo.api.images import open_destination
 from pyskopeo.errors import ConnectionFailed
-from pyskopeo.interfaces import Accepts, Blob, DestinationWrapper, Fill, ImageDestination
+from pyskopeo.interfaces import Accepts, DestinationWrapper, Fill, ImageDestination
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Placement
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
 from pyskopeo.streams.locations import Location, RegistryBlob
-from pyskopeo.streams.pump import ByteReader, MemoryReader, Progress, uncounted
+from pyskopeo.streams.pump import Blob, BlobReader, MemoryReader, Progress, uncounted
 from pyskopeo.syncing.shared_blobs import SharedBlobs
 from tests.support.images import build
 
@@ -31,7 +31,7 @@ def descriptor(number: int, size: int = 10) -> Descriptor:
 
 def blob(described: Descriptor) -> Blob:
     @asynccontextmanager
-    async def never() -> AsyncIterator[ByteReader]:
+    async def never() -> AsyncIterator[BlobReader]:
         raise AssertionError("is not to be read")
         yield
 
@@ -151,7 +151,7 @@ async def test_directories_are_linked_while_one_is_under_way_and_after(tmp_path:
     opened = 0
 
     @asynccontextmanager
-    async def read() -> AsyncIterator[ByteReader]:
+    async def read() -> AsyncIterator[BlobReader]:
         nonlocal opened
         opened += 1
         yield MemoryReader(data)
@@ -179,7 +179,7 @@ async def test_a_directory_that_has_gone_is_no_hindrance(tmp_path: Path) -> None
     described = Descriptor("application/json", Digest.of(data), len(data))
 
     @asynccontextmanager
-    async def read() -> AsyncIterator[ByteReader]:
+    async def read() -> AsyncIterator[BlobReader]:
         yield MemoryReader(data)
 
     async with open_destination(f"dir:{tmp_path}/a", Access.from_environ({})) as a:

@@ -18,16 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyskopeo.errors import ConnectionFailed, ContentMismatch, StorageFailed
-from pyskopeo.interfaces import Blob
 from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.storage import tar
 from pyskopeo.storage.docker_archive import offset_prediction
-from pyskopeo.storage.docker_archive.layers import READ_ONLY, Layers
-from pyskopeo.storage.docker_archive.offset_prediction import member
+from pyskopeo.storage.docker_archive.layers import READ_ONLY, LayerWriter
+from pyskopeo.storage.docker_archive.offset_prediction import content_span
 from pyskopeo.storage.tar import TarWriter
-from pyskopeo.streams.pump import MemoryReader, uncounted
+from pyskopeo.streams.pump import Blob, MemoryReader, uncounted
 from tests.support.blocked import Blocked
 
 pytestmark = pytest.mark.anyio
@@ -85,10 +84,10 @@ class Layer:
 
 
 @contextmanager
-def archive_in(folder: Path, *, ahead: bool, kind: type[TarWriter] = TarWriter) -> Iterator[TarWriter]:
+def archive_in(folder: Path, *, out_of_order: bool, kind: type[TarWriter] = TarWriter) -> Iterator[TarWriter]:
     fd = os.open(folder / "a.tar", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
-        yield kind.to(fd, folder / "a.tar", ahead=ahead)
+        yield kind.to(fd, folder / "a.tar", out_of_order=out_of_order)
     finally:
         os.close(fd)
 
@@ -97,7 +96,7 @@ def expected(*images: Sequence[Layer]) -> bytes:
     """The archive, written one after another."""
     with tempfile.TemporaryDirectory() as folder:
         written: set[str] = set()
-        with archive_in(Path(folder), ahead=False) as archive:
+        with archive_in(Path(folder), out_of_order=False) as archive:
             for layer in (layer for image in images for layer in image):
                 name = f"{hashlib.sha256(layer.tar).hexdigest()}.tar"
                 if name not in written:
@@ -107,9 +106,9 @@ def expected(*images: Sequence[Layer]) -> bytes:
         return Path(folder, "a.tar").read_bytes()
 
 
-async def write_image(layers: Layers, image: Sequence[Layer], archive: TarWriter, at_once: int) -> None:
-    layers.expect([layer.descriptor() for layer in image], archive.position)
-    await layers.advance()
+async def write_image(layers: LayerWriter, image: Sequence[Layer], archive: TarWriter, at_once: int) -> None:
+    layers.announce([layer.descriptor() for layer in image], archive.position)
+    await layers.append_ready()
     waiting = iter({layer.descriptor().digest: layer for layer in image}.values())
 
     async def take() -> None:
@@ -120,7 +119,7 @@ async def write_image(layers: Layers, image: Sequence[Layer], archive: TarWriter
     async with anyio.create_task_group() as tasks:
         for _ in range(at_once):
             tasks.start_soon(take)
-    await layers.advance()
+    await layers.append_ready()
 
 
 async def write_all(folder: Path, images: Sequence[Sequence[Layer]], at_once: int) -> tuple[bytes, int]:
@@ -133,13 +132,13 @@ async def write_all(folder: Path, images: Sequence[Sequence[Layer]], at_once: in
             elsewhere += 1
             super().add_file(name, source, size, mode)
 
-    with archive_in(folder, ahead=True, kind=Counting) as archive:
-        layers = Layers(folder / "scratch", lambda: archive, ahead=True)
+    with archive_in(folder, out_of_order=True, kind=Counting) as archive:
+        layers = LayerWriter(folder / "scratch", lambda: archive, out_of_order=True)
         for image in images:
             await write_image(layers, image, archive, at_once)
         archive.finish()
     assert not (folder / "scratch").exists() or os.listdir(folder / "scratch") == []
-    assert not layers.spoilt
+    assert not layers.archive_damaged
     return (folder / "a.tar").read_bytes(), elsewhere
 
 
@@ -160,7 +159,7 @@ def test_the_archive_is_the_same_whatever_is_guessed(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(offset_prediction, "_LARGE", 1)
-        patch.setattr(offset_prediction, "_PATIENCE", patience)
+        patch.setattr(offset_prediction, "_ESTIMATE_TIMEOUT", patience)
         found, _ = anyio.run(write_all, Path(folder), images, at_once)
     assert found == expected(*images)
 
@@ -193,7 +192,7 @@ async def test_guesses_that_are_wrong(guess: str, tmp_path: Path) -> None:
 async def test_without_guesses_the_one_whose_turn_it_is_goes_straight_in(
     guess: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(offset_prediction, "_PATIENCE", 0)
+    monkeypatch.setattr(offset_prediction, "_ESTIMATE_TIMEOUT", 0)
     image = some(guess)
     assert await write_all(tmp_path, [image], 1) == (expected(image), 0)
     found, elsewhere = await write_all(tmp_path, [image], 3)
@@ -248,9 +247,9 @@ async def test_a_layer_too_large_for_a_plain_header_is_moved(tmp_path: Path, mon
 async def test_a_layer_that_fails_may_come_again(tmp_path: Path) -> None:
     """From another mirror, say; those after it are in their places by then."""
     image = some()
-    with archive_in(tmp_path, ahead=True) as archive:
-        layers = Layers(tmp_path / "scratch", lambda: archive, ahead=True)
-        layers.expect([layer.descriptor() for layer in image], 0)
+    with archive_in(tmp_path, out_of_order=True) as archive:
+        layers = LayerWriter(tmp_path / "scratch", lambda: archive, out_of_order=True)
+        layers.announce([layer.descriptor() for layer in image], 0)
         first, *rest = image
         blob = first.blob(broken=1)
         async with anyio.create_task_group() as tasks:
@@ -264,7 +263,7 @@ async def test_a_layer_that_fails_may_come_again(tmp_path: Path) -> None:
     assert archive.path.read_bytes() == expected(image)
 
 
-async def self_fail(layers: Layers, blob: Blob) -> None:
+async def self_fail(layers: LayerWriter, blob: Blob) -> None:
     with pytest.raises(ContentMismatch):
         await layers.add(blob, uncounted)
 
@@ -277,9 +276,9 @@ async def test_given_up_in_the_middle(tmp_path: Path) -> None:
     """Nothing of it is in the way of what comes after."""
     image = some(number=2, plain=True)
     readers = [Blocked(layer.stored[:300]) for layer in image]
-    with archive_in(tmp_path, ahead=True) as archive:
-        layers = Layers(tmp_path / "scratch", lambda: archive, ahead=True)
-        layers.expect([layer.descriptor() for layer in image], 0)
+    with archive_in(tmp_path, out_of_order=True) as archive:
+        layers = LayerWriter(tmp_path / "scratch", lambda: archive, out_of_order=True)
+        layers.announce([layer.descriptor() for layer in image], 0)
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as tasks:
                 for layer, reader in zip(image, readers, strict=True):
@@ -288,7 +287,7 @@ async def test_given_up_in_the_middle(tmp_path: Path) -> None:
                     await anyio.sleep(0.001)
                 scope.cancel()
         assert archive.path.read_bytes()[512:].startswith(image[0].stored[:300])
-        assert not layers.spoilt
+        assert not layers.archive_damaged
         await write_image(layers, some(number=2), archive, 2)
         archive.finish()
     assert archive.path.read_bytes() == expected(some(number=2))
@@ -298,20 +297,20 @@ async def test_a_full_disk_spoils_only_what_is_begun(tmp_path: Path, monkeypatch
     real = os.pwrite
 
     def full(fd: int, buffer: memoryview, offset: int) -> int:
-        if offset > member(0, len(image[0].tar)).end:
+        if offset > content_span(0, len(image[0].tar)).end:
             raise OSError(28, "No space left on device")
         return real(fd, buffer, offset)
 
     image = some(number=2, steps=0)
-    with archive_in(tmp_path, ahead=True) as archive:
-        layers = Layers(tmp_path / "scratch", lambda: archive, ahead=True)
-        layers.expect([layer.descriptor() for layer in image], 0)
+    with archive_in(tmp_path, out_of_order=True) as archive:
+        layers = LayerWriter(tmp_path / "scratch", lambda: archive, out_of_order=True)
+        layers.announce([layer.descriptor() for layer in image], 0)
         await layers.add(image[0].blob(), uncounted)
         with monkeypatch.context() as patch:
             patch.setattr(os, "pwrite", full)
             with pytest.raises(StorageFailed, match=r"writing .*a\.tar: no space left on device"):
                 await layers.add(image[1].blob(), uncounted)
-        assert not layers.spoilt
+        assert not layers.archive_damaged
         await layers.add(image[1].blob(), uncounted)
         archive.finish()
     assert archive.path.read_bytes() == expected(image)

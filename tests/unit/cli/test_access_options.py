@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.access import Access, Network
-from pyskopeo.cli import copy, login
-from pyskopeo.cli.accounts import reaching
+from pyskopeo.cli import copy, delete, login
+from pyskopeo.cli.access_options import AccessOptions
+from pyskopeo.cli.accounts import read_access
 from pyskopeo.cli.command import GLOBAL
 from pyskopeo.cli.flags import Flag, Parsed, UsageError, parse
-from pyskopeo.cli.options import access
+from pyskopeo.credentials.authfile import Credentials
+from pyskopeo.credentials.bazel_helper import HeaderHelper
 from pyskopeo.errors import PolicyRejected
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
@@ -39,7 +41,7 @@ def parsed(flags: tuple[Flag, ...], *words: str) -> Parsed:
 
 
 def destination(*words: str) -> Access:
-    return access(parsed(copy.COMMAND.flags, *words), "dest-", ignore)
+    return AccessOptions.of(parsed(copy.COMMAND.flags, *words), "dest-").access(ignore)
 
 
 def test_without_flags_the_environment_counts() -> None:
@@ -70,7 +72,7 @@ def test_flags_take_the_place_of_what_they_are_about_and_of_nothing_else() -> No
 
 
 def test_logging_in_reaches_a_registry_as_all_others_do() -> None:
-    found = reaching(parsed(login.COMMAND.flags, "--tls-verify=false", "--trust-realm=a.example"), None)
+    found = read_access(parsed(login.COMMAND.flags, "--tls-verify=false", "--trust-realm=a.example"), None)
     assert (found.trust.insecure, found.trust.realms) == (True, frozenset({"a.example"}))
     assert found.trust.roots == Access.from_environ().trust.roots
     assert found.network.proxies == Access.from_environ().network.proxies
@@ -91,3 +93,60 @@ def test_signatures_can_be_required_of_any_policy(tmp_path: Path) -> None:
     destination(f"--policy={policy}", "--insecure-policy").policy().judge(subject, "name")
     with pytest.raises(UsageError, match="mutually exclusive"):
         destination("--insecure-policy", "--require-signed")
+
+
+@pytest.mark.parametrize(
+    ("words", "source", "destination"),
+    [
+        ((), None, None),
+        (("--src-tls-verify=false",), True, None),
+        (("--tls-verify=false",), True, True),
+        (("--tls-verify=false", "--dest-tls-verify"), True, False),
+        (("--tls-verify", "--src-tls-verify=false"), True, False),
+    ],
+)
+def test_tls_verify_of_one_side_or_of_both(words: tuple[str, ...], source: bool | None, destination: bool | None) -> None:
+    read = parsed(copy.COMMAND.flags, *words)
+    found = [AccessOptions.of(read, prefix).access(ignore).trust.insecure for prefix in ("src-", "dest-")]
+    assert found == [source, destination]
+
+
+def test_credentials_of_one_side() -> None:
+    words = (
+        "--src-creds=a:b:c", "--dest-username=d", "--dest-password=", "--authfile=/both", "--dest-authfile=/dest",
+        "--src-registry-token=t", "--auth-strict", "--credential-helper=*.example=/helper",
+    )  # fmt: skip
+    read = parsed(copy.COMMAND.flags, *words)
+    source, target = (AccessOptions.of(read, prefix).access(ignore).keychain for prefix in ("src-", "dest-"))
+    assert (source.credentials, target.credentials) == (Credentials("a", "b:c"), Credentials("d", ""))
+    assert (source.authfile, target.authfile) == (Path("/both"), Path("/dest"))
+    assert (source.registry_token, target.registry_token) == ("t", "")
+    for keychain in (source, target):
+        assert (keychain.strict, keychain.anonymous) == (True, False)
+        assert keychain.header_helpers == (HeaderHelper("*.example", "/helper"),)
+    assert AccessOptions.of(parsed(copy.COMMAND.flags, "--screds=e:f"), "src-").credentials.credentials == Credentials("e", "f")
+
+
+def test_secrets_are_not_in_the_options_as_text() -> None:
+    words = ("--src-creds=a:hunter2", "--src-registry-token=hunter2", "dir:a", "dir:b")
+    assert "hunter2" not in repr(copy.CopyOptions.of(parsed(copy.COMMAND.flags, *words)))
+    credentials = ("--username=a", "--password=hunter2", "quay.io")
+    assert "hunter2" not in repr(login.LoginOptions.of(parsed(login.COMMAND.flags, *credentials)))
+
+
+@pytest.mark.parametrize(("terminal", "password"), [(True, "typed"), (False, "")])
+def test_a_user_name_alone_asks_for_the_password_at_a_terminal(
+    terminal: bool, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stream in ("stdin", "stderr"):
+        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: terminal)
+    monkeypatch.setattr("getpass.getpass", lambda prompt, stream: "typed" if prompt == "Password for me: " else prompt)
+    assert destination("--dest-creds=me").keychain.credentials == Credentials("me", password)
+    assert destination("--dest-creds=me:").keychain.credentials == Credentials("me", "")
+
+
+def test_commands_for_registries_have_no_flags_for_other_transports() -> None:
+    options = AccessOptions.of(parsed(delete.COMMAND.flags, "--tmpdir=/flag/tmp"))
+    assert (options.daemon_host, options.shared_blobs) == (None, None)
+    assert options.access(ignore).network.daemon_host == "tcp://environ"
+    assert options.access(ignore).storage.scratch == Path("/flag/tmp")

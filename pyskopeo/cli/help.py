@@ -1,0 +1,47 @@
+"""The texts of ``--help``: an overview of the commands, and one page for each."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from .command import GLOBAL, SUMMARIES, VERSION, Command, program
+from .flags import Flag
+
+
+def overview() -> str:
+    """Return the help text of the program: its commands and its global flags."""
+    width = max(map(len, SUMMARIES)) + 3
+    commands = "\n".join(f"  {name:<{width}}{summary}" for name, summary in sorted(SUMMARIES.items()))
+    return (
+        "Copy and inspect container images, without a daemon\n\n"
+        f"Usage:\n  {program()} [flags] COMMAND [command flags]\n\n"
+        f"Available Commands:\n{commands}\n\nFlags:\n{usage((*GLOBAL, VERSION))}\n\n"
+        f'Use "{program()} COMMAND --help" for more information about a command.'
+    )
+
+
+def command_help(command: Command[object]) -> str:
+    """Return the help text of a command."""
+    examples = "\n".join(f"  {example}" for example in command.examples)
+    flags = f"Flags:\n{usage(command.flags)}\n\n" if command.flags else ""
+    return (
+        f"{command.description}\n\nUsage:\n  {program()} {command.name} [command flags] {command.arguments}\n\n"
+        f"Examples:\n{examples}\n\n{flags}Global Flags:\n{usage(GLOBAL)}"
+    )
+
+
+def usage(flags: Sequence[Flag], width: int = 100) -> str:
+    """Return a table of the flags that are not hidden, sorted by name; descriptions wrap at ``width`` columns."""
+    rows = []
+    for flag in sorted(flags, key=lambda flag: flag.name):
+        if not flag.hidden:
+            short = f"-{flag.short}, " if flag.short else "    "
+            rows.append((f"  {short}--{flag.name}{' ' + flag.value if flag.value else ''}", flag.help))
+    column = max(len(left) for left, _ in rows) + 3
+    lines = []
+    for left, text in rows:
+        wrapped = textwrap.wrap(text, max(width - column, 40), break_on_hyphens=False) or [""]
+        lines.append(left.ljust(column) + wrapped[0])
+        lines += [" " * column + line for line in wrapped[1:]]
+    return "\n".join(lines)

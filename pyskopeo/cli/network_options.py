@@ -1,0 +1,114 @@
+"""The flags for connections to servers, and the options they are parsed into."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..access import Network
+from ..fast_dataclass import dataclass
+from ..http.retry import Retry
+from ..http.tls import Trust
+from .flags import Flag, Parsed, UsageError, boolean, duration, integer, listed
+
+if TYPE_CHECKING:
+    from ..config.tls_details import TlsDetails
+    from ..credentials.bazel_helper import HeaderHelper
+
+
+def _header_helper(text: str) -> HeaderHelper:
+    from ..credentials.bazel_helper import HeaderHelper
+
+    return HeaderHelper.parse(text)
+
+
+NETWORK = (
+    Flag("retry-times", f"number of retries after transient failures (default: {Retry().times})", value="N",
+         read=integer),
+    Flag("retry-delay", "fixed delay between retries (default: doubles with each, from 0.5s)", value="DURATION",
+         read=duration),
+    Flag("stall-timeout", "fail a connection that makes no progress for this long (default: 60s)", value="DURATION",
+         read=duration, default=60.0),
+    Flag("auth-strict", "treat the failure of a credential helper as an error, not a warning", read=boolean,
+         default=False),
+    Flag("credential-helper", "get request headers from PATH, a helper that speaks Bazel's protocol; PATTERN is HOST, "
+         "or *.DOMAIN for the domain and its subdomains (default: all hosts)", value="[PATTERN=]PATH",
+         read=_header_helper, repeat=True),
+    Flag("trust-realm", "also send credentials to the token server HOST", value="HOST", read=listed, repeat=True),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOptions:
+    """How servers are reached, whichever side they are on. ``stall_timeout`` is in seconds."""
+
+    retry: Retry
+    stall_timeout: float
+    user_agent_prefix: str
+    tls_details: TlsDetails | None
+    realms: frozenset[str]
+
+    @classmethod
+    def of(cls, parsed: Parsed) -> NetworkOptions:
+        """Read the options; raises `InvalidInput`."""
+        return cls(
+            tls_details=_tls_details(parsed.path("tls-details")),
+            realms=frozenset(parsed.repeated("trust-realm", str)),
+            retry=_retry(parsed),
+            stall_timeout=_stall_timeout(parsed),
+            user_agent_prefix=_user_agent_prefix(parsed),
+        )
+
+    def network(self, base: Network, daemon_host: str | None = None) -> Network:
+        """Return ``base`` with these options, and with ``daemon_host`` unless that is None or empty."""
+        prefix = self.user_agent_prefix
+        return replace(
+            base,
+            retry=self.retry,
+            stall_timeout=self.stall_timeout,
+            user_agent=f"{prefix} {base.user_agent}" if prefix else base.user_agent,
+            daemon_host=daemon_host or base.daemon_host,
+        )
+
+    def trust(self, base: Trust, verify: bool | None, cert_dir: Path | None) -> Trust:
+        """Return ``base`` with these options, and ``--tls-verify`` and ``--cert-dir`` of one side."""
+        return replace(
+            base,
+            insecure=None if verify is None else not verify,
+            cert_dir=cert_dir,
+            details=self.tls_details,
+            realms=self.realms,
+        )
+
+
+def _retry(parsed: Parsed) -> Retry:
+    retry = Retry()
+    times, delay = parsed.optional("retry-times", int), parsed.optional("retry-delay", float)
+    if times is not None:
+        if times < 0:
+            raise UsageError("--retry-times: want 0 or more")
+        retry = replace(retry, times=times)
+    return Retry(retry.times, delay, fixed=True) if delay else retry
+
+
+def _stall_timeout(parsed: Parsed) -> float:
+    seconds = parsed.get("stall-timeout", float)
+    if seconds <= 0:
+        raise UsageError("--stall-timeout: want more than 0")
+    return seconds
+
+
+def _user_agent_prefix(parsed: Parsed) -> str:
+    prefix = parsed.optional("user-agent-prefix", str) or ""
+    if not (prefix.isascii() and prefix.isprintable()):
+        raise UsageError("--user-agent-prefix: want printable ASCII characters")
+    return prefix
+
+
+def _tls_details(path: Path | None) -> TlsDetails | None:
+    if path is None:
+        return None
+    from ..config.tls_details import load
+
+    return load(path)

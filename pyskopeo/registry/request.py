@@ -1,0 +1,71 @@
+"""What all requests of a session have in common: headers and time limits, httpx's errors, warnings of servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..errors import ConnectionFailed, InvalidContent
+from ..http.httpx_import import httpx
+from ..http.origin import Origin
+from ..http.printable import clean
+from ..http.request_body import Outgoing
+from ..model.events import Report, Warned
+from .redactor import Redactor
+
+if TYPE_CHECKING:
+    from ..access import Network
+
+Content: TypeAlias = bytes | Outgoing
+_MAX_WARNINGS = 20
+
+
+def build_request(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    content: Content,
+    network: Network,
+    *,
+    public_only: bool,
+) -> httpx.Request:
+    """Return a request; with ``public_only`` the transport connects to no address that is not on the internet."""
+    # Built by hand: the client's own builder adds cookies and an Accept-Encoding.
+    complete = {"User-Agent": network.user_agent, "Accept-Encoding": "identity", **headers}
+    timeout = httpx.Timeout(network.stall_timeout, connect=network.connect_timeout).as_dict()
+    extensions = {"public_only": public_only, "timeout": timeout}
+    if isinstance(content, Outgoing):
+        complete["Host"] = Origin.of(url).netloc  # which httpx leaves out of a request with a stream
+        return httpx.Request(method, url, headers=complete, stream=content, extensions=extensions)
+    return httpx.Request(method, url, headers=complete, content=content or None, extensions=extensions)
+
+
+@contextmanager
+def httpx_errors(url: str) -> Iterator[None]:
+    """Raise `ConnectionFailed` and `InvalidContent` for the errors of httpx while ``url`` is requested."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        where = Origin.of(url).netloc
+        raise ConnectionFailed(f"{where}: {str(error) or type(error).__name__}", host=where) from error
+    except (httpx.InvalidURL, UnicodeError) as error:  # the latter from names that are not what they seem
+        raise InvalidContent(f"{Origin.of(url)}: not a URL that can be asked for: {error}") from None
+
+
+class WarningReporter:
+    """Reports ``Warning: 299 - "text"`` headers, once per text (distribution specification, "Warnings")."""
+
+    def __init__(self, registry: str, report: Report, redactor: Redactor) -> None:
+        self._registry = registry
+        self._report = report
+        self._redactor = redactor
+        self._reported: set[str] = set()
+
+    def look_at(self, response: httpx.Response) -> None:
+        """Report the warnings of ``response`` that are new."""
+        for value in response.headers.get_list("warning"):
+            if value.startswith("299 ") and value not in self._reported and len(self._reported) < _MAX_WARNINGS:
+                self._reported.add(value)
+                text = self._redactor.redact(value[4:].lstrip("- "))
+                self._report(Warned(f"{self._registry} says: {clean(text)}"))

@@ -1,0 +1,48 @@
+"""Help texts: the table of flags, and what belongs on which page."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyskopeo.cli.command import GLOBAL, SUMMARIES, VERSION, load_command
+from pyskopeo.cli.flags import Flag
+from pyskopeo.cli.help import command_help, overview, usage
+
+COMMANDS = [name for name in SUMMARIES if name != "help"]
+
+
+def test_the_table_of_flags_is_sorted_aligned_and_wrapped() -> None:
+    flags = (
+        Flag("zebra", "last"),
+        Flag("apple", "words " * 20, short="a", value="KIND"),
+        Flag("hidden", "unseen", hidden=True),
+    )
+    lines = usage(flags, width=60).splitlines()
+    assert lines[0].startswith("  -a, --apple KIND   words words")
+    assert all(line.startswith(" " * 21 + "words") for line in lines[1:-1])
+    assert len(lines) > 2
+    assert lines[-1] == "      --zebra        last"
+    assert max(map(len, lines)) <= 62
+
+
+def test_the_overview_has_the_global_flags() -> None:
+    assert usage((*GLOBAL, VERSION)) in overview()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_page_has_the_flags_of_the_command_and_the_global_ones(name: str) -> None:
+    command = load_command(name)
+    page = command_help(command)
+    assert page.endswith(f"Global Flags:\n{usage(GLOBAL)}")
+    assert not command.flags or f"\nFlags:\n{usage(command.flags)}\n" in page
+    assert max(map(len, page.splitlines())) <= 110
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_descriptions_of_flags_are_in_one_style(name: str) -> None:
+    """As in skopeo: a phrase that begins in lower case, except for abbreviations, and has no full stop."""
+    for flag in (*load_command(name).flags, *GLOBAL, VERSION):
+        if not flag.hidden:
+            assert flag.help
+            assert flag.help.startswith("YAML") or flag.help[0].islower(), flag
+            assert not flag.help.endswith("."), flag

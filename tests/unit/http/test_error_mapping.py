@@ -1,0 +1,86 @@
+"""Errors of sockets, TLS and http.client as errors of this package."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+
+import pytest
+
+from pyskopeo.errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, Stalled
+from pyskopeo.http.error_mapping import ErrorMapping, without_userinfo
+from pyskopeo.http.origin import Origin
+
+ORIGIN = Origin.of("https://host:5000")
+
+
+def tls(reason: str, kind: type[ssl.SSLError] = ssl.SSLError) -> ssl.SSLError:
+    error = kind(1, reason)
+    error.reason = reason
+    return error
+
+
+def untrusted(message: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "CERTIFICATE_VERIFY_FAILED")
+    error.verify_message = message
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message", "temporary"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), ConnectionFailed, "host:5000: connection refused", True),
+        (TimeoutError(), ConnectionFailed, "host:5000: connecting timed out", True),
+        (socket.gaierror(socket.EAI_NONAME, "x"), ConnectionFailed, "host:5000: no such host", False),
+        (socket.gaierror(socket.EAI_AGAIN, "x"), ConnectionFailed, "host:5000: no such host", True),
+        (tls("PROTOCOL_VERSION"), HandshakeFailed, "host:5000: TLS: protocol version", False),
+        (tls("BAD_THING"), HandshakeFailed, "host:5000: TLS: bad thing", True),
+        (tls("UNEXPECTED_EOF", ssl.SSLEOFError), ConnectionFailed, "host:5000: TLS: unexpected eof", True),
+        (untrusted("self-signed"), CertificateNotTrusted, "host:5000: certificate not trusted: self-signed; ", False),
+        (RuntimeError("odd\n"), ConnectionFailed, "host:5000: RuntimeError: 'odd\\n'", True),
+    ],
+)
+def test_connecting(error: Exception, kind: type[NetworkError], message: str, temporary: bool) -> None:
+    found = ErrorMapping().connecting(error, ORIGIN)
+    assert type(found) is kind
+    assert str(found).startswith(message)
+    assert found.temporary is temporary
+
+
+def test_another_protocol_is_no_tls() -> None:
+    found = ErrorMapping().connecting(tls("WRONG_VERSION_NUMBER"), ORIGIN)
+    assert "server gave an HTTP response to an HTTPS client; for plain http give --tls-verify=false" in str(found)
+    assert not found.temporary
+
+
+def test_a_proxy_is_named_without_its_password() -> None:
+    found = ErrorMapping().connecting(TimeoutError(), ORIGIN, "http://user:secret@proxy:3128")
+    assert str(found) == "host:5000 (through proxy http://proxy:3128): connecting timed out"
+    assert without_userinfo("http://proxy:3128/") == "http://proxy:3128/"
+
+
+@pytest.mark.parametrize(
+    ("error", "greeted", "message"),
+    [
+        (http.client.RemoteDisconnected("x"), False, "host:5000: the connection was closed before an answer came"),
+        (http.client.BadStatusLine("\x1b[31m"), False, "host:5000: not a valid HTTP answer: '\\x1b[31m'"),
+        (ConnectionResetError(104, "Connection reset by peer"), False, "host:5000: connection reset by peer"),
+        (
+            ConnectionResetError(104, "Connection reset by peer"), True,
+            "host:5000: TLS: the connection was closed before an answer came; the server may want a client certificate",
+        ),
+    ],
+)  # fmt: skip
+def test_exchanging(error: Exception, greeted: bool, message: str) -> None:
+    assert str(ErrorMapping().exchanging(error, ORIGIN, greeted=greeted)) == message
+
+
+def test_reading_and_stalling() -> None:
+    errors = ErrorMapping()
+    assert str(errors.reading(ValueError(), ORIGIN)) == "host:5000: connection lost: ValueError"
+    assert str(errors.reading(OSError("text"), ORIGIN)) == "host:5000: connection lost: text"
+    stalled = errors.stalled(ORIGIN, 0.5)
+    assert isinstance(stalled, Stalled)
+    assert str(stalled) == "host:5000: no progress for 0.5 s (--stall-timeout)"
+    assert stalled.host == "host:5000"

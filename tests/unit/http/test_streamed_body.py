@@ -1,0 +1,174 @@
+"""What a request's body does when the server responds before its end, and when it is broken off."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pyskopeo.errors import ConnectionFailed, Stalled
+from pyskopeo.http.streamed_body import StreamedBody
+
+PIECE = memoryview(b"x" * 1000)
+LARGE = memoryview(bytes(8 * 1024 * 1024))  # more than fits into a socket
+OK = b"HTTP/1.1 200 OK\r\n\r\n"
+REFUSED = b"HTTP/1.1 403 No\r\n\r\n"
+
+
+class Line:
+    """A body under way on a connection whose other end is ours; ``raised`` is what ended the transport's thread."""
+
+    def __init__(self, body: StreamedBody, *, timeout: float = 10.0) -> None:
+        self.body = body
+        self.near, self.far = socket.socketpair()
+        self.near.settimeout(timeout)
+        self.far.settimeout(10)
+        self.connection = http.client.HTTPConnection("x")
+        self.connection.sock = self.near
+        self.raised: list[BaseException] = []
+        self._thread = threading.Thread(target=self._carry)
+        self._thread.start()
+
+    def _carry(self) -> None:
+        try:
+            self.body.carry(self.connection, chunked=True)
+        except Exception as error:  # noqa: BLE001 - for the test to look at
+            self.raised.append(error)
+            self.connection.close()
+
+    def over(self) -> None:
+        """Wait until an answer can be read, or the connection is closed."""
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    def sent(self) -> bytes:
+        """Everything, once there is no more."""
+        self.near.close()
+        pieces = bytearray()
+        while piece := self.far.recv(1 << 20):
+            pieces += piece
+        return bytes(pieces)
+
+    def close(self) -> None:
+        self.body.stop()
+        self.over()
+        self.near.close()
+        self.far.close()
+
+
+@pytest.fixture
+def lines() -> Iterator[list[Line]]:
+    found: list[Line] = []
+    yield found
+    for line in found:
+        line.close()
+
+
+def test_a_body_that_is_stopped_is_ended(lines: list[Line]) -> None:
+    lines.append(line := Line(StreamedBody()))
+    line.body.write(PIECE)
+    line.body.stop()
+    line.over()
+    assert line.raised == []
+    assert line.sent() == b"3e8\r\n" + PIECE + b"\r\n0\r\n\r\n"
+
+
+def test_or_not(lines: list[Line]) -> None:
+    lines.append(line := Line(StreamedBody(end_if_stopped=False)))
+    line.body.write(PIECE)
+    line.body.stop()
+    line.over()
+    (error,) = line.raised
+    assert isinstance(error, ConnectionFailed)
+    assert line.sent() == b"3e8\r\n" + PIECE + b"\r\n"
+    with pytest.raises(ConnectionFailed):
+        line.body.write(PIECE)
+
+
+@pytest.mark.parametrize("end_if_stopped", [True, False])
+def test_a_thread_that_writes_is_woken(end_if_stopped: bool, lines: list[Line]) -> None:
+    lines.append(line := Line(StreamedBody(end_if_stopped=end_if_stopped)))
+    timer = threading.Timer(0.2, line.body.stop)
+    timer.start()
+    begun = time.monotonic()
+    with pytest.raises(ConnectionFailed):
+        line.body.write(LARGE)
+    assert time.monotonic() - begun < 5
+    line.over()
+    assert not line.sent().endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("continue_on_success", [True, False])
+def test_a_refusal_ends_a_body(continue_on_success: bool, lines: list[Line]) -> None:
+    lines.append(line := Line(StreamedBody(continue_on_success=continue_on_success)))
+    line.body.write(PIECE)
+    line.far.sendall(REFUSED)
+    with pytest.raises(ConnectionFailed):
+        line.body.write(PIECE)
+    line.over()
+    assert line.raised == []
+    assert line.near.recv(100) == REFUSED
+
+
+def test_a_refusal_is_seen_while_the_server_reads_nothing(lines: list[Line]) -> None:
+    lines.append(line := Line(StreamedBody()))
+    timer = threading.Timer(0.2, line.far.sendall, (REFUSED,))
+    timer.start()
+    begun = time.monotonic()
+    with pytest.raises(ConnectionFailed):
+        line.body.write(LARGE)
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("pieces", [(OK,), (OK[:5], OK[5:]), (b"HTTP/1.1 204 No Content\r\n\r\n",)])
+def test_a_body_goes_on_after_a_success(pieces: tuple[bytes, ...], lines: list[Line]) -> None:
+    lines.append(line := Line(StreamedBody(continue_on_success=True)))
+    for piece in pieces:
+        line.far.sendall(piece)
+        line.body.write(PIECE)
+    line.body.write(PIECE)
+    line.body.finish()
+    line.over()
+    assert line.body.complete
+    assert line.near.recv(100) == b"".join(pieces)
+    assert line.sent() == (b"3e8\r\n" + PIECE + b"\r\n") * (len(pieces) + 1) + b"0\r\n\r\n"
+
+
+def test_a_success_may_end_a_body(lines: list[Line]) -> None:
+    lines.append(line := Line(StreamedBody()))
+    line.far.sendall(OK)
+    with pytest.raises(ConnectionFailed):
+        line.body.write(PIECE)
+
+
+def test_a_server_that_leaves(lines: list[Line]) -> None:
+    lines.append(line := Line(StreamedBody(continue_on_success=True)))
+    line.far.close()
+    with pytest.raises(ConnectionFailed):
+        line.body.write(PIECE)
+    line.over()
+    assert not line.body.complete
+
+
+def test_a_server_that_leaves_at_the_end_may_have_said_why(lines: list[Line]) -> None:
+    lines.append(line := Line(StreamedBody()))
+    line.body.write(PIECE)
+    line.far.sendall(REFUSED)
+    line.far.close()
+    line.body.finish()
+    line.over()
+    assert line.raised == []
+    assert not line.body.complete
+    assert line.near.recv(100) == REFUSED
+
+
+def test_a_server_that_reads_nothing(lines: list[Line]) -> None:
+    lines.append(line := Line(StreamedBody(), timeout=0.2))
+    with pytest.raises(Stalled):
+        line.body.write(LARGE)
+    line.over()
+    assert line.raised == [line.body.failure]

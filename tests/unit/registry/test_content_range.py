@@ -1,0 +1,73 @@
+"""Which bytes of a blob a response is taken to carry."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from pyskopeo.errors import ContentMismatch, InvalidContent
+from pyskopeo.model.descriptor import Descriptor
+from pyskopeo.model.digest import Digest
+from pyskopeo.registry.content_range import Part, blob_part, starts_at
+
+SIZE = 100
+BLOB = Descriptor("", Digest.of(bytes(SIZE)), SIZE)
+
+
+def response(status: int, range: str = "", length: int | None = None, **headers: str) -> httpx.Response:
+    given = {"content-range": range} if range else {}
+    if length is not None:
+        given["content-length"] = str(length)
+    found = httpx.Response(status, headers={**given, **{key.replace("_", "-"): text for key, text in headers.items()}})
+    found.extensions["reader"] = None  # as our own transport's
+    return found
+
+
+@pytest.mark.parametrize(
+    ("answer", "offset", "part"),
+    [
+        (response(200, length=SIZE), 0, Part(0, SIZE)),
+        (response(200, length=SIZE), 40, Part(0, SIZE)),
+        (response(200, transfer_encoding="chunked"), 0, Part(0, SIZE)),
+        (response(200), 0, Part(0, None)),
+        (response(206, "bytes 40-99/100"), 40, Part(40, 100)),
+        (response(206, "bytes 40-99/*", 60), 40, Part(40, 100)),
+        (response(206, "bytes 40-49/100", 10), 40, Part(40, 50)),
+        (response(200, length=SIZE, content_encoding="identity"), 0, Part(0, SIZE)),
+    ],
+)
+def test_the_bytes_that_were_asked_for(answer: httpx.Response, offset: int, part: Part) -> None:
+    assert blob_part(answer, BLOB, offset) == part
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        response(206),
+        response(206, "bytes 0-99/100"),
+        response(206, "bytes 41-99/100"),
+        response(206, "bytes 40-99/101"),
+        response(206, "bytes 40-100/*"),
+        response(206, "bytes 40-39/100"),
+        response(206, "bytes 40-99/100", 59),
+        response(206, "bytes */100"),
+        response(206, "40-99/100"),
+        response(206, "bytes 40-99/100, bytes 1-2/100"),
+        response(206, "bytes 40-" + "9" * 20 + "/100"),
+    ],
+)
+def test_a_range_of_other_bytes(answer: httpx.Response) -> None:
+    assert not starts_at(answer, 40, SIZE)
+    with pytest.raises(InvalidContent, match=f"{BLOB.digest}: asked for bytes 40-, got Content-Range '"):
+        blob_part(answer, BLOB, 40)
+
+
+def test_another_size_is_no_blob_of_this_digest() -> None:
+    with pytest.raises(ContentMismatch, match="the registry has 99 bytes, the manifest says 100"):
+        blob_part(response(200, length=99), BLOB, 0)
+
+
+@pytest.mark.parametrize("status", [200, 206])
+def test_encoded_content(status: int) -> None:
+    with pytest.raises(InvalidContent, match="Content-Encoding gzip: refused"):
+        blob_part(response(status, "bytes 0-99/100", SIZE, content_encoding="GZIP"), BLOB, 0)

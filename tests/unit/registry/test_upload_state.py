@@ -1,0 +1,96 @@
+"""What an upload does after each failure, as tables: no request is sent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pyskopeo.errors import ConnectionFailed, PyskopeoError, RegistryError, Stalled, UnsafeAddress
+from pyskopeo.registry.session import TokenExpired
+from pyskopeo.registry.upload_state import MOST_TOKENS, PROGRESS, Step, UploadState
+
+MIB = 1024 * 1024
+SIZE = 100 * MIB
+NEW = UploadState(SIZE, retries=2)
+
+
+def refusal(status: int) -> RegistryError:
+    return RegistryError("x", status=status)
+
+
+@pytest.mark.parametrize(
+    ("error", "opened", "before", "step", "broken"),
+    [
+        (ConnectionFailed("x"), True, NEW, Step.PAUSE, False),
+        (ConnectionFailed("x"), False, NEW, Step.PAUSE, False),
+        (Stalled("x"), True, NEW, Step.PAUSE, False),
+        (ConnectionFailed("x", temporary=False), True, NEW, Step.RAISE, False),
+        (UnsafeAddress("x"), True, NEW, Step.RAISE, False),
+        (refusal(503), True, NEW, Step.PAUSE, False),
+        (refusal(429), False, NEW, Step.PAUSE, False),
+        (refusal(403), True, NEW, Step.RAISE, False),
+        # The registry has lost the session, if there was one.
+        (refusal(404), True, NEW, Step.PAUSE, True),
+        (refusal(404), False, NEW, Step.RAISE, False),
+        (refusal(416), True, NEW, Step.PAUSE, False),
+        (refusal(416), False, NEW, Step.RAISE, False),
+        # What went on at an offset that the registry gave may be wrong there.
+        (refusal(400), True, NEW, Step.RAISE, False),
+        (refusal(400), True, replace(NEW, resumed=True), Step.PAUSE, True),
+        (ConnectionFailed("x", temporary=False), True, replace(NEW, broken=True), Step.PAUSE, True),
+        (ConnectionFailed("x"), True, replace(NEW, failures=2), Step.RAISE, False),
+        (TokenExpired("x"), True, replace(NEW, failures=2), Step.REPEAT, False),
+        (TokenExpired("x"), True, replace(NEW, expired_tokens=MOST_TOKENS), Step.PAUSE, False),
+    ],
+)  # fmt: skip
+def test_decisions(error: PyskopeoError, opened: bool, before: UploadState, step: Step, broken: bool) -> None:
+    state = replace(before)
+    assert state.failed(error, opened=opened) is step
+    assert state.broken is broken
+    assert state.failures == before.failures + (step is Step.PAUSE)
+    assert state.resumable is not broken
+
+
+@pytest.mark.parametrize(
+    ("size", "shortest", "pieces"),
+    [
+        (SIZE, 0, [32 * MIB, 16 * MIB, 8 * MIB, 4 * MIB, 2 * MIB, MIB]),
+        (10 * MIB, 0, [5 * MIB, 2 * MIB + MIB // 2, MIB + MIB // 4, MIB]),
+        (SIZE, 20 * MIB, [32 * MIB, 20 * MIB]),
+        (MIB, 0, [MIB]),
+        (None, 0, []),
+    ],
+)
+def test_smaller_pieces(size: int | None, shortest: int, pieces: list[int]) -> None:
+    state = UploadState(size, retries=0, shortest=shortest)
+    for piece in pieces:
+        assert state.failed(refusal(413), opened=True) is Step.CONTINUE
+        assert (state.piece, state.resumable) == (piece, False)
+        state.begin_anew()
+    assert state.failed(refusal(413), opened=True) is Step.RAISE
+
+
+def test_progress_makes_the_next_failure_the_first() -> None:
+    state = UploadState(SIZE, retries=1)
+    assert state.failed(ConnectionFailed("x"), opened=True) is Step.PAUSE
+    state.continue_at(PROGRESS)
+    assert (state.offset, state.resumed, state.failures) == (PROGRESS, True, 0)
+    assert state.failed(ConnectionFailed("x"), opened=True) is Step.PAUSE
+    state.continue_at(2 * PROGRESS - 1)
+    assert state.failed(ConnectionFailed("x"), opened=True) is Step.RAISE
+
+
+def test_beginning_anew_is_no_progress() -> None:
+    state = UploadState(SIZE, retries=3, piece=MIB)
+    state.failed(ConnectionFailed("x"), opened=True)
+    state.continue_at(PROGRESS)
+    state.failed(ConnectionFailed("x"), opened=True)
+    state.begin_anew()
+    assert state == UploadState(SIZE, retries=3, piece=MIB, failures=1, _progress_from=PROGRESS)
+
+
+def test_what_is_made_on_the_way_cannot_continue() -> None:
+    state = UploadState(None, retries=1)
+    assert state.failed(ConnectionFailed("x"), opened=True) is Step.PAUSE
+    assert not state.resumable
