@@ -1,9 +1,9 @@
-"""Proxies our own transport does not speak to: SOCKS, and proxies reached by TLS. httpx does."""
+"""Proxies that our own transport does not speak to, but httpx does: SOCKS, and proxies reached by TLS."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import Unsupported
@@ -13,26 +13,29 @@ from .origin import Origin
 
 if TYPE_CHECKING:
     import ssl
-    from types import TracebackType
-
-    from .transport import Wire
 
 
-class Router:
-    """Sends each request by our transport, or through httpx's where the proxy asks for it."""
+class ProxyRouter:
+    """Sends requests through the proxies that our own transport does not speak to.
 
-    def __init__(
-        self, wire: Wire, proxy: Callable[[Origin], str | None], context: Callable[[Origin], ssl.SSLContext]
-    ) -> None:
-        self._wire, self._proxy, self._context = wire, proxy, context
+    ``context`` returns the TLS settings for an origin.
+    """
+
+    def __init__(self, context: Callable[[Origin], ssl.SSLContext]) -> None:
+        self._context = context
         self._transports: dict[tuple[str, ssl.SSLContext], httpx.AsyncHTTPTransport] = {}
 
-    async def send(self, request: httpx.Request) -> httpx.Response:
-        """Raises pyskopeo's errors, or httpx's `TransportError` where httpx sends."""
-        origin = Origin.of(str(request.url))
-        proxy = self._proxy(origin)
-        if proxy is None or proxy.startswith("http://"):
-            return await self._wire.handle_async_request(request)
+    @staticmethod
+    def serves(proxy: str | None) -> bool:
+        """Whether ``proxy``, a URL or None, is one for this class: SOCKS, or reached by TLS."""
+        return proxy is not None and not proxy.startswith("http://")
+
+    async def send(self, request: httpx.Request, origin: Origin, proxy: str) -> httpx.Response:
+        """Send a request for ``origin`` through ``proxy``.
+
+        Raises `UnsafeAddress`, `Unsupported` for a proxy that httpx does not speak to either, and httpx's
+        `TransportError`.
+        """
         if request.extensions.get("public_only"):
             refuse_literal(origin)
         return await self._transport(proxy, self._context(origin)).handle_async_request(request)
@@ -50,12 +53,7 @@ class Router:
                 raise Unsupported(f"proxy {shown}: want http://, https:// or socks5://") from None
         return self._transports[key]
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._wire.aclose()
+    async def aclose(self) -> None:
+        """Close all connections."""
         for transport in self._transports.values():
             await transport.aclose()

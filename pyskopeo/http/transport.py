@@ -19,6 +19,7 @@ from .connection_pool import ConnectionPool, Request, ResponseReader, Route
 from .exchange import Exchange
 from .httpx_import import httpx
 from .origin import Origin
+from .proxy_router import ProxyRouter
 from .request_body import Outgoing
 
 _CHUNK = 64 * 1024
@@ -32,13 +33,21 @@ class Wire(ConnectionPool, httpx.AsyncBaseTransport):
 
     def __init__(self, connector: Connector, *, requests: int = 64) -> None:
         super().__init__(connector)
+        self._other_proxies = ProxyRouter(connector.context)
         self._requests = requests
         self._limiter: anyio.CapacityLimiter | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request, return the head of the response; the body is read later."""
+        """Send the request, return the head of the response; the body is read later.
+
+        Raises `NetworkError`, `Cancelled`, and httpx's `TransportError` where httpx talks to the proxy.
+        """
+        origin = Origin.of(str(request.url))
+        proxy = self.connector.proxy(origin)
+        if proxy is not None and ProxyRouter.serves(proxy):
+            return await self._other_proxies.send(request, origin, proxy)
         body = request.stream if isinstance(request.stream, Outgoing) else await request.aread()
-        route = Route(Origin.of(str(request.url)), bool(request.extensions.get("public_only")))
+        route = Route(origin, bool(request.extensions.get("public_only")))
         sent = Request(request.method, route, request.url.raw_path.decode("ascii"), request.headers.items(), body)
         # The thread is not waited for: it may be resolving a name, from which nothing wakes it.
         exchange = await run_in_thread(partial(self.send, sent), discard=Exchange.discard, limiter=self.limiter)
@@ -55,6 +64,7 @@ class Wire(ConnectionPool, httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close every idle connection; those in use close when they are done."""
         self.close()
+        await self._other_proxies.aclose()
 
     @property
     def limiter(self) -> anyio.CapacityLimiter:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Self, cast
 
 from ..http.connect import Connector
 from ..http.origin import Origin
-from ..http.proxy_router import Router
 from ..http.transport import Wire
 from ..model.reference import Reference
 from .scheme import Schemes
@@ -94,7 +93,7 @@ class SharedConnections:
 
     def __init__(self, *, actions: str = "pull") -> None:
         self._actions = actions
-        self._routers: dict[tuple[str, Trust], Router] = {}
+        self._transports: dict[tuple[str, Trust], Wire] = {}
         self._sessions: dict[tuple[str, str, Trust, Credentials | None, str], Session] = {}
         self._schemes = Schemes()
 
@@ -111,9 +110,9 @@ class SharedConnections:
         if network.client is not None:
             return _by_client(network.client)
         key = (reference.registry, trust)
-        if key not in self._routers:
-            self._routers[key] = _router(reference, trust, network)
-        return self._routers[key].send
+        if key not in self._transports:
+            self._transports[key] = _transport(reference, trust, network)
+        return self._transports[key].handle_async_request
 
     async def __aenter__(self) -> Self:
         return self
@@ -121,8 +120,8 @@ class SharedConnections:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for router in self._routers.values():
-            await router.__aexit__(kind, error, trace)
+        for transport in self._transports.values():
+            await transport.aclose()
 
 
 def _by_client(client: httpx.AsyncClient) -> SendRequest:
@@ -139,11 +138,11 @@ async def sender(reference: Reference, trust: Trust, network: Network) -> AsyncI
     if network.client is not None:
         yield _by_client(network.client)
         return
-    async with _router(reference, trust, network) as router:
-        yield router.send
+    async with _transport(reference, trust, network) as transport:
+        yield transport.handle_async_request
 
 
-def _router(reference: Reference, trust: Trust, network: Network) -> Router:
+def _transport(reference: Reference, trust: Trust, network: Network) -> Wire:
     contexts: dict[bool, ssl.SSLContext] = {}
     making = threading.Lock()
     registry = Origin.of(f"https://{reference.api_host}")
@@ -161,4 +160,4 @@ def _router(reference: Reference, trust: Trust, network: Network) -> Router:
     connector = Connector(
         context, proxy, connect_timeout=network.connect_timeout, stall_timeout=network.stall_timeout
     )
-    return Router(Wire(connector), proxy, context)
+    return Wire(connector)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import NotFound, PathNotFound, StorageFailed
-from ..interfaces import Accepts, Fill, ImageDestination, ImageSource
+from ..interfaces import Accepts, Fill, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
@@ -16,9 +16,9 @@ from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_CONTENT, LAYOUT_FILE,
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.locations import LocalFile
-from ..streams.pump import Blob, Progress
+from ..streams.pump import Blob
 from .files import digest_name, locked, open_reader, read_bounded, read_range, storage_errors, write_atomically
-from .place_blob import holds_blob, place_blob, receive_blob
+from .place_blob import BlobFileDestination, holds_blob, receive_blob
 
 if TYPE_CHECKING:
     from .tar import TarIndex
@@ -104,11 +104,10 @@ def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
     return Blob(descriptor, lambda: open_reader(location, descriptor.size), (location,), ending)
 
 
-class LayoutWriter(ImageDestination):
+class LayoutWriter(BlobFileDestination):
     """Writes an image into a layout directory, which other writers, in this or other processes, may use concurrently.
 
-    ``name`` is the reference name of the image in ``index.json``. With ``verify_existing`` a blob that is there already
-    is hashed before it counts as present; otherwise its size is compared.
+    ``name`` is the reference name of the image in ``index.json``, ``shared`` a directory for blobs of several layouts.
     """
 
     accepts = Accepts(
@@ -117,10 +116,10 @@ class LayoutWriter(ImageDestination):
     )  # fmt: skip
 
     def __init__(self, root: Path, name: str, *, shared: Path | None = None, verify_existing: bool = False) -> None:
+        super().__init__(verify_existing=verify_existing)
         self.root = root
         self._name = name
         self._blobs = shared if shared is not None else root / "blobs"
-        self._verify_existing = verify_existing
         self._created: list[Path] = []
 
     def check(self) -> None:
@@ -128,21 +127,13 @@ class LayoutWriter(ImageDestination):
         if self.root.exists() and not self.root.is_dir():
             raise StorageFailed(f"{self.root} is there and is not a directory")
 
-    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        path = self._path(blob.descriptor.digest)
-        return await place_blob(blob, path, progress, verify_existing=self._verify_existing)
-
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         directory = self._blobs / "sha256"
         self._make_directory(directory)
-        return await receive_blob(directory, fill, lambda descriptor: self._path(descriptor.digest))
-
-    async def has_blob(self, descriptor: Descriptor) -> bool:
-        path = self._blobs / digest_name(descriptor.digest)
-        return await holds_blob(path, descriptor, verify=self._verify_existing)
+        return await receive_blob(directory, fill, lambda descriptor: self.writable_path(descriptor.digest))
 
     async def put_manifest(self, manifest: Manifest) -> None:
-        path = self._path(manifest.digest)
+        path = self.writable_path(manifest.digest)
         if not await holds_blob(path, manifest.descriptor, verify=True):
             write_atomically(path, manifest.raw)
 
@@ -171,7 +162,10 @@ class LayoutWriter(ImageDestination):
             except OSError:
                 return  # not empty, and so are its parents
 
-    def _path(self, digest: Digest) -> Path:
+    def existing_path(self, digest: Digest) -> Path:
+        return self._blobs / digest_name(digest)
+
+    def writable_path(self, digest: Digest) -> Path:
         path = self._blobs / digest_name(digest)
         self._make_directory(path.parent)
         return path

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ContentMismatch, PyskopeoError, StorageFailed
-from ..interfaces import Fill
+from ..interfaces import Fill, ImageDestination
 from ..model.events import Placement
 from ..model.verifier import Verifier
 from ..streams.cancellation import check_cancelled, run_in_thread
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..model.descriptor import Descriptor
+    from ..model.digest import Digest
     from ..streams.pump import Blob
 
 _COPY_STEP = 64 * 1024 * 1024
@@ -43,6 +45,36 @@ async def holds_blob(path: Path, descriptor: Descriptor, *, verify: bool) -> boo
     except (PyskopeoError, OSError):
         return False
     return True
+
+
+class BlobFileDestination(ImageDestination):
+    """A destination that stores each blob in a file of its own: an OCI layout, or ``dir:``.
+
+    With ``verify_existing`` a file that is there already is hashed before it counts as the blob; otherwise its size is
+    compared.
+    """
+
+    def __init__(self, *, verify_existing: bool) -> None:
+        self._verify_existing = verify_existing
+
+    @abstractmethod
+    def existing_path(self, digest: Digest) -> Path:
+        """Return where a blob is if an earlier image brought it."""
+
+    @abstractmethod
+    def writable_path(self, digest: Digest) -> Path:
+        """Return where to write a blob; its directory is created. Raises `StorageFailed`."""
+
+    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
+        path = self.writable_path(blob.descriptor.digest)
+        existing = self.existing_path(blob.descriptor.digest)
+        return await place_blob(
+            blob, path, progress,
+            verify_existing=self._verify_existing, link_from=existing if existing != path else None,
+        )  # fmt: skip
+
+    async def has_blob(self, descriptor: Descriptor) -> bool:
+        return await holds_blob(self.existing_path(descriptor.digest), descriptor, verify=self._verify_existing)
 
 
 async def place_blob(

@@ -22,7 +22,7 @@ from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..storage.files import PARTIAL, partial_name, read_bounded, remove_tree, storage_errors, write_atomically
 from ..storage.oci_layout import located_blob
-from ..storage.place_blob import holds_blob, place_blob, receive_blob
+from ..storage.place_blob import BlobFileDestination, receive_blob
 from ..streams.locations import LocalFile, Location
 from ..streams.pump import Blob, Progress
 
@@ -89,7 +89,7 @@ class DirSource(ImageSource):
             return os.stat(path).st_size
 
 
-class DirDestination(ImageDestination):
+class DirDestination(BlobFileDestination):
     """Writes to ``staging``, a new directory next to the final one, which `finish` replaces by it.
 
     If the final directory cannot be replaced, ``staging`` is within it and its files are replaced.
@@ -98,19 +98,22 @@ class DirDestination(ImageDestination):
     accepts = Accepts(mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES)
 
     def __init__(self, path: Path, staging: Path, *, verify_existing: bool) -> None:
+        super().__init__(verify_existing=verify_existing)
         self._path, self._staging = path, staging
-        self._verify_existing = verify_existing
         self._only_sha256 = True
         self.committed = False
 
-    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        name = self._file_name(blob.descriptor.digest)
+    def existing_path(self, digest: Digest) -> Path:
+        return self._path / _name(digest)
+
+    def writable_path(self, digest: Digest) -> Path:
+        name = self._file_name(digest)
         self._prepare()
-        # The previous image may have this blob: a hard link to it costs nothing.
-        placement = await place_blob(
-            blob, self._staging / name, progress,
-            verify_existing=self._verify_existing, link_from=self._path / name,
-        )  # fmt: skip
+        return self._staging / name
+
+    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
+        # The directory that is replaced may hold the blob: a second name for its file costs nothing.
+        placement = await super().put_blob(blob, progress)
         return Placement.PRESENT if placement is Placement.LINKED else placement
 
     def locations(self, digest: Digest) -> tuple[Location, ...]:
@@ -123,9 +126,6 @@ class DirDestination(ImageDestination):
         return await receive_blob(
             self._staging, fill, lambda descriptor: self._staging / self._file_name(descriptor.digest)
         )
-
-    async def has_blob(self, descriptor: Descriptor) -> bool:
-        return await holds_blob(self._path / _name(descriptor.digest), descriptor, verify=self._verify_existing)
 
     async def put_manifest(self, manifest: Manifest) -> None:
         self._prepare()
