@@ -14,8 +14,8 @@ from ..model.reference import Reference
 from ..streams.concurrency import SingleFlight, each
 from .destination_names import check_distinct, destination_name, invalid_reference
 from .local_sources import find_image_directories, list_layout_images, read_yaml_source
-from .request import ImageGroup, Listing, LogMessage, SyncImage, SyncRequest, SyncSink
 from .source_images import SourceImage, from_directory, from_layout, from_registry, parse_tag_or_digest
+from .sync_request import ImageGroup, Listing, LogMessage, SyncImage, SyncRequest, SyncSink
 from .tag_selection import matching_pattern, matching_versions
 
 if TYPE_CHECKING:
