@@ -43,11 +43,7 @@ from tests.contract.places import everything
 from tests.contract.reading import layout, read_layers, see
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.outputs import blob_path
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from tests.support.zstd import zstd
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]

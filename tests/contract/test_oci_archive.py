@@ -23,11 +23,7 @@ from tests.contract.places import EVERYTHING, everything
 from tests.contract.reading import layout, read_back, see
 from tests.support.images import build, digest_of
 from tests.support.outputs import write_layout, write_layout_archive
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from tests.support.zstd import zstd
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.commands import pyskopeo_here, skopeo, succeed
+from tests.support.cli import pyskopeo_here, succeed
+from tests.support.commands import skopeo
 from tests.support.images import KINDS, ArtifactSpec, ImageSpec, IndexSpec
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"

@@ -20,9 +20,12 @@ from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.manifest_conversion import image_to_docker, image_to_oci, index_to_docker, index_to_oci
 from pyskopeo.model.platform import Platform
 from pyskopeo.model.schema1 import from_docker, non_empty_layers, to_docker, to_oci
-from tests.support.commands import skopeo, succeed, tree
+from tests.support.cli import succeed
+from tests.support.commands import skopeo
 from tests.support.images import BuiltImage, digest_of
 from tests.support.outputs import write_dir
+from tests.support.peers import Registry
+from tests.support.trees import tree
 
 FORMATS = ("oci", "v2s2", "v2s1")
 WANTED = {"oci": mediatype.OCI_MANIFEST, "v2s2": mediatype.DOCKER_MANIFEST, "v2s1": mediatype.SCHEMA1}
@@ -124,3 +127,10 @@ def rewritten(image: BuiltImage, folder: Path, *, config: bytes, **more: Any) ->
     root["config"] |= {"digest": digest_of(config), "size": len(config)}
     (source / "manifest.json").write_text(json.dumps(root | more))
     return source
+
+
+class OldRegistry(Registry):
+    """A registry that still takes schema 1."""
+
+    def _config(self) -> dict[str, object]:
+        return super()._config() | {"compatibility": {"schema1": {"enabled": True}}}

@@ -18,7 +18,7 @@ from typing import Any
 from pyskopeo.model import mediatype
 from pyskopeo.streams.decompress import load_zstd
 from tests.interop.conversions import unsigned
-from tests.support.commands import Done, tree
+from tests.support.cli import Done
 from tests.support.images import (
     ArtifactSpec,
     BuiltImage,
@@ -33,6 +33,7 @@ from tests.support.images import (
 from tests.support.outputs import blob_path
 from tests.support.peers import Registry
 from tests.support.specs import Flavor
+from tests.support.trees import tree
 
 Json = dict[str, Any]
 Fetch = Callable[[str], bytes | None]

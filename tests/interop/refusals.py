@@ -9,9 +9,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.commands import Done, pyskopeo, tree
+from tests.support.cli import Done
+from tests.support.commands import pyskopeo
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.require import unavailable
+from tests.support.trees import tree
 
 SECRET = "s3cr3t-and-long"
 IMAGE = build(ImageSpec(layers=(LayerSpec("base", base=True), LayerSpec("big", size=600_000))))

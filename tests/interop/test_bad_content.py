@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.refusals import DESTINATIONS, IMAGE, LAYER, PLAIN, QUICK, copy, mounted, nothing_left, said
-from tests.support.commands import PYSKOPEO, Done, environment, pyskopeo, tree
+from tests.support.cli import Done
+from tests.support.commands import PYSKOPEO, environment, pyskopeo
 from tests.support.faults import (
     Body,
     Cut,
@@ -27,6 +28,7 @@ from tests.support.faults import (
 from tests.support.images import build
 from tests.support.outputs import blob_path, write_dir, write_layout
 from tests.support.simulator import Simulator
+from tests.support.trees import tree
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.refusals import DESTINATIONS, IMAGE, LAYER, PLAIN, QUICK, SECRET, copy, nothing_left, said
-from tests.support.commands import pyskopeo, tree
+from tests.support.commands import pyskopeo
 from tests.support.faults import (
     Redirect,
     Refuse,
@@ -22,6 +22,7 @@ from tests.support.images import build
 from tests.support.simulator import BasicGate, BearerGate, Simulator
 from tests.support.tls import Authority
 from tests.support.token_server import TokenServer
+from tests.support.trees import tree
 
 
 @pytest.fixture

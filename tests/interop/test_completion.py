@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.cli.command import SUMMARIES
-from tests.support.commands import environment, pyskopeo_here, succeed
+from tests.support.cli import pyskopeo_here, succeed
+from tests.support.commands import environment
 
 BASH = """
 source "$1"; shift

@@ -13,7 +13,8 @@ from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.manifest_conversion import image_to_docker
 from tests.interop.beside_skopeo import ARTIFACTS, IMAGES, INDEXES, LISTS
 from tests.interop.conversions import FORMATS, compare, rewritten
-from tests.support.commands import skopeo, succeed
+from tests.support.cli import succeed
+from tests.support.commands import skopeo
 from tests.support.images import KINDS, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
 from tests.support.outputs import write_dir
 from tests.support.peers import Registry

@@ -15,11 +15,11 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.manifest_conversion import image_to_docker
 from pyskopeo.model.schema1 import from_docker
-from tests.interop.conversions import FORMATS, compare, rewritten, unsigned
-from tests.support.commands import skopeo, succeed
+from tests.interop.conversions import FORMATS, OldRegistry, compare, rewritten, unsigned
+from tests.support.cli import succeed
+from tests.support.commands import skopeo
 from tests.support.images import ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import write_dir
-from tests.support.peers import Registry
 from tests.support.specs import ODD_TEXT
 
 pytestmark = pytest.mark.peer("skopeo")
@@ -50,13 +50,6 @@ def test_a_configuration_that_names_a_parent(tmp_path: Path) -> None:
     (source / "manifest.json").write_bytes(ours.raw)
     compare(source, "oci", tmp_path / "out")
     assert (tmp_path / "out" / "manifest.json").exists()
-
-
-class OldRegistry(Registry):
-    """A registry that still takes schema 1."""
-
-    def _config(self) -> dict[str, object]:
-        return super()._config() | {"compatibility": {"schema1": {"enabled": True}}}
 
 
 def test_the_name_inside_a_schema_1_manifest(tmp_path: Path) -> None:

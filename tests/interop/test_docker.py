@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import PYSKOPEO, environment, pyskopeo, pyskopeo_here, succeed, tree
+from tests.support.cli import pyskopeo_here, succeed
+from tests.support.commands import PYSKOPEO, environment, pyskopeo
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir
 from tests.support.peers import Dockerd
 from tests.support.rootfs import GREETING
+from tests.support.trees import tree
 
 LAYERS = (LayerSpec("base", base=True), LayerSpec("same"), LayerSpec("between"), LayerSpec("same"))
 IMAGES = {

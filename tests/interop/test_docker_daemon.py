@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 import pyskopeo
-from tests.support.commands import environment, pyskopeo_here, skopeo, succeed, tree
+from tests.support.cli import pyskopeo_here, succeed
+from tests.support.commands import environment, skopeo
 from tests.support.images import PROGRAM, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir, write_layout
 from tests.support.peers import Dockerd, PeerFailed, Registry
 from tests.support.rootfs import GREETING
+from tests.support.trees import tree
 
 LAYERS = (LayerSpec("base", base=True), LayerSpec("same"), LayerSpec("between"), LayerSpec("same"))
 IMAGES = {

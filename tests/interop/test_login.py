@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import PYSKOPEO, Done, environment
+from tests.support.cli import Done
+from tests.support.commands import PYSKOPEO, environment
 from tests.support.exchange import Request
 from tests.support.helper_programs import HelperPrograms, command_lines_seen
 from tests.support.images import build

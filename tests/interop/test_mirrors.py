@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Done, pyskopeo_here, skopeo, succeed, tree
+from tests.support.cli import Done, pyskopeo_here, succeed
+from tests.support.commands import skopeo
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.peers import Registry
 from tests.support.processes import free_port
 from tests.support.require import require_peer
+from tests.support.trees import tree
 
 pytestmark = pytest.mark.peer("skopeo")
 IMAGE = build("docker")

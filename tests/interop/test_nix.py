@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import ROOT, pyskopeo, skopeo, succeed, tree
+from tests.support.cli import succeed
+from tests.support.commands import ROOT, pyskopeo, skopeo
 from tests.support.images import build
 from tests.support.peers import Registry
 from tests.support.require import require_peer
+from tests.support.trees import tree
 
 pytestmark = [pytest.mark.peer("nix-build"), pytest.mark.peer("skopeo")]
 

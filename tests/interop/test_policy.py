@@ -21,7 +21,7 @@ from pyskopeo.config import policy
 from pyskopeo.config.policy_scopes import Subject, by_path, by_reference, unscoped
 from pyskopeo.errors import InvalidInput, PolicyRejected, StorageFailed
 from pyskopeo.model.reference import Reference
-from tests.support.commands import pyskopeo_here, succeed
+from tests.support.cli import pyskopeo_here, succeed
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.images import build
 from tests.support.outputs import write_dir, write_layout, write_layout_archive

@@ -25,7 +25,8 @@ from pyskopeo.model.events import BlobFinished, Event, Retrying
 from pyskopeo.model.platform import Platform
 from tests.support import faults as f
 from tests.support.access import access_for
-from tests.support.commands import pyskopeo_here, skopeo, succeed, tree
+from tests.support.cli import pyskopeo_here, succeed
+from tests.support.commands import skopeo
 from tests.support.delay import DelayProxy
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir, write_layout, write_layout_archive
@@ -35,6 +36,7 @@ from tests.support.rootfs import GREETING
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority
 from tests.support.token_server import TokenRules, TokenServer
+from tests.support.trees import tree
 
 pytestmark = [pytest.mark.anyio, pytest.mark.peer("docker-registry")]
 

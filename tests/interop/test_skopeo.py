@@ -20,10 +20,12 @@ from tests.interop.beside_skopeo import (
     both,
     overrides,
 )
-from tests.support.commands import pyskopeo, pyskopeo_here, skopeo, succeed, tree
+from tests.support.cli import pyskopeo_here, succeed
+from tests.support.commands import pyskopeo, skopeo
 from tests.support.images import KINDS, IndexSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir
 from tests.support.peers import Registry
+from tests.support.trees import tree
 
 pytestmark = pytest.mark.peer("skopeo")
 

@@ -15,10 +15,12 @@ from tests.interop.beside_skopeo import (
     both,
     overrides,
 )
-from tests.support.commands import Done, pyskopeo_here, skopeo, succeed, tree
+from tests.support.cli import Done, pyskopeo_here, succeed
+from tests.support.commands import skopeo
 from tests.support.images import build
 from tests.support.outputs import write_dir
 from tests.support.peers import Registry
+from tests.support.trees import tree
 
 pytestmark = pytest.mark.peer("skopeo")
 

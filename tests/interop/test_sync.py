@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Done, leftovers, pyskopeo, pyskopeo_here, skopeo, succeed, tree
+from tests.support.cli import Done, pyskopeo_here, succeed
+from tests.support.commands import pyskopeo, skopeo
 from tests.support.delay import DelayProxy
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.outputs import write_dir
 from tests.support.peers import Registry
 from tests.support.processes import wait_until
+from tests.support.trees import leftovers, tree
 
 pytestmark = pytest.mark.peer("skopeo")
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import pyskopeo_here, succeed, tree
+from tests.support.cli import pyskopeo_here, succeed
 from tests.support.images import PROGRAM, BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.outputs import blob_path, write_dir
 from tests.support.require import require_peer
+from tests.support.trees import tree
 
 pytestmark = pytest.mark.peer("umoci")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Done, pyskopeo_here, skopeo, succeed
+from tests.support.cli import Done, pyskopeo_here, succeed
+from tests.support.commands import skopeo
 from tests.support.images import build, digest_of
 from tests.support.outputs import write_dir
 from tests.support.peers import Registry

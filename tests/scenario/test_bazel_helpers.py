@@ -12,9 +12,9 @@ import anyio
 import pytest
 
 from pyskopeo.credentials.authfile import Credentials
-from pyskopeo.credentials.bazel_helper import HeaderHelper, HelperHeaders, host_and_repository, select_helper
+from pyskopeo.credentials.bazel_helper import HeaderHelper, HelperHeaders, host_and_repository
 from pyskopeo.credentials.keychain import Keychain
-from pyskopeo.errors import CredentialsFailed, InvalidInput
+from pyskopeo.errors import CredentialsFailed
 from tests.support.helper_programs import HelperPrograms, command_lines_seen
 
 pytestmark = pytest.mark.anyio
@@ -80,86 +80,7 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-# Which helper
-
-
-@pytest.mark.parametrize(
-    ("text", "pattern", "path"),
-    [
-        ("/opt/helper", "", "/opt/helper"),
-        ("helper", "", "helper"),
-        ("example.com=/opt/helper", "example.com", "/opt/helper"),
-        ("*.example.com=helper", "*.example.com", "helper"),
-        ("EXAMPLE.com=helper", "example.com", "helper"),
-        ("example.com=/opt/a=b", "example.com", "/opt/a=b"),
-        ("127.0.0.1=helper", "127.0.0.1", "helper"),
-        ("localhost=helper", "localhost", "helper"),
-    ],
-)
-def test_helpers_on_the_command_line(text: str, pattern: str, path: str) -> None:
-    assert HeaderHelper.parse(text) == HeaderHelper(pattern, path)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "is no path"),
-        ("example.com=", "is no path"),
-        ("=helper", "is no pattern"),
-        ("*=helper", "is no pattern"),
-        ("a.*.com=helper", "is no pattern"),
-        ("example.com:5000=helper", "without a port"),
-        ("https://example.com=helper", "is no pattern"),
-        ("%workspace%/tools/helper", "%workspace% stands for a Bazel workspace"),
-        ("example.com=%workspace%/tools/helper", "%workspace% stands for a Bazel workspace"),
-        ("tools/helper", "want an absolute one, or a name in PATH"),
-        ("./helper", "want an absolute one, or a name in PATH"),
-        ("/opt/\nhelper", "is no path"),
-    ],
-)
-def test_what_is_no_helper(text: str, message: str) -> None:
-    with pytest.raises(InvalidInput, match=f"^--credential-helper: .*{message}"):
-        HeaderHelper.parse(text)
-
-
-@pytest.mark.parametrize(
-    ("host", "chosen"),
-    [
-        ("example.com", "exact"),
-        ("EXAMPLE.com", "exact"),
-        ("foo.example.com", "wild"),
-        ("a.b.foo.example.com", "wild"),
-        ("bar.example.com", "deep"),
-        ("x.bar.example.com", "deep"),
-        ("wild.org", "wild.org"),
-        ("x.wild.org", "wild.org"),
-        ("notexample.com", "all"),
-        ("com", "all"),
-    ],
-)
-def test_the_nearest_pattern_wins(host: str, chosen: str) -> None:
-    """As Bazel does it: a wildcard is for the domain itself, too, and an exact host not for what is below it."""
-    flags = ("old", "*.example.com=wild", "example.com=exact", "*.bar.example.com=deep", "*.wild.org=wild.org", "all")
-    for order in (flags, ("old", *reversed(flags[1:-1]), "all")):
-        found = select_helper(map(HeaderHelper.parse, order), host)
-        assert found is not None
-        assert found.path == chosen
-
-
-def test_an_exact_host_is_not_for_what_is_below_it() -> None:
-    helpers = [HeaderHelper.parse("example.com=helper")]
-    assert select_helper(helpers, "foo.example.com") is None
-    assert select_helper(helpers, "example.com.evil.net") is None
-    assert select_helper([], "example.com") is None
-
-
-@pytest.mark.parametrize("pattern", ["docker.io", "index.docker.io", "registry-1.docker.io", "*.docker.io"])
-def test_docker_hub_by_any_of_its_names(pattern: str) -> None:
-    helpers = [HeaderHelper.parse("other"), HeaderHelper.parse(f"{pattern}=hub")]
-    for host in ("docker.io", "index.docker.io", "registry-1.docker.io"):
-        found = select_helper(helpers, host)
-        assert found is not None
-        assert found.path == "hub"
+# --- which helper ---
 
 
 @pytest.mark.parametrize(
@@ -178,7 +99,7 @@ def test_what_an_answer_is_good_for(uri: str, place: tuple[str, str]) -> None:
     assert host_and_repository(uri) == place
 
 
-# What it says
+# --- what it says ---
 
 
 async def test_headers_are_had_by_standard_input_and_output(place: Place) -> None:
@@ -278,7 +199,7 @@ async def test_a_helper_by_its_path(place: Place) -> None:
     assert await place.keychain(f"*.example.com={path}").headers(URI) is not None
 
 
-# A user and a password
+# --- a user and a password ---
 
 
 async def test_a_password_is_credentials_and_no_header(place: Place) -> None:
@@ -317,7 +238,7 @@ async def test_a_helper_comes_before_any_file(place: Place) -> None:
         assert (sent(found) if isinstance(found, HelperHeaders) else found) == expected
 
 
-# How long it is good
+# --- how long it is good ---
 
 
 async def test_an_answer_is_asked_for_once_for_each_repository(place: Place) -> None:

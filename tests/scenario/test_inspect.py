@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.commands import pyskopeo_here, succeed
+from tests.support.cli import pyskopeo_here, succeed
 from tests.support.images import ArtifactSpec, BuiltImage, build
 from tests.support.outputs import write_layout
 

@@ -1,48 +1,30 @@
-"""Signals and closed pipes: the program ends at once, says so, and leaves nothing half-written."""
+"""Signals and time limits: the program ends at once, says so, and leaves nothing half-written."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import socket
 import subprocess
-import sys
-import tarfile
-import termios
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import PYSKOPEO, environment, tree
+from tests.support.commands import pyskopeo, started
 from tests.support.faults import Delay, Stall
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.outputs import write_dir
 from tests.support.processes import wait_until
 from tests.support.simulator import Simulator
+from tests.support.trees import tree
 
 # Within a second, and some for a machine that is busy with other tests.
 SOON = 2.5
 IMAGE = build(ImageSpec(layers=(LayerSpec("base", base=True), LayerSpec("big", size=3_000_000))))
 BIG = IMAGE.layer_digests()[1]
 DESTINATIONS = ("oci:{}/new:x", "dir:{}/new", "docker-archive:{}/new.tar:a:1", "oci-archive:{}/new.tar")
-
-
-@contextmanager
-def started(*words: object, stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[bytes]]:
-    """A running ``pyskopeo WORDS``, gone at the end of the block in any case."""
-    process = subprocess.Popen(
-        [*PYSKOPEO, *map(str, words)], stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, env=environment()
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
 
 def interrupted(process: subprocess.Popen[bytes], number: signal.Signals) -> tuple[int, str]:
@@ -139,70 +121,6 @@ def test_a_signal_between_two_tries(tmp_path: Path) -> None:
         assert interrupted(process, signal.SIGINT)[0] == 130
 
 
-def waiting_in(pipe: int) -> int:
-    """The number of bytes in ``pipe`` that nobody has read."""
-    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
-
-
-def test_a_signal_while_writing_to_a_pipe_that_nobody_reads(tmp_path: Path) -> None:
-    source = write_dir(IMAGE, tmp_path / "source")
-    before = tree(tmp_path)
-    read, write = os.pipe()
-    try:
-        with started("copy", "-q", f"dir:{source}", "docker-archive:/dev/stdout", stdout=write) as process:
-            os.close(write)
-            assert wait_until(lambda: waiting_in(read) > 0, 15)
-            time.sleep(1.0)  # the pipe is full after 64 KiB, or less
-            assert process.poll() is None
-            process.send_signal(signal.SIGTERM)
-            time.sleep(0.2)
-            while os.read(read, 65536):
-                pass  # a write that blocks can only be ended by its reader, or by the end of the program
-            assert process.wait(20) == 143
-    finally:
-        os.close(read)
-    assert tree(tmp_path) == before
-
-
-def test_a_reader_that_goes_away(tmp_path: Path) -> None:
-    source = write_dir(IMAGE, tmp_path / "source")
-    before = tree(tmp_path)
-    read, write = os.pipe()
-    with started("copy", "-q", f"dir:{source}", "docker-archive:/dev/stdout", stdout=write) as process:
-        os.close(write)
-        os.read(read, 1000)
-        os.close(read)
-        _, said = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert said.decode().splitlines()[-1].split("msg=")[1].lower() == '"writing /dev/stdout: broken pipe"'
-    assert tree(tmp_path) == before
-
-
-def test_progress_that_nobody_reads(tmp_path: Path) -> None:
-    """As in ``pyskopeo copy --progress=json ... 2>&1 | head -1``: it ends, and not with success."""
-    read, write = os.pipe()
-    os.close(read)
-    done = subprocess.run(
-        [*PYSKOPEO, "copy", "--progress=json", f"dir:{write_dir(IMAGE, tmp_path / 'source')}", f"dir:{tmp_path}/new"],
-        stdout=write, stderr=write, env=environment(), timeout=20, check=False,
-    )  # fmt: skip
-    os.close(write)
-    assert done.returncode == 1
-    assert not (tmp_path / "new").exists()
-
-
-def test_an_archive_on_standard_output_is_all_there_is_on_it(tmp_path: Path) -> None:
-    source = write_dir(IMAGE, tmp_path / "source")
-    path = tmp_path / "streamed.tar"
-    with path.open("wb") as out:
-        with started("copy", f"dir:{source}", "docker-archive:-:a:1", stdout=out.fileno()) as process:
-            _, said = process.communicate(timeout=20)
-    assert process.returncode == 0
-    assert b"Copied sha256:" in said
-    with tarfile.open(path) as tar:
-        assert "manifest.json" in tar.getnames()
-
-
 def test_serve_ends_on_a_signal_and_that_is_its_proper_end(tmp_path: Path) -> None:
     with started("copy", "-q", f"dir:{write_dir(IMAGE, tmp_path / 'source')}", f"oci:{tmp_path}/layout:x") as process:
         assert process.wait(20) == 0
@@ -212,3 +130,15 @@ def test_serve_ends_on_a_signal_and_that_is_its_proper_end(tmp_path: Path) -> No
             assert process.stdout.readline().startswith(b"serving ")
             code, said = interrupted(process, number)
         assert (code, said) == (0, "")
+
+
+def test_a_time_limit_for_the_command(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    keeper = os.open(fifo, os.O_RDWR)  # opens at once, and never says anything
+    try:
+        done = pyskopeo("--command-timeout", "300ms", "inspect", f"docker-archive:{fifo}", timeout=10)
+    finally:
+        os.close(keeper)
+    assert done.code == 1
+    assert done.lines[-1].endswith('msg="not finished after 0.3 s: given up, as --command-timeout says"')

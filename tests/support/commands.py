@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from .cli import Done
 from .require import require_peer
 
 ROOT = Path(__file__).resolve().parents[2]
 PYSKOPEO = (sys.executable, "-m", "pyskopeo")
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """How a command ended: ``code`` is negative for a signal."""
-
-    code: int
-    stdout: bytes
-    stderr: str
-
-    @property
-    def lines(self) -> list[str]:
-        """The lines of standard error."""
-        return self.stderr.splitlines()
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -41,32 +26,10 @@ def pyskopeo(*words: object, env: Mapping[str, str] | None = None, cwd: Path | N
     return _run([*PYSKOPEO, *map(str, words)], environment(env), cwd, timeout)
 
 
-def pyskopeo_here(*words: object) -> Done:
-    """``pyskopeo WORDS`` in this process, which saves its start; not for what writes to a descriptor."""
-    from pyskopeo.cli.main import main
-
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with redirect_stdout(out), redirect_stderr(err):
-        code = main(list(map(str, words)))
-    return Done(code, _written(out), _written(err).decode())
-
-
-def _written(stream: io.TextIOWrapper) -> bytes:
-    buffer = stream.detach()
-    assert isinstance(buffer, io.BytesIO)
-    return buffer.getvalue()
-
-
 def skopeo(*words: object, cwd: Path | None = None, timeout: float = 30) -> Done:
     """``skopeo WORDS``, to its end, accepting all images; the test needs skopeo then."""
     command = [require_peer("skopeo"), "--insecure-policy", *map(str, words)]
     return _run(command, dict(os.environ), cwd, timeout)
-
-
-def succeed(done: Done) -> Done:
-    """``done``, which must have ended well."""
-    assert done.code == 0, done.stderr
-    return done
 
 
 def _run(command: list[str], env: dict[str, str], cwd: Path | None, timeout: float) -> Done:
@@ -76,11 +39,15 @@ def _run(command: list[str], env: dict[str, str], cwd: Path | None, timeout: flo
     return Done(done.returncode, done.stdout, done.stderr.decode())
 
 
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below ``folder`` by its relative path."""
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-def leftovers(folder: Path) -> list[str]:
-    """Whatever below ``folder`` is half-written by its name."""
-    return [str(p.relative_to(folder)) for p in folder.rglob("*") if ".partial" in p.name]
+@contextmanager
+def started(*words: object, stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[bytes]]:
+    """A running ``pyskopeo WORDS``, gone at the end of the block in any case."""
+    process = subprocess.Popen(
+        [*PYSKOPEO, *map(str, words)], stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, env=environment()
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

@@ -214,3 +214,11 @@ def tags(archive: bytes) -> list[str]:
         found = tar.extractfile("manifest.json")
         assert found is not None
         return [name for item in json.load(found) for name in item["RepoTags"]]
+
+
+def gone(call: Call) -> None:
+    """Leaves without a word."""
+
+
+def no_answer(call: Call) -> None:
+    call.hang()

@@ -293,3 +293,13 @@ class Ranges:
         part = b"--x\r\nContent-Range: bytes %d-%d/%d\r\n\r\n%s\r\n--x--\r\n" % (start, end, total, response.body)
         multipart = replace(response, body=part).with_header("Content-Range", None)
         return multipart.with_header("Content-Type", "multipart/byteranges; boundary=x")
+
+
+class Only:
+    """A fault for those who have shown who they are."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+
+    def apply(self, request: Request, response: Response) -> Response:
+        return self.fault.apply(request, response) if request.header("Authorization") else response

@@ -49,3 +49,11 @@ def graph_of(image: BuiltImage, *, only: tuple[int, ...] | None = None, kept: tu
 def index_of(*entries: dict[str, Any], media_type: str = mediatype.OCI_INDEX) -> Manifest:
     document = {"schemaVersion": 2, "mediaType": media_type, "manifests": entries}
     return Manifest.parse(json.dumps(document).encode())
+
+
+def entry(number: int, platform: str = "", media_type: str = mediatype.OCI_MANIFEST) -> dict[str, Any]:
+    found: dict[str, Any] = {"mediaType": media_type, "digest": f"sha256:{number:064x}", "size": 5}
+    if platform:
+        names = ("os", "architecture", "variant")
+        found["platform"] = dict(zip(names, platform.split("/"), strict=False))
+    return found

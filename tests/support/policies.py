@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from pyskopeo.config.policy import Policy
 
 ACCEPT = [{"type": "insecureAcceptAnything"}]
 REJECT = [{"type": "reject"}]
@@ -266,3 +269,15 @@ SCOPES = [
 ]  # fmt: skip
 
 CASES = [*WHOLE, *REQUIREMENTS, *IDENTITIES, *SIGSTORES, *SCOPES]
+
+
+def policy(path: Path, default: object = ACCEPT, **transports: object) -> Path:
+    """A policy file; the transports' names have ``_`` for ``-``."""
+    scopes = {name.replace("_", "-"): said for name, said in transports.items()}
+    path.write_text(json.dumps({"default": default, "transports": scopes}))
+    return path
+
+
+def one(requirement: dict[str, Any]) -> object:
+    (found,) = Policy.parse(json.dumps({"default": [requirement]}).encode(), "p").default
+    return found

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pyskopeo
 from pyskopeo.access import Access
-from pyskopeo.model.events import BlobFinished, Event, Retrying, Warned
+from pyskopeo.model.events import BlobFinished
 from pyskopeo.model.platform import Platform
 
 from .access import access_for
+from .events import EventLog
 from .exchange import Request
 from .images import BuiltImage
 from .outputs import write_layout
@@ -19,7 +21,7 @@ from .simulator import Simulator
 EVERYTHING = pyskopeo.Selection(Platform("linux", "amd64"), "all")
 
 
-class Push:
+class Push(EventLog):
     """Copies of one image, from a layout, into a simulator; ``events`` are those of all of them.
 
     ``closes`` False: the registry is one that cannot be told to forget an upload; ``takes_back`` False: one
@@ -27,11 +29,11 @@ class Push:
     """
 
     def __init__(self, registry: Simulator, image: BuiltImage, home: Path, access: Access | None = None) -> None:
+        super().__init__()
         self.registry, self.image = registry, image
         self.source = f"oci:{write_layout(image, home / 'source')}:latest"
         self.access = access or access_for(home)
         self.home, self.closes, self.takes_back = home, True, True
-        self.events: list[Event] = []
 
     async def run(
         self, destination: str | None = None, *, source: str | None = None, source_access: Access | None = None,
@@ -110,16 +112,6 @@ class Push:
         """How each blob came to be there."""
         return {str(e.digest): e.placement.value for e in self.events if isinstance(e, BlobFinished)}
 
-    @property
-    def retries(self) -> list[Retrying]:
-        """What was said about repeating."""
-        return [event for event in self.events if isinstance(event, Retrying)]
-
-    @property
-    def warnings(self) -> list[str]:
-        """What was warned of."""
-        return [event.message for event in self.events if isinstance(event, Warned)]
-
 
 def kind(request: Request) -> str:
     """What a request is about: ``upload``, ``blob``, ``manifest``, or "" for anything else."""
@@ -131,3 +123,28 @@ def kind(request: Request) -> str:
 def order(registry: Simulator, method: str, what: str) -> list[int]:
     """The places in the log of these requests."""
     return [n for n, r in enumerate(registry.requests) if r.method == method and kind(r) == what]
+
+
+ZSTD = pyskopeo.Form(compression="zstd", compress=True)
+
+
+class Converting(Push):
+    """Copies that change the layers."""
+
+    form = ZSTD
+
+    async def convert(self, form: pyskopeo.Form | None = None) -> dict[str, Any]:
+        """Copy it in another form; answers with the manifest that is tagged then."""
+        await pyskopeo.copy(
+            self.source,
+            self.registry.name(),
+            selection=EVERYTHING,
+            form=form or self.form,
+            report=self.events.append,
+            source_access=self.access,
+            destination_access=self.access,
+        )
+        self.check()
+        manifest = self.registry.manifest()
+        assert manifest is not None
+        return manifest.json

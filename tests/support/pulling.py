@@ -12,26 +12,24 @@ import pytest
 import pyskopeo
 from pyskopeo.access import Access
 from pyskopeo.engine.selection import Selection
-from pyskopeo.errors import (
-    PyskopeoError,
-)
-from pyskopeo.model.events import Event, Retrying, Warned
+from pyskopeo.errors import PyskopeoError
 from pyskopeo.model.platform import Platform
 
 from .access import access_for
+from .events import EventLog
 from .images import BuiltImage
 from .simulator import Simulator
 
 AMD64 = Selection(Platform("linux", "amd64"))
 
 
-class Pull:
+class Pull(EventLog):
     """Copies of one image of a simulator into the layout ``root``; ``events`` are those of all of them."""
 
     def __init__(self, registry: Simulator, image: BuiltImage, root: Path, access: Access | None = None) -> None:
+        super().__init__()
         self.registry, self.image, self.root = registry, image, root
         self.access = access or access_for(root)
-        self.events: list[Event] = []
 
     async def run(self, source: str | None = None, *, jobs: int = 6) -> None:
         """Copy it, as ``v1``; raises what the copy raises, after a look at what is left behind."""
@@ -53,16 +51,6 @@ class Pull:
         assert str(digest) == self.image.digest
         assert names(self.root) == ["v1"]
         assert set(self.image.blobs) <= blobs(self.root)
-
-    @property
-    def retries(self) -> list[Retrying]:
-        """What was said about repeating."""
-        return [event for event in self.events if isinstance(event, Retrying)]
-
-    @property
-    def warnings(self) -> list[str]:
-        """What was warned of."""
-        return [event.message for event in self.events if isinstance(event, Warned)]
 
 
 def names(root: Path) -> list[str]:
@@ -106,3 +94,7 @@ async def fails_then_works(pull: Pull, error: type[PyskopeoError], match: str = 
     pull.registry.heal()
     await pull.run()
     return caught.value
+
+
+def asked_for_blobs(registry: Simulator) -> list[str]:
+    return [line for line in registry.log if "/blobs/" in line]

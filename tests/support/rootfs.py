@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
-import sys
 import tarfile
 import zlib
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
+
+from .zstd import zstd
 
 Compression = Literal["gzip", "zstd", "none"]
 
@@ -55,10 +56,6 @@ def compress(data: bytes, how: Compression) -> bytes:
     if how == "gzip":
         packer = zlib.compressobj(6, zlib.DEFLATED, 31)
         return packer.compress(data) + packer.flush()
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
     return bytes(zstd.compress(data))
 
 

@@ -13,11 +13,12 @@ import httpx
 
 import pyskopeo
 from pyskopeo.http.tls import Trust
-from pyskopeo.model.events import Event, Retrying, Warned
 from pyskopeo.registry.repository_reader import Repository
 from pyskopeo.transports.docker import DockerSource
 
 from .access import access_for, networked
+from .events import EventLog
+from .images import build
 
 if TYPE_CHECKING:
     from pytest_httpx import HTTPXMock
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 HOST = "registry.example.com"
 BASE = f"https://{HOST}"
 NAME = f"docker://{HOST}/a/b:v1"
+IMAGE = build("oci")
+RAW, DIGEST, TYPE = IMAGE.root.raw, IMAGE.digest, IMAGE.root.media_type
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -38,13 +41,13 @@ def answer(status: int = 200, content: bytes = b"", **headers: str) -> Answer:
     return lambda request: httpx.Response(status, headers=fields, stream=httpx.ByteStream(content))
 
 
-class Script:
+class Script(EventLog):
     """Answers by method and URL, the query aside; several for one are given in turn, the last for ever."""
 
     def __init__(self, mock: HTTPXMock, home: Path) -> None:
+        super().__init__()
         self.home = home
         self.requests: list[httpx.Request] = []
-        self.events: list[Event] = []
         self._answers: dict[str, list[Answer]] = {}
         mock.add_callback(self._answer, is_reusable=True, is_optional=True)
 
@@ -82,16 +85,6 @@ class Script:
                 assert isinstance(source, DockerSource)
                 yield source
 
-    @property
-    def warnings(self) -> list[str]:
-        """What was warned of."""
-        return [event.message for event in self.events if isinstance(event, Warned)]
-
-    @property
-    def retries(self) -> list[Retrying]:
-        """What was said about repeating."""
-        return [event for event in self.events if isinstance(event, Retrying)]
-
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         # A network takes its time, in which other tasks get their turn.
@@ -104,3 +97,8 @@ class Script:
 
 def _key(request: httpx.Request) -> str:
     return f"{request.method} {str(request.url).partition('?')[0]}"
+
+
+def served(raw: bytes = RAW, content_type: str = TYPE, **headers: str) -> Answer:
+    """A manifest: that of `IMAGE`, unless another is given."""
+    return answer(200, raw, Content_Type=content_type, **headers)

@@ -29,3 +29,7 @@ def blocked_threads() -> list[str]:
                 break
             frame = frame.f_back
     return found
+
+
+def our_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("pyskopeo")]

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+import shutil
+
+from pyskopeo.http.tls import Trust
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -169,3 +172,14 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
+
+
+def certificates(folder: Path, authority: Authority, client: str = "") -> Trust:
+    """A ``certs.d`` directory that trusts ``authority``, perhaps with a client's certificate."""
+    folder.mkdir()
+    shutil.copy(authority.path, folder / "ca.crt")
+    if client:
+        pair = authority.client(client)
+        shutil.copy(pair.certificate, folder / "client.cert")
+        shutil.copy(pair.key, folder / "client.key")
+    return Trust(cert_dir=folder)

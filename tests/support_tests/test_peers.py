@@ -17,6 +17,7 @@ from tests.support.faults import Refuse
 from tests.support.images import build
 from tests.support.outputs import connected, push
 from tests.support.peers import Dockerd, Nginx, Peer, PeerFailed, Registry, proxy_to, static_files
+from tests.support.processes import wait_until
 from tests.support.rootfs import GREETING, PROGRAM
 from tests.support.simulator import BearerGate, Simulator
 from tests.support.tls import Authority
@@ -171,7 +172,7 @@ def test_children_end_with_the_peer() -> None:
         child = int(peer.log.split()[1])
         assert Path(f"/proc/{child}").exists()
     assert not peer.folder.exists()
-    assert _has_ended(child)
+    assert wait_until(lambda: _has_ended(child), 5)  # it was killed, and dies when it is its turn
 
 
 def _has_ended(pid: int) -> bool:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 import pyskopeo
-from tests.support.images import build
-from tests.support.outputs import write_dir
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = [
@@ -151,36 +146,3 @@ def test_it_is_typed() -> None:
 def test_the_version() -> None:
     assert importlib.metadata.version("pyskopeo") == pyskopeo.__version__
     assert pyskopeo.__version__.split(".")[0].isdigit()
-
-
-def loaded(program: str, *arguments: str) -> set[str]:
-    """The modules in a new interpreter that ran ``program``."""
-    program += "\nimport sys, json; json.dump(sorted(sys.modules), sys.stderr)"
-    command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{program}", *arguments]
-    done = subprocess.run(command, capture_output=True, check=False, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    found: list[str] = json.loads(done.stderr)
-    return set(found)
-
-
-HEAVY = {"httpx", "httpcore", "anyio", "asyncio", "trio", "ssl", "rich", "socket", "subprocess", "isal", "tarfile", "email"}
-
-
-def test_importing_it_loads_nothing_heavy() -> None:
-    found = loaded("import pyskopeo")
-    assert not found & HEAVY
-    assert {name for name in found if name.startswith("pyskopeo")} == {"pyskopeo"}
-
-
-@pytest.mark.parametrize("name", [name for name in PUBLIC if name not in ("copy", "run_copy")])
-def test_values_load_no_network_and_no_event_loop(name: str) -> None:
-    # Some of these know of registries, and no more of them than a name.
-    assert not loaded(f"import pyskopeo; pyskopeo.{name}") & {"httpx", "httpcore", "rich", "asyncio", "trio", "isal", "ssl"}
-
-
-def test_a_copy_between_files_loads_no_network(tmp_path: Path) -> None:
-    write_dir(build("oci"), tmp_path / "d")
-    program = "import sys, pyskopeo; pyskopeo.run_copy(*sys.argv[1:3])"
-    found = loaded(program, f"dir:{tmp_path / 'd'}", f"oci:{tmp_path / 'o'}:t")
-    assert not found & {"httpx", "httpcore", "rich", "isal", "backports.zstd", "tarfile", "lzma", "trio", "certifi"}
-    assert (tmp_path / "o" / "index.json").exists()

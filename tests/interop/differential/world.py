@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.support.commands import skopeo, succeed
+from tests.support.cli import succeed
+from tests.support.commands import skopeo
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.images import build
 from tests.support.outputs import write_dir, write_layout, write_layout_archive

@@ -9,9 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pyskopeo.errors import (
-    ContentMismatch,
-)
+from pyskopeo.errors import ContentMismatch
 from pyskopeo.http.retry import Retry
 from tests.scenario.pull.images import IMAGE, LARGE, SMALL
 from tests.support import faults as f

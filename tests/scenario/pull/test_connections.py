@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.errors import (
-    NetworkError,
-)
+from pyskopeo.errors import NetworkError
 from tests.scenario.pull.images import IMAGE
 from tests.support import faults as f
 from tests.support.access import access_for

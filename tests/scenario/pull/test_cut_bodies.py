@@ -6,10 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.errors import (
-    ConnectionFailed,
-    ContentMismatch,
-)
+from pyskopeo.errors import ConnectionFailed, ContentMismatch
 from pyskopeo.http.retry import Retry
 from tests.scenario.pull.images import LARGE, LENGTH, SMALL
 from tests.support import faults as f

@@ -7,11 +7,7 @@ import time
 
 import pytest
 
-from pyskopeo.errors import (
-    AccessDenied,
-    RegistryError,
-    Stalled,
-)
+from pyskopeo.errors import AccessDenied, RegistryError, Stalled
 from pyskopeo.http.retry import Retry
 from tests.scenario.pull.images import LARGE, LENGTH, SIZES, SMALL
 from tests.support import faults as f

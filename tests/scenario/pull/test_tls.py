@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 import pytest
 
-from pyskopeo.errors import (
-    PyskopeoError,
-)
+from pyskopeo.errors import PyskopeoError
 from pyskopeo.http.tls import Trust
 from tests.scenario.pull.images import IMAGE, LARGE, LENGTH
 from tests.support import faults as f
@@ -19,7 +16,7 @@ from tests.support.access import access_for, networked
 from tests.support.pulling import Pull, check_layout, fails_then_works, ranges
 from tests.support.simulator import Simulator
 from tests.support.threads import blocked_threads, ends
-from tests.support.tls import Authority, ServerCertificate
+from tests.support.tls import Authority, ServerCertificate, certificates
 
 pytestmark = pytest.mark.anyio
 
@@ -27,9 +24,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> tuple[ServerCertificate, Trust]:
     """A server's certificate, and the trust of those who know its authority."""
-    folder = tmp_path_factory.mktemp("certs")
-    shutil.copy(authority.path, folder / "ca.crt")
-    return authority.server("faults"), Trust(cert_dir=folder)
+    return authority.server("faults"), certificates(tmp_path_factory.mktemp("trust") / "certs", authority)
 
 
 @pytest.fixture

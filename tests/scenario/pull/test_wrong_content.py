@@ -6,10 +6,7 @@ import time
 
 import pytest
 
-from pyskopeo.errors import (
-    ContentMismatch,
-    InvalidContent,
-)
+from pyskopeo.errors import ContentMismatch, InvalidContent
 from tests.scenario.pull.images import LARGE, LENGTH, SMALL
 from tests.support import faults as f
 from tests.support.pulling import Pull, fails_then_works, times_asked

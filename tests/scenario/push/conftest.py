@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.access import access_for
+from tests.support.images import BuiltImage
 from tests.support.publishing import Push
 from tests.support.simulator import Pushing, Simulator
 
@@ -26,5 +27,11 @@ def registry(pushing: Pushing) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def push(registry: Simulator, tmp_path: Path) -> Push:
-    return Push(registry, IMAGE, tmp_path, access_for(tmp_path))
+def image() -> BuiltImage:
+    """What `push` pushes."""
+    return IMAGE
+
+
+@pytest.fixture
+def push(registry: Simulator, image: BuiltImage, tmp_path: Path) -> Push:
+    return Push(registry, image, tmp_path, access_for(tmp_path))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import anyio
 import pytest
 
-from tests.scenario.push.images import IMAGE
+from tests.scenario.push.images import IMAGE, LARGE_IMAGE
 from tests.support import faults as f
+from tests.support import upload_faults as u
 from tests.support.access import access_for
 from tests.support.exchange import Request
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
-from tests.support.publishing import Push
+from tests.support.publishing import Converting, Push
 from tests.support.simulator import Simulator
 
 pytestmark = pytest.mark.anyio
@@ -64,3 +66,34 @@ async def test_cancelled_before_anything_was_sent(registry: Simulator, tmp_path:
     push.forget()
     await push.run()
     push.check_there()
+
+
+@pytest.mark.parametrize("where", ["POST", "PATCH"])
+async def test_cancelled_while_it_compresses_for_a_silent_registry(
+    where: str, registry: Simulator, tmp_path: Path
+) -> None:
+    """It ends at once, not when the registry has been silent for too long."""
+    push = Converting(registry, LARGE_IMAGE, tmp_path, access_for(tmp_path, stall_timeout=30.0))
+    if where == "POST":
+        registry.on_upload("POST", f.Delay(20))
+        push.closes = False
+    else:
+        registry.on_upload("PATCH", u.StallUpload(100_000))
+    started = anyio.current_time()
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as tasks:
+
+            async def cancel() -> None:
+                while not any(r.method == where for r in registry.requests):
+                    await anyio.sleep(0.02)
+                await anyio.sleep(0.5)
+                scope.cancel()
+
+            tasks.start_soon(cancel)
+            await push.convert()
+    assert scope.cancelled_caught
+    assert anyio.current_time() - started < 5
+    push.check()
+    with anyio.fail_after(5):
+        while [thread for thread in threading.enumerate() if thread.name.startswith("pyskopeo")]:
+            await anyio.sleep(0.02)

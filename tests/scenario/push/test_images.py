@@ -249,3 +249,18 @@ async def test_two_pushes_of_the_same_at_once(registry: Simulator, tmp_path: Pat
     first.closes = True
     first.check()
     first.check_there()
+
+
+# --- lists that are there in part ---
+
+
+@pytest.mark.parametrize("pushing", [Pushing(checks_blobs=False)])
+@pytest.mark.parametrize("kinds", ["oci-index", "nested-index", "docker-list"])
+async def test_a_list_that_is_there_without_its_images(kinds: str, registry: Simulator, tmp_path: Path) -> None:
+    """As a copy of one platform leaves it, or of the list alone, where registries allow that."""
+    image = build(kinds)
+    push = Push(registry, image, tmp_path)
+    registry.store.add_manifest("test/image", "latest", image.root)
+    registry.store.add_manifest("test/image", image.digest, image.root)
+    await push.run()
+    push.check_there()

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.credentials.authfile import Credentials
-from tests.scenario.push.images import IMAGE, PASSWORD, SMALL, TOTAL
+from tests.scenario.push.images import IMAGE, LARGE_IMAGE, PASSWORD, SMALL, TOTAL
 from tests.support import faults as f
 from tests.support.access import access_for
+from tests.support.exchange import Request, Response
 from tests.support.images import build
 from tests.support.publishing import Push
 from tests.support.simulator import BearerGate, Pushing, Simulator
@@ -105,3 +106,20 @@ async def test_nothing_is_mounted_from_another_registry(registry: Simulator, tmp
     with Simulator(IMAGE, "from/here") as source:
         await push.run(source=source.name("from/here"))
     assert not [r for r in registry.requests if "mount" in r.query]
+
+
+@pytest.mark.parametrize("pushing", [Pushing(mounts=False)])
+async def test_a_registry_that_fails_at_mounts(registry: Simulator, tmp_path: Path) -> None:
+    """500 each time; a plain upload works."""
+    registry.add(LARGE_IMAGE, "from/here", "v1")
+
+    class OnMounts:
+        def apply(self, request: Request, response: Response) -> Response:
+            return f.Refuse(500).apply(request, response) if "mount" in request.query else response
+
+    registry.on_upload("POST", OnMounts())
+    push = Push(registry, LARGE_IMAGE, tmp_path)
+    push.closes = False  # the simulator opens an upload, and then says that it did not
+    await push.run(source=registry.name("from/here", "v1"))
+    push.check_there()
+    assert set(push.placements.values()) == {"written"}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -28,9 +26,6 @@ from tests.support.access import access_for
 from tests.support.images import build, digest_of
 from tests.support.scripted import HOST, Answer, Script, answer
 
-if TYPE_CHECKING:
-    from pytest_httpx import HTTPXMock
-
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.filterwarnings("ignore:Async generator 'httpx", "ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -40,11 +35,6 @@ KINDS = ("oci", "docker", "oci-index", "docker-list", "artifact")
 NAME = f"docker://{HOST}/a/b"
 MANIFESTS = "/v2/a/b/manifests"
 TAGS = "/v2/a/b/tags/list"
-
-
-@pytest.fixture
-def script(httpx_mock: HTTPXMock, tmp_path: Path) -> Script:
-    return Script(httpx_mock, tmp_path)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -94,14 +93,6 @@ def test_signatures_can_be_required_of_any_policy(tmp_path: Path) -> None:
     destination(f"--policy={policy}", "--insecure-policy").policy().judge(subject, "name")
     with pytest.raises(UsageError, match="mutually exclusive"):
         destination("--insecure-policy", "--require-signed")
-
-
-def test_an_access_and_its_parts_stay_small_enough_to_be_known_by_heart() -> None:
-    assert [field.name for field in fields(Access)] == [
-        "keychain", "trust", "network", "registries", "policy", "storage", "writing", "report"
-    ]  # fmt: skip
-    for part in (Trust, Network):
-        assert len(fields(part)) <= 8
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from rich.console import Console
 
-from pyskopeo import run_copy
 from pyskopeo.cli.log import set_debugging
 from pyskopeo.cli.progress import Bars, Lines, reporting, size, span, warnings_only
 from pyskopeo.model.descriptor import Descriptor
@@ -32,8 +28,7 @@ from pyskopeo.model.events import (
     Retrying,
     Warned,
 )
-from tests.support.images import build
-from tests.support.outputs import write_dir
+from tests.support.terminal import screen, terminal
 
 A, B, C = (Digest.of(letter) for letter in (b"a", b"b", b"c"))
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -194,27 +189,6 @@ def test_auto_is_lines_where_there_is_no_terminal() -> None:
         assert isinstance(report, Lines)
 
 
-def terminal(width: int) -> tuple[Console, io.StringIO]:
-    out = io.StringIO()
-    return Console(file=out, width=width, force_terminal=True, color_system=None, highlight=False), out
-
-
-def screen(text: str) -> list[str]:
-    """What is on the screen after ``text``, control sequences obeyed as far as rich uses them."""
-    rows, row = [""], 0
-    for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\n|\r|[^\x1b\n\r]+", text):
-        if part == "\n":
-            row += 1
-            rows += [""] * (row + 1 - len(rows))
-        elif part == "\x1b[1A":
-            row -= 1
-        elif part == "\x1b[2K":
-            rows[row] = ""
-        elif not part.startswith(("\x1b", "\r")):
-            rows[row] += part
-    return [row.rstrip() for row in rows if row.strip()]
-
-
 def test_bars_show_each_blob_and_the_total() -> None:
     console, out = terminal(100)
     with Bars(console) as bars:
@@ -298,36 +272,6 @@ def test_a_reason_that_says_what_failed_is_not_said_twice(capsys: pytest.Capture
     assert said(capsys) == [
         'level=warning msg="reading blob x: failed, retrying in 0.5s. Error: refused (status 503)"'
     ]
-
-
-@pytest.mark.parametrize("config", ["docker", "oci"])
-def test_a_real_copy_that_converts(tmp_path: Path, config: str) -> None:
-    """The converted configuration may be the source's own, byte for byte: it is still one blob."""
-    source = write_dir(build(config), tmp_path / "source")
-    if config == "oci":
-        archive = tmp_path / "archive.tar"
-        run_copy(f"dir:{source}", f"docker-archive:{archive}")
-        name = f"docker-archive:{archive}"
-    else:
-        name = f"dir:{source}"
-    events: list[Event] = []
-    console, out = terminal(100)
-    with Bars(console) as bars:
-
-        def report(event: Event) -> None:
-            events.append(event)
-            bars(event)
-
-        run_copy(name, f"oci:{tmp_path / 'layout'}:x", report=report)
-    started = [event.digest for event in events if isinstance(event, BlobStarted)]
-    finished = [event.digest for event in events if isinstance(event, BlobFinished)]
-    (planned,) = (event for event in events if isinstance(event, CopyPlanned))
-    assert len(started) == len(set(started)) == 4
-    assert sorted(map(str, finished)) == sorted(map(str, started))
-    # The configuration comes unplanned where it says what the layers, compressed on the way, have become.
-    assert {blob.digest for blob in planned.blobs} <= set(started)
-    assert len(planned.blobs) == (4 if config == "docker" else 3)
-    assert screen(out.getvalue())[-1].startswith("Copied sha256:")
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,11 @@ from rich.console import Console
 
 from pyskopeo.access import Access
 from pyskopeo.cli import sync_view
-from pyskopeo.cli.log import line
 from pyskopeo.cli.sync_view import Bars, Lines, show_summary, viewing
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Placement, Retrying, Warned
-from pyskopeo.syncing.request import (
+from pyskopeo.syncing.sync_request import (
     ImageEvent,
     ImageFinished,
     ImageGroup,
@@ -27,6 +26,7 @@ from pyskopeo.syncing.request import (
     SyncImage,
     SyncReport,
 )
+from tests.support.terminal import Terminal
 
 ONE = SyncImage("docker://h/a:1", "dir:out/a:1")
 TWO = SyncImage("docker://h/a:2", "dir:out/a:2")
@@ -37,31 +37,6 @@ LISTING = Listing((ImageGroup((ONE, TWO), Access.from_environ({})),))
 
 def without_time(text: str) -> list[str]:
     return [each.partition(" ")[2] for each in text.splitlines()]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    ("fields", "tail"),
-    [
-        ({"repo": "p/app", "registry": "127.0.0.1:5000"}, ' registry="127.0.0.1:5000" repo=p/app'),
-        ({"tagged": "false"}, " tagged=false"),
-        ({"empty": ""}, " empty="),
-        ({"odd": 'a "b" \\ \n'}, ' odd="a \\"b\\" \\\\ \\n"'),
-        ({"error": "GET http://u:secret@h/: no"}, ' error="GET http://***@h/: no"'),
-        ({}, ""),
-    ],
-)
-def test_fields_follow_by_name(fields: dict[str, str], tail: str) -> None:
-    assert line("info", "text", fields).endswith(f'level=info msg="text"{tail}')
-
-
-def test_fields_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", Terminal())
-    assert line("info", "Getting tags", {"image": "a/b"})[10:] == f" {'Getting tags':<45} image=a/b"
 
 
 def test_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,10 +68,16 @@ class TestJudging:
         return caught.value
 
     def test_accepted(self) -> None:
-        Policy(YES).judge(IMAGE, NAME)
-        Policy(YES + YES, {}, "/p").judge(IMAGE, NAME)
-        Policy(NO, {"docker": {"*.com": YES}}, "/p").judge(IMAGE, NAME)
-        Policy.accepting().judge(IMAGE, NAME)
+        """And by a rule that demands no signature, which is not enough where one is required."""
+        for policy in (
+            Policy(YES),
+            Policy(YES + YES, {}, "/p"),
+            Policy(NO, {"docker": {"*.com": YES}}, "/p"),
+            Policy.accepting(),
+        ):
+            policy.judge(IMAGE, NAME)
+            refusal = self.refusal(replace(policy, require_signed=True))
+            assert str(refusal).startswith(f"No signature verification policy found for image {NAME}: ")
 
     def test_rejected(self) -> None:
         found = self.refusal(Policy(YES, {"docker": {"*.com": NO}}, "/etc/policy.json"))

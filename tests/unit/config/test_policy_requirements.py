@@ -8,14 +8,7 @@ from typing import Any
 import pytest
 
 from pyskopeo.config.policy import Policy
-from pyskopeo.config.policy_identities import (
-    ExactReference,
-    ExactRepository,
-    MatchExact,
-    MatchRepoDigestOrExact,
-    MatchRepository,
-    RemapIdentity,
-)
+from pyskopeo.config.policy_identities import MatchExact, MatchRepoDigestOrExact
 from pyskopeo.config.policy_requirements import (
     CertificateChain,
     Fulcio,
@@ -26,7 +19,7 @@ from pyskopeo.config.policy_requirements import (
     SigstoreSigned,
 )
 from pyskopeo.errors import InvalidInput
-from tests.support.policies import ACCEPT, BY_PATH, CASES, FULCIO, PKI, REJECT, SIGNED_BY, SIGSTORE, Case
+from tests.support.policies import ACCEPT, BY_PATH, CASES, FULCIO, PKI, REJECT, SIGNED_BY, SIGSTORE, Case, one
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -47,11 +40,6 @@ def test_each_file(case: Case) -> None:
 def test_the_names_of_the_cases_differ() -> None:
     names = [case.name for case in CASES]
     assert len(names) == len(set(names)) > 150
-
-
-def one(requirement: dict[str, Any]) -> object:
-    (found,) = Policy.parse(json.dumps({"default": [requirement]}).encode(), "p").default
-    return found
 
 
 @pytest.mark.parametrize(
@@ -90,25 +78,6 @@ def one(requirement: dict[str, Any]) -> object:
 )
 def test_values(requirement: dict[str, Any], value: object) -> None:
     assert one(requirement) == value
-
-
-@pytest.mark.parametrize(
-    ("content", "value"),
-    [
-        ({"type": "matchExact"}, MatchExact()),
-        ({"type": "matchRepoDigestOrExact"}, MatchRepoDigestOrExact()),
-        ({"type": "matchRepository"}, MatchRepository()),
-        ({"type": "exactReference", "dockerReference": "busybox:1"}, ExactReference("busybox:1")),
-        ({"type": "exactRepository", "dockerRepository": "busybox"}, ExactRepository("busybox")),
-        ({"type": "remapIdentity", "prefix": "a", "signedPrefix": "b.c/d"}, RemapIdentity("a", "b.c/d")),
-    ],
-)
-@pytest.mark.parametrize("requirement", [BY_PATH, SIGSTORE | {"keyPath": "/k"}])
-def test_signed_identities(requirement: dict[str, Any], content: object, value: object) -> None:
-    found = one(requirement | {"signedIdentity": content})
-    assert isinstance(found, SignedBy | SigstoreSigned)
-    assert found.signed_identity == value
-    assert found.key_paths == ("/k",)
 
 
 def test_keys_are_not_shown() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from pyskopeo.config import registries_d
 from pyskopeo.config.registries_d import RegistriesD, Section, load, locations
 from pyskopeo.errors import InvalidInput, PyskopeoError, StorageFailed, TooLarge
 from pyskopeo.model.reference import Reference
-from tests.support.require import require_peer
+from tests.support.registries_d import REFUSED
 
 DIGEST = "sha256:" + "a1" * 32
 CONFIG = RegistriesD.parse(
@@ -98,19 +96,6 @@ def test_every_key_and_unknown_ones() -> None:
         "docker:\n a.b:\n  zz: 5\n  lookaside: 5\n  lookaside-staging: x\n  use-sigstore-attachments: yes\n c.d:\n", "F"
     )
     assert found.namespaces == {"a.b": Section("5", "x", True, "F"), "c.d": Section(where="F")}
-
-
-REFUSED = [
-    ("- a", "parsing F: the whole is not a mapping"),
-    ("docker: [1]", "parsing F: docker is not a mapping"),
-    ("docker:\n  a.b: x", 'parsing F: docker["a.b"] is not a mapping'),
-    ("default-docker: x", "parsing F: default-docker is not a mapping"),
-    ("docker:\n a.b:\n  lookaside: [x]", 'parsing F: docker["a.b"].lookaside is not a string'),
-    ("docker:\n a.b:\n  sigstore-staging: {}", 'parsing F: docker["a.b"].sigstore-staging is not a string'),
-    ("docker:\n a.b:\n  use-sigstore-attachments: 5",
-     'parsing F: docker["a.b"].use-sigstore-attachments is neither true nor false'),
-    ("a: [", "parsing F: not valid YAML in line 1, column 5: expected the node content, but found '<stream end>'"),
-]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED)
@@ -214,30 +199,3 @@ def test_what_cannot_be_listed_or_read(roots: list[Path], tmp_path: Path) -> Non
     roots[0].unlink()
     with pytest.raises(StorageFailed, match="is a directory"):
         load({}, tmp_path)
-
-
-@pytest.mark.peer("skopeo")
-@pytest.mark.parametrize(
-    ("files", "right"),
-    [
-        *(((text,), False) for text, _ in REFUSED),
-        (("docker:\n a.b: {}", "docker:\n a.b: {}"), False),
-        (("default-docker: {}", "default-docker: {}"), False),
-        (("docker:\n a.b: {}", "docker:\n a.b/c: {}"), True),
-        (("docker:\ndefault-docker:\n", "default-docker: {}"), True),
-        (("bogus: 1\ndocker:\n a.b: {zz: 5, lookaside: 5, use-sigstore-attachments: yes}",), True),
-        (("x: &x {lookaside: q}\ndocker:\n a.b:\n  <<: *x\n",), True),
-    ],
-)
-def test_skopeo_judges_alike(tmp_path: Path, files: tuple[str, ...], right: bool) -> None:
-    for number, text in enumerate(files):
-        (tmp_path / f"{number}.yaml").write_text(text)
-    command = [require_peer("skopeo"), "--registries.d", str(tmp_path), "inspect", "docker://127.0.0.1:1/x"]
-    environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
-    said = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=60).stderr
-    assert ("connection refused" in said) is right, said
-    if right:
-        load({}, tmp_path, tmp_path)
-    else:
-        with pytest.raises(InvalidInput):
-            load({}, tmp_path, tmp_path)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -250,13 +248,3 @@ def test_a_directory_in_the_main_files_place_is_an_error(machine: Callable[..., 
 def test_a_file_in_the_drop_ins_place_is_an_error(machine: Callable[..., Registries], tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match=r"reading .*/registries\.conf\.d: not a directory"):
         machine({"/etc/containers/registries.conf.d": ""})
-
-
-def test_loading_nothing_costs_nothing(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from pyskopeo.config.registries_files import load;"
-        f"load({{'{ENV}': '/dev/null'}}, Path('{tmp_path}'));"
-        "heavy = {'tomllib', 'yaml', 'ssl', 'httpx', 'asyncio', 'subprocess'} & set(sys.modules);"
-        "assert not heavy, heavy"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

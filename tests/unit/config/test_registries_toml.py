@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,12 +148,3 @@ def test_no_text_brings_anything_but_a_value_or_one_line_of_refusal(text: str) -
         message = str(error)
     assert "F" in message
     assert "\n" not in message
-
-
-def test_a_file_of_comments_does_not_load_the_parser() -> None:
-    code = (
-        "import sys; from pyskopeo.config.registries_toml import parse;"
-        "parse('# nothing\\n', 'F'); assert 'tomllib' not in sys.modules;"
-        "parse('a = 1', 'F'); assert 'tomllib' in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,11 +151,3 @@ def test_wrong_fields(read: object, value: Untyped, message: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         read(value, "x")
     assert str(caught.value) == message
-
-
-def test_the_parser_is_loaded_when_it_is_used() -> None:
-    code = (
-        "import sys, pyskopeo.config.registries_d, pyskopeo.config.tls_details;"
-        "heavy = {'yaml', 'ssl', 'tomllib'} & set(sys.modules); assert not heavy, heavy"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

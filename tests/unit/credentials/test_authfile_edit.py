@@ -9,7 +9,7 @@ import pytest
 from pyskopeo.credentials.authfile import AuthFile, Credentials
 from pyskopeo.credentials.authfile_edit import AuthDocument
 from pyskopeo.credentials.authkey import AuthKey
-from pyskopeo.errors import CredentialsFailed, InvalidInput, InvalidName
+from pyskopeo.errors import CredentialsFailed, InvalidInput
 
 USER = Credentials("user", "pass")
 AUTH = "dXNlcjpwYXNz"
@@ -30,57 +30,7 @@ def put(text: str, where: str, *, docker: bool = False, credentials: Credentials
     return changed.text()
 
 
-# Keys
-
-
-@pytest.mark.parametrize(
-    ("text", "registry", "namespace", "host"),
-    [
-        ("quay.io", "quay.io", "", "quay.io"),
-        ("quay.io/", "quay.io", "", "quay.io"),
-        ("quay.io/org", "quay.io", "org", "quay.io"),
-        ("quay.io/org/repo", "quay.io", "org/repo", "quay.io"),
-        ("https://quay.io/v2/", "quay.io", "", "quay.io"),
-        ("http://localhost:5000/any/thing", "localhost:5000", "", "localhost:5000"),
-        (HUB, "index.docker.io", "", "docker.io"),
-        ("docker.io/team", "docker.io", "team", "docker.io"),
-        ("host", "host", "", "host"),
-        ("host/org", "host", "org", "host"),
-        ("[::1]:5000", "[::1]:5000", "", "[::1]:5000"),
-        ("Quay.IO", "Quay.IO", "", "Quay.IO"),
-    ],
-)
-def test_keys(text: str, registry: str, namespace: str, host: str) -> None:
-    found = AuthKey.parse(text)
-    assert (found.registry, found.namespace, found.host) == (registry, namespace, host)
-    assert str(found) == (f"{registry}/{namespace}" if namespace else registry)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "is no registry"),
-        ("https://", "is no registry"),
-        ("a b", "is no registry"),
-        ("quay.io:port", "is no registry"),
-        ("-x", "is no registry"),
-        ("quay.io\n", "is no registry"),
-        ("https://[::1", "is no registry"),
-        ("https://me:hunter2@quay.io", "is no registry"),
-        ("quay.io/org:tag", 'reference "quay.io/org:tag" contains tag or digest'),
-        (f"quay.io/org@sha256:{'0' * 64}", "contains tag or digest"),
-        ("quay.io/Org", 'parse reference from "quay.io/Org": .*must be lowercase'),
-        ("quay.io//org", "invalid reference format"),
-        ("quay.io/../x", "invalid reference format"),
-    ],
-)
-def test_what_is_no_key(text: str, message: str) -> None:
-    with pytest.raises(InvalidName, match=message) as caught:
-        AuthKey.parse(text)
-    assert "hunter2" not in str(caught.value)
-
-
-# Writing
+# --- writing ---
 
 
 def test_a_new_file_is_what_skopeo_writes() -> None:
@@ -149,7 +99,7 @@ def test_a_damaged_file_is_not_written_again(text: str) -> None:
         put(text, "quay.io")
 
 
-# Docker's format
+# --- docker's format ---
 
 
 def test_dockers_file_keeps_its_fields_sorted() -> None:
@@ -174,7 +124,7 @@ def test_docker_knows_no_namespaces() -> None:
         document(docker=True).remove(key("quay.io/org"))
 
 
-# Removing
+# --- removing ---
 
 
 def test_removing_takes_all_spellings_of_a_host_and_no_namespace() -> None:
@@ -205,7 +155,7 @@ def test_clearing() -> None:
     assert json.loads(changed.text()) == {"auths": {}, "credHelpers": {"b": "x"}, "other": 1}
 
 
-# Helpers
+# --- helpers ---
 
 
 def test_which_helper_keeps_a_login() -> None:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-
 import anyio
 import pytest
 
-from pyskopeo.engine.graph import find_image, read_graph
-from pyskopeo.engine.plan import Form
-from pyskopeo.engine.planner import decide
 from pyskopeo.engine.run import carry_out, make_plan
 from pyskopeo.engine.selection import Selection
-from pyskopeo.errors import InvalidInput, NoMatchingPlatform, NotFound, PyskopeoError, Unsupported
-from pyskopeo.interfaces import Accepts, Fill, ImageDestination, ImageSource
+from pyskopeo.errors import InvalidInput, NotFound, PyskopeoError
+from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
-from pyskopeo.model.descriptor import Descriptor
-from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import (
     BlobFinished,
     BlobProgress,
@@ -29,167 +21,11 @@ from pyskopeo.model.events import (
     ManifestWritten,
     Placement,
 )
-from pyskopeo.model.manifest import Manifest
-from pyskopeo.model.platform import Platform
-from pyskopeo.streams.pump import Blob, BlobReader, MemoryReader, MemorySink, Progress
-from tests.support.images import BuiltImage, ImageSpec, IndexSpec, PlatformSpec, build
+from pyskopeo.streams.pump import Blob, Progress
+from tests.support.images import build
+from tests.support.memory import AMD64, Destination, Source
 
 pytestmark = pytest.mark.anyio
-AMD64 = Platform("linux", "amd64")
-OCI = Accepts(frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}))
-
-
-class Source(ImageSource):
-    """Gives an image's manifests and blobs, and notes what was asked for."""
-
-    def __init__(self, image: BuiltImage) -> None:
-        self.image = image
-        self.manifests: list[str] = []
-        self.opened: list[str] = []
-        self.at_once = self.most_at_once = 0
-
-    async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
-        digest = self.image.digest if descriptor is None else str(descriptor.digest)
-        self.manifests.append(digest)
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        await anyio.sleep(0.01)
-        self.at_once -= 1
-        return Manifest.parse(self.image.manifests[digest].raw, expected=Digest.parse(digest))
-
-    def blob(self, descriptor: Descriptor) -> Blob:
-        @asynccontextmanager
-        async def opened() -> AsyncIterator[BlobReader]:
-            self.opened.append(str(descriptor.digest))
-            yield MemoryReader(self.image.blobs[str(descriptor.digest)])
-
-        return Blob(descriptor, opened)
-
-
-Put = Callable[[Blob], Awaitable[None]]
-
-
-class Destination(ImageDestination):
-    """Keeps everything, and notes the order in which it came."""
-
-    def __init__(self, accepts: Accepts = OCI, before: Put | None = None) -> None:
-        self.accepts, self._before = accepts, before
-        self.log: list[str] = []
-        self.blobs: dict[str, bytes] = {}
-        self.at_once = self.most_at_once = 0
-
-    async def begin(self, root: Manifest) -> None:
-        self.log.append("begin")
-
-    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            if self._before is not None:
-                await self._before(blob)
-            sink = MemorySink()
-            await blob.copy_to(sink, progress)
-        finally:
-            self.at_once -= 1
-        self.log.append("blob")
-        self.blobs[str(blob.descriptor.digest)] = bytes(sink.content)
-        return Placement.WRITTEN
-
-    async def has_manifest(self, manifest: Manifest) -> bool:
-        return f"manifest {manifest.digest}" in self.log
-
-    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
-        sink = MemorySink()
-        descriptor = await fill(sink)
-        self.blobs[str(descriptor.digest)] = bytes(sink.content)
-        return descriptor, Placement.WRITTEN
-
-    async def has_blob(self, descriptor: Descriptor) -> bool:
-        return str(descriptor.digest) in self.blobs
-
-    async def put_manifest(self, manifest: Manifest) -> None:
-        self.log.append(f"manifest {manifest.digest}")
-
-    async def commit(self, root: Manifest) -> Digest:
-        self.log.append("commit")
-        return root.digest
-
-
-def nested(*architectures: tuple[str, ...]) -> BuiltImage:
-    """An index of indexes without platforms, with these images in each."""
-    indexes = (IndexSpec(tuple(ImageSpec(platform=PlatformSpec(a)) for a in names)) for names in architectures)
-    return build(IndexSpec(tuple(indexes)))
-
-
-class TestFindImage:
-    async def test_in_the_second_of_two_indexes(self) -> None:
-        source = Source(nested(("amd64", "arm64"), ("s390x", "ppc64le")))
-        found = await find_image(source, await source.manifest(), Platform("linux", "ppc64le"))
-        assert found.config is not None
-        assert b"ppc64le" in source.image.blobs[str(found.config.digest)]
-
-    async def test_nowhere_says_what_there_is_everywhere(self) -> None:
-        source = Source(nested(("amd64", "arm64"), ("s390x",)))
-        with pytest.raises(NoMatchingPlatform, match="there is: linux/amd64, linux/arm64, linux/s390x"):
-            await find_image(source, await source.manifest(), Platform("linux", "386"))
-
-    async def test_an_index_named_twice_is_read_once(self) -> None:
-        source = Source(nested(("arm64",), ("arm64",)))
-        with pytest.raises(NoMatchingPlatform):
-            await find_image(source, await source.manifest(), AMD64)
-        assert len(source.manifests) == len(set(source.manifests)) == 2
-
-    async def test_an_image_is_itself(self) -> None:
-        source = Source(build("oci"))
-        root = await source.manifest()
-        assert await find_image(source, root, Platform("windows", "386")) is root
-
-
-class TestReadGraph:
-    async def test_manifests_are_read_once_and_several_at_a_time(self) -> None:
-        source = Source(build("oci-index-attested"))
-        graph = await read_graph(source, Selection(AMD64, "all"), OCI)
-        assert {str(digest) for digest in graph.children} == set(source.image.manifests) - {source.image.digest}
-        assert len(source.manifests) == len(set(source.manifests))
-        assert 2 < source.most_at_once <= 8
-        assert source.opened == []
-
-    async def test_configurations_only_where_they_are_converted(self) -> None:
-        source = Source(build("docker-list"))
-        graph = await read_graph(source, Selection(AMD64, "all"), OCI)
-        assert len(graph.configs) == len(source.opened) == 6
-        for options in (Form(preserve_digests=True), Form()):
-            source.opened.clear()
-            accepts = OCI if options.preserve_digests else Accepts(mediatype.MANIFESTS)
-            assert (await read_graph(source, Selection(AMD64, "all"), accepts, options)).configs == {}
-            assert source.opened == []
-
-    async def test_what_the_destination_does_not_take_is_no_fault_of_the_source(self) -> None:
-        source = Source(build("docker"))
-        graph = await read_graph(source, Selection(AMD64), OCI, Form("v2s2"))
-        assert graph.configs == {}
-        assert source.opened == []
-        with pytest.raises(Unsupported, match="takes nothing of type"):
-            decide(graph, OCI, Form("v2s2"))
-
-    async def test_only_what_is_wanted_is_read(self) -> None:
-        source = Source(build("oci-index"))
-        await read_graph(source, Selection(AMD64, "index-only"), OCI)
-        assert source.manifests == [source.image.digest]
-        await read_graph(source, Selection(AMD64), OCI)
-        assert source.manifests[1:] == [source.image.digest, source.image.child(0).digest]
-
-    async def test_what_fails_is_raised_as_it_is(self) -> None:
-        image = build("oci-index")
-
-        class Broken(Source):
-            async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
-                if descriptor is not None and str(descriptor.digest) == image.child(3).digest:
-                    raise NotFound("not here")
-                return await super().manifest(descriptor)
-
-        with pytest.raises(NotFound, match="not here"):
-            await read_graph(Broken(image), Selection(AMD64, "all"), OCI)
 
 
 class TestCarryOut:

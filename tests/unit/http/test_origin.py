@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import UnsafeAddress
-from pyskopeo.http.origin import Origin, is_public, may_have_credentials, resolve_redirect, same_site
+from pyskopeo.http.origin import (
+    Origin,
+    is_public,
+    may_have_credentials,
+    redact_url,
+    resolve_redirect,
+    resolve_url,
+    same_site,
+)
 
 
 @pytest.mark.parametrize(
@@ -218,3 +226,35 @@ def test_one_site(registry: str, realm: str) -> None:
 def test_two_sites(registry: str, realm: str) -> None:
     assert not may_have_credentials(registry, realm)
     assert not same_site(realm, registry)
+
+
+ODD = ["http://\x9b31m.example/x", "http://exa\u202emple.org/", "http://a\u200bb.org/", "http://a\ud800b.org/"]
+
+
+@pytest.mark.parametrize("url", ODD)
+def test_a_host_that_cannot_be_printed_is_none(url: str) -> None:
+    with pytest.raises(UnsafeAddress) as caught:
+        Origin.of(url)
+    assert str(caught.value).isprintable()
+    with pytest.raises(UnsafeAddress):
+        resolve_url("http://example.org/", url)
+    with pytest.raises(UnsafeAddress):
+        resolve_url("http://example.org/", "/path/" + url[7:])
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://r.example/v2/a/manifests/b", "https://r.example/v2/a/manifests/b"),
+        ("https://user:s3cr3t@r.example/v2/", "https://r.example/v2/"),
+        ("https://s.example/b?X-Amz-Signature=s3cr3t&X-Amz-Date=1", "https://s.example/b?X-Amz-Signature=***&X-Amz-Date=***"),
+        ("https://s.example/b?s3cr3t", "https://s.example/b?***"),
+        ("https://s.example/b?=s3cr3t#s3cr3t", "https://s.example/b?=***"),
+        ("https://t.example/t?service=r&scope=repository:a:pull&account=u", "https://t.example/t?service=r&scope=repository:a:pull&account=***"),
+        ("https://r.example/v2/a/blobs/uploads/?mount=sha256:1&from=b", "https://r.example/v2/a/blobs/uploads/?mount=sha256:1&from=b"),
+        ("https://[s3cr3t@x?s3cr3t", "'https://...@x'"),
+    ],
+)  # fmt: skip
+def test_what_is_shown_of_a_url(url: str, expected: str) -> None:
+    assert redact_url(url) == expected
+    assert "s3cr3t" not in redact_url(url)

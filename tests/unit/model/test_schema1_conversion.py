@@ -15,14 +15,7 @@ from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.manifest_conversion import docker_image, replace_layers
-from pyskopeo.model.schema1 import (
-    EMPTY_LAYER,
-    EMPTY_LAYER_DESCRIPTOR,
-    from_docker,
-    non_empty_layers,
-    to_docker,
-    to_oci,
-)
+from pyskopeo.model.schema1 import EMPTY_LAYER, EMPTY_LAYER_DESCRIPTOR, from_docker, non_empty_layers, to_docker, to_oci
 from tests.support.schema1 import HISTORY, IDS, SUMS, document, dumped, signed
 
 DIFF_IDS = [Digest.parse("sha256:" + digit * 64) for digit in "789"]

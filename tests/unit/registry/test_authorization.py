@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import anyio
@@ -22,9 +21,6 @@ from pyskopeo.http.tls import Trust
 from tests.support.access import access_for
 from tests.support.scripted import BASE, HOST, Answer, Script, answer
 
-if TYPE_CHECKING:
-    from pytest_httpx import HTTPXMock
-
 pytestmark = pytest.mark.anyio
 
 TAGS = "/v2/a/b/tags/list"
@@ -33,11 +29,6 @@ PASSWORD = Credentials("user", "hunter2-password")
 IDENTITY = Credentials(identity_token="hunter2-identity")
 SCOPE = "repository:a/b:pull"
 BASIC = "Basic " + base64.b64encode(b"user:hunter2-password").decode()
-
-
-@pytest.fixture
-def script(httpx_mock: HTTPXMock, tmp_path: Path) -> Script:
-    return Script(httpx_mock, tmp_path)
 
 
 def access(
@@ -445,6 +436,7 @@ async def test_a_server_that_repeats_what_it_was_sent(script: Script, tmp_path: 
 
 
 # --- redirects ---
+
 
 ELSEWHERE = [
     "https://cdn.example.net/x",

@@ -21,6 +21,7 @@ from pyskopeo.registry.challenge import (
     parse_token,
     select_challenge,
     token_request,
+    widen_scope,
 )
 
 REALM = "https://auth.example.com/token"
@@ -165,7 +166,8 @@ def test_no_secret_is_shown() -> None:
     ("user", "password"), [("user", "pass"), ("u", ""), ("", "p"), ("\u00fc", "p\u20ac:x")]
 )
 def test_basic_is_utf8(user: str, password: str) -> None:
-    assert base64.b64decode(basic_authorization(Credentials(user, password)).removeprefix("Basic ")).decode() == f"{user}:{password}"
+    encoded = basic_authorization(Credentials(user, password)).removeprefix("Basic ")
+    assert base64.b64decode(encoded).decode() == f"{user}:{password}"
 
 
 @pytest.mark.parametrize(
@@ -227,3 +229,31 @@ def test_parse_token_fails_in_one_way(answer: bytes) -> None:
     except PyskopeoError as error:
         said = str(error)
         assert len(said.splitlines()) == 1  # noqa: PT017
+
+
+OURS = "repository:a/b:pull,push"
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("", OURS),
+        ("repository:a/b:pull", OURS),
+        ("repository:a/b:delete", f"{OURS},delete"),
+        ("repository:a/b:*", f"{OURS},*"),
+        ("repository:other:pull,push,delete", OURS),
+        ("repository:a:pull", OURS),
+        ("repository:a/b/c:pull", OURS),
+        ("repository:a/b:delete repository:other:pull registry:catalog:*", f"{OURS},delete"),
+        ("registry:a/b:*", OURS),
+        ("aws", OURS),
+        ("repository:a/b:", OURS),
+        ("repository:a/b:DELETE,a&scope=x,\u00e9,,pull" + "x" * 100, OURS),
+        (":::::", OURS),
+    ],
+)
+def test_a_scope_grows_where_we_are_and_nowhere_else(asked: str, expected: str) -> None:
+    assert widen_scope(OURS, asked) == expected
+    mounting = f"{OURS} repository:from:pull"
+    assert widen_scope(mounting, asked) == f"{expected} repository:from:pull"
+    assert widen_scope(mounting, f"{asked} repository:from:push,delete") == f"{expected} repository:from:pull"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import io
 import os
@@ -212,17 +211,6 @@ class TestReading:
         with pytest.raises(InvalidContent, match="damaged"):
             TarIndex.read(tmp_path / "a.tar")
 
-    def test_sparse_members_are_refused(self, tmp_path: Path) -> None:
-        with (tmp_path / "holes").open("wb") as out:
-            out.truncate(2**20)
-            out.seek(2**19)
-            out.write(b"x")
-        for kind in ("gnu", "posix"):
-            path = tmp_path / f"{kind}.tar"
-            os.spawnlp(os.P_WAIT, "tar", "tar", "-C", str(tmp_path), f"--format={kind}", "-Scf", str(path), "holes")
-            with pytest.raises(InvalidContent, match=r"sparse member '.*holes' is not supported"):
-                TarIndex.read(path)
-
     def test_nothing_there(self, tmp_path: Path) -> None:
         with pytest.raises(StorageFailed, match="no such file"):
             TarIndex.read(tmp_path / "none.tar")
@@ -236,8 +224,12 @@ class TestReading:
             content = bytearray(path.read_bytes())
             content[at : at + len(noise)] = noise
             path.write_bytes(content)
-            with contextlib.suppress(InvalidContent):
+            refusal = ""
+            try:
                 TarIndex.read(path)
+            except InvalidContent as error:
+                refusal = str(error)
+            assert refusal.isprintable()
 
 
 class Written:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import mmap
 import random
 import struct
-import subprocess
 import sys
-import threading
-import time
 import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -26,62 +21,11 @@ from pyskopeo.model.change import FORMATS, Change, Outcome
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.streams import compress, ordered_pool
-from pyskopeo.streams.cancellation import Cancellation, Cancelled
 from pyskopeo.streams.compress import RecompressingSink, check_level
+from pyskopeo.streams.decompress import is_gzip_or_zstd
 from pyskopeo.streams.pump import MemorySink, NullSink
-from tests.support.require import require_peer
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-MIB = 1024 * 1024
-# Words as in a language, the frequent ones short, then what nothing can compress, then what anything can.
-_RANDOM = random.Random(1)
-_WORDS = [bytes(_RANDOM.choices(b"etaoinshrdlu /_.", k=2 + n // 100)) for n in range(1000)]
-LARGE = (
-    b"".join(_RANDOM.choices(_WORDS, [1 / (n + 3) for n in range(1000)], k=900_000))
-    + _RANDOM.randbytes(300_000)
-    + bytes(200_000)
-)
-LAYER = Descriptor(mediatype.OCI_LAYER_GZIP, Digest.of(b"as it came"), 10)
-assert 3 * MIB < len(LARGE) < 5 * MIB
-
-
-def changed(data: bytes, change: Change, step: int = MIB, layer: Descriptor = LAYER) -> tuple[bytes, Outcome]:
-    target = MemorySink()
-    sink = RecompressingSink(target, change, layer, "the layer")
-    buffer = bytearray(step)
-    for start in range(0, len(data), step):
-        count = len(data[start : start + step])
-        buffer[:count] = data[start : start + step]
-        sink.write(memoryview(buffer)[:count])
-        buffer[:] = b"\xaa" * step  # the pump's buffer is reused
-    sink.finish()
-    content = bytes(target.content)
-    assert sink.outcome.descriptor.size == len(content)
-    return content, sink.outcome
-
-
-def plain(content: bytes, format: str) -> bytes:
-    if format == "gzip":
-        return gzip.decompress(content)
-    return zstd.decompress(content) if format == "zstd" else content
-
-
-def our_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("pyskopeo")]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    yield
-    end = time.monotonic() + 5
-    while our_threads() and time.monotonic() < end:
-        time.sleep(0.005)
-    assert our_threads() == []
-    assert compress._pool._users == compress._pool._working == 0
+from tests.support.compressed import CONTENT, LARGE, LAYER, MIB, SKIPPED, changed, in_steps, named, plain, zstd_frame
+from tests.support.zstd import zstd
 
 
 @pytest.mark.parametrize("format", ["gzip", "zstd", ""])
@@ -183,20 +127,6 @@ def test_zstd_frames_say_their_size_and_have_a_checksum() -> None:
     assert frames == -(-len(LARGE) // MIB)
 
 
-@pytest.mark.peer("gzip")
-@pytest.mark.parametrize("format", ["gzip", "zstd"])
-@pytest.mark.parametrize("data", [b"", b"x", LARGE], ids=["empty", "one", "large"])
-def test_the_programs_read_it(format: str, data: bytes, tmp_path: Path) -> None:
-    program = require_peer(format)
-    content, _ = changed(data, Change(format))
-    path = tmp_path / ("layer.gz" if format == "gzip" else "layer.zst")
-    path.write_bytes(content)
-    subprocess.run([program, "-t", str(path)], check=True, capture_output=True)
-    assert subprocess.run([program, "-dc", str(path)], check=True, capture_output=True).stdout == data
-    path.write_bytes(content[:-3])
-    assert subprocess.run([program, "-t", str(path)], check=False, capture_output=True).returncode != 0
-
-
 @pytest.mark.parametrize("format", ["gzip", "zstd"])
 def test_the_bytes_depend_on_nothing_but_content_and_level(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = changed(LARGE, Change(format))
@@ -205,20 +135,6 @@ def test_the_bytes_depend_on_nothing_but_content_and_level(format: str, monkeypa
         assert changed(LARGE, Change(format)) == expected
     assert changed(gzip.compress(LARGE, 1), Change(format), 4099) == expected
     assert changed(zstd.compress(LARGE, 1), Change(format), 70_001) == expected
-
-
-@pytest.mark.parametrize("format", ["gzip", "zstd"])
-def test_many_layers_at_once(format: str) -> None:
-    expected = changed(LARGE, Change(format))
-    found: list[tuple[bytes, Outcome]] = []
-    workers = [
-        threading.Thread(target=lambda n=n: found.append(changed(LARGE, Change(format), 60_000 + n))) for n in range(8)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(30)
-    assert found == [expected] * 8
 
 
 @settings(max_examples=40, deadline=None)
@@ -380,212 +296,63 @@ def test_a_bomb_and_a_large_layer_stay_small_in_memory(format: str) -> None:
     assert peak < 4 * MIB  # blocks lie outside of what is traced; `test_few_blocks_are_held` counts them
 
 
-@pytest.mark.parametrize("format", ["gzip", "zstd"])
-def test_results_do_not_pile_up(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing gets smaller, and the other side is slower than the compression."""
-    monkeypatch.setattr(ordered_pool, "processors", lambda: 2)
-    noise = memoryview(random.Random(3).randbytes(MIB))
-
-    class Slow(NullSink):
-        def write(self, buffer: memoryview) -> None:
-            time.sleep(0.01)
-
-    tracemalloc.start()
-    try:
-        sink = RecompressingSink(Slow(), Change(format, 1), LAYER, "x")
-        for _ in range(24):
-            sink.write(noise)
-        sink.finish()
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 10 * MIB
-
-
-@pytest.mark.parametrize("format", ["gzip", "zstd"])
-def test_few_blocks_are_held(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow the compression is, and however many layers there are."""
-    monkeypatch.setattr(ordered_pool, "processors", lambda: 2)
-    size = 512 * 1024 if format == "gzip" else MIB
-    lock, held, most, go = threading.Lock(), 0, 0, threading.Event()
-
-    class Counted:
-        def __init__(self) -> None:
-            nonlocal held, most
-            with lock:
-                held += 1
-                most = max(most, held)
-
-        def __del__(self) -> None:
-            nonlocal held
-            with lock:
-                held -= 1
-
-    original = mmap.mmap
-
-    class Map(original):  # type: ignore[misc,valid-type]
-        def __init__(self, *_: object) -> None:
-            self.counted = Counted()
-
-    codec = compress._Gzip if format == "gzip" else compress._Zstd
-    job = codec.job
-
-    def slow(self: object, block: memoryview) -> ordered_pool.Job:
-        made = job(self, block)  # type: ignore[arg-type]
-
-        def run() -> bytes:
-            go.wait(10)
-            return made()
-
-        return run
-
-    monkeypatch.setattr(codec, "job", slow)
-    monkeypatch.setattr(mmap, "mmap", Map)
-    found: list[bytes] = []
-    data = bytes(size * 8)
-    workers = [threading.Thread(target=lambda: found.append(changed(data, Change(format, 1))[0])) for _ in range(6)]
-    for worker in workers:
-        worker.start()
-    time.sleep(0.2)
-    go.set()
-    for worker in workers:
-        worker.join(30)
-    assert [plain(content, format) for content in found] == [data] * 6
-    # Each layer fills one; one for each thread and one more are being compressed.
-    assert 6 <= most <= 6 + 3
-    assert held == 0
-
-
-@pytest.mark.parametrize("format", ["gzip", "zstd", ""])
-@pytest.mark.parametrize("after", [0, 1, 3])
-def test_an_error_below_comes_through_and_ends_all(after: int, format: str) -> None:
-    class Failing(NullSink):
-        left = after
-
-        def write(self, buffer: memoryview) -> None:
-            self.left -= 1
-            if self.left < 0:
-                raise OSError("the other side is gone")
-
-    sink = RecompressingSink(Failing(), Change(format), LAYER, "x")
-
-    def write() -> None:
-        for start in range(0, len(LARGE), 100_000):
-            sink.write(memoryview(LARGE[start : start + 100_000]))
-        sink.finish()
-
-    with pytest.raises(OSError, match="the other side is gone"):
-        write()
-
-
-@pytest.mark.parametrize("format", ["gzip", "zstd"])
-def test_an_error_while_compressing_comes_through(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(block: memoryview) -> bytes:
-        raise MemoryError("no more")
-
-    codec = compress._Gzip if format == "gzip" else compress._Zstd
-    monkeypatch.setattr(codec, "job", lambda self, block: lambda: failing(block))
-    with pytest.raises(MemoryError, match="no more"):
-        changed(LARGE, Change(format))
-
-
-@pytest.mark.parametrize("format", ["gzip", "zstd", "", None])
-def test_cancelled_between_writes(format: str | None) -> None:
-    cancellation = Cancellation()
-    sink = RecompressingSink(MemorySink(), Change(format), LAYER, "x")
-
-    def write() -> None:
-        sink.write(memoryview(LARGE))
-        cancellation.cancel()
-        sink.write(memoryview(LARGE))
-
-    if format:
-        with pytest.raises(Cancelled):
-            cancellation.run(write)
-    else:
-        cancellation.run(write)  # nothing here blocks
-    sink.close()
-    sink.close()
-    if format:
-        with pytest.raises(Cancelled):
-            sink.write(memoryview(LARGE))
-
-
-def test_cancelling_frees_a_thread_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ordered_pool, "processors", lambda: 1)
-    go, began = threading.Event(), []
-    deflate = compress._deflate
-
-    def slow(*args: object) -> bytes:
-        began.append(args)
-        go.wait(10)
-        return deflate(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(compress, "_deflate", slow)
-    written, errors = MemorySink(), []
-    sink = RecompressingSink(written, Change("gzip"), LAYER, "x")
-
-    cancellation = Cancellation()
-
-    def pump() -> None:
-        try:
-            cancellation.run(lambda: sink.write(memoryview(LARGE)))
-        except Exception as error:  # noqa: BLE001 - shown to the test
-            errors.append(error)
-
-    worker = threading.Thread(target=pump)
-    worker.start()
-    while not began:
-        time.sleep(0.001)
-    time.sleep(0.05)
-    assert worker.is_alive(), "nothing waited"
-    cancellation.cancel()
-    go.set()
-    worker.join(5)
-    assert not worker.is_alive()
-    assert [type(error) for error in errors] == [Cancelled]
-    assert len(began) == 1, "what was not begun was done all the same"
-
-
-def test_one_that_gives_up_does_not_disturb_the_others() -> None:
-    target = MemorySink()
-    staying = RecompressingSink(target, Change("gzip"), LAYER, "x")
-    leaving = RecompressingSink(MemorySink(), Change("gzip"), LAYER, "y")
-    for start in range(0, len(LARGE), MIB):
-        leaving.write(memoryview(LARGE[start : start + MIB]))
-        staying.write(memoryview(LARGE[start : start + MIB]))
-        if start >= 2 * MIB:
-            leaving.close()
-            break
-    staying.write(memoryview(LARGE[start + MIB :]))
-    staying.finish()
-    assert bytes(target.content) == changed(LARGE, Change("gzip"))[0]
-
-
-def test_a_layer_given_up_before_its_first_block_needs_no_thread() -> None:
-    sink = RecompressingSink(MemorySink(), Change("gzip"), LAYER, "x")
-    sink.write(memoryview(b"hello"))
-    assert our_threads() == []
-    sink.close()
-
-
-@pytest.mark.parametrize("format", ["gzip", "zstd"])
-def test_only_the_callers_thread_writes(format: str) -> None:
-    seen: set[int] = set()
-
-    class Watched(MemorySink):
-        def write(self, buffer: memoryview) -> None:
-            seen.add(threading.get_ident())
-
-    sink = RecompressingSink(Watched(), Change(format), LAYER, "x")
-    for _ in range(3):
-        sink.write(memoryview(LARGE))
-    sink.finish()
-    assert seen == {threading.get_ident()}
-
-
 def test_zstd_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "compression", None)
     monkeypatch.setitem(sys.modules, "backports", None)
     with pytest.raises(Unsupported, match=r"need the package backports\.zstd"):
         RecompressingSink(MemorySink(), Change("zstd"), LAYER, "x")
+
+
+ZSTD_LAYER = Descriptor(mediatype.OCI_LAYER_ZSTD, Digest.of(b"x"), 1)
+
+BROKEN = {
+    "zstd-skippable-cut": zstd_frame(CONTENT) + SKIPPED[:-3],
+    "zstd-cut": zstd_frame(CONTENT)[:-3],
+    "zstd-second-cut": zstd_frame(CONTENT) + zstd_frame(CONTENT)[:-1],
+    "zstd-then-others": zstd_frame(CONTENT) + b"others",
+    "gzip-cut": gzip.compress(CONTENT)[:-3],
+    "gzip-cut-in-its-name": named(CONTENT)[:14],
+    "gzip-second-cut": gzip.compress(CONTENT) + gzip.compress(CONTENT)[:12],
+    "gzip-then-others": gzip.compress(CONTENT) + b"others, and more of them",
+    "gzip-wrong-sum": gzip.compress(CONTENT)[:-8] + b"\x01\x02\x03\x04" + gzip.compress(CONTENT)[-4:],
+}
+
+
+@pytest.fixture(params=["isal", "zlib"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "zlib":
+        monkeypatch.setitem(__import__("sys").modules, "isal", None)
+
+
+# --- compressed in several pieces ---
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("step", [1, 7, 1 << 20])
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("format", ["gzip", "zstd", "", None])
+def test_what_is_broken_is_made_into_nothing(format: str | None, name: str, step: int) -> None:
+    sink = RecompressingSink(MemorySink(), Change(format), ZSTD_LAYER, "it")
+
+    def run() -> None:
+        for piece in in_steps(BROKEN[name], step):
+            sink.write(piece)
+        sink.finish()
+
+    with pytest.raises(InvalidContent, match="^it: ") as caught:
+        run()
+    assert "\n" not in str(caught.value)
+    with pytest.raises(AssertionError):
+        _ = sink.outcome
+
+
+def test_a_frame_to_be_skipped_is_no_tar() -> None:
+    assert is_gzip_or_zstd(SKIPPED)
+    assert is_gzip_or_zstd(b"\x5f\x2a\x4d\x18")
+    assert not is_gzip_or_zstd(b"\x60\x2a\x4d\x18")
+    assert not is_gzip_or_zstd(b"P.txt\0")
+    sink = RecompressingSink(into := MemorySink(), Change("gzip"), ZSTD_LAYER, "it")
+    sink.write(memoryview(SKIPPED + zstd_frame(CONTENT)))
+    sink.finish()
+    assert gzip.decompress(bytes(into.content)) == CONTENT
+    assert sink.outcome.diff_id == Digest.of(CONTENT)

@@ -19,14 +19,16 @@ from pyskopeo.errors import InvalidContent, TooLarge, Unsupported
 from pyskopeo.model.digest import Digest
 from pyskopeo.streams import decompress
 from pyskopeo.streams.cancellation import run_in_thread
-from pyskopeo.streams.decompress import InflatingReader, InflatingSink, estimate_uncompressed_size, is_gzip_or_zstd
+from pyskopeo.streams.decompress import (
+    InflatingReader,
+    InflatingSink,
+    estimate_uncompressed_size,
+    is_gzip_or_zstd,
+)
 from pyskopeo.streams.pump import MemoryReader, MemorySink, NullSink
 from tests.support.blocked import Blocked
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from tests.support.compressed import CONTENT, SKIPPED, in_steps, named, zstd_frame
+from tests.support.zstd import zstd
 
 DATA = random.Random(1).randbytes(3000) + bytes(200_000)
 
@@ -271,3 +273,31 @@ def test_an_end_that_says_nothing_of_the_size() -> None:
     assert guess(zstd.compress(tar)) is None
     assert guess(b"") is guess(b"\0") is None
     assert estimate_uncompressed_size(bytes(4), 0) == 0
+
+
+WHOLE = {
+    "zstd-skippable-first": (SKIPPED + zstd_frame(CONTENT), CONTENT),
+    "zstd-skippable-between": (zstd_frame(CONTENT) + SKIPPED + zstd_frame(CONTENT), CONTENT * 2),
+    "zstd-skippable-last": (zstd_frame(CONTENT) + SKIPPED * 2, CONTENT),
+    "zstd-skippable-only": (SKIPPED, b""),
+    "zstd-empty": (zstd_frame(b""), b""),
+    "gzip-members": (gzip.compress(CONTENT) * 3, CONTENT * 3),
+    "gzip-empty-members": (gzip.compress(b"") * 3 + gzip.compress(CONTENT) + gzip.compress(b""), CONTENT),
+    "gzip-padded": (gzip.compress(CONTENT) + bytes(700), CONTENT),
+    "gzip-named": (named(CONTENT) * 2, CONTENT * 2),
+    "nothing": (b"", b""),
+    "less-than-a-magic-number": (b"\x1f\x8b\x08", b"\x1f\x8b\x08"),
+}
+
+
+@pytest.mark.parametrize("step", [1, 7, 1 << 20])
+@pytest.mark.parametrize("name", WHOLE)
+def test_all_of_what_is_there_is_expanded(name: str, step: int) -> None:
+    packed, expected = WHOLE[name]
+    found = MemorySink()
+    sink = InflatingSink(found, "it")
+    for piece in in_steps(packed, step):
+        sink.write(piece)
+    sink.finish()
+    assert found.content == expected
+    assert sink.digest == Digest.of(expected)

@@ -29,6 +29,8 @@ from pyskopeo.storage.tar import TarWriter
 from pyskopeo.streams.pump import Blob, MemoryReader, uncounted
 from tests.support.blocked import Blocked
 
+pytestmark = pytest.mark.anyio
+
 RIGHT, LONGER, SHORTER, NONE, FAILS = "right", "longer", "shorter", "none", "fails"
 GUESSES = (RIGHT, LONGER, SHORTER, NONE, FAILS)
 
@@ -160,9 +162,6 @@ def test_the_archive_is_the_same_whatever_is_guessed(
         patch.setattr(offset_prediction, "_ESTIMATE_TIMEOUT", patience)
         found, _ = anyio.run(write_all, Path(folder), images, at_once)
     assert found == expected(*images)
-
-
-pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,106 @@
+"""Importing the package, or a part of it, loads nothing heavy that is not used."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyskopeo
+from tests.support.images import build
+from tests.support.outputs import write_dir
+
+ENV, OVERRIDE = "CONTAINERS_REGISTRIES_CONF", "CONTAINERS_REGISTRIES_CONF_OVERRIDE"
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where coverage is measured, it would itself load modules into the new interpreters."""
+    for name in list(os.environ):
+        if name.startswith("COVERAGE_"):
+            monkeypatch.delenv(name)
+
+
+def test_importing_is_cheap() -> None:
+    heavy = "anyio asyncio subprocess ssl httpx ipaddress urllib.parse base64 shutil selectors"
+    code = (
+        "import sys; before = set(sys.modules); import pyskopeo.credentials.keychain, pyskopeo.config.proxies, pyskopeo.config.certificates;"
+        f"print(*[name for name in {heavy.split()} if name in sys.modules and name not in before])"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    # pathlib brings urllib.parse along until Python 3.13.
+    assert set(done.stdout.split()) <= {"urllib.parse", "ipaddress"}
+
+
+def test_loading_nothing_costs_nothing(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from pyskopeo.config.registries_files import load;"
+        f"load({{'{ENV}': '/dev/null'}}, Path('{tmp_path}'));"
+        "heavy = {'tomllib', 'yaml', 'ssl', 'httpx', 'asyncio', 'subprocess'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_file_of_comments_does_not_load_the_parser() -> None:
+    code = (
+        "import sys; from pyskopeo.config.registries_toml import parse;"
+        "parse('# nothing\\n', 'F'); assert 'tomllib' not in sys.modules;"
+        "parse('a = 1', 'F'); assert 'tomllib' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_parser_is_loaded_when_it_is_used() -> None:
+    code = (
+        "import sys, pyskopeo.config.registries_d, pyskopeo.config.tls_details;"
+        "heavy = {'yaml', 'ssl', 'tomllib'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_import_is_cheap() -> None:
+    script = (
+        "import sys, pyskopeo.serve; print(sorted({'starlette', 'uvicorn', 'anyio', 'asyncio'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def loaded(program: str, *arguments: str) -> set[str]:
+    """The modules in a new interpreter that ran ``program``."""
+    program += "\nimport sys, json; json.dump(sorted(sys.modules), sys.stderr)"
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{program}", *arguments]
+    done = subprocess.run(command, capture_output=True, check=False, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    found: list[str] = json.loads(done.stderr)
+    return set(found)
+
+
+HEAVY = {"httpx", "httpcore", "anyio", "asyncio", "trio", "ssl", "rich", "socket", "subprocess", "isal", "tarfile", "email"}
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    found = loaded("import pyskopeo")
+    assert not found & HEAVY
+    assert {name for name in found if name.startswith("pyskopeo")} == {"pyskopeo"}
+
+
+@pytest.mark.parametrize("name", [name for name in pyskopeo.__all__ if name not in ("copy", "run_copy")])
+def test_values_load_no_network_and_no_event_loop(name: str) -> None:
+    # Some of these know of registries, and no more of them than a name.
+    assert not loaded(f"import pyskopeo; pyskopeo.{name}") & {"httpx", "httpcore", "rich", "asyncio", "trio", "isal", "ssl"}
+
+
+def test_a_copy_between_files_loads_no_network(tmp_path: Path) -> None:
+    write_dir(build("oci"), tmp_path / "d")
+    program = "import sys, pyskopeo; pyskopeo.run_copy(*sys.argv[1:3])"
+    found = loaded(program, f"dir:{tmp_path / 'd'}", f"oci:{tmp_path / 'o'}:t")
+    assert not found & {"httpx", "httpcore", "rich", "isal", "backports.zstd", "tarfile", "lzma", "trio", "certifi"}
+    assert (tmp_path / "o" / "index.json").exists()

@@ -1,0 +1,50 @@
+"""Lines of the log: one line each, and no password."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from pyskopeo.cli.log import line, log
+from tests.support.terminal import Terminal
+
+
+def test_messages_are_one_line_and_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+    log("fatal", 'a "quoted"\nline \\ with \x1b[31mcolour\u2028')
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(r'level=fatal msg="a \"quoted\"\nline \\ with \x1b[31mcolour\u2028"')
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("docker://user:s3cret@host:5000/x is bad", "docker://***@host:5000/x is bad"),
+        ("via http://user:s3cret@proxy", "via http://***@proxy"),
+        ("docker://alpine:3@sha256:00", "docker://alpine:3@sha256:00"),
+        ("docker://host:5000/a@sha256:00", "docker://host:5000/a@sha256:00"),
+    ],
+)
+def test_a_password_in_an_address_is_not_repeated(capsys: pytest.CaptureFixture[str], text: str, shown: str) -> None:
+    log("fatal", text)
+    assert capsys.readouterr().err.endswith(f'msg="{shown}"\n')
+
+
+@pytest.mark.parametrize(
+    ("fields", "tail"),
+    [
+        ({"repo": "p/app", "registry": "127.0.0.1:5000"}, ' registry="127.0.0.1:5000" repo=p/app'),
+        ({"tagged": "false"}, " tagged=false"),
+        ({"empty": ""}, " empty="),
+        ({"odd": 'a "b" \\ \n'}, ' odd="a \\"b\\" \\\\ \\n"'),
+        ({"error": "GET http://u:secret@h/: no"}, ' error="GET http://***@h/: no"'),
+        ({}, ""),
+    ],
+)
+def test_fields_follow_by_name(fields: dict[str, str], tail: str) -> None:
+    assert line("info", "text", fields).endswith(f'level=info msg="text"{tail}')
+
+
+def test_fields_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert line("info", "Getting tags", {"image": "a/b"})[10:] == f" {'Getting tags':<45} image=a/b"
