@@ -90,8 +90,8 @@ class ConnectionPool:
     def send(self, request: Request) -> Exchange:
         """Send the request and return the response, whose body may still have to be read.
 
-        A request that fails on an idle connection is sent again on a new one, if its method is safe. Raises
-        `NetworkError` or `Cancelled`.
+        A request that fails because the server has closed an idle connection is sent again, on the next idle one or a
+        new one, if its method is safe. Raises `NetworkError` or `Cancelled`.
         """
         route = request.route
         while True:

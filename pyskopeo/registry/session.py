@@ -131,7 +131,7 @@ class Session:
 
         ``path`` may be an absolute URL, from a ``Location`` of the registry. ``extra_scope`` is a scope that the
         token needs besides this repository's. Raises `UnsafeAddress`, and `InvalidContent` for circular redirects or
-        more than 10.
+        more than 10 requests.
         """
         if not self._scheme:
             get = partial(self._send, "GET", headers={})
@@ -171,7 +171,7 @@ class Session:
     async def request_external(self, method: str, url: str) -> httpx.Response:
         """Send a request to a URL in a manifest and follow redirects, without credentials.
 
-        Raises `UnsafeAddress`, and `InvalidContent` for more than 10 redirects.
+        Raises `UnsafeAddress`, and `InvalidContent` for more than 10 requests.
         """
         for _ in range(_MAX_REDIRECTS):
             response = await self._send(method, url, {}, public_only=self._is_public())
