@@ -80,7 +80,7 @@ if TYPE_CHECKING:
     from .model.platform import Platform
     from .model.reference import Reference
     from .streams.pump import Blob
-    from .syncing.request import SyncFailed
+    from .syncing.sync_request import SyncFailed
     from .transports import parse_image_name
 
 # The module that defines each public name.
@@ -140,7 +140,7 @@ _HOMES = {
     "Stalled": "errors",
     "Storage": "access",
     "StorageFailed": "errors",
-    "SyncFailed": "syncing.request",
+    "SyncFailed": "syncing.sync_request",
     "TooLarge": "errors",
     "Trust": "http.tls",
     "UnsafeAddress": "errors",

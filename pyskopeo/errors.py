@@ -31,7 +31,7 @@
             └── ManifestRefused   the registry does not accept this type of manifest
 
 All of them can be imported from ``pyskopeo``. They are defined here, except for `SyncFailed`, which
-carries a `SyncReport` and is defined beside it in `syncing.request`. A message is one line that says
+carries a `SyncReport` and is defined beside it in `syncing.sync_request`. A message is one line that says
 what failed, where, and what to do about it; the facts are attributes too. ``temporary`` is whether
 the same operation may succeed when it is repeated.
 

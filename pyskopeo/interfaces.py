@@ -210,8 +210,13 @@ class ImageReference:
         return f"{self.transport}:{self.details}"
 
     def subject(self) -> Subject:
-        """Return the transport and scopes by which a signature policy finds its rule (containers-policy.json(5))."""
-        raise NotImplementedError
+        """Return the transport and scopes by which a signature policy finds its rule (containers-policy.json(5)).
+
+        By default there are no scopes: the defaults of the transport and of the policy decide.
+        """
+        from .config.policy_scopes import Subject
+
+        return Subject(self.transport)
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         """Open for reading; raises `NotFound`, `Unsupported` and the transport's errors."""

@@ -20,7 +20,7 @@ from .progress import warnings_only
 from .regex_timeout import bounded
 
 if TYPE_CHECKING:
-    from ..syncing.request import SyncRequest
+    from ..syncing.sync_request import SyncRequest
     from ..syncing.tag_selection import TagSelection
 
 _FLAGS = (
@@ -74,8 +74,8 @@ class SyncOptions:
 
 async def run(options: SyncOptions) -> int:
     """Copy the images. Print a summary and write the files asked for, also after an error or a signal."""
-    from ..syncing.request import ReportBuilder
     from ..syncing.sync import sync
+    from ..syncing.sync_request import ReportBuilder
     from .sync_files import create_digest_file, write_digests, write_report
     from .sync_view import show_summary, viewing
 
@@ -102,7 +102,7 @@ async def run(options: SyncOptions) -> int:
 
 
 def _request(parsed: Parsed) -> SyncRequest:
-    from ..syncing.request import SyncRequest
+    from ..syncing.sync_request import SyncRequest
 
     source, destination = parsed.arguments
     wanted = manifest_format(parsed)

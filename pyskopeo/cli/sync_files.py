@@ -10,7 +10,7 @@ from ..errors import StorageFailed
 from ..storage.files import storage_errors
 
 if TYPE_CHECKING:
-    from ..syncing.request import ImageResult, SyncReport, SyncRequest
+    from ..syncing.sync_request import ImageResult, SyncReport, SyncRequest
 
 
 def create_digest_file(path: Path) -> None:

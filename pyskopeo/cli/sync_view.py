@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from ..model.events import BlobFinished, BlobProgress, CopyPlanned, Event, Placement
-from ..syncing.request import ImageFinished, ImagesListed, ImageStarted, LogMessage
+from ..syncing.sync_request import ImageFinished, ImagesListed, ImageStarted, LogMessage
 from .log import log
 from .progress import size, span, warnings_only
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from ..model.digest import Digest
-    from ..syncing.request import ImageResult, SyncEvent, SyncImage, SyncReport, SyncSink
+    from ..syncing.sync_request import ImageResult, SyncEvent, SyncImage, SyncReport, SyncSink
 
 _INTERVAL = 10.0  # seconds
 _MAX_ROWS = 200

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..errors import InvalidInput, InvalidName
 from ..model.reference import DOCKER_HUB, Reference
 from ..transports import parse_image_name
-from .request import SyncImage
+from .sync_request import SyncImage
 
 
 def destination_name(transport: str, destination: str, path: str, *, scoped: bool = False, suffix: str = "") -> str:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..errors import InvalidInput, InvalidName, PyskopeoError
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
-from ..streams.concurrency import each
+from ..streams.concurrency import SingleFlight, each
 from .destination_names import check_distinct, destination_name, invalid_reference
 from .local_sources import find_image_directories, list_layout_images, read_yaml_source
-from .request import ImageGroup, Listing, LogMessage, SyncImage, SyncRequest, SyncSink
 from .source_images import SourceImage, from_directory, from_layout, from_registry, parse_tag_or_digest
+from .sync_request import ImageGroup, Listing, LogMessage, SyncImage, SyncRequest, SyncSink
 from .tag_selection import matching_pattern, matching_versions
 
 if TYPE_CHECKING:
@@ -26,16 +26,6 @@ ListImages: TypeAlias = Callable[[], Awaitable[list[Reference]]]
 ListTags: TypeAlias = Callable[[Reference, "Access"], Awaitable[list[str]]]
 ShareConnections: TypeAlias = "Callable[[Access], Awaitable[Access]]"
 _REPOSITORIES_AT_ONCE = 8
-
-
-class _CachedTags:
-    """The tags of one repository; None until they have been requested, by the one task that holds ``lock``."""
-
-    def __init__(self) -> None:
-        from anyio import Lock
-
-        self.lock = Lock()
-        self.tags: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +57,7 @@ class _Lister:
     report: SyncSink
     failures: int = 0
     groups: list[tuple[Access, list[SourceImage]]] = field(default_factory=list)
-    _tags: dict[tuple[Reference, int], _CachedTags] = field(default_factory=dict)
+    _tags: SingleFlight[tuple[Reference, int], list[str]] = field(default_factory=SingleFlight)
 
     def _info(self, text: str, **fields: str) -> None:
         self.report(LogMessage("info", text, tuple(fields.items())))
@@ -80,12 +70,12 @@ class _Lister:
 
     async def _repository_tags(self, repository: Reference, access: Access) -> list[str]:
         """Return the tags of a repository; they are requested once, however often a file names it."""
-        cached = self._tags.setdefault((repository, id(access)), _CachedTags())
-        async with cached.lock:
-            if cached.tags is None:
-                self._info("Getting tags", image=repository.name)
-                cached.tags = await self.list_tags(repository, access)
-        return cached.tags
+
+        async def request() -> list[str]:
+            self._info("Getting tags", image=repository.name)
+            return await self.list_tags(repository, access)
+
+        return await self._tags.get((repository, id(access)), request)
 
     async def list_docker(self, source: str) -> None:
         """List one image, or all tags of a repository; raises `InvalidName` and the registry's errors."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
     from ..model.reference import Reference
     from .record import Record
-    from .request import SyncImage, SyncRequest
+    from .sync_request import SyncImage, SyncRequest
 
 
 class PresenceCheck:

@@ -16,7 +16,8 @@ from . import registry_queries
 from .listing import list_images
 from .presence import PresenceCheck
 from .record import Entry, Record
-from .request import (
+from .shared_blobs import SharedBlobs
+from .sync_request import (
     ImageEvent,
     ImageFinished,
     ImageResult,
@@ -29,14 +30,13 @@ from .request import (
     SyncRequest,
     ignore,
 )
-from .shared_blobs import SharedBlobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..model.digest import Digest
     from ..model.events import Event
-    from .request import ImageGroup, Listing, SyncEvent, SyncImage, SyncSink
+    from .sync_request import ImageGroup, Listing, SyncEvent, SyncImage, SyncSink
 
 _FAILED = "Sync failed due to previous reported error(s) for one or more images"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-from pyskopeo.interfaces import DestinationWrapper, ImageDestination
+from pyskopeo.config.policy_scopes import Subject
+from pyskopeo.interfaces import DestinationWrapper, ImageDestination, ImageReference
 
 
 def test_a_wrapper_forwards_every_method() -> None:
@@ -12,3 +13,10 @@ def test_a_wrapper_forwards_every_method() -> None:
     methods = {name for name, _ in inspect.getmembers(ImageDestination, inspect.isfunction) if not name.startswith("_")}
     assert len(methods) > 8
     assert methods <= set(vars(DestinationWrapper))
+
+
+def test_a_transport_without_scopes_is_judged_by_its_name() -> None:
+    class NewReference(ImageReference):
+        transport = "new"
+
+    assert NewReference("details").subject() == Subject("new")

@@ -14,7 +14,7 @@ from pyskopeo.cli.sync_view import Bars, Lines, show_summary, viewing
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Placement, Retrying, Warned
-from pyskopeo.syncing.request import (
+from pyskopeo.syncing.sync_request import (
     ImageEvent,
     ImageFinished,
     ImageGroup,

@@ -8,7 +8,7 @@ from pyskopeo.errors import InvalidInput, InvalidName
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.reference import Reference
 from pyskopeo.syncing.destination_names import check_distinct, destination_name, familiar_name
-from pyskopeo.syncing.request import SyncImage
+from pyskopeo.syncing.sync_request import SyncImage
 
 DIGEST = Digest.parse("sha256:" + "ab" * 32)
 FULL = "registry.example.com/team/busybox:1"

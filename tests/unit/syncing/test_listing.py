@@ -15,7 +15,7 @@ from pyskopeo.errors import InvalidInput, NetworkError, PathNotFound, PyskopeoEr
 from pyskopeo.model.platform import Platform
 from pyskopeo.model.reference import Reference
 from pyskopeo.syncing.listing import list_images
-from pyskopeo.syncing.request import Listing, LogMessage, SyncEvent, SyncRequest
+from pyskopeo.syncing.sync_request import Listing, LogMessage, SyncEvent, SyncRequest
 from pyskopeo.syncing.tag_selection import TagSelection
 from tests.support.images import build
 from tests.support.outputs import write_dir, write_layout
