@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import field
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -118,6 +120,8 @@ class Parsed:
 
     def path(self, name: str) -> Path | None:
         """Return the value of a flag as a path, or None if it is not given or empty."""
+        from pathlib import Path
+
         text = self.optional(name, str)
         return Path(text) if text else None
 

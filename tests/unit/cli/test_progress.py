@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 import pytest
+from rich.console import Console
 
 from pyskopeo.cli.log import set_debugging
 from pyskopeo.cli.progress import Bars, Lines, reporting, size, span, warnings_only
@@ -189,9 +190,16 @@ def test_auto_is_lines_where_there_is_no_terminal() -> None:
         assert isinstance(report, Lines)
 
 
+def still(console: Console) -> Bars:
+    """Bars that are drawn when a test says so, and at no other time."""
+    bars = Bars(console)
+    bars._progress.live.auto_refresh = False
+    return bars
+
+
 def test_bars_show_each_blob_and_the_total() -> None:
     console, out = terminal(100)
-    with Bars(console) as bars:
+    with still(console) as bars:
         for event in EVENTS[:5]:
             bars(event)
         bars._progress.refresh()
@@ -219,7 +227,7 @@ def test_bars_leave_only_their_results_on_the_screen() -> None:
 
 def test_what_is_there_already_counts_neither_as_moved_nor_as_to_be_moved() -> None:
     console, out = terminal(100)
-    with Bars(console) as bars:
+    with still(console) as bars:
         bars(CopyPlanned(C, (Descriptor(GZIP, A, 30 * MIB), Descriptor(GZIP, B, 10 * MIB)), 40 * MIB, 1))
         bars(BlobStarted(A, 30 * MIB, "layer"))
         bars(BlobFinished(A, 30 * MIB, Placement.PRESENT))
@@ -233,7 +241,7 @@ def test_what_is_there_already_counts_neither_as_moved_nor_as_to_be_moved() -> N
 @pytest.mark.parametrize("width", [50, 60, 74, 75, 80, 200])
 def test_bars_fit(width: int) -> None:
     console, out = terminal(width)
-    with Bars(console) as bars:
+    with still(console) as bars:
         for event in EVENTS[:1] + EVENTS[2:5]:
             bars(event)
         bars._progress.refresh()
@@ -245,7 +253,7 @@ def test_bars_fit(width: int) -> None:
 
 def test_warnings_stand_above_the_bars() -> None:
     console, out = terminal(80)
-    with Bars(console) as bars:
+    with still(console) as bars:
         for event in EVENTS[:7]:
             bars(event)
             bars._progress.refresh()
