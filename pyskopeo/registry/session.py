@@ -234,10 +234,17 @@ class Session:
                 raise await self.response_error(response, body, what, got_credentials=True)
             return step.parse(body, time.monotonic())
 
+        async def with_retries() -> BearerToken:
+            try:
+                return await self.retry(once, what)
+            except PyskopeoError as error:
+                error.temporary = False  # retried enough: the request that needs the token is not to multiply it
+                raise
+
         def usable(token: BearerToken) -> bool:
             return token.is_usable(time.monotonic(), step.refused)
 
-        return await self._tokens.get(step.scope, partial(self.retry, once, what), usable=usable)
+        return await self._tokens.get(step.scope, with_retries, usable=usable)
 
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], content: Content = b"", public_only: bool = False

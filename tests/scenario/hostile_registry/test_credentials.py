@@ -154,6 +154,17 @@ async def test_a_token_server_in_trouble(tmp_path: Path) -> None:
     assert 2 <= len(done.retries) <= 3  # the chunked one is good
 
 
+async def test_a_token_server_that_stays_in_trouble_is_not_asked_by_two_loops(tmp_path: Path) -> None:
+    """Each request that needs a token could retry what has been retried already."""
+    with TokenServer(tmp_path / "tokens") as tokens:
+        tokens.faults += [f.Refuse(503)] * 30
+        with Simulator(IMAGE, gate=BearerGate(tokens.realm, tokens.accepts)) as registry:
+            access = access_for(tmp_path, credentials=PASSWORD)
+            with pytest.raises(RegistryError, match="503"):
+                await pull(registry, tmp_path, access)
+    assert len(tokens.requests) == 1 + access.network.retry.times
+
+
 async def test_an_error_of_a_token_server_without_end(tmp_path: Path) -> None:
     class Both:
         def apply(self, request: Request, response: Response) -> Response:
