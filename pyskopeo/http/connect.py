@@ -70,6 +70,7 @@ class Connector:
         proxy = self.proxy(origin)
         if proxy and public_only:
             check_literal_address(origin)
+        context = self.context(origin) if origin.scheme == "https" else None
         try:
             connection = self._connection(origin, proxy)
         except http.client.InvalidURL as error:
@@ -82,6 +83,8 @@ class Connector:
                     _connect, attempt=attempt, public_only=public_only and not proxy
                 )
                 connection.connect()
+            if context is not None:
+                _start_tls(connection, context, origin.host)
             connection.sock.settimeout(self.stall_timeout)
         except (NetworkError, Cancelled):
             connection.close()
@@ -104,16 +107,21 @@ class Connector:
         at = Origin.of(without_userinfo(proxy)) if proxy else origin
         if at.scheme == "https" and proxy:
             raise Unsupported(f"proxy {at}: only http:// proxies are supported")
-        connection: http.client.HTTPConnection
-        if origin.scheme == "https":
-            connection = http.client.HTTPSConnection(
-                at.host, at.port, timeout=self.connect_timeout, context=self.context(origin)
-            )
-        else:
-            connection = http.client.HTTPConnection(at.host, at.port, timeout=self.connect_timeout)
+        connection = http.client.HTTPConnection(at.host, at.port, timeout=self.connect_timeout)
         if proxy and origin.scheme == "https":
             connection.set_tunnel(origin.host, origin.port, _proxy_headers(proxy))
         return connection
+
+
+def _start_tls(connection: http.client.HTTPConnection, context: ssl.SSLContext, host: str) -> None:
+    """Replace the connection's socket by one that speaks TLS to ``host``, after the handshake.
+
+    Not left to `http.client.HTTPSConnection`: a socket that is shut down by a cancellation while it is being wrapped
+    would never be closed, so the cancellation is not acted on there.
+    """
+    connection.sock = context.wrap_socket(connection.sock, server_hostname=host, do_handshake_on_connect=False)
+    with on_cancel(partial(shutdown_socket, connection.sock)):
+        connection.sock.do_handshake()
 
 
 def request_target(origin: Origin, proxy: str | None, target: str) -> tuple[str, dict[str, str]]:
@@ -137,12 +145,12 @@ def _proxy_headers(proxy: str) -> dict[str, str]:
 
 
 class ConnectAttempt(ExitStack):
-    """Interrupts connecting, the TLS handshake included, when the running thread's work is cancelled."""
+    """Interrupts connecting, a proxy's tunnel included, when the running thread's work is cancelled."""
 
     def begin(self, sock: socket.socket) -> None:
         """Watch ``sock``, which is about to connect, in place of the socket before; raises `Cancelled`."""
         self.close()
-        # A duplicate, because wrapping a socket in TLS detaches its file descriptor.
+        # A duplicate: http.client may close the socket that it connects.
         duplicate = self.enter_context(sock.dup())
         self.enter_context(on_cancel(partial(shutdown_socket, duplicate)))
 
