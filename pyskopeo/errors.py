@@ -50,11 +50,13 @@ class PyskopeoError(Exception):
     """Base class of all errors.
 
     ``exit_code`` is the exit code of the command line; ``temporary`` is whether the same operation
-    may succeed when it is repeated.
+    may succeed when it is repeated; ``retried`` is whether its retries are used up, so that a loop around
+    the one that made them adds none of its own.
     """
 
     exit_code: ClassVar[int] = 1
     temporary: bool = False
+    retried: bool = False
 
 
 class InvalidInput(PyskopeoError):

@@ -46,7 +46,7 @@ class Retry:
 
     def applies_to(self, error: PyskopeoError, attempt: int) -> bool:
         """Return whether to retry after ``error`` in attempt number ``attempt``, counted from 0."""
-        return error.temporary and attempt < self.times
+        return error.temporary and not error.retried and attempt < self.times
 
     async def run(self, attempt_once: Callable[[], Awaitable[T]], what: str, report: Report) -> T:
         """Call ``attempt_once`` until it succeeds, raises an error that is not temporary, or has been retried

@@ -117,7 +117,7 @@ class BlobDownload(BlobReader):
             try:
                 response = await _request_blob(repository, self._descriptor, state.offset, what)
             except PyskopeoError as error:
-                step = state.request_failed(temporary=error.temporary)
+                step = state.request_failed(temporary=error.temporary and not error.retried)
                 if step is Step.RETRY:
                     await repository.retry.pause(error, state.failed_requests - 1, what, endpoints.report)
                     continue
@@ -125,7 +125,7 @@ class BlobDownload(BlobReader):
                 if step is Step.RAISE:
                     raise combine_errors(failures)  # noqa: B904 - one of these errors, not a new one
                 continue
-            if all_transient(failures):
+            if failures and all_transient(failures):
                 endpoints.move_to(state.endpoint, failures)
             await self._use_response(response)
 

@@ -89,9 +89,16 @@ class Session:
         """The registry's own origin, with https before the scheme is known."""
         return Origin.of(f"{self._scheme or 'https'}://{self._reference.api_host}")
 
-    async def retry(self, once: Callable[[], Awaitable[T]], what: str) -> T:
-        """Call ``once`` with the retry policy of this session; ``what`` describes the call in events."""
-        return await self._access.network.retry.run(once, what, self._access.report)
+    async def retry(self, once: Callable[[], Awaitable[T]], what: str, *, last: bool = False) -> T:
+        """Run ``once`` with this access's retry policy; ``what`` names it in events.
+
+        With ``last`` the error that remains is marked as `retried`: no loop around this one retries it again.
+        """
+        try:
+            return await self._access.network.retry.run(once, what, self._access.report)
+        except PyskopeoError as error:
+            error.retried = error.retried or last
+            raise
 
     @property
     def authorization(self) -> tuple[str, float | None]:
@@ -234,17 +241,10 @@ class Session:
                 raise await self.response_error(response, body, what, got_credentials=True)
             return step.parse(body, time.monotonic())
 
-        async def with_retries() -> BearerToken:
-            try:
-                return await self.retry(once, what)
-            except PyskopeoError as error:
-                error.temporary = False  # retried enough: the request that needs the token is not to multiply it
-                raise
-
         def usable(token: BearerToken) -> bool:
             return token.is_usable(time.monotonic(), step.refused)
 
-        return await self._tokens.get(step.scope, with_retries, usable=usable)
+        return await self._tokens.get(step.scope, partial(self.retry, once, what, last=True), usable=usable)
 
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], content: Content = b"", public_only: bool = False

@@ -29,7 +29,7 @@ _CANCEL_SECONDS = 0.6
 class UploadSession:
     """One upload at the registry. ``location`` is its URL, empty while there is none.
 
-    Each method sends one request, and only `mount` retries it. Raises `NetworkError` and `InvalidContent`.
+    Each method sends one request; `open` and `mount` retry it. Raises `NetworkError` and `InvalidContent`.
     """
 
     def __init__(self, reference: Reference, session: Session, state: UploadState) -> None:
@@ -45,7 +45,9 @@ class UploadSession:
             return
         self.state.reset()
         query = {"digest-algorithm": digest.algorithm} if digest and digest.algorithm != "sha256" else {}
-        await run_with_grace(partial(self._post, query), _CANCEL_SECONDS)
+        # Retried here, since the attempt around it has begun to read the blob. It moves no content.
+        retried = partial(self.session.retry, partial(self._post, query), self._what, last=True)
+        await run_with_grace(retried, _CANCEL_SECONDS)
 
     async def mount(self, digest: Digest, repository: str) -> bool:
         """POST to mount a blob from another repository of the registry ("Mounting a blob from another repository").

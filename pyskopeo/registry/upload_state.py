@@ -96,4 +96,4 @@ class UploadState:
             if error.status == 416:
                 return True
             self.broken = error.status == 404 or (error.status == 400 and self.resumed)
-        return self.broken or error.temporary
+        return self.broken or (error.temporary and not error.retried)

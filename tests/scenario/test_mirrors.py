@@ -145,6 +145,19 @@ async def test_only_the_blob_that_a_mirror_lacks_comes_from_elsewhere(missing: s
     assert place.warnings == []
 
 
+@pytest.mark.parametrize("missing", [LARGE])
+async def test_a_cut_at_the_fallback_leaves_the_other_blobs_with_the_mirror(missing: str, place: Place) -> None:
+    """The mirror lacks one blob only; that its second source breaks off says nothing about the others."""
+    place.first.on_blob(missing, f.Refuse(404))
+    place.second.on_blob(missing, f.Cut(100_000), times=1)
+    await place.pull.run(jobs=1)
+    assert asked(place.second, missing) == [None, "bytes=100000-"]
+    assert read(place.second) == [f"GET /v2/test/image/blobs/{missing}"] * 2
+    assert all(asked(place.first, digest) for digest in IMAGE.blobs)
+    assert place.registry.log == []
+    assert place.warnings == []
+
+
 async def test_a_blob_that_is_cut_again_and_again_goes_on_elsewhere(place: Place) -> None:
     place.first.on_blob(LARGE, f.Cut(100_000), times=1)
     place.first.on_blob(LARGE, f.Drop(), skip=1)

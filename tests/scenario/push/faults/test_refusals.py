@@ -82,6 +82,17 @@ async def test_refusals_use_up_the_repetitions(where: str, push: Push, registry:
     assert "test/image" in str(error)
 
 
+async def test_an_upload_that_is_not_opened_is_retried_without_reading_the_blob_again(
+    push: Push, registry: Simulator
+) -> None:
+    path, methods = WHERE["POST"]
+    registry.on(path, f.Refuse(503), times=2, methods=methods)
+    await push.run(jobs=1)
+    assert [retry.what for retry in push.retries] == [f"initiating an upload to {registry.host}/test/image"] * 2
+    assert push.asked["POST upload"] == len(push.image.blobs) + 2
+    assert push.asked["HEAD blob"] == len(push.image.blobs)
+
+
 # --- refusals that do not ---
 
 
