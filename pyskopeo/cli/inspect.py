@@ -141,10 +141,6 @@ def _repository(reference: ImageReference) -> str:
 
 async def _tags(source: ImageSource) -> list[str]:
     """Return the tags of the repository, none for an image that is not in a registry."""
-    from ..transports.docker import DockerSource
-
-    if not isinstance(source, DockerSource):
-        return []
     try:
         return await source.tags()
     except AccessDenied:
