@@ -36,7 +36,8 @@ class Bench:
         empty(self.environment.scratch)
         empty(self.environment.target.storage)
         for number in range(rounds + 1):
-            for name, contender in self.contenders.items():
+            # In every second round backwards: whoever runs after a large job pays for the memory it has left behind.
+            for name, contender in list(self.contenders.items())[:: -1 if number % 2 else 1]:
                 done = self._run_once(case, name, contender)
                 if done and number:
                     run, traffic = done
