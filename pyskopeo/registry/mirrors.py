@@ -50,20 +50,14 @@ class Endpoints:
         """
         failures: list[tuple[Repository, PyskopeoError]] = []
         for position in range(self.position, len(self.repositories)):
-            call, attempt = choose(self.repositories[position]), 0
-            while True:
-                try:
-                    result = await call.once()
-                except PyskopeoError as error:
-                    if not call.retry.applies_to(error, attempt):
-                        failures.append((self.repositories[position], error))
-                        break
-                    await call.retry.pause(error, attempt, call.what, self.report)
-                    attempt += 1
-                    continue
-                if make_current or all_transient(failures):
-                    self.move_to(position, failures)
-                return result
+            try:
+                answer = await choose(self.repositories[position])
+            except PyskopeoError as error:
+                failures.append((self.repositories[position], error))
+                continue
+            if make_current or all_transient(failures):
+                self.move_to(position, failures)
+            return answer
         raise combine_errors(failures)
 
     def move_to(self, position: int, failures: Sequence[tuple[Repository, PyskopeoError]]) -> None:
