@@ -101,7 +101,7 @@ def _split_tag(text: str) -> tuple[str, str | None]:
 
 def _split_registry(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost" or first.lower() != first):
+    if not slash or not ("." in first or ":" in first or first == "localhost"):
         registry, repository = DOCKER_HUB, name
     else:
         registry, repository = first, rest

@@ -8,11 +8,11 @@ from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, Regi
 from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.digest import Digest
-from ..model.manifest import Manifest
 from ..streams.concurrency import each
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..model.manifest import Manifest
     from ..model.reference import Reference
     from ..registry.sessions import SharedConnections
 
@@ -127,8 +127,7 @@ async def _read_manifest(reference: Reference, digest: Digest, access: Access) -
 
     async with open_session(reference, access) as session:
         repository = Repository(reference, session, access.network.retry, access.report)
-        raw, content_type = await repository.manifest(str(digest))
-    return Manifest.parse(raw, content_type=content_type, expected=digest)
+        return repository.parse_manifest(await repository.manifest(str(digest)), expected=digest)
 
 
 def _with_digest(reference: Reference, digest: Digest) -> Reference:
