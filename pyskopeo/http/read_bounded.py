@@ -15,8 +15,9 @@ async def read_bounded(response: httpx.Response, limit: int, what: str, *, trunc
     """Return the body, of at most ``limit`` bytes; ``what`` begins the messages of errors.
 
     With ``truncate`` the rest of a longer body is left unread. Otherwise the body is to be a JSON object; raises
-    `TooLarge` for a longer one, and `InvalidContent` for one that is encoded (``Content-Encoding``). Nothing is decoded,
-    since no encoding was asked for; but stores set the header on bytes that are not encoded, and these are returned.
+    `TooLarge` for a longer one, and `InvalidContent` for one that is encoded (``Content-Encoding``). Nothing is
+    decoded, since no encoding was asked for; but stores set the header on bytes that are not encoded, which are
+    returned.
     """
     body = bytearray()
     async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_raw())) as pieces:

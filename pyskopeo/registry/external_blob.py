@@ -37,9 +37,11 @@ async def open_external_blob(descriptor: Descriptor, where: str, access: Access)
     `InvalidContent`.
     """
     # Not named after any server, so that no client certificate is shown to one.
-    async with open_sender(Reference("urls.invalid", ""), access.trust, access.network) as send:
-        async with BlobDownload(descriptor, _ExternalEndpoint(where, access, send)) as download:
-            yield download
+    async with (
+        open_sender(Reference("urls.invalid", ""), access.trust, access.network) as send,
+        BlobDownload(descriptor, _ExternalEndpoint(where, access, send)) as download,
+    ):
+        yield download
 
 
 class _ExternalEndpoint:

@@ -32,7 +32,7 @@ async def request_from_urls(
 
     ``what`` begins the messages of errors. Raises `NetworkError` and `InvalidContent` when none of them has the layer.
     """
-    failure: PyskopeoError = RegistryError(f"{what}: it is neither there nor at any of the URLs in its descriptor", status=404)
+    failure: PyskopeoError = RegistryError(f"{what}: it is neither there nor at any URL of its descriptor", status=404)
     for url in descriptor.urls[:_MAX_URLS]:
         try:
             if Origin.of(url).scheme not in schemes:

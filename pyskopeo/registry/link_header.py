@@ -63,7 +63,8 @@ def parse_links(value: str) -> tuple[list[Link], str]:
         ended = _END.match(value, end)
         if ended is None:
             break
-        relations = frozenset(parameters.get("rel", "").lower().split())
+        # Single quotes are no quotes to RFC 8288, but to some registries.
+        relations = frozenset(parameters.get("rel", "").lower().replace("'", " ").split())
         links.append(Link((target[1] or target[2] or "").strip(), relations, parameters.get("anchor")))
         position = ended.end()
     return links, value[position:].strip(" \t,")

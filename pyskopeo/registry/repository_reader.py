@@ -91,13 +91,14 @@ class Repository:
         try:
             check_stated_digest(response, raw, what)
         except InvalidContent as error:
-            if as_digest(name) is not None:
-                # The caller compares the bytes with this digest, which counts for more than a header.
-                self.session.warn_once(f"{error}; the digest that was asked for decides", "docker-content-digest")
-            else:
+            wanted = as_digest(name)
+            if wanted is None:
                 pinned = f"{self.reference.name}@{content_digest(raw)}"
                 error.args = (f"{error}; if these bytes are what you want, name them by their digest: {pinned}",)
                 raise
+            # The digest that was asked for counts for more than a header; the caller raises if the bytes are others.
+            if content_digest(raw, wanted.algorithm) == wanted:
+                self.session.warn_once(f"{error}; the digest that was asked for decides", "docker-content-digest")
         return raw, response.headers.get("content-type", "")
 
     def parse_manifest(

@@ -56,7 +56,8 @@ def parse(details: str) -> OciReference:
 @asynccontextmanager
 async def _open_source(reference: OciReference, access: Access) -> AsyncIterator[ImageSource]:
     files = DirectoryFiles(reference.path, access.storage.shared_blobs)
-    yield LayoutSource(files, reference.name, str(reference.path), open_external=partial(_open_external, reference, access))
+    external = partial(_open_external, reference, access)
+    yield LayoutSource(files, reference.name, str(reference.path), open_external=external)
 
 
 def _open_external(

@@ -254,7 +254,7 @@ async def test_foreign_urls_that_are_refused(url: str, script: Script) -> None:
 
 async def test_a_foreign_layer_that_is_nowhere(script: Script) -> None:
     script.on(PATH, answer(404))
-    with pytest.raises(RegistryError, match=f"blob {BLOB.digest}.*it is neither there nor at any of the URLs in its descriptor"):
+    with pytest.raises(RegistryError, match=f"blob {BLOB.digest}.*it is neither there nor at any URL of its descriptor"):
         await read(script, foreign(*(f"https://vendor.example.net/{number}" for number in range(1000))))
     assert len(script.requests) == 1 + 10
 

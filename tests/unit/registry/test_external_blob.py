@@ -62,7 +62,7 @@ async def test_it_is_verified(script: Script) -> None:
 async def test_nobody_is_told_who_we_are(script: Script) -> None:
     """CVE-2020-15157."""
     script.on(VENDOR, answer(401, www_authenticate='Bearer realm="https://vendor.example.net/token", Basic realm="x"'))
-    with pytest.raises(RegistryError, match="it is neither there nor at any of the URLs in its descriptor"):
+    with pytest.raises(RegistryError, match="it is neither there nor at any URL of its descriptor"):
         await read(script, VENDOR)
     assert script.secrets_at("vendor.example.net") == []
     assert len(script.requests) == 1

@@ -29,6 +29,7 @@ PAGE = "</v2/a/b/tags/list?page=2>"
         f'{PAGE}; rel="prefetch next"',
         f'{PAGE}; rel="NEXT\tlast"',
         rf'{PAGE}; rel="ne\xt"',
+        f"{PAGE}; rel='next'",
         f"{PAGE}; rel=next; rel=prev",
         f'{PAGE}; title="a, b; rel=prev"; rel="next"',
         rf'{PAGE}; title="\"; rel=\"prev"; rel=next',
@@ -106,9 +107,9 @@ def test_a_target_that_is_no_url(target: str) -> None:
 
 
 def test_what_a_header_is_made_of() -> None:
-    links, rest = parse_links('</a>; rel="x Y"; anchor=/b, </c>;rel=z garbage')
+    links, rest = parse_links('</a>; rel="x Y"; anchor=/b, </c>;rel="z" garbage')
     assert links == [Link("/a", frozenset({"x", "y"}), "/b")]
-    assert rest == "</c>;rel=z garbage"
+    assert rest == '</c>;rel="z" garbage'
 
 
 quoted = st.text(st.sampled_from('ab ,;<>="\\'), max_size=8).map(

@@ -81,7 +81,7 @@ async def test_a_digest_header_that_says_nothing(header: str, script: Script) ->
         assert (await repository.manifest("v1"))[0] == RAW
 
 
-@pytest.mark.parametrize("header", ["sha256:../../x", "sha256:", "x", "sha256:" + "A" * 64, "sha256:" + "a" * 60_000])
+@pytest.mark.parametrize("header", ["sha256:../../x", "sha256:", "x", "sha256:" + "g" * 64, "sha256:" + "a" * 60_000])
 async def test_a_digest_header_that_is_none(header: str, script: Script) -> None:
     script.on(MANIFEST, served(docker_content_digest=header))
     async with script.repository() as repository:
@@ -112,7 +112,7 @@ async def test_the_right_digest_however_it_is_written(name: str, header: str, sc
 
 @pytest.mark.parametrize(
     "header",
-    ["nonsense", "sha256:", "0" * 64, "sha256:" + "0" * 64, "sha512:" + "0" * 128, f"{DIGEST}, sha256:{'0' * 64}", "é"],
+    ["nonsense", "sha256:", "0" * 64, "sha256:" + "0" * 64, "sha512:" + "0" * 128, f"{DIGEST}, sha256:{'0' * 64}"],
 )
 async def test_what_was_asked_for_by_digest_is_not_refused_for_a_header(header: str, script: Script) -> None:
     """The bytes decide (CVE-2025-24882); one warning, however many manifests there are."""
@@ -125,7 +125,7 @@ async def test_what_was_asked_for_by_digest_is_not_refused_for_a_header(header: 
     assert warning.endswith("the digest that was asked for decides")
 
 
-@pytest.mark.parametrize("header", ["0" * 64, '"sha256:' + "0" * 64 + '"', f"{DIGEST}, sha256:{'0' * 64}"])
+@pytest.mark.parametrize("header", ["0" * 64, '"sha256:' + "0" * 64 + '"', "sha256:" + "A" * 64, f"{DIGEST}, sha256:{'0' * 64}"])
 async def test_another_digest_of_a_tag_stays_refused_however_it_is_written(header: str, script: Script) -> None:
     script.on(MANIFEST, served(docker_content_digest=header))
     async with script.repository() as repository:
@@ -381,7 +381,7 @@ async def test_pages_in_a_circle(back: str, script: Script) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "value", "pages", "unit"),
-    [("_TOTAL_LIMIT", 10_000, 10, "bytes"), ("_MAX_TAGS", 250, 3, "tags"), ("_MAX_PAGES", 20, 21, "pages")],
+    [("_TOTAL_LIMIT", 10_000, 11, "bytes"), ("_MAX_TAGS", 250, 3, "tags"), ("_MAX_PAGES", 20, 21, "pages")],
 )
 async def test_a_list_without_end(
     limit: str, value: int, pages: int, unit: str, script: Script, monkeypatch: pytest.MonkeyPatch

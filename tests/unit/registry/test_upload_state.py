@@ -97,7 +97,7 @@ def test_beginning_anew_is_no_progress() -> None:
 @pytest.mark.parametrize("doubt", ["resumed", "disputed"])
 def test_a_doubtful_range_is_trusted_once(doubt: str) -> None:
     """What is then sent from its first byte on, and refused again, is refused for its content."""
-    state = replace(UploadState(SIZE, retries=4), **{doubt: True})  # type: ignore[arg-type]
+    state = replace(UploadState(SIZE, retries=4), **{doubt: True})
     assert state.failed(refusal(400), opened=True) is Step.PAUSE
     state.reset()
     assert (state.resumed, state.disputed, state.broken) == (False, False, False)
