@@ -55,9 +55,7 @@ class Reference:
         registry, repository = _split_registry(name)
         if not _PATH.fullmatch(repository):
             if _PATH.fullmatch(repository.lower()):
-                raise InvalidName(
-                    f"invalid reference format: repository name ({repository}) must be lowercase"
-                )
+                raise InvalidName("invalid reference format: repository name must be lowercase")
             raise InvalidName(f"invalid reference format: {ascii(text)}")
         if len(registry) + 1 + len(repository) > _MAX_NAME_LENGTH:
             raise InvalidName(f"repository name must not be more than {_MAX_NAME_LENGTH} characters")
