@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ..model.events import Report
 
 T = TypeVar("T")
+# The statuses of registries that do not support HEAD.
+_NO_HEAD = frozenset({400, 405, 406, 500, 501})
 
 
 class Repository:
@@ -68,7 +70,10 @@ class Repository:
         return self._call(what, partial(head_manifest, self.session, path, what))
 
     def blob_size(self, digest: Digest) -> Call[int]:
-        """HEAD a blob: its size in bytes. A registry that does not state it raises `InvalidContent`."""
+        """HEAD a blob: its size in bytes; GET its head if HEAD is refused or does not state it.
+
+        A registry that does not state it either way raises `InvalidContent`.
+        """
         what = f"asking for the size of blob {digest} in {self.reference.name}"
         return self._call(what, partial(self._blob_size, self.blob_path(digest), what))
 
@@ -120,14 +125,15 @@ class Repository:
         return manifest
 
     async def _blob_size(self, path: str, what: str) -> int:
-        response = await self.session.request("HEAD", path, {})
-        async with closing(response):
-            if response.status_code != 200:
-                raise await self.session.response_error(response, b"", what)
-            length = response.headers.get("content-length", "")
-        if not (length.isascii() and length.isdigit() and len(length) < 19):
-            raise InvalidContent(f"{what}: the registry does not say")
-        return int(length)
+        for method in ("HEAD", "GET"):
+            response = await self.session.request(method, path, {})
+            async with closing(response):
+                length = response.headers.get("content-length", "")
+                if response.status_code == 200 and length.isascii() and length.isdigit() and len(length) < 19:
+                    return int(length)
+                if response.status_code != 200 and (method == "GET" or response.status_code not in _NO_HEAD):
+                    raise await self.session.response_error(response, b"", what)
+        raise InvalidContent(f"{what}: the registry does not say")
 
     async def _tags(self, what: str) -> list[str]:
         pages = TagPages(self.session, f"{self._base}/tags/list", what)

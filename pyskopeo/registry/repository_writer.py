@@ -17,7 +17,7 @@ from .session import Session
 if TYPE_CHECKING:
     from ..http.httpx_import import httpx
 
-_WRITTEN = frozenset({200, 201, 202})
+_WRITTEN = frozenset({200, 201, 202, 204})
 _DELETED = frozenset({200, 202, 204})
 # The error codes of registries that do not support OCI manifests, or schema 2.
 _TYPE_REFUSED = frozenset({"MANIFEST_INVALID", "TAG_INVALID", "UNSUPPORTED"})

@@ -73,7 +73,7 @@ async def head_manifest(reference: Reference, access: Access) -> ManifestHead | 
     Raises what prevents a response, such as `ConnectionFailed`. An error response makes it None: the copy that
     follows will raise the error.
     """
-    from ..registry.response_checks import closing, stated_digest
+    from ..registry.response_checks import ask, closing, stated_digest
     from ..registry.sessions import open_session
 
     what = f"looking for {reference.manifest_name} in {reference.name}"
@@ -90,8 +90,8 @@ async def head_manifest(reference: Reference, access: Access) -> ManifestHead | 
                 return ManifestHead(digest, media_type) if digest else None
 
         try:
-            return await session.retry(attempt, what)
-        except (RegistryError, InvalidContent, NotFound):
+            return await ask(session, attempt, what)
+        except InvalidContent:
             return None
 
 

@@ -31,7 +31,6 @@ from tests.support.delay import DelayProxy
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir, write_layout, write_layout_archive
 from tests.support.peers import Dockerd, Nginx, Registry, proxy_to
-from tests.support.processes import wait_until
 from tests.support.rootfs import GREETING
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority

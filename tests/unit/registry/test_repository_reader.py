@@ -432,3 +432,42 @@ async def test_too_many_tags(script: Script) -> None:
     async with script.repository() as repository:
         with pytest.raises(TooLarge):
             await repository.tags()
+
+
+# --- sizes of blobs ---
+
+
+@pytest.mark.parametrize(
+    ("head", "get", "methods"),
+    [
+        (answer(200, content_length="1234"), None, ["HEAD"]),
+        (answer(405), answer(200, b"x" * 1234), ["HEAD", "GET"]),
+        (answer(501), answer(200, b"x" * 1234), ["HEAD", "GET"]),
+        (answer(200, content_length=""), answer(200, b"x" * 1234), ["HEAD", "GET"]),
+    ],
+)
+async def test_the_size_of_a_blob(head: Answer, get: Answer | None, methods: list[str], script: Script) -> None:
+    """By HEAD, or by the head of a GET where HEAD is not supported."""
+    path = f"/v2/a/b/blobs/{DIGEST}"
+    script.on(path, head, method="HEAD")
+    if get:
+        script.on(path, get)
+    async with script.repository() as repository:
+        assert await repository.blob_size(Digest.parse(DIGEST)) == 1234
+    assert [request.method for request in script.requests] == methods
+
+
+@pytest.mark.parametrize(
+    ("status", "length", "error", "count"),
+    [(404, "0", RegistryError, 1), (405, "0", RegistryError, 2), (200, "", InvalidContent, 2), (200, "-1", InvalidContent, 2)],
+)
+async def test_a_size_that_nobody_tells(
+    status: int, length: str, error: type[PyskopeoError], count: int, script: Script
+) -> None:
+    path = f"/v2/a/b/blobs/{DIGEST}"
+    script.on(path, answer(status, content_length=length), method="HEAD")
+    script.on(path, answer(status, content_length=length))
+    async with script.repository() as repository:
+        with pytest.raises(error, match="asking for the size of blob"):
+            await repository.blob_size(Digest.parse(DIGEST))
+    assert len(script.requests) == count

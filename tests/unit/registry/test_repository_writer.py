@@ -133,7 +133,7 @@ async def test_looking_again(script: Script) -> None:
 # --- PUT ---
 
 
-@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
 @pytest.mark.parametrize(
     "stated", ["", DIGEST, digest_of(MANIFEST.raw, "sha512"), digest_of(b"other", "sha512")], ids=["", "same", "512", "512x"]
 )
