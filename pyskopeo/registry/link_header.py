@@ -90,7 +90,10 @@ def find_next_page(values: Sequence[str], url: str) -> NextPage:
             return NextPage(resolve_url(url, link.target))
     unnamed = [link for link in links if not link.relations]
     if len(unnamed) == 1 and _path(url, unnamed[0].target) == _path(url, url):
-        return NextPage(resolve_url(url, unnamed[0].target), "has no relation, and is taken for that of the next page")
+        target = resolve_url(url, unnamed[0].target)
+        if target == url:
+            return NextPage()
+        return NextPage(target, "has no relation, and is taken for that of the next page")
     if unread:
         return NextPage(problem=f"cannot be read ({to_printable(unread, 80)}): there may be more pages")
     if following or unnamed:

@@ -67,7 +67,7 @@ def test_commas_and_semicolons_belong_to_the_target() -> None:
     assert find_next_page(['<?last=a,b;rel="prev"&n=1>; rel="next"'], HERE).url == f'{HERE}?last=a,b;rel="prev"&n=1'
 
 
-@pytest.mark.parametrize("headers", [[], ["</x>; rel=prev"], ["</x>; rel=first, </y>; rel=last"], ["</x>; rel=nextish"]])
+@pytest.mark.parametrize("headers", [[], ["</x>; rel=prev"], ["</v2/a/b/tags/list>"], ["</x>; rel=first, </y>; rel=last"], ["</x>; rel=nextish"]])
 def test_no_next_page(headers: list[str]) -> None:
     assert find_next_page(headers, HERE) == NextPage()
 
