@@ -94,15 +94,16 @@ async def test_an_old_archive_is_replaced_whole_and_that_is_said(tmp_path: Path)
     for kind, replaced in (("oci-index", False), ("oci", True), ("oci", True)):
         source = layout(build(kind), tmp_path / "x")
         said: list[object] = []
-        access = pyskopeo.Access.from_environ({}, report=said.append)
         name = f"oci-archive:{tmp_path / 'a.tar'}"
-        await pyskopeo.copy(source, name, selection=EVERYTHING, destination_access=access)
+        await pyskopeo.copy(source, name, selection=EVERYTHING, report=said.append)
         await read_back(name, build(kind))
         warning = f"{tmp_path / 'a.tar'} was an archive already: it has been replaced, with all images in it"
         assert [event for event in said if isinstance(event, pyskopeo.Warned)] == [pyskopeo.Warned(warning)] * replaced
 
 
-@pytest.mark.parametrize("content", [b"old", gzip.compress(b"old"), bytes(2048), "docker-archive"])
+@pytest.mark.parametrize(
+    "content", [b"old", gzip.compress(b"old"), bytes(2048), "docker-archive"], ids=["text", "gzip", "zeros", "docker"]
+)
 async def test_another_file_is_not_replaced(content: bytes | str, tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     source = layout(build("oci"), tmp_path / "x")
