@@ -63,11 +63,12 @@ async def _open_destination(reference: OciArchiveReference, access: Access) -> A
     replaces = await run_in_thread(lambda: _is_replaced(path))
     with scratch_directory(path, access.storage.scratch) as scratch:
         yield LayoutWriter(scratch, reference.name)
-        if not (scratch / INDEX_FILE).exists():
-            return  # nothing was committed
-        await run_in_thread(lambda: _write_file(path, scratch))
+        committed = (scratch / INDEX_FILE).exists()
+        if committed:
+            await run_in_thread(lambda: _write_file(path, scratch))
     if replaces:
-        access.report(Warned(f"{path} was an archive already: it has been replaced, with all images in it"))
+        happens = "has been replaced" if committed else "will be replaced"
+        access.report(Warned(f"{path} was there already: it {happens}, with all images in it"))
 
 
 def _is_replaced(path: Path) -> bool:

@@ -95,10 +95,14 @@ async def test_an_old_archive_is_replaced_whole_and_that_is_said(tmp_path: Path)
         source = layout(build(kind), tmp_path / "x")
         said: list[object] = []
         name = f"oci-archive:{tmp_path / 'a.tar'}"
+        await pyskopeo.plan_copy(source, name, selection=EVERYTHING, report=said.append)
         await pyskopeo.copy(source, name, selection=EVERYTHING, report=said.append)
         await read_back(name, build(kind))
-        warning = f"{tmp_path / 'a.tar'} was an archive already: it has been replaced, with all images in it"
-        assert [event for event in said if isinstance(event, pyskopeo.Warned)] == [pyskopeo.Warned(warning)] * replaced
+        warnings = [event.message for event in said if isinstance(event, pyskopeo.Warned)]
+        assert warnings == [
+            f"{tmp_path / 'a.tar'} was there already: it {happens} replaced, with all images in it"
+            for happens in ("will be", "has been")
+        ] * replaced  # fmt: skip
 
 
 @pytest.mark.parametrize(
