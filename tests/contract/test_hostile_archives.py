@@ -134,7 +134,7 @@ def utf(encoding: str) -> bytes:
 
 def twice(key: str, other: object) -> bytes:
     """An entry that has a key twice, with two values."""
-    return json.dumps([item(IMAGE)]).replace(f'"{key}":', f'"{key}": {json.dumps(other)}, "{key}":').encode()
+    return json.dumps([item(IMAGE)]).replace("[{", f'[{{"{key}": {json.dumps(other)}, ', 1).encode()
 
 
 DOCKER = {
@@ -147,6 +147,9 @@ DOCKER = {
     "config-twice": tar(*docker_members(IMAGE, twice("Config", "x.json"))),
     "layers-twice": tar(*docker_members(IMAGE, twice("Layers", []))),
     "tags-twice": tar(*docker_members(IMAGE, twice("RepoTags", ["b:1"]))),
+    "layers-in-another-case": tar(*docker_members(IMAGE, twice("layers", []))),
+    "tags-in-another-case": tar(*docker_members(IMAGE, twice("repoTag\u017f", ["b:1"]))),
+    "config-in-another-case-alone": tar(*docker_members(IMAGE, twice("x", 1).replace(b'"Config"', b'"CONFIG"'))),
     "utf-16": tar(*docker_members(IMAGE, utf("utf-16"))),
     "utf-16-le": tar(*docker_members(IMAGE, utf("utf-16-le"))),
     "utf-32": tar(*docker_members(IMAGE, utf("utf-32-be"))),

@@ -34,6 +34,7 @@ from ..tar import Member, TarIndex
 
 _MANIFEST = "manifest.json"
 _MANIFEST_LIMIT = 1024 * 1024
+_FIELDS = {name.lower(): name for name in ("Config", "RepoTags", "Layers", "Parent", "LayerSources")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,11 @@ def _is_valid_tag(tag: str) -> bool:
 def _item(entry: Any, where: str) -> ManifestItem:
     if not isinstance(entry, dict):
         raise InvalidContent(f"{where}: an entry is not an object")
+    for name in entry:
+        # Go takes names in any case for those of its fields; other programs do not.
+        field = _FIELDS.get(name.lower().replace("\u017f", "s"), name)
+        if field != name:
+            raise InvalidContent(f"{where}: {ascii(name)[:60]} differs from {field!r} by case only")
     config, tags, layers = entry.get("Config"), entry.get("RepoTags") or [], entry.get("Layers") or []
     if not isinstance(config, str) or not _is_list_of_strings(tags) or not _is_list_of_strings(layers):
         raise InvalidContent(f"{where}: an entry lacks Config, RepoTags or Layers of the right type")
