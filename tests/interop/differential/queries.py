@@ -53,7 +53,7 @@ _INSPECT = (
 
 _TAGS = (
     Row("list-tags {T} docker://{http}/diff/tags"),
-    Row("list-tags {T} docker://{http}/diff/none", 2, "Error listing repository tags: "),
+    Row("list-tags {T} docker://{http}/diff/none", 1, "Error listing repository tags: "),
     Row("list-tags {T} docker://{http}/diff/tags:v1", 1, "No tag or digest allowed in reference"),
     Row("list-tags {T} --creds=user:pass docker://{basic}/diff/oci"),
     Row("list-tags {T} --authfile=in/auth.json docker://{basic}/diff/oci"),
@@ -65,8 +65,8 @@ _TAGS = (
     Row("list-tags docker-archive:none.tar", 1, "none.tar"),
     Row("list-tags dir:in/oci", 1, "dir"),
     Row("list-tags oci", 1, "oci"),
-    Row("list-tags", 1, "Exactly one argument expected"),
-    Row("list-tags a b", 1, "Exactly one argument expected"),
+    Row("list-tags", 1, ("Exactly one non-option argument expected", "Exactly one argument expected")),
+    Row("list-tags a b", 1, ("Exactly one non-option argument expected", "Exactly one argument expected")),
 )
 
 _DIGEST = (
