@@ -35,6 +35,7 @@ from pyskopeo.model.manifest_conversion import image_to_docker, image_to_oci
 from pyskopeo.model.reference import Reference
 from pyskopeo.registry.challenge import parse_challenges, parse_token, select_challenge, token_request
 from pyskopeo.registry.content_range import blob_part
+from pyskopeo.registry.link_header import find_next_page
 from pyskopeo.storage.tar import TarIndex
 
 _LONGEST_MESSAGE = 2000
@@ -195,6 +196,14 @@ def content_range(data: bytes) -> None:
             assert part.end is None or offset <= part.end <= described.size
 
 
+def link(data: bytes) -> None:
+    """``Link`` headers: an address that can be requested, or nothing."""
+    with refusals():
+        page = find_next_page(data.decode("latin-1").splitlines(), "https://registry.example/v2/a/tags/list")
+        assert not page.url or Origin.of(page.url).scheme in ("http", "https")
+        assert page.problem.isprintable()
+
+
 class _Scripted:
     """A connector whose every connection has received ``data`` already, and is closed then."""
 
@@ -241,6 +250,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "challenge": challenge,
     "content-range": content_range,
     "layout-index": layout_index,
+    "link": link,
     "manifest": manifest,
     "media-type": media_type,
     "policy": policy,

@@ -91,7 +91,7 @@ _DELETE = (
     Row("delete {T} docker://{http}/diff/none:v1", 1, "Unable to delete"),
     Row("delete {T} docker://{basic}/diff/oci:v1", 1, "{basic}"),
     Row("delete dir:in/oci", 1, "dir"),
-    Row("delete oci:in/layout:none", 2, "oci"),
+    Row("delete oci:in/layout:none", 2, "no descriptor found for reference"),
     Row("delete", 1, ("Usage: delete imageReference", "Exactly one argument expected: IMAGE-NAME")),
 )  # fmt: skip
 
