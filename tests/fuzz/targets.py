@@ -10,6 +10,7 @@ import http.client
 import os
 import socket
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -50,10 +51,15 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except PyskopeoError as error:
-        message = str(error)
-        assert message, "an error without a message"
-        assert message.isprintable(), ascii(message)
-        assert len(message) < _LONGEST_MESSAGE, f"a message of {len(message)} characters"
+        check_message(str(error))
+
+
+def check_message(message: str) -> None:
+    """Refuse a message that is empty, long, or has control characters, line ends or changes of direction in it."""
+    assert message, "an error without a message"
+    assert len(message) < _LONGEST_MESSAGE, f"a message of {len(message)} characters"
+    categories = {unicodedata.category(character) for character in message}
+    assert not categories & {"Cc", "Cs", "Cf", "Zl", "Zp"}, ascii(message)
 
 
 def text(data: bytes) -> str:
@@ -201,7 +207,8 @@ def link(data: bytes) -> None:
     with refusals():
         page = find_next_page(data.decode("latin-1").splitlines(), "https://registry.example/v2/a/tags/list")
         assert not page.url or Origin.of(page.url).scheme in ("http", "https")
-        assert page.problem.isprintable()
+        if page.problem:
+            check_message(page.problem)
 
 
 class _Scripted:
