@@ -76,6 +76,8 @@ _NAMES = (
         "not a containers image directory, don't want to overwrite important data", files={"mine/thesis": "years"}),
     Row("copy -q dir:in/oci docker-archive:old.tar", 1, "docker-archive doesn't support modifying existing images",
         files={"old.tar": "something"}),
+    Row("copy -q dir:in/oci oci-archive:old.tar", 0, "is there and is no OCI archive",
+        files={"old.tar": "something"}, differs=("archive-over-file",)),
     Row("copy -q {S} --retry-times=0 docker://127.0.0.1:1/x dir:new", 1, "connection refused",
         differs=("left-behind",)),
     Row("copy -q {S} docker://{http}/diff/oci:none dir:new", 1, "manifest unknown",
