@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from ..streams.cancellation import run_in_thread
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..model.descriptor import Descriptor
+    from ..streams.pump import BlobReader
 
 
 class OciArchiveReference(ImageReference):
@@ -53,7 +56,16 @@ def parse(details: str) -> OciArchiveReference:
 @asynccontextmanager
 async def _open_source(reference: OciArchiveReference, access: Access) -> AsyncIterator[ImageSource]:
     async with readable_archive(reference.path, access.storage.scratch) as index:
-        yield LayoutSource(index, reference.name, str(reference.path))
+        external = partial(_open_external, reference, access)
+        yield LayoutSource(index, reference.name, str(reference.path), open_external=external)
+
+
+def _open_external(
+    reference: OciArchiveReference, access: Access, descriptor: Descriptor
+) -> AbstractAsyncContextManager[BlobReader]:
+    from ..registry.external_blob import open_external_blob
+
+    return open_external_blob(descriptor, str(reference), access)
 
 
 @asynccontextmanager
