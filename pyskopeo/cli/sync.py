@@ -32,8 +32,9 @@ _FLAGS = (
     PLATFORM,
     Flag("include", "copy only images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True),
     Flag("exclude", "do not copy images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True),
-    Flag("latest", "copy only the N newest tags of each repository, by version, else by name", value="N",
-         read=integer, default=0),
+    Flag("semver", "copy only images whose tag is a version in RANGE, such as '>= 1.2, < 3 || ^4.1'", value="RANGE"),
+    Flag("latest", "copy only the N newest versions of each repository, one tag of each; without versions, the last N "
+         "tags by name", value="N", read=integer, default=0),
     Flag("jobs", "number of images to copy in parallel, which share one limit on blobs (default: 8)", value="N",
          read=integer, default=8),
     Flag("keep-going", "continue after an image failed to copy, and fail at the end", read=boolean, default=False),
@@ -137,7 +138,9 @@ def _tag_selection(parsed: Parsed) -> TagSelection:
     latest = parsed.get("latest", int)
     if latest < 1 and "latest" in parsed.given:
         raise UsageError("--latest: want 1 or more")
-    return TagSelection.parse(parsed.repeated("include", str), parsed.repeated("exclude", str), latest)
+    return TagSelection.parse(
+        parsed.repeated("include", str), parsed.repeated("exclude", str), latest, parsed.optional("semver", str)
+    )
 
 
 def _record(transport: str, destination: str) -> Path:
