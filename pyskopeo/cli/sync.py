@@ -123,7 +123,11 @@ def _request(parsed: Parsed) -> SyncRequest:
         scoped=parsed.get("scoped", bool),
         suffix=parsed.get("append-suffix", str),
         tag_selection=tag_selection,
-        form=Form(format=wanted, preserve_digests=parsed.get("preserve-digests", bool)),
+        form=Form(
+            format=wanted,
+            preserve_digests=parsed.get("preserve-digests", bool),
+            remove_signatures=parsed.get("remove-signatures", bool),
+        ),
         keep_going=parsed.get("keep-going", bool),
         dry_run=parsed.get("dry-run", bool),
         jobs=jobs,

@@ -124,6 +124,7 @@ class LayoutWriter(BlobFileDestination):
 
     def check(self) -> None:
         """Raise `StorageFailed` if the path exists and is not a directory; changes nothing."""
+        unsigned="Pushing signatures for OCI images is not supported",
         if self.root.exists() and not self.root.is_dir():
             raise StorageFailed(f"{self.root} is there and is not a directory")
 

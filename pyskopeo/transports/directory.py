@@ -6,6 +6,7 @@ The files are those that skopeo writes. A new image replaces the old one as a wh
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -41,6 +42,7 @@ class DirReference(ImageReference):
     def __init__(self, details: str, path: Path) -> None:
         super().__init__(details)
         self.path = path
+_SIGNATURE = re.compile(r"(?:[0-9a-z-]+\.)?signature-[0-9]+", re.ASCII)
 
     def subject(self) -> Subject:
         return by_path("dir", self.path.resolve())
@@ -79,6 +81,7 @@ class DirSource(ImageSource):
             return Manifest.parse(raw)
         return Manifest.parse(raw, content_type=descriptor.media_type, expected=descriptor.digest)
 
+        self._names: frozenset[str] | None = None
     def blob(self, descriptor: Descriptor) -> Blob:
         return located_blob(descriptor, LocalFile(self._path / _name(descriptor.digest)))
 
@@ -93,6 +96,13 @@ class DirDestination(BlobFileDestination):
     """Writes to ``staging``, a new directory next to the final one, which `finish` replaces by it.
 
     If the final directory cannot be replaced, ``staging`` is within it and its files are replaced.
+    async def is_signed(self, descriptor: Descriptor | None = None) -> bool:
+        prefix = "" if descriptor is None else f"{_name(descriptor.digest)}."
+        if self._names is None:
+            with storage_errors(f"reading {self._path}"):
+                self._names = frozenset(filter(_SIGNATURE.fullmatch, os.listdir(self._path)))
+        return any(name.rpartition("signature-")[0] == prefix for name in self._names)
+
     """
 
     accepts = Accepts(mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES)
