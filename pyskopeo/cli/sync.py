@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..access import cache_directory
 from ..engine.plan import Form
 from ..engine.selection import Selection
 from ..fast_dataclass import dataclass
@@ -155,9 +156,9 @@ def _record(transport: str, destination: str) -> Path:
         return Path(destination) / RECORD_NAME
     import hashlib
 
-    caches = os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME") or Path.home()) / ".cache"
     name = hashlib.sha256(destination.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return Path(caches) / "pyskopeo" / f"sync-{name}.json"
+    home = Path(os.environ.get("HOME") or Path.home())
+    return cache_directory(os.environ, home) / f"sync-{name}.json"
 
 
 COMMAND = Command(

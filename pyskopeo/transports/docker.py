@@ -18,8 +18,8 @@ from ..model.digest import Digest
 from ..model.events import Placement, Report, Warned
 from ..model.manifest import Manifest
 from ..model.reference import Reference
-from ..storage.files import staged, storage_errors
 from ..storage.oci_layout import located_blob
+from ..storage.partial_files import staged
 from ..streams.concurrency import each
 from ..streams.locations import LocalFile, Location, RegistryBlob
 from ..streams.pump import Blob, FileSink, Progress, uncounted
@@ -232,9 +232,10 @@ class DockerDestination(ImageDestination):
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         if self._scratch is None:
             return await self._uploads.receive(fill)
+        from ..storage.scratch import create_directory
+
         # With its digest known beforehand, put_blob() need not send a blob that the registry has.
-        with storage_errors(f"creating {self._scratch}"):
-            self._scratch.mkdir(mode=0o700, exist_ok=True)
+        create_directory(self._scratch)
         path = self._scratch / os.urandom(8).hex()
         with staged(path) as (fd, _):
             descriptor = await fill(FileSink(fd, path))

@@ -14,12 +14,14 @@ from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_name
 from ..storage.archive_output import check_output, open_output
 from ..storage.oci_layout import LayoutSource, LayoutWriter
-from ..storage.scratch import readable_archive, scratch_directory
+from ..storage.scratch import create_directory, readable_archive, scratch_directory
+from ..storage.shared_files import RunFiles
 from ..storage.tar import TarWriter
 from ..streams.cancellation import run_in_thread
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..model.manifest import Manifest
 
 
 class OciArchiveReference(ImageReference):
@@ -55,15 +57,28 @@ async def _open_source(reference: OciArchiveReference, access: Access) -> AsyncI
         yield LayoutSource(index, reference.name, str(reference.path))
 
 
+class _ScratchWriter(LayoutWriter):
+    """Writes the layout that becomes an archive, below a temporary directory that is created when it is needed."""
+
+    async def begin(self, root: Manifest) -> None:
+        create_directory(self.root.parent)
+        await super().begin(root)
+
+
 @asynccontextmanager
 async def _open_destination(reference: OciArchiveReference, access: Access) -> AsyncIterator[ImageDestination]:
     check_output(reference.path, replace=True)
     with scratch_directory(reference.path, access.storage.scratch) as scratch:
-        yield LayoutWriter(scratch, reference.name)
-        if not (scratch / INDEX_FILE).exists():
+        root = scratch / "layout"  # the directory itself is locked, and so is a layout while its index is written
+        writer = _ScratchWriter(root, reference.name, RunFiles(None))
+        try:
+            yield writer
+        finally:
+            writer.close()
+        if not (root / INDEX_FILE).exists():
             return  # nothing was committed
         with open_output(reference.path, replace=True) as (fd, path):
-            await run_in_thread(lambda: _write(TarWriter.to(fd, path), scratch))
+            await run_in_thread(lambda: _write(TarWriter.to(fd, path), root))
 
 
 def _write(archive: TarWriter, root: Path) -> None:
