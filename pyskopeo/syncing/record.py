@@ -18,7 +18,7 @@ from ..model.digest import Digest
 from ..model.strict_json import parse_object
 from ..storage.files import read_bounded
 from ..storage.locks import locked
-from ..storage.partial_files import write_atomically
+from ..storage.partial_files import remove_leftovers, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +79,8 @@ class Record:
             async with locked(self._path.parent):
                 self._entries = dict(self._read()) | self._entries | new
                 write_atomically(self._path, _document(self._entries))
+            if not self._cost:  # once in a run
+                remove_leftovers(self._path.parent, self._path.name)
         except (PyskopeoError, OSError) as error:
             self._warn(f"what was synced could not be written down in {self._path}: {error}")
         self._cost = time.monotonic() - started
