@@ -72,7 +72,10 @@ async def _has_blobs(source: ImageSource, manifest: Manifest, transport: str, ex
     for blob in manifest.blobs:
         if transport == "oci" and has_foreign_urls(blob):
             continue
-        for location in source.blob(blob).locations:
+        locations = source.blob(blob).locations
+        if not locations:
+            return False
+        for location in locations:
             if not isinstance(location, LocalFile):
                 return False
             # Schema 1 gives no sizes.

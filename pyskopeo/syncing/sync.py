@@ -268,6 +268,5 @@ class _SyncRun:
 
 def _failure(image: SyncImage, error: PyskopeoError) -> SyncFailed:
     """Return the error that ends a run; its exit code is that of the image's error."""
-    failure = SyncFailed(f'Error copying ref "{image.source}": {error}', report=SyncReport((), 0))
-    failure.exit_code = error.exit_code
-    return failure
+    message = f'Error copying ref "{image.source}": {error}'
+    return SyncFailed(message, report=SyncReport((), 0), exit_code=error.exit_code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from ..storage.shared_files import RunFiles
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..model.descriptor import Descriptor
+    from ..streams.pump import BlobReader
 
 
 class OciReference(ImageReference):
@@ -56,7 +59,16 @@ def parse(details: str) -> OciReference:
 async def _open_source(reference: OciReference, access: Access) -> AsyncIterator[ImageSource]:
     files = DirectoryFiles(reference.path, access.storage.shared_blobs)
     index = RunFiles.of(access).index(reference.path)
-    yield LayoutSource(files, reference.name, str(reference.path), index)
+    external = partial(_open_external, reference, access)
+    yield LayoutSource(files, reference.name, str(reference.path), index=index, open_external=external)
+
+
+def _open_external(
+    reference: OciReference, access: Access, descriptor: Descriptor
+) -> AbstractAsyncContextManager[BlobReader]:
+    from ..registry.external_blob import open_external_blob
+
+    return open_external_blob(descriptor, str(reference), access)
 
 
 @asynccontextmanager
