@@ -34,6 +34,14 @@ class Connections(Protocol):
         ...
 
 
+class SharedFiles(Protocol):
+    """Knowledge of local files that several images share; `storage.shared_files.RunFiles` implements it."""
+
+    def save(self) -> None:
+        """Write down, for later runs, what was found out about files; errors are ignored."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """Network settings.
@@ -63,11 +71,15 @@ class Storage:
 
     ``scratch`` is the directory for large temporary files; None: that of the destination, or the system's default if
     the destination is not a file. ``shared_blobs`` contains the blobs of all ``oci:`` layouts; None: each layout
-    contains its own.
+    contains its own. ``cache`` is the user's cache directory for what can be lost without harm; None: nothing is kept.
+
+    ``shared_files`` is what images that are copied together share; None: each copy has its own.
     """
 
     scratch: Path | None = None
     shared_blobs: Path | None = None
+    cache: Path | None = None
+    shared_files: SharedFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,11 @@ class Writing:
     additional_tags: tuple[str, ...] = ()
     verify_existing: bool = False
     precompute_digests: bool = False
+
+
+def cache_directory(environ: Mapping[str, str], home: Path) -> Path:
+    """Return the directory for files of this program that can be lost without harm (XDG Base Directory)."""
+    return Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "pyskopeo"
 
 
 def _daemon_certificates(environ: Mapping[str, str], home: Path) -> Path | None:
@@ -176,6 +193,9 @@ class Access:
             network=Network(proxies=Proxies.from_environ(environ), daemon_host=environ.get("DOCKER_HOST", "")),
             registries=registries,
             policy=cache(partial(_load_policy, environ, home, policy, report, require_signed=require_signed)),
-            storage=Storage(scratch=Path(environ["TMPDIR"]) if environ.get("TMPDIR") else None),
+            storage=Storage(
+                scratch=Path(environ["TMPDIR"]) if environ.get("TMPDIR") else None,
+                cache=cache_directory(environ, home),
+            ),
             report=report,
         )

@@ -26,6 +26,7 @@ class Form:
     ``level`` (the compressor's own scale; None: its default); "" compresses only uncompressed layers, with gzip, and
     only where the destination asks for it. ``compress`` does so at any destination; ``decompress`` stores layers
     uncompressed. ``keep_plain`` leaves uncompressed layers as they are. ``preserve_digests`` forbids any change.
+    ``remove_signatures`` copies a signed image without its signatures, which is refused otherwise.
     """
 
     format: str = ""
@@ -35,6 +36,7 @@ class Form:
     decompress: bool = False
     keep_plain: bool = False
     preserve_digests: bool = False
+    remove_signatures: bool = False
 
 
 DEFAULT_FORM = Form()
