@@ -127,9 +127,10 @@ class Session:
             else:
                 note = describe_credentials(await self._resolve())
         retry_after = response.headers.get("retry-after")
-        return error_response.error_from_response(
+        error = error_response.error_from_response(
             status, body, what, retry_after=retry_after, note=note, redact=self._redactor.redact
         )
+        return self._access.network.retry.check_wait(error)
 
     async def request(
         self, method: str, path: str, headers: Mapping[str, str], *, content: bytes = b"", extra_scope: str = ""
@@ -258,7 +259,9 @@ class Session:
             finally:
                 took = round(time.monotonic() - started, 3)
                 self._access.report(Requested(request.method, redact_url(url), status, took))
-        response.extensions["url"] = url
+        network = self._access.network
+        response.extensions |= {"url": url, "time_limits": (network.stall_timeout, network.response_timeout)}
+        request.extensions["timeout"]["read"] = network.stall_timeout  # its head has been read
         self._warnings.report_new(response)
         return response
 

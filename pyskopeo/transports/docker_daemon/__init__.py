@@ -88,7 +88,7 @@ async def _open_source(reference: DockerDaemonReference, access: Access) -> Asyn
     from ...storage.tar import TarIndex
     from .engine_api import DaemonClient
 
-    client = await DaemonClient.open(access.network, access.trust)
+    client = await DaemonClient.open(access)
     async with client.save(str(reference.reference or reference.image_id), access.storage.scratch) as path:
         archive = DockerArchive.read(await to_thread.run_sync(TarIndex.read, path))
         yield DockerArchiveSource(archive, archive.choose(None, None))
@@ -101,7 +101,7 @@ async def _open_destination(
     from .engine_api import DaemonClient
     from .image_load import ImageLoad
 
-    client = await DaemonClient.open(access.network, access.trust)
+    client = await DaemonClient.open(access)
     tags = (name, *map(Reference.parse, access.writing.additional_tags))
     path = Path(str(reference))
     with temporary_directory(access.storage.scratch) as scratch:

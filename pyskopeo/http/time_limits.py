@@ -1,0 +1,56 @@
+"""Time limits of a response: its head, and small documents such as manifests and tokens. Pure."""
+
+from __future__ import annotations
+
+import time
+
+from ..fast_dataclass import dataclass
+
+# Bytes per second.
+_LEAST_RATE = 1024
+
+
+class TooSlow(TimeoutError):
+    """A time limit was exceeded; the message says which, and which flag sets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseTimeouts:
+    """Timeouts of a response in seconds: until its ``head`` is read, and of each read of its ``body``.
+
+    None means no limit.
+    """
+
+    head: float | None
+    body: float | None
+
+
+class DocumentDeadline:
+    """The time by which a small document has to be complete: a manifest, a token, an error, a page of tags.
+
+    That is ``2 * stall_timeout`` seconds, and one more for each KiB that has arrived, at most ``response_timeout``:
+    a server that sends a byte from time to time does not stall, but must not go on for ever. The time starts when the
+    object is created.
+    """
+
+    def __init__(self, stall_timeout: float, response_timeout: float) -> None:
+        self._started, self._stall_timeout, self._response_timeout = time.monotonic(), stall_timeout, response_timeout
+
+    def left(self, received: int) -> float:
+        """Return the seconds that are left after ``received`` bytes, 0 if there are none."""
+        allowed = min(2 * self._stall_timeout + received / _LEAST_RATE, self._response_timeout)
+        return max(0.0, self._started + allowed - time.monotonic())
+
+    def wait(self, received: int) -> float:
+        """Return the timeout of the next read in seconds; raises `TooSlow` if there is no time left."""
+        left = self.left(received)
+        if not left:
+            raise self.error(received)
+        return min(left, self._stall_timeout)
+
+    def error(self, received: int) -> TooSlow:
+        """Return the error for a document of which only ``received`` bytes came in time."""
+        seconds = time.monotonic() - self._started
+        return TooSlow(
+            f"the answer comes too slowly, {received} bytes in {seconds:.0f} s (--stall-timeout, --response-timeout)"
+        )
