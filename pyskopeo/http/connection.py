@@ -83,21 +83,21 @@ class Connection:
         self, now: float, sent: float, begun: float, timeout: float | None, stall_timeout: float | None
     ) -> None:
         """Receive more of a head, until the first of its time limits."""
-        limits: list[tuple[float, str]] = []
+        limits: list[tuple[float, str, str]] = []
         if timeout is not None:
-            limits.append((sent + timeout, f"no answer for {timeout:g} s (--response-timeout)"))
+            limits.append((sent + timeout, f"no answer for {timeout:g} s", "--response-timeout"))
         if stall_timeout is not None and self.received:
-            limits.append((begun + stall_timeout, f"no complete answer for {stall_timeout:g} s (--stall-timeout)"))
+            limits.append((begun + stall_timeout, f"no complete answer for {stall_timeout:g} s", "--stall-timeout"))
         if stall_timeout is not None and self._interim > _PATIENT_INTERIM:
-            reason = f"{self._interim} interim answers and no other for {stall_timeout:g} s (--stall-timeout)"
-            limits.append((self._first_interim + stall_timeout, reason))
-        deadline, reason = min(limits, default=(math.inf, ""))
+            reason = f"{self._interim} interim answers and no other for {stall_timeout:g} s"
+            limits.append((self._first_interim + stall_timeout, reason, "--stall-timeout"))
+        deadline, *reasons = min(limits, default=(math.inf, "", ""))
         if deadline <= now:
-            raise TooSlow(reason)
+            raise TooSlow(*reasons)
         try:
             count = self.receive(deadline - now if limits else None)
         except TimeoutError:
-            raise TooSlow(reason) from None
+            raise TooSlow(*reasons) from None
         if not count:
             within = "within its head" if self.received or self._interim else "before an answer came"
             raise ConnectionError(f"the connection was closed {within}")

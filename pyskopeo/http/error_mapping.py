@@ -59,7 +59,7 @@ class ErrorMapping:
 
     def slow_error(self, error: TooSlow, origin: Origin) -> NetworkError:
         """Return the error for a response that did not begin, or was not complete, in time."""
-        return Stalled(f"{origin.netloc}: {error}", host=origin.netloc)
+        return Stalled(f"{origin.netloc}: {error} ({error.flags})", host=origin.netloc)
 
 
 def without_userinfo(url: str) -> str:

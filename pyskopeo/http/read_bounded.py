@@ -43,4 +43,5 @@ async def read_bounded(response: httpx.Response, limit: int, what: str, *, trunc
                 raise TooLarge(f"{what}: the answer is over the limit of {limit} bytes", limit=limit)
     if truncate:
         return bytes(body)
-    raise Stalled(f"{what}: {deadline.error(len(body))}")
+    error = deadline.error(len(body))
+    raise Stalled(f"{what}: {error} ({error.flags})")

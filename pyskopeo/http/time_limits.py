@@ -11,7 +11,11 @@ _LEAST_RATE = 1024
 
 
 class TooSlow(TimeoutError):
-    """A time limit was exceeded; the message says which, and which flag sets it."""
+    """A time limit was exceeded; the message says which. ``flags`` are those that set it."""
+
+    def __init__(self, message: str, flags: str) -> None:
+        super().__init__(message)
+        self.flags = flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,5 @@ class DocumentDeadline:
     def error(self, received: int) -> TooSlow:
         """Return the error for a document of which only ``received`` bytes came in time."""
         seconds = time.monotonic() - self._started
-        return TooSlow(
-            f"the answer comes too slowly, {received} bytes in {seconds:.0f} s (--stall-timeout, --response-timeout)"
-        )
+        message = f"the answer comes too slowly, {received} bytes in {seconds:.0f} s"
+        return TooSlow(message, "--stall-timeout, --response-timeout")

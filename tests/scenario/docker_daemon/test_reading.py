@@ -87,7 +87,7 @@ class TestSave:
 
     @pytest.mark.parametrize(
         ("header", "prefix"),
-        [("Api-Version: 1.47", "/v1.47"), ("Api-Version: 1.4\x007", ""), ("Api-Version: ../..", ""), ("X: y", "")],
+        [("Api-Version: 1.47", "/v1.47"), ("Api-Version: 1.4,7", ""), ("Api-Version: ../..", ""), ("X: y", "")],
     )
     async def test_the_daemons_own_version_is_spoken(self, header: str, prefix: str, scratch: Path) -> None:
         with FakeDaemon() as daemon:
@@ -135,7 +135,7 @@ class TestSave:
             (cut_of_unknown_length, InvalidContent, "tar archive"),
             (sorry, DaemonError, "Error response from daemon: no space left"),
             (stall, Stalled, "no progress for 1 s"),
-            (endless_header, ConnectionFailed, "broke off"),
+            (endless_header, ConnectionFailed, "sent no valid HTTP answer: headers of more than 256 KiB"),
             (gone, ConnectionFailed, "broke off"),
             (lambda call: call.send(b"SSH-2.0-x\r\n"), ConnectionFailed, "sent no valid HTTP answer: it begins with 'SSH"),
             (lambda call: call.refuse(500, "out of luck"), DaemonError, "Error response from daemon: out of luck"),
@@ -180,7 +180,7 @@ class TestSave:
 
         with FakeDaemon() as daemon:
             daemon.on[what] = endless
-            with anyio.fail_after(10), pytest.raises((ConnectionFailed, DaemonError)):
+            with anyio.fail_after(10), pytest.raises((ConnectionFailed, DaemonError, PathNotFound)):
                 await pyskopeo.copy(NAME, f"dir:{tmp_path}/out", source_access=access(daemon, scratch, stall_timeout=0.5))
             daemon.stopping.set()
 
@@ -233,7 +233,7 @@ class TestSave:
 
         with FakeDaemon() as daemon:
             daemon.on["save"] = then_dead
-            with anyio.fail_after(5), pytest.raises(Stalled, match="no progress for 0.3 s"):
+            with anyio.fail_after(5), pytest.raises(Stalled, match="no answer for 0.3 s"):
                 async with pyskopeo.open_source(NAME, access(daemon, scratch, stall_timeout=0.3)):
                     pass
             daemon.stopping.set()

@@ -92,12 +92,16 @@ async def test_of_blobs(name: str, registry: Simulator, tmp_path: Path) -> None:
 
 @ONE_LOOP
 @pytest.mark.parametrize("name", ["interim answers", "slow interim answers", "headers", "a slow head", "a slow error"])
-@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
-async def test_of_uploads(name: str, method: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("path", "methods"), [("blobs/uploads/*", ("POST",)), ("blobs/uploads/*", ("PATCH", "PUT")), ("manifests/*", ("PUT",))]
+)
+async def test_of_uploads(name: str, path: str, methods: tuple[str, ...], tmp_path: Path) -> None:
     fault, error = ENDLESS[name]
     with Simulator() as registry:
-        registry.on("/v2/*/blobs/uploads/*" if method != "PUT" else "/v2/*", fault, methods=(method,))
-        await fails(Push(registry, IMAGE, tmp_path, access(tmp_path)), error)
+        registry.on(f"/v2/*/{path}", fault, methods=methods)
+        push = Push(registry, IMAGE, tmp_path, access(tmp_path))
+        push.closes = push.takes_back = False  # what is open or written there is nowhere to be read
+        await fails(push, error)
 
 
 @pytest.mark.parametrize("data", [HINTS, CONTINUE + HINTS, HINTS * 5, b"\r\n"])

@@ -85,8 +85,8 @@ def test_reading_and_stalling() -> None:
     assert isinstance(stalled, Stalled)
     assert str(stalled) == "host:5000: no progress for 0.5 s (--stall-timeout)"
     assert stalled.host == "host:5000"
-    late = errors.slow_error(TooSlow("no answer"), ORIGIN)
-    assert (type(late), str(late), late.temporary) == (Stalled, "host:5000: no answer", True)
+    late = errors.slow_error(TooSlow("no answer", "--a, --b"), ORIGIN)
+    assert (type(late), str(late), late.temporary) == (Stalled, "host:5000: no answer (--a, --b)", True)
 
 
 @pytest.mark.parametrize("final", [True, False])
