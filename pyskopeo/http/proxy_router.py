@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from anyio import move_on_after
-
 from ..errors import Stalled, Unsupported
 from .connect import check_literal_address
 from .httpx_import import httpx
@@ -40,6 +38,8 @@ class ProxyRouter:
         Raises `UnsafeAddress`, `Unsupported` for a proxy that httpx does not support either, `Stalled`, and httpx's
         `TransportError`.
         """
+        from anyio import move_on_after
+
         if request.extensions.get("public_only"):
             check_literal_address(origin)
         transport = self._transport(proxy, self._context(origin))

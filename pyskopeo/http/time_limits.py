@@ -8,6 +8,8 @@ from ..fast_dataclass import dataclass
 
 # Bytes per second.
 _LEAST_RATE = 1024
+# The flags that set the time for a small document.
+TOO_SLOW_FLAGS = "--stall-timeout, --response-timeout"
 
 
 class TooSlow(TimeoutError):
@@ -49,11 +51,5 @@ class DocumentDeadline:
         """Return the timeout of the next read in seconds; raises `TooSlow` if there is no time left."""
         left = self.left(received)
         if not left:
-            raise self.error(received)
+            raise TooSlow(f"the answer comes too slowly, only {received} bytes of it came", TOO_SLOW_FLAGS)
         return min(left, self._stall_timeout)
-
-    def error(self, received: int) -> TooSlow:
-        """Return the error for a document of which only ``received`` bytes came in time."""
-        seconds = time.monotonic() - self._started
-        message = f"the answer comes too slowly, {received} bytes in {seconds:.0f} s"
-        return TooSlow(message, "--stall-timeout, --response-timeout")

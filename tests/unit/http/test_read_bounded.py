@@ -61,7 +61,7 @@ async def test_a_body_that_is_encoded() -> None:
 
 async def test_a_body_that_comes_too_slowly() -> None:
     stream = Pieces([b"a"] * 1000, 0.02)
-    with pytest.raises(Stalled, match="x: the answer comes too slowly, [0-9]+ bytes in 0 s") as caught:
+    with pytest.raises(Stalled, match="x: the answer comes too slowly, only [0-9]+ bytes of it came .--stall") as caught:
         await read_bounded(response(stream, limits=(0.1, 5.0)), 5000, "x")
     assert caught.value.temporary
     assert 1 <= stream.given < 50

@@ -35,7 +35,7 @@ def test_what_is_large_may_take_longer(received: int, allowed: float, clock: Clo
     assert deadline.left(received) == deadline.wait(received) == 1.0
     clock.now += 2
     assert deadline.left(received) == 0
-    with pytest.raises(TooSlow, match=f"{received} bytes in {allowed + 1:.0f} s$") as caught:
+    with pytest.raises(TooSlow, match=f"only {received} bytes of it came$") as caught:
         deadline.wait(received)
     assert caught.value.flags == "--stall-timeout, --response-timeout"
 
