@@ -48,6 +48,12 @@ def build_request(
     return httpx.Request(method, url, headers=complete, content=content or None, extensions=extensions)
 
 
+def limit_body(request: httpx.Request, response: httpx.Response, network: Network) -> None:
+    """Set the time limits of the body of a response, whose head has been read."""
+    request.extensions["timeout"]["read"] = network.stall_timeout
+    response.extensions["time_limits"] = network.stall_timeout, network.response_timeout
+
+
 @contextmanager
 def httpx_errors(url: str) -> Iterator[None]:
     """Raise `ConnectionFailed` or `InvalidContent` in place of httpx's errors, for a request to ``url``."""

@@ -22,7 +22,7 @@ from . import error_response
 from .authorization import Authorizer, BearerToken, NeedHeaders, NeedToken, Send, describe_credentials
 from .challenge import TOKEN_LIMIT
 from .redactor import Redactor
-from .request import Content, WarningReporter, build_request, httpx_errors
+from .request import Content, WarningReporter, build_request, httpx_errors, limit_body
 from .scheme import Schemes
 
 if TYPE_CHECKING:
@@ -263,9 +263,8 @@ class Session:
             finally:
                 took = round(time.monotonic() - started, 3)
                 self._access.report(Requested(request.method, redact_url(url), status, took))
-        network = self._access.network
-        response.extensions |= {"url": url, "time_limits": (network.stall_timeout, network.response_timeout)}
-        request.extensions["timeout"]["read"] = network.stall_timeout  # its head has been read
+        response.extensions["url"] = url
+        limit_body(request, response, self._access.network)
         self._warnings.report_new(response)
         return response
 
