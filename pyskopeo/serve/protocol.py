@@ -12,7 +12,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # Seconds. A connection without a request under way is closed if the head of the next one is not complete in this time.
 # The size of a head is limited by h11, to 16 KiB.
-REQUEST_SECONDS = 20.0
+REQUEST_SECONDS = 10.0
 # Seconds in which a client has to read at least `LEAST_READ` bytes of a response that waits to be sent.
 READ_SECONDS = 60.0
 LEAST_READ = 16 * 1024
