@@ -59,7 +59,7 @@ def load_directory(context: ssl.SSLContext, directory: Path, warn: Warn) -> None
 def check_default_file(context: ssl.SSLContext, path: Path, warn: Warn) -> None:
     """Load what OpenSSL has not loaded of ``SSL_CERT_FILE``, in silence: all after the first broken certificate."""
     try:
-        expected = len(_CERTIFICATE.findall(_read(path)))
+        expected = _read(path).count(b"-----BEGIN CERTIFICATE-----")
     except OSError:
         expected = -1
     if not 0 < expected <= context.cert_store_stats()["x509"]:
