@@ -47,7 +47,9 @@ class Network:
     """Network settings.
 
     ``retry`` is the number of retries after transient failures, and the delay between them. ``connect_timeout`` is the
-    maximum time to establish a connection, ``stall_timeout`` the maximum time without progress, in seconds.
+    maximum time to establish a connection, ``stall_timeout`` the maximum time without progress in a transfer, and
+    ``response_timeout`` the maximum time until a response begins, and until a small document (a manifest, a token, a
+    page of tags) is complete; all are in seconds.
     ``proxies`` are the HTTP proxies. ``user_agent`` is the value of the ``User-Agent`` header. ``daemon_host`` is the
     address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket.
 
@@ -58,6 +60,7 @@ class Network:
     retry: Retry = field(default_factory=Retry)
     connect_timeout: float = 30.0
     stall_timeout: float = 60.0
+    response_timeout: float = 300.0
     proxies: Proxies = field(default_factory=Proxies)
     user_agent: str = f"pyskopeo/{__version__}"
     daemon_host: str = ""
@@ -188,7 +191,10 @@ class Access:
                 helpers=lambda: registries().credential_helpers,
             ),
             trust=Trust(
-                roots=certificates.search_path(home), daemon_certificates=_daemon_certificates(environ, home)
+                roots=certificates.search_path(home),
+                daemon_certificates=_daemon_certificates(environ, home),
+                authority_file=Path(environ["SSL_CERT_FILE"]) if environ.get("SSL_CERT_FILE") else None,
+                authority_directories=tuple(map(Path, filter(None, environ.get("SSL_CERT_DIR", "").split(os.pathsep)))),
             ),
             network=Network(proxies=Proxies.from_environ(environ), daemon_host=environ.get("DOCKER_HOST", "")),
             registries=registries,
