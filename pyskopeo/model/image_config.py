@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import InvalidContent
 from ..fast_dataclass import dataclass
+from ..gocompat.field_names import FieldNames
 from ..gocompat.go_json import dumps
 from ..gocompat.go_struct import NULL, Fields, boolean, list_of, string, string_map, string_set, strings, struct, time
 from .digest import Digest
@@ -19,7 +20,10 @@ from .strict_json import CONFIG_LIMIT, parse_object
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """A parsed configuration; ``diff_ids`` are the digests of the uncompressed layers, base layer first."""
+    """A parsed configuration; ``diff_ids`` are the digests of the uncompressed layers, base layer first.
+
+    ``document`` is the decoded JSON as Go reads it: with the specification's names, whatever their case was.
+    """
 
     document: Mapping[str, Any]
     diff_ids: tuple[Digest, ...]
@@ -27,19 +31,21 @@ class ImageConfig:
     @classmethod
     def parse(cls, raw: bytes) -> ImageConfig:
         """Parse a configuration of either type; raises `InvalidContent`, and `TooLarge` over `CONFIG_LIMIT`."""
-        document = parse_object(raw, "image configuration", CONFIG_LIMIT)
-        rootfs = document.get("rootfs") or {}
-        diff_ids = rootfs.get("diff_ids") or [] if isinstance(rootfs, dict) else None
-        if not isinstance(diff_ids, list):
+        document = parse_config(raw)
+        rootfs = document.get("rootfs")
+        if not isinstance(rootfs, Mapping | None):
+            raise InvalidContent("image configuration: rootfs is not an object")
+        diff_ids = rootfs.get("diff_ids") if rootfs else None
+        if not isinstance(diff_ids, list | None):
             raise InvalidContent("image configuration: rootfs.diff_ids is not a list")
-        return cls(document, tuple(map(Digest.parse, diff_ids)))
+        return cls(document, tuple(map(Digest.parse, diff_ids or ())))
 
 
 def to_oci(raw: bytes) -> bytes:
     """Convert a Docker configuration to an OCI one: the fields of the specification, in its order.
 
-    As Go decodes JSON, names match in any case, the last of several equal ones counts, and null is the
-    same as absent. Raises `InvalidContent` for values of the wrong type, and `TooLarge`.
+    As Go decodes JSON, names match in any case, and null is the same as absent. Raises `InvalidContent` for
+    values of the wrong type and for two names of one field, and `TooLarge`.
     """
     return dumps(struct(_IMAGE)(parse_object(raw, "image configuration", CONFIG_LIMIT), "")).encode()
 
@@ -76,3 +82,18 @@ _IMAGE: Fields = {
     "rootfs": (struct(_ROOTFS), {"type": "", "diff_ids": None}),
     "history": (list_of(_HISTORY), None),
 }
+_NAMES = FieldNames.of(*_IMAGE, "docker_version")
+_INNER_NAMES = {"config": FieldNames.of(*_CONFIG), "rootfs": FieldNames.of(*_ROOTFS)}
+
+
+def parse_config(raw: bytes) -> Mapping[str, Any]:
+    """Decode a configuration of either type as Go does: with the specification's names, whatever their case was.
+
+    Raises `InvalidContent`, also for two names of one field, and `TooLarge` over `CONFIG_LIMIT`.
+    """
+    document = parse_object(raw, "image configuration", CONFIG_LIMIT)
+    found = dict(_NAMES.normalize(document, "image configuration"))
+    for name, names in _INNER_NAMES.items():
+        if isinstance(inner := found.get(name), Mapping):
+            found[name] = names.normalize(inner, f"image configuration: {name}")
+    return found

@@ -14,9 +14,10 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, NotFound, PathNotFound
+from ..errors import InvalidContent, NotFound, PathNotFound, TooLarge
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink, is_gzip_or_zstd
+from ..streams.plain_content import default_inflated_limit
 from ..streams.pump import BlobSink, FileSink, thread_buffer
 from .archive_output import is_stream, is_written_directly
 from .files import open_regular, partial_name, remove_tree, storage_errors
@@ -54,12 +55,15 @@ def temporary_directory(scratch: Path | None, name: str = "image") -> Iterator[P
 
 
 @asynccontextmanager
-async def readable_archive(path: Path, scratch: Path | None) -> AsyncIterator[TarIndex]:
+async def readable_archive(
+    path: Path, scratch: Path | None, max_inflated: int | None = None
+) -> AsyncIterator[TarIndex]:
     """Open the tar archive at ``path`` and yield the index of its members.
 
     An uncompressed regular file is read in place. Compressed archives (gzip, zstd, bzip2, xz) and streams (``-`` is
-    standard input) are unpacked into a temporary file first, in ``scratch`` or the system's temporary directory. Raises
-    `PathNotFound`, `InvalidContent`, `StorageFailed`.
+    standard input) are unpacked into a temporary file first, in ``scratch`` or the system's temporary directory.
+    ``max_inflated`` is the maximum size in bytes that a compressed archive may have when it is unpacked; None: see
+    `Storage`. Raises `PathNotFound`, `InvalidContent`, `TooLarge`, `StorageFailed`.
     """
     from anyio import to_thread
 
@@ -73,7 +77,7 @@ async def readable_archive(path: Path, scratch: Path | None) -> AsyncIterator[Ta
         if not _is_compressed(magic):
             yield await to_thread.run_sync(TarIndex.read, path)
             return
-    async with temporary_file("archive.tar", scratch, lambda sink: _unpack(path, sink)) as plain:
+    async with temporary_file("archive.tar", scratch, lambda sink: _unpack(path, sink, max_inflated)) as plain:
         yield await to_thread.run_sync(TarIndex.read, plain)
 
 
@@ -116,10 +120,12 @@ def _is_compressed(magic: bytes) -> bool:
     return magic.startswith((_BZIP2, _XZ)) or is_gzip_or_zstd(magic)
 
 
-def _unpack(path: Path, sink: BlobSink) -> None:
+def _unpack(path: Path, sink: BlobSink, max_inflated: int | None) -> None:
     """Copy an archive to ``sink``, decompressed if it is gzip, zstd, bzip2 or xz."""
     with _open_stream(path) as stream:
         magic = stream.peek(6)
+        if _is_compressed(magic):
+            sink = _LimitedSink(sink, stream, path, max_inflated)
         if magic.startswith((_BZIP2, _XZ)):
             _unpack_with_library(stream, magic, sink, path)
             return
@@ -141,6 +147,29 @@ def _open_stream(path: Path) -> Iterator[_Stream]:
         os.close(source)
 
 
+class _LimitedSink:
+    """Passes an archive that is unpacked from ``stream`` on to another sink, up to a size in bytes."""
+
+    def __init__(self, sink: BlobSink, stream: _Stream, path: Path, limit: int | None) -> None:
+        self._sink, self._stream, self._path, self._limit = sink, stream, path, limit
+        self._written = 0
+
+    def write(self, buffer: memoryview) -> None:
+        self._written += len(buffer)
+        limit = default_inflated_limit(self._stream.count) if self._limit is None else self._limit
+        if self._written > limit:
+            raise TooLarge(
+                f"{self._path}: the archive is larger than {limit} bytes when it is decompressed: refused; if it is "
+                "sound, allow more with --max-inflated",
+                limit=limit,
+            )
+        self._sink.write(buffer)
+
+    def restart(self) -> None:
+        self._written = 0
+        self._sink.restart()
+
+
 def _unpack_with_library(stream: _Stream, magic: bytes, sink: BlobSink, path: Path) -> None:
     import bz2
     import lzma
@@ -156,9 +185,13 @@ def _unpack_with_library(stream: _Stream, magic: bytes, sink: BlobSink, path: Pa
 
 
 class _Stream(io.RawIOBase):
-    """A file object over a descriptor that may block for long; reading raises `Cancelled` while it waits."""
+    """A file object over a descriptor that may block for long; reading raises `Cancelled` while it waits.
+
+    ``count`` is the number of bytes read so far.
+    """
 
     def __init__(self, fd: int, path: Path) -> None:
+        self.count = 0
         self._fd, self._path = fd, path
         self._head = b""
         self._poll = select.poll()
@@ -190,4 +223,6 @@ class _Stream(io.RawIOBase):
             check_cancelled()
             while not self._poll.poll(_POLL):
                 check_cancelled()
-            return os.readv(self._fd, [view])
+            number = os.readv(self._fd, [view])
+            self.count += number
+            return number

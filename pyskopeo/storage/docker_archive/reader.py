@@ -26,6 +26,7 @@ from ...model.manifest import Manifest
 from ...model.reference import Reference
 from ...model.strict_json import CONFIG_LIMIT
 from ...streams.decompress import InflatingReader, is_gzip_or_zstd
+from ...streams.plain_content import InflatedTotal, default_inflated_limit
 from ...streams.pump import Blob, BlobReader, FileReader, thread_buffer
 from ..files import open_reader, open_regular, read_range
 from ..oci_layout import located_blob
@@ -116,7 +117,8 @@ def _is_valid_tag(tag: str) -> bool:
 def _item(entry: Any, where: str) -> ManifestItem:
     if not isinstance(entry, dict):
         raise InvalidContent(f"{where}: an entry is not an object")
-    config, tags, layers = entry.get("Config"), entry.get("RepoTags") or [], entry.get("Layers") or []
+    config, tags, layers = entry.get("Config"), entry.get("RepoTags"), entry.get("Layers")
+    tags, layers = [] if tags is None else tags, [] if layers is None else layers
     if not isinstance(config, str) or not _is_list_of_strings(tags) or not _is_list_of_strings(layers):
         raise InvalidContent(f"{where}: an entry lacks Config, RepoTags or Layers of the right type")
     return ManifestItem(config, tuple(tags), tuple(layers))
@@ -132,8 +134,10 @@ class DockerArchiveSource(ImageSource):
     The digests of its layers are their diff IDs; a layer that is stored compressed is decompressed while it is read.
     """
 
-    def __init__(self, archive: DockerArchive, item: ManifestItem) -> None:
+    def __init__(self, archive: DockerArchive, item: ManifestItem, max_inflated: int | None = None) -> None:
+        """``max_inflated`` is the maximum size in bytes of the decompressed layers in total; None: see `Storage`."""
         self._archive, self._item = archive, item
+        self._max_inflated = max_inflated
         self._members: dict[Digest, str] = {}
         self._compressed: set[Digest] = set()
 
@@ -174,8 +178,9 @@ class DockerArchiveSource(ImageSource):
             )
         self._members[config_digest] = item.config
         layers = []
+        total = self._inflated_total()
         for diff_id, name in zip(diff_ids, item.layers, strict=True):
-            size = self._layer_size(diff_id, name)
+            size = self._layer_size(diff_id, name, total)
             layers.append({"mediaType": mediatype.DOCKER_LAYER_GZIP, "size": size, "digest": str(diff_id)})
         document = {
             "schemaVersion": 2,
@@ -185,7 +190,11 @@ class DockerArchiveSource(ImageSource):
         }
         return Manifest.parse(dumps(document).encode())
 
-    def _layer_size(self, diff_id: Digest, name: str) -> int:
+    def _inflated_total(self) -> InflatedTotal:
+        stored = sum(self._archive.index.find(name).size for name in self._item.layers)
+        return InflatedTotal(default_inflated_limit(stored) if self._max_inflated is None else self._max_inflated)
+
+    def _layer_size(self, diff_id: Digest, name: str, total: InflatedTotal) -> int:
         """Return the decompressed size of a layer in bytes, which takes decompressing it if it is compressed."""
         index = self._archive.index
         member = index.find(name)
@@ -193,16 +202,17 @@ class DockerArchiveSource(ImageSource):
         if not is_gzip_or_zstd(read_range(index.path, member.offset, min(4, member.size))):
             return member.size
         self._compressed.add(diff_id)
-        return _inflated_size(index.path, member, name)
+        return _inflated_size(index.path, member, name, total)
 
 
-def _inflated_size(path: Path, member: Member, name: str) -> int:
+def _inflated_size(path: Path, member: Member, name: str, total: InflatedTotal) -> int:
     size = 0
     fd = open_regular(path)
     try:
         reader = InflatingReader(FileReader(fd, path, member.offset, member.size), name)
         while count := reader.readinto(thread_buffer()):
             size += count
+            total.count(name, size)
     finally:
         os.close(fd)
     return size

@@ -91,7 +91,7 @@ async def _open_source(reference: DockerDaemonReference, access: Access) -> Asyn
     client = await DaemonClient.open(access.network, access.trust)
     async with client.save(str(reference.reference or reference.image_id), access.storage.scratch) as path:
         archive = DockerArchive.read(await to_thread.run_sync(TarIndex.read, path))
-        yield DockerArchiveSource(archive, archive.choose(None, None))
+        yield DockerArchiveSource(archive, archive.choose(None, None), access.storage.max_inflated)
 
 
 @asynccontextmanager
