@@ -228,7 +228,9 @@ async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form
         )  # fmt: skip
         # A Docker manifest may contain an OCI configuration unchanged.
         converted = target not in (manifest.media_type, mediatype.DOCKER_MANIFEST)
-        if (converted or recompressed or accepts.ordered) and manifest.config.digest not in configs:
+        # Encrypted layers are stored as they are, or refused.
+        decompressed = accepts.ordered and not any(mediatype.is_encrypted(one.media_type) for one in manifest.layers)
+        if (converted or recompressed or decompressed) and manifest.config.digest not in configs:
             wanted[manifest.config.digest] = manifest.config
 
     async def read(config: Descriptor) -> None:

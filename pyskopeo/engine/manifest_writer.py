@@ -61,7 +61,7 @@ def _signed(plan: Plan) -> Plan:
     """Return the plan with a signature in a root of schema 1 that was asked for; its digest stays the same."""
     if plan.root.media_type != mediatype.SCHEMA1 or plan.inputs is None or plan.inputs.form.format != "v2s1":
         return plan
-    from ..model.schema1_signature import sign
+    from .schema1_signature import sign
 
     return replace(plan, root=sign(plan.root, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())))
 

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from pyskopeo.engine.schema1_signature import sign
 from pyskopeo.errors import Unsupported
 from pyskopeo.model import mediatype
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.schema1 import from_docker
-from pyskopeo.model.schema1_signature import sign
 from tests.support.images import build
 
 TIME = "2026-01-02T03:04:05Z"

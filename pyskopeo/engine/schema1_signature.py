@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from dataclasses import replace
 
 from ..errors import Unsupported
-from ..gocompat.go_json import dumps
-from . import mediatype
-from .manifest import Manifest
+from ..model import mediatype
+from ..model.manifest import Manifest
 
 _COORDINATE = 32  # bytes of a number on the curve P-256
 _KEY_ID = 30  # bytes of the sha256 of a key that its ID consists of
@@ -28,11 +28,11 @@ def sign(manifest: Manifest, time: str) -> Manifest:
     raw = manifest.raw
     length = len(raw[: raw.rindex(b"}")].rstrip())
     protected = _encode(
-        dumps({"formatLength": length, "formatTail": _encode(raw[length:]), "time": time}).encode()
+        _json({"formatLength": length, "formatTail": _encode(raw[length:]), "time": time})
     )
     jwk, signature = _sign(f"{protected}.{_encode(raw)}".encode())
     block = {"header": {"jwk": jwk, "alg": "ES256"}, "signature": _encode(signature), "protected": protected}
-    signed = raw[:length] + b',"signatures":' + dumps([block]).encode() + raw[length:]
+    signed = raw[:length] + b',"signatures":' + _json([block]) + raw[length:]
     # What is known of the layers, such as their sizes, is not in the manifest.
     return replace(Manifest.parse(signed, content_type=mediatype.SCHEMA1_SIGNED), layers=manifest.layers)
 
@@ -72,3 +72,7 @@ def _key_id(key: bytes) -> str:
 def _encode(content: bytes) -> str:
     """Encode as base64url without padding (RFC 7515, section 2)."""
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
