@@ -198,9 +198,9 @@ class ManifestConversion:
         """Raise `Unsupported` if another format is asked for: what is no image has no equivalent in it."""
         wanted = IMAGE_TYPES.get(self._form.format, manifest.media_type)
         if wanted != manifest.media_type:
-            kind = ascii(manifest.config.media_type)[:100] if manifest.config else manifest.media_type
+            kind = ascii(manifest.artifact_type)[1:-1][:100]
             raise Unsupported(
-                f"unsupported image-specific operation on artifact with type {kind}: it cannot be converted to "
+                f'unsupported image-specific operation on artifact with type "{kind}": it cannot be converted to '
                 f"{wanted}: leave out --format {self._form.format}"
             )
 

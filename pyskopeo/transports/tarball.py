@@ -94,6 +94,7 @@ class TarballSource(ImageSource):
         config = Descriptor(mediatype.OCI_CONFIG, Digest.of(self._config), len(self._config))
         document = {
             "schemaVersion": 2,
+            "mediaType": mediatype.OCI_MANIFEST,
             "config": _descriptor_json(config),
             "layers": [_descriptor_json(layer.descriptor) for layer in layers],
         }
