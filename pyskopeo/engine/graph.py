@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from ..model.platform import Platform
 
 _MANIFESTS_AT_ONCE = 8
-# Manifests and configurations of one copy: their size in bytes in total, and their number.
+# Manifests and configurations of one copy: their size in bytes in total, their number, and the number of descriptors in
+# them, each of which needs about 1 KiB of memory.
 _TOTAL_LIMIT = 64 * 1024 * 1024
 _MAX_DOCUMENTS = 20_000
+_MAX_DESCRIPTORS = 100_000
 
 
 @dataclass(slots=True)
@@ -48,18 +50,28 @@ class _Documents:
     """Counts the manifests and configurations that a copy holds in memory."""
 
     def __init__(self) -> None:
-        self._number = self._size = 0
+        self._number = self._size = self._descriptors = 0
+
+    def add_manifest(self, manifest: Manifest) -> None:
+        """Count a manifest; raises `TooLarge`."""
+        self._descriptors += len(manifest.manifests) + len(manifest.layers)
+        self.add(len(manifest.raw))
 
     def add(self, size: int) -> None:
-        """Count one of ``size`` bytes; raises `TooLarge`."""
+        """Count a document of ``size`` bytes; raises `TooLarge`."""
         self._number += 1
         self._size += size
-        if self._size > _TOTAL_LIMIT or self._number > _MAX_DOCUMENTS:
-            raise TooLarge(
-                f"the manifests and configurations of this image are over the limit of {_TOTAL_LIMIT} bytes or "
-                f"{_MAX_DOCUMENTS} documents in total: copy some of its platforms, with --multi-arch",
-                limit=_TOTAL_LIMIT,
-            )
+        limits = (
+            (self._size, _TOTAL_LIMIT, "bytes"), (self._number, _MAX_DOCUMENTS, "documents"),
+            (self._descriptors, _MAX_DESCRIPTORS, "layers and entries"),
+        )  # fmt: skip
+        for number, limit, what in limits:
+            if number > limit:
+                raise TooLarge(
+                    f"the manifests and configurations of this image are over the limit of {limit} {what} in total: "
+                    "copy some of its platforms, with --multi-arch",
+                    limit=limit,
+                )
 
 
 def _accept() -> None:
@@ -165,7 +177,7 @@ async def _read_children(source: ImageSource, first: Sequence[Descriptor], child
         if manifest is None:
             children.blobs[entry.digest] = entry
         else:
-            documents.add(len(manifest.raw))
+            documents.add_manifest(manifest)
             children.manifests[entry.digest] = manifest
 
     level, depth = list(first), 1
@@ -216,7 +228,7 @@ async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form
     documents = _Documents()
     for manifest, target in zip(images, targets, strict=True):
         assert manifest.config is not None
-        documents.add(len(manifest.raw))
+        documents.add_manifest(manifest)
         for layer in manifest.layers:
             if not mediatype.is_foreign(layer.media_type):
                 actual_types[layer.digest] = source.blob(layer).descriptor.media_type

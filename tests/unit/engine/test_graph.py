@@ -133,14 +133,19 @@ class TestReadGraph:
         with pytest.raises(NoMatchingPlatform, match="4 blobs and no manifest, as in a build cache .*cacheconfig.v0"):
             await find_image(source, await source.manifest(), AMD64)
 
-    @pytest.mark.parametrize("size", [3_900_000, 20])
-    async def test_manifests_in_total_are_limited(self, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        if size == 20:
-            monkeypatch.setattr("pyskopeo.engine.graph._MAX_DOCUMENTS", 20)
+    @pytest.mark.parametrize(
+        ("size", "lowered", "said"),
+        [(3_900_000, "", "67108864 bytes"), (20, "_MAX_DOCUMENTS", "20 documents"), (20, "_MAX_DESCRIPTORS", "20 layers")],
+    )
+    async def test_manifests_in_total_are_limited(
+        self, size: int, lowered: str, said: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if lowered:
+            monkeypatch.setattr(f"pyskopeo.engine.graph.{lowered}", 20)
         images = [build(ImageSpec(annotations={"n": f"{n}", "x": "y" * size})) for n in range(45)]
         entries = [entry_of(image.root.raw, image.root.media_type) for image in images]
         source = Source(index_of_entries(entries, {}, *images))
-        with pytest.raises(TooLarge, match="limit of 67108864 bytes or .* documents in total: copy some of its platforms"):
+        with pytest.raises(TooLarge, match=f"limit of {said}.* in total: copy some of its platforms"):
             await read_graph(source, Selection(AMD64, "all"), OCI)
         assert len(source.manifests) < 40
 
