@@ -9,6 +9,10 @@ from ..errors import InvalidContent
 from ..fast_dataclass import dataclass
 
 
+class DuplicateName(InvalidContent):
+    """Internal to the package, a kind of `InvalidContent`: a JSON object names one field twice."""
+
+
 def fold_name(name: str) -> str:
     """Return ``name`` as Go folds it to compare the names of an object with ASCII names of fields.
 
@@ -46,7 +50,7 @@ class FieldNames:
     def normalize(self, value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
         """Return ``value`` with the exact names of the fields, as Go reads it; unknown names are kept.
 
-        Raises `InvalidContent` for two names of one field; ``where`` names the object.
+        Raises `DuplicateName` for two names of one field; ``where`` names the object.
         """
         if value.keys() <= self.exact:
             return value
@@ -54,6 +58,6 @@ class FieldNames:
         for name, entry in value.items():
             field = self.by_fold.get(fold_name(name), name)
             if field in found:
-                raise InvalidContent(f"{where} has {field!r} twice, in different case")
+                raise DuplicateName(f"{where} has {field!r} twice, in different case")
             found[field] = entry
         return found

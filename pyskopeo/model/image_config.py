@@ -11,9 +11,9 @@ from typing import Any
 
 from ..errors import InvalidContent
 from ..fast_dataclass import dataclass
-from ..gocompat.field_names import FieldNames
 from ..gocompat.go_json import dumps
 from ..gocompat.go_struct import NULL, Fields, boolean, list_of, string, string_map, string_set, strings, struct, time
+from .config_names import with_exact_names
 from .digest import Digest
 from .strict_json import CONFIG_LIMIT, parse_object
 
@@ -39,6 +39,14 @@ class ImageConfig:
         if not isinstance(diff_ids, list | None):
             raise InvalidContent("image configuration: rootfs.diff_ids is not a list")
         return cls(document, tuple(map(Digest.parse, diff_ids or ())))
+
+
+def parse_config(raw: bytes) -> Mapping[str, Any]:
+    """Decode a configuration of either type as Go does: with the specification's names, whatever their case was.
+
+    Raises `InvalidContent`, also for two names of one field, and `TooLarge` over `CONFIG_LIMIT`.
+    """
+    return with_exact_names(parse_object(raw, "image configuration", CONFIG_LIMIT))
 
 
 def to_oci(raw: bytes) -> bytes:
@@ -82,18 +90,3 @@ _IMAGE: Fields = {
     "rootfs": (struct(_ROOTFS), {"type": "", "diff_ids": None}),
     "history": (list_of(_HISTORY), None),
 }
-_NAMES = FieldNames.of(*_IMAGE, "docker_version")
-_INNER_NAMES = {"config": FieldNames.of(*_CONFIG), "rootfs": FieldNames.of(*_ROOTFS)}
-
-
-def parse_config(raw: bytes) -> Mapping[str, Any]:
-    """Decode a configuration of either type as Go does: with the specification's names, whatever their case was.
-
-    Raises `InvalidContent`, also for two names of one field, and `TooLarge` over `CONFIG_LIMIT`.
-    """
-    document = parse_object(raw, "image configuration", CONFIG_LIMIT)
-    found = dict(_NAMES.normalize(document, "image configuration"))
-    for name, names in _INNER_NAMES.items():
-        if isinstance(inner := found.get(name), Mapping):
-            found[name] = names.normalize(inner, f"image configuration: {name}")
-    return found

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from ..errors import InvalidContent, TooLarge
+from ..gocompat.field_names import DuplicateName
 
 # In bytes; the distribution specification recommends 4 MiB for manifests ("Pushing Manifests").
 MANIFEST_LIMIT = 4 * 1024 * 1024
@@ -25,7 +26,8 @@ def parse_object(raw: bytes, what: str, limit: int = MANIFEST_LIMIT) -> dict[str
     """Decode a JSON object of at most ``limit`` bytes; ``what`` names it in errors.
 
     Raises `TooLarge`, also for more than `VALUE_LIMIT` values, and `InvalidContent` for anything but a valid
-    object: also for duplicate names, NaN, infinite numbers, or nesting beyond the interpreter's recursion limit.
+    object: also for duplicate names (`DuplicateName`), NaN, infinite numbers, or nesting beyond the interpreter's
+    recursion limit.
     """
     if len(raw) > limit:
         raise TooLarge(f"{what} is over the limit of {limit} bytes", limit=limit)
@@ -33,6 +35,8 @@ def parse_object(raw: bytes, what: str, limit: int = MANIFEST_LIMIT) -> dict[str
         raise TooLarge(f"{what} has more than {VALUE_LIMIT} values", limit=VALUE_LIMIT)
     try:
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+    except DuplicateName as error:
+        raise DuplicateName(f"{what} is not valid JSON: {error}") from None
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise InvalidContent(f"{what} is not valid JSON: {reason}") from None
@@ -51,7 +55,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise ValueError(f"duplicate name {ascii(name)[:60]}")
+                raise DuplicateName(f"duplicate name {ascii(name)[:60]}")
             seen.add(name)
     return found
 

@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 from ..errors import InvalidContent, StorageFailed, TooLarge
 from ..fast_dataclass import dataclass
 from ..model.descriptor import Descriptor
-from ..model.verifier import Verifier
+from ..model.verifier import Verifier, verifier_for
 from .cancellation import check_cancelled, run_in_thread
 from .locations import Location
 from .plain_content import ANY_CONTENT, PlainContent
@@ -208,10 +208,11 @@ class Blob:
         """Move every byte to ``sink``, verified. After wrong bytes both ends begin anew, while the source has
         another place to read from.
 
-        Raises `ContentMismatch` for a wrong size or digest, and what the two ends raise. What the sink
+        Raises `ContentMismatch` for a wrong size or digest, `InvalidContent` for an image configuration that names a
+        field twice, and what the two ends raise. What the sink
         holds after an error must not be used.
         """
-        verifier = Verifier(self.descriptor)
+        verifier = verifier_for(self.descriptor)
         async with self.opener() as reader:
             await run_in_thread(partial(pump, reader, sink, verifier, progress))
 

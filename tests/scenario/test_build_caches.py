@@ -102,6 +102,21 @@ def test_no_other_format_can_name_its_blobs(format: str, tmp_path: Path) -> None
     assert not (tmp_path / "new").exists()
 
 
+def test_platforms_beside_blobs(tmp_path: Path) -> None:
+    """Entries that are not chosen are not copied, and named only if they are not stripped."""
+    image = mixed()
+    source, one = write_layout(image, tmp_path / "source"), "--multi-arch=linux/amd64"
+    succeed(pyskopeo_here("copy", one, f"oci:{source}", f"dir:{tmp_path}/sparse"))
+    assert (tmp_path / "sparse" / "manifest.json").read_bytes() == image.root.raw
+    assert not (tmp_path / "sparse" / digest_of(b"unknown")[7:]).exists()
+    words = ("copy", one, "--format=v2s2", f"oci:{source}", f"dir:{tmp_path}/docker")
+    entry = json.loads(image.root.raw)["manifests"][1]
+    assert f"entry {entry['digest']} of the index is no image" in fatal(pyskopeo_here(*words))
+    succeed(pyskopeo_here(*words, "--strip-removed-platforms"))
+    made = json.loads((tmp_path / "docker" / "manifest.json").read_bytes())
+    assert [entry["platform"]["architecture"] for entry in made["manifests"]] == ["amd64"]
+
+
 def test_inspect(tmp_path: Path) -> None:
     source = write_layout(CACHE, tmp_path / "source")
     said = fatal(pyskopeo_here("inspect", f"oci:{source}"))
