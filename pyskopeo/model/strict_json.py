@@ -29,17 +29,7 @@ def parse_object(raw: bytes, what: str, limit: int = MANIFEST_LIMIT) -> dict[str
     object: also for duplicate names (`DuplicateName`), NaN, infinite numbers, or nesting beyond the interpreter's
     recursion limit.
     """
-    if len(raw) > limit:
-        raise TooLarge(f"{what} is over the limit of {limit} bytes", limit=limit)
-    if _count_values(raw) > VALUE_LIMIT and _count_values(_STRINGS.sub(b"", raw)) > VALUE_LIMIT:
-        raise TooLarge(f"{what} has more than {VALUE_LIMIT} values", limit=VALUE_LIMIT)
-    try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
-    except DuplicateName as error:
-        raise DuplicateName(f"{what} is not valid JSON: {error}") from None
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InvalidContent(f"{what} is not valid JSON: {reason}") from None
+    value = _decode(raw, what, limit)
     if not isinstance(value, dict):
         raise InvalidContent(f"{what} is not a JSON object")
     return value
@@ -47,6 +37,28 @@ def parse_object(raw: bytes, what: str, limit: int = MANIFEST_LIMIT) -> dict[str
 
 def _count_values(raw: bytes) -> int:
     return raw.count(b",") + raw.count(b"{") + raw.count(b"[")
+
+
+def parse_list(raw: bytes, what: str, limit: int = MANIFEST_LIMIT) -> list[Any]:
+    """Decode a JSON array as `parse_object` decodes an object."""
+    value = _decode(raw, what, limit)
+    if not isinstance(value, list):
+        raise InvalidContent(f"{what} is not a JSON list")
+    return value
+
+
+def _decode(raw: bytes, what: str, limit: int) -> Any:
+    if len(raw) > limit:
+        raise TooLarge(f"{what} is over the limit of {limit} bytes", limit=limit)
+    if _count_values(raw) > VALUE_LIMIT and _count_values(_STRINGS.sub(b"", raw)) > VALUE_LIMIT:
+        raise TooLarge(f"{what} has more than {VALUE_LIMIT} values", limit=VALUE_LIMIT)
+    try:
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+    except DuplicateName as error:
+        raise DuplicateName(f"{what} is not valid JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise InvalidContent(f"{what} is not valid JSON: {reason}") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

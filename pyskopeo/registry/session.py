@@ -100,6 +100,10 @@ class Session:
             error.retried = error.retried or last
             raise
 
+    def warn_once(self, message: str, key: str = "") -> None:
+        """Report a warning about the registry's responses, once per ``key``, or per message without one."""
+        self._warnings.report_once(message, key or message)
+
     @property
     def authorization(self) -> tuple[str, float | None]:
         """The ``Authorization`` used after challenges, empty if there were none, and the life of its token in seconds.
@@ -138,7 +142,7 @@ class Session:
 
         ``path`` may be an absolute URL, from a ``Location`` of the registry. ``extra_scope`` is a scope that the
         token needs besides this repository's. Raises `UnsafeAddress`, and `InvalidContent` for circular redirects or
-        more than 10 requests.
+        more than 10 of them.
         """
         if not self._scheme:
             get = partial(self._send, "GET", headers={})
@@ -146,7 +150,7 @@ class Session:
         url = f"{self.origin}{path}" if path.startswith("/") else path
         scope = f"{self._scope} {extra_scope}" if extra_scope else self._scope
         seen = {url}
-        for _ in range(_MAX_REDIRECTS):
+        for _ in range(_MAX_REDIRECTS + 1):
             if Origin.of(url) == self.origin:
                 response = await self._send_authorized(method, url, headers, content, scope)
             else:
@@ -178,9 +182,9 @@ class Session:
     async def request_external(self, method: str, url: str) -> httpx.Response:
         """Send a request to a URL in a manifest and follow redirects, without credentials.
 
-        Raises `UnsafeAddress`, and `InvalidContent` for more than 10 requests.
+        Raises `UnsafeAddress`, and `InvalidContent` for more than 10 redirects.
         """
-        for _ in range(_MAX_REDIRECTS):
+        for _ in range(_MAX_REDIRECTS + 1):
             response = await self._send(method, url, {}, public_only=self._is_public())
             location = response.headers.get("location", "")
             if response.status_code not in _REDIRECTS or not location:

@@ -25,7 +25,8 @@ from ..model import mediatype
 from ..model.change import Outcome
 from ..model.digest import Digest, new_hasher
 from ..model.manifest_conversion import CONTENT_ANNOTATIONS
-from .decompress import Decompressor, load_zstd
+from .decompress import Decompressor
+from .inflaters import load_zstd
 from .ordered_pool import OrderedJobs, Pool
 from .plain_content import ANY_CONTENT, PlainVerifier
 

@@ -6,11 +6,12 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
-from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, PyskopeoError, RegistryError
+from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, PyskopeoError
 from ..interfaces import Accepts, Fill, ImageDestination, ImageReference, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
@@ -114,11 +115,8 @@ class DockerSource(ImageSource):
             # registries.conf may rewrite the tag as well as the name (containers-registries.conf(5)).
             wanted = descriptor.digest if descriptor else asked.digest or repository.reference.digest
 
-            def parse(response: tuple[bytes, str]) -> Manifest:
-                raw, content_type = response
-                media_type = descriptor.media_type if descriptor else content_type
-                return Manifest.parse(raw, content_type=media_type or content_type, expected=wanted)
-
+            media_type = descriptor.media_type if descriptor else ""
+            parse = partial(repository.parse_manifest, expected=wanted, media_type=media_type)
             return repository.manifest(str(wanted or repository.reference.manifest_name)).then(parse)
 
         manifest = await self.endpoints.first_result(call)
@@ -190,7 +188,7 @@ class DockerDestination(ImageDestination):
     async def prefetch(self) -> None:
         """Request the digests that the tags refer to now, by HEAD."""
         async def look_up(tag: str) -> None:
-            self._tag_digests[tag] = await self._manifest_digest(tag)
+            self._tag_digests[tag] = await self._writer.head_manifest(tag)
 
         try:
             await each(self._tags, look_up, at_once=_TAGS_AT_ONCE)
@@ -248,22 +246,9 @@ class DockerDestination(ImageDestination):
 
     async def has_manifest(self, manifest: Manifest) -> bool:
         digest = manifest.digest
-        if digest not in self._present and await self._manifest_digest(str(digest)) == digest:
+        if digest not in self._present and await self._writer.head_manifest(str(digest)) == digest:
             self._present.add(digest)
         return digest in self._present
-
-    async def _manifest_digest(self, name: str) -> Digest | None:
-        """Return the digest that a tag or digest refers to now, None if it does not exist.
-
-        None also for the statuses 403 and 405, as for a repository that does not exist yet: if it is an error, writing
-        will raise it.
-        """
-        try:
-            return await self._writer.head_manifest(name)
-        except RegistryError as error:
-            if error.status not in (403, 405):
-                raise
-            return None
 
     async def put_manifest(self, manifest: Manifest) -> None:
         if manifest.digest not in self._present:

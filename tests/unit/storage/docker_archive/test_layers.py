@@ -7,6 +7,7 @@ import hashlib
 import os
 import random
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -312,5 +313,55 @@ async def test_a_full_disk_spoils_only_what_is_begun(tmp_path: Path, monkeypatch
                 await layers.add(image[1].blob(), uncounted)
         assert not layers.archive_damaged
         await layers.add(image[1].blob(), uncounted)
+        archive.finish()
+    assert archive.path.read_bytes() == expected(image)
+
+
+async def cost_of(number: int, folder: Path) -> float:
+    """Seconds of CPU time that a layer takes on average where the first one comes after all others."""
+    image = [Layer(seed, 1, plain=True) for seed in range(number)]
+    blobs = [layer.blob() for layer in image]
+    folder.mkdir()
+    with archive_in(folder, out_of_order=True) as archive:
+        layers = LayerWriter(folder / "scratch", lambda: archive, out_of_order=True)
+        layers.announce([blob.descriptor for blob in blobs], 0)
+        before = time.process_time()
+        for blob in (*blobs[1:], blobs[0]):
+            await layers.add(blob, uncounted)
+        spent = time.process_time() - before
+        archive.finish()
+    assert archive.path.read_bytes() == expected(image)
+    return spent / number
+
+
+async def test_the_work_for_a_layer_does_not_grow_with_their_number(tmp_path: Path) -> None:
+    """Without a bound on what is looked at, a layer of 3000 takes six times as long as one of 300."""
+    few = min([await cost_of(300, tmp_path / f"few{turn}") for turn in range(2)])
+    assert await cost_of(3000, tmp_path / "many") < 3 * few
+
+
+@pytest.mark.parametrize(("lookahead", "elsewhere"), [(20, 0), (4, 7)])
+async def test_offsets_are_predicted_for_many_layers_ahead(
+    lookahead: int, elsewhere: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For as many as an image of Docker has; those beyond wait in temporary files."""
+    monkeypatch.setattr(offset_prediction, "_LOOKAHEAD", lookahead)
+    image, waiting = [Layer(seed, 1, plain=True) for seed in range(12)], anyio.Event()
+
+    @asynccontextmanager
+    async def late() -> AsyncIterator[MemoryReader]:
+        await waiting.wait()
+        yield MemoryReader(image[0].stored)
+
+    with archive_in(tmp_path, out_of_order=True) as archive:
+        layers = LayerWriter(tmp_path / "scratch", lambda: archive, out_of_order=True)
+        layers.announce([layer.descriptor() for layer in image], 0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(layers.add, Blob(image[0].descriptor(), late), uncounted)
+            await anyio.wait_all_tasks_blocked()
+            for layer in image[1:]:
+                await layers.add(layer.blob(), uncounted)
+            assert len(list((tmp_path / "scratch").glob("*"))) == elsewhere
+            waiting.set()
         archive.finish()
     assert archive.path.read_bytes() == expected(image)
