@@ -70,11 +70,14 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Directories besides the one in the image name; for sources and destinations.
+    """Directories besides the one in the image name, and a limit for decompressing; for sources and destinations.
 
     ``scratch`` is the directory for large temporary files; None: that of the destination, or the system's default if
     the destination is not a file. ``shared_blobs`` contains the blobs of all ``oci:`` layouts; None: each layout
     contains its own. ``cache`` is the user's cache directory for what can be lost without harm; None: nothing is kept.
+    ``max_inflated`` is the maximum size in bytes that a source decompresses, an archive as a whole or the layers in it
+    in total; None: 16 GiB, or 200 times the compressed size if that is more. What a copy decompresses between
+    source and destination is limited by its `Form`.
 
     ``shared_files`` is what images that are copied together share; None: each copy has its own.
     """
@@ -82,6 +85,7 @@ class Storage:
     scratch: Path | None = None
     shared_blobs: Path | None = None
     cache: Path | None = None
+    max_inflated: int | None = None
     shared_files: SharedFiles | None = None
 
 

@@ -89,7 +89,7 @@ async def _open_source(reference: DockerDaemonReference, access: Access) -> Asyn
     client = await DaemonClient.open(access)
     async with client.save(str(reference.reference or reference.image_id), access.storage.scratch) as path:
         archive = DockerArchive.read(await run_in_thread(lambda: TarIndex.read(path, Path(str(reference)))))
-        yield DockerArchiveSource(archive, archive.choose(None, None))
+        yield DockerArchiveSource(archive, archive.choose(None, None), access.storage.max_inflated)
 
 
 @asynccontextmanager
