@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import select
@@ -17,7 +16,8 @@ from pathlib import Path
 from ..errors import DestinationRefused, StorageFailed
 from ..streams.cancellation import check_cancelled
 from ..streams.pump import FileSink
-from .files import staged, storage_errors
+from .files import storage_errors
+from .partial_files import remove_leftovers, staged
 
 _DESCRIPTOR = re.compile(
     r"-|/dev/(?P<name>stdin|stdout|stderr)|/(?:dev|proc/self)/fd/(?P<number>[0-9]{1,6})", re.ASCII
@@ -79,6 +79,8 @@ def check_descriptor(number: int, path: Path, *, writing: bool) -> None:
 
     ``path`` is its name in errors. A descriptor that was closed then may be a socket or a queue of the event loop now.
     """
+    import fcntl
+
     what = f"{'writing' if writing else 'reading'} {path}"
     with storage_errors(what):
         mode = os.fstat(number).st_mode
@@ -134,8 +136,10 @@ def open_output(path: Path, *, replace: bool) -> Iterator[tuple[int, Path]]:
         return
     if not is_stream(path):
         # The file behind a symbolic link is replaced, not the link.
-        with staged(Path(os.path.realpath(path))) as (fd, _):
+        target = Path(os.path.realpath(path))
+        with staged(target) as (fd, _):
             yield fd, path
+        remove_leftovers(target.parent, target.name)
         return
     fd = _open_stream(path)
     try:
