@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from ..errors import Unsupported
+from ..errors import ConnectionFailed, Unsupported
 from .connect import check_literal_address
+from .error_mapping import without_userinfo
 from .httpx_import import httpx
 from .origin import Origin
 
@@ -33,18 +33,21 @@ class ProxyRouter:
     async def send(self, request: httpx.Request, origin: Origin, proxy: str) -> httpx.Response:
         """Send a request for ``origin`` through ``proxy``, and return its response.
 
-        Raises `UnsafeAddress`, `Unsupported` for a proxy that httpx does not support either, and httpx's
-        `TransportError`.
+        Raises `UnsafeAddress`, `Unsupported` for a proxy that httpx does not support either, `ConnectionFailed` if
+        there is no connection through the proxy, and httpx's `TransportError` for other failures.
         """
-        if request.extensions.get("public_only"):
-            check_literal_address(origin)
-        return await self._transport(proxy, self._context(origin)).handle_async_request(request)
+        check_literal_address(origin, request.extensions.get("reach"))
+        try:
+            return await self._transport(proxy, self._context(origin)).handle_async_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            reason = str(error).lower() or "connecting timed out"
+            message = f"{origin.netloc} (through proxy {without_userinfo(proxy)}): {reason}"
+            raise ConnectionFailed(message, host=origin.netloc) from error
 
     def _transport(self, proxy: str, context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
         key = (proxy, context)
         if key not in self._transports:
-            parts = urlsplit(proxy)
-            shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+            shown = without_userinfo(proxy)
             try:
                 self._transports[key] = httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
             except ImportError:

@@ -115,7 +115,8 @@ class BlobDownload(BlobReader):
             repository = endpoints.repositories[state.endpoint]
             what = f"reading blob {self._descriptor.digest} in {repository.reference.name}"
             try:
-                response = await _request_blob(repository, self._descriptor, state.offset, what)
+                with repository.session.redactor.redacted_errors():
+                    response = await _request_blob(repository, self._descriptor, state.offset, what)
             except PyskopeoError as error:
                 step = state.request_failed(temporary=error.temporary and not error.retried)
                 if step is Step.RETRY:

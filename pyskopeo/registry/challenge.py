@@ -79,11 +79,15 @@ def _parse_header(header: str) -> Iterable[Challenge]:
         yield Challenge(scheme, parameters)
 
 
-def select_challenge(challenges: Iterable[Challenge], credentials: Credentials | None) -> Challenge | None:
-    """Return the first challenge that can be met: ``bearer`` with a realm, or ``basic`` if there is a password."""
+def select_challenge(
+    challenges: Iterable[Challenge], credentials: Credentials | None, *, has_token: bool = False
+) -> Challenge | None:
+    """Return the first challenge that can be met: ``basic`` with a password, ``bearer`` with a realm or a token."""
     has_password = credentials is not None and not credentials.identity_token
     for challenge in challenges:
-        if (challenge.scheme == "basic" and has_password) or (challenge.scheme == "bearer" and challenge.realm):
+        if (challenge.scheme == "basic" and has_password) or (
+            challenge.scheme == "bearer" and (challenge.realm or has_token)
+        ):
             return challenge
     return None
 
@@ -112,6 +116,11 @@ class TokenRequest:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     content: bytes = field(default=b"", repr=False)
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether it is sent with credentials."""
+        return "Authorization" in self.headers or bool(self.content)
 
 
 def token_request(challenge: Challenge, scope: str, credentials: Credentials | None) -> TokenRequest:

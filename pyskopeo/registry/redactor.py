@@ -1,28 +1,154 @@
-"""Keep secrets out of messages: some servers repeat them in error responses."""
+"""Keep secrets out of messages and events: some servers repeat them, as they are or encoded."""
 
 from __future__ import annotations
 
 import json
-from urllib.parse import quote, quote_plus
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
+
+from ..errors import PyskopeoError
+
+if TYPE_CHECKING:
+    from ..model.events import Event
 
 # Shorter texts are not replaced: they occur by chance in most messages, and are no useful secret.
 _MIN_LENGTH = 4
+# The same for values in the query of a URL, most of which are no secrets.
+_MIN_QUERY_VALUE = 16
+# Values of the most recent URLs that are replaced: each blob may have a URL of its own.
+_MAX_QUERY_VALUES = 64
+# What a text has in it that was escaped for a URL, HTML or JSON.
+_ESCAPE = re.compile(r"[%&\\]")
+_JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
+_WORD = re.compile(r"\S+")
+_HIDDEN = "***"
 
 
 class Redactor:
-    """Replaces secrets in text with ``***``."""
+    """Replaces secrets in text with ``***``, in any common encoding: URL, form, JSON, HTML, hexadecimal, base64."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: tuple[str, ...] = ()) -> None:
+        """``kept`` are names that are not replaced, although a secret may be a part of them."""
+        self._kept = tuple(name for name in kept if name)
         self._secrets: set[str] = set()
+        self._query_values: dict[str, None] = {}
+        self._spellings: list[str] | None = []
 
     def add(self, *secrets: str) -> None:
-        """Add secrets to replace: as they are, as encoded in a URL or a form, and as in JSON."""
-        for secret in secrets:
-            if len(secret) >= _MIN_LENGTH:
-                self._secrets |= {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
+        """Add secrets to replace."""
+        added = {secret for secret in secrets if len(secret) >= _MIN_LENGTH} - self._secrets
+        if added:
+            self._secrets |= added
+            self._spellings = None
+
+    def add_url(self, url: str) -> None:
+        """Add the long values in the query of a URL from a server, which may be a signature."""
+        for _, value in parse_qsl(urlsplit(url).query):
+            if len(value) >= _MIN_QUERY_VALUE:
+                self._query_values[value] = None
+                self._spellings = None
+        while len(self._query_values) > _MAX_QUERY_VALUES:
+            del self._query_values[next(iter(self._query_values))]
 
     def redact(self, text: str) -> str:
-        """Return a server's ``text`` without the secrets."""
-        for secret in sorted(self._secrets, key=len, reverse=True):  # one may be part of another
-            text = text.replace(secret, "***")
+        """Return ``text`` without the secrets."""
+        if self._spellings is None:
+            found = {spelling for secret in self._secrets for spelling in _spellings(secret)}
+            found.update(spelling for value in self._query_values for spelling in (value, quote(value, safe="")))
+            self._spellings = sorted(found, key=len, reverse=True)  # one may be part of another
+        if not self._spellings:
+            return text
+        for spelling in self._spellings:
+            if spelling in text and any(name in spelling for name in self._kept):
+                text = text.replace(spelling, _HIDDEN)
+        # Names are marked by control characters, which are in no message.
+        for number, name in enumerate(self._kept):
+            text = text.replace(name, f"\x00{number}\x00")
+        for spelling in self._spellings:
+            if spelling in text:
+                text = text.replace(spelling, _HIDDEN)
+        if _ESCAPE.search(text):
+            text = _WORD.sub(lambda word: _HIDDEN if self._is_in(_unescaped(word[0])) else word[0], text)
+        for number, name in enumerate(self._kept):
+            text = text.replace(f"\x00{number}\x00", name)
         return text
+
+    def redact_event(self, event: Event) -> Event:
+        """Return an event without the secrets."""
+        changed: dict[str, Any] = {}
+        for field in fields(event):
+            text = getattr(event, field.name)
+            if isinstance(text, str) and (clean := self.redact(text)) != text:
+                changed[field.name] = clean
+        return replace(event, **changed) if changed else event
+
+    @contextmanager
+    def redacted_errors(self) -> Iterator[None]:
+        """Take the secrets out of a `PyskopeoError` that is raised in the block, and out of its causes."""
+        try:
+            yield
+        except PyskopeoError as error:
+            self._redact_error(error)
+            raise
+
+    def _is_in(self, candidates: tuple[str, ...]) -> bool:
+        return any(secret in text for secret in (*self._secrets, *self._query_values) for text in candidates)
+
+    def _redact_error(self, error: BaseException) -> None:
+        seen: set[int] = set()
+        chained: BaseException | None = error
+        while chained is not None and id(chained) not in seen:
+            seen.add(id(chained))
+            chained.args = tuple(self._redact_value(value) for value in chained.args)
+            for name, value in list(vars(chained).items()):
+                if (changed := self._redact_value(value)) != value:
+                    setattr(chained, name, changed)
+            chained = chained.__cause__ or chained.__context__
+
+    def _redact_value(self, value: object) -> object:
+        if isinstance(value, str):
+            return self.redact(value)
+        if type(value) is tuple:
+            return tuple(self._redact_value(one) for one in value)
+        return value
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    from html import escape
+
+    raw = secret.encode("utf-8", "surrogatepass")
+    percent = "".join(f"%{byte:02X}" for byte in raw)
+    yield secret
+    for escaped in (quote(raw, safe=""), quote(raw), quote_plus(raw), percent):
+        yield escaped
+        yield re.sub("%..", lambda match: match[0].lower(), escaped)
+    for quoted in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+        yield from (quoted, quoted.replace("/", "\\/"))
+    yield from (ascii(secret)[1:-1], escape(secret), escape(secret, quote=False))
+    yield from (raw.hex(), raw.hex().upper())
+    yield from _base64_spellings(raw)
+
+
+def _base64_spellings(raw: bytes) -> Iterator[str]:
+    """Yield what is in base64 of any text that contains ``raw``, at each of its three possible positions."""
+    from base64 import b64encode
+
+    for before, dropped in ((0, 0), (1, 2), (2, 3)):
+        encoded = b64encode(bytes(before) + raw).decode("ascii").rstrip("=")
+        # Bits of the neighbours are in the first and the last character.
+        core = encoded[dropped : len(encoded) - (1 if (before + len(raw)) % 3 else 0)]
+        if len(core) > _MIN_LENGTH:
+            yield core
+            yield core.replace("+", "-").replace("/", "_")
+
+
+def _unescaped(word: str) -> tuple[str, ...]:
+    """Return what ``word`` may stand for if it is escaped, once or twice."""
+    from html import unescape
+
+    plain = _JSON_ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else match[2], word)
+    return unquote(word), unquote_plus(word), unquote(unquote(word)), unescape(word), plain

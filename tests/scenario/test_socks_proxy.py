@@ -15,7 +15,8 @@ import pytest
 import pyskopeo
 from pyskopeo import Access, Network, Trust
 from pyskopeo.config.proxies import Proxies
-from pyskopeo.errors import Unsupported
+from pyskopeo.errors import ConnectionFailed, Unsupported
+from pyskopeo.http.retry import Retry
 from tests.support.images import build
 from tests.support.simulator import Simulator
 
@@ -35,6 +36,9 @@ class _Socks(socketserver.BaseRequestHandler):
         host = client.recv(client.recv(1)[0]).decode() if kind == 3 else socket.inet_ntoa(client.recv(4))
         port = int.from_bytes(client.recv(2))
         self.asked.append(host)
+        if host == "refusing.invalid":
+            client.sendall(b"\x05\x05\x00\x01" + bytes(6))  # connection refused
+            return
         with socket.create_connection(("127.0.0.1", port)) as server:
             client.sendall(b"\x05\x00\x00\x01" + bytes(6))
             thread = threading.Thread(target=_pass, args=(client, server), daemon=True)
@@ -95,3 +99,27 @@ async def test_without_socksio_the_error_says_what_to_install(
     with pytest.raises(Unsupported, match=r"pip install 'pyskopeo\[socks\]'") as caught:
         await pyskopeo.copy("docker://registry.invalid/a", f"oci:{tmp_path / 'o'}", source_access=_access(proxy))
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.anyio
+async def test_a_proxy_that_is_down_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("socksio")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        proxy = f"socks5://user:hidden@127.0.0.1:{unused.getsockname()[1]}"
+    access = _access(proxy)
+    access = replace(access, network=replace(access.network, retry=Retry(times=0)))
+    shown = proxy.replace("user:hidden@", "")
+    with pytest.raises(ConnectionFailed, match=rf"registry.invalid .through proxy {shown}.: ") as caught:
+        await pyskopeo.copy("docker://registry.invalid/a", f"oci:{tmp_path / 'o'}", source_access=access)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.anyio
+async def test_a_proxy_that_cannot_reach_the_registry_is_named(socks: str, tmp_path: Path) -> None:
+    """Its answer is the proxy's, not the registry's."""
+    pytest.importorskip("socksio")
+    access = _access(socks)
+    access = replace(access, network=replace(access.network, retry=Retry(times=0)))
+    with pytest.raises(ConnectionFailed, match="through proxy"):
+        await pyskopeo.copy("docker://refusing.invalid/a", f"oci:{tmp_path / 'o'}", source_access=access)

@@ -18,6 +18,7 @@ from pyskopeo.errors import ConnectionFailed, NetworkError, Stalled
 from pyskopeo.http.connect import Connector, UnixSocket, no_proxy
 from pyskopeo.http.connection_pool import ConnectionPool, Request, ResponseReader, ResponseTimeouts, Route
 from pyskopeo.http.error_mapping import ErrorMapping
+from pyskopeo.http.locality import Locality
 from pyskopeo.http.origin import Origin
 from pyskopeo.streams.cancellation import run_in_thread
 
@@ -55,7 +56,7 @@ class Peer:
         self.stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def open(self, origin: Origin, *, public_only: bool) -> http.client.HTTPConnection:
+    def open(self, origin: Origin, *, reach: Locality | None = None) -> http.client.HTTPConnection:
         near, far = socket.socketpair()
         near.settimeout(self.stall_timeout)
         connection = http.client.HTTPConnection("x")
