@@ -16,7 +16,7 @@ _PORTS = {"http": 80, "https": 443}
 # The beginning of a URL whose origin can be parsed without its path: scheme, a plain host name, port.
 _PLAIN = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?=/)", re.ASCII)
 # Query parameters of the distribution specification and of its token servers, which hold no secret.
-_HARMLESS = frozenset({"digest", "from", "last", "mount", "n", "scope", "service"})
+HARMLESS_PARAMETERS = frozenset({"digest", "from", "last", "mount", "n", "scope", "service"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def redact_url(url: str) -> str:
         return _url_in_message(url)
     words = (word.partition("=") for word in parts.query.split("&") if word)
     query = "&".join(
-        f"{name}={value if name in _HARMLESS else '***'}" if equals else "***" for name, equals, value in words
+        f"{name}={value if name in HARMLESS_PARAMETERS else '***'}" if equals else "***" for name, equals, value in words
     )
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment="").geturl()
 

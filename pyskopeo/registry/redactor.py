@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
 
 from ..errors import PyskopeoError
+from ..http.origin import HARMLESS_PARAMETERS
 
 if TYPE_CHECKING:
     from ..model.events import Event
@@ -21,6 +22,8 @@ _MIN_LENGTH = 4
 _MIN_QUERY_VALUE = 16
 # Values of the most recent URLs that are replaced: each blob may have a URL of its own.
 _MAX_QUERY_VALUES = 64
+# The user's name is shown elsewhere.
+_NO_SECRETS = HARMLESS_PARAMETERS | {"account"}
 # What a text has in it that was escaped for a URL, HTML or JSON.
 _ESCAPE = re.compile(r"[%&\\]")
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
@@ -47,8 +50,8 @@ class Redactor:
 
     def add_url(self, url: str) -> None:
         """Add the long values in the query of a URL from a server, which may be a signature."""
-        for _, value in parse_qsl(urlsplit(url).query):
-            if len(value) >= _MIN_QUERY_VALUE:
+        for name, value in parse_qsl(urlsplit(url).query):
+            if len(value) >= _MIN_QUERY_VALUE and name not in _NO_SECRETS:
                 self._query_values[value] = None
                 self._spellings = None
         while len(self._query_values) > _MAX_QUERY_VALUES:

@@ -170,13 +170,14 @@ async def test_credentials_do_not_go_to_those_who_do_not_ask(fault: f.Fault, tmp
 async def test_a_ping_that_fails_for_now_is_repeated(token_server: TokenServer, tmp_path: Path) -> None:
     """Going on without credentials would be a guess."""
     with Simulator(IMAGE) as registry:
-        registry.on("/v2/", f.Refuse(503, retry_after=0), times=1)
-        registry.on("/v2/", f.Drop(), times=1)
         hide(registry, bearer(token_server))
+        registry.on("/v2/", f.Refuse(503, retry_after=0), times=1)
+        registry.on("/v2/", f.Drop(), times=1, skip=1)
         done = Pull(registry, IMAGE, tmp_path / "layout", access_for(tmp_path, credentials=USER))
         await done.run()
         assert unauthorized(registry) == []
-        assert 1 <= len(done.retries) <= 2
+        assert pings(registry) == 3
+        assert 1 <= len(done.retries) <= 2  # a connection that was open may be tried again at once
 
 
 @pytest.mark.parametrize(("fault", "said"), [(f.Refuse(503), "status 503"), (f.Stall(), "no progress for 0.2 s")])
@@ -256,7 +257,7 @@ async def test_a_mirror_has_its_own(tmp_path: Path) -> None:
             text = f'[[registry]]\nlocation = "{registry.host}"\n[[registry.mirror]]\nlocation = "{place.host}"\n'
             given = found_in(home.keychain(credentials=Credentials("given", "secret")), tmp_path)
             access = replace(given, registries=partial(parse_registries, text, "/r.conf"))
-            await Pull(registry, IMAGE, tmp_path / place.host, access).run()
+            await Pull(registry, IMAGE, tmp_path / str(place.port), access).run()
             assert pings(place) == expected
             assert len(set(place.secrets_seen)) == expected
         assert registry.requests == ()
