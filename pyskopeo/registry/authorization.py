@@ -78,7 +78,7 @@ class NeedToken:
     def parse(self, body: bytes, now: float) -> BearerToken:
         """Parse the token server's response with status 200, received at ``now``; raises `InvalidContent`."""
         token = parse_token(body, str(Origin.of(self.request.url)))
-        return BearerToken(token.value, token.life, now + token.life * _REFRESH_AT, self.challenge)
+        return BearerToken(token.value, token.life, now + token.life * _REFRESH_AT, self.challenge, token.secrets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,14 @@ class BearerToken:
     """A bearer token, valid for ``life`` seconds.
 
     A new one is requested from ``refresh_at`` on, a time of the monotonic clock, at the token server of ``challenge``.
+    ``secrets`` are all tokens that came with it.
     """
 
     value: str = field(repr=False)
     life: float
     refresh_at: float
     challenge: Challenge
+    secrets: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def header(self) -> str:
@@ -261,7 +263,7 @@ class Authorizer:
             self._redactor.add(credentials.password, credentials.identity_token, encoded)
         request = token_request(challenge, token_scope, credentials)
         token: BearerToken = yield NeedToken(scope, challenge, request, refused)
-        self._redactor.add(token.value)
+        self._redactor.add(token.value, *token.secrets)
         return token.header
 
     def _realm_url(self, url: str, realm: str) -> str:

@@ -21,6 +21,8 @@ TOKEN_LIMIT = 128 * 1024
 _MIN_LIFE = 60.0
 _MAX_LIFE = 1e9
 _CLIENT_ID = "pyskopeo"
+# The members of a token response that are secret.
+_TOKENS = ("token", "access_token", "refresh_token", "id_token")
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110's word for a name
 _ACTION = r"\*|[a-z_]{1,32}"
@@ -162,10 +164,11 @@ def basic_authorization(credentials: Credentials) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A bearer token, valid for ``life`` seconds."""
+    """A bearer token, valid for ``life`` seconds; ``secrets`` are all tokens of the response, this one included."""
 
     value: str = field(repr=False)
     life: float
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 def parse_token(content: bytes, where: str) -> Token:
@@ -179,4 +182,5 @@ def parse_token(content: bytes, where: str) -> Token:
         raise InvalidContent(f"the answer of {where} holds no token")
     life = fields.get("expires_in")
     seconds = life if isinstance(life, int | float) and not isinstance(life, bool) else _MIN_LIFE
-    return Token(value, float(min(max(seconds, _MIN_LIFE), _MAX_LIFE)))
+    secrets = tuple(text for name in _TOKENS if isinstance(text := fields.get(name), str))
+    return Token(value, float(min(max(seconds, _MIN_LIFE), _MAX_LIFE)), secrets)

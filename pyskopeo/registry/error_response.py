@@ -17,8 +17,8 @@ from .challenge import parse_challenges
 # Bytes. The maximum of an error response that is read.
 LIMIT = 64 * 1024
 _MISSING = frozenset({"MANIFEST_UNKNOWN"})
-# Characters of a body in another format that are shown, as many as skopeo shows.
-_SHOWN = 50
+# Characters of a body in another format that are shown; the second is about what skopeo shows.
+_MAX_TEXT, _SHOWN = 120, 53
 _DENIED = "requested access to the resource is denied"
 # What the codes mean that registries send without a message, in the words of the distribution project.
 _MEANINGS = {"DENIED": _DENIED, "UNAUTHORIZED": "authentication required"}
@@ -51,7 +51,7 @@ def error_from_response(
     detail = reasons or _other_reason(parsed, redact)
     known = bool(detail) or status >= 500
     if not detail:
-        detail = _undocumented(status, to_printable(redact(body.decode("utf-8", "replace")), _SHOWN + 3))
+        detail = _undocumented(status, redact(body.decode("utf-8", "replace")))
     if status in (401, 403):
         refusal = _refusal(challenges, redact)
         detail = f"{refusal}: {detail}" if refusal and refusal not in detail else detail
@@ -75,9 +75,13 @@ def _reason(code: str, message: str) -> str:
 
 def _undocumented(status: int, text: str) -> str:
     """Return the reason for a response that is not in the specification's format; scripts match skopeo's words."""
+    line = to_printable(text, _MAX_TEXT)
     if status >= 500:
-        return text or "no explanation"
-    return f"StatusCode: {status}, {json.dumps(text, ensure_ascii=False)}"
+        return line or "no explanation"
+    if status == 401:
+        meaning = _MEANINGS["UNAUTHORIZED"]
+        return f"{meaning}: {line}" if line else meaning
+    return f"StatusCode: {status}, {json.dumps(to_printable(text, _SHOWN), ensure_ascii=False)}"
 
 
 def _refusal(challenges: Iterable[str], redact: Callable[[str], str]) -> str:

@@ -151,7 +151,7 @@ class Session:
             note=note,
             redact=self.redactor.redact,
         )
-        if isinstance(error, NotFound):
+        if isinstance(error, NotFound) and not what.startswith("listing tags"):
             next_step = f"; for its tags: pyskopeo list-tags docker://{self._reference.name}"
         error.args = (f"{error}{next_step}", *error.args[1:])
         return error

@@ -578,6 +578,19 @@ def test_what_is_sent_can_be_blanked_out(
         assert flows.redactor.redact(f"<{secret}>") == "<***>"
 
 
+def test_all_tokens_of_an_answer_can_be_blanked_out() -> None:
+    redactor = Redactor()
+    authorizer = Authorizer(HOST, {}, redactor, lambda: NOW)
+    flow = authorizer.flow(URL, SCOPE)
+    step, answer = next(flow), None
+    while not isinstance(step, NeedToken):
+        answer = _response(WANTS_TOKEN) if isinstance(step, Send) else None
+        step = flow.send(answer)
+    body = b'{"token":"first-token","access_token":"second-token","refresh_token":"third-token","id_token":5}'
+    assert flow.send(step.parse(body, NOW)) == Send({"Authorization": "Bearer first-token"})
+    assert redactor.redact("first-token second-token third-token") == "*** *** ***"
+
+
 @pytest.mark.parametrize("answers", [[OK], [()], [("Negotiate",)]])
 def test_what_is_not_sent_is_not_blanked_out(answers: list[tuple[str, ...] | None]) -> None:
     """A password may be a word of the server's own message."""

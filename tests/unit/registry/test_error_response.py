@@ -44,6 +44,8 @@ def body(*errors: object) -> bytes:
         (403, body({"code": "DENIED", "message": "no"}), AccessDenied, "denied: no (403, tried X)"),
         (403, body({"code": "DENIED"}), AccessDenied, "denied: requested access to the resource is denied (403, tried X)"),
         (401, body({"code": "UNAUTHORIZED"}), AccessDenied, "unauthorized: authentication required (401, tried X)"),
+        (401, b"", AccessDenied, f"{WHAT}: authentication required (401, tried X)"),
+        (401, b"go away", AccessDenied, f"{WHAT}: authentication required: go away (401, tried X)"),
         (403, b"<h1>blocked</h1>", AccessDenied, 'StatusCode: 403, "<h1>blocked</h1>" (403, tried X)'),
         (
             429,
@@ -124,7 +126,7 @@ def test_explain_never_fails(status: int, content: bytes) -> None:
         ({"details": "incorrect username or password"}, "incorrect username or password"),
         ({"error": "invalid_grant", "error_description": "the token is\nused up"}, "the token is used up"),
         ({"error": "invalid_scope"}, "invalid_scope"),
-        ({"message": " ", "error": 5}, 'StatusCode: 401, "{\\"message\\": \\" \\", \\"error\\": 5}"'),
+        ({"message": " ", "error": 5}, 'authentication required: {"message": " ", "error": 5}'),
         ({"errors": [{"code": "DENIED"}], "message": "no"}, "denied: requested access to the resource is denied"),
     ],
 )
