@@ -107,9 +107,8 @@ def redact_url(url: str) -> str:
     except ValueError:
         return _url_in_message(url)
     words = (word.partition("=") for word in parts.query.split("&") if word)
-    query = "&".join(
-        f"{name}={value if name in HARMLESS_PARAMETERS else '***'}" if equals else "***" for name, equals, value in words
-    )
+    shown = ((name, equals, value if name in HARMLESS_PARAMETERS else "***") for name, equals, value in words)
+    query = "&".join(f"{name}={value}" if equals else "***" for name, equals, value in shown)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment="").geturl()
 
 

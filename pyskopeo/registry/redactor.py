@@ -24,10 +24,13 @@ _MIN_QUERY_VALUE = 16
 _MAX_QUERY_VALUES = 64
 # The user's name is shown elsewhere.
 _NO_SECRETS = HARMLESS_PARAMETERS | {"account"}
-# What a text has in it that was escaped for a URL, HTML or JSON.
+# Characters of the beginning of a secret that are replaced where a text was cut, and what follows there.
+_MIN_BEGINNING = 6
+_CUT = re.compile(r"""\.\.\.|['"]|$""")
+# Words with something that was escaped for a URL, HTML or JSON.
 _ESCAPE = re.compile(r"[%&\\]")
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
-_WORD = re.compile(r"\S+")
+_WORD = re.compile(r"\S*[%&\\]\S*")
 _HIDDEN = "***"
 
 
@@ -38,8 +41,8 @@ class Redactor:
         """``kept`` are names that are not replaced, although a secret may be a part of them."""
         self._kept = tuple(name for name in kept if name)
         self._secrets: set[str] = set()
-        self._query_values: dict[str, None] = {}
         self._spellings: list[str] | None = []
+        self._query_values: dict[str, None] = {}
 
     def add(self, *secrets: str) -> None:
         """Add secrets to replace."""
@@ -52,32 +55,25 @@ class Redactor:
         """Add the long values in the query of a URL from a server, which may be a signature."""
         for name, value in parse_qsl(urlsplit(url).query):
             if len(value) >= _MIN_QUERY_VALUE and name not in _NO_SECRETS:
-                self._query_values[value] = None
-                self._spellings = None
+                self._query_values |= dict.fromkeys((value, quote(value, safe="")))
         while len(self._query_values) > _MAX_QUERY_VALUES:
             del self._query_values[next(iter(self._query_values))]
 
     def redact(self, text: str) -> str:
         """Return ``text`` without the secrets."""
-        if self._spellings is None:
-            found = {spelling for secret in self._secrets for spelling in _spellings(secret)}
-            found.update(spelling for value in self._query_values for spelling in (value, quote(value, safe="")))
-            self._spellings = sorted(found, key=len, reverse=True)  # one may be part of another
-        if not self._spellings:
+        if not self._secrets and not self._query_values:
             return text
-        for spelling in self._spellings:
-            if spelling in text and any(name in spelling for name in self._kept):
-                text = text.replace(spelling, _HIDDEN)
-        # Names are marked by control characters, which are in no message.
-        for number, name in enumerate(self._kept):
-            text = text.replace(name, f"\x00{number}\x00")
-        for spelling in self._spellings:
-            if spelling in text:
-                text = text.replace(spelling, _HIDDEN)
+        found = self._suspects(text)
+        if found:
+            text = _hide(text, [spelling for spelling in found if any(name in spelling for name in self._kept)])
+            # Names are marked by control characters, which are in no message.
+            for number, name in enumerate(self._kept):
+                text = text.replace(name, f"\x00{number}\x00")
+            text = _hide(text, found)
+            for number, name in enumerate(self._kept):
+                text = text.replace(f"\x00{number}\x00", name)
         if _ESCAPE.search(text):
             text = _WORD.sub(lambda word: _HIDDEN if self._is_in(_unescaped(word[0])) else word[0], text)
-        for number, name in enumerate(self._kept):
-            text = text.replace(f"\x00{number}\x00", name)
         return text
 
     def redact_event(self, event: Event) -> Event:
@@ -97,6 +93,18 @@ class Redactor:
         except PyskopeoError as error:
             self._redact_error(error)
             raise
+
+    def _suspects(self, text: str) -> list[str]:
+        """Return the spellings whose beginning is in ``text``, the longest first: one may be part of another.
+
+        Texts without any are most, events of every request among them, so this has to be fast.
+        """
+        if self._spellings is None:
+            found = {spelling for secret in self._secrets for spelling in _spellings(secret)}
+            self._spellings = sorted(found, key=len, reverse=True)
+        beginnings = {text[at : at + _MIN_LENGTH] for at in range(len(text) - _MIN_LENGTH + 1)}
+        suspects = [one for one in (*self._spellings, *self._query_values) if one[:_MIN_LENGTH] in beginnings]
+        return sorted(suspects, key=len, reverse=True)
 
     def _is_in(self, candidates: tuple[str, ...]) -> bool:
         return any(secret in text for secret in (*self._secrets, *self._query_values) for text in candidates)
@@ -118,6 +126,28 @@ class Redactor:
         if type(value) is tuple:
             return tuple(self._redact_value(one) for one in value)
         return value
+
+
+def _hide(text: str, spellings: list[str]) -> str:
+    for spelling in spellings:
+        if spelling in text:
+            text = text.replace(spelling, _HIDDEN)
+        if len(spelling) > _MIN_BEGINNING:
+            text = _without_beginnings(text, spelling)
+    return text
+
+
+def _without_beginnings(text: str, secret: str) -> str:
+    """Return ``text`` without the beginning of a ``secret`` where a message was cut to its maximum length."""
+    at = text.find(secret[:_MIN_BEGINNING])
+    while at >= 0:
+        end = at + _MIN_BEGINNING
+        while end < len(text) and text[end] == secret[end - at : end - at + 1]:
+            end += 1
+        if _CUT.match(text, end):
+            text, end = f"{text[:at]}{_HIDDEN}{text[end:]}", at + len(_HIDDEN)
+        at = text.find(secret[:_MIN_BEGINNING], end)
+    return text
 
 
 def _spellings(secret: str) -> Iterator[str]:

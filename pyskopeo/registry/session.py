@@ -15,7 +15,7 @@ from ..http.httpx_import import httpx
 from ..http.locality import Locality, reach_from
 from ..http.origin import Origin, redact_url, resolve_location
 from ..http.request_body import RequestBody
-from ..model.events import Event, Requested
+from ..model.events import Event, Requested, Warned
 from ..model.reference import Reference
 from ..streams.concurrency import SingleFlight
 from . import error_response
@@ -77,6 +77,7 @@ class Session:
         self._scheme = ""
         self._pings = pings or Pings()
         self._peer = ""
+        self._warned: set[str] = set()
         self._scope = f"repository:{reference.repository}:{actions}" if reference.repository else ""
         self._tokens: SingleFlight[str, BearerToken] = SingleFlight()
         self.redactor = Redactor((reference.registry, reference.repository))
@@ -96,6 +97,12 @@ class Session:
     def report(self, event: Event) -> None:
         """Report an event, without the secrets that this session has sent or received."""
         self._access.report(self.redactor.redact_event(event))
+
+    def warn_once(self, message: str) -> None:
+        """Report a warning, unless it was reported before."""
+        if message not in self._warned:
+            self._warned.add(message)
+            self.report(Warned(message))
 
     @property
     def origin(self) -> Origin:

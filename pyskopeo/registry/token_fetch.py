@@ -9,7 +9,6 @@ from ..errors import PyskopeoError, UnsafeAddress
 from ..http.httpx_import import httpx
 from ..http.origin import Origin
 from ..http.read_bounded import read_bounded
-from ..model.events import Event, Warned
 from . import error_response
 from .challenge import TOKEN_LIMIT, TokenRequest
 from .redirects import follow_redirects
@@ -18,8 +17,8 @@ from .redirects import follow_redirects
 class Client(Protocol):
     """What is needed of `registry.session.Session`."""
 
-    def report(self, event: Event) -> None:
-        """Report an event."""
+    def warn_once(self, message: str) -> None:
+        """Report a warning, unless it was reported before."""
         ...
 
     async def send_elsewhere(
@@ -44,7 +43,7 @@ async def fetch_token(client: Client, request: TokenRequest, what: str, *, insec
     """
     first = current = Origin.of(request.url)
     if first.scheme == "http" and request.has_secret and not insecure:
-        client.report(Warned(f"credentials are sent to {first} without TLS, as --trust-realm allows"))
+        client.warn_once(f"credentials are sent to {first} without TLS, as --trust-realm allows")
 
     async def send(url: str) -> httpx.Response:
         nonlocal current

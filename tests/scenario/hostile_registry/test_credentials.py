@@ -239,6 +239,7 @@ async def test_a_realm_by_plain_http_that_is_trusted(authority: Authority, tmp_p
     ):
         registry.gate = BearerGate(tokens.realm.replace("127.0.0.1", "localhost"), tokens.accepts)
         trust = replace(certificates(tmp_path / "certs", authority), realms=frozenset({"localhost"}))
+        tokens.faults.append(f.Refuse(503, retry_after=0))
         done = await pull(registry, tmp_path, access_for(tmp_path, credentials=PASSWORD, trust=trust))
         assert tokens.secrets_seen
         assert [event for event in done.events if isinstance(event, Warned)] == [

@@ -77,6 +77,26 @@ def test_every_spelling_of_a_secret_is_hidden(spelling: str) -> None:
     assert shown.startswith("you sent ")
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bad line: 'GET hunter2-pass'", "bad line: 'GET ***'"),
+        ("bad line: hunter2-pass...", "bad line: ***..."),
+        ("bad line: hunter2-pas", "bad line: ***"),
+        ("hunter2-pass hunter2-pass", "hunter2-pass ***"),
+        ("hunter", "***"),
+        ("hunte", "hunte"),
+        ("hunters are out", "hunters are out"),
+        ("aHVudGVyMi1wYXN", "***"),
+    ],
+)
+def test_a_secret_that_a_message_cuts(text: str, expected: str) -> None:
+    """A server can see to it that a message reaches its maximum length in the middle of the secret."""
+    redactor = Redactor()
+    redactor.add("hunter2-password")
+    assert redactor.redact(text) == expected
+
+
 @given(st.text(min_size=4, max_size=40), st.text(max_size=40), st.text(max_size=40))
 def test_no_text_keeps_a_secret(secret: str, before: str, after: str) -> None:
     redactor = Redactor()
