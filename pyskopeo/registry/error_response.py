@@ -67,10 +67,12 @@ def error_from_response(
 
 
 def _reason(code: str, message: str) -> str:
-    """Return an error as skopeo shows it: a message that says no more than the code stands alone."""
+    """Return an error as skopeo shows it; what the code says is not said again by the message."""
     words = code.lower().replace("_", " ")
     message = message or _MEANINGS.get(code, "")
-    return f"{words}: {message}" if message and message.lower() != words else words
+    if message.lower().startswith(words):
+        return words + message[len(words) :]
+    return f"{words}: {message}" if message else words
 
 
 def _undocumented(status: int, text: str) -> str:

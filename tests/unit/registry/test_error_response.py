@@ -34,6 +34,12 @@ def body(*errors: object) -> bytes:
             "v1 in example.com/a: manifest unknown",
         ),
         (404, body({"code": "MANIFEST_UNKNOWN"}), NotFound, "manifest unknown"),
+        (
+            404,
+            body({"code": "MANIFEST_UNKNOWN", "message": "Manifest unknown to this registry"}),
+            NotFound,
+            "v1 in example.com/a: manifest unknown to this registry",
+        ),
         (404, body({"code": "BLOB_UNKNOWN", "message": "x"}), RegistryError, "blob unknown: x (status 404)"),
         (404, body({"code": "NAME_UNKNOWN", "message": "x"}), RegistryError, "name unknown: x (status 404)"),
         (404, b"", RegistryError, f'{WHAT}: StatusCode: 404, ""'),
