@@ -43,7 +43,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
 
 
 class PyskopeoError(Exception):
@@ -54,7 +53,7 @@ class PyskopeoError(Exception):
     the one that made them adds none of its own.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
     temporary: bool = False
     retried: bool = False
 

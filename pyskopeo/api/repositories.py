@@ -17,7 +17,6 @@ from ..errors import (
     prefix_errors,
 )
 from ..model.content_digest import content_digest
-from ..model.manifest import Manifest
 from ..model.reference import Reference, is_tag
 from ..model.tag_filter import Order, TagFilter
 from ..transports import TRANSPORTS, parse_image_name
@@ -73,8 +72,8 @@ async def tag(name: str, *tags: str, access: Access | None = None) -> Digest:
     access = access or Access.from_environ()
     async with open_session(reference, access, actions="pull,push") as session:
         repository = Repository(reference, session, access.network.retry, access.report)
-        raw, content_type = await repository.manifest(reference.manifest_name)
-        manifest = Manifest.parse(raw, content_type=content_type, expected=reference.digest)
+        response = await repository.manifest(reference.manifest_name)
+        manifest = repository.parse_manifest(response, expected=reference.digest)
         writer = RepositoryWriter(reference, session)
         for wanted in dict.fromkeys(tags):
             if await writer.head_manifest(wanted) != manifest.digest:

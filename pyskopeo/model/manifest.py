@@ -7,7 +7,7 @@ schema 2 and schema 1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any
 
 from ..errors import ContentMismatch, InvalidContent, Unsupported
@@ -19,6 +19,8 @@ from .strict_json import MANIFEST_LIMIT, parse_object
 
 _DOCKER_CONFIGS = {mediatype.DOCKER_CONFIG}
 _MAX_ENTRIES = 20_000
+_SINGLE_IMAGES = mediatype.IMAGES | mediatype.SCHEMA1_IMAGES
+_KNOWN = mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Manifest:
     attributes are derived from them. ``document`` is the decoded JSON. ``manifests`` are the entries of
     an index, ``config`` and ``layers`` the blobs of an image, base layer first. A manifest of schema 1
     has no config and its layers are of `UNKNOWN_SIZE`; ``digest`` and ``document`` are those of its
-    content without the signatures.
+    content without the signatures. ``served_as`` is the media type that a server or a descriptor gave
+    if the document is of another one, else "".
     """
 
     raw: bytes
@@ -39,31 +42,39 @@ class Manifest:
     manifests: tuple[Descriptor, ...] = ()
     config: Descriptor | None = None
     layers: tuple[Descriptor, ...] = ()
+    served_as: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, raw: bytes, *, content_type: str = "", expected: Digest | None = None) -> Manifest:
         """Parse and validate a manifest.
 
         ``expected`` is the digest that was requested; it is checked before anything is parsed.
-        ``content_type`` is the media type given by a server or by the parent's descriptor.
+        ``content_type`` is the media type given by a server or by the parent's descriptor. It counts if
+        the document does not state its own; an image of Docker's type that is given as OCI's is still
+        what it states, as is one of schema 1, and so are indexes (`served_as`).
 
         Raises `ContentMismatch` for another digest, `TooLarge` over `MANIFEST_LIMIT` bytes, `Unsupported`
-        for an unknown media type, and `InvalidContent` for all other faults, such as a ``mediaType`` that
-        contradicts ``content_type``, or members of more than one type of manifest (CVE-2021-41190).
+        for an unknown media type, and `InvalidContent` for all other faults, such as an image that is
+        given as an index, or members of more than one type of manifest (CVE-2021-41190).
         """
         digest = Digest.of(raw, expected.algorithm if expected else "sha256")
         if b"signatures" not in raw:  # the digest of a signed manifest is not that of all its bytes
             _check_digest(digest, expected)
         document = parse_object(raw, "manifest", MANIFEST_LIMIT)
-        media_type = _media_type(document, mediatype.essence(content_type))
+        given = mediatype.essence(content_type)
+        media_type = _media_type(document, given)
+        served_as = given if given in _KNOWN and given != media_type else ""
         if media_type in mediatype.SCHEMA1_IMAGES:
-            return _schema1(raw, media_type, document, digest.algorithm, expected)
+            manifest = _schema1(raw, media_type, document, digest.algorithm, expected)
+            # Signed and unsigned ones are served with either type.
+            return manifest if given in mediatype.SCHEMA1_IMAGES else replace(manifest, served_as=served_as)
         _check_digest(digest, expected)
         if media_type in mediatype.INDEXES:
             children = _descriptors(document, "manifests")
-            return cls(raw, media_type, digest, document, manifests=children)
+            return cls(raw, media_type, digest, document, manifests=children, served_as=served_as)
         config = Descriptor.from_json(document.get("config"), "config")
-        return cls(raw, media_type, digest, document, config=config, layers=_descriptors(document, "layers"))
+        layers = _descriptors(document, "layers")
+        return cls(raw, media_type, digest, document, config=config, layers=layers, served_as=served_as)
 
     @property
     def is_index(self) -> bool:
@@ -144,16 +155,16 @@ def _media_type(document: Mapping[str, Any], content_type: str) -> str:
         both = ", ".join(image_keys + index_keys + schema1_keys)
         raise InvalidContent(f"ambiguous manifest: it has keys of more than one kind ({both})")
     version = document.get("schemaVersion")
-    if version == 1 or schema1_keys or content_type in mediatype.SCHEMA1_IMAGES:
+    if version == 1 or schema1_keys:
         return _schema1_type(document, content_type)
     if version != 2 or isinstance(version, bool):
         raise InvalidContent(f"manifest: schemaVersion is {ascii(version)[:20]}, want 2")
     stated = document.get("mediaType") or ""
     if not isinstance(stated, str):
         raise InvalidContent("manifest: mediaType is not a string")
-    if stated and content_type in mediatype.MANIFESTS and stated != content_type:
-        raise InvalidContent(f"manifest says it is {ascii(stated)[:100]}, but it was served as {content_type}")
-    found = stated or (content_type if content_type in mediatype.MANIFESTS else _guess(document))
+    found = stated or _unstated_type(document, content_type)
+    if content_type in _KNOWN and found != content_type and not _may_be_served_as(document, found, content_type):
+        raise InvalidContent(f"manifest says it is {ascii(found)[:100]}, but it was served as {content_type}")
     if found not in mediatype.MANIFESTS:
         raise Unsupported(f"unsupported manifest type {ascii(found)[:100]}")
     if (found in mediatype.INDEXES and image_keys) or (found in mediatype.IMAGES and index_keys):
@@ -161,11 +172,34 @@ def _media_type(document: Mapping[str, Any], content_type: str) -> str:
     return found
 
 
+def _unstated_type(document: Mapping[str, Any], content_type: str) -> str:
+    """Return the type of a document of schema 2 without ``mediaType``."""
+    if content_type == mediatype.DOCKER_MANIFEST and _config_type(document) == mediatype.OCI_CONFIG:
+        return mediatype.OCI_MANIFEST  # in Docker's format ``mediaType`` is required
+    return content_type if content_type in mediatype.MANIFESTS else _guess(document)
+
+
+def _may_be_served_as(document: Mapping[str, Any], found: str, content_type: str) -> bool:
+    """Return whether a document of type ``found`` may be served as another type: both are images, or both indexes.
+
+    An image whose config is that of the other format is refused.
+    """
+    if found in mediatype.INDEXES:
+        return content_type in mediatype.INDEXES
+    other = mediatype.DOCKER_CONFIG if found == mediatype.OCI_MANIFEST else mediatype.OCI_CONFIG
+    return found in mediatype.IMAGES and content_type in _SINGLE_IMAGES and _config_type(document) != other
+
+
+def _config_type(document: Mapping[str, Any]) -> object:
+    config = document.get("config")
+    return config.get("mediaType") if isinstance(config, dict) else None
+
+
 def _schema1_type(document: Mapping[str, Any], content_type: str) -> str:
     version, stated = document.get("schemaVersion"), document.get("mediaType") or ""
     if version != 1 or isinstance(version, bool):
         raise InvalidContent(f"manifest: schemaVersion is {ascii(version)[:20]}, want 1 for Docker's schema 1")
-    if content_type in mediatype.MANIFESTS:
+    if content_type in mediatype.INDEXES:
         raise InvalidContent(f"manifest is of Docker's schema 1, but it was served as {content_type}")
     if not isinstance(stated, str):
         raise InvalidContent("manifest: mediaType is not a string")

@@ -55,9 +55,7 @@ class Reference:
         registry, repository = _split_registry(name)
         if not _PATH.fullmatch(repository):
             if _PATH.fullmatch(repository.lower()):
-                raise InvalidName(
-                    f"invalid reference format: repository name ({repository}) must be lowercase"
-                )
+                raise InvalidName("invalid reference format: repository name must be lowercase")
             raise InvalidName(f"invalid reference format: {ascii(text)}")
         if len(registry) + 1 + len(repository) > _MAX_NAME_LENGTH:
             raise InvalidName(f"repository name must not be more than {_MAX_NAME_LENGTH} characters")
@@ -101,7 +99,7 @@ def _split_tag(text: str) -> tuple[str, str | None]:
 
 def _split_registry(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost" or first.lower() != first):
+    if not slash or not ("." in first or ":" in first or first == "localhost"):
         registry, repository = DOCKER_HUB, name
     else:
         registry, repository = first, rest

@@ -23,16 +23,28 @@ def parse_object(raw: bytes, what: str, limit: int = MANIFEST_LIMIT) -> dict[str
     Raises `TooLarge`, and `InvalidContent` for anything but a valid object: also for duplicate names,
     NaN, infinite numbers, or nesting beyond the interpreter's recursion limit.
     """
-    if len(raw) > limit:
-        raise TooLarge(f"{what} is over the limit of {limit} bytes", limit=limit)
-    try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InvalidContent(f"{what} is not valid JSON: {reason}") from None
+    value = _decode(raw, what, limit)
     if not isinstance(value, dict):
         raise InvalidContent(f"{what} is not a JSON object")
     return value
+
+
+def parse_list(raw: bytes, what: str, limit: int = MANIFEST_LIMIT) -> list[Any]:
+    """Decode a JSON array as `parse_object` decodes an object."""
+    value = _decode(raw, what, limit)
+    if not isinstance(value, list):
+        raise InvalidContent(f"{what} is not a JSON list")
+    return value
+
+
+def _decode(raw: bytes, what: str, limit: int) -> Any:
+    if len(raw) > limit:
+        raise TooLarge(f"{what} is over the limit of {limit} bytes", limit=limit)
+    try:
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise InvalidContent(f"{what} is not valid JSON: {reason}") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

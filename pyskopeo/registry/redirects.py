@@ -9,7 +9,7 @@ from ..http.httpx_import import httpx
 from ..http.origin import resolve_redirect
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MAX_REQUESTS = 10
+_MAX_REDIRECTS = 10
 
 
 def redirect_target(url: str, response: httpx.Response) -> str:
@@ -26,10 +26,10 @@ def redirect_target(url: str, response: httpx.Response) -> str:
 async def follow_redirects(url: str, send: Callable[[str], Awaitable[httpx.Response]], who: str) -> httpx.Response:
     """Return the response of ``send(url)``, or of the last request if it redirects; ``who`` is named in errors.
 
-    Raises what ``send`` raises, `UnsafeAddress`, and `InvalidContent` for circular redirects or more than 10 requests.
+    Raises what ``send`` raises, `UnsafeAddress`, and `InvalidContent` for circular redirects or more than 10 redirects.
     """
     seen = {url}
-    for _ in range(_MAX_REQUESTS):
+    for _ in range(_MAX_REDIRECTS + 1):
         response = await send(url)
         try:
             target = redirect_target(url, response)
@@ -42,4 +42,4 @@ async def follow_redirects(url: str, send: Callable[[str], Awaitable[httpx.Respo
         if target in seen:
             raise InvalidContent(f"{who} redirects in a circle")
         seen.add(url := target)
-    raise InvalidContent(f"{who} redirects more than {_MAX_REQUESTS} times")
+    raise InvalidContent(f"{who} redirects more than {_MAX_REDIRECTS} times")

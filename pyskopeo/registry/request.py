@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Content: TypeAlias = bytes | RequestBody
 _MAX_WARNINGS = 20
+# Characters.
+_MAX_WARNING_LENGTH = 600
 
 
 def build_request(
@@ -58,7 +60,10 @@ def httpx_errors(url: str) -> Iterator[None]:
 
 
 class WarningReporter:
-    """Reports ``Warning: 299 - "text"`` headers, once per text (distribution specification, "Warnings")."""
+    """Reports warnings about one registry, each of them once and at most 20.
+
+    Those of the registry itself are ``Warning: 299 - "text"`` headers (distribution specification, "Warnings").
+    """
 
     def __init__(self, registry: str, report: Report, redactor: Redactor) -> None:
         self._registry = registry
@@ -67,9 +72,14 @@ class WarningReporter:
         self._reported: set[str] = set()
 
     def report_new(self, response: httpx.Response) -> None:
-        """Report the warnings in ``response`` that have not been reported yet."""
+        """Report the registry's warnings in ``response`` that have not been reported yet."""
         for value in response.headers.get_list("warning"):
-            if value.startswith("299 ") and value not in self._reported and len(self._reported) < _MAX_WARNINGS:
-                self._reported.add(value)
+            if value.startswith("299 "):
                 text = self._redactor.redact(value[4:].lstrip("- "))
-                self._report(Warned(f"{self._registry} says: {to_printable(text)}"))
+                self.report_once(f"{self._registry} says: {to_printable(text)}", value)
+
+    def report_once(self, message: str, key: str) -> None:
+        """Report ``message``, without secrets, unless a warning with this ``key`` has been reported."""
+        if key not in self._reported and len(self._reported) < _MAX_WARNINGS:
+            self._reported.add(key)
+            self._report(Warned(to_printable(self._redactor.redact(message), _MAX_WARNING_LENGTH)))

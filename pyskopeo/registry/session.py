@@ -15,7 +15,7 @@ from ..http.httpx_import import httpx
 from ..http.locality import Locality, reach_from
 from ..http.origin import Origin, redact_url, resolve_location
 from ..http.request_body import RequestBody
-from ..model.events import Event, Requested, Warned
+from ..model.events import Event, Requested
 from ..model.reference import Reference
 from ..streams.concurrency import SingleFlight
 from . import error_response
@@ -77,7 +77,6 @@ class Session:
         self._scheme = ""
         self._pings = pings or Pings()
         self._peer = ""
-        self._warned: set[str] = set()
         self._scope = f"repository:{reference.repository}:{actions}" if reference.repository else ""
         self._tokens: SingleFlight[str, BearerToken] = SingleFlight()
         self.redactor = Redactor((reference.registry, reference.repository))
@@ -98,12 +97,6 @@ class Session:
         """Report an event, without the secrets that this session has sent or received."""
         self._access.report(self.redactor.redact_event(event))
 
-    def warn_once(self, message: str) -> None:
-        """Report a warning, unless it was reported before."""
-        if message not in self._warned:
-            self._warned.add(message)
-            self.report(Warned(message))
-
     @property
     def origin(self) -> Origin:
         """The registry's own origin, with https before the scheme is known."""
@@ -120,6 +113,10 @@ class Session:
         except PyskopeoError as error:
             error.retried = error.retried or last
             raise
+
+    def warn_once(self, message: str, key: str = "") -> None:
+        """Report a warning about the registry's responses, once per ``key``, or per message without one."""
+        self._warnings.report_once(message, key or message)
 
     @property
     def authorization(self) -> tuple[str, float | None]:
@@ -170,7 +167,7 @@ class Session:
 
         ``path`` may be an absolute URL, from a ``Location`` of the registry. ``extra_scope`` is a scope that the
         token needs besides this repository's. Raises `UnsafeAddress`, and `InvalidContent` for circular redirects or
-        more than 10 requests.
+        more than 10 of them.
         """
         if not self._scheme:
             self._scheme = await self._pings.scheme(self._reference.api_host, self._access.trust, self._get)
@@ -204,7 +201,7 @@ class Session:
     async def request_external(self, method: str, url: str) -> httpx.Response:
         """Send a request to a URL in a manifest and follow redirects, without credentials.
 
-        Raises `UnsafeAddress`, and `InvalidContent` for more than 10 requests.
+        Raises `UnsafeAddress`, and `InvalidContent` for more than 10 redirects.
         """
         with self.redactor.redacted_errors():
             return await follow_redirects(url, partial(self.send_elsewhere, method), Origin.of(url).netloc)

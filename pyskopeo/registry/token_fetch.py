@@ -17,7 +17,7 @@ from .redirects import follow_redirects
 class Client(Protocol):
     """What is needed of `registry.session.Session`."""
 
-    def warn_once(self, message: str) -> None:
+    def warn_once(self, message: str, key: str = "") -> None:
         """Report a warning, unless it was reported before."""
         ...
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..errors import NotFound, PathNotFound, StorageFailed
 from ..interfaces import Accepts, Fill, ImageSource
@@ -16,7 +19,7 @@ from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_CONTENT, LAYOUT_FILE,
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.locations import LocalFile
-from ..streams.pump import Blob
+from ..streams.pump import Blob, BlobReader
 from .files import digest_name, locked, open_reader, read_bounded, read_range, storage_errors, write_atomically
 from .place_blob import BlobFileDestination, holds_blob, receive_blob
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from .tar import TarIndex
 
 _LAYOUT_FILE_LIMIT = 1024 * 1024
+OpenExternal: TypeAlias = Callable[[Descriptor], AbstractAsyncContextManager[BlobReader]]
 
 
 class LayoutFiles(Protocol):
@@ -63,11 +67,15 @@ class LayoutSource(ImageSource):
     """One image or index of a layout.
 
     ``name`` is its ``org.opencontainers.image.ref.name`` annotation in ``index.json``; "" selects the only image of a
-    layout. ``where`` names the layout in errors.
+    layout. ``where`` names the layout in errors. ``open_external`` opens a blob that is not in the layout from the URLs
+    in its descriptor; without it, such a blob is an error.
     """
 
-    def __init__(self, files: LayoutFiles | TarIndex, name: str, where: str) -> None:
+    def __init__(
+        self, files: LayoutFiles | TarIndex, name: str, where: str, *, open_external: OpenExternal | None = None
+    ) -> None:
         self._files, self._name, self._where = files, name, where
+        self._open_external = open_external
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
         if descriptor is None:
@@ -79,7 +87,16 @@ class LayoutSource(ImageSource):
         return Manifest.parse(raw, content_type=descriptor.media_type, expected=descriptor.digest)
 
     def blob(self, descriptor: Descriptor) -> Blob:
-        return located_blob(descriptor, self._files.locate(f"blobs/{digest_name(descriptor.digest)}"))
+        name = f"blobs/{digest_name(descriptor.digest)}"
+        if descriptor.urls and self._open_external is not None and not self._holds(name):
+            return Blob(descriptor, partial(self._open_external, descriptor))
+        return located_blob(descriptor, self._files.locate(name))
+
+    def _holds(self, name: str) -> bool:
+        try:
+            return self._files.locate(name).path.exists()
+        except NotFound:
+            return False
 
     def _root(self) -> Descriptor | Manifest:
         try:

@@ -56,7 +56,11 @@ class BlobReader(ByteReader, Protocol):
 
 
 class ByteSink(Protocol):
-    """A blocking destination of bytes; the buffer is reused after `write` returns."""
+    """A blocking destination of bytes; the buffer is reused after `write` returns.
+
+    `write` raises `InvalidContent` for wrong bytes only, as a sink that decompresses does. Errors of the destination
+    are of other types: for an `InvalidContent` the source is asked again, at another place.
+    """
 
     def write(self, buffer: memoryview) -> None: ...
 

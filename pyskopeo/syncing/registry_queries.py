@@ -8,11 +8,11 @@ from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, Regi
 from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.digest import Digest
-from ..model.manifest import Manifest
 from ..streams.concurrency import each
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..model.manifest import Manifest
     from ..model.reference import Reference
     from ..registry.sessions import SharedConnections
 
@@ -73,7 +73,7 @@ async def head_manifest(reference: Reference, access: Access) -> ManifestHead | 
     Raises what prevents a response, such as `ConnectionFailed`. An error response makes it None: the copy that
     follows will raise the error.
     """
-    from ..registry.response_checks import closing, stated_digest
+    from ..registry.response_checks import ask, closing, stated_digest
     from ..registry.sessions import open_session
 
     what = f"looking for {reference.manifest_name} in {reference.name}"
@@ -90,8 +90,8 @@ async def head_manifest(reference: Reference, access: Access) -> ManifestHead | 
                 return ManifestHead(digest, media_type) if digest else None
 
         try:
-            return await session.retry(attempt, what)
-        except (RegistryError, InvalidContent, NotFound):
+            return await ask(session, attempt, what)
+        except InvalidContent:
             return None
 
 
@@ -127,8 +127,7 @@ async def _read_manifest(reference: Reference, digest: Digest, access: Access) -
 
     async with open_session(reference, access) as session:
         repository = Repository(reference, session, access.network.retry, access.report)
-        raw, content_type = await repository.manifest(str(digest))
-    return Manifest.parse(raw, content_type=content_type, expected=digest)
+        return repository.parse_manifest(await repository.manifest(str(digest)), expected=digest)
 
 
 def _with_digest(reference: Reference, digest: Digest) -> Reference:

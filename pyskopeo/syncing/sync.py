@@ -163,7 +163,8 @@ class _SyncRun:
                 self._emit(ImageFinished(ImageResult(image, "failed", None, 0, seconds, str(error))))
                 what = f'Error copying ref "{image.source}"'
                 if not self._request.keep_going:
-                    raise SyncFailed(f"{what}: {error}", report=SyncReport((), 0)) from error
+                    failure = f"{what}: {error}"
+                    raise SyncFailed(failure, report=SyncReport((), 0), exit_code=error.exit_code) from error
                 self._emit(LogMessage("error", what, (("error", str(error)),)))
                 continue
             self._emit(ImageFinished(replace(result, seconds=round(time.monotonic() - started, 3))))

@@ -157,12 +157,12 @@ class SyncFailed(PyskopeoError):
     """A source could not be listed or an image could not be copied.
 
     ``report`` has the result of every image. Part of the tree in `errors`; it is defined here, since that
-    module comes before `SyncReport`.
+    module comes before `SyncReport`. ``exit_code`` is that of the failure that ended the run, 1 if it went on.
     """
 
-    def __init__(self, message: str, *, report: SyncReport) -> None:
+    def __init__(self, message: str, *, report: SyncReport, exit_code: int = 1) -> None:
         super().__init__(message)
-        self.report = report
+        self.report, self.exit_code = report, exit_code
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from ..storage.oci_layout import DirectoryFiles, LayoutSource, LayoutWriter
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..model.descriptor import Descriptor
+    from ..streams.pump import BlobReader
 
 
 class OciReference(ImageReference):
@@ -52,7 +55,17 @@ def parse(details: str) -> OciReference:
 
 @asynccontextmanager
 async def _open_source(reference: OciReference, access: Access) -> AsyncIterator[ImageSource]:
-    yield LayoutSource(DirectoryFiles(reference.path, access.storage.shared_blobs), reference.name, str(reference.path))
+    files = DirectoryFiles(reference.path, access.storage.shared_blobs)
+    external = partial(_open_external, reference, access)
+    yield LayoutSource(files, reference.name, str(reference.path), open_external=external)
+
+
+def _open_external(
+    reference: OciReference, access: Access, descriptor: Descriptor
+) -> AbstractAsyncContextManager[BlobReader]:
+    from ..registry.external_blob import open_external_blob
+
+    return open_external_blob(descriptor, str(reference), access)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from ..storage.archive_output import is_stream
 from ..storage.files import open_regular
 from ..storage.oci_layout import located_blob
 from ..storage.scratch import copy_stream, temporary_file
+from ..storage.tar_headers import BLOCK, is_header
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink
 from ..streams.locations import LocalFile
@@ -36,8 +37,6 @@ from ..streams.pump import Blob, BlobReader, FileReader, MemoryReader, thread_bu
 if TYPE_CHECKING:
     from ..access import Access
 
-_BLOCK = 512
-_CHECKSUM = slice(148, 156)
 _UNSUPPORTED = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 _MEDIA_TYPES = {
     b"\x1f\x8b": mediatype.OCI_LAYER_GZIP,
@@ -212,8 +211,8 @@ class _FirstBlock:
         self._content = b""
 
     def write(self, buffer: memoryview) -> None:
-        if len(self._content) < _BLOCK:
-            self._content += bytes(buffer[: _BLOCK - len(self._content)])
+        if len(self._content) < BLOCK:
+            self._content += bytes(buffer[: BLOCK - len(self._content)])
 
     def restart(self) -> None:
         self._content = b""
@@ -221,18 +220,6 @@ class _FirstBlock:
     def check(self, name: Path) -> None:
         """Raise `InvalidContent` unless the block is a tar header, or zero, as in a tar file without entries."""
         block = self._content
-        if len(block) == _BLOCK and (not any(block) or _octal(block[_CHECKSUM]) in _checksums(block)):
+        if len(block) == BLOCK and (not any(block) or is_header(block)):
             return
         raise InvalidContent(f"{name} is not a tar file: it does not begin with a tar header")
-
-
-def _octal(field: bytes) -> int:
-    digits = field.strip(b" \0").decode("ascii", "replace")
-    return int(digits, 8) if digits and set(digits) <= set("01234567") else -1
-
-
-def _checksums(block: bytes) -> Iterator[int]:
-    """Yield the valid checksums of a header: of unsigned bytes, and of signed ones, as some old programs do."""
-    counted = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop :]
-    yield sum(counted)
-    yield sum(byte - 256 if byte > 127 else byte for byte in counted)

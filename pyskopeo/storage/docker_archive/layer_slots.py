@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 from ...errors import StorageFailed
+from ...streams.cancellation import check_cancelled
 from ..files import append_in_kernel, storage_errors, write_at
 from ..tar import TarWriter
 
@@ -77,7 +78,10 @@ class LayerSlot:
             return True
 
     def move_out(self) -> None:
-        """Move the bytes from the archive to the temporary file, where later writes go too; raises `StorageFailed`."""
+        """Move the bytes from the archive to the temporary file, where later writes go too.
+
+        Raises `StorageFailed` and `Cancelled`.
+        """
         with self._lock:
             self._move_out()
             if self._complete:
@@ -103,6 +107,7 @@ class LayerSlot:
             return
         archive, fd, done = self._archive, self._open_file(), 0
         while done < self.size:
+            check_cancelled()
             with storage_errors(f"writing {self.path}"):
                 os.lseek(fd, done, os.SEEK_SET)
                 count = append_in_kernel(fd, archive.file, self.start + done, self.size - done)

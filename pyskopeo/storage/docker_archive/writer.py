@@ -49,7 +49,8 @@ class DockerArchiveDestination(ImageDestination):
         out_of_order = open_archive is None and not is_written_directly(path)
         self._layers = LayerWriter(scratch, self._open, out_of_order=out_of_order)
         self._written: set[str] = set()
-        self._items: list[tuple[str, list[str], list[str]]] = []
+        # For `manifest.json`, by the name of the configuration: tags and names of layers.
+        self._items: dict[str, tuple[list[str], list[str]]] = {}
         self._repositories: dict[str, dict[str, str]] = {}
         self._output = ExitStack()
         self._archive: TarWriter | None = None
@@ -170,12 +171,8 @@ class DockerArchiveDestination(ImageDestination):
     def _record(self, config_name: str, layers: list[str], last: str) -> None:
         """Record an image for ``manifest.json`` and ``repositories``; ``last`` is the ID of its top legacy layer."""
         tags = [f"{tag.name}:{tag.tag}" for tag in self._tags]
-        for written, known, _ in self._items:
-            if written == config_name:
-                known += [tag for tag in tags if tag not in known]
-                break
-        else:
-            self._items.append((config_name, tags, layers))
+        known, _ = self._items.setdefault(config_name, ([], layers))
+        known += [tag for tag in tags if tag not in known]
         # `repositories` names legacy directories, and an image without layers has none.
         for tag in self._tags if last else ():
             self._repositories.setdefault(tag.name, {})[tag.tag] = last
@@ -183,7 +180,9 @@ class DockerArchiveDestination(ImageDestination):
 
     def _finish(self) -> None:
         archive = self._open()
-        manifest = [{"Config": config, "RepoTags": tags, "Layers": layers} for config, tags, layers in self._items]
+        manifest = [
+            {"Config": config, "RepoTags": tags, "Layers": layers} for config, (tags, layers) in self._items.items()
+        ]
         archive.add_bytes("manifest.json", dumps(manifest).encode(), READ_ONLY)
         repositories = sorted_map({name: sorted_map(tags) for name, tags in self._repositories.items()})
         archive.add_bytes("repositories", dumps(repositories).encode(), READ_ONLY)

@@ -18,7 +18,8 @@ from ...model.reference import Reference
 from ...storage.docker_archive.reader import DockerArchive, DockerArchiveSource
 from ...storage.docker_archive.writer import DockerArchiveDestination
 from ...storage.scratch import temporary_directory
-from ...storage.tar import TarWriter
+from ...storage.tar import TarIndex, TarWriter
+from ...streams.cancellation import run_in_thread
 
 if TYPE_CHECKING:
     from ...access import Access
@@ -83,14 +84,11 @@ def parse(details: str) -> DockerDaemonReference:
 
 @asynccontextmanager
 async def _open_source(reference: DockerDaemonReference, access: Access) -> AsyncIterator[ImageSource]:
-    from anyio import to_thread
-
-    from ...storage.tar import TarIndex
     from .engine_api import DaemonClient
 
     client = await DaemonClient.open(access.network, access.trust)
     async with client.save(str(reference.reference or reference.image_id), access.storage.scratch) as path:
-        archive = DockerArchive.read(await to_thread.run_sync(TarIndex.read, path))
+        archive = DockerArchive.read(await run_in_thread(lambda: TarIndex.read(path, Path(str(reference)))))
         yield DockerArchiveSource(archive, archive.choose(None, None))
 
 

@@ -220,6 +220,7 @@ ALLOWED: Mapping[str, Undo] = {
     "oci-position": taken,
     "layout-form": layout_form,
     "archived-layout-form": archived_layout_form,
+    "archive-over-file": refused,
     "retagged": retagged,
     "additional-tag": taken,
     "registry-tags": refused,

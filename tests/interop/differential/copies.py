@@ -22,6 +22,8 @@ _TO_FILES = (
         differs=("config-present",)),
     Row("copy -q dir:in/oci oci:new:v1", before=("copy -q dir:in/oci-history oci:new:v1",), differs=("retagged",)),
     Row("copy -q {S} docker://{http}/diff/oci:v1 oci-archive:new.oci.tar:v1", differs=("archived-layout-form",)),
+    Row("copy -q dir:in/oci oci-archive:new.oci.tar:v2", before=("copy -q dir:in/oci oci-archive:new.oci.tar:v1",),
+        differs=("archived-layout-form",)),
     Row("copy -q {S} docker://{http}/diff/docker:v1 docker-archive:new.tar"),
     Row("copy -q {S} docker://{http}/diff/docker:v1 docker-archive:new.tar:team/app:1"),
     Row("copy -q {S} docker://{http}/diff/oci:v1 docker-archive:new.tar:example.com/app"),

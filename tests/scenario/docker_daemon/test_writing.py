@@ -72,6 +72,11 @@ def gone_early(call: Call) -> None:
     call.read(100_000)
 
 
+def garbage_early(call: Call) -> None:
+    call.read(100_000)
+    call.answer(200, b"<html>")
+
+
 def after_the_body(answer: Script) -> Script:
     def script(call: Call) -> None:
         call.read()
@@ -135,6 +140,8 @@ class TestLoad:
             (failed_early, DaemonError, "no space left on device"),
             (failed_early_and_reading_on, DaemonError, "no space left on device"),
             (gone_early, ConnectionFailed, "broke off"),
+            # Not InvalidContent, which would be blamed on the source of the bytes.
+            (garbage_early, DaemonError, "the daemon's answer is no JSON"),
             (gone, ConnectionFailed, "broke off"),
             (after_the_body(lambda call: call.refuse(500, "cannot")), DaemonError, "Error response from daemon: cannot"),
             (after_the_body(lambda call: call.answer(200, b'{"error":"late"}')), DaemonError, "Error response from daemon: late"),

@@ -15,6 +15,12 @@ DIGEST = "sha256:" + "a" * 64
 CONFIG = {"mediaType": mediatype.OCI_CONFIG, "digest": DIGEST, "size": 2}
 LAYER = {"mediaType": mediatype.OCI_LAYER_GZIP, "digest": "sha256:" + "b" * 64, "size": 3}
 IMAGE = {"schemaVersion": 2, "config": CONFIG, "layers": [LAYER]}
+DOCKER = {
+    "schemaVersion": 2,
+    "mediaType": mediatype.DOCKER_MANIFEST,
+    "config": CONFIG | {"mediaType": mediatype.DOCKER_CONFIG},
+    "layers": [LAYER | {"mediaType": mediatype.DOCKER_LAYER_GZIP}],
+}
 INDEX = {"schemaVersion": 2, "manifests": [{"mediaType": mediatype.OCI_MANIFEST, "digest": DIGEST, "size": 9}]}
 
 
@@ -55,6 +61,28 @@ def test_content_types_that_say_nothing_else(served: str) -> None:
     assert Manifest.parse(dumped(IMAGE), content_type=served).media_type == mediatype.OCI_MANIFEST
 
 
+@pytest.mark.parametrize(
+    ("document", "served", "found"),
+    [
+        (IMAGE | {"mediaType": mediatype.OCI_MANIFEST}, mediatype.DOCKER_MANIFEST, mediatype.OCI_MANIFEST),
+        (DOCKER, mediatype.OCI_MANIFEST, mediatype.DOCKER_MANIFEST),
+        (DOCKER, mediatype.OCI_MANIFEST.upper() + "; charset=utf-8", mediatype.DOCKER_MANIFEST),
+        (DOCKER, mediatype.SCHEMA1_SIGNED, mediatype.DOCKER_MANIFEST),
+        (INDEX | {"mediaType": mediatype.OCI_INDEX}, mediatype.DOCKER_LIST, mediatype.OCI_INDEX),
+        (INDEX | {"mediaType": mediatype.DOCKER_LIST}, mediatype.OCI_INDEX, mediatype.DOCKER_LIST),
+        # Without a mediaType it is no manifest of Docker's.
+        (IMAGE, mediatype.DOCKER_MANIFEST, mediatype.OCI_MANIFEST),
+        (IMAGE, mediatype.SCHEMA1, mediatype.OCI_MANIFEST),
+    ],
+)
+def test_what_the_document_states_counts(document: Any, served: str, found: str) -> None:
+    manifest = Manifest.parse(dumped(document), content_type=served)
+    assert manifest.media_type == found
+    assert manifest.served_as == mediatype.essence(served)
+    assert manifest == Manifest.parse(dumped(document))
+    assert Manifest.parse(dumped(document), content_type=found).served_as == ""
+
+
 def test_unknown_fields_survive_in_the_document() -> None:
     raw = dumped(IMAGE | {"subject": {"digest": DIGEST}, "x": 1})
     assert Manifest.parse(raw).document["x"] == 1
@@ -79,7 +107,10 @@ def test_an_index_may_be_empty_and_an_image_without_layers() -> None:
         (INDEX | {"mediaType": mediatype.OCI_MANIFEST}, "", InvalidContent, "keys say otherwise"),
         (INDEX, mediatype.OCI_MANIFEST, InvalidContent, "keys say otherwise"),
         (IMAGE, mediatype.DOCKER_LIST, InvalidContent, "keys say otherwise"),
-        (IMAGE | {"mediaType": mediatype.OCI_MANIFEST}, mediatype.DOCKER_MANIFEST, InvalidContent, "served as"),
+        (IMAGE | {"mediaType": mediatype.DOCKER_MANIFEST}, mediatype.OCI_MANIFEST, InvalidContent, "served as"),
+        (DOCKER | {"mediaType": mediatype.OCI_MANIFEST}, mediatype.DOCKER_MANIFEST, InvalidContent, "served as"),
+        (DOCKER | {"mediaType": mediatype.SCHEMA1}, mediatype.DOCKER_MANIFEST, InvalidContent, "served as"),
+        (DOCKER, mediatype.DOCKER_LIST, InvalidContent, "served as"),
         (INDEX | {"mediaType": mediatype.OCI_INDEX}, mediatype.OCI_MANIFEST, InvalidContent, "served as"),
         (IMAGE | {"mediaType": "x/y"}, mediatype.OCI_MANIFEST, InvalidContent, "served as"),
         (IMAGE | {"mediaType": "x/y"}, "", Unsupported, "unsupported manifest type 'x/y'"),
@@ -101,7 +132,7 @@ def test_an_index_may_be_empty_and_an_image_without_layers() -> None:
         ({"config": CONFIG}, "", InvalidContent, "schemaVersion is None"),
         ({"schemaVersion": 1, "fsLayers": [], "history": []}, "", InvalidContent, "0 fsLayers and 0 history"),
         ({"schemaVersion": 1}, "", InvalidContent, "fsLayers is not a list"),
-        (IMAGE, mediatype.SCHEMA1_SIGNED, InvalidContent, "schemaVersion is 2, want 1"),
+        (INDEX, mediatype.SCHEMA1_SIGNED, InvalidContent, "served as"),
         ([], "", InvalidContent, "not a JSON object"),
     ],
 )

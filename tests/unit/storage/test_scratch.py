@@ -74,7 +74,7 @@ class TestReadableArchive:
     async def test_one_cut_short(self, how: str, plain: bytes, tmp_path: Path) -> None:
         path = tmp_path / "a.tar.x"
         path.write_bytes(PACKERS[how](plain)[:-7])
-        with pytest.raises(InvalidContent, match=r"a\.tar\.x: (damaged|the (gzip|zstd) data is cut short)"):
+        with pytest.raises(InvalidContent, match=r"a\.tar\.x: the (gzip|zstd|bzip2|xz) data is cut short"):
             await read(path, tmp_path)
         assert os.listdir(tmp_path) == ["a.tar.x"]
 
@@ -84,7 +84,7 @@ class TestReadableArchive:
         packed[10_000:10_100] = bytes(100)
         path = tmp_path / "a.tar.x"
         path.write_bytes(packed)
-        with pytest.raises(InvalidContent, match=r"a\.tar\.x: damaged"):
+        with pytest.raises(InvalidContent, match=r"a\.tar\.x: damaged (gzip|zstd|bzip2|xz) data"):
             await read(path, tmp_path)
         assert os.listdir(tmp_path) == ["a.tar.x"]
 
