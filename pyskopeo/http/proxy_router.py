@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..errors import ConnectionFailed, Unsupported
+from ..errors import ConnectionFailed, Stalled, Unsupported
 from .connect import check_literal_address
 from .error_mapping import without_userinfo
 from .httpx_import import httpx
 from .origin import Origin
+from .request_body import RequestBody
 
 if TYPE_CHECKING:
     import ssl
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 class ProxyRouter:
     """Sends requests through SOCKS and https proxies, by one transport of httpx for each proxy.
 
-    ``context`` returns the TLS settings for an origin.
+    ``context`` returns the TLS settings for an origin. ``timeout`` limits the time until the head of a response is
+    complete, in seconds; interim responses, which httpx reads without a limit, do not prolong it.
     """
 
-    def __init__(self, context: Callable[[Origin], ssl.SSLContext]) -> None:
-        self._context = context
+    def __init__(self, context: Callable[[Origin], ssl.SSLContext], timeout: float) -> None:
+        self._context, self._timeout = context, timeout
         self._transports: dict[tuple[str, ssl.SSLContext], httpx.AsyncHTTPTransport] = {}
 
     @staticmethod
@@ -34,15 +36,23 @@ class ProxyRouter:
         """Send a request for ``origin`` through ``proxy``, and return its response.
 
         Raises `UnsafeAddress`, `Unsupported` for a proxy that httpx does not support either, `ConnectionFailed` if
-        there is no connection through the proxy, and httpx's `TransportError` for other failures.
+        there is no connection through the proxy, `Stalled`, and httpx's `TransportError` for other failures.
         """
+        from anyio import move_on_after
+
         check_literal_address(origin, request.extensions.get("reach"))
+        transport = self._transport(proxy, self._context(origin))
         try:
-            return await self._transport(proxy, self._context(origin)).handle_async_request(request)
+            if isinstance(request.stream, RequestBody):  # sending it may take any time, and has its own limit
+                return await transport.handle_async_request(request)
+            with move_on_after(self._timeout):
+                return await transport.handle_async_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
             reason = str(error).lower() or "connecting timed out"
             message = f"{origin.netloc} (through proxy {without_userinfo(proxy)}): {reason}"
             raise ConnectionFailed(message, host=origin.netloc) from error
+        reason = f"no answer for {self._timeout:g} s (--response-timeout)"
+        raise Stalled(f"{origin.netloc}: {reason}", host=origin.netloc)
 
     def _transport(self, proxy: str, context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
         key = (proxy, context)

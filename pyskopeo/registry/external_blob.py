@@ -15,7 +15,7 @@ from ..model.reference import Reference
 from .blob_download import BlobDownload
 from .layer_urls import request_from_urls
 from .redirects import follow_redirects
-from .request import build_request, httpx_errors
+from .request import build_request, httpx_errors, limit_body
 from .sessions import open_sender
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def open_external_blob(descriptor: Descriptor, where: str, access: Access)
     """
     # Not named after any server, so that no client certificate is shown to one.
     async with (
-        open_sender(Reference("urls.invalid", ""), access.trust, access.network) as send,
+        open_sender(Reference("urls.invalid", ""), access) as send,
         BlobDownload(descriptor, _ExternalEndpoint(where, access, send)) as download,
     ):
         yield download
@@ -79,5 +79,6 @@ class _ExternalEndpoint:
         with httpx_errors(url):
             request = build_request(method, url, {}, b"", self._network, reach=reach)
             response = await self._send(request)
+            limit_body(request, response, self._network)
         self.report(Requested(method, redact_url(url), response.status_code, 0.0))
         return response

@@ -32,7 +32,7 @@ from .authorization import (
 from .ping import Ping, Pings
 from .redactor import Redactor
 from .redirects import follow_redirects
-from .request import Content, WarningReporter, build_request, httpx_errors
+from .request import Content, WarningReporter, build_request, httpx_errors, limit_body
 from .token_fetch import fetch_token
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Session:
         if isinstance(error, NotFound) and not what.startswith("listing tags"):
             next_step = f"; for its tags: pyskopeo list-tags docker://{self._reference.name}"
         error.args = (f"{error}{next_step}", *error.args[1:])
-        return error
+        return self._access.network.retry.check_wait(error)
 
     async def request(
         self, method: str, path: str, headers: Mapping[str, str], *, content: bytes = b"", extra_scope: str = ""
@@ -269,7 +269,8 @@ class Session:
         self._peer = self._peer or found.peer
         if found.temporary:
             what = f"pinging container registry {self._reference.registry}"
-            raise error_response.error_from_response(found.status, b"", what, retry_after=found.retry_after)
+            error = error_response.error_from_response(found.status, b"", what, retry_after=found.retry_after)
+            raise self._access.network.retry.check_wait(error)
         return found
 
     async def _get(self, url: str) -> httpx.Response:
@@ -307,5 +308,6 @@ class Session:
                 took = round(time.monotonic() - started, 3)
                 self.report(Requested(request.method, redact_url(url), status, took))
         response.extensions["url"] = url
+        limit_body(request, response, self._access.network)
         self._warnings.report_new(response)
         return response

@@ -120,11 +120,11 @@ def retagged(theirs: Outcome, ours: Outcome) -> Outcome:
     return replace(ours, files={**ours.files, "new/index.json": (mode, theirs.files["new/index.json"][1])})
 
 
-def unsigned(theirs: Outcome, ours: Outcome) -> Outcome:
-    """skopeo signs schema 1 with a key that nobody knows."""
+def signed_anew(theirs: Outcome, ours: Outcome) -> Outcome:
+    """Both sign schema 1 with a key that nobody knows, which is another one each time."""
     mode, content = ours.files["new/manifest.json"]
-    signed = json.loads(theirs.files["new/manifest.json"][1])
-    if not signed.pop("signatures", None) or signed != json.loads(content):
+    both = [json.loads(found) for found in (content, theirs.files["new/manifest.json"][1])]
+    if not all(signed.pop("signatures", None) for signed in both) or both[0] != both[1]:
         return ours
     return replace(ours, files={**ours.files, "new/manifest.json": (mode, theirs.files["new/manifest.json"][1])})
 
@@ -224,7 +224,7 @@ ALLOWED: Mapping[str, Undo] = {
     "retagged": retagged,
     "additional-tag": taken,
     "registry-tags": refused,
-    "schema1-unsigned": unsigned,
+    "schema1-signature": signed_anew,
     "no-signing": unfinished,
     "config-present": downloads,
     "already-there": already_there,

@@ -76,7 +76,7 @@ _LISTS = (
 _FORMS = (
     Row("copy -q --format=v2s2 dir:in/oci dir:new"),
     Row("copy -q -f oci dir:in/docker dir:new"),
-    Row("copy -q --format=v2s1 dir:in/docker dir:new", differs=("schema1-unsigned",)),
+    Row("copy -q --format=v2s1 dir:in/docker dir:new", differs=("schema1-signature",)),
     Row("copy -q --all --format=oci dir:in/docker-list dir:new"),
     Row("copy -q --all --format=v2s2 dir:in/oci-index dir:new"),
     Row("copy -q --format=v3 dir:in/oci dir:new", 1, "unknown format"),
