@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, PyskopeoError
+from ..errors import InvalidContent, PyskopeoError, UnsafeAddress
 from ..http.origin import Origin, redact_url, resolve_redirect
 from ..model.events import Requested
 from ..model.reference import Reference
@@ -64,7 +64,12 @@ class _ExternalEndpoint:
     async def request_blob(self, descriptor: Descriptor, offset: int, what: str) -> httpx.Response:
         """GET the whole blob, whatever ``offset`` is."""
         schemes = frozenset({"https", "http"} if self._insecure else {"https"})
-        return await request_from_urls(descriptor, self._request, what, schemes=schemes)
+        try:
+            return await request_from_urls(descriptor, self._request, what, schemes=schemes)
+        except UnsafeAddress as error:
+            advice = "" if self._insecure else "; --src-tls-verify=false allows http and addresses of this network"
+            error.args = (f"{what}: {error}{advice}",)
+            raise
 
     async def _request(self, method: str, url: str) -> httpx.Response:
         for _ in range(_MAX_REDIRECTS + 1):

@@ -67,8 +67,7 @@ class RecompressingSink:
     `write` and `finish` are called by one thread, and only that thread writes to ``sink``. Blocks are compressed in a
     pool of threads that all layers share; few blocks of each layer are in memory, so that six concurrent layers need
     less than 32 MiB in total at the default levels. Higher levels of zstd need up to 100 MiB per thread. Must end with
-    `finish`, `close` or an error. When the thread's work is cancelled, `write` and `finish` raise `Cancelled` within
-    the time that it takes to compress one block.
+    `finish`, `close` or an error. When the thread's work is cancelled, `write` and `finish` raise `Cancelled` at once.
     """
 
     def __init__(

@@ -221,7 +221,7 @@ HEADERS = {
     "stacked-all": (header(b"L", 2, b"x\0") + header(b"K", 2, b"x\0") + header(b"x", 9, b"9 a=bcde\n")) * 400,
     "long-pax": header(b"x", 2**30, bytes(2**21)),
     "long-name": header(b"L", 2**30, bytes(2**21)),
-    "many-long-names": (header(b"L", 2**20, b"n" * 2**20) + header(b"0", 0)) * 40,
+    "many-long-names": (header(b"L", 2**20, b"n" * 2**20) + header(b"0", 0)) * 80,
     "sparse": header(b"S", 0),
 }
 
