@@ -113,6 +113,15 @@ async def read_graph(
     return await with_configs(source, await with_layer_sizes(source, graph), accepts, form)
 
 
+async def is_signed(source: ImageSource, graph: Graph) -> bool:
+    """Return whether the source stores signatures of a manifest of the graph; raises the source's errors."""
+    root = None if graph.chosen_from is None else graph.root.descriptor
+    for descriptor in (root, *(child.descriptor for child in graph.children.values())):
+        if await source.is_signed(descriptor):
+            return True
+    return False
+
+
 async def find_image(source: ImageSource, root: Manifest, platform: Platform) -> Manifest:
     """Return the image manifest for a platform.
 

@@ -27,6 +27,7 @@ class Form:
     ``level`` (the compressor's own scale; None: its default); "" compresses only uncompressed layers, with gzip, and
     only where the destination asks for it. ``compress`` does so at any destination; ``decompress`` stores layers
     uncompressed. ``keep_plain`` leaves uncompressed layers as they are. ``preserve_digests`` forbids any change.
+    ``remove_signatures`` copies a signed image without its signatures, which is refused otherwise.
 
     ``max_inflated`` is the maximum size in bytes of all layers that are decompressed during the copy, in total; None:
     16 GiB, or 200 times their size at the source if that is more.
@@ -39,6 +40,7 @@ class Form:
     decompress: bool = False
     keep_plain: bool = False
     preserve_digests: bool = False
+    remove_signatures: bool = False
     max_inflated: int | None = None
 
 

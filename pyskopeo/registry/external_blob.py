@@ -12,7 +12,7 @@ from ..model.events import Requested
 from ..model.reference import Reference
 from .blob_download import BlobDownload
 from .layer_urls import request_from_urls
-from .request import build_request, httpx_errors
+from .request import build_request, httpx_errors, limit_body
 from .sessions import open_sender
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def open_external_blob(descriptor: Descriptor, where: str, access: Access)
     """
     # Not named after any server, so that no client certificate is shown to one.
     async with (
-        open_sender(Reference("urls.invalid", ""), access.trust, access.network) as send,
+        open_sender(Reference("urls.invalid", ""), access) as send,
         BlobDownload(descriptor, _ExternalEndpoint(where, access, send)) as download,
     ):
         yield download
@@ -77,6 +77,7 @@ class _ExternalEndpoint:
                 public_only = not self._insecure
                 request = build_request(method, url, {}, b"", self._network, public_only=public_only)
                 response = await self._send(request)
+                limit_body(request, response, self._network)
             self.report(Requested(method, redact_url(url), response.status_code, 0.0))
             location = response.headers.get("location", "")
             if response.status_code not in _REDIRECTS or not location:

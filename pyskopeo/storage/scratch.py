@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import select
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -19,19 +20,23 @@ from ..streams.inflaters import MAGIC, compression_of
 from ..streams.plain_content import default_inflated_limit
 from ..streams.pump import ByteReader, ByteSink, FileSink, thread_buffer
 from .archive_output import check_descriptor, inherited_descriptor, is_stream, is_written_directly
-from .files import open_regular, partial_name, remove_tree, storage_errors
+from .files import open_regular, storage_errors
+from .partial_files import create_partial_directory, final_name, partial_name, remove_leftovers, remove_tree
 from .tar import TarIndex
 
 # Milliseconds between two checks for cancellation while waiting for input.
 _POLL = 200
+# File descriptors that hold the locks of temporary directories, until `temporary_directory` removes these.
+_locks: dict[Path, int] = {}
+_creating = threading.Lock()
 
 
 @contextmanager
 def scratch_directory(output: Path, scratch: Path | None) -> Iterator[Path]:
     """Reserve the path of a temporary directory, in ``scratch`` or, if that is None, next to the file ``output``.
 
-    The caller creates the directory when it needs it, so that a dry run changes nothing. It is removed, with its
-    content, when the context is left.
+    The caller creates the directory by `create_directory` when it needs it, so that a dry run changes nothing. It is
+    removed, with its content, when the context is left.
     """
     if scratch is None and not is_written_directly(output):
         scratch = output.parent
@@ -47,6 +52,21 @@ def temporary_directory(scratch: Path | None, name: str = "image") -> Iterator[P
         yield directory
     finally:
         remove_tree(directory)
+        if (lock := _locks.pop(directory, None)) is not None:
+            os.close(lock)
+
+
+def create_directory(directory: Path) -> None:
+    """Create the private directory that `temporary_directory` has reserved, unless it exists; raises `StorageFailed`.
+
+    Those of the same name that killed runs left are removed.
+    """
+    with _creating, storage_errors(f"creating {directory}"):
+        if directory.exists():
+            return
+        _locks[directory] = create_partial_directory(directory, 0o700)
+        if name := final_name(directory.name):
+            remove_leftovers(directory.parent, name)
 
 
 @asynccontextmanager
@@ -82,8 +102,7 @@ async def temporary_file(name: str, scratch: Path | None, fill: Callable[[FileSi
     context is left. Raises `StorageFailed`, and what ``fill`` raises.
     """
     with temporary_directory(scratch) as directory:
-        with storage_errors(f"creating {directory}"):
-            directory.mkdir(mode=0o700)
+        create_directory(directory)
         path = directory / name
 
         def work() -> None:

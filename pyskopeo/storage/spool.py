@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Self
 
 from ..streams.locations import LocalFile
 from ..streams.pump import Blob, FileSink
-from .files import staged, storage_errors
 from .oci_layout import located_blob
-from .scratch import scratch_directory
+from .partial_files import staged
+from .scratch import create_directory, temporary_directory
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -45,9 +45,8 @@ class Spool:
     async def filled(self, fill: Fill) -> AsyncIterator[Blob]:
         """Yield the blob that ``fill`` has written to a file, which is removed on exit; raises `StorageFailed`."""
         if self._directory is None:
-            self._directory = self._stack.enter_context(scratch_directory(Path("-"), self._scratch))
-        with storage_errors(f"creating {self._directory}"):
-            self._directory.mkdir(mode=0o700, exist_ok=True)
+            self._directory = self._stack.enter_context(temporary_directory(self._scratch))
+        create_directory(self._directory)
         path = self._directory / os.urandom(8).hex()
         with staged(path) as (fd, _):
             descriptor = await fill(FileSink(fd, path))

@@ -38,7 +38,10 @@ class DockerArchiveDestination(ImageDestination):
     is content to write.
     """
 
-    accepts = Accepts(mediatype.IMAGES, ordered=True, artifacts=False)
+    accepts = Accepts(
+        mediatype.IMAGES, ordered=True, artifacts=False,
+        unsigned="Storing signatures for docker tar files is not supported",
+    )  # fmt: skip
 
     def __init__(
         self, path: Path, scratch: Path, tags: tuple[Reference, ...],
