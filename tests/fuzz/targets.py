@@ -181,8 +181,9 @@ def template(data: bytes) -> None:
 def media_type(data: bytes) -> None:
     """A media type: the conversions between both families undo each other."""
     kind = mediatype.essence(data.decode("latin-1"))
-    docker = mediatype.to_docker(kind)
-    assert docker is None or mediatype.to_oci(docker) == kind
+    docker, oci = mediatype.layer_to_docker(kind), mediatype.layer_to_oci(kind)
+    assert docker is None or mediatype.layer_to_oci(docker) == oci
+    assert oci is None or mediatype.layer_to_docker(oci) == docker
     for name in ("gzip", "zstd", ""):
         changed = mediatype.with_compression(kind, name)
         assert changed is None or mediatype.compression(changed) == name
