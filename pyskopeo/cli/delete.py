@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..fast_dataclass import dataclass
-from .access_options import AUTHFILE, AccessOptions, registry_flags
+from .access_options import AUTHFILE, AccessOptions, registry_flags, shared_blob_dir
 from .command import Command
 from .flags import Flag, Parsed, boolean
 from .network_options import NETWORK
@@ -37,16 +37,19 @@ COMMAND = Command(
     arguments="IMAGE-NAME",
     description=(
         'Delete "IMAGE-NAME" from a registry: the manifest, and with it every tag of that manifest. The\n'
-        "registry frees the space at its next garbage collection.\n\n"
-        "Supported transports:\ndocker"
+        "registry frees the space at its next garbage collection. From an OCI layout: the entry in its\n"
+        "index, and the blobs that no other image of the layout needs.\n\n"
+        "Supported transports:\ndocker, oci"
     ),
     examples=(
         "pyskopeo delete docker://registry.example.com/example/pause:latest",
         "pyskopeo delete --tag-only docker://registry.example.com/example/pause:old",
+        "pyskopeo delete oci:images:pause",
     ),
     flags=(
         AUTHFILE,
         *registry_flags(),
+        shared_blob_dir(),
         *NETWORK,
         Flag("tag-only", "delete only the tag, if the registry supports it", read=boolean, default=False),
     ),

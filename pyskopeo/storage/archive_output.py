@@ -16,7 +16,8 @@ from pathlib import Path
 from ..errors import DestinationRefused, StorageFailed
 from ..streams.cancellation import check_cancelled
 from ..streams.pump import FileSink
-from .files import staged, storage_errors
+from .files import storage_errors
+from .partial_files import remove_leftovers, staged
 
 _DESCRIPTOR = re.compile(
     r"-|/dev/(?P<name>stdin|stdout|stderr)|/(?:dev|proc/self)/fd/(?P<number>[0-9]{1,6})", re.ASCII
@@ -135,8 +136,10 @@ def open_output(path: Path, *, replace: bool) -> Iterator[tuple[int, Path]]:
         return
     if not is_stream(path):
         # The file behind a symbolic link is replaced, not the link.
-        with staged(Path(os.path.realpath(path))) as (fd, _):
+        target = Path(os.path.realpath(path))
+        with staged(target) as (fd, _):
             yield fd, path
+        remove_leftovers(target.parent, target.name)
         return
     fd = _open_stream(path)
     try:

@@ -8,29 +8,35 @@ from __future__ import annotations
 import os
 import select
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from ..errors import NotFound, PathNotFound
+from ..errors import NotFound, PathNotFound, TooLarge
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import Decompressor
 from ..streams.inflaters import MAGIC, compression_of
+from ..streams.plain_content import default_inflated_limit
 from ..streams.pump import ByteReader, ByteSink, FileSink, thread_buffer
 from .archive_output import check_descriptor, inherited_descriptor, is_stream, is_written_directly
-from .files import open_regular, partial_name, remove_tree, storage_errors
+from .files import open_regular, storage_errors
+from .partial_files import create_partial_directory, final_name, partial_name, remove_leftovers, remove_tree
 from .tar import TarIndex
 
 # Milliseconds between two checks for cancellation while waiting for input.
 _POLL = 200
+# File descriptors that hold the locks of temporary directories, until `temporary_directory` removes these.
+_locks: dict[Path, int] = {}
+_creating = threading.Lock()
 
 
 @contextmanager
 def scratch_directory(output: Path, scratch: Path | None) -> Iterator[Path]:
     """Reserve the path of a temporary directory, in ``scratch`` or, if that is None, next to the file ``output``.
 
-    The caller creates the directory when it needs it, so that a dry run changes nothing. It is removed, with its
-    content, when the context is left.
+    The caller creates the directory by `create_directory` when it needs it, so that a dry run changes nothing. It is
+    removed, with its content, when the context is left.
     """
     if scratch is None and not is_written_directly(output):
         scratch = output.parent
@@ -46,15 +52,33 @@ def temporary_directory(scratch: Path | None, name: str = "image") -> Iterator[P
         yield directory
     finally:
         remove_tree(directory)
+        if (lock := _locks.pop(directory, None)) is not None:
+            os.close(lock)
+
+
+def create_directory(directory: Path) -> None:
+    """Create the private directory that `temporary_directory` has reserved, unless it exists; raises `StorageFailed`.
+
+    Those of the same name that killed runs left are removed.
+    """
+    with _creating, storage_errors(f"creating {directory}"):
+        if directory.exists():
+            return
+        _locks[directory] = create_partial_directory(directory, 0o700)
+        if name := final_name(directory.name):
+            remove_leftovers(directory.parent, name)
 
 
 @asynccontextmanager
-async def readable_archive(path: Path, scratch: Path | None) -> AsyncIterator[TarIndex]:
+async def readable_archive(
+    path: Path, scratch: Path | None, max_inflated: int | None = None
+) -> AsyncIterator[TarIndex]:
     """Open the tar archive at ``path`` and yield the index of its members.
 
     An uncompressed regular file is read in place. Compressed archives (gzip, zstd, bzip2, xz) and streams (``-`` is
-    standard input) are unpacked into a temporary file first, in ``scratch`` or the system's temporary directory. Raises
-    `PathNotFound`, `InvalidContent`, `StorageFailed`.
+    standard input) are unpacked into a temporary file first, in ``scratch`` or the system's temporary directory.
+    ``max_inflated`` is the maximum size in bytes that a compressed archive may have when it is unpacked; None: see
+    `Storage`. Raises `PathNotFound`, `InvalidContent`, `TooLarge`, `StorageFailed`.
     """
     if not is_stream(path):
         try:
@@ -66,7 +90,7 @@ async def readable_archive(path: Path, scratch: Path | None) -> AsyncIterator[Ta
         if not compression_of(magic):
             yield await run_in_thread(lambda: TarIndex.read(path))
             return
-    async with temporary_file("archive.tar", scratch, lambda sink: _unpack(path, sink)) as plain:
+    async with temporary_file("archive.tar", scratch, lambda sink: _unpack(path, sink, max_inflated)) as plain:
         yield await run_in_thread(lambda: TarIndex.read(plain, _shown(path)))
 
 
@@ -78,8 +102,7 @@ async def temporary_file(name: str, scratch: Path | None, fill: Callable[[FileSi
     context is left. Raises `StorageFailed`, and what ``fill`` raises.
     """
     with temporary_directory(scratch) as directory:
-        with storage_errors(f"creating {directory}"):
-            directory.mkdir(mode=0o700)
+        create_directory(directory)
         path = directory / name
 
         def work() -> None:
@@ -105,15 +128,39 @@ def copy_stream(path: Path, sink: ByteSink) -> None:
             sink.write(buffer[:count])
 
 
-def _unpack(path: Path, sink: ByteSink) -> None:
+def _unpack(path: Path, sink: ByteSink, max_inflated: int | None) -> None:
     """Copy an archive to ``sink``, decompressed if it is gzip, zstd, bzip2 or xz."""
     decompressor, buffer = Decompressor(str(_shown(path)), archive=True), thread_buffer()
+    limited = _LimitedSink(sink, path, max_inflated)
     with _open_stream(path) as stream:
         while count := stream.readinto(buffer):
+            limited.stored += count
             for piece in decompressor.feed(buffer[:count]):
-                sink.write(piece)
+                limited.write(piece)
     for piece in decompressor.finish():
-        sink.write(piece)
+        limited.write(piece)
+
+
+class _LimitedSink:
+    """Passes an archive that is decompressed on to another sink, up to a size in bytes.
+
+    ``stored`` is the number of bytes read so far; an archive that is not compressed is never larger.
+    """
+
+    def __init__(self, sink: ByteSink, path: Path, limit: int | None) -> None:
+        self._sink, self._path, self._limit = sink, path, limit
+        self.stored = self._written = 0
+
+    def write(self, buffer: memoryview) -> None:
+        self._written += len(buffer)
+        limit = default_inflated_limit(self.stored) if self._limit is None else self._limit
+        if self._written > max(limit, self.stored):
+            raise TooLarge(
+                f"{_shown(self._path)}: the archive is larger than {limit} bytes when it is decompressed: refused; if "
+                "it is sound, allow more with --max-inflated",
+                limit=limit,
+            )
+        self._sink.write(buffer)
 
 
 def _shown(path: Path) -> Path:

@@ -41,7 +41,8 @@ class SyncRequest:
 
     ``jobs`` is the maximum number of images copied concurrently; the limit for concurrent blobs applies to all of them
     together. ``record`` is a file that records the source of each copy, so that one request to the source's registry
-    tells whether an image has changed; None keeps none. ``guard`` returns a context manager that bounds the time of
+    tells whether an image has changed, and that an image in a directory or a layout is a copy of the same source, which
+    may be replaced; None keeps none. ``guard`` returns a context manager that bounds the time of
     matching a user's regular expressions.
     """
 

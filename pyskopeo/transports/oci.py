@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from ..config.policy_scopes import Subject, by_path
 from ..errors import InvalidName
 from ..interfaces import ImageDestination, ImageReference, ImageSource
+from ..model.events import Warned
 from ..model.layout import check_name
 from ..storage.oci_layout import DirectoryFiles, LayoutSource, LayoutWriter
+from ..storage.shared_files import RunFiles
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -56,8 +58,9 @@ def parse(details: str) -> OciReference:
 @asynccontextmanager
 async def _open_source(reference: OciReference, access: Access) -> AsyncIterator[ImageSource]:
     files = DirectoryFiles(reference.path, access.storage.shared_blobs)
+    index = RunFiles.of(access).index(reference.path)
     external = partial(_open_external, reference, access)
-    yield LayoutSource(files, reference.name, str(reference.path), open_external=external)
+    yield LayoutSource(files, reference.name, str(reference.path), index=index, open_external=external)
 
 
 def _open_external(
@@ -70,15 +73,16 @@ def _open_external(
 
 @asynccontextmanager
 async def _open_destination(reference: OciReference, access: Access) -> AsyncIterator[ImageDestination]:
-    writer = LayoutWriter(
-        reference.path,
-        reference.name,
-        shared=access.storage.shared_blobs,
-        verify_existing=access.writing.verify_existing,
-    )
+    files = RunFiles.of(access)
+    existing = files.existing_blobs(access, warn=lambda message: access.report(Warned(message)))
+    writer = LayoutWriter(reference.path, reference.name, files, existing, shared=access.storage.shared_blobs)
     writer.check()
     try:
         yield writer
     except BaseException:
         writer.abandon()
         raise
+    finally:
+        writer.close()
+        if access.storage.shared_files is None:
+            files.save()

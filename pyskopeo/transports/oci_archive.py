@@ -16,13 +16,15 @@ from ..model.events import Warned
 from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_name
 from ..storage.archive_output import check_output, is_written_directly, open_output
 from ..storage.oci_layout import LayoutSource, LayoutWriter
-from ..storage.scratch import readable_archive, scratch_directory
+from ..storage.scratch import create_directory, readable_archive, scratch_directory
+from ..storage.shared_files import RunFiles
 from ..storage.tar import TarIndex, TarWriter
 from ..streams.cancellation import run_in_thread
 
 if TYPE_CHECKING:
     from ..access import Access
     from ..model.descriptor import Descriptor
+    from ..model.manifest import Manifest
     from ..streams.pump import BlobReader
 
 
@@ -55,7 +57,7 @@ def parse(details: str) -> OciArchiveReference:
 
 @asynccontextmanager
 async def _open_source(reference: OciArchiveReference, access: Access) -> AsyncIterator[ImageSource]:
-    async with readable_archive(reference.path, access.storage.scratch) as index:
+    async with readable_archive(reference.path, access.storage.scratch, access.storage.max_inflated) as index:
         external = partial(_open_external, reference, access)
         yield LayoutSource(index, reference.name, str(reference.path), open_external=external)
 
@@ -68,16 +70,29 @@ def _open_external(
     return open_external_blob(descriptor, str(reference), access)
 
 
+class _ScratchWriter(LayoutWriter):
+    """Writes the layout that becomes an archive, below a temporary directory that is created when it is needed."""
+
+    async def begin(self, root: Manifest) -> None:
+        create_directory(self.root.parent)
+        await super().begin(root)
+
+
 @asynccontextmanager
 async def _open_destination(reference: OciArchiveReference, access: Access) -> AsyncIterator[ImageDestination]:
     path = reference.path
     check_output(path, replace=True)
     replaces = await run_in_thread(lambda: _is_replaced(path))
     with scratch_directory(path, access.storage.scratch) as scratch:
-        yield LayoutWriter(scratch, reference.name)
-        committed = (scratch / INDEX_FILE).exists()
+        root = scratch / "layout"  # the directory itself is locked, and so is a layout while its index is written
+        writer = _ScratchWriter(root, reference.name, RunFiles(None))
+        try:
+            yield writer
+        finally:
+            writer.close()
+        committed = (root / INDEX_FILE).exists()
         if committed:
-            await run_in_thread(lambda: _write_file(path, scratch))
+            await run_in_thread(lambda: _write_file(path, root))
     if replaces:
         happens = "has been replaced" if committed else "will be replaced"
         access.report(Warned(f"{path} was there already: it {happens}, with all images in it"))

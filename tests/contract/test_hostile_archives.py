@@ -20,6 +20,7 @@ from pyskopeo.engine.plan import Form
 from pyskopeo.errors import InvalidContent, NotFound, PyskopeoError
 from pyskopeo.storage.docker_archive import reader
 from pyskopeo.storage.tar import Member
+from pyskopeo.streams.plain_content import InflatedTotal
 from tests.contract.reading import read_layers, see
 from tests.support.archives import Extra, archive_of, docker_members, hardlink, item, layout_members, symlink, tar
 from tests.support.images import ImageSpec, LayerSpec, build
@@ -249,9 +250,9 @@ async def test_one_layer_for_many_is_expanded_once(tmp_path: Path, monkeypatch: 
     expanded: list[str] = []
     real = reader._inflated_size
 
-    def counted(path: Path, member: Member, name: str) -> int:
+    def counted(path: Path, member: Member, name: str, total: InflatedTotal) -> int:
         expanded.append(name)
-        return real(path, member, name)
+        return real(path, member, name, total)
 
     monkeypatch.setattr(reader, "_inflated_size", counted)
     config = json.dumps({"rootfs": {"type": "layers", "diff_ids": [f"sha256:{n:064x}" for n in range(5000)]}}).encode()

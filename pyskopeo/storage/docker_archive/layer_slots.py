@@ -12,6 +12,7 @@ from pathlib import Path
 from ...errors import StorageFailed
 from ...streams.cancellation import check_cancelled
 from ..files import append_in_kernel, storage_errors, write_at
+from ..scratch import create_directory
 from ..tar import TarWriter
 
 _PIECE = 1024 * 1024
@@ -123,9 +124,7 @@ class LayerSlot:
 
     def _open_file(self) -> int:
         if self._fd is None:
-            directory = self.path.parent
-            with storage_errors(f"creating {directory}"):
-                directory.mkdir(mode=0o700, exist_ok=True)
+            create_directory(self.path.parent)
             with storage_errors(f"creating {self.path}"):
                 self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         return self._fd

@@ -18,7 +18,8 @@ import anyio
 import pytest
 
 from pyskopeo.errors import InvalidContent, PathNotFound, StorageFailed
-from pyskopeo.storage.scratch import readable_archive, scratch_directory
+from pyskopeo.storage.partial_files import partial_name
+from pyskopeo.storage.scratch import create_directory, readable_archive, scratch_directory, temporary_directory
 from tests.support.zstd import zstd
 
 pytestmark = pytest.mark.anyio
@@ -216,3 +217,40 @@ class TestScratchDirectory:
             directory.mkdir()
             assert os.listdir(tmp_path) == [directory.name]
         assert os.listdir(tmp_path) == []
+
+
+def test_temporary_directories_are_private(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        with temporary_directory(tmp_path, "image.tar") as directory:
+            create_directory(directory)
+            create_directory(directory)
+            assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    finally:
+        os.umask(old)
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_run_left_is_removed_and_what_is_in_use_is_not(tmp_path: Path) -> None:
+    left = tmp_path / partial_name("image.tar")
+    left.mkdir()
+    (left / "file").write_bytes(b"x")
+    (tmp_path / partial_name("other.tar")).mkdir()
+    with temporary_directory(tmp_path, "image.tar") as first:
+        create_directory(first)
+        assert not left.exists()
+        with temporary_directory(tmp_path, "image.tar") as second:
+            create_directory(second)
+            assert first.exists()
+    assert len(os.listdir(tmp_path)) == 1
+
+
+def test_threads_create_it_once(tmp_path: Path) -> None:
+    with temporary_directory(tmp_path) as directory:
+        threads = [threading.Thread(target=create_directory, args=(directory,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert os.listdir(tmp_path) == [directory.name]
+    assert os.listdir(tmp_path) == []
