@@ -29,8 +29,8 @@ _LARGEST_STEP, _SMALLEST_STEP = 64 * 1024, 1024
 # factor. Real layers may be mostly zeros, disk images for example.
 _RATIO_CHECKED_FROM = 16 * 1024**3
 _MAX_RATIO = 200
-# Protects against streams of tiny members: each takes as long as some kilobytes of content. Those after the first number
-# of them must have so many bytes on average, in and out together. In layers with a member per file (eStargz,
+# Protects against streams of tiny members: each takes as long as some kilobytes of content. Those after the first
+# number of them must have so many bytes on average, in and out together. In layers with a member per file (eStargz,
 # zstd:chunked) every other member contains at least the 512 bytes of a tar header.
 _MEMBERS_CHECKED_FROM = 5000
 _BYTES_PER_MEMBER = 64
