@@ -22,7 +22,7 @@
     └── NetworkError              communication with a server failed
         ├── ConnectionFailed      no connection, or the connection was lost; temporary
         │   ├── HandshakeFailed   TLS negotiation failed
-        │   └── Stalled           no data within the stall timeout
+        │   └── Stalled           no data, or no answer, within its timeout
         ├── CertificateNotTrusted the server's certificate could not be verified
         ├── UnsafeAddress         a redirect or link to an address that must not be followed
         ├── DaemonError           the Docker daemon answered with an error
@@ -189,7 +189,7 @@ class HandshakeFailed(ConnectionFailed):
 
 
 class Stalled(ConnectionFailed):
-    """A connection transferred no data within the stall timeout."""
+    """A connection transferred no data within the stall timeout, or there was no complete answer in time."""
 
 
 class CertificateNotTrusted(NetworkError):

@@ -159,7 +159,7 @@ async def _archive_tags(path: Path, access: Access) -> list[str]:
     from ..storage.docker_archive.reader import DockerArchive
     from ..storage.scratch import readable_archive
 
-    async with readable_archive(path, access.storage.scratch) as index:
+    async with readable_archive(path, access.storage.scratch, access.storage.max_inflated) as index:
         return DockerArchive.read(index).names()
 
 

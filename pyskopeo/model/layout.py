@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound
 from ..fast_dataclass import dataclass
+from ..gocompat.field_names import FieldNames
 from . import mediatype
 from .descriptor import Descriptor
 from .digest import Digest
@@ -25,6 +26,8 @@ LAYOUT_CONTENT = b'{"imageLayoutVersion":"1.0.0"}'
 REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
 INDEX_LIMIT = 64 * 1024 * 1024
+_LAYOUT_NAMES = FieldNames.of("imageLayoutVersion")
+_INDEX_NAMES = FieldNames.of("schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations")
 
 _COMPONENT = r"[A-Za-z0-9]+(?:(?:--|[-._:@+])[A-Za-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
@@ -40,7 +43,9 @@ def check_name(name: str) -> str:
 
 def check_layout_file(raw: bytes, where: str) -> None:
     """Check the content of an ``oci-layout`` file, whose version must be 1.0.0; raises `InvalidContent`."""
-    version = parse_object(raw, where, 1024 * 1024).get("imageLayoutVersion")
+    document = parse_object(raw, where, 1024 * 1024)
+    _LAYOUT_NAMES.check(document, where)
+    version = document.get("imageLayoutVersion")
     if version != "1.0.0":
         raise InvalidContent(f"{where}: imageLayoutVersion is {ascii(version)[:40]}, want 1.0.0")
 
@@ -60,8 +65,11 @@ class LayoutIndex:
     def parse(cls, raw: bytes, where: str = INDEX_FILE) -> LayoutIndex:
         """Parse ``index.json``; entries may have any media type. Raises `InvalidContent` and `TooLarge`."""
         document = parse_object(raw, where, INDEX_LIMIT)
-        entries = document.get("manifests") or []
-        if document.get("schemaVersion") != 2 or not isinstance(entries, list):
+        _INDEX_NAMES.check(document, where)
+        entries, version = document.get("manifests"), document.get("schemaVersion")
+        if entries is None:
+            entries = []
+        if version != 2 or type(version) is not int or not isinstance(entries, list):
             raise InvalidContent(f"{where} is not an image index")
         descriptors = tuple(Descriptor.from_json(e, f"{where}: manifests[{n}]") for n, e in enumerate(entries))
         return cls(raw, document, tuple(entries), descriptors)
@@ -181,8 +189,9 @@ class LayoutIndex:
         return f"; there are: {_choices(usable)}" if usable else "; the layout has no images"
 
     def _flat(self, found: Sequence[Descriptor]) -> Manifest:
-        if len(found) == len(self.descriptors) and self.document.get("mediaType", "") in ("", mediatype.OCI_INDEX):
-            return Manifest(self.raw, mediatype.OCI_INDEX, Digest.of(self.raw), self.document, self.descriptors)
+        stated = self.document.get("mediaType") or mediatype.OCI_INDEX
+        if len(found) == len(self.descriptors) and stated == mediatype.OCI_INDEX:
+            return Manifest(self.raw, mediatype.OCI_INDEX, Digest.of(self.raw), self.descriptors)
         kept = set(map(id, found))
         entries = [e for e, d in zip(self.entries, self.descriptors, strict=True) if id(d) in kept]
         document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ..errors import PyskopeoError, RegistryError
+from ..errors import PyskopeoError
 from ..model.events import Placement
 from .response_checks import ask
 from .upload_attempt import UploadAttempt
@@ -134,17 +134,10 @@ class BlobUploads:
                     raise
                 step = state.failed(error, opened=bool(upload.location))
                 if step is Step.RAISE:
-                    raise _with_advice(error, state) from None
+                    raise
                 if step is Step.PAUSE:
                     await self._retry.pause(error, state.failures - 1, what, self._report)
             if step is not Step.REPEAT:
                 await upload.resume()
                 if descriptor is not None and not upload.location and await self.has(descriptor):
                     return descriptor  # only the response to the last request was lost
-
-
-def _with_advice(error: PyskopeoError, state: UploadState) -> PyskopeoError:
-    """Return ``error``, with what to do about it if the registry wants to know the size of a body beforehand (411)."""
-    if isinstance(error, RegistryError) and error.status == 411 and state.size is None:
-        error.args = (f"{error}: --dest-precompute-digests compresses layers before they are sent", *error.args[1:])
-    return error

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, PyskopeoError
+from ..errors import InvalidContent, PyskopeoError, UnsafeAddress
 from ..http.origin import Origin, redact_url, resolve_redirect
 from ..model.events import Requested
 from ..model.reference import Reference
 from .blob_download import BlobDownload
 from .layer_urls import request_from_urls
-from .request import build_request, httpx_errors
+from .request import build_request, httpx_errors, limit_body
 from .sessions import open_sender
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def open_external_blob(descriptor: Descriptor, where: str, access: Access)
     """
     # Not named after any server, so that no client certificate is shown to one.
     async with (
-        open_sender(Reference("urls.invalid", ""), access.trust, access.network) as send,
+        open_sender(Reference("urls.invalid", ""), access) as send,
         BlobDownload(descriptor, _ExternalEndpoint(where, access, send)) as download,
     ):
         yield download
@@ -64,7 +64,12 @@ class _ExternalEndpoint:
     async def request_blob(self, descriptor: Descriptor, offset: int, what: str) -> httpx.Response:
         """GET the whole blob, whatever ``offset`` is."""
         schemes = frozenset({"https", "http"} if self._insecure else {"https"})
-        return await request_from_urls(descriptor, self._request, what, schemes=schemes)
+        try:
+            return await request_from_urls(descriptor, self._request, what, schemes=schemes)
+        except UnsafeAddress as error:
+            advice = "" if self._insecure else "; --src-tls-verify=false allows http and addresses of this network"
+            error.args = (f"{what}: {error}{advice}",)
+            raise
 
     async def _request(self, method: str, url: str) -> httpx.Response:
         for _ in range(_MAX_REDIRECTS + 1):
@@ -72,6 +77,7 @@ class _ExternalEndpoint:
                 public_only = not self._insecure
                 request = build_request(method, url, {}, b"", self._network, public_only=public_only)
                 response = await self._send(request)
+                limit_body(request, response, self._network)
             self.report(Requested(method, redact_url(url), response.status_code, 0.0))
             location = response.headers.get("location", "")
             if response.status_code not in _REDIRECTS or not location:

@@ -32,18 +32,26 @@ def build_request(
     *,
     public_only: bool,
 ) -> httpx.Request:
-    """Return a request with the timeouts and the User-Agent of ``network``.
+    """Return a request with the timeouts and the User-Agent of ``network``; those for reading are of its head.
 
     With ``public_only`` the transport refuses addresses that are not public.
     """
     # Not by httpx.Client.build_request, which adds cookies and an Accept-Encoding.
     complete = {"User-Agent": network.user_agent, "Accept-Encoding": "identity", **headers}
-    timeout = httpx.Timeout(network.stall_timeout, connect=network.connect_timeout).as_dict()
+    timeout = httpx.Timeout(
+        network.stall_timeout, connect=network.connect_timeout, read=network.response_timeout
+    ).as_dict()
     extensions = {"public_only": public_only, "timeout": timeout}
     if isinstance(content, RequestBody):
         complete["Host"] = Origin.of(url).netloc  # httpx does not add it to a request with a stream
         return httpx.Request(method, url, headers=complete, stream=content, extensions=extensions)
     return httpx.Request(method, url, headers=complete, content=content or None, extensions=extensions)
+
+
+def limit_body(request: httpx.Request, response: httpx.Response, network: Network) -> None:
+    """Set the time limits of the body of a response, whose head has been read."""
+    request.extensions["timeout"]["read"] = network.stall_timeout
+    response.extensions["time_limits"] = network.stall_timeout, network.response_timeout
 
 
 @contextmanager

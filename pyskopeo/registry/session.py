@@ -22,7 +22,7 @@ from . import error_response
 from .authorization import Authorizer, BearerToken, NeedHeaders, NeedToken, Send, describe_credentials
 from .challenge import TOKEN_LIMIT
 from .redactor import Redactor
-from .request import Content, WarningReporter, build_request, httpx_errors
+from .request import Content, WarningReporter, build_request, httpx_errors, limit_body
 from .scheme import Schemes
 
 if TYPE_CHECKING:
@@ -131,9 +131,10 @@ class Session:
             else:
                 note = describe_credentials(await self._resolve())
         retry_after = response.headers.get("retry-after")
-        return error_response.error_from_response(
+        error = error_response.error_from_response(
             status, body, what, retry_after=retry_after, note=note, redact=self._redactor.redact
         )
+        return self._access.network.retry.check_wait(error)
 
     async def request(
         self, method: str, path: str, headers: Mapping[str, str], *, content: bytes = b"", extra_scope: str = ""
@@ -263,6 +264,7 @@ class Session:
                 took = round(time.monotonic() - started, 3)
                 self._access.report(Requested(request.method, redact_url(url), status, took))
         response.extensions["url"] = url
+        limit_body(request, response, self._access.network)
         self._warnings.report_new(response)
         return response
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import select
@@ -80,6 +79,8 @@ def check_descriptor(number: int, path: Path, *, writing: bool) -> None:
 
     ``path`` is its name in errors. A descriptor that was closed then may be a socket or a queue of the event loop now.
     """
+    import fcntl
+
     what = f"{'writing' if writing else 'reading'} {path}"
     with storage_errors(what):
         mode = os.fstat(number).st_mode

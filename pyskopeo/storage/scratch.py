@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from ..errors import NotFound, PathNotFound
+from ..errors import NotFound, PathNotFound, TooLarge
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import Decompressor
 from ..streams.inflaters import MAGIC, compression_of
+from ..streams.plain_content import default_inflated_limit
 from ..streams.pump import ByteReader, ByteSink, FileSink, thread_buffer
 from .archive_output import check_descriptor, inherited_descriptor, is_stream, is_written_directly
 from .files import open_regular, storage_errors
@@ -69,12 +70,15 @@ def create_directory(directory: Path) -> None:
 
 
 @asynccontextmanager
-async def readable_archive(path: Path, scratch: Path | None) -> AsyncIterator[TarIndex]:
+async def readable_archive(
+    path: Path, scratch: Path | None, max_inflated: int | None = None
+) -> AsyncIterator[TarIndex]:
     """Open the tar archive at ``path`` and yield the index of its members.
 
     An uncompressed regular file is read in place. Compressed archives (gzip, zstd, bzip2, xz) and streams (``-`` is
-    standard input) are unpacked into a temporary file first, in ``scratch`` or the system's temporary directory. Raises
-    `PathNotFound`, `InvalidContent`, `StorageFailed`.
+    standard input) are unpacked into a temporary file first, in ``scratch`` or the system's temporary directory.
+    ``max_inflated`` is the maximum size in bytes that a compressed archive may have when it is unpacked; None: see
+    `Storage`. Raises `PathNotFound`, `InvalidContent`, `TooLarge`, `StorageFailed`.
     """
     if not is_stream(path):
         try:
@@ -86,7 +90,7 @@ async def readable_archive(path: Path, scratch: Path | None) -> AsyncIterator[Ta
         if not compression_of(magic):
             yield await run_in_thread(lambda: TarIndex.read(path))
             return
-    async with temporary_file("archive.tar", scratch, lambda sink: _unpack(path, sink)) as plain:
+    async with temporary_file("archive.tar", scratch, lambda sink: _unpack(path, sink, max_inflated)) as plain:
         yield await run_in_thread(lambda: TarIndex.read(plain, _shown(path)))
 
 
@@ -124,15 +128,39 @@ def copy_stream(path: Path, sink: ByteSink) -> None:
             sink.write(buffer[:count])
 
 
-def _unpack(path: Path, sink: ByteSink) -> None:
+def _unpack(path: Path, sink: ByteSink, max_inflated: int | None) -> None:
     """Copy an archive to ``sink``, decompressed if it is gzip, zstd, bzip2 or xz."""
     decompressor, buffer = Decompressor(str(_shown(path)), archive=True), thread_buffer()
+    limited = _LimitedSink(sink, path, max_inflated)
     with _open_stream(path) as stream:
         while count := stream.readinto(buffer):
+            limited.stored += count
             for piece in decompressor.feed(buffer[:count]):
-                sink.write(piece)
+                limited.write(piece)
     for piece in decompressor.finish():
-        sink.write(piece)
+        limited.write(piece)
+
+
+class _LimitedSink:
+    """Passes an archive that is decompressed on to another sink, up to a size in bytes.
+
+    ``stored`` is the number of bytes read so far; an archive that is not compressed is never larger.
+    """
+
+    def __init__(self, sink: ByteSink, path: Path, limit: int | None) -> None:
+        self._sink, self._path, self._limit = sink, path, limit
+        self.stored = self._written = 0
+
+    def write(self, buffer: memoryview) -> None:
+        self._written += len(buffer)
+        limit = default_inflated_limit(self.stored) if self._limit is None else self._limit
+        if self._written > max(limit, self.stored):
+            raise TooLarge(
+                f"{_shown(self._path)}: the archive is larger than {limit} bytes when it is decompressed: refused; if "
+                "it is sound, allow more with --max-inflated",
+                limit=limit,
+            )
+        self._sink.write(buffer)
 
 
 def _shown(path: Path) -> Path:

@@ -18,7 +18,7 @@ BLOCK = 512
 _MOST_MEMBERS = 200_000
 # Bytes of one extended header, as in Go's archive/tar, and of all of them in an archive.
 _EXTENDED_LIMIT = 1024 * 1024
-_ALL_EXTENDED_LIMIT = 32 * 1024 * 1024
+_ALL_EXTENDED_LIMIT = 64 * 1024 * 1024
 _SIZE_LIMIT = 2**63
 
 _ZEROS = bytes(BLOCK)
@@ -79,7 +79,7 @@ class TarEntries:
     """Iterates over the members of an uncompressed archive, in a regular file that is open as ``fd``.
 
     Raises `InvalidContent` if it is no tar archive, or is damaged or ambiguous; `TooLarge` for more than 200 000
-    members, an extended header over 1 MiB, or over 32 MiB of them; `StorageFailed`, and `Cancelled`.
+    members, an extended header over 1 MiB, or over 64 MiB of them; `StorageFailed`, and `Cancelled`.
     """
 
     def __init__(self, fd: int, path: Path) -> None:

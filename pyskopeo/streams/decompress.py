@@ -10,12 +10,14 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, TooLarge
-from ..model.digest import Digest, new_hasher
 from .cancellation import check_cancelled
 from .inflaters import MAGIC, Inflater, NewInflater, compression_of, inflater_constructor, is_gzip_or_zstd
+from .plain_content import ANY_CONTENT, PlainVerifier
 from .pump import BlobReader
 
 if TYPE_CHECKING:
+    from ..model.digest import Digest
+    from .plain_content import PlainContent
     from .pump import BlobSink, ByteReader
 
 _PIECE = 256 * 1024
@@ -166,40 +168,52 @@ def estimate_uncompressed_size(ending: bytes, size: int) -> int | None:
 class InflatingSink:
     """Decompresses what is written to it, as `Decompressor` does, and writes the result to another sink.
 
-    After `finish`, `size` is the number of decompressed bytes and `digest` their sha256.
+    After `finish`, `size` is the number of decompressed bytes and `digest` their sha256. ``expected`` is what must hold
+    for the decompressed content.
     """
 
-    def __init__(self, sink: BlobSink, what: str) -> None:
+    def __init__(self, sink: BlobSink, what: str, expected: PlainContent = ANY_CONTENT) -> None:
         self._sink, self._what = sink, what
-        self._begin()
+        self._verifier = PlainVerifier(expected, what)
+        self._decompressor = Decompressor(what)
 
-    def _begin(self) -> None:
-        self._decompressor = Decompressor(self._what)
-        self._hasher = new_hasher("sha256")
-        self.size = 0
+    @property
+    def size(self) -> int:
+        """The number of decompressed bytes."""
+        return self._verifier.size
 
     @property
     def digest(self) -> Digest:
         """The sha256 of the decompressed content: for a layer its diff ID (OCI image specification, config.md)."""
-        return Digest("sha256", self._hasher.hexdigest())
+        return self._verifier.digest
+
+    @property
+    def digests(self) -> frozenset[Digest]:
+        """The digests of the decompressed content in all algorithms that its diff IDs need."""
+        return self._verifier.digests
 
     def write(self, buffer: memoryview) -> None:
         """Decompress the next bytes; raises `InvalidContent`, `TooLarge` and whatever the other sink raises."""
         self._write_all(self._decompressor.feed(buffer))
 
     def finish(self) -> None:
-        """Write the rest; raises as `write` does, and `InvalidContent` if the compressed data is truncated."""
+        """Write the rest.
+
+        Raises as `write` does, `InvalidContent` if the compressed data is truncated, and `ContentMismatch` for another
+        content than expected.
+        """
         self._write_all(self._decompressor.finish())
+        self._verifier.finish()
 
     def restart(self) -> None:
         """Discard what was written, here and in the other sink: the content starts again at its first byte."""
-        self._begin()
+        self._decompressor = Decompressor(self._what)
+        self._verifier.restart()
         self._sink.restart()
 
     def _write_all(self, pieces: Iterator[memoryview]) -> None:
         for piece in pieces:
-            self._hasher.update(piece)
-            self.size += len(piece)
+            self._verifier.feed(piece)
             self._sink.write(piece)
 
 

@@ -6,8 +6,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..engine.graph import read_entry
 from ..engine.plan import has_foreign_urls
 from ..errors import PyskopeoError
+from ..model.descriptor import UNKNOWN_SIZE
 from ..storage.partial_files import is_partial
 from ..storage.shared_files import RunFiles
 from ..streams.locations import LocalFile
@@ -17,6 +19,8 @@ from ..transports.oci import OciReference
 if TYPE_CHECKING:
     from ..access import Access
     from ..interfaces import ImageReference, ImageSource
+    from ..model.descriptor import Descriptor
+    from ..model.digest import Digest
     from ..model.manifest import Manifest
     from ..storage.existing_blobs import ExistingBlobs
 
@@ -58,28 +62,45 @@ async def is_complete(name: ImageReference, root: Manifest, access: Access) -> b
     existing = RunFiles.of(access).existing_blobs(access)
     try:
         async with name.open_source(access) as source:
-            manifests = [root]
-            for manifest in manifests:  # children are appended while this loop runs
-                manifests += [await source.manifest(child) for child in manifest.manifests]
-                if len(manifests) > _MAX_MANIFESTS or not await _has_blobs(source, manifest, name.transport, existing):
+            if not await _has_blobs(source, root, name.transport, existing):
+                return False
+            seen: set[Digest] = set()
+            entries = list(root.manifests)
+            while entries:
+                entry = entries.pop()
+                if entry.digest in seen:
+                    continue
+                seen.add(entry.digest)
+                child = await read_entry(source, entry)
+                if child is None:
+                    present = await _has_blob(source, entry, existing)
+                else:
+                    present = await _has_blobs(source, child, name.transport, existing)
+                if len(seen) > _MAX_MANIFESTS or not present:
                     return False
+                entries += child.manifests if child else ()
     except PyskopeoError:
         return False
     return True
 
 
 async def _has_blobs(source: ImageSource, manifest: Manifest, transport: str, existing: ExistingBlobs) -> bool:
+    """Return whether the blobs of a manifest exist, all of them: an index has none of its own."""
+    if manifest.is_index:
+        return True
     for blob in manifest.blobs:
-        if transport == "oci" and has_foreign_urls(blob):
-            continue
-        locations = source.blob(blob).locations
-        if not locations:
+        if not (transport == "oci" and has_foreign_urls(blob)) and not await _has_blob(source, blob, existing):
             return False
-        for location in locations:
-            if not isinstance(location, LocalFile):
-                return False
-            # Schema 1 gives no sizes.
-            descriptor = replace(blob, size=await source.blob_size(blob)) if manifest.is_schema1 else blob
-            if not await existing.holds(location.path, descriptor):
-                return False
     return True
+
+
+async def _has_blob(source: ImageSource, blob: Descriptor, existing: ExistingBlobs) -> bool:
+    locations = source.blob(blob).locations
+    for location in locations:
+        if not isinstance(location, LocalFile):
+            return False
+        # Schema 1 gives no sizes.
+        sized = replace(blob, size=await source.blob_size(blob)) if blob.size == UNKNOWN_SIZE else blob
+        if not await existing.holds(location.path, sized):
+            return False
+    return bool(locations)

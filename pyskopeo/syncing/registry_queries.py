@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..engine.selection import check_depth
 from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model import mediatype
@@ -95,8 +96,8 @@ async def head_manifest(reference: Reference, access: Access) -> ManifestHead | 
             return None
 
 
-async def has_complete_index(reference: Reference, index: Digest, access: Access) -> bool:
-    """Return whether a repository has an index and every image below it.
+async def has_complete_index(reference: Reference, index: Digest, access: Access, depth: int = 1) -> bool:
+    """Return whether a repository has an index and every image below it; ``depth`` is that of the index, 1 for a root.
 
     Takes one GET for each index and one HEAD for each image. Raises `NetworkError`.
     """
@@ -108,9 +109,14 @@ async def has_complete_index(reference: Reference, index: Digest, access: Access
             missing.append(digest)
 
     try:
+        check_depth(depth)
         children = (await _read_manifest(reference, index, access)).manifests
+        if any(child.is_blob for child in children):
+            return False  # a build cache: copying it again looks for each blob
         for child in children:
-            if child.media_type in mediatype.INDEXES and not await has_complete_index(reference, child.digest, access):
+            if child.media_type not in mediatype.INDEXES:
+                continue
+            if not await has_complete_index(reference, child.digest, access, depth + 1):
                 return False
         images = [child.digest for child in children if child.media_type not in mediatype.INDEXES]
         await each(images, look_up, at_once=_REQUESTS_AT_ONCE)

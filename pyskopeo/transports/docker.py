@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
-from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, PyskopeoError
+from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, PyskopeoError, RegistryError
 from ..interfaces import Accepts, Fill, ImageDestination, ImageReference, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
@@ -19,14 +17,11 @@ from ..model.digest import Digest
 from ..model.events import Placement, Report, Warned
 from ..model.manifest import Manifest
 from ..model.reference import Reference
-from ..storage.oci_layout import located_blob
-from ..storage.partial_files import staged
 from ..streams.concurrency import each
-from ..streams.locations import LocalFile, Location, RegistryBlob
-from ..streams.pump import Blob, FileSink, Progress, uncounted
+from ..streams.locations import Location, RegistryBlob
+from ..streams.pump import Blob, Progress, uncounted
 
 if TYPE_CHECKING:
-
     from ..access import Access
     from ..http.retry import Call
     from ..registry.blob_download import BlobDownload
@@ -34,6 +29,7 @@ if TYPE_CHECKING:
     from ..registry.mirrors import Endpoints
     from ..registry.repository_reader import Repository
     from ..registry.repository_writer import RepositoryWriter
+    from ..storage.spool import Spool
 
 _UNKNOWN_DIGEST = "@@unknown-digest@@"
 _TAGS_AT_ONCE = 8
@@ -174,12 +170,12 @@ class DockerDestination(ImageDestination):
         tags: tuple[str, ...],
         writer: RepositoryWriter,
         uploads: BlobUploads,
-        scratch: Path | None = None,
+        spool: Spool,
     ) -> None:
         accepts = _ACCEPTS_ANY_DIGEST if reference.digest is None else _ACCEPTS_ONE_DIGEST
         self.accepts = replace(accepts, named=(reference.repository, reference.tag))
         self._reference, self._tags = reference, tags
-        self._writer, self._uploads, self._scratch = writer, uploads, scratch
+        self._writer, self._uploads, self._spool = writer, uploads, spool
         self._tag_digests: dict[str, Digest | None] = {}
         self._prefetched = False
         self._failure: PyskopeoError | None = None
@@ -228,19 +224,16 @@ class DockerDestination(ImageDestination):
         ]  # fmt: skip
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
-        if self._scratch is None:
-            return await self._uploads.receive(fill)
-        from ..storage.scratch import create_directory
-
+        if not self._spool.wanted:
+            try:
+                return await self._uploads.receive(fill)
+            except RegistryError as error:
+                if error.status != 411:  # the registry requires the length of a body, which is known only at its end
+                    raise
+                self._spool.wanted = True
         # With its digest known beforehand, put_blob() need not send a blob that the registry has.
-        create_directory(self._scratch)
-        path = self._scratch / os.urandom(8).hex()
-        with staged(path) as (fd, _):
-            descriptor = await fill(FileSink(fd, path))
-        try:
-            return descriptor, await self.put_blob(located_blob(descriptor, LocalFile(path)), uncounted)
-        finally:
-            path.unlink()
+        async with self._spool.filled(fill) as blob:
+            return blob.descriptor, await self.put_blob(blob, uncounted)
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
         return await self._uploads.has(descriptor)
@@ -283,15 +276,13 @@ async def _open_destination(name: DockerReference, access: Access) -> AsyncItera
     from ..registry.blob_upload import BlobUploads
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.sessions import open_session
-    from ..storage.scratch import scratch_directory
+    from ..storage.spool import Spool
 
     reference = name.reference
     tags = [*([reference.tag] if reference.tag else []),
             *(parse_additional_tag(text, reference) for text in access.writing.additional_tags)]  # fmt: skip
-    precomputing = access.writing.precompute_digests
-    temporary = scratch_directory(Path("-"), access.storage.scratch) if precomputing else nullcontext()
-    with temporary as scratch:
+    with Spool(access.storage.scratch, wanted=access.writing.precompute_digests) as spool:
         async with open_session(reference, access, actions="pull,push") as session:
             uploads = BlobUploads(reference, session, access.network.retry, access.report)
             writer = RepositoryWriter(reference, session)
-            yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, scratch)
+            yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, spool)

@@ -57,7 +57,7 @@ def parse(details: str) -> OciArchiveReference:
 
 @asynccontextmanager
 async def _open_source(reference: OciArchiveReference, access: Access) -> AsyncIterator[ImageSource]:
-    async with readable_archive(reference.path, access.storage.scratch) as index:
+    async with readable_archive(reference.path, access.storage.scratch, access.storage.max_inflated) as index:
         external = partial(_open_external, reference, access)
         yield LayoutSource(index, reference.name, str(reference.path), open_external=external)
 

@@ -32,6 +32,7 @@ from ..storage.tar_headers import BLOCK, is_header
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink
 from ..streams.locations import LocalFile
+from ..streams.plain_content import InflatedTotal, PlainContent, default_inflated_limit
 from ..streams.pump import Blob, BlobReader, FileReader, MemoryReader, thread_buffer
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class TarballSource(ImageSource):
         config = Descriptor(mediatype.OCI_CONFIG, Digest.of(self._config), len(self._config))
         document = {
             "schemaVersion": 2,
+            "mediaType": mediatype.OCI_MANIFEST,
             "config": _descriptor_json(config),
             "layers": [_descriptor_json(layer.descriptor) for layer in layers],
         }
@@ -155,23 +157,30 @@ def _time(nanoseconds: int) -> str:
 async def _open_source(paths: tuple[Path, ...], access: Access) -> AsyncIterator[ImageSource]:
     async with AsyncExitStack() as stack:
         layers = []
+        limit = access.storage.max_inflated
+        total = InflatedTotal(_inflated_limit(paths) if limit is None else limit)
         for path in paths:
             if is_stream(path):
                 written, modified = path, time.time_ns()
                 spool = temporary_file("layer.tar", access.storage.scratch, partial(copy_stream, path))
                 kept = await stack.enter_async_context(spool)
-                layers.append(await _read(kept, written, modified))
+                layers.append(await _read(kept, written, modified, total))
             else:
-                layers.append(await _read(path, path, None))
+                layers.append(await _read(path, path, None, total))
         yield TarballSource(tuple(layers))
 
 
-async def _read(path: Path, name: Path, modified: int | None) -> _Layer:
+def _inflated_limit(paths: tuple[Path, ...]) -> int:
+    """Return the default limit for decompressing the files; a stream is not counted, since its size is unknown."""
+    return default_inflated_limit(sum(path.stat().st_size for path in paths if path.is_file()))
+
+
+async def _read(path: Path, name: Path, modified: int | None, total: InflatedTotal) -> _Layer:
     """Read a file in a worker thread; ``name`` is the user's name of it, for errors."""
-    return await run_in_thread(partial(_read_layer, path, name, modified))
+    return await run_in_thread(partial(_read_layer, path, name, modified, total))
 
 
-def _read_layer(path: Path, name: Path, modified: int | None) -> _Layer:
+def _read_layer(path: Path, name: Path, modified: int | None, total: InflatedTotal) -> _Layer:
     try:
         fd = open_regular(path)
     except NotFound as error:
@@ -180,7 +189,7 @@ def _read_layer(path: Path, name: Path, modified: int | None) -> _Layer:
         status = os.fstat(fd)
         reader = FileReader(fd, path, 0, status.st_size)
         head, plain, hasher, size = b"", _FirstBlock(), new_hasher("sha256"), 0
-        inflating = InflatingSink(plain, str(name))
+        inflating = InflatingSink(plain, str(name), PlainContent(total=total))
         buffer = thread_buffer()
         while count := reader.readinto(buffer):
             head = head or bytes(buffer[: min(count, 8)])

@@ -20,6 +20,7 @@ from pyskopeo.engine.plan import Form
 from pyskopeo.errors import InvalidContent, NotFound, PyskopeoError
 from pyskopeo.storage.docker_archive import reader
 from pyskopeo.storage.tar import Member
+from pyskopeo.streams.plain_content import InflatedTotal
 from tests.contract.reading import read_layers, see
 from tests.support.archives import Extra, archive_of, docker_members, hardlink, item, layout_members, symlink, tar
 from tests.support.images import ImageSpec, LayerSpec, build
@@ -220,7 +221,7 @@ HEADERS = {
     "stacked-all": (header(b"L", 2, b"x\0") + header(b"K", 2, b"x\0") + header(b"x", 9, b"9 a=bcde\n")) * 400,
     "long-pax": header(b"x", 2**30, bytes(2**21)),
     "long-name": header(b"L", 2**30, bytes(2**21)),
-    "many-long-names": (header(b"L", 2**20, b"n" * 2**20) + header(b"0", 0)) * 40,
+    "many-long-names": (header(b"L", 2**20, b"n" * 2**20) + header(b"0", 0)) * 80,
     "sparse": header(b"S", 0),
 }
 
@@ -249,9 +250,9 @@ async def test_one_layer_for_many_is_expanded_once(tmp_path: Path, monkeypatch: 
     expanded: list[str] = []
     real = reader._inflated_size
 
-    def counted(path: Path, member: Member, name: str) -> int:
+    def counted(path: Path, member: Member, name: str, total: InflatedTotal) -> int:
         expanded.append(name)
-        return real(path, member, name)
+        return real(path, member, name, total)
 
     monkeypatch.setattr(reader, "_inflated_size", counted)
     config = json.dumps({"rootfs": {"type": "layers", "diff_ids": [f"sha256:{n:064x}" for n in range(5000)]}}).encode()

@@ -95,6 +95,6 @@ async def test_without_urls_it_is_missing(tmp_path: Path) -> None:
 async def test_a_layout_leads_to_no_private_address(scheme: str, tmp_path: Path) -> None:
     """A layout from anywhere cannot have this machine asked; with ``--src-tls-verify=false`` it can."""
     with Simulator(IMAGE) as vendor:
-        with pytest.raises(UnsafeAddress, match="is not https|private address"):
+        with pytest.raises(UnsafeAddress, match="(is not https|private address).*--src-tls-verify=false"):
             await copy(layout(tmp_path, f"{scheme}://127.0.0.1:{vendor.port}/storage/{LARGE}"), tmp_path, Trust())
         assert vendor.connections_seen == 0

@@ -23,9 +23,11 @@ HEAVY = {
               "registry/upload_session.py"),
     "tarfile": ("storage/tar.py",),
     "tempfile": ("storage/scratch.py",),
+    # Imported where uvicorn is.
+    **dict.fromkeys(("asyncio", "uvicorn"), ("serve/protocol.py",)),
     **dict.fromkeys(
-        ("asyncio", "backports", "bz2", "certifi", "cryptography", "isal", "lzma", "multiprocessing", "rich", "ssl",
-         "starlette", "subprocess", "tomllib", "trio", "uvicorn", "yaml"), (),
+        ("backports", "bz2", "certifi", "cryptography", "isal", "lzma", "multiprocessing", "rich", "ssl",
+         "starlette", "subprocess", "tomllib", "trio", "yaml"), (),
     ),
 }  # fmt: skip
 

@@ -21,11 +21,15 @@ READ_ONLY = 0o444
 
 @dataclass(frozen=True, slots=True)
 class DecompressedBlob:
-    """The digest and the size of a decompressed blob; its bytes are at ``path`` unless they are in the archive."""
+    """The digest and the size of a decompressed blob; its bytes are at ``path`` unless they are in the archive.
+
+    ``digest`` is its sha256, ``digests`` are those of all algorithms that its diff IDs need.
+    """
 
     path: Path
     digest: Digest
     size: int
+    digests: frozenset[Digest]
 
 
 class LayerWriter:
@@ -77,7 +81,7 @@ class LayerWriter:
         try:
             async with self._predictor.fetching(blob):
                 slot = await self._new_slot(digest)
-                sink = InflatingSink(slot, f"blob {digest}")
+                sink = InflatingSink(slot, f"blob {digest}", blob.plain)
                 await blob.copy_to(sink, progress)
                 sink.finish()
                 slot.complete()
@@ -85,7 +89,7 @@ class LayerWriter:
             if digest in self._slots:
                 self._remove_slot(digest)
             raise
-        self._decompressed[digest] = DecompressedBlob(slot.path, sink.digest, sink.size)
+        self._decompressed[digest] = DecompressedBlob(slot.path, sink.digest, sink.size, sink.digests)
         await self.append_ready()
 
     async def _new_slot(self, digest: Digest) -> LayerSlot:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...errors import InvalidContent, InvalidName, NotFound, PathNotFound, Unsupported
 from ...fast_dataclass import dataclass
+from ...gocompat.field_names import FieldNames
 from ...gocompat.go_json import dumps
 from ...interfaces import ImageSource
 from ...model import mediatype
@@ -27,6 +28,7 @@ from ...model.strict_json import CONFIG_LIMIT, parse_list
 from ...streams.cancellation import run_in_thread
 from ...streams.decompress import InflatingReader
 from ...streams.inflaters import MAGIC, is_gzip_or_zstd
+from ...streams.plain_content import InflatedTotal, default_inflated_limit
 from ...streams.pump import Blob, BlobReader, FileReader, thread_buffer
 from ..files import open_reader, open_regular, read_range
 from ..oci_layout import located_blob
@@ -34,7 +36,7 @@ from ..tar import Member, TarIndex
 
 _MANIFEST = "manifest.json"
 _MANIFEST_LIMIT = 1024 * 1024
-_FIELDS = {name.lower(): name for name in ("Config", "RepoTags", "Layers", "Parent", "LayerSources")}
+_FIELDS = FieldNames.of("Config", "RepoTags", "Layers", "Parent", "LayerSources")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +126,9 @@ def _is_valid_tag(tag: str) -> bool:
 def _item(entry: Any, where: str) -> ManifestItem:
     if not isinstance(entry, dict):
         raise InvalidContent(f"{where}: an entry is not an object")
-    for name in entry:
-        # Go takes names in any case for those of its fields; other programs do not.
-        field = _FIELDS.get(name.lower().replace("\u017f", "s"), name)
-        if field != name:
-            raise InvalidContent(f"{where}: {ascii(name)[:60]} differs from {field!r} by case only")
-    config, tags, layers = entry.get("Config"), entry.get("RepoTags") or [], entry.get("Layers") or []
+    _FIELDS.check(entry, where)
+    config, tags, layers = entry.get("Config"), entry.get("RepoTags"), entry.get("Layers")
+    tags, layers = [] if tags is None else tags, [] if layers is None else layers
     if not isinstance(config, str) or not _is_list_of_strings(tags) or not _is_list_of_strings(layers):
         raise InvalidContent(f"{where}: an entry lacks Config, RepoTags or Layers of the right type")
     return ManifestItem(config, tuple(tags), tuple(layers))
@@ -145,8 +144,10 @@ class DockerArchiveSource(ImageSource):
     The digests of its layers are their diff IDs; a layer that is stored compressed is decompressed while it is read.
     """
 
-    def __init__(self, archive: DockerArchive, item: ManifestItem) -> None:
+    def __init__(self, archive: DockerArchive, item: ManifestItem, max_inflated: int | None = None) -> None:
+        """``max_inflated`` is the maximum size in bytes of the decompressed layers in total; None: see `Storage`."""
         self._archive, self._item = archive, item
+        self._max_inflated = max_inflated
         self._members: dict[Digest, str] = {}
         self._compressed: set[Digest] = set()
         # Decompressed sizes of compressed members: an image may name one of them for any number of its layers.
@@ -187,8 +188,9 @@ class DockerArchiveSource(ImageSource):
             )
         self._members[config_digest] = item.config
         layers = []
+        total = self._inflated_total()
         for diff_id, name in zip(diff_ids, item.layers, strict=True):
-            size = self._layer_size(diff_id, name)
+            size = self._layer_size(diff_id, name, total)
             layers.append({"mediaType": mediatype.DOCKER_LAYER_GZIP, "size": size, "digest": str(diff_id)})
         document = {
             "schemaVersion": 2,
@@ -198,7 +200,12 @@ class DockerArchiveSource(ImageSource):
         }
         return Manifest.parse(dumps(document).encode())
 
-    def _layer_size(self, diff_id: Digest, name: str) -> int:
+    def _inflated_total(self) -> InflatedTotal:
+        index = self._archive.index
+        stored = sum(member.size for member in {index.find(name) for name in self._item.layers})
+        return InflatedTotal(default_inflated_limit(stored) if self._max_inflated is None else self._max_inflated)
+
+    def _layer_size(self, diff_id: Digest, name: str, total: InflatedTotal) -> int:
         """Return the decompressed size of a layer in bytes, which takes decompressing it if it is compressed."""
         index = self._archive.index
         member = index.find(name)
@@ -207,17 +214,18 @@ class DockerArchiveSource(ImageSource):
             return member.size
         self._compressed.add(diff_id)
         if member not in self._inflated_sizes:
-            self._inflated_sizes[member] = _inflated_size(index.path, member, name)
+            self._inflated_sizes[member] = _inflated_size(index.path, member, name, total)
         return self._inflated_sizes[member]
 
 
-def _inflated_size(path: Path, member: Member, name: str) -> int:
+def _inflated_size(path: Path, member: Member, name: str, total: InflatedTotal) -> int:
     size = 0
     fd = open_regular(path)
     try:
         reader = InflatingReader(FileReader(fd, path, member.offset, member.size), name)
         while count := reader.readinto(thread_buffer()):
             size += count
+            total.count(name, size)
     finally:
         os.close(fd)
     return size

@@ -138,7 +138,7 @@ class DockerArchiveDestination(ImageDestination):
         if len(diff_ids) != len(layers):
             raise InvalidContent(f"the image has {len(layers)} layers, its configuration names {len(diff_ids)}")
         for layer, diff_id in zip(layers, diff_ids, strict=True):
-            if layer.digest != diff_id:
+            if diff_id not in layer.digests:
                 raise ContentMismatch(
                     f"layer decompresses to {layer.digest}, the image configuration says {diff_id}",
                     expected=str(diff_id),

@@ -86,10 +86,10 @@ def parse(details: str) -> DockerDaemonReference:
 async def _open_source(reference: DockerDaemonReference, access: Access) -> AsyncIterator[ImageSource]:
     from .engine_api import DaemonClient
 
-    client = await DaemonClient.open(access.network, access.trust)
+    client = await DaemonClient.open(access)
     async with client.save(str(reference.reference or reference.image_id), access.storage.scratch) as path:
         archive = DockerArchive.read(await run_in_thread(lambda: TarIndex.read(path, Path(str(reference)))))
-        yield DockerArchiveSource(archive, archive.choose(None, None))
+        yield DockerArchiveSource(archive, archive.choose(None, None), access.storage.max_inflated)
 
 
 @asynccontextmanager
@@ -99,7 +99,7 @@ async def _open_destination(
     from .engine_api import DaemonClient
     from .image_load import ImageLoad
 
-    client = await DaemonClient.open(access.network, access.trust)
+    client = await DaemonClient.open(access)
     tags = (name, *map(Reference.parse, access.writing.additional_tags))
     path = Path(str(reference))
     with temporary_directory(access.storage.scratch) as scratch:

@@ -8,9 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import ConnectionFailed, DaemonError, InvalidContent, NetworkError, PyskopeoError, TooLarge, first_error
-from ...http.connection_pool import ResponseReader, ResponseTimeouts
+from ...http.connection_pool import ResponseReader
 from ...http.loop_bridge import run_in_loop
 from ...http.streamed_body import StreamedBody
+from ...http.time_limits import ResponseTimeouts
 from ...streams.cancellation import run_in_thread
 from .engine_api import ORIGIN, DaemonClient
 from .messages import LIMIT, check_messages

@@ -12,7 +12,7 @@ import anyio.to_thread
 import pytest
 
 import pyskopeo
-from pyskopeo.access import Network, Writing
+from pyskopeo.access import Writing
 from pyskopeo.errors import (
     ConnectionFailed,
     ContentMismatch,
@@ -22,7 +22,6 @@ from pyskopeo.errors import (
     Stalled,
     TooLarge,
 )
-from pyskopeo.http.tls import Trust
 from pyskopeo.storage.tar import TarWriter
 from pyskopeo.streams.pump import uncounted
 from pyskopeo.transports.docker_daemon.engine_api import DaemonClient
@@ -234,7 +233,7 @@ class TestLoad:
 
         with FakeDaemon() as daemon:
             daemon.on["load"] = after_the_body(lambda call: call.answer(200, LOADED))
-            engine = await DaemonClient.open(Network(daemon_host=daemon.host), Trust())
+            engine = await DaemonClient.open(access(daemon, scratch))
             for whole in (False, True):
                 async with ImageLoad.open(engine) as load:
                     await anyio.to_thread.run_sync(write, TarWriter(load, Path("x")))

@@ -6,6 +6,7 @@ Each test names what it is about; the CVEs are those of other clients.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,24 @@ async def test_a_manifest_is_one_thing(name: str, tmp_path: Path) -> None:
             await pull(registry, tmp_path)
         assert len(str(caught.value).splitlines()) == 1
         assert asked_for_blobs(registry) == []
+
+
+@pytest.mark.parametrize("names", ["Layers", "LAYERS", "layer\u017f", "MANIFESTS", "Config", "MediaType"])
+async def test_a_manifest_has_no_names_in_another_case(names: str, tmp_path: Path) -> None:
+    """Go would read them; programs in other languages would not."""
+    with Simulator(served({**_MANIFEST, names: _MANIFEST["layers"][:1]})) as registry:
+        with pytest.raises(InvalidContent, match="by case only"):
+            await pull(registry, tmp_path)
+        assert asked_for_blobs(registry) == []
+
+
+async def test_a_configuration_has_no_field_twice(tmp_path: Path) -> None:
+    config = b'{"os":"linux","architecture":"amd64","config":{"Cmd":["a"],"cmd":["b"]},"rootfs":{}}'
+    image = served({**_MANIFEST, "config": {**_MANIFEST["config"], "digest": digest_of(config), "size": len(config)}})
+    image = replace(image, blobs={**image.blobs, digest_of(config): config})
+    with Simulator(image) as registry:
+        with pytest.raises(InvalidContent, match="config has 'Cmd' twice, in different case"):
+            await pull(registry, tmp_path, image=image)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,31 @@ def position(found: object, parsed: LayoutIndex) -> int:
     return next(n for n, descriptor in enumerate(parsed.descriptors) if descriptor is found)
 
 
+def test_nulls_are_absent_as_in_go() -> None:
+    assert index(manifests=None).descriptors == ()
+    found = index(entry(1) | {"annotations": {REF_NAME: None}}, mediaType=None, annotations=None)
+    assert found.find("", "here") is found.descriptors[0]
+    with pytest.raises(InvalidContent, match="imageLayoutVersion is None"):
+        check_layout_file(b'{"imageLayoutVersion":null}', "here")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"Manifests": []}, {"SCHEMAVERSION": 2}, {"manifests": [entry(1) | {"Digest": "sha256:" + "a" * 64}]}],
+)
+def test_names_that_go_takes_for_a_field(more: dict[str, Any]) -> None:
+    with pytest.raises(InvalidContent, match="by case only"):
+        index(**more)
+    with pytest.raises(InvalidContent, match="by case only"):
+        check_layout_file(b'{"imageLayoutVersion":"1.0.0","ImageLayoutVersion":"2"}', "here")
+
+
+@pytest.mark.parametrize("more", [{"schemaVersion": 2.0}, {"manifests": 0}, {"manifests": ""}, {"manifests": False}])
+def test_values_that_go_does_not_decode(more: dict[str, Any]) -> None:
+    with pytest.raises(InvalidContent, match=r"index\.json is not an image index"):
+        index(**more)
+
+
 def root() -> Manifest:
     return Manifest.parse(build("oci").root.raw)
 

@@ -39,7 +39,8 @@ def test_every_kind_of_image(kind: str) -> None:
         assert manifest.descriptor.size == len(built.raw)
         assert manifest.is_index == ("manifests" in built.json)
         if manifest.is_index:
-            assert manifest.blobs == ()
+            with pytest.raises(Unsupported, match="an index has no blobs of its own: choose one of its images"):
+                _ = manifest.blobs
         else:
             assert tuple(str(blob.digest) for blob in manifest.blobs) == (
                 *image.layer_digests(digest),
@@ -129,6 +130,8 @@ def test_an_index_may_be_empty_and_an_image_without_layers() -> None:
         (IMAGE | {"config": CONFIG | {"digest": ""}}, "", InvalidDigest, "invalid digest"),
         (IMAGE | {"schemaVersion": 3}, "", InvalidContent, "schemaVersion is 3"),
         (IMAGE | {"schemaVersion": "2"}, "", InvalidContent, "schemaVersion is '2'"),
+        (IMAGE | {"schemaVersion": 2.0}, "", InvalidContent, "schemaVersion is 2.0"),
+        (IMAGE | {"mediaType": False}, "", InvalidContent, "mediaType is not a string"),
         ({"config": CONFIG}, "", InvalidContent, "schemaVersion is None"),
         ({"schemaVersion": 1, "fsLayers": [], "history": []}, "", InvalidContent, "0 fsLayers and 0 history"),
         ({"schemaVersion": 1}, "", InvalidContent, "fsLayers is not a list"),
@@ -145,6 +148,37 @@ def test_what_is_refused(document: Any, content_type: str, error: type[Exception
 def test_two_equal_names_are_refused() -> None:
     with pytest.raises(InvalidContent, match="duplicate name 'config'"):
         Manifest.parse(b'{"schemaVersion":2,"config":{},"config":{}}')
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        IMAGE | {"Layers": []},
+        IMAGE | {"LAYERS": None},
+        IMAGE | {"layer\u017f": []},
+        IMAGE | {"MANIFESTS": []},
+        IMAGE | {"FsLayers": []},
+        IMAGE | {"SchemaVersion": 1},
+        IMAGE | {"MediaType": mediatype.OCI_INDEX},
+        IMAGE | {"config": CONFIG | {"Digest": DIGEST}},
+        IMAGE | {"layers": [LAYER | {"Size": 4}]},
+        IMAGE | {"subject": {"digest": DIGEST, "Digest": DIGEST}},
+        INDEX | {"Manifests": []},
+        INDEX | {"manifests": [{"digest": DIGEST, "size": 9, "platform": {"os": "linux", "Os": "windows"}}]},
+        {"schemaVersion": 2, "config": CONFIG, "Layers": [LAYER]},
+        {"schemaVersion": 2, "Manifests": INDEX["manifests"]},
+    ],
+)
+def test_names_that_go_takes_for_a_field(document: dict[str, Any]) -> None:
+    """Programs in Go would read another image in the same bytes than others; a single one in another case, too."""
+    with pytest.raises(InvalidContent, match="by case only"):
+        Manifest.parse(dumped(document))
+
+
+def test_names_in_maps_and_unknown_fields_are_free() -> None:
+    annotations = {"Layers": "x", "layers": "y", "a": None, "A": "2"}
+    raw = dumped(IMAGE | {"annotations": annotations, "x-Layers": [], "x": {"layers": 1, "Layers": 2}, "X": 3})
+    assert Manifest.parse(raw).annotations == annotations | {"a": ""}
 
 
 def test_over_four_mebibytes() -> None:

@@ -1,5 +1,6 @@
 """Schema 1 as it is read: layers and history, the content below the signatures, and what hostile servers make of it."""
 
+import base64
 import json
 import random
 from collections.abc import Callable
@@ -16,6 +17,33 @@ from pyskopeo.model.schema1 import non_empty_layers
 from tests.support.schema1 import HISTORY, IDS, SUMS, document, dumped, encoded, parts, signature, signed
 
 PLAIN = dumped(document(*HISTORY))
+
+
+def test_nulls_are_absent_as_in_go() -> None:
+    raw = dumped(document(*HISTORY, name=None, tag=None, architecture=None, signatures=None, mediaType=None))
+    assert len(Manifest.parse(raw).layers) == len(HISTORY)
+
+
+@pytest.mark.parametrize(
+    "more", [{"FsLayers": []}, {"Name": "x"}, {"TAG": "x"}, {"fsLayers": [{"blobSum": SUMS[0], "BlobSum": SUMS[1]}]}]
+)
+def test_names_that_go_takes_for_a_field(more: dict[str, Any]) -> None:
+    with pytest.raises(InvalidContent, match="by case only"):
+        Manifest.parse(dumped(document(*HISTORY[:1], **more)))
+
+
+@pytest.mark.parametrize("where", ["signature", "header"])
+def test_two_signed_parts(where: str) -> None:
+    """Which of them a program reads decides what the digest is of."""
+    content = dumped(document(*HISTORY))
+    (block,) = json.loads(signed(content))["signatures"]
+    if where == "signature":
+        block["Protected"] = block["protected"]
+    else:
+        protected = json.loads(base64.urlsafe_b64decode(block["protected"] + "=="))
+        block["protected"] = encoded(dumped(protected | {"FormatLength": 5}))
+    with pytest.raises(InvalidContent, match="by case only"):
+        Manifest.parse(signed(content, block))
 
 
 def test_an_unsigned_one() -> None:

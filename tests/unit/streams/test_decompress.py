@@ -459,7 +459,7 @@ def test_other_formats_cut_short_damaged_or_tiny(pack: Callable[[bytes], bytes])
 
 
 def test_memory_that_xz_may_demand() -> None:
-    """A dictionary of 1 GiB; the highest level of the program xz has one of 64 MiB."""
+    """CVE-2014-9357: what unpacks xz is attacked. A dictionary of 1 GiB; the highest level of the program xz has one of 64 MiB."""
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 26}]
     good = lzma.compress(b"x", format=lzma.FORMAT_XZ, filters=filters)
     assert b"".join(map(bytes, Decompressor("it", archive=True).feed(memoryview(good)))) == b"x"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
 import httpx
 import pytest
 
+from pyskopeo.access import Storage
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied, NetworkError, RegistryError
 from pyskopeo.http.retry import Retry
@@ -22,6 +23,7 @@ from tests.support import faults as f
 from tests.support import upload_faults as u
 from tests.support.access import access_for
 from tests.support.exchange import Request, Response
+from tests.support.images import build
 from tests.support.publishing import Converting, Push
 from tests.support.simulator import Pushing, Simulator
 
@@ -207,11 +209,16 @@ async def test_the_rest_of_an_upload_has_a_known_size(push: Push, registry: Simu
 
 
 async def test_a_size_that_is_not_known_beforehand(registry: Simulator, tmp_path: Path) -> None:
-    """A layer that is compressed on the way: the error says what can be done."""
-    push = Converting(registry, HUGE, tmp_path)
+    """Layers that are compressed on the way are written to temporary files first, once the registry has refused one."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    access = replace(access_for(tmp_path), storage=Storage(scratch=scratch))
+    push = Converting(registry, build("oci-uncompressed"), tmp_path, access)
     on_bodies(registry, NoChunks())
-    with pytest.raises(RegistryError, match="Length Required.*--dest-precompute-digests"):
-        await push.convert()
+    manifest = await push.convert()
+    assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
+    assert 1 <= sum(request.header("Transfer-Encoding") is not None for request in registry.requests) <= 2
+    assert list(scratch.iterdir()) == []
 
 
 # --- answered early ---
