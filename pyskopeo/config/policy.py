@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import InvalidContent, InvalidInput, PolicyRejected, StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.strict_json import parse_object
+from ..small_files import open_regular
 from .policy_fields import fields, members, policy_error, quoted
 from .policy_requirements import InsecureAcceptAnything, Reject, Requirement, parse_requirements
 from .policy_scopes import Subject, check_scope
@@ -117,7 +118,7 @@ def load(environ: Mapping[str, str], home: Path, named: str | None = None) -> Po
             if not must_exist and is_inaccessible(path):
                 continue
             try:
-                with path.open("rb") as file:
+                with open_regular(path) as file:
                     raw = file.read(_LIMIT + 1)
             except (FileNotFoundError, NotADirectoryError) as error:
                 if must_exist:

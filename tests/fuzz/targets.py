@@ -182,8 +182,9 @@ def template(data: bytes) -> None:
 def media_type(data: bytes) -> None:
     """A media type of a layer: the conversions between both families undo each other."""
     kind = mediatype.essence(data.decode("latin-1"))
-    oci, docker = mediatype.layer_to_oci(kind), mediatype.layer_to_docker(kind)
+    docker, oci = mediatype.layer_to_docker(kind), mediatype.layer_to_oci(kind)
     assert docker is None or mediatype.layer_to_oci(docker) == oci
+    assert oci is None or mediatype.layer_to_docker(oci) == docker
     for name in ("gzip", "zstd", ""):
         changed = mediatype.with_compression(kind, name)
         assert changed is None or mediatype.compression(changed) == name
