@@ -227,7 +227,7 @@ class _Scripted:
         self._far.shutdown(socket.SHUT_WR)
         self._connection = Connection(near)
 
-    def open(self, origin: Origin, *, public_only: bool) -> Connection:
+    def open(self, origin: Origin, *, reach: object = None) -> Connection:
         return self._connection
 
     def close(self) -> None:
