@@ -9,8 +9,9 @@ from tests.support.commands import skopeo
 from tests.support.images import KINDS, ArtifactSpec, ImageSpec, IndexSpec
 
 SOURCE = "--src-tls-verify=false"
-# skopeo 1.22 refuses an index in an index, and gives a blob with a sha512 digest one of sha256 in a directory.
-UNREADABLE = {"oci-sha512", "oci-index-sha512", "nested-index"}
+# skopeo 1.22 refuses an index in an index, gives a blob with a sha512 digest one of sha256 in a directory, and puts layers of
+# Docker's type for zstd, which it does not know, compressed into archives of plain ones.
+UNREADABLE = {"oci-sha512", "oci-index-sha512", "nested-index", "docker-zstd"}
 READABLE = sorted(set(KINDS) - UNREADABLE)
 IMAGES = [kind for kind in READABLE if isinstance(KINDS[kind], ImageSpec)]
 INDEXES = [kind for kind in READABLE if isinstance(KINDS[kind], IndexSpec)]
