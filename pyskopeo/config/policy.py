@@ -137,19 +137,21 @@ def _unreadable(error: OSError | ValueError, path: Path) -> Exception:
 
 
 def _transports(value: object, where: str) -> dict[str, Scopes]:
-    return {name: _scopes(scopes, name, where) for name, scopes in members(value, where).items()}
+    return {name: _scopes(scopes, name) for name, scopes in members(value, where).items()}
 
 
-def _scopes(value: object, transport: str, where: str) -> Scopes:
+def _scopes(value: object, transport: str) -> Scopes:
     found: dict[str, Requirements] = {}
-    for scope, requirements in members(value, f"{where}.{transport}").items():
+    place = _place(transport)
+    for scope, requirements in members(value, place).items():
         try:
             check_scope(transport, scope)
         except InvalidInput as error:
-            raise policy_error(f"Unknown key {quoted(scope)} ({error})", f"{where}.{transport}") from None
+            raise policy_error(f"Unknown key {quoted(scope)} ({error})", place) from None
         found[scope] = parse_requirements(requirements, _place(transport, scope))
     return found
 
 
-def _place(transport: str, scope: str) -> str:
-    return f"transports.{transport}[{quoted(scope)}]"
+def _place(transport: str, scope: str | None = None) -> str:
+    name = transport if transport.isascii() and transport.isprintable() else quoted(transport)
+    return f"transports.{name}" + ("" if scope is None else f"[{quoted(scope)}]")
