@@ -32,7 +32,7 @@ def through_a_proxy(answer: bytes, *, endless: bool = False) -> tuple[str, bytes
             connect_timeout=5.0,
         )
         with pytest.raises(ConnectionFailed) as caught:
-            connector.open(Origin.of("https://registry.example:5000"), public_only=False)
+            connector.open(Origin.of("https://registry.example:5000"))
     assert str(caught.value).startswith(f"registry.example:5000 (through proxy http://127.0.0.1:{port}): ")
     return str(caught.value).partition("): ")[2], received[0]
 
