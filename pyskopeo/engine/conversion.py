@@ -195,8 +195,12 @@ class ManifestConversion:
                 )
 
     def _refuse_conversion_of_artifact(self, manifest: Manifest) -> None:
-        """Raise `Unsupported` if another format is asked for: what is no image has no equivalent in it."""
+        """Raise `Unsupported` if another format is asked for: what is no image has no equivalent in it.
+
+        Raises `CannotPreserve` where the manifest must not change anyway.
+        """
         wanted = IMAGE_TYPES.get(self._form.format, manifest.media_type)
+        self._check_type_may_change(manifest, wanted)
         if wanted != manifest.media_type:
             kind = ascii(manifest.artifact_type)[1:-1][:100]
             raise Unsupported(

@@ -23,7 +23,7 @@ from pyskopeo.credentials.bazel_helper import parse_output
 from pyskopeo.credentials.helper_program import Output
 from pyskopeo.errors import NotFound, PyskopeoError
 from pyskopeo.gocompat.template import GoTime, Struct, render
-from pyskopeo.http.connect import Connector, no_proxy
+from pyskopeo.http.connect import Connector, UnixSocket, no_proxy
 from pyskopeo.http.connection_pool import ConnectionPool, Request, ResponseReader, Route
 from pyskopeo.http.error_mapping import ErrorMapping
 from pyskopeo.http.origin import Origin
@@ -39,7 +39,7 @@ from pyskopeo.registry.content_range import blob_part
 from pyskopeo.registry.link_header import find_next_page
 from pyskopeo.storage.tar import TarIndex
 
-_LONGEST_MESSAGE = 2000
+_LONGEST_MESSAGE = 3000
 _TEMPLATE_VALUE = Struct(
     "T", {"A": "text", "L": ["x", "y"], "M": {"k": "v"}, "N": None, "C": GoTime(2020, 1, 1), "I": {"d": [1, None]}}
 )
@@ -181,8 +181,9 @@ def template(data: bytes) -> None:
 def media_type(data: bytes) -> None:
     """A media type: the conversions between both families undo each other."""
     kind = mediatype.essence(data.decode("latin-1"))
-    docker = mediatype.to_docker(kind)
-    assert docker is None or mediatype.to_oci(docker) == kind
+    docker, oci = mediatype.layer_to_docker(kind), mediatype.layer_to_oci(kind)
+    assert docker is None or mediatype.layer_to_oci(docker) == oci
+    assert oci is None or mediatype.layer_to_docker(oci) == docker
     for name in ("gzip", "zstd", ""):
         changed = mediatype.with_compression(kind, name)
         assert changed is None or mediatype.compression(changed) == name
@@ -215,7 +216,7 @@ class _Scripted:
     """A connector whose every connection has received ``data`` already, and is closed then."""
 
     proxy = staticmethod(no_proxy)
-    target = None
+    target = UnixSocket("")
     stall_timeout = 5.0
     errors = ErrorMapping()
 
@@ -243,7 +244,7 @@ def response(data: bytes) -> None:
     request = Request("GET", Route(Origin.of("http://registry.example")), "/v2/", [("Host", "registry.example")])
     with closing(pool), closing(connector), refusals():
         exchange = pool.send(request)
-        assert 200 <= exchange.response.status <= 999
+        assert 100 <= exchange.response.status <= 999
         if exchange.body is None:
             buffer = memoryview(bytearray(4096))
             with closing(ResponseReader(pool, request, exchange)) as reader:

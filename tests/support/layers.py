@@ -22,10 +22,10 @@ def expanded(data: bytes) -> bytes:
     return bytes(zstd.decompress(data))
 
 
-def custom(layer: bytes, media_type: str) -> BuiltImage:
-    """An image with one layer of these very bytes, which need not be any good."""
+def custom(layer: bytes, media_type: str, tar: bytes = b"") -> BuiltImage:
+    """An image with one layer of these very bytes, which need not be any good; ``tar`` is what the config says of it."""
     config = json.dumps({"architecture": "amd64", "os": "linux", "config": {},
-                         "rootfs": {"type": "layers", "diff_ids": [digest_of(b"")]}}).encode()  # fmt: skip
+                         "rootfs": {"type": "layers", "diff_ids": [digest_of(tar)]}}).encode()  # fmt: skip
     described, entry = (
         {"mediaType": kind, "digest": digest_of(data), "size": len(data)}
         for kind, data in (("application/vnd.oci.image.config.v1+json", config), (media_type, layer))

@@ -11,6 +11,7 @@ import pytest
 
 from pyskopeo.errors import ConnectionFailed, UnsafeAddress
 from pyskopeo.http.connect import ConnectAttempt, Connector, check_literal_address
+from pyskopeo.http.locality import Locality
 from pyskopeo.http.origin import Origin
 from pyskopeo.streams.cancellation import Cancellation, Cancelled, check_cancelled
 from tests.support.lines import Line
@@ -18,22 +19,35 @@ from tests.support.listening import listening
 
 
 @pytest.mark.parametrize(
-    "host",
-    ["localhost", "LOCALHOST", "localhost.", "a.localhost", "127.0.0.1", "127.0.0.1.", "[::1]", "[::ffff:10.0.0.1]"]
-    + ["2130706433", "0x7f.1", "0177.1", "127.1", "0", "169.254.169.254", "10.0.0.1"],
-)
-def test_through_a_proxy_addresses_are_read(host: str) -> None:
+    ("host", "reach"),
+    [
+        *((host, Locality.PRIVATE) for host in (
+            "localhost", "LOCALHOST", "localhost.", "a.localhost", "127.0.0.1", "127.0.0.1.", "[::1]", "2130706433",
+            "0x7f.1", "0177.1", "127.1", "0", "[::ffff:127.0.0.1]",
+        )),
+        *((host, Locality.LOOPBACK) for host in (
+            "169.254.169.254", "2852039166", "0xa9fea9fe", "[fe80::1]", "[fd00:ec2::254]", "metadata.google.internal",
+        )),
+        *((host, Locality.PUBLIC) for host in ("[::ffff:10.0.0.1]", "10.0.0.1", "192.168.1", "\uff11\uff10.0.0.1")),
+    ],
+)  # fmt: skip
+def test_through_a_proxy_addresses_are_read(host: str, reach: Locality) -> None:
     """There the proxy resolves names, but what is plainly an address is seen."""
-    with pytest.raises(UnsafeAddress, match="private address"):
-        check_literal_address(Origin.of(f"https://{host}/"))
+    origin = Origin.of(f"https://{host}/")
+    for limit in Locality:
+        if limit <= reach:
+            with pytest.raises(UnsafeAddress, match="private address"):
+                check_literal_address(origin, limit)
+    check_literal_address(origin, None)
+    check_literal_address(origin, Locality.LINK_LOCAL)
 
 
 @pytest.mark.parametrize("host", ["example.com", "1.1.1.1", "[2606:4700::1111]", "16843009", "localhost.example.com"])
 def test_through_a_proxy_others_pass(host: str) -> None:
     """Names below localhost do not."""
-    check_literal_address(Origin.of(f"https://{host}/"))
+    check_literal_address(Origin.of(f"https://{host}/"), Locality.PUBLIC)
     with pytest.raises(UnsafeAddress, match="private address"):
-        check_literal_address(Origin.of("https://a.localhost/"))
+        check_literal_address(Origin.of("https://a.localhost/"), Locality.PUBLIC)
 
 
 def cancelled_within(work: Callable[[Cancellation], None]) -> None:
@@ -112,7 +126,7 @@ def through_a_proxy(answer: bytes, *, endless: bool = False) -> tuple[str, bytes
             connect_timeout=5.0,
         )
         with pytest.raises(ConnectionFailed) as caught:
-            connector.open(Origin.of("https://registry.example:5000"), public_only=False)
+            connector.open(Origin.of("https://registry.example:5000"))
     assert str(caught.value).startswith(f"registry.example:5000 (through proxy http://127.0.0.1:{port}): ")
     return str(caught.value).partition("): ")[2], received[0]
 
