@@ -139,8 +139,18 @@ DIFFERENCES = (
     ),
     Difference(
         "skopeo makes it OCI even where no layer is to be compressed",
-        Case("dir", "docker", "--dest-compress-format zstd"), "dir", "docker.*", "^--dest-compress-format zstd",
-        changed=("", "--format oci"),
+        Case("dir", "docker", "--dest-compress-format zstd"), "dir", "docker(?!-list).*|oci-index",
+        "^--dest-compress-format zstd", changed=("", "--format oci"),
+    ),
+    Difference(
+        "the same, and the list stays one of Docker's",
+        Case("dir", "docker-list", "--dest-compress-format zstd"), "dir", "docker-list", "^--dest-compress-format zstd",
+        changed=("", "--format oci"), steps=("--format oci",),
+    ),
+    Difference(
+        "a list of OCI images is an index; skopeo leaves it a list of Docker's, in a dir: as in a registry",
+        Case("dir", "docker-list", "--dest-compress --dest-compress-format zstd"), "dir", "docker-list",
+        "^--dest-compress .*zstd", steps=("--format oci --dest-compress --dest-compress-format zstd",),
     ),
     Difference(
         "skopeo marks the entries of an index whose images it has compressed with zstd",
