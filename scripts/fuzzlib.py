@@ -1,4 +1,4 @@
-"""Run the targets of `tests/fuzz` with atheris, each in a process of its own, as many at once as there are processors."""
+"""Run the targets of `tests/fuzz` with atheris, each in a process of its own, one for each processor at a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def main() -> int:
     names = options.targets or list(TARGETS)
     FINDINGS.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        failed = [name for name, done in zip(names, pool.map(lambda name: run(name, options.seconds), names)) if not done]
+        sound = pool.map(lambda name: run(name, options.seconds), names)
+        failed = [name for name, found_nothing in zip(names, sound, strict=True) if not found_nothing]
     print(f"fuzz: {len(names) - len(failed)} targets without a finding, {len(failed)} with: {' '.join(failed) or '-'}")
     return 1 if failed else 0
 
@@ -43,9 +44,13 @@ def run(name: str, seconds: int) -> bool:
     command += [f"-max_len={BYTES}", f"-timeout={SECONDS}", f"-rss_limit_mb={MEBIBYTES}"]
     command += [f"-artifact_prefix={FINDINGS}/{name}-", str(LEARNT / name), str(CORPUS / name)]
     done = subprocess.run(command, capture_output=True, check=False)
-    said = (done.stdout + done.stderr).decode(errors="replace")
-    print(f"fuzz: {name}: {next((line for line in reversed(said.splitlines()) if 'DONE' in line), said[-5000:])}", flush=True)
-    return done.returncode == 0
+    lines = (done.stdout + done.stderr).decode(errors="replace").splitlines()
+    if not done.returncode:
+        print(f"fuzz: {name}: {next((line for line in reversed(lines) if 'DONE' in line), 'done')}", flush=True)
+        return True
+    told = [line for line in lines if not line.startswith(("#", "INFO", "WARNING", "0x", "MS:"))]
+    print("\n".join((f"fuzz: {name}: FOUND", *told[-60:])), flush=True)
+    return False
 
 
 def child(name: str, words: list[str]) -> None:
@@ -53,7 +58,7 @@ def child(name: str, words: list[str]) -> None:
     import atheris
 
     sys.path.insert(0, str(ROOT))
-    with atheris.instrument_imports(include=["pyskopeo"]):
+    with atheris.instrument_imports(include=["pyskopeo", "http"]):
         from tests.fuzz.targets import TARGETS
     atheris.Setup([sys.argv[0], *words], TARGETS[name])
     atheris.Fuzz()

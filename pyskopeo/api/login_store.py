@@ -146,7 +146,7 @@ class CredentialFile:
 
     def _read(self, target: Path) -> AuthDocument:
         try:
-            content = read(target, regular=True).decode()
+            content = read(target, regular=True)[0].decode()
         except (FileNotFoundError, NotADirectoryError):
             content = ""
         except UnicodeDecodeError:

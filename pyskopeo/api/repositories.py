@@ -102,7 +102,7 @@ async def delete(name: str, *, tag_only: bool = False, access: Access | None = N
         raise InvalidName(f"{reference} has a digest: to delete a tag alone, name it without one")
     access = access or Access.from_environ()
     with _deletion_errors(reference):
-        async with open_session(reference, access, actions="*") as session:
+        async with open_session(reference, access, actions="*,pull") as session:
             target = reference.manifest_name
             if reference.digest is None and not tag_only:
                 repository = Repository(reference, session, access.network.retry, access.report)

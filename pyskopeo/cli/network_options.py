@@ -39,7 +39,8 @@ NETWORK = (
     Flag("credential-helper", "get request headers from PATH, a helper that speaks Bazel's protocol; PATTERN is HOST, "
          "or *.DOMAIN for the domain and its subdomains (default: all hosts)", value="[PATTERN=]PATH",
          read=_header_helper, repeat=True),
-    Flag("trust-realm", "also send credentials to the token server HOST", value="HOST", read=listed, repeat=True),
+    Flag("trust-realm", "also send credentials to the token server HOST, without TLS if its address is http",
+         value="HOST", read=listed, repeat=True),
 )  # fmt: skip
 
 

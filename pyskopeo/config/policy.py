@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import InvalidContent, InvalidInput, PolicyRejected, StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.strict_json import parse_object
+from ..small_files import open_regular
 from .policy_fields import fields, members, policy_error, quoted
 from .policy_requirements import InsecureAcceptAnything, Reject, Requirement, parse_requirements
 from .policy_scopes import Subject, check_scope
@@ -117,7 +118,7 @@ def load(environ: Mapping[str, str], home: Path, named: str | None = None) -> Po
             if not must_exist and is_inaccessible(path):
                 continue
             try:
-                with path.open("rb") as file:
+                with open_regular(path) as file:
                     raw = file.read(_LIMIT + 1)
             except (FileNotFoundError, NotADirectoryError) as error:
                 if must_exist:
@@ -136,19 +137,21 @@ def _unreadable(error: OSError | ValueError, path: Path) -> Exception:
 
 
 def _transports(value: object, where: str) -> dict[str, Scopes]:
-    return {name: _scopes(scopes, name, where) for name, scopes in members(value, where).items()}
+    return {name: _scopes(scopes, name) for name, scopes in members(value, where).items()}
 
 
-def _scopes(value: object, transport: str, where: str) -> Scopes:
+def _scopes(value: object, transport: str) -> Scopes:
     found: dict[str, Requirements] = {}
-    for scope, requirements in members(value, f"{where}.{transport}").items():
+    place = _place(transport)
+    for scope, requirements in members(value, place).items():
         try:
             check_scope(transport, scope)
         except InvalidInput as error:
-            raise policy_error(f"Unknown key {quoted(scope)} ({error})", f"{where}.{transport}") from None
+            raise policy_error(f"Unknown key {quoted(scope)} ({error})", place) from None
         found[scope] = parse_requirements(requirements, _place(transport, scope))
     return found
 
 
-def _place(transport: str, scope: str) -> str:
-    return f"transports.{transport}[{quoted(scope)}]"
+def _place(transport: str, scope: str | None = None) -> str:
+    name = transport if transport.isascii() and transport.isprintable() else quoted(transport)
+    return f"transports.{name}" + ("" if scope is None else f"[{quoted(scope)}]")

@@ -24,7 +24,8 @@ def policy_error(problem: str, where: str) -> InvalidInput:
 
 def quoted(text: str) -> str:
     """Return ``text`` as an ASCII JSON string for an error message, cut after 200 characters."""
-    return json.dumps(text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + "...")
+    shown = json.dumps(text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + "...")
+    return shown.replace("\x7f", "\\u007f")  # the one control character that JSON does not escape
 
 
 def members(value: object, where: str) -> dict[str, Any]:

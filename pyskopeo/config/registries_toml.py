@@ -19,6 +19,9 @@ _VERSION_2 = {
     "block": "each of [registries.block] as a [[registry]] with location and blocked = true",
 }
 
+# Characters of a value in an error message.
+_MAX_QUOTED = 200
+
 _Table = Mapping[str, Any]
 
 
@@ -232,4 +235,4 @@ def _check_type(value: object, kind: type, at: str) -> None:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text)
+    return json.dumps(text[:_MAX_QUOTED]).replace("\x7f", "\\u007f")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import InvalidInput, StorageFailed, TooLarge
+from ..small_files import open_regular
 
 LIMIT = 1024 * 1024
 """The largest configuration file that is read, in bytes."""
@@ -36,7 +37,7 @@ def read_text(path: Path, *, must_exist: bool = False, limit: int = LIMIT) -> st
     if not must_exist and is_inaccessible(path):
         return None
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             raw = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         if must_exist:

@@ -113,6 +113,11 @@ class AuthFile:
         # An empty name in credHelpers exempts a host from the store, as in Docker.
         return Helper(self.store, servers(host)) if self.store and helper is None else None
 
+    @property
+    def has_secrets(self) -> bool:
+        """Whether any entry holds credentials, or looks as if it did."""
+        return any(entry.auth or entry.identity_token or entry.password for entry in self.entries.values())
+
     def users(self) -> Iterator[tuple[str, str]]:
         """Yield each key with its user name, except for entries without credentials; raises `CredentialsFailed`."""
         for key, entry in self.entries.items():

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Credentials", "Keychain"]
 
 _HUB_API = "registry-1.docker.io"
+# Warnings about files that were given by this process: the keychains of both sides of a copy read the same files.
+_exposures: set[str] = set()
 
 
 def _explain_nothing(message: str) -> None:
@@ -176,10 +178,10 @@ class Keychain:
     async def _read(self, path: Path) -> AuthFile | None:
         from anyio import to_thread
 
-        from .authfile_io import read
+        from .authfile_io import exposure, read
 
         try:
-            content = await to_thread.run_sync(read, path)
+            content, mode = await to_thread.run_sync(read, path)
         except (FileNotFoundError, NotADirectoryError):
             # skopeo does not warn in either case, but a file that the user named should exist.
             if self.authfile is not None:
@@ -196,7 +198,11 @@ class Keychain:
             text = content.decode()
         except UnicodeDecodeError:
             raise CredentialsFailed(f"{path}: not text in UTF-8; correct the file or log in again") from None
-        return (AuthFile.legacy if path.name == LEGACY_NAME else AuthFile.parse)(text, str(path))
+        file = (AuthFile.legacy if path.name == LEGACY_NAME else AuthFile.parse)(text, str(path))
+        if (problem := exposure(path, mode, has_secrets=file.has_secrets)) and problem not in _exposures:
+            _exposures.add(problem)
+            self.warn(problem)
+        return file
 
     def _may_run(self, name: str) -> bool:
         from .docker_helper import is_ourselves

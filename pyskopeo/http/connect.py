@@ -19,7 +19,8 @@ from ..streams.cancellation import Cancelled, check_cancelled, on_cancel
 from .connection import Connection
 from .error_mapping import ErrorMapping, without_userinfo
 from .exchange import shutdown_socket
-from .origin import Origin, is_public
+from .locality import Locality, locality, locality_of_host
+from .origin import Origin
 from .printable import to_printable
 from .request_head import encode_head
 from .response_head import InvalidResponse
@@ -63,10 +64,10 @@ class Connector:
     target: Origin | UnixSocket | None = None
     errors: ErrorMapping = _ERRORS
 
-    def open(self, origin: Origin, *, public_only: bool) -> Connection:
+    def open(self, origin: Origin, *, reach: Locality | None = None) -> Connection:
         """Connect to ``origin`` and return the connection, after the TLS handshake for https.
 
-        ``public_only`` refuses addresses that are not public. It is for URLs that a registry on the internet
+        Addresses that are more local than ``reach`` are refused; None allows all. It is for URLs that a registry
         gives. The names that a proxy resolves cannot be checked, only literal addresses. A cancellation interrupts
         it, but not while the system resolves a name. Raises `UnsafeAddress`, `Cancelled`, `Unsupported` for an
         https proxy, and the errors of `ErrorMapping.connect_error`.
@@ -75,8 +76,8 @@ class Connector:
             return self._open_unix(self.target, origin)
         origin = self.target or origin
         proxy = self.proxy(origin)
-        if proxy and public_only:
-            check_literal_address(origin)
+        if proxy:
+            check_literal_address(origin, reach)
         context = self.context(origin) if origin.scheme == "https" else None
         at = _proxy_origin(proxy) if proxy else origin
         with ExitStack() as stack:
@@ -85,7 +86,7 @@ class Connector:
                     # The address that was checked is the one that is used: a name may resolve differently the
                     # second time (DNS rebinding).
                     sock = _connect(
-                        (at.host, at.port), self.connect_timeout, attempt=attempt, public_only=public_only and not proxy
+                        (at.host, at.port), self.connect_timeout, attempt=attempt, reach=None if proxy else reach
                     )
                     connection = stack.enter_context(closing(Connection(sock)))
                     _set_options(sock)
@@ -177,13 +178,13 @@ class ConnectAttempt(ExitStack):
 
 
 def _connect(
-    address: tuple[str, int], timeout: float, *, attempt: ConnectAttempt, public_only: bool
+    address: tuple[str, int], timeout: float, *, attempt: ConnectAttempt, reach: Locality | None
 ) -> socket.socket:
     host, port = address
     failure: OSError | None = None
     for family, kind, protocol, _, found in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
-        if public_only and not is_public(str(found[0])):
-            raise UnsafeAddress(f"{host} is at {found[0]}, a private address, and a registry sent us there: refused")
+        if reach is not None and (where := locality(str(found[0]))) > reach:
+            raise UnsafeAddress(f"{host} is at {found[0]}, {where}, and a registry sent us there: refused")
         try:
             opened = socket.socket(family, kind, protocol)
         except OSError as error:
@@ -224,16 +225,11 @@ def _connect_unix(path: str, timeout: float) -> socket.socket:
         raise
 
 
-def check_literal_address(origin: Origin) -> None:
-    """Raise `UnsafeAddress` if the host is a literal private address, or ``localhost``.
+def check_literal_address(origin: Origin, reach: Locality | None) -> None:
+    """Raise `UnsafeAddress` if the host is a literal address, or ``localhost``, that is more local than ``reach``.
 
-    For connections through a proxy: the names that it resolves cannot be checked.
+    For connections through a proxy: the names that it resolves cannot be checked. None allows all.
     """
-    host = origin.host.rstrip(".")
-    try:
-        # inet_aton accepts all forms that resolvers take for an address, such as 2130706433 and 0x7f.1.
-        public = is_public(socket.inet_ntoa(socket.inet_aton(host)) if ":" not in host else host)
-    except (OSError, ValueError):
-        public = host != "localhost" and not host.endswith(".localhost")
-    if not public:
-        raise UnsafeAddress(f"{origin} is a private address, and a registry sent us there: refused")
+    where = locality_of_host(origin.host)
+    if reach is not None and where is not None and where > reach:
+        raise UnsafeAddress(f"{origin} is {where}, and a registry sent us there: refused")

@@ -20,6 +20,7 @@ from ..streams.cancellation import Cancelled, on_cancel
 from .connect import Connector, request_target
 from .connection import Connection
 from .exchange import Exchange, shutdown_socket
+from .locality import Locality
 from .origin import Origin
 from .request_head import encode_head
 from .response_body import ResponseBody
@@ -41,11 +42,11 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 class Route:
     """The key of the pool: requests of one route may use the same connection.
 
-    ``public_only`` refuses addresses that are not public, so these connections are kept apart.
+    Addresses more local than ``reach`` are refused, so these connections are kept apart; None allows all.
     """
 
     origin: Origin
-    public_only: bool = False
+    reach: Locality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class ConnectionPool:
         route = request.route
         while True:
             reused = self._idle_connection(route)
-            connection = reused or self.connector.open(route.origin, public_only=route.public_only)
+            connection = reused or self.connector.open(route.origin, reach=route.reach)
             try:
                 # This ends before the connection is closed or handed over: see `exchange`.
                 with on_cancel(partial(shutdown_socket, connection.sock)):

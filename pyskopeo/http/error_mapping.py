@@ -107,7 +107,7 @@ def _map_tls_error(error: ssl.SSLError, where: str, origin: Origin) -> NetworkEr
     reason = (error.reason or str(error)).replace("_", " ").lower()
     if reason in _NOT_TLS:
         reason = (
-            "server gave an HTTP response to an HTTPS client; for plain http give --tls-verify=false "
+            "server gave HTTP response to HTTPS client; for plain http give --tls-verify=false "
             "(copy: --src-tls-verify=false, --dest-tls-verify=false)"
         )
         return ConnectionFailed(f"{where}: {reason}", host=origin.netloc, temporary=False)

@@ -1,36 +1,22 @@
-"""Origins (RFC 6454), redirects, and the addresses that a registry may refer to. Pure.
+"""Origins (RFC 6454) and redirects. Pure.
 
-These rules keep secrets at the origin they are for, refuse redirects from https to http, and keep a public
-registry from making this machine send requests to itself or into its own network.
+These rules keep secrets at the origin they are for, and refuse redirects from https to http.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import UnsafeAddress
 from ..fast_dataclass import dataclass
 
-if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv6Address
-
 _PORTS = {"http": 80, "https": 443}
 # The beginning of a URL whose origin can be parsed without its path: scheme, a plain host name, port.
 _PLAIN = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?=/)", re.ASCII)
-# Anyone can register a name under these, so two names under one of them may have different owners. It is a small
-# part of the public suffix list: if a suffix is missing here, two of its names are taken for one site.
-_SHARED_SUFFIXES = frozenset({
-    "amazonaws.com", "azurecr.io", "azurewebsites.net", "cloudapp.azure.com", "cloudfront.net", "github.io",
-    "gitlab.io", "googleusercontent.com", "herokuapp.com", "netlify.app", "ngrok.io", "ngrok-free.app",
-    "pages.dev", "pkg.dev", "run.app", "trycloudflare.com", "vercel.app", "windows.net", "workers.dev", "web.app",
-})  # fmt: skip
 # Query parameters of the distribution specification and of its token servers, which hold no secret.
-_HARMLESS = frozenset({"digest", "from", "last", "mount", "n", "scope", "service"})
-# Second-level domains under which countries register names, as in ``example.co.uk``.
-_SECOND_LEVELS = frozenset({"ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ne", "net", "or", "org"})
+HARMLESS_PARAMETERS = frozenset({"digest", "from", "last", "mount", "n", "scope", "service"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +61,10 @@ def _origin(url: str) -> Origin:
 def resolve_redirect(current: str, location: str) -> str:
     """Return the target of a redirect from ``current``, without its fragment (RFC 9110 section 10.2.2).
 
-    Raises `UnsafeAddress` for a redirect from https to http, and for any other scheme.
+    From https to http of the same host it is taken for https; to other hosts, and to any other scheme, raises
+    `UnsafeAddress`.
     """
-    target = resolve_url(current, location)
+    target = with_https(resolve_url(current, location), Origin.of(current))
     origin = Origin.of(target)
     if Origin.of(current).scheme == "https" and origin.scheme == "http":
         raise UnsafeAddress(f"{Origin.of(current)} redirects to plain http ({origin}): refused")
@@ -96,6 +83,19 @@ def resolve_location(current: str, location: str, base: Origin) -> str:
     return resolve_redirect(current, target)
 
 
+def with_https(url: str, origin: Origin) -> str:
+    """Return an http ``url`` on the host of ``origin`` with https, if that is used there; any other unchanged.
+
+    A server behind a proxy that ends TLS may take itself for one with plain http. The port is kept, but for that of
+    http (RFC 6797 section 8.3, step 5).
+    """
+    target = Origin.of(url)
+    if (target.scheme, origin.scheme) != ("http", "https") or target.host != origin.host:
+        return url
+    secure = Origin("https", target.host, 443 if target.port == _PORTS["http"] else target.port)
+    return urlsplit(url)._replace(scheme=secure.scheme, netloc=secure.netloc).geturl()
+
+
 def redact_url(url: str) -> str:
     """Return a URL for messages: without user and password, and with ``***`` for the values of its query.
 
@@ -107,9 +107,8 @@ def redact_url(url: str) -> str:
     except ValueError:
         return _url_in_message(url)
     words = (word.partition("=") for word in parts.query.split("&") if word)
-    query = "&".join(
-        f"{name}={value if name in _HARMLESS else '***'}" if equals else "***" for name, equals, value in words
-    )
+    shown = ((name, equals, value if name in HARMLESS_PARAMETERS else "***") for name, equals, value in words)
+    query = "&".join(f"{name}={value}" if equals else "***" for name, equals, value in shown)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment="").geturl()
 
 
@@ -130,58 +129,3 @@ def resolve_url(base: str, reference: str) -> str:
 def _url_in_message(url: str) -> str:
     """Return a URL for an error message: without its query, which may be a signature, and without credentials."""
     return ascii(re.sub(r"//[^/]*@", "//...@", re.split("[?#]", url, maxsplit=1)[0]))[:200]
-
-
-def is_public(address: str) -> bool:
-    """Return whether an IP address is globally reachable; raises `ValueError` for text that is not an address."""
-    from ipaddress import IPv6Address, ip_address
-
-    found = ip_address(address.partition("%")[0])
-    inner = _embedded(found) if isinstance(found, IPv6Address) else None
-    return is_public(str(inner)) if inner is not None else found.is_global and not found.is_multicast
-
-
-def _embedded(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address in an IPv6 address: mapped, compatible, NAT64 (RFC 6052) or 6to4; None for others."""
-    from ipaddress import IPv4Address
-
-    number = int(address)
-    if number >> 32 in (0, 0xFFFF, 0x64FF9B << 64) and number > 1:
-        return IPv4Address(number & 0xFFFFFFFF)
-    return address.sixtofour
-
-
-def same_site(one: str, other: str) -> bool:
-    """Return whether two host names belong to the same site: they are equal, or below the same registrable domain."""
-    one, other = one.lower().rstrip("."), other.lower().rstrip(".")
-    if one == other:
-        return True
-    if _is_address(one) or _is_address(other):
-        return False
-    shared: list[str] = []
-    for left, right in zip(reversed(one.split(".")), reversed(other.split(".")), strict=False):
-        if left != right:
-            break
-        shared.insert(0, left)
-    min_labels = 3 if len(shared) > 1 and len(shared[-1]) == 2 and shared[-2] in _SECOND_LEVELS else 2
-    # Below a shared suffix the names of regions and services may come before that of the owner.
-    below = {".".join(shared[-length:]) for length in range(1, len(shared) + 1)}
-    return len(shared) >= min_labels and not below & _SHARED_SUFFIXES
-
-
-def may_have_credentials(registry: str, realm_host: str) -> bool:
-    """Return whether a registry's credentials may be sent to a token server on ``realm_host``. Both are host names.
-
-    Otherwise a registry could have credentials sent to a server of another owner.
-    """
-    return same_site(registry, realm_host)
-
-
-def _is_address(host: str) -> bool:
-    from ipaddress import ip_address
-
-    try:
-        ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from ..errors import Stalled, Unsupported
+from ..errors import ConnectionFailed, Stalled, Unsupported
 from .connect import check_literal_address
+from .error_mapping import without_userinfo
 from .httpx_import import httpx
 from .origin import Origin
 from .request_body import RequestBody
@@ -35,26 +35,29 @@ class ProxyRouter:
     async def send(self, request: httpx.Request, origin: Origin, proxy: str) -> httpx.Response:
         """Send a request for ``origin`` through ``proxy``, and return its response.
 
-        Raises `UnsafeAddress`, `Unsupported` for a proxy that httpx does not support either, `Stalled`, and httpx's
-        `TransportError`.
+        Raises `UnsafeAddress`, `Unsupported` for a proxy that httpx does not support either, `ConnectionFailed` if
+        there is no connection through the proxy, `Stalled`, and httpx's `TransportError` for other failures.
         """
         from anyio import move_on_after
 
-        if request.extensions.get("public_only"):
-            check_literal_address(origin)
+        check_literal_address(origin, request.extensions.get("reach"))
         transport = self._transport(proxy, self._context(origin))
-        if isinstance(request.stream, RequestBody):  # sending it may take any time, and has its own limit
-            return await transport.handle_async_request(request)
-        with move_on_after(self._timeout):
-            return await transport.handle_async_request(request)
+        try:
+            if isinstance(request.stream, RequestBody):  # sending it may take any time, and has its own limit
+                return await transport.handle_async_request(request)
+            with move_on_after(self._timeout):
+                return await transport.handle_async_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            reason = str(error).lower() or "connecting timed out"
+            message = f"{origin.netloc} (through proxy {without_userinfo(proxy)}): {reason}"
+            raise ConnectionFailed(message, host=origin.netloc) from error
         reason = f"no answer for {self._timeout:g} s (--response-timeout)"
         raise Stalled(f"{origin.netloc}: {reason}", host=origin.netloc)
 
     def _transport(self, proxy: str, context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
         key = (proxy, context)
         if key not in self._transports:
-            parts = urlsplit(proxy)
-            shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+            shown = without_userinfo(proxy)
             try:
                 self._transports[key] = httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
             except ImportError:

@@ -40,8 +40,8 @@ class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request and return the response, whose body is read later.
 
-        The extension ``public_only`` of a request refuses addresses that are not public. A response has the extensions
-        ``peer``, the IP address of the server, and ``reader``, a blocking `ByteReader` of the body. Raises
+        The extension ``reach`` of a request, a `Locality`, refuses addresses that are more local. A response has the
+        extensions ``peer``, the IP address of the server, and ``reader``, a blocking `ByteReader` of the body. Raises
         `NetworkError`, `Cancelled`, and httpx's `TransportError` through a proxy that httpx connects to.
         """
         origin = Origin.of(str(request.url))
@@ -49,7 +49,7 @@ class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
         if proxy is not None and ProxyRouter.handles(proxy):
             return await self._other_proxies.send(request, origin, proxy)
         body = request.stream if isinstance(request.stream, RequestBody) else await request.aread()
-        route = Route(origin, bool(request.extensions.get("public_only")))
+        route = Route(origin, request.extensions.get("reach"))
         sent = Request(request.method, route, request.url.raw_path.decode("ascii"), request.headers.items(), body)
         # A cancellation does not wait for the thread: it may be resolving a name, which cannot be interrupted.
         exchange = await run_in_thread(partial(self.send, sent), discard=Exchange.discard, limiter=self.limiter)

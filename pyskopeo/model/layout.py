@@ -58,8 +58,8 @@ class LayoutIndex:
     document: Mapping[str, Any]
     entries: tuple[Mapping[str, Any], ...]
     descriptors: tuple[Descriptor, ...]
-    # The positions of the entries by their names, of each kind; built when they are first needed.
-    _positions: dict[tuple[str, bool], dict[str, list[int]]] = field(default_factory=dict, repr=False, compare=False)
+    # The positions of the entries by an annotation that is a name; built when they are first needed.
+    _positions: dict[str, dict[str, list[int]]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def parse(cls, raw: bytes, where: str = INDEX_FILE) -> LayoutIndex:
@@ -112,7 +112,7 @@ class LayoutIndex:
 
     def positions(self, name: str) -> Sequence[int]:
         """Return the positions of the entries with exactly this ``org.opencontainers.image.ref.name``."""
-        return self._by_name(REF_NAME, whole=True).get(name, ())
+        return self._by_name(REF_NAME).get(name, ())
 
     def _replaced_by(self, name: str, root: Manifest) -> Sequence[int]:
         """Return the positions of the entries that an image replaces."""
@@ -123,17 +123,14 @@ class LayoutIndex:
             if descriptor.digest == root.digest and not descriptor.annotations.get(REF_NAME)
         ]  # fmt: skip
 
-    def _by_name(self, annotation: str, *, whole: bool) -> Mapping[str, Sequence[int]]:
-        """Return the positions of the entries by an annotation, or by what follows any colon in it."""
-        kind = (annotation, whole)
-        if kind not in self._positions:
+    def _by_name(self, annotation: str) -> Mapping[str, Sequence[int]]:
+        """Return the positions of the entries by an annotation."""
+        if annotation not in self._positions:
             found: dict[str, list[int]] = {}
             for position, descriptor in enumerate(self.descriptors):
-                name = descriptor.annotations.get(annotation, "")
-                for key in [name] if whole else _endings(name):
-                    found.setdefault(key, []).append(position)
-            self._positions[kind] = found
-        return self._positions[kind]
+                found.setdefault(descriptor.annotations.get(annotation, ""), []).append(position)
+            self._positions[annotation] = found
+        return self._positions[annotation]
 
     def _with(self, pairs: Sequence[tuple[Mapping[str, Any], Descriptor]]) -> LayoutIndex:
         document: dict[str, Any] = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX}
@@ -179,8 +176,10 @@ class LayoutIndex:
     def _named(self, name: str) -> Sequence[int]:
         """Return the entries of that exact name, else those whose name ends in ``:name``, else by containerd's name."""
         for annotation in (REF_NAME, _CONTAINERD_NAME):
-            for whole in (True, False):
-                if found := list(filter(self._is_usable, self._by_name(annotation, whole=whole).get(name, ()))):
+            by_name = self._by_name(annotation)
+            endings = (position for whole, at in by_name.items() if whole.endswith(f":{name}") for position in at)
+            for positions in (by_name.get(name, ()), endings):
+                if found := sorted(filter(self._is_usable, positions)):
                     return found
         return ()
 
@@ -202,11 +201,6 @@ class LayoutIndex:
 def _encode(document: Mapping[str, Any]) -> bytes:
     # A lone surrogate, which an escape in the file can stand for, is written as an escape again.
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
-
-
-def _endings(name: str) -> Iterable[str]:
-    """Return what follows each colon of a name."""
-    return (name[position + 1 :] for position, character in enumerate(name) if character == ":")
 
 
 def _is_flat(found: Sequence[Descriptor]) -> bool:

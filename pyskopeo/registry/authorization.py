@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..credentials.authfile import Credentials
 from ..errors import UnsafeAddress
 from ..fast_dataclass import dataclass
-from ..http.origin import Origin, may_have_credentials, resolve_url
+from ..http.origin import Origin, resolve_url, with_https
+from ..http.site import may_have_credentials
 from .challenge import (
     Challenge,
     TokenRequest,
@@ -54,6 +55,14 @@ class NeedCredentials:
 
 
 @dataclass(frozen=True, slots=True)
+class NeedChallenges:
+    """Step: request ``/v2/`` of the registry, once for all sessions with it.
+
+    The result are the values of ``WWW-Authenticate`` in a response with status 401, none for any other response.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class NeedToken:
     """Step: send ``request`` to the token server, unless another flow has got a usable token in the meantime.
 
@@ -69,7 +78,7 @@ class NeedToken:
     def parse(self, body: bytes, now: float) -> BearerToken:
         """Parse the token server's response with status 200, received at ``now``; raises `InvalidContent`."""
         token = parse_token(body, str(Origin.of(self.request.url)))
-        return BearerToken(token.value, token.life, now + token.life * _REFRESH_AT, self.challenge)
+        return BearerToken(token.value, token.life, now + token.life * _REFRESH_AT, self.challenge, token.secrets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +93,14 @@ class BearerToken:
     """A bearer token, valid for ``life`` seconds.
 
     A new one is requested from ``refresh_at`` on, a time of the monotonic clock, at the token server of ``challenge``.
+    ``secrets`` are all tokens that came with it.
     """
 
     value: str = field(repr=False)
     life: float
     refresh_at: float
     challenge: Challenge
+    secrets: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def header(self) -> str:
@@ -101,7 +112,7 @@ class BearerToken:
         return now < self.refresh_at and self.header != refused
 
 
-Step: TypeAlias = NeedHeaders | NeedCredentials | NeedToken | Send
+Step: TypeAlias = NeedHeaders | NeedCredentials | NeedChallenges | NeedToken | Send
 # Any: the type of the value to send depends on the step; each kind of step names the type of its result.
 Flow: TypeAlias = Generator[Step, Any, None]
 
@@ -110,9 +121,11 @@ class Authorizer:
     """Authorizes the requests for one repository to its registry.
 
     ``tokens`` are the tokens by scope; the caller of a flow adds new ones. ``now`` returns the time of the monotonic
-    clock. With a ``registry_token`` that is sent, and nothing else. ``trusted_realms`` are token servers (``host`` or
-    ``host:port``) that get credentials although they do not belong to the registry's site; ``insecure`` allows
-    token servers with plain http. With ``exact_scope`` the scope in a challenge is not added to that of a token.
+    clock. A ``registry_token`` is sent unasked, and nothing else, unless there are ``given_credentials`` too: then the
+    challenge decides, the token is for Bearer and they are for Basic. ``trusted_realms`` are token servers (``host`` or
+    ``host:port``) that get credentials although they do not belong to the registry's site, over plain http too if that
+    is what the registry says; ``insecure`` allows token servers with plain http. With ``exact_scope`` the scope in a
+    challenge is not added to that of a token, and `NeedChallenges` is left out.
 
     Every secret is added to ``redactor`` before it is sent.
     """
@@ -125,6 +138,7 @@ class Authorizer:
         now: Callable[[], float],
         *,
         registry_token: str = "",
+        given_credentials: bool = False,
         trusted_realms: frozenset[str] = frozenset(),
         insecure: bool = False,
         exact_scope: bool = False,
@@ -137,6 +151,8 @@ class Authorizer:
         self._trusted_realms = trusted_realms
         self._insecure = insecure
         self._exact_scope = exact_scope
+        self._token_unasked = bool(registry_token) and not given_credentials
+        self._may_ping = not exact_scope
         self._basic = ""
         redactor.add(registry_token)
 
@@ -145,19 +161,27 @@ class Authorizer:
         """The Basic ``Authorization`` (RFC 7617) once the registry has asked for it, otherwise empty."""
         return self._basic
 
+    @property
+    def sends_given_token(self) -> bool:
+        """Whether requests have the registry token that the caller gave."""
+        return bool(self._registry_token) and not self._basic
+
     def flow(self, url: str, scope: str) -> Flow:
         """Authorize one request to the registry's own origin; ``scope`` is that of the token, where tokens are used.
 
-        Credentials are resolved after a challenge, not before, because public images need none. The result of the
-        last `Send` is the final response. Raises `UnsafeAddress` for a token server that must not be used.
+        Credentials are used from the first request on, as the challenge for ``/v2/`` asks for them: what is said to
+        those who come without may be wrong for this user, and no error. Without credentials nothing is sent before a
+        challenge. The result of the last `Send` is the final response. Raises `UnsafeAddress` for a token server that
+        must not be used.
         """
-        if self._registry_token:
+        if self._token_unasked:
             yield Send({"Authorization": f"Bearer {self._registry_token}"})
             return
         helper: HelperHeaders | None = yield NeedHeaders(url)
         headers = self._helper_headers(helper)
         if "Authorization" not in headers:
-            headers |= yield from self._saved_authorization(scope)
+            value = (yield from self._saved_authorization(scope)) or (yield from self._first_authorization(url, scope))
+            headers |= {"Authorization": value} if value else {}
         for _ in range(_MAX_CHALLENGES):
             response: httpx.Response = yield Send(headers)
             if response.status_code != 401:
@@ -167,7 +191,9 @@ class Authorizer:
                 improved = self._helper_headers(helper)
             else:
                 challenges = response.headers.get_list("www-authenticate")
-                value = yield from self._answer_challenge(challenges, url, scope, headers.get("Authorization", ""))
+                credentials = _only_credentials((yield NeedCredentials()))
+                refused = headers.get("Authorization", "")
+                value = yield from self._answer_challenge(challenges, credentials, url, scope, refused)
                 improved = {**headers, "Authorization": value} if value else {}
             if not improved or improved == headers:
                 return
@@ -180,30 +206,46 @@ class Authorizer:
             self._redactor.add(value, value.rpartition(" ")[2])
         return headers
 
-    def _saved_authorization(self, scope: str) -> Generator[Step, Any, dict[str, str]]:
-        """Return the header ``Authorization`` of an earlier request, refreshed if needed; none if there was none."""
-        value = self._basic
+    def _saved_authorization(self, scope: str) -> Generator[Step, Any, str]:
+        """Return the ``Authorization`` of an earlier request, refreshed if needed; empty if there was none."""
         token = self._tokens.get(scope)
-        if not value and token is not None:
-            value = token.header
-            if not token.is_usable(self._now()):
-                credentials = _only_credentials((yield NeedCredentials()))
-                value = yield from self._request_token(token.challenge, scope, scope, credentials, refused=value)
-        return {"Authorization": value} if value else {}
+        if self._basic or token is None:
+            return self._basic
+        if token.is_usable(self._now()):
+            return token.header
+        credentials = _only_credentials((yield NeedCredentials()))
+        return (yield from self._request_token(token.challenge, scope, scope, credentials, refused=token.header))
+
+    def _first_authorization(self, url: str, scope: str) -> Generator[Step, Any, str]:
+        """Return the ``Authorization`` that the registry asks for at ``/v2/``; empty without credentials for it."""
+        if not self._may_ping:
+            return ""
+        credentials = _only_credentials((yield NeedCredentials()))
+        value = ""
+        if credentials is not None:
+            challenges: Iterable[str] = yield NeedChallenges()
+            value = yield from self._answer_challenge(challenges, credentials, resolve_url(url, "/v2/"), scope, "")
+        self._may_ping = bool(value)
+        return value
 
     def _answer_challenge(
-        self, challenges: Iterable[str], url: str, scope: str, refused: str
+        self, challenges: Iterable[str], credentials: Credentials | None, url: str, scope: str, refused: str
     ) -> Generator[Step, Any, str]:
-        """Return the ``Authorization`` for the values of ``WWW-Authenticate``; empty if no challenge can be met."""
-        credentials = _only_credentials((yield NeedCredentials()))
-        challenge = select_challenge(parse_challenges(challenges), credentials)
+        """Return the ``Authorization`` for the values of ``WWW-Authenticate``; empty if no challenge can be met.
+
+        ``url`` is that of the request which was challenged.
+        """
+        token = self._registry_token
+        challenge = select_challenge(parse_challenges(challenges), credentials, has_token=bool(token))
         if challenge is None:
             return ""
         if challenge.scheme == "basic" and credentials is not None:
             self._basic = basic_authorization(credentials)
             self._redactor.add(credentials.password, self._basic.removeprefix("Basic "))
             return self._basic
-        challenge = Challenge("bearer", {**challenge.parameters, "realm": resolve_url(url, challenge.realm)})
+        if token:
+            return f"Bearer {token}"
+        challenge = Challenge("bearer", {**challenge.parameters, "realm": self._realm_url(url, challenge.realm)})
         # The scope that the challenge names, and that of the next requests: with only one of them a token would
         # have to be requested for every other request.
         token_scope = scope if self._exact_scope else widen_scope(scope, challenge.scope)
@@ -221,17 +263,32 @@ class Authorizer:
             self._redactor.add(credentials.password, credentials.identity_token, encoded)
         request = token_request(challenge, token_scope, credentials)
         token: BearerToken = yield NeedToken(scope, challenge, request, refused)
-        self._redactor.add(token.value)
+        self._redactor.add(token.value, *token.secrets)
         return token.header
+
+    def _realm_url(self, url: str, realm: str) -> str:
+        """Return the URL of the token server that the response for ``url`` names.
+
+        A registry behind a proxy that ends TLS may name its own host with plain http. It is reached by https, unless
+        plain http is allowed, or wanted at another port by a trusted realm.
+        """
+        target, origin = resolve_url(url, realm), Origin.of(url)
+        elsewhere = Origin.of(target).port not in (80, 443, origin.port) and self._is_trusted(Origin.of(target))
+        return target if self._insecure or elsewhere else with_https(target, origin)
+
+    def _is_trusted(self, realm: Origin) -> bool:
+        return not {realm.netloc, realm.host}.isdisjoint(self._trusted_realms)
 
     def _check_realm(self, challenge: Challenge, credentials: Credentials | None) -> None:
         realm = Origin.of(challenge.realm)
         host = Origin.of(f"https://{self._registry}").host
-        if realm.scheme != "https" and not self._insecure:
-            raise UnsafeAddress(f"{self._registry} wants its tokens fetched over plain http from {realm}: refused")
-        if credentials is None or {realm.netloc, realm.host} & self._trusted_realms:
-            return
-        if not may_have_credentials(host, realm.host):
+        trusted = self._is_trusted(realm)
+        if realm.scheme != "https" and not (self._insecure or trusted):
+            raise UnsafeAddress(
+                f"{self._registry} wants its tokens fetched over plain http from {realm}: refused; "
+                f"to have it so, say --trust-realm {realm.netloc}"
+            )
+        if credentials is not None and not trusted and not may_have_credentials(host, realm.host):
             raise UnsafeAddress(
                 f"{self._registry} wants its credentials sent to {realm}, which is not plainly its own; "
                 f"if it is, say --trust-realm {realm.host}; without credentials, --src-no-creds"

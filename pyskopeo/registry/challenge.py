@@ -21,6 +21,8 @@ TOKEN_LIMIT = 128 * 1024
 _MIN_LIFE = 60.0
 _MAX_LIFE = 1e9
 _CLIENT_ID = "pyskopeo"
+# The members of a token response that are secret.
+_TOKENS = ("token", "access_token", "refresh_token", "id_token")
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110's word for a name
 _ACTION = r"\*|[a-z_]{1,32}"
@@ -79,11 +81,15 @@ def _parse_header(header: str) -> Iterable[Challenge]:
         yield Challenge(scheme, parameters)
 
 
-def select_challenge(challenges: Iterable[Challenge], credentials: Credentials | None) -> Challenge | None:
-    """Return the first challenge that can be met: ``bearer`` with a realm, or ``basic`` if there is a password."""
+def select_challenge(
+    challenges: Iterable[Challenge], credentials: Credentials | None, *, has_token: bool = False
+) -> Challenge | None:
+    """Return the first challenge that can be met: ``basic`` with a password, ``bearer`` with a realm or a token."""
     has_password = credentials is not None and not credentials.identity_token
     for challenge in challenges:
-        if (challenge.scheme == "basic" and has_password) or (challenge.scheme == "bearer" and challenge.realm):
+        if (challenge.scheme == "basic" and has_password) or (
+            challenge.scheme == "bearer" and (challenge.realm or has_token)
+        ):
             return challenge
     return None
 
@@ -112,6 +118,11 @@ class TokenRequest:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     content: bytes = field(default=b"", repr=False)
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether it is sent with credentials."""
+        return "Authorization" in self.headers or bool(self.content)
 
 
 def token_request(challenge: Challenge, scope: str, credentials: Credentials | None) -> TokenRequest:
@@ -153,10 +164,11 @@ def basic_authorization(credentials: Credentials) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A bearer token, valid for ``life`` seconds."""
+    """A bearer token, valid for ``life`` seconds; ``secrets`` are all tokens of the response, this one included."""
 
     value: str = field(repr=False)
     life: float
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 def parse_token(content: bytes, where: str) -> Token:
@@ -170,4 +182,5 @@ def parse_token(content: bytes, where: str) -> Token:
         raise InvalidContent(f"the answer of {where} holds no token")
     life = fields.get("expires_in")
     seconds = life if isinstance(life, int | float) and not isinstance(life, bool) else _MIN_LIFE
-    return Token(value, float(min(max(seconds, _MIN_LIFE), _MAX_LIFE)))
+    secrets = tuple(text for name in _TOKENS if isinstance(text := fields.get(name), str))
+    return Token(value, float(min(max(seconds, _MIN_LIFE), _MAX_LIFE)), secrets)

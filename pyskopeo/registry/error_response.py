@@ -6,16 +6,22 @@ Distribution specification 1.1, "Error Codes".
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import AccessDenied, NotFound, PyskopeoError, RegistryError
 from ..http.printable import to_printable
 from ..http.retry import parse_retry_after
+from .challenge import parse_challenges
 
 # Bytes. The maximum of an error response that is read.
 LIMIT = 64 * 1024
 _MISSING = frozenset({"MANIFEST_UNKNOWN"})
+# Characters of a body in another format that are shown; the second is about what skopeo shows.
+_MAX_TEXT, _SHOWN = 120, 53
+_DENIED = "requested access to the resource is denied"
+# What the codes mean that registries send without a message, in the words of the distribution project.
+_MEANINGS = {"DENIED": _DENIED, "UNAUTHORIZED": "authentication required"}
 # The members in which other servers than registries give their reason, in order of preference.
 _REASONS = ("error_description", "details", "detail", "message", "error")
 
@@ -26,32 +32,68 @@ def error_from_response(
     what: str,
     *,
     retry_after: str | None = None,
+    challenges: Iterable[str] = (),
     note: str = "",
     redact: Callable[[str], str] = str,
 ) -> PyskopeoError:
     """Return the error for a response whose ``status`` is an error; ``what`` describes the request.
 
-    ``retry_after`` is the response's ``Retry-After``. ``note`` follows the status in the message of a 401 or 403, to
-    say which credentials were used. ``redact`` removes secrets from the server's text.
+    ``retry_after`` is the response's ``Retry-After``, ``challenges`` are its values of ``WWW-Authenticate``. ``note``
+    follows the status in the message of a 401 or 403, to say which credentials were used. ``redact`` removes secrets
+    from the server's text.
     """
     parsed = _parse(body)
     errors = _errors(parsed, redact)
     codes = tuple(code for code, _ in errors)
-    reasons = "; ".join(
-        f"{code.lower().replace('_', ' ')}: {message}" if message else code.lower().replace("_", " ")
-        for code, message in errors
-    )
-    detail = reasons or _other_reason(parsed, redact)
-    detail = detail or to_printable(redact(body.decode("utf-8", "replace")), 120) or "no explanation"
+    reasons = "; ".join(_reason(code, message) for code, message in errors)
     if status == 404 and (_MISSING & set(codes)):
         return NotFound(f"{what}: {reasons}")
+    detail = reasons or _other_reason(parsed, redact)
+    known = bool(detail) or status >= 500
+    if not detail:
+        detail = _undocumented(status, redact(body.decode("utf-8", "replace")))
     if status in (401, 403):
+        refusal = _refusal(challenges, redact)
+        detail = f"{refusal}: {detail}" if refusal and refusal not in detail else detail
         return AccessDenied(f"{what}: {detail} ({status}{note})", status=status, codes=codes)
     if status == 429:
         detail = f"too many requests: {detail}"
     return RegistryError(
-        f"{what}: {detail} (status {status})", status=status, codes=codes, retry_after=parse_retry_after(retry_after)
+        f"{what}: {detail} (status {status})" if known else f"{what}: {detail}",
+        status=status,
+        codes=codes,
+        retry_after=parse_retry_after(retry_after),
     )
+
+
+def _reason(code: str, message: str) -> str:
+    """Return an error as skopeo shows it; what the code says is not said again by the message."""
+    words = code.lower().replace("_", " ")
+    message = message or _MEANINGS.get(code, "")
+    if message.lower().startswith(words):
+        return words + message[len(words) :]
+    return f"{words}: {message}" if message else words
+
+
+def _undocumented(status: int, text: str) -> str:
+    """Return the reason for a response that is not in the specification's format; scripts match skopeo's words."""
+    line = to_printable(text, _MAX_TEXT)
+    if status >= 500:
+        return line or "no explanation"
+    if status == 401:
+        meaning = _MEANINGS["UNAUTHORIZED"]
+        return f"{meaning}: {line}" if line else meaning
+    return f"StatusCode: {status}, {json.dumps(to_printable(text, _SHOWN), ensure_ascii=False)}"
+
+
+def _refusal(challenges: Iterable[str], redact: Callable[[str], str]) -> str:
+    """Return what a Bearer challenge says was wrong with the token (RFC 6750 section 3); empty if it says nothing."""
+    for challenge in parse_challenges(challenges):
+        error = challenge.parameters.get("error", "") if challenge.scheme == "bearer" else ""
+        if error in ("invalid_token", "insufficient_scope"):
+            described = to_printable(redact(challenge.parameters.get("error_description", "")))
+            return described or (_DENIED if error == "insufficient_scope" else _MEANINGS["UNAUTHORIZED"])
+    return ""
 
 
 def _parse(body: bytes) -> dict[str, Any]:

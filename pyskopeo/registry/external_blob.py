@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, PyskopeoError, UnsafeAddress
-from ..http.origin import Origin, redact_url, resolve_redirect
+from ..errors import PyskopeoError, UnsafeAddress
+from ..http.locality import Locality
+from ..http.origin import Origin, redact_url
 from ..model.events import Requested
 from ..model.reference import Reference
 from .blob_download import BlobDownload
 from .layer_urls import request_from_urls
+from .redirects import follow_redirects
 from .request import build_request, httpx_errors, limit_body
 from .sessions import open_sender
 
@@ -24,9 +27,6 @@ if TYPE_CHECKING:
     from ..streams.pump import BlobReader
     from .mirrors import BlobEndpoint
     from .session import SendRequest
-
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MAX_REDIRECTS = 10
 
 
 @asynccontextmanager
@@ -72,16 +72,13 @@ class _ExternalEndpoint:
             raise
 
     async def _request(self, method: str, url: str) -> httpx.Response:
-        for _ in range(_MAX_REDIRECTS + 1):
-            with httpx_errors(url):
-                public_only = not self._insecure
-                request = build_request(method, url, {}, b"", self._network, public_only=public_only)
-                response = await self._send(request)
-                limit_body(request, response, self._network)
-            self.report(Requested(method, redact_url(url), response.status_code, 0.0))
-            location = response.headers.get("location", "")
-            if response.status_code not in _REDIRECTS or not location:
-                return response
-            await response.aclose()
-            url = resolve_redirect(url, location)
-        raise InvalidContent(f"{Origin.of(url)} redirects more than {_MAX_REDIRECTS} times")
+        return await follow_redirects(url, partial(self._request_once, method), Origin.of(url).netloc)
+
+    async def _request_once(self, method: str, url: str) -> httpx.Response:
+        reach = Locality.LOOPBACK if self._insecure else Locality.PUBLIC
+        with httpx_errors(url):
+            request = build_request(method, url, {}, b"", self._network, reach=reach)
+            response = await self._send(request)
+            limit_body(request, response, self._network)
+        self.report(Requested(method, redact_url(url), response.status_code, 0.0))
+        return response

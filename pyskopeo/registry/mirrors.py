@@ -87,7 +87,8 @@ class Endpoints:
         failures: list[tuple[Repository, PyskopeoError]] = []
         for position in range(self.position, len(self.repositories)):
             try:
-                answer = await choose(self.repositories[position])
+                with self.repositories[position].session.redactor.redacted_errors():
+                    answer = await choose(self.repositories[position])
             except PyskopeoError as error:
                 failures.append((self.repositories[position], error))
                 continue

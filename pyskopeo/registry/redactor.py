@@ -1,28 +1,187 @@
-"""Keep secrets out of messages: some servers repeat them in error responses."""
+"""Keep secrets out of messages and events: some servers repeat them, as they are or encoded."""
 
 from __future__ import annotations
 
 import json
-from urllib.parse import quote, quote_plus
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
+
+from ..errors import PyskopeoError
+from ..http.origin import HARMLESS_PARAMETERS
+
+if TYPE_CHECKING:
+    from ..model.events import Event
 
 # Shorter texts are not replaced: they occur by chance in most messages, and are no useful secret.
 _MIN_LENGTH = 4
+# The same for values in the query of a URL, most of which are no secrets.
+_MIN_QUERY_VALUE = 16
+# Values of the most recent URLs that are replaced: each blob may have a URL of its own.
+_MAX_QUERY_VALUES = 64
+# The user's name is shown elsewhere.
+_NO_SECRETS = HARMLESS_PARAMETERS | {"account"}
+# Characters of the beginning of a secret that are replaced where a text was cut, and what follows there.
+_MIN_BEGINNING = 6
+_CUT = re.compile(r"""\.\.\.|['"]|$""")
+# Words with something that was escaped for a URL, HTML or JSON.
+_ESCAPE = re.compile(r"[%&\\]")
+_JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
+_WORD = re.compile(r"\S*[%&\\]\S*")
+_HIDDEN = "***"
 
 
 class Redactor:
-    """Replaces secrets in text with ``***``."""
+    """Replaces secrets in text with ``***``, in any common encoding: URL, form, JSON, HTML, hexadecimal, base64."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: tuple[str, ...] = ()) -> None:
+        """``kept`` are names that are not replaced, although a secret may be a part of them."""
+        self._kept = tuple(name for name in kept if name)
         self._secrets: set[str] = set()
+        self._spellings: list[str] | None = []
+        self._query_values: dict[str, None] = {}
 
     def add(self, *secrets: str) -> None:
-        """Add secrets to replace: as they are, as encoded in a URL or a form, and as in JSON."""
-        for secret in secrets:
-            if len(secret) >= _MIN_LENGTH:
-                self._secrets |= {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
+        """Add secrets to replace."""
+        added = {secret for secret in secrets if len(secret) >= _MIN_LENGTH} - self._secrets
+        if added:
+            self._secrets |= added
+            self._spellings = None
+
+    def add_url(self, url: str) -> None:
+        """Add the long values in the query of a URL from a server, which may be a signature."""
+        for name, value in parse_qsl(urlsplit(url).query):
+            if len(value) >= _MIN_QUERY_VALUE and name not in _NO_SECRETS:
+                self._query_values |= dict.fromkeys((value, quote(value, safe="")))
+        while len(self._query_values) > _MAX_QUERY_VALUES:
+            del self._query_values[next(iter(self._query_values))]
 
     def redact(self, text: str) -> str:
-        """Return a server's ``text`` without the secrets."""
-        for secret in sorted(self._secrets, key=len, reverse=True):  # one may be part of another
-            text = text.replace(secret, "***")
+        """Return ``text`` without the secrets."""
+        if not self._secrets and not self._query_values:
+            return text
+        found = self._suspects(text)
+        if found:
+            text = _hide(text, [spelling for spelling in found if any(name in spelling for name in self._kept)])
+            # Names are marked by control characters, which are in no message.
+            for number, name in enumerate(self._kept):
+                text = text.replace(name, f"\x00{number}\x00")
+            text = _hide(text, found)
+            for number, name in enumerate(self._kept):
+                text = text.replace(f"\x00{number}\x00", name)
+        if _ESCAPE.search(text):
+            text = _WORD.sub(lambda word: _HIDDEN if self._is_in(_unescaped(word[0])) else word[0], text)
         return text
+
+    def redact_event(self, event: Event) -> Event:
+        """Return an event without the secrets."""
+        changed: dict[str, Any] = {}
+        for field in fields(event):
+            text = getattr(event, field.name)
+            if isinstance(text, str) and (clean := self.redact(text)) != text:
+                changed[field.name] = clean
+        return replace(event, **changed) if changed else event
+
+    @contextmanager
+    def redacted_errors(self) -> Iterator[None]:
+        """Take the secrets out of a `PyskopeoError` that is raised in the block, and out of its causes."""
+        try:
+            yield
+        except PyskopeoError as error:
+            self._redact_error(error)
+            raise
+
+    def _suspects(self, text: str) -> list[str]:
+        """Return the spellings whose beginning is in ``text``, the longest first: one may be part of another.
+
+        Texts without any are most, events of every request among them, so this has to be fast.
+        """
+        if self._spellings is None:
+            found = {spelling for secret in self._secrets for spelling in _spellings(secret)}
+            self._spellings = sorted(found, key=len, reverse=True)
+        beginnings = {text[at : at + _MIN_LENGTH] for at in range(len(text) - _MIN_LENGTH + 1)}
+        suspects = [one for one in (*self._spellings, *self._query_values) if one[:_MIN_LENGTH] in beginnings]
+        return sorted(suspects, key=len, reverse=True)
+
+    def _is_in(self, candidates: tuple[str, ...]) -> bool:
+        return any(secret in text for secret in (*self._secrets, *self._query_values) for text in candidates)
+
+    def _redact_error(self, error: BaseException) -> None:
+        seen: set[int] = set()
+        chained: BaseException | None = error
+        while chained is not None and id(chained) not in seen:
+            seen.add(id(chained))
+            chained.args = tuple(self._redact_value(value) for value in chained.args)
+            for name, value in list(vars(chained).items()):
+                if (changed := self._redact_value(value)) != value:
+                    setattr(chained, name, changed)
+            chained = chained.__cause__ or chained.__context__
+
+    def _redact_value(self, value: object) -> object:
+        if isinstance(value, str):
+            return self.redact(value)
+        if type(value) is tuple:
+            return tuple(self._redact_value(one) for one in value)
+        return value
+
+
+def _hide(text: str, spellings: list[str]) -> str:
+    for spelling in spellings:
+        if spelling in text:
+            text = text.replace(spelling, _HIDDEN)
+        if len(spelling) > _MIN_BEGINNING:
+            text = _without_beginnings(text, spelling)
+    return text
+
+
+def _without_beginnings(text: str, secret: str) -> str:
+    """Return ``text`` without the beginning of a ``secret`` where a message was cut to its maximum length."""
+    at = text.find(secret[:_MIN_BEGINNING])
+    while at >= 0:
+        end = at + _MIN_BEGINNING
+        while end < len(text) and text[end] == secret[end - at : end - at + 1]:
+            end += 1
+        if _CUT.match(text, end):
+            text, end = f"{text[:at]}{_HIDDEN}{text[end:]}", at + len(_HIDDEN)
+        at = text.find(secret[:_MIN_BEGINNING], end)
+    return text
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    from html import escape
+
+    raw = secret.encode("utf-8", "surrogatepass")
+    percent = "".join(f"%{byte:02X}" for byte in raw)
+    yield secret
+    for escaped in (quote(raw, safe=""), quote(raw), quote_plus(raw), percent):
+        yield escaped
+        yield re.sub("%..", lambda match: match[0].lower(), escaped)
+    for quoted in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+        yield from (quoted, quoted.replace("/", "\\/"))
+    yield from (ascii(secret)[1:-1], escape(secret), escape(secret, quote=False))
+    yield from (raw.hex(), raw.hex().upper())
+    yield from _base64_spellings(raw)
+
+
+def _base64_spellings(raw: bytes) -> Iterator[str]:
+    """Yield what is in base64 of any text that contains ``raw``, at each of its three possible positions."""
+    from base64 import b64encode
+
+    for before, dropped in ((0, 0), (1, 2), (2, 3)):
+        encoded = b64encode(bytes(before) + raw).decode("ascii").rstrip("=")
+        # Bits of the neighbours are in the first and the last character.
+        core = encoded[dropped : len(encoded) - (1 if (before + len(raw)) % 3 else 0)]
+        if len(core) > _MIN_LENGTH:
+            yield core
+            yield core.replace("+", "-").replace("/", "_")
+
+
+def _unescaped(word: str) -> tuple[str, ...]:
+    """Return what ``word`` may stand for if it is escaped, once or twice."""
+    from html import unescape
+
+    plain = _JSON_ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else match[2], word)
+    return unquote(word), unquote_plus(word), unquote(unquote(word)), unescape(word), plain

@@ -159,6 +159,10 @@ class Repository:
         If the server does not serve the range, the whole blob is requested. A blob that the registry does not have is
         requested at the URLs in its descriptor. ``what`` begins the messages of errors. Raises `NetworkError`.
         """
+        with self.session.redactor.redacted_errors():
+            return await self._request_blob(descriptor, offset, what)
+
+    async def _request_blob(self, descriptor: Descriptor, offset: int, what: str) -> httpx.Response:
         session, path = self.session, self.blob_path(descriptor.digest)
         try:
             response = await session.request("GET", path, {"Range": f"bytes={offset}-"} if offset else {})

@@ -16,6 +16,7 @@ from .redactor import Redactor
 
 if TYPE_CHECKING:
     from ..access import Network
+    from ..http.locality import Locality
 
 Content: TypeAlias = bytes | RequestBody
 _MAX_WARNINGS = 20
@@ -30,18 +31,18 @@ def build_request(
     content: Content,
     network: Network,
     *,
-    public_only: bool,
+    reach: Locality | None,
 ) -> httpx.Request:
     """Return a request with the timeouts and the User-Agent of ``network``; those for reading are of its head.
 
-    With ``public_only`` the transport refuses addresses that are not public.
+    The transport refuses addresses that are more local than ``reach``; None allows all.
     """
     # Not by httpx.Client.build_request, which adds cookies and an Accept-Encoding.
     complete = {"User-Agent": network.user_agent, "Accept-Encoding": "identity", **headers}
     timeout = httpx.Timeout(
         network.stall_timeout, connect=network.connect_timeout, read=network.response_timeout
     ).as_dict()
-    extensions = {"public_only": public_only, "timeout": timeout}
+    extensions = {"reach": reach, "timeout": timeout}
     if isinstance(content, RequestBody):
         complete["Host"] = Origin.of(url).netloc  # httpx does not add it to a request with a stream
         return httpx.Request(method, url, headers=complete, stream=content, extensions=extensions)

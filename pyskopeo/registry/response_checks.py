@@ -67,12 +67,15 @@ async def ask(session: Session, once: Callable[[], Awaitable[T]], what: str) -> 
 async def head_manifest(session: Session, path: str, what: str) -> Digest | None:
     """HEAD a manifest: return its digest, None if the registry does not state it.
 
-    Not retried. Raises `RegistryError` for any status but 200, and `NetworkError`.
+    Not retried. Raises `RegistryError` for any status but 200, marked as `retried` if the status will not pass, and
+    `NetworkError`.
     """
     response = await session.request("HEAD", path, {"Accept": ", ".join(mediatype.ACCEPT)})
     async with closing(response):
         if response.status_code != 200:
-            raise await session.response_error(response, b"", what)
+            error = await session.response_error(response, b"", what)
+            error.retried = response.status_code not in _MAY_BE_ANSWERED_LATER
+            raise error
         return stated_digest(response)
 
 

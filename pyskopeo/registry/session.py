@@ -10,20 +10,30 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from ..errors import ConnectionFailed, InvalidContent, PyskopeoError
+from ..errors import ConnectionFailed, NotFound, PyskopeoError
 from ..http.httpx_import import httpx
-from ..http.origin import Origin, is_public, redact_url, resolve_location, resolve_redirect
-from ..http.read_bounded import read_bounded
+from ..http.locality import Locality, reach_from
+from ..http.origin import Origin, redact_url, resolve_location
 from ..http.request_body import RequestBody
-from ..model.events import Requested
+from ..model.events import Event, Requested
 from ..model.reference import Reference
 from ..streams.concurrency import SingleFlight
 from . import error_response
-from .authorization import Authorizer, BearerToken, NeedHeaders, NeedToken, Send, describe_credentials
-from .challenge import TOKEN_LIMIT
+from .authorization import (
+    Authorizer,
+    BearerToken,
+    NeedChallenges,
+    NeedCredentials,
+    NeedHeaders,
+    NeedToken,
+    Send,
+    describe_credentials,
+)
+from .ping import Ping, Pings
 from .redactor import Redactor
+from .redirects import follow_redirects
 from .request import Content, WarningReporter, build_request, httpx_errors, limit_body
-from .scheme import Schemes
+from .token_fetch import fetch_token
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -32,8 +42,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SendRequest: TypeAlias = Callable[[httpx.Request], Awaitable[httpx.Response]]
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MAX_REDIRECTS = 10
 
 
 class TokenExpired(ConnectionFailed):
@@ -47,10 +55,10 @@ class Session:
     """Sends the requests for one repository to its registry, and to the targets of its redirects.
 
     ``actions`` are those in the scope of its tokens; with ``exact_scope`` the scope in a challenge is not added to
-    them. ``schemes`` are shared with other sessions.
+    them. ``pings`` are shared with other sessions.
 
-    Raises `NetworkError` and its subclasses. A response may have any status; it has the status 401 when all
-    credentials were refused.
+    Raises `NetworkError` and its subclasses, with the secrets that ``redactor`` knows taken out of their messages. A
+    response may have any status; it has the status 401 when all credentials were refused.
     """
 
     def __init__(
@@ -61,28 +69,33 @@ class Session:
         *,
         actions: str = "pull",
         exact_scope: bool = False,
-        schemes: Schemes | None = None,
+        pings: Pings | None = None,
     ) -> None:
         self._reference = reference
         self._send_request = send
         self._access = access
         self._scheme = ""
-        self._schemes = schemes or Schemes()
+        self._pings = pings or Pings()
         self._peer = ""
         self._scope = f"repository:{reference.repository}:{actions}" if reference.repository else ""
         self._tokens: SingleFlight[str, BearerToken] = SingleFlight()
-        self._redactor = Redactor()
-        self._warnings = WarningReporter(reference.registry, access.report, self._redactor)
+        self.redactor = Redactor((reference.registry, reference.repository))
+        self._warnings = WarningReporter(reference.registry, access.report, self.redactor)
         self._authorizer = Authorizer(
             reference.registry,
             self._tokens.values,
-            self._redactor,
+            self.redactor,
             time.monotonic,
             registry_token=access.keychain.registry_token,
+            given_credentials=access.keychain.credentials is not None,
             trusted_realms=access.trust.realms,
             insecure=bool(access.trust.insecure),
             exact_scope=exact_scope,
         )
+
+    def report(self, event: Event) -> None:
+        """Report an event, without the secrets that this session has sent or received."""
+        self._access.report(self.redactor.redact_event(event))
 
     @property
     def origin(self) -> Origin:
@@ -95,7 +108,8 @@ class Session:
         With ``last`` the error that remains is marked as `retried`: no loop around this one retries it again.
         """
         try:
-            return await self._access.network.retry.run(once, what, self._access.report)
+            with self.redactor.redacted_errors():
+                return await self._access.network.retry.run(once, what, self.report)
         except PyskopeoError as error:
             error.retried = error.retried or last
             raise
@@ -121,19 +135,29 @@ class Session:
         The message of a 401 or 403 says which credentials were used if the server received them: the registry itself
         did, others only with ``got_credentials``. Otherwise it names the server.
         """
-        status, note = response.status_code, ""
+        status, note, next_step = response.status_code, "", ""
         if status in (401, 403):
             origin = Origin.of(str(response.extensions["url"]))
             if not got_credentials and origin != self.origin:
                 note = f", answered by {origin.netloc}"
-            elif self._access.keychain.registry_token:
+            elif self._authorizer.sends_given_token:
                 note = ", tried the given registry token"
             else:
-                note = describe_credentials(await self._resolve())
-        retry_after = response.headers.get("retry-after")
+                found = await self._resolve()
+                note = describe_credentials(found)
+                next_step = "" if found else f"; log in with: pyskopeo login {self._reference.registry}"
         error = error_response.error_from_response(
-            status, body, what, retry_after=retry_after, note=note, redact=self._redactor.redact
+            status,
+            body,
+            what,
+            retry_after=response.headers.get("retry-after"),
+            challenges=response.headers.get_list("www-authenticate"),
+            note=note,
+            redact=self.redactor.redact,
         )
+        if isinstance(error, NotFound) and not what.startswith("listing tags"):
+            next_step = f"; for its tags: pyskopeo list-tags docker://{self._reference.name}"
+        error.args = (f"{error}{next_step}", *error.args[1:])
         return self._access.network.retry.check_wait(error)
 
     async def request(
@@ -146,53 +170,52 @@ class Session:
         more than 10 of them.
         """
         if not self._scheme:
-            get = partial(self._send, "GET", headers={})
-            self._scheme = await self._schemes.get(self._reference.api_host, self._access.trust, get)
-        url = f"{self.origin}{path}" if path.startswith("/") else path
+            self._scheme = await self._pings.scheme(self._reference.api_host, self._access.trust, self._get)
         scope = f"{self._scope} {extra_scope}" if extra_scope else self._scope
-        seen = {url}
-        for _ in range(_MAX_REDIRECTS + 1):
+
+        async def send(url: str) -> httpx.Response:
             if Origin.of(url) == self.origin:
-                response = await self._send_authorized(method, url, headers, content, scope)
-            else:
-                response = await self._send(method, url, headers, content, self._is_public())
-            location = response.headers.get("location", "")
-            if response.status_code not in _REDIRECTS or not location:
-                return response
-            await response.aclose()
-            url = resolve_redirect(url, location)
-            if url in seen:
-                raise InvalidContent(f"{self._reference.registry} redirects in a circle")
-            seen.add(url)
-        raise InvalidContent(f"{self._reference.registry} redirects more than {_MAX_REDIRECTS} times")
+                return await self._send_authorized(method, url, headers, content, scope)
+            return await self.send_elsewhere(method, url, headers, content)
+
+        url = f"{self.origin}{path}" if path.startswith("/") else path
+        with self.redactor.redacted_errors():
+            return await follow_redirects(url, send, self._reference.registry)
 
     async def send_stream(self, method: str, url: str, headers: Mapping[str, str], body: RequestBody) -> httpx.Response:
         """Send a request whose body is written while it is sent. No redirect is followed: it cannot be sent again.
 
         A 401 raises `TokenExpired` if there is another ``Authorization`` to try.
         """
-        if Origin.of(url) == self.origin:
-            return await self._send_authorized(method, url, headers, body, self._scope)
-        return await self._send(method, url, headers, body, self._is_public())
+        with self.redactor.redacted_errors():
+            if Origin.of(url) == self.origin:
+                return await self._send_authorized(method, url, headers, body, self._scope)
+            return await self.send_elsewhere(method, url, headers, body)
 
     def location_of(self, response: httpx.Response, default: str = "") -> str:
         """Return the URL of ``Location``, ``default`` if the response has none; raises `UnsafeAddress`."""
         location = response.headers.get("location", "")
-        return resolve_location(str(response.extensions["url"]), location, self.origin) if location else default
+        with self.redactor.redacted_errors():
+            return resolve_location(str(response.extensions["url"]), location, self.origin) if location else default
 
     async def request_external(self, method: str, url: str) -> httpx.Response:
         """Send a request to a URL in a manifest and follow redirects, without credentials.
 
         Raises `UnsafeAddress`, and `InvalidContent` for more than 10 redirects.
         """
-        for _ in range(_MAX_REDIRECTS + 1):
-            response = await self._send(method, url, {}, public_only=self._is_public())
-            location = response.headers.get("location", "")
-            if response.status_code not in _REDIRECTS or not location:
-                return response
-            await response.aclose()
-            url = resolve_redirect(url, location)
-        raise InvalidContent(f"{Origin.of(url)} redirects more than {_MAX_REDIRECTS} times")
+        with self.redactor.redacted_errors():
+            return await follow_redirects(url, partial(self.send_elsewhere, method), Origin.of(url).netloc)
+
+    async def send_elsewhere(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, content: Content = b""
+    ) -> httpx.Response:
+        """Send a request to a URL that the registry gave, which may be of any origin, with these headers only.
+
+        No redirect is followed. Raises `UnsafeAddress` if the server's address is more local than the registry's.
+        """
+        self.redactor.add_url(url)
+        reach = reach_from(self.origin.host, self._peer, Origin.of(url).host)
+        return await self._send(method, url, headers or {}, content, reach)
 
     async def _send_authorized(
         self, method: str, url: str, headers: Mapping[str, str], content: Content, scope: str
@@ -212,12 +235,8 @@ class Session:
                     sent = {**step.headers, **headers}
                     result = response = await self._send(method, url, sent, content)
                     self._peer = self._peer or response.extensions.get("peer") or ""
-                elif isinstance(step, NeedHeaders):
-                    result = await self._access.keychain.headers(step.url, stale=step.stale)
-                elif isinstance(step, NeedToken):
-                    result = await self._get_token(step)
                 else:
-                    result = await self._resolve()
+                    result = await self._result_of(step)
         except StopIteration:
             assert response is not None
             return response
@@ -226,52 +245,69 @@ class Session:
                 await response.aclose()
             raise
 
+    async def _result_of(self, step: NeedHeaders | NeedCredentials | NeedChallenges | NeedToken) -> object:
+        """Return the result of a step of the authorization flow."""
+        match step:
+            case NeedHeaders():
+                return await self._access.keychain.headers(step.url, stale=step.stale)
+            case NeedCredentials():
+                return await self._resolve()
+            case NeedChallenges():
+                return (await self._ping()).challenges
+            case NeedToken():
+                return await self._get_token(step)
+
     async def _resolve(self) -> Credentials | HelperHeaders | None:
         return await self._access.keychain.resolve(self._reference.registry, self._reference.repository)
 
+    async def _ping(self) -> Ping:
+        """Return the response of the registry to ``GET /v2/``; raises `RegistryError` for a temporary failure.
+
+        Going on without credentials then could have wrong results.
+        """
+        found = await self._pings.response(self._access.trust, self._get, f"{self.origin}/v2/")
+        self._peer = self._peer or found.peer
+        if found.temporary:
+            what = f"pinging container registry {self._reference.registry}"
+            error = error_response.error_from_response(found.status, b"", what, retry_after=found.retry_after)
+            raise self._access.network.retry.check_wait(error)
+        return found
+
+    async def _get(self, url: str) -> httpx.Response:
+        return await self._send("GET", url, {})
+
     async def _get_token(self, step: NeedToken) -> BearerToken:
         """Request a token, once for all concurrent requests that need the same one."""
-        request, origin = step.request, Origin.of(step.request.url)
-        what = f"requesting a token from {origin}"
-
-        async def once() -> BearerToken:
-            public_only = origin.host != self.origin.host and self._is_public()
-            response = await self._send(request.method, request.url, request.headers, request.content, public_only)
-            try:
-                limit = TOKEN_LIMIT if response.status_code == 200 else error_response.LIMIT
-                body = await read_bounded(response, limit, what, truncate=response.status_code != 200)
-            finally:
-                await response.aclose()
-            if response.status_code != 200:
-                raise await self.response_error(response, body, what, got_credentials=True)
-            return step.parse(body, time.monotonic())
 
         def usable(token: BearerToken) -> bool:
             return token.is_usable(time.monotonic(), step.refused)
 
+        what = f"requesting a token from {Origin.of(step.request.url)}"
+
+        async def once() -> BearerToken:
+            body = await fetch_token(self, step.request, what, insecure=bool(self._access.trust.insecure))
+            return step.parse(body, time.monotonic())
+
         return await self._tokens.get(step.scope, partial(self.retry, once, what, last=True), usable=usable)
 
     async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], content: Content = b"", public_only: bool = False
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: Content = b"",
+        reach: Locality | None = None,
     ) -> httpx.Response:
         with httpx_errors(url):
-            request = build_request(method, url, headers, content, self._access.network, public_only=public_only)
+            request = build_request(method, url, headers, content, self._access.network, reach=reach)
             started, status = time.monotonic(), 0
             try:
                 response = await self._send_request(request)
                 status = response.status_code
             finally:
                 took = round(time.monotonic() - started, 3)
-                self._access.report(Requested(request.method, redact_url(url), status, took))
+                self.report(Requested(request.method, redact_url(url), status, took))
         response.extensions["url"] = url
         limit_body(request, response, self._access.network)
         self._warnings.report_new(response)
         return response
-
-    def _is_public(self) -> bool:
-        """Return whether the registry has a public address; through a proxy, judging by its name."""
-        host = self._peer or self.origin.host
-        try:
-            return is_public(host)
-        except ValueError:
-            return host != "localhost" and not host.endswith(".localhost") and "." in host

@@ -1,4 +1,4 @@
-"""Open sessions with registries, and share connections, tokens and schemes between the sessions of one run."""
+"""Open sessions with registries, and share connections, tokens and pings between the sessions of one run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..http.origin import Origin
 from ..http.transport import HTTPTransport
 from ..model.events import Warned
 from ..model.reference import Reference
-from .scheme import Schemes
+from .ping import Pings
 from .session import SendRequest, Session
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..config.registries import Endpoint
     from ..credentials.authfile import Credentials
     from ..http.tls import Trust
+    from ..model.events import Event
     from .mirrors import Endpoints
 
 _MIRROR_RETRIES = 1
@@ -46,8 +47,14 @@ async def open_endpoints(reference: Reference, access: Access) -> AsyncIterator[
         for endpoint in access.registries().endpoints(reference):
             endpoint_access = _access_for(endpoint, reference, access)
             session = await stack.enter_async_context(_open(endpoint.reference, endpoint_access, "pull"))
-            repositories.append(Repository(endpoint.reference, session, endpoint_access.network.retry, access.report))
-        yield Endpoints(reference, repositories, access.report)
+            repositories.append(Repository(endpoint.reference, session, endpoint_access.network.retry, session.report))
+
+        def report(event: Event) -> None:
+            for repository in repositories:
+                event = repository.session.redactor.redact_event(event)
+            access.report(event)
+
+        yield Endpoints(reference, repositories, report)
 
 
 @asynccontextmanager
@@ -79,14 +86,18 @@ def _access_for(endpoint: Endpoint, requested: Reference, access: Access) -> Acc
 @asynccontextmanager
 async def _open(reference: Reference, access: Access, actions: str) -> AsyncIterator[Session]:
     if access.network.connections is not None:
-        yield cast("Session", access.network.connections.session(reference, access))
+        session = cast("Session", access.network.connections.session(reference, access))
+        with session.redactor.redacted_errors():
+            yield session
         return
     async with open_sender(reference, access) as send:
-        yield Session(reference, send, access, actions=actions)
+        session = Session(reference, send, access, actions=actions)
+        with session.redactor.redacted_errors():
+            yield session
 
 
 class SharedConnections:
-    """Sessions that are shared by copies of many images, with their connections, tokens and schemes.
+    """Sessions that are shared by copies of many images, with their connections, tokens and pings.
 
     An async context manager, to be passed as `Network.connections`. All its sessions have the same `Access` except for
     ``trust`` and ``report``, and tokens for the same ``actions``.
@@ -96,7 +107,7 @@ class SharedConnections:
         self._actions = actions
         self._transports: dict[tuple[str, Trust], HTTPTransport] = {}
         self._sessions: dict[tuple[str, str, Trust, Credentials | None, str], Session] = {}
-        self._schemes = Schemes()
+        self._pings = Pings()
 
     def session(self, reference: Reference, access: Access) -> Session:
         """Return the session for a repository; always the same one while this object is open."""
@@ -104,7 +115,7 @@ class SharedConnections:
         key = (reference.registry, reference.repository, access.trust, *given)
         if key not in self._sessions:
             send = self._send(reference, access)
-            self._sessions[key] = Session(reference, send, access, actions=self._actions, schemes=self._schemes)
+            self._sessions[key] = Session(reference, send, access, actions=self._actions, pings=self._pings)
         return self._sessions[key]
 
     def _send(self, reference: Reference, access: Access) -> SendRequest:

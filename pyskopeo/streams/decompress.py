@@ -29,11 +29,11 @@ _LARGEST_STEP, _SMALLEST_STEP = 64 * 1024, 1024
 # factor. Real layers may be mostly zeros, disk images for example.
 _RATIO_CHECKED_FROM = 16 * 1024**3
 _MAX_RATIO = 200
-# Protects against streams of tiny members: each takes as long as some kilobytes. After the first number of members,
-# they must have so many bytes on average, in and out together. In layers with a member per file (eStargz, zstd:chunked)
-# every other member contains at least the 512 bytes of a tar header.
-_MEMBERS_CHECKED_FROM = 1000
-_BYTES_PER_MEMBER = 128
+# Protects against streams of tiny members: each takes as long as some kilobytes of content. Those after the first
+# number of them must have so many bytes on average, in and out together. In layers with a member per file (eStargz,
+# zstd:chunked) every other member contains at least the 512 bytes of a tar header.
+_MEMBERS_CHECKED_FROM = 5000
+_BYTES_PER_MEMBER = 64
 _TAR_BLOCK = 512
 _PARTS = {"gzip": "members", "zstd": "frames", "bzip2": "streams", "xz": "streams"}
 
@@ -45,7 +45,7 @@ class Decompressor:
 
     `feed` and `finish` are generators of pieces of at most 256 KiB of output, so that the memory needed does not depend
     on the compression ratio. Exhaust one before the next call. Both raise `TooLarge` when the output exceeds both
-    16 GiB and 200 times the compressed size, `InvalidContent` for more than 1000 members that have fewer than 128 bytes
+    16 GiB and 200 times the compressed size, `InvalidContent` for more than 5000 members that have fewer than 64 bytes
     on average, compressed and decompressed together, and `Cancelled`.
     """
 

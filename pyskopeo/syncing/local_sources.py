@@ -10,6 +10,7 @@ from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, Storag
 from ..model import mediatype
 from ..model.digest import Digest
 from ..model.layout import INDEX_FILE, INDEX_LIMIT, REF_NAME, LayoutIndex, check_name
+from ..small_files import open_regular
 from ..storage.files import storage_errors
 from ..storage.oci_layout import DirectoryFiles
 from ..storage.partial_files import is_partial
@@ -20,7 +21,7 @@ _MANIFEST = "manifest.json"
 
 def read_yaml_source(name: str) -> tuple[RegistrySource, ...]:
     """Read and parse the YAML file ``name``; raises `StorageFailed`, `InvalidInput` and `TooLarge`."""
-    with storage_errors(f"open {name}"), open(name, "rb") as file:
+    with storage_errors(f"open {name}"), open_regular(Path(name)) as file:
         raw = file.read(FILE_LIMIT + 1)
     return parse_yaml_source(raw, name)
 

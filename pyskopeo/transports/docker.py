@@ -228,7 +228,8 @@ class DockerDestination(ImageDestination):
             try:
                 return await self._uploads.receive(fill)
             except RegistryError as error:
-                if error.status != 411:  # the registry requires the length of a body, which is known only at its end
+                # The registry requires the length of a body, or knows no chunks (RFC 9112 section 6.1).
+                if error.status not in (411, 501):
                     raise
                 self._spool.wanted = True
         # With its digest known beforehand, put_blob() need not send a blob that the registry has.

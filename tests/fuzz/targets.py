@@ -6,7 +6,6 @@ A target raises for anything else: another exception, a message of several lines
 from __future__ import annotations
 
 import functools
-import http.client
 import os
 import socket
 import tempfile
@@ -23,7 +22,8 @@ from pyskopeo.credentials.bazel_helper import parse_output
 from pyskopeo.credentials.helper_program import Output
 from pyskopeo.errors import NotFound, PyskopeoError
 from pyskopeo.gocompat.template import GoTime, Struct, render
-from pyskopeo.http.connect import Connector, no_proxy
+from pyskopeo.http.connect import Connector, UnixSocket, no_proxy
+from pyskopeo.http.connection import Connection
 from pyskopeo.http.connection_pool import ConnectionPool, Request, ResponseReader, Route
 from pyskopeo.http.error_mapping import ErrorMapping
 from pyskopeo.http.origin import Origin
@@ -39,7 +39,7 @@ from pyskopeo.registry.content_range import blob_part
 from pyskopeo.registry.link_header import find_next_page
 from pyskopeo.storage.tar import TarIndex
 
-_LONGEST_MESSAGE = 2000
+_LONGEST_MESSAGE = 3000
 _TEMPLATE_VALUE = Struct(
     "T", {"A": "text", "L": ["x", "y"], "M": {"k": "v"}, "N": None, "C": GoTime(2020, 1, 1), "I": {"d": [1, None]}}
 )
@@ -216,22 +216,19 @@ class _Scripted:
     """A connector whose every connection has received ``data`` already, and is closed then."""
 
     proxy = staticmethod(no_proxy)
-    target = None
-    stall_timeout = 5.0
+    target = UnixSocket("")
+    stall_timeout = response_timeout = 5.0
     errors = ErrorMapping()
 
     def __init__(self, data: bytes) -> None:
         self._data = data
 
-    def open(self, origin: Origin, *, public_only: bool) -> http.client.HTTPConnection:
+    def open(self, origin: Origin, *, public_only: bool) -> Connection:
         near, far = socket.socketpair()
         far.sendall(self._data)
         far.shutdown(socket.SHUT_WR)
         self._far = far  # open until the request has been sent
-        connection = http.client.HTTPConnection("x")
-        near.settimeout(self.stall_timeout)
-        connection.sock = near
-        return connection
+        return Connection(near)
 
     def close(self) -> None:
         self._far.close()
@@ -244,10 +241,10 @@ def response(data: bytes) -> None:
     request = Request("GET", Route(Origin.of("http://registry.example")), "/v2/", [("Host", "registry.example")])
     with closing(pool), closing(connector), refusals():
         exchange = pool.send(request)
-        assert 200 <= exchange.response.status <= 999
-        if exchange.body is None:
+        assert not exchange.head.interim
+        if exchange.content is None:
             buffer = memoryview(bytearray(4096))
-            with closing(ResponseReader(pool, request, exchange)) as reader:
+            with closing(ResponseReader(pool, request.route, exchange)) as reader:
                 while reader.readinto(buffer):
                     pass
 

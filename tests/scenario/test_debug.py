@@ -40,7 +40,7 @@ class TestDebug:
             words = ("copy", f"--src-authfile={authfile}", "--src-tls-verify=false", registry.name(), f"dir:{tmp_path}/o")
             told = self.told(pyskopeo_here("--debug", *words))
             requests = [re.sub(r" after \d+ ms$", "", line) for line in told if " after " in line]
-            assert f"GET {registry.url}/v2/test/image/manifests/latest: 401" in requests
+            assert f"GET {registry.url}/v2/: 401" in requests
             assert f"GET {registry.url}/v2/test/image/manifests/latest: 200" in requests
             assert f"GET {registry.url}/storage/{layer}?X-Amz-Signature=***: 200" in requests
             assert f"GET https://{registry.host}/v2/: no answer" in requests

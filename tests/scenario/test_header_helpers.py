@@ -90,7 +90,7 @@ async def test_a_token_goes_along_from_the_first_request(helpers: HelperPrograms
 
 
 async def test_a_redirect_to_another_origin_gets_none_of_it(helpers: HelperPrograms, tmp_path: Path) -> None:
-    """Even one that the same helper would be asked about."""
+    """GHSA-whvf-jp7m-59f3; even one that the same helper would be asked about."""
     says(helpers, bearer("hunter2"))
     with Simulator(IMAGE, gate=TokenGate("hunter2")) as registry, Simulator(IMAGE) as storage:
         for digest in IMAGE.blobs:

@@ -102,5 +102,5 @@ def test_a_copy_between_files_loads_no_network(tmp_path: Path) -> None:
     write_dir(build("oci"), tmp_path / "d")
     program = "import sys, pyskopeo; pyskopeo.run_copy(*sys.argv[1:3])"
     found = loaded(program, f"dir:{tmp_path / 'd'}", f"oci:{tmp_path / 'o'}:t")
-    assert not found & {"httpx", "httpcore", "rich", "isal", "backports.zstd", "tarfile", "lzma", "trio", "certifi"}
+    assert not found & {"httpx", "httpcore", "rich", "isal", "backports.zstd", "tarfile", "lzma", "trio", "certifi", "publicsuffixlist"}
     assert (tmp_path / "o" / "index.json").exists()

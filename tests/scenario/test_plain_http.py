@@ -51,7 +51,7 @@ def failure(origin: Origin, context: ssl.SSLContext | None = None) -> Connection
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with pytest.raises(ConnectionFailed) as caught:
-        Connector(lambda _: context, lambda _: None).open(origin, public_only=False)
+        Connector(lambda _: context, lambda _: None).open(origin)
     return caught.value
 
 

@@ -16,7 +16,7 @@ import pytest
 import pyskopeo
 from pyskopeo import Access, Network, Trust
 from pyskopeo.config.proxies import Proxies
-from pyskopeo.errors import Stalled, Unsupported
+from pyskopeo.errors import ConnectionFailed, Stalled, Unsupported
 from pyskopeo.http.retry import Retry
 from tests.support import faults as f
 from tests.support.access import networked
@@ -129,4 +129,18 @@ async def test_without_socksio_the_error_says_what_to_install(
     proxy = socks.replace("://", "://user:hidden@")
     with pytest.raises(Unsupported, match=r"pip install 'pyskopeo\[socks\]'") as caught:
         await pyskopeo.copy("docker://registry.invalid/a", f"oci:{tmp_path / 'o'}", source_access=_access(proxy))
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.anyio
+async def test_a_proxy_that_is_down_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("socksio")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        proxy = f"socks5://user:hidden@127.0.0.1:{unused.getsockname()[1]}"
+    access = _access(proxy)
+    access = replace(access, network=replace(access.network, retry=Retry(times=0)))
+    shown = proxy.replace("user:hidden@", "")
+    with pytest.raises(ConnectionFailed, match=rf"registry.invalid .through proxy {shown}.: ") as caught:
+        await pyskopeo.copy("docker://registry.invalid/a", f"oci:{tmp_path / 'o'}", source_access=access)
     assert "hidden" not in str(caught.value)

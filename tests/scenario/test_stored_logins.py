@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import stat
 import subprocess
 import sys
 import time
@@ -15,7 +18,8 @@ from pyskopeo.credentials.authfile import AuthFile, Credentials
 from pyskopeo.credentials.authkey import AuthKey
 from pyskopeo.credentials.helper_program import Programs
 from pyskopeo.errors import CredentialsFailed, InvalidInput
-from tests.support.commands import environment
+from tests.support.cli import fatal
+from tests.support.commands import PYSKOPEO, environment, pyskopeo
 from tests.support.helper_programs import HelperPrograms, command_lines_seen
 from tests.support.logins import HUB, QUAY, USER, file, found, read
 from tests.support.trees import leftovers
@@ -264,3 +268,39 @@ async def test_helpers_that_are_not_to_be_used(tmp_path: Path, helpers: HelperPr
     assert await plain.remove(QUAY)
     await plain.clear()
     assert helpers.said("calls") == ""
+
+
+# --- files that are none ---
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "login --authfile {} -u user -p pass 127.0.0.1:1",
+        "login --compat-auth-file {} -u user -p pass 127.0.0.1:1",
+        "login --authfile {} --get-login quay.io",
+        "logout --authfile {} quay.io",
+        "logout --authfile {} --all",
+        "list-tags --authfile {} docker://127.0.0.1:1/x",
+        "copy --src-authfile {} docker://127.0.0.1:1/x oci:x",
+        "list-tags --registries-conf {} docker://127.0.0.1:1/x",
+        "copy --policy {} docker://127.0.0.1:1/x oci:x",
+        "list-tags --tls-details {} docker://127.0.0.1:1/x",
+        "sync --src yaml --dest docker {} 127.0.0.1:1/x",
+    ],
+)
+def test_a_named_pipe_is_no_file_to_keep_or_read_settings_in(words: str, tmp_path: Path) -> None:
+    """Nobody writes to it, so reading it would take for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    done = pyskopeo(*words.format(tmp_path / "pipe").split(), cwd=tmp_path, timeout=20)
+    assert "not a regular file" in fatal(done)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert leftovers(tmp_path) == []
+
+
+def test_process_substitution_is_a_file_to_read_credentials_from(tmp_path: Path) -> None:
+    command = "exec {} login --authfile <(printf '%s' '{}') --get-login quay.io".format(
+        " ".join(map(shlex.quote, PYSKOPEO)), json.dumps({"auths": {"quay.io": {"auth": "dXNlcjpw"}}})
+    )
+    done = subprocess.run(["bash", "-c", command], check=False, env=environment(), capture_output=True, timeout=20)
+    assert (done.returncode, done.stdout) == (0, b"user\n"), done.stderr

@@ -32,6 +32,7 @@ class Home:
         }.get(where, self.root / where)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(document if isinstance(document, str) else json.dumps(document))
+        path.chmod(0o600)
         return path
 
 

@@ -64,7 +64,7 @@ def full(folder: Path) -> Iterator[Listener]:
 
 
 def test_every_origin_leads_there(listener: Listener) -> None:
-    connection = connector(listener.target, stall_timeout=3.0).open(ORIGIN, public_only=False)
+    connection = connector(listener.target, stall_timeout=3.0).open(ORIGIN)
     server, _ = listener.server.accept()
     with server:
         assert connection.sock.family == socket.AF_UNIX
@@ -76,7 +76,7 @@ def test_every_origin_leads_there(listener: Listener) -> None:
 def test_another_origin_leads_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         target = Origin("http", "127.0.0.1", server.getsockname()[1])
-        connection = connector(target).open(ORIGIN, public_only=False)
+        connection = connector(target).open(ORIGIN)
         server.accept()[0].close()
         connection.close()
 
@@ -87,13 +87,13 @@ def test_another_origin_leads_there() -> None:
 )
 def test_nobody_is_there(name: str, said: str, folder: Path) -> None:
     with pytest.raises(ConnectionFailed) as caught:
-        connector(UnixSocket(str(folder / name))).open(ORIGIN, public_only=False)
+        connector(UnixSocket(str(folder / name))).open(ORIGIN)
     assert str(caught.value) == f"elsewhere.invalid: {said}"
 
 
 def test_a_host_that_no_connection_can_be_made_to() -> None:
     with pytest.raises(ConnectionFailed, match="a b: no such host"):
-        connector(Origin("http", "a b", 80)).open(ORIGIN, public_only=False)
+        connector(Origin("http", "a b", 80)).open(ORIGIN)
 
 
 def test_the_errors_are_those_of_the_connector(folder: Path) -> None:
@@ -105,7 +105,7 @@ def test_the_errors_are_those_of_the_connector(folder: Path) -> None:
         lambda origin: pytest.fail("no TLS here"), no_proxy, target=UnixSocket(f"{folder}/none"), errors=Errors()
     )
     with pytest.raises(NetworkError, match=r"^FileNotFoundError at http://elsewhere.invalid$"):
-        missing.open(ORIGIN, public_only=False)
+        missing.open(ORIGIN)
 
 
 def test_a_full_backlog_is_waited_for(full: Listener) -> None:
@@ -115,20 +115,20 @@ def test_a_full_backlog_is_waited_for(full: Listener) -> None:
 
     thread = threading.Thread(target=accept)
     thread.start()
-    connection = connector(full.target, connect_timeout=5.0).open(ORIGIN, public_only=False)
+    connection = connector(full.target, connect_timeout=5.0).open(ORIGIN)
     thread.join(5)
     connection.close()
 
 
 def test_a_full_backlog_is_not_waited_for_any_longer(full: Listener) -> None:
     with pytest.raises(ConnectionFailed, match="connecting timed out"):
-        connector(full.target, connect_timeout=0.1).open(ORIGIN, public_only=False)
+        connector(full.target, connect_timeout=0.1).open(ORIGIN)
 
 
 @pytest.mark.anyio
 async def test_a_wait_for_a_full_backlog_can_be_cancelled(full: Listener) -> None:
     begun = time.monotonic()
     with anyio.move_on_after(0.1) as scope:
-        await run_in_thread(partial(connector(full.target).open, ORIGIN, public_only=False))
+        await run_in_thread(partial(connector(full.target).open, ORIGIN))
     assert scope.cancelled_caught
     assert time.monotonic() - begun < 1

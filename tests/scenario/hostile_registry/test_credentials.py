@@ -6,6 +6,7 @@ Each test names what it is about; the CVEs are those of other clients.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pyskopeo
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied, InvalidContent, RegistryError, TooLarge, UnsafeAddress
 from pyskopeo.http.tls import Trust
+from pyskopeo.model.events import Warned
 from pyskopeo.transports.docker import DockerSource
 from tests.scenario.hostile_registry.images import IMAGE, LARGE, ONE_LOOP, PASSWORD, SMALL, pull, served
 from tests.support import faults as f
@@ -21,7 +23,7 @@ from tests.support.access import access_for
 from tests.support.exchange import Request, Response
 from tests.support.pulling import Pull
 from tests.support.simulator import BasicGate, BearerGate, Simulator
-from tests.support.tls import Authority
+from tests.support.tls import Authority, certificates
 from tests.support.token_server import TokenRules, TokenServer
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +77,8 @@ async def test_only_who_saw_the_credentials_is_said_to_have_refused_them(
         registry.on_blob(LARGE, f.Only(f.Redirect(f"{place.url}/storage/{{name}}")))
         with pytest.raises(AccessDenied) as caught:
             await pull(registry, tmp_path, access_for(tmp_path, credentials=PASSWORD))
-    assert str(caught.value).endswith(f": the link has expired ({status}, {said.format(host=elsewhere.host)})")
+    reason = "authentication required: the link has expired" if status == 401 else 'StatusCode: 403, "the link has expired"'
+    assert str(caught.value).endswith(f": {reason} ({status}, {said.format(host=elsewhere.host)})")
     assert elsewhere.secrets_seen == []
 
 
@@ -83,7 +86,7 @@ async def test_only_who_saw_the_credentials_is_said_to_have_refused_them(
 async def test_a_stranger_that_asks_gets_nothing(
     credentials: Credentials, elsewhere: Simulator, token_server: TokenServer, tmp_path: Path
 ) -> None:
-    """A 401 after a redirect is the end of it: no token is fetched for, or sent to, the other origin."""
+    """go-containerregistry #2349. A 401 after a redirect is the end of it: no token is fetched for, or sent to, the other origin."""
     elsewhere.gate = BearerGate(token_server.realm, token_server.accepts)
     before = len(token_server.requests)
     with Simulator(IMAGE, gate=BearerGate(token_server.realm, token_server.accepts)) as registry:
@@ -98,7 +101,7 @@ async def test_a_stranger_that_asks_gets_nothing(
 async def test_a_foreign_layer_takes_no_secret_along(
     authority: Authority, token_server: TokenServer, tmp_path: Path
 ) -> None:
-    """CVE-2020-15157: the host of a layer's URL asks who we are."""
+    """CVE-2020-15157, CVE-2021-32690: the host of a layer's URL asks who we are."""
     document = json.loads(IMAGE.root.raw)
     with (
         Simulator(IMAGE, tls=authority.server("foreign"), gate=BasicGate({"user": "pass"})) as vendor,
@@ -132,9 +135,116 @@ async def test_a_token_server_sends_us_nowhere(elsewhere: Simulator, tmp_path: P
         with TokenServer(tmp_path / "tokens", TokenRules(refresh_tokens={"identity": "user"})) as tokens:
             tokens.faults += [f.Redirect(f"{elsewhere.url}/token", status=308)] * 20
             with Simulator(IMAGE, gate=BearerGate(tokens.realm, tokens.accepts)) as registry:
-                with pytest.raises(RegistryError, match="308"):
+                with pytest.raises(UnsafeAddress, match=f"redirects to {elsewhere.url}, which may not have the cred"):
                     await pull(registry, tmp_path, access_for(tmp_path, credentials=credentials))
     assert elsewhere.requests == ()
+
+
+class Moved(TokenServer):
+    """Its tokens are at another path than its realm, which answers with ``status``; ``hops`` of them."""
+
+    status, hops = 301, 1
+
+    def answer(self, request: Request) -> Response:
+        query = request.target.partition("?")[2]
+        if request.path == "/old/0":
+            return super().answer(replace(request, target=f"/token?{query}"))
+        if request.path.startswith("/old/"):
+            return Response(self.status, (("Location", f"{int(request.path[5:]) - 1}?{query}"),))
+        return Response(404)
+
+    @property
+    def realm(self) -> str:
+        return f"{self.url}/old/{self.hops}"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("credentials", [PASSWORD, Credentials(identity_token="identity"), None])
+async def test_a_token_server_that_has_moved(status: int, credentials: Credentials | None, tmp_path: Path) -> None:
+    """Within its origin it is followed, with the credentials, be they in a header or in the body."""
+    rules = TokenRules(refresh_tokens={"identity": "user"}, grant=lambda user, name, actions: actions)
+    with Moved(tmp_path / "tokens", rules) as tokens:
+        tokens.status = status
+        with Simulator(IMAGE, gate=BearerGate(tokens.realm, tokens.accepts)) as registry:
+            await pull(registry, tmp_path, access_for(tmp_path, credentials=credentials))
+        first, second = tokens.requests
+        assert (first.method, first.body, first.header("Authorization")) == (
+            second.method, second.body, second.header("Authorization"),
+        )  # fmt: skip
+        assert second.path == "/old/0"
+        assert first.method == ("POST" if credentials and credentials.identity_token else "GET")
+
+
+@pytest.mark.parametrize(("hops", "works"), [(10, True), (11, False), (100, False)])
+async def test_a_token_server_that_moves_and_moves(hops: int, works: bool, tmp_path: Path) -> None:
+    with Moved(tmp_path / "tokens") as tokens:
+        tokens.hops = hops
+        with Simulator(IMAGE, gate=BearerGate(tokens.realm, tokens.accepts)) as registry:
+            if works:
+                await pull(registry, tmp_path, access_for(tmp_path, credentials=PASSWORD))
+            else:
+                with pytest.raises(InvalidContent, match="redirects more than 10 times"):
+                    await pull(registry, tmp_path, access_for(tmp_path, credentials=PASSWORD))
+        assert len(tokens.requests) == 11
+
+
+async def test_without_credentials_a_token_server_may_send_us_to_another(tmp_path: Path) -> None:
+    with TokenServer(tmp_path / "tokens", TokenRules(grant=lambda user, name, actions: actions)) as tokens:
+        with Simulator(IMAGE) as registry:
+            registry.gate = BearerGate(f"{registry.url}/moved", tokens.accepts)
+            registry.on("/moved", f.Redirect(f"{tokens.realm}?scope=repository:test/image:pull"))
+            registry.routes["/moved"] = Response(200)
+            await pull(registry, tmp_path)
+            with pytest.raises(UnsafeAddress, match="which may not have the credentials"):
+                await pull(registry, tmp_path / "b", access_for(tmp_path, credentials=PASSWORD))
+
+
+@pytest.mark.parametrize("credentials", [PASSWORD, None])
+async def test_an_https_registry_that_takes_itself_for_http(
+    credentials: Credentials | None, authority: Authority, tmp_path: Path
+) -> None:
+    """A proxy ends TLS before it: its realm, and the targets of its redirects, are its own host by https."""
+    rules = TokenRules(grant=lambda user, name, actions: actions)
+    with (
+        TokenServer(tmp_path / "tokens", rules) as tokens,
+        Simulator(IMAGE, tls=authority.server("proxied")) as registry,
+    ):
+        registry.gate = BearerGate(f"http://{registry.host}/token", tokens.accepts)
+        registry.on("/token", Answered(tokens))
+        registry.on_blob(LARGE, f.Redirect(f"http://{registry.host}/storage/{{name}}"))
+        trust = certificates(tmp_path / "certs", authority)
+        await pull(registry, tmp_path, access_for(tmp_path, credentials=credentials, trust=trust))
+        assert f"GET /storage/{LARGE}" in registry.log
+        # Another host is not: its http stays what it is.
+        registry.gate = BearerGate(f"http://localhost:{registry.port}/token", tokens.accepts)
+        with pytest.raises(UnsafeAddress, match="plain http from http://localhost.*--trust-realm localhost"):
+            await pull(registry, tmp_path / "b", access_for(tmp_path, credentials=credentials, trust=trust))
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A fault that has another server's answer, without a network."""
+
+    server: TokenServer
+
+    def apply(self, request: Request, response: Response) -> Response:
+        return self.server.answer(replace(request, target="/token?" + request.target.partition("?")[2]))
+
+
+async def test_a_realm_by_plain_http_that_is_trusted(authority: Authority, tmp_path: Path) -> None:
+    """``--trust-realm`` means what it says, and says so."""
+    with (
+        TokenServer(tmp_path / "tokens") as tokens,
+        Simulator(IMAGE, tls=authority.server("trusting")) as registry,
+    ):
+        registry.gate = BearerGate(tokens.realm.replace("127.0.0.1", "localhost"), tokens.accepts)
+        trust = replace(certificates(tmp_path / "certs", authority), realms=frozenset({"localhost"}))
+        tokens.faults.append(f.Refuse(503, retry_after=0))
+        done = await pull(registry, tmp_path, access_for(tmp_path, credentials=PASSWORD, trust=trust))
+        assert tokens.secrets_seen
+        assert [event for event in done.events if isinstance(event, Warned)] == [
+            Warned(f"credentials are sent to http://localhost:{tokens.port} without TLS, as --trust-realm allows")
+        ]
 
 
 @pytest.mark.parametrize("fault", [f.Padded(200_000), f.Endless()])

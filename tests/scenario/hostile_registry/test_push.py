@@ -16,7 +16,7 @@ import pytest
 
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied, CertificateNotTrusted, NetworkError, PyskopeoError, UnsafeAddress
-from pyskopeo.http.origin import is_public
+from pyskopeo.http.locality import Locality, locality
 from pyskopeo.http.retry import Retry
 from pyskopeo.model.events import to_json
 from tests.support import faults as f
@@ -185,11 +185,11 @@ async def test_a_registry_on_the_internet_sends_no_body_to_a_private_address(
 ) -> None:
     """127.0.0.1 counts as public here, so that a simulator is a registry on the internet."""
 
-    def pretend(address: str) -> bool:
-        return address == "127.0.0.1" or is_public(address)
+    def pretend(address: str) -> Locality:
+        return Locality.PUBLIC if address == "127.0.0.1" else locality(address)
 
-    monkeypatch.setattr("pyskopeo.registry.session.is_public", pretend)
-    monkeypatch.setattr("pyskopeo.http.connect.is_public", pretend)
+    monkeypatch.setattr("pyskopeo.http.locality.locality", pretend)
+    monkeypatch.setattr("pyskopeo.http.connect.locality", pretend)
     # localhost is 127.0.0.1, which is public here: the name itself has to be enough.
     registry.on_upload("POST", u.Elsewhere(f"http://{address}:{elsewhere.port}"))
     push.closes = False

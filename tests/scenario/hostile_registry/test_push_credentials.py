@@ -25,7 +25,7 @@ ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
 async def test_no_token_for_what_a_registry_has_no_business_with(token_server: TokenServer, tmp_path: Path) -> None:
-    """It asks for the rights of the user in other repositories, for which it would get the token."""
+    """It asks for the rights of the user in other repositories, for which it would get the token (see CVE-2024-39897)."""
     greedy = "repository:other/victim:pull,push,delete registry:catalog:*"
 
     class Greedy(BearerGate):

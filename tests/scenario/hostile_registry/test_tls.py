@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.credentials.authfile import Credentials
-from pyskopeo.errors import CertificateNotTrusted, ConnectionFailed, UnsafeAddress
+from pyskopeo.errors import CertificateNotTrusted, ConnectionFailed, PyskopeoError, UnsafeAddress
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
 from tests.scenario.hostile_registry.images import IMAGE, LARGE, PASSWORD, pull
@@ -24,27 +24,45 @@ from tests.support.token_server import TokenServer
 pytestmark = pytest.mark.anyio
 
 
-async def test_https_never_becomes_http(elsewhere: Simulator, authority: Authority, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("host", "error", "message"),
+    [
+        ("localhost", UnsafeAddress, "redirects to plain http"),
+        # At the registry's own host https is tried, and there is none.
+        ("127.0.0.1", ConnectionFailed, "server gave HTTP response to HTTPS client"),
+    ],
+)
+async def test_https_never_becomes_http(
+    host: str, error: type[PyskopeoError], message: str, elsewhere: Simulator, authority: Authority, tmp_path: Path
+) -> None:
     trust = certificates(tmp_path / "certs", authority)
     with Simulator(IMAGE, tls=authority.server("downgrade")) as registry:
         for path in ("*/manifests/latest", f"*/blobs/{LARGE}"):
-            registry.on(path, f.Redirect(f"{elsewhere.url}/storage/{{name}}"), times=1)
-            with pytest.raises(UnsafeAddress, match="redirects to plain http"):
+            registry.on(path, f.Redirect(f"http://{host}:{elsewhere.port}/storage/{{name}}"), times=1)
+            with pytest.raises(error, match=message):
                 await pull(registry, tmp_path, access_for(tmp_path, trust=trust))
         await pull(registry, tmp_path, access_for(tmp_path, trust=trust))
     assert elsewhere.requests == ()
 
 
 @pytest.mark.parametrize("credentials", [PASSWORD, None])
+@pytest.mark.parametrize(
+    ("host", "error", "message"),
+    [
+        ("localhost", UnsafeAddress, "over plain http"),
+        ("127.0.0.1", ConnectionFailed, "server gave HTTP response to HTTPS client"),
+    ],
+)
 async def test_a_token_is_not_fetched_over_http(
-    credentials: Credentials | None, token_server: TokenServer, authority: Authority, tmp_path: Path
-) -> None:
+    host: str, error: type[PyskopeoError], message: str, credentials: Credentials | None, token_server: TokenServer,
+    authority: Authority, tmp_path: Path,
+) -> None:  # fmt: skip
     """Not even from the registry's own host."""
     trust = certificates(tmp_path / "certs", authority)
-    gate = BearerGate(token_server.realm, token_server.accepts)
+    gate = BearerGate(token_server.realm.replace("127.0.0.1", host), token_server.accepts)
     before = len(token_server.requests)
     with Simulator(IMAGE, tls=authority.server("realm"), gate=gate) as registry:
-        with pytest.raises(UnsafeAddress, match="over plain http"):
+        with pytest.raises(error, match=message):
             await pull(registry, tmp_path, access_for(tmp_path, credentials=credentials, trust=trust))
     assert len(token_server.requests) == before
 

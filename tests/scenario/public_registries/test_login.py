@@ -54,7 +54,7 @@ def test_the_login_command(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.Mon
     done = pyskopeo_here(*words, "-p", "hunter2-wrong")
     assert done.code == 1
     # GitHub says 403, which is no word about passwords: what it said is shown.
-    expected = "denied: denied (403" if isinstance(cloud, GitHub) else "invalid username/password"
+    expected = "denied (403" if isinstance(cloud, GitHub) else "invalid username/password"
     assert expected in done.stderr
     assert "hunter2" not in done.stderr
     assert not file.exists()

@@ -85,10 +85,10 @@ NOT_FOR_STRANGERS = {
 }
 WRONG_PASSWORD = {
     DockerHub: r"from https://auth.docker.io: .*incorrect username or password.* \(401, tried as user user\)",
-    GitHub: r"from https://ghcr.io: denied: denied \(403, tried as user user\)",
+    GitHub: r"from https://ghcr.io: denied \(403, tried as user user\)",
     Amazon: r"Not Authorized \(401, tried as user AWS\)",
     Azure: r"visit https://aka.ms/acr/authorization .* \(401, tried as user user\)",
-    Google: r"from https://europe-docker.pkg.dev: no explanation \(401, tried as user _dcgcloud_token\)",
+    Google: r"from https://europe-docker.pkg.dev: authentication required \(401, tried as user _dcgcloud_token\)",
     GitLab: r"HTTP Basic: Access denied.* \(401, tried as user user\)",
     Quay: r"Could not find robot .* \(401, tried as user team\+robot\)",
 }

@@ -197,7 +197,7 @@ async def test_no_image_name(name: str, call: object, access: pyskopeo.Access) -
         await call(name, access=access)
 
 
-@pytest.mark.parametrize(("verb", "actions"), [("delete", "*"), ("tag", "pull,push"), ("list_tags", "pull")])
+@pytest.mark.parametrize(("verb", "actions"), [("delete", "*,pull"), ("tag", "pull,push"), ("list_tags", "pull")])
 async def test_the_token_is_for_what_will_be_done(
     verb: str, actions: str, script: Script, access: pyskopeo.Access
 ) -> None:

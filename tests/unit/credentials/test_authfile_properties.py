@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyskopeo.credentials.authfile import AuthFile, Credentials, Helper
+from pyskopeo.credentials.authfile import AuthFile, Credentials
 from pyskopeo.credentials.authfile_edit import AuthDocument
 from pyskopeo.credentials.authkey import AuthKey
 from pyskopeo.errors import CredentialsFailed
@@ -59,23 +60,25 @@ def test_a_login_is_found_and_a_logout_removes_it(host: str, user: str, password
     assert AuthFile.parse(document.text(), "x").lookup(host, "a") is None
 
 
+def refusal(parse: Callable[[], object]) -> str:
+    """The error, "" if there is none."""
+    try:
+        parse()
+    except CredentialsFailed as error:
+        return str(error)
+    return ""
+
+
 @given(st.dictionaries(names, st.one_of(values, st.dictionaries(hosts, st.dictionaries(names, values)))))
 def test_any_document_is_taken_or_refused_without_a_part_of_it(document: dict[str, Any]) -> None:
+    text = json.dumps(document)
     for parse in (AuthFile.parse, AuthFile.legacy):
-        try:
-            found = parse(json.dumps(document), "auth.json").lookup("quay.io", "a/b")
-        except CredentialsFailed as error:
-            assert SECRET not in str(error)
-            assert str(error).startswith("auth.json")
-            assert str(error).isprintable()
-        else:
-            assert found is None or isinstance(found, Credentials | Helper)
-            assert SECRET not in repr(found) or isinstance(found, Helper) or found.username == SECRET
+        said = refusal(lambda parse=parse: parse(text, "auth.json").lookup("quay.io", "a/b"))  # type: ignore[misc]
+        assert SECRET not in said
+        assert said.startswith("auth.json") or not said
+        assert said.isprintable()
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_taken_or_refused_without_a_part_of_it(text: str) -> None:
-    try:
-        AuthFile.parse(text + SECRET, "auth.json")
-    except CredentialsFailed as error:
-        assert SECRET not in str(error)
+    assert SECRET not in refusal(lambda: AuthFile.parse(text + SECRET, "auth.json"))

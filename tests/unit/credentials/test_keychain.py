@@ -108,14 +108,14 @@ async def test_a_directory_in_place_of_a_file(home: Home) -> None:
 async def test_a_file_that_may_not_be_read(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     locked = home.write("session", entry("u"))
     home.write("docker", entry("docker"))
-    real = Path.open
+    real = os.open
 
-    def guarded(self: Path, *args: Any, **options: Any) -> Any:
-        if self == locked:
+    def guarded(path: Any, *args: Any, **options: Any) -> int:
+        if path == locked:
             raise PermissionError(13, "Permission denied")
-        return real(self, *args, **options)
+        return real(path, *args, **options)
 
-    monkeypatch.setattr(Path, "open", guarded)
+    monkeypatch.setattr(os, "open", guarded)
     assert await home.keychain().resolve("quay.io", "a") == Credentials("docker", "p")
     assert home.warnings == [f"{locked}: Permission denied; credentials in it are not used"]
     with pytest.raises(CredentialsFailed, match="Permission denied"):
@@ -140,6 +140,42 @@ async def test_a_pipe_can_be_named(home: Home) -> None:
     assert await keychain.resolve("quay.io", "a") == Credentials("u", "p")
     assert await keychain.resolve("quay.io", "b") == Credentials("u", "p")
     os.close(reading)
+
+
+async def test_a_named_pipe_is_not_waited_for(home: Home) -> None:
+    os.mkfifo(home.root / "pipe")
+    with pytest.raises(CredentialsFailed, match=r"pipe: Is a named pipe, not a regular file; correct it, or name another"):
+        await home.keychain(authfile=home.root / "pipe").resolve("quay.io", "a")
+
+
+@pytest.mark.parametrize(
+    ("mode", "document", "others"),
+    [
+        (0o666, entry("u"), "change"),
+        (0o644, entry("u"), "read"),
+        (0o604, entry("u"), "read"),
+        (0o620, entry("u"), "change"),
+        (0o602, {"auths": {}}, "change"),
+        (0o622, {"credHelpers": {}}, "change"),
+        (0o600, entry("u"), ""),
+        (0o400, entry("u"), ""),
+        (0o640, entry("u"), ""),
+        (0o644, {"auths": {"quay.io": {}}, "credHelpers": {}}, ""),
+        (0o644, "", ""),
+    ],
+)
+async def test_a_file_that_others_can_use(home: Home, mode: int, document: object, others: str) -> None:
+    """It is used, and warned of once, by whichever side of a copy reads it first."""
+    path = home.write("session", document)
+    path.chmod(mode)
+    for _ in range(2):
+        keychain = home.keychain()
+        await keychain.resolve("quay.io", "a")
+        await keychain.resolve("ghcr.io", "a")
+    expected = (
+        f"{path}: other users can {others} these credentials (mode {mode:04o}); keep them out with: chmod 600 {path}"
+    )
+    assert home.warnings == ([expected] if others else [])
 
 
 def test_no_repr_shows_a_secret(home: Home) -> None:

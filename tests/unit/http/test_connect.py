@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Callable
-from contextlib import suppress
 
 import pytest
 
-from pyskopeo.errors import ConnectionFailed, UnsafeAddress
-from pyskopeo.http.connect import ConnectAttempt, Connector, check_literal_address
+from pyskopeo.errors import UnsafeAddress
+from pyskopeo.http.connect import ConnectAttempt, check_literal_address
+from pyskopeo.http.locality import Locality
 from pyskopeo.http.origin import Origin
 from pyskopeo.streams.cancellation import Cancellation, Cancelled, check_cancelled
 from tests.support.lines import Line
-from tests.support.listening import listening
 
 
 @pytest.mark.parametrize(
-    "host",
-    ["localhost", "LOCALHOST", "localhost.", "a.localhost", "127.0.0.1", "127.0.0.1.", "[::1]", "[::ffff:10.0.0.1]"]
-    + ["2130706433", "0x7f.1", "0177.1", "127.1", "0", "169.254.169.254", "10.0.0.1"],
-)
-def test_through_a_proxy_addresses_are_read(host: str) -> None:
+    ("host", "reach"),
+    [
+        *((host, Locality.PRIVATE) for host in (
+            "localhost", "LOCALHOST", "localhost.", "a.localhost", "127.0.0.1", "127.0.0.1.", "[::1]", "2130706433",
+            "0x7f.1", "0177.1", "127.1", "0", "[::ffff:127.0.0.1]",
+        )),
+        *((host, Locality.LOOPBACK) for host in (
+            "169.254.169.254", "2852039166", "0xa9fea9fe", "[fe80::1]", "[fd00:ec2::254]", "metadata.google.internal",
+        )),
+        *((host, Locality.PUBLIC) for host in ("[::ffff:10.0.0.1]", "10.0.0.1", "192.168.1", "\uff11\uff10.0.0.1")),
+    ],
+)  # fmt: skip
+def test_through_a_proxy_addresses_are_read(host: str, reach: Locality) -> None:
     """There the proxy resolves names, but what is plainly an address is seen."""
-    with pytest.raises(UnsafeAddress, match="private address"):
-        check_literal_address(Origin.of(f"https://{host}/"))
+    origin = Origin.of(f"https://{host}/")
+    for limit in Locality:
+        if limit <= reach:
+            with pytest.raises(UnsafeAddress, match="private address"):
+                check_literal_address(origin, limit)
+    check_literal_address(origin, None)
+    check_literal_address(origin, Locality.LINK_LOCAL)
 
 
 @pytest.mark.parametrize("host", ["example.com", "1.1.1.1", "[2606:4700::1111]", "16843009", "localhost.example.com"])
 def test_through_a_proxy_others_pass(host: str) -> None:
     """Names below localhost do not."""
-    check_literal_address(Origin.of(f"https://{host}/"))
+    check_literal_address(Origin.of(f"https://{host}/"), Locality.PUBLIC)
     with pytest.raises(UnsafeAddress, match="private address"):
-        check_literal_address(Origin.of("https://a.localhost/"))
+        check_literal_address(Origin.of("https://a.localhost/"), Locality.PUBLIC)
 
 
 def cancelled_within(work: Callable[[Cancellation], None]) -> None:
@@ -92,47 +103,3 @@ def test_an_attempt_that_comes_too_late_is_not_begun(line: Line) -> None:
 
     cancelled_within(work)
     assert line.is_open
-
-
-def through_a_proxy(answer: bytes, *, endless: bool = False) -> tuple[str, bytes]:
-    """The error of a tunnel through a proxy that answers this, and what the proxy was sent."""
-    received = list[bytes]()
-
-    def serve(sock: socket.socket) -> None:
-        with sock, suppress(OSError):
-            received.append(sock.recv(10_000))
-            sock.sendall(answer)
-            while endless:
-                sock.sendall(answer)
-
-    with listening(serve) as port:
-        connector = Connector(
-            lambda _: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-            lambda _: f"http://user:p%40ss@127.0.0.1:{port}",
-            connect_timeout=5.0,
-        )
-        with pytest.raises(ConnectionFailed) as caught:
-            connector.open(Origin.of("https://registry.example:5000"), public_only=False)
-    assert str(caught.value).startswith(f"registry.example:5000 (through proxy http://127.0.0.1:{port}): ")
-    return str(caught.value).partition("): ")[2], received[0]
-
-
-def test_a_tunnel_is_asked_for() -> None:
-    said, request = through_a_proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 5\r\n\r\nsorry")
-    assert said == "tunnel connection failed: 407 proxy authentication required"
-    assert request == (
-        b"CONNECT registry.example:5000 HTTP/1.1\r\nHost: registry.example:5000\r\n"
-        b"Proxy-Authorization: Basic dXNlcjpwQHNz\r\n\r\n"
-    )
-
-
-@pytest.mark.parametrize("piece", [b"HTTP/1.1 100 Continue\r\n\r\n" * 100, b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 10_000])
-def test_the_answer_of_a_proxy_is_bounded(piece: bytes) -> None:
-    said, _ = through_a_proxy(piece, endless=True)
-    assert said.startswith("not a valid HTTP answer: ")
-
-
-def test_a_proxy_does_not_speak_for_the_server() -> None:
-    """What comes before the handshake is the proxy's, though it may look like the server's."""
-    said, _ = through_a_proxy(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
-    assert said == "not a valid HTTP answer: bytes from the proxy before those of the server"

@@ -18,6 +18,7 @@ from pyskopeo.http.connect import Connector, UnixSocket, no_proxy
 from pyskopeo.http.connection import Connection
 from pyskopeo.http.connection_pool import ConnectionPool, Request, ResponseReader, Route
 from pyskopeo.http.error_mapping import ErrorMapping
+from pyskopeo.http.locality import Locality
 from pyskopeo.http.origin import Origin
 from pyskopeo.http.time_limits import ResponseTimeouts, TooSlow
 from pyskopeo.streams.cancellation import run_in_thread
@@ -60,7 +61,7 @@ class Peer:
         self.stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def open(self, origin: Origin, *, public_only: bool) -> Connection:
+    def open(self, origin: Origin, *, reach: Locality | None = None) -> Connection:
         near, far = socket.socketpair()
         self.opened += 1
         self._threads.append(threading.Thread(target=self._serve, args=(far,)))

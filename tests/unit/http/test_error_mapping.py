@@ -51,7 +51,7 @@ def test_connecting(error: Exception, kind: type[NetworkError], message: str, te
 
 def test_another_protocol_is_no_tls() -> None:
     found = ErrorMapping().connect_error(tls("WRONG_VERSION_NUMBER"), ORIGIN)
-    assert "server gave an HTTP response to an HTTPS client; for plain http give --tls-verify=false" in str(found)
+    assert "server gave HTTP response to HTTPS client; for plain http give --tls-verify=false" in str(found)
     assert not found.temporary
 
 

@@ -217,6 +217,13 @@ class TestFinding:
         )
         assert position(found.find(name, "w"), found) == expected
 
+    def test_long_names_cost_no_more_than_their_length(self) -> None:
+        found = index(entry(1, ":" * 1_000_000 + "1"), entry(2, "a"), entry(3, annotations={CONTAINERD: ":" * 1_000_000}))
+        assert position(found.find("a", "w"), found) == 1
+        assert position(found.find("1", "w"), found) == 0
+        with pytest.raises(NotFound):
+            found.find("b", "w")
+
     def test_a_missing_media_type_will_do_and_what_is_no_manifest_will_not(self) -> None:
         bare = {name: value for name, value in entry(1, "a").items() if name != "mediaType"}
         found = index(entry(2, "a", mediaType="application/vnd.example"), bare)

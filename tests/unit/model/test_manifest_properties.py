@@ -97,10 +97,10 @@ def test_whatever_is_changed_is_taken_or_refused_in_one_line(
     document: dict[str, Any], changes: dict[str, Any], content_type: str
 ) -> None:
     raw = written(document | changes)
+    said = ""
     try:
-        manifest = Manifest.parse(raw, content_type=content_type)
+        assert Manifest.parse(raw, content_type=content_type).raw == raw
     except PyskopeoError as error:
-        assert str(error).isprintable()
-        assert len(str(error)) < 1000
-    else:
-        assert manifest.raw == raw
+        said = str(error)
+    assert said.isprintable()
+    assert len(said) < 1000

@@ -16,7 +16,7 @@ import pytest
 from pyskopeo.access import Access
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.credentials.keychain import Keychain
-from pyskopeo.errors import AccessDenied, InvalidContent, PyskopeoError, RegistryError, TooLarge, UnsafeAddress
+from pyskopeo.errors import AccessDenied, InvalidContent, PyskopeoError, TooLarge, UnsafeAddress
 from pyskopeo.http.tls import Trust
 from tests.support.access import access_for
 from tests.support.scripted import BASE, HOST, Answer, Script, answer
@@ -59,25 +59,40 @@ def tokens(*values: str, **more: object) -> list[Answer]:
     return [answer(200, json.dumps({"token": value, **more}).encode()) for value in values]
 
 
-async def test_nobody_is_asked_who_they_are_without_need(
-    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("credentials", [None, PASSWORD])
+async def test_nobody_is_told_who_we_are_without_need(
+    credentials: Credentials | None, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Public images need no credential helper."""
+    """Where there are credentials, ``/v2/`` is asked whether they are wanted; they are looked up once."""
     asked: list[str] = []
 
-    async def resolve(self: Keychain, registry: str, repository: str = "") -> None:
-        asked.append(registry)
+    async def resolve(self: Keychain, registry: str, repository: str = "") -> Credentials | None:
+        asked.append(f"{registry}/{repository}")
+        return credentials
 
     monkeypatch.setattr(Keychain, "resolve", resolve)
+    script.on("/v2/", answer(200))
     script.on(TAGS, guarded(lambda value: True))
-    async with script.repository(access(tmp_path, PASSWORD)) as repository:
-        assert await repository.tags() == ["v1"]
-        assert asked == []
-        script.on(TAGS, guarded(lambda value: value == "Bearer t"))
-        script.on(REALM, *tokens("t"))
-        await repository.tags()
-        assert set(asked) == {HOST}
-    assert script.secrets_at(HOST) == ["Bearer t"]
+    async with script.repository(access(tmp_path)) as repository:
+        for _ in range(3):
+            assert await repository.tags() == ["v1"]
+    assert asked == [f"{HOST}/a/b"]
+    assert script.secrets_at(HOST) == []
+    assert len(script.requests) == (3 if credentials is None else 4)
+
+
+@pytest.mark.parametrize("challenge", ["basic", "bearer"])
+async def test_credentials_are_used_from_the_start(challenge: str, script: Script, tmp_path: Path) -> None:
+    """Tasks that begin at the same time share the question; nothing is asked for without credentials."""
+    script.on("/v2/", answer(401, www_authenticate='Basic realm="x"' if challenge == "basic" else bearer(scope=None)))
+    script.on(TAGS, guarded(lambda value: True))
+    script.on(REALM, *tokens("t"))
+    async with script.repository(access(tmp_path, PASSWORD)) as repository, anyio.create_task_group() as tasks:
+        for _ in range(30):
+            tasks.start_soon(repository.tags().once)
+    assert len(script.asked("/v2/")) == 1
+    assert script.secrets_at(HOST) == [BASIC if challenge == "basic" else "Bearer t"] * 30
+    assert len(script.asked(REALM)) == (0 if challenge == "basic" else 1)
 
 
 async def test_an_anonymous_token(script: Script) -> None:
@@ -264,11 +279,23 @@ async def test_a_registry_token_that_is_refused(script: Script, tmp_path: Path) 
     """It is not traded for another, and nobody is asked for credentials."""
     script.on(TAGS, guarded(lambda value: False))
     script.on(REALM, *tokens("t"))
-    async with script.repository(access(tmp_path, PASSWORD, token="hunter2-given")) as repository:
+    async with script.repository(access(tmp_path, token="hunter2-given")) as repository:
         with pytest.raises(AccessDenied, match="tried the given registry token") as caught:
             await repository.tags()
     assert "hunter2" not in str(caught.value)
     assert len(script.requests) == 1
+
+
+async def test_a_registry_token_beside_credentials_that_is_refused(script: Script, tmp_path: Path) -> None:
+    script.on("/v2/", answer(401, www_authenticate=bearer()))
+    script.on(TAGS, guarded(lambda value: False))
+    script.on(REALM, *tokens("t"))
+    async with script.repository(access(tmp_path, PASSWORD, token="hunter2-given")) as repository:
+        with pytest.raises(AccessDenied, match="tried the given registry token") as caught:
+            await repository.tags()
+    assert "hunter2" not in str(caught.value)
+    assert script.asked(REALM) == []
+    assert script.secrets_at(HOST) == ["Bearer hunter2-given"]
 
 
 async def test_a_refusal_without_a_challenge_we_can_answer(script: Script, tmp_path: Path) -> None:
@@ -335,7 +362,6 @@ async def test_a_realm_of_the_registry_itself(realm: str, script: Script, tmp_pa
     "realm",
     [
         "http://auth.example.com/token",
-        f"http://{HOST}/token",
         "ftp://auth.example.com/token",
         "https://user:hunter2@auth.example.com/token",
         "https://[::1",
@@ -352,7 +378,7 @@ async def test_realms_that_are_no_good(
         with pytest.raises(UnsafeAddress) as caught:
             await repository.tags()
     assert "hunter2" not in str(caught.value)
-    assert len(script.requests) == 1
+    assert {request.url.path for request in script.requests} <= {"/v2/", TAGS}
 
 
 async def test_a_realm_no_url_parser_likes(script: Script) -> None:
@@ -384,19 +410,66 @@ async def test_wrong_credentials(script: Script, tmp_path: Path) -> None:
     assert len(script.asked(REALM)) == 1
 
 
+ELSEWHERE_TOKENS = [
+    "https://evil.example.net/token",
+    "https://example.com/token",
+    "https://auth.example.com:8443/token",
+    "http://auth.example.com/token",
+    "//evil.example.net/token",
+]
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("credentials", [PASSWORD, IDENTITY, None])
+@pytest.mark.parametrize("credentials", [PASSWORD, IDENTITY])
+@pytest.mark.parametrize("target", ELSEWHERE_TOKENS)
 async def test_a_token_server_redirects_nowhere(
-    status: int, credentials: Credentials | None, script: Script, tmp_path: Path
+    target: str, credentials: Credentials, status: int, script: Script, tmp_path: Path
 ) -> None:
-    elsewhere = "https://evil.example.net/token"
+    """Credentials stay with its origin, not with its site."""
     script.on(TAGS, guarded(lambda value: False))
     for method in ("GET", "POST"):
-        script.on(REALM, answer(status, location=elsewhere), method=method)
+        script.on(REALM, answer(status, location=target), method=method)
     async with script.repository(access(tmp_path, credentials)) as repository:
-        with pytest.raises(RegistryError, match=str(status)):
+        # http at its own host is taken for https, and leads in a circle.
+        with pytest.raises((UnsafeAddress, InvalidContent), match="may not have the credentials|in a circle"):
             await repository.tags()
     assert {request.url.host for request in script.requests} == {HOST, "auth.example.com"}
+    assert all(request.url.scheme == "https" and request.url.port is None for request in script.requests)
+
+
+async def test_without_credentials_a_token_server_may_redirect(script: Script) -> None:
+    script.on(TAGS, guarded(lambda value: value == "Bearer t"))
+    script.on(REALM, answer(307, location="https://other.example.net/token"))
+    script.on("https://other.example.net/token", *tokens("t"))
+    async with script.repository() as repository:
+        assert await repository.tags() == ["v1"]
+        script.on(REALM, answer(307, location="http://other.example.net/token"))
+        script.on(TAGS, guarded(lambda value: value == "Bearer t2"))
+        with pytest.raises(UnsafeAddress, match="plain http"):
+            await repository.tags()
+
+
+@pytest.mark.parametrize(("realm", "target"), [
+    ("http://auth.example.com/token", "https://auth.example.com/token"),
+    ("http://auth.example.com:5000/token", "https://auth.example.com:5000/token"),
+    ("http://auth.example.com:5000/token", "https://auth.example.com/token"),
+    ("http://auth.example.com/token", "https://evil.example.com/token"),
+])  # fmt: skip
+async def test_credentials_go_on_to_the_same_host_with_tls(
+    realm: str, target: str, script: Script, tmp_path: Path
+) -> None:
+    script.on("/v2/", answer(401, www_authenticate=bearer(realm)))
+    script.on(TAGS, guarded(lambda value: value == "Bearer t"))
+    script.on(realm, answer(301, location=target))
+    script.on(target, *tokens("t"))
+    async with script.repository(access_for(tmp_path, credentials=PASSWORD)) as repository:
+        if realm.replace("http:", "https:") == target:
+            assert await repository.tags() == ["v1"]
+            assert script.asked(target)[0].headers["authorization"] == BASIC
+        else:
+            with pytest.raises(UnsafeAddress, match="may not have the credentials"):
+                await repository.tags()
+            assert script.asked(target) == []
 
 
 # httpx's client leaves its own generators to trio's garbage collector; our transport does not.
@@ -449,7 +522,7 @@ ELSEWHERE = [
 @pytest.mark.parametrize("elsewhere", ELSEWHERE)
 @pytest.mark.parametrize("kind", ["bearer", "basic", "given"])
 async def test_no_secret_follows_a_redirect(kind: str, elsewhere: str, script: Script, tmp_path: Path) -> None:
-    """Not even when the other origin asks for one (ggcr's bug of 2026-06)."""
+    """Not even when the other origin asks for one (go-containerregistry #2337, CVE-2018-18074)."""
     moved = answer(307, location=elsewhere)
 
     def own(request: httpx.Request) -> httpx.Response:

@@ -19,6 +19,7 @@ from pyskopeo.registry import authorization, challenge
 from pyskopeo.registry.authorization import (
     Authorizer,
     BearerToken,
+    NeedChallenges,
     NeedCredentials,
     NeedHeaders,
     NeedToken,
@@ -60,8 +61,8 @@ def helper(value: str = "", **more: str) -> HelperHeaders:
 class Flows:
     """Flows of one `Authorizer`, whose steps are answered from lists, the last of each for ever.
 
-    ``steps`` are those of all flows so far: ``headers``, ``headers, stale VALUE``, ``credentials``,
-    ``token SCOPE``, ``send VALUE`` with the ``Authorization`` of the request.
+    ``pinged`` are the challenges for ``/v2/``. ``steps`` are those of all flows so far: ``headers``, ``headers, stale
+    VALUE``, ``credentials``, ``ping``, ``token SCOPE``, ``send VALUE`` with the ``Authorization`` of the request.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Flows:
         *,
         helpers: Iterable[HelperHeaders | None] = (None,),
         credentials: Credentials | HelperHeaders | None = None,
+        pinged: tuple[str, ...] = (),
         issued: Iterable[str] = ("t1", "t2", "t3", "t4"),
         tokens: dict[str, BearerToken] | None = None,
         registry: str = HOST,
@@ -82,7 +84,7 @@ class Flows:
         self.sent: list[dict[str, str]] = []
         self.requested: list[NeedToken] = []
         self._helpers, self._issued = _last_for_ever(helpers), _last_for_ever(issued)
-        self._credentials = credentials
+        self._credentials, self._pinged = credentials, pinged
 
     def run(self, *answers: tuple[str, ...] | None, url: str = URL, scope: str = SCOPE) -> bool:
         """Send one request, which gets ``answers``; whether it was accepted in the end."""
@@ -100,6 +102,9 @@ class Flows:
                 case NeedCredentials():
                     self.steps.append("credentials")
                     answer = self._credentials
+                case NeedChallenges():
+                    self.steps.append("ping")
+                    answer = self._pinged
                 case NeedToken():
                     self.steps.append(f"token {_scopes(step)}")
                     self.requested.append(step)
@@ -136,24 +141,27 @@ def _response(challenges: tuple[str, ...] | None) -> httpx.Response:
     return httpx.Response(401, headers=[("WWW-Authenticate", value) for value in challenges])
 
 
-SEND_NOTHING = ["headers", "send -"]
+# Without credentials, and with them where ``/v2/`` asks for none.
+SEND_NOTHING = ["headers", "credentials", "send -"]
+PING = ["headers", "credentials", "ping"]
+PING_AND_SEND = [*PING, "send -"]
 GET_TOKEN = ["credentials", f"token {SCOPE}"]
 
 # known credentials, what the registry answers to each request, what is done
 ONE_REQUEST: dict[str, tuple[Credentials | HelperHeaders | None, list[tuple[str, ...] | None], list[str]]] = {
-    "public": (PASSWORD, [OK], SEND_NOTHING),
+    "public": (PASSWORD, [OK], PING_AND_SEND),
     "anonymous token": (None, [WANTS_TOKEN, OK], [*SEND_NOTHING, *GET_TOKEN, "send Bearer t1"]),
-    "token": (PASSWORD, [WANTS_TOKEN, OK], [*SEND_NOTHING, *GET_TOKEN, "send Bearer t1"]),
-    "identity token": (IDENTITY, [WANTS_TOKEN, OK], [*SEND_NOTHING, *GET_TOKEN, "send Bearer t1"]),
-    "basic": (PASSWORD, [WANTS_BASIC, OK], [*SEND_NOTHING, "credentials", f"send {BASIC}"]),
-    "basic refused": (PASSWORD, [WANTS_BASIC, WANTS_BASIC], [*SEND_NOTHING, "credentials", f"send {BASIC}", "credentials"]),
+    "token": (PASSWORD, [WANTS_TOKEN, OK], [*PING_AND_SEND, *GET_TOKEN, "send Bearer t1"]),
+    "identity token": (IDENTITY, [WANTS_TOKEN, OK], [*PING_AND_SEND, *GET_TOKEN, "send Bearer t1"]),
+    "basic": (PASSWORD, [WANTS_BASIC, OK], [*PING_AND_SEND, "credentials", f"send {BASIC}"]),
+    "basic refused": (PASSWORD, [WANTS_BASIC, WANTS_BASIC], [*PING_AND_SEND, "credentials", f"send {BASIC}", "credentials"]),
     "basic and no password": (None, [WANTS_BASIC], [*SEND_NOTHING, "credentials"]),
-    "basic and an identity token": (IDENTITY, [WANTS_BASIC], [*SEND_NOTHING, "credentials"]),
-    "either, basic first": (PASSWORD, [WANTS_BASIC + WANTS_TOKEN, OK], [*SEND_NOTHING, "credentials", f"send {BASIC}"]),
+    "basic and an identity token": (IDENTITY, [WANTS_BASIC], [*PING_AND_SEND, "credentials"]),
+    "either, basic first": (PASSWORD, [WANTS_BASIC + WANTS_TOKEN, OK], [*PING_AND_SEND, "credentials", f"send {BASIC}"]),
     "either and no password": (None, [WANTS_BASIC + WANTS_TOKEN, OK], [*SEND_NOTHING, *GET_TOKEN, "send Bearer t1"]),
     "first basic, then a token": (
         PASSWORD, [WANTS_BASIC, WANTS_TOKEN, OK],
-        [*SEND_NOTHING, "credentials", f"send {BASIC}", *GET_TOKEN, "send Bearer t1"],
+        [*PING_AND_SEND, "credentials", f"send {BASIC}", *GET_TOKEN, "send Bearer t1"],
     ),
     "a token that is not enough": (
         None, [WANTS_TOKEN, bearer(scope="repository:a/b:pull,delete repository:c:pull"), OK],
@@ -163,9 +171,9 @@ ONE_REQUEST: dict[str, tuple[Credentials | HelperHeaders | None, list[tuple[str,
         None, [WANTS_TOKEN] * 3,
         [*SEND_NOTHING, *GET_TOKEN, "send Bearer t1", *GET_TOKEN, "send Bearer t2"],
     ),
-    "no challenge": (PASSWORD, [()], [*SEND_NOTHING, "credentials"]),
-    "an unknown scheme": (PASSWORD, [("Negotiate", 'Digest realm="x"')], [*SEND_NOTHING, "credentials"]),
-    "no realm": (PASSWORD, [('Bearer service="s"',)], [*SEND_NOTHING, "credentials"]),
+    "no challenge": (PASSWORD, [()], [*PING_AND_SEND, "credentials"]),
+    "an unknown scheme": (PASSWORD, [("Negotiate", 'Digest realm="x"')], [*PING_AND_SEND, "credentials"]),
+    "no realm": (PASSWORD, [('Bearer service="s"',)], [*PING_AND_SEND, "credentials"]),
     "no scope": (None, [bearer(scope=""), OK], [*SEND_NOTHING, *GET_TOKEN, "send Bearer t1"]),
     "the scope of another repository": (
         None, [bearer(scope="repository:c:pull registry:catalog:*"), OK], [*SEND_NOTHING, *GET_TOKEN, "send Bearer t1"],
@@ -181,6 +189,81 @@ def test_one_request(name: str) -> None:
     flows = Flows(credentials=credentials)
     assert flows.run(*answers) == (answers[-1] is OK)
     assert flows.steps == steps
+
+
+# known credentials, what ``/v2/`` and then the registry answer, what is done
+PINGED: dict[
+    str,
+    tuple[Credentials | HelperHeaders | None, tuple[str, ...], list[tuple[str, ...] | None], list[str]],
+] = {
+    "token": (PASSWORD, WANTS_TOKEN, [OK], [*PING, f"token {SCOPE}", "send Bearer t1"]),
+    "identity token": (IDENTITY, WANTS_TOKEN, [OK], [*PING, f"token {SCOPE}", "send Bearer t1"]),
+    "no scope": (PASSWORD, bearer(scope=""), [OK], [*PING, f"token {SCOPE}", "send Bearer t1"]),
+    "an example's scope": (
+        PASSWORD, bearer(scope="repository:user/image:pull,push"), [OK], [*PING, f"token {SCOPE}", "send Bearer t1"],
+    ),
+    "basic": (PASSWORD, WANTS_BASIC, [OK], [*PING, f"send {BASIC}"]),
+    "basic and an identity token": (IDENTITY, WANTS_BASIC, [OK], PING_AND_SEND),
+    "no challenge": (PASSWORD, (), [OK], PING_AND_SEND),
+    "an unknown scheme": (PASSWORD, ("Negotiate",), [OK], PING_AND_SEND),
+    "nobody": (None, WANTS_TOKEN, [OK], SEND_NOTHING),
+    "headers alone": (helper("Bearer h"), WANTS_TOKEN, [OK], SEND_NOTHING),
+    "token, and then basic": (
+        PASSWORD, WANTS_TOKEN, [WANTS_BASIC, OK],
+        [*PING, f"token {SCOPE}", "send Bearer t1", "credentials", f"send {BASIC}"],
+    ),
+    "a token that is not enough": (
+        PASSWORD, WANTS_TOKEN, [bearer(scope="repository:a/b:pull,delete"), OK],
+        [*PING, f"token {SCOPE}", "send Bearer t1", "credentials", f"token {SCOPE},delete", "send Bearer t2"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PINGED)
+def test_credentials_are_used_from_the_start(name: str) -> None:
+    """A registry may tell strangers that an image does not exist, or fewer tags: that is no 401."""
+    credentials, pinged, answers, steps = PINGED[name]
+    flows = Flows(credentials=credentials, pinged=pinged)
+    assert flows.run(*answers)
+    assert flows.steps == steps
+
+
+def test_one_ping_is_enough() -> None:
+    for pinged, credentials in (((), PASSWORD), (WANTS_BASIC, IDENTITY), (WANTS_TOKEN, None)):
+        flows = Flows(credentials=credentials, pinged=pinged)
+        for _ in range(3):
+            assert flows.run(OK)
+        assert flows.steps.count("credentials") == 1
+        assert flows.steps.count("ping") == (0 if credentials is None else 1)
+
+
+def test_a_second_scope_has_a_token_from_the_start_too() -> None:
+    flows = Flows(credentials=PASSWORD, pinged=WANTS_TOKEN)
+    assert flows.run(OK)
+    assert flows.run(OK, scope=f"{SCOPE} repository:c:pull")
+    assert [need.scope for need in flows.requested] == [SCOPE, f"{SCOPE} repository:c:pull"]
+
+
+@pytest.mark.parametrize(
+    ("pinged", "answers", "steps"),
+    [
+        (WANTS_BASIC, [OK], [*PING, f"send {BASIC}"]),
+        (WANTS_TOKEN, [OK], [*PING, "send Bearer given"]),
+        (('Bearer service="s"',), [OK], [*PING, "send Bearer given"]),
+        (('Bearer realm="https://evil.example.net/token"',), [OK], [*PING, "send Bearer given"]),
+        ((), [OK], PING_AND_SEND),
+        ((), [WANTS_BASIC, OK], [*PING_AND_SEND, "credentials", f"send {BASIC}"]),
+        ((), [WANTS_TOKEN, OK], [*PING_AND_SEND, "credentials", "send Bearer given"]),
+        (WANTS_TOKEN, [WANTS_TOKEN], [*PING, "send Bearer given", "credentials"]),
+    ],
+)
+def test_the_challenge_decides_between_credentials_and_a_registry_token(
+    pinged: tuple[str, ...], answers: list[tuple[str, ...] | None], steps: list[str]
+) -> None:
+    flows = Flows(credentials=PASSWORD, registry_token="given", given_credentials=True, pinged=pinged)
+    assert flows.run(*answers) == (answers[-1] is OK)
+    assert flows.steps == steps
+    assert flows.authorizer.sends_given_token == (BASIC not in "".join(steps))
 
 
 def test_the_same_token_again_is_final() -> None:
@@ -221,7 +304,7 @@ HELPERS: dict[str, tuple[list[HelperHeaders | None], list[tuple[str, ...] | None
         ["headers", "send Bearer h1", "headers, stale Bearer h1", "send -", *GET_TOKEN, "send Bearer t1"],
     ),
     "no authorization": (
-        [helper(X="1")], [WANTS_BASIC, OK], ["headers", "send -", "credentials", f"send {BASIC}"],
+        [helper(X="1")], [WANTS_BASIC, OK], [*PING_AND_SEND, "credentials", f"send {BASIC}"],
     ),
 }  # fmt: skip
 
@@ -248,7 +331,7 @@ def test_a_helper_is_asked_for_each_request() -> None:
     assert flows.run(OK)
     assert flows.run(OK)
     assert flows.run(OK)
-    assert flows.steps == ["headers", "send Bearer h1", "headers", "send Bearer h2", "headers", "send -"]
+    assert flows.steps == ["headers", "send Bearer h1", "headers", "send Bearer h2", *SEND_NOTHING]
 
 
 # --- what one request's flow knows of others ---
@@ -382,14 +465,49 @@ def test_where_credentials_may_go(realm: str, trusted: str, credentials_may_go: 
 
 def test_credentials_go_nowhere_by_plain_http() -> None:
     realm = "http://auth.example.com/token"
-    for trusted in ("", "auth.example.com"):
-        for credentials in (PASSWORD, None):
-            flows = Flows(credentials=credentials, trusted_realms=frozenset({trusted}))
-            assert unsafe(flows, bearer(realm)) == (
-                f"{HOST} wants its tokens fetched over plain http from http://auth.example.com: refused"
-            )
+    for credentials in (PASSWORD, None):
+        assert unsafe(Flows(credentials=credentials), bearer(realm)) == (
+            f"{HOST} wants its tokens fetched over plain http from http://auth.example.com: refused; "
+            "to have it so, say --trust-realm auth.example.com"
+        )
     assert Flows(credentials=PASSWORD, insecure=True).run(bearer(realm), OK)
     assert "not plainly its own" in unsafe(Flows(credentials=PASSWORD, insecure=True), bearer("http://example.net/t"))
+    for trusted in ("example.net", "example.net:8080"):
+        flows = Flows(credentials=PASSWORD, trusted_realms=frozenset({trusted}))
+        assert flows.run(bearer("http://example.net:8080/t"), OK)
+        assert flows.requested[0].request.url.startswith("http://example.net:8080/t?")
+
+
+@pytest.mark.parametrize(
+    ("realm", "expected"),
+    [
+        (f"http://{HOST}/token", f"https://{HOST}/token"),
+        (f"http://{HOST}:80/token?a=b", f"https://{HOST}/token?a=b"),
+        (f"http://{HOST}:443/token", f"https://{HOST}/token"),
+        (f"http://{HOST}:5001/token", f"https://{HOST}:5001/token"),
+        (f"HTTP://{HOST.upper()}/token", f"https://{HOST}/token"),
+    ],
+)
+@pytest.mark.parametrize("pinged", [True, False])
+def test_a_registry_behind_a_proxy_that_ends_tls_has_its_realm_by_https(
+    realm: str, expected: str, pinged: bool
+) -> None:
+    for credentials in (PASSWORD, IDENTITY, None):
+        for trusted in ("", HOST):
+            options: dict[str, Any] = {"credentials": credentials, "trusted_realms": frozenset({trusted})}
+            if pinged and credentials:
+                flows = Flows(**options, pinged=bearer(realm))
+                assert flows.run(OK)
+            else:
+                flows = Flows(**options)
+                assert flows.run(bearer(realm), OK)
+            # A trusted server at another port is reached as the registry says.
+            by_http = trusted and ":5001" in realm
+            assert flows.requested[0].request.url.startswith(realm if by_http else expected)
+    # Where plain http is allowed, it is what the registry says.
+    flows = Flows(credentials=PASSWORD, insecure=True)
+    assert flows.run(bearer(realm), OK)
+    assert flows.requested[0].request.url.lower().startswith("http://")
 
 
 @pytest.mark.parametrize("realm", ["ftp://auth.example.com/", "https://u:hunter2@auth.example.com/", "https://[::1", "file:///x"])
@@ -458,6 +576,19 @@ def test_what_is_sent_can_be_blanked_out(
     assert flows.run(*answers)
     for secret in secrets:
         assert flows.redactor.redact(f"<{secret}>") == "<***>"
+
+
+def test_all_tokens_of_an_answer_can_be_blanked_out() -> None:
+    redactor = Redactor()
+    authorizer = Authorizer(HOST, {}, redactor, lambda: NOW)
+    flow = authorizer.flow(URL, SCOPE)
+    step, answer = next(flow), None
+    while not isinstance(step, NeedToken):
+        answer = _response(WANTS_TOKEN) if isinstance(step, Send) else None
+        step = flow.send(answer)
+    body = b'{"token":"first-token","access_token":"second-token","refresh_token":"third-token","id_token":5}'
+    assert flow.send(step.parse(body, NOW)) == Send({"Authorization": "Bearer first-token"})
+    assert redactor.redact("first-token second-token third-token") == "*** *** ***"
 
 
 @pytest.mark.parametrize("answers", [[OK], [()], [("Negotiate",)]])

@@ -78,9 +78,9 @@ def test_parse(headers: list[str], expected: list[tuple[str, dict[str, str]]]) -
     "hostile", ["a" * 100_000, "a " * 50_000, 'Basic realm="' + "\\" * 100_000, "a" * 8000 + " " * 8000, "a=," * 30_000]
 )
 def test_hostile_headers_take_no_time(hostile: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     parse_challenges([hostile])
-    assert time.monotonic() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @given(st.text())

@@ -25,15 +25,34 @@ def body(*errors: object) -> bytes:
             404,
             body({"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}),
             NotFound,
-            "manifest unknown: manifest unknown",
+            "v1 in example.com/a: manifest unknown",
+        ),
+        (
+            404,
+            body({"code": "MANIFEST_UNKNOWN", "message": "Manifest unknown", "detail": {"Tag": "v1"}}),
+            NotFound,
+            "v1 in example.com/a: manifest unknown",
         ),
         (404, body({"code": "MANIFEST_UNKNOWN"}), NotFound, "manifest unknown"),
+        (
+            404,
+            body({"code": "MANIFEST_UNKNOWN", "message": "Manifest unknown to this registry"}),
+            NotFound,
+            "v1 in example.com/a: manifest unknown to this registry",
+        ),
         (404, body({"code": "BLOB_UNKNOWN", "message": "x"}), RegistryError, "blob unknown: x (status 404)"),
         (404, body({"code": "NAME_UNKNOWN", "message": "x"}), RegistryError, "name unknown: x (status 404)"),
-        (404, b"", RegistryError, "no explanation (status 404)"),
+        (404, b"", RegistryError, f'{WHAT}: StatusCode: 404, ""'),
+        (404, b"404 page not found\n", RegistryError, f'{WHAT}: StatusCode: 404, "404 page not found"'),
+        (404, b"x" * 60, RegistryError, f'{WHAT}: StatusCode: 404, "{"x" * 50}..."'),
+        (400, b'{"errors":[]}', RegistryError, f'{WHAT}: StatusCode: 400, "{{\\"errors\\":[]}}"'),
         (401, body({"code": "UNAUTHORIZED", "message": "log in"}), AccessDenied, "unauthorized: log in (401, tried X)"),
         (403, body({"code": "DENIED", "message": "no"}), AccessDenied, "denied: no (403, tried X)"),
-        (403, b"<h1>blocked</h1>", AccessDenied, "<h1>blocked</h1> (403, tried X)"),
+        (403, body({"code": "DENIED"}), AccessDenied, "denied: requested access to the resource is denied (403, tried X)"),
+        (401, body({"code": "UNAUTHORIZED"}), AccessDenied, "unauthorized: authentication required (401, tried X)"),
+        (401, b"", AccessDenied, f"{WHAT}: authentication required (401, tried X)"),
+        (401, b"go away", AccessDenied, f"{WHAT}: authentication required: go away (401, tried X)"),
+        (403, b"<h1>blocked</h1>", AccessDenied, 'StatusCode: 403, "<h1>blocked</h1>" (403, tried X)'),
         (
             429,
             body({"code": "TOOMANYREQUESTS", "message": "slow down"}),
@@ -58,6 +77,26 @@ def test_explain(status: int, content: bytes, kind: type[PyskopeoError], text: s
     assert len(str(error)) < 800
     if isinstance(error, RegistryError):
         assert error.status == status
+
+
+@pytest.mark.parametrize(
+    ("challenge", "told"),
+    [
+        ('Bearer realm="x",error="insufficient_scope"', "requested access to the resource is denied: unauthorized: log in"),
+        ('Bearer realm="x",error="invalid_token"', "authentication required: unauthorized: log in"),
+        ('Basic realm="x", Bearer error=invalid_token,error_description="it is old"', "it is old: unauthorized: log in"),
+        ('Bearer error="invalid_token",error_description="log in"', "unauthorized: log in"),
+        ('Bearer error="other"', "unauthorized: log in"),
+        ('Basic error="insufficient_scope"', "unauthorized: log in"),
+        ('Bearer error="invalid_token",error_description="a \x1b[31mred hunter2"', "a  [31mred ***: unauthorized: log in"),
+    ],
+)
+def test_what_a_challenge_says_of_the_token(challenge: str, told: str) -> None:
+    content = body({"code": "UNAUTHORIZED", "message": "log in"})
+    error = error_from_response(
+        401, content, WHAT, challenges=["Negotiate", challenge], redact=lambda text: text.replace("hunter2", "***")
+    )
+    assert str(error) == f"{WHAT}: {told} (401)"
 
 
 def test_facts_are_fields() -> None:
@@ -93,8 +132,8 @@ def test_explain_never_fails(status: int, content: bytes) -> None:
         ({"details": "incorrect username or password"}, "incorrect username or password"),
         ({"error": "invalid_grant", "error_description": "the token is\nused up"}, "the token is used up"),
         ({"error": "invalid_scope"}, "invalid_scope"),
-        ({"message": " ", "error": 5}, '{"message": " ", "error": 5}'),
-        ({"errors": [{"code": "DENIED"}], "message": "no"}, "denied"),
+        ({"message": " ", "error": 5}, 'authentication required: {"message": " ", "error": 5}'),
+        ({"errors": [{"code": "DENIED"}], "message": "no"}, "denied: requested access to the resource is denied"),
     ],
 )
 def test_what_token_servers_say(body: dict[str, object], told: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from pyskopeo.access import Access
 from pyskopeo.errors import ContentMismatch, InvalidContent, RegistryError, UnsafeAddress
+from pyskopeo.http.locality import Locality
 from pyskopeo.http.tls import Trust
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
@@ -40,7 +41,7 @@ async def test_the_first_url_that_has_it(script: Script) -> None:
     script.on("https://cdn.example.net/y", answer(200, CONTENT))
     assert await read(script, "https://gone.example.net/x", VENDOR) == CONTENT
     assert [str(request.url) for request in script.requests][-1] == "https://cdn.example.net/y"
-    assert all(request.extensions["public_only"] for request in script.requests)
+    assert {request.extensions["reach"] for request in script.requests} == {Locality.PUBLIC}
 
 
 async def test_it_is_tried_again(script: Script) -> None:
@@ -83,13 +84,17 @@ async def test_without_verification_http_will_do(script: Script) -> None:
 
 
 async def test_https_does_not_become_http(script: Script) -> None:
-    script.on(VENDOR, answer(302, location="http://vendor.example.net/y"))
+    script.on(VENDOR, answer(302, location="http://other.example.net/y"))
     with pytest.raises(UnsafeAddress, match="redirects to plain http"):
         await read(script, VENDOR)
 
 
 async def test_redirects_have_an_end(script: Script) -> None:
-    script.on(VENDOR, answer(302, location=VENDOR))
+    for number in range(20):
+        script.on(f"{VENDOR}{number}", answer(302, location=f"{VENDOR}{number + 1}"))
     with pytest.raises(InvalidContent, match="redirects more than 10 times"):
-        await read(script, VENDOR)
+        await read(script, f"{VENDOR}0")
     assert len(script.requests) == 1 + 10
+    script.on(VENDOR, answer(302, location=VENDOR))
+    with pytest.raises(InvalidContent, match="redirects in a circle"):
+        await read(script, VENDOR)

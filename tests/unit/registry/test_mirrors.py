@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -11,6 +12,7 @@ from pyskopeo.http.retry import Call, Retry
 from pyskopeo.model.events import Event, Retrying, Warned
 from pyskopeo.model.reference import Reference
 from pyskopeo.registry.mirrors import Endpoints
+from pyskopeo.registry.redactor import Redactor
 from pyskopeo.registry.repository_reader import Repository
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class Asked:
         self.log: list[str] = []
         self.failures = {name: list(errors) for name, errors in zip(NAMES, failures, strict=False)}
         retry = Retry(times=1, delay=0.001)
-        session = cast("Session", None)  # nothing is sent
+        session = cast("Session", SimpleNamespace(redactor=Redactor()))  # nothing is sent
         repositories = [Repository(Reference.parse(name), session, retry, self.events.append) for name in NAMES]
         self.endpoints = Endpoints(Reference.parse(NAMES[-1]), repositories, self.events.append)
 

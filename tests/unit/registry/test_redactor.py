@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import base64
+import html
+import json
+from urllib.parse import quote, quote_plus
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyskopeo.errors import AccessDenied, ConnectionFailed, ContentMismatch
+from pyskopeo.model.events import Explained, Requested, Retrying, Warned
 from pyskopeo.registry.redactor import Redactor
 
 
@@ -27,3 +36,139 @@ def test_redact(secrets: list[str], text: str, expected: str) -> None:
     redactor = Redactor()
     redactor.add(*secrets)
     assert redactor.redact(text) == expected
+
+
+SECRET = "p@ss/w+rd=\u00e9 1&2"
+RAW = SECRET.encode()
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        SECRET,
+        quote(SECRET, safe=""),
+        quote(SECRET),
+        quote(SECRET, safe="").lower(),
+        quote_plus(SECRET),
+        quote(quote(SECRET)),
+        "".join(f"%{byte:02x}" for byte in RAW),
+        "".join(f"%{byte:02X}" for byte in RAW),
+        "%70" + quote(SECRET)[1:],
+        json.dumps(SECRET)[1:-1],
+        json.dumps(SECRET)[1:-1].replace("/", "\\/"),
+        json.dumps(SECRET, ensure_ascii=False)[1:-1],
+        ascii(SECRET)[1:-1],
+        html.escape(SECRET),
+        RAW.hex(),
+        RAW.hex().upper(),
+        *(encode(before + RAW + after).decode().rstrip("=")
+          for encode in (base64.b64encode, base64.urlsafe_b64encode)
+          for before in (b"", b"u", b"us", b"user:") for after in (b"", b"!", b"!!")),
+    ],
+)  # fmt: skip
+def test_every_spelling_of_a_secret_is_hidden(spelling: str) -> None:
+    redactor = Redactor()
+    redactor.add(SECRET)
+    shown = redactor.redact(f"you sent <{spelling}>, or so it seems")
+    assert "***" in shown
+    core = base64.b64encode(RAW).decode()
+    for telling in (SECRET[:7], quote(SECRET)[4:12], RAW.hex()[4:16], core[4:12], "w+rd", "w%2Brd"):
+        assert telling not in shown
+    assert shown.startswith("you sent ")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bad line: 'GET hunter2-pass'", "bad line: 'GET ***'"),
+        ("bad line: hunter2-pass...", "bad line: ***..."),
+        ("bad line: hunter2-pas", "bad line: ***"),
+        ("hunter2-pass hunter2-pass", "hunter2-pass ***"),
+        ("hunter", "***"),
+        ("hunte", "hunte"),
+        ("hunters are out", "hunters are out"),
+        ("aHVudGVyMi1wYXN", "***"),
+    ],
+)
+def test_a_secret_that_a_message_cuts(text: str, expected: str) -> None:
+    """A server can see to it that a message reaches its maximum length in the middle of the secret."""
+    redactor = Redactor()
+    redactor.add("hunter2-password")
+    assert redactor.redact(text) == expected
+
+
+@given(st.text(min_size=4, max_size=40), st.text(max_size=40), st.text(max_size=40))
+def test_no_text_keeps_a_secret(secret: str, before: str, after: str) -> None:
+    redactor = Redactor()
+    redactor.add(secret)
+    shown = redactor.redact(f"{before}{secret}{after}")
+    assert secret not in shown.replace("***", "\0")
+
+
+def test_values_of_a_signed_url() -> None:
+    redactor = Redactor()
+    redactor.add_url("https://s.example/x?X-Signature=0123456789abcdef%2B&X-Expires=300&empty=&scope=" + "a" * 20)
+    assert redactor.redact("a" * 20) == "a" * 20
+    assert redactor.redact("bad signature 0123456789abcdef+ (0123456789abcdef%2B), 300") == "bad signature *** (***), 300"
+    for number in range(1000):
+        redactor.add_url(f"https://s.example/x?s={number:016}")
+    assert redactor.redact(f"{999:016} {0:016}") == f"*** {0:016}"
+
+
+def test_names_are_kept() -> None:
+    """A weak password may be a word of the image's name, which everybody can see."""
+    redactor = Redactor(("registry.example.com", "team/nginx", ""))
+    redactor.add("team", "a-team/nginx-secret")
+    assert redactor.redact("team/nginx: no team, no a-team/nginx-secret") == "team/nginx: no ***, no ***"
+
+
+def test_events() -> None:
+    redactor = Redactor()
+    events = (
+        Warned("hunter2"), Explained("hunter2"), Retrying("hunter2", "hunter2", 1.5),
+        Requested("GET", "https://x/hunter2", 404, 0.5),
+    )  # fmt: skip
+    assert [redactor.redact_event(event) for event in events] == list(events)
+    redactor.add("hunter2")
+    assert [redactor.redact_event(event) for event in events] == [
+        Warned("***"), Explained("***"), Retrying("***", "***", 1.5), Requested("GET", "https://x/***", 404, 0.5),
+    ]  # fmt: skip
+    plain = Warned("nothing")
+    assert redactor.redact_event(plain) is plain
+
+
+def test_errors_and_their_causes() -> None:
+    redactor = Redactor()
+    redactor.add("hunter2")
+    denied = AccessDenied("no hunter2", status=401, codes=("HUNTER", "hunter2"))
+
+    def fail() -> None:
+        try:
+            try:
+                raise ValueError("bad line: hunter2")
+            except ValueError as error:
+                raise ConnectionFailed("hunter2 again", host="hunter2") from error
+        except ConnectionFailed:
+            raise denied  # noqa: B904
+
+    with pytest.raises(AccessDenied) as caught, redactor.redacted_errors():
+        fail()
+    assert caught.value is denied
+    chained: BaseException | None = denied
+    count = 0
+    while chained is not None:
+        assert "hunter2" not in f"{chained} {chained!r} {vars(chained)}"
+        chained, count = chained.__cause__ or chained.__context__, count + 1
+    assert count == 3
+    assert denied.codes == ("HUNTER", "***")
+    mismatch = ContentMismatch("x", expected="sha256:hunter2", actual="y")
+    with pytest.raises(ContentMismatch), redactor.redacted_errors():
+        raise mismatch
+    assert mismatch.expected == "sha256:***"
+
+
+def test_other_exceptions_are_left_alone() -> None:
+    redactor = Redactor()
+    redactor.add("hunter2")
+    with pytest.raises(KeyError, match="hunter2"), redactor.redacted_errors():
+        raise KeyError("hunter2")

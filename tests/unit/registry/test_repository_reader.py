@@ -243,6 +243,16 @@ async def test_resolving_without_an_answer(script: Script) -> None:
     assert len(script.retries) == 1
 
 
+@pytest.mark.parametrize("status", [400, 405, 500, 501])
+async def test_resolving_where_it_is_not_supported(status: int, script: Script) -> None:
+    """Some registries respond to every HEAD with an error; nobody waits for another answer."""
+    script.on(MANIFEST, answer(status), method="HEAD")
+    async with script.repository() as repository:
+        with pytest.raises(RegistryError, match=f"resolving v1 in .*{status}"):
+            await repository.resolve("v1")
+    assert len(script.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("head", "warning"),
     [

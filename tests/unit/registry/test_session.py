@@ -7,7 +7,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pyskopeo.errors import ConnectionFailed, InvalidContent, PyskopeoError, RegistryError, UnsafeAddress
+from pyskopeo.credentials.authfile import Credentials
+from pyskopeo.errors import (
+    AccessDenied,
+    ConnectionFailed,
+    InvalidContent,
+    NotFound,
+    PyskopeoError,
+    RegistryError,
+    UnsafeAddress,
+)
+from pyskopeo.http.tls import Trust
 from pyskopeo.model.reference import Reference
 from pyskopeo.registry.sessions import open_session
 from tests.support.access import access_for
@@ -98,7 +108,7 @@ async def test_redirects(status: int, target: str, script: Script) -> None:
     "target",
     [
         "http://cdn.example.net/m",
-        f"http://{HOST}{MANIFEST}",
+        f"http://x.{HOST}{MANIFEST}",
         "ftp://cdn.example.net/m",
         "file:///etc/passwd",
         "https://user:hunter2@cdn.example.net/m",
@@ -116,6 +126,29 @@ async def test_redirects_that_are_refused(target: str, script: Script) -> None:
     assert script.retries == []
 
 
+async def test_plain_http_at_our_own_host_is_https(script: Script) -> None:
+    """A proxy that ends TLS before the registry."""
+    script.on(MANIFEST, answer(307, location=f"http://{HOST}/elsewhere"))
+    script.on("/elsewhere", served())
+    async with script.repository() as repository:
+        assert (await repository.manifest("v1"))[0] == RAW
+    assert [request.url.scheme for request in script.requests] == ["https"] * 2
+
+
+async def test_what_to_do_next_is_said(script: Script, tmp_path: Path) -> None:
+    script.on(MANIFEST, answer(404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}'))
+    script.on(TAGS, answer(401, www_authenticate='Basic realm="x"'))
+    async with script.repository() as repository:
+        with pytest.raises(NotFound, match=f": manifest unknown; for its tags: pyskopeo list-tags docker://{HOST}/a/b$"):
+            await repository.manifest("v1")
+        with pytest.raises(AccessDenied, match=f"without credentials.; log in with: pyskopeo login {HOST}$"):
+            await repository.tags()
+    with_credentials = access_for(tmp_path, credentials=Credentials("user", "pass"), trust=Trust())
+    async with script.repository(with_credentials) as repository:
+        with pytest.raises(AccessDenied, match="tried as user user.$"):
+            await repository.tags()
+
+
 async def test_a_redirect_to_nowhere(script: Script) -> None:
     script.on(MANIFEST, answer(307))
     async with script.repository() as repository:
@@ -123,7 +156,10 @@ async def test_a_redirect_to_nowhere(script: Script) -> None:
             await repository.manifest("v1")
 
 
-@pytest.mark.parametrize("target", [MANIFEST, "/v2/a/b/manifests/../manifests/v1", f"{BASE}{MANIFEST}#x"])
+@pytest.mark.parametrize(
+    "target",
+    [MANIFEST, "/v2/a/b/manifests/../manifests/v1", f"{BASE}{MANIFEST}#x", f"http://{HOST}{MANIFEST}"],
+)
 async def test_redirects_in_a_circle(target: str, script: Script) -> None:
     script.on(MANIFEST, answer(307, location=target))
     async with script.repository() as repository:

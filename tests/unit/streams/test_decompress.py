@@ -320,7 +320,7 @@ TINY = {
 @pytest.mark.parametrize("name", TINY)
 def test_tiny_members_without_end_are_refused(name: str, step: int, inflate: Inflate) -> None:
     data = TINY[name]
-    assert len(inflate(data * 400, step)) <= 400
+    assert len(inflate(data * 2000, step)) <= 2000
     with pytest.raises(InvalidContent, match=r"the layer: \d+ (gzip members|zstd frames) in \d+ bytes with \d+ bytes of"):
         inflate(data * (1_000_000 // len(data)), step)
 
@@ -455,7 +455,7 @@ def test_other_formats_cut_short_damaged_or_tiny(pack: Callable[[bytes], bytes])
     with pytest.raises(InvalidContent, match="it: damaged (xz|bzip2) data"):
         unpack(pack(DATA) + b"something else")
     with pytest.raises(InvalidContent, match="it: [0-9]+ (xz|bzip2) streams in"):
-        unpack(pack(b"") * 5000)
+        unpack(pack(b"") * 20_000)
 
 
 def test_memory_that_xz_may_demand() -> None:

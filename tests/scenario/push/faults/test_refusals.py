@@ -180,11 +180,13 @@ async def test_a_registry_that_has_forgotten_a_blob(push: Push, registry: Simula
 
 @dataclass(frozen=True)
 class NoChunks:
-    """411 to every body in chunks."""
+    """411 to every body in chunks, or another status."""
+
+    status: int = 411
 
     def apply(self, request: Request, response: Response) -> Response:
         chunked = request.header("Transfer-Encoding") is not None
-        return f.Refuse(411, body=b"Length Required").apply(request, response) if chunked else response
+        return f.Refuse(self.status, body=b"Length Required").apply(request, response) if chunked else response
 
 
 @pytest.mark.parametrize("image", [IMAGE, HUGE], ids=["image", "huge"])
@@ -208,13 +210,14 @@ async def test_the_rest_of_an_upload_has_a_known_size(push: Push, registry: Simu
     assert lengths == [str(LENGTH[LARGE]), str(LENGTH[LARGE] - 500_000)]
 
 
-async def test_a_size_that_is_not_known_beforehand(registry: Simulator, tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [411, 501])
+async def test_a_size_that_is_not_known_beforehand(status: int, registry: Simulator, tmp_path: Path) -> None:
     """Layers that are compressed on the way are written to temporary files first, once the registry has refused one."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    access = replace(access_for(tmp_path), storage=Storage(scratch=scratch))
+    access = replace(access_for(tmp_path, retry=Retry(times=0)), storage=Storage(scratch=scratch))
     push = Converting(registry, build("oci-uncompressed"), tmp_path, access)
-    on_bodies(registry, NoChunks())
+    on_bodies(registry, NoChunks(status))
     manifest = await push.convert()
     assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
     assert 1 <= sum(request.header("Transfer-Encoding") is not None for request in registry.requests) <= 2

@@ -1,0 +1,115 @@
+"""``GET /v2/`` of registries: whether they use https or plain http, and which credentials they ask for.
+
+Distribution specification 1.1, "Determining Support". A registry may ask for credentials there alone, and show less to
+those who come without: a 404 in place of a manifest, a shorter list of tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, UnsafeAddress
+from ..fast_dataclass import dataclass
+from ..http.httpx_import import httpx
+from ..http.origin import Origin
+from ..streams.concurrency import SingleFlight
+from .redirects import redirect_target
+
+if TYPE_CHECKING:
+    from ..http.tls import Trust
+
+Get: TypeAlias = Callable[[str], Awaitable[httpx.Response]]
+# Redirects included.
+_MAX_REQUESTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """The response to ``GET /v2/``.
+
+    ``challenges`` are the values of ``WWW-Authenticate`` if the status is 401. ``peer`` is the IP address of the
+    registry, "" through a proxy. ``retry_after`` is the header of that name.
+    """
+
+    status: int
+    challenges: tuple[str, ...] = ()
+    peer: str = ""
+    retry_after: str | None = None
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same request may get another response later."""
+        return self.status in (408, 425, 429) or self.status >= 500
+
+
+class Pings:
+    """The responses of registries to ``GET /v2/``, requested once each for all sessions that share this object.
+
+    ``get`` sends a GET for a URL, without credentials, and raises `NetworkError`.
+    """
+
+    def __init__(self) -> None:
+        self._schemes: SingleFlight[tuple[str, Trust], str] = SingleFlight()
+        self._responses: SingleFlight[tuple[str, Trust], Ping] = SingleFlight()
+
+    async def scheme(self, host: str, trust: Trust, get: Get) -> str:
+        """Return the scheme of ``host``, https unless ``trust`` allows plain http. Raises as `probe_scheme` does."""
+        if not trust.insecure:
+            return "https"
+        return await self._schemes.get((host, trust), partial(probe_scheme, host, partial(self.response, trust, get)))
+
+    async def response(self, trust: Trust, get: Get, url: str) -> Ping:
+        """Return the response to a GET for ``url``, the ``/v2/`` of a registry; a temporary one is not kept."""
+        return await self._responses.get(
+            (url, trust), partial(_request, url, get), usable=lambda found: not found.temporary
+        )
+
+
+async def _request(url: str, get: Get) -> Ping:
+    """Send the request, and follow redirects within the registry's origin: others have no say in its credentials."""
+    for _ in range(_MAX_REQUESTS):
+        response = await get(url)
+        await response.aclose()
+        target = _target_within_origin(url, response)
+        if not target:
+            break
+        url = target
+    return Ping(
+        response.status_code,
+        tuple(response.headers.get_list("www-authenticate")) if response.status_code == 401 else (),
+        response.extensions.get("peer") or "",
+        response.headers.get("retry-after"),
+    )
+
+
+def _target_within_origin(url: str, response: httpx.Response) -> str:
+    try:
+        target = redirect_target(url, response)
+    except UnsafeAddress:
+        return ""
+    return target if target and Origin.of(target) == Origin.of(url) else ""
+
+
+async def probe_scheme(host: str, ping: Callable[[str], Awaitable[object]]) -> str:
+    """Return ``https`` if ``host``, with or without a port, responds to an https request, otherwise ``http``.
+
+    ``ping`` sends a GET for a URL and raises `NetworkError`. Raises `HandshakeFailed` if the server uses TLS but
+    refuses the connection: its response to plain http would not tell the reason.
+    """
+    secure, plain = f"https://{host}/v2/", f"http://{host}/v2/"
+    try:
+        await ping(secure)
+    except HandshakeFailed as error:
+        # A port that uses TLS has no plain http, but the default port of http may.
+        if Origin.of(secure).port == Origin.of(plain).port:
+            raise
+        try:
+            await ping(plain)
+        except NetworkError:
+            raise error from None
+        return "http"
+    except (ConnectionFailed, CertificateNotTrusted):
+        return "http"
+    return "https"
