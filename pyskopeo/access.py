@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from . import __version__
 from .config import certificates
+from .config.home import home_directory
 from .config.proxies import Proxies
 from .credentials.keychain import Keychain
 from .fast_dataclass import dataclass
@@ -158,7 +159,7 @@ class Access:
         without a signature. The files are read on first use.
         """
         environ = os.environ if environ is None else environ
-        home = Path(environ.get("HOME") or Path.home())
+        home = home_directory(environ)
         authfile = environ.get("REGISTRY_AUTH_FILE")
         registries = cache(partial(_load_registries, environ, home, registries_conf, report))
         return cls(

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config.home import home_directory
 from ..engine.plan import Form
 from ..engine.selection import Selection
 from ..fast_dataclass import dataclass
@@ -148,7 +149,7 @@ def _record(transport: str, destination: str) -> Path:
         return Path(destination) / RECORD_NAME
     import hashlib
 
-    caches = os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME") or Path.home()) / ".cache"
+    caches = os.environ.get("XDG_CACHE_HOME") or home_directory(os.environ) / ".cache"
     name = hashlib.sha256(destination.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return Path(caches) / "pyskopeo" / f"sync-{name}.json"
 

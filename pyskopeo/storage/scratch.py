@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, NotFound, PathNotFound
+from ..errors import InvalidContent, NotFound, PathNotFound, StorageFailed
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink, is_gzip_or_zstd
 from ..streams.pump import BlobSink, FileSink, thread_buffer
@@ -46,11 +46,20 @@ def scratch_directory(output: Path, scratch: Path | None) -> Iterator[Path]:
 @contextmanager
 def temporary_directory(scratch: Path | None, name: str = "image") -> Iterator[Path]:
     """Reserve a path as `scratch_directory` does, in ``scratch`` or, if that is None, in the system's directory."""
-    directory = (scratch or Path(tempfile.gettempdir())) / partial_name(name)
+    directory = (scratch or _system_directory()) / partial_name(name)
     try:
         yield directory
     finally:
         remove_tree(directory)
+
+
+def _system_directory() -> Path:
+    """Return the system's directory for temporary files; raises `StorageFailed` if none can be written to."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        reason = "no directory for temporary files can be written to: name one with --tmpdir or $TMPDIR"
+        raise StorageFailed(reason, errno=error.errno) from None
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from ..config.policy_scopes import Subject, by_path
 from ..errors import InvalidName
 from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.layout import check_name
+from ..storage.files import real_path
 from ..storage.oci_layout import DirectoryFiles, LayoutSource, LayoutWriter
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class OciReference(ImageReference):
         self.path, self.name = path, name
 
     def subject(self) -> Subject:
-        return by_path("oci", self.path.resolve())
+        return by_path("oci", real_path(self.path))
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         return _open_source(self, access)

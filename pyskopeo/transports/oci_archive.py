@@ -13,6 +13,7 @@ from ..errors import InvalidName
 from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_name
 from ..storage.archive_output import check_output, open_output
+from ..storage.files import real_path
 from ..storage.oci_layout import LayoutSource, LayoutWriter
 from ..storage.scratch import readable_archive, scratch_directory
 from ..storage.tar import TarWriter
@@ -32,7 +33,7 @@ class OciArchiveReference(ImageReference):
         self.path, self.name = path, name
 
     def subject(self) -> Subject:
-        return by_path("oci-archive", self.path.resolve())
+        return by_path("oci-archive", real_path(self.path))
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         return _open_source(self, access)
