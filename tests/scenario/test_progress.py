@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -60,7 +61,8 @@ LARGE = build(ImageSpec(layers=tuple(LayerSpec(name, size=400_000, base=name == 
 def shown_while_resized(words: list[str], widths: list[int]) -> tuple[Screen, list[list[str]]]:
     """Run a command on a terminal that changes its width; return the terminal, and its lines before each change."""
     ours, theirs = pty.openpty()
-    shown, seen, output = Screen(widths[0]), list[list[str]](), b""
+    shown, seen = Screen(widths[0]), list[list[str]]()
+    decoder, output = codecs.getincrementaldecoder("utf-8")(), ""
 
     def resize(columns: int) -> None:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
@@ -72,13 +74,13 @@ def shown_while_resized(words: list[str], widths: list[int]) -> tuple[Screen, li
     )
     try:
         while True:
-            if select.select([ours], [], [], 0.03)[0]:  # until it has written the whole of what it redraws
-                output += os.read(ours, 65536)
+            if select.select([ours], [], [], 0.03)[0]:
+                output = decoder.decode(os.read(ours, 65536))
+                shown.write(output)
                 continue
             has_ended = process.poll() is not None
-            shown.write(output.decode())
-            output = b""
-            if widths and sum("KiB" in line for line in shown.lines) > 2:
+            is_drawn = output.endswith("\x1b[?7h")  # the whole of what it redraws
+            if widths and is_drawn and sum("KiB" in line for line in shown.lines) > 2:
                 seen.append(shown.lines)
                 resize(widths.pop(0))
             if has_ended and not select.select([ours], [], [], 0)[0]:

@@ -43,11 +43,15 @@ class Screen(io.StringIO):
         self._rows: list[str] = [""]
         self._goes_on: list[bool] = [False]  # whether the line of a row goes on in the next one
         self._row = self._column = 0
+        self._rest = ""  # the begin of a control sequence
 
     def isatty(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
+        text, count = self._rest + text, len(text)
+        cut = re.search(r"\x1b(\[[0-9;?]*)?\Z", text)
+        text, self._rest = (text[: cut.start()], cut[0]) if cut else (text, "")
         for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|[^\x1b]", text):
             if part == "\n":
                 self._goes_on[self._row] = False
@@ -63,7 +67,7 @@ class Screen(io.StringIO):
                 del self._rows[self._row + 1 :], self._goes_on[self._row + 1 :]
             elif not part.startswith("\x1b"):
                 self._put(part)
-        return len(text)
+        return count
 
     def _next_row(self) -> None:
         self._row, self._column = self._row + 1, 0
