@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .access import Access, Network, Storage, Writing
-    from .api.images import copy, open_destination, open_source, plan_copy, run_copy
+    from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.inspection import Inspection, inspect_image
     from .api.repositories import delete, list_tags, tag
     from .credentials.authfile import Credentials
@@ -150,6 +150,7 @@ _HOMES = {
     "carry_out": "engine.run",
     "copy": "api.images",
     "delete": "api.repositories",
+    "image_manifest": "api.images",
     "inspect_image": "api.inspection",
     "list_tags": "api.repositories",
     "make_plan": "engine.run",
@@ -228,6 +229,7 @@ __all__ = [
     "carry_out",
     "copy",
     "delete",
+    "image_manifest",
     "inspect_image",
     "list_tags",
     "make_plan",

@@ -35,12 +35,22 @@ class Connections(Protocol):
         ...
 
 
+class SharedFiles(Protocol):
+    """Knowledge of local files that several images share; `storage.shared_files.RunFiles` implements it."""
+
+    def save(self) -> None:
+        """Write down, for later runs, what was found out about files; errors are ignored."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """Network settings.
 
     ``retry`` is the number of retries after transient failures, and the delay between them. ``connect_timeout`` is the
-    maximum time to establish a connection, ``stall_timeout`` the maximum time without progress, in seconds.
+    maximum time to establish a connection, ``stall_timeout`` the maximum time without progress in a transfer, and
+    ``response_timeout`` the maximum time until a response begins, and until a small document (a manifest, a token, a
+    page of tags) is complete; all are in seconds.
     ``proxies`` are the HTTP proxies. ``user_agent`` is the value of the ``User-Agent`` header. ``daemon_host`` is the
     address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket.
 
@@ -51,6 +61,7 @@ class Network:
     retry: Retry = field(default_factory=Retry)
     connect_timeout: float = 30.0
     stall_timeout: float = 60.0
+    response_timeout: float = 300.0
     proxies: Proxies = field(default_factory=Proxies)
     user_agent: str = f"pyskopeo/{__version__}"
     daemon_host: str = ""
@@ -60,15 +71,23 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Directories besides the one in the image name; for sources and destinations.
+    """Directories besides the one in the image name, and a limit for decompressing; for sources and destinations.
 
     ``scratch`` is the directory for large temporary files; None: that of the destination, or the system's default if
     the destination is not a file. ``shared_blobs`` contains the blobs of all ``oci:`` layouts; None: each layout
-    contains its own.
+    contains its own. ``cache`` is the user's cache directory for what can be lost without harm; None: nothing is kept.
+    ``max_inflated`` is the maximum size in bytes that a source decompresses, an archive as a whole or the layers in it
+    in total; None: 16 GiB, or 200 times the compressed size if that is more. What a copy decompresses between
+    source and destination is limited by its `Form`.
+
+    ``shared_files`` is what images that are copied together share; None: each copy has its own.
     """
 
     scratch: Path | None = None
     shared_blobs: Path | None = None
+    cache: Path | None = None
+    max_inflated: int | None = None
+    shared_files: SharedFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +103,11 @@ class Writing:
     additional_tags: tuple[str, ...] = ()
     verify_existing: bool = False
     precompute_digests: bool = False
+
+
+def cache_directory(environ: Mapping[str, str], home: Path) -> Path:
+    """Return the directory for files of this program that can be lost without harm (XDG Base Directory)."""
+    return Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "pyskopeo"
 
 
 def _daemon_certificates(environ: Mapping[str, str], home: Path) -> Path | None:
@@ -172,11 +196,17 @@ class Access:
                 helpers=lambda: registries().credential_helpers,
             ),
             trust=Trust(
-                roots=certificates.search_path(home), daemon_certificates=_daemon_certificates(environ, home)
+                roots=certificates.search_path(home),
+                daemon_certificates=_daemon_certificates(environ, home),
+                authority_file=Path(environ["SSL_CERT_FILE"]) if environ.get("SSL_CERT_FILE") else None,
+                authority_directories=tuple(map(Path, filter(None, environ.get("SSL_CERT_DIR", "").split(os.pathsep)))),
             ),
             network=Network(proxies=Proxies.from_environ(environ), daemon_host=environ.get("DOCKER_HOST", "")),
             registries=registries,
             policy=cache(partial(_load_policy, environ, home, policy, report, require_signed=require_signed)),
-            storage=Storage(scratch=Path(environ["TMPDIR"]) if environ.get("TMPDIR") else None),
+            storage=Storage(
+                scratch=Path(environ["TMPDIR"]) if environ.get("TMPDIR") else None,
+                cache=cache_directory(environ, home),
+            ),
             report=report,
         )

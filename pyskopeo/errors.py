@@ -22,7 +22,7 @@
     └── NetworkError              communication with a server failed
         ├── ConnectionFailed      no connection, or the connection was lost; temporary
         │   ├── HandshakeFailed   TLS negotiation failed
-        │   └── Stalled           no data within the stall timeout
+        │   └── Stalled           no data, or no answer, within its timeout
         ├── CertificateNotTrusted the server's certificate could not be verified
         ├── UnsafeAddress         a redirect or link to an address that must not be followed
         ├── DaemonError           the Docker daemon answered with an error
@@ -43,7 +43,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
 
 
 class PyskopeoError(Exception):
@@ -54,7 +53,7 @@ class PyskopeoError(Exception):
     the one that made them adds none of its own.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
     temporary: bool = False
     retried: bool = False
 
@@ -196,7 +195,7 @@ class HandshakeFailed(ConnectionFailed):
 
 
 class Stalled(ConnectionFailed):
-    """A connection transferred no data within the stall timeout."""
+    """A connection transferred no data within the stall timeout, or there was no complete answer in time."""
 
 
 class CertificateNotTrusted(NetworkError):

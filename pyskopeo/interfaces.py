@@ -59,6 +59,13 @@ class ImageSource(ABC):
         """
         raise Unsupported("Docker image manifest schema 1 is read from registries and dir: only")
 
+    async def is_signed(self, descriptor: Descriptor | None = None) -> bool:
+        """Return whether the source stores signatures of the root manifest, or of a child by its descriptor.
+
+        Signatures that a registry's lookaside storage or further tags may hold are not looked for.
+        """
+        return False
+
     async def tags(self) -> list[str]:
         """Return all tags of the repository; empty for transports other than ``docker:``. Raises `NetworkError`."""
         return []
@@ -73,7 +80,8 @@ class Accepts:
     manifest's order; the destination decompresses them. ``artifacts`` allows a config of any media type.
     ``compresses`` requests that uncompressed layers are compressed on the way. ``unchangeable`` is the reason why
     nothing may be converted, "" if there is none. ``named`` is the repository and tag to write into a manifest of
-    schema 1. ``called`` is the destination's name in error messages.
+    schema 1. ``called`` is the destination's name in error messages. ``unsigned`` is the reason why signatures cannot
+    be stored.
     """
 
     media_types: frozenset[str]
@@ -85,6 +93,7 @@ class Accepts:
     named: tuple[str, str] = ("", "")
     called: str = "this destination"
     on_request: frozenset[str] = frozenset()
+    unsigned: str = "signatures are not copied yet"
 
     @property
     def indexes(self) -> bool:

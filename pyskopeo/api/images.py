@@ -12,12 +12,14 @@ from ..engine import run as engine
 from ..engine.plan import DEFAULT_FORM, Form, Plan
 from ..engine.run import CopyOptions, CopyResult
 from ..model.events import Placement, Report, ignore
+from ..model.platform import Platform
 from ..transports import parse_image_name
 
 if TYPE_CHECKING:
     from ..engine.selection import Selection
     from ..interfaces import ImageDestination, ImageSource
     from ..model.digest import Digest
+    from ..model.manifest import Manifest
 
 
 class CopyArguments(TypedDict, total=False):
@@ -116,6 +118,22 @@ async def open_source(name: str, access: Access | None = None) -> AsyncIterator[
     """
     async with parse_image_name(name).open_source(access or Access.from_environ()) as source:
         yield source
+
+
+async def image_manifest(source: ImageSource, platform: Platform | None = None) -> Manifest:
+    """Return the manifest of the image for a platform: its ``layers``, ``config`` and ``blobs``.
+
+    For a source that is a single image it is that image's; for an index, that of the best match in it or in the
+    indexes below it, by skopeo's rules. ``platform`` None is this machine's architecture, on Linux. The layers of a
+    schema 1 manifest, which does not state their sizes, have the sizes that the source reports.
+
+    Raises `NoMatchingPlatform`, `Unsupported` if the source cannot tell the sizes of schema 1, and the source's errors.
+    """
+    from ..engine.graph import find_image, with_layer_sizes
+    from ..engine.plan import Graph
+
+    manifest = await find_image(source, await source.manifest(), platform or Platform.host())
+    return (await with_layer_sizes(source, Graph(manifest))).root
 
 
 @asynccontextmanager

@@ -9,8 +9,9 @@ from ..engine.graph import find_image, read_children
 from ..errors import InvalidContent, Unsupported
 from ..fast_dataclass import dataclass
 from ..model import mediatype
+from ..model.image_config import parse_config
 from ..model.platform import Platform
-from ..model.strict_json import CONFIG_LIMIT, parse_object
+from ..model.strict_json import CONFIG_LIMIT
 
 if TYPE_CHECKING:
     from ..interfaces import ImageSource
@@ -95,7 +96,10 @@ class Instance:
 
 
 async def read_instances(source: ImageSource, root: Manifest) -> tuple[Instance, ...]:
-    """Return the instances in ``root`` and in its nested indexes, in order; raises the source's errors."""
+    """Return the instances in ``root`` and in its nested indexes, in order, without entries that are blobs.
+
+    Raises the source's errors.
+    """
     if not root.is_index:
         return (Instance(root, await _configured_platform(source, root), {}),)
     children = await read_children(source, root)
@@ -104,7 +108,9 @@ async def read_instances(source: ImageSource, root: Manifest) -> tuple[Instance,
 
     def walk(index: Manifest) -> None:
         for entry in index.manifests:
-            child = children[entry.digest]
+            child = children.manifests.get(entry.digest)
+            if child is None:
+                continue  # a blob, as in a build cache
             if child.is_index:
                 if entry.digest not in seen:  # visit each nested index once
                     seen.add(entry.digest)
@@ -119,7 +125,7 @@ async def read_instances(source: ImageSource, root: Manifest) -> tuple[Instance,
 async def _configured_platform(source: ImageSource, manifest: Manifest) -> Platform | None:
     if not (manifest.is_image or manifest.is_schema1):
         return None
-    config = parse_object(await read_config(source, manifest), "image configuration", CONFIG_LIMIT)
+    config = parse_config(await read_config(source, manifest))
     return Platform(_text(config, "os"), _text(config, "architecture"), _text(config, "variant"))
 
 
@@ -149,8 +155,7 @@ async def inspect_image(source: ImageSource, platform: Platform) -> Inspection:
 
 async def read_inspection(source: ImageSource, root: Manifest, manifest: Manifest) -> Inspection:
     """As `inspect_image`, for a ``root`` and a selected ``manifest`` that have been read already."""
-    config = parse_object(await read_config(source, manifest), "image configuration", CONFIG_LIMIT)
-    return Inspection(root.digest, manifest, config)
+    return Inspection(root.digest, manifest, parse_config(await read_config(source, manifest)))
 
 
 def missing_creation_time(inspection: Inspection) -> str | None:
@@ -159,7 +164,7 @@ def missing_creation_time(inspection: Inspection) -> str | None:
 
 
 def _text(config: Mapping[str, Any], name: str) -> str:
-    found = config.get(name) or ""
-    if not isinstance(found, str):
+    found = config.get(name)
+    if not isinstance(found, str | None):
         raise InvalidContent(f"image configuration: {name} is not a string")
-    return found
+    return found or ""

@@ -15,7 +15,9 @@ from ..credentials.authkey import AuthKey
 from ..credentials.helper_program import Programs
 from ..errors import CredentialsFailed, InvalidInput, StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
-from ..storage.files import locked, staged, storage_errors
+from ..storage.files import storage_errors
+from ..storage.locks import locked
+from ..storage.partial_files import staged
 from ..streams.pump import FileSink
 
 _MODE = 0o600

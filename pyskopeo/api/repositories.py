@@ -18,7 +18,6 @@ from ..errors import (
 )
 from ..fast_dataclass import dataclass
 from ..model.content_digest import content_digest
-from ..model.manifest import Manifest
 from ..model.reference import Reference, is_tag
 from ..model.tag_filter import Order, TagFilter
 from ..transports import TRANSPORTS, parse_image_name, suggestion
@@ -90,8 +89,8 @@ async def add_tags(name: str, tags: Iterable[str], access: Access | None = None)
     access = access or Access.from_environ()
     async with open_session(reference, access, actions="pull,push") as session:
         repository = Repository(reference, session, access.network.retry, access.report)
-        raw, content_type = await repository.manifest(reference.manifest_name)
-        manifest = Manifest.parse(raw, content_type=content_type, expected=reference.digest)
+        response = await repository.manifest(reference.manifest_name)
+        manifest = repository.parse_manifest(response, expected=reference.digest)
         writer = RepositoryWriter(reference, session)
         written = []
         for wanted in tags:
@@ -106,9 +105,14 @@ async def delete(name: str, *, tag_only: bool = False, access: Access | None = N
     """Delete the image ``docker://HOST/NAME[:TAG][@DIGEST]`` by its digest, and with it all of its tags.
 
     ``tag_only`` deletes the tag only, if the registry supports it (distribution specification, "Deleting
-    tags"). Raises `PathNotFound` if the image does not exist, `Unsupported` for other transports,
+    tags"). Of an image ``oci:PATH[:NAME]`` the entry in the index of the layout is deleted, and the blobs that no other
+    image of the layout needs, unless they are shared by several layouts. Raises `PathNotFound` if the image does not
+    exist in the registry, `NotFound` if it does not exist in the layout, `Unsupported` for other transports,
     `NetworkError` and other kinds of `PyskopeoError`.
     """
+    if name.partition(":")[0] == "oci":
+        await _delete_from_layout(name, access or Access.from_environ(), tag_only=tag_only)
+        return
     from ..registry.repository_reader import Repository
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.sessions import open_session
@@ -125,6 +129,17 @@ async def delete(name: str, *, tag_only: bool = False, access: Access | None = N
                 raw, _ = await repository.manifest(target)
                 target = str(content_digest(raw))
             await RepositoryWriter(reference, session).delete_manifest(target)
+
+
+async def _delete_from_layout(name: str, access: Access, *, tag_only: bool) -> None:
+    from ..storage.layout_deletion import delete_image
+    from ..transports.oci import parse
+
+    with prefix_errors(f"Invalid source name {name}"):
+        reference = parse(name.partition(":")[2])
+    if tag_only:
+        raise Unsupported(f"{name}: a tag alone can be deleted in registries only")
+    await delete_image(reference.path, reference.name, shared=access.storage.shared_blobs)
 
 
 def parse_tag_source(name: str) -> Reference | Path:
@@ -166,7 +181,7 @@ async def _archive_tags(path: Path, access: Access) -> list[str]:
     from ..storage.docker_archive.reader import DockerArchive
     from ..storage.scratch import readable_archive
 
-    async with readable_archive(path, access.storage.scratch) as index:
+    async with readable_archive(path, access.storage.scratch, access.storage.max_inflated) as index:
         return DockerArchive.read(index).names()
 
 

@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..access import Access, Storage
+from ..access import Access
 from ..credentials.authfile import Credentials
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
@@ -52,11 +52,16 @@ def registry_flags(prefix: str = "", certificates: str = "*.crt, and *.cert with
     )
 
 
+def shared_blob_dir(prefix: str = "") -> Flag:
+    """Return the flag for blobs that several layouts share; ``prefix`` as in `registry_flags`."""
+    return Flag(f"{prefix}shared-blob-dir", "directory for blobs shared by oci: layouts", value="DIR")
+
+
 def access_flags(prefix: str = "") -> tuple[Flag, ...]:
     """Return the flags for one side of any transport; ``prefix`` as in `registry_flags`."""
     return (
         *registry_flags(prefix, "*.crt, and *.cert with *.key; for a Docker daemon: ca.pem, cert.pem, key.pem"),
-        Flag(f"{prefix}shared-blob-dir", "directory for blobs shared by oci: layouts", value="DIR"),
+        shared_blob_dir(prefix),
         Flag(f"{prefix}daemon-host", "address of the Docker daemon for docker-daemon: (default: $DOCKER_HOST, else the "
              "standard socket)", value="HOST"),
     )  # fmt: skip
@@ -172,6 +177,7 @@ class AccessOptions:
             raise UsageError("--insecure-policy and --require-signed are mutually exclusive")
         # Commands that accept registries only have no flags for other transports.
         every_transport = f"{prefix}daemon-host" in parsed.values
+        shared_blobs = f"{prefix}shared-blob-dir"
         return cls(
             network=NetworkOptions.of(parsed),
             credentials=credentials,
@@ -179,7 +185,7 @@ class AccessOptions:
             cert_dir=parsed.path(f"{prefix}cert-dir"),
             daemon_host=parsed.optional(f"{prefix}daemon-host", str) if every_transport else None,
             scratch=parsed.path("tmpdir"),
-            shared_blobs=parsed.path(f"{prefix}shared-blob-dir") if every_transport else None,
+            shared_blobs=parsed.path(shared_blobs) if shared_blobs in parsed.values else None,
             registries_conf=parsed.path("registries-conf"),
             policy=parsed.optional("policy", str) or None,
             require_signed=require_signed,
@@ -206,7 +212,7 @@ class AccessOptions:
             trust=self.network.trust(base.trust, self.tls_verify, self.cert_dir),
             network=self.network.network(base.network, self.daemon_host),
             policy=policy,
-            storage=Storage(self.scratch or base.storage.scratch, self.shared_blobs),
+            storage=replace(base.storage, scratch=self.scratch or base.storage.scratch, shared_blobs=self.shared_blobs),
         )
 
 

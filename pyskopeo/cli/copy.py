@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..access import Writing
+from ..access import Access, Writing
 from ..engine.plan import Form, Plan
 from ..engine.selection import Selection, parse_selection
 from ..errors import InvalidName, StorageFailed
@@ -15,7 +15,7 @@ from ..fast_dataclass import dataclass
 from ..interfaces import ImageReference
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..model.events import Placement
+from ..model.events import Placement, Report
 from ..model.platform import Platform
 from ..transports import TRANSPORTS, parse_image_name
 from .access_options import AUTHFILE, PLATFORM, AccessOptions, access_flags, chosen_platform
@@ -109,7 +109,7 @@ async def run(options: CopyOptions) -> int:
             options.source,
             options.destination,
             engine.CopyOptions(options.selection, options.form, options.jobs, options.dry_run),
-            source_access=options.source_access.access(report),
+            source_access=_reading(options, report),
             destination_access=replace(options.destination_access.access(report), writing=options.writing),
             report=report,
         )
@@ -118,6 +118,11 @@ async def run(options: CopyOptions) -> int:
     elif options.digestfile is not None:
         _write_digest(options.digestfile, result.digest)
     return 0
+
+
+def _reading(options: CopyOptions, report: Report) -> Access:
+    access = options.source_access.access(report)
+    return replace(access, storage=replace(access.storage, max_inflated=options.form.max_inflated))
 
 
 def _parse_names(names: Sequence[str], tags: Sequence[str]) -> tuple[ImageReference, ImageReference]:
@@ -180,6 +185,8 @@ def _print_plan(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
         print(f"{state:<9} {descriptor.digest}  {size(descriptor.size):>10}  {descriptor.media_type}")
     for manifest in (*plan.manifests, plan.root):
         print(f"{'manifest':<9} {manifest.digest}  {size(len(manifest.raw)):>10}  {manifest.media_type}")
+    if plan.inflates:
+        print(f"layers are decompressed on the way, to at most {size(plan.max_inflated)} in total (--max-inflated)")
     if plan.converted:
         print(f"converted: the image's digest changes from {plan.source}")
     sums = [f"{plan.images} image{'s' * (plan.images != 1)}, {_sum(descriptors)}"]

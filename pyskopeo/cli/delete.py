@@ -79,13 +79,15 @@ COMMAND = Command(
     arguments="IMAGE-NAME",
     description=(
         'Delete "IMAGE-NAME", which has a tag or a digest, from a registry: the manifest, and with it every\n'
-        "tag of that manifest. The registry frees the space at its next garbage collection.\n\n"
-        "Supported transports:\ndocker"
+        "tag of that manifest. The registry frees the space at its next garbage collection. From an OCI\n"
+        "layout: the entry in its index, and the blobs that no other image of the layout needs.\n\n"
+        "Supported transports:\ndocker, oci"
     ),
     examples=(
         "pyskopeo delete docker://registry.example.com/example/pause:latest",
         "pyskopeo delete --dry-run docker://registry.example.com/example/pause@sha256:...",
         "pyskopeo delete --tag-only docker://registry.example.com/example/pause:old",
+        "pyskopeo delete oci:images:pause",
     ),
     flags=(
         AUTHFILE,

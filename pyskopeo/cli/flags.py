@@ -51,6 +51,15 @@ def integer(text: str) -> int:
     return int(text)
 
 
+def byte_count(text: str) -> int:
+    """Parse a number of bytes: ``1048576``, ``1M``, ``1.5GiB``; a unit is a power of 1024."""
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)(?:([KMGT])(?:i?B)?|B)?", text, re.ASCII | re.IGNORECASE)
+    if match is None:
+        raise ValueError("want a number of bytes such as 500M or 20G")
+    number, unit = match.groups()
+    return int(float(number) * 1024 ** (" KMGT".index(unit.upper()) if unit else 0))
+
+
 def listed(text: str) -> list[str]:
     """Split a comma-separated list; for flags that can be repeated."""
     return text.split(",")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..engine.plan import Form
 from ..errors import InvalidInput
-from .flags import Flag, Parsed, UsageError, boolean, integer
+from .flags import Flag, Parsed, UsageError, boolean, byte_count, integer
 
 _FORMATS = ("oci", "v2s1", "v2s2")
 _COMPRESSIONS = ("gzip", "zstd")
@@ -13,7 +13,8 @@ FORM = (
     Flag("format", "manifest type to write: oci, v2s2 or v2s1 (default: that of the source, if the destination "
          "accepts it)", short="f", value="TYPE"),
     Flag("preserve-digests", "fail if a manifest would have to change", read=boolean, default=False),
-    Flag("remove-signatures", "do not copy signatures (no effect: none are copied yet)", read=boolean, default=False),
+    Flag("remove-signatures", "copy a signed image without its signatures (none are copied yet)", read=boolean,
+         default=False),
     Flag("dest-compress", "compress uncompressed layers, also in dir:", read=boolean, default=False),
     Flag("dest-decompress", "decompress layers", read=boolean, default=False),
     Flag("dest-compress-format", "compression of the layers: gzip or zstd", value="FORMAT"),
@@ -21,6 +22,8 @@ FORM = (
          value="LEVEL", read=integer),
     Flag("dest-force-compress-format", "do not reuse layers with another compression (no effect: they are never "
          "reused)", read=boolean, default=False),
+    Flag("max-inflated", "maximum size of all layers that are decompressed, in total, as in 500M or 20G (default: 16G, "
+         "or 200 times their stored size if that is more)", value="SIZE", read=byte_count),
     Flag("dest-oci-accept-uncompressed-layers", "do not compress uncompressed layers in oci: and oci-archive:",
          read=boolean, default=False),
 )  # fmt: skip
@@ -50,6 +53,8 @@ def form(parsed: Parsed, destination: str) -> Form:
         decompress=decompress,
         keep_plain=accepts_plain and destination.startswith(("oci:", "oci-archive:")),
         preserve_digests=parsed.get("preserve-digests", bool),
+        remove_signatures=parsed.get("remove-signatures", bool),
+        max_inflated=parsed.optional("max-inflated", int),
     )
 
 

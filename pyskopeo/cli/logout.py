@@ -69,7 +69,7 @@ def _check_exists(path: str | None) -> None:
         os.stat(path)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise CredentialsFailed(f"credential file is not accessible: stat {path}: {reason}") from None
+        raise CredentialsFailed(f"credential file is not accessible: faccessat {path}: {reason}") from None
 
 
 def _is_known_elsewhere(account: Account, key: AuthKey) -> bool:

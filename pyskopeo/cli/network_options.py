@@ -29,8 +29,12 @@ NETWORK = (
          read=integer),
     Flag("retry-delay", "fixed delay between retries (default: doubles with each, from 0.5s)", value="DURATION",
          read=duration),
-    Flag("stall-timeout", "fail a connection that makes no progress for this long (default: 60s)", value="DURATION",
-         read=duration, default=60.0),
+    Flag("max-retry-after", "fail at once if a server asks to wait longer than this before a retry (default: 5m)",
+         value="DURATION", read=duration, default=300.0),
+    Flag("stall-timeout", "fail a transfer that makes no progress for this long (default: 60s)", value="DURATION",
+         read=duration),
+    Flag("response-timeout", "fail a request that is not answered in this time (default: 5m, or three times a given "
+         "--stall-timeout)", value="DURATION", read=duration),
     Flag("auth-strict", "treat the failure of a credential helper as an error, not a warning", read=boolean,
          default=False),
     Flag("credential-helper", "get request headers from PATH, a helper that speaks Bazel's protocol; PATTERN is HOST, "
@@ -42,10 +46,11 @@ NETWORK = (
 
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
-    """How servers are reached, whichever side they are on. ``stall_timeout`` is in seconds."""
+    """How servers are reached, whichever side they are on. Timeouts are in seconds."""
 
     retry: Retry
     stall_timeout: float
+    response_timeout: float
     user_agent_prefix: str
     tls_details: TlsDetails | None
     realms: frozenset[str]
@@ -53,11 +58,13 @@ class NetworkOptions:
     @classmethod
     def of(cls, parsed: Parsed) -> NetworkOptions:
         """Read the options; raises `InvalidInput`."""
+        stall_timeout, response_timeout = _timeouts(parsed)
         return cls(
             tls_details=_tls_details(parsed.path("tls-details")),
             realms=frozenset(parsed.repeated("trust-realm", str)),
             retry=_retry(parsed),
-            stall_timeout=_stall_timeout(parsed),
+            stall_timeout=stall_timeout,
+            response_timeout=response_timeout,
             user_agent_prefix=_user_agent_prefix(parsed),
         )
 
@@ -69,6 +76,7 @@ class NetworkOptions:
             base,
             retry=self.retry,
             stall_timeout=self.stall_timeout,
+            response_timeout=self.response_timeout,
             user_agent=f"{prefix} {agent}" if prefix else agent,
             daemon_host=daemon_host or base.daemon_host,
         )
@@ -85,20 +93,26 @@ class NetworkOptions:
 
 
 def _retry(parsed: Parsed) -> Retry:
-    retry = Retry()
+    retry = replace(Retry(), max_retry_after=parsed.get("max-retry-after", float))
     times, delay = parsed.optional("retry-times", int), parsed.optional("retry-delay", float)
     if times is not None:
         if times < 0:
             raise UsageError("--retry-times: want 0 or more")
         retry = replace(retry, times=times)
-    return Retry(retry.times, delay, fixed=True) if delay else retry
+    return replace(retry, delay=delay, fixed=True) if delay else retry
 
 
-def _stall_timeout(parsed: Parsed) -> float:
-    seconds = parsed.get("stall-timeout", float)
-    if seconds <= 0:
-        raise UsageError("--stall-timeout: want more than 0")
-    return seconds
+def _timeouts(parsed: Parsed) -> tuple[float, float]:
+    """Return the stall timeout and the response timeout."""
+    found = {name: parsed.optional(name, float) for name in ("stall-timeout", "response-timeout")}
+    for name, seconds in found.items():
+        if seconds is not None and seconds <= 0:
+            raise UsageError(f"--{name}: want more than 0")
+    stall, response = found.values()
+    if stall is None:
+        return Network().stall_timeout, response or Network().response_timeout
+    # A user who does not want to wait long for bytes does not want to wait minutes for an answer either.
+    return stall, response or 3 * stall
 
 
 def _user_agent_prefix(parsed: Parsed) -> str:

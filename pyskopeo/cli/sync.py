@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..access import cache_directory
 from ..config.home import home_directory
 from ..engine.plan import Form
 from ..engine.selection import Selection
@@ -33,8 +34,9 @@ _FLAGS = (
     PLATFORM,
     Flag("include", "copy only images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True),
     Flag("exclude", "do not copy images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True),
-    Flag("latest", "copy only the N newest tags of each repository, by version, else by name", value="N",
-         read=integer, default=0),
+    Flag("semver", "copy only images whose tag is a version in RANGE, such as '>= 1.2, < 3 || ^4.1'", value="RANGE"),
+    Flag("latest", "copy only the N newest versions of each repository, one tag of each; without versions, the last N "
+         "tags by name", value="N", read=integer, default=0),
     Flag("jobs", "number of images to copy in parallel, which share one limit on blobs (default: 8)", value="N",
          read=integer, default=8),
     Flag("keep-going", "continue after an image failed to copy, and fail at the end", read=boolean, default=False),
@@ -123,7 +125,11 @@ def _request(parsed: Parsed) -> SyncRequest:
         scoped=parsed.get("scoped", bool),
         suffix=parsed.get("append-suffix", str),
         tag_selection=tag_selection,
-        form=Form(format=wanted, preserve_digests=parsed.get("preserve-digests", bool)),
+        form=Form(
+            format=wanted,
+            preserve_digests=parsed.get("preserve-digests", bool),
+            remove_signatures=parsed.get("remove-signatures", bool),
+        ),
         keep_going=parsed.get("keep-going", bool),
         dry_run=parsed.get("dry-run", bool),
         jobs=jobs,
@@ -138,7 +144,9 @@ def _tag_selection(parsed: Parsed) -> TagSelection:
     latest = parsed.get("latest", int)
     if latest < 1 and "latest" in parsed.given:
         raise UsageError("--latest: want 1 or more")
-    return TagSelection.parse(parsed.repeated("include", str), parsed.repeated("exclude", str), latest)
+    return TagSelection.parse(
+        parsed.repeated("include", str), parsed.repeated("exclude", str), latest, parsed.optional("semver", str)
+    )
 
 
 def _record(transport: str, destination: str) -> Path:
@@ -149,9 +157,8 @@ def _record(transport: str, destination: str) -> Path:
         return Path(destination) / RECORD_NAME
     import hashlib
 
-    caches = os.environ.get("XDG_CACHE_HOME") or home_directory(os.environ) / ".cache"
     name = hashlib.sha256(destination.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return Path(caches) / "pyskopeo" / f"sync-{name}.json"
+    return cache_directory(os.environ, home_directory(os.environ)) / f"sync-{name}.json"
 
 
 COMMAND = Command(

@@ -6,6 +6,7 @@ Files are only located here; `http.tls` loads them.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,16 +31,18 @@ def locate(host_port: str, roots: Iterable[Path], cert_dir: Path | None = None) 
     """Return the directory of certificates for ``host[:port]``, or None.
 
     That is ``cert_dir`` for any host if it is given (``--cert-dir``), otherwise the first readable
-    subdirectory named after the host in ``roots`` (see `search_path`). Raises `InvalidInput` if
-    ``cert_dir`` does not exist, and `StorageFailed` for errors of the operating system.
+    subdirectory named after the host in ``roots`` (see `search_path`). A ``cert_dir`` that does not exist is none, as
+    for skopeo. Raises `InvalidInput` if it is not a directory, and `StorageFailed` for errors of the operating system.
     """
     if cert_dir is not None:
         try:
-            if cert_dir.is_dir():
+            if stat.S_ISDIR(os.stat(cert_dir).st_mode):
                 return cert_dir
+        except FileNotFoundError:
+            return None
         except OSError as error:
             raise StorageFailed.of(error, f"looking for certificates in {cert_dir}") from None
-        raise InvalidInput(f"certificate directory {cert_dir} is not there: create it, or name another")
+        raise InvalidInput(f"certificate directory {cert_dir} is not a directory: name one that holds *.crt files")
     if host_port in {"", ".", ".."} or "/" in host_port or "\0" in host_port:
         raise InvalidInput(f"{host_port!a} is no registry's host: want host or host:port")
     for root in roots:
@@ -57,12 +60,13 @@ def locate(host_port: str, roots: Iterable[Path], cert_dir: Path | None = None) 
 def read(directory: Path) -> CertificateFiles:
     """Return the certificate files in a directory, sorted by name; other files are ignored.
 
-    ``*.crt`` are authorities, ``X.cert`` and ``X.key`` a client's certificate and key. Raises `InvalidInput`
-    if one of such a pair is missing, and `StorageFailed` if the directory cannot be listed.
+    ``*.crt`` are authorities, whether or not they can be read; ``X.cert`` and ``X.key`` are a client's certificate and
+    key. Raises `InvalidInput` if one of such a pair is missing, and `StorageFailed` if the directory cannot be listed.
     """
     try:
+        paths = sorted(directory.iterdir())
         # is_file() is false for a dangling link, which is ignored as a certificate that was removed.
-        files = [path for path in sorted(directory.iterdir()) if path.is_file()]
+        files = [path for path in paths if path.is_file()]
     except OSError as error:
         raise StorageFailed.of(error, f"reading certificates in {directory}") from None
     for path in files:
@@ -75,6 +79,6 @@ def read(directory: Path) -> CertificateFiles:
         if path == key and certificate not in files:
             raise InvalidInput(f"{path}: a key without its client certificate {certificate.name}; add the certificate")
     return CertificateFiles(
-        authorities=tuple(path for path in files if path.suffix == ".crt"),
+        authorities=tuple(path for path in paths if path.suffix == ".crt"),
         clients=tuple((path, path.with_suffix(".key")) for path in files if path.suffix == ".cert"),
     )

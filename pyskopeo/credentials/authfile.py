@@ -199,9 +199,9 @@ def _entry(value: object, where: str) -> _Entry:
 
 def _helpers(value: object, where: str) -> dict[str, str]:
     fields = _mapping(value, "credHelpers", where)
-    if not all(isinstance(name, str) for name in fields.values()):
+    if not all(isinstance(name, str | None) for name in fields.values()):
         raise _invalid(where, "a name in credHelpers is not a string")
-    return fields
+    return {server: name or "" for server, name in fields.items()}
 
 
 def _mapping(value: object, what: str, where: str) -> dict[str, Any]:

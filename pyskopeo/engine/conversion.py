@@ -10,85 +10,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import CannotPreserve, Unsupported
+from ..errors import CannotPreserve, Unsupported, prefix_errors
 from ..model import mediatype
 from ..model.change import Change
-from .plan import Form, PlanInputs, has_foreign_urls
+from .layer_changes import layer_change, typed_like
+from .plan import PlanInputs
+from .target_types import IMAGE_TYPES, image_type, index_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ..interfaces import Accepts
     from ..model.change import Outcome
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.manifest import Manifest
-
-_IMAGE_TYPES = {"oci": mediatype.OCI_MANIFEST, "v2s2": mediatype.DOCKER_MANIFEST, "v2s1": mediatype.SCHEMA1}
-_INDEX_TYPES = {"oci": mediatype.OCI_INDEX, "v2s2": mediatype.DOCKER_LIST}
-
-
-def image_type(media_type: str, accepts: Accepts, form: Form) -> str:
-    """Return the media type to write an image manifest of ``media_type`` with.
-
-    Raises `Unsupported` where the destination accepts no suitable type.
-    """
-    required = _required_format(accepts, form)
-    if required is None:
-        return media_type
-    if not required:
-        candidates = [media_type, mediatype.DOCKER_MANIFEST, mediatype.OCI_MANIFEST]
-    elif required == "v2s1" and media_type == mediatype.SCHEMA1_SIGNED:
-        candidates = [media_type]
-    else:
-        candidates = [_IMAGE_TYPES[required]]
-    return _first_accepted(candidates, accepts, form, _IMAGE_TYPES)
-
-
-def index_type(media_type: str, accepts: Accepts, form: Form) -> str:
-    """Return the media type to write an index or manifest list of ``media_type`` with.
-
-    Raises `Unsupported` where the destination accepts no suitable type.
-    """
-    required = _required_format(accepts, form)
-    if required is None:
-        return media_type
-    if required == "v2s1":
-        raise Unsupported("schema 1 has no lists of images: copy one platform, or choose --format v2s2 or oci")
-    candidates = [_INDEX_TYPES[required]] if required else [media_type, mediatype.OCI_INDEX, mediatype.DOCKER_LIST]
-    return _first_accepted(candidates, accepts, form, _INDEX_TYPES)
-
-
-def _required_format(accepts: Accepts, form: Form) -> str | None:
-    """Return the format that ``form`` requires, "" if it requires none, None if the type must not change."""
-    if form.format:
-        return form.format
-    if form.preserve_digests:
-        return None
-    # Only OCI defines a media type for layers compressed with zstd; archives store layers uncompressed.
-    compresses = accepts.compresses or (form.compress and not accepts.ordered)
-    return "oci" if form.compression == "zstd" and compresses else ""
-
-
-def _first_accepted(candidates: list[str], accepts: Accepts, form: Form, types: Mapping[str, str]) -> str:
-    accepted = _accepted_types(accepts, form)
-    found = next((candidate for candidate in candidates if candidate in accepted), None)
-    if found is None:
-        kinds = " or ".join(dict.fromkeys(candidates))
-        raise Unsupported(f"{accepts.called} takes nothing of type {kinds}{_advice(accepts, form, types)}")
-    return found
-
-
-def _accepted_types(accepts: Accepts, form: Form) -> frozenset[str]:
-    return accepts.media_types | accepts.on_request if form.format else accepts.media_types
-
-
-def _advice(accepts: Accepts, form: Form, types: Mapping[str, str]) -> str:
-    """Return the end of the error message: which flag to leave out, or which of the formats in ``types`` to choose."""
-    if not form.format:
-        return ": leave out --dest-compress-format zstd" if _required_format(accepts, form) else ""
-    taken = " or ".join(format for format, media_type in types.items() if media_type in _accepted_types(accepts, form))
-    return f": leave out --format {form.format}" + (f", or choose {taken}" if taken else "")
 
 
 class ManifestConversion:
@@ -121,7 +56,8 @@ class ManifestConversion:
         return self.converted[manifest.digest]
 
     def _convert_image(self, manifest: Manifest) -> Manifest:
-        if not manifest.is_image and not manifest.is_schema1:  # an artifact
+        if not manifest.is_image and not manifest.is_schema1:
+            self._refuse_conversion_of_artifact(manifest)
             self.blobs += manifest.blobs
             return manifest
         self._refuse_encrypted_layers(manifest)
@@ -162,13 +98,16 @@ class ManifestConversion:
         self.blobs += [layer for layer in layers if layer.digest not in replaced]
         return bool(pending)
 
+    def _layer_change(self, layer: Descriptor, stated_type: str) -> Change | None:
+        return layer_change(layer, stated_type, self._accepts, self._form, synthesized=self._graph.synthesized)
+
     def _outcome(self, layer: Descriptor) -> Outcome:
         """Return what a layer was changed to, with a media type of the family that this manifest uses.
 
         Another manifest may name the same layer with a type of the other family (OCI, Docker).
         """
         outcome = self.inputs.outcomes[layer.digest]
-        return replace(outcome, descriptor=_typed_like(outcome.descriptor, layer))
+        return replace(outcome, descriptor=typed_like(outcome.descriptor, layer))
 
     def _actual_layers(self, manifest: Manifest) -> tuple[Descriptor, ...]:
         """Return the layers with media types for their actual compression, even where the manifest states another."""
@@ -176,31 +115,7 @@ class ManifestConversion:
         if not actual:
             return manifest.layers
         found = (replace(layer, media_type=actual.get(layer.digest, layer.media_type)) for layer in manifest.layers)
-        return tuple(_typed_like(*pair) for pair in zip(found, manifest.layers, strict=True))
-
-    def _layer_change(self, layer: Descriptor, stated_type: str) -> Change | None:
-        """Return how a layer has to change, None if it stays: always for encrypted layers and unknown media types.
-
-        ``stated_type`` is the layer's media type in its manifest. An uncompressed layer that is stated to be
-        uncompressed keeps its digest unless the form asks for compression. One that is stated to be compressed
-        (archives store layers uncompressed) or whose image the source synthesized is compressed where the destination
-        wants that. Destinations with `Accepts.ordered` decompress layers themselves.
-        """
-        form, accepts = self._form, self._accepts
-        now = mediatype.compression(layer.media_type)
-        if now is None or accepts.ordered or form.preserve_digests or accepts.unchangeable:
-            return None
-        if accepts.foreign and has_foreign_urls(layer):
-            return None
-        if form.decompress:
-            return Change("") if now else None
-        if not (accepts.compresses or form.compress):
-            return None
-        if not now:
-            stated = mediatype.compression(stated_type)
-            wanted = form.compression or form.compress or stated or self._graph.synthesized
-            return Change(form.compression or "gzip", form.level) if wanted and not form.keep_plain else None
-        return Change(form.compression, form.level) if form.compression not in ("", now) else None
+        return tuple(typed_like(*pair) for pair in zip(found, manifest.layers, strict=True))
 
     def _change_type(self, manifest: Manifest, target: str) -> Manifest:
         """Convert an image manifest between OCI and Docker, or to schema 1."""
@@ -249,9 +164,13 @@ class ManifestConversion:
         for entry in index.manifests:
             child = self._graph.children.get(entry.digest)
             if child is not None:
-                new = self.convert(child)
+                kind = ascii(entry.media_type)[:100]
+                with prefix_errors(f"entry {entry.digest} of the index, of type {kind}", unless=CannotPreserve):
+                    new = self.convert(child)
                 if new.digest != child.digest:
                     changed[entry.digest] = new.descriptor
+            elif entry.digest in self._graph.entry_blobs:
+                self.blobs.append(self._graph.entry_blobs[entry.digest])
         from ..model.manifest_conversion import index_to_docker, index_to_oci, replace_children
 
         kept = self._graph.kept if index.digest == self._graph.root.digest else None
@@ -259,6 +178,7 @@ class ManifestConversion:
             index = replace_children(index, {}, kept)
         if target == index.media_type:
             return replace_children(index, changed, None) if changed else index
+        self._refuse_blobs_in_list(index, target)
         write = index_to_oci if target == mediatype.OCI_INDEX else index_to_docker
         return write(index, changed)
 
@@ -274,6 +194,25 @@ class ManifestConversion:
                     "copy it to a registry, oci: or dir:, which keep them as they are"
                 )
 
+    def _refuse_conversion_of_artifact(self, manifest: Manifest) -> None:
+        """Raise `Unsupported` if another format is asked for: what is no image has no equivalent in it."""
+        wanted = IMAGE_TYPES.get(self._form.format, manifest.media_type)
+        if wanted != manifest.media_type:
+            kind = ascii(manifest.artifact_type)[1:-1][:100]
+            raise Unsupported(
+                f'unsupported image-specific operation on artifact with type "{kind}": it cannot be converted to '
+                f"{wanted}: leave out --format {self._form.format}"
+            )
+
+    def _refuse_blobs_in_list(self, index: Manifest, target: str) -> None:
+        """Raise `Unsupported` for an entry that is a blob, as in a build cache, which only an OCI index may have."""
+        for entry in index.manifests:
+            if target == mediatype.DOCKER_LIST and (entry.is_blob or entry.digest in self._graph.entry_blobs):
+                raise Unsupported(
+                    f"entry {entry.digest} of the index is no image but of type {ascii(entry.media_type)[:100]}: a "
+                    f"Docker manifest list cannot name it{': leave out --format v2s2' if self._form.format else ''}"
+                )
+
     def _check_type_may_change(self, manifest: Manifest, target: str) -> None:
         """Raise `CannotPreserve` where ``target`` is another type than the manifest's and it must not change.
 
@@ -286,14 +225,6 @@ class ManifestConversion:
                 f'{kind} must be converted to type "{target}" to be written to destination, '
                 f'but we cannot modify it: "{reason}"'
             )
-
-
-def _typed_like(descriptor: Descriptor, other: Descriptor) -> Descriptor:
-    """Return ``descriptor`` with a media type of the family of ``other``'s, for its own compression."""
-    compression = mediatype.compression(descriptor.media_type)
-    if compression is None:
-        return descriptor
-    return replace(descriptor, media_type=mediatype.with_compression(other.media_type, compression) or other.media_type)
 
 
 def _replace_layers(manifest: Manifest, changed: dict[Digest, Descriptor]) -> Manifest:

@@ -1,17 +1,22 @@
-"""Read the manifests to copy from a source, and the configurations that their conversion needs."""
+"""Read the manifests to copy from a source, and the configurations that their conversion needs.
+
+They stay in memory until the copy is done, so their number and their size in total are limited.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
-from ..errors import NoMatchingPlatform, Unsupported
+from ..errors import ContentMismatch, InvalidContent, NoMatchingPlatform, NotFound, RegistryError, TooLarge, Unsupported
+from ..fast_dataclass import dataclass
 from ..model import mediatype
-from ..model.strict_json import CONFIG_LIMIT
+from ..model.strict_json import CONFIG_LIMIT, MANIFEST_LIMIT
 from ..streams.concurrency import each
-from .conversion import image_type
+from .layer_changes import layer_change
 from .plan import DEFAULT_FORM, Form, Graph
-from .selection import Selection, check_depth, matching_children, no_match, selected_children
+from .selection import Selection, check_depth, has_only_blobs, matching_children, no_match, selected_children
+from .target_types import image_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +28,50 @@ if TYPE_CHECKING:
     from ..model.platform import Platform
 
 _MANIFESTS_AT_ONCE = 8
+# Manifests and configurations of one copy: their size in bytes in total, their number, and the number of descriptors in
+# them, each of which needs about 1 KiB of memory.
+_TOTAL_LIMIT = 64 * 1024 * 1024
+_MAX_DOCUMENTS = 20_000
+_MAX_DESCRIPTORS = 100_000
+
+
+@dataclass(slots=True)
+class Children:
+    """What is below an index, by digest: manifests, and blobs that are entries themselves."""
+
+    manifests: dict[Digest, Manifest] = field(default_factory=dict)
+    blobs: dict[Digest, Descriptor] = field(default_factory=dict)
+
+    def __contains__(self, digest: Digest) -> bool:
+        return digest in self.manifests or digest in self.blobs
+
+
+class _Documents:
+    """Counts the manifests and configurations that a copy holds in memory."""
+
+    def __init__(self) -> None:
+        self._number = self._size = self._descriptors = 0
+
+    def add_manifest(self, manifest: Manifest) -> None:
+        """Count a manifest; raises `TooLarge`."""
+        self._descriptors += len(manifest.manifests) + len(manifest.layers)
+        self.add(len(manifest.raw))
+
+    def add(self, size: int) -> None:
+        """Count a document of ``size`` bytes; raises `TooLarge`."""
+        self._number += 1
+        self._size += size
+        limits = (
+            (self._size, _TOTAL_LIMIT, "bytes"), (self._number, _MAX_DOCUMENTS, "documents"),
+            (self._descriptors, _MAX_DESCRIPTORS, "layers and entries"),
+        )  # fmt: skip
+        for number, limit, what in limits:
+            if number > limit:
+                raise TooLarge(
+                    f"the manifests and configurations of this image are over the limit of {limit} {what} in total: "
+                    "copy some of its platforms, with --multi-arch",
+                    limit=limit,
+                )
 
 
 def _accept() -> None:
@@ -38,23 +87,39 @@ async def read_graph(
 ) -> Graph:
     """Read the root manifest and the selected ones below it, concurrently, and the configurations to convert.
 
+    An index whose entries are all blobs, such as a build cache, has no image to choose: it is copied as a whole.
+
     ``check_policy`` is called when the image is known to exist, before more of it is read; whatever it raises ends
-    the copy. Raises the source's errors, `NoMatchingPlatform`, and `InvalidContent` for indexes nested too deeply.
+    the copy. Raises the source's errors, `NoMatchingPlatform`, `InvalidContent` for indexes nested too deeply, and
+    `TooLarge` for more manifests than a copy may hold in memory.
     Types that the destination does not accept are refused later, by `decide`.
     """
     root, chosen_from = await source.manifest(), None
+    if selection.mode == "system" and has_only_blobs(root):
+        selection = replace(selection, mode="all")
     if selection.mode == "system":
         index, root = root, await find_image(source, root, selection.platform)
         chosen_from = index.digest if root is not index else None
     check_policy()
-    children: dict[Digest, Manifest] = {}
-    kept = None
+    children, kept = Children(), None
     if root.is_index:
         first = selected_children(root, selection)
         kept = frozenset(entry.digest for entry in first) if selection.strip else None
         await _read_children(source, first, children)
-    graph = Graph(root, children, kept=kept, synthesized=source.synthesized, chosen_from=chosen_from)
-    return await with_configs(source, await _with_layer_sizes(source, graph), accepts, form)
+    graph = Graph(
+        root, children.manifests, kept=kept, synthesized=source.synthesized, chosen_from=chosen_from,
+        entry_blobs=children.blobs,
+    )  # fmt: skip
+    return await with_configs(source, await with_layer_sizes(source, graph), accepts, form)
+
+
+async def is_signed(source: ImageSource, graph: Graph) -> bool:
+    """Return whether the source stores signatures of a manifest of the graph; raises the source's errors."""
+    root = None if graph.chosen_from is None else graph.root.descriptor
+    for descriptor in (root, *(child.descriptor for child in graph.children.values())):
+        if await source.is_signed(descriptor):
+            return True
+    return False
 
 
 async def find_image(source: ImageSource, root: Manifest, platform: Platform) -> Manifest:
@@ -85,21 +150,44 @@ async def _find_in_index(
     raise no_match(index, platform, tuple(name for error in missing for name in error.available))
 
 
-async def read_children(source: ImageSource, index: Manifest) -> dict[Digest, Manifest]:
-    """Return every manifest below an index, by digest; they are read concurrently.
+async def read_children(source: ImageSource, index: Manifest) -> Children:
+    """Return everything below an index; manifests are read concurrently.
 
-    Raises the source's errors, and `InvalidContent` for indexes nested too deeply.
+    Raises the source's errors, `InvalidContent` for indexes nested too deeply, and `TooLarge` for too many manifests.
     """
-    children: dict[Digest, Manifest] = {}
+    children = Children()
     await _read_children(source, index.manifests, children)
     return children
 
 
-async def _read_children(
-    source: ImageSource, first: Sequence[Descriptor], children: dict[Digest, Manifest]
-) -> None:
+async def read_entry(source: ImageSource, entry: Descriptor) -> Manifest | None:
+    """Return the manifest that an entry of an index names, or None if it names a blob.
+
+    The media type decides. For one that is not known, the source is asked for a manifest first. Raises the source's
+    errors.
+    """
+    if entry.is_manifest or not entry.media_type or entry.media_type in mediatype.SCHEMA1_IMAGES:
+        return await source.manifest(entry)
+    if entry.is_blob or entry.size > MANIFEST_LIMIT:
+        return None
+    try:
+        return await source.manifest(entry)
+    except (NotFound, InvalidContent, Unsupported, RegistryError) as error:
+        if isinstance(error, ContentMismatch) or (isinstance(error, RegistryError) and error.status != 404):
+            raise
+        return None
+
+
+async def _read_children(source: ImageSource, first: Sequence[Descriptor], children: Children) -> None:
+    documents = _Documents()
+
     async def read(entry: Descriptor) -> None:
-        children[entry.digest] = await source.manifest(entry)
+        manifest = await read_entry(source, entry)
+        if manifest is None:
+            children.blobs[entry.digest] = entry
+        else:
+            documents.add_manifest(manifest)
+            children.manifests[entry.digest] = manifest
 
     level, depth = list(first), 1
     while level:
@@ -107,11 +195,12 @@ async def _read_children(
         fresh = {entry.digest: entry for entry in level if entry.digest not in children}
         await each(fresh.values(), read, at_once=_MANIFESTS_AT_ONCE)
         # Manifests read before are skipped, so the loop ends even if indexes refer to each other.
-        level = [entry for digest in fresh for entry in children[digest].manifests]
+        known = children.manifests
+        level = [entry for digest in fresh if digest in known for entry in known[digest].manifests]
         depth += 1
 
 
-async def _with_layer_sizes(source: ImageSource, graph: Graph) -> Graph:
+async def with_layer_sizes(source: ImageSource, graph: Graph) -> Graph:
     """Return the graph with layer sizes for manifests of schema 1, which have none; the source knows them."""
     if not graph.root.is_schema1 and not any(child.is_schema1 for child in graph.children.values()):
         return graph
@@ -132,10 +221,11 @@ async def _with_layer_sizes(source: ImageSource, graph: Graph) -> Graph:
 async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form: Form) -> Graph:
     """Return the graph with the configurations needed to write it in ``form``, and the actual types of its layers.
 
-    Reads nothing where the destination accepts no suitable type, which `decide` will refuse. Raises the source's
-    errors.
+    Besides those that are converted these are the ones of images whose layers are recompressed, or stored decompressed
+    by the destination: they state the layers' diff IDs. Reads nothing where the destination accepts no suitable type,
+    which `decide` will refuse. Raises the source's errors, and `TooLarge` if there is too much to hold in memory.
     """
-    if form.preserve_digests:
+    if form.preserve_digests and not accepts.ordered:
         return graph
     images = [manifest for manifest in (graph.root, *graph.children.values()) if manifest.is_image]
     try:
@@ -143,13 +233,30 @@ async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form
     except Unsupported:
         return graph
     configs, actual_types = dict(graph.configs), dict(graph.actual_types)
+    wanted: dict[Digest, Descriptor] = {}
+    documents = _Documents()
     for manifest, target in zip(images, targets, strict=True):
         assert manifest.config is not None
-        # A Docker manifest may contain an OCI configuration unchanged.
-        needed = target not in (manifest.media_type, mediatype.DOCKER_MANIFEST)
-        if needed and manifest.config.digest not in configs:
-            configs[manifest.config.digest] = await source.blob(manifest.config).read(CONFIG_LIMIT)
+        documents.add_manifest(manifest)
         for layer in manifest.layers:
             if not mediatype.is_foreign(layer.media_type):
                 actual_types[layer.digest] = source.blob(layer).descriptor.media_type
+        recompressed = any(
+            layer_change(
+                replace(layer, media_type=actual_types.get(layer.digest, layer.media_type)), layer.media_type,
+                accepts, form, synthesized=graph.synthesized,
+            ) for layer in manifest.layers
+        )  # fmt: skip
+        # A Docker manifest may contain an OCI configuration unchanged.
+        converted = target not in (manifest.media_type, mediatype.DOCKER_MANIFEST)
+        # Encrypted layers are stored as they are, or refused.
+        decompressed = accepts.ordered and not any(mediatype.is_encrypted(one.media_type) for one in manifest.layers)
+        if (converted or recompressed or decompressed) and manifest.config.digest not in configs:
+            wanted[manifest.config.digest] = manifest.config
+
+    async def read(config: Descriptor) -> None:
+        documents.add(config.size)
+        configs[config.digest] = await source.blob(config).read(CONFIG_LIMIT)
+
+    await each(wanted.values(), read, at_once=_MANIFESTS_AT_ONCE)
     return replace(graph, configs=configs, actual_types=actual_types)

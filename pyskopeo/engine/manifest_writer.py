@@ -5,10 +5,12 @@ Where the destination refuses a media type, the image is converted to another on
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import CannotPreserve, ManifestRefused, Unsupported
+from ..model import mediatype
 from ..model.events import ManifestWritten
 from ..streams.concurrency import each
 from .graph import with_configs
@@ -29,9 +31,11 @@ async def write_manifests(plan: Plan, transfer: Transfer, present: frozenset[Dig
     """Write all manifests except those ``present`` at the destination.
 
     Returns the plan that was carried out and the digest of its root at the destination. Raises the destination's
-    errors; `ManifestRefused` when it accepts none of the possible media types.
+    errors; `ManifestRefused` when it accepts none of the possible media types; `Unsupported` if a manifest of schema 1
+    cannot be signed.
     """
     attempts: list[str] = []
+    plan = _signed(plan)
     while True:
         attempt = _Attempt(transfer.destination, transfer.report, present)
         try:
@@ -51,6 +55,15 @@ async def write_manifests(plan: Plan, transfer: Transfer, present: frozenset[Dig
                 status=error.status, codes=error.codes,
             ) from None  # fmt: skip
         plan = await transfer.run(other, frozenset())
+
+
+def _signed(plan: Plan) -> Plan:
+    """Return the plan with a signature in a root of schema 1 that was asked for; its digest stays the same."""
+    if plan.root.media_type != mediatype.SCHEMA1 or plan.inputs is None or plan.inputs.form.format != "v2s1":
+        return plan
+    from .schema1_signature import sign
+
+    return replace(plan, root=sign(plan.root, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())))
 
 
 async def _plan_without(refused: str, plan: Plan, source: ImageSource) -> Plan | None:

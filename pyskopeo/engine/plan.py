@@ -15,6 +15,7 @@ from ..model.change import Change, Outcome
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.manifest import Manifest
+from ..streams.plain_content import default_inflated_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,10 @@ class Form:
     ``level`` (the compressor's own scale; None: its default); "" compresses only uncompressed layers, with gzip, and
     only where the destination asks for it. ``compress`` does so at any destination; ``decompress`` stores layers
     uncompressed. ``keep_plain`` leaves uncompressed layers as they are. ``preserve_digests`` forbids any change.
+    ``remove_signatures`` copies a signed image without its signatures, which is refused otherwise.
+
+    ``max_inflated`` is the maximum size in bytes of all layers that are decompressed during the copy, in total; None:
+    16 GiB, or 200 times their size at the source if that is more.
     """
 
     format: str = ""
@@ -35,6 +40,8 @@ class Form:
     decompress: bool = False
     keep_plain: bool = False
     preserve_digests: bool = False
+    remove_signatures: bool = False
+    max_inflated: int | None = None
 
 
 DEFAULT_FORM = Form()
@@ -48,7 +55,8 @@ class Graph:
     types of layers for their actual compression, which their manifest may state wrongly, by digest. ``kept`` are
     the entries that stay in the root index when the others are stripped; None keeps all. ``synthesized`` is whether the
     source generated the manifest (see `ImageSource`). ``chosen_from`` is the digest of the index that the root was
-    chosen from, if the source's name refers to one.
+    chosen from, if the source's name refers to one. ``entry_blobs`` are blobs that are entries of an index themselves,
+    as in a build cache, by digest.
     """
 
     root: Manifest
@@ -58,16 +66,22 @@ class Graph:
     kept: frozenset[Digest] | None = None
     synthesized: bool = False
     chosen_from: Digest | None = None
+    entry_blobs: Mapping[Digest, Descriptor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanInputs:
-    """What a plan is made from; ``outcomes`` are the layers changed so far, by their digests at the source."""
+    """What a plan is made from.
+
+    ``outcomes`` are the layers changed so far, by their digests at the source. ``diff_ids`` are those that the
+    configurations of the graph state for a layer, by its digest at the source.
+    """
 
     graph: Graph
     accepts: Accepts
     form: Form = DEFAULT_FORM
     outcomes: Mapping[Digest, Outcome] = field(default_factory=dict)
+    diff_ids: Mapping[Digest, tuple[Digest, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +115,17 @@ class Plan:
     def total(self) -> int:
         """Size of all blobs in bytes; of layers to change, the size at the source."""
         return sum(blob.size for blob in self.all_blobs)
+
+    @property
+    def inflates(self) -> bool:
+        """Whether layers are decompressed during the copy: to recompress them, or by the destination."""
+        return bool(self.changes) or (self.inputs is not None and self.inputs.accepts.ordered)
+
+    @property
+    def max_inflated(self) -> int:
+        """The maximum size in bytes of the layers that are decompressed during the copy, in total."""
+        chosen = self.inputs.form.max_inflated if self.inputs else None
+        return default_inflated_limit(self.total) if chosen is None else chosen
 
     @property
     def converted(self) -> bool:

@@ -14,7 +14,9 @@ from ..model.change import Outcome
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from .conversion import ManifestConversion
+from .layer_changes import stated_diff_ids
 from .plan import DEFAULT_FORM, Form, Graph, Plan, PlanInputs, has_foreign_urls
+from .selection import has_only_blobs
 
 
 def decide(
@@ -28,17 +30,19 @@ def decide(
 
     ``outcomes`` are layers that were changed already, by their digests at the source. Raises `CannotPreserve` when a
     manifest would have to change but must not, `Unsupported` when the destination cannot store it, and
-    `InvalidContent` for descriptors that contradict each other.
+    `InvalidContent` for descriptors that contradict each other, and for configurations that contradict their manifests.
     """
     root = graph.root
     if root.is_index and not accepts.indexes:
+        if has_only_blobs(root):
+            raise Unsupported(f"{accepts.called} holds images, and this index lists blobs only, as a build cache does")
         raise Unsupported(f"{accepts.called} holds single images: copy one platform, without --all")
     if graph.kept is not None and all(entry.digest in graph.kept for entry in root.manifests):
         graph = replace(graph, kept=None)  # there is nothing to strip: the digest stays
     if not root.is_index and root.config is not None and not root.is_image and not accepts.artifacts:
         raise Unsupported(f"{accepts.called} holds images only, and this artifact's config is no image config")
     _check_contradictions(graph, form)
-    conversion = ManifestConversion(PlanInputs(graph, accepts, form, outcomes or {}))
+    conversion = ManifestConversion(PlanInputs(graph, accepts, form, outcomes or {}, stated_diff_ids(graph)))
     new_root = conversion.convert(root)
     blobs = _deduplicated(
         blob for blob in conversion.blobs

@@ -11,12 +11,12 @@ from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import NoMatchingPlatform, PolicyRejected, first_error, prefix_errors
+from ..errors import NoMatchingPlatform, PolicyRejected, Unsupported, first_error, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Placement, Report, ignore
 from ..model.platform import Platform
 from ..streams.concurrency import each
-from .graph import read_graph
+from .graph import is_signed, read_graph
 from .manifest_writer import MANIFESTS_AT_ONCE, write_manifests
 from .plan import DEFAULT_FORM, Form
 from .planner import decide
@@ -201,6 +201,11 @@ async def _plan(
     except NoMatchingPlatform as error:
         with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
             raise error from None
+    if not options.form.remove_signatures and await is_signed(reader, graph):
+        raise Unsupported(
+            f"Can not copy signatures to {accepts.called}: {accepts.unsigned}; "
+            "--remove-signatures copies the image without them"
+        )
     return decide(graph, accepts, options.form)
 
 

@@ -88,12 +88,21 @@ def no_match(index: Manifest, wanted: Platform, nested: tuple[str, ...] = ()) ->
     kind = "manifest list" if index.media_type == mediatype.DOCKER_LIST else "image index"
     here = (str(entry.platform) for entry in index.manifests if entry.platform)
     available = tuple(dict.fromkeys((*here, *nested)))
+    there_is = ", ".join(available) or "nothing"
+    if has_only_blobs(index):
+        types = ", ".join(dict.fromkeys(ascii(entry.media_type)[:100] for entry in index.manifests[:10]))
+        there_is = f"{len(index.manifests)} blobs and no manifest, as in a build cache ({types}); see --raw"
     return NoMatchingPlatform(
         f'no image found in {kind} for architecture "{wanted.architecture}", variant "{wanted.variant}", '
-        f'OS "{wanted.os}"; there is: {", ".join(available) or "nothing"}',
+        f'OS "{wanted.os}"; there is: {there_is}',
         wanted=str(wanted),
         available=available,
     )
+
+
+def has_only_blobs(manifest: Manifest) -> bool:
+    """Return whether an index lists blobs and no manifest, as a build cache does."""
+    return bool(manifest.manifests) and all(entry.is_blob for entry in manifest.manifests)
 
 
 def check_depth(depth: int) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
 from ..model.change import Change, Outcome
 from ..model.events import BlobFinished, BlobProgress, BlobStarted, Placement, Report
+from ..model.mediatype import compression
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import WorkQueue, processors
+from ..streams.plain_content import InflatedTotal, PlainContent
 from ..streams.pump import Blob, MemoryReader, NullSink, uncounted
 from .planner import plan_with_outcomes
 
@@ -114,17 +117,20 @@ class Transfer:
         manifests = [manifest for manifest in (plan.root, *plan.manifests) if not manifest.is_index]
         missing = {blob.digest for m in manifests if m.digest not in present for blob in m.blobs}
         layers = {layer.digest for manifest in manifests for layer in manifest.layers}
+        if plan.inputs is not None:  # blobs in an index: that the index is present does not mean that they are
+            missing.update(plan.inputs.graph.entry_blobs)
         items: list[_Item] = []
+        located = _LocatedBlobs(self.source, plan)
         for blob in plan.blobs:
-            kind = "layer" if blob.digest in layers else "config"
+            kind = "layer" if blob.digest in layers or compression(blob.media_type) is not None else "config"
             if blob.digest in self._placed:
                 continue
             if blob.digest in missing or not present:
-                items.append(_Item(self.source.blob(blob), kind))
+                items.append(_Item(located.blob(blob), kind))
             else:
                 self.report(BlobStarted(blob.digest, blob.size, kind))
                 self.report(BlobFinished(blob.digest, blob.size, Placement.PRESENT))
-        items += [_Item(self.source.blob(blob), "layer", change) for blob, change in plan.changes]
+        items += [_Item(located.blob(blob), "layer", change) for blob, change in plan.changes]
         items += [
             _Item(in_memory(blob, content), "config")
             for blob, content in plan.contents
@@ -153,7 +159,7 @@ class Transfer:
         descriptor = blob.descriptor
 
         async def fill(sink: BlobSink) -> Descriptor:
-            changing = RecompressingSink(sink, change, descriptor, f"blob {descriptor.digest}")
+            changing = RecompressingSink(sink, change, descriptor, f"blob {descriptor.digest}", blob.plain)
             try:
                 await blob.copy_to(changing, progress.update)
                 await run_in_thread(changing.finish)
@@ -192,11 +198,29 @@ class Transfer:
                     self.report(BlobProgress(progress.descriptor.digest, progress.done, progress.descriptor.size))
 
 
+class _LocatedBlobs:
+    """The blobs of a source for one plan, with what is known of them from its manifests and configurations."""
+
+    def __init__(self, source: ImageSource, plan: Plan) -> None:
+        self._source = source
+        self._configs = plan.inputs.graph.configs if plan.inputs else {}
+        self._diff_ids = plan.inputs.diff_ids if plan.inputs else {}
+        self._total = InflatedTotal(plan.max_inflated)
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        """Return the source's blob; a configuration that was read already is not read again."""
+        found = self._source.blob(descriptor)
+        known = self._configs.get(descriptor.digest)
+        if known is not None:
+            return replace(found, opener=in_memory(descriptor, known).opener)
+        return replace(found, plain=PlainContent(self._diff_ids.get(descriptor.digest, ()), self._total))
+
+
 async def _diff_id(blob: Blob) -> Digest:
     """Read a whole layer and return its diff ID: the digest of its uncompressed tar."""
     from ..streams.decompress import InflatingSink
 
-    inflating = InflatingSink(NullSink(), f"blob {blob.descriptor.digest}")
+    inflating = InflatingSink(NullSink(), f"blob {blob.descriptor.digest}", blob.plain)
     await blob.copy_to(inflating, uncounted)
     inflating.finish()
     return inflating.digest

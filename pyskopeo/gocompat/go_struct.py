@@ -1,8 +1,8 @@
 """JSON objects decoded into and encoded from Go structs, as ``encoding/json`` does both.
 
-Names match in any case, unknown fields are dropped, known ones are written in the order of the struct,
-and empty ones with ``omitempty`` are left out. A struct is described by a `Fields` table; each of the
-readers below checks one Go type. They raise `InvalidContent`, in which ``where`` names the value.
+Names match in any case, unless two of them mean the same field; unknown fields are dropped, known ones are written in
+the order of the struct, and empty ones with ``omitempty`` are left out. A struct is described by a `Fields` table;
+each of the readers below checks one Go type. They raise `InvalidContent`, in which ``where`` names the value.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from ..errors import InvalidContent
+from .field_names import FieldNames
 from .go_json import sorted_map
 from .go_time import GoTime
 
@@ -83,15 +84,14 @@ def list_of(fields: Fields) -> Reader:
 
 def struct(fields: Fields) -> Reader:
     """Return the reader of a Go struct."""
-    by_name = {name.lower(): name for name in fields}
+    names = FieldNames.of(*fields)
 
     def reader(value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise wrong_type(where or "image configuration", "an object")
         found: dict[str, Any] = {}
-        for key, entry in value.items():
-            name = key if key in fields else by_name.get(key.lower())
-            if name is not None and entry is not None:
+        for name, entry in names.normalize(value, where or "image configuration").items():
+            if name in fields and entry is not None:
                 found[name] = fields[name][0](entry, f"{where}.{name}" if where else name)
         # ``omitempty`` never omits a struct; any other value it omits when it is empty.
         written = {}

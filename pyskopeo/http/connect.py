@@ -5,27 +5,32 @@ A proxy is used as RFC 9110 section 7.3.2 (absolute URLs) and section 9.3.6 (CON
 
 from __future__ import annotations
 
-import http.client
 import socket
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ..errors import NetworkError, UnsafeAddress, Unsupported
 from ..fast_dataclass import dataclass
 from ..streams.cancellation import Cancelled, check_cancelled, on_cancel
+from .connection import Connection
 from .error_mapping import ErrorMapping, without_userinfo
 from .exchange import shutdown_socket
 from .origin import Origin, is_public
+from .printable import to_printable
+from .request_head import encode_head
+from .response_head import InvalidResponse
 
 if TYPE_CHECKING:
     import ssl
 
 # Seconds between two attempts to connect to a Unix socket whose backlog is full; the kernel does not signal room in it.
 _BACKLOG_PAUSE = 0.05
+# Seconds without a sign of life from the server, seconds between two questions for one, and their number.
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 5}
 _ERRORS = ErrorMapping()
 
 
@@ -44,19 +49,21 @@ class UnixSocket:
 class Connector:
     """Opens connections. ``context`` returns the TLS settings for an origin, ``proxy`` the URL of its proxy or None.
 
-    ``connect_timeout`` limits connecting, the TLS handshake included; ``stall_timeout`` each read and each
-    write after that. Both are in seconds. With ``target`` every connection goes there, whatever the origin of
-    the request; with None it goes to the origin. ``errors`` maps errors of sockets and TLS to those that are raised.
+    ``connect_timeout`` limits connecting, the TLS handshake included; after that ``stall_timeout`` limits each read
+    and each write, and ``response_timeout`` the wait for a response to begin. All are in seconds. With ``target``
+    every connection goes there, whatever the origin of the request; with None it goes to the origin. ``errors`` maps
+    errors of sockets and TLS to those that are raised.
     """
 
     context: Callable[[Origin], ssl.SSLContext]
     proxy: Callable[[Origin], str | None]
     connect_timeout: float = 30.0
     stall_timeout: float = 60.0
+    response_timeout: float = 300.0
     target: Origin | UnixSocket | None = None
     errors: ErrorMapping = _ERRORS
 
-    def open(self, origin: Origin, *, public_only: bool) -> http.client.HTTPConnection:
+    def open(self, origin: Origin, *, public_only: bool) -> Connection:
         """Connect to ``origin`` and return the connection, after the TLS handshake for https.
 
         ``public_only`` refuses addresses that are not public. It is for URLs that a registry on the internet
@@ -71,55 +78,69 @@ class Connector:
         if proxy and public_only:
             check_literal_address(origin)
         context = self.context(origin) if origin.scheme == "https" else None
-        try:
-            connection = self._connection(origin, proxy)
-        except http.client.InvalidURL as error:
-            raise self.errors.connect_error(error, origin, proxy) from error
-        try:
-            with ConnectAttempt() as attempt:
-                # The address that was checked must be the one that is used: a name may resolve differently the
-                # second time (DNS rebinding). This attribute of http.client is the only hook for that.
-                connection._create_connection = partial(  # type: ignore[attr-defined]  # noqa: SLF001
-                    _connect, attempt=attempt, public_only=public_only and not proxy
-                )
-                connection.connect()
-            if context is not None:
-                _start_tls(connection, context, origin.host)
-            connection.sock.settimeout(self.stall_timeout)
-        except (NetworkError, Cancelled):
-            connection.close()
-            raise
-        except Exception as error:
-            connection.close()
-            raise self.errors.connect_error(error, origin, proxy) from error
+        at = _proxy_origin(proxy) if proxy else origin
+        with ExitStack() as stack:
+            try:
+                with ConnectAttempt() as attempt:
+                    # The address that was checked is the one that is used: a name may resolve differently the
+                    # second time (DNS rebinding).
+                    sock = _connect(
+                        (at.host, at.port), self.connect_timeout, attempt=attempt, public_only=public_only and not proxy
+                    )
+                    connection = stack.enter_context(closing(Connection(sock)))
+                    _set_options(sock)
+                    if proxy and context is not None:
+                        _open_tunnel(connection, origin, proxy, self.connect_timeout)
+                if context is not None:
+                    sock.settimeout(self.connect_timeout)
+                    _start_tls(connection, context, origin.host)
+            except (NetworkError, Cancelled):
+                raise
+            except Exception as error:
+                raise self.errors.connect_error(error, origin, proxy) from error
+            stack.pop_all()
         return connection
 
-    def _open_unix(self, target: UnixSocket, origin: Origin) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection(origin.host, origin.port)
+    def _open_unix(self, target: UnixSocket, origin: Origin) -> Connection:
         try:
-            connection.sock = _connect_unix(target.path, self.connect_timeout)
+            return Connection(_connect_unix(target.path, self.connect_timeout))
         except OSError as error:
             raise self.errors.connect_error(error, origin) from error
-        connection.sock.settimeout(self.stall_timeout)
-        return connection
-
-    def _connection(self, origin: Origin, proxy: str | None) -> http.client.HTTPConnection:
-        at = Origin.of(without_userinfo(proxy)) if proxy else origin
-        if at.scheme == "https" and proxy:
-            raise Unsupported(f"proxy {at}: only http:// proxies are supported")
-        connection = http.client.HTTPConnection(at.host, at.port, timeout=self.connect_timeout)
-        if proxy and origin.scheme == "https":
-            connection.set_tunnel(origin.host, origin.port, _proxy_headers(proxy))
-        return connection
 
 
-def _start_tls(connection: http.client.HTTPConnection, context: ssl.SSLContext, host: str) -> None:
-    """Replace the connection's socket by one that speaks TLS to ``host``, after the handshake.
+def _set_options(sock: socket.socket) -> None:
+    """Send small requests at once, and notice a server that is gone during a long wait for its response."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):  # not on every system
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
-    Not left to `http.client.HTTPSConnection`: a socket that is shut down by a cancellation while it is being wrapped
-    would never be closed, so the cancellation is not acted on there.
-    """
+
+def _proxy_origin(proxy: str) -> Origin:
+    found = Origin.of(without_userinfo(proxy))
+    if found.scheme == "https":
+        raise Unsupported(f"proxy {found}: only http:// proxies are supported")
+    return found
+
+
+def _open_tunnel(connection: Connection, origin: Origin, proxy: str, timeout: float) -> None:
+    """Have ``proxy`` connect to ``origin`` (RFC 9110 section 9.3.6); raises `OSError` if it refuses."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    target = f"{host}:{origin.port}"
+    headers = {"Host": target, **_proxy_headers(proxy)}
+    connection.send(encode_head("CONNECT", target, headers.items()))
+    head = connection.read_head(timeout, timeout)
+    if not 200 <= head.status < 300:
+        raise OSError(f"Tunnel connection failed: {head.status} {to_printable(head.reason)}")
+    if connection.received:
+        raise InvalidResponse("bytes from the proxy before those of the server")
+
+
+def _start_tls(connection: Connection, context: ssl.SSLContext, host: str) -> None:
+    """Replace the connection's socket by one that speaks TLS to ``host``, after the handshake."""
     connection.sock = context.wrap_socket(connection.sock, server_hostname=host, do_handshake_on_connect=False)
+    # A cancellation while the socket is being wrapped is not acted on: it would never be closed.
     with on_cancel(partial(shutdown_socket, connection.sock)):
         connection.sock.do_handshake()
 
@@ -150,13 +171,13 @@ class ConnectAttempt(ExitStack):
     def begin(self, sock: socket.socket) -> None:
         """Watch ``sock``, which is about to connect, in place of the socket before; raises `Cancelled`."""
         self.close()
-        # A duplicate: http.client may close the socket that it connects.
+        # A duplicate: the socket is closed after a failure, and by TLS, which takes over its file descriptor.
         duplicate = self.enter_context(sock.dup())
         self.enter_context(on_cancel(partial(shutdown_socket, duplicate)))
 
 
 def _connect(
-    address: tuple[str, int], timeout: float, _source_address: Any = None, *, attempt: ConnectAttempt, public_only: bool
+    address: tuple[str, int], timeout: float, *, attempt: ConnectAttempt, public_only: bool
 ) -> socket.socket:
     host, port = address
     failure: OSError | None = None

@@ -5,26 +5,32 @@ Runs in worker threads. `exchange` says which thread owns a connection.
 
 from __future__ import annotations
 
-import http.client
 import select
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from ..errors import ConnectionFailed, NetworkError
 from ..fast_dataclass import dataclass
 from ..streams.cancellation import Cancelled, on_cancel
 from .connect import Connector, request_target
+from .connection import Connection
 from .exchange import Exchange, shutdown_socket
 from .origin import Origin
+from .request_head import encode_head
 from .response_body import ResponseBody
+from .response_head import InvalidResponse, framing
 from .streamed_body import StreamedBody
+from .time_limits import DocumentDeadline, ResponseTimeouts, TooSlow
 
 # Bytes. Bodies up to this size are read together with the head of their response.
 _PREFETCH = 16 * 1024
+# Bytes. Bodies of requests up to this size are sent together with the head.
+_SMALL_BODY = 64 * 1024
 # An idle connection is not used again after this time.
 _IDLE_SECONDS = 50.0
 # RFC 9110 section 9.2.1: sending these again has no effect on the server.
@@ -43,21 +49,10 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class ResponseTimeouts:
-    """Read timeouts of a response in seconds: until its ``head`` is read, and of each read of its ``body``.
-
-    None means no limit.
-    """
-
-    head: float | None
-    body: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Request:
     """A request to send. ``target`` is the path with the query; ``headers`` are complete, with ``Host``.
 
-    ``timeouts`` are for its response; None is the connector's ``stall_timeout`` for both.
+    ``timeouts`` are for its response; None are the connector's ``response_timeout`` and ``stall_timeout``.
     """
 
     method: str
@@ -83,7 +78,7 @@ class ConnectionPool:
 
     def __init__(self, connector: Connector, *, prefetch: int | None = _PREFETCH) -> None:
         self.connector, self._prefetch = connector, prefetch
-        self._idle: defaultdict[Route, list[tuple[http.client.HTTPConnection, float]]] = defaultdict(list)
+        self._idle: defaultdict[Route, list[tuple[Connection, float]]] = defaultdict(list)
         self._lock = threading.Lock()
         self._closed = False
 
@@ -109,49 +104,43 @@ class ConnectionPool:
                 if isinstance(error, NetworkError | Cancelled):
                     raise
                 if isinstance(error, TimeoutError):
-                    raise self.connector.errors.stall_error(route.origin, self.connector.stall_timeout) from error
+                    raise self._time_error(error, route) from error
                 first_on_tls = reused is None and route.origin.scheme == "https" and isinstance(request.body, bytes)
                 raise self.connector.errors.exchange_error(error, route.origin, after_handshake=first_on_tls) from error
-            if exchange.body is not None:
+            if exchange.content is not None:
                 self.release(route, exchange)
             return exchange
 
-    def _send_on(self, request: Request, connection: http.client.HTTPConnection) -> Exchange:
-        sock, origin, body = connection.sock, request.route.origin, request.body
-        proxy = self.connector.proxy(origin)
-        target, extra = request_target(origin, proxy, request.target)
-        connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
-        close = chunked = False
-        for name, value in (*request.headers, *extra.items()):
-            connection.putheader(name, value)
-            close = close or (name.lower(), value.lower()) == ("connection", "close")
-            chunked = chunked or name.lower() == "transfer-encoding"
-        if isinstance(body, StreamedBody):
-            connection.endheaders()
-            body.transmit(connection, chunked=chunked)
-        else:
-            connection.endheaders(body or None)
+    def _send_on(self, request: Request, connection: Connection) -> Exchange:
+        connector, proxy = self.connector, self.connector.proxy(request.route.origin)
+        connection.sock.settimeout(connector.stall_timeout)
+        close, wait = _send_request(request, connection, proxy)
         peer = None
-        if not proxy and self.connector.target is None:
-            with suppress(OSError):  # the server has closed it; a response may be in the buffer
-                peer = str(sock.getpeername()[0])
-        if timeouts := None if request.body_incomplete else request.timeouts:
-            sock.settimeout(timeouts.head)
-        response = connection.getresponse()
-        if timeouts:
-            sock.settimeout(timeouts.body)
+        if not proxy and connector.target is None:
+            with suppress(OSError):  # the server has closed it; a response may have been received
+                peer = str(connection.sock.getpeername()[0])
+        timeouts = request.timeouts or ResponseTimeouts(connector.response_timeout, connector.stall_timeout)
+        if request.body_incomplete:
+            timeouts = ResponseTimeouts(wait, wait)
+        # The stall timeout holds for the head once it has begun, also where silence before it is no failure.
+        head = connection.read_head(timeouts.head, connector.stall_timeout)
+        found = framing(head, request.method)
         if close or request.body_incomplete:  # the server would take the next request for the rest of this body
-            response.will_close = True
-        headers = [
-            (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.getheaders()
-        ]
-        content = None
-        short = response.length is not None and self._prefetch is not None and response.length <= self._prefetch
-        if short and not response.chunked:
-            content = _read_short_body(response, origin, allow_partial=request.body_incomplete)
-        return Exchange(connection, sock, response, headers, peer, content)
+            found = replace(found, persistent=False)
+        body, content = ResponseBody(connection, found, timeouts.body), None
+        if self._prefetch is not None and body.length is not None and body.length <= self._prefetch:
+            deadline = DocumentDeadline(timeouts.body or connector.stall_timeout, connector.response_timeout)
+            content = _read_short_body(body, request, deadline)
+        return Exchange(connection, head, body, peer, content)
 
-    def _idle_connection(self, route: Route) -> http.client.HTTPConnection | None:
+    def _time_error(self, error: TimeoutError, route: Route) -> NetworkError:
+        """Return the error to raise for a time limit that was exceeded."""
+        errors = self.connector.errors
+        if isinstance(error, TooSlow):
+            return errors.slow_error(error, route.origin)
+        return errors.stall_error(route.origin, self.connector.stall_timeout)
+
+    def _idle_connection(self, route: Route) -> Connection | None:
         """Return an idle connection that is still open, None if there is none; close those that are not."""
         while True:
             with self._lock:
@@ -164,17 +153,12 @@ class ConnectionPool:
 
     def release(self, route: Route, exchange: Exchange) -> None:
         """Return a connection to the pool if its response was read to the end; close it otherwise."""
-        connection, response = exchange.connection, exchange.response
-        if response.isclosed() and not response.will_close and connection.sock is not None:
-            # The request may have set other timeouts.
-            connection.sock.settimeout(self.connector.stall_timeout)
+        if exchange.body.reusable:
             with self._lock:
                 if not self._closed:
-                    self._idle[route].append((connection, time.monotonic()))
+                    self._idle[route].append((exchange.connection, time.monotonic()))
                     return
-        # Closing the connection does not close a response whose body ends with the connection.
-        response.close()
-        connection.close()
+        exchange.connection.close()
 
     def close(self) -> None:
         """Close all idle connections; those in use are closed after their response."""
@@ -189,12 +173,8 @@ class ConnectionPool:
 class ResponseReader:
     """A response whose head has been read, and a blocking `ByteReader` of its body. To be closed after use."""
 
-    def __init__(self, pool: ConnectionPool, request: Request, exchange: Exchange) -> None:
-        self._pool, self._route, self._exchange = pool, request.route, exchange
-        stall_timeout: float | None = pool.connector.stall_timeout
-        if request.timeouts and not request.body_incomplete:
-            stall_timeout = request.timeouts.body
-        self._body = ResponseBody(exchange.response, exchange.sock, stall_timeout)
+    def __init__(self, pool: ConnectionPool, route: Route, exchange: Exchange) -> None:
+        self._pool, self._route, self._exchange = pool, route, exchange
         self._lock = threading.Lock()
         self._reading = False
         self._released = False
@@ -202,11 +182,11 @@ class ResponseReader:
     @property
     def status(self) -> int:
         """The status code."""
-        return self._exchange.response.status
+        return self._exchange.head.status
 
     def header(self, name: str) -> str:
         """Return the value of a header, empty if there is none."""
-        return self._exchange.response.getheader(name) or ""
+        return self._exchange.head.header(name)
 
     def readinto(self, buffer: memoryview) -> int:
         """Read into ``buffer`` and return the number of bytes; 0 at the end of the body.
@@ -219,13 +199,13 @@ class ResponseReader:
                 return 0  # closed before this thread began to read
             self._reading = True
         try:
-            with on_cancel(partial(shutdown_socket, self._exchange.sock)):
-                return self._body.readinto(buffer)
+            with on_cancel(partial(shutdown_socket, self._exchange.connection.sock)):
+                return self._exchange.body.readinto(buffer)
         except TimeoutError as error:
             connector = self._pool.connector
             raise connector.errors.stall_error(self._route.origin, connector.stall_timeout) from error
-        except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
-            # http.client raises the last two when another thread has closed the response.
+        except (OSError, ValueError, InvalidResponse) as error:
+            # A TLS socket raises ValueError when another thread has closed it.
             raise self._pool.connector.errors.read_error(error, self._route.origin) from error
         finally:
             with self._lock:
@@ -245,28 +225,43 @@ class ResponseReader:
         self._pool.release(self._route, self._exchange)
 
 
-def _read_short_body(response: http.client.HTTPResponse, origin: Origin, *, allow_partial: bool) -> bytes:
+def _send_request(request: Request, connection: Connection, proxy: str | None) -> tuple[bool, float | None]:
+    """Send a request; return whether it asks to close the connection, and `StreamedBody.transmit`'s result."""
+    body = request.body
+    target, extra = request_target(request.route.origin, proxy, request.target)
+    fields = [*request.headers, *extra.items()]
+    head = encode_head(request.method, target, fields)
+    close = any((name.lower(), value.lower()) == ("connection", "close") for name, value in fields)
+    if isinstance(body, bytes):
+        connection.send(head + body if len(body) <= _SMALL_BODY else head)
+        if len(body) > _SMALL_BODY:
+            connection.send(body)
+        return close, None
+    connection.send(head)
+    chunked = any(name.lower() == "transfer-encoding" for name, _ in fields)
+    return close, body.transmit(connection, chunked=chunked)
+
+
+def _read_short_body(body: ResponseBody, request: Request, deadline: DocumentDeadline) -> bytes:
     """Read a whole body of known length; raises `ConnectionFailed` if it ends early.
 
-    ``allow_partial`` is for responses to a request that was not sent completely: the server may have closed
+    The body of a response to a request that was not sent completely may be cut short: the server may have closed
     the connection, and the status of the response is enough.
     """
-    expected = response.length
+    expected, netloc = body.length, request.route.origin.netloc
     try:
-        return response.read()
-    except http.client.IncompleteRead as error:
-        if allow_partial:
-            return error.partial
-        message = f"{origin.netloc}: the answer was cut short, {len(error.partial)} of {expected} bytes came"
-        raise ConnectionFailed(message, host=origin.netloc) from error
+        content = body.read_all(deadline)
     except OSError:
-        response.close()
-        if allow_partial:
+        if request.body_incomplete:
             return b""
         raise
+    if not body.ended and not request.body_incomplete:
+        message = f"{netloc}: the answer was cut short, {len(content)} of {expected} bytes came"
+        raise ConnectionFailed(message, host=netloc)
+    return content
 
 
-def _is_open(connection: http.client.HTTPConnection) -> bool:
+def _is_open(connection: Connection) -> bool:
     """Return whether an idle connection can be used: a readable one was closed, or the server broke the protocol."""
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)

@@ -1,14 +1,15 @@
-"""Map errors of sockets, TLS and http.client to errors of this package, whose messages say what to do. Pure."""
+"""Map errors of sockets, TLS and invalid responses to errors of this package, whose messages say what to do. Pure."""
 
 from __future__ import annotations
 
-import http.client
 import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, Stalled
 from .origin import Origin
+from .response_head import InvalidResponse
+from .time_limits import TooSlow
 
 if TYPE_CHECKING:
     import ssl
@@ -46,6 +47,8 @@ class ErrorMapping:
 
     def read_error(self, error: Exception, origin: Origin) -> NetworkError:
         """Return the error for a body of a response that could not be read."""
+        if isinstance(error, InvalidResponse):
+            return map_error(error, origin)
         return ConnectionFailed(
             f"{origin.netloc}: connection lost: {str(error) or type(error).__name__}", host=origin.netloc
         )
@@ -53,6 +56,10 @@ class ErrorMapping:
     def stall_error(self, origin: Origin, seconds: float) -> NetworkError:
         """Return the error for a connection on which nothing was read or written for ``seconds``."""
         return Stalled(f"{origin.netloc}: no progress for {seconds:g} s (--stall-timeout)", host=origin.netloc)
+
+    def slow_error(self, error: TooSlow, origin: Origin) -> NetworkError:
+        """Return the error for a response that did not begin, or was not complete, in time."""
+        return Stalled(f"{origin.netloc}: {error} ({error.flags})", host=origin.netloc)
 
 
 def without_userinfo(url: str) -> str:
@@ -84,15 +91,13 @@ def map_error(
     if isinstance(error, socket.gaierror):
         final = error.errno != socket.EAI_AGAIN
         return ConnectionFailed(f"{where}: no such host", host=origin.netloc, temporary=not final)
-    if isinstance(error, http.client.RemoteDisconnected):
-        return ConnectionFailed(f"{where}: the connection was closed before an answer came", host=origin.netloc)
     if isinstance(error, TimeoutError):
         return ConnectionFailed(f"{where}: connecting timed out", host=origin.netloc)
-    if isinstance(error, OSError) and not isinstance(error, http.client.HTTPException):
+    if isinstance(error, OSError):
         return ConnectionFailed(f"{where}: {(error.strerror or str(error)).lower()}", host=origin.netloc)
-    if isinstance(error, http.client.HTTPException):
-        detail = str(error) or type(error).__name__
-        return ConnectionFailed(f"{where}: not a valid HTTP answer: {ascii(detail)[:100]}", host=origin.netloc)
+    if isinstance(error, InvalidResponse):
+        message = f"{where}: not a valid HTTP answer: {error}"
+        return ConnectionFailed(message, host=origin.netloc, temporary=not error.final)
     return ConnectionFailed(f"{where}: {type(error).__name__}: {ascii(str(error))[:100]}", host=origin.netloc)
 
 

@@ -7,33 +7,32 @@ hands over or closes the connection: after that, the number of the file descript
 
 from __future__ import annotations
 
-import http.client
 import socket
 from contextlib import suppress
 
 from ..fast_dataclass import dataclass
+from .connection import Connection
+from .response_body import ResponseBody
+from .response_head import ResponseHead
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The head of a response, and its ``body`` if that has been read already.
+    """The head of a response, its body, and its ``content`` if the body has been read already.
 
-    Otherwise ``body`` is None, and the owner of this object owns the connection. ``sock`` is the connection's
-    socket, to which http.client keeps no reference if the connection will close. ``peer`` is the IP address of
-    the server, None through a proxy.
+    Otherwise ``content`` is None, and the owner of this object owns the connection. ``peer`` is the IP address of the
+    server, None through a proxy.
     """
 
-    connection: http.client.HTTPConnection
-    sock: socket.socket
-    response: http.client.HTTPResponse
-    headers: list[tuple[bytes, bytes]]
+    connection: Connection
+    head: ResponseHead
+    body: ResponseBody
     peer: str | None
-    body: bytes | None
+    content: bytes | None
 
     def discard(self) -> None:
         """Close the connection, unless it is back in the pool."""
-        if self.body is None:
-            self.response.close()
+        if self.content is None:
             self.connection.close()
 
 

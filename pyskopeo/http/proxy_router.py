@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..errors import Unsupported
+from ..errors import Stalled, Unsupported
 from .connect import check_literal_address
 from .httpx_import import httpx
 from .origin import Origin
+from .request_body import RequestBody
 
 if TYPE_CHECKING:
     import ssl
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 class ProxyRouter:
     """Sends requests through SOCKS and https proxies, by one transport of httpx for each proxy.
 
-    ``context`` returns the TLS settings for an origin.
+    ``context`` returns the TLS settings for an origin. ``timeout`` limits the time until the head of a response is
+    complete, in seconds; interim responses, which httpx reads without a limit, do not prolong it.
     """
 
-    def __init__(self, context: Callable[[Origin], ssl.SSLContext]) -> None:
-        self._context = context
+    def __init__(self, context: Callable[[Origin], ssl.SSLContext], timeout: float) -> None:
+        self._context, self._timeout = context, timeout
         self._transports: dict[tuple[str, ssl.SSLContext], httpx.AsyncHTTPTransport] = {}
 
     @staticmethod
@@ -33,12 +35,20 @@ class ProxyRouter:
     async def send(self, request: httpx.Request, origin: Origin, proxy: str) -> httpx.Response:
         """Send a request for ``origin`` through ``proxy``, and return its response.
 
-        Raises `UnsafeAddress`, `Unsupported` for a proxy that httpx does not support either, and httpx's
+        Raises `UnsafeAddress`, `Unsupported` for a proxy that httpx does not support either, `Stalled`, and httpx's
         `TransportError`.
         """
+        from anyio import move_on_after
+
         if request.extensions.get("public_only"):
             check_literal_address(origin)
-        return await self._transport(proxy, self._context(origin)).handle_async_request(request)
+        transport = self._transport(proxy, self._context(origin))
+        if isinstance(request.stream, RequestBody):  # sending it may take any time, and has its own limit
+            return await transport.handle_async_request(request)
+        with move_on_after(self._timeout):
+            return await transport.handle_async_request(request)
+        reason = f"no answer for {self._timeout:g} s (--response-timeout)"
+        raise Stalled(f"{origin.netloc}: {reason}", host=origin.netloc)
 
     def _transport(self, proxy: str, context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
         key = (proxy, context)

@@ -2,86 +2,120 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 import struct
 import time
 from collections.abc import Callable
 
+from .chunked_coding import ChunkedDecoder
+from .connection import Connection
+from .response_head import Framing, InvalidResponse
+from .time_limits import DocumentDeadline
+
 # Seconds after which a read returns what it has, so that progress is shown, and a slow server is not
 # taken for one that stalls.
 _COLLECT_SECONDS = 0.2
+# Bytes. The rest of a chunk from this size on is received into the caller's buffer.
+_LARGE = 16 * 1024
 
 
 class ResponseBody:
-    """The body of one response: its framing by http.client, its bytes from the socket.
+    """The body of one response.
 
     Reading raises `TimeoutError` after ``stall_timeout`` seconds without a byte (None: never), `ConnectionError` when
-    the body ends early, and what http.client raises.
+    the body ends early, and `InvalidResponse`. ``ended`` is whether it has been read to its end; then the connection
+    can be used again if ``reusable``.
     """
 
-    def __init__(
-        self, response: http.client.HTTPResponse, sock: socket.socket | None, stall_timeout: float | None
-    ) -> None:
-        self._response, self._socket, self._stall_timeout = response, sock, stall_timeout
+    def __init__(self, connection: Connection, framing: Framing, stall_timeout: float | None) -> None:
+        self._connection, self._stall_timeout, self._persistent = connection, stall_timeout, framing.persistent
+        self._chunks = ChunkedDecoder(framing.length) if framing.chunked else None
+        self.length = None if framing.chunked else framing.length
+        self.ended = self.length == 0
         self._direct = False
         self._failure: Exception | None = None
+        sock = connection.sock
         self._uses_waitall = type(sock) is socket.socket and hasattr(socket, "MSG_WAITALL")
         # TLS returns one record of at most 16 KiB per call; SSLSocket.read has the least overhead for that.
         self._read_record: Callable[[int, memoryview], int] | None = getattr(sock, "read", None)
 
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection can be used for another request: nothing of this response is left on it."""
+        return self.ended and self._persistent and not self._connection.received
+
     def readinto(self, buffer: memoryview) -> int:
         """Read into ``buffer``, mostly until it is full, and return the number of bytes; 0 at the end."""
-        response = self._response
         if self._failure is not None:
             raise self._failure
-        if response.isclosed():
+        if self.ended:
             return 0
-        if response.chunked:
+        if self._chunks is not None:
             return self._collect(self._read_chunk, buffer)
-        if response.length is None:
+        if self.length is None:
             count = self._read(buffer)
-            if not count:
-                response.close()
+            self.ended = not count
             return count
-        if not response.length:
-            response.close()
-            return 0
-        window = buffer[: min(len(buffer), response.length)]
-        count = self._read(window)
+        count = self._read(buffer[: min(len(buffer), self.length)])
         if not count:
-            raise ConnectionError(f"closed with {response.length} bytes to go")
-        response.length -= count
-        if not response.length:
-            response.close()
+            raise ConnectionError(f"closed with {self.length} bytes to go")
+        self.length -= count
+        self.ended = not self.length
         return count
 
+    def read_all(self, deadline: DocumentDeadline) -> bytes:
+        """Return a short body of known length; less, if the server closes the connection before its end.
+
+        Raises `TimeoutError`, which is `TooSlow` after ``deadline``.
+        """
+        connection, length = self._connection, self.length or 0
+        while len(connection.received) < length:
+            wait = deadline.wait(len(connection.received))
+            try:
+                if not connection.receive(wait):
+                    break
+            except TimeoutError:
+                deadline.wait(len(connection.received))
+                raise
+        content = bytes(connection.received[:length])
+        del connection.received[:length]
+        self.length = length - len(content)
+        self.ended = not self.length
+        return content
+
     def _read(self, window: memoryview) -> int:
-        if not self._direct or self._socket is None:
-            # Read only the content of http.client's buffer, or fill it once: readinto1 would also read from
-            # the socket, and lose the buffered bytes if that fails.
-            file = self._response.fp
-            held = len(file.peek())
-            count = file.readinto(window[:held])
-            if count == held and self._socket is not None:
-                self._go_direct(self._socket)
+        if count := self._take_received(window):
             return count
+        if not self._direct:
+            self._go_direct()
+        sock = self._connection.sock
         if self._uses_waitall:
-            return self._wait_all(self._socket, window)
+            return self._wait_all(sock, window)
         read_record = self._read_record
         if read_record is None:
-            return self._collect(self._socket.recv_into, window)
+            return self._collect(sock.recv_into, window)
         return self._collect(lambda rest: read_record(len(rest), rest), window)
 
-    def _go_direct(self, sock: socket.socket) -> None:
+    def _take_received(self, window: memoryview) -> int:
+        received = self._connection.received
+        count = min(len(received), len(window))
+        if count:
+            window[:count] = received[:count]
+            del received[:count]
+        return count
+
+    def _go_direct(self) -> None:
         self._direct = True
-        if self._uses_waitall:
-            # On a blocking socket with a timeout of the kernel, one call fills the whole buffer. With a timeout
-            # of Python the socket is non-blocking, and a call returns the bytes that have arrived.
-            seconds = min(_COLLECT_SECONDS, self._stall_timeout or _COLLECT_SECONDS)
-            sock.settimeout(None)
-            interval = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, interval)
+        sock = self._connection.sock
+        if not self._uses_waitall:
+            sock.settimeout(self._stall_timeout)
+            return
+        # On a blocking socket with a timeout of the kernel, one call fills the whole buffer. With a timeout
+        # of Python the socket is non-blocking, and a call returns the bytes that have arrived.
+        seconds = min(_COLLECT_SECONDS, self._stall_timeout or _COLLECT_SECONDS)
+        sock.settimeout(None)
+        interval = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, interval)
 
     def _wait_all(self, sock: socket.socket, window: memoryview) -> int:
         silent_since = time.monotonic()
@@ -93,15 +127,37 @@ class ResponseBody:
                     raise TimeoutError from None
 
     def _read_chunk(self, window: memoryview) -> int:
-        # As http.client's read1(), but without a copy; its readinto() would block until the window is full.
-        left = self._response._get_chunk_left()  # type: ignore[attr-defined]  # noqa: SLF001
-        if left is None:
-            return 0
-        count = self._response.fp.readinto1(window[:left])
+        chunks, connection = self._chunks, self._connection
+        assert chunks is not None
+        if not chunks.left:
+            self._read_framing(chunks)
+            if chunks.ended:
+                self.ended = True
+                return 0
+        window = window[: min(len(window), chunks.left)]
+        count = self._take_received(window)
+        if not count and len(window) >= _LARGE:
+            connection.sock.settimeout(self._stall_timeout)
+            count = connection.sock.recv_into(window)
+        elif not count and connection.receive(self._stall_timeout):
+            count = self._take_received(window)
         if not count:
-            raise http.client.IncompleteRead(b"")
-        self._response.chunk_left = left - count
+            raise ConnectionError("closed within a chunk")
+        chunks.consume(count)
         return count
+
+    def _read_framing(self, chunks: ChunkedDecoder) -> None:
+        """Read up to the next chunk, or the end of the trailers; all of it has to come within the stall timeout."""
+        deadline = None if self._stall_timeout is None else time.monotonic() + self._stall_timeout
+        while not chunks.advance(self._connection.received):
+            wait = None if deadline is None else deadline - time.monotonic()
+            if wait is not None and wait <= 0:
+                raise TimeoutError
+            if not self._connection.receive(wait) and not chunks.close():
+                raise ConnectionError("closed between two chunks")
+            if chunks.ended:
+                self._persistent = False
+                return
 
     def _collect(self, read: Callable[[memoryview], int], window: memoryview) -> int:
         """Call ``read`` until the window is full, the body ends or `_COLLECT_SECONDS` have passed.
@@ -113,7 +169,7 @@ class ResponseBody:
         while total < len(window):
             try:
                 count = read(window[total:])
-            except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
+            except (OSError, ValueError, InvalidResponse) as error:
                 if not total:
                     raise
                 self._failure = error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -18,7 +19,10 @@ T = TypeVar("T")
 U = TypeVar("U")
 # Seconds.
 _MAX_WAIT = 60.0
-_MAX_RETRY_AFTER = 300.0
+# A longer wait is shown as this.
+_FOREVER = 1e9
+# RFC 9110 has whole seconds; some servers write a number as their language does.
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +30,14 @@ class Retry:
     """The number of retries after transient failures, ``times``, and the waits between them.
 
     ``delay`` is the first wait in seconds. It doubles with each retry, up to a minute, unless ``fixed``; up to 10 %
-    are added at random, so that many clients do not retry at the same moment. A server's ``Retry-After``
-    is honoured up to five minutes.
+    are added at random, so that many clients do not retry at the same moment. A server's ``Retry-After`` is honoured
+    up to ``max_retry_after`` seconds; there is no retry for one that asks to wait longer.
     """
 
     times: int = 4
     delay: float = 0.5
     fixed: bool = False
+    max_retry_after: float = 300.0
 
     def wait(self, attempt: int, retry_after: float | None = None) -> float:
         """Return the seconds to wait after failed attempt number ``attempt``, counted from 0.
@@ -40,13 +45,22 @@ class Retry:
         ``retry_after`` is the server's ``Retry-After`` in seconds, None if it sent none.
         """
         if retry_after is not None:
-            return min(max(retry_after, 0.0), _MAX_RETRY_AFTER)
+            return min(max(retry_after, 0.0), self.max_retry_after)
         grown = self.delay if self.fixed else self.delay * 2.0 ** min(attempt, 32)
         return min(grown, _MAX_WAIT) * (1.0 + int.from_bytes(os.urandom(2)) / 65536 * 0.1)
 
     def applies_to(self, error: PyskopeoError, attempt: int) -> bool:
         """Return whether to retry after ``error`` in attempt number ``attempt``, counted from 0."""
         return error.temporary and not error.retried and attempt < self.times
+
+    def check_wait(self, error: PyskopeoError) -> PyskopeoError:
+        """Return ``error``; if its ``Retry-After`` is too long, its message says so, and it is not retried."""
+        seconds = error.retry_after if isinstance(error, RegistryError) else None
+        if seconds is not None and seconds > self.max_retry_after and error.temporary:
+            limit = f"longer than {self.max_retry_after:g} s (--max-retry-after)"
+            error.args = (f"{error}; the server asks to wait {seconds:.0f} s before a retry, {limit}", *error.args[1:])
+            error.retried = True
+        return error
 
     async def run(self, attempt_once: Callable[[], Awaitable[T]], what: str, report: Report) -> T:
         """Call ``attempt_once`` until it succeeds, raises an error that is not temporary, or has been retried
@@ -97,8 +111,8 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
     if not value:
         return None
     value = value.strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
+    if _NUMBER.fullmatch(value):
+        return min(float(value), _FOREVER)
     from email.utils import parsedate_to_datetime
 
     try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import re
 import select
 import socket
 import threading
@@ -12,16 +10,15 @@ from contextlib import suppress
 
 from ..errors import ConnectionFailed, NetworkError, Stalled
 from ..streams.cancellation import on_cancel
+from .connection import Connection
 from .exchange import shutdown_socket
+from .response_head import InvalidResponse
 
 # How long a server that stopped reading the body may take to respond, in seconds.
 _LATE_RESPONSE_SECONDS = 5.0
 # How long the server may take to react to the end of the body, in seconds.
 _CLOSE_SECONDS = 0.5
 _LAST_CHUNK = b"0\r\n\r\n"
-# A response up to the first digit of its status.
-_SUCCESS = re.compile(rb"HTTP/1\.[0-9] 2")
-_STATUS_LENGTH = 10
 
 
 class StreamedBody:
@@ -32,7 +29,8 @@ class StreamedBody:
 
     A chunked body that is stopped between two writes is terminated as if it were complete. If ``end_if_stopped`` is
     False, the connection is closed instead. The server may respond before the body has ended, which stops the body.
-    With ``continue_on_success`` a response with a status of 2xx does not; it is read after the end of the body.
+    An interim response (1xx) does not, nor with ``continue_on_success`` one with a status of 2xx, which is read after
+    the end of the body.
     """
 
     def __init__(self, *, end_if_stopped: bool = True, continue_on_success: bool = False) -> None:
@@ -55,6 +53,9 @@ class StreamedBody:
                             self._write(buffer)
                 except TimeoutError:
                     self._fail(Stalled("no progress in sending (--stall-timeout)"))
+                except InvalidResponse as error:
+                    message = f"not a valid HTTP answer while sending: {error}"
+                    self._fail(ConnectionFailed(message, temporary=not error.final))
                 except OSError as error:
                     reason = str(error) or type(error).__name__
                     self._fail(ConnectionFailed(f"connection lost while sending: {reason}"))
@@ -77,35 +78,35 @@ class StreamedBody:
         self._ready.set()
         self._ended.set()
 
-    def transmit(self, connection: http.client.HTTPConnection, *, chunked: bool) -> None:
+    def transmit(self, connection: Connection, *, chunked: bool) -> float | None:
         """Wait until the body is sent by `write` on ``connection``; called in the thread that sends the request.
 
-        Returns when the response can be read. It does so after a failure, too: a server that closes the connection
-        may have sent its reason. Raises `Stalled`, and `ConnectionFailed` for a body that was stopped.
+        Returns when the response can be read: None if the body is complete, otherwise the seconds to wait for the
+        response. There may be one after a failure, too: a server that closes the connection may have sent its reason.
+        Raises `Stalled`, and `ConnectionFailed` for a body that was stopped.
         """
-        writer = _SocketWriter(connection.sock, chunked=chunked, continue_on_success=self._continue_on_success)
+        writer = _SocketWriter(connection, chunked=chunked, continue_on_success=self._continue_on_success)
         self._write = writer.write
         with on_cancel(self.stop):
             self._ready.set()
             self._ended.wait()
             if not self.complete:
-                self._end_early(connection.sock, chunked=chunked)
-                return
+                return self._end_early(connection.sock, chunked=chunked)
         # Now that the body is complete, a cancellation may close the connection without `_end_early`.
         if chunked:
             try:
                 connection.sock.sendall(_LAST_CHUNK)
             except ConnectionError:
                 self.complete = False
-                connection.sock.settimeout(_LATE_RESPONSE_SECONDS)
+                return _LATE_RESPONSE_SECONDS
+        return None
 
-    def _end_early(self, sock: socket.socket, *, chunked: bool) -> None:
-        """End a body that is not complete. Returns if a response may come, raises otherwise."""
+    def _end_early(self, sock: socket.socket, *, chunked: bool) -> float:
+        """End a body that is not complete. Returns the seconds to wait for a response, raises if none can come."""
         if not self._stopped:
             if isinstance(self.failure, Stalled):
                 raise self.failure  # a server that reads nothing for that long does not respond either
-            sock.settimeout(_LATE_RESPONSE_SECONDS)
-            return
+            return _LATE_RESPONSE_SECONDS
         sock.settimeout(_CLOSE_SECONDS)
         # Between two chunks the body can be terminated as if it were complete, and the server responds with the
         # number of bytes it has; some registries cannot cancel an upload otherwise.
@@ -114,7 +115,7 @@ class StreamedBody:
                 sock.sendall(_LAST_CHUNK)
             finally:
                 self._writing.release()
-            return
+            return _CLOSE_SECONDS
         if self._end_if_stopped:
             _half_close(sock)
         shutdown_socket(sock)
@@ -138,16 +139,20 @@ def _half_close(sock: socket.socket) -> None:
 class _SocketWriter:
     """Writes a body to a socket, and fails when the server responds before the end of the body."""
 
-    def __init__(self, sock: socket.socket, *, chunked: bool, continue_on_success: bool) -> None:
-        self._socket, self._chunked, self._continue_on_success = sock, chunked, continue_on_success
+    def __init__(self, connection: Connection, *, chunked: bool, continue_on_success: bool) -> None:
+        self._connection, self._chunked, self._continue_on_success = connection, chunked, continue_on_success
+        self._socket = connection.sock
         # A TLS socket is also readable for messages of the protocol that are no response.
-        self._watches_response = type(sock) is socket.socket
+        self._watches_response = type(self._socket) is socket.socket
         if self._watches_response:
             self._poll = select.poll()
-            self._poll.register(sock, select.POLLIN | select.POLLOUT)
+            self._poll.register(self._socket, select.POLLIN | select.POLLOUT)
 
     def write(self, buffer: memoryview) -> None:
-        """Send ``buffer``, as one chunk if the body is chunked; raises `TimeoutError` and other `OSError`."""
+        """Send ``buffer``, as one chunk if the body is chunked.
+
+        Raises `TimeoutError`, other `OSError`, and `InvalidResponse`.
+        """
         if self._chunked:
             self._send(memoryview(b"%x\r\n" % len(buffer)))
         self._send(buffer)
@@ -164,16 +169,21 @@ class _SocketWriter:
     def _wait(self) -> None:
         """Wait until the socket is writable; raises `ConnectionError` if the server responds meanwhile."""
         seconds = self._socket.gettimeout()
-        found = self._poll.poll(None if seconds is None else seconds * 1000)
-        if not found:
-            raise TimeoutError
-        if found[0][1] & select.POLLIN and not self._may_continue():
-            raise ConnectionError("the server answered before all was sent")
+        while True:
+            found = self._poll.poll(None if seconds is None else seconds * 1000)
+            if not found:
+                raise TimeoutError
+            if found[0][1] & select.POLLIN and not self._may_continue():
+                raise ConnectionError("the server answered before all was sent")
+            if found[0][1] & ~select.POLLIN or not self._watches_response:
+                return
 
     def _may_continue(self) -> bool:
-        """Return whether the body may be sent on although the server responds: so far the status can be 2xx."""
-        if not self._continue_on_success:
+        """Receive what the server sends; return whether the body may be sent on although it responds."""
+        if not self._connection.receive_now():
             return False
-        head = self._socket.recv(_STATUS_LENGTH, socket.MSG_PEEK)
-        self._watches_response = len(head) < _STATUS_LENGTH
-        return bool(head) and (self._watches_response or _SUCCESS.match(head) is not None)
+        digit = self._connection.first_digit()
+        if digit in ("", "1"):
+            return True
+        self._watches_response = False
+        return self._continue_on_success and digit == "2"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..config import certificates
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
+from .authorities import Warn, check_default_file, load_directory, load_file, warn_once
 
 if TYPE_CHECKING:
     import ssl
@@ -25,7 +26,8 @@ class Trust:
     ``registries.conf``, which is False by default. ``cert_dir`` holds ``*.crt`` authorities and ``*.cert`` with
     ``*.key`` client pairs, or ``ca.pem``, ``cert.pem`` and ``key.pem`` for a Docker daemon. If it is None,
     the ``certs.d`` directories in ``roots`` are searched (containers-certs.d(5)), and ``daemon_certificates`` for a
-    daemon. ``details`` restricts versions and ciphers.
+    daemon. ``details`` restricts versions and ciphers. ``authority_file`` and ``authority_directories`` are those of
+    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``: OpenSSL uses the variables itself, but not all of what they name.
 
     ``realms`` are token servers, as ``host`` or ``host:port``, that are sent credentials though their names do not
     show that they belong to the registry.
@@ -37,40 +39,66 @@ class Trust:
     daemon_certificates: Path | None = None
     details: TlsDetails | None = None
     realms: frozenset[str] = frozenset()
+    authority_file: Path | None = None
+    authority_directories: tuple[Path, ...] = ()
 
     def with_insecure_default(self, *, insecure: bool) -> Trust:
         """Return a copy with ``insecure``, the registry's in ``registries.conf``, unless the user has set it."""
         return replace(self, insecure=True) if insecure and self.insecure is None else self
 
-    def context(self, host_port: str, *, client: bool) -> ssl.SSLContext:
+    def context(self, host_port: str, *, client: bool, warn: Warn) -> ssl.SSLContext:
         """Return the TLS settings for the registry at ``host_port``, with its client certificate if ``client``.
 
-        Raises `InvalidInput` for certificate files that cannot be used.
+        Authorities that cannot be used are passed over, and named to ``warn``. Raises `InvalidInput` for a client's
+        certificate that cannot be used.
         """
         import ssl
 
         directory = certificates.locate(host_port, self.roots, self.cert_dir)
+        if directory is None and self.cert_dir is not None:
+            warn_once(f"certificate directory {self.cert_dir} does not exist", warn)
         files = certificates.read(directory) if directory else certificates.CertificateFiles()
         if self.insecure:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         else:
-            context = ssl.create_default_context()
-            _add_fallback_authorities(context)
+            context = self.default_context(warn)
+            for path in files.authorities:
+                load_file(context, path, warn)
         if self.details is not None:
             self.details.apply(context)
-        loading: Path | None = None
-        try:
-            if not self.insecure:
-                for loading in files.authorities:
-                    context.load_verify_locations(loading)
-            for certificate, key in files.clients if client else ():
-                loading = certificate
+        for certificate, key in files.clients if client else ():
+            try:
                 context.load_cert_chain(certificate, key)
-        except OSError as error:  # ssl.SSLError is one
-            raise InvalidInput(f"cannot use certificate {loading}: {error.strerror or error}") from error
+            except OSError as error:  # ssl.SSLError is one
+                raise InvalidInput(f"cannot use certificate {certificate}: {error.strerror or error}") from error
         return context
+
+    def default_context(self, warn: Warn) -> ssl.SSLContext:
+        """Return TLS settings that trust the system's authorities; those that cannot be used are named to ``warn``."""
+        import ssl
+
+        context = ssl.create_default_context()
+        accept_usual_chains(context)
+        if self.authority_file is not None:
+            check_default_file(context, self.authority_file, warn)
+        for directory in self.authority_directories:
+            load_directory(context, directory, warn)
+        _add_fallback_authorities(context)
+        return context
+
+
+def accept_usual_chains(context: ssl.SSLContext) -> None:
+    """Verify certificates as Go and curl do, with all versions of Python.
+
+    Since 3.13 Python refuses those that lack an extension which RFC 5280 asks for, such as the authority key
+    identifier. An authority that the user trusts need not be self-signed.
+    """
+    import ssl
+
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
 def _add_fallback_authorities(context: ssl.SSLContext) -> None:

@@ -33,7 +33,7 @@ class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
 
     def __init__(self, connector: Connector, *, requests: int = 64) -> None:
         super().__init__(connector)
-        self._other_proxies = ProxyRouter(connector.context)
+        self._other_proxies = ProxyRouter(connector.context, connector.connect_timeout + connector.response_timeout)
         self._requests = requests
         self._limiter: anyio.CapacityLimiter | None = None
 
@@ -55,13 +55,13 @@ class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
         exchange = await run_in_thread(partial(self.send, sent), discard=Exchange.discard, limiter=self.limiter)
         stream: httpx.AsyncByteStream
         reader: ByteReader
-        if exchange.body is not None:
-            stream, reader = httpx.ByteStream(exchange.body), MemoryReader(exchange.body)
+        if exchange.content is not None:
+            stream, reader = httpx.ByteStream(exchange.content), MemoryReader(exchange.content)
         else:
-            stream = reader = ResponseStream(self, sent, exchange)
+            stream = reader = ResponseStream(self, route, exchange)
         # httpx wraps the stream, so the reader for worker threads is passed beside it.
         extensions = {"peer": exchange.peer, "reader": reader}
-        return httpx.Response(exchange.response.status, headers=exchange.headers, stream=stream, extensions=extensions)
+        return httpx.Response(exchange.head.status, headers=exchange.head.fields, stream=stream, extensions=extensions)
 
     async def aclose(self) -> None:
         """Close all idle connections; those in use are closed after their response."""
@@ -79,8 +79,8 @@ class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
 class ResponseStream(ResponseReader, httpx.AsyncByteStream):
     """The body of a response: an async iterator for httpx, and a blocking `ByteReader` for the pump."""
 
-    def __init__(self, transport: HTTPTransport, request: Request, exchange: Exchange) -> None:
-        super().__init__(transport, request, exchange)
+    def __init__(self, transport: HTTPTransport, route: Route, exchange: Exchange) -> None:
+        super().__init__(transport, route, exchange)
         self._limiter = transport.limiter
 
     def __aiter__(self) -> AsyncIterator[bytes]:

@@ -25,6 +25,6 @@ def _content(raw: bytes) -> bytes:
     except InvalidContent:
         return raw  # not a manifest, so not a signed one
     version, signatures = document.get("schemaVersion"), document.get("signatures")
-    if version != 1 or isinstance(version, bool) or signatures is None:
+    if version != 1 or type(version) is not int or signatures is None:
         return raw
     return raw if document.get("mediaType") in mediatype.MANIFESTS else jws.payload(raw, signatures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidDigest, Unsupported
@@ -42,7 +43,7 @@ class Digest:
         length = _HEX_LENGTH.get(algorithm)
         if length is not None and (len(encoded) != length or not _HEX.fullmatch(encoded)):
             raise InvalidDigest(f"invalid digest {_clip(text)}: {algorithm} wants {length} lower-case hex digits")
-        return cls(algorithm, encoded)
+        return cls(sys.intern(algorithm), encoded)
 
     @classmethod
     def of(cls, content: bytes, algorithm: str = "sha256") -> Digest:

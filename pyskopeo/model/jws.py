@@ -13,9 +13,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidContent
+from ..gocompat.field_names import FieldNames
 from .strict_json import MANIFEST_LIMIT, parse_object
 
 _MAX_SIGNATURES = 128
+_SIGNATURE_NAMES = FieldNames.of("header", "signature", "protected")
+_HEADER_NAMES = FieldNames.of("formatLength", "formatTail", "time")
 _BASE64 = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 
 
@@ -44,7 +47,9 @@ def _format(entry: object, where: str) -> tuple[int, bytes]:
     """Return formatLength, the number of signed bytes of the manifest, and formatTail, the bytes after them."""
     header: Mapping[str, Any] = {}
     if isinstance(entry, dict):
+        _SIGNATURE_NAMES.check(entry, f"signed manifest: {where}")
         header = _members(_decode(entry.get("protected"), f"{where}.protected"))
+    _HEADER_NAMES.check(header, f"signed manifest: {where}.protected")
     length = header.get("formatLength")
     if not isinstance(length, int) or isinstance(length, bool) or length < 0:
         raise InvalidContent(f"signed manifest: {where} has no formatLength in its protected header")

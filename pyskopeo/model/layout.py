@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
 from typing import Any
 
 from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound
 from ..fast_dataclass import dataclass
+from ..gocompat.field_names import FieldNames
 from . import mediatype
 from .descriptor import Descriptor
 from .digest import Digest
@@ -24,6 +26,8 @@ LAYOUT_CONTENT = b'{"imageLayoutVersion":"1.0.0"}'
 REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
 INDEX_LIMIT = 64 * 1024 * 1024
+_LAYOUT_NAMES = FieldNames.of("imageLayoutVersion")
+_INDEX_NAMES = FieldNames.of("schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations")
 
 _COMPONENT = r"[A-Za-z0-9]+(?:(?:--|[-._:@+])[A-Za-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
@@ -39,7 +43,9 @@ def check_name(name: str) -> str:
 
 def check_layout_file(raw: bytes, where: str) -> None:
     """Check the content of an ``oci-layout`` file, whose version must be 1.0.0; raises `InvalidContent`."""
-    version = parse_object(raw, where, 1024 * 1024).get("imageLayoutVersion")
+    document = parse_object(raw, where, 1024 * 1024)
+    _LAYOUT_NAMES.check(document, where)
+    version = document.get("imageLayoutVersion")
     if version != "1.0.0":
         raise InvalidContent(f"{where}: imageLayoutVersion is {ascii(version)[:40]}, want 1.0.0")
 
@@ -52,13 +58,18 @@ class LayoutIndex:
     document: Mapping[str, Any]
     entries: tuple[Mapping[str, Any], ...]
     descriptors: tuple[Descriptor, ...]
+    # The positions of the entries by their names, of each kind; built when they are first needed.
+    _positions: dict[tuple[str, bool], dict[str, list[int]]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def parse(cls, raw: bytes, where: str = INDEX_FILE) -> LayoutIndex:
         """Parse ``index.json``; entries may have any media type. Raises `InvalidContent` and `TooLarge`."""
         document = parse_object(raw, where, INDEX_LIMIT)
-        entries = document.get("manifests") or []
-        if document.get("schemaVersion") != 2 or not isinstance(entries, list):
+        _INDEX_NAMES.check(document, where)
+        entries, version = document.get("manifests"), document.get("schemaVersion")
+        if entries is None:
+            entries = []
+        if version != 2 or type(version) is not int or not isinstance(entries, list):
             raise InvalidContent(f"{where} is not an image index")
         descriptors = tuple(Descriptor.from_json(e, f"{where}: manifests[{n}]") for n, e in enumerate(entries))
         return cls(raw, document, tuple(entries), descriptors)
@@ -68,55 +79,120 @@ class LayoutIndex:
         """Return the index of a new layout, which has no file yet."""
         return cls(b"", {}, (), ())
 
-    def with_entry(self, root: Manifest, name: str) -> bytes:
-        """Return the bytes of an ``index.json`` in which ``name`` refers to ``root``.
+    def with_images(self, images: Mapping[str, Manifest], unnamed: Iterable[Manifest] = ()) -> LayoutIndex:
+        """Return the index in which each name in ``images`` refers to its manifest, and which lists ``unnamed`` ones.
 
-        An entry of the same name is replaced, where skopeo keeps it without its name. If ``name`` is "",
-        an unnamed entry of the same digest is replaced. All other entries are kept.
+        An entry of the same name is replaced, where skopeo keeps it without its name. Of an unnamed image, an unnamed
+        entry of the same digest is replaced. All other entries are kept. Returns the index itself if nothing changes.
         """
+        new: list[tuple[dict[str, Any], Descriptor]] = []
+        for name, root in (*images.items(), *(("", root) for root in unnamed)):
+            entry = root.descriptor.to_json() | ({"annotations": {REF_NAME: name}} if name else {})
+            found = self._replaced_by(name, root)
+            if len(found) == 1 and entry == self.entries[found[0]]:
+                continue  # already as it should be; keep its position
+            new.append((entry, Descriptor.from_json(entry, INDEX_FILE)))
+        if not new:
+            return self
+        names = {descriptor.annotations[REF_NAME] for _, descriptor in new if REF_NAME in descriptor.annotations}
+        digests = {descriptor.digest for _, descriptor in new if REF_NAME not in descriptor.annotations}
 
-        def replaced(descriptor: Descriptor) -> bool:
-            found = descriptor.annotations.get(REF_NAME, "")
-            return found == name if name else (not found and descriptor.digest == root.digest)
+        def is_kept(descriptor: Descriptor) -> bool:
+            name = descriptor.annotations.get(REF_NAME, "")
+            return name not in names if name else descriptor.digest not in digests
 
-        new: dict[str, Any] = root.descriptor.to_json()
+        kept = [pair for pair in zip(self.entries, self.descriptors, strict=True) if is_kept(pair[1])]
+        return self._with([*kept, *new])
+
+    def without(self, positions: Iterable[int]) -> LayoutIndex:
+        """Return the index without the entries at ``positions``."""
+        removed = set(positions)
+        pairs = enumerate(zip(self.entries, self.descriptors, strict=True))
+        return self._with([pair for position, pair in pairs if position not in removed])
+
+    def positions(self, name: str) -> Sequence[int]:
+        """Return the positions of the entries with exactly this ``org.opencontainers.image.ref.name``."""
+        return self._by_name(REF_NAME, whole=True).get(name, ())
+
+    def _replaced_by(self, name: str, root: Manifest) -> Sequence[int]:
+        """Return the positions of the entries that an image replaces."""
         if name:
-            new["annotations"] = {REF_NAME: name}
-        if new in self.entries and sum(map(replaced, self.descriptors)) == 1:
-            return self.raw  # already as it should be; keep its position
-        kept = [e for e, d in zip(self.entries, self.descriptors, strict=True) if not replaced(d)]
-        document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX}
+            return self.positions(name)
+        return [
+            position for position, descriptor in enumerate(self.descriptors)
+            if descriptor.digest == root.digest and not descriptor.annotations.get(REF_NAME)
+        ]  # fmt: skip
+
+    def _by_name(self, annotation: str, *, whole: bool) -> Mapping[str, Sequence[int]]:
+        """Return the positions of the entries by an annotation, or by what follows any colon in it."""
+        kind = (annotation, whole)
+        if kind not in self._positions:
+            found: dict[str, list[int]] = {}
+            for position, descriptor in enumerate(self.descriptors):
+                name = descriptor.annotations.get(annotation, "")
+                for key in [name] if whole else _endings(name):
+                    found.setdefault(key, []).append(position)
+            self._positions[kind] = found
+        return self._positions[kind]
+
+    def _with(self, pairs: Sequence[tuple[Mapping[str, Any], Descriptor]]) -> LayoutIndex:
+        document: dict[str, Any] = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX}
         document |= {key: value for key, value in self.document.items() if key not in ("manifests", "mediaType")}
-        document["manifests"] = [*kept, new]
-        return _encode(document)
+        entries = tuple(entry for entry, _ in pairs)
+        document["manifests"] = list(entries)
+        return LayoutIndex(_encode(document), document, entries, tuple(descriptor for _, descriptor in pairs))
 
     def find(self, name: str, where: str) -> Descriptor | Manifest:
         """Find an image by name, by position (``@N``, from 0), or by "" if it is the only one.
 
         Returns its descriptor, or the index itself if the layout is flat: the entries of index.json
         are the platforms of one image. ``where`` names the layout in errors. Raises `NotFound`, and
-        `PathNotFound` if there is more than one image to choose from.
+        `PathNotFound` for a position beyond the end, or if there is more than one image to choose from.
         """
+        found = [self.descriptors[position] for position in self.find_positions(name, where)]
+        if len(found) == 1 or len({descriptor.digest for descriptor in found}) == 1:
+            return found[0]
+        return self._flat(found)
+
+    def find_positions(self, name: str, where: str) -> Sequence[int]:
+        """Return the positions of the entries that `find` returns; raises what it raises."""
         if nth := _NTH.fullmatch(name):
             position = int(nth[1])
             if position >= len(self.descriptors):
-                raise NotFound(f"{where}: index {position} is out of range, there are {len(self.descriptors)} images")
-            return self.descriptors[position]
-        usable = tuple(d for d in self.descriptors if d.media_type in mediatype.MANIFESTS or not d.media_type)
-        found = _named(usable, name) if name else usable
+                count = len(self.descriptors)
+                raise PathNotFound(f"{where}: index {position} is too large, only {count} entries available")
+            return [position]
+        found = self._named(name) if name else [n for n, _ in enumerate(self.descriptors) if self._is_usable(n)]
         if not found:
             if name:
-                raise NotFound(f"{where}: no descriptor found for reference {json.dumps(name)}")
+                raise NotFound(f"{where}: no descriptor found for reference {json.dumps(name)}{self._available()}")
             raise NotFound(f"{where}: no images in this layout")
-        if len(found) == 1 or len({descriptor.digest for descriptor in found}) == 1:
-            return found[0]
-        if _is_flat(found):
-            return self._flat(found)
-        raise PathNotFound(f"{where}: more than one image in oci, choose an image: {_choices(found)}")
+        descriptors = [self.descriptors[position] for position in found]
+        if len({descriptor.digest for descriptor in descriptors}) > 1 and not _is_flat(descriptors):
+            raise PathNotFound(f"{where}: more than one image in oci, choose an image: {_choices(descriptors)}")
+        return found
+
+    def _is_usable(self, position: int) -> bool:
+        media_type = self.descriptors[position].media_type
+        return media_type in mediatype.MANIFESTS or not media_type
+
+    def _named(self, name: str) -> Sequence[int]:
+        """Return the entries of that exact name, else those whose name ends in ``:name``, else by containerd's name."""
+        for annotation in (REF_NAME, _CONTAINERD_NAME):
+            for whole in (True, False):
+                if found := list(filter(self._is_usable, self._by_name(annotation, whole=whole).get(name, ()))):
+                    return found
+        return ()
+
+    def _available(self) -> str:
+        """Return the end of an error message: the names of the images, at most ten."""
+        usable = [descriptor for n, descriptor in enumerate(self.descriptors) if self._is_usable(n)]
+        return f"; there are: {_choices(usable)}" if usable else "; the layout has no images"
 
     def _flat(self, found: Sequence[Descriptor]) -> Manifest:
-        if len(found) == len(self.descriptors) and self.document.get("mediaType", "") in ("", mediatype.OCI_INDEX):
-            return Manifest(self.raw, mediatype.OCI_INDEX, Digest.of(self.raw), self.document, self.descriptors)
+        stated = self.document.get("mediaType") or mediatype.OCI_INDEX
+        if len(found) == len(self.descriptors) and stated == mediatype.OCI_INDEX:
+            return Manifest(self.raw, mediatype.OCI_INDEX, Digest.of(self.raw), self.descriptors)
         kept = set(map(id, found))
         entries = [e for e, d in zip(self.entries, self.descriptors, strict=True) if id(d) in kept]
         document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}
@@ -128,18 +204,9 @@ def _encode(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
-def _named(descriptors: Sequence[Descriptor], name: str) -> tuple[Descriptor, ...]:
-    """Return the entries of that exact name, else those whose name ends in ``:name``, else by containerd's name."""
-    tests = (
-        lambda found: found.annotations.get(REF_NAME) == name,
-        lambda found: found.annotations.get(REF_NAME, "").endswith(":" + name),
-        lambda found: found.annotations.get(_CONTAINERD_NAME) == name,
-        lambda found: found.annotations.get(_CONTAINERD_NAME, "").endswith(":" + name),
-    )
-    for test in tests:
-        if found := tuple(filter(test, descriptors)):
-            return found
-    return ()
+def _endings(name: str) -> Iterable[str]:
+    """Return what follows each colon of a name."""
+    return (name[position + 1 :] for position, character in enumerate(name) if character == ":")
 
 
 def _is_flat(found: Sequence[Descriptor]) -> bool:
@@ -150,5 +217,7 @@ def _is_flat(found: Sequence[Descriptor]) -> bool:
 
 
 def _choices(found: Sequence[Descriptor]) -> str:
-    names = [descriptor.annotations.get(REF_NAME) or f"@{n}" for n, descriptor in enumerate(found)]
-    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    """Return the first names for a message; whoever made the layout chose them, so they are cut and escaped."""
+    names = [descriptor.annotations.get(REF_NAME) or f"@{n}" for n, descriptor in enumerate(found[:10])]
+    shown = [name if _NAME.fullmatch(name) or name.startswith("@") else ascii(name) for name in names]
+    return ", ".join(name[:100] for name in shown) + (", ..." if len(found) > 10 else "")

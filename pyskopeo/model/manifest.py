@@ -7,18 +7,27 @@ schema 2 and schema 1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any
 
 from ..errors import ContentMismatch, InvalidContent, Unsupported
 from ..fast_dataclass import dataclass
+from ..gocompat.field_names import FieldNames
 from . import mediatype
-from .descriptor import Descriptor, read_annotations
+from .descriptor import Descriptor, check_subject_names, read_annotations
 from .digest import Digest
 from .strict_json import MANIFEST_LIMIT, parse_object
 
 _DOCKER_CONFIGS = {mediatype.DOCKER_CONFIG}
 _MAX_ENTRIES = 20_000
+# The fields of all types of manifests, since the fields that a document has decide which type it is.
+_NAMES = FieldNames.of(
+    "schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations",
+    "fsLayers", "history", "signatures",
+)  # fmt: skip
+_SCHEMA1_NAMES = FieldNames.of("name", "tag", "architecture")
+_SINGLE_IMAGES = mediatype.IMAGES | mediatype.SCHEMA1_IMAGES
+_KNOWN = mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES
 
 
 @dataclass(frozen=True)
@@ -26,44 +35,62 @@ class Manifest:
     """A manifest of an image or artifact, or an index.
 
     ``raw`` are its bytes, which are copied unchanged unless the manifest has to be converted; the other
-    attributes are derived from them. ``document`` is the decoded JSON. ``manifests`` are the entries of
-    an index, ``config`` and ``layers`` the blobs of an image, base layer first. A manifest of schema 1
-    has no config and its layers are of `UNKNOWN_SIZE`; ``digest`` and ``document`` are those of its
-    content without the signatures.
+    attributes are derived from them. ``manifests`` are the entries of an index, ``config`` and ``layers``
+    the blobs of an image, base layer first. A manifest of schema 1 has no config and its layers are of
+    `UNKNOWN_SIZE`; its ``digest`` is that of its content without the signatures. ``served_as`` is the media
+    type that a server or a descriptor gave if the document is of another one, else "".
     """
 
     raw: bytes
     media_type: str
     digest: Digest
-    document: Mapping[str, Any] = field(repr=False)
     manifests: tuple[Descriptor, ...] = ()
     config: Descriptor | None = None
     layers: tuple[Descriptor, ...] = ()
+    served_as: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, raw: bytes, *, content_type: str = "", expected: Digest | None = None) -> Manifest:
         """Parse and validate a manifest.
 
         ``expected`` is the digest that was requested; it is checked before anything is parsed.
-        ``content_type`` is the media type given by a server or by the parent's descriptor.
+        ``content_type`` is the media type given by a server or by the parent's descriptor. It counts if
+        the document does not state its own; an image of Docker's type that is given as OCI's is still
+        what it states, as is one of schema 1, and so are indexes (`served_as`).
 
         Raises `ContentMismatch` for another digest, `TooLarge` over `MANIFEST_LIMIT` bytes, `Unsupported`
-        for an unknown media type, and `InvalidContent` for all other faults, such as a ``mediaType`` that
-        contradicts ``content_type``, or members of more than one type of manifest (CVE-2021-41190).
+        for an unknown media type, and `InvalidContent` for all other faults, such as an image that is
+        given as an index, members of more than one type of manifest (CVE-2021-41190), or names that differ
+        from those of the specification by case only, which programs in Go read and others do not.
         """
         digest = Digest.of(raw, expected.algorithm if expected else "sha256")
         if b"signatures" not in raw:  # the digest of a signed manifest is not that of all its bytes
             _check_digest(digest, expected)
         document = parse_object(raw, "manifest", MANIFEST_LIMIT)
-        media_type = _media_type(document, mediatype.essence(content_type))
+        _NAMES.check(document, "manifest")
+        check_subject_names(document.get("subject"))
+        given = mediatype.essence(content_type)
+        media_type = _media_type(document, given)
+        served_as = given if given in _KNOWN and given != media_type else ""
         if media_type in mediatype.SCHEMA1_IMAGES:
-            return _schema1(raw, media_type, document, digest.algorithm, expected)
+            manifest = _schema1(raw, media_type, document, digest.algorithm, expected)
+            # Signed and unsigned ones are served with either type.
+            return manifest if given in mediatype.SCHEMA1_IMAGES else replace(manifest, served_as=served_as)
         _check_digest(digest, expected)
         if media_type in mediatype.INDEXES:
             children = _descriptors(document, "manifests")
-            return cls(raw, media_type, digest, document, manifests=children)
+            return cls(raw, media_type, digest, manifests=children, served_as=served_as)
         config = Descriptor.from_json(document.get("config"), "config")
-        return cls(raw, media_type, digest, document, config=config, layers=_descriptors(document, "layers"))
+        layers = _descriptors(document, "layers")
+        return cls(raw, media_type, digest, config=config, layers=layers, served_as=served_as)
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The decoded JSON, of schema 1 without the signatures.
+
+        Decoded again at each access, since it may need many times the memory of ``raw``.
+        """
+        return _decode(self.raw, signed=self.media_type == mediatype.SCHEMA1_SIGNED)
 
     @property
     def is_index(self) -> bool:
@@ -95,7 +122,14 @@ class Manifest:
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """The layers in order, then the config, which is the order of skopeo's output; empty for an index."""
+        """The layers in order, then the config, which is the order of skopeo's output.
+
+        Raises `Unsupported` for an index, which has images and no blobs of its own: see `image_manifest`.
+        """
+        if self.is_index:
+            raise Unsupported(
+                "an index has no blobs of its own: choose one of its images, for example with pyskopeo.image_manifest"
+            )
         return self.layers if self.config is None else (*self.layers, self.config)
 
     @property
@@ -121,9 +155,21 @@ def _schema1(
     if media_type == mediatype.SCHEMA1_SIGNED:
         content = jws.payload(raw, document["signatures"])
         document = parse_object(content, "manifest", MANIFEST_LIMIT)
+        _NAMES.check(document, "manifest")
+    _SCHEMA1_NAMES.check(document, "manifest")
     digest = Digest.of(content, algorithm)
     _check_digest(digest, expected)
-    return Manifest(raw, media_type, digest, document, layers=schema1_layers.read_layers(document))
+    return Manifest(raw, media_type, digest, layers=schema1_layers.read_layers(document))
+
+
+def _decode(raw: bytes, *, signed: bool) -> Mapping[str, Any]:
+    """Decode a manifest that was validated before; one that is an ``index.json`` may be larger than others."""
+    document = parse_object(raw, "manifest", max(MANIFEST_LIMIT, len(raw)))
+    if not signed:
+        return document
+    from . import jws
+
+    return parse_object(jws.payload(raw, document["signatures"]), "manifest", MANIFEST_LIMIT)
 
 
 def _descriptors(document: Mapping[str, Any], name: str) -> tuple[Descriptor, ...]:
@@ -144,16 +190,13 @@ def _media_type(document: Mapping[str, Any], content_type: str) -> str:
         both = ", ".join(image_keys + index_keys + schema1_keys)
         raise InvalidContent(f"ambiguous manifest: it has keys of more than one kind ({both})")
     version = document.get("schemaVersion")
-    if version == 1 or schema1_keys or content_type in mediatype.SCHEMA1_IMAGES:
+    if version == 1 or schema1_keys:
         return _schema1_type(document, content_type)
-    if version != 2 or isinstance(version, bool):
+    if version != 2 or type(version) is not int:  # 2.0 is no integer for Go
         raise InvalidContent(f"manifest: schemaVersion is {ascii(version)[:20]}, want 2")
-    stated = document.get("mediaType") or ""
-    if not isinstance(stated, str):
-        raise InvalidContent("manifest: mediaType is not a string")
-    if stated and content_type in mediatype.MANIFESTS and stated != content_type:
-        raise InvalidContent(f"manifest says it is {ascii(stated)[:100]}, but it was served as {content_type}")
-    found = stated or (content_type if content_type in mediatype.MANIFESTS else _guess(document))
+    found = _stated_type(document) or _unstated_type(document, content_type)
+    if content_type in _KNOWN and found != content_type and not _may_be_served_as(document, found, content_type):
+        raise InvalidContent(f"manifest says it is {ascii(found)[:100]}, but it was served as {content_type}")
     if found not in mediatype.MANIFESTS:
         raise Unsupported(f"unsupported manifest type {ascii(found)[:100]}")
     if (found in mediatype.INDEXES and image_keys) or (found in mediatype.IMAGES and index_keys):
@@ -161,18 +204,46 @@ def _media_type(document: Mapping[str, Any], content_type: str) -> str:
     return found
 
 
+def _unstated_type(document: Mapping[str, Any], content_type: str) -> str:
+    """Return the type of a document of schema 2 without ``mediaType``."""
+    if content_type == mediatype.DOCKER_MANIFEST and _config_type(document) == mediatype.OCI_CONFIG:
+        return mediatype.OCI_MANIFEST  # in Docker's format ``mediaType`` is required
+    return content_type if content_type in mediatype.MANIFESTS else _guess(document)
+
+
+def _may_be_served_as(document: Mapping[str, Any], found: str, content_type: str) -> bool:
+    """Return whether a document of type ``found`` may be served as another type: both are images, or both indexes.
+
+    An image whose config is that of the other format is refused.
+    """
+    if found in mediatype.INDEXES:
+        return content_type in mediatype.INDEXES
+    other = mediatype.DOCKER_CONFIG if found == mediatype.OCI_MANIFEST else mediatype.OCI_CONFIG
+    return found in mediatype.IMAGES and content_type in _SINGLE_IMAGES and _config_type(document) != other
+
+
+def _config_type(document: Mapping[str, Any]) -> object:
+    config = document.get("config")
+    return config.get("mediaType") if isinstance(config, dict) else None
+
+
 def _schema1_type(document: Mapping[str, Any], content_type: str) -> str:
-    version, stated = document.get("schemaVersion"), document.get("mediaType") or ""
-    if version != 1 or isinstance(version, bool):
+    version, stated = document.get("schemaVersion"), _stated_type(document)
+    if version != 1 or type(version) is not int:
         raise InvalidContent(f"manifest: schemaVersion is {ascii(version)[:20]}, want 1 for Docker's schema 1")
-    if content_type in mediatype.MANIFESTS:
+    if content_type in mediatype.INDEXES:
         raise InvalidContent(f"manifest is of Docker's schema 1, but it was served as {content_type}")
-    if not isinstance(stated, str):
-        raise InvalidContent("manifest: mediaType is not a string")
     if (stated and stated not in mediatype.SCHEMA1_IMAGES) or document.keys() & {"config", "layers", "manifests"}:
         raise InvalidContent("manifest says it is of Docker's schema 1, but its keys say otherwise")
     # By its signatures, since registries serve signed and unsigned ones with either type, or as plain JSON.
     return mediatype.SCHEMA1 if document.get("signatures") is None else mediatype.SCHEMA1_SIGNED
+
+
+def _stated_type(document: Mapping[str, Any]) -> str:
+    stated = document.get("mediaType")
+    if not isinstance(stated, str | None):
+        raise InvalidContent("manifest: mediaType is not a string")
+    return stated or ""
 
 
 def _guess(document: Mapping[str, Any]) -> str:

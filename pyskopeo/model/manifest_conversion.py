@@ -51,7 +51,7 @@ def image_to_docker(manifest: Manifest) -> Manifest:
     equivalent, such as encrypted ones and those compressed with zstd.
     """
     config = manifest.config
-    if config is None or config.media_type != mediatype.OCI_CONFIG:
+    if config is None or not manifest.is_image:
         kind = ascii(config.media_type)[:100] if config else manifest.media_type
         raise Unsupported(f"only an image can be converted to a docker manifest, this is an artifact of type {kind}")
     layers = [replace(layer, media_type=_docker_layer_type(layer.media_type)) for layer in manifest.layers]
@@ -143,7 +143,7 @@ def replace_children(
     """
     document = dict(index.document)
     entries = []
-    for written, described in zip(index.document["manifests"], index.manifests, strict=True):
+    for written, described in zip(document.get("manifests") or (), index.manifests, strict=True):
         if kept is not None and described.digest not in kept:
             continue
         entry = dict(written)
@@ -157,8 +157,9 @@ def replace_children(
 
 
 def _layer_to_oci(layer: Descriptor) -> Descriptor:
-    media_type = mediatype.to_oci(layer.media_type)
-    if media_type is None or mediatype.compression(layer.media_type) is None:
+    # Some tools write layers of the other family: they are converted already.
+    media_type = mediatype.layer_to_oci(layer.media_type)
+    if media_type is None:
         raise Unsupported(f"unknown media type during manifest conversion: {ascii(layer.media_type)[:100]}")
     return replace(layer, media_type=media_type, annotations={}, platform=None)
 
@@ -172,8 +173,8 @@ def _docker_layer_type(media_type: str) -> str:
             f"during manifest conversion: {ascii(media_type)}: zstd compression is not supported for docker images: "
             "use the OCI format, or gzip"
         )
-    found = mediatype.to_docker(media_type)
-    if found is None or mediatype.compression(media_type) is None:
+    found = mediatype.layer_to_docker(media_type)
+    if found is None:
         raise Unsupported(f"unknown media type during manifest conversion: {ascii(media_type)[:100]}")
     return found
 

@@ -32,32 +32,43 @@ MANIFESTS = IMAGES | INDEXES
 SCHEMA1_IMAGES = frozenset({SCHEMA1, SCHEMA1_SIGNED})
 IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 
+_BLOB_PREFIXES = (
+    "application/vnd.oci.image.layer.",
+    "application/vnd.docker.image.rootfs.",
+    "application/vnd.buildkit.cacheconfig.",
+    "application/vnd.oci.empty.",
+)
+
 # In the order in which skopeo 1.22 sends them.
 ACCEPT = (OCI_MANIFEST, DOCKER_MANIFEST, SCHEMA1_SIGNED, SCHEMA1, DOCKER_LIST, OCI_INDEX)
 
-_DOCKER_TO_OCI = {
-    DOCKER_MANIFEST: OCI_MANIFEST,
-    DOCKER_LIST: OCI_INDEX,
-    DOCKER_CONFIG: OCI_CONFIG,
+_LAYERS_TO_OCI = {
     DOCKER_LAYER: OCI_LAYER,
     DOCKER_LAYER_GZIP: OCI_LAYER_GZIP,
     DOCKER_LAYER_ZSTD: OCI_LAYER_ZSTD,
     DOCKER_FOREIGN: OCI_NONDISTRIBUTABLE,
     DOCKER_FOREIGN_GZIP: OCI_NONDISTRIBUTABLE + "+gzip",
 }
-
 # Without zstd, which Docker's own tools do not read.
-_OCI_TO_DOCKER = {oci: docker for docker, oci in _DOCKER_TO_OCI.items() if docker != DOCKER_LAYER_ZSTD}
+_LAYERS_TO_DOCKER = {oci: docker for docker, oci in _LAYERS_TO_OCI.items() if docker != DOCKER_LAYER_ZSTD}
 
 
-def to_docker(media_type: str) -> str | None:
-    """Return the Docker type that is equivalent to an OCI type, or None, as for zstd."""
-    return _OCI_TO_DOCKER.get(media_type)
+def layer_to_oci(media_type: str) -> str | None:
+    """Return the OCI type of a layer, which may have it already; None for a type that is no known layer type."""
+    return None if compression(media_type) is None else _LAYERS_TO_OCI.get(media_type, media_type)
 
 
-def to_oci(media_type: str) -> str | None:
-    """Return the OCI type that is equivalent to a Docker type, or None."""
-    return _DOCKER_TO_OCI.get(media_type)
+def layer_to_docker(media_type: str) -> str | None:
+    """Return the Docker type of a layer, which may have it already; None for unknown types, and for zstd."""
+    return _LAYERS_TO_DOCKER.get(layer_to_oci(media_type) or "")
+
+
+def is_blob(media_type: str) -> bool:
+    """Return whether the type is one of a layer, a configuration or another document that is no manifest.
+
+    BuildKit's cache is an index of such blobs: layers and a configuration of its own.
+    """
+    return media_type in IMAGE_CONFIGS or media_type.startswith(_BLOB_PREFIXES)
 
 
 def is_foreign(media_type: str) -> bool:

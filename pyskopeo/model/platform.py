@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import InvalidContent, InvalidInput
 from ..fast_dataclass import dataclass
+from ..gocompat.field_names import FieldNames
 
 _MACHINES = {
     "x86_64": "amd64",
@@ -33,6 +34,8 @@ _MACHINES = {
 _HOST_VARIANTS = {"armv6l": "v6", "armv7l": "v7", "armv8l": "v8", "aarch64": "v8", "arm64": "v8"}
 # Variants from newest to oldest: a v7 processor runs v7, v6 and v5.
 _COMPATIBLE = {"arm": ("v8", "v7", "v6", "v5"), "arm64": ("v8",)}
+# The names of the OCI specification, and "features" of Docker's manifest lists.
+_NAMES = FieldNames.of("architecture", "os", "os.version", "os.features", "variant", "features")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +59,26 @@ class Platform:
 
     @classmethod
     def from_json(cls, value: object) -> Platform:
-        """Validate the decoded ``platform`` of a descriptor; raises `InvalidContent`."""
+        """Validate the decoded ``platform`` of a descriptor; null is the same as absent. Raises `InvalidContent`."""
         if not isinstance(value, Mapping):
             raise InvalidContent("platform of a descriptor is not a JSON object")
+        _NAMES.check(value, "platform of a descriptor")
 
         def text(name: str) -> str:
-            found = value.get(name) or ""
+            found = value.get(name)
+            if found is None:
+                return ""
             if not isinstance(found, str):
                 raise InvalidContent(f"platform.{name} of a descriptor is not a string")
             return found
 
-        features: Any = value.get("os.features") or ()
-        if not isinstance(features, list | tuple) or not all(isinstance(f, str) for f in features):
+        features: Any = value.get("os.features")
+        if features is None:
+            features = ()
+        if not isinstance(features, list | tuple) or not all(isinstance(name, str | None) for name in features):
             raise InvalidContent("platform.os.features of a descriptor is not a list of strings")
-        return cls(text("os"), text("architecture"), text("variant"), text("os.version"), tuple(features))
+        names = tuple(name or "" for name in features)
+        return cls(text("os"), text("architecture"), text("variant"), text("os.version"), names)
 
     @classmethod
     def host(cls, *, os: str = "", architecture: str = "", variant: str = "") -> Platform:

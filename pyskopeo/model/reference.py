@@ -51,14 +51,12 @@ class Reference:
             raise InvalidName(f"invalid reference format: unsupported digest algorithm {digest.algorithm}")
         name, tag = _split_tag(rest)
         if tag is not None and not _TAG.fullmatch(tag):
-            raise InvalidName(f"invalid reference format: invalid tag {ascii(tag)}")
+            raise InvalidName(f"invalid reference format: invalid tag {ascii(tag)[:200]}")
         registry, repository = _split_registry(name)
         if not _PATH.fullmatch(repository):
             if _PATH.fullmatch(repository.lower()):
-                raise InvalidName(
-                    f"invalid reference format: repository name ({repository}) must be lowercase"
-                )
-            raise InvalidName(f"invalid reference format: {ascii(text)}")
+                raise InvalidName("invalid reference format: repository name must be lowercase")
+            raise InvalidName(f"invalid reference format: {ascii(text)[:400]}")
         if len(registry) + 1 + len(repository) > _MAX_NAME_LENGTH:
             raise InvalidName(f"repository name must not be more than {_MAX_NAME_LENGTH} characters")
         found = cls(registry, repository, tag or "", digest)
@@ -101,7 +99,7 @@ def _split_tag(text: str) -> tuple[str, str | None]:
 
 def _split_registry(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost" or first.lower() != first):
+    if not slash or not ("." in first or ":" in first or first == "localhost"):
         registry, repository = DOCKER_HUB, name
     else:
         registry, repository = first, rest

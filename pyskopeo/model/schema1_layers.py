@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import InvalidContent
 from ..fast_dataclass import dataclass
+from ..gocompat.field_names import FieldNames
 from . import mediatype
 from .descriptor import UNKNOWN_SIZE, Descriptor
 from .digest import Digest
@@ -50,7 +51,7 @@ def parse_layers(document: Mapping[str, Any]) -> tuple[Layer, ...]:
     if len(sums) != len(texts) or not sums:
         raise InvalidContent(f"schema 1 manifest: {len(sums)} fsLayers and {len(texts)} history entries, want as many")
     for name in ("name", "tag", "architecture"):
-        if not isinstance(document.get(name, ""), str):
+        if not isinstance(document.get(name), str | None):
             raise InvalidContent(f"schema 1 manifest: {name} is not a string")
     found: list[Layer] = []
     seen: set[str] = set()
@@ -78,7 +79,10 @@ def _strings(document: Mapping[str, Any], name: str, member: str) -> list[str]:
     if not isinstance(entries, list) or len(entries) > _MAX_LAYERS:
         raise InvalidContent(f"schema 1 manifest: {name} is not a list of at most {_MAX_LAYERS} entries")
     found = []
+    names = FieldNames.of(member)
     for position, entry in enumerate(entries):
+        if isinstance(entry, dict):
+            names.check(entry, f"schema 1 manifest: {name}[{position}]")
         text = entry.get(member) if isinstance(entry, dict) else None
         if not isinstance(text, str):
             raise InvalidContent(f"schema 1 manifest: {name}[{position}] has no {member}")

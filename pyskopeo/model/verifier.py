@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ..errors import ContentMismatch
+from . import mediatype
 from .descriptor import Descriptor
 from .digest import new_hasher
+from .strict_json import CONFIG_LIMIT
 
 
 class Verifier:
@@ -51,3 +53,28 @@ class Verifier:
                 expected=str(expected.digest),
                 actual=f"{expected.digest.algorithm}:{actual}",
             )
+
+
+class ConfigVerifier(Verifier):
+    """Verifies an image configuration, and that it does not name one field twice: see `config_names.check_names`."""
+
+    def restart(self) -> None:
+        super().restart()
+        self._content = bytearray()
+
+    def feed(self, buffer: bytes | bytearray | memoryview) -> None:
+        super().feed(buffer)
+        self._content += buffer
+
+    def finish(self) -> None:
+        """Raise `ContentMismatch` as `Verifier.finish`, and `DuplicateName`."""
+        super().finish()
+        from .config_names import check_names
+
+        check_names(bytes(self._content))
+
+
+def verifier_for(descriptor: Descriptor) -> Verifier:
+    """Return the verifier for content of the descriptor's media type; raises `Unsupported` as `Verifier`."""
+    is_config = descriptor.media_type in mediatype.IMAGE_CONFIGS and descriptor.size <= CONFIG_LIMIT
+    return ConfigVerifier(descriptor) if is_config else Verifier(descriptor)

@@ -11,35 +11,20 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from ..errors import (
-    ConnectionFailed,
-    InvalidContent,
-    NetworkError,
-    NotFound,
-    PyskopeoError,
-    RegistryError,
-    UnsafeAddress,
-)
+from ..errors import ConnectionFailed, InvalidContent, PyskopeoError
 from ..http.httpx_import import httpx
 from ..http.loop_bridge import run_in_loop
-from ..http.origin import Origin
 from ..streams.pump import BlobReader
-from .content_range import blob_part, starts_at
+from .content_range import blob_part, describe_encoding
 from .download_state import DownloadState, Step
 from .mirrors import all_transient, combine_errors
-from .response_checks import read_error
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from ..model.descriptor import Descriptor
     from ..streams.pump import ByteReader
-    from .mirrors import Endpoints
-    from .repository_reader import Repository
-    from .session import Session
-
-# At most this many of a descriptor's URLs are requested.
-_MAX_URLS = 10
+    from .mirrors import BlobEndpoint, BlobEndpoints
 
 
 class BlobDownload(BlobReader):
@@ -49,7 +34,7 @@ class BlobDownload(BlobReader):
     fails. Raises `NetworkError`, `NotFound` and `InvalidContent` when all endpoints have failed.
     """
 
-    def __init__(self, descriptor: Descriptor, endpoints: Endpoints) -> None:
+    def __init__(self, descriptor: Descriptor, endpoints: BlobEndpoints) -> None:
         self._descriptor = descriptor
         self._endpoints = endpoints
         retries = [repository.retry.times for repository in endpoints.repositories]
@@ -57,6 +42,7 @@ class BlobDownload(BlobReader):
         self._response: httpx.Response | None = None
         self._body: ByteReader | None = None
         self._end: int | None = None
+        self._encoding = ""
 
     async def __aenter__(self) -> Self:
         await self._open()
@@ -98,6 +84,7 @@ class BlobDownload(BlobReader):
         async def restart() -> bool:
             # If several endpoints sent the bytes, the warning names the first: it is the one not used any more.
             served = min(self._state.served, default=0)
+            error.args = (f"{error}{self._encoding}", *error.args[1:])
             if self._state.content_mismatched() is Step.RAISE:
                 return False
             await self._close_response()
@@ -109,13 +96,13 @@ class BlobDownload(BlobReader):
     async def _open(self) -> None:
         """Send requests until a response has the bytes from the offset on; raises when the state says so."""
         state, endpoints = self._state, self._endpoints
-        failures: list[tuple[Repository, PyskopeoError]] = []
+        failures: list[tuple[BlobEndpoint, PyskopeoError]] = []
         while self._body is None:
             state.move_to(endpoints.position)
             repository = endpoints.repositories[state.endpoint]
-            what = f"reading blob {self._descriptor.digest} in {repository.reference.name}"
+            what = f"reading blob {self._descriptor.digest} in {repository.name}"
             try:
-                response = await _request_blob(repository, self._descriptor, state.offset, what)
+                response = await repository.request_blob(self._descriptor, state.offset, what)
             except PyskopeoError as error:
                 step = state.request_failed(temporary=error.temporary and not error.retried)
                 if step is Step.RETRY:
@@ -147,6 +134,7 @@ class BlobDownload(BlobReader):
         skip = state.offset - part.start
         self._response, self._body = response, _SkippingReader(body, skip) if skip else body
         self._end = part.end
+        self._encoding = describe_encoding(response)
 
     async def _recover_from_broken_body(self, error: ConnectionFailed) -> None:
         """Prepare the next request, after the wait before a retry or at the next endpoint; or raise ``error``."""
@@ -171,53 +159,6 @@ class BlobDownload(BlobReader):
         response, self._response, self._body = self._response, None, None
         if response is not None:
             await response.aclose()
-
-
-async def _request_blob(repository: Repository, descriptor: Descriptor, offset: int, what: str) -> httpx.Response:
-    """GET a blob from byte ``offset`` on, without retries. Returns a 200 from byte 0 on, or a 206 from ``offset`` on.
-
-    If the server does not serve the range, the whole blob is requested. A blob that the registry does not have is
-    requested at the URLs in its descriptor. ``what`` begins the messages of errors. Raises `NetworkError`.
-    """
-    session, path = repository.session, repository.blob_path(descriptor.digest)
-    try:
-        response = await session.request("GET", path, {"Range": f"bytes={offset}-"} if offset else {})
-        wrong_range = response.status_code == 206 and not starts_at(response, offset, descriptor.size)
-        if offset and (wrong_range or response.status_code in (400, 403, 416)):
-            # Presigned URLs that do not allow a Range, and servers that do not support ranges correctly.
-            await response.aclose()
-            response = await session.request("GET", path, {})
-        if response.status_code not in ((200, 206) if offset else (200,)):
-            raise await read_error(session, response, what)
-    except PyskopeoError as error:
-        missing = isinstance(error, NotFound) or (isinstance(error, RegistryError) and error.status == 404)
-        if not (missing and descriptor.urls):
-            raise
-        return await _request_from_urls(session, descriptor, what)
-    return response
-
-
-async def _request_from_urls(session: Session, descriptor: Descriptor, what: str) -> httpx.Response:
-    """GET a layer from the ``urls`` of its descriptor (image specification, "Content Descriptors").
-
-    The URLs are untrusted input: only https is used, no credentials are sent, and they must not be of this machine or
-    its network. Raises `NetworkError` and `InvalidContent` when none of them has the layer.
-    """
-    nowhere = f"{what}: neither the registry nor the manifest's URLs have it"
-    failure: PyskopeoError = RegistryError(nowhere, status=404)
-    for url in descriptor.urls[:_MAX_URLS]:
-        try:
-            if Origin.of(url).scheme != "https":
-                raise UnsafeAddress(f"{Origin.of(url)} is not https")
-            response = await session.request_external("GET", url)
-        except (NetworkError, InvalidContent) as error:
-            if error.temporary or not failure.temporary:  # a temporary error is preferred, so that there is a retry
-                failure = error
-            continue
-        if response.status_code == 200:
-            return response
-        await response.aclose()
-    raise failure
 
 
 class _SkippingReader:

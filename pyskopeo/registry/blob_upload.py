@@ -1,6 +1,7 @@
 """Push blobs (distribution specification 1.1, "Push"): find or mount them, or upload them with retries.
 
-A blob is uploaded while it is read. After a broken connection the number of bytes at the registry is requested, and the
+A blob is uploaded while it is read. HEAD and mounts are questions: whether a blob can be written is decided by the
+response to its upload. After a broken connection the number of bytes at the registry is requested, and the
 upload is resumed there; if the registry refuses large bodies, the upload is chunked. `UploadState` decides.
 """
 
@@ -10,8 +11,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ..errors import PyskopeoError, RegistryError
+from ..errors import PyskopeoError
 from ..model.events import Placement
+from .response_checks import ask
 from .upload_attempt import UploadAttempt
 from .upload_session import UploadSession
 from .upload_state import Step, UploadState
@@ -43,7 +45,8 @@ class BlobUploads:
     async def has(self, descriptor: Descriptor) -> bool:
         """HEAD a blob: return whether the registry has it.
 
-        A refusal counts as no; the upload then fails with its reason. Raises `NetworkError` for transient failures.
+        An error response counts as no; if it is more than that, the upload will fail with its reason. Raises
+        `ConnectionFailed`.
         """
         what = f"checking whether a blob {descriptor.digest} exists in {self._reference.name}"
         path = f"/v2/{self._reference.repository}/blobs/{quote(str(descriptor.digest), safe=':')}"
@@ -51,12 +54,12 @@ class BlobUploads:
         async def once() -> bool:
             response = await self._session.request("HEAD", path, {})
             await response.aclose()
-            if response.status_code in (408, 425, 429) or response.status_code >= 500:
+            if response.status_code >= 400:
                 raise await self._session.response_error(response, b"", what)
             length = response.headers.get("content-length", "")
             return response.status_code == 200 and (not length or length == str(descriptor.size))
 
-        return await self._session.retry(once, what)
+        return bool(await ask(self._session, once, what))
 
     async def put(self, blob: Blob, progress: Progress, repositories: Sequence[str]) -> Placement:
         """Find the blob, mount it from one of ``repositories`` of this registry, or upload it; return which it was.
@@ -105,13 +108,7 @@ class BlobUploads:
 
     async def _mount(self, upload: UploadSession, digest: Digest, source: str) -> bool:
         """Return whether the registry mounted the blob. If it declined, ``upload`` may be open instead."""
-        try:
-            mounted = await upload.mount(digest, source)
-        except RegistryError as error:
-            # Some registries respond to every mount with status 500, and work otherwise.
-            if error.temporary and error.status != 500:
-                raise
-            mounted = False
+        mounted = await upload.mount(digest, source)
         self._mount_first = self._mount_first and mounted
         return mounted
 

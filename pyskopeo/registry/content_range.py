@@ -39,13 +39,9 @@ def starts_at(response: httpx.Response, offset: int, size: int) -> bool:
 def blob_part(response: httpx.Response, descriptor: Descriptor, offset: int) -> Part:
     """Return the bytes that a 200 or 206 has of the blob that was requested from ``offset`` on.
 
-    Raises `InvalidContent` for a content encoding or another range, `ContentMismatch` for another size.
+    A ``Content-Encoding`` does not matter: none was asked for, stores set it on bytes that are the blob as it is, and
+    nothing is decoded. Raises `InvalidContent` for another range, `ContentMismatch` for another size.
     """
-    encoding = response.headers.get("content-encoding", "identity").lower()
-    if encoding not in ("identity", ""):
-        raise InvalidContent(
-            f"blob {descriptor.digest} was served with Content-Encoding {to_printable(encoding, 40)}: refused"
-        )
     if response.status_code == 206:
         part = _content_range(response, descriptor.size)
         if part is None or part.start != offset:
@@ -57,12 +53,19 @@ def blob_part(response: httpx.Response, descriptor: Descriptor, offset: int) -> 
     length = _content_length(response)
     if length is not None and length != descriptor.size:
         raise ContentMismatch(
-            f"blob {descriptor.digest}: the registry has {length} bytes, the manifest says {descriptor.size}",
+            f"blob {descriptor.digest}: the registry has {length} bytes{describe_encoding(response)}, "
+            f"the manifest says {descriptor.size}",
             expected=str(descriptor.size),
             actual=str(length),
         )
     framed = length is not None or "transfer-encoding" in response.headers or "reader" not in response.extensions
     return Part(0, descriptor.size if framed else None)
+
+
+def describe_encoding(response: httpx.Response) -> str:
+    """Return a part of an error message for wrong bytes: the response's content encoding, "" without one."""
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    return f" (Content-Encoding {to_printable(encoding, 40)})" if encoding not in ("", "identity") else ""
 
 
 def _content_range(response: httpx.Response, size: int) -> Part | None:

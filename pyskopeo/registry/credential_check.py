@@ -69,7 +69,7 @@ async def _open(reference: Reference, access: Access) -> AsyncIterator[Session]:
     """
     named = reference.name if reference.repository else reference.registry
     access = replace(access, trust=access.trust.with_insecure_default(insecure=access.registries().is_insecure(named)))
-    async with open_sender(reference, access.trust, access.network) as send:
+    async with open_sender(reference, access) as send:
         yield Session(reference, send, access, exact_scope=True)
 
 

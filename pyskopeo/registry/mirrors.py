@@ -6,7 +6,7 @@ download that one endpoint began can be continued at another.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..errors import PyskopeoError
 from ..model.events import Report, Warned
@@ -14,11 +14,47 @@ from ..model.events import Report, Warned
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..http.retry import Call
+    from ..http.httpx_import import httpx
+    from ..http.retry import Call, Retry
+    from ..model.descriptor import Descriptor
     from ..model.reference import Reference
     from .repository_reader import Repository
 
 T = TypeVar("T")
+
+
+class BlobEndpoint(Protocol):
+    """One place that blobs can be read from; ``name`` is for messages, ``retry`` the policy for its requests."""
+
+    retry: Retry
+
+    @property
+    def name(self) -> str: ...
+
+    async def request_blob(self, descriptor: Descriptor, offset: int, what: str) -> httpx.Response:
+        """GET a blob from byte ``offset`` on, without retries: a 200 from byte 0 on, or a 206 from ``offset`` on.
+
+        ``what`` begins the messages of errors. Raises `NetworkError`, `NotFound` and `InvalidContent`.
+        """
+        ...
+
+
+class BlobEndpoints(Protocol):
+    """The endpoints of a blob, in order, as `Endpoints` has them."""
+
+    report: Report
+
+    @property
+    def repositories(self) -> Sequence[BlobEndpoint]: ...
+
+    @property
+    def position(self) -> int:
+        """The index of the endpoint to begin with."""
+        ...
+
+    def move_to(self, position: int, failures: Sequence[tuple[BlobEndpoint, PyskopeoError]]) -> None:
+        """Use a later endpoint from now on, since those before it had ``failures``."""
+        ...
 
 
 class Endpoints:
@@ -60,25 +96,25 @@ class Endpoints:
             return answer
         raise combine_errors(failures)
 
-    def move_to(self, position: int, failures: Sequence[tuple[Repository, PyskopeoError]]) -> None:
+    def move_to(self, position: int, failures: Sequence[tuple[BlobEndpoint, PyskopeoError]]) -> None:
         """Make a later repository the current one, and report a warning for each of the ``failures`` before it."""
         if position <= self.position:
             return  # another download has done so already
         self.position = position
         for repository, error in failures:
-            message = f"{repository.reference.name}: {error}; going on with {self.current.reference.name}"
+            message = f"{repository.name}: {error}; going on with {self.current.name}"
             self.report(Warned(message))
 
 
-def all_transient(failures: Sequence[tuple[Repository, PyskopeoError]]) -> bool:
+def all_transient(failures: Sequence[tuple[BlobEndpoint, PyskopeoError]]) -> bool:
     """Return whether all failures are transient, so that the endpoints are of no use for other blobs either."""
     return all(error.temporary for _, error in failures)
 
 
-def combine_errors(failures: Sequence[tuple[Repository, PyskopeoError]]) -> PyskopeoError:
+def combine_errors(failures: Sequence[tuple[BlobEndpoint, PyskopeoError]]) -> PyskopeoError:
     """Return the last of these errors, the registry's own, with those of its mirrors in the message."""
     *mirrors, (primary, error) = failures
     if mirrors:
-        reasons = " ".join(f"[{repository.reference}: {reason}]" for repository, reason in mirrors)
-        error.args = (f"(Mirrors also failed: {reasons}): {primary.reference}: {error}", *error.args[1:])
+        reasons = " ".join(f"[{repository}: {reason}]" for repository, reason in mirrors)
+        error.args = (f"(Mirrors also failed: {reasons}): {primary}: {error}", *error.args[1:])
     return error

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from ..errors import InvalidContent, UnsafeAddress
-from ..http.origin import Origin, resolve_url
+from ..errors import InvalidContent, NotFound, PyskopeoError, RegistryError
 from ..http.read_bounded import read_bounded
 from ..http.retry import Call
 from ..model import mediatype
+from ..model.content_digest import content_digest
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..model.reference import Reference, is_tag
-from ..model.strict_json import MANIFEST_LIMIT, parse_object
+from ..model.manifest import Manifest
+from ..model.reference import Reference
+from ..model.strict_json import MANIFEST_LIMIT
 from .content_range import starts_at
+from .layer_urls import request_from_urls
 from .response_checks import as_digest, check_stated_digest, closing, head_manifest, read_error
 from .session import Session
+from .tag_pages import TagPages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from ..http.httpx_import import httpx
     from ..http.retry import Retry
     from ..model.events import Report
 
 T = TypeVar("T")
-# Characters.
-_MAX_LINK = 16 * 1024
-# Bytes of one page of tags.
-_TAGS_LIMIT = 8 * 1024 * 1024
-_MAX_PAGES = 10_000
-_NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?', re.ASCII)
+# The statuses of registries that do not support HEAD.
+_NO_HEAD = frozenset({400, 405, 406, 500, 501})
 
 
 class Repository:
@@ -48,14 +47,22 @@ class Repository:
         self.session, self._report = session, report
         self._base = f"/v2/{reference.repository}"
 
+    def __str__(self) -> str:
+        return str(self.reference)
+
+    @property
+    def name(self) -> str:
+        """``registry/repository``."""
+        return self.reference.name
+
     def manifest(self, name: str) -> Call[tuple[bytes, str]]:
         """GET a manifest by tag or digest: its bytes, at most 4 MiB, and its content type.
 
-        The bytes are checked against ``Docker-Content-Digest``. If ``name`` is a digest, the caller has to check them
-        against it.
+        The bytes of a tag are checked against ``Docker-Content-Digest``. If ``name`` is a digest, the caller has to
+        check them against it, as `parse_manifest` does, and a header that says otherwise is only reported.
         """
         what = f"reading manifest {name} in {self.reference.name}"
-        return self._call(what, partial(self._manifest, f"{self._base}/manifests/{name}", what))
+        return self._call(what, partial(self._manifest, name, what))
 
     def resolve(self, name: str) -> Call[Digest | None]:
         """HEAD a manifest: the digest in ``Docker-Content-Digest``, None if there is no such header."""
@@ -63,12 +70,15 @@ class Repository:
         return self._call(what, partial(head_manifest, self.session, path, what))
 
     def blob_size(self, digest: Digest) -> Call[int]:
-        """HEAD a blob: its size in bytes. A registry that does not state it raises `InvalidContent`."""
+        """HEAD a blob: its size in bytes; GET its head if HEAD is refused or does not state it.
+
+        A registry that does not state it either way raises `InvalidContent`.
+        """
         what = f"asking for the size of blob {digest} in {self.reference.name}"
         return self._call(what, partial(self._blob_size, self.blob_path(digest), what))
 
     def tags(self) -> Call[list[str]]:
-        """GET all tags, in the registry's order (distribution specification, "Listing Tags")."""
+        """GET all tags, in the registry's order, as `TagPages` reads them ("Listing Tags")."""
         what = f"listing tags of {self.reference.name}"
         # Each page is retried by itself, so the list is not.
         return Call(what, partial(self._tags, what), replace(self.retry, times=0), self._report)
@@ -76,59 +86,60 @@ class Repository:
     def _call(self, what: str, once: Callable[[], Coroutine[Any, Any, T]]) -> Call[T]:
         return Call(what, once, self.retry, self._report)
 
-    async def _manifest(self, path: str, what: str) -> tuple[bytes, str]:
+    async def _manifest(self, name: str, what: str) -> tuple[bytes, str]:
+        path = f"{self._base}/manifests/{name}"
         response = await self.session.request("GET", path, {"Accept": ", ".join(mediatype.ACCEPT)})
         if response.status_code != 200:
             raise await read_error(self.session, response, what)
         async with closing(response):
             raw = await read_bounded(response, MANIFEST_LIMIT, what)
-        check_stated_digest(response, raw, what)
+        try:
+            check_stated_digest(response, raw, what)
+        except InvalidContent as error:
+            wanted = as_digest(name)
+            if wanted is None:
+                pinned = f"{self.reference.name}@{content_digest(raw)}"
+                error.args = (f"{error}; if these bytes are what you want, name them by their digest: {pinned}",)
+                raise
+            # The digest that was asked for counts for more than a header; the caller raises if the bytes are others.
+            if content_digest(raw, wanted.algorithm) == wanted:
+                self.session.warn_once(f"{error}; the digest that was asked for decides", "docker-content-digest")
         return raw, response.headers.get("content-type", "")
 
+    def parse_manifest(
+        self, response: tuple[bytes, str], *, expected: Digest | None, media_type: str = ""
+    ) -> Manifest:
+        """Parse what `manifest` returned; a warning is reported for a content type that the document contradicts.
+
+        ``expected`` is the digest that was asked for, ``media_type`` the type in the parent's descriptor. Raises as
+        `Manifest.parse`.
+        """
+        raw, content_type = response
+        manifest = Manifest.parse(raw, content_type=media_type or content_type, expected=expected)
+        if manifest.served_as:
+            self.session.warn_once(
+                f"{self.reference.name}: a manifest is said to be {manifest.served_as}, but it is "
+                f"{manifest.media_type}: taken for what it is",
+                "content-type",
+            )
+        return manifest
+
     async def _blob_size(self, path: str, what: str) -> int:
-        response = await self.session.request("HEAD", path, {})
-        async with closing(response):
-            if response.status_code != 200:
-                raise await self.session.response_error(response, b"", what)
-            length = response.headers.get("content-length", "")
-        if not (length.isascii() and length.isdigit() and len(length) < 19):
-            raise InvalidContent(f"{what}: the registry does not say")
-        return int(length)
+        for method in ("HEAD", "GET"):
+            response = await self.session.request(method, path, {})
+            async with closing(response):
+                length = response.headers.get("content-length", "")
+                if response.status_code == 200 and length.isascii() and length.isdigit() and len(length) < 19:
+                    return int(length)
+                if response.status_code != 200 and (method == "GET" or response.status_code not in _NO_HEAD):
+                    raise await self.session.response_error(response, b"", what)
+        raise InvalidContent(f"{what}: the registry does not say")
 
     async def _tags(self, what: str) -> list[str]:
-        found: list[str] = []
-        url, seen = f"{self._base}/tags/list", set[str]()
-        while url:
-            if url in seen or len(seen) >= _MAX_PAGES:
-                raise InvalidContent(f"{what}: the pages of the list lead in a circle")
-            seen.add(url)
-            page, url = await self._call(what, partial(self._tag_page, url, what))
-            found += page
-        return found
-
-    async def _tag_page(self, path: str, what: str) -> tuple[list[str], str]:
-        response = await self.session.request("GET", path, {"Accept": "application/json"})
-        if response.status_code != 200:
-            raise await read_error(self.session, response, what)
-        async with closing(response):
-            raw = await read_bounded(response, _TAGS_LIMIT, what)
-        listed = parse_object(raw, what, _TAGS_LIMIT).get("tags") or []
-        if not isinstance(listed, list) or not all(isinstance(tag, str | None) for tag in listed):
-            raise InvalidContent(f"{what}: tags is not a list of strings")
-        tags = [tag for tag in listed if _is_tag(tag, what)]
-        link = _NEXT.search(response.headers.get("link", "")[:_MAX_LINK])
-        return tags, self._next_path(path, link[1], what) if link else ""
-
-    def _next_path(self, path: str, link: str, what: str) -> str:
-        """Return the path and query of the next page; raises `UnsafeAddress` for a page on another host.
-
-        Scheme and port do not matter: registries behind a proxy may give those they have behind it.
-        """
-        origin = self.session.origin
-        target = resolve_url(f"{origin}{path}", link)
-        if Origin.of(target).host != origin.host:
-            raise UnsafeAddress(f"{what}: the next page is on {Origin.of(target)}: refused")
-        return urlsplit(target)._replace(scheme="", netloc="", fragment="").geturl()
+        pages = TagPages(self.session, f"{self._base}/tags/list", what)
+        while pages.next:
+            await self._call(what, pages.read)
+        return pages.tags
 
     async def blob_ending(self, descriptor: Descriptor, count: int) -> bytes:
         """GET the last ``count`` bytes of a blob, not verified; no bytes if the registry does not serve the range.
@@ -140,20 +151,34 @@ class Repository:
         response = await self.session.request("GET", path, {"Range": f"bytes={start}-"})
         async with closing(response):
             served = response.status_code == 206 and starts_at(response, start, descriptor.size)
-            return await read_bounded(response, count, what) if served else b""
+            return await read_bounded(response, count, what, truncate=True) if served else b""
+
+    async def request_blob(self, descriptor: Descriptor, offset: int, what: str) -> httpx.Response:
+        """GET a blob from byte ``offset`` on, without retries: a 200 from byte 0 on, or a 206 from ``offset`` on.
+
+        If the server does not serve the range, the whole blob is requested. A blob that the registry does not have is
+        requested at the URLs in its descriptor. ``what`` begins the messages of errors. Raises `NetworkError`.
+        """
+        session, path = self.session, self.blob_path(descriptor.digest)
+        try:
+            response = await session.request("GET", path, {"Range": f"bytes={offset}-"} if offset else {})
+            wrong_range = response.status_code == 206 and not starts_at(response, offset, descriptor.size)
+            if offset and (wrong_range or response.status_code in (400, 403, 416)):
+                # Presigned URLs that do not allow a Range, and servers that do not support ranges correctly.
+                await response.aclose()
+                response = await session.request("GET", path, {})
+            # A cache may answer 206 to a request without Range, too.
+            partial_content = response.status_code == 206 and (offset or starts_at(response, 0, descriptor.size))
+            if response.status_code != 200 and not partial_content:
+                raise await read_error(session, response, what)
+        except PyskopeoError as error:
+            missing = isinstance(error, NotFound) or (isinstance(error, RegistryError) and error.status == 404)
+            if not (missing and descriptor.urls):
+                raise
+            return await request_from_urls(descriptor, session.request_external, what)
+        return response
 
     def blob_path(self, digest: Digest) -> str:
         """Return the path of a blob's URL at the registry."""
         return f"{self._base}/blobs/{quote(str(digest), safe=':')}"
 
-
-def _is_tag(text: str | None, what: str) -> bool:
-    """Return whether an entry of a tag list is a tag; null and digests, which some registries list, are not.
-
-    Raises `InvalidContent` for anything else. skopeo skips null and digests, too.
-    """
-    if text and is_tag(text):
-        return True
-    if text and as_digest(text) is None:
-        raise InvalidContent(f"{what}: {ascii(text)[:140]} is not a tag")
-    return False

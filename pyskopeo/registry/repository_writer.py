@@ -5,16 +5,19 @@ Blobs are uploaded by `BlobUploads`. A manifest has to be written after everythi
 
 from __future__ import annotations
 
-from functools import partial
+from typing import TYPE_CHECKING
 
-from ..errors import ManifestRefused, PyskopeoError, RegistryError
+from ..errors import InvalidDigest, ManifestRefused, PyskopeoError, RegistryError
 from ..model.digest import Digest
 from ..model.manifest import Manifest
 from ..model.reference import Reference
-from .response_checks import as_digest, closing, head_manifest, mismatch, read_error, stated_digest
+from .response_checks import as_digest, ask, closing, head_manifest, mismatch, read_error, stated_digest
 from .session import Session
 
-_WRITTEN = frozenset({200, 201, 202})
+if TYPE_CHECKING:
+    from ..http.httpx_import import httpx
+
+_WRITTEN = frozenset({200, 201, 202, 204})
 _DELETED = frozenset({200, 202, 204})
 # The error codes of registries that do not support OCI manifests, or schema 2.
 _TYPE_REFUSED = frozenset({"MANIFEST_INVALID", "TAG_INVALID", "UNSUPPORTED"})
@@ -34,16 +37,18 @@ class RepositoryWriter:
     async def head_manifest(self, name: str) -> Digest | None:
         """HEAD a manifest: return its digest, None if it does not exist.
 
-        Also None for a tag whose digest the registry does not state.
+        Also None if the registry does not state the digest that a tag refers to, or does not answer HEAD: whether a
+        manifest can be written is decided by the response to PUT.
         """
         what = f"looking for manifest {name} in {self.reference.name}"
-        try:
-            stated = await self._session.retry(partial(head_manifest, self._session, self._path(name), what), what)
-        except RegistryError as error:
-            if error.status != 404:
-                raise
-            return None
-        return stated or as_digest(name)
+
+        async def once() -> Digest | None:
+            try:
+                return await head_manifest(self._session, self._path(name), what) or as_digest(name)
+            except InvalidDigest:
+                return None
+
+        return await ask(self._session, once, what)
 
     async def put_manifest(self, name: str, manifest: Manifest) -> None:
         """PUT the manifest's bytes, unchanged ("Pushing Manifests").
@@ -60,7 +65,7 @@ class RepositoryWriter:
             if response.status_code not in _WRITTEN:
                 raise _as_manifest_refused(await read_error(self._session, response, what))
             async with closing(response):
-                stated = stated_digest(response)
+                stated = self._stored_digest(response, what)
             if stated is not None and stated.algorithm == manifest.digest.algorithm and stated != manifest.digest:
                 raise mismatch(what, stated, manifest.digest)
 
@@ -87,6 +92,14 @@ class RepositoryWriter:
             raise self._deletion_error(name, error)
 
         await self._session.retry(once, what)
+
+    def _stored_digest(self, response: httpx.Response, what: str) -> Digest | None:
+        """Return the digest that the registry states for a manifest it has stored, None if it states none."""
+        try:
+            return stated_digest(response)
+        except InvalidDigest as error:
+            self._session.warn_once(f"{what}: Docker-Content-Digest: {error}", "docker-content-digest")
+            return None
 
     def _path(self, name: str) -> str:
         return f"/v2/{self.reference.repository}/manifests/{name}"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Content: TypeAlias = bytes | RequestBody
 _MAX_WARNINGS = 20
+# Characters.
+_MAX_WARNING_LENGTH = 600
 
 
 def build_request(
@@ -30,18 +32,26 @@ def build_request(
     *,
     public_only: bool,
 ) -> httpx.Request:
-    """Return a request with the timeouts and the User-Agent of ``network``.
+    """Return a request with the timeouts and the User-Agent of ``network``; those for reading are of its head.
 
     With ``public_only`` the transport refuses addresses that are not public.
     """
     # Not by httpx.Client.build_request, which adds cookies and an Accept-Encoding.
     complete = {"User-Agent": network.user_agent, "Accept-Encoding": "identity", **headers}
-    timeout = httpx.Timeout(network.stall_timeout, connect=network.connect_timeout).as_dict()
+    timeout = httpx.Timeout(
+        network.stall_timeout, connect=network.connect_timeout, read=network.response_timeout
+    ).as_dict()
     extensions = {"public_only": public_only, "timeout": timeout}
     if isinstance(content, RequestBody):
         complete["Host"] = Origin.of(url).netloc  # httpx does not add it to a request with a stream
         return httpx.Request(method, url, headers=complete, stream=content, extensions=extensions)
     return httpx.Request(method, url, headers=complete, content=content or None, extensions=extensions)
+
+
+def limit_body(request: httpx.Request, response: httpx.Response, network: Network) -> None:
+    """Set the time limits of the body of a response, whose head has been read."""
+    request.extensions["timeout"]["read"] = network.stall_timeout
+    response.extensions["time_limits"] = network.stall_timeout, network.response_timeout
 
 
 @contextmanager
@@ -57,7 +67,10 @@ def httpx_errors(url: str) -> Iterator[None]:
 
 
 class WarningReporter:
-    """Reports ``Warning: 299 - "text"`` headers, once per text (distribution specification, "Warnings")."""
+    """Reports warnings about one registry, each of them once and at most 20.
+
+    Those of the registry itself are ``Warning: 299 - "text"`` headers (distribution specification, "Warnings").
+    """
 
     def __init__(self, registry: str, report: Report, redactor: Redactor) -> None:
         self._registry = registry
@@ -66,9 +79,14 @@ class WarningReporter:
         self._reported: set[str] = set()
 
     def report_new(self, response: httpx.Response) -> None:
-        """Report the warnings in ``response`` that have not been reported yet."""
+        """Report the registry's warnings in ``response`` that have not been reported yet."""
         for value in response.headers.get_list("warning"):
-            if value.startswith("299 ") and value not in self._reported and len(self._reported) < _MAX_WARNINGS:
-                self._reported.add(value)
+            if value.startswith("299 "):
                 text = self._redactor.redact(value[4:].lstrip("- "))
-                self._report(Warned(f"{self._registry} says: {to_printable(text)}"))
+                self.report_once(f"{self._registry} says: {to_printable(text)}", value)
+
+    def report_once(self, message: str, key: str) -> None:
+        """Report ``message``, without secrets, unless a warning with this ``key`` has been reported."""
+        if key not in self._reported and len(self._reported) < _MAX_WARNINGS:
+            self._reported.add(key)
+            self._report(Warned(to_printable(self._redactor.redact(message), _MAX_WARNING_LENGTH)))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import ContentMismatch, InvalidDigest, PyskopeoError, Unsupported
+from ..errors import ContentMismatch, InvalidDigest, NotFound, PyskopeoError, RegistryError, Unsupported, prefix_errors
 from ..http.httpx_import import httpx
 from ..http.read_bounded import read_bounded
 from ..model import mediatype
@@ -16,6 +16,14 @@ from . import error_response
 
 if TYPE_CHECKING:
     from .session import Session
+
+
+T = TypeVar("T")
+# The algorithm of a digest of which only the hex digits are stated, by their number.
+_ALGORITHMS = {64: "sha256", 96: "sha384", 128: "sha512"}
+# Statuses after which the same question may be answered later. Other errors, 500 and 501 among them, are how some
+# registries respond to every HEAD, or to every mount.
+_MAY_BE_ANSWERED_LATER = frozenset({408, 425, 429, 502, 503, 504})
 
 
 @asynccontextmanager
@@ -32,6 +40,28 @@ async def read_error(session: Session, response: httpx.Response, what: str) -> P
     async with closing(response):
         body = await read_bounded(response, error_response.LIMIT, what, truncate=True)
     return await session.response_error(response, body, what)
+
+
+async def ask(session: Session, once: Callable[[], Awaitable[T]], what: str) -> T | None:
+    """Send a request whose answer is of use, but not needed; None if the registry responds with an error.
+
+    Retries only statuses that may pass. Raises what prevents a response, such as `ConnectionFailed`.
+    """
+
+    async def attempt() -> T | None:
+        try:
+            return await once()
+        except NotFound:
+            return None
+        except RegistryError as error:
+            if error.status in _MAY_BE_ANSWERED_LATER:
+                raise
+            return None
+
+    try:
+        return await session.retry(attempt, what)
+    except RegistryError:
+        return None
 
 
 async def head_manifest(session: Session, path: str, what: str) -> Digest | None:
@@ -55,14 +85,38 @@ def as_digest(name: str) -> Digest | None:
 
 
 def stated_digest(response: httpx.Response) -> Digest | None:
-    """Return the value of ``Docker-Content-Digest``, None without it; raises `InvalidDigest`."""
-    header = response.headers.get("docker-content-digest")
-    return Digest.parse(header) if header else None
+    """Return the digest in ``Docker-Content-Digest``, None without one.
+
+    It may be written without its algorithm, in upper case or in quotes, and repeated. Raises `InvalidDigest` for
+    anything else.
+    """
+    values = (value for header in response.headers.get_list("docker-content-digest") for value in header.split(","))
+    found = {_parse_stated(value) for value in map(_unquoted, values) if value}
+    if len(found) > 1:
+        raise InvalidDigest(f"several digests: {', '.join(sorted(map(str, found)))[:200]}")
+    return found.pop() if found else None
+
+
+def _unquoted(value: str) -> str:
+    return value.strip(" \t\"'")
+
+
+def _parse_stated(value: str) -> Digest:
+    algorithm, colon, encoded = value.lower().rpartition(":")
+    if not colon:
+        algorithm = _ALGORITHMS.get(len(encoded), "")
+    if algorithm in _ALGORITHMS.values():
+        return Digest.parse(f"{algorithm}:{encoded}")
+    return Digest.parse(value)
 
 
 def check_stated_digest(response: httpx.Response, raw: bytes, what: str) -> None:
-    """Raise `ContentMismatch` if the registry states another digest than that of the bytes ``raw``."""
-    stated = stated_digest(response)
+    """Compare the bytes ``raw`` with the digest that the registry states.
+
+    Raises `ContentMismatch` if it is another one, and `InvalidDigest` if it is none.
+    """
+    with prefix_errors(f"{what}: Docker-Content-Digest", unless=ContentMismatch):
+        stated = stated_digest(response)
     if stated is None:
         return
     try:

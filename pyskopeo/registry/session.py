@@ -22,7 +22,7 @@ from . import error_response
 from .authorization import Authorizer, BearerToken, NeedHeaders, NeedToken, Send, describe_credentials
 from .challenge import TOKEN_LIMIT
 from .redactor import Redactor
-from .request import Content, WarningReporter, build_request, httpx_errors
+from .request import Content, WarningReporter, build_request, httpx_errors, limit_body
 from .scheme import Schemes
 
 if TYPE_CHECKING:
@@ -100,6 +100,10 @@ class Session:
             error.retried = error.retried or last
             raise
 
+    def warn_once(self, message: str, key: str = "") -> None:
+        """Report a warning about the registry's responses, once per ``key``, or per message without one."""
+        self._warnings.report_once(message, key or message)
+
     @property
     def authorization(self) -> tuple[str, float | None]:
         """The ``Authorization`` used after challenges, empty if there were none, and the life of its token in seconds.
@@ -127,9 +131,10 @@ class Session:
             else:
                 note = describe_credentials(await self._resolve())
         retry_after = response.headers.get("retry-after")
-        return error_response.error_from_response(
+        error = error_response.error_from_response(
             status, body, what, retry_after=retry_after, note=note, redact=self._redactor.redact
         )
+        return self._access.network.retry.check_wait(error)
 
     async def request(
         self, method: str, path: str, headers: Mapping[str, str], *, content: bytes = b"", extra_scope: str = ""
@@ -138,7 +143,7 @@ class Session:
 
         ``path`` may be an absolute URL, from a ``Location`` of the registry. ``extra_scope`` is a scope that the
         token needs besides this repository's. Raises `UnsafeAddress`, and `InvalidContent` for circular redirects or
-        more than 10 requests.
+        more than 10 of them.
         """
         if not self._scheme:
             get = partial(self._send, "GET", headers={})
@@ -146,7 +151,7 @@ class Session:
         url = f"{self.origin}{path}" if path.startswith("/") else path
         scope = f"{self._scope} {extra_scope}" if extra_scope else self._scope
         seen = {url}
-        for _ in range(_MAX_REDIRECTS):
+        for _ in range(_MAX_REDIRECTS + 1):
             if Origin.of(url) == self.origin:
                 response = await self._send_authorized(method, url, headers, content, scope)
             else:
@@ -178,9 +183,9 @@ class Session:
     async def request_external(self, method: str, url: str) -> httpx.Response:
         """Send a request to a URL in a manifest and follow redirects, without credentials.
 
-        Raises `UnsafeAddress`, and `InvalidContent` for more than 10 requests.
+        Raises `UnsafeAddress`, and `InvalidContent` for more than 10 redirects.
         """
-        for _ in range(_MAX_REDIRECTS):
+        for _ in range(_MAX_REDIRECTS + 1):
             response = await self._send(method, url, {}, public_only=self._is_public())
             location = response.headers.get("location", "")
             if response.status_code not in _REDIRECTS or not location:
@@ -259,6 +264,7 @@ class Session:
                 took = round(time.monotonic() - started, 3)
                 self._access.report(Requested(request.method, redact_url(url), status, took))
         response.extensions["url"] = url
+        limit_body(request, response, self._access.network)
         self._warnings.report_new(response)
         return response
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self, cast
 from ..http.connect import Connector
 from ..http.origin import Origin
 from ..http.transport import HTTPTransport
+from ..model.events import Warned
 from ..model.reference import Reference
 from .scheme import Schemes
 from .session import SendRequest, Session
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from ..access import Access, Network
+    from ..access import Access
     from ..config.registries import Endpoint
     from ..credentials.authfile import Credentials
     from ..http.tls import Trust
@@ -80,7 +81,7 @@ async def _open(reference: Reference, access: Access, actions: str) -> AsyncIter
     if access.network.connections is not None:
         yield cast("Session", access.network.connections.session(reference, access))
         return
-    async with open_sender(reference, access.trust, access.network) as send:
+    async with open_sender(reference, access) as send:
         yield Session(reference, send, access, actions=actions)
 
 
@@ -102,16 +103,16 @@ class SharedConnections:
         given = access.keychain.credentials, access.keychain.registry_token
         key = (reference.registry, reference.repository, access.trust, *given)
         if key not in self._sessions:
-            send = self._send(reference, access.trust, access.network)
+            send = self._send(reference, access)
             self._sessions[key] = Session(reference, send, access, actions=self._actions, schemes=self._schemes)
         return self._sessions[key]
 
-    def _send(self, reference: Reference, trust: Trust, network: Network) -> SendRequest:
-        if network.client is not None:
-            return _client_sender(network.client)
-        key = (reference.registry, trust)
+    def _send(self, reference: Reference, access: Access) -> SendRequest:
+        if access.network.client is not None:
+            return _client_sender(access.network.client)
+        key = (reference.registry, access.trust)
         if key not in self._transports:
-            self._transports[key] = _transport(reference, trust, network)
+            self._transports[key] = _transport(reference, access)
         return self._transports[key].handle_async_request
 
     async def __aenter__(self) -> Self:
@@ -129,35 +130,39 @@ def _client_sender(client: httpx.AsyncClient) -> SendRequest:
 
 
 @asynccontextmanager
-async def open_sender(reference: Reference, trust: Trust, network: Network) -> AsyncIterator[SendRequest]:
+async def open_sender(reference: Reference, access: Access) -> AsyncIterator[SendRequest]:
     """Yield a function that sends a request of httpx: by `Network.client`, or by an `HTTPTransport`.
 
     The transport is called without a client: cookies and redirects, which a client adds, are not needed, and take time
     in a pull of many small layers.
     """
-    if network.client is not None:
-        yield _client_sender(network.client)
+    if access.network.client is not None:
+        yield _client_sender(access.network.client)
         return
-    async with _transport(reference, trust, network) as transport:
+    async with _transport(reference, access) as transport:
         yield transport.handle_async_request
 
 
-def _transport(reference: Reference, trust: Trust, network: Network) -> HTTPTransport:
+def _transport(reference: Reference, access: Access) -> HTTPTransport:
+    network = access.network
     contexts: dict[bool, ssl.SSLContext] = {}
     lock = threading.Lock()
     registry = Origin.of(f"https://{reference.api_host}")
+
+    def warn(message: str) -> None:
+        access.report(Warned(message))
 
     def context(origin: Origin) -> ssl.SSLContext:
         own = origin == registry
         with lock:
             if own not in contexts:
-                contexts[own] = trust.context(reference.registry, client=own)
+                contexts[own] = access.trust.context(reference.registry, client=own, warn=warn)
             return contexts[own]
 
     def proxy(origin: Origin) -> str | None:
         return network.proxies.for_url(origin.scheme, origin.host, origin.port)
 
     connector = Connector(
-        context, proxy, connect_timeout=network.connect_timeout, stall_timeout=network.stall_timeout
+        context, proxy, network.connect_timeout, network.stall_timeout, network.response_timeout
     )
     return HTTPTransport(connector)

@@ -1,7 +1,7 @@
 """One attempt to upload a blob: PATCH and PUT requests with the bytes that a worker thread writes.
 
 Distribution specification 1.1, "POST then PUT" and "Pushing a blob in chunks". A PATCH for all bytes has no
-``Content-Length`` or ``Content-Range``, but ``Transfer-Encoding: chunked``.
+``Content-Range``. It has a ``Content-Length``, or ``Transfer-Encoding: chunked`` if the size is known only at the end.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ..errors import ConnectionFailed, PyskopeoError
+from ..errors import ConnectionFailed, InvalidContent, NetworkError, PyskopeoError
 from ..http.loop_bridge import run_in_loop
 from ..http.request_body import RequestBody
 from .response_checks import read_error
@@ -94,8 +94,7 @@ class UploadAttempt:
                 if self._request.full:
                     run_in_loop(self._end_patch)
         except PyskopeoError as error:
-            self._failure = error
-            raise
+            raise self._failed(error) from None
 
     def restart(self) -> None:
         """Cancel the upload at the registry; the next bytes begin another one."""
@@ -119,13 +118,14 @@ class UploadAttempt:
         upload, state = self._upload, self._upload.state
         await upload.open(self._digest)
         headers = {"Content-Type": "application/octet-stream"}
-        length = None
-        if state.size is None or state.chunk_size is None:
+        length = None if state.size is None else state.size - state.offset
+        if length is None:
             headers["Transfer-Encoding"] = "chunked"
         else:
-            length = min(state.size - state.offset, max(state.chunk_size, state.min_chunk_size))
+            if state.chunk_size is not None:
+                length = min(length, max(state.chunk_size, state.min_chunk_size))
+                headers["Content-Range"] = f"{state.offset}-{state.offset + length - 1}"
             headers["Content-Length"] = str(length)
-            headers["Content-Range"] = f"{state.offset}-{state.offset + length - 1}"
         self._request = _PatchRequest(RequestBody(), length)
         assert self._tasks is not None
         send = partial(upload.session.send_stream, "PATCH", upload.location, headers)
@@ -142,12 +142,10 @@ class UploadAttempt:
             raise await read_error(self._upload.session, response, self._what)
         await response.aclose()
         self._upload.update_location(response)
-        reached = state.offset + request.sent
-        kept = range_end(response)
-        if kept is not None and kept != reached:
-            state.broken = state.resumed
-            raise ConnectionFailed(f"{self._what}: the registry has {kept} bytes where {reached} were sent")
-        state.offset = reached
+        # All bytes were sent and accepted. The response's Range is a hint: some registries state one byte too many, or
+        # the end of the first chunk for ever. The digest in the final PUT decides.
+        state.offset += request.sent
+        state.disputed = state.disputed or range_end(response) not in (None, state.offset)
 
     async def _finish(self, descriptor: Descriptor) -> None:
         """Complete the upload by a PUT with the digest, and with the content of a small blob.
@@ -169,8 +167,16 @@ class UploadAttempt:
             await response.aclose()
             upload.location = ""
         except PyskopeoError as error:
-            self._failure = error
-            raise
+            raise self._failed(error) from None
+
+    def _failed(self, error: PyskopeoError) -> PyskopeoError:
+        """Record ``error`` as the upload's own and return it.
+
+        A response that violates the specification becomes a `NetworkError`: a sink raises `InvalidContent` for wrong
+        bytes only, for which the source is asked again.
+        """
+        self._failure = NetworkError(str(error)) if isinstance(error, InvalidContent) else error
+        return self._failure
 
     async def _response_error(self, error: PyskopeoError) -> PyskopeoError:
         """Return the error in the registry's response if it stopped reading, otherwise ``error``."""

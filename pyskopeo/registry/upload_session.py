@@ -12,7 +12,7 @@ import anyio
 
 from ..errors import InvalidContent, PyskopeoError
 from ..http.loop_bridge import run_with_grace
-from .response_checks import read_error
+from .response_checks import ask, read_error
 
 if TYPE_CHECKING:
     from ..http.httpx_import import httpx
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .session import Session
     from .upload_state import UploadState
 
-_RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})", re.ASCII)
+# With or without a unit, and as in Content-Range.
+_RANGE = re.compile(r"(?:bytes[= ] ?)?0-([0-9]{1,18})(?:/(?:[0-9]{1,18}|\*))?", re.ASCII | re.IGNORECASE)
 # Seconds that opening or cancelling an upload may take when it is not needed any more.
 _CANCEL_SECONDS = 0.6
 
@@ -52,11 +53,12 @@ class UploadSession:
     async def mount(self, digest: Digest, repository: str) -> bool:
         """POST to mount a blob from another repository of the registry ("Mounting a blob from another repository").
 
-        Returns whether it was mounted; if not, the registry has opened a session instead.
+        Returns whether it was mounted. If not, the registry may have opened a session instead; it has not if it
+        responded with an error.
         """
         query = {"mount": str(digest), "from": repository}
         once = partial(self._post, query, f"repository:{repository}:pull")
-        return await run_with_grace(partial(self.session.retry, once, self._what), _CANCEL_SECONDS)
+        return bool(await run_with_grace(partial(ask, self.session, once, self._what), _CANCEL_SECONDS))
 
     async def resume(self) -> None:
         """GET the number of bytes that the registry has, and continue there; cancel the session if that is unknown."""
@@ -98,7 +100,7 @@ class UploadSession:
         if "mount" in query and response.status_code == 201:
             return True
         self.location = self.session.location_of(response)
-        if not self.location:
+        if not self.location and "mount" not in query:
             raise InvalidContent(f"{self._name}: the registry opened an upload and did not say where (no Location)")
         min_chunk_size = response.headers.get("oci-chunk-min-length", "")
         if min_chunk_size.isascii() and min_chunk_size.isdigit() and len(min_chunk_size) < 13:

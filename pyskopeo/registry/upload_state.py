@@ -16,6 +16,8 @@ MAX_CHUNK_SIZE = 32 * 1024 * 1024
 MIN_CHUNK_SIZE = 1024 * 1024
 # The number of tokens that may expire during one upload.
 MAX_EXPIRED_TOKENS = 20
+# The statuses with which registries refuse bytes that have another digest.
+_CONTENT_REFUSED = frozenset({400, 409, 422})
 
 
 class Step(Enum):
@@ -33,8 +35,9 @@ class UploadState:
 
     ``size`` is the blob's, None if it is known only at the end. The registry has ``offset`` bytes, and was sent at most
     ``sent``. ``chunk_size`` is the maximum of one request, None for no limit, ``min_chunk_size`` the minimum
-    (``OCI-Chunk-Min-Length``). ``resumed`` says that it continued at an offset that the registry gave, ``broken`` that
-    it cannot be resumed.
+    (``OCI-Chunk-Min-Length``). ``resumed`` says that it continued at an offset that the registry gave, ``disputed``
+    that the registry stated another number of bytes than were sent, ``broken`` that it cannot be resumed, and
+    ``misleading`` that the content was refused after one of these, so that it is not resumed any more.
     """
 
     size: int | None
@@ -44,6 +47,8 @@ class UploadState:
     chunk_size: int | None = None
     min_chunk_size: int = 0
     resumed: bool = False
+    disputed: bool = False
+    misleading: bool = False
     broken: bool = False
     failures: int = 0
     expired_tokens: int = 0
@@ -52,7 +57,7 @@ class UploadState:
     @property
     def resumable(self) -> bool:
         """Whether the bytes that the registry has are known to be the first ones of those that will be sent."""
-        return self.size is not None and not self.broken
+        return self.size is not None and not self.broken and not self.misleading
 
     def failed(self, error: PyskopeoError, *, opened: bool) -> Step:
         """Return what to do after ``error``; ``opened`` says whether the registry has an upload session."""
@@ -73,9 +78,9 @@ class UploadState:
             self.failures, self._progress_from = 0, offset
 
     def reset(self) -> None:
-        """Record that the registry has no bytes. The numbers of failures and the chunk size are kept."""
+        """Record that the registry has no bytes. What is known of the registry and of its failures is kept."""
         self.offset = self.sent = 0
-        self.resumed = self.broken = False
+        self.resumed = self.disputed = self.broken = False
 
     def _use_smaller_pieces(self, error: PyskopeoError) -> bool:
         if not isinstance(error, RegistryError) or error.status != 413 or self.size is None:
@@ -90,10 +95,13 @@ class UploadState:
     def _may_succeed_later(self, error: PyskopeoError, *, opened: bool) -> bool:
         """Return whether another attempt may succeed.
 
-        A session that the registry has lost is opened again, as is one that was resumed and then refused.
+        A session that the registry has lost is opened again, as is, once, one whose content it refuses although it may
+        be only the offset that was wrong.
         """
         if isinstance(error, RegistryError) and opened:
             if error.status == 416:
                 return True
-            self.broken = error.status == 404 or (error.status == 400 and self.resumed)
+            doubtful = error.status in _CONTENT_REFUSED and (self.resumed or self.disputed) and not self.misleading
+            self.broken = error.status == 404 or doubtful
+            self.misleading = self.misleading or doubtful
         return self.broken or (error.temporary and not error.retried)

@@ -57,6 +57,8 @@ def _server(app: Starlette) -> uvicorn.Server:
         import asyncio
 
         import uvicorn
+
+        from .protocol import BoundedProtocol
     except ImportError:
         raise missing_extra() from None
     try:
@@ -71,7 +73,7 @@ def _server(app: Starlette) -> uvicorn.Server:
 
     # log_config=None leaves the caller's logging unchanged.
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False,
+        app, http=BoundedProtocol, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False,
         server_header=False, timeout_graceful_shutdown=_GRACE,
     )  # fmt: skip
     return Server(config)

@@ -1,4 +1,4 @@
-"""Read, write and lock local files; files are written under a temporary name and renamed when they are complete."""
+"""Read and write local files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pathlib import Path
 from ..errors import NotFound, StorageFailed, TooLarge
 from ..model.digest import Digest
 from ..streams.locations import LocalFile
-from ..streams.pump import WRITE_STEP, FileReader, FileSink
+from ..streams.pump import WRITE_STEP, FileReader
 
-PARTIAL = ".partial"
 _SENDFILE_STEP = 16 * 1024 * 1024  # bytes per call, so that cancellation is checked often enough
 # Errors that say that the target cannot take more data, as opposed to "sendfile is not supported here".
 _WRITE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE, errno.EIO)
@@ -114,87 +113,6 @@ async def open_reader(location: LocalFile, size: int) -> AsyncIterator[FileReade
         os.close(fd)
 
 
-def partial_name(name: str) -> str:
-    """Return a random hidden file name for the temporary file of ``name``.
-
-    It has at most 40 characters of ``name``, so that it fits wherever ``name`` does.
-    """
-    return f".{name.lstrip('.-')[:40]}.{os.urandom(6).hex()}{PARTIAL}"
-
-
-@contextmanager
-def staged(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
-    """Create a temporary file in the directory of ``path``, and rename it to ``path`` if the context succeeds.
-
-    Yields its file descriptor and its temporary path. After any error the file is removed. ``mode`` is set whatever the
-    umask is, so that copies of an image are identical. Raises `StorageFailed`.
-    """
-    temporary = path.with_name(partial_name(path.name))
-    with storage_errors(f"creating {path}"):
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            yield fd, temporary
-            with storage_errors(f"writing {path}"):
-                os.fchmod(fd, mode)
-        finally:
-            # Network file systems may report only here that the disk is full.
-            with storage_errors(f"writing {path}"):
-                os.close(fd)
-        with storage_errors(f"writing {path}"):
-            os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory that we created, if it exists; errors are ignored."""
-    if path.exists():
-        import shutil
-
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the content of a small file; readers see the old or the new content. Raises `StorageFailed`."""
-    with staged(path) as (fd, _):
-        FileSink(fd, path).write(memoryview(content))
-
-
 def digest_name(digest: Digest) -> str:
     """Return the path of a blob below ``blobs`` in an OCI layout; a parsed `Digest` cannot contain other path parts."""
     return f"{digest.algorithm}/{digest.hex}"
-
-
-@asynccontextmanager
-async def locked(directory: Path) -> AsyncIterator[None]:
-    """Hold an exclusive lock of a directory against other writers, in this process or others.
-
-    The directory itself is locked, with flock(2), so that no lock file is left in the image. Waiting can be cancelled.
-    Raises `StorageFailed`.
-    """
-    from anyio import sleep
-
-    with storage_errors(f"opening {directory}"):
-        fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        pause = 0.002
-        while not _try_lock(fd, directory):
-            await sleep(pause)
-            pause = min(pause * 1.5, 0.05)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _try_lock(fd: int, directory: Path) -> bool:
-    import fcntl
-
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        raise StorageFailed.of(error, f"locking {directory}") from error
-    return True

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..errors import NotFound, PathNotFound, StorageFailed
 from ..interfaces import Accepts, Fill, ImageSource
@@ -12,18 +15,24 @@ from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement
-from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_CONTENT, LAYOUT_FILE, LayoutIndex, check_layout_file
+from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LayoutIndex, check_layout_file
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.locations import LocalFile
-from ..streams.pump import Blob
-from .files import digest_name, locked, open_reader, read_bounded, read_range, storage_errors, write_atomically
-from .place_blob import BlobFileDestination, holds_blob, receive_blob
+from ..streams.pump import Blob, BlobReader
+from .files import digest_name, open_reader, read_bounded, read_range, storage_errors
+from .locks import lock_directory
+from .partial_files import write_atomically
+from .place_blob import BlobFileDestination, receive_blob
 
 if TYPE_CHECKING:
+    from .existing_blobs import ExistingBlobs
+    from .index_file import IndexFile
+    from .shared_files import RunFiles
     from .tar import TarIndex
 
 _LAYOUT_FILE_LIMIT = 1024 * 1024
+OpenExternal: TypeAlias = Callable[[Descriptor], AbstractAsyncContextManager[BlobReader]]
 
 
 class LayoutFiles(Protocol):
@@ -63,11 +72,17 @@ class LayoutSource(ImageSource):
     """One image or index of a layout.
 
     ``name`` is its ``org.opencontainers.image.ref.name`` annotation in ``index.json``; "" selects the only image of a
-    layout. ``where`` names the layout in errors.
+    layout. ``where`` names the layout in errors. ``index`` is its index, which several images of a layout may share;
+    None: it is read from ``files``. ``open_external`` opens a blob that is not in the layout from the URLs in its
+    descriptor; without it, such a blob is an error.
     """
 
-    def __init__(self, files: LayoutFiles | TarIndex, name: str, where: str) -> None:
-        self._files, self._name, self._where = files, name, where
+    def __init__(
+        self, files: LayoutFiles | TarIndex, name: str, where: str, *,
+        index: IndexFile | None = None, open_external: OpenExternal | None = None,
+    ) -> None:  # fmt: skip
+        self._files, self._name, self._where, self._index = files, name, where, index
+        self._open_external = open_external
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
         if descriptor is None:
@@ -79,7 +94,16 @@ class LayoutSource(ImageSource):
         return Manifest.parse(raw, content_type=descriptor.media_type, expected=descriptor.digest)
 
     def blob(self, descriptor: Descriptor) -> Blob:
-        return located_blob(descriptor, self._files.locate(f"blobs/{digest_name(descriptor.digest)}"))
+        name = f"blobs/{digest_name(descriptor.digest)}"
+        if descriptor.urls and self._open_external is not None and not self._holds(name):
+            return Blob(descriptor, partial(self._open_external, descriptor))
+        return located_blob(descriptor, self._files.locate(name))
+
+    def _holds(self, name: str) -> bool:
+        try:
+            return self._files.locate(name).path.exists()
+        except NotFound:
+            return False
 
     def _root(self) -> Descriptor | Manifest:
         try:
@@ -87,12 +111,16 @@ class LayoutSource(ImageSource):
         except NotFound:
             pass  # some build tools do not write it, and skopeo does not read it
         try:
-            content = self._files.content(INDEX_FILE, INDEX_LIMIT)
+            index = self._read_index()
         except NotFound as error:
             # `NotFound` means exit code 2, for an image that is not in the layout; here there is no layout at all.
             raise PathNotFound(str(error)) from None
-        index = LayoutIndex.parse(content, f"{self._where}: {INDEX_FILE}")
         return index.find(self._name, self._where)
+
+    def _read_index(self) -> LayoutIndex:
+        if self._index is not None:
+            return self._index.read()
+        return LayoutIndex.parse(self._files.content(INDEX_FILE, INDEX_LIMIT), f"{self._where}: {INDEX_FILE}")
 
 
 def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
@@ -107,52 +135,64 @@ def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
 class LayoutWriter(BlobFileDestination):
     """Writes an image into a layout directory, which other writers, in this or other processes, may use concurrently.
 
-    ``name`` is the reference name of the image in ``index.json``, ``shared`` a directory for blobs of several layouts.
+    ``name`` is the reference name of the image in ``index.json``, ``shared`` the directory for blobs if several layouts
+    share it. ``files`` is what images that are copied together share.
     """
 
     accepts = Accepts(
         frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}), foreign=True, compresses=True,
         on_request=frozenset({mediatype.DOCKER_MANIFEST, mediatype.DOCKER_LIST}),
+        unsigned="Pushing signatures for OCI images is not supported",
     )  # fmt: skip
 
-    def __init__(self, root: Path, name: str, *, shared: Path | None = None, verify_existing: bool = False) -> None:
-        super().__init__(verify_existing=verify_existing)
+    def __init__(
+        self, root: Path, name: str, files: RunFiles, existing: ExistingBlobs | None = None, *,
+        shared: Path | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(existing)
         self.root = root
-        self._name = name
+        self._name, self._files = name, files
         self._blobs = shared if shared is not None else root / "blobs"
         self._created: list[Path] = []
+        self._written: set[Path] = set()
+        self._lock: int | None = None
 
     def check(self) -> None:
         """Raise `StorageFailed` if the path exists and is not a directory; changes nothing."""
         if self.root.exists() and not self.root.is_dir():
             raise StorageFailed(f"{self.root} is there and is not a directory")
 
+    async def begin(self, root: Manifest) -> None:
+        # Shared with other writers, so that no blob found or written is deleted until the index has the image.
+        self._make_directory(self._blobs)
+        self._lock = await lock_directory(self._blobs, shared=True)
+
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         directory = self._blobs / "sha256"
         self._make_directory(directory)
-        return await receive_blob(directory, fill, lambda descriptor: self.writable_path(descriptor.digest))
+        self._written.add(directory)
+        return await receive_blob(
+            directory, fill, lambda descriptor: self.writable_path(descriptor.digest), self.existing
+        )
 
     async def put_manifest(self, manifest: Manifest) -> None:
         path = self.writable_path(manifest.digest)
-        if not await holds_blob(path, manifest.descriptor, verify=True):
+        if not await self.existing.holds(path, manifest.descriptor):
             write_atomically(path, manifest.raw)
 
     async def commit(self, root: Manifest) -> Digest:
         await self.put_manifest(root)
         self._make_directory(self.root / "blobs")  # required by image-layout.md, even where blobs are shared
-        index = self.root / INDEX_FILE
-        async with locked(self.root):
-            # Read under the lock, so that entries which another writer has just added are kept.
-            try:
-                current = LayoutIndex.parse(read_bounded(index, INDEX_LIMIT), str(index))
-            except NotFound:
-                current = LayoutIndex.empty()
-            if not (self.root / LAYOUT_FILE).exists():
-                write_atomically(self.root / LAYOUT_FILE, LAYOUT_CONTENT)
-            content = current.with_entry(root, self._name)
-            if content != current.raw:
-                write_atomically(index, content)
+        await self._files.index(self.root).put(root, self._name)
+        for directory in (self.root, *self._written):
+            self._files.remove_leftovers(directory)
         return root.digest
+
+    def close(self) -> None:
+        """Release the lock that `begin` has taken."""
+        if self._lock is not None:
+            self._files.release(self._blobs, self._lock)
+            self._lock = None
 
     def abandon(self) -> None:
         """After a failure, remove the directories that were created and are empty; complete blobs stay, for reuse."""
@@ -168,6 +208,7 @@ class LayoutWriter(BlobFileDestination):
     def writable_path(self, digest: Digest) -> Path:
         path = self._blobs / digest_name(digest)
         self._make_directory(path.parent)
+        self._written.add(path.parent)
         return path
 
     def _make_directory(self, directory: Path) -> None:
@@ -177,5 +218,5 @@ class LayoutWriter(BlobFileDestination):
             directory = directory.parent
         for path in reversed(missing):
             with storage_errors(f"creating {path}"):
-                path.mkdir(mode=0o755, exist_ok=True)
+                path.mkdir(exist_ok=True)
             self._created.append(path)

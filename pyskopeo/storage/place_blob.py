@@ -6,19 +6,20 @@ The path is written only by renaming a complete, verified file.
 from __future__ import annotations
 
 import os
-import stat
 from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ContentMismatch, PyskopeoError, StorageFailed
+from ..errors import ContentMismatch, StorageFailed
 from ..interfaces import Fill, ImageDestination
 from ..model.events import Placement
 from ..model.verifier import Verifier
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.locations import LocalFile
-from ..streams.pump import FileReader, FileSink, NullSink, Progress, pump, uncounted
-from .files import open_reader, open_regular, partial_name, staged, storage_errors
+from ..streams.pump import FileReader, FileSink, NullSink, Progress, pump
+from .existing_blobs import ExistingBlobs, blob_status
+from .files import open_regular, storage_errors
+from .partial_files import open_partial, staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,32 +31,11 @@ if TYPE_CHECKING:
 _COPY_STEP = 64 * 1024 * 1024
 
 
-async def holds_blob(path: Path, descriptor: Descriptor, *, verify: bool) -> bool:
-    """Return whether the file at ``path`` has the blob's size and, if ``verify``, its digest."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return False
-    if not stat.S_ISREG(status.st_mode) or status.st_size != descriptor.size:
-        return False
-    if not verify:
-        return True
-    try:
-        await _hash_file(LocalFile(path), descriptor)
-    except (PyskopeoError, OSError):
-        return False
-    return True
-
-
 class BlobFileDestination(ImageDestination):
-    """A destination that stores each blob in a file of its own: an OCI layout, or ``dir:``.
+    """A destination that stores each blob in a file of its own: an OCI layout, or ``dir:``."""
 
-    With ``verify_existing`` a file that is there already is hashed before it counts as the blob; otherwise its size is
-    compared.
-    """
-
-    def __init__(self, *, verify_existing: bool) -> None:
-        self._verify_existing = verify_existing
+    def __init__(self, existing: ExistingBlobs | None = None) -> None:
+        self.existing = ExistingBlobs() if existing is None else existing
 
     @abstractmethod
     def existing_path(self, digest: Digest) -> Path:
@@ -69,42 +49,48 @@ class BlobFileDestination(ImageDestination):
         path = self.writable_path(blob.descriptor.digest)
         existing = self.existing_path(blob.descriptor.digest)
         return await place_blob(
-            blob, path, progress,
-            verify_existing=self._verify_existing, link_from=existing if existing != path else None,
+            blob, path, progress, self.existing, link_from=existing if existing != path else None
         )  # fmt: skip
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
-        return await holds_blob(self.existing_path(descriptor.digest), descriptor, verify=self._verify_existing)
+        return await self.existing.holds(self.existing_path(descriptor.digest), descriptor)
 
 
 async def place_blob(
-    blob: Blob, path: Path, progress: Progress, *, verify_existing: bool = False, link_from: Path | None = None
+    blob: Blob, path: Path, progress: Progress, existing: ExistingBlobs, *, link_from: Path | None = None
 ) -> Placement:
     """Put the blob at ``path`` in the cheapest way, and return which way it was.
 
-    If it is there already, nothing is read. Next, ``link_from`` and linkable locations are hard-linked: complete files
-    that this program wrote. Otherwise a local location is copied inside the kernel, which shares blocks where the file
-    system can, and then hashed; anything else is streamed. With ``verify_existing`` files that are there already are
-    hashed too. Raises `ContentMismatch`, `StorageFailed`, and what reading the blob raises.
+    If it is there already, as ``existing`` decides, nothing is written. Next, ``link_from`` and linkable locations are
+    hard-linked: complete files that this program wrote. Otherwise a local location is copied inside the kernel, which
+    shares blocks where the file system can, and then hashed; anything else is streamed. Raises `ContentMismatch`,
+    `StorageFailed`, and what reading the blob raises.
     """
-    if await holds_blob(path, blob.descriptor, verify=verify_existing):
+    if await existing.holds(path, blob.descriptor):
         return Placement.PRESENT
     files = [location for location in blob.locations if isinstance(location, LocalFile)]
     for candidate in (link_from, *(file.path for file in files if file.linkable)):
-        if (
-            candidate is not None
-            and await holds_blob(candidate, blob.descriptor, verify=verify_existing)
-            and _link(candidate, path)
-        ):
-            return Placement.LINKED
+        if candidate is not None and await existing.holds(candidate, blob.descriptor):
+            before = blob_status(candidate, blob.descriptor)
+            if before is not None and _link(candidate, path):
+                if existing.verified.vouches(before, blob.descriptor.digest):
+                    existing.moved(before, path, blob.descriptor.digest)
+                return Placement.LINKED
     with staged(path) as (fd, _):
-        for location in files:
-            if location.linkable and not await holds_blob(location.path, blob.descriptor, verify=False):
-                continue
-            if await _copy_in_kernel(location, fd, path, blob.descriptor, progress):
-                return Placement.WRITTEN
-        await blob.copy_to(FileSink(fd, path), progress)
+        await _write(blob, files, fd, path, progress)
+        written = os.fstat(fd)
+    existing.moved(written, path, blob.descriptor.digest)
     return Placement.WRITTEN
+
+
+async def _write(blob: Blob, files: list[LocalFile], fd: int, path: Path, progress: Progress) -> None:
+    """Write a blob to an open file: copied by the kernel from one of ``files``, else streamed."""
+    for location in files:
+        if location.linkable and blob_status(location.path, blob.descriptor) is None:
+            continue
+        if await _copy_in_kernel(location, fd, path, blob.descriptor, progress):
+            return
+    await blob.copy_to(FileSink(fd, path), progress)
 
 
 def _link(source: Path, path: Path) -> bool:
@@ -169,35 +155,31 @@ def copy_range(source: int, location: LocalFile, target: int, size: int, *, path
         done += count
 
 
-async def _hash_file(location: LocalFile, descriptor: Descriptor) -> None:
-    async with open_reader(location, descriptor.size) as reader:
-        await run_in_thread(lambda: pump(reader, NullSink(), Verifier(descriptor), uncounted))
-
-
 async def receive_blob(
-    directory: Path, fill: Fill, path_of: Callable[[Descriptor], Path]
+    directory: Path, fill: Fill, path_of: Callable[[Descriptor], Path], existing: ExistingBlobs
 ) -> tuple[Descriptor, Placement]:
     """Store a blob whose digest is known only after ``fill`` has written it, and return its descriptor.
 
     It is written to a temporary file in ``directory``, which must exist, and renamed to the path that ``path_of``
     returns, on the same file system. Raises what ``fill`` raises, and `StorageFailed`.
     """
-    temporary = directory / partial_name("blob")
     with storage_errors(f"creating a file in {directory}"):
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd, temporary = open_partial(directory / "blob")
+        held = os.dup(fd)  # keeps the lock until the file has its final name
     try:
         try:
             descriptor = await fill(FileSink(fd, directory))
-            with storage_errors(f"writing to {directory}"):
-                os.fchmod(fd, 0o644)
+            written = os.fstat(fd)
         finally:
             with storage_errors(f"writing to {directory}"):
                 os.close(fd)
         path = path_of(descriptor)
-        if await holds_blob(path, descriptor, verify=False):
+        if await existing.holds(path, descriptor):
             return descriptor, Placement.PRESENT
         with storage_errors(f"writing {path}"):
             os.replace(temporary, path)
+        existing.moved(written, path, descriptor.digest)
         return descriptor, Placement.WRITTEN
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(held)

@@ -5,37 +5,38 @@ The input may be a pipe or standard input; waiting for it can be cancelled.
 
 from __future__ import annotations
 
-import io
 import os
 import select
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, NotFound, PathNotFound, StorageFailed
+from ..errors import NotFound, PathNotFound, StorageFailed, TooLarge
 from ..streams.cancellation import check_cancelled, run_in_thread
-from ..streams.decompress import InflatingSink, is_gzip_or_zstd
-from ..streams.pump import BlobSink, FileSink, thread_buffer
-from .archive_output import is_stream, is_written_directly
-from .files import open_regular, partial_name, remove_tree, storage_errors
+from ..streams.decompress import Decompressor
+from ..streams.inflaters import MAGIC, compression_of
+from ..streams.plain_content import default_inflated_limit
+from ..streams.pump import ByteReader, ByteSink, FileSink, thread_buffer
+from .archive_output import check_descriptor, inherited_descriptor, is_stream, is_written_directly
+from .files import open_regular, storage_errors
+from .partial_files import create_partial_directory, final_name, partial_name, remove_leftovers, remove_tree
 from .tar import TarIndex
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 # Milliseconds between two checks for cancellation while waiting for input.
 _POLL = 200
-_BZIP2, _XZ = b"BZh", b"\xfd7zXZ\0"
+# File descriptors that hold the locks of temporary directories, until `temporary_directory` removes these.
+_locks: dict[Path, int] = {}
+_creating = threading.Lock()
 
 
 @contextmanager
 def scratch_directory(output: Path, scratch: Path | None) -> Iterator[Path]:
     """Reserve the path of a temporary directory, in ``scratch`` or, if that is None, next to the file ``output``.
 
-    The caller creates the directory when it needs it, so that a dry run changes nothing. It is removed, with its
-    content, when the context is left.
+    The caller creates the directory by `create_directory` when it needs it, so that a dry run changes nothing. It is
+    removed, with its content, when the context is left.
     """
     if scratch is None and not is_written_directly(output):
         scratch = output.parent
@@ -51,6 +52,21 @@ def temporary_directory(scratch: Path | None, name: str = "image") -> Iterator[P
         yield directory
     finally:
         remove_tree(directory)
+        if (lock := _locks.pop(directory, None)) is not None:
+            os.close(lock)
+
+
+def create_directory(directory: Path) -> None:
+    """Create the private directory that `temporary_directory` has reserved, unless it exists; raises `StorageFailed`.
+
+    Those of the same name that killed runs left are removed.
+    """
+    with _creating, storage_errors(f"creating {directory}"):
+        if directory.exists():
+            return
+        _locks[directory] = create_partial_directory(directory, 0o700)
+        if name := final_name(directory.name):
+            remove_leftovers(directory.parent, name)
 
 
 def _system_directory() -> Path:
@@ -63,27 +79,28 @@ def _system_directory() -> Path:
 
 
 @asynccontextmanager
-async def readable_archive(path: Path, scratch: Path | None) -> AsyncIterator[TarIndex]:
+async def readable_archive(
+    path: Path, scratch: Path | None, max_inflated: int | None = None
+) -> AsyncIterator[TarIndex]:
     """Open the tar archive at ``path`` and yield the index of its members.
 
     An uncompressed regular file is read in place. Compressed archives (gzip, zstd, bzip2, xz) and streams (``-`` is
-    standard input) are unpacked into a temporary file first, in ``scratch`` or the system's temporary directory. Raises
-    `PathNotFound`, `InvalidContent`, `StorageFailed`.
+    standard input) are unpacked into a temporary file first, in ``scratch`` or the system's temporary directory.
+    ``max_inflated`` is the maximum size in bytes that a compressed archive may have when it is unpacked; None: see
+    `Storage`. Raises `PathNotFound`, `InvalidContent`, `TooLarge`, `StorageFailed`.
     """
-    from anyio import to_thread
-
     if not is_stream(path):
         try:
             fd = open_regular(path)
         except NotFound as error:
             raise PathNotFound(str(error)) from None
         with os.fdopen(fd, "rb") as file:
-            magic = file.read(6)
-        if not _is_compressed(magic):
-            yield await to_thread.run_sync(TarIndex.read, path)
+            magic = file.read(MAGIC)
+        if not compression_of(magic):
+            yield await run_in_thread(lambda: TarIndex.read(path))
             return
-    async with temporary_file("archive.tar", scratch, lambda sink: _unpack(path, sink)) as plain:
-        yield await to_thread.run_sync(TarIndex.read, plain)
+    async with temporary_file("archive.tar", scratch, lambda sink: _unpack(path, sink, max_inflated)) as plain:
+        yield await run_in_thread(lambda: TarIndex.read(plain, _shown(path)))
 
 
 @asynccontextmanager
@@ -94,8 +111,7 @@ async def temporary_file(name: str, scratch: Path | None, fill: Callable[[FileSi
     context is left. Raises `StorageFailed`, and what ``fill`` raises.
     """
     with temporary_directory(scratch) as directory:
-        with storage_errors(f"creating {directory}"):
-            directory.mkdir(mode=0o700)
+        create_directory(directory)
         path = directory / name
 
         def work() -> None:
@@ -110,7 +126,7 @@ async def temporary_file(name: str, scratch: Path | None, fill: Callable[[FileSi
         yield path
 
 
-def copy_stream(path: Path, sink: BlobSink) -> None:
+def copy_stream(path: Path, sink: ByteSink) -> None:
     """Copy a stream (``-`` is standard input) to its end, unchanged; for a worker thread.
 
     Raises `StorageFailed`, and `Cancelled` while it waits.
@@ -121,82 +137,71 @@ def copy_stream(path: Path, sink: BlobSink) -> None:
             sink.write(buffer[:count])
 
 
-def _is_compressed(magic: bytes) -> bool:
-    return magic.startswith((_BZIP2, _XZ)) or is_gzip_or_zstd(magic)
-
-
-def _unpack(path: Path, sink: BlobSink) -> None:
+def _unpack(path: Path, sink: ByteSink, max_inflated: int | None) -> None:
     """Copy an archive to ``sink``, decompressed if it is gzip, zstd, bzip2 or xz."""
+    decompressor, buffer = Decompressor(str(_shown(path)), archive=True), thread_buffer()
+    limited = _LimitedSink(sink, path, max_inflated)
     with _open_stream(path) as stream:
-        magic = stream.peek(6)
-        if magic.startswith((_BZIP2, _XZ)):
-            _unpack_with_library(stream, magic, sink, path)
-            return
-        inflating = InflatingSink(sink, str(path))
-        buffer = thread_buffer()
         while count := stream.readinto(buffer):
-            inflating.write(buffer[:count])
-        inflating.finish()
+            limited.stored += count
+            for piece in decompressor.feed(buffer[:count]):
+                limited.write(piece)
+    for piece in decompressor.finish():
+        limited.write(piece)
+
+
+class _LimitedSink:
+    """Passes an archive that is decompressed on to another sink, up to a size in bytes.
+
+    ``stored`` is the number of bytes read so far; an archive that is not compressed is never larger.
+    """
+
+    def __init__(self, sink: ByteSink, path: Path, limit: int | None) -> None:
+        self._sink, self._path, self._limit = sink, path, limit
+        self.stored = self._written = 0
+
+    def write(self, buffer: memoryview) -> None:
+        self._written += len(buffer)
+        limit = default_inflated_limit(self.stored) if self._limit is None else self._limit
+        if self._written > max(limit, self.stored):
+            raise TooLarge(
+                f"{_shown(self._path)}: the archive is larger than {limit} bytes when it is decompressed: refused; if "
+                "it is sound, allow more with --max-inflated",
+                limit=limit,
+            )
+        self._sink.write(buffer)
+
+
+def _shown(path: Path) -> Path:
+    """Return the name of an archive in errors."""
+    return Path("/dev/stdin") if str(path) == "-" else path
 
 
 @contextmanager
 def _open_stream(path: Path) -> Iterator[_Stream]:
+    number = inherited_descriptor(path, dash=0)
+    if number is not None:
+        check_descriptor(number, _shown(path), writing=False)
     with storage_errors(f"opening {path}"):
         # Non-blocking: opening a named pipe would otherwise wait, uncancellable, for a writer.
         source = os.dup(0) if str(path) == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        yield _Stream(source, path)
+        yield _Stream(source, _shown(path))
     finally:
         os.close(source)
 
 
-def _unpack_with_library(stream: _Stream, magic: bytes, sink: BlobSink, path: Path) -> None:
-    import bz2
-    import lzma
-
-    try:
-        buffered = io.BufferedReader(stream)
-        with bz2.open(buffered) if magic.startswith(_BZIP2) else lzma.open(buffered) as plain:
-            while piece := plain.read(1024 * 1024):
-                sink.write(memoryview(piece))
-    except (EOFError, OSError, lzma.LZMAError) as error:
-        # Errors of the operating system have become `StorageFailed` in `_Stream`: an OSError here is from bz2.
-        raise InvalidContent(f"{path}: damaged compressed archive: {error}") from error
-
-
-class _Stream(io.RawIOBase):
-    """A file object over a descriptor that may block for long; reading raises `Cancelled` while it waits."""
+class _Stream(ByteReader):
+    """Reads from a descriptor that may block for long; raises `Cancelled` while it waits, and `StorageFailed`."""
 
     def __init__(self, fd: int, path: Path) -> None:
         self._fd, self._path = fd, path
-        self._head = b""
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
 
-    def readable(self) -> bool:
-        return True
-
-    def peek(self, count: int) -> bytes:
-        """Return the first ``count`` bytes, fewer if there are no more; `readinto` returns them again."""
-        while len(self._head) < count:
-            piece = bytearray(count - len(self._head))
-            if not (got := self._read(memoryview(piece))):
-                break
-            self._head += piece[:got]
-        return self._head
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
-        if not self._head:
-            return self._read(view)
-        count = min(len(view), len(self._head))
-        view[:count] = self._head[:count]
-        self._head = self._head[count:]
-        return count
-
-    def _read(self, view: memoryview) -> int:
+    def readinto(self, buffer: memoryview) -> int:
         with storage_errors(f"reading {self._path}"):
             check_cancelled()
             while not self._poll.poll(_POLL):
                 check_cancelled()
-            return os.readv(self._fd, [view])
+            return os.readv(self._fd, [buffer])

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import posixpath
-import tarfile
 from pathlib import Path
 
 from ..errors import InvalidContent, NotFound, StorageFailed, TooLarge
 from ..fast_dataclass import dataclass
 from ..streams.cancellation import check_cancelled
 from ..streams.locations import LocalFile
-from ..streams.pump import ByteSink, thread_buffer
+from ..streams.pump import BUFFER_SIZE, ByteSink, thread_buffer
 from .archive_output import PipeSink, sink_for
 from .files import append_in_kernel, read_range, storage_errors
+from .tar_headers import BLOCK, TarEntries, TarEntry, padded_size
 
-BLOCK = 512
-_MOST_MEMBERS = 200_000
 _MOST_LINKS = 32
 _OCTAL_LIMIT = 8**11
 _NAME_LENGTH = 100
@@ -33,52 +31,56 @@ class Member:
 class TarIndex:
     """The members of an uncompressed tar file, by name; nothing is ever extracted.
 
-    The values of ``members`` are the content of regular files, and the targets, as member names, of links.
+    ``path`` is the file, ``name`` the user's name of it, for errors. The values of ``members`` are the content of
+    regular files, and the targets, as member names, of links; None for members of the same name with different content.
     """
 
-    def __init__(self, path: Path, members: dict[str, Member | str]) -> None:
-        self.path = path
+    def __init__(self, path: Path, name: Path, members: dict[str, Member | str | None]) -> None:
+        self.path, self.name = path, name
         self._members = members
 
     @classmethod
-    def read(cls, path: Path) -> TarIndex:
-        """Read all headers of an archive.
+    def read(cls, path: Path, name: Path | None = None) -> TarIndex:
+        """Read all headers of an archive; for a worker thread. ``name`` is ``path`` by default.
 
-        Raises `InvalidContent` if it is no tar archive or damaged, `TooLarge` if it has more than 200 000 members, and
-        `StorageFailed`.
+        Raises `InvalidContent` if it is no tar archive, damaged, or has a sparse member; `TooLarge` for more than
+        200 000 members or headers that are too long; `StorageFailed`, and `Cancelled`.
         """
-        members: dict[str, Member | str] = {}
+        name = name or path
+        members: dict[str, Member | str | None] = {}
+        with storage_errors(f"reading {path}"):
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            with tarfile.open(path, "r:") as archive:
-                for info in archive:
-                    _index_member(members, info, path)
-                    if len(members) > _MOST_MEMBERS:
-                        raise TooLarge(f"{path} has over {_MOST_MEMBERS} members", limit=_MOST_MEMBERS)
-                    # tarfile keeps every header in memory; only the offsets are needed.
-                    archive.members = []  # type: ignore[attr-defined]
-                _check_end(archive, path)
-        except tarfile.TarError as error:
-            raise InvalidContent(f"{path} is not a tar archive: {error}") from error
-        except (ValueError, OverflowError, EOFError) as error:
-            raise InvalidContent(f"{path} is a damaged tar archive: {error}") from error
-        except OSError as error:
-            raise StorageFailed.of(error, f"reading {path}") from error
-        return cls(path, members)
+            for entry in TarEntries(fd, name):
+                if (member := _member(entry, name)) is None:
+                    continue
+                key = _normalize(entry.name)
+                known = members.setdefault(key, member)
+                if known is not member and not (known and _is_repeated(known, member, fd, name)):
+                    members[key] = None
+        finally:
+            os.close(fd)
+        return cls(path, name, members)
 
     def find(self, name: str) -> Member:
         """Return a regular file by name, following links inside the archive.
 
-        Raises `NotFound`, and `InvalidContent` for more than 32 links in a row.
+        Raises `NotFound`, and `InvalidContent` for more than 32 links in a row and for a name that several members
+        have with different content, since programs differ in which of them they take.
         """
         current = _normalize(name)
         for _ in range(_MOST_LINKS):
-            found = self._members.get(current)
+            found = self._members.get(current, "")
             if isinstance(found, Member):
                 return found
             if found is None:
-                raise NotFound(f"{self.path}: no {ascii(name)[:200]} in this archive")
-            current = _normalize(found)
-        raise InvalidContent(f"{self.path}: links lead in a circle at {ascii(name)[:200]}")
+                raise InvalidContent(
+                    f"{self.name}: {ascii(current)[:200]} is in this archive more than once, with different content"
+                )
+            if not found:
+                raise NotFound(f"{self.name}: no {ascii(name)[:200]} in this archive")
+            current = found
+        raise InvalidContent(f"{self.name}: links lead in a circle at {ascii(name)[:200]}")
 
     def __contains__(self, name: str) -> bool:
         return _normalize(name) in self._members
@@ -92,31 +94,37 @@ class TarIndex:
         """Return a member's content; raises `TooLarge` over ``limit`` bytes, `StorageFailed`, and as `find` does."""
         member = self.find(name)
         if member.size > limit:
-            raise TooLarge(f"{self.path}: {ascii(name)[:100]} is over the limit of {limit} bytes", limit=limit)
+            raise TooLarge(f"{self.name}: {ascii(name)[:100]} is over the limit of {limit} bytes", limit=limit)
         return read_range(self.path, member.offset, member.size)
 
 
-def _check_end(archive: tarfile.TarFile, path: Path) -> None:
-    """Raise `InvalidContent` unless the archive ends with zeros: tarfile also stops at the first invalid header."""
-    assert archive.fileobj is not None
-    archive.fileobj.seek(archive.offset)
-    if archive.fileobj.read(BLOCK).strip(b"\0"):
-        raise InvalidContent(f"{path} is a damaged tar archive: no header at byte {archive.offset}")
+def _member(entry: TarEntry, path: Path) -> Member | str | None:
+    """Return the value in a `TarIndex` of an archive called ``path``; None for a directory or a device."""
+    if entry.is_file:
+        if entry.sparse:
+            raise InvalidContent(f"{path}: sparse member {ascii(entry.name)[:100]} is not supported")
+        return Member(entry.offset, entry.size)
+    if entry.is_symbolic_link:
+        return _normalize(posixpath.join(posixpath.dirname(_normalize(entry.name)), entry.link))
+    return _normalize(entry.link) if entry.is_hard_link else None
 
 
-def _index_member(members: dict[str, Member | str], info: tarfile.TarInfo, path: Path) -> None:
-    name = _normalize(info.name)
-    if info.size < 0:
-        # tarfile would seek backwards and read the same headers again.
-        raise InvalidContent(f"{path} is a damaged tar archive: a member of {info.size} bytes")
-    if info.isreg():
-        if info.sparse is not None:
-            raise InvalidContent(f"{path}: sparse member {ascii(name)[:100]} is not supported")
-        members[name] = Member(info.offset_data, info.size)
-    elif info.issym():
-        members[name] = posixpath.join(posixpath.dirname(name), info.linkname)
-    elif info.islnk():
-        members[name] = info.linkname
+def _is_repeated(known: Member | str, member: Member | str, fd: int, path: Path) -> bool:
+    """Return whether two members of one name are the same, as where several images with common layers were saved.
+
+    ``fd`` is the archive, called ``path``.
+    """
+    if isinstance(known, str) or isinstance(member, str):
+        return known == member
+    if known.size != member.size:
+        return False
+    with storage_errors(f"reading {path}"):
+        for done in range(0, known.size, BUFFER_SIZE):
+            check_cancelled()
+            count = min(BUFFER_SIZE, known.size - done)
+            if os.pread(fd, count, known.offset + done) != os.pread(fd, count, member.offset + done):
+                return False
+    return True
 
 
 def _normalize(name: str) -> str:
@@ -215,11 +223,6 @@ class TarWriter:
         count = os.preadv(source, [buffer[: min(len(buffer), count)]], offset)
         self._sink.write(buffer[:count])
         return count
-
-
-def padded_size(size: int) -> int:
-    """Return the number of bytes that content of ``size`` bytes takes in an archive: a multiple of 512."""
-    return size + -size % BLOCK
 
 
 def header(name: str, *, mode: int, size: int = 0, kind: bytes = b"0", link: str = "") -> bytes:

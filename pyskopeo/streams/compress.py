@@ -20,18 +20,21 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import InvalidInput, Unsupported
+from ..errors import ContentMismatch, InvalidInput, Unsupported
 from ..model import mediatype
 from ..model.change import Outcome
 from ..model.digest import Digest, new_hasher
 from ..model.manifest_conversion import CONTENT_ANNOTATIONS
-from .decompress import Decompressor, load_zstd
+from .decompress import Decompressor
+from .inflaters import load_zstd
 from .ordered_pool import OrderedJobs, Pool
+from .plain_content import ANY_CONTENT, PlainVerifier
 
 if TYPE_CHECKING:
     from ..model.change import Change
     from ..model.descriptor import Descriptor
     from .ordered_pool import Job
+    from .plain_content import PlainContent
     from .pump import BlobSink
 
 _MIB = 1024 * 1024
@@ -64,12 +67,15 @@ class RecompressingSink:
     `write` and `finish` are called by one thread, and only that thread writes to ``sink``. Blocks are compressed in a
     pool of threads that all layers share; few blocks of each layer are in memory, so that six concurrent layers need
     less than 32 MiB in total at the default levels. Higher levels of zstd need up to 100 MiB per thread. Must end with
-    `finish`, `close` or an error. When the thread's work is cancelled, `write` and `finish` raise `Cancelled` within
-    the time that it takes to compress one block.
+    `finish`, `close` or an error. When the thread's work is cancelled, `write` and `finish` raise `Cancelled` at once.
     """
 
-    def __init__(self, sink: BlobSink, change: Change, descriptor: Descriptor, what: str) -> None:
+    def __init__(
+        self, sink: BlobSink, change: Change, descriptor: Descriptor, what: str, expected: PlainContent = ANY_CONTENT
+    ) -> None:
         """``descriptor`` is that of the layer as it will be written to this sink; ``what`` names it in errors.
+
+        ``expected`` is what must hold for its decompressed content.
 
         Raises `Unsupported` if the layer's media type has no variant with this compression, and what `check_level`
         raises.
@@ -79,11 +85,12 @@ class RecompressingSink:
         self._descriptor = descriptor if change.format is None else _new_descriptor(descriptor, change.format, what)
         self._unchanged = change.format is None
         self._outcome: Outcome | None = None
+        self._verifier = PlainVerifier(expected, what)
         self._begin()
 
     def _begin(self) -> None:
         self._decompressor = Decompressor(self._what)
-        self._tar_hash, self._output_hash, self._size = new_hasher("sha256"), new_hasher("sha256"), 0
+        self._output_hash, self._size = new_hasher("sha256"), 0
         format = self._change.format
         self._compressor = _BlockCompressor(_codec(format, self._change.level), self._emit) if format else None
 
@@ -99,18 +106,27 @@ class RecompressingSink:
         self._recompress(self._decompressor.feed(buffer))
 
     def finish(self) -> None:
-        """Write what is still buffered; raises what `write` raises, and `InvalidContent` for truncated data."""
+        """Write what is still buffered.
+
+        Raises what `write` raises, `InvalidContent` for truncated data, and `ContentMismatch` for another content than
+        expected.
+        """
         self._recompress(self._decompressor.finish())
+        try:
+            self._verifier.finish()
+        except ContentMismatch:
+            self.close()
+            raise
         if self._compressor is not None:
             self._compressor.finish()
-        diff_id = Digest("sha256", self._tar_hash.hexdigest())
         digest = self._descriptor.digest if self._unchanged else Digest("sha256", self._output_hash.hexdigest())
-        self._outcome = Outcome(replace(self._descriptor, digest=digest, size=self._size), diff_id)
+        self._outcome = Outcome(replace(self._descriptor, digest=digest, size=self._size), self._verifier.digest)
 
     def restart(self) -> None:
         """Discard what was written, here and in the other sink: the layer starts again at its first byte."""
         self.close()
         self._begin()
+        self._verifier.restart()
         self._sink.restart()
 
     @property
@@ -131,7 +147,7 @@ class RecompressingSink:
     def _recompress(self, pieces: Iterator[memoryview]) -> None:
         try:
             for piece in pieces:
-                self._tar_hash.update(piece)
+                self._verifier.feed(piece)
                 if self._compressor is not None:
                     self._compressor.write(piece)
                 elif not self._unchanged:

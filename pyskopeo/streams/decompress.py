@@ -1,71 +1,63 @@
-"""Decompress gzip and zstd streams while they are read or written; the format is detected from the first bytes.
+"""Decompress streams while they are read or written; the format is detected from the first bytes.
 
-gzip is RFC 1952, with any number of members; zstd is RFC 8878, with any number of frames and skippable frames. Anything
-else passes through unchanged.
+gzip is RFC 1952, with any number of members; zstd is RFC 8878, with any number of frames and skippable frames. Whole
+archives may also be bzip2 or xz, with any number of streams. Anything else passes through unchanged.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, TooLarge, Unsupported
-from ..model.digest import Digest, new_hasher
+from ..errors import InvalidContent, TooLarge
+from .cancellation import check_cancelled
+from .inflaters import MAGIC, Inflater, NewInflater, compression_of, inflater_constructor, is_gzip_or_zstd
+from .plain_content import ANY_CONTENT, PlainVerifier
 from .pump import BlobReader
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
+    from ..model.digest import Digest
+    from .plain_content import PlainContent
     from .pump import BlobSink, ByteReader
 
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-# The magic numbers of skippable frames, which may precede the first zstd frame (RFC 8878, section 3.1.2).
-_SKIPPABLE = tuple(bytes((0x50 + number, 0x2A, 0x4D, 0x18)) for number in range(16))
-_MAGIC = 4
 _PIECE = 256 * 1024
 _READ = 64 * 1024
-# The largest window, 128 MiB, that a zstd frame may demand: memory is allocated for it. This is zstd's own default.
-_ZSTD_WINDOW_LOG = 27
+# Bytes that a decompressor object is given at once. After the end of a member it copies what is left of them, so after
+# a short member it is given less.
+_LARGEST_STEP, _SMALLEST_STEP = 64 * 1024, 1024
 # Protects against decompression bombs: output over the first limit, in bytes, must not exceed the input by the second
 # factor. Real layers may be mostly zeros, disk images for example.
 _RATIO_CHECKED_FROM = 16 * 1024**3
 _MAX_RATIO = 200
+# Protects against streams of tiny members: each takes as long as some kilobytes. After the first number of members,
+# they must have so many bytes on average, in and out together. In layers with a member per file (eStargz, zstd:chunked)
+# every other member contains at least the 512 bytes of a tar header.
+_MEMBERS_CHECKED_FROM = 1000
+_BYTES_PER_MEMBER = 128
 _TAR_BLOCK = 512
-
-
-class _Inflater(Protocol):
-    """The methods that the decompressor objects of zlib, isal and zstd have in common."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: Any, max_length: int = -1) -> bytes: ...
-
-
-def is_gzip_or_zstd(magic: bytes) -> bool:
-    """Return whether content that begins with ``magic`` (4 bytes) is gzip or zstd."""
-    return magic.startswith((_GZIP, _ZSTD, *_SKIPPABLE))
+_PARTS = {"gzip": "members", "zstd": "frames", "bzip2": "streams", "xz": "streams"}
 
 
 class Decompressor:
     """Decompresses a stream that is fed to it in pieces, if it is gzip or zstd, and returns it unchanged if not.
 
+    With ``archive`` bzip2 and xz are decompressed too; layers are never in these formats (OCI image specification).
+
     `feed` and `finish` are generators of pieces of at most 256 KiB of output, so that the memory needed does not depend
     on the compression ratio. Exhaust one before the next call. Both raise `TooLarge` when the output exceeds both
-    16 GiB and 200 times the compressed size.
+    16 GiB and 200 times the compressed size, `InvalidContent` for more than 1000 members that have fewer than 128 bytes
+    on average, compressed and decompressed together, and `Cancelled`.
     """
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, what: str, *, archive: bool = False) -> None:
+        self._what, self._archive = what, archive
         self._head = b""
         self._format: str | None = None
-        self._inflater: _Inflater | None = None
+        self._new_inflater: NewInflater | None = None
+        self._inflater: Inflater | None = None
         self._errors: tuple[type[Exception], ...] = ()
-        self._bytes_in = self._bytes_out = 0
+        self._step = _LARGEST_STEP
+        self._members = self._bytes_in = self._bytes_out = 0
 
     def feed(self, buffer: memoryview) -> Iterator[memoryview]:
         """Take the next bytes of the stream and yield their decompressed content.
@@ -73,11 +65,11 @@ class Decompressor:
         Raises `InvalidContent` for damaged data, and `TooLarge`.
         """
         if self._format is None:
-            if len(self._head) + len(buffer) < _MAGIC:
+            if len(self._head) + len(buffer) < MAGIC:
                 self._head += bytes(buffer)
                 return
             head, self._head = self._head, b""
-            self._detect_format(head + bytes(buffer[:_MAGIC]))
+            self._detect_format(head + bytes(buffer[:MAGIC]))
             if head:
                 yield from self._decompress(memoryview(head))
         yield from self._decompress(buffer)
@@ -91,30 +83,44 @@ class Decompressor:
             raise InvalidContent(f"{self._what}: the {self._format} data is cut short")
 
     def _detect_format(self, magic: bytes) -> None:
-        self._format = "gzip" if magic.startswith(_GZIP) else "zstd" if is_gzip_or_zstd(magic) else ""
+        self._format = compression_of(magic) if self._archive or is_gzip_or_zstd(magic) else ""
         if self._format:
+            self._new_inflater, self._errors = inflater_constructor(self._format)
             self._start_member()
 
     def _start_member(self) -> None:
-        self._inflater, self._errors = new_inflater(self._format or "")
+        assert self._new_inflater is not None
+        self._members += 1
+        checked = self._members - _MEMBERS_CHECKED_FROM
+        if checked > 0 and checked * _BYTES_PER_MEMBER > self._bytes_in + self._bytes_out:
+            raise InvalidContent(
+                f"{self._what}: {self._members} {self._format} {_PARTS[self._format or '']} in {self._bytes_in} bytes "
+                f"with {self._bytes_out} bytes of content: refused, since so many tiny ones take too long"
+            )
+        self._inflater = self._new_inflater()
 
     def _decompress(self, buffer: memoryview) -> Iterator[memoryview]:
         if not self._format:
             yield buffer
             return
-        self._bytes_in += len(buffer)
-        data: Any = buffer
-        while len(data):
+        while len(buffer):
+            check_cancelled()
             assert self._inflater is not None
             if self._inflater.eof:
-                # Parallel compressors write several members or frames; gzip may be padded with zeros.
-                if self._format == "gzip" and not bytes(data).strip(b"\0"):
+                # Parallel compressors write several members or frames; all but zstd may be padded with zeros.
+                if not buffer[0] and self._format != "zstd" and not bytes(buffer).strip(b"\0"):
                     return
                 self._start_member()
-            data = yield from self._inflate(data)
+            data = buffer[: self._step]
+            self._bytes_in += len(data)
+            left = yield from self._inflate(data)
+            self._bytes_in -= left
+            used = len(data) - left
+            self._step = max(used, _SMALLEST_STEP) if self._inflater.eof else min(2 * self._step, _LARGEST_STEP)
+            buffer = buffer[used:]
 
-    def _inflate(self, data: Any) -> Generator[memoryview, None, Any]:
-        """Decompress ``data`` up to the end of the current member or frame; returns the data after that end, if any."""
+    def _inflate(self, data: memoryview) -> Generator[memoryview, None, int]:
+        """Decompress ``data`` up to the end of the current member; returns the number of bytes after that end."""
         inflater = self._inflater
         assert inflater is not None
         try:
@@ -124,15 +130,16 @@ class Decompressor:
                     self._check_ratio(len(piece))
                     yield memoryview(piece)
                 if inflater.eof:
-                    return inflater.unused_data
+                    return len(inflater.unused_data)
                 # zlib keeps input that it had no room for in `unconsumed_tail`, the others keep it inside.
                 left = getattr(inflater, "unconsumed_tail", b"")
                 if left:
                     piece = inflater.decompress(left, _PIECE)
                 elif getattr(inflater, "needs_input", len(piece) < _PIECE):
-                    return b""
+                    return 0
                 else:
                     piece = inflater.decompress(b"", _PIECE)
+                check_cancelled()
         except self._errors as error:
             raise InvalidContent(f"{self._what}: damaged {self._format} data: {error}") from error
 
@@ -161,72 +168,53 @@ def estimate_uncompressed_size(ending: bytes, size: int) -> int | None:
 class InflatingSink:
     """Decompresses what is written to it, as `Decompressor` does, and writes the result to another sink.
 
-    After `finish`, `size` is the number of decompressed bytes and `digest` their sha256.
+    After `finish`, `size` is the number of decompressed bytes and `digest` their sha256. ``expected`` is what must hold
+    for the decompressed content.
     """
 
-    def __init__(self, sink: BlobSink, what: str) -> None:
+    def __init__(self, sink: BlobSink, what: str, expected: PlainContent = ANY_CONTENT) -> None:
         self._sink, self._what = sink, what
-        self._begin()
+        self._verifier = PlainVerifier(expected, what)
+        self._decompressor = Decompressor(what)
 
-    def _begin(self) -> None:
-        self._decompressor = Decompressor(self._what)
-        self._hasher = new_hasher("sha256")
-        self.size = 0
+    @property
+    def size(self) -> int:
+        """The number of decompressed bytes."""
+        return self._verifier.size
 
     @property
     def digest(self) -> Digest:
         """The sha256 of the decompressed content: for a layer its diff ID (OCI image specification, config.md)."""
-        return Digest("sha256", self._hasher.hexdigest())
+        return self._verifier.digest
+
+    @property
+    def digests(self) -> frozenset[Digest]:
+        """The digests of the decompressed content in all algorithms that its diff IDs need."""
+        return self._verifier.digests
 
     def write(self, buffer: memoryview) -> None:
         """Decompress the next bytes; raises `InvalidContent`, `TooLarge` and whatever the other sink raises."""
         self._write_all(self._decompressor.feed(buffer))
 
     def finish(self) -> None:
-        """Write the rest; raises as `write` does, and `InvalidContent` if the compressed data is truncated."""
+        """Write the rest.
+
+        Raises as `write` does, `InvalidContent` if the compressed data is truncated, and `ContentMismatch` for another
+        content than expected.
+        """
         self._write_all(self._decompressor.finish())
+        self._verifier.finish()
 
     def restart(self) -> None:
         """Discard what was written, here and in the other sink: the content starts again at its first byte."""
-        self._begin()
+        self._decompressor = Decompressor(self._what)
+        self._verifier.restart()
         self._sink.restart()
 
     def _write_all(self, pieces: Iterator[memoryview]) -> None:
         for piece in pieces:
-            self._hasher.update(piece)
-            self.size += len(piece)
+            self._verifier.feed(piece)
             self._sink.write(piece)
-
-
-def new_inflater(kind: str) -> tuple[_Inflater, tuple[type[Exception], ...]]:
-    """Return a decompressor object for ``kind``, "gzip" or "zstd", and the exception types that it raises.
-
-    isal is used for gzip where it is installed, since it is faster than zlib. Raises `Unsupported` as `load_zstd` does.
-    """
-    inflater: _Inflater
-    if kind == "gzip":
-        try:
-            from isal import igzip_lib
-        except ImportError:
-            return zlib.decompressobj(wbits=31), (zlib.error,)
-        inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-        return inflater, (igzip_lib.error,)  # type: ignore[return-value] # its stubs say an instance
-    zstd = load_zstd()
-    inflater = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
-    return inflater, (zstd.ZstdError,)
-
-
-def load_zstd() -> ModuleType:
-    """Return the module ``compression.zstd`` or its backport; raises `Unsupported` if neither is installed."""
-    try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore] # from 3.14 on
-    except ImportError:
-        try:
-            from backports import zstd
-        except ImportError:
-            raise Unsupported("zstd layers need the package backports.zstd, which is not installed") from None
-    module: ModuleType = zstd
-    return module
 
 
 class InflatingReader(BlobReader):

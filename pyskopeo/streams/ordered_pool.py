@@ -45,6 +45,7 @@ class Pool:
             if not self._users and self._executor is not None:
                 self._executor.shutdown(wait=False)
                 self._executor = None
+            self._changed.notify_all()
 
     def share(self, max_jobs: int) -> int:
         """Return how many jobs one user may have whose results are not consumed yet, at least 1.
@@ -54,15 +55,15 @@ class Pool:
         with self._changed:
             return max(1, min(max_jobs, self._limit) // max(1, self._users))
 
-    def submit(self, job: Job, max_jobs: int) -> Future[bytes]:
+    def submit(self, job: Job, max_jobs: int, is_closed: Callable[[], bool]) -> Future[bytes]:
         """Schedule ``job``, after waiting until fewer than ``max_jobs`` of all users are scheduled or running.
 
-        Raises `Cancelled` if the last user was removed.
+        ``is_closed`` tells whether the user has been removed. Raises `Cancelled` if it has, also while this waits.
         """
         with self._changed:
             # A job never waits for its user, so this ends even while users are blocked.
-            self._changed.wait_for(lambda: self._working < min(max_jobs, self._limit))
-            if self._executor is None:
+            self._changed.wait_for(lambda: is_closed() or self._working < min(max_jobs, self._limit))
+            if is_closed() or self._executor is None:
                 raise Cancelled
             future = self._executor.submit(job)
             self._working += 1
@@ -72,21 +73,22 @@ class Pool:
     def _job_ended(self, future: Future[bytes]) -> None:
         with self._changed:
             self._working -= 1
-            self._changed.notify()
+            self._changed.notify_all()
 
 
 class OrderedJobs:
     """Runs jobs in the threads of a `Pool` and passes their results to ``consume`` in the order of the `add` calls.
 
     `add` and `finish` are called by one thread, and ``consume`` is called in that thread. The pool is used from the
-    first `add` until `finish`, `close` or an error. After that thread's work is cancelled, `add` and `finish` raise
-    `Cancelled` as soon as the jobs that have begun are done.
+    first `add` until `finish`, `close` or an error. When that thread's work is cancelled, `add` and `finish` raise
+    `Cancelled` at once; the results of jobs that have begun are dropped.
     """
 
     def __init__(self, pool: Pool, max_jobs: int, consume: Callable[[bytes], None]) -> None:
         """At most ``max_jobs`` jobs of all users of ``pool`` are scheduled or running."""
         self._pool, self._max_jobs, self._consume = pool, max_jobs, consume
-        self._lock = threading.Lock()
+        # Notified when a job has ended, and when this is closed.
+        self._changed = threading.Condition()
         self._pending: deque[Future[bytes]] = deque()
         self._in_pool = self._closed = False
 
@@ -101,8 +103,9 @@ class OrderedJobs:
                 share = self._pool.share(self._max_jobs)
                 while self._pending and (len(self._pending) >= share or self._pending[0].done()):
                     self._consume_first()
-                future = self._pool.submit(job, self._max_jobs)
-                with self._lock:
+                future = self._pool.submit(job, self._max_jobs, lambda: self._closed)
+                future.add_done_callback(self._job_ended)
+                with self._changed:
                     self._pending.append(future)
                     if self._closed:
                         future.cancel()
@@ -121,8 +124,9 @@ class OrderedJobs:
 
     def close(self) -> None:
         """Cancel the jobs that have not begun. Does nothing after `finish`; may be called from any thread."""
-        with self._lock:
+        with self._changed:
             self._closed = True
+            self._changed.notify_all()
             for future in self._pending:
                 future.cancel()
             in_pool, self._in_pool = self._in_pool, False
@@ -130,20 +134,22 @@ class OrderedJobs:
             self._pool.remove_user()
 
     def _enter_pool(self) -> None:
-        with self._lock:
+        with self._changed:
             if self._closed:
                 raise Cancelled
             if not self._in_pool:
                 self._pool.add_user()
                 self._in_pool = True
 
-    def _consume_first(self) -> None:
-        from concurrent.futures import CancelledError
+    def _job_ended(self, _: Future[bytes]) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
-        try:
-            result = self._pending[0].result()
-        except CancelledError:
-            raise Cancelled from None
-        with self._lock:
+    def _consume_first(self) -> None:
+        future = self._pending[0]
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or future.done())
+            if self._closed:
+                raise Cancelled
             self._pending.popleft()
-        self._consume(result)
+        self._consume(future.result())

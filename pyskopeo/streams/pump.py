@@ -17,9 +17,10 @@ from typing import Protocol, TypeAlias
 from ..errors import InvalidContent, StorageFailed, TooLarge
 from ..fast_dataclass import dataclass
 from ..model.descriptor import Descriptor
-from ..model.verifier import Verifier
+from ..model.verifier import Verifier, verifier_for
 from .cancellation import check_cancelled, run_in_thread
 from .locations import Location
+from .plain_content import ANY_CONTENT, PlainContent
 
 BUFFER_SIZE = 1024 * 1024
 # Bytes per write. Linux allocates page cache in pieces as large as a write; large pieces come from memory that has long
@@ -56,7 +57,11 @@ class BlobReader(ByteReader, Protocol):
 
 
 class ByteSink(Protocol):
-    """A blocking destination of bytes; the buffer is reused after `write` returns."""
+    """A blocking destination of bytes; the buffer is reused after `write` returns.
+
+    `write` raises `InvalidContent` for wrong bytes only, as a sink that decompresses does. Errors of the destination
+    are of other types: for an `InvalidContent` the source is asked again, at another place.
+    """
 
     def write(self, buffer: memoryview) -> None: ...
 
@@ -194,21 +199,24 @@ class Blob:
     Only a transport gives the ``opener``, and only this class calls it. ``locations`` say where
     else the same bytes are known to lie, for destinations that can do better than to stream them.
     ``ending`` returns the last bytes of the blob, as many as it is asked for or none, not verified: for guesses only.
+    ``plain`` is what must hold for the content when it is decompressed, for destinations that do that.
     """
 
     descriptor: Descriptor
     opener: Opener
     locations: tuple[Location, ...] = ()
     ending: Ending | None = None
+    plain: PlainContent = ANY_CONTENT
 
     async def copy_to(self, sink: BlobSink, progress: Progress) -> None:
         """Move every byte to ``sink``, verified. After wrong bytes both ends begin anew, while the source has
         another place to read from.
 
-        Raises `ContentMismatch` for a wrong size or digest, and what the two ends raise. What the sink
+        Raises `ContentMismatch` for a wrong size or digest, `InvalidContent` for an image configuration that names a
+        field twice, and what the two ends raise. What the sink
         holds after an error must not be used.
         """
-        verifier = Verifier(self.descriptor)
+        verifier = verifier_for(self.descriptor)
         async with self.opener() as reader:
             await run_in_thread(partial(pump, reader, sink, verifier, progress))
 

@@ -59,7 +59,10 @@ def _joined(base: str, rest: str) -> str:
 
 
 def check_distinct(images: Iterable[SyncImage]) -> None:
-    """Raise `InvalidInput` if two different images have the same name at the destination."""
+    """Raise `InvalidInput` if two different images have the same name at the destination.
+
+    Also raised for directories within each other, since a directory is replaced with whatever is in it.
+    """
     by_destination: dict[str, SyncImage] = {}
     for image in images:
         other = by_destination.setdefault(image.destination, image)
@@ -68,3 +71,12 @@ def check_distinct(images: Iterable[SyncImage]) -> None:
                 f"{other.source} and {image.source} would both be written to {image.destination}: "
                 "with --scoped the whole path of each is kept"
             )
+    for destination, image in by_destination.items():
+        parent = posixpath.dirname(destination) if destination.startswith("dir:") else ""
+        while "/" in parent:
+            if parent in by_destination:
+                raise InvalidInput(
+                    f"{image.source} would be written to {destination}, within the directory of "
+                    f"{by_destination[parent].source}: choose another destination for one of them"
+                )
+            parent = posixpath.dirname(parent)

@@ -241,11 +241,10 @@ def _selected_groups(
             scoped=request.scoped, suffix=request.suffix,
         )  # fmt: skip
         images.setdefault(SyncImage(image.source, destination, image.pinned), number)
-    by_group = [
-        ImageGroup(tuple(image for image, at in images.items() if at == number), access)
-        for number, (access, _) in enumerate(groups)
-    ]
-    return tuple(group for group in by_group if group.images)
+    by_group: dict[int, list[SyncImage]] = {}
+    for named, number in images.items():
+        by_group.setdefault(number, []).append(named)
+    return tuple(ImageGroup(tuple(by_group[number]), groups[number][0]) for number in sorted(by_group))
 
 
 def _registry_access(access: Access, registry: RegistrySource) -> Access:

@@ -1,51 +1,106 @@
-"""Check whether an image in a local directory or layout is complete; no network."""
+"""What is in a local directory or layout: whether there is an image, and whether it is complete; no network."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..engine.graph import read_entry
 from ..engine.plan import has_foreign_urls
 from ..errors import PyskopeoError
+from ..model.descriptor import UNKNOWN_SIZE
+from ..storage.partial_files import is_partial
+from ..storage.shared_files import RunFiles
 from ..streams.locations import LocalFile
+from ..transports.directory import DirReference
+from ..transports.oci import OciReference
 
 if TYPE_CHECKING:
     from ..access import Access
     from ..interfaces import ImageReference, ImageSource
+    from ..model.descriptor import Descriptor
+    from ..model.digest import Digest
     from ..model.manifest import Manifest
+    from ..storage.existing_blobs import ExistingBlobs
 
 _MAX_MANIFESTS = 20_000
 
 
-async def complete_image(name: ImageReference, access: Access) -> Manifest | None:
-    """Return the root manifest of a local image if all its manifests and blobs exist, else None.
+def is_occupied(name: ImageReference, access: Access) -> bool:
+    """Return whether there is anything at a local destination that a copy would replace; raises nothing."""
+    if isinstance(name, DirReference):
+        try:
+            return not all(map(is_partial, os.listdir(name.path)))
+        except NotADirectoryError:
+            return True
+        except OSError:
+            return False
+    if isinstance(name, OciReference):
+        try:
+            return bool(RunFiles.of(access).index(name.path).read().positions(name.name))
+        except PyskopeoError:
+            return False
+    return False
 
-    Blobs are checked by size, not read. Raises nothing for a damaged image: copying it again raises the error.
-    """
+
+async def root_manifest(name: ImageReference, access: Access) -> Manifest | None:
+    """Return the root manifest of a local image, None if there is none that can be read."""
     try:
         async with name.open_source(access) as source:
-            root = await source.manifest()
-            manifests = [root]
-            for manifest in manifests:  # children are appended while this loop runs
-                manifests += [await source.manifest(child) for child in manifest.manifests]
-                if len(manifests) > _MAX_MANIFESTS or not _has_blobs(source, manifest, name.transport):
-                    return None
+            return await source.manifest()
     except PyskopeoError:
         return None
-    return root
 
 
-def _has_blobs(source: ImageSource, manifest: Manifest, transport: str) -> bool:
-    for blob in manifest.blobs:
-        if transport == "oci" and has_foreign_urls(blob):
-            continue
-        for location in source.blob(blob).locations:
-            if not isinstance(location, LocalFile):
+async def is_complete(name: ImageReference, root: Manifest, access: Access) -> bool:
+    """Return whether all manifests and blobs of a local image exist, with the right content.
+
+    A blob is read unless it is known to be unchanged since it was verified. Raises nothing for a damaged image: copying
+    it again raises the error.
+    """
+    existing = RunFiles.of(access).existing_blobs(access)
+    try:
+        async with name.open_source(access) as source:
+            if not await _has_blobs(source, root, name.transport, existing):
                 return False
-            try:
-                size = os.stat(location.path).st_size
-            except OSError:
-                return False
-            if size != blob.size and not manifest.is_schema1:  # schema 1 does not give sizes
-                return False
+            seen: set[Digest] = set()
+            entries = list(root.manifests)
+            while entries:
+                entry = entries.pop()
+                if entry.digest in seen:
+                    continue
+                seen.add(entry.digest)
+                child = await read_entry(source, entry)
+                if child is None:
+                    present = await _has_blob(source, entry, existing)
+                else:
+                    present = await _has_blobs(source, child, name.transport, existing)
+                if len(seen) > _MAX_MANIFESTS or not present:
+                    return False
+                entries += child.manifests if child else ()
+    except PyskopeoError:
+        return False
     return True
+
+
+async def _has_blobs(source: ImageSource, manifest: Manifest, transport: str, existing: ExistingBlobs) -> bool:
+    """Return whether the blobs of a manifest exist, all of them: an index has none of its own."""
+    if manifest.is_index:
+        return True
+    for blob in manifest.blobs:
+        if not (transport == "oci" and has_foreign_urls(blob)) and not await _has_blob(source, blob, existing):
+            return False
+    return True
+
+
+async def _has_blob(source: ImageSource, blob: Descriptor, existing: ExistingBlobs) -> bool:
+    locations = source.blob(blob).locations
+    for location in locations:
+        if not isinstance(location, LocalFile):
+            return False
+        # Schema 1 gives no sizes.
+        sized = replace(blob, size=await source.blob_size(blob)) if blob.size == UNKNOWN_SIZE else blob
+        if not await existing.holds(location.path, sized):
+            return False
+    return bool(locations)

@@ -10,8 +10,9 @@ from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, Storag
 from ..model import mediatype
 from ..model.digest import Digest
 from ..model.layout import INDEX_FILE, INDEX_LIMIT, REF_NAME, LayoutIndex, check_name
-from ..storage.files import PARTIAL, storage_errors
+from ..storage.files import storage_errors
 from ..storage.oci_layout import DirectoryFiles
+from ..storage.partial_files import is_partial
 from .yaml_source import FILE_LIMIT, RegistrySource, parse_yaml_source
 
 _MANIFEST = "manifest.json"
@@ -43,15 +44,10 @@ def _walk(root: str) -> Iterator[str]:
         raise StorageFailed.of(error, f'Error walking the path "{root}": open {error.filename}') from error
 
     for directory, below, names in os.walk(root, onerror=failed):
-        below[:] = sorted(name for name in below if not _is_unfinished(name))
+        below[:] = sorted(name for name in below if not is_partial(name))
         if _MANIFEST in names:
             path = os.path.relpath(directory, root)
             yield "" if path == os.curdir else path
-
-
-def _is_unfinished(name: str) -> bool:
-    """Return whether a directory is the temporary one of a copy that is running or was killed."""
-    return name.startswith(".") and PARTIAL in name
 
 
 def list_layout_images(root: Path) -> list[tuple[str, Digest, int | None]]:

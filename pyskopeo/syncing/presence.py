@@ -6,13 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 from ..errors import PyskopeoError, first_error
-from .local_images import complete_image
+from .local_images import is_complete
 from .registry_queries import has_complete_index, head_manifest, source_digest
 
 if TYPE_CHECKING:
     from ..access import Access
     from ..interfaces import ImageReference
     from ..model.digest import Digest
+    from ..model.manifest import Manifest
     from ..model.reference import Reference
     from .record import Record
     from .sync_request import SyncImage, SyncRequest
@@ -44,21 +45,28 @@ class PresenceCheck:
         return os.path.relpath(details, self._request.destination) if transport == "dir" else details
 
     async def present_digest(
-        self, image: SyncImage, source: ImageReference, destination: ImageReference, reading: Access
+        self,
+        image: SyncImage,
+        source: ImageReference,
+        destination: ImageReference,
+        reading: Access,
+        present: Manifest | None,
     ) -> Digest | None:
         """Return the digest of the image at the destination if copying it again would change nothing, else None.
 
         None also means that it could not be found out. ``source`` and ``destination`` are the parsed names of
-        ``image``, ``reading`` is the access of the source. Raises what prevents a response.
+        ``image``, ``reading`` is the access of the source, ``present`` the root manifest at a local destination, if
+        there is one. Raises what prevents a response.
         """
         if destination.transport == "docker":
             assert destination.reference is not None
             return await self._digest_in_registry(image, source, destination.reference, reading)
-        present = await complete_image(destination, self._writing)
         if present is None or not self._may_match(image, present.digest, is_index=present.is_index):
             return None
         wanted = await self._source_digest(image, source, reading)
-        return present.digest if self._matches(image, wanted, present.digest, is_index=present.is_index) else None
+        if not self._matches(image, wanted, present.digest, is_index=present.is_index):
+            return None
+        return present.digest if await is_complete(destination, present, self._writing) else None
 
     async def _digest_in_registry(
         self, image: SyncImage, source: ImageReference, reference: Reference, reading: Access

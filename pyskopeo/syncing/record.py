@@ -16,7 +16,9 @@ from ..errors import InvalidContent, NotFound, PyskopeoError
 from ..fast_dataclass import dataclass
 from ..model.digest import Digest
 from ..model.strict_json import parse_object
-from ..storage.files import locked, read_bounded, write_atomically
+from ..storage.files import read_bounded
+from ..storage.locks import locked
+from ..storage.partial_files import remove_leftovers, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
 RECORD_NAME = ".pyskopeo-sync.json"
 _LIMIT = 64 * 1024 * 1024
 _VERSION = 1
-# Seconds between two writes of the file during a run: entries since then are lost in a crash.
-_SAVE_INTERVAL = 1.0
+# Seconds between two writes of the file during a run, at least: entries since then are lost in a crash. A large file is
+# written less often, so that writing takes at most this share of the time.
+_SAVE_INTERVAL, _SHARE = 1.0, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +54,18 @@ class Record:
         self._path, self._warn = path, warn
         self._entries = dict(self._read())
         self._new: dict[str, Entry] = {}
-        self._written = time.monotonic()
+        self._written, self._cost = time.monotonic(), 0.0
 
     def get(self, key: str) -> Entry | None:
         """Return the entry of an image, None without one."""
         return self._entries.get(key)
 
     async def put(self, key: str, entry: Entry) -> None:
-        """Add or replace an entry; the file is written at most once a second, and by `save`."""
+        """Add or replace an entry; the file is written now and then, and by `save`."""
         if self._entries.get(key) == entry:
             return
         self._entries[key] = self._new[key] = entry
-        if time.monotonic() - self._written >= _SAVE_INTERVAL:
+        if time.monotonic() - self._written >= max(_SAVE_INTERVAL, self._cost / _SHARE):
             await self.save()
 
     async def save(self) -> None:
@@ -70,14 +73,17 @@ class Record:
         if self._path is None or not self._new:
             return
         new, self._new = self._new, {}
-        self._written = time.monotonic()
+        self._written = started = time.monotonic()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             async with locked(self._path.parent):
                 self._entries = dict(self._read()) | self._entries | new
                 write_atomically(self._path, _document(self._entries))
+            if not self._cost:  # once in a run
+                remove_leftovers(self._path.parent, self._path.name)
         except (PyskopeoError, OSError) as error:
             self._warn(f"what was synced could not be written down in {self._path}: {error}")
+        self._cost = time.monotonic() - started
 
     def _read(self) -> Mapping[str, Entry]:
         if self._path is None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..engine.selection import check_depth
 from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.digest import Digest
-from ..model.manifest import Manifest
 from ..streams.concurrency import each
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..model.manifest import Manifest
     from ..model.reference import Reference
     from ..registry.sessions import SharedConnections
 
@@ -73,7 +74,7 @@ async def head_manifest(reference: Reference, access: Access) -> ManifestHead | 
     Raises what prevents a response, such as `ConnectionFailed`. An error response makes it None: the copy that
     follows will raise the error.
     """
-    from ..registry.response_checks import closing, stated_digest
+    from ..registry.response_checks import ask, closing, stated_digest
     from ..registry.sessions import open_session
 
     what = f"looking for {reference.manifest_name} in {reference.name}"
@@ -90,13 +91,13 @@ async def head_manifest(reference: Reference, access: Access) -> ManifestHead | 
                 return ManifestHead(digest, media_type) if digest else None
 
         try:
-            return await session.retry(attempt, what)
-        except (RegistryError, InvalidContent, NotFound):
+            return await ask(session, attempt, what)
+        except InvalidContent:
             return None
 
 
-async def has_complete_index(reference: Reference, index: Digest, access: Access) -> bool:
-    """Return whether a repository has an index and every image below it.
+async def has_complete_index(reference: Reference, index: Digest, access: Access, depth: int = 1) -> bool:
+    """Return whether a repository has an index and every image below it; ``depth`` is that of the index, 1 for a root.
 
     Takes one GET for each index and one HEAD for each image. Raises `NetworkError`.
     """
@@ -108,9 +109,14 @@ async def has_complete_index(reference: Reference, index: Digest, access: Access
             missing.append(digest)
 
     try:
+        check_depth(depth)
         children = (await _read_manifest(reference, index, access)).manifests
+        if any(child.is_blob for child in children):
+            return False  # a build cache: copying it again looks for each blob
         for child in children:
-            if child.media_type in mediatype.INDEXES and not await has_complete_index(reference, child.digest, access):
+            if child.media_type not in mediatype.INDEXES:
+                continue
+            if not await has_complete_index(reference, child.digest, access, depth + 1):
                 return False
         images = [child.digest for child in children if child.media_type not in mediatype.INDEXES]
         await each(images, look_up, at_once=_REQUESTS_AT_ONCE)
@@ -127,8 +133,7 @@ async def _read_manifest(reference: Reference, digest: Digest, access: Access) -
 
     async with open_session(reference, access) as session:
         repository = Repository(reference, session, access.network.retry, access.report)
-        raw, content_type = await repository.manifest(str(digest))
-    return Manifest.parse(raw, content_type=content_type, expected=digest)
+        return repository.parse_manifest(await repository.manifest(str(digest)), expected=digest)
 
 
 def _with_digest(reference: Reference, digest: Digest) -> Reference:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 from ..access import Access
 from ..engine.run import CopyOptions, check_policy, copy
-from ..errors import PyskopeoError, first_error
+from ..errors import DestinationRefused, PyskopeoError, first_error
 from ..model.events import CopyFinished
+from ..storage.shared_files import RunFiles
 from ..transports import parse_image_name
 from . import registry_queries
 from .listing import list_images
+from .local_images import is_occupied, root_manifest
+from .overwriting import NO_IMAGE_DIRECTORY, UnchangedOnly, check_source, is_replaceable, refused, source_identity
 from .presence import PresenceCheck
 from .record import Entry, Record
 from .shared_blobs import SharedBlobs
@@ -32,11 +35,16 @@ from .sync_request import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
 
+    from ..interfaces import ImageDestination, ImageReference
     from ..model.digest import Digest
     from ..model.events import Event
+    from ..model.manifest import Manifest
     from .sync_request import ImageGroup, Listing, SyncEvent, SyncImage, SyncSink
+
+    Wrap: TypeAlias = Callable[[ImageDestination], ImageDestination]
 
 _FAILED = "Sync failed due to previous reported error(s) for one or more images"
 
@@ -87,22 +95,18 @@ async def _list_and_copy(
             network = replace(access.network, connections=pool)
             return replace(access, report=report_registry_event, network=network)
 
-        reading = source_access or Access.from_environ()
+        reading, writing = source_access or Access.from_environ(), destination_access or Access.from_environ()
+        files = RunFiles(writing.storage.cache, deferred=True)
+        reading, writing = (
+            replace(access, storage=replace(access.storage, shared_files=files)) for access in (reading, writing)
+        )
         listing = await list_images(request, reading, registry_queries.list_tags, share, emit)
         emit(ImagesListed(listing))
         if request.dry_run:
-            _report_dry_run(listing, emit)
+            emit(LogMessage("warning", "Running in dry-run mode"))
+            await _SyncRun(request, listing, writing, files, emit).report_plan()
         else:
-            writing = await share(destination_access or Access.from_environ(), "pull,push")
-            await _SyncRun(request, listing, writing, emit).copy_all()
-
-
-def _report_dry_run(listing: Listing, emit: SyncSink) -> None:
-    emit(LogMessage("warning", "Running in dry-run mode"))
-    for group in listing.groups:
-        for position, image in enumerate(group.images, 1):
-            emit(LogMessage("info", f"Would have copied image ref {position}/{len(group.images)}", _log_fields(image)))
-            emit(ImageFinished(ImageResult(image, "planned", image.pinned)))
+            await _SyncRun(request, listing, await share(writing, "pull,push"), files, emit).copy_all()
 
 
 def _finish(request: SyncRequest, report: SyncReport, emit: SyncSink) -> None:
@@ -121,14 +125,17 @@ def _log_fields(image: SyncImage) -> tuple[tuple[str, str], ...]:
 class _SyncRun:
     """Copies the images of a listing, at most ``request.jobs`` concurrently.
 
-    ``writing`` is the access of the destination, ``emit`` is called with every event.
+    ``writing`` is the access of the destination, ``files`` what the images share, ``emit`` is called with every event.
     """
 
-    def __init__(self, request: SyncRequest, listing: Listing, writing: Access, emit: SyncSink) -> None:
+    def __init__(
+        self, request: SyncRequest, listing: Listing, writing: Access, files: RunFiles, emit: SyncSink
+    ) -> None:
         self._request, self._listing, self._writing, self._emit = request, listing, writing, emit
         self._record = Record(request.record, lambda text: emit(LogMessage("warning", text)))
         self._presence = PresenceCheck(request, self._record, writing)
-        self._shared = SharedBlobs()
+        self._shared, self._files = SharedBlobs(), files
+        self._unwritten: list[ImageResult] = []  # copied, but not in the index of the layout yet
 
     async def copy_all(self) -> None:
         """Copy every image that is not present; raise `SyncFailed` at the first failure, without ``keep_going``."""
@@ -142,7 +149,23 @@ class _SyncRun:
                         tasks.start_soon(self._copy_images, images)
         finally:
             with CancelScope(shield=True):
+                await self._write_indexes()
                 await self._record.save()
+                self._files.save()
+
+    async def report_plan(self) -> None:
+        """Report what would be copied; raise `SyncFailed` where something else is in the way, as `copy_all` does."""
+        for group, position, image in self._images():
+            what = f"Would have copied image ref {position}/{len(group.images)}"
+            try:
+                await self._occupant(image, parse_image_name(image.destination))
+            except DestinationRefused as error:
+                self._fail(ImageResult(image, "failed"), error)
+                if not self._request.keep_going:
+                    raise _failure(image, error) from error
+            else:
+                self._emit(LogMessage("info", what, _log_fields(image)))
+                self._emit(ImageFinished(ImageResult(image, "planned", image.pinned)))
 
     def _images(self) -> Iterator[tuple[ImageGroup, int, SyncImage]]:
         """Yield every image with its group and its position there, from 1."""
@@ -159,20 +182,47 @@ class _SyncRun:
                 with first_error():
                     result = await self._copy_image(group, image)
             except PyskopeoError as error:
-                seconds = round(time.monotonic() - started, 3)
-                self._emit(ImageFinished(ImageResult(image, "failed", None, 0, seconds, str(error))))
-                what = f'Error copying ref "{image.source}"'
+                self._fail(ImageResult(image, "failed", seconds=round(time.monotonic() - started, 3)), error)
                 if not self._request.keep_going:
-                    raise SyncFailed(f"{what}: {error}", report=SyncReport((), 0)) from error
-                self._emit(LogMessage("error", what, (("error", str(error)),)))
-                continue
-            self._emit(ImageFinished(replace(result, seconds=round(time.monotonic() - started, 3))))
+                    raise _failure(image, error) from error
+            else:
+                await self._finish(replace(result, seconds=round(time.monotonic() - started, 3)))
+
+    async def _finish(self, result: ImageResult) -> None:
+        """Report a result; that an image was copied to a layout, when its index has it."""
+        if self._request.destination_transport != "oci" or result.status == "present":
+            self._emit(ImageFinished(result))
+            return
+        self._unwritten.append(result)
+        if self._files.due and (error := await self._write_indexes()) and not self._request.keep_going:
+            raise _failure(result.image, error) from error
+
+    async def _write_indexes(self) -> PyskopeoError | None:
+        """Write the indexes of layouts and report the images in them; return the error if that fails."""
+        results, self._unwritten = self._unwritten, []
+        try:
+            await self._files.flush()
+        except PyskopeoError as error:
+            for result in results:
+                self._fail(ImageResult(result.image, "failed", None, result.moved, result.seconds), error)
+            return error
+        for result in results:
+            self._emit(ImageFinished(result))
+        return None
+
+    def _fail(self, result: ImageResult, error: PyskopeoError) -> None:
+        """Report a failure; it is logged too if the run continues, since nothing is raised then."""
+        self._emit(ImageFinished(replace(result, error=str(error))))
+        if self._request.keep_going:
+            self._emit(LogMessage("error", f'Error copying ref "{result.image.source}"', (("error", str(error)),)))
 
     async def _copy_image(self, group: ImageGroup, image: SyncImage) -> ImageResult:
         source, destination = parse_image_name(image.source), parse_image_name(image.destination)
-        present = await self._presence.present_digest(image, source, destination, group.access)
+        there, wrap = await self._occupant(image, destination)
+        present = await self._presence.present_digest(image, source, destination, group.access, there)
         if present is not None:
             check_policy(source, group.access)
+            await self._claim(image, present)
             return ImageResult(image, "present", present)
 
         def report(event: Event) -> None:
@@ -182,14 +232,41 @@ class _SyncRun:
         result = await copy(
             source,
             destination,
-            CopyOptions(self._request.selection, self._request.form, wrap=self._shared.wrap),
+            CopyOptions(self._request.selection, self._request.form, wrap=wrap),
             source_access=replace(group.access, report=self._writing.report),
             destination_access=self._writing,
             report=report,
         )
-        await self._record_copy(image, result.source_digest, result.digest)
+        entry = Entry(source_identity(image.source), result.source_digest, result.digest, self._presence.options)
+        await self._record.put(self._presence.key(image), entry)
         return ImageResult(image, "copied", result.digest, result.moved)
 
-    async def _record_copy(self, image: SyncImage, source: Digest, digest: Digest) -> None:
-        entry = Entry(image.source, source, digest, self._presence.options)
-        await self._record.put(self._presence.key(image), entry)
+    async def _claim(self, image: SyncImage, present: Digest) -> None:
+        """Record that what is at a local destination is the source's image, if nothing is recorded of it."""
+        key = self._presence.key(image)
+        if self._request.destination_transport != "docker" and self._record.get(key) is None:
+            entry = Entry(source_identity(image.source), present, present, self._presence.options)
+            await self._record.put(key, entry)
+
+    async def _occupant(self, image: SyncImage, destination: ImageReference) -> tuple[Manifest | None, Wrap]:
+        """Return the root manifest at a local destination, None without one, and how to wrap the destination.
+
+        Raises `DestinationRefused` for a copy of another source.
+        """
+        if not is_occupied(destination, self._writing):
+            return None, self._shared.wrap
+        entry = self._record.get(self._presence.key(image))
+        check_source(image, destination, entry)
+        present = await root_manifest(destination, self._writing)
+        if present is None and entry is None and destination.transport == "dir":
+            raise refused(destination, NO_IMAGE_DIRECTORY)
+        if is_replaceable(present, entry):
+            return present, self._shared.wrap
+        digest = None if present is None else present.digest
+        return present, lambda opened: UnchangedOnly(self._shared.wrap(opened), destination, digest)
+
+
+def _failure(image: SyncImage, error: PyskopeoError) -> SyncFailed:
+    """Return the error that ends a run; its exit code is that of the image's error."""
+    message = f'Error copying ref "{image.source}": {error}'
+    return SyncFailed(message, report=SyncReport((), 0), exit_code=error.exit_code)

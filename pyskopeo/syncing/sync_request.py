@@ -41,7 +41,8 @@ class SyncRequest:
 
     ``jobs`` is the maximum number of images copied concurrently; the limit for concurrent blobs applies to all of them
     together. ``record`` is a file that records the source of each copy, so that one request to the source's registry
-    tells whether an image has changed; None keeps none. ``guard`` returns a context manager that bounds the time of
+    tells whether an image has changed, and that an image in a directory or a layout is a copy of the same source, which
+    may be replaced; None keeps none. ``guard`` returns a context manager that bounds the time of
     matching a user's regular expressions.
     """
 
@@ -157,12 +158,12 @@ class SyncFailed(PyskopeoError):
     """A source could not be listed or an image could not be copied.
 
     ``report`` has the result of every image. Part of the tree in `errors`; it is defined here, since that
-    module comes before `SyncReport`.
+    module comes before `SyncReport`. ``exit_code`` is that of the failure that ended the run, 1 if it went on.
     """
 
-    def __init__(self, message: str, *, report: SyncReport) -> None:
+    def __init__(self, message: str, *, report: SyncReport, exit_code: int = 1) -> None:
         super().__init__(message)
-        self.report = report
+        self.report, self.exit_code = report, exit_code
 
 
 @dataclass(frozen=True, slots=True)

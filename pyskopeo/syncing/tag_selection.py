@@ -9,6 +9,7 @@ from typing import TypeVar
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
 from ..model.semver import Version, VersionRange
+from .newest_tags import newest_tags
 
 T = TypeVar("T")
 
@@ -57,12 +58,13 @@ def matching_pattern(pattern: str) -> Callable[[str], bool]:
 def matching_versions(text: str) -> Callable[[str], bool]:
     """Return a predicate: whether a tag is a version within a range. Raises `InvalidInput`."""
     wanted = VersionRange.parse(text)
+    return lambda tag: is_version_in(tag, wanted)
 
-    def keep(tag: str) -> bool:
-        version = Version.parse(tag)
-        return version is not None and version in wanted
 
-    return keep
+def is_version_in(tag: str, versions: VersionRange) -> bool:
+    """Return whether a tag is a version within a range."""
+    version = Version.parse(tag)
+    return version is not None and version in versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +73,29 @@ class TagSelection:
 
     Expressions are searched for in an image's tag and in its full name, ``host/repository:tag``: ``^1\.`` matches the
     beginning of a tag, ``/app:`` the end of a repository. At least one of ``include`` has to match, if there are any,
-    and none of ``exclude``. ``latest`` is the number of tags to keep of each repository, 0 for all: the newest
-    versions, and if there are fewer versions, the last of the other tags in alphabetical order. Images without a tag
-    are not counted and always kept by ``latest``.
+    and none of ``exclude``. ``versions`` is a range that the tag has to be a version in, None for any tag. ``latest``
+    is the number of versions to keep of each repository, 0 for all, see `newest_tags`. Images without a tag are not
+    counted and always kept by ``latest``.
     """
 
     include: tuple[re.Pattern[str], ...] = ()
     exclude: tuple[re.Pattern[str], ...] = ()
     latest: int = 0
+    versions: VersionRange | None = None
 
     @classmethod
-    def parse(cls, include: Sequence[str] = (), exclude: Sequence[str] = (), latest: int = 0) -> TagSelection:
-        """Parse the values of ``--include``, ``--exclude`` and ``--latest``; raises `InvalidInput`."""
+    def parse(
+        cls, include: Sequence[str] = (), exclude: Sequence[str] = (), latest: int = 0, versions: str | None = None
+    ) -> TagSelection:
+        """Parse the values of ``--include``, ``--exclude``, ``--latest`` and ``--semver``; raises `InvalidInput`."""
         if latest < 0:
-            raise InvalidInput(f"{latest} newest tags are too few: want at least 1")
-        return cls(tuple(map(compile_pattern, include)), tuple(map(compile_pattern, exclude)), latest)
+            raise InvalidInput(f"{latest} newest versions are too few: want at least 1")
+        return cls(
+            tuple(map(compile_pattern, include)),
+            tuple(map(compile_pattern, exclude)),
+            latest,
+            None if versions is None else VersionRange.parse(versions),
+        )
 
     def apply(self, found: Sequence[T], name: Callable[[T], tuple[str, str]]) -> list[T]:
         """Return the selected items of ``found``, in order; ``name`` returns an item's repository and tag, or ""."""
@@ -97,10 +107,12 @@ class TagSelection:
             repository, tag = name(one)
             if tag:
                 tags.setdefault(repository, set()).add(tag)
-        newest = {repository: sorted(known, key=_by_version)[-self.latest :] for repository, known in tags.items()}
+        newest = {repository: newest_tags(known, self.latest) for repository, known in tags.items()}
         return [one for one in kept if not name(one)[1] or name(one)[1] in newest[name(one)[0]]]
 
     def _matches(self, repository: str, tag: str) -> bool:
+        if self.versions is not None and not is_version_in(tag, self.versions):
+            return False
         texts = (tag, f"{repository}:{tag}") if tag else (repository,)
         if self.include and not any(_found_in_any(pattern, texts) for pattern in self.include):
             return False
@@ -112,9 +124,3 @@ ALL_TAGS = TagSelection()
 
 def _found_in_any(pattern: re.Pattern[str], texts: Sequence[str]) -> bool:
     return any(pattern.search(text) is not None for text in texts)
-
-
-def _by_version(tag: str) -> tuple[bool, Version, str]:
-    """Return a sort key: tags that are no versions first, by name, then versions, the newest last."""
-    version = Version.parse(tag)
-    return version is not None, version or Version((0, 0, 0)), tag

@@ -6,6 +6,7 @@ The files are those that skopeo writes. A new image replaces the old one as a wh
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -17,27 +18,31 @@ from ..interfaces import Accepts, Fill, ImageDestination, ImageReference, ImageS
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..model.events import Placement
+from ..model.events import Placement, Warned
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
-from ..storage.files import (
-    PARTIAL,
+from ..storage.files import read_bounded, real_path, storage_errors
+from ..storage.oci_layout import located_blob
+from ..storage.partial_files import (
+    REPLACED,
+    create_partial_directory,
+    is_partial,
+    lock_replaced,
     partial_name,
-    read_bounded,
-    real_path,
     remove_tree,
-    storage_errors,
     write_atomically,
 )
-from ..storage.oci_layout import located_blob
 from ..storage.place_blob import BlobFileDestination, receive_blob
+from ..storage.shared_files import RunFiles
 from ..streams.locations import LocalFile, Location
 from ..streams.pump import Blob, Progress
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..storage.existing_blobs import ExistingBlobs
 
 _MANIFEST, _VERSION = "manifest.json", "version"
+_SIGNATURE = re.compile(r"(?:[0-9a-z-]+\.)?signature-[0-9]+", re.ASCII)
 _VERSION_TEXT = "Directory Transport Version: {}\n"
 
 
@@ -76,6 +81,7 @@ class DirSource(ImageSource):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._names: frozenset[str] | None = None
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
         name = _MANIFEST if descriptor is None else f"{_name(descriptor.digest)}.{_MANIFEST}"
@@ -89,6 +95,13 @@ class DirSource(ImageSource):
 
     def blob(self, descriptor: Descriptor) -> Blob:
         return located_blob(descriptor, LocalFile(self._path / _name(descriptor.digest)))
+
+    async def is_signed(self, descriptor: Descriptor | None = None) -> bool:
+        prefix = "" if descriptor is None else f"{_name(descriptor.digest)}."
+        if self._names is None:
+            with storage_errors(f"reading {self._path}"):
+                self._names = frozenset(filter(_SIGNATURE.fullmatch, os.listdir(self._path)))
+        return any(name.rpartition("signature-")[0] == prefix for name in self._names)
 
     async def blob_size(self, descriptor: Descriptor) -> int:
         """Return the size of a blob's file in bytes; raises `StorageFailed`."""
@@ -105,9 +118,11 @@ class DirDestination(BlobFileDestination):
 
     accepts = Accepts(mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES)
 
-    def __init__(self, path: Path, staging: Path, *, verify_existing: bool) -> None:
-        super().__init__(verify_existing=verify_existing)
-        self._path, self._staging = path, staging
+    def __init__(self, path: Path, staging: Path, files: RunFiles, existing: ExistingBlobs) -> None:
+        super().__init__(existing)
+        self._path, self._staging, self._files = path, staging, files
+        self._lock: int | None = None
+        self._placed: dict[Digest, os.stat_result] = {}
         self._only_sha256 = True
         self.committed = False
 
@@ -122,6 +137,11 @@ class DirDestination(BlobFileDestination):
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         # The directory that is replaced may hold the blob: a second name for its file costs nothing.
         placement = await super().put_blob(blob, progress)
+        digest = blob.descriptor.digest
+        with storage_errors(f"reading {self._path}"):
+            status = os.stat(self._staging / _name(digest))
+        if self.existing.verified.vouches(status, digest):
+            self._placed[digest] = status
         return Placement.PRESENT if placement is Placement.LINKED else placement
 
     def locations(self, digest: Digest) -> tuple[Location, ...]:
@@ -132,7 +152,7 @@ class DirDestination(BlobFileDestination):
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         self._prepare()
         return await receive_blob(
-            self._staging, fill, lambda descriptor: self._staging / self._file_name(descriptor.digest)
+            self._staging, fill, lambda descriptor: self._staging / self._file_name(descriptor.digest), self.existing
         )
 
     async def put_manifest(self, manifest: Manifest) -> None:
@@ -154,21 +174,32 @@ class DirDestination(BlobFileDestination):
                 self._replace_files()
             else:
                 self._replace_directory()
+        for digest, status in self._placed.items():
+            self.existing.moved(status, self._path / _name(digest), digest)
+
+    def close(self) -> None:
+        """Remove what was written, unless it has become the image."""
+        remove_tree(self._staging)
+        if self._lock is not None:
+            os.close(self._lock)
 
     def _replace_directory(self) -> None:
-        self._staging.chmod(0o755)
-        old = self._staging.with_name(self._staging.name + ".old")
+        old = self._staging.with_name(self._staging.name + REPLACED)
         try:
-            self._path.rename(old)
+            lock = lock_replaced(self._path)
         except FileNotFoundError:
             self._staging.rename(self._path)
             return
         try:
-            self._staging.rename(self._path)
-        except OSError:
-            old.rename(self._path)
-            raise
-        remove_tree(old)
+            self._path.rename(old)
+            try:
+                self._staging.rename(self._path)
+            except OSError:
+                old.rename(self._path)
+                raise
+            remove_tree(old)
+        finally:
+            os.close(lock)
 
     def _replace_files(self) -> None:
         """Replace the files of the final directory, which is a complete image at any time.
@@ -186,11 +217,14 @@ class DirDestination(BlobFileDestination):
                 old.unlink()
 
     def _prepare(self) -> None:
-        """Create the staging directory when something is written for the first time."""
-        if not self._staging.is_dir():
+        """Create the staging directory when something is written for the first time; remove those of killed runs."""
+        if self._lock is None:
             with storage_errors(f"creating {self._path}"):
                 self._staging.parent.mkdir(parents=True, exist_ok=True)
-                self._staging.mkdir(mode=0o700)
+                self._lock = create_partial_directory(self._staging)
+            within = self._staging.parent == self._path
+            restore = None if within else self._path
+            self._files.remove_leftovers(self._staging.parent, self._path.name, restore=restore)
 
     def _file_name(self, digest: Digest) -> str:
         self._only_sha256 = self._only_sha256 and digest.algorithm == "sha256"
@@ -200,7 +234,7 @@ class DirDestination(BlobFileDestination):
 def _check_replaceable(path: Path) -> None:
     """Raise `DestinationRefused` unless ``path`` does not exist, is empty, or contains such an image."""
     try:
-        names = [name for name in os.listdir(path) if not (name.startswith(".") and name.endswith(PARTIAL))]
+        names = [name for name in os.listdir(path) if not is_partial(name)]
     except FileNotFoundError:
         return
     except OSError as error:
@@ -236,10 +270,14 @@ async def _open_destination(reference: DirReference, access: Access) -> AsyncIte
     path = real_path(reference.path)
     _check_replaceable(path)
     staging = (path if _cannot_rename(path) else path.parent) / partial_name(path.name)
+    files = RunFiles.of(access)
+    existing = files.existing_blobs(access, warn=lambda message: access.report(Warned(message)))
+    destination = DirDestination(path, staging, files, existing)
     try:
-        destination = DirDestination(path, staging, verify_existing=access.writing.verify_existing)
         yield destination
         if destination.committed:
             destination.finish()
     finally:
-        remove_tree(staging)
+        destination.close()
+        if access.storage.shared_files is None:
+            files.save()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
@@ -18,14 +17,11 @@ from ..model.digest import Digest
 from ..model.events import Placement, Report, Warned
 from ..model.manifest import Manifest
 from ..model.reference import Reference
-from ..storage.files import staged, storage_errors
-from ..storage.oci_layout import located_blob
 from ..streams.concurrency import each
-from ..streams.locations import LocalFile, Location, RegistryBlob
-from ..streams.pump import Blob, FileSink, Progress, uncounted
+from ..streams.locations import Location, RegistryBlob
+from ..streams.pump import Blob, Progress, uncounted
 
 if TYPE_CHECKING:
-
     from ..access import Access
     from ..http.retry import Call
     from ..registry.blob_download import BlobDownload
@@ -33,6 +29,7 @@ if TYPE_CHECKING:
     from ..registry.mirrors import Endpoints
     from ..registry.repository_reader import Repository
     from ..registry.repository_writer import RepositoryWriter
+    from ..storage.spool import Spool
 
 _UNKNOWN_DIGEST = "@@unknown-digest@@"
 _TAGS_AT_ONCE = 8
@@ -116,11 +113,8 @@ class DockerSource(ImageSource):
             # registries.conf may rewrite the tag as well as the name (containers-registries.conf(5)).
             wanted = descriptor.digest if descriptor else asked.digest or repository.reference.digest
 
-            def parse(response: tuple[bytes, str]) -> Manifest:
-                raw, content_type = response
-                media_type = descriptor.media_type if descriptor else content_type
-                return Manifest.parse(raw, content_type=media_type or content_type, expected=wanted)
-
+            media_type = descriptor.media_type if descriptor else ""
+            parse = partial(repository.parse_manifest, expected=wanted, media_type=media_type)
             return repository.manifest(str(wanted or repository.reference.manifest_name)).then(parse)
 
         manifest = await self.endpoints.first_result(call)
@@ -178,12 +172,12 @@ class DockerDestination(ImageDestination):
         tags: tuple[str, ...],
         writer: RepositoryWriter,
         uploads: BlobUploads,
-        scratch: Path | None = None,
+        spool: Spool,
     ) -> None:
         accepts = _ACCEPTS_ANY_DIGEST if reference.digest is None else _ACCEPTS_ONE_DIGEST
         self.accepts = replace(accepts, named=(reference.repository, reference.tag))
         self._reference, self._tags = reference, tags
-        self._writer, self._uploads, self._scratch = writer, uploads, scratch
+        self._writer, self._uploads, self._spool = writer, uploads, spool
         self._tag_digests: dict[str, Digest | None] = {}
         self._prefetched = False
         self._failure: PyskopeoError | None = None
@@ -192,7 +186,7 @@ class DockerDestination(ImageDestination):
     async def prefetch(self) -> None:
         """Request the digests that the tags refer to now, by HEAD."""
         async def look_up(tag: str) -> None:
-            self._tag_digests[tag] = await self._manifest_digest(tag)
+            self._tag_digests[tag] = await self._writer.head_manifest(tag)
 
         try:
             await each(self._tags, look_up, at_once=_TAGS_AT_ONCE)
@@ -232,40 +226,25 @@ class DockerDestination(ImageDestination):
         ]  # fmt: skip
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
-        if self._scratch is None:
-            return await self._uploads.receive(fill)
+        if not self._spool.wanted:
+            try:
+                return await self._uploads.receive(fill)
+            except RegistryError as error:
+                if error.status != 411:  # the registry requires the length of a body, which is known only at its end
+                    raise
+                self._spool.wanted = True
         # With its digest known beforehand, put_blob() need not send a blob that the registry has.
-        with storage_errors(f"creating {self._scratch}"):
-            self._scratch.mkdir(mode=0o700, exist_ok=True)
-        path = self._scratch / os.urandom(8).hex()
-        with staged(path) as (fd, _):
-            descriptor = await fill(FileSink(fd, path))
-        try:
-            return descriptor, await self.put_blob(located_blob(descriptor, LocalFile(path)), uncounted)
-        finally:
-            path.unlink()
+        async with self._spool.filled(fill) as blob:
+            return blob.descriptor, await self.put_blob(blob, uncounted)
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
         return await self._uploads.has(descriptor)
 
     async def has_manifest(self, manifest: Manifest) -> bool:
         digest = manifest.digest
-        if digest not in self._present and await self._manifest_digest(str(digest)) == digest:
+        if digest not in self._present and await self._writer.head_manifest(str(digest)) == digest:
             self._present.add(digest)
         return digest in self._present
-
-    async def _manifest_digest(self, name: str) -> Digest | None:
-        """Return the digest that a tag or digest refers to now, None if it does not exist.
-
-        None also for the statuses 403 and 405, as for a repository that does not exist yet: if it is an error, writing
-        will raise it.
-        """
-        try:
-            return await self._writer.head_manifest(name)
-        except RegistryError as error:
-            if error.status not in (403, 405):
-                raise
-            return None
 
     async def put_manifest(self, manifest: Manifest) -> None:
         if manifest.digest not in self._present:
@@ -299,15 +278,13 @@ async def _open_destination(name: DockerReference, access: Access) -> AsyncItera
     from ..registry.blob_upload import BlobUploads
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.sessions import open_session
-    from ..storage.scratch import scratch_directory
+    from ..storage.spool import Spool
 
     reference = name.reference
     tags = [*([reference.tag] if reference.tag else []),
             *(parse_additional_tag(text, reference) for text in access.writing.additional_tags)]  # fmt: skip
-    precomputing = access.writing.precompute_digests
-    temporary = scratch_directory(Path("-"), access.storage.scratch) if precomputing else nullcontext()
-    with temporary as scratch:
+    with Spool(access.storage.scratch, wanted=access.writing.precompute_digests) as spool:
         async with open_session(reference, access, actions="pull,push") as session:
             uploads = BlobUploads(reference, session, access.network.retry, access.report)
             writer = RepositoryWriter(reference, session)
-            yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, scratch)
+            yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, spool)

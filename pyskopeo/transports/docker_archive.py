@@ -65,9 +65,10 @@ def parse_tag(text: str) -> Reference:
 
 @asynccontextmanager
 async def _open_source(reference: DockerArchiveReference, access: Access) -> AsyncIterator[ImageSource]:
-    async with readable_archive(reference.path, access.storage.scratch) as index:
+    async with readable_archive(reference.path, access.storage.scratch, access.storage.max_inflated) as index:
         archive = DockerArchive.read(index)
-        yield DockerArchiveSource(archive, archive.choose(reference.reference, reference.position))
+        chosen = archive.choose(reference.reference, reference.position)
+        yield DockerArchiveSource(archive, chosen, access.storage.max_inflated)
 
 
 @asynccontextmanager

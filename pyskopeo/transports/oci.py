@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_path
 from ..errors import InvalidName
 from ..interfaces import ImageDestination, ImageReference, ImageSource
+from ..model.events import Warned
 from ..model.layout import check_name
 from ..storage.files import real_path
 from ..storage.oci_layout import DirectoryFiles, LayoutSource, LayoutWriter
+from ..storage.shared_files import RunFiles
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..model.descriptor import Descriptor
+    from ..streams.pump import BlobReader
 
 
 class OciReference(ImageReference):
@@ -53,20 +58,32 @@ def parse(details: str) -> OciReference:
 
 @asynccontextmanager
 async def _open_source(reference: OciReference, access: Access) -> AsyncIterator[ImageSource]:
-    yield LayoutSource(DirectoryFiles(reference.path, access.storage.shared_blobs), reference.name, str(reference.path))
+    files = DirectoryFiles(reference.path, access.storage.shared_blobs)
+    index = RunFiles.of(access).index(reference.path)
+    external = partial(_open_external, reference, access)
+    yield LayoutSource(files, reference.name, str(reference.path), index=index, open_external=external)
+
+
+def _open_external(
+    reference: OciReference, access: Access, descriptor: Descriptor
+) -> AbstractAsyncContextManager[BlobReader]:
+    from ..registry.external_blob import open_external_blob
+
+    return open_external_blob(descriptor, str(reference), access)
 
 
 @asynccontextmanager
 async def _open_destination(reference: OciReference, access: Access) -> AsyncIterator[ImageDestination]:
-    writer = LayoutWriter(
-        reference.path,
-        reference.name,
-        shared=access.storage.shared_blobs,
-        verify_existing=access.writing.verify_existing,
-    )
+    files = RunFiles.of(access)
+    existing = files.existing_blobs(access, warn=lambda message: access.report(Warned(message)))
+    writer = LayoutWriter(reference.path, reference.name, files, existing, shared=access.storage.shared_blobs)
     writer.check()
     try:
         yield writer
     except BaseException:
         writer.abandon()
         raise
+    finally:
+        writer.close()
+        if access.storage.shared_files is None:
+            files.save()

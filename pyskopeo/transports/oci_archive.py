@@ -5,22 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_path
-from ..errors import InvalidName
+from ..errors import DestinationRefused, InvalidContent, InvalidName
 from ..interfaces import ImageDestination, ImageReference, ImageSource
+from ..model.events import Warned
 from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_name
-from ..storage.archive_output import check_output, open_output
+from ..storage.archive_output import check_output, is_written_directly, open_output
 from ..storage.files import real_path
 from ..storage.oci_layout import LayoutSource, LayoutWriter
-from ..storage.scratch import readable_archive, scratch_directory
-from ..storage.tar import TarWriter
+from ..storage.scratch import create_directory, readable_archive, scratch_directory
+from ..storage.shared_files import RunFiles
+from ..storage.tar import TarIndex, TarWriter
 from ..streams.cancellation import run_in_thread
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..model.descriptor import Descriptor
+    from ..model.manifest import Manifest
+    from ..streams.pump import BlobReader
 
 
 class OciArchiveReference(ImageReference):
@@ -52,19 +58,66 @@ def parse(details: str) -> OciArchiveReference:
 
 @asynccontextmanager
 async def _open_source(reference: OciArchiveReference, access: Access) -> AsyncIterator[ImageSource]:
-    async with readable_archive(reference.path, access.storage.scratch) as index:
-        yield LayoutSource(index, reference.name, str(reference.path))
+    async with readable_archive(reference.path, access.storage.scratch, access.storage.max_inflated) as index:
+        external = partial(_open_external, reference, access)
+        yield LayoutSource(index, reference.name, str(reference.path), open_external=external)
+
+
+def _open_external(
+    reference: OciArchiveReference, access: Access, descriptor: Descriptor
+) -> AbstractAsyncContextManager[BlobReader]:
+    from ..registry.external_blob import open_external_blob
+
+    return open_external_blob(descriptor, str(reference), access)
+
+
+class _ScratchWriter(LayoutWriter):
+    """Writes the layout that becomes an archive, below a temporary directory that is created when it is needed."""
+
+    async def begin(self, root: Manifest) -> None:
+        create_directory(self.root.parent)
+        await super().begin(root)
 
 
 @asynccontextmanager
 async def _open_destination(reference: OciArchiveReference, access: Access) -> AsyncIterator[ImageDestination]:
-    check_output(reference.path, replace=True)
-    with scratch_directory(reference.path, access.storage.scratch) as scratch:
-        yield LayoutWriter(scratch, reference.name)
-        if not (scratch / INDEX_FILE).exists():
-            return  # nothing was committed
-        with open_output(reference.path, replace=True) as (fd, path):
-            await run_in_thread(lambda: _write(TarWriter.to(fd, path), scratch))
+    path = reference.path
+    check_output(path, replace=True)
+    replaces = await run_in_thread(lambda: _is_replaced(path))
+    with scratch_directory(path, access.storage.scratch) as scratch:
+        root = scratch / "layout"  # the directory itself is locked, and so is a layout while its index is written
+        writer = _ScratchWriter(root, reference.name, RunFiles(None))
+        try:
+            yield writer
+        finally:
+            writer.close()
+        committed = (root / INDEX_FILE).exists()
+        if committed:
+            await run_in_thread(lambda: _write_file(path, root))
+    if replaces:
+        happens = "has been replaced" if committed else "will be replaced"
+        access.report(Warned(f"{path} was there already: it {happens}, with all images in it"))
+
+
+def _is_replaced(path: Path) -> bool:
+    """Return whether there is an OCI archive at ``path`` already; like skopeo, a copy replaces it.
+
+    Raises `DestinationRefused` for any other file with content.
+    """
+    if is_written_directly(path) or not path.exists() or not path.stat().st_size:
+        return False
+    try:
+        known = INDEX_FILE in TarIndex.read(path)
+    except InvalidContent:
+        known = False
+    if not known:
+        raise DestinationRefused(f"{path} is there and is no OCI archive: remove it first, or write to another file")
+    return True
+
+
+def _write_file(path: Path, root: Path) -> None:
+    with open_output(path, replace=True) as (fd, shown):
+        _write(TarWriter.to(fd, shown), root)
 
 
 def _write(archive: TarWriter, root: Path) -> None:

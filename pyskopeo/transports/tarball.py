@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -28,16 +28,16 @@ from ..storage.archive_output import is_stream
 from ..storage.files import open_regular
 from ..storage.oci_layout import located_blob
 from ..storage.scratch import copy_stream, temporary_file
+from ..storage.tar_headers import BLOCK, is_header
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink
 from ..streams.locations import LocalFile
+from ..streams.plain_content import InflatedTotal, PlainContent, default_inflated_limit
 from ..streams.pump import Blob, BlobReader, FileReader, MemoryReader, thread_buffer
 
 if TYPE_CHECKING:
     from ..access import Access
 
-_BLOCK = 512
-_CHECKSUM = slice(148, 156)
 _UNSUPPORTED = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 _MEDIA_TYPES = {
     b"\x1f\x8b": mediatype.OCI_LAYER_GZIP,
@@ -93,6 +93,7 @@ class TarballSource(ImageSource):
         config = Descriptor(mediatype.OCI_CONFIG, Digest.of(self._config), len(self._config))
         document = {
             "schemaVersion": 2,
+            "mediaType": mediatype.OCI_MANIFEST,
             "config": _descriptor_json(config),
             "layers": [_descriptor_json(layer.descriptor) for layer in layers],
         }
@@ -156,23 +157,30 @@ def _time(nanoseconds: int) -> str:
 async def _open_source(paths: tuple[Path, ...], access: Access) -> AsyncIterator[ImageSource]:
     async with AsyncExitStack() as stack:
         layers = []
+        limit = access.storage.max_inflated
+        total = InflatedTotal(_inflated_limit(paths) if limit is None else limit)
         for path in paths:
             if is_stream(path):
                 written, modified = path, time.time_ns()
                 spool = temporary_file("layer.tar", access.storage.scratch, partial(copy_stream, path))
                 kept = await stack.enter_async_context(spool)
-                layers.append(await _read(kept, written, modified))
+                layers.append(await _read(kept, written, modified, total))
             else:
-                layers.append(await _read(path, path, None))
+                layers.append(await _read(path, path, None, total))
         yield TarballSource(tuple(layers))
 
 
-async def _read(path: Path, name: Path, modified: int | None) -> _Layer:
+def _inflated_limit(paths: tuple[Path, ...]) -> int:
+    """Return the default limit for decompressing the files; a stream is not counted, since its size is unknown."""
+    return default_inflated_limit(sum(path.stat().st_size for path in paths if path.is_file()))
+
+
+async def _read(path: Path, name: Path, modified: int | None, total: InflatedTotal) -> _Layer:
     """Read a file in a worker thread; ``name`` is the user's name of it, for errors."""
-    return await run_in_thread(partial(_read_layer, path, name, modified))
+    return await run_in_thread(partial(_read_layer, path, name, modified, total))
 
 
-def _read_layer(path: Path, name: Path, modified: int | None) -> _Layer:
+def _read_layer(path: Path, name: Path, modified: int | None, total: InflatedTotal) -> _Layer:
     try:
         fd = open_regular(path)
     except NotFound as error:
@@ -181,7 +189,7 @@ def _read_layer(path: Path, name: Path, modified: int | None) -> _Layer:
         status = os.fstat(fd)
         reader = FileReader(fd, path, 0, status.st_size)
         head, plain, hasher, size = b"", _FirstBlock(), new_hasher("sha256"), 0
-        inflating = InflatingSink(plain, str(name))
+        inflating = InflatingSink(plain, str(name), PlainContent(total=total))
         buffer = thread_buffer()
         while count := reader.readinto(buffer):
             head = head or bytes(buffer[: min(count, 8)])
@@ -212,8 +220,8 @@ class _FirstBlock:
         self._content = b""
 
     def write(self, buffer: memoryview) -> None:
-        if len(self._content) < _BLOCK:
-            self._content += bytes(buffer[: _BLOCK - len(self._content)])
+        if len(self._content) < BLOCK:
+            self._content += bytes(buffer[: BLOCK - len(self._content)])
 
     def restart(self) -> None:
         self._content = b""
@@ -221,18 +229,6 @@ class _FirstBlock:
     def check(self, name: Path) -> None:
         """Raise `InvalidContent` unless the block is a tar header, or zero, as in a tar file without entries."""
         block = self._content
-        if len(block) == _BLOCK and (not any(block) or _octal(block[_CHECKSUM]) in _checksums(block)):
+        if len(block) == BLOCK and (not any(block) or is_header(block)):
             return
         raise InvalidContent(f"{name} is not a tar file: it does not begin with a tar header")
-
-
-def _octal(field: bytes) -> int:
-    digits = field.strip(b" \0").decode("ascii", "replace")
-    return int(digits, 8) if digits and set(digits) <= set("01234567") else -1
-
-
-def _checksums(block: bytes) -> Iterator[int]:
-    """Yield the valid checksums of a header: of unsigned bytes, and of signed ones, as some old programs do."""
-    counted = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop :]
-    yield sum(counted)
-    yield sum(byte - 256 if byte > 127 else byte for byte in counted)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.peers import Registry
+from tests.support.require import find_program
 
 from .images import Image
 from .target import Target
@@ -136,10 +136,14 @@ def _certificate_environ(job: Job) -> dict[str, str]:
 
 
 def installed_tools(names: str) -> dict[str, Contender]:
-    """Return the other tools in ``names``, separated by commas, that are installed, by name."""
+    """Return the other tools in ``names``, separated by commas, that are installed, by name.
+
+    skopeo is the one of Debian sid, if `scripts/sid_skopeo` has unpacked it.
+    """
+    found = {name: program for name in names.split(",") if (program := find_program(name))}
     known: dict[str, Contender] = {
-        "skopeo": like_skopeo("skopeo --insecure-policy"),
+        "skopeo": like_skopeo(f"{shlex.quote(found.get('skopeo', ''))} --insecure-policy"),
         "crane": crane,
         "regctl": regctl,
     }
-    return {name: known[name] for name in names.split(",") if name in known and shutil.which(name)}
+    return {name: known[name] for name in found if name in known}

@@ -10,7 +10,7 @@ from pathlib import Path
 from pyskopeo.engine.selection import Selection
 from pyskopeo.interfaces import ImageReference
 from pyskopeo.model.platform import Platform
-from pyskopeo.storage.files import PARTIAL
+from pyskopeo.storage.partial_files import PARTIAL
 from pyskopeo.transports import TRANSPORTS, parse_image_name
 from tests.support.images import KINDS, IndexSpec
 

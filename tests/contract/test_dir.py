@@ -7,14 +7,15 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import pyskopeo
-from pyskopeo.errors import ContentMismatch, DestinationRefused, InvalidName, PathNotFound, StorageFailed
-from tests.contract.places import EVERYTHING, everything
+from pyskopeo.engine.plan import Form
+from pyskopeo.errors import ContentMismatch, DestinationRefused, InvalidName, PathNotFound, StorageFailed, Unsupported
+from pyskopeo.model.events import Event, Warned
+from tests.contract.places import AMD64, EVERYTHING, everything
 from tests.contract.reading import layout, read_back
 from tests.support.images import build
 from tests.support.nobody import folder_of_nobody
@@ -31,14 +32,56 @@ async def test_the_files_are_skopeos(kind: str, tmp_path: Path) -> None:
     assert everything(tmp_path / "ours") == everything(write_dir(image, tmp_path / "expected"))
 
 
-async def test_modes_do_not_depend_on_the_umask(tmp_path: Path) -> None:
-    source, old = layout(build("oci"), tmp_path), os.umask(0o077)
+@pytest.mark.parametrize(("umask", "directory", "file"), [(0o077, 0o700, 0o600), (0o022, 0o755, 0o644)])
+async def test_modes_are_what_the_umask_says(umask: int, directory: int, file: int, tmp_path: Path) -> None:
+    source, old = layout(build("oci"), tmp_path), os.umask(umask)
     try:
         await pyskopeo.copy(source, f"dir:{tmp_path / 'a'}")
     finally:
         os.umask(old)
-    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o755
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a").iterdir()} == {0o644}
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == directory
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a").iterdir()} == {file}
+
+
+async def test_a_corrupted_blob_of_the_same_size_is_written_again(tmp_path: Path) -> None:
+    image = build("oci")
+    source, events = layout(image, tmp_path), list[Event]()
+    await pyskopeo.copy(source, f"dir:{tmp_path / 'a'}")
+    path = tmp_path / "a" / image.layer_digests()[1][7:]
+    path.write_bytes(bytes(path.stat().st_size))
+    await pyskopeo.copy(source, f"dir:{tmp_path / 'a'}", report=events.append)
+    await read_back(f"dir:{tmp_path / 'a'}", image)
+    (warning,) = [event.message for event in events if isinstance(event, Warned)]
+    assert warning.startswith(f"{path} has the size of blob {image.layer_digests()[1]} but other content")
+
+
+@pytest.mark.parametrize(
+    "destination", ["dir:{}/b", "oci:{}/b:t", "oci-archive:{}/b.tar:t", "docker-archive:{}/b.tar:a:t"]
+)
+async def test_signatures_are_not_dropped_in_silence(destination: str, tmp_path: Path) -> None:
+    source, to = write_dir(build("docker"), tmp_path / "a"), destination.format(tmp_path)
+    (source / "signature-1").write_bytes(b"signature")
+    before = everything(tmp_path)
+    with pytest.raises(Unsupported, match=rf"^Can not copy signatures to {to}: .*; --remove-signatures copies"):
+        await pyskopeo.copy(f"dir:{source}", to)
+    assert everything(tmp_path) == before
+    await pyskopeo.copy(f"dir:{source}", to, form=Form(remove_signatures=True))
+    assert not (tmp_path / "b" / "signature-1").exists()
+
+
+async def test_signatures_of_what_is_not_copied_do_not_matter(tmp_path: Path) -> None:
+    image = build("oci-index")
+    source = write_dir(image, tmp_path / "a")
+    chosen = image.child(0).digest[7:]
+    (source / f"{image.child(1).digest[7:]}.signature-1").write_bytes(b"signature")
+    await pyskopeo.copy(f"dir:{source}", f"oci:{tmp_path / 'b'}:t", selection=AMD64)
+    with pytest.raises(
+        Unsupported, match="Can not copy signatures to .*: Pushing signatures for OCI images is not supported"
+    ):
+        await pyskopeo.copy(f"dir:{source}", f"oci:{tmp_path / 'c'}:t", selection=EVERYTHING)
+    (source / f"{chosen}.signature-1").write_bytes(b"signature")
+    with pytest.raises(Unsupported, match="Can not copy signatures"):
+        await pyskopeo.copy(f"dir:{source}", f"oci:{tmp_path / 'd'}:t", selection=AMD64)
 
 
 async def test_the_version_is_not_needed_to_read(tmp_path: Path) -> None:
@@ -223,19 +266,6 @@ async def test_blobs_that_are_there_are_second_names_until_the_old_ones_go(tmp_p
     await pyskopeo.copy(source, f"dir:{tmp_path / 'a'}")
     status = (tmp_path / "a" / name).stat()
     assert (status.st_ino, status.st_nlink) == (inode, 1)
-
-
-@pytest.mark.parametrize("verify", [True, False])
-async def test_a_corrupted_blob_of_the_same_size(verify: bool, tmp_path: Path) -> None:
-    image = build("oci")
-    source = layout(image, tmp_path)
-    await pyskopeo.copy(source, f"dir:{tmp_path / 'a'}")
-    digest = image.layer_digests()[0]
-    path = tmp_path / "a" / digest.partition(":")[2]
-    path.write_bytes(bytes(path.stat().st_size))
-    access = replace(pyskopeo.Access.from_environ({}), writing=pyskopeo.Writing(verify_existing=verify))
-    await pyskopeo.copy(source, f"dir:{tmp_path / 'a'}", destination_access=access)
-    assert (path.read_bytes() == image.blobs[digest]) == verify
 
 
 async def test_blobs_that_are_links_into_the_old_directory(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ class TestFilesWritten:
             await pyskopeo.copy(layout(build("oci"), tmp_path), f"docker-archive:{tmp_path / 'a.tar'}:a:t")
         finally:
             os.umask(old)
-        assert stat.S_IMODE((tmp_path / "a.tar").stat().st_mode) == 0o644
+        assert stat.S_IMODE((tmp_path / "a.tar").stat().st_mode) == 0o600
         with tarfile.open(tmp_path / "a.tar", "r:") as archive:
             found = {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode) for m in archive if m.isreg()}
         assert found == {(0, 0, 0, "", "", 0o444)}

@@ -20,9 +20,9 @@ import pytest
 import pyskopeo
 from pyskopeo import Placement, Selection
 from pyskopeo.errors import ContentMismatch, InvalidContent, InvalidName, NotFound, PathNotFound, StorageFailed
-from pyskopeo.model.events import BlobFinished, Event
+from pyskopeo.model.events import BlobFinished, Event, Warned
 from pyskopeo.model.platform import Platform
-from pyskopeo.storage.files import PARTIAL
+from pyskopeo.storage.partial_files import PARTIAL
 from tests.contract.places import AMD64, EVERYTHING, everything
 from tests.contract.reading import layout, read_back, see
 from tests.support.images import BuiltImage, ImageSpec, IndexSpec, LayerSpec, build
@@ -45,11 +45,7 @@ def tags(path: Path) -> list[str]:
 class TestFilesWritten:
     async def test_as_skopeo_writes_them(self, tmp_path: Path) -> None:
         image = build("oci")
-        old = os.umask(0o077)
-        try:
-            await pyskopeo.copy(f"dir:{write_dir(image, tmp_path / 'd')}", f"oci:{tmp_path / 'a'}:t")
-        finally:
-            os.umask(old)
+        await pyskopeo.copy(f"dir:{write_dir(image, tmp_path / 'd')}", f"oci:{tmp_path / 'a'}:t")
         found = everything(tmp_path / "a")
         assert found["oci-layout"] == b'{"imageLayoutVersion":"1.0.0"}'
         assert found["index.json"] == (
@@ -60,8 +56,16 @@ class TestFilesWritten:
         files = {name for name, content in found.items() if content is not None}
         blobs = {f"blobs/sha256/{digest[7:]}" for digest in (*image.blobs, image.digest)}
         assert files == blobs | {"oci-layout", "index.json"}
-        modes = {stat.S_IMODE((tmp_path / "a" / name).stat().st_mode) for name in files}
-        assert modes == {0o644}
+
+    @pytest.mark.parametrize(("umask", "expected"), [(0o077, {0o600, 0o700}), (0o022, {0o644, 0o755})])
+    async def test_modes_are_what_the_umask_says(self, umask: int, expected: set[int], tmp_path: Path) -> None:
+        source = f"dir:{write_dir(build('oci'), tmp_path / 'd')}"
+        old = os.umask(umask)
+        try:
+            await pyskopeo.copy(source, f"oci:{tmp_path / 'a'}:t")
+        finally:
+            os.umask(old)
+        assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a").rglob("*")} == expected
 
     async def test_what_is_there_is_added_to(self, tmp_path: Path) -> None:
         for tag, kind in (("a", "oci"), ("b", "oci-history"), ("", "oci-repeated")):
@@ -148,9 +152,11 @@ class TestFilesWritten:
         access = replace(pyskopeo.Access.from_environ({}), writing=pyskopeo.Writing(verify_existing=verify))
         events: list[Event] = []
         await pyskopeo.copy(source, f"oci:{tmp_path / 'a'}:t", destination_access=access, report=events.append)
-        assert (path.read_bytes() == image.blobs[digest]) == verify
+        assert path.read_bytes() == image.blobs[digest]
         written = [str(e.digest) for e in events if isinstance(e, BlobFinished) and e.placement is Placement.WRITTEN]
-        assert written == ([digest] if verify else [])
+        assert written == [digest]
+        (warning,) = [event.message for event in events if isinstance(event, Warned)]
+        assert warning == f"{path} has the size of blob {digest} but other content, so it is written again"
 
     @pytest.mark.parametrize("spoilt", [b"x", b""])
     async def test_a_blob_of_another_size_is_repaired_without_being_asked(
@@ -305,7 +311,7 @@ class TestReading:
         write_layout(build("oci-repeated"), path, tag=None)
         for position, kind in enumerate(("oci", "oci-history", "oci-repeated")):
             await read_back(f"oci:{path}:@{position}", build(kind))
-        with pytest.raises(NotFound, match="index 3 is out of range"):
+        with pytest.raises(NotFound, match="index 3 is too large, only 3 entries available"):
             await see(f"oci:{path}:@3")
         with pytest.raises(PathNotFound, match="choose an image: t, u, @2"):
             await see(f"oci:{path}")

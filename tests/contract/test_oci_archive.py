@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import pyskopeo
-from pyskopeo.errors import InvalidContent, InvalidName, NotFound, PathNotFound
+from pyskopeo.errors import DestinationRefused, InvalidContent, InvalidName, NotFound, PathNotFound
 from tests.contract.places import EVERYTHING, everything
 from tests.contract.reading import layout, read_back, see
 from tests.support.images import build, digest_of
@@ -88,13 +88,37 @@ async def test_names_longer_than_a_header_holds(tmp_path: Path) -> None:
     await read_back(f"oci-archive:{tmp_path / 'a.tar'}:t", image)
 
 
-async def test_an_old_file_is_replaced_whole(tmp_path: Path) -> None:
+async def test_an_old_archive_is_replaced_whole_and_that_is_said(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
-    (tmp_path / "a.tar").write_bytes(b"old")
-    for kind in ("oci-index", "oci"):
+    (tmp_path / "a.tar").touch()  # as mktemp leaves it
+    for kind, replaced in (("oci-index", False), ("oci", True), ("oci", True)):
         source = layout(build(kind), tmp_path / "x")
-        await pyskopeo.copy(source, f"oci-archive:{tmp_path / 'a.tar'}", selection=EVERYTHING)
-        await read_back(f"oci-archive:{tmp_path / 'a.tar'}", build(kind))
+        said: list[object] = []
+        name = f"oci-archive:{tmp_path / 'a.tar'}"
+        await pyskopeo.plan_copy(source, name, selection=EVERYTHING, report=said.append)
+        await pyskopeo.copy(source, name, selection=EVERYTHING, report=said.append)
+        await read_back(name, build(kind))
+        warnings = [event.message for event in said if isinstance(event, pyskopeo.Warned)]
+        assert warnings == [
+            f"{tmp_path / 'a.tar'} was there already: it {happens} replaced, with all images in it"
+            for happens in ("will be", "has been")
+        ] * replaced  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content", [b"old", gzip.compress(b"old"), bytes(2048), "docker-archive"], ids=["text", "gzip", "zeros", "docker"]
+)
+async def test_another_file_is_not_replaced(content: bytes | str, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    source = layout(build("oci"), tmp_path / "x")
+    if isinstance(content, bytes):
+        (tmp_path / "a.tar").write_bytes(content)
+    else:
+        await pyskopeo.copy(source, f"{content}:{tmp_path / 'a.tar'}:a:1")
+    before = everything(tmp_path)
+    with pytest.raises(DestinationRefused, match=r"a\.tar is there and is no OCI archive: remove it first, or write to"):
+        await pyskopeo.copy(source, f"oci-archive:{tmp_path / 'a.tar'}")
+    assert everything(tmp_path) == before
 
 
 async def test_onto_itself(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def compare(source: Path, format: str, out: Path) -> None:
 def meaning(message: str) -> str:
     """What a refusal is about; skopeo 1.9.3 knows no type of encrypted layers, later ones say that they are."""
     topics = {
-        "zstd compression": "zstd", "encrypted": "type", "nknown media type": "type", "artifact": "artifact",
+        "zstd compression": "zstd", "encrypted": "type", "support encryption": "type", "nknown media type": "type", "artifact": "artifact",
         "0 history entries": "history", "config.Cmd is not a list": "Cmd", "field ImageConfig.config.Cmd": "Cmd",
     }  # fmt: skip
     return next((topic for phrase, topic in topics.items() if phrase in message), message)

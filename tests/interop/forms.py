@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pyskopeo.model import mediatype
-from pyskopeo.streams.decompress import load_zstd
+from pyskopeo.streams.inflaters import load_zstd
 from tests.interop.conversions import unsigned
 from tests.support.cli import Done
 from tests.support.images import (

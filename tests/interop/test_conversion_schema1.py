@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from pyskopeo.model.manifest_conversion import image_to_docker
 from pyskopeo.model.schema1 import from_docker
 from tests.interop.conversions import FORMATS, OldRegistry, compare, rewritten, unsigned
 from tests.support.cli import succeed
-from tests.support.commands import skopeo
+from tests.support.commands import pyskopeo, skopeo
 from tests.support.images import ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import write_dir
 from tests.support.specs import ODD_TEXT
+from tests.support.trees import tree
 
 pytestmark = pytest.mark.peer("skopeo")
 
@@ -69,6 +71,42 @@ def test_the_name_inside_a_schema_1_manifest(tmp_path: Path) -> None:
     # Asked by its digest, the manifest is that of its content, whatever the type it is served as.
     found = Manifest.parse(served, content_type=told["Content-Type"], expected=Digest.parse(told["Docker-Content-Digest"]))
     assert (found.media_type, found.digest, found.layers[0].size) == (mediatype.SCHEMA1_SIGNED, ours.digest, -1)
+
+
+def test_a_registry_takes_what_we_sign(tmp_path: Path) -> None:
+    """It verifies the signature, and gives away the same content; skopeo reads it, and so do we."""
+    image = build("docker-history")
+    source = write_dir(image, tmp_path / "source")
+    with OldRegistry() as registry:
+        name, digestfile = registry.name("library/old", "v1"), tmp_path / "digest"
+        words = ("--format", "v2s1", "--dest-tls-verify=false", "--digestfile", digestfile, f"dir:{source}", name)
+        succeed(pyskopeo("copy", *words))
+        theirs = registry.name("library/theirs", "v1")
+        succeed(skopeo("copy", "--format", "v2s1", "--dest-tls-verify=false", f"dir:{source}", theirs))
+        for program, plain in ((skopeo, "theirs"), (pyskopeo, "ours")):
+            succeed(program("copy", "--format", "v2s2", "--src-tls-verify=false", name, f"dir:{tmp_path}/{plain}"))
+        found = Manifest.parse(succeed(skopeo("inspect", "--raw", "--tls-verify=false", name)).stdout)
+    assert found.media_type == mediatype.SCHEMA1_SIGNED
+    assert str(found.digest) == digestfile.read_text()
+    # skopeo copies the empty layer, too, which this image does not name.
+    assert tree(tmp_path / "ours").items() <= tree(tmp_path / "theirs").items()
+
+
+def test_what_we_sign_is_in_a_dir_as_skopeo_has_it(tmp_path: Path) -> None:
+    source = write_dir(build("oci-history"), tmp_path / "source")
+    for program, folder in ((skopeo, "theirs"), (pyskopeo, "ours")):
+        succeed(program("copy", "--format", "v2s1", f"dir:{source}", f"dir:{tmp_path}/{folder}"))
+    ours, theirs = ((tmp_path / folder / "manifest.json").read_bytes() for folder in ("ours", "theirs"))
+    assert ours != theirs
+    assert unsigned(ours) == unsigned(theirs)
+
+    def shape(raw: bytes) -> Any:
+        """The signature but for its values."""
+        (block,) = json.loads(raw)["signatures"]
+        protected = json.loads(base64.urlsafe_b64decode(block["protected"] + "=="))
+        return [list(block), list(block["header"]), list(block["header"]["jwk"]), list(protected), len(raw)]
+
+    assert shape(ours) == shape(theirs)
 
 
 OLD_CONFIG: dict[str, Any] = {

@@ -202,7 +202,7 @@ def test_files_that_cannot_be(host: str, tmp_path: Path) -> None:
     for flag in ("--authfile", "--compat-auth-file"):
         refused(
             run("logout", flag, missing, host),
-            f"credential file is not accessible: stat {missing}: no such file or directory",
+            f"credential file is not accessible: faccessat {missing}: no such file or directory",
         )
     (tmp_path / "damaged").write_text("{")
     done = run("login", PLAIN, *USER, "--authfile", tmp_path / "damaged", host)

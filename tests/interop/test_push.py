@@ -31,7 +31,6 @@ from tests.support.delay import DelayProxy
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir, write_layout, write_layout_archive
 from tests.support.peers import Dockerd, Nginx, Registry, proxy_to
-from tests.support.processes import wait_until
 from tests.support.rootfs import GREETING
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority
@@ -331,6 +330,7 @@ async def test_a_tampered_blob(registry: Registry, tmp_path: Path) -> None:
 
 
 async def test_cancelled(registry: Registry, tmp_path: Path) -> None:
+    """docker-registry 2.8 lets nobody cancel an upload whose body was broken off: it purges it some day."""
     with Simulator(HUGE) as source:
         source.on_blob(HUGE.layer_digests()[0], f.Drip(100_000, 0.05))
         with anyio.fail_after(10), anyio.CancelScope() as scope:
@@ -345,7 +345,9 @@ async def test_cancelled(registry: Registry, tmp_path: Path) -> None:
                 tasks.start_soon(cancel)
                 await push(source.name(), registry.name("push/cancelled"), access_for(tmp_path))
         assert scope.cancelled_caught
-    assert wait_until(lambda: uploads(registry, "push/cancelled") == [], 5)
+    assert len(uploads(registry, "push/cancelled")) == 1
+    with pytest.raises(RegistryError, match="name unknown"):
+        await pyskopeo.list_tags(f"docker://{registry.host}/push/cancelled", access=access_for(tmp_path))
 
 
 @pytest.mark.peer("nginx")

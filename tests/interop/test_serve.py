@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from pyskopeo.errors import NetworkError
-from pyskopeo.serve import serve
+from pyskopeo.serve import protocol, serve
 from tests.support.images import build, digest_of
 from tests.support.outputs import blob_path, write_dir, write_layout
 from tests.support.require import require_peer
@@ -122,6 +122,33 @@ async def test_ranges_over_a_socket(tmp_path: Path) -> None:
         assert (head.headers["content-length"], head.content) == (str(len(content)), b"")
         missing = await http.head("/v2/x/manifests/none")
         assert (missing.status_code, missing.content) == (404, b"")
+
+
+async def test_clients_that_do_nothing_are_disconnected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They keep nobody else out, and one that reads slowly gets everything."""
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 40)
+    layout = write_layout(build("oci"), tmp_path / "layout")
+    content = hashlib.shake_128(b"big").digest(8_000_000)
+    blob_path(layout, digest_of(content)).write_bytes(content)
+    async with running(layout) as address, AsyncExitStack() as stack:
+        host, port = address.split(":")
+        idle = [await stack.enter_async_context(await anyio.connect_tcp(host, int(port))) for _ in range(60)]
+        for stream in idle:
+            with suppress(anyio.BrokenResourceError):  # it has made room for others already
+                await stream.send(b"GET /v2/ HTTP/1.1\r\n")
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert (await http.get(f"http://{address}/v2/")).status_code == 200
+            received = 0
+            async with http.stream("GET", f"http://{address}/v2/x/blobs/{digest_of(content)}") as answer:
+                async for piece in answer.aiter_raw(1_000_000):
+                    received += len(piece)
+                    await anyio.sleep(0.1)
+            assert received == len(content)
+        with anyio.fail_after(10):
+            for stream in idle:
+                with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                    await stream.receive()
 
 
 async def test_it_ends_at_once_in_the_middle_of_a_download(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

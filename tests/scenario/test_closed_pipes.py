@@ -85,6 +85,36 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize("transport", ["docker-archive", "oci-archive"])
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1", "/dev/full", "/dev/fd/9"])
+def test_an_archive_that_cannot_be_written(name: str, transport: str, tmp_path: Path) -> None:
+    """Standard output is closed (``>&-``), or is full; the descriptor is none that the shell opened."""
+    source = write_dir(IMAGE, tmp_path / "source")
+    before = tree(tmp_path)
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", *PYSKOPEO, "copy", "-q", f"dir:{source}", f"{transport}:{name}"]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), timeout=30, check=False
+    )
+    assert done.returncode == 1
+    said = done.stderr.decode().splitlines()[0]
+    shown, reason = {
+        "/dev/full": ("/dev/full", "no space left on device"), "/dev/fd/9": ("/dev/fd/9", "bad file descriptor"),
+    }.get(name, ("/dev/stdout", "bad file descriptor"))  # fmt: skip
+    assert f"writing {shown}: {reason}" in said
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["docker-archive:-", "oci-archive:-", "tarball:-", "docker-archive:/dev/fd/0"])
+def test_an_archive_that_cannot_be_read(name: str, tmp_path: Path) -> None:
+    """Standard input is closed (``<&-``)."""
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", *PYSKOPEO, "copy", "-q", name, f"dir:{tmp_path / 'new'}"]
+    done = subprocess.run(command, capture_output=True, env=environment(), timeout=30, check=False)
+    assert done.returncode == 1
+    said = done.stderr.decode().splitlines()[0]
+    assert "bad file descriptor" in said
+    assert os.listdir(tmp_path) == []
+
+
 def test_progress_that_nobody_reads(tmp_path: Path) -> None:
     """As in ``pyskopeo copy --progress=json ... 2>&1 | head -1``: it ends, and not with success."""
     read, write = os.pipe()

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pyskopeo.storage.files import locked
+from pyskopeo.storage.locks import locked
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,15 @@ import pyskopeo
 from pyskopeo import inspect_image, list_tags
 from pyskopeo.access import Access
 from pyskopeo.credentials.authfile import Credentials
-from pyskopeo.errors import ConnectionFailed, ContentMismatch, InvalidInput, NotFound, PyskopeoError, RegistryError
+from pyskopeo.errors import (
+    ConnectionFailed,
+    ContentMismatch,
+    InvalidInput,
+    NetworkError,
+    NotFound,
+    PyskopeoError,
+    RegistryError,
+)
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
 from pyskopeo.model.digest import Digest
@@ -550,3 +558,25 @@ async def test_nobody_waits_between_a_mirror_and_the_next(place: Place) -> None:
     assert time.monotonic() - started < 2
     assert len(place.pull.retries) <= 2
     assert Digest.parse(LARGE).short in place.pull.retries[0].what
+
+
+@pytest.mark.parametrize(
+    "fault", [f.SetHeaders({"Location": None}), f.SetHeaders({"Location": "http://xn--a/x"}), f.Redirect("/v2/")]
+)
+async def test_a_destination_that_fails_is_not_the_mirrors_fault(fault: f.Fault, place: Place) -> None:
+    """What the destination's registry answers to an upload says nothing about the source."""
+    with Simulator() as destination:
+        destination.on_upload("POST", fault)
+        with pytest.raises(NetworkError) as caught:
+            await pyskopeo.copy(
+                place.registry.name(),
+                destination.name(),
+                selection=AMD64,
+                jobs=1,
+                report=place.pull.events.append,
+                source_access=place.pull.access,
+                destination_access=place.base,
+            )
+    assert place.first.host not in str(caught.value)
+    assert place.warnings == []
+    assert (place.registry.log, place.second.log) == ([], [])

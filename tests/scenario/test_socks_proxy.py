@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 import pyskopeo
 from pyskopeo import Access, Network, Trust
 from pyskopeo.config.proxies import Proxies
-from pyskopeo.errors import Unsupported
+from pyskopeo.errors import Stalled, Unsupported
+from pyskopeo.http.retry import Retry
+from tests.support import faults as f
+from tests.support.access import networked
 from tests.support.images import build
 from tests.support.simulator import Simulator
 
@@ -84,6 +88,37 @@ async def test_a_pull_through_socks(socks: str, tmp_path: Path) -> None:
         digest = await pyskopeo.copy(name, f"oci:{tmp_path / 'o'}:x", source_access=_access(socks))
     assert str(digest) == image.root.digest
     assert set(_Socks.asked) == {"registry.invalid"}
+
+
+@pytest.mark.anyio
+async def test_an_answer_through_socks_may_take_longer_than_a_stall(socks: str, tmp_path: Path) -> None:
+    pytest.importorskip("socksio")
+    access = networked(_access(socks), stall_timeout=0.4, response_timeout=20.0, retry=Retry(times=0))
+    with Simulator(build("oci")) as registry:
+        registry.on("/v2/*", f.Delay(1.0))
+        name = f"docker://registry.invalid:{registry.port}/test/image:latest"
+        await pyskopeo.copy(name, f"oci:{tmp_path / 'o'}:x", source_access=access)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "fault",
+    [
+        f.Flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.02),
+        f.Flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 500),
+        f.Flood(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n", b" ", 0.05),
+    ],
+    ids=["slow interim answers", "interim answers", "a slow body"],
+)
+async def test_answers_without_end_through_socks(fault: f.Fault, socks: str, tmp_path: Path) -> None:
+    """httpx reads interim answers without a limit."""
+    pytest.importorskip("socksio")
+    limits = {"stall_timeout": 0.5, "connect_timeout": 0.5, "response_timeout": 1.0, "retry": Retry(times=0)}
+    with Simulator(build("oci")) as registry:
+        registry.on_manifest("*", fault)
+        name = f"docker://registry.invalid:{registry.port}/test/image:latest"
+        with pytest.raises(Stalled, match="no answer for 1.5 s|the answer comes too slowly"), anyio.fail_after(15):
+            await pyskopeo.copy(name, f"oci:{tmp_path / 'o'}:x", source_access=networked(_access(socks), **limits))
 
 
 @pytest.mark.anyio

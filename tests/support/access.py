@@ -21,10 +21,14 @@ def access_for(
     registry_token: str = "",
     trust: Trust | None = None,
     stall_timeout: float = 5.0,
+    response_timeout: float | None = None,
     retry: Retry | None = None,
     client: httpx.AsyncClient | None = None,
 ) -> Access:
-    """An access that reads no file of anybody's and does not wait long; plain http unless ``trust`` says otherwise."""
+    """An access that reads no file of anybody's and does not wait long; plain http unless ``trust`` says otherwise.
+
+    The response timeout is three times the stall timeout, as on the command line.
+    """
     keychain = Keychain(
         environ={},
         home=home,
@@ -37,7 +41,11 @@ def access_for(
         keychain=keychain,
         trust=trust or Trust(insecure=True),
         network=Network(
-            retry=retry or Retry(delay=0.01), connect_timeout=5.0, stall_timeout=stall_timeout, client=client
+            retry=retry or Retry(delay=0.01),
+            connect_timeout=5.0,
+            stall_timeout=stall_timeout,
+            response_timeout=3 * stall_timeout if response_timeout is None else response_timeout,
+            client=client,
         ),
     )
 

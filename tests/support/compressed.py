@@ -12,7 +12,7 @@ from pyskopeo.model.change import Change, Outcome
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.streams.compress import RecompressingSink
-from pyskopeo.streams.decompress import load_zstd
+from pyskopeo.streams.inflaters import load_zstd
 from pyskopeo.streams.pump import MemorySink
 
 from .zstd import zstd

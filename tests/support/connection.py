@@ -110,7 +110,11 @@ class Handler(BaseHTTPRequestHandler):
         if response.dropped:
             self._close(response)
             return
-        self._send(_head(response))
+        if response.flood:
+            self._flood(*response.flood, response.pause)
+            self._close(response)
+            return
+        self._send(response.prelude + _head(response))
         if self.command == "HEAD" or response.status in (204, 304):
             return
         if not self._send_body(response):
@@ -146,6 +150,15 @@ class Handler(BaseHTTPRequestHandler):
         if chunked:
             self._send(b"0\r\n\r\n")
         return response.framing != "close" and response.declared in (None, len(body))
+
+    def _flood(self, start: bytes, piece: bytes, pause: float) -> None:
+        """Until the client goes away; at most a gigabyte."""
+        stopping = self.server.owner.stopping
+        self._send(start)
+        for _ in range(_ENDLESS_LIMIT // len(piece)):
+            if stopping.wait(pause) if pause else stopping.is_set():
+                return
+            self._send(piece)
 
     def _send(self, data: bytes) -> None:
         self.wfile.write(data)

@@ -51,6 +51,8 @@ class Response:
 
     ``declared`` is the Content-Length told when it is not that of ``body``. ``cut_at`` and
     ``stall_at`` count bytes of the body. ``start`` and ``whole`` say which part ``body`` is of what.
+    ``prelude`` is sent before the head. ``flood`` is sent in place of everything: its first part, then the second one
+    without end, with ``pause`` seconds after each.
     """
 
     status: int = 200
@@ -68,6 +70,8 @@ class Response:
     endless: bool = False
     whole: bytes | None = None
     start: int = 0
+    prelude: bytes = b""
+    flood: tuple[bytes, bytes] | None = None
 
     def with_header(self, name: str, value: str | None) -> Response:
         """This response with one header set, or taken away by None."""

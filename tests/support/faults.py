@@ -82,6 +82,30 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """Send ``data`` before the answer: interim answers, or an empty line."""
+
+    data: bytes
+
+    def apply(self, request: Request, response: Response) -> Response:
+        """Something first."""
+        return replace(response, prelude=self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """Send ``start``, then ``piece`` without end, with ``pause`` seconds after each, until the client goes away."""
+
+    start: bytes
+    piece: bytes
+    pause: float = 0.0
+
+    def apply(self, request: Request, response: Response) -> Response:
+        """No answer, ever."""
+        return replace(response, flood=(self.start, self.piece), pause=self.pause)
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """Answer with an error. ``retry_after``: seconds, a moment (sent as an HTTP date), or any text."""
 

@@ -2,32 +2,65 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import shutil
+import subprocess
+from pathlib import Path
 from typing import NoReturn
 
+# The version of skopeo that expectations hold for; Debian sid, where it comes from, moves on.
+SKOPEO = (1, 22)
+# Where scripts/sid_skopeo puts it.
+_UNPACKED = Path(__file__).resolve().parents[2] / ".peers" / "bin"
 _ALSO_IN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _OTHER_NAMES: dict[str, tuple[str, ...]] = {"docker-registry": ("registry",)}
+_OLDEST_LIKE_IT = (1, 20)
 
 
 def find_program(name: str) -> str | None:
-    """The path of program ``name``; system folders outside a user's PATH are searched too."""
+    """Return the path of program ``name``; system folders outside a user's PATH are searched too.
+
+    ``skopeo`` is the one of Debian sid where there is one. ``skopeo-1.9`` is the installed one if it is of that version.
+    """
+    if name == "skopeo" and (unpacked := _which("skopeo", str(_UNPACKED))):
+        return unpacked
+    if name == "skopeo-1.9":
+        installed = _installed("skopeo")
+        return installed if installed and skopeo_version(installed)[:2] == (1, 9) else None
+    return _installed(name)
+
+
+def _installed(name: str) -> str | None:
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_ALSO_IN))
-    for candidate in (name, *_OTHER_NAMES.get(name, ())):
-        found: str | None = shutil.which(candidate, path=path)
-        if found:
-            return found
-    return None
+    names = (name, *_OTHER_NAMES.get(name, ()))
+    return next((found for candidate in names if (found := _which(candidate, path))), None)
+
+
+def _which(name: str, path: str) -> str | None:
+    found: str | None = shutil.which(name, path=path)
+    return found
+
+
+@functools.cache
+def skopeo_version(program: str) -> tuple[int, ...]:
+    """Return the version that a skopeo has; empty if it says none."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"version (\d+)\.(\d+)\.(\d+)", said)
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def require_peer(name: str) -> str:
-    """The path of the real program ``name``.
+    """Return the path of the real program ``name``.
 
     Without it the test is skipped with the program's name, or fails when ``PYSKOPEO_REQUIRE_PEERS=1``.
     """
     found = find_program(name)
     if found is None:
         unavailable(f"needs the program {name}, which is not installed")
+    if name == "skopeo" and skopeo_version(found) < _OLDEST_LIKE_IT:
+        unavailable("needs a newer program skopeo than the installed one: scripts/sid_skopeo unpacks one")
     if name == "dockerd" and os.geteuid() != 0:
         unavailable("needs dockerd, which needs root")
     return found

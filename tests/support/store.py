@@ -88,7 +88,8 @@ class Store:
         children = (str(child["digest"]) for child in parsed.get("manifests") or ())
         wanted = (blob for blob in [parsed.get("config"), *(parsed.get("layers") or ())] if blob and not blob.get("urls"))
         return (
-            *(digest for digest in children if digest not in manifests),
+            # As docker-registry has it, an entry of an index may be a blob.
+            *(digest for digest in children if digest not in manifests and digest not in blobs),
             *(str(blob["digest"]) for blob in wanted if blob["digest"] not in blobs),
         )
 

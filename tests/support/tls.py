@@ -77,10 +77,14 @@ class Authority:
         *,
         hosts: tuple[str, ...] = LOOPBACK,
         expired: bool = False,
+        identifiers: bool = True,
         client_authority: Path | None = None,
     ) -> ServerCertificate:
-        """A server's certificate for ``hosts`` (names and addresses), valid now unless ``expired``."""
-        pair = self._issue(name, {"hosts": hosts, "expired": expired})
+        """A server's certificate for ``hosts`` (names and addresses), valid now unless ``expired``.
+
+        Without ``identifiers`` it lacks those of its key and its authority's, as many a company's certificate does.
+        """
+        pair = self._issue(name, {"hosts": hosts, "expired": expired, "identifiers": identifiers})
         return ServerCertificate(pair, self.path, client_authority)
 
     def client(self, name: str = "client") -> KeyPair:
@@ -125,9 +129,11 @@ def _certify(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=3))
         .not_valid_after(ends)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False)
     )
+    if options.get("identifiers", True):
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key())
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        builder = builder.add_extension(authority, critical=False)
     for extension, critical in _extensions(options):
         builder = builder.add_extension(extension, critical=critical)
     return key, builder.sign(signer_key, hashes.SHA256())

@@ -79,6 +79,7 @@ PUBLIC = [
     "carry_out",
     "copy",
     "delete",
+    "image_manifest",
     "inspect_image",
     "list_tags",
     "make_plan",

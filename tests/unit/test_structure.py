@@ -14,7 +14,7 @@ TESTS = UNIT.parent
 PACKAGE = TESTS.parent / "pyskopeo"
 
 # These are about the package as a whole.
-ABOUT_ALL = {"test_documents.py", "test_layering.py", "test_public.py", "test_readme.py", "test_structure.py"}
+ABOUT_ALL = {"test_documents.py", "test_layering.py", "test_promises.py", "test_public.py", "test_readme.py", "test_structure.py"}
 # What starts processes and servers; sockets may come in pairs, but nobody listens.
 STARTERS = {"subprocess", "multiprocessing", "socketserver", "http.server", "_posixsubprocess"}
 CALLS = {

@@ -10,7 +10,9 @@ import threading
 from pathlib import Path
 
 from ...errors import StorageFailed
+from ...streams.cancellation import check_cancelled
 from ..files import append_in_kernel, storage_errors, write_at
+from ..scratch import create_directory
 from ..tar import TarWriter
 
 _PIECE = 1024 * 1024
@@ -77,7 +79,10 @@ class LayerSlot:
             return True
 
     def move_out(self) -> None:
-        """Move the bytes from the archive to the temporary file, where later writes go too; raises `StorageFailed`."""
+        """Move the bytes from the archive to the temporary file, where later writes go too.
+
+        Raises `StorageFailed` and `Cancelled`.
+        """
         with self._lock:
             self._move_out()
             if self._complete:
@@ -103,6 +108,7 @@ class LayerSlot:
             return
         archive, fd, done = self._archive, self._open_file(), 0
         while done < self.size:
+            check_cancelled()
             with storage_errors(f"writing {self.path}"):
                 os.lseek(fd, done, os.SEEK_SET)
                 count = append_in_kernel(fd, archive.file, self.start + done, self.size - done)
@@ -118,9 +124,7 @@ class LayerSlot:
 
     def _open_file(self) -> int:
         if self._fd is None:
-            directory = self.path.parent
-            with storage_errors(f"creating {directory}"):
-                directory.mkdir(mode=0o700, exist_ok=True)
+            create_directory(self.path.parent)
             with storage_errors(f"creating {self.path}"):
                 self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         return self._fd

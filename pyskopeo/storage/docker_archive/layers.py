@@ -21,11 +21,15 @@ READ_ONLY = 0o444
 
 @dataclass(frozen=True, slots=True)
 class DecompressedBlob:
-    """The digest and the size of a decompressed blob; its bytes are at ``path`` unless they are in the archive."""
+    """The digest and the size of a decompressed blob; its bytes are at ``path`` unless they are in the archive.
+
+    ``digest`` is its sha256, ``digests`` are those of all algorithms that its diff IDs need.
+    """
 
     path: Path
     digest: Digest
     size: int
+    digests: frozenset[Digest]
 
 
 class LayerWriter:
@@ -43,7 +47,9 @@ class LayerWriter:
     def __init__(self, scratch: Path, archive: Callable[[], TarWriter], *, out_of_order: bool) -> None:
         self._scratch, self._archive = scratch, archive
         self._slots: dict[Digest, LayerSlot] = {}
-        self._out_of_order, self._predictor = out_of_order, OffsetPredictor(self._slots)
+        # Those of them that were begun in the archive: few, however many layers wait in temporary files.
+        self._placed: dict[Digest, LayerSlot] = {}
+        self._out_of_order, self._predictor = out_of_order, OffsetPredictor(self._slots, self._placed)
         self._decompressed: dict[Digest, DecompressedBlob] = {}
         self._order: deque[Digest] = deque()
         self._written: set[Digest] = set()
@@ -74,24 +80,32 @@ class LayerWriter:
         digest = blob.descriptor.digest
         try:
             async with self._predictor.fetching(blob):
-                slot = self._slots[digest] = await self._new_slot(digest)
-                sink = InflatingSink(slot, f"blob {digest}")
+                slot = await self._new_slot(digest)
+                sink = InflatingSink(slot, f"blob {digest}", blob.plain)
                 await blob.copy_to(sink, progress)
                 sink.finish()
                 slot.complete()
         except BaseException:
             if digest in self._slots:
-                self._slots.pop(digest).remove()
+                self._remove_slot(digest)
             raise
-        self._decompressed[digest] = DecompressedBlob(slot.path, sink.digest, sink.size)
+        self._decompressed[digest] = DecompressedBlob(slot.path, sink.digest, sink.size, sink.digests)
         await self.append_ready()
 
     async def _new_slot(self, digest: Digest) -> LayerSlot:
         path = self._scratch / digest.hex
         start = await self._predictor.predict_start(digest)
         if start is None:
-            return LayerSlot(path)
-        return LayerSlot(path, self._archive(), start, limit=self._predictor.size(digest))
+            slot = LayerSlot(path)
+        else:
+            slot = LayerSlot(path, self._archive(), start, limit=self._predictor.size(digest))
+            self._placed[digest] = slot
+        self._slots[digest] = slot
+        return slot
+
+    def _remove_slot(self, digest: Digest) -> None:
+        self._placed.pop(digest, None)
+        self._slots.pop(digest).remove()
 
     async def append_ready(self) -> None:
         """Append layers while the next one in order has arrived; raises `StorageFailed`.
@@ -115,12 +129,11 @@ class LayerWriter:
             return  # in the archive already, as part of an earlier image
         if layer.digest not in self._written:  # otherwise it is there already, from a blob with another compression
             was_damaged, self.archive_damaged = self.archive_damaged, True
-            others = [other for other in self._slots.values() if other is not slot]
+            others = [other for other in self._placed.values() if other is not slot]
             await run_in_thread(lambda: self._append_layer(layer, slot, others))
             self.archive_damaged = was_damaged
             self._written.add(layer.digest)
-        del self._slots[digest]
-        slot.remove()
+        self._remove_slot(digest)
         self._predictor.appended(digest, self._archive().position)
 
     def _append_layer(self, layer: DecompressedBlob, slot: LayerSlot, others: list[LayerSlot]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from ...errors import PyskopeoError, first_error
@@ -16,7 +15,8 @@ from ...fast_dataclass import dataclass
 from ...model import mediatype
 from ...model.digest import Digest
 from ...streams.decompress import estimate_uncompressed_size
-from ..tar import header, padded_size
+from ..tar import header
+from ..tar_headers import padded_size
 
 if TYPE_CHECKING:
     from anyio import Event
@@ -30,6 +30,9 @@ _LARGE = 16 * 1024 * 1024
 # Seconds to wait for the estimates of earlier layers. If they take longer, the network is the bottleneck, not the disk
 # that a temporary file is written to.
 _ESTIMATE_TIMEOUT = 0.25
+# Offsets are predicted for this many layers after the one that is appended next, so that the work for a layer does not
+# grow with the number of layers. Docker's own images have at most 127.
+_LOOKAHEAD = 128
 _NAME = "0" * 64 + ".tar"  # the names of all layers have this length
 _ISIZE_LENGTH = 4
 
@@ -55,11 +58,16 @@ class OffsetPredictor:
     `LayerWriter` compares the offset of a slot with the real one. Every method is called in the event loop's thread.
     """
 
-    def __init__(self, slots: Mapping[Digest, LayerSlot]) -> None:
-        """``slots`` are those of the layers that are not appended yet; the caller keeps the mapping up to date."""
-        self._slots = slots
+    def __init__(self, slots: Mapping[Digest, LayerSlot], placed: Mapping[Digest, LayerSlot]) -> None:
+        """``slots`` are those of the layers that are not appended yet, ``placed`` those of them begun in the archive.
+
+        The caller keeps both mappings up to date.
+        """
+        self._slots, self._placed = slots, placed
         self._position = 0
         self._order: list[Digest] = []
+        self._numbers: dict[Digest, int] = {}
+        self._next = 0  # the number of the layer that is appended next
         self._to_estimate: set[Digest] = set()
         self._sizes: dict[Digest, int] = {}
         # Set when the size of a layer that is being fetched is estimated, or will not be.
@@ -68,6 +76,7 @@ class OffsetPredictor:
     def announce(self, layers: Sequence[Descriptor], position: int) -> None:
         """Set the layers that will be appended, in order; ``position`` is the offset of the first one's header."""
         self._order, self._position = [layer.digest for layer in layers], position
+        self._numbers, self._next = {digest: number for number, digest in enumerate(self._order)}, 0
         # Only layers before a large one need an estimate.
         last = max((number for number, layer in enumerate(layers) if layer.size >= _LARGE), default=0)
         self._to_estimate = set(self._order[:last])
@@ -75,8 +84,8 @@ class OffsetPredictor:
 
     def appended(self, digest: Digest, position: int) -> None:
         """Record that the first of the layers has been appended; ``position`` is the offset after it."""
-        if digest in self._order:
-            self._order.remove(digest)
+        if digest in self._numbers:
+            self._next = self._numbers[digest] + 1
             self._position = position
 
     @asynccontextmanager
@@ -85,7 +94,7 @@ class OffsetPredictor:
         from anyio import Event, create_task_group
 
         digest = blob.descriptor.digest
-        if digest not in self._order:
+        if digest not in self._numbers:
             yield
             return
         estimated = Event()
@@ -109,32 +118,31 @@ class OffsetPredictor:
         """Return the offset of a layer's first byte, or None if it cannot be predicted or overlaps another slot."""
         from anyio import move_on_after
 
-        if digest not in self._order:
+        number = self._numbers.get(digest)
+        if number is None or number > self._next + _LOOKAHEAD:
             return None
         with move_on_after(_ESTIMATE_TIMEOUT):
-            for earlier in self._layers_before(digest):
+            for earlier in self._order[self._next : number]:
                 if earlier not in self._sizes and earlier in self._estimated:
                     await self._estimated[earlier].wait()
+        before = self._order[self._next : number]
+        if not all(earlier in self._sizes for earlier in before):
+            return None
         position = self._position
-        for earlier in self._layers_before(digest):
-            if earlier not in self._sizes:
-                return None
+        for earlier in before:
             position = content_span(position, self._sizes[earlier]).end
         size = self._sizes.get(digest)
         span = content_span(position, size or 0)
-        for slot in self._slots.values():
-            before = slot.end is not None and slot.end <= span.start
-            after = size is not None and span.end <= slot.start
-            if slot.in_archive and not (before or after):
+        for slot in self._placed.values():
+            ends_before = slot.end is not None and slot.end <= span.start
+            begins_after = size is not None and span.end <= slot.start
+            if slot.in_archive and not (ends_before or begins_after):
                 return None
         return span.start
 
     def size(self, digest: Digest) -> int | None:
         """Return the estimated size of a layer in bytes, or its real one if it has been fetched; None if unknown."""
         return self._sizes.get(digest)
-
-    def _layers_before(self, digest: Digest) -> list[Digest]:
-        return list(takewhile(lambda other: other != digest, self._order))
 
     async def _estimate(self, blob: Blob, estimated: Event) -> None:
         size = await self._estimated_size(blob)

@@ -38,7 +38,10 @@ class DockerArchiveDestination(ImageDestination):
     is content to write.
     """
 
-    accepts = Accepts(mediatype.IMAGES, ordered=True, artifacts=False)
+    accepts = Accepts(
+        mediatype.IMAGES, ordered=True, artifacts=False,
+        unsigned="Storing signatures for docker tar files is not supported",
+    )  # fmt: skip
 
     def __init__(
         self, path: Path, scratch: Path, tags: tuple[Reference, ...],
@@ -49,7 +52,8 @@ class DockerArchiveDestination(ImageDestination):
         out_of_order = open_archive is None and not is_written_directly(path)
         self._layers = LayerWriter(scratch, self._open, out_of_order=out_of_order)
         self._written: set[str] = set()
-        self._items: list[tuple[str, list[str], list[str]]] = []
+        # For `manifest.json`, by the name of the configuration: tags and names of layers.
+        self._items: dict[str, tuple[list[str], list[str]]] = {}
         self._repositories: dict[str, dict[str, str]] = {}
         self._output = ExitStack()
         self._archive: TarWriter | None = None
@@ -134,7 +138,7 @@ class DockerArchiveDestination(ImageDestination):
         if len(diff_ids) != len(layers):
             raise InvalidContent(f"the image has {len(layers)} layers, its configuration names {len(diff_ids)}")
         for layer, diff_id in zip(layers, diff_ids, strict=True):
-            if layer.digest != diff_id:
+            if diff_id not in layer.digests:
                 raise ContentMismatch(
                     f"layer decompresses to {layer.digest}, the image configuration says {diff_id}",
                     expected=str(diff_id),
@@ -170,12 +174,8 @@ class DockerArchiveDestination(ImageDestination):
     def _record(self, config_name: str, layers: list[str], last: str) -> None:
         """Record an image for ``manifest.json`` and ``repositories``; ``last`` is the ID of its top legacy layer."""
         tags = [f"{tag.name}:{tag.tag}" for tag in self._tags]
-        for written, known, _ in self._items:
-            if written == config_name:
-                known += [tag for tag in tags if tag not in known]
-                break
-        else:
-            self._items.append((config_name, tags, layers))
+        known, _ = self._items.setdefault(config_name, ([], layers))
+        known += [tag for tag in tags if tag not in known]
         # `repositories` names legacy directories, and an image without layers has none.
         for tag in self._tags if last else ():
             self._repositories.setdefault(tag.name, {})[tag.tag] = last
@@ -183,7 +183,9 @@ class DockerArchiveDestination(ImageDestination):
 
     def _finish(self) -> None:
         archive = self._open()
-        manifest = [{"Config": config, "RepoTags": tags, "Layers": layers} for config, tags, layers in self._items]
+        manifest = [
+            {"Config": config, "RepoTags": tags, "Layers": layers} for config, (tags, layers) in self._items.items()
+        ]
         archive.add_bytes("manifest.json", dumps(manifest).encode(), READ_ONLY)
         repositories = sorted_map({name: sorted_map(tags) for name, tags in self._repositories.items()})
         archive.add_bytes("repositories", dumps(repositories).encode(), READ_ONLY)

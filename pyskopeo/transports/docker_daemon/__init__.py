@@ -18,7 +18,8 @@ from ...model.reference import Reference
 from ...storage.docker_archive.reader import DockerArchive, DockerArchiveSource
 from ...storage.docker_archive.writer import DockerArchiveDestination
 from ...storage.scratch import temporary_directory
-from ...storage.tar import TarWriter
+from ...storage.tar import TarIndex, TarWriter
+from ...streams.cancellation import run_in_thread
 
 if TYPE_CHECKING:
     from ...access import Access
@@ -83,15 +84,12 @@ def parse(details: str) -> DockerDaemonReference:
 
 @asynccontextmanager
 async def _open_source(reference: DockerDaemonReference, access: Access) -> AsyncIterator[ImageSource]:
-    from anyio import to_thread
-
-    from ...storage.tar import TarIndex
     from .engine_api import DaemonClient
 
-    client = await DaemonClient.open(access.network, access.trust)
+    client = await DaemonClient.open(access)
     async with client.save(str(reference.reference or reference.image_id), access.storage.scratch) as path:
-        archive = DockerArchive.read(await to_thread.run_sync(TarIndex.read, path))
-        yield DockerArchiveSource(archive, archive.choose(None, None))
+        archive = DockerArchive.read(await run_in_thread(lambda: TarIndex.read(path, Path(str(reference)))))
+        yield DockerArchiveSource(archive, archive.choose(None, None), access.storage.max_inflated)
 
 
 @asynccontextmanager
@@ -101,7 +99,7 @@ async def _open_destination(
     from .engine_api import DaemonClient
     from .image_load import ImageLoad
 
-    client = await DaemonClient.open(access.network, access.trust)
+    client = await DaemonClient.open(access)
     tags = (name, *map(Reference.parse, access.writing.additional_tags))
     path = Path(str(reference))
     with temporary_directory(access.storage.scratch) as scratch:

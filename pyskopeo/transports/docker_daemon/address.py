@@ -10,11 +10,13 @@ from ...errors import InvalidInput, Unsupported
 from ...fast_dataclass import dataclass
 from ...http.connect import UnixSocket
 from ...http.origin import Origin
+from ...http.tls import accept_usual_chains
 
 if TYPE_CHECKING:
     import ssl
 
     from ...access import Network
+    from ...http.authorities import Warn
     from ...http.tls import Trust
 
 DEFAULT = "unix:///var/run/docker.sock"
@@ -105,10 +107,11 @@ def certificate_directory(trust: Trust) -> Path | None:
     return trust.cert_dir or trust.daemon_certificates
 
 
-def tls_context(trust: Trust) -> ssl.SSLContext:
-    """Return the TLS settings: trusted authorities and client certificate.
+def tls_context(trust: Trust, warn: Warn) -> ssl.SSLContext:
+    """Return the TLS settings: trusted authorities, client certificate, and what ``trust.details`` restricts.
 
-    If there is a ``ca.pem``, no other authority is trusted. Raises `InvalidInput` for files that cannot be used.
+    If there is a ``ca.pem``, no other authority is trusted. Otherwise those of the system that cannot be used are named
+    to ``warn``. Raises `InvalidInput` for files in the directory that cannot be used.
     """
     import ssl
 
@@ -120,7 +123,11 @@ def tls_context(trust: Trust) -> ssl.SSLContext:
     if (_CERTIFICATE in present) != (_KEY in present):
         raise InvalidInput(f"{directory}: {_CERTIFICATE} and {_KEY} go together, one of them is missing")
     try:
-        context = ssl.create_default_context(cafile=present.get(_AUTHORITY))
+        if _AUTHORITY in present:
+            context = ssl.create_default_context(cafile=present[_AUTHORITY])
+            accept_usual_chains(context)
+        else:
+            context = trust.default_context(warn)
         if _KEY in present:
             context.load_cert_chain(present[_CERTIFICATE], present[_KEY])
     except OSError as error:  # ssl.SSLError is one
@@ -128,4 +135,6 @@ def tls_context(trust: Trust) -> ssl.SSLContext:
     if trust.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if trust.details is not None:
+        trust.details.apply(context)
     return context

@@ -13,9 +13,11 @@ from urllib.parse import quote
 
 from ...errors import ConnectionFailed, DaemonError, PathNotFound, Stalled, first_error
 from ...http.connect import Connector, no_proxy
-from ...http.connection_pool import ConnectionPool, Request, ResponseReader, ResponseTimeouts, Route
+from ...http.connection_pool import ConnectionPool, Request, ResponseReader, Route
 from ...http.origin import Origin
 from ...http.streamed_body import StreamedBody
+from ...http.time_limits import DocumentDeadline, ResponseTimeouts
+from ...model.events import Warned
 from ...storage.files import read_range
 from ...storage.scratch import temporary_file
 from ...streams.cancellation import check_cancelled, run_in_thread
@@ -26,8 +28,7 @@ from .messages import LIMIT, TAIL, DaemonErrorMapping, check_archive_tail, error
 if TYPE_CHECKING:
     import ssl
 
-    from ...access import Network
-    from ...http.tls import Trust
+    from ...access import Access, Network
 
 T = TypeVar("T")
 # The origin of every request. The connector has a target, so no connection goes to this host.
@@ -52,14 +53,19 @@ class DaemonClient:
         self.stall_timeout = network.stall_timeout
 
     @classmethod
-    async def open(cls, network: Network, trust: Trust) -> DaemonClient:
-        """Return a client for the daemon in ``network``, which uses the newest version of the daemon's API.
+    async def open(cls, access: Access) -> DaemonClient:
+        """Return a client for the daemon in ``access.network``, which uses the newest version of the daemon's API.
 
         Sends a request for that version. Raises `InvalidInput` for an address or certificates that cannot be used, and
         `NetworkError`.
         """
-        address = daemon_address(network, trust)
-        client = cls(address, tls_context(trust) if address.tls else None, network)
+
+        def warn(message: str) -> None:
+            access.report(Warned(message))
+
+        address = daemon_address(access.network, access.trust)
+        context = tls_context(access.trust, warn) if address.tls else None
+        client = cls(address, context, access.network)
         await client._negotiate()
         return client
 
@@ -101,7 +107,7 @@ class DaemonClient:
         async def ping() -> None:
             while True:
                 await sleep(self.stall_timeout)
-                (await self.request("GET", "/_ping", f"waiting for {self._address.name}")).close()
+                (await self._ping(f"waiting for {self._address.name}")).close()
 
         with first_error():
             async with create_task_group() as tasks:
@@ -126,7 +132,7 @@ class DaemonClient:
 
     async def _negotiate(self) -> None:
         try:
-            response = await self.request("GET", "/_ping", f"asking {self._address.name} for its version")
+            response = await self._ping(f"asking {self._address.name} for its version")
         except DaemonError as error:
             if error.status == 400 and "HTTPS" in str(error):
                 hint = "say https://, or name a directory with its certificates by a --cert-dir flag"
@@ -136,6 +142,11 @@ class DaemonClient:
         found = response.header("Api-Version")
         if _VERSION.fullmatch(found):
             self._version = found
+
+    async def _ping(self, what: str) -> ResponseReader:
+        """Request ``/_ping``, to which a daemon responds at once even if it is busy."""
+        timeouts = ResponseTimeouts(self.stall_timeout, self.stall_timeout)
+        return await self.request("GET", "/_ping", what, timeouts=timeouts)
 
     async def _get_image(self, name: str) -> ResponseReader:
         timeouts = ResponseTimeouts(head=None, body=self.stall_timeout)
@@ -167,6 +178,7 @@ class DaemonClient:
             no_proxy,
             connect_timeout=self._network.connect_timeout,
             stall_timeout=self.stall_timeout,
+            response_timeout=self._network.response_timeout,
             target=self._address.target,
             errors=self.errors(what),
         )
@@ -185,18 +197,25 @@ def _send(connector: Connector, request: Request, what: str) -> ResponseReader:
     """Send a request, in a worker thread; raises `DaemonError` for any status but 200."""
     # No prefetch, which fails if the connection breaks: an error message before that is to be read.
     pool = ConnectionPool(connector, prefetch=None)
-    response = ResponseReader(pool, request, pool.send(request))
+    response = ResponseReader(pool, request.route, pool.send(request))
     if response.status != 200:
         with closing(response):
-            raise error_from_response(response.status, _error_body(response), what)
+            deadline = DocumentDeadline(connector.stall_timeout, connector.response_timeout)
+            raise error_from_response(response.status, _error_body(response, deadline), what)
     return response
 
 
-def _error_body(response: ResponseReader) -> bytes:
-    """Return at most `LIMIT` bytes of the body, none if the connection breaks meanwhile; raises `Stalled`."""
+def _error_body(response: ResponseReader, deadline: DocumentDeadline) -> bytes:
+    """Return at most `LIMIT` bytes of the body, those that arrive before ``deadline``; none if the connection breaks.
+
+    Raises `Stalled`.
+    """
     body, buffer = bytearray(), thread_buffer()
     try:
-        while len(body) < LIMIT and (count := response.readinto(buffer[: LIMIT - len(body)])):
+        while len(body) < LIMIT and deadline.left(len(body)):
+            count = response.readinto(buffer[: LIMIT - len(body)])
+            if not count:
+                break
             body += buffer[:count]
     except Stalled:
         raise

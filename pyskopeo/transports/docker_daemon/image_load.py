@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...errors import ConnectionFailed, NetworkError, PyskopeoError, TooLarge, first_error
-from ...http.connection_pool import ResponseReader, ResponseTimeouts
+from ...errors import ConnectionFailed, DaemonError, InvalidContent, NetworkError, PyskopeoError, TooLarge, first_error
+from ...http.connection_pool import ResponseReader
 from ...http.loop_bridge import run_in_loop
 from ...http.streamed_body import StreamedBody
+from ...http.time_limits import ResponseTimeouts
 from ...streams.cancellation import run_in_thread
 from .engine_api import ORIGIN, DaemonClient
 from .messages import LIMIT, check_messages
@@ -115,10 +116,14 @@ class ImageLoad:
             self._done.set()
 
     async def _failure(self) -> PyskopeoError:
-        """Return the error in the daemon's response if it stopped reading, otherwise that of the connection."""
+        """Return the error in the daemon's response if it stopped reading, otherwise that of the connection.
+
+        A response that cannot be read is a `DaemonError` here: a sink raises `InvalidContent` for wrong bytes only, for
+        which the source is asked again.
+        """
         await self._done.wait()
         assert self._error is not None
-        return self._error
+        return DaemonError(str(self._error), status=200) if isinstance(self._error, InvalidContent) else self._error
 
 
 def _read_messages(response: ResponseReader) -> None:

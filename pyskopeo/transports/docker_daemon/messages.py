@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from ...errors import CertificateNotTrusted, ConnectionFailed, DaemonError, InvalidContent, NetworkError, Stalled
 from ...http.error_mapping import ErrorMapping
 from ...http.printable import to_printable
+from ...http.response_head import InvalidResponse
 
 if TYPE_CHECKING:
     from ...http.origin import Origin
+    from ...http.time_limits import TooSlow
     from .address import Address
 
 # Bytes of an error response, or of all messages of a response, that are read.
@@ -63,6 +65,8 @@ class DaemonErrorMapping(ErrorMapping):
         import ssl
 
         reason = "broke off"
+        if isinstance(error, InvalidResponse):
+            reason = f"sent no valid HTTP answer: {error}"
         if isinstance(error, OSError) and not isinstance(error, ConnectionError | ssl.SSLEOFError):
             alert = error.reason if isinstance(error, ssl.SSLError) else None
             reason = f"wants no TLS with us: {alert}; {_TLS}" if alert else f"failed: {error.strerror or error}"
@@ -71,6 +75,9 @@ class DaemonErrorMapping(ErrorMapping):
     def stall_error(self, origin: Origin, seconds: float) -> NetworkError:
         where = self._address.name
         return Stalled(f"{where}: no progress for {seconds:g} s", host=where)
+
+    def slow_error(self, error: TooSlow, origin: Origin) -> NetworkError:
+        return Stalled(f"{self._what}: {self._address.name}: {error}", host=self._address.name)
 
 
 def error_from_response(status: int, body: bytes, what: str) -> DaemonError:

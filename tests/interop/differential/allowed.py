@@ -18,7 +18,7 @@ Undo = Callable[[Outcome, Outcome], Outcome]
 
 _PROGRESS = re.compile(
     r"(Getting image (source|list) signatures|Copying (blob|config|image) sha256:\w+( \(\d/\d\))?"
-    r"|Copying \d of \d images in list|Writing manifest( list)? to image destination|Storing (list )?signatures"
+    r"|Copying \d (of|images generated from) \d images in list|Writing manifest( list)? to image destination|Storing (list )?signatures"
     r"|Skipping: image already present at destination)\n"
 )
 _VERSION = "Directory Transport Version: 1.1\n"
@@ -42,11 +42,6 @@ def incomplete(theirs: Outcome, ours: Outcome) -> Outcome:
     return replace(ours, code=0) if (theirs.code, ours.code) == (0, 1) else ours
 
 
-def code_2(theirs: Outcome, ours: Outcome) -> Outcome:
-    """2 for an image that is not there."""
-    return replace(ours, code=1) if ours.code == 2 else ours
-
-
 def progress(theirs: Outcome, ours: Outcome) -> Outcome:
     """skopeo's progress is on its standard output."""
     lines = theirs.stdout.splitlines(keepends=True)
@@ -67,12 +62,6 @@ def version(theirs: Outcome, ours: Outcome) -> Outcome:
     return replace(ours, stdout=theirs.stdout) if alike else ours
 
 
-def layers_data(theirs: Outcome, ours: Outcome) -> Outcome:
-    """The field that 1.9.3 does not print yet."""
-    before, field, rest = ours.stdout.partition('    "LayersData": ')
-    return replace(ours, stdout=before + '    "Env": ' + rest.partition('    "Env": ')[2]) if field else ours
-
-
 def left_behind(theirs: Outcome, ours: Outcome) -> Outcome:
     """After a failure there are an empty destination and its parents, which the next try finds."""
     more = {path: theirs.files[path] for path in theirs.files.keys() - ours.files.keys()}
@@ -86,31 +75,6 @@ def unfinished(theirs: Outcome, ours: Outcome) -> Outcome:
     return replace(ours, files={**ours.files, **more}) if (theirs.code, ours.code) == (1, 1) else ours
 
 
-def layout_form(theirs: Outcome, ours: Outcome) -> Outcome:
-    """The same JSON, but for the media type, and a space."""
-    files = dict(ours.files)
-    for path, (mode, content) in ours.files.items():
-        if path.endswith(("/index.json", "/oci-layout")) and path in theirs.files:
-            document = json.loads(content)
-            if path.endswith("index.json"):
-                assert document.pop("mediaType") == "application/vnd.oci.image.index.v1+json"
-            if document == json.loads(theirs.files[path][1]):
-                files[path] = mode, theirs.files[path][1]
-    return replace(ours, files=files)
-
-
-def archived_layout_form(theirs: Outcome, ours: Outcome) -> Outcome:
-    """The same in an archive, where `Outcome` holds names and contents."""
-    (path,) = (path for path in ours.files if path.endswith(".oci.tar"))
-    mode, content = ours.files[path]
-    for new, old in (
-        (b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json",', b'{"schemaVersion":2,'),
-        (b'{"imageLayoutVersion":"1.0.0"}', b'{"imageLayoutVersion": "1.0.0"}'),
-    ):
-        content = content.replace(new, old)
-    return replace(ours, files={**ours.files, path: (mode, content)})
-
-
 def retagged(theirs: Outcome, ours: Outcome) -> Outcome:
     """skopeo's index keeps the older image, without its name, before ours."""
     mode, content = ours.files["new/index.json"]
@@ -120,11 +84,11 @@ def retagged(theirs: Outcome, ours: Outcome) -> Outcome:
     return replace(ours, files={**ours.files, "new/index.json": (mode, theirs.files["new/index.json"][1])})
 
 
-def unsigned(theirs: Outcome, ours: Outcome) -> Outcome:
-    """skopeo signs schema 1 with a key that nobody knows."""
+def signed_anew(theirs: Outcome, ours: Outcome) -> Outcome:
+    """Both sign schema 1 with a key that nobody knows, which is another one each time."""
     mode, content = ours.files["new/manifest.json"]
-    signed = json.loads(theirs.files["new/manifest.json"][1])
-    if not signed.pop("signatures", None) or signed != json.loads(content):
+    both = [json.loads(found) for found in (content, theirs.files["new/manifest.json"][1])]
+    if not all(signed.pop("signatures", None) for signed in both) or both[0] != both[1]:
         return ours
     return replace(ours, files={**ours.files, "new/manifest.json": (mode, theirs.files["new/manifest.json"][1])})
 
@@ -216,20 +180,14 @@ def pull_scope(theirs: Outcome, ours: Outcome) -> Outcome:
 ALLOWED: Mapping[str, Undo] = {
     "help-text": help_text,
     "version": version,
-    "usage-fails": refused,
-    "not-found": code_2,
-    "layers-data": layers_data,
     "progress": progress,
     "left-behind": left_behind,
     "tag-and-digest": taken,
-    "unknown-digest": taken,
-    "oci-position": taken,
-    "layout-form": layout_form,
-    "archived-layout-form": archived_layout_form,
+    "archive-over-file": refused,
     "retagged": retagged,
     "additional-tag": taken,
     "registry-tags": refused,
-    "schema1-unsigned": unsigned,
+    "schema1-signature": signed_anew,
     "no-signing": unfinished,
     "config-present": downloads,
     "already-there": already_there,

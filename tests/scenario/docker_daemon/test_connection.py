@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ssl
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import pyskopeo
 from pyskopeo.access import Access
+from pyskopeo.config.tls_details import TlsDetails
 from pyskopeo.errors import (
     CertificateNotTrusted,
     ConnectionFailed,
@@ -29,9 +31,18 @@ from tests.support.daemon_access import NAME, access
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.outputs import write_layout
-from tests.support.tls import Authority, KeyPair
+from tests.support.tls import Authority, KeyPair, ServerCertificate
 
 pytestmark = pytest.mark.anyio
+
+
+class Old(ServerCertificate):
+    """A server that knows nothing newer than TLS 1.2."""
+
+    def server_context(self) -> ssl.SSLContext:
+        context = super().server_context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        return context
 
 
 class TestCertificates:
@@ -49,16 +60,16 @@ class TestCertificates:
     def test_half_a_pair(self, names: tuple[str, ...], authority: Authority, client: KeyPair, tmp_path: Path) -> None:
         directory = self.directory(tmp_path, authority, client, *names)
         with pytest.raises(InvalidInput, match=r"cert.pem and key.pem go together"):
-            tls_context(Trust(cert_dir=directory))
+            tls_context(Trust(cert_dir=directory), pytest.fail)
 
     def test_nothing_there(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match="no ca.pem, cert.pem or key.pem in this directory"):
-            tls_context(Trust(cert_dir=tmp_path))
+            tls_context(Trust(cert_dir=tmp_path), pytest.fail)
 
     def test_what_is_no_certificate(self, tmp_path: Path) -> None:
         (tmp_path / "ca.pem").write_bytes(b"x")
         with pytest.raises(InvalidInput, match="cannot use the certificates in"):
-            tls_context(Trust(cert_dir=tmp_path))
+            tls_context(Trust(cert_dir=tmp_path), pytest.fail)
 
     async def test_both_sides_show_theirs(
         self, authority: Authority, client: KeyPair, tmp_path: Path, scratch: Path
@@ -89,6 +100,29 @@ class TestCertificates:
             lax = replace(strict, trust=replace(strict.trust, insecure=True))
             with pytest.raises(PathNotFound, match="reference does not exist"):
                 await pyskopeo.copy(NAME, f"dir:{tmp_path}/none", source_access=lax)
+
+    @pytest.mark.parametrize(("least", "works"), [("1.2", True), ("1.3", False)])
+    @pytest.mark.parametrize("insecure", [True, False])
+    async def test_the_least_version_of_tls(
+        self, least: str, works: bool, insecure: bool, authority: Authority, tmp_path: Path, scratch: Path
+    ) -> None:
+        """``--tls-details`` holds for a daemon, too."""
+        (tmp_path / "ca.pem").write_bytes(authority.path.read_bytes())
+        certificate = authority.server("old-daemon")
+        with FakeDaemon(tls=Old(certificate.pair, certificate.authority)) as daemon:
+            trust = Trust(cert_dir=tmp_path, details=TlsDetails(min_version=least), insecure=insecure)
+            with pytest.raises(PathNotFound if works else ConnectionFailed, match=None if works else "TLS failed"):
+                await pyskopeo.copy(NAME, f"dir:{tmp_path}/none", source_access=access(daemon, scratch, trust=trust))
+            assert bool(daemon.calls) is works
+
+    async def test_a_certificate_without_identifiers(self, authority: Authority, tmp_path: Path, scratch: Path) -> None:
+        """Python 3.13 and later would refuse it by default."""
+        (tmp_path / "ca.pem").write_bytes(authority.path.read_bytes())
+        assert not tls_context(Trust(cert_dir=tmp_path), pytest.fail).verify_flags & ssl.VERIFY_X509_STRICT
+        with FakeDaemon(tls=authority.server("plain-daemon", identifiers=False)) as daemon:
+            trust = Trust(cert_dir=tmp_path)
+            with pytest.raises(PathNotFound, match="reference does not exist"):
+                await pyskopeo.copy(NAME, f"dir:{tmp_path}/none", source_access=access(daemon, scratch, trust=trust))
 
     async def test_plain_http_to_a_daemon_that_wants_tls(self, scratch: Path, tmp_path: Path) -> None:
         with FakeDaemon(tcp=True) as daemon:

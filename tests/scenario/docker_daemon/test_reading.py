@@ -87,7 +87,7 @@ class TestSave:
 
     @pytest.mark.parametrize(
         ("header", "prefix"),
-        [("Api-Version: 1.47", "/v1.47"), ("Api-Version: 1.4\x007", ""), ("Api-Version: ../..", ""), ("X: y", "")],
+        [("Api-Version: 1.47", "/v1.47"), ("Api-Version: 1.4,7", ""), ("Api-Version: ../..", ""), ("X: y", "")],
     )
     async def test_the_daemons_own_version_is_spoken(self, header: str, prefix: str, scratch: Path) -> None:
         with FakeDaemon() as daemon:
@@ -135,13 +135,14 @@ class TestSave:
             (cut_of_unknown_length, InvalidContent, "tar archive"),
             (sorry, DaemonError, "Error response from daemon: no space left"),
             (stall, Stalled, "no progress for 1 s"),
-            (endless_header, ConnectionFailed, "broke off"),
+            (endless_header, ConnectionFailed, "sent no valid HTTP answer: headers of more than 256 KiB"),
             (gone, ConnectionFailed, "broke off"),
-            (lambda call: call.send(b"SSH-2.0-x\r\n"), ConnectionFailed, "broke off"),
+            (lambda call: call.send(b"SSH-2.0-x\r\n"), ConnectionFailed, "sent no valid HTTP answer: it begins with 'SSH"),
             (lambda call: call.refuse(500, "out of luck"), DaemonError, "Error response from daemon: out of luck"),
             (lambda call: call.answer(302, b"", "Location: http://elsewhere"), DaemonError, "status 302"),
             (lambda call: call.answer(200, b"no archive"), InvalidContent, "tar archive"),
-            (lambda call: call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"), ConnectionFailed, "broke off"),
+            (lambda call: call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"), ConnectionFailed,
+             "sent no valid HTTP answer: the chunk size 'xyz"),
         ],
     )  # fmt: skip
     async def test_a_bad_answer(
@@ -156,6 +157,44 @@ class TestSave:
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "out").exists()
         assert not list(scratch.iterdir())
+
+    @pytest.mark.parametrize("what", ["ping", "save"])
+    @pytest.mark.parametrize(
+        ("start", "piece", "pause"),
+        [
+            (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 500, 0),
+            (b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.05),
+            (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n" * 1000, 0),
+            (b"HTTP/1.1 200 OK\r\nA: ", b"b", 0.05),
+            (b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", 0.05),
+        ],
+        ids=["interim answers", "slow interim answers", "headers", "a slow head", "a slow error"],
+    )
+    async def test_an_answer_without_end(
+        self, start: bytes, piece: bytes, pause: float, what: str, tmp_path: Path, scratch: Path
+    ) -> None:
+        def endless(call: Call) -> None:
+            call.send(start)
+            while not call.daemon.stopping.wait(pause):
+                call.send(piece)
+
+        with FakeDaemon() as daemon:
+            daemon.on[what] = endless
+            with anyio.fail_after(10), pytest.raises((ConnectionFailed, DaemonError, PathNotFound)):
+                await pyskopeo.copy(NAME, f"dir:{tmp_path}/out", source_access=access(daemon, scratch, stall_timeout=0.5))
+            daemon.stopping.set()
+
+    async def test_interim_answers_are_read(self, image: BuiltImage, tmp_path: Path, scratch: Path) -> None:
+        with FakeDaemon() as daemon:
+            archive = await archive_of(image, tmp_path)
+
+            def hinting(call: Call) -> None:
+                call.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+                call.answer(200, archive)
+
+            daemon.on["save"] = hinting
+            async with pyskopeo.open_source(NAME, access(daemon, scratch)) as source:
+                assert len((await source.manifest()).layers) == 2
 
     async def test_what_is_not_there(self, tmp_path: Path, scratch: Path) -> None:
         with FakeDaemon() as daemon:
@@ -194,7 +233,7 @@ class TestSave:
 
         with FakeDaemon() as daemon:
             daemon.on["save"] = then_dead
-            with anyio.fail_after(5), pytest.raises(Stalled, match="no progress for 0.3 s"):
+            with anyio.fail_after(5), pytest.raises(Stalled, match="no answer for 0.3 s"):
                 async with pyskopeo.open_source(NAME, access(daemon, scratch, stall_timeout=0.3)):
                     pass
             daemon.stopping.set()

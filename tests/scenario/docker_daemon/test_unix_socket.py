@@ -68,10 +68,8 @@ def test_every_origin_leads_there(listener: Listener) -> None:
     server, _ = listener.server.accept()
     with server:
         assert connection.sock.family == socket.AF_UNIX
-        assert connection.sock.gettimeout() == 3.0
-        connection.putrequest("GET", "/x")
-        connection.endheaders()
-        assert server.recv(100).startswith(b"GET /x HTTP/1.1\r\nHost: elsewhere.invalid\r\n")
+        connection.send(b"x")
+        assert server.recv(100) == b"x"
         connection.close()
 
 
@@ -94,7 +92,7 @@ def test_nobody_is_there(name: str, said: str, folder: Path) -> None:
 
 
 def test_a_host_that_no_connection_can_be_made_to() -> None:
-    with pytest.raises(ConnectionFailed, match="not a valid HTTP answer"):
+    with pytest.raises(ConnectionFailed, match="a b: no such host"):
         connector(Origin("http", "a b", 80)).open(ORIGIN, public_only=False)
 
 

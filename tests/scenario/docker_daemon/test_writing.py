@@ -12,7 +12,7 @@ import anyio.to_thread
 import pytest
 
 import pyskopeo
-from pyskopeo.access import Network, Writing
+from pyskopeo.access import Writing
 from pyskopeo.errors import (
     ConnectionFailed,
     ContentMismatch,
@@ -22,7 +22,6 @@ from pyskopeo.errors import (
     Stalled,
     TooLarge,
 )
-from pyskopeo.http.tls import Trust
 from pyskopeo.storage.tar import TarWriter
 from pyskopeo.streams.pump import uncounted
 from pyskopeo.transports.docker_daemon.engine_api import DaemonClient
@@ -70,6 +69,11 @@ def failed_early_and_reading_on(call: Call) -> None:
 
 def gone_early(call: Call) -> None:
     call.read(100_000)
+
+
+def garbage_early(call: Call) -> None:
+    call.read(100_000)
+    call.answer(200, b"<html>")
 
 
 def after_the_body(answer: Script) -> Script:
@@ -135,6 +139,8 @@ class TestLoad:
             (failed_early, DaemonError, "no space left on device"),
             (failed_early_and_reading_on, DaemonError, "no space left on device"),
             (gone_early, ConnectionFailed, "broke off"),
+            # Not InvalidContent, which would be blamed on the source of the bytes.
+            (garbage_early, DaemonError, "the daemon's answer is no JSON"),
             (gone, ConnectionFailed, "broke off"),
             (after_the_body(lambda call: call.refuse(500, "cannot")), DaemonError, "Error response from daemon: cannot"),
             (after_the_body(lambda call: call.answer(200, b'{"error":"late"}')), DaemonError, "Error response from daemon: late"),
@@ -227,7 +233,7 @@ class TestLoad:
 
         with FakeDaemon() as daemon:
             daemon.on["load"] = after_the_body(lambda call: call.answer(200, LOADED))
-            engine = await DaemonClient.open(Network(daemon_host=daemon.host), Trust())
+            engine = await DaemonClient.open(access(daemon, scratch))
             for whole in (False, True):
                 async with ImageLoad.open(engine) as load:
                     await anyio.to_thread.run_sync(write, TarWriter(load, Path("x")))

@@ -108,7 +108,7 @@ async def test_a_foreign_layer_takes_no_secret_along(
         registry.add(served(document), "test/foreign", "latest")
         registry.on_blob(LARGE, f.Refuse(404))
         running = Pull(registry, IMAGE, tmp_path / "layout", access_for(tmp_path, credentials=PASSWORD))
-        with pytest.raises(RegistryError, match="neither the registry nor the manifest's URLs"):
+        with pytest.raises(RegistryError, match="neither there nor at any URL of its descriptor"):
             await running.run(registry.name("test/foreign"))
         assert vendor.log == [f"GET /v2/test/image/blobs/{LARGE}", "GET /storage/x"]
         assert vendor.secrets_seen == []

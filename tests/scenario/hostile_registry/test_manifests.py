@@ -6,6 +6,7 @@ Each test names what it is about; the CVEs are those of other clients.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ BAD_DIGESTS: dict[str, object] = {
 @pytest.mark.parametrize("name", BAD_DIGESTS)
 @pytest.mark.parametrize("where", ["config", "layers", "manifests"])
 async def test_digests_are_looked_at_before_anything_is_asked(where: str, name: str, tmp_path: Path) -> None:
-    """CVE-2024-3727."""
+    """CVE-2024-3727 (GHSA-6wvf-f2vw-3425)."""
     document: dict[str, Any] = json.loads(IMAGE.root.raw)
     media_type = IMAGE.root.media_type
     bad = {"mediaType": media_type, "digest": BAD_DIGESTS[name], "size": 100}
@@ -108,7 +109,7 @@ async def test_a_size_that_lies(wrong: int, tmp_path: Path) -> None:
 
 
 async def test_a_pin_is_worth_more_than_a_header(registry: Simulator, tmp_path: Path) -> None:
-    """CVE-2025-24882: other bytes, with a header that agrees with them."""
+    """CVE-2025-24882 (GHSA-qv35-3gw6-8q4j): other bytes, with a header that agrees with them."""
     other = IMAGE.root.raw + b"\n"
     registry.on_manifest(IMAGE.digest, f.Body(other), f.SetHeaders({"Docker-Content-Digest": digest_of(other)}))
     running = Pull(registry, IMAGE, tmp_path / "layout")
@@ -144,9 +145,13 @@ AMBIGUOUS: dict[str, tuple[object, str]] = {
     "schema 1 too": ({**_MANIFEST, "fsLayers": []}, f"{OCI}.manifest.v1+json"),
     "an index by mediaType": ({**_MANIFEST, "mediaType": f"{OCI}.index.v1+json"}, f"{OCI}.index.v1+json"),
     "mediaType is not Content-Type": (_MANIFEST, f"{OCI}.index.v1+json"),
-    "mediaType is not Content-Type, by a little": (
-        _MANIFEST,
-        "application/vnd.docker.distribution.manifest.v2+json",
+    "mediaType and config disagree": (
+        {**_MANIFEST, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"},
+        f"{OCI}.manifest.v1+json",
+    ),
+    "an image without mediaType, served as an index": (
+        {name: value for name, value in _MANIFEST.items() if name != "mediaType"},
+        f"{OCI}.index.v1+json",
     ),
     "one name twice": (IMAGE.root.raw.replace(b'"layers":', b'"layers":[],"layers":'), f"{OCI}.manifest.v1+json"),
     "one name twice, escaped": (
@@ -165,7 +170,7 @@ AMBIGUOUS: dict[str, tuple[object, str]] = {
 @ONE_LOOP
 @pytest.mark.parametrize("name", AMBIGUOUS)
 async def test_a_manifest_is_one_thing(name: str, tmp_path: Path) -> None:
-    """CVE-2021-41190."""
+    """CVE-2021-41190 (GHSA-mc8v-mgrf-8f4m, GHSA-77vh-xpmg-72qh, GHSA-5j5w-g665-5m35)."""
     with Simulator(served(*AMBIGUOUS[name])) as registry:
         with pytest.raises(InvalidContent) as caught:
             await pull(registry, tmp_path)
@@ -173,10 +178,42 @@ async def test_a_manifest_is_one_thing(name: str, tmp_path: Path) -> None:
         assert asked_for_blobs(registry) == []
 
 
-@pytest.mark.parametrize("content_type", [f"{OCI}.manifest.v1+json; charset=utf-8", "application/json", ""])
+@pytest.mark.parametrize("names", ["Layers", "LAYERS", "layer\u017f", "MANIFESTS", "Config", "MediaType"])
+async def test_a_manifest_has_no_names_in_another_case(names: str, tmp_path: Path) -> None:
+    """Go would read them; programs in other languages would not."""
+    with Simulator(served({**_MANIFEST, names: _MANIFEST["layers"][:1]})) as registry:
+        with pytest.raises(InvalidContent, match="by case only"):
+            await pull(registry, tmp_path)
+        assert asked_for_blobs(registry) == []
+
+
+async def test_a_configuration_has_no_field_twice(tmp_path: Path) -> None:
+    config = b'{"os":"linux","architecture":"amd64","config":{"Cmd":["a"],"cmd":["b"]},"rootfs":{}}'
+    image = served({**_MANIFEST, "config": {**_MANIFEST["config"], "digest": digest_of(config), "size": len(config)}})
+    image = replace(image, blobs={**image.blobs, digest_of(config): config})
+    with Simulator(image) as registry:
+        with pytest.raises(InvalidContent, match="config has 'Cmd' twice, in different case"):
+            await pull(registry, tmp_path, image=image)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [f"{OCI}.manifest.v1+json; charset=utf-8", f"{OCI}.manifest.v1+json".upper(), "application/json", "text/plain",
+     "application/octet-stream", "text/html", ""],
+)  # fmt: skip
 async def test_content_types_that_say_little(content_type: str, registry: Simulator, tmp_path: Path) -> None:
     registry.on_manifest("latest", f.SetHeaders({"Content-Type": content_type or None}))
     await pull(registry, tmp_path)
+
+
+async def test_a_content_type_of_the_other_format(registry: Simulator, tmp_path: Path) -> None:
+    """An image is an image: what the document states counts, and one warning says so."""
+    registry.on("*/manifests/*", f.SetHeaders({"Content-Type": "application/vnd.docker.distribution.manifest.v2+json"}))
+    done = await pull(registry, tmp_path)
+    (warning,) = done.warnings
+    assert "is said to be application/vnd.docker.distribution.manifest.v2+json" in warning
+    digest = IMAGE.digest.removeprefix("sha256:")
+    assert (tmp_path / "layout" / "blobs" / "sha256" / digest).read_bytes() == IMAGE.root.raw
 
 
 @pytest.mark.parametrize("fault", [f.Padded(4 * MIB + 1), f.Endless()])
@@ -184,6 +221,7 @@ async def test_content_types_that_say_little(content_type: str, registry: Simula
 async def test_a_manifest_has_a_limit(
     fault: f.Fault, framing: f.Fault | None, registry: Simulator, tmp_path: Path
 ) -> None:
+    """CVE-2023-25153 (GHSA-259w-8hf6-59c2); a body without a length has the same limit."""
     registry.on_manifest("latest", *([framing] if framing else []), fault)
     with pytest.raises(TooLarge, match="limit of 4194304 bytes"):
         await pull(registry, tmp_path)
@@ -198,6 +236,7 @@ async def test_a_manifest_at_its_limit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", [400, 401, 404])
 @pytest.mark.parametrize("path", ["*/manifests/latest", f"*/blobs/{LARGE}"])
 async def test_an_error_without_end(status: int, path: str, registry: Simulator, tmp_path: Path) -> None:
+    """CVE-2023-25153 (GHSA-259w-8hf6-59c2)."""
     registry.on(path, f.Refuse(status, body=b"no! " * 1000), f.Endless())
     with pytest.raises((RegistryError, NotFound), match="no! no!") as caught:
         await pull(registry, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pyskopeo.http.retry import Retry
 from tests.scenario.pull.images import LARGE, LENGTH, SMALL
 from tests.support import faults as f
 from tests.support.access import access_for
+from tests.support.exchange import Request, Response
 from tests.support.pulling import Pull, fails_then_works, ranges, times_asked
 from tests.support.simulator import Simulator
 
@@ -97,6 +99,7 @@ async def test_a_dead_server_in_the_middle_is_asked_no_more_than_the_policy_says
     ],
 )
 async def test_every_answer_to_range(mode: f.RangeMode, pull: Pull, registry: Simulator) -> None:
+    """containerd #12291, bottlerocket #764: parts without a range, or of another one."""
     registry.on_blob(LARGE, f.Cut(100_000), times=1)
     registry.on_blob(LARGE, f.Ranges(mode))
     await pull.run()
@@ -114,7 +117,29 @@ async def test_a_part_of_the_range_is_taken_for_what_it_is(pull: Pull, registry:
     assert ranges(registry, LARGE) == [None, *(f"bytes={LENGTH[LARGE] - left}-" for left in (4, 3, 2, 1))]
 
 
+class Partial:
+    """206 to a request without Range, with the first ``count`` bytes."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def apply(self, request: Request, response: Response) -> Response:
+        if request.header("Range") is not None or response.whole is None:
+            return response
+        said = f"bytes 0-{self.count - 1}/{len(response.whole)}"
+        return replace(response, status=206, body=response.whole[: self.count]).with_header("Content-Range", said)
+
+
+@pytest.mark.parametrize("count", [1000, LENGTH[LARGE]])
+async def test_a_part_that_was_not_asked_for(count: int, pull: Pull, registry: Simulator) -> None:
+    """A cache that always answers 206; what is missing is asked for."""
+    registry.on_blob(LARGE, Partial(count))
+    await pull.run()
+    assert ranges(registry, LARGE) == [None, *(["bytes=1000-"] if count == 1000 else [])]
+
+
 async def test_a_range_of_other_bytes_never_passes(pull: Pull, registry: Simulator) -> None:
+    """containerd #12126, #12291."""
     registry.on_blob(LARGE, f.Cut(100_000), times=1)
     registry.on_blob(LARGE, f.Flip(200_000), skip=1)
     await fails_then_works(pull, ContentMismatch, "digest mismatch")

@@ -114,7 +114,8 @@ async def test_stalls_use_up_the_repetitions(what: str, pull: Pull, registry: Si
     else:
         registry.on_blob(SIZES[what], f.Stall(10))
     started = time.monotonic()
-    await fails_then_works(pull, Stalled, "no progress for 0.2 s .--stall-timeout.")
+    said = "no answer for 0.6 s .--response-timeout." if what == "head" else "no progress for 0.2 s .--stall-timeout."
+    await fails_then_works(pull, Stalled, said)
     assert time.monotonic() - started < 5
     assert len(pull.retries) == 2
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyskopeo.credentials.authfile import Credentials
+from pyskopeo.http.retry import Retry
 from tests.scenario.push.images import IMAGE, LARGE_IMAGE, PASSWORD, SMALL, TOTAL
 from tests.support import faults as f
 from tests.support.access import access_for
@@ -57,11 +58,35 @@ async def test_a_registry_that_does_not_mount(registry: Simulator, tmp_path: Pat
     assert opened == len(written)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
-async def test_a_mount_that_is_refused(status: int, registry: Simulator, tmp_path: Path) -> None:
+class OnMounts:
+    """A fault of the POST that asks for a mount, not of the one that opens an upload."""
+
+    def __init__(self, fault: f.Fault) -> None:
+        self.fault = fault
+
+    def apply(self, request: Request, response: Response) -> Response:
+        return self.fault.apply(request, response) if "mount" in request.query else response
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 403, 404, 405, 500, 501, 503])
+async def test_a_mount_is_a_question(status: int, registry: Simulator, tmp_path: Path) -> None:
+    """Whatever the answer is, a blob that is not mounted is sent."""
+    registry.add(IMAGE, "from/here", "v1")
+    push = Push(registry, IMAGE, tmp_path, access_for(tmp_path, retry=Retry(times=1, delay=0.001)))
+    push.closes = False  # the simulator has mounted it, and then says that it has not
+    registry.on_upload("POST", OnMounts(f.Refuse(status)))
+    await push.run(source=registry.name("from/here", "v1"), jobs=1)
+    push.check_there()
+    assert len(push.retries) <= (len(IMAGE.blobs) if status == 503 else 0)
+
+
+@pytest.mark.parametrize("pushing", [Pushing(mounts=False)])
+async def test_a_mount_that_opens_an_upload_nowhere(registry: Simulator, tmp_path: Path) -> None:
+    """202 without a Location: another POST opens one."""
     registry.add(IMAGE, "from/here", "v1")
     push = Push(registry, IMAGE, tmp_path, access_for(tmp_path))
-    registry.on_upload("POST", f.Refuse(status), times=1)
+    push.closes = False
+    registry.on_upload("POST", OnMounts(f.SetHeaders({"Location": None})))
     await push.run(source=registry.name("from/here", "v1"), jobs=1)
     push.check_there()
 
@@ -112,14 +137,10 @@ async def test_nothing_is_mounted_from_another_registry(registry: Simulator, tmp
 async def test_a_registry_that_fails_at_mounts(registry: Simulator, tmp_path: Path) -> None:
     """500 each time; a plain upload works."""
     registry.add(LARGE_IMAGE, "from/here", "v1")
-
-    class OnMounts:
-        def apply(self, request: Request, response: Response) -> Response:
-            return f.Refuse(500).apply(request, response) if "mount" in request.query else response
-
-    registry.on_upload("POST", OnMounts())
+    registry.on_upload("POST", OnMounts(f.Refuse(500)))
     push = Push(registry, LARGE_IMAGE, tmp_path)
     push.closes = False  # the simulator opens an upload, and then says that it did not
     await push.run(source=registry.name("from/here", "v1"))
     push.check_there()
     assert set(push.placements.values()) == {"written"}
+    assert push.retries == []

@@ -26,6 +26,8 @@ class TestChoosing:
             (["--include=/app:v1$"], ["v1"]),
             (["--latest=2"], ["v4", "v5"]),
             (["--latest=1", "--exclude=v5"], ["v4"]),
+            (["--semver=>= 2, < 5"], ["v2", "v3", "v4"]),
+            (["--semver=>= 2, < 5", "--latest=2"], ["v3", "v4"]),
         ],
     )
     def test_flags(self, registry: Simulator, tmp_path: Path, flags: list[str], tags: list[str]) -> None:
@@ -37,6 +39,7 @@ class TestChoosing:
         [
             ("--include=(", "error parsing regexp"),
             ("--latest=0", "--latest: want 1 or more"),
+            ("--semver=newest", "version range 'newest' cannot be understood"),
             ("--jobs=0", "--jobs: want 1 or more"),
             ("--format=docker", "unknown format"),
             ("--include=nothing", "No images to sync found in"),

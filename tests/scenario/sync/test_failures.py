@@ -27,6 +27,18 @@ class TestFailures:
         assert "6 images: 2 copied, 0 present, 1 failed, 3 skipped;" in done.stderr
         assert leftovers(tmp_path) == []
 
+    @pytest.mark.parametrize("destination", ["dir", "docker"])
+    def test_a_tag_that_is_not_there_is_told_by_the_exit_code(
+        self, registry: Simulator, tmp_path: Path, destination: str
+    ) -> None:
+        """As skopeo: 2, unless it goes on."""
+        words = ("sync", "--src=docker", f"--dest={destination}", "--src-tls-verify=false", "--dest-tls-verify=false")
+        target = str(tmp_path / "out") if destination == "dir" else f"{registry.host}/copies"
+        done = pyskopeo_here(*words, f"{registry.host}/team/app:none", target)
+        assert done.code == 2
+        assert f'msg="Error copying ref \\"docker://{registry.host}/team/app:none\\": ' in done.stderr
+        assert pyskopeo_here(*words, "--keep-going", f"{registry.host}/team/app:none", target).code == 1
+
     def test_the_rest_goes_on_if_it_is_to(self, registry: Simulator, tmp_path: Path) -> None:
         registry.on_manifest("v2", Refuse(404))
         registry.on_blob(MANY[3].layer_digests()[1], Refuse(404))
@@ -77,5 +89,5 @@ class TestFailures:
         succeed(to_dir(registry, out))
         assert asked.kinds["GET manifests"] == 1
         assert asked.kinds["GET blobs"] <= 3
-        found = {name: content for name, content in images(out).items() if ".partial" not in name}
-        assert found == expected(tmp_path / "want", {f"app:v{n}": i for n, i in enumerate(MANY)})
+        assert leftovers(out) == []
+        assert images(out) == expected(tmp_path / "want", {f"app:v{n}": i for n, i in enumerate(MANY)})

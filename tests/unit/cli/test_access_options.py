@@ -52,6 +52,26 @@ def test_without_flags_the_environment_counts() -> None:
     assert (found.network.daemon_host, found.storage.scratch) == ("tcp://environ", Path("/environ/tmp"))
     assert found.network.proxies.for_url("https", "registry.example") == "http://proxy.example:1"
     assert (found.network.retry, found.network.stall_timeout) == (Retry(), Network().stall_timeout)
+    assert found.network.response_timeout == Network().response_timeout
+
+
+@pytest.mark.parametrize(
+    ("words", "stall", "response"),
+    [
+        (("--response-timeout=7s",), 60.0, 7.0),
+        (("--stall-timeout=2m",), 120.0, 360.0),
+        (("--stall-timeout=9s", "--response-timeout=8m"), 9.0, 480.0),
+    ],
+)
+def test_timeouts(words: tuple[str, ...], stall: float, response: float) -> None:
+    found = destination(*words).network
+    assert (found.stall_timeout, found.response_timeout) == (stall, response)
+
+
+@pytest.mark.parametrize("words", [(), ("--retry-times=2",), ("--retry-delay=1s",)])
+def test_how_long_a_server_is_waited_for(words: tuple[str, ...]) -> None:
+    assert destination(*words).network.retry.max_retry_after == 300.0
+    assert destination("--max-retry-after=1h", *words).network.retry.max_retry_after == 3600.0
 
 
 def test_flags_take_the_place_of_what_they_are_about_and_of_nothing_else() -> None:
@@ -66,6 +86,7 @@ def test_flags_take_the_place_of_what_they_are_about_and_of_nothing_else() -> No
         realms=frozenset({"a.example", "b.example:5000"}),
     )  # fmt: skip
     assert (found.network.retry.times, found.network.stall_timeout) == (7, 9.0)
+    assert found.network.response_timeout == 27.0
     assert (found.network.user_agent, found.network.daemon_host) == (f"robot {Network().user_agent}", "tcp://flag")
     assert found.network.proxies == usual.network.proxies
     assert (found.storage.scratch, found.storage.shared_blobs) == (Path("/flag/tmp"), Path("/blobs"))

@@ -76,6 +76,7 @@ def image(tmp_path: Path) -> Path:
         (["inspect", "--password", "a", "dir:x"], "username must be specified when password is specified"),
         (["inspect", "--retry-times", "-1", "dir:x"], "--retry-times: want 0 or more"),
         (["inspect", "--stall-timeout", "0", "dir:x"], "--stall-timeout: want more than 0"),
+        (["inspect", "--response-timeout", "0", "dir:x"], "--response-timeout: want more than 0"),
         (["inspect", "--user-agent-prefix", "a\nb", "dir:x"], "--user-agent-prefix: want printable ASCII characters"),
         (["copy", "--image-parallel-copies", "-1", "dir:x", "dir:y"], "--image-parallel-copies: want 0 or more"),
         (["copy", "--progress", "loud", "dir:x", "dir:y"],

@@ -74,11 +74,12 @@ def test_a_host_never_leads_elsewhere(host: str, roots: list[Path]) -> None:
 def test_a_named_directory_serves_every_host(roots: list[Path], tmp_path: Path) -> None:
     (roots[0] / "quay.io").mkdir(parents=True)
     named = tmp_path / "named"
-    for exists in (False, True):
-        if exists:
-            named.touch()
-        with pytest.raises(InvalidInput, match=f"certificate directory {named} is not there"):
-            locate("quay.io", roots, named)
+    assert locate("quay.io", roots, named) is None
+    named.touch()
+    with pytest.raises(InvalidInput, match=f"certificate directory {named} is not a directory"):
+        locate("quay.io", roots, named)
+    with pytest.raises(StorageFailed, match="Not a directory|not a directory"):
+        locate("quay.io", roots, named / "below")
     named.unlink()
     named.mkdir()
     assert locate("quay.io", roots, named) == named
@@ -91,7 +92,8 @@ def test_files_by_the_ends_of_their_names(tmp_path: Path) -> None:
     (tmp_path / "gone.crt").symlink_to(tmp_path / "nowhere")
     (tmp_path / "link.crt").symlink_to(tmp_path / "a.crt")
     assert read(tmp_path) == CertificateFiles(
-        authorities=(tmp_path / "a.crt", tmp_path / "b.crt", tmp_path / "link.crt"),
+        # All that have the name of one: what cannot be read is warned of where they are loaded.
+        authorities=tuple(tmp_path / f"{name}.crt" for name in ("a", "b", "folder", "gone", "link")),
         clients=((tmp_path / "a.b.cert", tmp_path / "a.b.key"), (tmp_path / "client.cert", tmp_path / "client.key")),
     )
 

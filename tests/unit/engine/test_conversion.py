@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pyskopeo.engine.conversion import image_type, index_type
 from pyskopeo.engine.plan import Form, Graph
 from pyskopeo.engine.planner import decide
+from pyskopeo.engine.target_types import image_type, index_type
 from pyskopeo.errors import CannotPreserve, Unsupported
 from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
+from tests.support.caches import build_cache
 from tests.support.graphs import PLACES, graph_of, index_of, parsed
-from tests.support.images import ArtifactSpec, ImageSpec, IndexSpec, PlatformSpec, build
+from tests.support.images import ArtifactSpec, BuiltImage, ImageSpec, IndexSpec, PlatformSpec, build
 
 OCI, DOCKER, OLD, SIGNED = (
     mediatype.OCI_MANIFEST, mediatype.DOCKER_MANIFEST, mediatype.SCHEMA1, mediatype.SCHEMA1_SIGNED,
@@ -172,7 +174,7 @@ def test_from_docker_to_oci_and_on_to_schema_1_all_layers_move() -> None:
     assert Digest.parse(image.config_digest()) not in moved
 
 
-@pytest.mark.parametrize("form", [Form(format) for format in ("oci", "v2s2", "v2s1")] + [ZSTD_ANYWHERE, Form(decompress=True), PRESERVED])
+@pytest.mark.parametrize("form", [Form("oci"), ZSTD_ANYWHERE, Form(decompress=True), PRESERVED])
 @pytest.mark.parametrize("place", ["registry", "layout", "dir", "digest"])
 def test_artifacts_are_not_touched(place: str, form: Form) -> None:
     image = build(ArtifactSpec(layer_type=mediatype.OCI_LAYER_GZIP, annotations={"a": "<b>"}))
@@ -180,6 +182,15 @@ def test_artifacts_are_not_touched(place: str, form: Form) -> None:
     assert plan.root.raw == image.root.raw
     assert (plan.manifests, plan.changes, plan.contents) == ((), (), ())
     assert {str(blob.digest) for blob in plan.blobs} == set(image.blobs)
+
+
+@pytest.mark.parametrize("format", ["v2s2", "v2s1"])
+@pytest.mark.parametrize("place", ["registry", "dir"])
+def test_artifacts_have_no_other_format(place: str, format: str) -> None:
+    """In skopeo's words."""
+    kind = "application/vnd.example.sbom.v1+json"
+    with pytest.raises(Unsupported, match=f'^unsupported image-specific operation on artifact with type "{re.escape(kind)}"'):
+        decide(graph_of(build("artifact")), PLACES[place], Form(format))
 
 
 def test_artifacts_do_not_go_where_images_only_go() -> None:
@@ -222,14 +233,43 @@ def test_an_index_that_stays_one_keeps_what_it_says() -> None:
     assert plan.root.document == document | {"manifests": [entries[0] | new, entries[1]]}
 
 
-def test_the_artifact_of_an_index_stays_in_another_form_of_it() -> None:
-    image = build("index-with-artifact")
-    plan = decide(graph_of(image), PLACES["registry"], Form("v2s2"))
-    assert plan.root.media_type == LIST
-    artifact = parsed(image).manifests[1]
-    assert [entry.media_type for entry in plan.root.manifests] == [DOCKER, OCI]
-    assert plan.root.manifests[1].digest == artifact.digest
-    assert artifact.digest in {manifest.digest for manifest in plan.manifests}
+@pytest.mark.parametrize("kind", ["index-with-artifact", "oci-index-attested"])
+def test_what_a_docker_list_cannot_name_is_named(kind: str) -> None:
+    """An artifact, and an attestation of BuildKit, which is an image but for its layer."""
+    image = build(kind)
+    refused = next(
+        entry for entry in parsed(image).manifests
+        if entry.artifact_type or (entry.platform and entry.platform.is_attestation)
+    )  # fmt: skip
+    with pytest.raises(Unsupported, match=f"^entry {refused.digest} of the index, of type '{re.escape(OCI)}': "):
+        decide(graph_of(image), PLACES["registry"], Form("v2s2"))
+    # The platforms alone can be converted.
+    plan = decide(graph_of(image, only=(0,), kept=(0,)), PLACES["registry"], Form("v2s2"))
+    assert [entry.media_type for entry in plan.root.manifests] == [DOCKER]
+
+
+def cache_graph(image: BuiltImage) -> Graph:
+    root = parsed(image)
+    return Graph(root, entry_blobs={entry.digest: entry for entry in root.manifests})
+
+
+@pytest.mark.parametrize("form", [Form(), Form("oci"), ZSTD_ANYWHERE, Form(decompress=True), PRESERVED])
+@pytest.mark.parametrize("place", ["registry", "layout", "dir", "digest"])
+def test_a_build_cache_is_copied_as_it_is(place: str, form: Form) -> None:
+    image = build_cache()
+    plan = decide(cache_graph(image), PLACES[place], form)
+    assert plan.root.raw == image.root.raw
+    assert {str(blob.digest) for blob in plan.blobs} == set(image.blobs)
+    assert (plan.manifests, plan.changes, plan.contents) == ((), (), ())
+
+
+def test_a_build_cache_as_a_docker_list() -> None:
+    image = build_cache()
+    first = parsed(image).manifests[0]
+    with pytest.raises(Unsupported, match=f"^entry {first.digest} of the index is no image but of type '{re.escape(first.media_type)}'"):
+        decide(cache_graph(image), PLACES["registry"], Form("v2s2"))
+    with pytest.raises(Unsupported, match="holds images, and this index lists blobs only, as a build cache does"):
+        decide(cache_graph(image), PLACES["archive"])
 
 
 def test_what_is_in_a_list_but_not_copied_is_named_as_before() -> None:

@@ -8,13 +8,15 @@ from pyskopeo.engine.graph import find_image, read_graph
 from pyskopeo.engine.plan import Form
 from pyskopeo.engine.planner import decide
 from pyskopeo.engine.selection import Selection
-from pyskopeo.errors import NoMatchingPlatform, NotFound, Unsupported
+from pyskopeo.errors import NoMatchingPlatform, NotFound, RegistryError, TooLarge, Unsupported
 from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
-from tests.support.images import build
+from tests.support.caches import build_cache, entry_of, index_of_entries
+from tests.support.graphs import PLACES
+from tests.support.images import ImageSpec, build, digest_of
 from tests.support.memory import AMD64, OCI, Source, nested
 
 pytestmark = pytest.mark.anyio
@@ -89,3 +91,81 @@ class TestReadGraph:
 
         with pytest.raises(NotFound, match="not here"):
             await read_graph(Broken(image), Selection(AMD64, "all"), OCI)
+
+    @pytest.mark.parametrize("mode", ["all", "system"])
+    async def test_entries_that_are_blobs(self, mode: str) -> None:
+        """BuildKit's cache has no image to choose, so it is copied as a whole."""
+        image = build_cache()
+        source = Source(image)
+        graph = await read_graph(source, Selection(AMD64, mode), OCI)
+        assert source.manifests == [image.digest]
+        assert {str(digest) for digest in graph.entry_blobs} == set(image.blobs)
+        assert (graph.children, graph.chosen_from) == ({}, None)
+
+    async def test_an_entry_of_an_unknown_type_may_be_either(self) -> None:
+        child, content = build("oci"), b'{"x":1}'
+        entries = [entry_of(child.root.raw, "application/vnd.new+json"), entry_of(content, "application/vnd.new+json")]
+        image = index_of_entries(entries, {digest_of(content): content}, child)
+
+        class Missing(Source):
+            async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
+                if descriptor is not None and str(descriptor.digest) not in image.manifests:
+                    raise RegistryError("unknown", status=404)
+                return await super().manifest(descriptor)
+
+        graph = await read_graph(Missing(image), Selection(AMD64, "all"), OCI)
+        assert [str(digest) for digest in graph.children] == [child.digest]
+        assert [str(digest) for digest in graph.entry_blobs] == [digest_of(content)]
+
+    async def test_a_platform_is_chosen_beside_blobs(self) -> None:
+        child = build("oci")
+        entries = [
+            entry_of(child.root.raw, child.root.media_type, platform={"os": "linux", "architecture": "amd64"}),
+            entry_of(b"layer", "application/vnd.oci.image.layer.v1.tar+gzip"),
+        ]
+        source = Source(index_of_entries(entries, {digest_of(b"layer"): b"layer"}, child))
+        assert str((await read_graph(source, Selection(AMD64), OCI)).root.digest) == child.digest
+        with pytest.raises(NoMatchingPlatform, match="there is: linux/amd64"):
+            await read_graph(source, Selection(Platform("linux", "s390x")), OCI)
+
+    async def test_no_image_for_a_platform_in_a_cache(self) -> None:
+        source = Source(build_cache())
+        with pytest.raises(NoMatchingPlatform, match="4 blobs and no manifest, as in a build cache .*cacheconfig.v0"):
+            await find_image(source, await source.manifest(), AMD64)
+
+    @pytest.mark.parametrize(
+        ("size", "lowered", "said"),
+        [(3_900_000, "", "67108864 bytes"), (20, "_MAX_DOCUMENTS", "20 documents"), (20, "_MAX_DESCRIPTORS", "20 layers")],
+    )
+    async def test_manifests_in_total_are_limited(
+        self, size: int, lowered: str, said: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if lowered:
+            monkeypatch.setattr(f"pyskopeo.engine.graph.{lowered}", 20)
+        images = [build(ImageSpec(annotations={"n": f"{n}", "x": "y" * size})) for n in range(45)]
+        entries = [entry_of(image.root.raw, image.root.media_type) for image in images]
+        source = Source(index_of_entries(entries, {}, *images))
+        with pytest.raises(TooLarge, match=f"limit of {said}.* in total: copy some of its platforms"):
+            await read_graph(source, Selection(AMD64, "all"), OCI)
+        assert len(source.manifests) < 40
+
+    @pytest.mark.parametrize(
+        ("accepts", "form", "read"),
+        [
+            (PLACES["registry"], Form(compression="zstd"), 6),
+            (PLACES["layout"], Form(decompress=True), 6),
+            (PLACES["registry"], Form(compression="gzip"), 0),
+            (PLACES["dir"], Form(compression="zstd"), 0),
+            (PLACES["registry"], Form("v2s2"), 0),
+        ],
+    )
+    async def test_configurations_of_layers_that_are_recompressed(self, accepts: Accepts, form: Form, read: int) -> None:
+        """They state the diff IDs that the decompressed layers must have."""
+        source = Source(build("oci-index"))
+        graph = await read_graph(source, Selection(AMD64, "all"), accepts, form)
+        assert len(graph.configs) == len(source.opened) == read
+
+    async def test_the_configuration_of_an_image_whose_layers_are_stored_decompressed(self) -> None:
+        source = Source(build("docker"))
+        graph = await read_graph(source, Selection(AMD64), PLACES["archive"], Form(preserve_digests=True))
+        assert len(graph.configs) == 1

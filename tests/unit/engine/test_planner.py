@@ -157,8 +157,9 @@ class TestDockerIntoOci:
 
     def test_a_configuration_that_another_image_still_wants_is_fetched(self) -> None:
         docker = build(ImageSpec("docker"))
-        config = json.loads(docker.root.raw)["config"] | {"mediaType": mediatype.OCI_CONFIG}
-        other = {"schemaVersion": 2, "mediaType": mediatype.OCI_MANIFEST, "config": config, "layers": []}
+        document = json.loads(docker.root.raw)
+        config = document["config"] | {"mediaType": mediatype.OCI_CONFIG}
+        other = document | {"mediaType": mediatype.OCI_MANIFEST, "config": config}
         raw = json.dumps(other).encode()
         first, second = parsed(docker), Manifest.parse(raw)
         children = {first.digest: first, second.digest: second}

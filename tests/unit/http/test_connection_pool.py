@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 import threading
 import time
@@ -16,12 +15,15 @@ import pytest
 
 from pyskopeo.errors import ConnectionFailed, NetworkError, Stalled
 from pyskopeo.http.connect import Connector, UnixSocket, no_proxy
-from pyskopeo.http.connection_pool import ConnectionPool, Request, ResponseReader, ResponseTimeouts, Route
+from pyskopeo.http.connection import Connection
+from pyskopeo.http.connection_pool import ConnectionPool, Request, ResponseReader, Route
 from pyskopeo.http.error_mapping import ErrorMapping
 from pyskopeo.http.origin import Origin
+from pyskopeo.http.time_limits import ResponseTimeouts, TooSlow
 from pyskopeo.streams.cancellation import run_in_thread
 
 STALL_TIMEOUT = 0.2
+RESPONSE_TIMEOUT = 0.4
 LONGER = 0.6
 HEAD = b"HTTP/1.1 200 OK\r\n"
 UNLIMITED = ResponseTimeouts(head=None, body=None)
@@ -40,13 +42,16 @@ class Errors(ErrorMapping):
     def stall_error(self, origin: Origin, seconds: float) -> NetworkError:
         return Stalled(f"stalled for {seconds:g} s")
 
+    def slow_error(self, error: TooSlow, origin: Origin) -> NetworkError:
+        return Stalled(f"slow: {error} {error.flags}")
+
 
 class Peer:
     """A `Connector` to itself, which handles each request by ``script``; one that returns False closes."""
 
     proxy = staticmethod(no_proxy)
     target = UnixSocket("")
-    stall_timeout = STALL_TIMEOUT
+    stall_timeout, response_timeout = STALL_TIMEOUT, RESPONSE_TIMEOUT
     errors = Errors()
 
     def __init__(self) -> None:
@@ -55,15 +60,12 @@ class Peer:
         self.stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def open(self, origin: Origin, *, public_only: bool) -> http.client.HTTPConnection:
+    def open(self, origin: Origin, *, public_only: bool) -> Connection:
         near, far = socket.socketpair()
-        near.settimeout(self.stall_timeout)
-        connection = http.client.HTTPConnection("x")
-        connection.sock = near
         self.opened += 1
         self._threads.append(threading.Thread(target=self._serve, args=(far,)))
         self._threads[-1].start()
-        return connection
+        return Connection(near)
 
     def _serve(self, sock: socket.socket) -> None:
         with suppress(OSError), sock, sock.makefile("rb") as reader:
@@ -97,10 +99,10 @@ def send(
     """The whole body of a response."""
     request = Request("GET", Route(Origin.of("http://host")), "/", tuple((headers or {}).items()), timeouts=timeouts)
     exchange = connections.send(request)
-    assert exchange.response.status == 200
-    if exchange.body is not None:
-        return exchange.body
-    with closing(ResponseReader(connections, request, exchange)) as response:
+    assert exchange.head.status == 200
+    if exchange.content is not None:
+        return exchange.content
+    with closing(ResponseReader(connections, request.route, exchange)) as response:
         body, buffer = bytearray(), memoryview(bytearray(1000))
         while count := response.readinto(buffer):
             body += buffer[:count]
@@ -133,11 +135,80 @@ def slow_body(peer: Peer) -> Callable[[socket.socket], bool]:
 def test_a_head_that_comes_late(peer: Peer) -> None:
     peer.script = slow_head(peer)
     connections = pool(peer)
-    with pytest.raises(Stalled, match="stalled for 0.2 s"):
+    with pytest.raises(Stalled, match="slow: no answer for 0.4 s --response-timeout"):
         send(connections)
     for timeouts in (UNLIMITED, PATIENT_HEAD):
         assert send(connections, timeouts) == b"ok"
     connections.close()
+
+
+def test_waiting_for_a_head_is_no_stall(peer: Peer) -> None:
+    def script(sock: socket.socket) -> bool:
+        peer.stopping.wait(0.25)
+        return ok(sock)
+
+    peer.script = script
+    assert send(connections := pool(peer)) == b"ok"
+    connections.close()
+
+
+@pytest.mark.parametrize("content", [HEAD, HEAD + b"X: y\r\nContent-Length: 300\r\n\r\n"])
+def test_a_byte_from_time_to_time_is_too_slow(content: bytes, peer: Peer) -> None:
+    """Of a head, or of a short body: neither stalls, and neither would end."""
+
+    def script(sock: socket.socket) -> bool:
+        sock.sendall(content)
+        while not peer.stopping.wait(0.05):
+            sock.sendall(b"x")
+        return False
+
+    peer.script = script
+    with pytest.raises(Stalled, match="slow: (no complete answer for 0.2 s|the answer comes too slowly, only [0-9]+ bytes)"):
+        send(pool(peer))
+
+
+def test_interim_answers_that_come_slowly_are_too_slow(peer: Peer) -> None:
+    def script(sock: socket.socket) -> bool:
+        while not peer.stopping.wait(0.02):
+            sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return False
+
+    peer.script = script
+    for timeouts in (None, UNLIMITED):
+        with pytest.raises(Stalled, match="slow: [0-9]+ interim answers and no other for 0.2 s"):
+            send(pool(peer), timeouts)
+
+
+def test_a_large_request_that_is_read_slowly_does_not_stall(peer: Peer) -> None:
+    """It moves all the time, though it takes longer than the timeout."""
+
+    def script(sock: socket.socket) -> bool:
+        sock.settimeout(0.1)
+        with suppress(TimeoutError):
+            while sock.recv(100_000):
+                peer.stopping.wait(0.01)
+        return ok(sock)
+
+    peer.script = script
+    request = Request("PUT", Route(Origin.of("http://host")), "/", (), bytes(4_000_000))
+    connections = pool(peer)
+    assert connections.send(request).content == b"ok"
+    connections.close()
+
+
+def test_bytes_after_a_response_are_no_response(peer: Peer) -> None:
+    """They would be taken for the response to the next request (response splitting)."""
+
+    def script(sock: socket.socket) -> bool:
+        sock.sendall((HEAD + b"Content-Length: 2\r\n\r\nok") * 2)
+        return True
+
+    peer.script = script
+    connections = pool(peer)
+    for _ in range(3):
+        assert send(connections) == b"ok"
+    connections.close()
+    assert peer.opened == 3
 
 
 @pytest.mark.parametrize("timeouts", [None, PATIENT_HEAD])
@@ -208,7 +279,7 @@ def test_a_body_that_is_cut_short(peer: Peer) -> None:
     with pytest.raises(ConnectionFailed, match="the answer was cut short, 4 of 9 bytes came"):
         send(pool(peer))
     connections, request = pool(peer, prefetch=None), Request("GET", Route(Origin.of("http://host")), "/", ())
-    with closing(ResponseReader(connections, request, connections.send(request))) as response:
+    with closing(ResponseReader(connections, request.route, connections.send(request))) as response:
         assert (response.status, response.header("x"), response.header("z")) == (200, "y", "")
         buffer = memoryview(bytearray(10))
         assert bytes(buffer[: response.readinto(buffer)]) == b"part"
@@ -238,7 +309,7 @@ def test_chunks_are_read_as_they_come(peer: Peer) -> None:
     more = threading.Event()
     peer.script = script
     connections, request = pool(peer), Request("GET", Route(Origin.of("http://host")), "/", (), timeouts=UNLIMITED)
-    with closing(ResponseReader(connections, request, connections.send(request))) as response:
+    with closing(ResponseReader(connections, request.route, connections.send(request))) as response:
         buffer, body = memoryview(bytearray(50)), bytearray()
         while count := response.readinto(buffer):
             body += buffer[:count]

@@ -1,8 +1,7 @@
-"""Errors of sockets, TLS and http.client as errors of this package."""
+"""Errors of sockets, TLS and invalid responses as errors of this package."""
 
 from __future__ import annotations
 
-import http.client
 import socket
 import ssl
 
@@ -11,6 +10,8 @@ import pytest
 from pyskopeo.errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, Stalled
 from pyskopeo.http.error_mapping import ErrorMapping, without_userinfo
 from pyskopeo.http.origin import Origin
+from pyskopeo.http.response_head import InvalidResponse
+from pyskopeo.http.time_limits import TooSlow
 
 ORIGIN = Origin.of("https://host:5000")
 
@@ -63,8 +64,8 @@ def test_a_proxy_is_named_without_its_password() -> None:
 @pytest.mark.parametrize(
     ("error", "greeted", "message"),
     [
-        (http.client.RemoteDisconnected("x"), False, "host:5000: the connection was closed before an answer came"),
-        (http.client.BadStatusLine("\x1b[31m"), False, "host:5000: not a valid HTTP answer: '\\x1b[31m'"),
+        (ConnectionError("the connection was closed"), False, "host:5000: the connection was closed"),
+        (InvalidResponse("it begins with 'x'"), False, "host:5000: not a valid HTTP answer: it begins with 'x'"),
         (ConnectionResetError(104, "Connection reset by peer"), False, "host:5000: connection reset by peer"),
         (
             ConnectionResetError(104, "Connection reset by peer"), True,
@@ -84,3 +85,12 @@ def test_reading_and_stalling() -> None:
     assert isinstance(stalled, Stalled)
     assert str(stalled) == "host:5000: no progress for 0.5 s (--stall-timeout)"
     assert stalled.host == "host:5000"
+    late = errors.slow_error(TooSlow("no answer", "--a, --b"), ORIGIN)
+    assert (type(late), str(late), late.temporary) == (Stalled, "host:5000: no answer (--a, --b)", True)
+
+
+@pytest.mark.parametrize("final", [True, False])
+def test_a_limit_that_is_exceeded_is_not_tried_again(final: bool) -> None:
+    found = ErrorMapping().read_error(InvalidResponse("too long", final=final), ORIGIN)
+    assert str(found) == "host:5000: not a valid HTTP answer: too long"
+    assert found.temporary is not final

@@ -14,8 +14,7 @@ from pyskopeo.http.request_body import RequestBody
 from pyskopeo.streams.cancellation import Cancellation, Cancelled, on_cancel
 
 if TYPE_CHECKING:
-    from http.client import HTTPConnection
-
+    from pyskopeo.http.connection import Connection
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +32,7 @@ async def test_who_gives_up_a_whole_body_may_cut_the_connection() -> None:
 
     def carry() -> None:
         with on_cancel(cut.set):
-            body.transmit(cast("HTTPConnection", SimpleNamespace(sock=Full())), chunked=True)
+            body.transmit(cast("Connection", SimpleNamespace(sock=Full())), chunked=True)
 
     def run() -> None:
         try:
@@ -63,7 +62,7 @@ async def test_a_cancellation_breaks_off_a_body_in_order(chunked: bool) -> None:
 
     def carry() -> None:
         with on_cancel(cut.set):
-            body.transmit(cast("HTTPConnection", SimpleNamespace(sock=near)), chunked=chunked)
+            body.transmit(cast("Connection", SimpleNamespace(sock=near)), chunked=chunked)
 
     def run() -> None:
         with pytest.raises((Cancelled, ConnectionFailed)):

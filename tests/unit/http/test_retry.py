@@ -34,9 +34,14 @@ NOW = datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC)
         ("0", 0.0),
         ("120", 120.0),
         (" 7 ", 7.0),
-        ("9" * 5000, 999_999_999.0),
+        ("9" * 5000, 1e9),
+        ("1e9", 1e9),
+        ("1E+400", 1e9),
+        ("1.5", 1.5),
         ("-1", None),
-        ("1.5", None),
+        ("nan", None),
+        ("1e", None),
+        ("0x10", None),
         ("\u0663", None),
         ("soon", None),
         ("Sat, 03 Feb 2024 04:05:36 GMT", 30.0),
@@ -83,7 +88,8 @@ def test_retry_after_never_fails(value: str) -> None:
         (Retry(delay=0.5), 3, 7.0, 7.0, 7.0),
         (Retry(delay=0.5), 3, 0.0, 0.0, 0.0),
         (Retry(delay=0.5), 0, -3.0, 0.0, 0.0),
-        (Retry(delay=0.5), 0, 1e9, 300.0, 300.0),
+        (Retry(delay=0.5), 0, 300.0, 300.0, 300.0),
+        (Retry(delay=0.5, max_retry_after=600.0), 0, 500.0, 500.0, 500.0),
     ],
 )
 def test_waits(retry: Retry, attempt: int, retry_after: float | None, least: float, most: float) -> None:
@@ -173,3 +179,29 @@ async def test_what_a_server_asks_for_is_honoured() -> None:
     (event,) = work.events
     assert isinstance(event, Retrying)
     assert event.delay == 0.25
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("seconds", [300.5, 1e9])
+async def test_a_wait_that_is_too_long_is_an_error(seconds: float) -> None:
+    retry = Retry(delay=0.001)
+    error = retry.check_wait(RegistryError("x: too many requests", status=429, retry_after=seconds))
+    work = Work(error)
+    said = "^x: too many requests; the server asks to wait [0-9]+ s before a retry, longer than 300 s .--max-retry-after.$"
+    with pytest.raises(RegistryError, match=said):
+        await work.run(retry)
+    assert (work.calls, work.events) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RegistryError("x", status=429, retry_after=300.0),
+        RegistryError("x", status=503),
+        RegistryError("x", status=400, retry_after=1e9),
+        ConnectionFailed("x"),
+    ],
+)
+def test_other_waits_are_no_errors(error: PyskopeoError) -> None:
+    assert Retry().check_wait(error) is error
+    assert (str(error), error.retried) == ("x", False)

@@ -42,7 +42,7 @@ def test_the_least_that_will_do() -> None:
     found = Descriptor.from_json({"digest": DIGEST, "size": 0}, "here")
     assert (found.media_type, found.size, found.platform, found.data) == ("", 0, None, None)
     assert not found.is_manifest
-    nulls = dict.fromkeys(("platform", "annotations", "urls", "artifactType", "data"))
+    nulls = dict.fromkeys(("mediaType", "platform", "annotations", "urls", "artifactType", "data"))
     assert Descriptor.from_json({"digest": DIGEST, "size": 0} | nulls, "here") == found
 
 
@@ -53,7 +53,6 @@ def test_the_least_that_will_do() -> None:
         ([], "here is not a descriptor"),
         ("x", "here is not a descriptor"),
         (GOOD | {"mediaType": 5}, "here.mediaType"),
-        (GOOD | {"mediaType": None}, "here.mediaType"),
         (GOOD | {"size": -1}, "here.size"),
         (GOOD | {"size": "7"}, "here.size"),
         (GOOD | {"size": 7.0}, "here.size"),
@@ -90,6 +89,52 @@ def test_embedded_content_must_be_the_content(content: bytes) -> None:
     value = {"digest": str(Digest.of(b"content")), "size": 7, "data": base64.b64encode(content).decode()}
     with pytest.raises(ContentMismatch, match=r"here\.data"):
         Descriptor.from_json(value, "here")
+
+
+def test_null_is_absent_as_in_go() -> None:
+    nulls = {
+        "annotations": {"a": None, "b": "c"}, "urls": [None, "u"], "data": "",
+        "platform": {"os": None, "architecture": "amd64", "variant": None, "os.version": None, "os.features": [None]},
+    }  # fmt: skip
+    found = Descriptor.from_json(GOOD | nulls, "here")
+    assert found.annotations == {"a": "", "b": "c"}
+    assert (found.urls, found.data) == (("", "u"), None)
+    assert found.platform == Platform("", "amd64", os_features=("",))
+    assert Descriptor.from_json(GOOD | {"platform": {"os.features": None}}, "here").platform == Platform("", "")
+
+
+def test_embedded_content_in_lines() -> None:
+    """Go's base64 decoder ignores line ends."""
+    value = {"digest": str(Digest.of(b"content")), "size": 7, "data": "Y29u\r\ndGVudA==\n"}
+    assert Descriptor.from_json(value, "here").data == b"content"
+
+
+@pytest.mark.parametrize("empty", [False, 0, [], {}])
+@pytest.mark.parametrize("name", ["mediaType", "artifactType", "platform.os", "platform.os.features"])
+def test_other_empty_values_are_of_the_wrong_type(name: str, empty: object) -> None:
+    outer, _, inner = name.partition(".")
+    if inner == "os.features" and empty == []:
+        return
+    with pytest.raises(InvalidContent):
+        Descriptor.from_json(GOOD | {outer: {inner: empty} if inner else empty}, "here")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"Digest": DIGEST}, {"SIZE": 7}, {"mediatype": "x"}, {"Annotations": {}}, {"Urls": []}, {"\u017fize": 8},
+        {"platform": {"os": "linux", "OS": "windows"}}, {"platform": {"OS.Version": "1"}},
+    ],
+)  # fmt: skip
+def test_names_that_go_takes_for_a_field(more: dict[str, object]) -> None:
+    with pytest.raises(InvalidContent, match="by case only"):
+        Descriptor.from_json(GOOD | more, "here")
+
+
+def test_names_in_maps_and_in_unknown_fields_are_free() -> None:
+    annotations = {"a": "1", "A": "2", "Digest": "3"}
+    found = Descriptor.from_json(GOOD | {"annotations": annotations, "x": {"a": 1, "A": 2}, "X": 1}, "here")
+    assert found.annotations == annotations
 
 
 def test_written_in_the_order_of_the_go_types() -> None:

@@ -44,6 +44,9 @@ def test_converting_twice_changes_nothing_more(name: str) -> None:
         ('{"history":{}}', "history is not a list"),
         ('{"history":["x"]}', "history is not an object"),
         ('{"a":1,"a":2}', "duplicate"),
+        ('{"os":"linux","OS":"windows"}', "has 'os' twice, in different case"),
+        ('{"config":{"Env":[],"env":["A=1"]}}', "config has 'Env' twice"),
+        ('{"history":[{"created_by":"a","Created_By":"b"}]}', "history has 'created_by' twice"),
     ],
 )
 def test_what_cannot_be_converted(text: str, reason: str) -> None:
@@ -65,6 +68,29 @@ def test_diff_ids() -> None:
 @pytest.mark.parametrize("text", ['{"rootfs":[1]}', '{"rootfs":{"diff_ids":"x"}}', '{"rootfs":"x"}', "x"])
 def test_a_root_file_system_of_the_wrong_type(text: str) -> None:
     with pytest.raises(InvalidContent):
+        ImageConfig.parse(text.encode())
+
+
+def test_names_are_read_as_go_reads_them() -> None:
+    text = f'{{"OS":"linux","RootFS":{{"Diff_IDs":["{DIGEST}"]}},"Config":{{"labels":{{"a":"1","A":"2"}}}},"x":{{"a":1,"A":2}}}}'
+    config = ImageConfig.parse(text.encode())
+    assert config.diff_ids == (Digest.parse(DIGEST),)
+    assert config.document["os"] == "linux"
+    assert config.document["config"] == {"Labels": {"a": "1", "A": "2"}}
+    assert json.loads(to_oci(text.encode()))["config"]["Labels"] == {"a": "1", "A": "2"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"rootfs":{{"diff_ids":[]}},"RootFS":{{"diff_ids":["{DIGEST}"]}}}}',
+        f'{{"rootfs":{{"diff_ids":["{DIGEST}"],"diff_id\u017f":[]}}}}',
+        '{"config":{},"CONFIG":null}',
+        '{"config":{"User":"root","user":"nobody"}}',
+    ],
+)
+def test_two_names_of_one_field(text: str) -> None:
+    with pytest.raises(InvalidContent, match="twice, in different case"):
         ImageConfig.parse(text.encode())
 
 

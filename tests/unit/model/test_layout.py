@@ -30,8 +30,37 @@ def index(*entries: dict[str, Any], **more: Any) -> LayoutIndex:
     return LayoutIndex.parse(json.dumps({"schemaVersion": 2, "manifests": entries} | more).encode())
 
 
+def with_image(before: LayoutIndex, image: Manifest, name: str) -> bytes:
+    return (before.with_images({name: image}) if name else before.with_images({}, [image])).raw
+
+
 def position(found: object, parsed: LayoutIndex) -> int:
     return next(n for n, descriptor in enumerate(parsed.descriptors) if descriptor is found)
+
+
+def test_nulls_are_absent_as_in_go() -> None:
+    assert index(manifests=None).descriptors == ()
+    found = index(entry(1) | {"annotations": {REF_NAME: None}}, mediaType=None, annotations=None)
+    assert found.find("", "here") is found.descriptors[0]
+    with pytest.raises(InvalidContent, match="imageLayoutVersion is None"):
+        check_layout_file(b'{"imageLayoutVersion":null}', "here")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"Manifests": []}, {"SCHEMAVERSION": 2}, {"manifests": [entry(1) | {"Digest": "sha256:" + "a" * 64}]}],
+)
+def test_names_that_go_takes_for_a_field(more: dict[str, Any]) -> None:
+    with pytest.raises(InvalidContent, match="by case only"):
+        index(**more)
+    with pytest.raises(InvalidContent, match="by case only"):
+        check_layout_file(b'{"imageLayoutVersion":"1.0.0","ImageLayoutVersion":"2"}', "here")
+
+
+@pytest.mark.parametrize("more", [{"schemaVersion": 2.0}, {"manifests": 0}, {"manifests": ""}, {"manifests": False}])
+def test_values_that_go_does_not_decode(more: dict[str, Any]) -> None:
+    with pytest.raises(InvalidContent, match=r"index\.json is not an image index"):
+        index(**more)
 
 
 def root() -> Manifest:
@@ -88,8 +117,8 @@ class TestWriting:
         described = f'"mediaType":"{image.media_type}","digest":"{image.digest}","size":{len(image.raw)}'
         head = '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{'
         named = head + described + ',"annotations":{"org.opencontainers.image.ref.name":"t"}}]}'
-        assert LayoutIndex.empty().with_entry(image, "t") == named.encode()
-        assert LayoutIndex.empty().with_entry(image, "") == (head + described + "}]}").encode()
+        assert LayoutIndex.empty().with_images({"t": image}).raw == named.encode()
+        assert LayoutIndex.empty().with_images({}, [image]).raw == (head + described + "}]}").encode()
 
     @pytest.mark.parametrize(
         ("before", "name", "kept"),
@@ -103,7 +132,7 @@ class TestWriting:
     )
     def test_which_entries_stay(self, before: list[dict[str, Any]], name: str, kept: list[int]) -> None:
         image = root()
-        written = json.loads(index(*before).with_entry(image, name))
+        written = json.loads(with_image(index(*before), image, name))
         assert written["manifests"][:-1] == [before[n] for n in kept]
         assert written["manifests"][-1]["digest"] == str(image.digest)
         assert written["manifests"][-1].get("annotations", {}).get(REF_NAME, "") == name
@@ -112,12 +141,13 @@ class TestWriting:
         image = root()
         same = entry(1) | {"digest": str(image.digest)}
         named = entry(1, "x") | {"digest": str(image.digest)}
-        written = json.loads(index(same, named).with_entry(image, ""))
+        written = json.loads(with_image(index(same, named), image, ""))
         assert [e.get("annotations") for e in written["manifests"]] == [{REF_NAME: "x"}, None]
 
     def test_writing_twice_changes_nothing(self) -> None:
-        once = LayoutIndex.empty().with_entry(root(), "t")
-        assert LayoutIndex.parse(once).with_entry(root(), "t") == once
+        for name in ("t", ""):
+            once = LayoutIndex.parse(with_image(LayoutIndex.empty(), root(), name))
+            assert once.with_images({name: root()} if name else {}, [] if name else [root()]) is once
 
     def test_what_others_wrote_survives(self) -> None:
         empty = {"digest": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "size": 0}
@@ -125,11 +155,27 @@ class TestWriting:
         head = '{"annotations":{"x":"é\\ud800 <&>"},"schemaVersion":2,"foo":[1.5],"manifests":'
         raw = head + json.dumps(entries) + "}"
         before = json.loads(raw)
-        written = LayoutIndex.parse(raw.encode()).with_entry(root(), "b")
+        written = with_image(LayoutIndex.parse(raw.encode()), root(), "b")
         after = json.loads(written)
         assert after["manifests"][:-1] == before["manifests"]
         assert {k: after[k] for k in ("annotations", "foo")} == {k: before[k] for k in ("annotations", "foo")}
-        assert LayoutIndex.parse(written).with_entry(root(), "b") == written
+        assert with_image(LayoutIndex.parse(written), root(), "b") == written
+
+    def test_several_at_once(self) -> None:
+        before = index(entry(1, "a"), entry(2, "b"), entry(3))
+        after = before.with_images({"b": root(), "c": root()}, [root()])
+        names = [e.get("annotations", {}).get(REF_NAME) for e in json.loads(after.raw)["manifests"]]
+        assert names == ["a", None, "b", "c", None]
+        assert after.entries == LayoutIndex.parse(after.raw).entries
+        assert after.descriptors == LayoutIndex.parse(after.raw).descriptors
+
+    def test_without_some(self) -> None:
+        before = index(entry(1, "a"), entry(2, "b"), entry(3), foo=1)
+        after = before.without([0, 2])
+        assert json.loads(after.raw)["manifests"] == [entry(2, "b")]
+        assert json.loads(after.raw)["foo"] == 1
+        assert after.positions("b") == [0]
+        assert after.positions("a") == ()
 
 
 class TestFinding:
@@ -147,7 +193,7 @@ class TestFinding:
     def test_by_position(self) -> None:
         found = index(entry(1, "a"), entry(2, mediaType="application/x"))
         assert position(found.find("@1", "w"), found) == 1
-        with pytest.raises(NotFound, match="index 2 is out of range, there are 2"):
+        with pytest.raises(NotFound, match="index 2 is too large, only 2 entries available"):
             found.find("@2", "w")
 
     @pytest.mark.parametrize(
@@ -180,10 +226,22 @@ class TestFinding:
     def test_what_is_not_there(self) -> None:
         with pytest.raises(NotFound, match='no descriptor found for reference "x"') as caught:
             index(entry(1, "a")).find("x", "where")
-        assert str(caught.value).startswith("where: ")
+        assert str(caught.value) == 'where: no descriptor found for reference "x"; there are: a'
         assert caught.value.exit_code == 2
+        with pytest.raises(NotFound) as caught:
+            index(*(entry(n, f"n{n}") for n in range(12)), entry(12, "\x1b[2J" + "n" * 1000)).find("x", "where")
+        assert str(caught.value).endswith('"x"; there are: n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, ...')
+        with pytest.raises(NotFound) as caught:
+            index(entry(1, "\x1b[2J" + "n" * 1000)).find("x", "where")
+        assert len(str(caught.value)) < 250
+        assert str(caught.value).isprintable()
         with pytest.raises(NotFound, match="no images in this layout"):
             index().find("", "w")
+
+    def test_a_position_beyond_the_end(self) -> None:
+        with pytest.raises(PathNotFound, match="where: index 7 is too large, only 2 entries available") as caught:
+            index(entry(1, "a"), entry(2)).find("@7", "where")
+        assert caught.value.exit_code == 1
 
     def test_more_than_one(self) -> None:
         entries = [entry(1, "a"), entry(2), *(entry(n, f"n{n}") for n in range(3, 15))]

@@ -15,6 +15,12 @@ DIGEST = "sha256:" + "a" * 64
 CONFIG = {"mediaType": mediatype.OCI_CONFIG, "digest": DIGEST, "size": 2}
 LAYER = {"mediaType": mediatype.OCI_LAYER_GZIP, "digest": "sha256:" + "b" * 64, "size": 3}
 IMAGE = {"schemaVersion": 2, "config": CONFIG, "layers": [LAYER]}
+DOCKER = {
+    "schemaVersion": 2,
+    "mediaType": mediatype.DOCKER_MANIFEST,
+    "config": CONFIG | {"mediaType": mediatype.DOCKER_CONFIG},
+    "layers": [LAYER | {"mediaType": mediatype.DOCKER_LAYER_GZIP}],
+}
 INDEX = {"schemaVersion": 2, "manifests": [{"mediaType": mediatype.OCI_MANIFEST, "digest": DIGEST, "size": 9}]}
 
 
@@ -33,7 +39,8 @@ def test_every_kind_of_image(kind: str) -> None:
         assert manifest.descriptor.size == len(built.raw)
         assert manifest.is_index == ("manifests" in built.json)
         if manifest.is_index:
-            assert manifest.blobs == ()
+            with pytest.raises(Unsupported, match="an index has no blobs of its own: choose one of its images"):
+                _ = manifest.blobs
         else:
             assert tuple(str(blob.digest) for blob in manifest.blobs) == (
                 *image.layer_digests(digest),
@@ -53,6 +60,28 @@ def test_the_kind_is_found_without_a_content_type(kind: str) -> None:
 @pytest.mark.parametrize("served", ["", "application/json", "text/plain; charset=utf-8", mediatype.OCI_MANIFEST + ";x"])
 def test_content_types_that_say_nothing_else(served: str) -> None:
     assert Manifest.parse(dumped(IMAGE), content_type=served).media_type == mediatype.OCI_MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("document", "served", "found"),
+    [
+        (IMAGE | {"mediaType": mediatype.OCI_MANIFEST}, mediatype.DOCKER_MANIFEST, mediatype.OCI_MANIFEST),
+        (DOCKER, mediatype.OCI_MANIFEST, mediatype.DOCKER_MANIFEST),
+        (DOCKER, mediatype.OCI_MANIFEST.upper() + "; charset=utf-8", mediatype.DOCKER_MANIFEST),
+        (DOCKER, mediatype.SCHEMA1_SIGNED, mediatype.DOCKER_MANIFEST),
+        (INDEX | {"mediaType": mediatype.OCI_INDEX}, mediatype.DOCKER_LIST, mediatype.OCI_INDEX),
+        (INDEX | {"mediaType": mediatype.DOCKER_LIST}, mediatype.OCI_INDEX, mediatype.DOCKER_LIST),
+        # Without a mediaType it is no manifest of Docker's.
+        (IMAGE, mediatype.DOCKER_MANIFEST, mediatype.OCI_MANIFEST),
+        (IMAGE, mediatype.SCHEMA1, mediatype.OCI_MANIFEST),
+    ],
+)
+def test_what_the_document_states_counts(document: Any, served: str, found: str) -> None:
+    manifest = Manifest.parse(dumped(document), content_type=served)
+    assert manifest.media_type == found
+    assert manifest.served_as == mediatype.essence(served)
+    assert manifest == Manifest.parse(dumped(document))
+    assert Manifest.parse(dumped(document), content_type=found).served_as == ""
 
 
 def test_unknown_fields_survive_in_the_document() -> None:
@@ -79,7 +108,10 @@ def test_an_index_may_be_empty_and_an_image_without_layers() -> None:
         (INDEX | {"mediaType": mediatype.OCI_MANIFEST}, "", InvalidContent, "keys say otherwise"),
         (INDEX, mediatype.OCI_MANIFEST, InvalidContent, "keys say otherwise"),
         (IMAGE, mediatype.DOCKER_LIST, InvalidContent, "keys say otherwise"),
-        (IMAGE | {"mediaType": mediatype.OCI_MANIFEST}, mediatype.DOCKER_MANIFEST, InvalidContent, "served as"),
+        (IMAGE | {"mediaType": mediatype.DOCKER_MANIFEST}, mediatype.OCI_MANIFEST, InvalidContent, "served as"),
+        (DOCKER | {"mediaType": mediatype.OCI_MANIFEST}, mediatype.DOCKER_MANIFEST, InvalidContent, "served as"),
+        (DOCKER | {"mediaType": mediatype.SCHEMA1}, mediatype.DOCKER_MANIFEST, InvalidContent, "served as"),
+        (DOCKER, mediatype.DOCKER_LIST, InvalidContent, "served as"),
         (INDEX | {"mediaType": mediatype.OCI_INDEX}, mediatype.OCI_MANIFEST, InvalidContent, "served as"),
         (IMAGE | {"mediaType": "x/y"}, mediatype.OCI_MANIFEST, InvalidContent, "served as"),
         (IMAGE | {"mediaType": "x/y"}, "", Unsupported, "unsupported manifest type 'x/y'"),
@@ -98,10 +130,12 @@ def test_an_index_may_be_empty_and_an_image_without_layers() -> None:
         (IMAGE | {"config": CONFIG | {"digest": ""}}, "", InvalidDigest, "invalid digest"),
         (IMAGE | {"schemaVersion": 3}, "", InvalidContent, "schemaVersion is 3"),
         (IMAGE | {"schemaVersion": "2"}, "", InvalidContent, "schemaVersion is '2'"),
+        (IMAGE | {"schemaVersion": 2.0}, "", InvalidContent, "schemaVersion is 2.0"),
+        (IMAGE | {"mediaType": False}, "", InvalidContent, "mediaType is not a string"),
         ({"config": CONFIG}, "", InvalidContent, "schemaVersion is None"),
         ({"schemaVersion": 1, "fsLayers": [], "history": []}, "", InvalidContent, "0 fsLayers and 0 history"),
         ({"schemaVersion": 1}, "", InvalidContent, "fsLayers is not a list"),
-        (IMAGE, mediatype.SCHEMA1_SIGNED, InvalidContent, "schemaVersion is 2, want 1"),
+        (INDEX, mediatype.SCHEMA1_SIGNED, InvalidContent, "served as"),
         ([], "", InvalidContent, "not a JSON object"),
     ],
 )
@@ -114,6 +148,37 @@ def test_what_is_refused(document: Any, content_type: str, error: type[Exception
 def test_two_equal_names_are_refused() -> None:
     with pytest.raises(InvalidContent, match="duplicate name 'config'"):
         Manifest.parse(b'{"schemaVersion":2,"config":{},"config":{}}')
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        IMAGE | {"Layers": []},
+        IMAGE | {"LAYERS": None},
+        IMAGE | {"layer\u017f": []},
+        IMAGE | {"MANIFESTS": []},
+        IMAGE | {"FsLayers": []},
+        IMAGE | {"SchemaVersion": 1},
+        IMAGE | {"MediaType": mediatype.OCI_INDEX},
+        IMAGE | {"config": CONFIG | {"Digest": DIGEST}},
+        IMAGE | {"layers": [LAYER | {"Size": 4}]},
+        IMAGE | {"subject": {"digest": DIGEST, "Digest": DIGEST}},
+        INDEX | {"Manifests": []},
+        INDEX | {"manifests": [{"digest": DIGEST, "size": 9, "platform": {"os": "linux", "Os": "windows"}}]},
+        {"schemaVersion": 2, "config": CONFIG, "Layers": [LAYER]},
+        {"schemaVersion": 2, "Manifests": INDEX["manifests"]},
+    ],
+)
+def test_names_that_go_takes_for_a_field(document: dict[str, Any]) -> None:
+    """Programs in Go would read another image in the same bytes than others; a single one in another case, too."""
+    with pytest.raises(InvalidContent, match="by case only"):
+        Manifest.parse(dumped(document))
+
+
+def test_names_in_maps_and_unknown_fields_are_free() -> None:
+    annotations = {"Layers": "x", "layers": "y", "a": None, "A": "2"}
+    raw = dumped(IMAGE | {"annotations": annotations, "x-Layers": [], "x": {"layers": 1, "Layers": 2}, "X": 3})
+    assert Manifest.parse(raw).annotations == annotations | {"a": ""}
 
 
 def test_over_four_mebibytes() -> None:

@@ -30,7 +30,8 @@ DIGEST = f"sha256:{HEX}"
         ("127.0.0.1:5000/a", "127.0.0.1:5000/a:latest", "127.0.0.1:5000"),
         ("[::1]:5000/a:t", "[::1]:5000/a:t", "[::1]:5000"),
         ("[2001:db8::1]/a", "[2001:db8::1]/a:latest", "[2001:db8::1]"),
-        ("Host/app", "Host/app:latest", "Host"),
+        ("Host.example/app", "Host.example/app:latest", "Host.example"),
+        ("HOST:5000/app", "HOST:5000/app:latest", "HOST:5000"),
         (f"alpine@{DIGEST}", f"docker.io/library/alpine@{DIGEST}", "registry-1.docker.io"),
         (f"quay.io/a/b:t@{DIGEST}", f"quay.io/a/b:t@{DIGEST}", "quay.io"),
         ("a/b__c.d-e--f_g", "docker.io/a/b__c.d-e--f_g:latest", "registry-1.docker.io"),
@@ -57,6 +58,8 @@ def test_parse(text: str, full: str, host: str) -> None:
         ("alpine:tag\n", "invalid tag"),
         ("Alpine", "must be lowercase"),
         ("quay.io/Org/app", "must be lowercase"),
+        # No host has a name like this.
+        ("UPPER/x", "must be lowercase"),
         ("a//b", "invalid reference format"),
         ("/a", "invalid"),
         ("a/", "invalid reference format"),

@@ -1,5 +1,6 @@
 """Schema 1 as it is read: layers and history, the content below the signatures, and what hostile servers make of it."""
 
+import base64
 import json
 import random
 from collections.abc import Callable
@@ -16,6 +17,33 @@ from pyskopeo.model.schema1 import non_empty_layers
 from tests.support.schema1 import HISTORY, IDS, SUMS, document, dumped, encoded, parts, signature, signed
 
 PLAIN = dumped(document(*HISTORY))
+
+
+def test_nulls_are_absent_as_in_go() -> None:
+    raw = dumped(document(*HISTORY, name=None, tag=None, architecture=None, signatures=None, mediaType=None))
+    assert len(Manifest.parse(raw).layers) == len(HISTORY)
+
+
+@pytest.mark.parametrize(
+    "more", [{"FsLayers": []}, {"Name": "x"}, {"TAG": "x"}, {"fsLayers": [{"blobSum": SUMS[0], "BlobSum": SUMS[1]}]}]
+)
+def test_names_that_go_takes_for_a_field(more: dict[str, Any]) -> None:
+    with pytest.raises(InvalidContent, match="by case only"):
+        Manifest.parse(dumped(document(*HISTORY[:1], **more)))
+
+
+@pytest.mark.parametrize("where", ["signature", "header"])
+def test_two_signed_parts(where: str) -> None:
+    """Which of them a program reads decides what the digest is of."""
+    content = dumped(document(*HISTORY))
+    (block,) = json.loads(signed(content))["signatures"]
+    if where == "signature":
+        block["Protected"] = block["protected"]
+    else:
+        protected = json.loads(base64.urlsafe_b64decode(block["protected"] + "=="))
+        block["protected"] = encoded(dumped(protected | {"FormatLength": 5}))
+    with pytest.raises(InvalidContent, match="by case only"):
+        Manifest.parse(signed(content, block))
 
 
 def test_an_unsigned_one() -> None:
@@ -205,7 +233,14 @@ def test_what_is_refused(found: Any, error: type[Exception], reason: str) -> Non
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("content_type", sorted(mediatype.MANIFESTS))
+@pytest.mark.parametrize("content_type", sorted(mediatype.IMAGES))
+def test_it_is_what_it_is_whatever_image_it_is_served_as(content_type: str) -> None:
+    manifest = Manifest.parse(PLAIN, content_type=content_type)
+    assert (manifest.media_type, manifest.served_as) == (mediatype.SCHEMA1, content_type)
+    assert Manifest.parse(PLAIN, content_type=mediatype.SCHEMA1_SIGNED).served_as == ""
+
+
+@pytest.mark.parametrize("content_type", sorted(mediatype.INDEXES))
 def test_it_is_not_served_as_another_kind(content_type: str) -> None:
     with pytest.raises(InvalidContent, match="schema 1, but it was served as"):
         Manifest.parse(PLAIN, content_type=content_type)
@@ -214,7 +249,7 @@ def test_it_is_not_served_as_another_kind(content_type: str) -> None:
 def test_others_are_not_served_as_schema_1() -> None:
     raw = dumped({"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": []})
     for content_type in mediatype.SCHEMA1_IMAGES:
-        with pytest.raises(InvalidContent, match="schemaVersion is 2, want 1"):
+        with pytest.raises(InvalidContent, match="but it was served as"):
             Manifest.parse(raw, content_type=content_type)
 
 

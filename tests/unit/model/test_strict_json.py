@@ -1,9 +1,11 @@
 """JSON from those who may mean harm."""
 
+import json
+
 import pytest
 
 from pyskopeo.errors import InvalidContent, TooLarge
-from pyskopeo.model.strict_json import CONFIG_LIMIT, MANIFEST_LIMIT, parse_object
+from pyskopeo.model.strict_json import CONFIG_LIMIT, MANIFEST_LIMIT, VALUE_LIMIT, parse_object
 
 
 def test_plain() -> None:
@@ -45,6 +47,19 @@ def test_what_is_refused(raw: bytes, reason: str) -> None:
     assert str(caught.value).startswith("the thing ")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("filler", [b"{},", b"[],", b"1,", b'"ab",'])
+def test_the_number_of_values_is_limited(filler: bytes) -> None:
+    """Each takes up to a hundred bytes of memory where it has two or three in the document."""
+    number = VALUE_LIMIT + 1
+    with pytest.raises(TooLarge, match="the thing has more than 1000000 values"):
+        parse_object(b'{"a":[' + filler * number + b"1]}", "the thing", 64 * 1024 * 1024)
+
+
+def test_what_is_in_strings_is_no_value() -> None:
+    text = '{[,\\"' * 300_000
+    assert parse_object(json.dumps({"a": text, 'b"': 1}).encode(), "x") == {"a": text, 'b"': 1}
 
 
 def test_the_limit_is_exact() -> None:

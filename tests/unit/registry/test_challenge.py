@@ -257,3 +257,29 @@ def test_a_scope_grows_where_we_are_and_nowhere_else(asked: str, expected: str) 
     mounting = f"{OURS} repository:from:pull"
     assert widen_scope(mounting, asked) == f"{expected} repository:from:pull"
     assert widen_scope(mounting, f"{asked} repository:from:push,delete") == f"{expected} repository:from:pull"
+
+
+schemes = st.sampled_from(["Basic", "BEARER", "Digest", "x-Other"])
+parameter_names = st.sampled_from(["realm", "service", "scope", "error", "Qop"])
+parameter_values = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20)
+
+
+@st.composite
+def headers(draw: st.DrawFn) -> tuple[str, list[tuple[str, dict[str, str]]]]:
+    """A header as RFC 9110 section 11.6.1 writes it, with blanks where they may be, and what it says."""
+    challenges = draw(st.lists(st.tuples(schemes, st.dictionaries(parameter_names, parameter_values, min_size=1)), max_size=3))
+    blank, comma = st.sampled_from(["", " ", "\t"]), st.sampled_from([",", " ,", ", ", ",  ,"])
+    written = []
+    for scheme, parameters in challenges:
+        quoted = []
+        for name, value in parameters.items():
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+            quoted.append(f'{name}{draw(blank)}={draw(blank)}"{escaped}"')
+        written.append(f"{scheme} {draw(comma).join(quoted)}")
+    said = [(scheme.lower(), {name.lower(): value for name, value in found.items()}) for scheme, found in challenges]
+    return draw(comma).join(written), said
+
+
+@given(headers())
+def test_what_the_grammar_writes_is_read(header: tuple[str, list[tuple[str, dict[str, str]]]]) -> None:
+    assert parsed(header[0]) == header[1]

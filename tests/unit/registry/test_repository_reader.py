@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import anyio
+import httpx
 import pytest
 
 from pyskopeo.errors import (
@@ -17,7 +19,10 @@ from pyskopeo.errors import (
     TooLarge,
     UnsafeAddress,
 )
+from pyskopeo.http.tls import Trust
 from pyskopeo.model.digest import Digest
+from pyskopeo.registry import tag_pages
+from tests.support.access import access_for
 from tests.support.images import digest_of
 from tests.support.scripted import BASE, DIGEST, HOST, NAME, RAW, TYPE, Answer, Script, answer, served
 
@@ -63,6 +68,7 @@ async def test_the_digest_header_is_checked(algorithm: str, script: Script) -> N
         script.on(MANIFEST, served(docker_content_digest=digest_of(RAW + b" ", algorithm)))
         with pytest.raises(ContentMismatch, match=f"Docker-Content-Digest says {algorithm}:") as caught:
             await repository.manifest("v1")
+    assert str(caught.value).endswith(f"name them by their digest: {HOST}/a/b@{DIGEST}")
     assert caught.value.expected == digest_of(RAW + b" ", algorithm)
     assert caught.value.actual == digest_of(RAW, algorithm)
     assert script.retries == []
@@ -75,13 +81,56 @@ async def test_a_digest_header_that_says_nothing(header: str, script: Script) ->
         assert (await repository.manifest("v1"))[0] == RAW
 
 
-@pytest.mark.parametrize("header", ["sha256:../../x", "sha256:", "x", "sha256:" + "A" * 64, "sha256:" + "a" * 60_000])
+@pytest.mark.parametrize("header", ["sha256:../../x", "sha256:", "x", "sha256:" + "g" * 64, "sha256:" + "a" * 60_000])
 async def test_a_digest_header_that_is_none(header: str, script: Script) -> None:
     script.on(MANIFEST, served(docker_content_digest=header))
     async with script.repository() as repository:
-        with pytest.raises(InvalidDigest) as caught:
+        with pytest.raises(InvalidDigest, match="reading manifest v1 in .*: Docker-Content-Digest: invalid digest") as caught:
             await repository.manifest("v1")
-    assert len(str(caught.value)) < 300
+    assert str(caught.value).endswith(f"name them by their digest: {HOST}/a/b@{DIGEST}")
+    assert len(str(caught.value)) < 450
+
+
+HEX = DIGEST.removeprefix("sha256:")
+SHA512 = digest_of(RAW, "sha512")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        HEX, HEX.upper(), DIGEST.upper(), f'"{DIGEST}"', f"'{HEX}'", f" {DIGEST}\t", f"{DIGEST}, {DIGEST}", f"{DIGEST},",
+        SHA512, SHA512.removeprefix("sha512:"), digest_of(RAW, "sha384").removeprefix("sha384:"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["v1", DIGEST])
+async def test_the_right_digest_however_it_is_written(name: str, header: str, script: Script) -> None:
+    script.on(f"/v2/a/b/manifests/{name}", served(docker_content_digest=header))
+    async with script.repository() as repository:
+        assert (await repository.manifest(name))[0] == RAW
+    assert script.warnings == []
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["nonsense", "sha256:", "0" * 64, "sha256:" + "0" * 64, "sha512:" + "0" * 128, f"{DIGEST}, sha256:{'0' * 64}"],
+)
+async def test_what_was_asked_for_by_digest_is_not_refused_for_a_header(header: str, script: Script) -> None:
+    """The bytes decide (CVE-2025-24882); one warning, however many manifests there are."""
+    script.on(f"/v2/a/b/manifests/{DIGEST}", served(docker_content_digest=header))
+    async with script.source(name=f"docker://{HOST}/a/b@{DIGEST}") as source:
+        for _ in range(2):
+            assert str((await source.manifest()).digest) == DIGEST
+    (warning,) = script.warnings
+    assert "Docker-Content-Digest" in warning
+    assert warning.endswith("the digest that was asked for decides")
+
+
+@pytest.mark.parametrize("header", ["0" * 64, '"sha256:' + "0" * 64 + '"', "sha256:" + "A" * 64, f"{DIGEST}, sha256:{'0' * 64}"])
+async def test_another_digest_of_a_tag_stays_refused_however_it_is_written(header: str, script: Script) -> None:
+    script.on(MANIFEST, served(docker_content_digest=header))
+    async with script.repository() as repository:
+        with pytest.raises(InvalidContent, match=f"name them by their digest: {HOST}/a/b@{DIGEST}$"):
+            await repository.manifest("v1")
 
 
 async def test_a_pinned_manifest_is_compared_with_the_pin(script: Script) -> None:
@@ -105,18 +154,48 @@ async def test_a_manifest_as_large_as_may_be(script: Script) -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "GZIP", "identity, gzip"])
 async def test_no_encoding_was_asked_for(encoding: str, script: Script) -> None:
-    script.on(MANIFEST, served(content_encoding=encoding))
-    script.on(TAGS, answer(200, b'{"tags":[]}', content_encoding=encoding))
+    """Encoded documents are refused: nothing is decoded."""
+    script.on(MANIFEST, served(gzip.compress(RAW), content_encoding=encoding))
+    script.on(TAGS, answer(200, gzip.compress(b'{"tags":[]}'), content_encoding=encoding))
     async with script.repository() as repository:
         for call in (lambda: repository.manifest("v1"), repository.tags):
             with pytest.raises(InvalidContent, match=f"(?i)content-encoding {encoding}"):
                 await call()
 
 
-async def test_identity_is_no_encoding(script: Script) -> None:
-    script.on(MANIFEST, served(content_encoding="identity"))
+@pytest.mark.parametrize("encoding", ["identity", "aws-chunked", "aws-chunked,gzip", "binary", "UTF-8", "", "gzip", "br"])
+async def test_an_encoding_of_bytes_that_are_not_encoded(encoding: str, script: Script) -> None:
+    script.on(MANIFEST, served(docker_content_digest=DIGEST, content_encoding=encoding))
+    script.on(TAGS, answer(200, b' {"tags":["v1"]}', content_encoding=encoding))
     async with script.repository() as repository:
         assert (await repository.manifest("v1"))[0] == RAW
+        assert await repository.tags() == ["v1"]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "application/octet-stream", "application/json; charset=utf-8", "text/html", "", TYPE.upper(), f"{TYPE};x=y"],
+)
+async def test_a_content_type_that_says_nothing(content_type: str, script: Script) -> None:
+    script.on(MANIFEST, served(content_type=content_type))
+    async with script.source() as source:
+        assert (await source.manifest()).media_type == TYPE
+    assert script.warnings == []
+
+
+async def test_a_content_type_that_the_document_contradicts(script: Script) -> None:
+    """What the document states counts, with one warning; an image is no index, whatever it is served as."""
+    docker = "application/vnd.docker.distribution.manifest.v2+json"
+    script.on(MANIFEST, served(content_type=docker.upper() + "; charset=utf-8"))
+    async with script.source() as source:
+        for _ in range(2):
+            assert (await source.manifest()).media_type == TYPE
+        assert script.warnings == [
+            f"{HOST}/a/b: a manifest is said to be {docker}, but it is {TYPE}: taken for what it is"
+        ]
+        script.on(MANIFEST, served(content_type="application/vnd.oci.image.index.v1+json"))
+        with pytest.raises(InvalidContent, match="but it was served as"):
+            await source.manifest()
 
 
 @pytest.mark.parametrize(
@@ -227,11 +306,44 @@ async def test_many_pages(script: Script) -> None:
         assert await repository.tags() == [f"v{number}" for number in range(9)]
 
 
-@pytest.mark.parametrize("link", ["", "</x>", "</x>; rel=prev", 'nonsense; rel="next"', "<<<>;;rel=,next"])
+@pytest.mark.parametrize("link", ["", "</x>; rel=prev", "<x>; rel=first, <y>; rel=last"])
 async def test_no_next_page(link: str, script: Script) -> None:
     script.on(TAGS, page("v1", link=link))
     async with script.repository() as repository:
         assert await repository.tags() == ["v1"]
+    assert script.warnings == []
+
+
+@pytest.mark.parametrize("link", ["</x>", 'nonsense; rel="next"', "<<<>;;rel=,next", "<" + "x" * 20_000 + ">; rel=next"])
+async def test_a_link_that_cannot_be_read_is_no_silent_end(link: str, script: Script) -> None:
+    script.on(TAGS, page("v1", link=link))
+    async with script.repository() as repository:
+        assert await repository.tags() == ["v1"]
+    (warning,) = script.warnings
+    assert warning.startswith(f"listing tags of {HOST}/a/b: the Link header ")
+    assert len(warning) < 300
+
+
+async def test_two_link_headers(script: Script) -> None:
+    def first(request: httpx.Request) -> httpx.Response:
+        links = [("Link", "</x>; rel=up"), ("Link", f'<{TAGS}?last=v1>; Rel="Next"')]
+        return httpx.Response(200, headers=links, content=b'{"tags":["v1"]}')
+
+    script.on(TAGS, first, page("v2"))
+    async with script.repository() as repository:
+        assert await repository.tags() == ["v1", "v2"]
+
+
+@pytest.mark.parametrize("link", ["?last=v1", "https://pages.example.net/other/list?last=v1", "/other/list?last=v1"])
+async def test_pages_on_the_host_that_the_registry_redirects_to(link: str, script: Script) -> None:
+    """A link is relative to where its page came from. No secret is sent there."""
+    script.on(TAGS, answer(307, location="https://pages.example.net/other/list"))
+    script.on("https://pages.example.net/other/list", page("v1", link=f"<{link}>; rel=next"), page("v2"))
+    access = access_for(script.home, trust=Trust(), registry_token="s3cr3t-and-long")
+    async with script.repository(access) as repository:
+        assert await repository.tags() == ["v1", "v2"]
+    assert str(script.requests[-1].url) == "https://pages.example.net/other/list?last=v1"
+    assert script.secrets_at("pages.example.net") == []
 
 
 @pytest.mark.parametrize(
@@ -248,6 +360,7 @@ async def test_no_next_page(link: str, script: Script) -> None:
     ],
 )
 async def test_the_next_page_is_nowhere_else(link: str, script: Script) -> None:
+    """GHSA-h7vf-4x9w-h99v."""
     script.on(TAGS, page("v1", link=f'<{link}>; rel="next"'))
     async with script.repository() as repository:
         with pytest.raises(UnsafeAddress):
@@ -255,12 +368,38 @@ async def test_the_next_page_is_nowhere_else(link: str, script: Script) -> None:
     assert len(script.requests) == 1
 
 
-@pytest.mark.parametrize("back", [TAGS, "/v2/a/b/tags/list?x=1"])
+@pytest.mark.parametrize("back", [TAGS, "/v2/a/b/tags/list?x=1", f"{BASE}{TAGS}#x", ""])
 async def test_pages_in_a_circle(back: str, script: Script) -> None:
+    """GHSA-h7vf-4x9w-h99v."""
     script.on(TAGS, page("v1", link='</v2/a/b/tags/list?x=1>; rel="next"'), page("v2", link=f'<{back}>; rel="next"'))
     async with script.repository() as repository:
-        with pytest.raises(InvalidContent, match="listing tags of registry.example.com/a/b: .*circle"):
+        with pytest.raises(InvalidContent, match="listing tags of registry.example.com/a/b: .*circle, back to /v2/a/b/tags"):
             await repository.tags()
+    assert len(script.requests) == 2
+    assert script.retries == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "pages", "unit"),
+    [("_TOTAL_LIMIT", 10_000, 11, "bytes"), ("_MAX_TAGS", 250, 3, "tags"), ("_MAX_PAGES", 20, 21, "pages")],
+)
+async def test_a_list_without_end(
+    limit: str, value: int, pages: int, unit: str, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GHSA-h7vf-4x9w-h99v: each page leads to another one."""
+    monkeypatch.setattr(tag_pages, limit, value)
+
+    def endless(request: httpx.Request) -> httpx.Response:
+        number = len(script.requests)
+        tags = [f"v{number}-{tag}" for tag in range(100)]
+        link = f"<{TAGS}?page={number}>; rel=next"
+        return httpx.Response(200, headers={"Link": link}, content=json.dumps({"tags": tags}).encode())
+
+    script.on(TAGS, endless)
+    async with script.repository() as repository:
+        with pytest.raises(TooLarge, match=f"listing tags of {HOST}/a/b: .*limit of {value} {unit} at its page {pages}:"):
+            await repository.tags()
+    assert len(script.requests) == pages
 
 
 async def test_hostile_links_take_no_time(script: Script) -> None:
@@ -288,7 +427,47 @@ async def test_nonsense_for_tags(tags: bytes, script: Script) -> None:
 
 
 async def test_too_many_tags(script: Script) -> None:
+    """CVE-2023-25153 (GHSA-259w-8hf6-59c2)."""
     script.on(TAGS, answer(200, b'{"tags":[]}'.ljust(8 * MIB + 1)))
     async with script.repository() as repository:
         with pytest.raises(TooLarge):
             await repository.tags()
+
+
+# --- sizes of blobs ---
+
+
+@pytest.mark.parametrize(
+    ("head", "get", "methods"),
+    [
+        (answer(200, content_length="1234"), None, ["HEAD"]),
+        (answer(405), answer(200, b"x" * 1234), ["HEAD", "GET"]),
+        (answer(501), answer(200, b"x" * 1234), ["HEAD", "GET"]),
+        (answer(200, content_length=""), answer(200, b"x" * 1234), ["HEAD", "GET"]),
+    ],
+)
+async def test_the_size_of_a_blob(head: Answer, get: Answer | None, methods: list[str], script: Script) -> None:
+    """By HEAD, or by the head of a GET where HEAD is not supported."""
+    path = f"/v2/a/b/blobs/{DIGEST}"
+    script.on(path, head, method="HEAD")
+    if get:
+        script.on(path, get)
+    async with script.repository() as repository:
+        assert await repository.blob_size(Digest.parse(DIGEST)) == 1234
+    assert [request.method for request in script.requests] == methods
+
+
+@pytest.mark.parametrize(
+    ("status", "length", "error", "count"),
+    [(404, "0", RegistryError, 1), (405, "0", RegistryError, 2), (200, "", InvalidContent, 2), (200, "-1", InvalidContent, 2)],
+)
+async def test_a_size_that_nobody_tells(
+    status: int, length: str, error: type[PyskopeoError], count: int, script: Script
+) -> None:
+    path = f"/v2/a/b/blobs/{DIGEST}"
+    script.on(path, answer(status, content_length=length), method="HEAD")
+    script.on(path, answer(status, content_length=length))
+    async with script.repository() as repository:
+        with pytest.raises(error, match="asking for the size of blob"):
+            await repository.blob_size(Digest.parse(DIGEST))
+    assert len(script.requests) == count

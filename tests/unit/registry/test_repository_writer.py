@@ -15,7 +15,6 @@ from pyskopeo.errors import (
     AccessDenied,
     ConnectionFailed,
     ContentMismatch,
-    InvalidDigest,
     ManifestRefused,
     NotFound,
     PyskopeoError,
@@ -63,6 +62,8 @@ def refusal(status: int, code: str = "", message: str = "told so", **headers: st
     ("name", "header", "found"),
     [
         ("v1", {"docker_content_digest": DIGEST}, DIGEST),
+        ("v1", {"docker_content_digest": DIGEST.removeprefix("sha256:")}, DIGEST),
+        ("v1", {"docker_content_digest": f'"{DIGEST.upper()}"'}, DIGEST),
         (DIGEST, {"docker_content_digest": DIGEST}, DIGEST),
         (DIGEST, {}, DIGEST),
         ("v1", {}, None),
@@ -84,19 +85,42 @@ async def test_no_manifest(script: Script) -> None:
     assert len(script.requests) == 1
 
 
-@pytest.mark.parametrize(("status", "kind"), [(401, AccessDenied), (403, AccessDenied), (400, RegistryError)])
-async def test_looking_is_refused(status: int, kind: type[PyskopeoError], script: Script) -> None:
+@pytest.mark.parametrize("status", [204, 307, 400, 401, 403, 405, 410, 418, 500, 501, 505])
+async def test_looking_is_a_question(status: int, script: Script) -> None:
+    """Whether a manifest can be written is decided by the response to PUT."""
     script.on(TAG, answer(status), method="HEAD")
     async with writing(script) as writer:
-        with pytest.raises(kind, match=rf"^looking for manifest v1 in {HOST}/a/b: .*{status}"):
-            await writer.head_manifest("v1")
+        assert await writer.head_manifest("v1") is None
+    assert len(script.requests) == 1
 
 
-async def test_a_stated_digest_that_is_none(script: Script) -> None:
-    script.on(TAG, answer(200, docker_content_digest="sha256:short"), method="HEAD")
+@pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
+async def test_looking_without_an_answer(status: int, script: Script) -> None:
+    script.on(TAG, answer(status), method="HEAD")
     async with writing(script) as writer:
-        with pytest.raises(InvalidDigest):
+        assert await writer.head_manifest("v1") is None
+    assert len(script.retries) == 4
+
+
+async def test_looking_where_nobody_is(script: Script) -> None:
+    def down(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no route", request=request)
+
+    script.on(TAG, down, method="HEAD")
+    async with writing(script) as writer:
+        with pytest.raises(ConnectionFailed):
             await writer.head_manifest("v1")
+
+
+@pytest.mark.parametrize("stated", ["sha256:short", "nonsense", f"{DIGEST}, sha256:{'0' * 64}"])
+async def test_a_stated_digest_that_is_none(stated: str, script: Script) -> None:
+    script.on(TAG, answer(200, docker_content_digest=stated), method="HEAD")
+    script.on(TAG, answer(201, docker_content_digest=stated), method="PUT")
+    async with writing(script) as writer:
+        assert await writer.head_manifest("v1") is None
+        await writer.put_manifest("v1", MANIFEST)
+    (warning,) = script.warnings
+    assert warning.startswith(f"writing manifest v1 to {HOST}/a/b: Docker-Content-Digest: ")
 
 
 async def test_looking_again(script: Script) -> None:
@@ -109,7 +133,7 @@ async def test_looking_again(script: Script) -> None:
 # --- PUT ---
 
 
-@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
 @pytest.mark.parametrize(
     "stated", ["", DIGEST, digest_of(MANIFEST.raw, "sha512"), digest_of(b"other", "sha512")], ids=["", "same", "512", "512x"]
 )

@@ -38,6 +38,10 @@ def refusal(status: int) -> RegistryError:
         # What went on at an offset that the registry gave may be wrong there.
         (refusal(400), True, NEW, Step.RAISE, False),
         (refusal(400), True, replace(NEW, resumed=True), Step.PAUSE, True),
+        (refusal(409), True, replace(NEW, resumed=True), Step.PAUSE, True),
+        (refusal(422), True, replace(NEW, disputed=True), Step.PAUSE, True),
+        (refusal(400), True, replace(NEW, disputed=True), Step.PAUSE, True),
+        (refusal(403), True, replace(NEW, disputed=True), Step.RAISE, False),
         (ConnectionFailed("x", temporary=False), True, replace(NEW, broken=True), Step.PAUSE, True),
         (ConnectionFailed("x"), True, replace(NEW, failures=2), Step.RAISE, False),
         (TokenExpired("x"), True, replace(NEW, failures=2), Step.REPEAT, False),
@@ -88,6 +92,18 @@ def test_beginning_anew_is_no_progress() -> None:
     state.failed(ConnectionFailed("x"), opened=True)
     state.reset()
     assert state == UploadState(SIZE, retries=3, chunk_size=MIB, failures=1, _progress_from=PROGRESS)
+
+
+@pytest.mark.parametrize("doubt", ["resumed", "disputed"])
+def test_a_doubtful_range_is_trusted_once(doubt: str) -> None:
+    """What is then sent from its first byte on, and refused again, is refused for its content."""
+    state = replace(UploadState(SIZE, retries=4), **{doubt: True})
+    assert state.failed(refusal(400), opened=True) is Step.PAUSE
+    state.reset()
+    assert (state.resumed, state.disputed, state.broken) == (False, False, False)
+    assert not state.resumable
+    state.disputed = True
+    assert state.failed(refusal(400), opened=True) is Step.RAISE
 
 
 def test_what_is_made_on_the_way_cannot_continue() -> None:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
+import sys
+import threading
+import time
 from pathlib import Path
 
+import anyio
 import pytest
 
 from pyskopeo.errors import DestinationRefused, StorageFailed
-from pyskopeo.storage.archive_output import check_output, is_stream, is_written_directly, open_output
+from pyskopeo.storage.archive_output import (
+    check_descriptor,
+    check_output,
+    inherited_descriptor,
+    is_stream,
+    is_written_directly,
+    open_output,
+)
+from pyskopeo.streams.cancellation import run_in_thread
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +49,8 @@ class TestOutput:
         if replace:
             check_output(tmp_path / "a.tar", replace=replace)
         else:
-            with pytest.raises(DestinationRefused, match="doesn't support modifying existing images"):
+            wanted = "docker-archive doesn't support modifying existing images: remove it first, or write to another file"
+            with pytest.raises(DestinationRefused, match=wanted):
                 check_output(tmp_path / "a.tar", replace=replace)
         assert os.listdir(tmp_path) == ["a.tar"]
 
@@ -85,3 +99,78 @@ class TestOutput:
         finally:
             os.close(reading)
         assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+    async def test_a_pipe_that_nobody_reads_yet(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        found: list[bytes] = []
+
+        def read() -> None:
+            time.sleep(0.3)
+            found.append((tmp_path / "pipe").read_bytes())
+
+        def write() -> None:
+            with open_output(tmp_path / "pipe", replace=False) as (fd, _):
+                assert os.get_blocking(fd)
+                os.write(fd, b"x")
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        await run_in_thread(write)
+        reader.join()
+        assert found == [b"x"]
+
+    async def test_waiting_for_a_reader_can_be_cancelled(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+
+        def write() -> None:
+            with open_output(tmp_path / "pipe", replace=False):
+                raise AssertionError("nobody reads it")
+
+        with anyio.fail_after(20), anyio.move_on_after(0.1) as scope:
+            await run_in_thread(write)
+        assert scope.cancelled_caught
+
+
+class TestDescriptors:
+    @pytest.mark.parametrize(
+        ("name", "number"),
+        [("-", 7), ("/dev/stdin", 0), ("/dev/stdout", 1), ("/dev/stderr", 2), ("/dev/fd/5", 5), ("/proc/self/fd/6", 6), ("a", None)],
+    )  # fmt: skip
+    def test_what_names_one(self, name: str, number: int | None) -> None:
+        assert inherited_descriptor(Path(name), dash=7) == number
+
+    def test_one_that_is_closed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        unused = os.dup(1)
+        os.close(unused)
+        with pytest.raises(StorageFailed, match=r"writing /dev/fd/x: bad file descriptor"):
+            check_descriptor(unused, Path("/dev/fd/x"), writing=True)
+        # It was closed when the program was started, and is something else by now.
+        for number, name in enumerate(("__stdin__", "__stdout__", "__stderr__")):
+            with monkeypatch.context() as patch:
+                patch.setattr(sys, name, None)
+                with pytest.raises(StorageFailed, match="bad file descriptor"):
+                    check_descriptor(number, Path("it"), writing=number > 0)
+
+    @pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+    def test_standard_output_that_is_closed(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "__stdout__", None)
+        with pytest.raises(StorageFailed, match=r"^writing /dev/stdout: bad file descriptor$"):
+            check_output(Path(name), replace=True)
+
+    def test_one_for_the_other_direction(self) -> None:
+        """Nothing would ever come, nor could be written: waiting for that would not end."""
+        reading, writing = os.pipe()
+        for number, wanted in ((reading, False), (writing, True)):
+            check_descriptor(number, Path("it"), writing=wanted)
+            with pytest.raises(StorageFailed, match="bad file descriptor"):
+                check_descriptor(number, Path("it"), writing=not wanted)
+            os.close(number)
+
+    def test_one_of_the_programs_own(self) -> None:
+        """The event loop has sockets; a shell's are inherited."""
+        own, other = socket.socketpair()
+        with own, other:
+            with pytest.raises(StorageFailed, match="bad file descriptor"):
+                check_descriptor(own.fileno(), Path("it"), writing=True)
+            own.set_inheritable(True)
+            check_descriptor(own.fileno(), Path("it"), writing=True)

@@ -18,10 +18,11 @@ from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Placement
 from pyskopeo.storage import files
-from pyskopeo.storage.files import PARTIAL
-from pyskopeo.storage.place_blob import holds_blob, place_blob
+from pyskopeo.storage.existing_blobs import ExistingBlobs
+from pyskopeo.storage.partial_files import PARTIAL
+from pyskopeo.storage.place_blob import place_blob, receive_blob
 from pyskopeo.streams.locations import LocalFile
-from pyskopeo.streams.pump import Blob, BlobReader, FileSink, MemoryReader, uncounted
+from pyskopeo.streams.pump import Blob, BlobReader, BlobSink, FileSink, MemoryReader, uncounted
 from tests.support.nobody import folder_of_nobody
 
 pytestmark = pytest.mark.anyio
@@ -87,62 +88,67 @@ def fails_with(number: int) -> Callable[..., object]:
 
 
 class TestPlace:
-    async def test_written_with_its_mode_whatever_the_umask(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644)])
+    async def test_written_with_the_mode_that_the_umask_says(self, umask: int, mode: int, tmp_path: Path) -> None:
         path, counts = tmp_path / "blob", list[int]()
-        old = os.umask(0o077)
+        old = os.umask(umask)
         try:
-            assert await place_blob(blob_of(CONTENT), path, counts.append) is Placement.WRITTEN
+            assert await place_blob(blob_of(CONTENT), path, counts.append, ExistingBlobs()) is Placement.WRITTEN
         finally:
             os.umask(old)
         assert path.read_bytes() == CONTENT
-        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+        assert stat.S_IMODE(path.stat().st_mode) == mode
         assert sum(counts) == len(CONTENT)
         assert os.listdir(tmp_path) == ["blob"]
 
     async def test_present_is_not_read(self, tmp_path: Path) -> None:
         path = tmp_path / "blob"
         path.write_bytes(CONTENT)
-        assert await place_blob(unopened(CONTENT), path, uncounted) is Placement.PRESENT
+        assert await place_blob(unopened(CONTENT), path, uncounted, ExistingBlobs()) is Placement.PRESENT
 
     @pytest.mark.parametrize("there", [CONTENT[:-1], CONTENT + b"x", b""])
     async def test_another_size_is_replaced(self, there: bytes, tmp_path: Path) -> None:
         path = tmp_path / "blob"
         path.write_bytes(there)
-        assert await place_blob(blob_of(CONTENT), path, uncounted) is Placement.WRITTEN
+        assert await place_blob(blob_of(CONTENT), path, uncounted, ExistingBlobs()) is Placement.WRITTEN
         assert path.read_bytes() == CONTENT
 
-    async def test_the_same_size_is_believed_unless_it_is_to_be_verified(self, tmp_path: Path) -> None:
+    async def test_other_content_of_the_same_size_is_replaced(self, tmp_path: Path) -> None:
         path = tmp_path / "blob"
         path.write_bytes(bytes(len(CONTENT)))
-        assert await place_blob(blob_of(CONTENT), path, uncounted) is Placement.PRESENT
-        assert await place_blob(blob_of(CONTENT), path, uncounted, verify_existing=True) is Placement.WRITTEN
+        assert await place_blob(blob_of(CONTENT), path, uncounted, ExistingBlobs()) is Placement.WRITTEN
         assert path.read_bytes() == CONTENT
-        assert await place_blob(unopened(CONTENT), path, uncounted, verify_existing=True) is Placement.PRESENT
+        assert await place_blob(unopened(CONTENT), path, uncounted, ExistingBlobs()) is Placement.PRESENT
+
+    async def test_what_was_written_is_not_read_again(self, tmp_path: Path) -> None:
+        path, existing = tmp_path / "blob", ExistingBlobs()
+        assert await place_blob(blob_of(CONTENT), path, uncounted, existing) is Placement.WRITTEN
+        assert existing.verified.vouches(path.stat(), Digest.of(CONTENT))
 
     @pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"x", b"X" + CONTENT[1:], b""])
     async def test_other_bytes_leave_nothing(self, content: bytes, tmp_path: Path) -> None:
         with pytest.raises(ContentMismatch):
-            await place_blob(blob_of(content, expected=CONTENT), tmp_path / "blob", uncounted)
+            await place_blob(blob_of(content, expected=CONTENT), tmp_path / "blob", uncounted, ExistingBlobs())
         assert os.listdir(tmp_path) == []
 
     async def test_other_bytes_do_not_harm_what_is_there(self, tmp_path: Path) -> None:
         path = tmp_path / "blob"
         path.write_bytes(b"old")
         with pytest.raises(ContentMismatch):
-            await place_blob(blob_of(b"x" * len(CONTENT), expected=CONTENT), path, uncounted)
+            await place_blob(blob_of(b"x" * len(CONTENT), expected=CONTENT), path, uncounted, ExistingBlobs())
         assert path.read_bytes() == b"old"
         assert os.listdir(tmp_path) == ["blob"]
 
     async def test_a_symbolic_link_to_the_content_is_present(self, tmp_path: Path) -> None:
         (tmp_path / "real").write_bytes(CONTENT)
         (tmp_path / "blob").symlink_to("real")
-        assert await place_blob(unopened(CONTENT), tmp_path / "blob", uncounted) is Placement.PRESENT
+        assert await place_blob(unopened(CONTENT), tmp_path / "blob", uncounted, ExistingBlobs()) is Placement.PRESENT
 
     @pytest.mark.parametrize("target", ["nowhere", "/dev/null", "."])
     async def test_a_link_elsewhere_is_replaced_and_not_followed(self, target: str, tmp_path: Path) -> None:
         path = tmp_path / "blob"
         path.symlink_to(target)
-        assert await place_blob(blob_of(CONTENT), path, uncounted) is Placement.WRITTEN
+        assert await place_blob(blob_of(CONTENT), path, uncounted, ExistingBlobs()) is Placement.WRITTEN
         assert not path.is_symlink()
         assert path.read_bytes() == CONTENT
         assert not (tmp_path / "nowhere").exists()
@@ -151,29 +157,29 @@ class TestPlace:
         path = tmp_path / "blob"
         os.mkfifo(path)
         with anyio.fail_after(5):
-            assert await place_blob(blob_of(CONTENT), path, uncounted) is Placement.WRITTEN
+            assert await place_blob(blob_of(CONTENT), path, uncounted, ExistingBlobs()) is Placement.WRITTEN
         assert path.read_bytes() == CONTENT
 
     async def test_a_directory_in_its_place(self, tmp_path: Path) -> None:
         (tmp_path / "blob").mkdir()
         with pytest.raises(StorageFailed, match=r"writing .*/blob: is a directory"):
-            await place_blob(blob_of(CONTENT), tmp_path / "blob", uncounted)
+            await place_blob(blob_of(CONTENT), tmp_path / "blob", uncounted, ExistingBlobs())
         assert os.listdir(tmp_path) == ["blob"]
 
     async def test_no_directory_to_put_it_in(self, tmp_path: Path) -> None:
         with pytest.raises(StorageFailed, match=r"creating .*/none/blob: no such file") as caught:
-            await place_blob(blob_of(CONTENT), tmp_path / "none" / "blob", uncounted)
+            await place_blob(blob_of(CONTENT), tmp_path / "none" / "blob", uncounted, ExistingBlobs())
         assert caught.value.errno == errno.ENOENT
 
     async def test_a_read_only_directory(self, as_nobody: Path) -> None:
         as_nobody.chmod(0o500)
         with pytest.raises(StorageFailed, match=r"creating .*/blob: permission denied"):
-            await place_blob(blob_of(CONTENT), as_nobody / "blob", uncounted)
+            await place_blob(blob_of(CONTENT), as_nobody / "blob", uncounted, ExistingBlobs())
         assert os.listdir(as_nobody) == []
 
     async def test_a_name_as_long_as_names_may_be(self, tmp_path: Path) -> None:
         path = tmp_path / ("n" * 255)
-        assert await place_blob(blob_of(CONTENT), path, uncounted) is Placement.WRITTEN
+        assert await place_blob(blob_of(CONTENT), path, uncounted, ExistingBlobs()) is Placement.WRITTEN
         assert os.listdir(tmp_path) == [path.name]
 
 
@@ -181,13 +187,15 @@ class TestLink:
     async def test_what_is_ours_gets_a_second_name(self, tmp_path: Path) -> None:
         old, new = tmp_path / "old", tmp_path / "new"
         old.write_bytes(CONTENT)
-        assert await place_blob(unopened(CONTENT), new, uncounted, link_from=old) is Placement.LINKED
+        assert await place_blob(unopened(CONTENT), new, uncounted, ExistingBlobs(), link_from=old) is Placement.LINKED
         assert new.samefile(old)
 
     async def test_what_a_link_leads_to_is_linked_not_the_link(self, tmp_path: Path) -> None:
         (tmp_path / "real").write_bytes(CONTENT)
         (tmp_path / "old").symlink_to("real")
-        placed = await place_blob(unopened(CONTENT), tmp_path / "new", uncounted, link_from=tmp_path / "old")
+        placed = await place_blob(
+            unopened(CONTENT), tmp_path / "new", uncounted, ExistingBlobs(), link_from=tmp_path / "old"
+        )
         assert placed is Placement.LINKED
         assert not (tmp_path / "new").is_symlink()
         assert (tmp_path / "new").read_bytes() == CONTENT
@@ -197,13 +205,18 @@ class TestLink:
         old = tmp_path / "old"
         if there is not None:
             old.write_bytes(there)
-        assert await place_blob(blob_of(CONTENT), tmp_path / "new", uncounted, link_from=old) is Placement.WRITTEN
+        assert (
+            await place_blob(blob_of(CONTENT), tmp_path / "new", uncounted, ExistingBlobs(), link_from=old)
+            is Placement.WRITTEN
+        )
         assert (tmp_path / "new").read_bytes() == CONTENT
 
     async def test_corrupted_content_is_not_linked_when_it_is_verified(self, tmp_path: Path) -> None:
         old = tmp_path / "old"
         old.write_bytes(bytes(len(CONTENT)))
-        placed = await place_blob(blob_of(CONTENT), tmp_path / "new", uncounted, link_from=old, verify_existing=True)
+        placed = await place_blob(
+            blob_of(CONTENT), tmp_path / "new", uncounted, ExistingBlobs(always=True), link_from=old
+        )
         assert placed is Placement.WRITTEN
 
     @pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM, errno.EMLINK])
@@ -212,7 +225,9 @@ class TestLink:
     ) -> None:
         (tmp_path / "old").write_bytes(CONTENT)
         monkeypatch.setattr(os, "link", fails_with(number))
-        placed = await place_blob(blob_of(CONTENT), tmp_path / "new", uncounted, link_from=tmp_path / "old")
+        placed = await place_blob(
+            blob_of(CONTENT), tmp_path / "new", uncounted, ExistingBlobs(), link_from=tmp_path / "old"
+        )
         assert placed is Placement.WRITTEN
         assert not (tmp_path / "new").samefile(tmp_path / "old")
 
@@ -227,22 +242,24 @@ class TestKernelCopy:
     async def test_from_a_file_and_from_the_middle_of_one(self, source: Path, tmp_path: Path) -> None:
         counts: list[int] = []
         whole = unopened(source.read_bytes(), LocalFile(source))
-        assert await place_blob(whole, tmp_path / "whole", counts.append) is Placement.WRITTEN
+        assert await place_blob(whole, tmp_path / "whole", counts.append, ExistingBlobs()) is Placement.WRITTEN
         assert sum(counts) == source.stat().st_size
         part = unopened(CONTENT, LocalFile(source, 6, len(CONTENT)))
-        assert await place_blob(part, tmp_path / "part", uncounted) is Placement.WRITTEN
+        assert await place_blob(part, tmp_path / "part", uncounted, ExistingBlobs()) is Placement.WRITTEN
         assert (tmp_path / "part").read_bytes() == CONTENT
 
     async def test_nothing_at_all(self, tmp_path: Path) -> None:
         (tmp_path / "empty").write_bytes(b"")
-        await place_blob(unopened(b"", LocalFile(tmp_path / "empty")), tmp_path / "new", uncounted)
+        await place_blob(unopened(b"", LocalFile(tmp_path / "empty")), tmp_path / "new", uncounted, ExistingBlobs())
         assert (tmp_path / "new").read_bytes() == b""
 
     @pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"x", b"X" + CONTENT[1:], b""])
     async def test_what_lies_there_is_verified(self, content: bytes, tmp_path: Path) -> None:
         (tmp_path / "source").write_bytes(content)
         with pytest.raises(ContentMismatch):
-            await place_blob(unopened(CONTENT, LocalFile(tmp_path / "source")), tmp_path / "new", uncounted)
+            await place_blob(
+                unopened(CONTENT, LocalFile(tmp_path / "source")), tmp_path / "new", uncounted, ExistingBlobs()
+            )
         assert os.listdir(tmp_path) == ["source"]
 
     async def test_the_tail_of_a_longer_file_is_not_copied(
@@ -259,7 +276,9 @@ class TestKernelCopy:
 
         monkeypatch.setattr(os, "copy_file_range", watched)
         with pytest.raises(ContentMismatch, match="longer than"):
-            await place_blob(unopened(CONTENT, LocalFile(tmp_path / "source")), tmp_path / "new", uncounted)
+            await place_blob(
+                unopened(CONTENT, LocalFile(tmp_path / "source")), tmp_path / "new", uncounted, ExistingBlobs()
+            )
         assert sum(asked) == len(CONTENT) + 1
 
     @pytest.mark.parametrize("number", [errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM])
@@ -268,25 +287,31 @@ class TestKernelCopy:
     ) -> None:
         monkeypatch.setattr(os, "copy_file_range", fails_with(number))
         blob = blob_of(CONTENT, LocalFile(source, 6, len(CONTENT)))
-        assert await place_blob(blob, tmp_path / "new", uncounted) is Placement.WRITTEN
+        assert await place_blob(blob, tmp_path / "new", uncounted, ExistingBlobs()) is Placement.WRITTEN
         assert (tmp_path / "new").read_bytes() == CONTENT
 
     async def test_where_the_kernel_says_nothing_is_there_it_is_pumped(
         self, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(os, "copy_file_range", lambda *_: 0)
-        await place_blob(blob_of(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted)
+        await place_blob(
+            blob_of(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted, ExistingBlobs()
+        )
         assert (tmp_path / "new").read_bytes() == CONTENT
 
     async def test_systems_without_it(self, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delattr(os, "copy_file_range")
-        await place_blob(blob_of(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted)
+        await place_blob(
+            blob_of(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted, ExistingBlobs()
+        )
         assert (tmp_path / "new").read_bytes() == CONTENT
 
     async def test_short_copies_go_on(self, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         real = os.copy_file_range
         monkeypatch.setattr(os, "copy_file_range", lambda s, t, count, offset: real(s, t, min(count, 999), offset))
-        await place_blob(unopened(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted)
+        await place_blob(
+            unopened(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted, ExistingBlobs()
+        )
         assert (tmp_path / "new").read_bytes() == CONTENT
 
     async def test_the_second_of_several_copies_fails(
@@ -302,13 +327,17 @@ class TestKernelCopy:
 
         monkeypatch.setattr(os, "copy_file_range", full)
         with pytest.raises(StorageFailed, match=r"copying .*/source to .*/new: no space left") as caught:
-            await place_blob(unopened(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted)
+            await place_blob(
+                unopened(CONTENT, LocalFile(source, 6, len(CONTENT))), tmp_path / "new", uncounted, ExistingBlobs()
+            )
         assert caught.value.errno == errno.ENOSPC
         assert os.listdir(tmp_path) == ["source"]
 
     async def test_a_location_that_has_gone(self, tmp_path: Path) -> None:
         with pytest.raises(NotFound, match=r"open .*/none: no such file"):
-            await place_blob(unopened(CONTENT, LocalFile(tmp_path / "none")), tmp_path / "new", uncounted)
+            await place_blob(
+                unopened(CONTENT, LocalFile(tmp_path / "none")), tmp_path / "new", uncounted, ExistingBlobs()
+            )
         assert os.listdir(tmp_path) == []
 
     async def test_cancelling_leaves_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +350,9 @@ class TestKernelCopy:
 
         monkeypatch.setattr(os, "copy_file_range", slow)
         with anyio.move_on_after(0.1) as scope:
-            await place_blob(unopened(CONTENT, LocalFile(tmp_path / "source")), tmp_path / "new", uncounted)
+            await place_blob(
+                unopened(CONTENT, LocalFile(tmp_path / "source")), tmp_path / "new", uncounted, ExistingBlobs()
+            )
         assert scope.cancelled_caught
         assert os.listdir(tmp_path) == ["source"]
 
@@ -329,7 +360,7 @@ class TestKernelCopy:
 class TestStorageFails:
     """Whichever call the operating system refuses: the path is named, and nothing is left."""
 
-    @pytest.mark.parametrize("call", ["open", "write", "fchmod", "close", "replace"])
+    @pytest.mark.parametrize("call", ["open", "write", "close", "replace"])
     @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
     async def test_at_every_step(
         self, call: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -360,7 +391,7 @@ class TestStorageFails:
             monkeypatch.setattr(os, "open", watched_open)
         monkeypatch.setattr(os, call, fail)
         with pytest.raises(StorageFailed) as caught:
-            await place_blob(blob_of(CONTENT), path, uncounted)
+            await place_blob(blob_of(CONTENT), path, uncounted, ExistingBlobs())
         monkeypatch.undo()
         assert str(path) in str(caught.value)
         assert os.strerror(number).lower() in str(caught.value).lower()
@@ -383,14 +414,14 @@ class TestStorageFails:
 
         monkeypatch.setattr(os, "write", full)
         with pytest.raises(StorageFailed, match=r"writing .*/blob: no space left on device"):
-            await place_blob(blob_of(CONTENT), tmp_path / "blob", uncounted)
+            await place_blob(blob_of(CONTENT), tmp_path / "blob", uncounted, ExistingBlobs())
         assert sum(written) > 5000
         assert os.listdir(tmp_path) == []
 
     async def test_short_writes_go_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         real = os.write
         monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:777]))
-        await place_blob(blob_of(CONTENT), tmp_path / "blob", uncounted)
+        await place_blob(blob_of(CONTENT), tmp_path / "blob", uncounted, ExistingBlobs())
         assert (tmp_path / "blob").read_bytes() == CONTENT
 
     @pytest.mark.parametrize("call", ["write", "pwrite"])
@@ -424,13 +455,29 @@ class TestStorageFails:
             os.close(sink.fd)
 
 
-async def test_what_is_present(tmp_path: Path) -> None:
-    path, descriptor = tmp_path / "f", blob_of(CONTENT).descriptor
-    assert not await holds_blob(path, descriptor, verify=False)
-    path.write_bytes(bytes(len(CONTENT)))
-    assert await holds_blob(path, descriptor, verify=False)
-    assert not await holds_blob(path, descriptor, verify=True)
-    path.write_bytes(CONTENT)
-    assert await holds_blob(path, descriptor, verify=True)
-    assert not await holds_blob(tmp_path, descriptor, verify=False)
-    assert not await holds_blob(path / "below a file", descriptor, verify=False)
+class TestReceive:
+    """A blob whose digest is known when it is written."""
+
+    async def received(self, directory: Path, there: bytes | None) -> Placement:
+        path = directory / "blob"
+        if there is not None:
+            path.write_bytes(there)
+
+        async def fill(sink: BlobSink) -> Descriptor:
+            sink.write(memoryview(CONTENT))
+            return blob_of(CONTENT).descriptor
+
+        descriptor, placement = await receive_blob(directory, fill, lambda _: path, ExistingBlobs())
+        assert descriptor.digest == Digest.of(CONTENT)
+        assert path.read_bytes() == CONTENT
+        assert os.listdir(directory) == ["blob"]
+        return placement
+
+    async def test_new(self, tmp_path: Path) -> None:
+        assert await self.received(tmp_path, None) is Placement.WRITTEN
+
+    async def test_there_already(self, tmp_path: Path) -> None:
+        assert await self.received(tmp_path, CONTENT) is Placement.PRESENT
+
+    async def test_other_content_of_the_same_size_is_replaced(self, tmp_path: Path) -> None:
+        assert await self.received(tmp_path, bytes(len(CONTENT))) is Placement.WRITTEN

@@ -18,7 +18,8 @@ import anyio
 import pytest
 
 from pyskopeo.errors import InvalidContent, PathNotFound, StorageFailed
-from pyskopeo.storage.scratch import readable_archive, scratch_directory
+from pyskopeo.storage.partial_files import partial_name
+from pyskopeo.storage.scratch import create_directory, readable_archive, scratch_directory, temporary_directory
 from tests.support.zstd import zstd
 
 pytestmark = pytest.mark.anyio
@@ -74,7 +75,7 @@ class TestReadableArchive:
     async def test_one_cut_short(self, how: str, plain: bytes, tmp_path: Path) -> None:
         path = tmp_path / "a.tar.x"
         path.write_bytes(PACKERS[how](plain)[:-7])
-        with pytest.raises(InvalidContent, match=r"a\.tar\.x: (damaged|the (gzip|zstd) data is cut short)"):
+        with pytest.raises(InvalidContent, match=r"a\.tar\.x: the (gzip|zstd|bzip2|xz) data is cut short"):
             await read(path, tmp_path)
         assert os.listdir(tmp_path) == ["a.tar.x"]
 
@@ -84,7 +85,7 @@ class TestReadableArchive:
         packed[10_000:10_100] = bytes(100)
         path = tmp_path / "a.tar.x"
         path.write_bytes(packed)
-        with pytest.raises(InvalidContent, match=r"a\.tar\.x: damaged"):
+        with pytest.raises(InvalidContent, match=r"a\.tar\.x: damaged (gzip|zstd|bzip2|xz) data"):
             await read(path, tmp_path)
         assert os.listdir(tmp_path) == ["a.tar.x"]
 
@@ -216,3 +217,40 @@ class TestScratchDirectory:
             directory.mkdir()
             assert os.listdir(tmp_path) == [directory.name]
         assert os.listdir(tmp_path) == []
+
+
+def test_temporary_directories_are_private(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        with temporary_directory(tmp_path, "image.tar") as directory:
+            create_directory(directory)
+            create_directory(directory)
+            assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    finally:
+        os.umask(old)
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_killed_run_left_is_removed_and_what_is_in_use_is_not(tmp_path: Path) -> None:
+    left = tmp_path / partial_name("image.tar")
+    left.mkdir()
+    (left / "file").write_bytes(b"x")
+    (tmp_path / partial_name("other.tar")).mkdir()
+    with temporary_directory(tmp_path, "image.tar") as first:
+        create_directory(first)
+        assert not left.exists()
+        with temporary_directory(tmp_path, "image.tar") as second:
+            create_directory(second)
+            assert first.exists()
+    assert len(os.listdir(tmp_path)) == 1
+
+
+def test_threads_create_it_once(tmp_path: Path) -> None:
+    with temporary_directory(tmp_path) as directory:
+        threads = [threading.Thread(target=create_directory, args=(directory,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert os.listdir(tmp_path) == [directory.name]
+    assert os.listdir(tmp_path) == []

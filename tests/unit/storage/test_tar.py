@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import InvalidContent, NotFound, StorageFailed, TooLarge
-from pyskopeo.storage import tar as tar_module
+from pyskopeo.storage import tar_headers
 from pyskopeo.storage.tar import TarIndex, TarWriter, header
 from pyskopeo.streams.cancellation import Cancellation, Cancelled
 
@@ -79,9 +79,42 @@ class TestReading:
     def test_every_way_to_write_a_name(self, stored: str, asked: str, tmp_path: Path) -> None:
         assert TarIndex.read(tar(tmp_path / "a.tar", file(stored, b"x"))).content(asked, 5) == b"x"
 
-    def test_the_later_of_two_members_counts(self, tmp_path: Path) -> None:
-        index = TarIndex.read(tar(tmp_path / "a.tar", file("a", b"old"), file("./a", b"new")))
-        assert index.content("a", 5) == b"new"
+    @pytest.mark.parametrize("content", [b"", b"same", b"x" * 3_000_000])
+    @pytest.mark.parametrize("names", [("a", "a"), ("a", "./a"), ("./a", "b/../a", "/a")])
+    def test_members_that_are_there_again(self, names: tuple[str, ...], content: bytes, tmp_path: Path) -> None:
+        index = TarIndex.read(tar(tmp_path / "a.tar", *(file(name, content) for name in names)))
+        assert index.content("a", len(content)) == content
+
+    @pytest.mark.parametrize(
+        "members",
+        [
+            [file("a", b"old"), file("a", b"new")],
+            [file("a", b"old"), file("./a", b"longer")],
+            [file("a", b"x" * 2_000_000 + b"1"), file("a", b"x" * 2_000_000 + b"2")],
+            [file("a", b"1"), file("a", b"2"), file("a", b"1")],
+            [file("a", b"1"), file("a", b"1"), file("a", b"2")],
+            [file("a", b"1"), sym("a", "other")],
+            [sym("a", "other"), sym("a", "one")],
+            [hard("a", "other"), file("a", b"1")],
+            [file("../a", b"1"), file("a", b"2")],
+        ],
+    )
+    def test_members_of_one_name_that_differ(
+        self, members: list[tuple[tarfile.TarInfo, bytes] | tarfile.TarInfo], tmp_path: Path
+    ) -> None:
+        index = TarIndex.read(
+            tar(tmp_path / "a.tar", *members, file("other", b"x"), file("one", b"x"), sym("link", "a"))
+        )
+        for name in ("a", "link"):
+            with pytest.raises(InvalidContent, match="'a' is in this archive more than once, with different content"):
+                index.content(name, 5_000_000)
+        assert index.content("other", 5) == b"x"
+        assert "a" in index
+
+    @pytest.mark.parametrize("kind", [sym, hard])
+    def test_links_that_are_there_again(self, kind: Callable[[str, str], tarfile.TarInfo], tmp_path: Path) -> None:
+        path = tar(tmp_path / "a.tar", kind("a", "other"), kind("a", "./other"), file("other", b"x"))
+        assert TarIndex.read(path).content("a", 5) == b"x"
 
     @pytest.mark.parametrize(
         ("members", "asked"),
@@ -145,9 +178,9 @@ class TestReading:
 
     def test_the_number_of_members_is_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tar(tmp_path / "a.tar", *(file(f"f{n}", b"") for n in range(6)))
-        monkeypatch.setattr(tar_module, "_MOST_MEMBERS", 6)
+        monkeypatch.setattr(tar_headers, "_MOST_MEMBERS", 6)
         TarIndex.read(path)
-        monkeypatch.setattr(tar_module, "_MOST_MEMBERS", 5)
+        monkeypatch.setattr(tar_headers, "_MOST_MEMBERS", 5)
         with pytest.raises(TooLarge, match="over 5 members"):
             TarIndex.read(path)
 

@@ -22,7 +22,7 @@ from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.streams import compress, ordered_pool
 from pyskopeo.streams.compress import RecompressingSink, check_level
-from pyskopeo.streams.decompress import is_gzip_or_zstd
+from pyskopeo.streams.inflaters import is_gzip_or_zstd
 from pyskopeo.streams.pump import MemorySink, NullSink
 from tests.support.compressed import CONTENT, LARGE, LAYER, MIB, SKIPPED, changed, in_steps, named, plain, zstd_frame
 from tests.support.zstd import zstd

@@ -168,25 +168,37 @@ def test_cancelled_between_writes(format: str | None) -> None:
             sink.write(memoryview(LARGE))
 
 
-def test_cancelling_frees_a_thread_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("format", ["gzip", "zstd"])
+@pytest.mark.parametrize("where", ["write", "finish", "another-layer"])
+def test_cancelling_frees_a_thread_that_waits(where: str, format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block of zstd's highest level takes seconds: its thread is not waited for."""
     monkeypatch.setattr(ordered_pool, "processors", lambda: 1)
-    go, began = threading.Event(), []
-    deflate = compress._deflate
+    go, began = threading.Event(), list[object]()
+    codec = compress._Gzip if format == "gzip" else compress._Zstd
 
-    def slow(*args: object) -> bytes:
-        began.append(args)
-        go.wait(10)
-        return deflate(*args)  # type: ignore[arg-type]
+    def slow() -> bytes:
+        began.append(None)
+        assert go.wait(30)
+        return b""
 
-    monkeypatch.setattr(compress, "_deflate", slow)
-    written, errors = MemorySink(), []
-    sink = RecompressingSink(written, Change("gzip"), LAYER, "x")
-
+    monkeypatch.setattr(codec, "job", lambda *_: slow)
+    errors = list[Exception]()
+    sinks = [RecompressingSink(MemorySink(), Change(format), LAYER, "x") for _ in range(2)]
+    sink = sinks[-1]
     cancellation = Cancellation()
+
+    def work() -> None:
+        if where == "another-layer":  # its blocks are what is waited for
+            sinks[0].write(memoryview(LARGE)[: 2 * MIB])
+        if where == "finish":
+            sink.write(memoryview(LARGE)[: MIB // 4])
+            sink.finish()
+        else:
+            sink.write(memoryview(LARGE))
 
     def pump() -> None:
         try:
-            cancellation.run(lambda: sink.write(memoryview(LARGE)))
+            cancellation.run(work)
         except Exception as error:  # noqa: BLE001 - shown to the test
             errors.append(error)
 
@@ -197,10 +209,14 @@ def test_cancelling_frees_a_thread_that_waits(monkeypatch: pytest.MonkeyPatch) -
     time.sleep(0.05)
     assert worker.is_alive(), "nothing waited"
     cancellation.cancel()
-    go.set()
-    worker.join(5)
-    assert not worker.is_alive()
+    worker.join(20)
+    assert not worker.is_alive(), "it waits for a block"
     assert [type(error) for error in errors] == [Cancelled]
+    for one in sinks:
+        one.close()
+    go.set()
+    while our_threads():
+        time.sleep(0.01)
     assert len(began) == 1, "what was not begun was done all the same"
 
 

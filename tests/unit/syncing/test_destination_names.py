@@ -86,3 +86,13 @@ def test_two_images_for_one_place_are_refused() -> None:
     check_distinct([one, one])
     with pytest.raises(InvalidInput, match=r"docker://a/x:1 and docker://b/x:1 would both be written to dir:o/x:1.*--scoped"):
         check_distinct([one, two])
+
+
+def test_a_directory_in_that_of_another_image_is_refused() -> None:
+    one, two = SyncImage("oci:l:a", "dir:/o/a"), SyncImage("oci:l:a/b/c", "dir:/o/a/b/c")
+    with pytest.raises(
+        InvalidInput, match=r"oci:l:a/b/c would be written to dir:/o/a/b/c, within the directory of oci:l:a:"
+    ):
+        check_distinct([two, one])
+    check_distinct([one, SyncImage("oci:l:ab/c", "dir:/o/ab/c"), SyncImage("oci:l:d", "dir:d")])
+    check_distinct([SyncImage("oci:l:a", "docker://o/a:1"), SyncImage("oci:l:b", "docker://o/a/b:1")])

@@ -195,8 +195,8 @@ async def test_directories(registries: Registries, tmp_path: Path) -> None:
     root, image = tmp_path / "root", build("oci")
     for name in ("b/app:2", "app:1", "h:5000/team/app:3"):
         write_dir(image, root / name)
-    write_dir(image, root / ".app-1.0.abcdef.partial")
-    write_dir(image, root / "b" / ".x.partial.old")
+    write_dir(image, root / ".app-1.0.0123456789ab.partial")
+    write_dir(image, root / "b" / ".x.0123456789ab.partial.old")
     listing = await registries.found("dir", str(root), "docker", scoped=False)
     assert [image.destination for image in listing.images] == [
         "docker://out/app:1", "docker://out/app:2", "docker://out/app:3",

@@ -66,13 +66,21 @@ def test_what_is_included_and_not_excluded(include: list[str], exclude: list[str
     assert chosen(TagSelection.parse(include, exclude), TAGS) == kept
 
 
+def test_versions_in_a_range_and_the_newest_of_them() -> None:
+    selection = TagSelection.parse(versions=">= 1.0, < 2")
+    assert chosen(selection, TAGS) == ["1.0", "1.10", "1.9"]
+    assert chosen(TagSelection.parse(versions=">= 1.0, < 2", latest=2), TAGS) == ["1.10", "1.9"]
+    assert chosen(TagSelection.parse(versions=">= 1.0, < 2", exclude=["9"]), TAGS) == ["1.0", "1.10"]
+    with pytest.raises(InvalidInput):
+        TagSelection.parse(versions="newest")
+
+
 @pytest.mark.parametrize(
     ("number", "tags", "kept"),
     [
         (1, TAGS, ["2.0.0-rc.1"]),
         (3, TAGS, ["1.10", "1.9", "2.0.0-rc.1"]),
-        (4, ["latest", "1.0", "edge"], ["latest", "1.0", "edge"]),
-        (2, ["latest", "1.0", "edge"], ["latest", "1.0"]),
+        (4, ["latest", "1.0", "edge"], ["1.0"]),
         (2, ["b", "c", "a"], ["b", "c"]),
         (1, ["20240101", "20231231"], ["20240101"]),
         (9, ["a"], ["a"]),

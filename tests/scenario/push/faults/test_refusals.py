@@ -5,22 +5,26 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
 import httpx
 import pytest
 
+from pyskopeo.access import Storage
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied, NetworkError, RegistryError
 from pyskopeo.http.retry import Retry
 from tests.scenario.push.faults.faults import fails_then_works, on_bodies
-from tests.scenario.push.faults.images import BODIES, HUGE, IMAGE, ONE_LOOP
+from tests.scenario.push.faults.images import BODIES, HUGE, IMAGE, LARGE, LENGTH, ONE_LOOP
 from tests.scenario.push.images import LARGE_IMAGE
 from tests.support import faults as f
 from tests.support import upload_faults as u
 from tests.support.access import access_for
-from tests.support.publishing import Push
+from tests.support.exchange import Request, Response
+from tests.support.images import build
+from tests.support.publishing import Converting, Push
 from tests.support.simulator import Pushing, Simulator
 
 pytestmark = pytest.mark.anyio
@@ -36,6 +40,8 @@ WHERE = {
     "body": ("/v2/*/uploads/*", BODIES),
     "manifest": ("/v2/*/manifests/*", ("PUT",)),
 }
+# What the push goes on without.
+QUESTIONS = ("HEAD of a manifest", "HEAD of a blob")
 
 
 @ONE_LOOP
@@ -46,8 +52,24 @@ async def test_a_burst_of_refusals(status: int, where: str, push: Push, registry
     registry.on(path, f.Refuse(status), times=3, methods=methods)
     await push.run(jobs=1)
     push.check_there()
+    if where in QUESTIONS and status == 500:
+        assert push.retries == []  # it need not be answered
+        return
     assert len(push.retries) == 3
     assert str(status) in push.retries[0].reason
+
+
+@ONE_LOOP
+@pytest.mark.parametrize("where", QUESTIONS)
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 405, 406, 410, 500, 501, 503, 505])
+async def test_a_question_that_is_refused_for_ever(status: int, where: str, push: Push, registry: Simulator) -> None:
+    """HEAD of a manifest or of a blob: the upload decides."""
+    push.access = access_for(push.home, retry=Retry(times=1, delay=0.001))
+    path, methods = WHERE[where]
+    registry.on(path, f.Refuse(status), methods=methods)
+    await push.run()
+    push.check_there()
+    assert bool(push.retries) == (status == 503)
 
 
 @ONE_LOOP
@@ -72,7 +94,7 @@ async def test_it_waits_until_a_date(push: Push, registry: Simulator) -> None:
 
 
 @ONE_LOOP
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("where", ["POST", "body", "manifest"])
 async def test_refusals_use_up_the_repetitions(where: str, push: Push, registry: Simulator) -> None:
     path, methods = WHERE[where]
     registry.on(path, f.Refuse(503), methods=methods)
@@ -109,7 +131,7 @@ async def test_a_final_refusal_is_not_repeated(status: int, where: str, push: Pu
 
 
 @ONE_LOOP
-@pytest.mark.parametrize("where", ["HEAD of a manifest", "POST", "body", "manifest"])
+@pytest.mark.parametrize("where", ["POST", "body", "manifest"])
 @pytest.mark.parametrize(
     ("credentials", "tried"), [(None, "tried without credentials"), (Credentials("someone", "hunter2"), "user someone")]
 )
@@ -122,8 +144,6 @@ async def test_who_may_not(
     path, methods = WHERE[where]
     body = b'{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}'
     registry.on(path, f.Refuse(status, body=body), methods=methods)
-    if where == "HEAD of a manifest" and status == 403:
-        registry.on(*WHERE["manifest"][:1], f.Refuse(status, body=body), methods=("PUT",))
     error = await fails_then_works(push, AccessDenied, tried)
     assert f"{registry.host}/test/image" in str(error)
     assert "hunter2" not in str(error)
@@ -153,6 +173,52 @@ async def test_a_registry_that_has_forgotten_a_blob(push: Push, registry: Simula
     with pytest.raises(RegistryError, match="manifest blob unknown"):
         await push.run(jobs=1)
     assert push.names() == {}
+
+
+# --- registries that want to know how long a body is ---
+
+
+@dataclass(frozen=True)
+class NoChunks:
+    """411 to every body in chunks."""
+
+    def apply(self, request: Request, response: Response) -> Response:
+        chunked = request.header("Transfer-Encoding") is not None
+        return f.Refuse(411, body=b"Length Required").apply(request, response) if chunked else response
+
+
+@pytest.mark.parametrize("image", [IMAGE, HUGE], ids=["image", "huge"])
+async def test_a_known_size_is_told(push: Push, registry: Simulator) -> None:
+    """No request is answered with 411, so there is no other one."""
+    on_bodies(registry, NoChunks())
+    await push.run()
+    push.check_there()
+    bodies = [request for request in registry.requests if request.method in BODIES]
+    assert all(request.header("Content-Length") is not None for request in bodies)
+    assert push.retries == []
+    assert push.asked["PATCH upload"] == sum(len(blob) > 1024 * 1024 for blob in push.image.blobs.values())
+
+
+async def test_the_rest_of_an_upload_has_a_known_size(push: Push, registry: Simulator) -> None:
+    on_bodies(registry, NoChunks())
+    on_bodies(registry, u.CutUpload(500_000), times=1)
+    await push.run(jobs=1)
+    push.check_there()
+    lengths = [r.header("Content-Length") for r in registry.requests if r.method == "PATCH"]
+    assert lengths == [str(LENGTH[LARGE]), str(LENGTH[LARGE] - 500_000)]
+
+
+async def test_a_size_that_is_not_known_beforehand(registry: Simulator, tmp_path: Path) -> None:
+    """Layers that are compressed on the way are written to temporary files first, once the registry has refused one."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    access = replace(access_for(tmp_path), storage=Storage(scratch=scratch))
+    push = Converting(registry, build("oci-uncompressed"), tmp_path, access)
+    on_bodies(registry, NoChunks())
+    manifest = await push.convert()
+    assert {layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]} == {"zstd"}
+    assert 1 <= sum(request.header("Transfer-Encoding") is not None for request in registry.requests) <= 2
+    assert list(scratch.iterdir()) == []
 
 
 # --- answered early ---

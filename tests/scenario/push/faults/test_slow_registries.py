@@ -54,6 +54,17 @@ async def test_silent_once(registry: Simulator, tmp_path: Path) -> None:
 
 async def test_an_answer_that_takes_too_long(push: Push, registry: Simulator) -> None:
     push.access = access_for(push.home, stall_timeout=0.3)
-    on_bodies(registry, f.Delay(1.0), times=1)
+    on_bodies(registry, f.Delay(2.0), times=1)
     await push.run(jobs=1)
     push.check_there()
+    assert any("no answer for 0.9 s (--response-timeout)" in retry.reason for retry in push.retries)
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
+async def test_storing_takes_longer_than_a_stall(method: str, push: Push, registry: Simulator) -> None:
+    """A registry that is silent while it stores a blob or a manifest has not stalled."""
+    push.access = access_for(push.home, stall_timeout=0.3, response_timeout=10.0)
+    registry.on("/v2/*", f.Delay(0.8), methods=(method,))
+    await push.run()
+    push.check_there()
+    assert push.retries == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -10,10 +11,11 @@ import pytest
 from pyskopeo.errors import ContentMismatch, InvalidContent, NetworkError, PyskopeoError, RegistryError
 from pyskopeo.http.retry import Retry
 from tests.scenario.push.faults.faults import fails_then_works, on_bodies
-from tests.scenario.push.faults.images import IMAGE, ONE_LOOP
+from tests.scenario.push.faults.images import HUGE, IMAGE, ONE_LOOP
 from tests.support import faults as f
 from tests.support import upload_faults as u
 from tests.support.access import access_for
+from tests.support.exchange import Request, Response
 from tests.support.images import digest_of
 from tests.support.publishing import Push
 from tests.support.simulator import Pushing, Simulator
@@ -49,6 +51,72 @@ async def test_a_wrong_range_for_ever(push: Push, registry: Simulator) -> None:
     for method in ("GET", "PATCH"):
         registry.on_upload(method, f.SetHeaders({"Range": "0-99"}))
     await ends_well_or_clearly(push)
+
+
+@dataclass(frozen=True)
+class RangeOff:
+    """States ``by`` bytes more than there are, in the form ``text``."""
+
+    by: int = 1
+    text: str = "0-{}"
+
+    def apply(self, request: Request, response: Response) -> Response:
+        found = dict(response.headers).get("Range")
+        if found is None:
+            return response
+        return response.with_header("Range", self.text.format(int(found.rpartition("-")[2]) + self.by))
+
+
+RANGES: dict[str, f.Fault] = {
+    "one too far": RangeOff(),
+    "one too few": RangeOff(-1),
+    "far too far": RangeOff(10**9),
+    "bytes=": RangeOff(0, "bytes=0-{}"),
+    "bytes": RangeOff(0, "bytes 0-{}/*"),
+    "of a total": RangeOff(0, "Bytes 0-{}/5000000"),
+    "of an empty upload": f.SetHeaders({"Range": "0--1"}),
+    "of one byte": f.SetHeaders({"Range": "0-0"}),
+    "of the first chunk for ever": f.SetHeaders({"Range": "0-99999"}),
+    "garbage": f.SetHeaders({"Range": "up to 11"}),
+    "missing": f.SetHeaders({"Range": None}),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+@pytest.mark.parametrize("chunks", [False, True], ids=["whole", "chunks"])
+async def test_a_range_is_a_hint(name: str, chunks: bool, registry: Simulator, tmp_path: Path) -> None:
+    """What was sent and accepted is known: nothing is sent twice."""
+    push = Push(registry, HUGE, tmp_path, access_for(tmp_path))
+    registry.on_upload("PATCH", RANGES[name])
+    if chunks:
+        on_bodies(registry, u.Early(413, over=3_500_000))
+    await push.run()
+    push.check_there()
+    assert push.retries == []
+    assert sum(r.length for r in registry.requests if r.method == "PATCH" and r.length <= 3_500_000) <= len(
+        HUGE.blobs[HUGE.layer_digests()[0]]
+    )
+
+
+@pytest.mark.parametrize("name", RANGES)
+async def test_a_range_that_misleads_when_an_upload_is_resumed(name: str, push: Push, registry: Simulator) -> None:
+    """The digest decides: what was put together wrongly is sent again from its first byte on, once."""
+    on_bodies(registry, u.CutUpload(500_000), times=1)
+    for method in ("GET", "PATCH"):
+        registry.on_upload(method, RANGES[name])
+    await push.run(jobs=1)
+    push.check_there()
+    assert len(push.retries) <= 2
+
+
+async def test_content_that_is_refused_is_not_sent_for_ever(push: Push, registry: Simulator) -> None:
+    """However doubtful the range."""
+    registry.on_upload("PATCH", RangeOff())
+    registry.on_upload("PUT", f.Refuse(400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}'))
+    push.closes = False
+    with pytest.raises(RegistryError, match="digest invalid"):
+        await push.run(jobs=1)
+    assert sum(r.method == "PATCH" for r in registry.requests) == 2
 
 
 @ONE_LOOP
@@ -146,6 +214,6 @@ async def test_an_upload_instead_of_a_mount_and_no_answer_to_the_question_after_
         registry.add(IMAGE, "from/here", "v1")
         registry.on("/v2/test/image/blobs/sha256*", f.Refuse(503), methods=("HEAD",))
         push = Push(registry, IMAGE, tmp_path, access_for(tmp_path, retry=Retry(times=1, delay=0.01)))
-        with pytest.raises(RegistryError, match="503"):
-            await push.run(source=registry.name("from/here", "v1"), jobs=1)
-        assert push.asked["POST upload"] == push.asked["DELETE upload"]
+        await push.run(source=registry.name("from/here", "v1"), jobs=1)
+        push.check_there()
+        assert push.asked["POST upload"] == push.asked["PUT upload"] == len(IMAGE.blobs)

@@ -23,6 +23,7 @@ from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.storage import tar
 from pyskopeo.storage.docker_archive import offset_prediction
+from pyskopeo.storage.docker_archive.layer_slots import LayerSlot
 from pyskopeo.storage.docker_archive.layers import READ_ONLY, LayerWriter
 from pyskopeo.storage.docker_archive.offset_prediction import content_span
 from pyskopeo.storage.tar import TarWriter
@@ -312,5 +313,66 @@ async def test_a_full_disk_spoils_only_what_is_begun(tmp_path: Path, monkeypatch
                 await layers.add(image[1].blob(), uncounted)
         assert not layers.archive_damaged
         await layers.add(image[1].blob(), uncounted)
+        archive.finish()
+    assert archive.path.read_bytes() == expected(image)
+
+
+@pytest.mark.parametrize("number", [50, 500])
+async def test_the_work_for_a_layer_does_not_grow_with_their_number(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one comes after all others: none is compared with all that wait, nor moved for each of them."""
+    looked_at = compared = 0
+    in_archive, equal = LayerSlot.in_archive.fget, Digest.__eq__  # type: ignore[attr-defined]
+
+    def counted_look(slot: LayerSlot) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return bool(in_archive(slot))
+
+    def counted_comparison(one: Digest, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return equal(one, other)
+
+    image = [Layer(seed, 1, plain=True) for seed in range(number)]
+    blobs = [layer.blob() for layer in image]
+    with archive_in(tmp_path, out_of_order=True) as archive:
+        layers = LayerWriter(tmp_path / "scratch", lambda: archive, out_of_order=True)
+        layers.announce([blob.descriptor for blob in blobs], 0)
+        with monkeypatch.context() as patch:
+            patch.setattr(LayerSlot, "in_archive", property(counted_look))
+            patch.setattr(Digest, "__eq__", counted_comparison)
+            for blob in (*blobs[1:], blobs[0]):
+                await layers.add(blob, uncounted)
+        archive.finish()
+    assert archive.path.read_bytes() == expected(image)
+    assert looked_at < 20 * number
+    assert compared < 20 * number
+
+
+@pytest.mark.parametrize(("lookahead", "elsewhere"), [(20, 0), (4, 7)])
+async def test_offsets_are_predicted_for_many_layers_ahead(
+    lookahead: int, elsewhere: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For as many as an image of Docker has; those beyond wait in temporary files."""
+    monkeypatch.setattr(offset_prediction, "_LOOKAHEAD", lookahead)
+    image, waiting = [Layer(seed, 1, plain=True) for seed in range(12)], anyio.Event()
+
+    @asynccontextmanager
+    async def late() -> AsyncIterator[MemoryReader]:
+        await waiting.wait()
+        yield MemoryReader(image[0].stored)
+
+    with archive_in(tmp_path, out_of_order=True) as archive:
+        layers = LayerWriter(tmp_path / "scratch", lambda: archive, out_of_order=True)
+        layers.announce([layer.descriptor() for layer in image], 0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(layers.add, Blob(image[0].descriptor(), late), uncounted)
+            await anyio.wait_all_tasks_blocked()
+            for layer in image[1:]:
+                await layers.add(layer.blob(), uncounted)
+            assert len(list((tmp_path / "scratch").glob("*"))) == elsewhere
+            waiting.set()
         archive.finish()
     assert archive.path.read_bytes() == expected(image)

@@ -1,0 +1,87 @@
+"""Download blobs that only the ``urls`` of their descriptors have, as for an OCI layout without its foreign layers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ..errors import InvalidContent, PyskopeoError, UnsafeAddress
+from ..http.origin import Origin, redact_url, resolve_redirect
+from ..model.events import Requested
+from ..model.reference import Reference
+from .blob_download import BlobDownload
+from .layer_urls import request_from_urls
+from .request import build_request, httpx_errors, limit_body
+from .sessions import open_sender
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..access import Access
+    from ..http.httpx_import import httpx
+    from ..model.descriptor import Descriptor
+    from ..streams.pump import BlobReader
+    from .mirrors import BlobEndpoint
+    from .session import SendRequest
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAX_REDIRECTS = 10
+
+
+@asynccontextmanager
+async def open_external_blob(descriptor: Descriptor, where: str, access: Access) -> AsyncIterator[BlobReader]:
+    """Open a blob that only the URLs in its descriptor have; ``where`` names the image it belongs to in errors.
+
+    Only https URLs with public addresses are requested, unless TLS verification is off. Raises `NetworkError` and
+    `InvalidContent`.
+    """
+    # Not named after any server, so that no client certificate is shown to one.
+    async with (
+        open_sender(Reference("urls.invalid", ""), access) as send,
+        BlobDownload(descriptor, _ExternalEndpoint(where, access, send)) as download,
+    ):
+        yield download
+
+
+class _ExternalEndpoint:
+    """The URLs in the descriptors of one image as the only endpoint of its blobs."""
+
+    def __init__(self, name: str, access: Access, send: SendRequest) -> None:
+        self.name = name
+        self.retry, self.report = access.network.retry, access.report
+        self.position = 0
+        self._network, self._send = access.network, send
+        self._insecure = bool(access.trust.insecure)
+
+    @property
+    def repositories(self) -> Sequence[BlobEndpoint]:
+        return (self,)
+
+    def move_to(self, position: int, failures: Sequence[tuple[BlobEndpoint, PyskopeoError]]) -> None:
+        """Do nothing: there is no other endpoint."""
+
+    async def request_blob(self, descriptor: Descriptor, offset: int, what: str) -> httpx.Response:
+        """GET the whole blob, whatever ``offset`` is."""
+        schemes = frozenset({"https", "http"} if self._insecure else {"https"})
+        try:
+            return await request_from_urls(descriptor, self._request, what, schemes=schemes)
+        except UnsafeAddress as error:
+            advice = "" if self._insecure else "; --src-tls-verify=false allows http and addresses of this network"
+            error.args = (f"{what}: {error}{advice}",)
+            raise
+
+    async def _request(self, method: str, url: str) -> httpx.Response:
+        for _ in range(_MAX_REDIRECTS + 1):
+            with httpx_errors(url):
+                public_only = not self._insecure
+                request = build_request(method, url, {}, b"", self._network, public_only=public_only)
+                response = await self._send(request)
+                limit_body(request, response, self._network)
+            self.report(Requested(method, redact_url(url), response.status_code, 0.0))
+            location = response.headers.get("location", "")
+            if response.status_code not in _REDIRECTS or not location:
+                return response
+            await response.aclose()
+            url = resolve_redirect(url, location)
+        raise InvalidContent(f"{Origin.of(url)} redirects more than {_MAX_REDIRECTS} times")

@@ -1,0 +1,110 @@
+"""Read the pages of a list of tags (distribution specification 1.1, "Listing Tags"), within bounds on their total."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ..errors import InvalidContent, TooLarge, UnsafeAddress
+from ..http.origin import Origin
+from ..http.read_bounded import read_bounded
+from ..model.reference import is_tag
+from ..model.strict_json import parse_object
+from .link_header import find_next_page
+from .response_checks import as_digest, closing, read_error
+
+if TYPE_CHECKING:
+    from ..http.httpx_import import httpx
+    from .session import Session
+
+# Bytes of one page, and of all pages of a list.
+_PAGE_LIMIT = 8 * 1024 * 1024
+_TOTAL_LIMIT = 64 * 1024 * 1024
+_MAX_TAGS = 1_000_000
+_MAX_PAGES = 10_000
+
+
+class TagPages:
+    """The tags of one repository, collected page by page: `read` until ``next`` is empty.
+
+    ``tags`` are those of the pages so far, in the registry's order; ``next`` is the path, or the absolute URL, of the
+    page to read next.
+    """
+
+    def __init__(self, session: Session, path: str, what: str) -> None:
+        """``path`` is that of the list; ``what`` begins the messages of errors and warnings."""
+        self.tags: list[str] = []
+        self.next = path
+        self._session, self._what = session, what
+        self._read: set[str] = set()
+        self._bytes = 0
+
+    async def read(self) -> None:
+        """GET the next page, without retries; nothing is changed by a request that fails.
+
+        Raises `NetworkError`, `UnsafeAddress` for a page elsewhere, `TooLarge` beyond 8 MiB of one page, 64 MiB or a
+        million tags of all, and `InvalidContent` for pages that lead in a circle and for anything but a list of tags.
+        """
+        response = await self._session.request("GET", self.next, {"Accept": "application/json"})
+        if response.status_code != 200:
+            raise await read_error(self._session, response, self._what)
+        async with closing(response):
+            raw = await read_bounded(response, _PAGE_LIMIT, self._what)
+        tags = _parse_page(raw, self._what)
+        self._check_total(len(raw), len(tags))
+        following = self._next_page(response)
+        self._read.add(self.next)
+        self._bytes += len(raw) + len(following)
+        self.tags += tags
+        self.next = following
+
+    def _check_total(self, size: int, count: int) -> None:
+        number = len(self._read) + 1
+        for total, limit, unit in (
+            (self._bytes + size, _TOTAL_LIMIT, "bytes"), (len(self.tags) + count, _MAX_TAGS, "tags"),
+            (number, _MAX_PAGES, "pages"),
+        ):  # fmt: skip
+            if total > limit:
+                raise TooLarge(
+                    f"{self._what}: the list is over the limit of {limit} {unit} at its page {number}: given up",
+                    limit=limit,
+                )
+
+    def _next_page(self, response: httpx.Response) -> str:
+        """Return the path of the next page at the registry, or its URL on the host that the page came from; or "".
+
+        Scheme and port of the registry do not matter: registries behind a proxy may give those they have behind it.
+        """
+        here = str(response.extensions["url"])
+        page = find_next_page(response.headers.get_list("link"), here)
+        if page.problem:
+            self._session.warn_once(f"{self._what}: the Link header {page.problem}")
+        if not page.url:
+            return ""
+        origin, target = Origin.of(page.url), page.url.partition("#")[0]
+        if origin.host == self._session.origin.host:
+            target = urlsplit(target)._replace(scheme="", netloc="").geturl()
+        elif origin != Origin.of(here):  # where the registry has redirected to
+            raise UnsafeAddress(f"{self._what}: the next page is on {origin}: refused")
+        if target == self.next or target in self._read:
+            raise InvalidContent(f"{self._what}: the pages of the list lead in a circle, back to {target[:200]}")
+        return target
+
+
+def _parse_page(raw: bytes, what: str) -> list[str]:
+    listed = parse_object(raw, what, _PAGE_LIMIT).get("tags") or []
+    if not isinstance(listed, list) or not all(isinstance(tag, str | None) for tag in listed):
+        raise InvalidContent(f"{what}: tags is not a list of strings")
+    return [tag for tag in listed if _is_tag(tag, what)]
+
+
+def _is_tag(text: str | None, what: str) -> bool:
+    """Return whether an entry of a tag list is a tag; null and digests, which some registries list, are not.
+
+    Raises `InvalidContent` for anything else. skopeo skips null and digests, too.
+    """
+    if text and is_tag(text):
+        return True
+    if text and as_digest(text) is None:
+        raise InvalidContent(f"{what}: {ascii(text)[:140]} is not a tag")
+    return False

@@ -1,0 +1,107 @@
+"""The ``index.json`` of a layout directory, which several images and processes read and write at the same time.
+
+It is parsed again only if it has changed. Writers lock the layout, read what others have written meanwhile, and replace
+the file as a whole; with ``deferred`` several images are added in one write.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import NotFound, StorageFailed
+from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_CONTENT, LAYOUT_FILE, LayoutIndex
+from .files import read_bounded
+from .locks import locked
+from .partial_files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio import Lock
+
+    from ..model.manifest import Manifest
+
+# Seconds between two writes while images are added one after another, at least; a large index is written less often,
+# so that writing takes at most this share of the time.
+_INTERVAL, _SHARE = 0.1, 0.05
+
+
+class IndexFile:
+    """The index of the layout in the directory ``root``."""
+
+    def __init__(self, root: Path, *, deferred: bool = False) -> None:
+        self._root, self._path, self._deferred = root, root / INDEX_FILE, deferred
+        self._cached: tuple[tuple[int, ...], LayoutIndex] | None = None
+        self._named: dict[str, Manifest] = {}
+        self._unnamed: list[Manifest] = []
+        self._flushing: Lock | None = None
+        self._last_write, self._cost = time.monotonic(), 0.0
+
+    def read(self) -> LayoutIndex:
+        """Return the index; raises `NotFound`, `InvalidContent`, `TooLarge` and `StorageFailed`."""
+        state = self._state()
+        if state is None or self._cached is None or self._cached[0] != state:
+            index = LayoutIndex.parse(read_bounded(self._path, INDEX_LIMIT), str(self._path))
+            self._cached = (state or (), index)
+        return self._cached[1]
+
+    async def put(self, root: Manifest, name: str) -> None:
+        """Let ``name`` refer to ``root``, "" for an image without a name; with ``deferred`` only `flush` writes it.
+
+        Raises what `flush` raises.
+        """
+        if name:
+            self._named[name] = root
+        else:
+            self._unnamed.append(root)
+        if not self._deferred:
+            await self.flush()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write the images that were put, when there are more to come."""
+        elapsed = time.monotonic() - self._last_write
+        return bool(self._named or self._unnamed) and elapsed >= max(_INTERVAL, self._cost / _SHARE)
+
+    async def flush(self) -> None:
+        """Write the images that were put; raises `InvalidContent`, `TooLarge` and `StorageFailed`."""
+        from anyio import Lock
+
+        self._flushing = self._flushing or Lock()
+        async with self._flushing:  # so that what was put before this call is written when it returns
+            if self._named or self._unnamed:
+                named, unnamed, self._named, self._unnamed = self._named, self._unnamed, {}, []
+                await self.update(lambda index: index.with_images(named, unnamed))
+
+    async def update(self, change: Callable[[LayoutIndex], LayoutIndex]) -> None:
+        """Replace the index by what ``change`` returns for it, which may be the same object.
+
+        Raises what ``change`` raises, `InvalidContent`, `TooLarge` and `StorageFailed`.
+        """
+        async with locked(self._root):
+            started = time.monotonic()
+            try:
+                current = self.read()
+            except NotFound:
+                current = LayoutIndex.empty()
+            if not (self._root / LAYOUT_FILE).exists():
+                write_atomically(self._root / LAYOUT_FILE, LAYOUT_CONTENT)
+            changed = change(current)
+            if changed is not current:
+                write_atomically(self._path, changed.raw)
+                self._cached = (self._state() or (), changed)
+            self._last_write = time.monotonic()
+            self._cost = self._last_write - started
+
+    def _state(self) -> tuple[int, ...] | None:
+        """Return what changes whenever the file is written or replaced; None without a file."""
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageFailed.of(error, f"open {self._path}") from error
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -1,0 +1,176 @@
+"""Temporary files and directories that are renamed when they are complete, and what killed runs left of them.
+
+Each is locked with flock(2) by the process that writes it, so another process can tell whether it is still needed.
+Their modes are what the umask says, unless they are private.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..streams.pump import FileSink
+from .files import storage_errors
+from .locks import try_lock
+
+PARTIAL = ".partial"
+REPLACED = ".old"
+_SHOWN = 40  # characters of the final name in a temporary one, so that it fits wherever the final one does
+_NAME = re.compile(r"\.(?P<name>.{0,40})\.[0-9a-f]{12}\.partial(?:\.old)?", re.DOTALL)
+
+
+def partial_name(name: str) -> str:
+    """Return a random hidden name for the temporary file or directory of ``name``."""
+    return f".{shown_name(name)}.{os.urandom(6).hex()}{PARTIAL}"
+
+
+def is_partial(name: str) -> bool:
+    """Return whether a file or directory is a temporary one of a copy that is running or was killed."""
+    return _NAME.fullmatch(name) is not None
+
+
+def final_name(name: str) -> str:
+    """Return what the name of a temporary file shows of the final one, as `shown_name` does; "" for other files."""
+    found = _NAME.fullmatch(name)
+    return found["name"] if found else ""
+
+
+def shown_name(name: str) -> str:
+    """Return the beginning of a file's name, as temporary files for it have it in theirs."""
+    return name.lstrip(".-")[:_SHOWN]
+
+
+def partial_names(directory: Path) -> frozenset[str]:
+    """Return which final names, as `shown_name` returns them, have temporary files in ``directory``; raises nothing."""
+    try:
+        return frozenset(map(final_name, filter(is_partial, os.listdir(directory))))
+    except OSError:
+        return frozenset()
+
+
+@contextmanager
+def staged(path: Path, mode: int = 0o666) -> Iterator[tuple[int, Path]]:
+    """Create a temporary file in the directory of ``path``, and rename it to ``path`` if the context succeeds.
+
+    Yields its file descriptor and its temporary path. After any error the file is removed. ``mode`` is limited by the
+    umask. Raises `StorageFailed`.
+    """
+    with storage_errors(f"creating {path}"):
+        fd, temporary = open_partial(path, mode)
+        held = os.dup(fd)  # keeps the lock until the file has its final name
+    try:
+        try:
+            yield fd, temporary
+        finally:
+            # Network file systems may report only here that the disk is full.
+            with storage_errors(f"writing {path}"):
+                os.close(fd)
+        with storage_errors(f"writing {path}"):
+            os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(held)
+
+
+def open_partial(path: Path, mode: int = 0o666) -> tuple[int, Path]:
+    """Create and lock a temporary file in the directory of ``path``; return its file descriptor and its path.
+
+    It stays locked until every copy of the descriptor is closed. Raises `OSError`.
+    """
+    while True:
+        temporary = path.with_name(partial_name(path.name))
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        if _lock_new(fd, temporary):
+            return fd, temporary
+        os.close(fd)
+
+
+def create_partial_directory(path: Path, mode: int = 0o777) -> int:
+    """Create and lock a temporary directory, whose name is from `partial_name`.
+
+    Returns a file descriptor; the directory stays locked until that is closed. Raises `OSError`.
+    """
+    while True:
+        path.mkdir(mode=mode)
+        fd = lock_replaced(path)
+        if _lock_new(fd, path):
+            return fd
+        os.close(fd)
+
+
+def lock_replaced(path: Path) -> int:
+    """Open and lock a directory that is about to be moved out of the way, if it is not locked by others.
+
+    Returns a file descriptor, which releases the lock when it is closed. Raises `OSError`.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with suppress(OSError):  # the file system has no locks: then nothing is ever taken for a leftover
+        try_lock(fd)
+    return fd
+
+
+def _lock_new(fd: int, path: Path) -> bool:
+    """Lock what was just created; return False if another process, which took it for a leftover, has removed it."""
+    try:
+        if not try_lock(fd):
+            return False
+    except OSError:
+        return True  # the file system has no locks: then nothing is ever taken for a leftover
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def remove_leftovers(directory: Path, name: str = "", *, restore: Path | None = None) -> None:
+    """Remove the temporary files and directories in ``directory`` that killed runs of this user left.
+
+    With ``name`` only those for a file or directory of this name. ``restore`` is a directory that may have been moved
+    out of the way by a run that was killed before it put the new one in its place: it is moved back if it is missing.
+    Errors are ignored, since nothing depends on it.
+    """
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            found = _NAME.fullmatch(entry.name)
+            if found is None or (name and found["name"] != shown_name(name)):
+                continue
+            with suppress(OSError):
+                _remove_leftover(Path(entry.path), restore)
+
+
+def _remove_leftover(path: Path, restore: Path | None) -> None:
+    """Remove a temporary file or directory unless it is in use; raises `OSError`."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(fd)
+        if status.st_uid != os.geteuid() or not try_lock(fd):
+            return
+        if stat.S_ISREG(status.st_mode):
+            path.unlink()
+        elif stat.S_ISDIR(status.st_mode):
+            if restore is not None and path.name.endswith(REPLACED) and not os.path.lexists(restore):
+                path.rename(restore)
+            else:
+                remove_tree(path)
+    finally:
+        os.close(fd)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory that we created, if it exists; errors are ignored."""
+    if path.exists():
+        import shutil
+
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace the content of a small file; readers see the old or the new content. Raises `StorageFailed`."""
+    with staged(path) as (fd, _):
+        FileSink(fd, path).write(memoryview(content))

@@ -1,0 +1,85 @@
+"""What is known of local files, and shared by the images that are copied together."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..access import SharedFiles
+from .existing_blobs import ExistingBlobs
+from .index_file import IndexFile
+from .partial_files import partial_names, remove_leftovers, shown_name
+from .verified_files import VerifiedFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..access import Access
+
+_RECORD = "verified-files"
+
+
+class RunFiles(SharedFiles):
+    """Files that were verified, indexes of layouts, and directories in which leftovers were looked for.
+
+    ``cache`` is the directory for the record of verified files, None to keep it in memory. With ``deferred`` the
+    indexes of layouts are written by `flush` only.
+    """
+
+    def __init__(self, cache: Path | None, *, deferred: bool = False) -> None:
+        self.verified = VerifiedFiles(None if cache is None else cache / _RECORD)
+        self._deferred = deferred
+        self._indexes: dict[Path, IndexFile] = {}
+        self._leftovers: dict[Path, frozenset[str]] = {}
+        # Locks, by directory, of images that `flush` has still to write.
+        self._held: dict[Path, int] = {}
+
+    @classmethod
+    def of(cls, access: Access) -> RunFiles:
+        """Return those of a run, or new ones for a single copy."""
+        shared = access.storage.shared_files
+        return shared if isinstance(shared, RunFiles) else cls(access.storage.cache)
+
+    def existing_blobs(self, access: Access, warn: Callable[[str], None] | None = None) -> ExistingBlobs:
+        """Return what decides whether a file at the destination is a blob."""
+        return ExistingBlobs(self.verified, always=access.writing.verify_existing, warn=warn)
+
+    def index(self, root: Path) -> IndexFile:
+        """Return the index of a layout, always the same object."""
+        if root not in self._indexes:
+            self._indexes[root] = IndexFile(root, deferred=self._deferred)
+        return self._indexes[root]
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to call `flush`, when there are more images to come."""
+        return any(index.due for index in self._indexes.values())
+
+    async def flush(self) -> None:
+        """Write the indexes of layouts, and release their locks; raises what `IndexFile.flush` raises."""
+        held, self._held = self._held, {}
+        try:
+            for index in self._indexes.values():
+                await index.flush()
+        finally:
+            for lock in held.values():
+                os.close(lock)
+
+    def release(self, directory: Path, lock: int) -> None:
+        """Release a lock of an image that is finished; if its entry in the index is deferred, not before `flush`."""
+        if self._deferred and directory not in self._held:
+            self._held[directory] = lock
+        else:
+            os.close(lock)
+
+    def save(self) -> None:
+        self.verified.save()
+
+    def remove_leftovers(self, directory: Path, name: str = "", *, restore: Path | None = None) -> None:
+        """Call `partial_files.remove_leftovers` if there are any; each directory is read once, at the first call."""
+        if directory not in self._leftovers:
+            self._leftovers[directory] = partial_names(directory)
+        names = self._leftovers[directory]
+        if shown_name(name) in names if name else names:
+            remove_leftovers(directory, name, restore=restore)

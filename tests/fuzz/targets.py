@@ -1,0 +1,270 @@
+"""What is fuzzed: each parser of foreign text takes any bytes, or refuses them with one of pyskopeo's errors.
+
+A target raises for anything else: another exception, a message of several lines, a promise of the parser that is broken.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import os
+import socket
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import cast
+
+from pyskopeo.config import registries_toml
+from pyskopeo.config.policy import Policy
+from pyskopeo.credentials.authfile import AuthFile
+from pyskopeo.credentials.bazel_helper import parse_output
+from pyskopeo.credentials.helper_program import Output
+from pyskopeo.errors import NotFound, PyskopeoError
+from pyskopeo.gocompat.template import GoTime, Struct, render
+from pyskopeo.http.connect import Connector, no_proxy
+from pyskopeo.http.connection_pool import ConnectionPool, Request, ResponseReader, Route
+from pyskopeo.http.error_mapping import ErrorMapping
+from pyskopeo.http.origin import Origin
+from pyskopeo.model import mediatype
+from pyskopeo.model.descriptor import Descriptor
+from pyskopeo.model.digest import Digest
+from pyskopeo.model.layout import LayoutIndex
+from pyskopeo.model.manifest import Manifest
+from pyskopeo.model.manifest_conversion import image_to_docker, image_to_oci
+from pyskopeo.model.reference import Reference
+from pyskopeo.registry.challenge import parse_challenges, parse_token, select_challenge, token_request
+from pyskopeo.registry.content_range import blob_part
+from pyskopeo.registry.link_header import find_next_page
+from pyskopeo.storage.tar import TarIndex
+
+_LONGEST_MESSAGE = 2000
+_TEMPLATE_VALUE = Struct(
+    "T", {"A": "text", "L": ["x", "y"], "M": {"k": "v"}, "N": None, "C": GoTime(2020, 1, 1), "I": {"d": [1, None]}}
+)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Allow pyskopeo's errors, whose messages are one line."""
+    try:
+        yield
+    except PyskopeoError as error:
+        check_message(str(error))
+
+
+def check_message(message: str) -> None:
+    """Refuse a message that is empty, long, or has control characters, line ends or changes of direction in it."""
+    assert message, "an error without a message"
+    assert len(message) < _LONGEST_MESSAGE, f"a message of {len(message)} characters"
+    categories = {unicodedata.category(character) for character in message}
+    assert not categories & {"Cc", "Cs", "Cf", "Zl", "Zp"}, ascii(message)
+
+
+def text(data: bytes) -> str:
+    """Return the bytes as text, as files are read."""
+    return data.decode("utf-8", "replace")
+
+
+def manifest(data: bytes) -> None:
+    """A manifest of any type has the digest of its bytes, and is converted or refused."""
+    with refusals():
+        found = Manifest.parse(data)
+        assert found.raw == data
+        assert found.is_schema1 or found.digest == Digest.of(data)
+        for descriptor in (*found.manifests, *found.layers):
+            assert Digest.parse(str(descriptor.digest)) == descriptor.digest
+        if found.media_type == mediatype.OCI_MANIFEST:
+            image_to_docker(found)
+        elif found.media_type == mediatype.DOCKER_MANIFEST:
+            image_to_oci(found, b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}')
+
+
+def layout_index(data: bytes) -> None:
+    """The ``index.json`` of a layout; its images are found by name, by position or alone."""
+    with refusals():
+        index = LayoutIndex.parse(data)
+        for name in ("", "@0", "latest"):
+            with refusals():
+                index.find(name, "x")
+
+
+def reference(data: bytes) -> None:
+    """The name of an image is safe in an address, and written it is the same."""
+    with refusals():
+        found = Reference.parse(text(data))
+        assert Reference.parse(str(found)) == found
+        assert not set(found.repository) & set(" :@\n?#%")
+        assert ".." not in found.repository.split("/")
+
+
+def challenge(data: bytes) -> None:
+    """``WWW-Authenticate``: a token server is asked with a request that can be sent."""
+    found = parse_challenges(data.decode("latin-1").splitlines())
+    chosen = select_challenge(found, None)
+    if chosen is not None:
+        with refusals():
+            request = token_request(chosen, "repository:a/b:pull", None)
+            assert request.method == "GET"
+
+
+def token(data: bytes) -> None:
+    """The answer of a token server: a token that can be sent in a header."""
+    with refusals():
+        found = parse_token(data, "x")
+        assert found.value.isascii()
+        assert found.value.isprintable()
+        assert 60 <= found.life <= 1e9
+
+
+def auth_file(data: bytes) -> None:
+    """``auth.json`` and ``.dockercfg``: no error repeats a part of them."""
+    for parse in (AuthFile.parse, AuthFile.legacy):
+        with refusals():
+            found = parse(text(data), "x")
+            for host, repository in (("example.com", "a/b"), ("docker.io", "")):
+                with refusals():
+                    found.lookup(host, repository)
+
+
+def bazel_helper(data: bytes) -> None:
+    """The output of a credential helper: headers that can be sent, none of which controls the message."""
+    with refusals():
+        for name, value in parse_output(Output("x", 0, data, b"")).headers.items():
+            assert (name + value).isascii()
+            assert (name + value).isprintable()
+            assert name.lower() not in ("host", "content-length", "transfer-encoding", "connection")
+
+
+@functools.cache
+def _file() -> Path:
+    handle, path = tempfile.mkstemp()
+    os.close(handle)
+    return Path(path)
+
+
+def tar(data: bytes) -> None:
+    """A tar archive: members lie inside it, and links between them end."""
+    path = _file()
+    path.write_bytes(data)
+    with refusals():
+        index = TarIndex.read(path)
+        for name in ("manifest.json", "index.json", "a"):
+            try:
+                member = index.find(name)
+            except NotFound:
+                continue
+            assert 0 <= member.offset
+            assert 0 <= member.size
+            assert member.offset + member.size <= len(data)
+
+
+def registries_conf(data: bytes) -> None:
+    """``registries.conf``."""
+    with refusals():
+        registries_toml.parse(text(data), "x")
+
+
+def policy(data: bytes) -> None:
+    """``policy.json``."""
+    with refusals():
+        Policy.parse(data, "x")
+
+
+def template(data: bytes) -> None:
+    """A Go template of ``--format``."""
+    with refusals():
+        render(text(data), _TEMPLATE_VALUE)
+
+
+def media_type(data: bytes) -> None:
+    """A media type: the conversions between both families undo each other."""
+    kind = mediatype.essence(data.decode("latin-1"))
+    docker = mediatype.to_docker(kind)
+    assert docker is None or mediatype.to_oci(docker) == kind
+    for name in ("gzip", "zstd", ""):
+        changed = mediatype.with_compression(kind, name)
+        assert changed is None or mediatype.compression(changed) == name
+
+
+def content_range(data: bytes) -> None:
+    """``Content-Range`` and ``Content-Length`` of a part of a blob: what is taken lies inside the blob."""
+    import httpx
+
+    described = Descriptor("application/x", Digest.of(b""), 100)
+    head, _, length = data.partition(b"\n")
+    headers = [(b"content-range", head), (b"content-length", length)]
+    for status, offset in ((206, 10), (200, 0)):
+        with refusals():
+            part = blob_part(httpx.Response(status, headers=headers), described, offset)
+            assert part.start == offset
+            assert part.end is None or offset <= part.end <= described.size
+
+
+def link(data: bytes) -> None:
+    """``Link`` headers: an address that can be requested, or nothing."""
+    with refusals():
+        page = find_next_page(data.decode("latin-1").splitlines(), "https://registry.example/v2/a/tags/list")
+        assert not page.url or Origin.of(page.url).scheme in ("http", "https")
+        if page.problem:
+            check_message(page.problem)
+
+
+class _Scripted:
+    """A connector whose every connection has received ``data`` already, and is closed then."""
+
+    proxy = staticmethod(no_proxy)
+    target = None
+    stall_timeout = 5.0
+    errors = ErrorMapping()
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def open(self, origin: Origin, *, public_only: bool) -> http.client.HTTPConnection:
+        near, far = socket.socketpair()
+        far.sendall(self._data)
+        far.shutdown(socket.SHUT_WR)
+        self._far = far  # open until the request has been sent
+        connection = http.client.HTTPConnection("x")
+        near.settimeout(self.stall_timeout)
+        connection.sock = near
+        return connection
+
+    def close(self) -> None:
+        self._far.close()
+
+
+def response(data: bytes) -> None:
+    """The head of an HTTP response, and its body to the end."""
+    connector = _Scripted(data[:100_000])
+    pool = ConnectionPool(cast("Connector", connector))
+    request = Request("GET", Route(Origin.of("http://registry.example")), "/v2/", [("Host", "registry.example")])
+    with closing(pool), closing(connector), refusals():
+        exchange = pool.send(request)
+        assert 200 <= exchange.response.status <= 999
+        if exchange.body is None:
+            buffer = memoryview(bytearray(4096))
+            with closing(ResponseReader(pool, request, exchange)) as reader:
+                while reader.readinto(buffer):
+                    pass
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "auth-file": auth_file,
+    "bazel-helper": bazel_helper,
+    "challenge": challenge,
+    "content-range": content_range,
+    "layout-index": layout_index,
+    "link": link,
+    "manifest": manifest,
+    "media-type": media_type,
+    "policy": policy,
+    "reference": reference,
+    "registries-conf": registries_conf,
+    "response": response,
+    "tar": tar,
+    "template": template,
+    "token": token,
+}

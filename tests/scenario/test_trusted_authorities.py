@@ -1,0 +1,88 @@
+"""Which authorities are trusted: those that other programs on the same machine trust."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import Done, fatal, pyskopeo_here
+from tests.support.images import build
+from tests.support.simulator import Simulator
+from tests.support.tls import Authority
+
+pytestmark = pytest.mark.usefixtures("no_machine_policy")
+
+
+@pytest.fixture(scope="module")
+def secure(authority: Authority) -> Iterator[Simulator]:
+    """It has a certificate as many companies make them."""
+    with Simulator(build("docker"), tls=authority.server("plain", identifiers=False)) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def newer_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verify as strictly as Python 3.13 and later do by default."""
+    make = ssl.create_default_context
+
+    def strict(*arguments: object, **options: object) -> ssl.SSLContext:
+        context = make(*arguments, **options)  # type: ignore[arg-type]
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+
+
+def inspect(registry: Simulator, *flags: str) -> Done:
+    return pyskopeo_here("inspect", "--retry-times=0", *flags, registry.name())
+
+
+def test_nobody_is_trusted_without_a_reason(secure: Simulator) -> None:
+    assert "certificate not trusted" in fatal(inspect(secure))
+
+
+@pytest.mark.parametrize("separator", [":", "::"])
+def test_directories_of_the_environment(
+    separator: str, secure: Simulator, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, name in (("one", "other.txt"), ("two", "company-root.pem")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_bytes(authority.path.read_bytes() if folder == "two" else b"x")
+    monkeypatch.setenv("SSL_CERT_DIR", separator.join((str(tmp_path / "one"), str(tmp_path / "two"))))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "one" / "other.txt"))
+    done = inspect(secure)
+    assert done.code == 0, done.stderr
+    assert done.stderr.count("other.txt") == 1
+
+
+def test_bad_files_beside_a_good_one(secure: Simulator, authority: Authority, tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_bytes(authority.path.read_bytes())
+    (tmp_path / "empty.crt").touch()
+    (tmp_path / "folder.crt").mkdir()
+    (tmp_path / "gone.crt").symlink_to("nowhere")
+    done = inspect(secure, f"--cert-dir={tmp_path}")
+    assert done.code == 0, done.stderr
+    for name in ("empty.crt", "folder.crt", "gone.crt"):
+        assert done.stderr.count(name) == 1
+    assert str(tmp_path / "ca.crt") not in done.stderr
+
+
+def test_a_directory_of_one_host(secure: Simulator, authority: Authority, clean_environment: Path) -> None:
+    folder = clean_environment / ".config/containers/certs.d" / secure.host
+    folder.mkdir(parents=True)
+    (folder / "ca.crt").write_bytes(authority.path.read_bytes())
+    (folder / "empty.crt").touch()
+    done = inspect(secure)
+    assert done.code == 0, done.stderr
+    assert "empty.crt is not used: no PEM certificate in it" in done.stderr
+
+
+def test_a_directory_that_is_not_there(secure: Simulator, tmp_path: Path) -> None:
+    """As for skopeo it is no error, but it is said: it may be a mistake in its name."""
+    done = inspect(secure, f"--cert-dir={tmp_path}/none")
+    assert f"certificate directory {tmp_path}/none does not exist" in done.stderr
+    assert "certificate not trusted" in done.stderr
+    assert inspect(secure, f"--cert-dir={tmp_path}/none", "--tls-verify=false").code == 0

@@ -1,0 +1,84 @@
+"""The lock of a directory, exclusive or shared."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from pyskopeo.errors import StorageFailed
+from pyskopeo.storage.locks import lock_directory, locked
+
+pytestmark = pytest.mark.anyio
+
+
+def fails_with(number: int) -> Callable[..., object]:
+    def fail(*arguments: object, **more: object) -> object:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+class TestLocked:
+    async def test_between_tasks(self, tmp_path: Path) -> None:
+        inside: list[int] = []
+
+        async def once(number: int) -> None:
+            async with locked(tmp_path):
+                assert not inside
+                inside.append(number)
+                await anyio.sleep(0.002)
+                inside.pop()
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(10):
+                tasks.start_soon(once, number)
+
+    async def test_waiting_can_be_cancelled(self, tmp_path: Path) -> None:
+        async with locked(tmp_path):
+            with anyio.move_on_after(0.05) as scope:
+                async with locked(tmp_path):
+                    raise AssertionError
+            assert scope.cancelled_caught
+        async with locked(tmp_path):
+            pass
+
+    async def test_it_is_let_go_after_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with locked(tmp_path):
+                raise ZeroDivisionError
+        with anyio.fail_after(2):
+            async with locked(tmp_path):
+                pass
+
+    async def test_a_file_system_without_locks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        import fcntl
+
+        monkeypatch.setattr(fcntl, "flock", fails_with(errno.ENOLCK))
+        with pytest.raises(StorageFailed, match=r"locking .*: no locks available"):
+            async with locked(tmp_path):
+                raise AssertionError
+
+    async def test_no_directory(self, tmp_path: Path) -> None:
+        with pytest.raises(StorageFailed, match="opening .*none"):
+            async with locked(tmp_path / "none"):
+                raise AssertionError
+
+    async def test_shared_ones_go_together_and_keep_out_an_exclusive_one(self, tmp_path: Path) -> None:
+        first = await lock_directory(tmp_path, shared=True)
+        try:
+            async with locked(tmp_path, shared=True):
+                pass
+            with anyio.move_on_after(0.05) as scope:
+                async with locked(tmp_path):
+                    raise AssertionError
+            assert scope.cancelled_caught
+        finally:
+            os.close(first)
+        with anyio.fail_after(2):
+            async with locked(tmp_path):
+                pass

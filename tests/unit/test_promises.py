@@ -1,0 +1,56 @@
+"""What the package never does, whatever is asked of it: SECURITY.md names these tests."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "pyskopeo"
+# Functions and methods that write what an archive names, or run or load what a file holds.
+FORBIDDEN = {
+    "extract", "extractall", "unpack_archive", "_extract_member", "makelink", "mknod", "mkfifo",
+    "chroot", "chown", "lchown", "fchown", "setuid", "setns", "unshare", "pivot_root",
+    "system", "popen", "eval", "execv", "execve", "execvp", "execvpe", "execl", "spawnv", "spawnvp", "posix_spawn",
+    "CDLL", "LoadLibrary", "load_module", "exec_module", "run_path", "unsafe_load", "full_load",
+}  # fmt: skip
+# Modules whose use alone would be an error: they run what they read.
+MODULES = {"ctypes", "marshal", "pickle", "pty", "runpy", "shelve", "zipimport"}
+
+
+def calls(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            function = node.func
+            yield function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield (node.module or "").partition(".")[0]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_is_unpacked_or_run(path: Path) -> None:
+    """No member of an archive becomes a file, and nothing of an image is executed or loaded.
+
+    The one module that starts programs is that of credential helpers, without a shell.
+    """
+    tree = ast.parse(path.read_text())
+    assert not FORBIDDEN & set(calls(tree))
+    assert not MODULES & set(imports(tree))
+    shells = [node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "shell"]
+    assert not shells
+    if path != PACKAGE / "credentials" / "helper_program.py":
+        assert not {"Popen", "run_process", "create_subprocess_exec"} & set(calls(tree))
+
+
+def test_the_check_finds_what_it_looks_for() -> None:
+    tree = ast.parse("import pickle\nfrom ctypes import CDLL\narchive.extractall(x)\neval(y)")
+    assert set(imports(tree)) == {"pickle", "ctypes"}
+    assert {"extractall", "eval"} <= set(calls(tree)) & FORBIDDEN
