@@ -105,9 +105,14 @@ class Writing:
     precompute_digests: bool = False
 
 
-def cache_directory(environ: Mapping[str, str], home: Path) -> Path:
-    """Return the directory for files of this program that can be lost without harm (XDG Base Directory)."""
-    return Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "pyskopeo"
+def cache_directory(environ: Mapping[str, str], home: Path) -> Path | None:
+    """Return the directory for files of this program that can be lost without harm (XDG Base Directory).
+
+    None for a user without a home directory, which is not created for that.
+    """
+    if caches := environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "pyskopeo"
+    return home / ".cache" / "pyskopeo" if home != Path("/") and home.is_dir() else None
 
 
 def _daemon_certificates(environ: Mapping[str, str], home: Path) -> Path | None:

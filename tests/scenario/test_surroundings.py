@@ -165,12 +165,15 @@ def test_file_names_in_messages_whatever_the_locale(locale: str, tmp_path: Path)
 
 
 def test_no_environment_at_all(source: Path, tmp_path: Path) -> None:
+    outside = [Path("/nonexistent"), Path("/.cache")]
+    before = [path.exists() for path in outside]
     for number, env in enumerate(({}, {"HOME": ""}, {"HOME": "/nonexistent", "PATH": ""}, {"PATH": "relative:"})):
         done = run("copy", f"dir:{source}", f"oci:new{number}:x", env=env, cwd=tmp_path)
         assert (done.returncode, messages(done)) == (0, [])
     with Simulator(IMAGE) as registry:
         done = run("copy", "--src-tls-verify=false", registry.name(), "dir:pulled", env={}, cwd=tmp_path)
         assert (done.returncode, messages(done)) == (0, [])
+    assert [path.exists() for path in outside] == before  # no home is made up
 
 
 def test_a_user_that_does_not_exist(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
