@@ -67,14 +67,21 @@ class IndexFile:
         return bool(self._named or self._unnamed) and elapsed >= max(_INTERVAL, self._cost / _SHARE)
 
     async def flush(self) -> None:
-        """Write the images that were put; raises `InvalidContent`, `TooLarge` and `StorageFailed`."""
-        from anyio import Lock
+        """Write the images that were put; raises `InvalidContent`, `TooLarge` and `StorageFailed`.
+
+        If it is cancelled while it waits for the lock, the next call writes them.
+        """
+        from anyio import Lock, get_cancelled_exc_class
 
         self._flushing = self._flushing or Lock()
         async with self._flushing:  # so that what was put before this call is written when it returns
-            if self._named or self._unnamed:
-                named, unnamed, self._named, self._unnamed = self._named, self._unnamed, {}, []
-                await self.update(lambda index: index.with_images(named, unnamed))
+            named, unnamed, self._named, self._unnamed = self._named, self._unnamed, {}, []
+            try:
+                if named or unnamed:
+                    await self.update(lambda index: index.with_images(named, unnamed))
+            except get_cancelled_exc_class():
+                self._named, self._unnamed = named | self._named, [*unnamed, *self._unnamed]
+                raise
 
     async def update(self, change: Callable[[LayoutIndex], LayoutIndex]) -> None:
         """Replace the index by what ``change`` returns for it, which may be the same object.

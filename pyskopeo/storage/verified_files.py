@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Bytes. A smaller file is hashed in less time than a record takes.
 RECORDED_SIZE = 64 * 1024
-_LIMIT = 4 * 1024 * 1024  # size in bytes at which the older half of the record is dropped
+_LIMIT = 16 * 1024 * 1024  # size in bytes at which the older half of the record is dropped
 # Seconds. Two changes of a file within one tick of the system's clock cannot be told apart by its times, so a state
 # that is not older than this is not recorded; on file systems with times in whole seconds, not one of the last two.
 _TICK, _COARSE_TICK = 0.011, 2.0

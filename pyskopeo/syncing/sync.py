@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     Wrap: TypeAlias = Callable[[ImageDestination], ImageDestination]
 
+_LAST_WRITES = 10.0  # seconds for writing down what was done when a run ends, or is interrupted
 _FAILED = "Sync failed due to previous reported error(s) for one or more images"
 
 
@@ -139,7 +140,7 @@ class _SyncRun:
 
     async def copy_all(self) -> None:
         """Copy every image that is not present; raise `SyncFailed` at the first failure, without ``keep_going``."""
-        from anyio import CancelScope, create_task_group
+        from anyio import create_task_group, move_on_after
 
         images = self._images()
         try:
@@ -147,11 +148,13 @@ class _SyncRun:
                 async with create_task_group() as tasks:
                     for _ in range(min(self._request.jobs, len(self._listing.images))):
                         tasks.start_soon(self._copy_images, images)
+            await self._write_indexes()
         finally:
-            with CancelScope(shield=True):
+            # Not for ever: another process may hold the lock of the destination, and be stopped.
+            with move_on_after(_LAST_WRITES, shield=True):
                 await self._write_indexes()
                 await self._record.save()
-                self._files.save()
+            self._files.save()
 
     async def report_plan(self) -> None:
         """Report what would be copied; raise `SyncFailed` where something else is in the way, as `copy_all` does."""
@@ -199,9 +202,14 @@ class _SyncRun:
 
     async def _write_indexes(self) -> PyskopeoError | None:
         """Write the indexes of layouts and report the images in them; return the error if that fails."""
+        from anyio import get_cancelled_exc_class
+
         results, self._unwritten = self._unwritten, []
         try:
             await self._files.flush()
+        except get_cancelled_exc_class():
+            self._unwritten = [*results, *self._unwritten]
+            raise
         except PyskopeoError as error:
             for result in results:
                 self._fail(ImageResult(result.image, "failed", None, result.moved, result.seconds), error)

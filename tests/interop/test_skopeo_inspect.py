@@ -191,7 +191,7 @@ class TestEndings:
         assert theirs.stdout == ours.stdout == b""
         assert filled(phrase) in message(theirs)
         assert filled(phrase) in message(ours)
-        assert len(ours.lines) == 1
+        assert len(ours.lines) == 1 or not words  # which shows the help
         assert tree(tmp_path) == before
 
     @pytest.mark.parametrize("kind", ["docker-list", "oci"])

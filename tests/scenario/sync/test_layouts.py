@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -161,3 +164,25 @@ class TestManyImages:
                 for process in processes:
                     process.kill()
         assert names(tmp_path / "lay") == sorted(f"{name}:t{n}" for name in ("one", "two") for n in range(100))
+
+    def test_a_signal_while_another_process_writes_the_layout(self, registry: Simulator, tmp_path: Path) -> None:
+        """What was copied is written when the lock is free, and reported only then."""
+        layout, report = tmp_path / "lay", tmp_path / "report.json"
+        layout.mkdir()
+        held = os.open(layout, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        words = ("sync", "--src", "docker", "--dest", "oci", SOURCE, "--report", str(report))
+        process = subprocess.Popen(
+            [*PYSKOPEO, *words, f"{registry.host}/team/app", str(layout)], env=environment(), stderr=subprocess.PIPE
+        )
+        try:
+            everything = {digest for image in MANY for digest in image.manifests}
+            assert wait_until(lambda: all((layout / "blobs/sha256" / digest[7:]).exists() for digest in everything), 20)
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+            os.close(held)
+            process.communicate(timeout=20)
+        finally:
+            process.kill()
+        assert names(layout) == [f"app:v{n}" for n in range(6)]
+        assert json.loads(report.read_bytes())["copied"] == 6

@@ -15,6 +15,7 @@ from pyskopeo.model.layout import REF_NAME, LayoutIndex
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.storage import index_file
 from pyskopeo.storage.index_file import IndexFile
+from pyskopeo.storage.locks import locked
 from pyskopeo.storage.partial_files import write_atomically
 from tests.support.images import build
 
@@ -103,6 +104,19 @@ async def test_after_a_flush_everything_put_before_it_is_written(tmp_path: Path)
         for number in range(20):
             tasks.start_soon(put, f"n{number}")
     assert sorted(names(tmp_path)) == sorted(f"n{number}" for number in range(20))
+
+
+async def test_what_was_put_is_written_after_a_cancelled_flush(tmp_path: Path) -> None:
+    index = IndexFile(tmp_path, deferred=True)
+    await index.put(ROOT, "a")
+    await index.put(ROOT, "")
+    async with locked(tmp_path):
+        with anyio.move_on_after(0.05) as scope:
+            await index.flush()
+        assert scope.cancelled_caught
+    await index.put(ROOT, "b")
+    await index.flush()
+    assert names(tmp_path) == ["a", "b", ""]
 
 
 async def test_a_large_index_is_written_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
