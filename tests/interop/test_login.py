@@ -157,6 +157,7 @@ def test_a_file_that_is_there_is_changed_to_the_same_bytes(before: object, host:
         for file, program in zip(files, (skopeo, run), strict=True):
             if not file.exists():
                 file.write_text(json.dumps(before))
+                file.chmod(0o600)
             ok(program(*words, "--authfile", file))
         assert files[1].read_bytes() == files[0].read_bytes()
 
