@@ -74,7 +74,7 @@ def _reachable(files: DirectoryFiles, descriptors: Iterable[Descriptor]) -> set[
             read.add(descriptor.digest)
             manifest = _manifest(files, descriptor)
             if manifest is not None:
-                waiting += [*manifest.manifests, *manifest.blobs]
+                waiting += manifest.manifests if manifest.is_index else manifest.blobs
     return found
 
 
