@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from . import __version__
 from .config import certificates
+from .config.home import home_directory
 from .config.proxies import Proxies
 from .credentials.keychain import Keychain
 from .fast_dataclass import dataclass
@@ -104,9 +105,14 @@ class Writing:
     precompute_digests: bool = False
 
 
-def cache_directory(environ: Mapping[str, str], home: Path) -> Path:
-    """Return the directory for files of this program that can be lost without harm (XDG Base Directory)."""
-    return Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "pyskopeo"
+def cache_directory(environ: Mapping[str, str], home: Path) -> Path | None:
+    """Return the directory for files of this program that can be lost without harm (XDG Base Directory).
+
+    None for a user without a home directory, which is not created for that.
+    """
+    if caches := environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "pyskopeo"
+    return home / ".cache" / "pyskopeo" if home != Path("/") and home.is_dir() else None
 
 
 def _daemon_certificates(environ: Mapping[str, str], home: Path) -> Path | None:
@@ -182,7 +188,7 @@ class Access:
         without a signature. The files are read on first use.
         """
         environ = os.environ if environ is None else environ
-        home = Path(environ.get("HOME") or Path.home())
+        home = home_directory(environ)
         authfile = environ.get("REGISTRY_AUTH_FILE")
         registries = cache(partial(_load_registries, environ, home, registries_conf, report))
         return cls(

@@ -142,6 +142,12 @@ class DestinationRefused(PyskopeoError):
     """The destination holds something that must not be overwritten."""
 
 
+_HINTS: dict[type[OSError], str] = {
+    FileExistsError: " and is not a directory: remove it, or choose another path",
+    NotADirectoryError: ": a part of this path is a file",
+}
+
+
 class StorageFailed(PyskopeoError):
     """The operating system reported an error; ``errno`` is its number, if known."""
 
@@ -154,7 +160,7 @@ class StorageFailed(PyskopeoError):
         """Wrap an `OSError`; ``what`` names the operation and the path, for the message."""
         reason = error.strerror or str(error) or type(error).__name__
         # Scripts compare these texts, which Go writes in lower case: "no such file or directory".
-        reason = reason[:1].lower() + reason[1:]
+        reason = reason[:1].lower() + reason[1:] + _HINTS.get(type(error), "")
         return cls(f"{what}: {reason}", errno=error.errno)
 
 

@@ -16,13 +16,14 @@ from ..errors import (
     Unsupported,
     prefix_errors,
 )
+from ..fast_dataclass import dataclass
 from ..model.content_digest import content_digest
 from ..model.reference import Reference, is_tag
 from ..model.tag_filter import Order, TagFilter
-from ..transports import TRANSPORTS, parse_image_name
+from ..transports import TRANSPORTS, parse_image_name, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from ..model.digest import Digest
@@ -54,6 +55,16 @@ async def list_tags(
     return tag_filter.apply(await _archive_tags(place, access))
 
 
+@dataclass(frozen=True, slots=True)
+class Tagging:
+    """The result of adding tags to the manifest ``digest``: those that were ``written``, and those it had already."""
+
+    reference: Reference
+    digest: Digest
+    written: tuple[str, ...]
+    present: tuple[str, ...]
+
+
 async def tag(name: str, *tags: str, access: Access | None = None) -> Digest:
     """Add ``tags`` to the image ``docker://HOST/NAME[:TAG][@DIGEST]`` in its repository.
 
@@ -61,11 +72,17 @@ async def tag(name: str, *tags: str, access: Access | None = None) -> Digest:
     for tags that refer to it already. Returns its digest. Raises `InvalidName` before any request,
     `NotFound`, `NetworkError` and other kinds of `PyskopeoError`.
     """
+    return (await add_tags(name, tags, access)).digest
+
+
+async def add_tags(name: str, tags: Iterable[str], access: Access | None = None) -> Tagging:
+    """Add ``tags`` as `tag` does, and return which of them were written."""
     from ..registry.repository_reader import Repository
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.sessions import open_session
 
-    reference = _docker_reference(name, 'only images in registries can be tagged: want "docker://..."')
+    reference = docker_reference(name, 'only images in registries can be tagged: want "docker://..."')
+    tags = tuple(dict.fromkeys(tags))
     for wanted in tags:
         if not is_tag(wanted):
             raise InvalidName(f"{ascii(wanted)[:140]} is not a tag: want at most 128 letters, digits, '_', '.' and '-'")
@@ -75,10 +92,13 @@ async def tag(name: str, *tags: str, access: Access | None = None) -> Digest:
         response = await repository.manifest(reference.manifest_name)
         manifest = repository.parse_manifest(response, expected=reference.digest)
         writer = RepositoryWriter(reference, session)
-        for wanted in dict.fromkeys(tags):
+        written = []
+        for wanted in tags:
             if await writer.head_manifest(wanted) != manifest.digest:
                 await writer.put_manifest(wanted, manifest)
-    return manifest.digest
+                written.append(wanted)
+    present = tuple(wanted for wanted in tags if wanted not in written)
+    return Tagging(reference, manifest.digest, tuple(written), present)
 
 
 async def delete(name: str, *, tag_only: bool = False, access: Access | None = None) -> None:
@@ -97,11 +117,11 @@ async def delete(name: str, *, tag_only: bool = False, access: Access | None = N
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.sessions import open_session
 
-    reference = _docker_reference(name, f"Deleting images not implemented for {name.partition(':')[0]}: images")
+    reference = docker_reference(name, f"Deleting images not implemented for {name.partition(':')[0]}: images")
     if tag_only and reference.digest is not None:
         raise InvalidName(f"{reference} has a digest: to delete a tag alone, name it without one")
     access = access or Access.from_environ()
-    with _deletion_errors(reference):
+    with deletion_errors(reference):
         async with open_session(reference, access, actions="*,pull") as session:
             target = reference.manifest_name
             if reference.digest is None and not tag_only:
@@ -126,7 +146,7 @@ def parse_tag_source(name: str) -> Reference | Path:
     """Parse the name of a repository or archive for `list_tags`; raises `InvalidName` or `Unsupported`."""
     transport, colon, details = name.partition(":")
     if not colon or transport not in TRANSPORTS:
-        raise InvalidName(f'Invalid "{name}": does not specify a transport')
+        raise InvalidName(f'Invalid "{name}": does not specify a transport{suggestion(name)}')
     if transport not in _TRANSPORTS:
         raise Unsupported(
             f"Unsupported transport '{transport}' for tag listing. Only supported: {', '.join(_TRANSPORTS)}"
@@ -136,7 +156,9 @@ def parse_tag_source(name: str) -> Reference | Path:
 
         return parse(details).path
     if not details.startswith("//"):
-        raise InvalidName(f"docker: image reference {name} does not start with docker://")
+        raise InvalidName(
+            f'docker: image reference {name} does not start with docker://; did you mean "docker://{details}"?'
+        )
     reference = Reference.parse(details[2:], default_tag="")
     if reference.manifest_name:
         raise InvalidName("No tag or digest allowed in reference")
@@ -163,7 +185,7 @@ async def _archive_tags(path: Path, access: Access) -> list[str]:
         return DockerArchive.read(index).names()
 
 
-def _docker_reference(name: str, unsupported: str) -> Reference:
+def docker_reference(name: str, unsupported: str) -> Reference:
     """Parse the name of an image in a registry.
 
     Raises `InvalidName`, and `Unsupported` with the message ``unsupported`` for other transports.
@@ -180,7 +202,7 @@ def _docker_reference(name: str, unsupported: str) -> Reference:
 
 
 @contextmanager
-def _deletion_errors(reference: Reference) -> Iterator[None]:
+def deletion_errors(reference: Reference) -> Iterator[None]:
     """Prefix errors of a deletion as skopeo does; a missing image is a `PathNotFound`, with its exit code of 1."""
     try:
         yield

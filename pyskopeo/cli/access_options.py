@@ -13,7 +13,7 @@ from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
 from ..model.events import Report
 from ..model.platform import Platform
-from .flags import Flag, Parsed, UsageError, boolean
+from .flags import Flag, Parsed, UsageError, boolean, utf8
 from .log import log
 from .network_options import NetworkOptions
 
@@ -35,9 +35,9 @@ def registry_flags(prefix: str = "", certificates: str = "*.crt, and *.cert with
     """Return the flags for the registry of one side; ``prefix`` is ``src-``, ``dest-`` or empty."""
     registry = _REGISTRIES[prefix]
     flags = (
-        Flag(f"{prefix}creds", f"credentials for {registry}", value="USER[:PASS]"),
-        Flag(f"{prefix}username", f"user name for {registry}", value="USER"),
-        Flag(f"{prefix}password", f"password for {registry}", value="PASS"),
+        Flag(f"{prefix}creds", f"credentials for {registry}", value="USER[:PASS]", read=utf8),
+        Flag(f"{prefix}username", f"user name for {registry}", value="USER", read=utf8),
+        Flag(f"{prefix}password", f"password for {registry}", value="PASS", read=utf8),
         Flag(f"{prefix}no-creds", f"access {registry} anonymously", read=boolean, default=False),
         Flag(f"{prefix}registry-token", f"bearer token for {registry}", value="TOKEN"),
         Flag(f"{prefix}cert-dir", f"directory with certificates for {registry}: {certificates}", value="DIR"),
@@ -48,7 +48,7 @@ def registry_flags(prefix: str = "", certificates: str = "*.crt, and *.cert with
     return (
         *flags,
         Flag(f"{prefix}authfile", f"read credentials for {registry} from PATH only", value="PATH"),
-        Flag(f"{prefix[0]}creds", "", value="USER[:PASS]", hidden=True),
+        Flag(f"{prefix[0]}creds", "", value="USER[:PASS]", read=utf8, hidden=True),
     )
 
 

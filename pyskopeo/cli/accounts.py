@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import Access
+from ..config.home import home_directory
 from ..credentials.authfile import AUTH_FILES, Credentials, locations
 from ..credentials.authkey import AuthKey
 from ..errors import AccessDenied, InvalidInput, prefix_errors
@@ -100,7 +101,7 @@ def _named_file(parsed: Parsed) -> tuple[Path | None, bool]:
             "options for paths to the credential file and to the Docker-compatible credential file "
             "can not be set simultaneously"
         )
-    docker_default = Path(os.environ.get("HOME") or Path.home(), ".docker", "config.json")
+    docker_default = home_directory(os.environ) / ".docker" / "config.json"
     if own:
         if own == docker_default:
             log("warning", "saving credentials to ~/.docker/config.json, but not using Docker-compatible file format")

@@ -11,6 +11,9 @@ from typing import Any, Generic, TypeVar
 from ..fast_dataclass import dataclass
 from .flags import Flag, Parsed, UsageError, boolean, duration
 
+# The version of skopeo whose flags and messages are followed, for scripts that parse `skopeo --version`.
+SKOPEO = "1.22.0"
+
 Options = TypeVar("Options")
 
 

@@ -19,7 +19,7 @@ from ..model.events import Placement, Report
 from ..model.platform import Platform
 from ..transports import TRANSPORTS, parse_image_name
 from .access_options import AUTHFILE, PLATFORM, AccessOptions, access_flags, chosen_platform
-from .command import Command
+from .command import Command, program
 from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .format_flags import FORM, form
 from .network_options import NETWORK
@@ -55,7 +55,11 @@ _STATES = {Placement.PRESENT: "present", Placement.MOUNTED: "to mount", Placemen
 
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
-    """The options of ``copy``. ``jobs`` is the maximum number of blobs in parallel, None: the default."""
+    """The options of ``copy``.
+
+    ``jobs`` is the maximum number of blobs in parallel, None: the default. ``steps`` is whether standard output is
+    for skopeo's lines.
+    """
 
     source: ImageReference
     destination: ImageReference
@@ -66,6 +70,7 @@ class CopyOptions:
     destination_access: AccessOptions
     jobs: int | None
     progress: str
+    steps: bool
     dry_run: bool
     digestfile: Path | None
 
@@ -89,6 +94,7 @@ class CopyOptions:
             destination_access=AccessOptions.of(parsed, "dest-"),
             jobs=_jobs(parsed),
             progress="none" if dry_run or parsed.get("quiet", bool) else parsed.get("progress", str),
+            steps=program() == "skopeo" and not _is_standard_output(parsed.arguments[1]),
             dry_run=dry_run,
             digestfile=parsed.path("digestfile"),
         )
@@ -98,7 +104,7 @@ async def run(options: CopyOptions) -> int:
     """Copy the image, or print the plan for it; then write the digest file."""
     from ..engine import run as engine
 
-    with reporting(options.progress) as report:
+    with reporting(options.progress, steps=options.steps) as report:
         result = await engine.copy(
             options.source,
             options.destination,
@@ -139,6 +145,11 @@ def _parse_names(names: Sequence[str], tags: Sequence[str]) -> tuple[ImageRefere
         except InvalidName as error:
             raise InvalidName(f"error parsing additional-tag '{tag}': {error}") from None
     return source, destination
+
+
+def _is_standard_output(name: str) -> bool:
+    """Return whether the image is an archive that is written to standard output, which then has nothing else."""
+    return name.partition(":")[2].partition(":")[0] in ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def _selection(parsed: Parsed) -> Selection:

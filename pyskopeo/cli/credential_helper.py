@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from .command import Command
 from .flags import Parsed, UsageError
 from .log import log
 from .main import supervise
+from .standard_streams import read_input
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -76,7 +76,7 @@ def run(options: CredentialHelperOptions) -> int:
 
 
 def _read() -> str:
-    content = sys.stdin.buffer.read(_LIMIT + 1)
+    content = read_input(_LIMIT, "credential-helper")
     if len(content) > _LIMIT:
         raise InvalidInput(f"credential-helper: the question is over {_LIMIT} bytes")
     try:

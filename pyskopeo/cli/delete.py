@@ -2,55 +2,98 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..fast_dataclass import dataclass
-from .access_options import AUTHFILE, AccessOptions, registry_flags, shared_blob_dir
-from .command import Command
-from .flags import Flag, Parsed, boolean
+from .access_options import AUTHFILE, AccessOptions, access_flags
+from .command import Command, program
+from .flags import Flag, Parsed, UsageError, boolean
+from .log import emit_notice
 from .network_options import NETWORK
 from .progress import warnings_only
+
+if TYPE_CHECKING:
+    from ..api.deletion import Deletion
+
+# Of each tag it is asked what it refers to, before a deletion takes it away.
+_MAX_TAGS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
-    """The options of ``delete``."""
+    """The options of ``delete``. ``quiet`` is whether it sends and prints no more than skopeo does."""
 
     image: str
     tag_only: bool
+    dry_run: bool
+    quiet: bool
     access: AccessOptions
 
     @classmethod
     def of(cls, parsed: Parsed) -> DeleteOptions:
         """Read the options; raises `InvalidInput`."""
-        return cls(parsed.arguments[0], parsed.get("tag-only", bool), AccessOptions.of(parsed))
+        image, dry_run = parsed.arguments[0], parsed.get("dry-run", bool)
+        is_docker = image.startswith("docker:")
+        if dry_run and not is_docker:
+            raise UsageError("--dry-run is for images in registries: docker://...")
+        quiet = (program() == "skopeo" or not is_docker) and not dry_run
+        return cls(image, parsed.get("tag-only", bool), dry_run, quiet, AccessOptions.of(parsed))
 
 
 async def run(options: DeleteOptions) -> int:
-    """Delete the image; print nothing."""
-    from ..api.repositories import delete
+    """Delete the image, and print to standard error what was deleted; in a dry run print it to standard output."""
+    access = options.access.access(warnings_only)
+    if options.quiet:
+        from ..api.repositories import delete
 
-    await delete(options.image, tag_only=options.tag_only, access=options.access.access(warnings_only))
+        await delete(options.image, tag_only=options.tag_only, access=access)
+        return 0
+    from ..api.deletion import delete_with_tags
+
+    deletion = await delete_with_tags(
+        options.image,
+        tag_only=options.tag_only,
+        dry_run=options.dry_run,
+        max_tags=None if options.dry_run else _MAX_TAGS,
+        access=access,
+    )
+    if options.dry_run:
+        print(f"Would delete {_what(deletion)}")
+    else:
+        emit_notice(f"Deleted {_what(deletion)}")
     return 0
+
+
+def _what(deletion: Deletion) -> str:
+    name = deletion.reference.name
+    if deletion.digest is None:
+        return f"the tag {deletion.reference.tag} of {name}"
+    if deletion.tags is None:
+        return f"{name}@{deletion.digest}, with all its tags"
+    tags = f"its tag{'s' * (len(deletion.tags) != 1)} {', '.join(deletion.tags)}" if deletion.tags else "no tag"
+    return f"{name}@{deletion.digest}, with {tags}"
 
 
 COMMAND = Command(
     name="delete",
     arguments="IMAGE-NAME",
     description=(
-        'Delete "IMAGE-NAME" from a registry: the manifest, and with it every tag of that manifest. The\n'
-        "registry frees the space at its next garbage collection. From an OCI layout: the entry in its\n"
-        "index, and the blobs that no other image of the layout needs.\n\n"
+        'Delete "IMAGE-NAME", which has a tag or a digest, from a registry: the manifest, and with it every\n'
+        "tag of that manifest. The registry frees the space at its next garbage collection. From an OCI\n"
+        "layout: the entry in its index, and the blobs that no other image of the layout needs.\n\n"
         "Supported transports:\ndocker, oci"
     ),
     examples=(
         "pyskopeo delete docker://registry.example.com/example/pause:latest",
+        "pyskopeo delete --dry-run docker://registry.example.com/example/pause@sha256:...",
         "pyskopeo delete --tag-only docker://registry.example.com/example/pause:old",
         "pyskopeo delete oci:images:pause",
     ),
     flags=(
         AUTHFILE,
-        *registry_flags(),
-        shared_blob_dir(),
+        *access_flags(),
         *NETWORK,
+        Flag("dry-run", "print what would be deleted, with all tags, without deleting it", read=boolean, default=False),
         Flag("tag-only", "delete only the tag, if the registry supports it", read=boolean, default=False),
     ),
     read=DeleteOptions.of,

@@ -6,8 +6,9 @@ and arguments in any order, ``--`` ends the flags. A boolean never takes the nex
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,6 +37,11 @@ def boolean(text: str) -> bool:
     if text in _FALSE:
         return False
     raise ValueError("want true or false")
+
+
+def utf8(text: str) -> str:
+    """Return the text that was given in UTF-8, also in a locale with another encoding; bytes that are not stay."""
+    return os.fsencode(text).decode("utf-8", "surrogateescape")
 
 
 def integer(text: str) -> int:
@@ -179,7 +185,7 @@ def _long(word: str, left: list[str], by_name: dict[str, Flag], parsed: Parsed) 
         raise UsageError(f"bad flag syntax: --{name}")
     flag = by_name.get(name)
     if flag is None:
-        raise UsageError(f"unknown flag: --{name}")
+        raise UsageError(f"unknown flag: --{name}{_hint(name, by_name)}")
     if not equals:
         if flag.is_boolean:
             text = "true"
@@ -188,6 +194,20 @@ def _long(word: str, left: list[str], by_name: dict[str, Flag], parsed: Parsed) 
         else:
             raise UsageError(f"flag needs an argument: --{name}")
     _set(flag, text, parsed)
+
+
+def _hint(name: str, by_name: Mapping[str, Flag]) -> str:
+    """Return what to write instead of an unknown flag, or which part of skopeo is missing; "" if nothing is known."""
+    if name.startswith("sign-"):
+        return ": signing is not supported yet"
+    if "crypt" in name:
+        return ": encryption is not supported"
+    from difflib import get_close_matches
+
+    shown = [flag.name for flag in by_name.values() if not flag.hidden]
+    near = [known for known in shown if known in (f"src-{name}", f"dest-{name}")]
+    near = near or get_close_matches(name, shown, 1, 0.75)
+    return "; did you mean " + " or ".join(f"--{known}" for known in near) + "?" if near else ""
 
 
 def _shorts(word: str, left: list[str], by_short: dict[str, Flag], parsed: Parsed) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +11,20 @@ from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError, pr
 from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
 from ..interfaces import ImageReference, ImageSource
+from ..model.content_digest import content_digest
 from ..model.platform import Platform
+from ..model.strict_json import CONFIG_LIMIT
 from ..transports import TRANSPORTS, parse_image_name
 from .access_options import AUTHFILE, PLATFORM, AccessOptions, access_flags, chosen_platform
 from .command import Command
-from .flags import Flag, Parsed, UsageError, boolean
+from .flags import Flag, Parsed, UsageError, boolean, utf8
 from .log import log
 from .network_options import NETWORK
 from .progress import warnings_only
+from .standard_streams import write_bytes
 
 if TYPE_CHECKING:
+    from ..model.digest import Digest
     from ..model.manifest import Manifest
     from .inspect_format import Kind
 
@@ -33,15 +36,20 @@ _FLAGS = (
     Flag("config", "print the image configuration", read=boolean, default=False),
     Flag("raw", "print the unmodified manifest, or with --config the unmodified configuration", read=boolean,
          default=False),
-    Flag("format", "format the output with a Go template", short="f", value="TEMPLATE"),
+    Flag("format", "format the output with a Go template", short="f", value="TEMPLATE", read=utf8),
     Flag("platforms", "print the digest and the size of every image of a list", read=boolean, default=False),
+    Flag("manifest-digest", "algorithm of the digest of the manifest: sha256 or sha512 (default: that of the "
+         "configuration's digest)", value="ALGORITHM", choices=("sha256", "sha512")),
     Flag("no-tags", "do not list the tags of the repository", short="n", read=boolean, default=False),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class InspectOptions:
-    """The options of ``inspect``. ``template`` formats the output, None: as JSON."""
+    """The options of ``inspect``. ``template`` formats the output, None: as JSON.
+
+    ``algorithm`` is that of the printed digest of the manifest, None: that of the configuration's digest.
+    """
 
     name: str
     reference: ImageReference
@@ -52,6 +60,7 @@ class InspectOptions:
     platforms: bool
     tags: bool
     template: str | None
+    algorithm: str | None
 
     @classmethod
     def of(cls, parsed: Parsed) -> InspectOptions:
@@ -77,6 +86,7 @@ class InspectOptions:
             platforms=platforms,
             tags=not parsed.get("no-tags", bool),
             template=template,
+            algorithm=parsed.optional("manifest-digest", str),
         )
 
 
@@ -88,7 +98,7 @@ async def run(options: InspectOptions) -> int:
             source = await stack.enter_async_context(options.reference.open_source(access))
             root = await source.manifest()
         if options.raw and not options.config:
-            _write(root.raw)
+            write_bytes(root.raw)
             return 0
         if options.platforms:
             await _print_platforms(source, root, options)
@@ -103,10 +113,11 @@ async def run(options: InspectOptions) -> int:
 
 
 async def _print_config(source: ImageSource, manifest: Manifest, options: InspectOptions) -> None:
-    content = await read_config(source, manifest)
     if options.raw:
-        _write(b"" if manifest.is_schema1 else content)  # schema 1 has no configuration blob
+        # Of any type, for an artifact too. Schema 1 has no configuration blob.
+        write_bytes(b"" if manifest.config is None else await source.blob(manifest.config).read(CONFIG_LIMIT))
         return
+    content = await read_config(source, manifest)
     from ..model.image_config import to_oci
     from ..model.strict_json import parse_object
 
@@ -118,12 +129,20 @@ async def _print_properties(source: ImageSource, root: Manifest, manifest: Manif
 
     is_image = manifest.is_image or manifest.is_schema1
     inspection = await read_inspection(source, root, manifest) if is_image else None
+    digest = _digest(root, manifest, options.algorithm)
     tags = await _tags(source) if options.tags else []
     name = _repository(options.reference)
     if inspection is None:
-        _print(inspect_documents.artifact(root, manifest, name, tags), "artifact", options.template)
+        _print(inspect_documents.artifact(digest, manifest, name, tags), "artifact", options.template)
     else:
-        _print(inspect_documents.facts(inspection, name, tags), "image", options.template)
+        _print(inspect_documents.facts(inspection, digest, name, tags), "image", options.template)
+
+
+def _digest(root: Manifest, manifest: Manifest, algorithm: str | None) -> Digest:
+    """Return the digest of ``root`` by ``algorithm``, or by that of the configuration of the selected image."""
+    if algorithm is None and manifest.config is not None and manifest.config.digest.algorithm != "sha256":
+        algorithm = manifest.config.digest.algorithm
+    return content_digest(root.raw, algorithm) if algorithm else root.digest
 
 
 async def _print_platforms(source: ImageSource, root: Manifest, options: InspectOptions) -> None:
@@ -159,12 +178,6 @@ def _print(document: dict[str, Any], kind: Kind, template: str | None) -> None:
     from .inspect_format import print_formatted
 
     print_formatted(template, document, kind)
-
-
-def _write(content: bytes) -> None:
-    sys.stdout.flush()
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
 
 
 COMMAND = Command(

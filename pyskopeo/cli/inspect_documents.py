@@ -11,18 +11,19 @@ from ..gocompat.go_json import sorted_map
 if TYPE_CHECKING:
     from ..api.inspection import Inspection, Instance
     from ..model.descriptor import Descriptor
+    from ..model.digest import Digest
     from ..model.manifest import Manifest
 
 
-def facts(inspection: Inspection, name: str, tags: Sequence[str]) -> dict[str, Any]:
-    """Return the document for an image: skopeo's fields in skopeo's order."""
+def facts(inspection: Inspection, digest: Digest, name: str, tags: Sequence[str]) -> dict[str, Any]:
+    """Return the document for an image: skopeo's fields in skopeo's order. ``digest`` is that of the named manifest."""
     from ..gocompat.go_time import GoTime
 
     created = inspection.created
     labels = inspection.labels
     return {
         **_named(name),
-        "Digest": str(inspection.digest),
+        "Digest": str(digest),
         "RepoTags": list(tags),
         "Created": GoTime.parse(created).rfc3339() if created else missing_creation_time(inspection),
         "DockerVersion": inspection.docker_version,
@@ -34,13 +35,13 @@ def facts(inspection: Inspection, name: str, tags: Sequence[str]) -> dict[str, A
     }
 
 
-def artifact(root: Manifest, manifest: Manifest, name: str, tags: Sequence[str]) -> dict[str, Any]:
+def artifact(digest: Digest, manifest: Manifest, name: str, tags: Sequence[str]) -> dict[str, Any]:
     """Return the document for an artifact: the fields it shares with images, then those of artifacts only."""
     config = manifest.config
     subject = manifest.document.get("subject")
     return {
         **_named(name),
-        "Digest": str(root.digest),
+        "Digest": str(digest),
         "RepoTags": list(tags),
         "MIMEType": manifest.media_type,
         "ArtifactType": manifest.artifact_type,

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
+from ..errors import InvalidInput
 from ..gocompat.go_json import dumps
 from ..gocompat.go_time import GoTime
-from ..gocompat.template import Field, Struct, is_json, render
+from ..gocompat.template import Field, Struct, UnknownField, is_json, render
 
 Kind: TypeAlias = Literal["image", "artifact", "config", "platforms"]
 
@@ -19,7 +20,11 @@ def print_formatted(template: str, document: Mapping[str, Any], kind: Kind) -> N
     if is_json(template):
         print(dumps(document, indent=4))
     else:
-        sys.stdout.write(render(template, value))
+        try:
+            text = render(template, value)
+        except UnknownField as error:
+            raise InvalidInput(f"{error}; its fields are {', '.join(error.available)}") from None
+        sys.stdout.write(text)
 
 
 def _image_struct(document: Mapping[str, Any]) -> Struct:
@@ -124,11 +129,7 @@ def _config_struct(document: Mapping[str, Any]) -> Struct:
         {
             "Created": Field(_time(document.get("created")), "*time.Time", "created", omitempty=True),
             "Author": Field(document.get("author", ""), "string", "author", omitempty=True),
-            "Architecture": Field(document["architecture"], "string", "architecture"),
-            "Variant": Field(document.get("variant", ""), "string", "variant", omitempty=True),
-            "OS": Field(document["os"], "string", "os"),
-            "OSVersion": Field(document.get("os.version", ""), "string", "os.version", omitempty=True),
-            "OSFeatures": Field(document.get("os.features"), "[]string", "os.features", omitempty=True),
+            "Platform": Field(_platform(document), embedded=True),
             "Config": Field(_inner(inner), json="config"),
             "RootFS": Field(
                 Struct(
@@ -141,6 +142,20 @@ def _config_struct(document: Mapping[str, Any]) -> Struct:
                 json="rootfs",
             ),
             "History": Field(history or None, "[]v1.History", "history", omitempty=True),
+        },
+    )
+
+
+def _platform(document: Mapping[str, Any]) -> Struct:
+    """``v1.Platform``, which is embedded: ``{{.Platform.OS}}`` is ``{{.OS}}``."""
+    return Struct(
+        "v1.Platform",
+        {
+            "Architecture": Field(document["architecture"], "string", "architecture"),
+            "OS": Field(document["os"], "string", "os"),
+            "OSVersion": Field(document.get("os.version", ""), "string", "os.version", omitempty=True),
+            "OSFeatures": Field(document.get("os.features"), "[]string", "os.features", omitempty=True),
+            "Variant": Field(document.get("variant", ""), "string", "variant", omitempty=True),
         },
     )
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TextIO, cast
+
+from .standard_streams import Nowhere, escape
 
 _STARTED = time.monotonic()
 _SHORT = {"debug": "DEBU", "info": "INFO", "warning": "WARN", "error": "ERRO", "fatal": "FATA"}
@@ -16,6 +20,7 @@ _WIDTH = 45
 _USERINFO = re.compile(r"//[^\s/@\"']*:[^\s/@\"']*@(?!sha[0-9]+:)")
 
 _debugging = False
+_print_above: Callable[[str], None] | None = None
 
 
 def set_debugging(wanted: bool) -> None:
@@ -29,10 +34,46 @@ def debugging() -> bool:
     return _debugging
 
 
+@contextmanager
+def printing_above(print_above: Callable[[str], None]) -> Iterator[None]:
+    """Print all lines by ``print_above`` within the block, in which the last rows of the terminal are redrawn."""
+    global _print_above  # noqa: PLW0603 - there is one standard error
+    outer, _print_above = _print_above, print_above
+    try:
+        yield
+    finally:
+        _print_above = outer
+
+
+def emit(text: str) -> None:
+    """Print a line on standard error.
+
+    Raises `BrokenPipeError` if standard error has no reader any more. Where it cannot be written to for
+    another reason, such as a full disk, the line is lost: that is no reason to fail a copy.
+    """
+    if _print_above is not None:
+        _print_above(text)
+        return
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        sys.stderr = cast("TextIO", Nowhere())  # what is still buffered would fail again
+
+
+def emit_notice(text: str) -> None:
+    """Print a line on standard error about what has been done; if nobody reads it, that is no reason to fail."""
+    try:
+        emit(escape(text))
+    except BrokenPipeError:
+        return  # the exit code still reports success
+
+
 def log(level: str, message: str, fields: Mapping[str, str] | None = None) -> None:
     """Print one line of a level: ``debug``, ``info``, ``warning``, ``error`` or ``fatal``; see `line`."""
     try:
-        print(line(level, message, fields), file=sys.stderr, flush=True)
+        emit(line(level, message, fields))
     except BrokenPipeError:
         return  # standard error has no reader any more; the exit code still reports the error
 

@@ -7,12 +7,13 @@ from dataclasses import field
 
 from ..credentials.authfile import Credentials
 from ..credentials.authkey import AuthKey
-from ..errors import AccessDenied, CredentialsFailed, InvalidInput
+from ..errors import AccessDenied, CredentialsFailed, InvalidInput, StorageFailed
 from ..fast_dataclass import dataclass
 from .accounts import ACCOUNT_NETWORK, AUTHFILE, CERT_DIR, COMPAT_AUTHFILE, TLS_VERIFY, Account, read_registry
 from .command import Command
-from .flags import Flag, Parsed, UsageError, boolean
+from .flags import Flag, Parsed, UsageError, boolean, utf8
 from .main import supervise
+from .standard_streams import notice, read_input
 
 _STDIN_LIMIT = 64 * 1024
 
@@ -23,9 +24,9 @@ _FLAGS = (
     TLS_VERIFY,
     Flag("get-login", "print the user name that is logged in to the registry", read=boolean, default=False),
     Flag("password", "password for the registry; other users can see it, prefer --password-stdin", short="p",
-         value="PASS", default=""),
+         value="PASS", read=utf8, default=""),
     Flag("password-stdin", "read the password from standard input", read=boolean, default=False),
-    Flag("username", "user name for the registry", short="u", value="USER", default=""),
+    Flag("username", "user name for the registry", short="u", value="USER", read=utf8, default=""),
     Flag("verbose", "print where the credentials are stored", short="v", read=boolean, default=False),
     *ACCOUNT_NETWORK,
 )  # fmt: skip
@@ -71,24 +72,24 @@ def run(options: LoginOptions) -> int:
     user = options.username
     password = _read_password() if options.password_stdin else options.password
     if not user and not password and existing.username and existing.password:
-        print(f"Authenticating with existing credentials for {key}")
+        notice(f"Authenticating with existing credentials for {key}")
         if account.accepts(key, existing):
-            print(f"Existing credentials are valid. Already logged in to {key.registry}")
+            notice(f"Existing credentials are valid. Already logged in to {key.registry}")
             return 0
-        print("Existing credentials are invalid, please enter valid username and password")
+        notice("Existing credentials are invalid, please enter valid username and password")
     credentials = _prompt(user, password, existing.username)
     if not account.accepts(key, credentials):
         raise AccessDenied(f'logging into "{key}": invalid username/password', status=401)
     where = supervise(account.store().put(key, credentials))
     if options.verbose:
-        print(f"Used:  {where}")
-    print("Login Succeeded!")
+        notice(f"Used:  {where}")
+    notice("Login Succeeded!")
     return 0
 
 
 def _read_password() -> str:
     """Read standard input to its end; line breaks are not part of the password."""
-    content = sys.stdin.buffer.read(_STDIN_LIMIT + 1)
+    content = read_input(_STDIN_LIMIT, "--password-stdin")
     if len(content) > _STDIN_LIMIT:
         raise InvalidInput(f"--password-stdin: over {_STDIN_LIMIT} bytes, which is no password")
     try:
@@ -103,7 +104,7 @@ def _prompt(user: str, password: str, known: str) -> Credentials:
     failed = "getting username and password"
     if not user:
         print(f"Username ({known}): " if known else "Username: ", end="", flush=True)
-        line = sys.stdin.readline()
+        line = _read_line(failed)
         if not line.endswith("\n"):
             raise InvalidInput(f"{failed}: reading username: EOF")
         user = line.strip() or known
@@ -118,6 +119,15 @@ def _prompt(user: str, password: str, known: str) -> Credentials:
 
         password = getpass.getpass("Password: ", stream=sys.stdout)
     return Credentials(user.strip(), password)
+
+
+def _read_line(failed: str) -> str:
+    try:
+        return sys.stdin.readline(_STDIN_LIMIT)
+    except OSError as error:
+        raise StorageFailed.of(error, f"{failed}: reading username") from None
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{failed}: the user name is not text in {sys.stdin.encoding}") from None
 
 
 COMMAND = Command(

@@ -11,6 +11,7 @@ from .accounts import ACCOUNT_NETWORK, AUTHFILE, COMPAT_AUTHFILE, TLS_VERIFY, Ac
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
 from .main import supervise
+from .standard_streams import notice
 
 _FLAGS = (
     AUTHFILE,
@@ -45,16 +46,16 @@ def run(options: LogoutOptions) -> int:
     account, key = options.account, options.key
     if key is None:
         supervise(account.store().clear())
-        print("Removed login credentials for all registries")
+        notice("Removed login credentials for all registries")
         return 0
     with prefix_errors(f'logging out of "{key}"'):
         is_removed = supervise(account.store().remove(key))
     if is_removed:
-        print(f"Removed login credentials for {key}")
+        notice(f"Removed login credentials for {key}")
         return 0
     if not _is_known_elsewhere(account, key):
         raise CredentialsFailed(f"not logged into {key}")
-    print(
+    notice(
         f"Not logged into {key} with current tool. Existing credentials were established via docker login. "
         "Please use docker logout instead."
     )

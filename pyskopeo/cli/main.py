@@ -10,13 +10,27 @@ from collections.abc import Awaitable, Sequence
 from typing import NoReturn, TypeVar
 
 from .. import __version__
-from ..errors import PyskopeoError, first_error
-from .command import GLOBAL, SUMMARIES, VERSION, Command, load_command, program
+from ..errors import PyskopeoError, StorageFailed, first_error
+from .command import GLOBAL, SKOPEO, SUMMARIES, VERSION, Command, load_command, program
 from .flags import UsageError, parse
-from .log import log, set_debugging
+from .log import debugging, emit, log, set_debugging
+from .standard_streams import flush_standard_streams, prepare_standard_streams
 
-# The version of skopeo whose flags and messages are followed, for scripts that parse `skopeo --version`.
-SKOPEO = "1.22.0"
+# What commands of skopeo that do not exist here are about.
+_NOT_SUPPORTED = {
+    "experimental-image-proxy": "the image proxy is not supported",
+    "generate-sigstore-key": "signing is not supported yet",
+    "layers": "it is deprecated: copy the image to a dir: instead",
+    "standalone-sign": "signing is not supported yet",
+    "standalone-verify": "signatures are not supported yet",
+    "untrusted-signature-dump-without-verification": "signatures are not supported yet",
+}
+# What other programs call the commands.
+_OTHER_NAMES = {
+    "append": "tag", "cp": "copy", "digest": "inspect", "export": "copy", "load": "copy", "ls": "list-tags",
+    "manifest": "inspect", "mirror": "sync", "pull": "copy", "push": "copy", "rm": "delete", "rmi": "delete",
+    "save": "copy", "tags": "list-tags",
+}  # fmt: skip
 
 T = TypeVar("T")
 
@@ -33,15 +47,19 @@ def run() -> None:
     """The console script."""
     # The process is short-lived and makes few cycles: collecting while modules load costs more than it frees.
     gc.set_threshold(50_000, 20, 20)
+    prepare_standard_streams()
     words = sys.argv[1:]
     if os.path.basename(sys.argv[0]) == "docker-credential-pyskopeo":
         words = ["credential-helper", *(f"docker-{word}" for word in words)]
     code = main(words)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:  # the reader has closed the pipe: the output is incomplete
-            code = code or 1
+    try:
+        flush_standard_streams()
+    except BrokenPipeError:  # the reader has closed the pipe: the output is incomplete
+        code = code or 1
+    except PyskopeoError as error:
+        if not code:  # else what failed has been logged
+            log("fatal", str(error))
+        code = code or 1
     # Finalizing the interpreter takes longer than some commands, and nothing is left for it to do.
     os._exit(code)
 
@@ -67,6 +85,11 @@ def main(words: Sequence[str]) -> int:
         log("fatal", str(error))
         return error.exit_code
     except BrokenPipeError:
+        return 1
+    except OSError as error:
+        if debugging():
+            raise
+        log("fatal", str(StorageFailed.of(error, _place(error))))
         return 1
     except Interrupted as interrupted:
         _exit_for_signal(interrupted.number)
@@ -118,14 +141,24 @@ def supervise(work: Awaitable[T], seconds: float = 0.0) -> T:
     return anyio.run(supervised, work, seconds)
 
 
+def _place(error: OSError) -> str:
+    """Return which file an error is about, or the working directory if that has been removed."""
+    if error.filename is not None:
+        return os.fsdecode(error.filename)
+    try:
+        os.getcwd()
+    except OSError:
+        return "the working directory"
+    return "the system"
+
+
 def _exit_for_signal(number: int) -> NoReturn:
     """Exit as a program that was ended by a signal: with code 130 or 143."""
     log("fatal", "interrupted" if number == signal.SIGINT else "terminated")
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:  # there is no reader any more
-            continue
+    try:
+        flush_standard_streams()
+    except (PyskopeoError, BrokenPipeError) as error:
+        log("warning", f"standard output is incomplete: {error}")
     # Not sys.exit, which waits for threads: one may still be resolving a name or connecting.
     os._exit(128 + number)
 
@@ -144,10 +177,12 @@ def _parse_command_line(words: Sequence[str]) -> tuple[Command[object], object, 
     while rest[:1] == ["help"]:
         rest, wants_help = rest[1:], True
     if not rest:
-        if not wants_help:
-            raise UsageError(f"Missing command '{program()} COMMAND'\nTry '{program()} --help' for more information")
         from .help import overview
 
+        if not wants_help:
+            if program() == "pyskopeo":
+                emit(overview())
+            raise UsageError(f"Missing command '{program()} COMMAND'\nTry '{program()} --help' for more information")
         print(overview())
         return None
     verb, *words = rest
@@ -170,8 +205,11 @@ def _parse_command_line(words: Sequence[str]) -> tuple[Command[object], object, 
 
 
 def _suggestion(verb: str) -> str:
-    """Return a question that names the command most like ``verb``, or an empty string."""
+    """Return what to do instead of an unknown command, or an empty string."""
+    if verb in _NOT_SUPPORTED:
+        return f"{_NOT_SUPPORTED[verb]}. "
     from difflib import get_close_matches
 
     near = [known for known in SUMMARIES if known.startswith(verb)] or get_close_matches(verb, SUMMARIES)
-    return f"Did you mean '{near[0]}'? " if near else ""
+    meant = near[0] if near else _OTHER_NAMES.get(verb)
+    return f"Did you mean '{meant}'? " if meant else ""

@@ -10,6 +10,7 @@ from ..access import Network
 from ..fast_dataclass import dataclass
 from ..http.retry import Retry
 from ..http.tls import Trust
+from .command import SKOPEO, program
 from .flags import Flag, Parsed, UsageError, boolean, duration, integer, listed
 
 if TYPE_CHECKING:
@@ -70,13 +71,14 @@ class NetworkOptions:
 
     def network(self, base: Network, daemon_host: str | None = None) -> Network:
         """Return ``base`` with these options, and with ``daemon_host`` unless that is None or empty."""
+        agent = f"skopeo/{SKOPEO} {base.user_agent}" if program() == "skopeo" else base.user_agent
         prefix = self.user_agent_prefix
         return replace(
             base,
             retry=self.retry,
             stall_timeout=self.stall_timeout,
             response_timeout=self.response_timeout,
-            user_agent=f"{prefix} {base.user_agent}" if prefix else base.user_agent,
+            user_agent=f"{prefix} {agent}" if prefix else agent,
             daemon_host=daemon_host or base.daemon_host,
         )
 

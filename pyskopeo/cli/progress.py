@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -27,7 +28,9 @@ from ..model.events import (
     ignore,
     to_json,
 )
-from .log import debugging, line, log
+from .live_rows import WIDTH, LiveRows
+from .log import debugging, emit, line, log
+from .standard_streams import notice
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -36,9 +39,9 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
 
 MODES = ("auto", "bars", "plain", "json", "none")
+_DUMB = ("", "dumb", "unknown")
 _INTERVAL = 10.0  # seconds between two lines about the same blob
-_WIDE = 75  # columns for all the columns of a row
-_MARGIN = 3
+_WRITING = "Writing manifest to image destination"
 
 
 def size(count: float) -> str:
@@ -59,26 +62,48 @@ def span(seconds: float) -> str:
     return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
 
 
+def has_cursor_control() -> bool:
+    """Return whether standard error is a terminal on which rows can be redrawn."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") not in _DUMB
+
+
 @contextmanager
-def reporting(mode: str) -> Iterator[Report]:
-    """Show the progress of one copy in a mode of `MODES`; ``auto`` is bars on a terminal, else plain lines."""
+def reporting(mode: str, *, steps: bool = False) -> Iterator[Report]:
+    """Show the progress of one copy in a mode of `MODES`; ``auto`` is bars on a terminal, else plain lines.
+
+    ``steps`` is whether ``auto`` also prints skopeo's lines to a standard output that is no terminal.
+    """
+    steps = steps and mode == "auto" and not sys.stdout.isatty()
     if mode == "auto":
-        mode = "bars" if sys.stderr.isatty() else "plain"
-    if mode == "json":
-        yield _json_line
-    elif mode == "plain":
-        yield Lines()
-    elif mode == "bars":
+        mode = "bars" if has_cursor_control() else "none" if steps else "plain"
+    with _reporter(mode) as report:
+        yield Steps(report) if steps else report
+
+
+@contextmanager
+def _reporter(mode: str) -> Iterator[Report]:
+    if mode == "bars":
         with Bars() as bars:
             yield bars
+    elif mode == "plain":
+        yield Lines()
     else:
-        yield warnings_only
+        yield _json_line if mode == "json" else warnings_only
 
 
 def _json_line(event: Event) -> None:
     if isinstance(event, Requested | Explained) and not debugging():
         return
-    print(json.dumps(to_json(event)), file=sys.stderr, flush=True)
+    _tell(event, json.dumps(to_json(event)))
+
+
+def _tell(event: Event, text: str) -> None:
+    """Print a line about an event; raises `BrokenPipeError`, unless the copy is complete, if nobody reads it."""
+    try:
+        emit(text)
+    except BrokenPipeError:
+        if not isinstance(event, CopyFinished):
+            raise
 
 
 def warnings_only(event: Event) -> None:
@@ -116,28 +141,47 @@ class Lines:
     def __call__(self, event: Event) -> None:
         now = time.monotonic()
         if isinstance(event, CopyPlanned):
-            self._say(f"Copying {len(event.blobs)} blobs, {size(event.total)}")
+            _tell(event, _getting(event))
+            _tell(event, f"Copying {len(event.blobs)} blobs, {size(event.total)}")
         elif isinstance(event, BlobStarted):
             self._kinds[event.digest] = "config" if event.kind == "config" else "blob"
             self._started[event.digest] = self._shown[event.digest] = now
         elif isinstance(event, BlobProgress) and now - self._shown[event.digest] >= _INTERVAL:
             self._shown[event.digest] = now
-            self._say(f"{self._name(event.digest)} {_rate(event, now - self._started[event.digest])}")
+            _tell(event, f"{self._name(event.digest)} {_rate(event, now - self._started[event.digest])}")
         elif isinstance(event, BlobFinished):
-            self._say(f"{self._name(event.digest)} {_outcome(event)}")
+            _tell(event, f"{self._name(event.digest)} {_outcome(event)}")
         elif isinstance(event, ManifestWritten) and event.root:
-            self._say("Writing manifest to image destination")
+            _tell(event, _WRITING)
         elif isinstance(event, Converted | CopyFinished):
-            self._say(_line(event))
+            _tell(event, _line(event))
         else:
             warnings_only(event)
 
     def _name(self, digest: Digest) -> str:
         return f"Copying {self._kinds[digest]} {digest}"
 
-    @staticmethod
-    def _say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+
+def _getting(event: CopyPlanned) -> str:
+    return f"Getting image {'source' if event.images == 1 else 'list'} signatures"
+
+
+class Steps:
+    """Prints skopeo's lines about a copy to standard output, as skopeo does, and hands all events on to ``report``."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._is_list = False
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, CopyPlanned):
+            self._is_list = event.images != 1
+            notice(_getting(event))
+        elif isinstance(event, BlobStarted):
+            notice(f"Copying {'config' if event.kind == 'config' else 'blob'} {event.digest}")
+        elif isinstance(event, ManifestWritten) and event.root:
+            notice(_WRITING.replace("manifest", "manifest list") if self._is_list else _WRITING)
+        self._report(event)
 
 
 def _outcome(event: BlobFinished) -> str:
@@ -165,18 +209,13 @@ class Bars:
 
     def __init__(self, console: Console | None = None) -> None:
         from rich.console import Console
-        from rich.constrain import Constrain
         from rich.progress import Progress
 
-        used = self._console = console or Console(stderr=True, highlight=False)
-
-        class NarrowProgress(Progress):
-            def get_renderable(self) -> Constrain:
-                # Leaves room for the ^C that a terminal echoes: it would wrap a full line, and displace the bars.
-                return Constrain(super().get_renderable(), used.width - _MARGIN)
-
-        self._wide = self._console.width >= _WIDE
-        self._progress = NarrowProgress(*_columns(wide=self._wide), console=self._console, expand=True, transient=True)
+        self._console = console or Console(stderr=True, highlight=False)
+        # Never started: what it renders is shown by `rows`.
+        self._progress = Progress(console=self._console, expand=True, auto_refresh=False)
+        self._columns = {wide: _columns(wide=wide) for wide in (False, True)}
+        self.rows = LiveRows(self._console, self._render)
         self._tasks: dict[Digest, TaskID] = {}
         self._names: dict[Digest, str] = {}
         self._done: dict[Digest, int] = {}
@@ -184,43 +223,48 @@ class Bars:
         self._expected: set[Digest] = set()
         self._total: TaskID | None = None
 
+    def _render(self) -> RenderableType:
+        self._progress.columns = self._columns[self.rows.width == WIDTH]
+        return self._progress.get_renderable()
+
     @property
     def renderable(self) -> RenderableType:
         """The bars as they are shown now."""
-        return self._progress.get_renderable()
+        return self._render()
 
     def __enter__(self) -> Self:
         # The bars start with the plan of the copy, which has the number of bytes.
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self.rows.stop()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, CopyPlanned):
             self._planned, self._expected = event.total, {blob.digest for blob in event.blobs}
             self._total = self._progress.add_task("Total", total=event.total)
-            self._progress.start()
+            self.rows.start()
         elif isinstance(event, BlobStarted):
             if event.digest not in self._expected:
                 self._planned += event.size  # a blob that the copy itself makes, such as a converted configuration
             name = f"{'config' if event.kind == 'config' else 'blob'} {event.digest.short}"
             self._names[event.digest] = name
-            self._tasks[event.digest] = self._progress.add_task(
-                f"Copying {name}" if self._wide else name, total=event.size
-            )
+            self._tasks[event.digest] = self._progress.add_task(event.digest.short, total=event.size)
         elif isinstance(event, BlobProgress):
             self._progress.update(self._tasks[event.digest], completed=event.done)
             self._done[event.digest] = event.done
             self._update_total()
         elif isinstance(event, BlobFinished):
             self._finish(event)
-        elif isinstance(event, Converted | CopyFinished):
-            self._print(_line(event))
+        elif isinstance(event, CopyFinished):
+            self.rows.stop()
+            self.rows.print(_line(event))
+        elif isinstance(event, Converted):
+            self.rows.print(_line(event))
         elif isinstance(event, Warned | Retrying):
-            self._print(line("warning", _warning(event)))
+            self.rows.print(line("warning", _warning(event)))
         elif isinstance(event, Requested | Explained) and debugging():
-            self._print(line("debug", _detail(event)))
+            self.rows.print(line("debug", _detail(event)))
 
     def _finish(self, event: BlobFinished) -> None:
         self._done.pop(event.digest, None)
@@ -230,31 +274,31 @@ class Bars:
         else:
             self._finished += event.size
         self._progress.remove_task(self._tasks.pop(event.digest))
-        self._print(f"Copying {self._names.pop(event.digest)} {_outcome(event)}")
         self._update_total()
+        self.rows.print(f"Copying {self._names.pop(event.digest)} {_outcome(event)}")
 
     def _update_total(self) -> None:
         if self._total is not None:
             done = self._finished + sum(self._done.values())
             self._progress.update(self._total, completed=done, total=self._planned - self._present)
 
-    def _print(self, text: str) -> None:
-        # Above the bars. Wrapped by the terminal, so that a digest can be copied in one piece.
-        self._console.print(text, markup=False, soft_wrap=True)
 
-
-def _columns(*, wide: bool) -> list[ProgressColumn]:
+def _columns(*, wide: bool) -> tuple[ProgressColumn, ...]:
     """Return the columns of a row, fewer of them for a narrow terminal."""
     from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
     from rich.text import Text
 
     class Speed(ProgressColumn):
         def render(self, task: Task) -> Text:
             return Text(f"{size(task.speed)}/s" if task.speed else "", style="progress.data.speed")
 
-    basic: list[ProgressColumn] = [
-        TextColumn("{task.description}", markup=False),
+    def whole() -> Column:  # only the bar gives way
+        return Column(no_wrap=True)
+
+    basic = (
+        TextColumn("{task.description}", markup=False, table_column=whole()),
         BarColumn(bar_width=None),
-        DownloadColumn(binary_units=True),
-    ]
-    return [*basic, Speed(), TimeRemainingColumn(compact=True)] if wide else basic
+        DownloadColumn(binary_units=True, table_column=whole()),
+    )
+    return (*basic, Speed(whole()), TimeRemainingColumn(compact=True, table_column=whole())) if wide else basic

@@ -10,6 +10,7 @@ from ..fast_dataclass import dataclass
 from .command import Command
 from .flags import Flag, Parsed, UsageError
 from .main import Interrupted, supervise
+from .standard_streams import notice
 
 _DEFAULT = "127.0.0.1:5000"
 
@@ -48,7 +49,7 @@ def run(options: ServeOptions) -> int:
 
 def _print_address(layout: Path, host: str, port: int) -> None:
     shown = f"[{host}]" if ":" in host else host
-    print(f"serving {layout} at http://{shown}:{port}/v2/ (read only; any repository name)", flush=True)
+    notice(f"serving {layout} at http://{shown}:{port}/v2/ (read only; any repository name)")
 
 
 def _layout(name: str) -> Path:

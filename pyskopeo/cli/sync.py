@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import cache_directory
+from ..config.home import home_directory
 from ..engine.plan import Form
 from ..engine.selection import Selection
 from ..fast_dataclass import dataclass
@@ -148,7 +149,7 @@ def _tag_selection(parsed: Parsed) -> TagSelection:
     )
 
 
-def _record(transport: str, destination: str) -> Path:
+def _record(transport: str, destination: str) -> Path | None:
     """Return the path of the record of copied images: in the destination, or for a registry in the user's cache."""
     from ..syncing.record import RECORD_NAME
 
@@ -157,8 +158,8 @@ def _record(transport: str, destination: str) -> Path:
     import hashlib
 
     name = hashlib.sha256(destination.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    home = Path(os.environ.get("HOME") or Path.home())
-    return cache_directory(os.environ, home) / f"sync-{name}.json"
+    caches = cache_directory(os.environ, home_directory(os.environ))
+    return None if caches is None else caches / f"sync-{name}.json"
 
 
 COMMAND = Command(

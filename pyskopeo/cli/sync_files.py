@@ -31,7 +31,7 @@ def write_digests(path: Path, report: SyncReport) -> None:
         for result in report.results if result.status in ("copied", "present")
     ]  # fmt: skip
     with storage_errors(f'Failed to write digest to file "{path}"'):
-        path.write_text("".join(lines))
+        path.write_text("".join(lines), "utf-8", "surrogateescape")
 
 
 def write_report(path: Path, request: SyncRequest, report: SyncReport) -> None:

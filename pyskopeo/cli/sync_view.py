@@ -6,13 +6,15 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from ..model.events import BlobFinished, BlobProgress, CopyPlanned, Event, Placement
 from ..syncing.sync_request import ImageFinished, ImagesListed, ImageStarted, LogMessage
-from .log import log
-from .progress import size, span, warnings_only
+from .live_rows import LiveRows
+from .log import emit_notice, log
+from .progress import has_cursor_control, size, span, warnings_only
+from .standard_streams import escape
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +30,7 @@ _MAX_ROWS = 200
 @contextmanager
 def viewing(*others: SyncSink) -> Iterator[SyncSink]:
     """Show the events of a run, and forward them to ``others``."""
-    view = Bars() if sys.stderr.isatty() else Lines()
+    view = Bars() if has_cursor_control() else Lines()
 
     def show(event: SyncEvent) -> None:
         for other in others:
@@ -72,75 +74,96 @@ class Lines:
             if event.image is not None:
                 self.show_blob(event.image, event.event)
 
+    @property
+    def transferred(self) -> int:
+        """The number of bytes of all images, those in transfer included."""
+        return self._moved + sum(sum(blobs.values()) for blobs in self._bytes.values())
+
     def show_blob(self, image: SyncImage, event: Event) -> None:
         """Show an event of the copy of one image."""
         if isinstance(event, BlobProgress):
             self._bytes[image][event.digest] = event.done
             if time.monotonic() - self._shown >= _INTERVAL:
                 self._shown = time.monotonic()
-                moved = self._moved + sum(sum(blobs.values()) for blobs in self._bytes.values())
-                log("info", f"{self._finished} of {self._number} images done, {size(moved)} moved")
+                log("info", f"{self._finished} of {self._number} images done, {size(self.transferred)} moved")
 
     def show_result(self, result: ImageResult) -> None:
         """Show that an image is finished, which `show_summary` does for lines."""
 
 
 class Bars(Lines):
-    """Shows a bar for each image in transfer and one for all; lines are printed above them."""
+    """Shows a bar for each image in transfer and one for all; warnings and errors are printed above them.
+
+    What skopeo logs for each image is left out: the bars show it, and the summary at the end.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
-        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = console or Console(stderr=True, highlight=False)
+        # Never started: what it renders is shown by `rows`.
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[done]}", markup=False),
-            console=self._console, expand=True, transient=True,
+            TextColumn("{task.fields[done]}", markup=False, justify="right", table_column=Column(no_wrap=True)),
+            console=self._console, expand=True, auto_refresh=False,
         )  # fmt: skip
+        self.rows = LiveRows(self._console, self._progress.get_renderable)
         self._tasks: dict[SyncImage, TaskID] = {}
-        self._counted: defaultdict[SyncImage, dict[Digest, int]] = defaultdict(dict)
+        self._expected: dict[SyncImage, int] = {}
         self._total: TaskID | None = None
+        self._has_started = False
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self.rows.stop()
 
     def show(self, event: SyncEvent) -> None:
-        super().show(event)
+        if isinstance(event, ImageStarted):
+            # Not earlier: until then nothing is in transfer.
+            self.rows.start()
+            self._has_started = True
+            name = escape(event.image.destination)
+            self._tasks[event.image] = self._progress.add_task(_shortened(name), total=None, done="")
+        elif not (isinstance(event, LogMessage) and event.level == "info" and self._has_started):
+            super().show(event)
         if isinstance(event, ImagesListed) and event.listing.images:
             self._total = self._progress.add_task("Images", total=self._number, done=f"0/{self._number}")
-        elif isinstance(event, ImageStarted):
-            # Not earlier: until then nothing is in transfer.
-            self._progress.start()
-            name = event.image.destination
-            self._tasks[event.image] = self._progress.add_task(_shortened(name), total=None, done="")
 
     def show_blob(self, image: SyncImage, event: Event) -> None:
-        task, counted = self._tasks[image], self._counted[image]
+        counted = self._bytes[image]
         if isinstance(event, CopyPlanned):
-            self._progress.update(task, total=event.total)
+            self._expected[image] = event.total
         elif isinstance(event, BlobProgress):
             counted[event.digest] = event.done
         elif isinstance(event, BlobFinished):
             counted[event.digest] = event.size
             if event.placement is not Placement.WRITTEN:
                 counted[event.digest] = 0
-                total = self._progress.tasks[self._progress.task_ids.index(task)].total or 0
-                self._progress.update(task, total=max(total - event.size, 0))
+                self._expected[image] = max(self._expected.get(image, 0) - event.size, 0)
+        else:
+            return
         done = sum(counted.values())
-        self._progress.update(task, completed=done, done=size(done))
+        self._progress.update(
+            self._tasks[image], total=self._expected.get(image), completed=done, done=size(done)
+        )
+        self._update_total()
 
     def show_result(self, result: ImageResult) -> None:
-        self._progress.remove_task(self._tasks.pop(result.image))
-        self._counted.pop(result.image, None)
+        if (task := self._tasks.pop(result.image, None)) is not None:  # in a dry run no image has a bar
+            self._progress.remove_task(task)
+        self._expected.pop(result.image, None)
+        self._update_total()
+
+    def _update_total(self) -> None:
         if self._total is not None:
-            done = f"{self._finished}/{self._number}, {size(self._moved)}"
+            done = f"{self._finished}/{self._number}, {size(self.transferred)}"
             self._progress.update(self._total, completed=self._finished, done=done)
 
 
-def _shortened(name: str, width: int = 40) -> str:
+def _shortened(name: str, width: int = 28) -> str:
     return name if len(name) <= width else f"...{name[3 - width:]}"
 
 
@@ -153,9 +176,9 @@ def show_summary(report: SyncReport) -> None:
         _draw(cells)
     else:
         for status, digest, moved, seconds, name in cells:
-            print(f"{status:<8} {digest:<20} {moved:>10} {seconds:>7}  {name}", file=sys.stderr)
+            emit_notice(f"{status:<8} {digest:<20} {moved:>10} {seconds:>7}  {name}")
     if more > 0:
-        print(f"and {more} more", file=sys.stderr)
+        emit_notice(f"and {more} more")
     counted = ", ".join(
         f"{report.count(status)} {status}"
         for status in ("copied", "present", "failed", "skipped")
@@ -163,11 +186,10 @@ def show_summary(report: SyncReport) -> None:
     )  # fmt: skip
     number = len(report.results)
     lists = f", {report.listing_failures} of the sources not listed" if report.listing_failures else ""
-    print(
+    emit_notice(
         f"{number} image{'s' * (number != 1)}: {counted}{lists}; "
-        f"{size(report.moved)} moved in {span(report.seconds)}",
-        file=sys.stderr, flush=True,
-    )  # fmt: skip
+        f"{size(report.moved)} moved in {span(report.seconds)}"
+    )
 
 
 def _cells(result: ImageResult) -> tuple[str, str, str, str, str]:
@@ -188,5 +210,6 @@ def _draw(rows: list[tuple[str, str, str, str, str]]) -> None:
     table.add_column("Image", overflow="fold")
     colours = {"copied": "green", "failed": "red", "skipped": "yellow"}
     for status, *rest in rows:
-        table.add_row(Text(status, style=colours.get(status, "")), *map(Text, rest))
-    Console(stderr=True, highlight=False).print(table)
+        table.add_row(Text(status, style=colours.get(status, "")), *(Text(escape(cell)) for cell in rest))
+    with suppress(OSError):  # the terminal is gone
+        Console(stderr=True, highlight=False).print(table)

@@ -6,6 +6,7 @@ from ..fast_dataclass import dataclass
 from .access_options import AUTHFILE, AccessOptions, registry_flags
 from .command import Command
 from .flags import Parsed
+from .log import emit_notice
 from .network_options import NETWORK
 from .progress import warnings_only
 
@@ -26,10 +27,14 @@ class TagOptions:
 
 
 async def run(options: TagOptions) -> int:
-    """Set the tags; print nothing."""
-    from ..api.repositories import tag
+    """Set the tags, and print to standard error which were written."""
+    from ..api.repositories import add_tags
 
-    await tag(options.image, *options.tags, access=options.access.access(warnings_only))
+    done = await add_tags(options.image, options.tags, options.access.access(warnings_only))
+    if done.written:
+        emit_notice(f"Tagged {done.reference.name}@{done.digest}: {', '.join(done.written)}")
+    if done.present:
+        emit_notice(f"Already tags of {done.reference.name}@{done.digest}: {', '.join(done.present)}")
     return 0
 
 

@@ -118,7 +118,7 @@ def _entry(credentials: Credentials) -> dict[str, Any]:
 
     if ":" in credentials.username:
         raise InvalidInput("a user name with a colon in it cannot be kept: everything after it would be the password")
-    pair = f"{credentials.username}:{credentials.password}".encode()
+    pair = f"{credentials.username}:{credentials.password}".encode("utf-8", "surrogateescape")
     entry = {"auth": base64.b64encode(pair).decode("ascii")}
     return {**entry, "identitytoken": credentials.identity_token} if credentials.identity_token else entry
 

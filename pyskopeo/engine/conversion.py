@@ -65,7 +65,9 @@ class ManifestConversion:
         self._check_type_may_change(manifest, target)
         if manifest.is_schema1:
             return self._convert_schema1(manifest, target)
-        layers, outcomes = self._actual_layers(manifest), self.inputs.outcomes
+        if self._accepts.ordered and target == mediatype.DOCKER_MANIFEST:
+            target = manifest.media_type  # it writes a manifest of its own, of layers that it has decompressed
+        layers, outcomes = self._actual_layers(manifest, target), self.inputs.outcomes
         changes = {
             layer.digest: (layer, change) for layer, stated in zip(layers, manifest.layers, strict=True)
             if (change := self._layer_change(layer, stated.media_type)) is not None
@@ -109,13 +111,20 @@ class ManifestConversion:
         outcome = self.inputs.outcomes[layer.digest]
         return replace(outcome, descriptor=typed_like(outcome.descriptor, layer))
 
-    def _actual_layers(self, manifest: Manifest) -> tuple[Descriptor, ...]:
-        """Return the layers with media types for their actual compression, even where the manifest states another."""
-        actual = self._graph.actual_types
-        if not actual:
-            return manifest.layers
-        found = (replace(layer, media_type=actual.get(layer.digest, layer.media_type)) for layer in manifest.layers)
-        return tuple(typed_like(*pair) for pair in zip(found, manifest.layers, strict=True))
+    def _actual_layers(self, manifest: Manifest, target: str) -> tuple[Descriptor, ...]:
+        """Return the layers with media types for their actual compression, even where the manifest states another.
+
+        If the manifest is converted to OCI they are OCI's, since Docker has no type for foreign layers with zstd.
+        """
+        actual, layers = self._graph.actual_types, manifest.layers
+        if actual:
+            found = (replace(layer, media_type=actual.get(layer.digest, layer.media_type)) for layer in layers)
+            layers = tuple(typed_like(*pair) for pair in zip(found, layers, strict=True))
+        if target != mediatype.OCI_MANIFEST or target == manifest.media_type:
+            return layers
+        return tuple(
+            replace(layer, media_type=mediatype.layer_to_oci(layer.media_type) or layer.media_type) for layer in layers
+        )
 
     def _change_type(self, manifest: Manifest, target: str) -> Manifest:
         """Convert an image manifest between OCI and Docker, or to schema 1."""

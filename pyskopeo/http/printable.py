@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
-# Control characters, characters that change the direction of writing, and surrogates, which cannot be encoded.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+")
+# Control characters, characters that change the direction of writing, others that are not seen, and surrogates, which
+# cannot be encoded.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e0fff]+"
+)
 
 
 def to_printable(text: object, limit: int = 300) -> str:

@@ -150,7 +150,7 @@ def token_request(challenge: Challenge, scope: str, credentials: Credentials | N
         query.append(("service", challenge.service))
     query += [("scope", one) for one in scope.split()]
     parts = urlsplit(challenge.realm)
-    joined = "&".join(filter(None, (parts.query, urlencode(query))))
+    joined = "&".join(filter(None, (parts.query, urlencode(query, errors="surrogateescape"))))
     return TokenRequest("GET", urlunsplit(parts._replace(query=joined, fragment="")), headers)
 
 
@@ -158,7 +158,7 @@ def basic_authorization(credentials: Credentials) -> str:
     """Return the value of an ``Authorization: Basic`` header (RFC 7617)."""
     import base64
 
-    pair = f"{credentials.username}:{credentials.password}".encode()
+    pair = f"{credentials.username}:{credentials.password}".encode("utf-8", "surrogateescape")
     return "Basic " + base64.b64encode(pair).decode("ascii")
 
 

@@ -28,6 +28,15 @@ def storage_errors(what: str) -> Iterator[None]:
         raise StorageFailed.of(error, what) from error
 
 
+def real_path(path: Path) -> Path:
+    """Return the absolute path without symbolic links.
+
+    Raises `StorageFailed` for a relative path if the working directory has been removed.
+    """
+    with storage_errors(f"opening {path}"):
+        return Path(os.path.realpath(path))
+
+
 def write_at(fd: int, buffer: memoryview, offset: int, path: Path) -> None:
     """Write a buffer at ``offset`` of a file, whose position stays; raises `StorageFailed`, naming ``path``."""
     try:

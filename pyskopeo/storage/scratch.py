@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from ..errors import NotFound, PathNotFound, TooLarge
+from ..errors import NotFound, PathNotFound, StorageFailed, TooLarge
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import Decompressor
 from ..streams.inflaters import MAGIC, compression_of
@@ -47,7 +47,7 @@ def scratch_directory(output: Path, scratch: Path | None) -> Iterator[Path]:
 @contextmanager
 def temporary_directory(scratch: Path | None, name: str = "image") -> Iterator[Path]:
     """Reserve a path as `scratch_directory` does, in ``scratch`` or, if that is None, in the system's directory."""
-    directory = (scratch or Path(tempfile.gettempdir())) / partial_name(name)
+    directory = (scratch or _system_directory()) / partial_name(name)
     try:
         yield directory
     finally:
@@ -67,6 +67,15 @@ def create_directory(directory: Path) -> None:
         _locks[directory] = create_partial_directory(directory, 0o700)
         if name := final_name(directory.name):
             remove_leftovers(directory.parent, name)
+
+
+def _system_directory() -> Path:
+    """Return the system's directory for temporary files; raises `StorageFailed` if none can be written to."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        reason = "no directory for temporary files can be written to: name one with --tmpdir or $TMPDIR"
+        raise StorageFailed(reason, errno=error.errno) from None
 
 
 @asynccontextmanager

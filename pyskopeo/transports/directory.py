@@ -21,7 +21,7 @@ from ..model.digest import Digest
 from ..model.events import Placement, Warned
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
-from ..storage.files import read_bounded, storage_errors
+from ..storage.files import read_bounded, real_path, storage_errors
 from ..storage.oci_layout import located_blob
 from ..storage.partial_files import (
     REPLACED,
@@ -56,7 +56,7 @@ class DirReference(ImageReference):
         self.path = path
 
     def subject(self) -> Subject:
-        return by_path("dir", self.path.resolve())
+        return by_path("dir", real_path(self.path))
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         return _open_source(self)
@@ -231,11 +231,6 @@ class DirDestination(BlobFileDestination):
         return _name(digest)
 
 
-def _resolve(path: Path) -> Path:
-    with storage_errors(f"opening {path}"):
-        return Path(os.path.realpath(path))
-
-
 def _check_replaceable(path: Path) -> None:
     """Raise `DestinationRefused` unless ``path`` does not exist, is empty, or contains such an image."""
     try:
@@ -272,7 +267,7 @@ async def _open_source(reference: DirReference) -> AsyncIterator[ImageSource]:
 @asynccontextmanager
 async def _open_destination(reference: DirReference, access: Access) -> AsyncIterator[ImageDestination]:
     # Resolve symbolic links, so that the directory is replaced and not the link to it.
-    path = _resolve(reference.path)
+    path = real_path(reference.path)
     _check_replaceable(path)
     staging = (path if _cannot_rename(path) else path.parent) / partial_name(path.name)
     files = RunFiles.of(access)

@@ -74,7 +74,9 @@ class DockerReference(ImageReference):
 def parse(details: str) -> DockerReference:
     """Parse what follows ``docker:``; raises `InvalidName`."""
     if not details.startswith("//"):
-        raise InvalidName(f"docker: image reference {details} does not start with //")
+        raise InvalidName(
+            f'docker: image reference {details} does not start with //; did you mean "docker://{details}"?'
+        )
     name = details[2:]
     if name.endswith(_UNKNOWN_DIGEST):
         reference = Reference.parse(name.removesuffix(_UNKNOWN_DIGEST), default_tag="")

@@ -13,6 +13,7 @@ from ..errors import InvalidName
 from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.events import Warned
 from ..model.layout import check_name
+from ..storage.files import real_path
 from ..storage.oci_layout import DirectoryFiles, LayoutSource, LayoutWriter
 from ..storage.shared_files import RunFiles
 
@@ -32,7 +33,7 @@ class OciReference(ImageReference):
         self.path, self.name = path, name
 
     def subject(self) -> Subject:
-        return by_path("oci", self.path.resolve())
+        return by_path("oci", real_path(self.path))
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         return _open_source(self, access)

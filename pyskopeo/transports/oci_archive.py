@@ -15,6 +15,7 @@ from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.events import Warned
 from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_name
 from ..storage.archive_output import check_output, is_written_directly, open_output
+from ..storage.files import real_path
 from ..storage.oci_layout import LayoutSource, LayoutWriter
 from ..storage.scratch import create_directory, readable_archive, scratch_directory
 from ..storage.shared_files import RunFiles
@@ -38,7 +39,7 @@ class OciArchiveReference(ImageReference):
         self.path, self.name = path, name
 
     def subject(self) -> Subject:
-        return by_path("oci-archive", self.path.resolve())
+        return by_path("oci-archive", real_path(self.path))
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         return _open_source(self, access)

@@ -10,15 +10,17 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from tests.support.require import find_program
+
 from .cases import BEFORE, OURS, Result, Unit
 
-# Printed with the figures, which would otherwise be quoted as skopeo's speed.
-OLD_SKOPEO = (
-    "`skopeo` here is this distribution's build. Debian 12's 1.9.3 was made with a Go that lacks the SHA "
-    "instructions and is two to three times slower than today's: not to be quoted as skopeo's speed."
+# Printed with the figures of Debian 12's skopeo, which would otherwise be quoted as skopeo's speed.
+_OLD_SKOPEO = (
+    " is this distribution's build, made with a Go that lacks the SHA instructions, and two to three times slower than "
+    "today's: not to be quoted as skopeo's speed."
 )
 QUICK = "These are --quick images: the figures say nothing about speed."
-_HEAD = ("case", "ours", "baseline", "ratio", "limit", "", "peak MiB", "skopeo (see note)", "others")
+_HEAD = ("case", "ours", "baseline", "ratio", "limit", "", "peak MiB", "skopeo", "others")
 _COUNTED = (Unit.BLOB_REQUESTS, Unit.BLOB_BYTES, Unit.HEADS)
 
 
@@ -86,7 +88,12 @@ def text(results: Sequence[Result]) -> str:
     table = [tuple(cell.replace("`", "") for cell in row) for row in (_HEAD, *rows(results))]
     widths = [max(len(row[column]) for row in table) for column in range(len(_HEAD))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-    return "\n".join([*lines, *_against(results), "", OLD_SKOPEO.replace("`", "")])
+    return "\n".join([*lines, *_against(results), "", _skopeo_note(machine()["skopeo"]).replace("`", "")])
+
+
+def _skopeo_note(version: str) -> str:
+    """Return which skopeo was measured; ``version`` is what ``skopeo --version`` prints."""
+    return f"`skopeo` is `{version}`" + (_OLD_SKOPEO if version.startswith("skopeo version 1.9.") else ".")
 
 
 def _against(results: Sequence[Result]) -> list[str]:
@@ -110,7 +117,7 @@ def markdown(results: Sequence[Result], rounds: int, *, quick: bool) -> str:
         "`curl --parallel` of every blob, then `openssl dgst -sha256`, two at a time. Registry to registry is http; "
         "in brackets are the requests that reached the target registry, or, for `sync`, its source. "
         f"Measured on {facts['cpus']} CPUs ({facts['cpu']}), Linux {facts['kernel']}, Python {facts['python']}. "
-        f"{OLD_SKOPEO}"
+        f"{_skopeo_note(facts['skopeo'])}"
     )
     return "\n".join([*lines, "", *([QUICK, ""] if quick else []), about, ""])
 
@@ -156,7 +163,7 @@ def machine() -> dict[str, str]:
         "python": platform.python_version(),
         "curl": _version("curl", "--version"),
         "openssl": _version("openssl", "version"),
-        "skopeo": _version("skopeo", "--version"),
+        "skopeo": _version(find_program("skopeo") or "skopeo", "--version"),
         "docker-registry": _version("docker-registry", "--version"),
     }
 

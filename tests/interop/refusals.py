@@ -35,7 +35,7 @@ def said(done: Done, code: int = 1, *, warnings: int = 0) -> str:
     assert SECRET not in done.stderr
     told = [line for line in done.lines if line.startswith("time=")]
     assert len(told) == warnings + 1, done.stderr
-    assert all(line.startswith(("Copying ", "Writing manifest")) for line in done.lines if line not in told), (
+    assert all(line.startswith(("Getting image ", "Copying ", "Writing manifest")) for line in done.lines if line not in told), (
         done.stderr
     )
     *others, last = told

@@ -168,6 +168,7 @@ def test_the_files_that_can_be_named(host: str, tmp_path: Path, authfile: Path) 
     (tmp_path / "docker").mkdir()
     config = tmp_path / "docker/config.json"
     config.write_text('{"psFormat": "table", "auths": {"quay.io": {"auth": "YTpi"}}}')
+    config.chmod(0o600)
     named = tmp_path / "named.json"
     named_files: tuple[tuple[tuple[object, ...], dict[str, object], Path], ...] = (
         (("--authfile", tmp_path / "flag.json"), {"REGISTRY_AUTH_FILE": named}, tmp_path / "flag.json"),
@@ -236,6 +237,7 @@ def test_credentials_of_docker_are_left_to_docker(host: str, clean_environment: 
     config = clean_environment / ".docker/config.json"
     config.parent.mkdir()
     config.write_text(json.dumps({"auths": {host: {"auth": "dXNlcjpwYXNz"}, "127.0.0.1:1": {"auth": "YTpi"}}}))
+    config.chmod(0o600)
     assert ok(run("logout", PLAIN, host)) == (
         f"Not logged into {host} with current tool. Existing credentials were established via docker login. "
         "Please use docker logout instead.\n"
@@ -459,6 +461,7 @@ def test_we_answer_with_a_token_for_the_repository(token_registry: Registry, tok
 def test_a_token_for_an_identity_token(token_registry: Registry, tmp_path: Path) -> None:
     file = tmp_path / "auth.json"
     file.write_text(json.dumps({"auths": {token_registry.host: {"identitytoken": "identity"}}}))
+    file.chmod(0o600)
     answer = get(f"http://{token_registry.host}/v2/private/x/tags/list", PLAIN, "--authfile", file)
     assert str(answer["headers"]).startswith("{'Authorization': ['Bearer ")
     # It is no password, and without a repository there is nothing to have a token for.
@@ -502,6 +505,7 @@ def test_credentials_that_are_refused_are_no_answer(host: str, token_registry: R
     auth = base64.b64encode(b"user:hunter2").decode()
     authfile.parent.mkdir(parents=True, exist_ok=True)
     authfile.write_text(json.dumps({"auths": {host: {"auth": auth}, token_registry.host: {"auth": auth}}}))
+    authfile.chmod(0o600)
     for registry in (host, token_registry.host):
         uri = f"http://{registry}/v2/private/x/manifests/y"
         done = run("credential-helper", "get", PLAIN, stdin=json.dumps({"uri": uri}))
@@ -584,6 +588,7 @@ def test_we_do_not_ask_ourselves_for_ever(field: str, name: str, helpers: Helper
     auth = base64.b64encode(b"user:secret").decode()
     fields: dict[str, object] = {"auths": {"quay.io": {"auth": auth}}}
     authfile.write_text(json.dumps({**fields, field: {"quay.io": helper} if field == "credHelpers" else helper}))
+    authfile.chmod(0o600)
     env = helpers.environ
     answer = run("credential-helper", "docker-get", stdin="quay.io", env=env)
     assert json.loads(ok(answer))["Secret"] == "secret"

@@ -345,7 +345,7 @@ async def test_cancelled(registry: Registry, tmp_path: Path) -> None:
                 tasks.start_soon(cancel)
                 await push(source.name(), registry.name("push/cancelled"), access_for(tmp_path))
         assert scope.cancelled_caught
-    assert len(uploads(registry, "push/cancelled")) == 1
+    assert len(uploads(registry, "push/cancelled")) <= 1  # none, if it was cancelled before any byte was sent
     with pytest.raises(RegistryError, match="name unknown"):
         await pyskopeo.list_tags(f"docker://{registry.host}/push/cancelled", access=access_for(tmp_path))
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.beside_skopeo import (
-    ARCHIVABLE,
+    IMAGES,
     LISTS,
-    OCI_INDEX,
     PLATFORMS,
     READABLE,
     RECOMPRESSED,
@@ -38,11 +37,9 @@ def name(registry: Registry, request: pytest.FixtureRequest) -> str:
     return registry.name(f"skopeo/{kind}")
 
 
-def index_entry(folder: Path) -> tuple[dict[str, object], dict[str, object]]:
-    """The layout's ``index.json`` without the media type that this skopeo does not yet write, and its layout file."""
-    content = json.loads((folder / "index.json").read_bytes())
-    assert content.pop("mediaType", OCI_INDEX) == OCI_INDEX
-    return content, json.loads((folder / "oci-layout").read_bytes())
+def index_entry(folder: Path) -> tuple[bytes, bytes]:
+    """The layout's ``index.json`` and its layout file."""
+    return (folder / "index.json").read_bytes(), (folder / "oci-layout").read_bytes()
 
 
 def same_layout(theirs: Path, ours: Path) -> None:
@@ -53,7 +50,7 @@ def same_layout(theirs: Path, ours: Path) -> None:
 class TestDockerArchive:
     """Identical by every byte, so that recorded hashes of archives still hold."""
 
-    @pytest.mark.parametrize("kind", ARCHIVABLE)
+    @pytest.mark.parametrize("kind", IMAGES)
     def test_each_kind(self, name: str, kind: str, tmp_path: Path) -> None:
         theirs, ours = both("copy", SOURCE, name, "docker-archive:{}/x.tar:lib/multi:latest", out=tmp_path)
         assert (ours / "x.tar").read_bytes() == (theirs / "x.tar").read_bytes()
@@ -99,14 +96,6 @@ class TestDockerArchive:
         for stream in ("/dev/stdout", "-"):
             done = succeed(pyskopeo("copy", SOURCE, name, f"docker-archive:{stream}:a:1"))
             assert done.stdout == (tmp_path / "x.tar").read_bytes()
-
-    @pytest.mark.parametrize("kind", ["oci-zstd"])
-    def test_zstd_layers_which_skopeo_refuses(self, name: str, kind: str, tmp_path: Path) -> None:
-        assert "zstd" in skopeo("copy", SOURCE, name, f"docker-archive:{tmp_path}/x.tar").stderr
-        succeed(pyskopeo_here("copy", SOURCE, name, f"docker-archive:{tmp_path}/ours.tar:a:1"))
-        image = build(kind)
-        succeed(skopeo("copy", f"docker-archive:{tmp_path}/ours.tar", f"dir:{tmp_path}/read"))
-        assert tree(tmp_path / "read")[digest_of(image.config())[7:]] == image.config()
 
 
 class TestLayouts:

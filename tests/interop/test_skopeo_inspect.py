@@ -34,12 +34,11 @@ def name(registry: Registry, request: pytest.FixtureRequest) -> str:
 
 
 class TestInspect:
-    """Standard output is the same, but for the field skopeo had not yet."""
+    """Standard output is the same."""
 
     def facts(self, *words: str) -> tuple[dict[str, object], dict[str, object]]:
         theirs = json.loads(succeed(skopeo("inspect", *words)).stdout)
         ours = json.loads(succeed(pyskopeo_here("inspect", *words)).stdout)
-        assert isinstance(ours.pop("LayersData"), list)
         return theirs, ours
 
     @pytest.mark.parametrize("kind", [kind for kind in READABLE if kind not in ARTIFACTS])
@@ -49,12 +48,9 @@ class TestInspect:
 
     @pytest.mark.parametrize("kind", ["docker", "oci-odd-text", "oci-no-layers"])
     def test_layout_of_the_output(self, name: str, kind: str) -> None:
-        """Indentation, escapes and order, up to and after the new field."""
-        theirs = succeed(skopeo("inspect", "--tls-verify=false", name)).stdout.decode()
-        ours = succeed(pyskopeo_here("inspect", "--tls-verify=false", name)).stdout.decode()
-        before, _, rest = ours.partition('    "LayersData": ')
-        after = rest.partition('    "Env": ')[2]
-        assert f'{before}    "Env": {after}' == theirs
+        """Indentation, escapes and order."""
+        words = ("inspect", "--tls-verify=false", name)
+        assert succeed(pyskopeo_here(*words)).stdout == succeed(skopeo(*words)).stdout
 
     @pytest.mark.parametrize("kind", READABLE)
     def test_raw(self, name: str, kind: str) -> None:
@@ -77,11 +73,11 @@ class TestInspect:
     @pytest.mark.parametrize(
         "template",
         [
-            # The functions of newer versions (json, join, table, ...) are not in this one.
             "{{.Digest}}", "{{.Name}} {{.Architecture}}/{{.Os}}", "{{.Labels}}", "{{.Created}}", "{{len .Layers}}",
             "{{range .Layers}}{{.}}\\n{{end}}", "{{range $i, $e := .Env}}{{$i}}={{$e}};{{end}}", "plain text",
             "{{.DockerVersion}}|{{index .Env 0}}", "{{if .Labels}}labelled{{else}}bare{{end}}", "{{.RepoTags}}",
             '{{printf "%q %5d" .Os (len .Env)}}', "{{.Created.Year}}",
+            "{{json .Labels}}", '{{join .Layers ","}}', "{{.LayersData}}", "{{json .LayersData}}", "{{.}}",
         ],
     )  # fmt: skip
     @pytest.mark.parametrize("kind", ["docker", "oci"])
@@ -131,7 +127,7 @@ def message(done: Done) -> str:
 
 
 class TestEndings:
-    """Exit codes and the phrases that scripts look for. skopeo has used 2 for "no such image" only since 1.14."""
+    """Exit codes and the phrases that scripts look for."""
 
     @pytest.mark.parametrize(
         ("words", "code", "phrase"),
@@ -191,11 +187,11 @@ class TestEndings:
         theirs = skopeo(*given)
         before = tree(tmp_path)  # skopeo has begun some of the destinations
         ours = pyskopeo_here(*given)
-        assert (theirs.code, ours.code) == (1, code)
+        assert (theirs.code, ours.code) == (code, code)
         assert theirs.stdout == ours.stdout == b""
         assert filled(phrase) in message(theirs)
         assert filled(phrase) in message(ours)
-        assert len(ours.lines) == 1
+        assert len(ours.lines) == 1 or not words  # which shows the help
         assert tree(tmp_path) == before
 
     @pytest.mark.parametrize("kind", ["docker-list", "oci"])

@@ -54,6 +54,11 @@ def both_fail(*words: object) -> tuple[str, str]:
     return message(skopeo(*words)), message(pyskopeo_here(*words))
 
 
+def without_hint(said: str) -> str:
+    """A message without the last words, which say what may have been meant."""
+    return said.partition("; did you mean ")[0]
+
+
 def tags(registry: Registry, repository: str, *more: str) -> list[str]:
     done = succeed(skopeo("list-tags", PLAIN, *more, f"docker://{registry.host}/{repository}"))
     found: list[str] = sorted(json.loads(done.stdout)["Tags"])
@@ -134,7 +139,7 @@ class TestListTags:
     )  # fmt: skip
     def test_the_same_words(self, name: str) -> None:
         theirs, ours = both_fail("list-tags", name)
-        assert ours == theirs
+        assert without_hint(ours) == theirs
 
     @pytest.mark.parametrize("name", ["docker://A", "docker://a b", "docker-archive:", "docker-archive:/nowhere.tar"])
     def test_failures_of_both(self, name: str) -> None:
@@ -156,7 +161,8 @@ class TestDelete:
         registry.push(build(kind), repository, "v2")
         registry.push(build("oci-no-layers"), repository, "other")
         done = succeed(program("delete", PLAIN, registry.name(repository, "v2")))
-        assert (done.stdout, done.stderr) == (b"", "")
+        told = f"Deleted {registry.host}/{repository}@{digest}, with its tags v1, v2\n"
+        assert (done.stdout, done.stderr) == (b"", told if program is pyskopeo_here else "")
         assert tags(registry, repository) == ["other"]
         assert skopeo("inspect", "--raw", PLAIN, f"docker://{registry.host}/{repository}@{digest}").code == 1
         for said in both_fail("delete", PLAIN, registry.name(repository, "v1")):
@@ -215,7 +221,7 @@ class TestDelete:
         if name.startswith("docker:"):
             assert (ours.partition(": ")[0], "Invalid source name" in ours) == (theirs.partition(": ")[0], True)
         else:
-            assert ours == theirs
+            assert without_hint(ours) == theirs
 
 
 class TestTag:
@@ -225,7 +231,8 @@ class TestTag:
         registry.push(image, repository, "v1")
         before = len(registry.log)
         done = succeed(pyskopeo_here("tag", PLAIN, registry.name(repository, "v1"), "v1.0", "latest"))
-        assert (done.stdout, done.stderr) == (b"", "")
+        told = f"Tagged {registry.host}/{repository}@{image.digest}: v1.0, latest\n"
+        assert (done.stdout, done.stderr) == (b"", told)
         assert "/blobs/" not in registry.log[before:]
         assert tags(registry, repository) == ["latest", "v1", "v1.0"]
         for tag in ("v1.0", "latest"):

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from pyskopeo.gocompat.template import Field, Struct, render
 from tests.support.cli import pyskopeo_here, succeed
-from tests.support.images import ArtifactSpec, BuiltImage, build
+from tests.support.images import ArtifactSpec, BuiltImage, ImageSpec, PlatformSpec, build, digest_of
 from tests.support.outputs import write_layout
 
 
@@ -78,3 +79,55 @@ def test_schema_1_says_what_it_knows(tmp_path: Path) -> None:
     config = inspected("--config", f"dir:{tmp_path}/old")
     assert set(config["rootfs"]["diff_ids"]) == {""}
     assert succeed(pyskopeo_here("inspect", "--config", "--raw", f"dir:{tmp_path}/old")).stdout == b""
+
+
+def test_the_configuration_of_an_artifact_as_it_is(tmp_path: Path) -> None:
+    name = in_layout(build(ArtifactSpec()), tmp_path)
+    assert succeed(pyskopeo_here("inspect", "--config", "--raw", name)).stdout == b"{}"
+    done = pyskopeo_here("inspect", "--config", name)
+    assert done.code == 1
+    assert "unsupported image-specific operation on artifact" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["oci", "oci-sha512", "docker-list", "artifact"])
+def test_the_algorithm_of_the_manifests_digest(kind: str, tmp_path: Path) -> None:
+    image = build(kind)
+    name = in_layout(image, tmp_path)
+    for algorithm in ("sha256", "sha512"):
+        assert inspected("--manifest-digest", algorithm, name)["Digest"] == digest_of(image.root.raw, algorithm)
+    assert inspected(name)["Digest"] == image.digest  # of the algorithm of the configuration's digest
+    done = pyskopeo_here("inspect", "--manifest-digest=md5", name)
+    assert done.code == 1
+    assert "want one of sha256, sha512" in done.stderr
+
+
+def test_fields_of_the_embedded_platform(tmp_path: Path) -> None:
+    name = in_layout(build(ImageSpec(platform=PlatformSpec("arm64", variant="v8"))), tmp_path)
+
+    def shown(template: str) -> str:
+        return succeed(pyskopeo_here("inspect", "--config", "--format", template, name)).stdout.decode()
+
+    assert shown("{{.Platform.OS}}/{{.Platform.Architecture}} {{.OS}} {{.Variant}}") == "linux/arm64 linux v8\n"
+    assert shown("{{.Platform}}") == "{arm64 linux  [] v8}\n"
+    assert " {arm64 linux  [] v8} {" in shown("{{.}}")
+
+
+def test_sets_of_empty_structs() -> None:
+    found = Struct("x", {"Ports": Field({"80/tcp": {}, "443/tcp": {}}, "map[string]struct {}")})
+    assert render("{{.Ports}}", found) == "map[443/tcp:{} 80/tcp:{}]\n"
+    assert render("{{json .Ports}}", found) == '{"443/tcp":{},"80/tcp":{}}\n'
+    assert render('{{printf "%#v" .Ports}}', found) == (
+        'map[string]struct {}{"443/tcp":struct {}{}, "80/tcp":struct {}{}}\n'
+    )
+
+
+def test_a_field_that_does_not_exist(tmp_path: Path) -> None:
+    name = in_layout(build("oci"), tmp_path)
+    for words, fields in (
+        ((), "Name, Tag, Digest, RepoTags, Created, DockerVersion, Labels, Architecture, Os, Layers, LayersData, Env"),
+        (("--config",), "Created, Author, Architecture, OS, OSVersion, OSFeatures, Variant, Config, RootFS, History"),
+    ):
+        done = pyskopeo_here("inspect", *words, "-f", "{{.Foo}}", name)
+        assert done.code == 1
+        assert "can't evaluate field Foo in type " in done.stderr
+        assert done.stderr.rstrip().endswith(f'; its fields are {fields}"')

@@ -32,6 +32,12 @@ def skopeo(*words: object, cwd: Path | None = None, timeout: float = 30) -> Done
     return _run(command, dict(os.environ), cwd, timeout)
 
 
+def older_skopeo(*words: object, cwd: Path | None = None, timeout: float = 30) -> Done:
+    """As `skopeo`, with Debian 12's skopeo 1.9."""
+    command = [require_peer("skopeo-1.9"), "--insecure-policy", *map(str, words)]
+    return _run(command, dict(os.environ), cwd, timeout)
+
+
 def _run(command: list[str], env: dict[str, str], cwd: Path | None, timeout: float) -> Done:
     done = subprocess.run(
         command, env=env, cwd=cwd, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout, check=False

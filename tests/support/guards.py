@@ -44,10 +44,6 @@ def _true(*_: object, **__: object) -> bool:
     return True
 
 
-def _false(*_: object, **__: object) -> bool:
-    return False
-
-
 def _unchanged(self: object, text: str) -> str:
     return text
 
@@ -60,7 +56,7 @@ def _first_key(document: Mapping[str, object], content_type: str) -> str:
 _HOSTILE = "tests/scenario/hostile_registry"
 GUARDS = {
     "address": Guard(
-        "registry.session", "Session._is_public", _false,
+        "registry.session", "reach_from", _nothing,
         f"{_HOSTILE}/test_private_addresses.py::test_a_registry_on_the_internet_redirects_to_no_private_address",
     ),
     "blob-digest": Guard(
@@ -75,7 +71,7 @@ GUARDS = {
         "tests/unit/model/test_digest.py::test_what_does_not",
     ),
     "downgrade": Guard(
-        "registry.session", "resolve_redirect", urljoin, f"{_HOSTILE}/test_tls.py::test_https_never_becomes_http"
+        "registry.redirects", "resolve_redirect", urljoin, f"{_HOSTILE}/test_tls.py::test_https_never_becomes_http"
     ),
     "manifest-digest": Guard(
         "model.manifest", "_check_digest", _nothing,
@@ -96,8 +92,8 @@ GUARDS = {
         "registry.redactor", "Redactor.redact", _unchanged, f"{_HOSTILE}/test_messages.py::test_no_secret_is_ever_said"
     ),
     "scope": Guard(
-        "registry.authorization", "widen_scope", lambda scope, demanded: demanded or scope,
-        f"{_HOSTILE}/test_push_credentials.py::test_no_token_for_what_a_registry_has_no_business_with",
+        "registry.challenge", "widen_scope", lambda scope, demanded: demanded or scope,
+        "tests/unit/registry/test_challenge.py::test_a_scope_grows_where_we_are_and_nowhere_else",
     ),
     "tar-headers": Guard(
         "storage.tar_headers", "_EXTENDED_LIMIT", 10**9,

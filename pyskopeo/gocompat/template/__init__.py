@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..go_time import GoTime
+from .lexer import UnknownField
 from .report import is_json, render
 from .values import Field, Struct, json_value
 
-__all__ = ["Field", "GoTime", "Struct", "is_json", "json_value", "render"]
+__all__ = ["Field", "GoTime", "Struct", "UnknownField", "is_json", "json_value", "render"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...fast_dataclass import dataclass
 from . import nodes
 from .functions import FUNCTIONS, Function
-from .lexer import NAME, TemplateError
+from .lexer import NAME, TemplateError, UnknownField
 from .methods import is_method, method
 from .printf_verbs import CallError, one_line, quoted
 from .values import ANY, GoMap, Interface, NilPointer, Slice, Struct, indirect, to_go, truth, type_of
@@ -191,7 +191,10 @@ class Evaluator:
             return value.get(name)
         if isinstance(value, NilPointer) and is_method(value.type, name):
             raise self.error(f"nil pointer evaluating {type}.{name}")
-        raise self.error(f"can't evaluate field {name} in type {type}")
+        error = self.error(f"can't evaluate field {name} in type {type}")
+        if isinstance(value, Struct):
+            raise UnknownField(str(error), tuple(value.names()))
+        raise error
 
     # Calls
 

@@ -73,6 +73,14 @@ class TemplateError(InvalidInput):
         return cls(f"template: {NAME}:{line}: {one_line(reason)}")
 
 
+class UnknownField(TemplateError):
+    """A template uses a field that a struct does not have; ``available`` are the names of those it has."""
+
+    def __init__(self, message: str, available: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.available = available
+
+
 _KEYWORDS = frozenset({"block", "break", "continue", "define", "else", "end", "if", "range", "template", "with"})
 _SPACES = " \t\r\n"
 _WORD = re.compile(r"\w+")

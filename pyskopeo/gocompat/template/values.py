@@ -15,6 +15,7 @@ from ..go_json import sorted_map
 from ..go_time import GoTime
 
 ANY = "interface {}"
+_EMPTY_STRUCT = "struct {}"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ZEROS: dict[str, object] = {"string": "", "bool": False, "int": 0, "int64": 0, "uint8": 0, "float64": 0.0}
 
@@ -55,6 +56,14 @@ class Struct:
                 if found is not None:
                     return found
         return None
+
+    def names(self) -> list[str]:
+        """Return the names of all fields, in order, with those of embedded structs in the place of these."""
+        found: list[str] = []
+        for name, field in self.items():
+            embedded = field.value if field.embedded else None
+            found += embedded.names() if isinstance(embedded, Struct) else [name]
+        return found
 
     def items(self) -> list[tuple[str, Field]]:
         """Return names and fields in order."""
@@ -131,6 +140,8 @@ def to_go(value: object, type: str = "") -> object:
         value = value.value
     if type == ANY:
         return Interface(to_go(value))
+    if type == _EMPTY_STRUCT:
+        return Struct(_EMPTY_STRUCT, {})
     if value is None:
         return _nil(type)
     if isinstance(value, str):

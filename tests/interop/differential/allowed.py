@@ -159,6 +159,12 @@ def deleted_unread(theirs: Outcome, ours: Outcome) -> Outcome:
     return _fewer(theirs, ours, "read")
 
 
+def deleted_tags(theirs: Outcome, ours: Outcome) -> Outcome:
+    """We ask which tags refer to what is deleted, to say so."""
+    asked = {request for request in ours.requests - theirs.requests if request[1] in ("tags", "read")}
+    return replace(ours, requests=ours.requests - asked) if asked else ours
+
+
 def already_there(theirs: Outcome, ours: Outcome) -> Outcome:
     """skopeo writes a manifest that is there; we look."""
     put: set[Request] = {request for request in theirs.requests if request[1] == "put"}
@@ -187,6 +193,7 @@ ALLOWED: Mapping[str, Undo] = {
     "already-there": already_there,
     "mounted": mounted,
     "artifact": taken,
+    "delete-tags": deleted_tags,
     "delete-unread": deleted_unread,
     "delete-scope": pull_scope,
     "tmpdir-unused": taken,

@@ -80,14 +80,16 @@ _DIGEST = (
 )
 
 _DELETE = (
-    Row("delete {T} docker://{http}/gone/{me}:v1", before=("copy -q {D} dir:in/oci docker://{http}/gone/{me}:v1",)),
+    Row("delete {T} docker://{http}/gone/{me}:v1", before=("copy -q {D} dir:in/oci docker://{http}/gone/{me}:v1",),
+        differs=("delete-tags",)),
     Row("delete {T} docker://{http}/gone2/{me}:v1",
-        before=("copy -q {D} dir:in/oci docker://{http}/gone2/{me}:v1", "copy -q {D} dir:in/oci docker://{http}/gone2/{me}:v2")),
+        before=("copy -q {D} dir:in/oci docker://{http}/gone2/{me}:v1", "copy -q {D} dir:in/oci docker://{http}/gone2/{me}:v2"),
+        differs=("delete-tags",)),
     Row("delete {T} docker://{http}/gone3/{me}@{docker}",
-        before=("copy -q {D} dir:in/docker docker://{http}/gone3/{me}:v1",), differs=("delete-unread",)),
+        before=("copy -q {D} dir:in/docker docker://{http}/gone3/{me}:v1",), differs=("delete-tags", "delete-unread")),
     Row("delete {T} --creds=user:pass docker://{token}/gone/{me}:v1",
         before=("copy -q {D} --dest-creds=user:pass dir:in/oci docker://{token}/gone/{me}:v1",),
-        differs=("delete-scope",)),
+        differs=("delete-scope", "delete-tags")),
     Row("delete {T} docker://{http}/diff/none:v1", 1, "Unable to delete"),
     Row("delete {T} docker://{basic}/diff/oci:v1", 1, "{basic}"),
     Row("delete dir:in/oci", 1, "dir"),

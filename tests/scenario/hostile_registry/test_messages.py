@@ -266,6 +266,7 @@ async def test_no_secret_is_ever_said(
                 credentials=None if given else who or Credentials("user", "hunter2-password"),
                 registry_token=given,
                 stall_timeout=0.2,
+                response_timeout=20.0,
                 retry=Retry(times=1, delay=0.01),
             ),
             report=speech.event,

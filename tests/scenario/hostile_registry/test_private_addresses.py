@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 import pyskopeo
-from pyskopeo.errors import InvalidContent, UnsafeAddress
+from pyskopeo.errors import InvalidContent, NetworkError, UnsafeAddress
 from pyskopeo.http.connect import Connector
 from pyskopeo.http.locality import Locality, locality, locality_of_host
 from pyskopeo.http.origin import Origin
@@ -79,7 +79,7 @@ NEVER = {
 
 
 # What is an address to some and a bad name to others is refused either way.
-REFUSED = (UnsafeAddress, InvalidContent)
+REFUSED = (UnsafeAddress, InvalidContent, NetworkError)
 NAMES = {
     "localhost": ["127.0.0.2"],
     "loopback.example.com": ["127.0.0.2"],

@@ -255,11 +255,11 @@ async def test_nonsense_for_a_tag(bad: object, script: Script, access: pyskopeo.
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("x", 'Invalid "x": does not specify a transport'),
-        ("bogus:x", 'Invalid "bogus:x": does not specify a transport'),
+        ("x", 'Invalid "x": does not specify a transport; did you mean "docker://x"?'),
+        ("bogus:x", 'Invalid "bogus:x": does not specify a transport; did you mean "docker://bogus:x"?'),
         ("dir:/x", "Unsupported transport 'dir' for tag listing. Only supported: docker, docker-archive"),
         ("oci:/x", "Unsupported transport 'oci' for tag listing. Only supported: docker, docker-archive"),
-        ("docker:x", "docker: image reference docker:x does not start with docker://"),
+        ("docker:x", 'docker: image reference docker:x does not start with docker://; did you mean "docker://x"?'),
         (f"{NAME}:v1", "No tag or digest allowed in reference"),
         (f"{NAME}@{digest_of(b'')}", "No tag or digest allowed in reference"),
     ],

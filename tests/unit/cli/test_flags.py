@@ -74,7 +74,7 @@ def test_where_values_stand(words: list[str], values: dict[str, Any], arguments:
     [
         (["--bogus"], "unknown flag: --bogus"),
         (["--bogus=pass"], "unknown flag: --bogus"),
-        (["--al"], "unknown flag: --al"),
+        (["--al"], "unknown flag: --al; did you mean --all?"),
         (["-Z"], "unknown shorthand flag: 'Z' in -Z"),
         (["-qZ"], "unknown shorthand flag: 'Z' in -Z"),
         (["-uuser:pass"], "unknown shorthand flag: 'u' in -u"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import pytest
 
-from pyskopeo.cli.log import line, log
+from pyskopeo.cli.log import emit, emit_notice, line, log, printing_above
 from tests.support.terminal import Terminal
 
 
@@ -48,3 +49,23 @@ def test_fields_follow_by_name(fields: dict[str, str], tail: str) -> None:
 def test_fields_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert line("info", "Getting tags", {"image": "a/b"})[10:] == f" {'Getting tags':<45} image=a/b"
+
+
+def test_a_line_that_cannot_be_written_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = open("/dev/full", "w", buffering=1)  # noqa: SIM115 - closing it fails
+    monkeypatch.setattr(sys, "stderr", full)
+    for text in ("one", "two"):
+        emit(text)
+    assert sys.stderr is not full  # in whose buffer the first line is
+    with contextlib.suppress(OSError):
+        full.close()
+
+
+def test_lines_above_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    above: list[str] = []
+    with printing_above(above.append):
+        log("info", "inside")
+        emit_notice("hostile \x9b31m")
+    log("info", "outside")
+    assert [text.partition("msg=")[2] or text for text in above] == ['"inside"', "hostile \\u009b31m"]
+    assert capsys.readouterr().err.endswith('msg="outside"\n')

@@ -27,7 +27,6 @@ def image(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "Missing command 'pyskopeo COMMAND'\nTry 'pyskopeo --help' for more information"),
         (["bogus"], "Unrecognized command `pyskopeo bogus`\nTry 'pyskopeo --help' for more information"),
         (["help", "bogus"], "Unrecognized command `pyskopeo bogus`\nTry 'pyskopeo --help' for more information"),
         (["insp"], ("Unrecognized command `pyskopeo insp`\n"
@@ -36,6 +35,10 @@ def image(tmp_path: Path) -> Path:
                    "Did you mean 'copy'? Try 'pyskopeo --help' for more information")),
         (["--bogus", "copy"], "unknown flag: --bogus"),
         (["copy", "--bogus", "a", "b"], "unknown flag: --bogus"),
+        (["copy", "--src-tls-verfy=false", "a", "b"], "unknown flag: --src-tls-verfy; did you mean --src-tls-verify?"),
+        (["copy", "--creds=a:b", "a", "b"], "unknown flag: --creds; did you mean --src-creds or --dest-creds?"),
+        (["copy", "--sign-by=x", "a", "b"], "unknown flag: --sign-by: signing is not supported yet"),
+        (["copy", "--encryption-key=x", "a", "b"], "unknown flag: --encryption-key: encryption is not supported"),
         (["copy", "-v", "a", "b"], "unknown shorthand flag: 'v' in -v"),
         (["copy"], ("Exactly two arguments expected: SOURCE-IMAGE DESTINATION-IMAGE, got 0\n"
                    "Try 'pyskopeo copy --help' for more information")),
@@ -46,10 +49,16 @@ def image(tmp_path: Path) -> Path:
                                 "Try 'pyskopeo inspect --help' for more information")),
         (["serve"], "Exactly one argument expected: LAYOUT, got 0\nTry 'pyskopeo serve --help' for more information"),
         (["copy", "x", "dir:y"],
-         'Invalid source name x: Invalid image name "x", expected colon-separated transport:reference'),
+         ('Invalid source name x: Invalid image name "x", expected colon-separated transport:reference; '
+          'did you mean "docker://x"?')),
         (["copy", "dir:x", "y:z"],
-         'Invalid destination name y:z: Invalid image name "y:z", unknown transport "y"'),
-        (["inspect", "x:y"], 'Error parsing image name "x:y": Invalid image name "x:y", unknown transport "x"'),
+         'Invalid destination name y:z: Invalid image name "y:z", unknown transport "y"; did you mean "docker://y:z"?'),
+        (["inspect", "x:y"], ('Error parsing image name "x:y": Invalid image name "x:y", unknown transport "x"; '
+                              'did you mean "docker://x:y"?')),
+        (["pull", "alpine"], ("Unrecognized command `pyskopeo pull`\n"
+                             "Did you mean 'copy'? Try 'pyskopeo --help' for more information")),
+        (["standalone-sign"], ("Unrecognized command `pyskopeo standalone-sign`\n"
+                              "signing is not supported yet. Try 'pyskopeo --help' for more information")),
         (["inspect", "--raw", "--format", "x", "dir:x"], "raw output does not support format option"),
         (["copy", "--all", "--multi-arch", "all", "dir:x", "dir:y"],
          "Cannot use --all and --multi-arch flags together"),
@@ -80,6 +89,14 @@ def test_mistakes_end_with_one_line_and_1(
     capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     assert run(capsys, *words) == (1, "", [f"fatal: {message}"])
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, overview, _ = run(capsys, "--help")
+    missing = "fatal: Missing command '{0} COMMAND'\nTry '{0} --help' for more information"
+    assert run(capsys) == (1, "", [*overview.splitlines(), missing.format("pyskopeo")])
+    monkeypatch.setattr("sys.argv", ["skopeo"])
+    assert run(capsys) == (1, "", [missing.format("skopeo")])
 
 
 def test_an_additional_tag_is_checked_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:

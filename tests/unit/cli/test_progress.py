@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
 from rich.console import Console
 
+from pyskopeo.cli.live_rows import LiveRows
 from pyskopeo.cli.log import set_debugging
 from pyskopeo.cli.progress import Bars, Lines, reporting, size, span, warnings_only
 from pyskopeo.model.descriptor import Descriptor
@@ -29,7 +32,7 @@ from pyskopeo.model.events import (
     Retrying,
     Warned,
 )
-from tests.support.terminal import screen, terminal
+from tests.support.terminal import Terminal, screen, terminal
 
 A, B, C = (Digest.of(letter) for letter in (b"a", b"b", b"c"))
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -140,6 +143,7 @@ def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
         for event in EVENTS:
             report(event)
     assert said(capsys) == [
+        "Getting image source signatures",
         "Copying 2 blobs, 40.0 MiB",
         f"Converting {A} for the destination: its digest becomes {C}",
         'level=warning msg="reading blob: failed, retrying in 1.2s. Error: cut"',
@@ -185,30 +189,80 @@ def test_quiet_is_not_mute(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_steps_of_skopeo_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    for images in (1, 2):
+        with reporting("auto", steps=True) as report:
+            for event in EVENTS:
+                report(replace(event, images=images) if isinstance(event, CopyPlanned) else event)
+    captured = capsys.readouterr()
+    blobs = [f"Copying blob {A}", f"Copying config {B}"]
+    assert captured.out.splitlines() == [
+        "Getting image source signatures", *blobs, "Writing manifest to image destination",
+        "Getting image list signatures", *blobs, "Writing manifest list to image destination",
+    ]  # fmt: skip
+    assert [line.partition("msg=")[2] for line in captured.err.splitlines()] == [
+        '"reading blob: failed, retrying in 1.2s. Error: cut"', '"something odd"',
+    ] * 2  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["plain", "json", "none"])
+def test_only_auto_prints_steps(mode: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with reporting(mode, steps=True) as report:
+        for event in EVENTS:
+            report(event)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("mode", ["plain", "json"])
+def test_nobody_reads_the_last_line(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that has gone ends a copy under way; one that is complete is no failure."""
+
+    def gone(_: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("pyskopeo.cli.progress.emit", gone)
+    with reporting(mode) as report:
+        with pytest.raises(BrokenPipeError):
+            report(EVENTS[0])
+        report(EVENTS[-1])
+
+
+@pytest.mark.parametrize(("term", "mode"), [("xterm", "bars"), ("dumb", "plain"), (None, "plain")])
+def test_a_terminal_without_cursor_control_gets_lines(
+    term: str | None, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.delenv("TERM", raising=False)
+    if term:
+        monkeypatch.setenv("TERM", term)
+    with reporting("auto") as report:
+        assert isinstance(report, Bars if mode == "bars" else Lines)
+
+
 def test_auto_is_lines_where_there_is_no_terminal() -> None:
     with reporting("auto") as report:
         assert isinstance(report, Lines)
 
 
-def still(console: Console) -> Bars:
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> Callable[[Console], Bars]:
     """Bars that are drawn when a test says so, and at no other time."""
-    bars = Bars(console)
-    bars._progress.live.auto_refresh = False
-    return bars
+    monkeypatch.setattr(LiveRows, "_refresh_regularly", lambda _: None)
+    return Bars
 
 
-def test_bars_show_each_blob_and_the_total() -> None:
+def test_bars_show_each_blob_and_the_total(still: Callable[[Console], Bars]) -> None:
     console, out = terminal(100)
     with still(console) as bars:
         for event in EVENTS[:5]:
             bars(event)
-        bars._progress.refresh()
+        bars.rows.refresh()
         shown = screen(out.getvalue())
     assert shown[0] == f"Converting {A} for the destination: its digest becomes {C}"
     total, blob, config = shown[1:]
     assert re.fullmatch(r"Total +\u2501.* 10\.0/40\.0 MiB .*", total)
-    assert re.fullmatch(rf"Copying blob {A.short} +\u2501.* 10\.0/40\.0 MiB .*", blob)
-    assert re.fullmatch(rf"Copying config {B.short} .* 0/512 bytes .*", config)
+    assert re.fullmatch(rf"{A.short} +\u2501.* 10\.0/40\.0 MiB .*", blob)
+    assert re.fullmatch(rf"{B.short} + 0/512 bytes .*", config)
     assert len(total) == len(blob.ljust(len(total))) <= 100
 
 
@@ -225,7 +279,7 @@ def test_bars_leave_only_their_results_on_the_screen() -> None:
     ]
 
 
-def test_what_is_there_already_counts_neither_as_moved_nor_as_to_be_moved() -> None:
+def test_what_is_there_already_counts_neither_as_moved_nor_as_to_be_moved(still: Callable[[Console], Bars]) -> None:
     console, out = terminal(100)
     with still(console) as bars:
         bars(CopyPlanned(C, (Descriptor(GZIP, A, 30 * MIB), Descriptor(GZIP, B, 10 * MIB)), 40 * MIB, 1))
@@ -233,36 +287,40 @@ def test_what_is_there_already_counts_neither_as_moved_nor_as_to_be_moved() -> N
         bars(BlobFinished(A, 30 * MIB, Placement.PRESENT))
         bars(BlobStarted(B, 10 * MIB, "layer"))
         bars(BlobProgress(B, 5 * MIB, 10 * MIB))
-        bars._progress.refresh()
+        bars.rows.refresh()
         total = next(line for line in screen(out.getvalue()) if line.startswith("Total"))
     assert " 5.0/10.0 MiB " in total + " "
 
 
-@pytest.mark.parametrize("width", [50, 60, 74, 75, 80, 200])
-def test_bars_fit(width: int) -> None:
+@pytest.mark.parametrize("width", [40, 50, 59, 60, 74, 75, 80, 200])
+@pytest.mark.parametrize("scale", [1, 100, 30_000], ids=str)
+def test_bars_fit(width: int, scale: int, still: Callable[[Console], Bars]) -> None:
     console, out = terminal(width)
+    total = 40 * MIB * scale
     with still(console) as bars:
-        for event in EVENTS[:1] + EVENTS[2:5]:
-            bars(event)
-        bars._progress.refresh()
+        bars(CopyPlanned(C, (Descriptor(GZIP, A, total), Descriptor(CONFIG, B, 512)), total + 512, 1))
+        bars(BlobStarted(A, total, "layer"))
+        bars(BlobStarted(B, 512, "config"))
+        bars(BlobProgress(A, total // 3 + 7, total))
+        bars.rows.refresh()
         shown = screen(out.getvalue())
     assert len(shown) == 3
     assert max(map(len, shown)) <= width - 3  # and room for the ^C that a terminal shows
     assert all("iB" in line or "bytes" in line for line in shown)
 
 
-def test_warnings_stand_above_the_bars() -> None:
+def test_warnings_stand_above_the_bars(still: Callable[[Console], Bars]) -> None:
     console, out = terminal(80)
     with still(console) as bars:
         for event in EVENTS[:7]:
             bars(event)
-            bars._progress.refresh()
+            bars.rows.refresh()
         shown = screen(out.getvalue())
     assert [line.split("msg=")[-1] for line in shown[1:3]] == [
         '"reading blob: failed, retrying in 1.2s. Error: cut"',
         '"something odd"',
     ]
-    assert [line.split()[0] for line in shown[3:]] == ["Total", "Copying", "Copying"]
+    assert [line.split()[0] for line in shown[3:]] == ["Total", A.short, B.short]
     assert screen(out.getvalue())[:3] == shown[:3]  # and stay there
 
 

@@ -73,9 +73,9 @@ def test_bars(monkeypatch: pytest.MonkeyPatch) -> None:
         for image in (ONE, TWO):
             view.show(ImageEvent(image, BlobStarted(DIGEST, 4000, "layer")))
         view.show(ImageEvent(ONE, BlobProgress(DIGEST, 2048, 4000)))
-        shown = console.render_str("").plain + _text(view)
+        shown = _text(view)
         assert "dir:out/a:1" in shown
-        assert "2.0 KiB" in shown
+        assert shown.count("2.0 KiB") == 2  # of the image, and in the total
         view.show(ImageEvent(ONE, BlobFinished(DIGEST, 4000, Placement.WRITTEN)))
         view.show(ImageEvent(TWO, BlobFinished(DIGEST, 4000, Placement.PRESENT)))
         view.show(ImageFinished(ImageResult(ONE, "copied", DIGEST, 4000)))
@@ -83,7 +83,32 @@ def test_bars(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "dir:out/a:1" not in shown
         assert "1/2, 3.9 KiB" in shown
         view.show(ImageFinished(ImageResult(TWO, "present", DIGEST)))
-    assert "Copying image ref 2/2" in screen.getvalue()
+        view.show(LogMessage("warning", "careful"))
+        view.show(LogMessage("info", "Synced 2 images from 1 sources"))
+    assert "careful" in screen.getvalue()
+    assert "level=info" not in screen.getvalue()
+    assert "INFO" not in screen.getvalue()
+
+
+def test_a_dry_run_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    with Bars(Console(file=screen, force_terminal=True, width=100)) as view:
+        view.show(ImagesListed(LISTING))
+        view.show(LogMessage("info", "Would have copied image ref 1/2"))
+        view.show(ImageFinished(ImageResult(ONE, "planned")))
+    assert "Would have copied image ref 1/2" in screen.getvalue()
+
+
+def test_names_cannot_control_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    hostile = SyncImage("oci:x:\x9b31m", "dir:out/\u202e\x9b31m")
+    with Bars(Console(file=screen, force_terminal=True, width=100)) as view:
+        view.show(ImageStarted(hostile, 1, 1))
+        view.rows.refresh()
+    show_summary(SyncReport((ImageResult(hostile, "copied", DIGEST),), 1))
+    assert not set("\x9b\u202e") & set(screen.getvalue())
+    assert screen.getvalue().count("dir:out/\\u202e\\u009b31m") == 2
 
 
 def _text(view: Bars) -> str:

@@ -19,6 +19,7 @@ from pyskopeo.http.printable import to_printable
         ("abc\u202egnp.exe", "abc gnp.exe"),
         ("a\u200b\u2066b\ufeff", "a b"),
         ("a\u2028b", "a b"),
+        ("a\xadb\u180e\U000e0041c", "a b c"),
         ("half \ud800 of one", "half   of one"),
         ("\u00fcml\u00e4ut \u4f60\u597d \U0001f40b", "\u00fcml\u00e4ut \u4f60\u597d \U0001f40b"),
         (5, "5"),

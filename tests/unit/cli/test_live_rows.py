@@ -1,0 +1,154 @@
+"""Rows that are redrawn, on terminals that change their width, and beside lines from other threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from pyskopeo.cli.live_rows import LiveRows
+from pyskopeo.cli.log import log
+from tests.support.terminal import Screen
+
+
+class Resizable:
+    """A terminal, a console on it and the rows, drawn when a test says so."""
+
+    def __init__(self, columns: int, monkeypatch: pytest.MonkeyPatch, lines: int) -> None:
+        monkeypatch.setattr(LiveRows, "_refresh_regularly", lambda _: None)
+        self.screen = Screen(columns)
+        self.shown = ["one", "two", "three"]
+        console = Console(file=self.screen, force_terminal=True, color_system=None, highlight=False)
+        self.rows = LiveRows(console, lambda: Text("\n".join(row.ljust(self.rows.width, ".") for row in self.shown)))
+        monkeypatch.setattr(self.rows, "_size", lambda: (self.screen.columns, lines))
+        self.rows.start()
+
+    def resize(self, columns: int) -> None:
+        self.screen.resize(columns)
+        self.rows.refresh()
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Resizable]]:
+    terminals: list[Resizable] = []
+
+    def make(columns: int, lines: int = 30) -> Resizable:
+        terminals.append(Resizable(columns, monkeypatch, lines))
+        return terminals[-1]
+
+    yield make
+    for terminal in terminals:
+        terminal.rows.stop()
+
+
+@pytest.mark.parametrize(
+    "widths", [(120, 70), (120, 60), (60, 200), (61, 57), (80, 40, 100, 30), (200, 30, 31, 29), (70, 20, 10)]
+)
+def test_a_resized_terminal_shows_each_row_once(made: Callable[..., Resizable], widths: tuple[int, ...]) -> None:
+    first, *others = widths
+    terminal = made(first)
+    terminal.rows.print("a line that stays")
+    for columns in others:
+        terminal.resize(columns)
+        rows = terminal.screen.lines[-3:]
+        assert [row.rstrip(".") for row in rows] == terminal.shown
+        assert all(len(row) == terminal.rows.width < columns for row in rows)
+        assert "".join(terminal.screen.lines[:-3]) == "a line that stays"
+    terminal.rows.stop()
+    assert "".join(terminal.screen.lines) == "a line that stays"
+
+
+def test_rows_are_narrow_enough_for_a_terminal_of_sixty_columns(made: Callable[..., Resizable]) -> None:
+    terminal = made(200)
+    terminal.rows.refresh()
+    before = terminal.screen.lines
+    terminal.screen.resize(60)  # and has not been told yet
+    assert terminal.screen.lines == before
+
+
+def test_lines_are_printed_above_the_rows(made: Callable[..., Resizable]) -> None:
+    terminal = made(80)
+    for number in range(3):
+        terminal.rows.print(f"line {number}")
+        terminal.shown.append(f"row {number}")
+        terminal.rows.refresh()
+    log("warning", "a warning")  # of code that knows nothing of the rows
+    terminal.rows.refresh()
+    shown = [line.rstrip(".") for line in terminal.screen.lines]
+    assert shown[:3] == ["line 0", "line 1", "line 2"]
+    assert "a warning" in shown[3]
+    assert shown[4:] == ["one", "two", "three", "row 0", "row 1", "row 2"]
+    terminal.shown.clear()
+    terminal.rows.refresh()
+    assert len(terminal.screen.lines) == 4
+
+
+def test_no_more_rows_than_the_terminal_is_high(made: Callable[..., Resizable]) -> None:
+    terminal = made(80, lines=3)
+    terminal.rows.refresh()
+    assert [line.rstrip(".") for line in terminal.screen.lines] == ["one", "... and 2 more"]
+
+
+def test_threads_do_not_draw_into_each_other(made: Callable[..., Resizable]) -> None:
+    terminal = made(80)
+
+    def draw() -> None:
+        for _ in range(200):
+            terminal.rows.refresh()
+
+    threads = [threading.Thread(target=draw) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(200):
+        terminal.shown = ["row"] * (number % 5 + 1)
+        terminal.rows.print(f"line {number}")
+    terminal.rows.stop()
+    for thread in threads:
+        thread.join()
+    assert terminal.screen.lines == [f"line {number}" for number in range(200)]
+
+
+def test_nothing_is_drawn_after_the_end(made: Callable[..., Resizable]) -> None:
+    terminal = made(80)
+    terminal.rows.refresh()
+    terminal.rows.stop()
+    terminal.rows.refresh()
+    terminal.rows.stop()
+    assert terminal.screen.lines == []
+    terminal.rows.print("last")
+    assert terminal.screen.lines == ["last"]
+
+
+def test_a_terminal_that_goes_away_is_no_error(made: Callable[..., Resizable], monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = made(80)
+
+    def gone(_: str) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(terminal.screen, "write", gone)
+    terminal.rows.print("lost")
+    terminal.rows.refresh()
+    terminal.rows.stop()
+
+
+@pytest.mark.parametrize(
+    ("environ", "lines"), [({"TERM": "xterm"}, 6), ({"TERM": "linux"}, 3), ({"TERM": "xterm", "XTERM_VERSION": "X"}, 3)]
+)
+def test_terminals_that_cut_long_rows(
+    environ: dict[str, str], lines: int, made: Callable[..., Resizable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On them no more lines are erased than there are rows: those above are what was printed."""
+    for name in ("TERM", "XTERM_VERSION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    terminal = made(120)
+    terminal.rows.refresh()
+    terminal.screen.columns = 40
+    written: list[str] = []
+    monkeypatch.setattr(terminal.screen, "write", written.append)
+    terminal.rows.refresh()
+    assert "".join(written).count("\x1b[2K") == lines
