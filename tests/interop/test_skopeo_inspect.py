@@ -134,7 +134,7 @@ class TestEndings:
         [
             (["inspect", "dir:{}/nowhere"], 1, "open {}/nowhere/manifest.json: no such file or directory"),
             (["inspect", "docker-archive:{}/nowhere"], 1, "open {}/nowhere: no such file or directory"),
-            (["inspect", "oci-archive:{}/nowhere"], 1, "open {}/nowhere: no such file or directory"),
+            (["inspect", "oci-archive:{}/nowhere"], 1, "{}/nowhere: no such file or directory"),
             (["inspect", "oci:{}/nowhere"], 1, "open {}/nowhere/index.json: no such file or directory"),
             (["inspect", "oci:{}/layout:nope"], 2, 'no descriptor found for reference "nope"'),
             (["inspect", "oci-archive:{}/layout.tar:nope"], 2, 'no descriptor found for reference "nope"'),

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import Done, pyskopeo_here, succeed
-from tests.support.commands import skopeo
+from tests.support.commands import older_skopeo as skopeo
 from tests.support.images import build, digest_of
 from tests.support.outputs import write_dir
 from tests.support.peers import Registry
 from tests.support.require import require_peer
 
-pytestmark = pytest.mark.peer("skopeo")
+pytestmark = pytest.mark.peer("skopeo-1.9")
 
 PLAIN = "--tls-verify=false"
 KINDS = ["oci", "docker", "oci-index", "docker-list"]
