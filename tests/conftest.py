@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.peers import Dockerd, PeerFailed, Registry
 from tests.support.require import SKOPEO, find_program, require_peer, skopeo_version, unavailable
@@ -19,6 +20,10 @@ _PREFIXES = ("XDG_", "DOCKER_", "REGISTRY_", "CONTAINERS_", "SSL_CERT_", "STORAG
 _KEPT = ("PYSKOPEO_REQUIRE_PEERS",)
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _COUNT = itertools.count()
+
+# Property tests have no business with the clock: beside busy processes an example may take seconds.
+settings.register_profile("without-clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("without-clock")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from ..config.user_files import AUTH_FILES
 from ..credentials import docker_helper
-from ..credentials.authfile import AUTH_FILES, LEGACY_NAME, AuthFile, Credentials, servers
+from ..credentials.authfile import LEGACY_NAME, AuthFile, Credentials, servers
 from ..credentials.authfile_edit import AuthDocument
 from ..credentials.authfile_io import read
 from ..credentials.authkey import AuthKey

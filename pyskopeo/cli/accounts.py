@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ..access import Access
 from ..config.home import home_directory
-from ..credentials.authfile import AUTH_FILES, Credentials, locations
+from ..config.user_files import AUTH_FILES
+from ..credentials.authfile import Credentials, locations
 from ..credentials.authkey import AuthKey
 from ..errors import AccessDenied, InvalidInput, prefix_errors
 from ..fast_dataclass import dataclass

@@ -12,11 +12,10 @@ from pathlib import Path
 from ..errors import InvalidContent, InvalidInput, PolicyRejected, StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.strict_json import parse_object
-from ..small_files import open_regular
 from .policy_fields import fields, members, policy_error, quoted
 from .policy_requirements import InsecureAcceptAnything, Reject, Requirement, parse_requirements
 from .policy_scopes import Subject, check_scope
-from .user_files import is_inaccessible
+from .user_files import is_inaccessible, open_regular
 
 VARIABLE = "CONTAINERS_POLICY_JSON"
 # In bytes; a policy may contain keyrings.

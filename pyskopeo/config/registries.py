@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import Literal
 
-from ..credentials.authfile import AUTH_FILES
 from ..errors import InvalidInput, InvalidName
 from ..fast_dataclass import dataclass
 from ..model.reference import DOCKER_HUB, Reference
+from .user_files import AUTH_FILES
 
 Pull = Literal["all", "digest-only", "tag-only"]
 

@@ -17,8 +17,6 @@ from ..fast_dataclass import dataclass
 from ..model.reference import DOCKER_HUB
 
 LEGACY_NAME = ".dockercfg"
-# The name of these files among the ``credential-helpers`` of registries.conf.
-AUTH_FILES = "containers-auth.json"
 HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 HUB_SERVER = "https://index.docker.io/v1/"
 # Paths of Docker's API addresses; the trailing slash distinguishes them from a namespace "v1".

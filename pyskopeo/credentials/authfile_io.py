@@ -6,8 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from ..config.user_files import open_regular
 from ..errors import CredentialsFailed
-from ..small_files import open_regular
 
 _FILE_LIMIT = 1024 * 1024
 

@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config.user_files import AUTH_FILES
 from ..errors import CredentialsFailed
 from ..fast_dataclass import dataclass
 from ..streams.concurrency import SingleFlight
-from .authfile import AUTH_FILES, HUB_HOSTS, LEGACY_NAME, AuthFile, Credentials, Helper, locations, servers
+from .authfile import HUB_HOSTS, LEGACY_NAME, AuthFile, Credentials, Helper, locations, servers
 
 if TYPE_CHECKING:
     from .bazel_helper import HeaderHelper, HelperHeaders

@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..config.user_files import open_regular
 from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, StorageFailed
 from ..model import mediatype
 from ..model.digest import Digest
 from ..model.layout import INDEX_FILE, INDEX_LIMIT, REF_NAME, LayoutIndex, check_name
-from ..small_files import open_regular
 from ..storage.files import storage_errors
 from ..storage.oci_layout import DirectoryFiles
 from ..storage.partial_files import is_partial

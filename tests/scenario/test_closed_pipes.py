@@ -96,7 +96,7 @@ def test_an_archive_that_cannot_be_written(name: str, transport: str, tmp_path: 
         command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), timeout=30, check=False
     )
     assert done.returncode == 1
-    said = done.stderr.decode().splitlines()[0]
+    (said,) = done.stderr.decode().splitlines()
     shown, reason = {
         "/dev/full": ("/dev/full", "no space left on device"), "/dev/fd/9": ("/dev/fd/9", "bad file descriptor"),
     }.get(name, ("/dev/stdout", "bad file descriptor"))  # fmt: skip
@@ -110,7 +110,7 @@ def test_an_archive_that_cannot_be_read(name: str, tmp_path: Path) -> None:
     command = ["sh", "-c", 'exec "$@" <&-', "sh", *PYSKOPEO, "copy", "-q", name, f"dir:{tmp_path / 'new'}"]
     done = subprocess.run(command, capture_output=True, env=environment(), timeout=30, check=False)
     assert done.returncode == 1
-    said = done.stderr.decode().splitlines()[0]
+    (said,) = done.stderr.decode().splitlines()
     assert "bad file descriptor" in said
     assert os.listdir(tmp_path) == []
 

@@ -74,7 +74,7 @@ class TemplateError(InvalidInput):
 
 
 class UnknownField(TemplateError):
-    """A template uses a field that a struct does not have; ``available`` are the names of those it has."""
+    """Internal: a template uses a field that a struct does not have; ``available`` are the names of those it has."""
 
     def __init__(self, message: str, available: tuple[str, ...]) -> None:
         super().__init__(message)

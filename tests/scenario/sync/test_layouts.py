@@ -115,6 +115,7 @@ class TestManyImages:
         assert work == {"parsed": 1 + 2, "written": 2}, "listed and read"
         assert names(tmp_path / "two") == names(tmp_path / "lay")
 
+    @pytest.mark.usefixtures("work")
     def test_an_index_that_cannot_be_written(self, registry: Simulator, tmp_path: Path) -> None:
         (tmp_path / "lay" / "index.json").mkdir(parents=True)
         report = tmp_path / "report.json"

@@ -46,8 +46,9 @@ def test_a_directory_that_cannot_be_read_is_passed_over(roots: list[Path], monke
             raise PermissionError(13, "Permission denied")
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", guarded)
-    assert locate("quay.io", roots) == roots[1] / "quay.io"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", guarded)
+        assert locate("quay.io", roots) == roots[1] / "quay.io"
 
 
 def test_a_file_in_place_of_a_directory_is_passed_over(roots: list[Path]) -> None:

@@ -192,7 +192,7 @@ class TestFiles:
         there = self.write(tmp_path / ".config/containers/policy.json", {"default": ACCEPT})
         for missing, reason in (
             (tmp_path / "none.json", "no such file or directory"),
-            (there / "below", "not a directory"),
+            (there / "below", "not a directory: a part of this path is a file"),
         ):
             environ, named = ({}, str(missing)) if by_flag else ({VARIABLE: str(missing)}, None)
             with pytest.raises(StorageFailed) as caught:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.small_files import open_regular
+from pyskopeo.config.user_files import open_regular
 
 
 def test_a_regular_file(tmp_path: Path) -> None:
