@@ -62,7 +62,7 @@ async def delete_with_tags(
         raise InvalidName(f"{reference} has a digest: to delete a tag alone, name it without one")
     access = access or Access.from_environ()
     with deletion_errors(reference):
-        async with open_session(reference, access, actions="*") as session:
+        async with open_session(reference, access, actions="*,pull") as session:
             repository = Repository(reference, session, access.network.retry, access.report)
             writer = RepositoryWriter(reference, session)
             if tag_only:

@@ -46,7 +46,7 @@ _FLAGS = (
     AUTHFILE,
     *registry_flags("src-"),
     *registry_flags("dest-"),
-    *(flag for flag in FORM if flag.name in ("format", "preserve-digests", "remove-signatures")),
+    *(flag for flag in FORM if flag.name in ("format", "preserve-digests", "remove-signatures", "max-inflated")),
     *NETWORK,
 )  # fmt: skip
 
@@ -129,6 +129,7 @@ def _request(parsed: Parsed) -> SyncRequest:
             format=wanted,
             preserve_digests=parsed.get("preserve-digests", bool),
             remove_signatures=parsed.get("remove-signatures", bool),
+            max_inflated=parsed.optional("max-inflated", int),
         ),
         keep_going=parsed.get("keep-going", bool),
         dry_run=parsed.get("dry-run", bool),

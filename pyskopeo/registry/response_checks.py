@@ -13,6 +13,7 @@ from ..model import mediatype
 from ..model.content_digest import content_digest
 from ..model.digest import Digest
 from . import error_response
+from .token_fetch import TokenRefused
 
 if TYPE_CHECKING:
     from .session import Session
@@ -45,7 +46,8 @@ async def read_error(session: Session, response: httpx.Response, what: str) -> P
 async def ask(session: Session, once: Callable[[], Awaitable[T]], what: str) -> T | None:
     """Send a request whose answer is of use, but not needed; None if the registry responds with an error.
 
-    Retries only statuses that may pass. Raises what prevents a response, such as `ConnectionFailed`.
+    Retries only statuses that may pass. Raises what prevents a response, such as `ConnectionFailed`, and a refusal of
+    the token server.
     """
 
     async def attempt() -> T | None:
@@ -53,6 +55,8 @@ async def ask(session: Session, once: Callable[[], Awaitable[T]], what: str) -> 
             return await once()
         except NotFound:
             return None
+        except TokenRefused:  # the request that is needed would be refused as well
+            raise
         except RegistryError as error:
             if error.status in _MAY_BE_ANSWERED_LATER:
                 raise
@@ -60,6 +64,8 @@ async def ask(session: Session, once: Callable[[], Awaitable[T]], what: str) -> 
 
     try:
         return await session.retry(attempt, what)
+    except TokenRefused:
+        raise
     except RegistryError:
         return None
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from ..errors import PyskopeoError, UnsafeAddress
+from ..errors import AccessDenied, PyskopeoError, UnsafeAddress
 from ..http.httpx_import import httpx
 from ..http.origin import Origin
 from ..http.read_bounded import read_bounded
 from . import error_response
 from .challenge import TOKEN_LIMIT, TokenRequest
 from .redirects import follow_redirects
+
+
+class TokenRefused(AccessDenied):
+    """Internal: a token server refused to give a token, so that no request that needs one can succeed.
+
+    To callers of the library it is an `AccessDenied`.
+    """
 
 
 class Client(Protocol):
@@ -63,7 +70,10 @@ async def fetch_token(client: Client, request: TokenRequest, what: str, *, insec
     finally:
         await response.aclose()
     if refused:
-        raise await client.response_error(response, body, what, got_credentials=True)
+        error = await client.response_error(response, body, what, got_credentials=True)
+        if isinstance(error, AccessDenied):
+            raise TokenRefused(str(error), status=error.status, codes=error.codes)
+        raise error
     return body
 
 

@@ -17,7 +17,7 @@ from tests.interop.conversions import OldRegistry
 from tests.interop.differences import CASES, DIFFERENCES, INDEXES, Case, Difference
 from tests.interop.forms import IMAGES, Written
 from tests.support.cli import Done, pyskopeo_here, succeed
-from tests.support.commands import older_skopeo as skopeo
+from tests.support.commands import skopeo
 from tests.support.images import digest_of
 from tests.support.layers import custom
 from tests.support.outputs import write_dir
@@ -25,7 +25,7 @@ from tests.support.peers import Registry
 from tests.support.require import require_peer
 from tests.support.trees import tree
 
-pytestmark = pytest.mark.peer("skopeo-1.9")
+pytestmark = pytest.mark.peer("skopeo")
 
 
 class Copies:
