@@ -97,6 +97,12 @@ class TagSelection:
             None if versions is None else VersionRange.parse(versions),
         )
 
+    @property
+    def flags(self) -> str:
+        """The names of the command-line flags for the parts that leave images out by their names, for messages."""
+        given = {"--include": self.include, "--exclude": self.exclude, "--semver": self.versions}
+        return " with ".join(name for name, value in given.items() if value)
+
     def apply(self, found: Sequence[T], name: Callable[[T], tuple[str, str]]) -> list[T]:
         """Return the selected items of ``found``, in order; ``name`` returns an item's repository and tag, or ""."""
         kept = [one for one in found if self._matches(*name(one))]
