@@ -109,7 +109,7 @@ def parse_tag_source(name: str) -> Reference | Path:
         )
     reference = Reference.parse(details[2:], default_tag="")
     if reference.manifest_name:
-        raise InvalidName("No tag or digest allowed in reference")
+        raise InvalidName(f"No tag or digest allowed in reference: name the repository alone, docker://{reference.name}")
     return reference
 
 

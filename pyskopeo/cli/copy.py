@@ -10,7 +10,7 @@ from pathlib import Path
 from ..access import Access, Writing
 from ..engine.plan import Form, Plan
 from ..engine.selection import Selection, parse_selection
-from ..errors import InvalidName, StorageFailed
+from ..errors import InvalidName
 from ..fast_dataclass import dataclass
 from ..interfaces import ImageReference
 from ..model.descriptor import Descriptor
@@ -116,7 +116,10 @@ async def run(options: CopyOptions) -> int:
     if options.dry_run:
         _print_plan(result.plan, result.placements)
     elif options.digestfile is not None:
-        _write_digest(options.digestfile, result.digest)
+        from ..storage.output_file import write_output
+
+        what = f'Failed to write digest to file "{options.digestfile}"'
+        write_output(options.digestfile, str(result.digest).encode(), what)
     return 0
 
 
@@ -168,13 +171,6 @@ def _jobs(parsed: Parsed) -> int | None:
     if jobs < 0:
         raise UsageError("--image-parallel-copies: want 0 or more")
     return jobs or None
-
-
-def _write_digest(path: Path, digest: Digest) -> None:
-    try:
-        path.write_text(str(digest))
-    except OSError as error:
-        raise StorageFailed.of(error, f'Failed to write digest to file "{path}"') from error
 
 
 def _print_plan(plan: Plan, placements: Mapping[Digest, Placement]) -> None:

@@ -30,6 +30,10 @@ class UsageError(InvalidInput):
     """Internal to the command line: its flags or arguments are wrong."""
 
 
+class UnknownFlag(UsageError):
+    """Internal to the command line: a flag is unknown, and no other is like it."""
+
+
 def boolean(text: str) -> bool:
     """Parse a boolean as Go's ``strconv.ParseBool`` does."""
     if text in _TRUE:
@@ -185,7 +189,8 @@ def _long(word: str, left: list[str], by_name: dict[str, Flag], parsed: Parsed) 
         raise UsageError(f"bad flag syntax: --{name}")
     flag = by_name.get(name)
     if flag is None:
-        raise UsageError(f"unknown flag: --{name}{_hint(name, by_name)}")
+        hint = _hint(name, by_name)
+        raise (UsageError if hint else UnknownFlag)(f"unknown flag: --{name}{hint}")
     if not equals:
         if flag.is_boolean:
             text = "true"
@@ -216,7 +221,7 @@ def _shorts(word: str, left: list[str], by_short: dict[str, Flag], parsed: Parse
         flag = by_short.get(letters[0])
         if flag is None:
             # The rest of the word is not repeated: it may be a secret, meant as the value.
-            raise UsageError(f"unknown shorthand flag: '{letters[0]}' in -{letters[0]}")
+            raise UnknownFlag(f"unknown shorthand flag: '{letters[0]}' in -{letters[0]}")
         letters = letters[1:]
         if flag.is_boolean and not letters.startswith("="):
             _set(flag, "true", parsed)

@@ -12,7 +12,7 @@ from typing import NoReturn, TypeVar
 from .. import __version__
 from ..errors import PyskopeoError, StorageFailed, first_error
 from .command import GLOBAL, SKOPEO, SUMMARIES, VERSION, Command, load_command, program
-from .flags import UsageError, parse
+from .flags import Flag, Parsed, UnknownFlag, UsageError, parse
 from .log import debugging, emit, log, set_debugging
 from .standard_streams import flush_standard_streams, prepare_standard_streams
 
@@ -168,7 +168,7 @@ def _parse_command_line(words: Sequence[str]) -> tuple[Command[object], object, 
 
     Returns None if a version or a help text was asked for, after printing it. Raises `InvalidInput`.
     """
-    outer, rest = parse(words, (*GLOBAL, VERSION), stop_at_argument=True)
+    outer, rest = _parse(program(), words, (*GLOBAL, VERSION), stop_at_argument=True)
     if outer.get("version", bool):
         version = f"{SKOPEO} pyskopeo: {__version__}" if program() == "skopeo" else __version__
         print(f"{program()} version {version}")
@@ -192,7 +192,7 @@ def _parse_command_line(words: Sequence[str]) -> tuple[Command[object], object, 
             f"{_suggestion(verb)}Try '{program()} --help' for more information"
         )
     command = load_command(verb)
-    parsed, _ = parse(words, (*GLOBAL, *command.flags))
+    parsed, _ = _parse(f"{program()} {verb}", words, (*GLOBAL, *command.flags))
     if wants_help or parsed.get("help", bool):
         from .help import command_help
 
@@ -202,6 +202,16 @@ def _parse_command_line(words: Sequence[str]) -> tuple[Command[object], object, 
     set_debugging(parsed.get("debug", bool))
     command.check_count(parsed.arguments)
     return command, command.read(parsed), parsed.get("command-timeout", float)
+
+
+def _parse(
+    usage: str, words: Sequence[str], flags: Sequence[Flag], *, stop_at_argument: bool = False
+) -> tuple[Parsed, list[str]]:
+    """Parse flags; the message for an unknown one names the help of ``usage``, which lists them."""
+    try:
+        return parse(words, flags, stop_at_argument=stop_at_argument)
+    except UnknownFlag as error:
+        raise UsageError(f"{error}\nTry '{usage} --help' for more information") from None
 
 
 def _suggestion(verb: str) -> str:

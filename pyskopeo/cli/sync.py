@@ -35,8 +35,8 @@ _FLAGS = (
     Flag("include", "copy only images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True),
     Flag("exclude", "do not copy images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True),
     Flag("semver", "copy only images whose tag is a version in RANGE, such as '>= 1.2, < 3 || ^4.1'", value="RANGE"),
-    Flag("latest", "copy only the N newest versions of each repository, one tag of each; without versions, the last N "
-         "tags by name", value="N", read=integer, default=0),
+    Flag("latest", "copy only the N newest versions of each repository, one tag of each, without pre-releases if there "
+         "are releases; without versions, the last N tags by name", value="N", read=integer, default=0),
     Flag("jobs", "number of images to copy in parallel, which share one limit on blobs (default: 8)", value="N",
          read=integer, default=8),
     Flag("keep-going", "continue after an image failed to copy, and fail at the end", read=boolean, default=False),

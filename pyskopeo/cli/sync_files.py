@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import StorageFailed
-from ..storage.files import storage_errors
+from ..storage.output_file import check_output, write_output
 
 if TYPE_CHECKING:
     from ..syncing.sync_request import ImageResult, SyncReport, SyncRequest
@@ -15,10 +14,7 @@ if TYPE_CHECKING:
 
 def create_digest_file(path: Path) -> None:
     """Create the file, to find out before the copies whether it can be written; raises `StorageFailed`."""
-    try:
-        path.open("ab").close()
-    except OSError as error:
-        raise StorageFailed.of(error, f"Error creating digest file: open {path}") from error
+    check_output(path, f"Error creating digest file: open {path}")
 
 
 def write_digests(path: Path, report: SyncReport) -> None:
@@ -30,8 +26,8 @@ def write_digests(path: Path, report: SyncReport) -> None:
         f"{result.digest} {result.image.destination}\n"
         for result in report.results if result.status in ("copied", "present")
     ]  # fmt: skip
-    with storage_errors(f'Failed to write digest to file "{path}"'):
-        path.write_text("".join(lines), "utf-8", "surrogateescape")
+    content = "".join(lines).encode("utf-8", "surrogateescape")
+    write_output(path, content, f'Failed to write digest to file "{path}"')
 
 
 def write_report(path: Path, request: SyncRequest, report: SyncReport) -> None:
@@ -49,8 +45,7 @@ def write_report(path: Path, request: SyncRequest, report: SyncReport) -> None:
         "listingFailures": report.listing_failures,
         "images": [_image(result) for result in report.results],
     }
-    with storage_errors(f"writing {path}"):
-        path.write_text(json.dumps(document, indent=2) + "\n")
+    write_output(path, (json.dumps(document, indent=2) + "\n").encode(), f"writing {path}")
 
 
 def _image(result: ImageResult) -> dict[str, Any]:

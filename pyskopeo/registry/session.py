@@ -155,8 +155,10 @@ class Session:
             note=note,
             redact=self.redactor.redact,
         )
-        if isinstance(error, NotFound) and not what.startswith("listing tags"):
-            next_step = f"; for its tags: pyskopeo list-tags docker://{self._reference.name}"
+        # A registry that names the repository as unknown has no tags to list.
+        if isinstance(error, NotFound) and not what.startswith("listing tags") and "name unknown" not in str(error):
+            flag = "--tls-verify=false " if self._access.trust.insecure else ""
+            next_step = f"; for its tags: pyskopeo list-tags {flag}docker://{self._reference.name}"
         error.args = (f"{error}{next_step}", *error.args[1:])
         return self._access.network.retry.check_wait(error)
 

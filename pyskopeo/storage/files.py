@@ -15,6 +15,8 @@ from ..streams.locations import LocalFile
 from ..streams.pump import WRITE_STEP, FileReader
 
 _SENDFILE_STEP = 16 * 1024 * 1024  # bytes per call, so that cancellation is checked often enough
+_TAR_MAGIC = slice(257, 262)
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
 # Errors that say that the target cannot take more data, as opposed to "sendfile is not supported here".
 _WRITE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE, errno.EIO)
 
@@ -71,12 +73,32 @@ def open_regular(path: Path) -> int:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError as error:
         raise NotFound(f"open {path}: no such file or directory") from error
+    except NotADirectoryError as error:
+        failure = StorageFailed.of(error, f"open {path}")
+        raise StorageFailed(f"{failure}{suggest_archive(path)}", errno=error.errno) from error
     except OSError as error:
         raise StorageFailed.of(error, f"open {path}") from error
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise StorageFailed(f"open {path}: not a regular file")
     return fd
+
+
+def suggest_archive(path: Path) -> str:
+    """Return the names to try if ``path`` or a parent of it, used as a directory, is a file that looks like an archive.
+
+    Otherwise "".
+    """
+    try:
+        file = next((one for one in (path, *path.parents) if one.is_file()), None)
+        if file is None:
+            return ""
+        with file.open("rb") as opened:
+            start = opened.read(_TAR_MAGIC.stop)
+    except OSError:
+        return ""
+    is_archive = start[_TAR_MAGIC] == b"ustar" or start.startswith(_COMPRESSED)
+    return f"; did you mean oci-archive:{file} or docker-archive:{file}?" if is_archive else ""
 
 
 def read_bounded(path: Path, limit: int) -> bytes:

@@ -20,7 +20,7 @@ from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.locations import LocalFile
 from ..streams.pump import Blob, BlobReader
-from .files import digest_name, open_reader, read_bounded, read_range, storage_errors
+from .files import digest_name, open_reader, read_bounded, read_range, storage_errors, suggest_archive
 from .locks import lock_directory
 from .partial_files import write_atomically
 from .place_blob import BlobFileDestination, receive_blob
@@ -160,7 +160,10 @@ class LayoutWriter(BlobFileDestination):
     def check(self) -> None:
         """Raise `StorageFailed` if the path exists and is not a directory; changes nothing."""
         if self.root.exists() and not self.root.is_dir():
-            raise StorageFailed(f"{self.root} is there and is not a directory")
+            raise StorageFailed(
+                f"{self.root} is there and is not a directory: remove it, or choose another path"
+                f"{suggest_archive(self.root)}"
+            )
 
     async def begin(self, root: Manifest) -> None:
         # Shared with other writers, so that no blob found or written is deleted until the index has the image.

@@ -225,7 +225,9 @@ async def list_images(
         lister.list_oci(request.source)
     groups = _selected_groups(request, lister.groups)
     if not groups and request.source_transport != "yaml":
-        raise InvalidInput(f'No images to sync found in "{request.source}"')
+        found = sum(len(images) for _, images in lister.groups)
+        left_out = f": {request.tag_selection.flags} selects none of the {found} there" if found else ""
+        raise InvalidInput(f'No images to sync found in "{request.source}"{left_out}')
     listing = Listing(groups, lister.failures)
     check_distinct(listing.images)
     return listing

@@ -59,15 +59,18 @@ class _Spelling:
         return not self.variant, self.parts, -len(self.variant), self.version, self.tag
 
 
-def newest_tags(tags: Iterable[str], count: int) -> set[str]:
+def newest_tags(tags: Iterable[str], count: int, *, pre_releases: bool = False) -> set[str]:
     """Return one tag for each of the ``count`` newest versions, without a variant if there is such a tag.
 
-    If no tag is a version, they are the last ones in alphabetical order.
+    Pre-releases are counted with ``pre_releases``, or if there is no release. If no tag is a version, they are the
+    last ones in alphabetical order.
     """
     known = sorted(set(tags))
     spellings = [spelling for spelling in map(_Spelling.parse, known) if spelling is not None]
     if not spellings:
         return set(known[-count:])
+    if not pre_releases:
+        spellings = [spelling for spelling in spellings if spelling.pre is None] or spellings
     lines = {spelling.version.release[:parts] for spelling in spellings for parts in (1, 2) if parts < spelling.parts}
     chosen: dict[_Release, _Spelling] = {}
     for spelling in spellings:

@@ -64,17 +64,23 @@ class SyncRequest:
     def check(self) -> None:
         """Raise `InvalidInput` for an impossible combination, in skopeo's words."""
         if not self.source_transport:
-            raise InvalidInput("A source transport must be specified")
+            raise InvalidInput(f"A source transport must be specified: --src {_one_of(SOURCES)}")
         if self.source_transport not in SOURCES:
-            raise InvalidInput(f'"{self.source_transport}" is not a valid source transport')
+            raise InvalidInput(f'"{self.source_transport}" is not a valid source transport: want {_one_of(SOURCES)}')
         if not self.destination_transport:
-            raise InvalidInput("A destination transport must be specified")
+            raise InvalidInput(f"A destination transport must be specified: --dest {_one_of(DESTINATIONS)}")
         if self.destination_transport not in DESTINATIONS:
-            raise InvalidInput(f'"{self.destination_transport}" is not a valid destination transport')
+            raise InvalidInput(
+                f'"{self.destination_transport}" is not a valid destination transport: want {_one_of(DESTINATIONS)}'
+            )
         if self.source_transport == self.destination_transport == "dir":
             raise Unsupported("sync from 'dir' to 'dir' not implemented, consider using rsync instead")
         if self.jobs < 1:
             raise InvalidInput(f"{self.jobs} images at once are too few: want at least 1")
+
+
+def _one_of(transports: tuple[str, ...]) -> str:
+    return f"{', '.join(transports[:-1])} or {transports[-1]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,8 +74,8 @@ class TagSelection:
     Expressions are searched for in an image's tag and in its full name, ``host/repository:tag``: ``^1\.`` matches the
     beginning of a tag, ``/app:`` the end of a repository. At least one of ``include`` has to match, if there are any,
     and none of ``exclude``. ``versions`` is a range that the tag has to be a version in, None for any tag. ``latest``
-    is the number of versions to keep of each repository, 0 for all, see `newest_tags`. Images without a tag are not
-    counted and always kept by ``latest``.
+    is the number of versions to keep of each repository, 0 for all, see `newest_tags`; pre-releases that ``versions``
+    includes count. Images without a tag are not counted and always kept by ``latest``.
     """
 
     include: tuple[re.Pattern[str], ...] = ()
@@ -97,6 +97,12 @@ class TagSelection:
             None if versions is None else VersionRange.parse(versions),
         )
 
+    @property
+    def flags(self) -> str:
+        """The names of the command-line flags for the parts that leave images out by their names, for messages."""
+        given = {"--include": self.include, "--exclude": self.exclude, "--semver": self.versions}
+        return " with ".join(name for name, value in given.items() if value)
+
     def apply(self, found: Sequence[T], name: Callable[[T], tuple[str, str]]) -> list[T]:
         """Return the selected items of ``found``, in order; ``name`` returns an item's repository and tag, or ""."""
         kept = [one for one in found if self._matches(*name(one))]
@@ -107,7 +113,8 @@ class TagSelection:
             repository, tag = name(one)
             if tag:
                 tags.setdefault(repository, set()).add(tag)
-        newest = {repository: newest_tags(known, self.latest) for repository, known in tags.items()}
+        early = self.versions is not None  # a range leaves out pre-releases, unless it names one
+        newest = {repository: newest_tags(known, self.latest, pre_releases=early) for repository, known in tags.items()}
         return [one for one in kept if not name(one)[1] or name(one)[1] in newest[name(one)[0]]]
 
     def _matches(self, repository: str, tag: str) -> bool:

@@ -21,7 +21,7 @@ from ..model.digest import Digest
 from ..model.events import Placement, Warned
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
-from ..storage.files import read_bounded, real_path, storage_errors
+from ..storage.files import read_bounded, real_path, storage_errors, suggest_archive
 from ..storage.oci_layout import located_blob
 from ..storage.partial_files import (
     REPLACED,
@@ -237,6 +237,10 @@ def _check_replaceable(path: Path) -> None:
         names = [name for name in os.listdir(path) if not is_partial(name)]
     except FileNotFoundError:
         return
+    except NotADirectoryError as error:
+        failure = StorageFailed.of(error, f"opening {path}")
+        advice = f"; remove it, or choose another path{suggest_archive(path)}"
+        raise StorageFailed(f"{failure}{advice}", errno=error.errno) from error
     except OSError as error:
         raise StorageFailed.of(error, f"opening {path}") from error
     if not names:

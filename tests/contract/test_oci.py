@@ -130,7 +130,8 @@ class TestFilesWritten:
 
     async def test_a_file_in_its_place(self, tmp_path: Path) -> None:
         (tmp_path / "a").write_bytes(b"x")
-        with pytest.raises(StorageFailed, match="a is there and is not a directory"):
+        advice = "a is there and is not a directory: remove it, or choose another path$"
+        with pytest.raises(StorageFailed, match=advice):
             await pyskopeo.copy(layout(build("oci"), tmp_path), f"oci:{tmp_path / 'a'}:t")
 
     async def test_a_directory_that_cannot_be_written(self, tmp_path: Path) -> None:

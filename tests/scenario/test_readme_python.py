@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.images import build
 from tests.support.outputs import write_layout
+from tests.support.simulator import Simulator
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -41,3 +42,9 @@ def test_the_size_of_an_image(kind: str, tmp_path: Path) -> None:
     blobs = {*image.layer_digests(manifest), image.config_digest(manifest)}
     found = anyio.run(size, f"oci:{layout}")
     assert found == sum(len(image.blobs[blob]) for blob in blobs) > 0
+
+
+def test_the_tags_of_a_registry_without_https() -> None:
+    tags: Callable[[str], Awaitable[list[str]]] = functions()["tags"]
+    with Simulator(build("oci"), "a/b", "v1") as registry:
+        assert anyio.run(tags, f"docker://{registry.host}/a/b") == ["v1"]

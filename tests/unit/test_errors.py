@@ -15,7 +15,7 @@ from pyskopeo import errors
 from pyskopeo.errors import DaemonError, NotFound, PyskopeoError, first_error, prefix_errors
 
 # Errors that no caller of the library catches by their own names.
-INTERNAL = {"DuplicateName", "TemplateError", "TokenExpired", "TokenRefused", "UnknownField", "UsageError"}
+INTERNAL = {"DuplicateName", "TemplateError", "TokenExpired", "TokenRefused", "UnknownField", "UnknownFlag", "UsageError"}
 
 
 def drawn() -> dict[str, str]:

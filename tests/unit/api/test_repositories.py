@@ -260,8 +260,8 @@ async def test_nonsense_for_a_tag(bad: object, script: Script, access: pyskopeo.
         ("dir:/x", "Unsupported transport 'dir' for tag listing. Only supported: docker, docker-archive"),
         ("oci:/x", "Unsupported transport 'oci' for tag listing. Only supported: docker, docker-archive"),
         ("docker:x", 'docker: image reference docker:x does not start with docker://; did you mean "docker://x"?'),
-        (f"{NAME}:v1", "No tag or digest allowed in reference"),
-        (f"{NAME}@{digest_of(b'')}", "No tag or digest allowed in reference"),
+        (f"{NAME}:v1", f"No tag or digest allowed in reference: name the repository alone, {NAME}"),
+        (f"{NAME}@{digest_of(b'')}", f"No tag or digest allowed in reference: name the repository alone, {NAME}"),
     ],
 )
 async def test_nothing_to_list(name: str, message: str, script: Script, access: pyskopeo.Access) -> None:

@@ -149,6 +149,20 @@ async def test_what_to_do_next_is_said(script: Script, tmp_path: Path) -> None:
             await repository.tags()
 
 
+async def test_the_tags_of_an_insecure_registry_are_listed_insecurely(script: Script, tmp_path: Path) -> None:
+    script.on(MANIFEST, answer(404, b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'))
+    async with script.repository(access_for(tmp_path, trust=Trust(insecure=True))) as repository:
+        with pytest.raises(NotFound, match=f"pyskopeo list-tags --tls-verify=false docker://{HOST}/a/b$"):
+            await repository.manifest("v1")
+
+
+async def test_a_repository_that_is_unknown_has_no_tags_to_list(script: Script) -> None:
+    script.on(MANIFEST, answer(404, b'{"errors":[{"code":"NAME_UNKNOWN"},{"code":"MANIFEST_UNKNOWN"}]}'))
+    async with script.repository() as repository:
+        with pytest.raises(NotFound, match="name unknown; manifest unknown$"):
+            await repository.manifest("v1")
+
+
 async def test_a_redirect_to_nowhere(script: Script) -> None:
     script.on(MANIFEST, answer(307))
     async with script.repository() as repository:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from pyskopeo.errors import NotFound, StorageFailed, TooLarge
-from pyskopeo.storage.files import open_regular, read_bounded, read_range
+from pyskopeo.storage.files import open_regular, read_bounded, read_range, suggest_archive
 
 
 class TestReading:
@@ -21,6 +22,18 @@ class TestReading:
                 open_regular(path)
         with pytest.raises(NotFound, match=r"open .*/none: no such file or directory"):
             open_regular(tmp_path / "none")
+
+    @pytest.mark.parametrize("start", [bytes(257) + b"ustar", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"])
+    def test_an_archive_in_place_of_a_directory_is_named(self, tmp_path: Path, start: bytes) -> None:
+        archive, plain = tmp_path / "image.tar", tmp_path / "plain"
+        archive.write_bytes(start)
+        plain.write_bytes(b"text")
+        advice = f"; did you mean oci-archive:{archive} or docker-archive:{archive}?"
+        assert suggest_archive(archive) == advice
+        with pytest.raises(StorageFailed, match="a part of this path is a file" + re.escape(advice) + "$"):
+            open_regular(archive / "index.json")
+        with pytest.raises(StorageFailed, match="a part of this path is a file$"):
+            open_regular(plain / "index.json")
 
     def test_links_are_followed(self, tmp_path: Path) -> None:
         (tmp_path / "real").write_bytes(b"x")

@@ -102,10 +102,13 @@ async def test_a_list_that_may_go_on_is_copied_and_a_failure(registries: Registr
     assert (len(listing.images), listing.failures) == (4, 2)
 
 
-@pytest.mark.parametrize("source", ["h.example/none", "h.example/app"])
-async def test_nothing_to_sync_is_an_error(registries: Registries, source: str) -> None:
-    with pytest.raises(InvalidInput, match=f'No images to sync found in "{source}"'):
-        await registries.found("docker", source, tag_selection=TagSelection.parse(["^nothing$"]))
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [("h.example/none", ""), ("h.example/app", ": --include with --semver selects none of the 3 there")],
+)
+async def test_nothing_to_sync_is_an_error(registries: Registries, source: str, reason: str) -> None:
+    with pytest.raises(InvalidInput, match=f'No images to sync found in "{source}"{reason}$'):
+        await registries.found("docker", source, tag_selection=TagSelection.parse(["^nothing$"], versions=">= 9"))
 
 
 async def test_what_cannot_be_listed_ends_it(registries: Registries) -> None:

@@ -28,8 +28,10 @@ NGINX = [
         (["22.04", "24.04", "24.10", "24"], 2, {"24.04", "24.10"}),
         (["16", "17", "17.1", "17.2"], 3, {"16", "17.1", "17.2"}),
         (["v1.2.3", "1.2.3", "v1.2.2"], 2, {"v1.2.3", "v1.2.2"}),
-        # Pre-releases are versions of their own, older than the release.
-        (["2.0.0-rc.9", "2.0.0-rc.10", "2.0.0-beta2", "1.9.0"], 2, {"2.0.0-rc.10", "2.0.0-rc.9"}),
+        # Pre-releases are versions of their own, and do not count beside releases.
+        (["v1.30.0-rc.1", *NGINX], 2, {"1.29.0", "1.28.0"}),
+        (["2.0.0-rc.9", "2.0.0-rc.10", "2.0.0-beta2", "1.9.0"], 2, {"1.9.0"}),
+        (["2.0.0-rc.9", "2.0.0-rc.10", "2.0.0-beta2", "latest"], 2, {"2.0.0-rc.10", "2.0.0-rc.9"}),
         (["2.0.0-rc9", "2.0.0-rc10-alpine", "2.0.0-rc10"], 1, {"2.0.0-rc10"}),
         (["2.0.0-rc.1", "2.0.0", "2.0.0-alpine"], 1, {"2.0.0"}),
         (["2.0.0-bookworm", "2.0.0-rc1-bookworm"], 1, {"2.0.0-bookworm"}),
@@ -40,6 +42,12 @@ NGINX = [
 def test_one_tag_of_each(tags: list[str], count: int, newest: set[str]) -> None:
     assert newest_tags(tags, count) == newest
     assert newest_tags(reversed(tags), count) == newest
+
+
+def test_pre_releases_if_wanted() -> None:
+    tags = ["2.0.0-rc.10", "2.0.0-rc.9", "2.0.0-beta2", "1.9.0"]
+    assert newest_tags(tags, 2, pre_releases=True) == {"2.0.0-rc.10", "2.0.0-rc.9"}
+    assert newest_tags([*tags, "2.0.0"], 2, pre_releases=True) == {"2.0.0", "2.0.0-rc.10"}
 
 
 @given(

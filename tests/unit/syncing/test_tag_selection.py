@@ -70,6 +70,8 @@ def test_versions_in_a_range_and_the_newest_of_them() -> None:
     selection = TagSelection.parse(versions=">= 1.0, < 2")
     assert chosen(selection, TAGS) == ["1.0", "1.10", "1.9"]
     assert chosen(TagSelection.parse(versions=">= 1.0, < 2", latest=2), TAGS) == ["1.10", "1.9"]
+    assert chosen(TagSelection.parse(versions=">= 1.10-0", latest=2), TAGS) == ["1.10", "2.0.0-rc.1"]
+    assert chosen(TagSelection.parse(latest=2), TAGS) == ["1.10", "1.9"]
     assert chosen(TagSelection.parse(versions=">= 1.0, < 2", exclude=["9"]), TAGS) == ["1.0", "1.10"]
     with pytest.raises(InvalidInput):
         TagSelection.parse(versions="newest")
@@ -78,8 +80,9 @@ def test_versions_in_a_range_and_the_newest_of_them() -> None:
 @pytest.mark.parametrize(
     ("number", "tags", "kept"),
     [
-        (1, TAGS, ["2.0.0-rc.1"]),
-        (3, TAGS, ["1.10", "1.9", "2.0.0-rc.1"]),
+        (1, TAGS, ["1.10"]),
+        (3, TAGS, ["1.0", "1.10", "1.9"]),
+        (1, ["latest", "2.0.0-rc.1"], ["2.0.0-rc.1"]),
         (4, ["latest", "1.0", "edge"], ["1.0"]),
         (2, ["b", "c", "a"], ["b", "c"]),
         (1, ["20240101", "20231231"], ["20240101"]),

@@ -1,0 +1,61 @@
+"""Write a small file for the user, such as a digest, wherever its path leads: a file, a pipe or a device."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+from pathlib import Path
+
+from ..errors import StorageFailed
+
+_PATIENCE = 30.0  # seconds that the reader of a pipe may take before it reads on
+
+
+def check_output(path: Path, what: str) -> None:
+    """Create the file, to find out early whether it can be written; a pipe or device is not touched.
+
+    A pipe would end for its reader when it is closed. Raises `StorageFailed`, with the message "what: reason".
+    """
+    try:
+        if not path.exists() or path.is_file():
+            path.open("ab").close()
+    except OSError as error:
+        raise StorageFailed.of(error, what) from error
+
+
+def write_output(path: Path, content: bytes, what: str, patience: float = _PATIENCE) -> None:
+    """Replace the content of a file, or write to a pipe or a device without waiting for ever.
+
+    A named pipe that has no reader, and one whose reader takes nothing for ``patience`` seconds, raises
+    `StorageFailed`, as every error does, with the message "what: reason". A plain open(2) would wait for a reader, and
+    signals and ``--command-timeout`` would wait with it.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0)
+    try:
+        fd = os.open(path, flags, 0o666)
+        try:
+            _write(fd, memoryview(content), what, patience)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if error.errno == errno.ENXIO and _is_pipe(path):
+            raise StorageFailed(f"{what}: the named pipe has no reader", errno=error.errno) from error
+        raise StorageFailed.of(error, what) from error
+
+
+def _write(fd: int, content: memoryview, what: str, patience: float) -> None:
+    while content:
+        try:
+            content = content[os.write(fd, content) :]
+        except BlockingIOError:
+            if not select.select([], [fd], [], patience)[1]:
+                raise StorageFailed(f"{what}: its reader took nothing for {patience:.0f} seconds") from None
+
+
+def _is_pipe(path: Path) -> bool:
+    try:
+        return stat.S_ISFIFO(path.stat().st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,80 @@
+"""Small files for the user: also pipes, with and without a reader, and devices."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from pyskopeo.errors import StorageFailed
+from pyskopeo.storage.output_file import check_output, write_output
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+def test_a_file_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "digest"
+    for content in (b"a longer one", b"short"):
+        write_output(path, content, "writing")
+        assert path.read_bytes() == content
+
+
+def test_a_pipe_without_a_reader_is_an_error(pipe: Path) -> None:
+    with pytest.raises(StorageFailed, match=r"^writing it: the named pipe has no reader$"):
+        write_output(pipe, b"digest", "writing it")
+
+
+def test_a_pipe_gets_more_than_it_holds(pipe: Path) -> None:
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reader, True)
+    content, found = os.urandom(500_000), bytearray()
+
+    def read() -> None:
+        while piece := os.read(reader, 65536):
+            found.extend(piece)
+
+    thread = threading.Thread(target=read)
+    check_output(pipe, "checking")  # must not end what the reader reads
+    write = threading.Thread(target=write_output, args=(pipe, content, "writing"))
+    write.start()
+    while not found:
+        found.extend(os.read(reader, 1))
+    thread.start()
+    for one in (write, thread):
+        one.join(30)
+    os.close(reader)
+    assert found == content
+
+
+def test_a_reader_that_does_not_read_is_an_error(pipe: Path) -> None:
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with pytest.raises(StorageFailed, match=r"^writing it: its reader took nothing for 0 seconds$"):
+            write_output(pipe, bytes(5_000_000), "writing it", patience=0.05)
+    finally:
+        os.close(reader)
+
+
+def test_the_early_check_does_not_touch_a_pipe(pipe: Path, tmp_path: Path) -> None:
+    check_output(pipe, "checking")
+    check_output(tmp_path / "new", "checking")
+    assert (tmp_path / "new").read_bytes() == b""
+    with pytest.raises(StorageFailed, match=re.escape("checking: no such file or directory")):
+        check_output(tmp_path / "no" / "file", "checking")
+
+
+def test_devices_and_open_files(tmp_path: Path) -> None:
+    write_output(Path("/dev/null"), b"digest", "writing")
+    read, write = os.pipe()
+    write_output(Path(f"/dev/fd/{write}"), b"digest", "writing")
+    os.close(write)
+    assert os.read(read, 100) == b"digest"
+    os.close(read)
