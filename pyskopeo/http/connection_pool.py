@@ -32,6 +32,8 @@ from .time_limits import DocumentDeadline, ResponseTimeouts, TooSlow
 _PREFETCH = 16 * 1024
 # Bytes. Bodies of requests up to this size are sent together with the head.
 _SMALL_BODY = 64 * 1024
+# Seconds for the body of a redirect, which is of no use: it is read only so that its connection can be used again.
+_REDIRECT_BODY_SECONDS = 0.5
 # An idle connection is not used again after this time.
 _IDLE_SECONDS = 50.0
 # RFC 9110 section 9.2.1: sending these again has no effect on the server.
@@ -130,8 +132,11 @@ class ConnectionPool:
             found = replace(found, persistent=False)
         body, content = ResponseBody(connection, found, timeouts.body), None
         if self._prefetch is not None and body.length is not None and body.length <= self._prefetch:
-            deadline = DocumentDeadline(timeouts.body or connector.stall_timeout, connector.response_timeout)
-            content = _read_short_body(body, request, deadline)
+            if head.is_redirect:
+                content = _read_redirect_body(body)
+            else:
+                deadline = DocumentDeadline(timeouts.body or connector.stall_timeout, connector.response_timeout)
+                content = _read_short_body(body, request, deadline)
         return Exchange(connection, head, body, peer, content)
 
     def _time_error(self, error: TimeoutError, route: Route) -> NetworkError:
@@ -260,6 +265,15 @@ def _read_short_body(body: ResponseBody, request: Request, deadline: DocumentDea
         message = f"{netloc}: the answer was cut short, {len(content)} of {expected} bytes came"
         raise ConnectionFailed(message, host=netloc)
     return content
+
+
+def _read_redirect_body(body: ResponseBody) -> bytes | None:
+    """Read a whole body of known length; returns None, with the body unread, if that is not there soon."""
+    with suppress(OSError):
+        content = body.read_all(DocumentDeadline(_REDIRECT_BODY_SECONDS, _REDIRECT_BODY_SECONDS))
+        if body.ended:
+            return content
+    return None
 
 
 def _is_open(connection: Connection) -> bool:

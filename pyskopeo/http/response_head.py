@@ -20,6 +20,8 @@ _LENGTH = re.compile(rb"[0-9]{1,18}")
 # These decide where the body ends, so they have to be written as all programs read them.
 _FRAMING_FIELDS = frozenset({b"content-length", b"transfer-encoding"})
 _SWITCHING_PROTOCOLS = 101
+# RFC 9110 section 15.4: those with a ``Location`` that is followed.
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class InvalidResponse(Exception):
@@ -46,6 +48,11 @@ class ResponseHead:
     def interim(self) -> bool:
         """Whether another response follows: a status of 1xx, except 101 (RFC 9110 section 15.2)."""
         return self.status < 200 and self.status != _SWITCHING_PROTOCOLS
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether it names another URL for the request."""
+        return self.status in REDIRECTS and bool(self.header("location"))
 
     def values(self, name: bytes) -> Iterator[bytes]:
         """Return the values of all fields with a ``name`` in lower case."""

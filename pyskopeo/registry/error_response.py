@@ -66,6 +66,19 @@ def error_from_response(
     )
 
 
+def login_advice(registry: str, *, found: bool, stored: bool, may_be_public: bool) -> str:
+    """Return the next step after a refusal, to be added to the message.
+
+    ``found`` is whether there were credentials, ``stored`` whether a login had stored them.
+    """
+    login = f"with: pyskopeo login {registry}"
+    if not found:
+        return f"; log in {login}"
+    again = f"; log in again {login}" if stored else ""
+    public = "; if it is public, leave the credentials out: --no-creds (of a copy: --src-no-creds)"
+    return again + (public if may_be_public else "")
+
+
 def _reason(code: str, message: str) -> str:
     """Return an error as skopeo shows it; what the code says is not said again by the message."""
     words = code.lower().replace("_", " ")

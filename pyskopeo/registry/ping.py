@@ -7,18 +7,30 @@ those who come without: a 404 in place of a manifest, a shorter list of tags.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from ..errors import CertificateNotTrusted, ConnectionFailed, HandshakeFailed, NetworkError, UnsafeAddress
+from ..errors import (
+    CertificateNotTrusted,
+    ConnectionFailed,
+    HandshakeFailed,
+    NetworkError,
+    PyskopeoError,
+    RegistryError,
+    UnsafeAddress,
+)
 from ..fast_dataclass import dataclass
 from ..http.httpx_import import httpx
 from ..http.origin import Origin
 from ..streams.concurrency import SingleFlight
+from .error_response import error_from_response
 from .redirects import redirect_target
 
 if TYPE_CHECKING:
+    from ..http.retry import Retry
     from ..http.tls import Trust
+    from ..model.events import Event
 
 Get: TypeAlias = Callable[[str], Awaitable[httpx.Response]]
 # Redirects included.
@@ -30,18 +42,31 @@ class Ping:
     """The response to ``GET /v2/``.
 
     ``challenges`` are the values of ``WWW-Authenticate`` if the status is 401. ``peer`` is the IP address of the
-    registry, "" through a proxy. ``retry_after`` is the header of that name.
+    registry, "" through a proxy. ``retry_after`` is the header of that name. ``final`` is True after the last retry.
     """
 
     status: int
     challenges: tuple[str, ...] = ()
     peer: str = ""
     retry_after: str | None = None
+    final: bool = False
 
     @property
     def temporary(self) -> bool:
-        """Whether the same request may get another response later."""
-        return self.status in (408, 425, 429) or self.status >= 500
+        """Whether the same request may get another response later, and is to be retried."""
+        return not self.final and (self.status in (408, 425, 429) or self.status >= 500)
+
+
+class Client(Protocol):
+    """What is needed of `registry.session.Session`."""
+
+    def report(self, event: Event) -> None:
+        """Report an event."""
+        ...
+
+    def warn_once(self, message: str, key: str = "") -> None:
+        """Report a warning, unless it was reported before."""
+        ...
 
 
 class Pings:
@@ -52,6 +77,7 @@ class Pings:
 
     def __init__(self) -> None:
         self._schemes: SingleFlight[tuple[str, Trust], str] = SingleFlight()
+        self._broken: dict[tuple[str, Trust], Ping] = {}
         self._responses: SingleFlight[tuple[str, Trust], Ping] = SingleFlight()
 
     async def scheme(self, host: str, trust: Trust, get: Get) -> str:
@@ -65,6 +91,32 @@ class Pings:
         return await self._responses.get(
             (url, trust), partial(_request, url, get), usable=lambda found: not found.temporary
         )
+
+    async def settled(self, trust: Trust, get: Get, url: str, retry: Retry, client: Client) -> Ping:
+        """Return the response to a GET for ``url``, after retries; raises `NetworkError`.
+
+        If the server fails (status 5xx) in the last retry too, ``client`` reports a warning, and the result has no
+        challenges. What the registry says to those who come without credentials could be wrong for this user, but most
+        registries ask for them where they are needed. This result is kept: other sessions do not wait again.
+        """
+        what, found = f"pinging container registry {Origin.of(url).netloc}", Ping(0)
+
+        async def once() -> None:
+            nonlocal found
+            found = self._broken.get((url, trust)) or await self.response(trust, get, url)
+            if found.temporary:
+                error = error_from_response(found.status, b"", what, retry_after=found.retry_after)
+                raise retry.check_wait(error)
+
+        try:
+            await retry.run(once, what, client.report)
+        except PyskopeoError as error:
+            error.retried = True  # not by the loop around the request that needs the challenges
+            if not isinstance(error, RegistryError) or error.status < 500:
+                raise
+            client.warn_once(f"{error}: no credentials are sent before the registry asks for them")
+            found = self._broken[url, trust] = replace(found, final=True)
+        return found
 
 
 async def _request(url: str, get: Get) -> Ping:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, ur
 
 from ..errors import PyskopeoError
 from ..http.origin import HARMLESS_PARAMETERS
+from .wrapped_text import has_bytes, hide_bytes, hide_wrapped, unwrap
 
 if TYPE_CHECKING:
     from ..model.events import Event
@@ -26,16 +27,23 @@ _MAX_QUERY_VALUES = 64
 _NO_SECRETS = HARMLESS_PARAMETERS | {"account"}
 # Characters of the beginning of a secret that are replaced where a text was cut, and what follows there.
 _MIN_BEGINNING = 6
+# The same where a text goes on with something else, which other texts begin with less often.
+_LONG_BEGINNING = 16
+# Secrets from this length on are replaced in upper and lower case, too.
+_MIN_ANY_CASE = 8
 _CUT = re.compile(r"""\.\.\.|['"]|$""")
 # Words with something that was escaped for a URL, HTML or JSON.
 _ESCAPE = re.compile(r"[%&\\]")
-_JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
+_BACKSLASH_ESCAPE = re.compile(r"\\(?:(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))|(.))")
 _WORD = re.compile(r"\S*[%&\\]\S*")
 _HIDDEN = "***"
 
 
 class Redactor:
-    """Replaces secrets in text with ``***``, in any common encoding: URL, form, JSON, HTML, hexadecimal, base64."""
+    """Replaces secrets in text with ``***``, in any common encoding: URL, form, JSON, HTML, hexadecimal, base64.
+
+    They may be wrapped over lines.
+    """
 
     def __init__(self, kept: tuple[str, ...] = ()) -> None:
         """``kept`` are names that are not replaced, although a secret may be a part of them."""
@@ -63,18 +71,30 @@ class Redactor:
         """Return ``text`` without the secrets."""
         if not self._secrets and not self._query_values:
             return text
-        found = self._suspects(text)
-        if found:
-            text = _hide(text, [spelling for spelling in found if any(name in spelling for name in self._kept)])
-            # Names are marked by control characters, which are in no message.
-            for number, name in enumerate(self._kept):
-                text = text.replace(name, f"\x00{number}\x00")
-            text = _hide(text, found)
-            for number, name in enumerate(self._kept):
-                text = text.replace(f"\x00{number}\x00", name)
+        found, wrapped = self._suspects(text), self._suspects(unwrap(text))
+        if found or wrapped or has_bytes(text):
+            text = self._hide_all(text, found, wrapped)
         if _ESCAPE.search(text):
             text = _WORD.sub(lambda word: _HIDDEN if self._is_in(_unescaped(word[0])) else word[0], text)
         return text
+
+    def _hide_all(self, text: str, found: list[str], wrapped: list[str]) -> str:
+        """Return ``text`` without the spellings ``found``, those ``wrapped`` in it, and secrets as bytes."""
+        text = hide_wrapped(text, self._with_names(wrapped), _HIDDEN)
+        text = _hide(text, self._with_names(found))
+        # Names are marked by control characters, which are in no message.
+        for number, name in enumerate(self._kept):
+            text = text.replace(name, f"\x00{number}\x00")
+        # Before the others, which would hide the first piece alone.
+        text = hide_wrapped(text, wrapped, _HIDDEN)
+        text = hide_bytes(text, (digits for secret in self._secrets for digits in _hexadecimal(secret)), _HIDDEN)
+        text = _hide(text, found)
+        for number, name in enumerate(self._kept):
+            text = text.replace(f"\x00{number}\x00", name)
+        return text
+
+    def _with_names(self, spellings: list[str]) -> list[str]:
+        return [spelling for spelling in spellings if any(name in spelling for name in self._kept)]
 
     def redact_event(self, event: Event) -> Event:
         """Return an event without the secrets."""
@@ -134,19 +154,26 @@ def _hide(text: str, spellings: list[str]) -> str:
             text = text.replace(spelling, _HIDDEN)
         if len(spelling) > _MIN_BEGINNING:
             text = _without_beginnings(text, spelling)
+    for spelling in spellings:
+        if len(spelling) > _LONG_BEGINNING:
+            text = _without_beginnings(text, spelling, _LONG_BEGINNING)
     return text
 
 
-def _without_beginnings(text: str, secret: str) -> str:
-    """Return ``text`` without the beginning of a ``secret`` where a message was cut to its maximum length."""
-    at = text.find(secret[:_MIN_BEGINNING])
+def _without_beginnings(text: str, secret: str, enough: int | None = None) -> str:
+    """Return ``text`` without the beginning of a ``secret`` where a message was cut to its maximum length.
+
+    A beginning of ``enough`` characters is left out wherever it is.
+    """
+    start = secret[: enough or _MIN_BEGINNING]
+    at = text.find(start)
     while at >= 0:
-        end = at + _MIN_BEGINNING
+        end = at + len(start)
         while end < len(text) and text[end] == secret[end - at : end - at + 1]:
             end += 1
-        if _CUT.match(text, end):
+        if enough or _CUT.match(text, end):
             text, end = f"{text[:at]}{_HIDDEN}{text[end:]}", at + len(_HIDDEN)
-        at = text.find(secret[:_MIN_BEGINNING], end)
+        at = text.find(start, end)
     return text
 
 
@@ -156,14 +183,22 @@ def _spellings(secret: str) -> Iterator[str]:
     raw = secret.encode("utf-8", "surrogatepass")
     percent = "".join(f"%{byte:02X}" for byte in raw)
     yield secret
+    if len(secret) >= _MIN_ANY_CASE:
+        yield from (secret.upper(), secret.lower())
     for escaped in (quote(raw, safe=""), quote(raw), quote_plus(raw), percent):
         yield escaped
         yield re.sub("%..", lambda match: match[0].lower(), escaped)
     for quoted in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
         yield from (quoted, quoted.replace("/", "\\/"))
     yield from (ascii(secret)[1:-1], escape(secret), escape(secret, quote=False))
-    yield from (raw.hex(), raw.hex().upper())
+    yield repr(raw)[2:-1]
+    yield from _hexadecimal(secret)
     yield from _base64_spellings(raw)
+
+
+def _hexadecimal(secret: str) -> tuple[str, str]:
+    digits = secret.encode("utf-8", "surrogatepass").hex()
+    return digits, digits.upper()
 
 
 def _base64_spellings(raw: bytes) -> Iterator[str]:
@@ -183,5 +218,5 @@ def _unescaped(word: str) -> tuple[str, ...]:
     """Return what ``word`` may stand for if it is escaped, once or twice."""
     from html import unescape
 
-    plain = _JSON_ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else match[2], word)
+    plain = _BACKSLASH_ESCAPE.sub(lambda match: match[3] or chr(int(match[1] or match[2], 16)), word)
     return unquote(word), unquote_plus(word), unquote(unquote(word)), unescape(word), plain

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from ..errors import InvalidContent
 from ..http.httpx_import import httpx
 from ..http.origin import resolve_redirect
+from ..http.response_head import REDIRECTS
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 10
 
 
@@ -18,7 +18,7 @@ def redirect_target(url: str, response: httpx.Response) -> str:
     Raises `UnsafeAddress` for a redirect from https to plain http at another host, and to anything but http and https.
     """
     location = response.headers.get("location", "")
-    if response.status_code not in _REDIRECTS or not location:
+    if response.status_code not in REDIRECTS or not location:
         return ""
     return resolve_redirect(url, location)
 

@@ -77,6 +77,7 @@ class Session:
         self._scheme = ""
         self._pings = pings or Pings()
         self._peer = ""
+        self._reads_only = actions == "pull" and not exact_scope
         self._scope = f"repository:{reference.repository}:{actions}" if reference.repository else ""
         self._tokens: SingleFlight[str, BearerToken] = SingleFlight()
         self.redactor = Redactor((reference.registry, reference.repository))
@@ -145,7 +146,13 @@ class Session:
             else:
                 found = await self._resolve()
                 note = describe_credentials(found)
-                next_step = "" if found else f"; log in with: pyskopeo login {self._reference.registry}"
+                if found is None or status == 401 or got_credentials:  # a 403 of the registry: they are good
+                    next_step = error_response.login_advice(
+                        self._reference.registry,
+                        stored=self._access.keychain.credentials is None,
+                        found=found is not None,
+                        may_be_public=self._reads_only,
+                    )
         error = error_response.error_from_response(
             status,
             body,
@@ -263,16 +270,9 @@ class Session:
         return await self._access.keychain.resolve(self._reference.registry, self._reference.repository)
 
     async def _ping(self) -> Ping:
-        """Return the response of the registry to ``GET /v2/``; raises `RegistryError` for a temporary failure.
-
-        Going on without credentials then could have wrong results.
-        """
-        found = await self._pings.response(self._access.trust, self._get, f"{self.origin}/v2/")
+        url, network = f"{self.origin}/v2/", self._access.network
+        found = await self._pings.settled(self._access.trust, self._get, url, network.retry, self)
         self._peer = self._peer or found.peer
-        if found.temporary:
-            what = f"pinging container registry {self._reference.registry}"
-            error = error_response.error_from_response(found.status, b"", what, retry_after=found.retry_after)
-            raise self._access.network.retry.check_wait(error)
         return found
 
     async def _get(self, url: str) -> httpx.Response:

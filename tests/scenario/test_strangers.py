@@ -180,7 +180,7 @@ async def test_a_ping_that_fails_for_now_is_repeated(token_server: TokenServer, 
         assert 1 <= len(done.retries) <= 2  # a connection that was open may be tried again at once
 
 
-@pytest.mark.parametrize(("fault", "said"), [(f.Refuse(503), "status 503"), (f.Stall(), "no progress for 0.2 s")])
+@pytest.mark.parametrize(("fault", "said"), [(f.Refuse(429), "too many requests"), (f.Stall(), "no progress for 0.2 s")])
 async def test_a_ping_that_fails_for_good(fault: f.Fault, said: str, tmp_path: Path) -> None:
     access = access_for(tmp_path, credentials=USER, stall_timeout=0.2, retry=Retry(times=1, delay=0.01))
     with Simulator(IMAGE) as registry:
@@ -189,6 +189,22 @@ async def test_a_ping_that_fails_for_good(fault: f.Fault, said: str, tmp_path: P
             await Pull(registry, IMAGE, tmp_path / "layout", access).run()
         assert pings(registry) == 2
         assert unauthorized(registry) == []
+
+
+@pytest.mark.parametrize("status", [500, 501, 503])
+async def test_a_registry_whose_ping_is_broken(status: int, token_server: TokenServer, tmp_path: Path) -> None:
+    """All else works and asks for credentials: the copy is complete, and the ping is requested once with its retries."""
+    access = access_for(tmp_path, credentials=USER, retry=Retry(times=2, delay=0.01))
+    with Simulator(IMAGE) as registry:
+        registry.on("/v2/*", f.Challenge((bearer(token_server),), unless_authorized=True))
+        registry.on("/v2/", f.Refuse(status))
+        pull = Pull(registry, IMAGE, tmp_path / "layout", access)
+        await pull.run()
+        assert pings(registry) == 3
+        assert unauthorized(registry)
+    (warning,) = pull.warnings
+    assert f"status {status}" in warning
+    assert "no credentials are sent before the registry asks for them" in warning
 
 
 async def test_credentials_that_are_refused_are_said_to_be(token_server: TokenServer, tmp_path: Path) -> None:

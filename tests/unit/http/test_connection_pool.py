@@ -288,6 +288,29 @@ def test_a_body_that_is_cut_short(peer: Peer) -> None:
             response.readinto(buffer)
 
 
+@pytest.mark.parametrize(("rest", "opened"), [(b"1234", 1), (b"", 2)])
+def test_the_body_of_a_redirect_is_not_waited_for(rest: bytes, opened: int, peer: Peer) -> None:
+    """It is of no use; its connection is used again if it is there."""
+
+    def script(sock: socket.socket) -> bool:
+        sock.sendall(b"HTTP/1.1 307 X\r\nLocation: /x\r\nContent-Length: 5\r\n\r\nz" + rest)
+        if not rest:
+            peer.stopping.wait(10)
+        peer.script = ok
+        return True
+
+    peer.script = script
+    connections, request = pool(peer), Request("GET", Route(Origin.of("http://host")), "/", ())
+    exchange = connections.send(request)
+    assert (exchange.head.status, exchange.content) == (307, b"z1234" if rest else None)
+    ResponseReader(connections, request.route, exchange).close()
+    peer.script = ok
+    assert send(connections) == b"ok"
+    assert peer.opened == opened
+    peer.stopping.set()
+    connections.close()
+
+
 def test_what_is_no_response(peer: Peer) -> None:
     def script(sock: socket.socket) -> bool:
         sock.sendall(b"SSH-2.0-x\r\n")

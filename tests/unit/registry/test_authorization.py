@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qs
@@ -406,8 +407,26 @@ async def test_wrong_credentials(script: Script, tmp_path: Path) -> None:
         with pytest.raises(AccessDenied, match="incorrect username or password .401, tried as user user") as caught:
             await repository.tags()
     assert "requesting a token from https://auth.example.com" in str(caught.value)
+    assert str(caught.value).endswith(
+        "; if it is public, leave the credentials out: --no-creds (of a copy: --src-no-creds)"
+    )
+    assert "pyskopeo login" not in str(caught.value)  # the credentials were given
     assert "hunter2" not in str(caught.value)
     assert len(script.asked(REALM)) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_stored_login_that_is_refused(status: int, script: Script, tmp_path: Path) -> None:
+    auth = tmp_path / "auth.json"
+    auth.write_text('{"auths":{"%s":{"auth":"dXNlcjpodW50ZXIyLW9sZA=="}}}' % HOST)  # noqa: UP031 - JSON has braces
+    keychain = replace(access(tmp_path, None).keychain, authfile=auth, anonymous=False)
+    script.on(TAGS, guarded(lambda value: False))
+    script.on(REALM, answer(status))
+    async with script.repository(replace(access(tmp_path, None), keychain=keychain)) as repository:
+        with pytest.raises(
+            AccessDenied, match=f"as user user.; log in again with: pyskopeo login {HOST}; if it is pub"
+        ):
+            await repository.tags()
 
 
 ELSEWHERE_TOKENS = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -172,3 +173,58 @@ def test_other_exceptions_are_left_alone() -> None:
     redactor.add("hunter2")
     with pytest.raises(KeyError, match="hunter2"), redactor.redacted_errors():
         raise KeyError("hunter2")
+
+
+LONG = "L0ngT0ken/" + "abcdefghijklmnopqrstuvwxyz0123456789" * 3
+
+
+LEFT = ("***", "\\x***", "0x***", "*** is unknown", "***=\n", "***=\r\n ", "***=\\n", "***\\n")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        base64.encodebytes(f"ann:{LONG}".encode()).decode(),
+        base64.encodebytes(f"ann:{LONG}".encode()).decode().replace("\n", "\r\n "),
+        base64.encodebytes(f"ann:{LONG}".encode()).decode().replace("\n", "\\n"),
+        f"{LONG[:60]}\n{LONG[60:]}",
+        f"{LONG[:2]}\n{LONG[2:]}",
+        "\u200b".join(LONG),
+        " ".join(LONG),
+        ":".join(f"{byte:02x}" for byte in LONG.encode()),
+        ":".join(f"{byte:02X}" for byte in LONG.encode()),
+        ", ".join(f"0x{byte:02x}" for byte in LONG.encode()),
+        LONG.encode().hex(" "),
+        "".join(f"\\x{byte:02x}" for byte in LONG.encode()),
+        "\\x4c" + LONG[1:],
+        LONG.upper(),
+        LONG.lower(),
+        f"{LONG[:40]} is unknown",
+    ],
+)
+def test_a_secret_in_pieces_is_hidden(spelling: str) -> None:
+    redactor = Redactor()
+    redactor.add(LONG, base64.b64encode(f"ann:{LONG}".encode()).decode())
+    shown = redactor.redact(f"bad password: {spelling} (it is)")
+    assert shown in {f"bad password: {left} (it is)" for left in LEFT}
+
+
+def test_words_beside_each_other_are_no_short_secret() -> None:
+    redactor = Redactor()
+    redactor.add("team")
+    assert redactor.redact("tea market, 74:65 61 6d") == "tea market, ***"
+
+
+def test_names_are_kept_beside_secrets_in_pieces() -> None:
+    redactor = Redactor(("registry.example.com", "team/nginx-1"))
+    redactor.add("team/nginx", "a-long-secret", "of-team/nginx-1")
+    assert redactor.redact("team/nginx-1: a-long\n-secret of-team/\nnginx-1") == "team/nginx-1: *** ***"
+
+
+@pytest.mark.parametrize("piece", ["ab ", "ab:", "\\x61", "a\n", " ", "aaaaaaaa \n"])
+def test_long_texts_take_linear_time(piece: str) -> None:
+    redactor = Redactor()
+    redactor.add("a" * 60, "ab" * 40)
+    begun = time.process_time()
+    redactor.redact(piece * (64 * 1024 // len(piece)))
+    assert time.process_time() - begun < 5
