@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import StorageFailed, prefix_errors
+from ..errors import StorageFailed, TooLarge, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.content_digest import content_digest
 from ..model.digest import Digest, new_hasher
@@ -13,6 +13,8 @@ from .command import Command
 from .flags import Parsed
 
 _PIECE = 1024 * 1024
+# Bytes. skopeo has no limit; a device or a pipe may have no end.
+_LIMIT = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,12 @@ def run(options: ManifestDigestOptions) -> int:
             raw = file.read(MANIFEST_LIMIT + 1)
             hasher = new_hasher("sha256")
             hasher.update(raw)
+            size = len(raw)
             while piece := file.read(_PIECE):
+                size += len(piece)
+                if size > _LIMIT:
+                    reason = f"over {_LIMIT} bytes, which is no manifest"
+                    raise TooLarge(f"Error reading manifest from {path}: {reason}", limit=_LIMIT)
                 hasher.update(piece)
     except OSError as error:
         raise StorageFailed.of(error, f"Error reading manifest from {path}") from error

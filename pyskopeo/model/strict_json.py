@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from typing import Any
 
 from ..errors import InvalidContent, TooLarge
@@ -19,6 +20,9 @@ MANIFEST_LIMIT = 4 * 1024 * 1024
 CONFIG_LIMIT = 4 * 1024 * 1024
 # The number of values and containers in a document: each needs up to 100 bytes of memory, where "{}," has three bytes.
 VALUE_LIMIT = 1_000_000
+# Digits of an integer: decoding takes time in proportion to their square. Python's own limit, which the user's
+# environment may change, is never below this.
+_DIGITS_LIMIT = sys.int_info.str_digits_check_threshold
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
@@ -26,8 +30,8 @@ def parse_object(raw: bytes, what: str, limit: int = MANIFEST_LIMIT) -> dict[str
     """Decode a JSON object of at most ``limit`` bytes; ``what`` names it in errors.
 
     Raises `TooLarge`, also for more than `VALUE_LIMIT` values, and `InvalidContent` for anything but a valid
-    object: also for duplicate names (`DuplicateName`), NaN, infinite numbers, or nesting beyond the interpreter's
-    recursion limit.
+    object: also for duplicate names (`DuplicateName`), NaN, infinite numbers, integers of over 640 digits, or nesting
+    beyond the interpreter's recursion limit.
     """
     value = _decode(raw, what, limit)
     if not isinstance(value, dict):
@@ -53,12 +57,32 @@ def _decode(raw: bytes, what: str, limit: int) -> Any:
     if _count_values(raw) > VALUE_LIMIT and _count_values(_STRINGS.sub(b"", raw)) > VALUE_LIMIT:
         raise TooLarge(f"{what} has more than {VALUE_LIMIT} values", limit=VALUE_LIMIT)
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+        return json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite,
+            parse_int=_integer,
+        )  # fmt: skip
     except DuplicateName as error:
         raise DuplicateName(f"{what} is not valid JSON: {error}") from None
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InvalidContent(f"{what} is not valid JSON: {reason}") from None
+        raise InvalidContent(f"{what} is not valid JSON: {_reason(error, raw)}") from None
+
+
+def _reason(error: Exception, raw: bytes) -> str:
+    """Return what is wrong with ``raw``; never a part of it, since an answer of a token server may hold a token."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    begin = raw.lstrip(b" \t\r\n")[:4]
+    if not begin:
+        return "it is empty" if not raw else "only white space"
+    if begin.startswith(b"\x1f\x8b"):
+        return "it is compressed with gzip"
+    if begin.startswith(b"\xef\xbb\xbf"):
+        return "it begins with a byte order mark, which JSON must not have"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 at byte {error.start}"
+    if isinstance(error, json.JSONDecodeError) and begin.startswith(b"<"):
+        return "it begins with <, as HTML and XML do"
+    return str(error)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -70,6 +94,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise DuplicateName(f"duplicate name {ascii(name)[:60]}")
             seen.add(name)
     return found
+
+
+def _integer(text: str) -> int:
+    if (digits := len(text.lstrip("-"))) > _DIGITS_LIMIT:
+        raise ValueError(f"a number has {digits} digits, over the limit of {_DIGITS_LIMIT}")
+    return int(text)
 
 
 def _finite(text: str) -> float:

@@ -7,25 +7,29 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-from ..errors import NotFound, PathNotFound, StorageFailed, TooLarge
+from ..errors import InvalidContent, NotFound, PathNotFound, StorageFailed, TooLarge
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import Decompressor
 from ..streams.inflaters import MAGIC, compression_of
 from ..streams.plain_content import default_inflated_limit
-from ..streams.pump import ByteReader, ByteSink, FileSink, thread_buffer
+from ..streams.pump import ByteReader, FileSink, thread_buffer
 from .archive_output import check_descriptor, inherited_descriptor, is_stream, is_written_directly
 from .files import open_regular, storage_errors
 from .partial_files import create_partial_directory, final_name, partial_name, remove_leftovers, remove_tree
 from .tar import TarIndex
+from .tar_headers import BLOCK, TarEntries
 
 # Milliseconds between two checks for cancellation while waiting for input.
 _POLL = 200
+# Bytes. A stream may follow the end of a tar archive with padding; a device or a broken program may go on for ever.
+_TRAILING_LIMIT = 64 * 1024 * 1024
 # File descriptors that hold the locks of temporary directories, until `temporary_directory` removes these.
 _locks: dict[Path, int] = {}
 _creating = threading.Lock()
@@ -126,50 +130,101 @@ async def temporary_file(name: str, scratch: Path | None, fill: Callable[[FileSi
         yield path
 
 
-def copy_stream(path: Path, sink: ByteSink) -> None:
-    """Copy a stream (``-`` is standard input) to its end, unchanged; for a worker thread.
+def copy_layer(path: Path, sink: FileSink, observe: Callable[[memoryview], None]) -> None:
+    """Copy a layer from a stream (``-`` is standard input) to its end, unchanged; for a worker thread.
 
-    Raises `StorageFailed`, and `Cancelled` while it waits.
+    ``observe`` is called with each piece before it is written; what it raises ends the copy. Raises `TooLarge` for
+    `_TRAILING_LIMIT` bytes after a tar archive without members, as from a device, `StorageFailed`, and `Cancelled`.
     """
+
+    def observed(stream: _Stream) -> Iterator[memoryview]:
+        for piece in _read(stream):
+            observe(piece)
+            yield piece
+
     with _open_stream(path) as stream:
-        buffer = thread_buffer()
-        while count := stream.readinto(buffer):
-            sink.write(buffer[:count])
+        pieces = _Pieces(observed(stream), sink)
+        if pieces.grow(2 * BLOCK) and not any(os.pread(sink.fd, 2 * BLOCK, 0)):
+            pieces.limit(_shown(path))
+        pieces.grow(sys.maxsize)
 
 
-def _unpack(path: Path, sink: ByteSink, max_inflated: int | None) -> None:
+def _read(stream: _Stream) -> Iterator[memoryview]:
+    buffer = thread_buffer()
+    while count := stream.readinto(buffer):
+        yield buffer[:count]
+
+
+def _unpack(path: Path, sink: FileSink, max_inflated: int | None) -> None:
     """Copy an archive to ``sink``, decompressed if it is gzip, zstd, bzip2 or xz."""
-    decompressor, buffer = Decompressor(str(_shown(path)), archive=True), thread_buffer()
-    limited = _LimitedSink(sink, path, max_inflated)
     with _open_stream(path) as stream:
-        while count := stream.readinto(buffer):
-            limited.stored += count
-            for piece in decompressor.feed(buffer[:count]):
-                limited.write(piece)
-    for piece in decompressor.finish():
-        limited.write(piece)
+        pieces = _Pieces(_decompressed(path, stream, max_inflated), sink)
+        try:
+            pieces.grow_archive(_shown(path))
+        except InvalidContent:
+            # Damage to compressed data may show only in a checksum after it, and is reported as such then.
+            pieces.limit(_shown(path))
+            with suppress(TooLarge):
+                pieces.grow(sys.maxsize)
+            raise
+        pieces.grow(sys.maxsize)
 
 
-class _LimitedSink:
-    """Passes an archive that is decompressed on to another sink, up to a size in bytes.
+def _decompressed(path: Path, stream: _Stream, max_inflated: int | None) -> Iterator[memoryview]:
+    """Yield the content of an archive; raises `TooLarge` if it is larger than allowed, and than what is stored."""
+    decompressor = Decompressor(str(_shown(path)), archive=True)
+    stored = size = 0
 
-    ``stored`` is the number of bytes read so far; an archive that is not compressed is never larger.
-    """
+    def pieces() -> Iterator[memoryview]:
+        nonlocal stored
+        for buffer in _read(stream):
+            stored += len(buffer)
+            yield from decompressor.feed(buffer)
+        yield from decompressor.finish()
 
-    def __init__(self, sink: ByteSink, path: Path, limit: int | None) -> None:
-        self._sink, self._path, self._limit = sink, path, limit
-        self.stored = self._written = 0
-
-    def write(self, buffer: memoryview) -> None:
-        self._written += len(buffer)
-        limit = default_inflated_limit(self.stored) if self._limit is None else self._limit
-        if self._written > max(limit, self.stored):
+    for piece in pieces():
+        size += len(piece)
+        limit = default_inflated_limit(stored) if max_inflated is None else max_inflated
+        if size > max(limit, stored):
             raise TooLarge(
-                f"{_shown(self._path)}: the archive is larger than {limit} bytes when it is decompressed: refused; if "
-                "it is sound, allow more with --max-inflated",
+                f"{_shown(path)}: the archive is larger than {limit} bytes when it is decompressed: refused; if it is "
+                "sound, allow more with --max-inflated",
                 limit=limit,
             )
-        self._sink.write(buffer)
+        yield piece
+
+
+class _Pieces:
+    """Copies a stream to a file as far as it is needed."""
+
+    def __init__(self, pieces: Iterator[memoryview], sink: FileSink) -> None:
+        self._pieces, self._sink = pieces, sink
+        self._size = 0
+        self._limit, self._path = sys.maxsize, sink.path
+
+    def grow(self, size: int) -> int:
+        """Copy until the file has ``size`` bytes, or the stream ends; returns the file's size.
+
+        Raises `TooLarge` beyond the end of the archive, where that is known.
+        """
+        while self._size < size and (piece := next(self._pieces, None)) is not None:
+            self._sink.write(piece)
+            self._size += len(piece)
+            if self._size > self._limit:
+                raise TooLarge(
+                    f"{self._path}: over {_TRAILING_LIMIT} bytes follow the end of the archive", limit=_TRAILING_LIMIT
+                )
+        return self._size
+
+    def grow_archive(self, path: Path) -> None:
+        """Copy until the end of a tar archive; raises as `TarEntries`, which calls it ``path``, does."""
+        for _ in TarEntries(self._sink.fd, path, self.grow):
+            pass
+        self.limit(path)
+
+    def limit(self, path: Path) -> None:
+        """Note that the archive, called ``path``, has ended."""
+        self._limit, self._path = self._size + _TRAILING_LIMIT, path
 
 
 def _shown(path: Path) -> Path:

@@ -7,7 +7,7 @@ known to read in different ways are refused, because others would find other mem
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import InvalidContent, StorageFailed, TooLarge
@@ -82,9 +82,11 @@ class TarEntries:
     members, an extended header over 1 MiB, or over 64 MiB of them; `StorageFailed`, and `Cancelled`.
     """
 
-    def __init__(self, fd: int, path: Path) -> None:
+    def __init__(self, fd: int, path: Path, grow: Callable[[int], int] | None = None) -> None:
+        """``grow`` extends the file to a size in bytes, less if there is no more, and returns the size it has then."""
         self._fd, self._path = fd, path
-        self._end = os.fstat(fd).st_size
+        end = os.fstat(fd).st_size
+        self._grow = grow or (lambda _: end)
         self._position = self._members = self._extended_bytes = 0
         self._extended = _Extended()
 
@@ -215,11 +217,13 @@ class TarEntries:
 
     def _skip(self, size: int) -> None:
         """Move beyond content of ``size`` bytes and its padding."""
-        if self._position + padded_size(size) > self._end:
+        end = self._position + padded_size(size)
+        if end > self._grow(end):
             raise self._damaged("unexpected end of data")
-        self._position += padded_size(size)
+        self._position = end
 
     def _read(self, size: int) -> bytes:
+        self._grow(self._position + size)
         try:
             return os.pread(self._fd, size, self._position)
         except OSError as error:

@@ -27,7 +27,7 @@ from ..model.platform import Platform
 from ..storage.archive_output import is_stream
 from ..storage.files import open_regular
 from ..storage.oci_layout import located_blob
-from ..storage.scratch import copy_stream, temporary_file
+from ..storage.scratch import copy_layer, temporary_file
 from ..storage.tar_headers import BLOCK, is_header
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ..access import Access
 
 _UNSUPPORTED = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
+_LONGEST_MAGIC = 6
 _MEDIA_TYPES = {
     b"\x1f\x8b": mediatype.OCI_LAYER_GZIP,
     b"\x28\xb5\x2f\xfd": mediatype.OCI_LAYER_ZSTD,
@@ -161,12 +162,12 @@ async def _open_source(paths: tuple[Path, ...], access: Access) -> AsyncIterator
         total = InflatedTotal(_inflated_limit(paths) if limit is None else limit)
         for path in paths:
             if is_stream(path):
-                written, modified = path, time.time_ns()
-                spool = temporary_file("layer.tar", access.storage.scratch, partial(copy_stream, path))
-                kept = await stack.enter_async_context(spool)
-                layers.append(await _read(kept, written, modified, total))
+                reading, modified = _LayerReading(path, total), time.time_ns()
+                fill = partial(copy_layer, path, observe=reading.write)
+                kept = await stack.enter_async_context(temporary_file("layer.tar", access.storage.scratch, fill))
+                layers.append(reading.layer(kept, modified))
             else:
-                layers.append(await _read(path, path, None, total))
+                layers.append(await run_in_thread(partial(_read_layer, path, total)))
         yield TarballSource(tuple(layers))
 
 
@@ -175,12 +176,8 @@ def _inflated_limit(paths: tuple[Path, ...]) -> int:
     return default_inflated_limit(sum(path.stat().st_size for path in paths if path.is_file()))
 
 
-async def _read(path: Path, name: Path, modified: int | None, total: InflatedTotal) -> _Layer:
-    """Read a file in a worker thread; ``name`` is the user's name of it, for errors."""
-    return await run_in_thread(partial(_read_layer, path, name, modified, total))
-
-
-def _read_layer(path: Path, name: Path, modified: int | None, total: InflatedTotal) -> _Layer:
+def _read_layer(path: Path, total: InflatedTotal) -> _Layer:
+    """Read a file; for a worker thread."""
     try:
         fd = open_regular(path)
     except NotFound as error:
@@ -188,23 +185,44 @@ def _read_layer(path: Path, name: Path, modified: int | None, total: InflatedTot
     try:
         status = os.fstat(fd)
         reader = FileReader(fd, path, 0, status.st_size)
-        head, plain, hasher, size = b"", _FirstBlock(), new_hasher("sha256"), 0
-        inflating = InflatingSink(plain, str(name), PlainContent(total=total))
-        buffer = thread_buffer()
+        reading, buffer = _LayerReading(path, total), thread_buffer()
         while count := reader.readinto(buffer):
-            head = head or bytes(buffer[: min(count, 8)])
-            _check_compression(head, name)
-            hasher.update(buffer[:count])
-            size += count
-            inflating.write(buffer[:count])
+            reading.write(buffer[:count])
             check_cancelled()
-        inflating.finish()
     finally:
         os.close(fd)
-    plain.check(name)
-    media_type = next((kind for magic, kind in _MEDIA_TYPES.items() if head.startswith(magic)), mediatype.OCI_LAYER)
-    descriptor = Descriptor(media_type, Digest("sha256", hasher.hexdigest()), size)
-    return _Layer(path, descriptor, inflating.digest, status.st_mtime_ns if modified is None else modified)
+    return reading.layer(path, status.st_mtime_ns)
+
+
+class _LayerReading:
+    """Computes the digests of a layer that is written to it; ``name`` is the user's name of its file, for errors."""
+
+    def __init__(self, name: Path, total: InflatedTotal) -> None:
+        self._name = name
+        self._head, self._size = b"", 0
+        self._plain, self._hasher = _FirstBlock(), new_hasher("sha256")
+        self._inflating = InflatingSink(self._plain, str(name), PlainContent(total=total))
+
+    def write(self, buffer: memoryview) -> None:
+        """Take the next bytes; raises `Unsupported`, `TooLarge`, and `InvalidContent` if it is no tar file."""
+        if len(self._head) < _LONGEST_MAGIC:
+            self._head += bytes(buffer[:_LONGEST_MAGIC])
+            _check_compression(self._head, self._name)
+        self._hasher.update(buffer)
+        self._size += len(buffer)
+        self._inflating.write(buffer)
+        if self._plain.is_complete:
+            self._plain.check(self._name)
+
+    def layer(self, path: Path, modified: int) -> _Layer:
+        """Return the layer, whose file is at ``path``, when all is written; raises `InvalidContent`."""
+        self._inflating.finish()
+        self._plain.check(self._name)
+        known = (kind for magic, kind in _MEDIA_TYPES.items() if self._head.startswith(magic))
+        descriptor = Descriptor(
+            next(known, mediatype.OCI_LAYER), Digest("sha256", self._hasher.hexdigest()), self._size
+        )
+        return _Layer(path, descriptor, self._inflating.digest, modified)
 
 
 def _check_compression(head: bytes, name: Path) -> None:
@@ -225,6 +243,10 @@ class _FirstBlock:
 
     def restart(self) -> None:
         self._content = b""
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self._content) == BLOCK
 
     def check(self, name: Path) -> None:
         """Raise `InvalidContent` unless the block is a tar header, or zero, as in a tar file without entries."""

@@ -29,6 +29,13 @@ def test_digests_of_streams(tmp_path: Path) -> None:
     writer.join()
 
 
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+def test_input_without_end(device: str) -> None:
+    done = pyskopeo_here("manifest-digest", device)
+    assert (done.code, done.stdout) == (1, b"")
+    assert said(done.stderr) == f"Error reading manifest from {device}: over 67108864 bytes, which is no manifest"
+
+
 @pytest.mark.parametrize(("name", "reason"), [("missing", "no such file or directory"), (".", "is a directory")])
 def test_no_file(name: str, reason: str, tmp_path: Path) -> None:
     done = pyskopeo_here("manifest-digest", tmp_path / name)

@@ -19,6 +19,14 @@ def test_plain() -> None:
     ("raw", "reason"),
     [
         (b"", "not valid JSON"),
+        (b"", "is not valid JSON: it is empty$"),
+        (b" \n", "is not valid JSON: only white space$"),
+        (b"<html>", "is not valid JSON: it begins with <, as HTML and XML do$"),
+        (b"\x1f\x8b\x08\0", "is not valid JSON: it is compressed with gzip$"),
+        (b'\xef\xbb\xbf{"a":1}', "it begins with a byte order mark, which JSON must not have$"),
+        (b'{"a":"\xff"}', "is not valid JSON: not UTF-8 at byte 6$"),
+        (b'{"a":' + b"9" * 641 + b"}", "is not valid JSON: a number has 641 digits, over the limit of 640$"),
+        (b'{"a":[-' + b"9" * 10_000 + b"]}", "is not valid JSON: a number has 10000 digits, over the limit of 640$"),
         (b"{", "not valid JSON"),
         (b'{"a":1}{}', "not valid JSON"),
         (b'{"a":1,}', "not valid JSON"),
@@ -47,6 +55,16 @@ def test_what_is_refused(raw: bytes, reason: str) -> None:
     assert str(caught.value).startswith("the thing ")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+def test_the_longest_number() -> None:
+    assert parse_object(b'{"a":' + b"9" * 640 + b"}", "x") == {"a": 10**640 - 1}
+
+
+def test_an_error_shows_nothing_of_the_content() -> None:
+    with pytest.raises(InvalidContent) as caught:
+        parse_object(b"a-token-in-plain-text", "the answer")
+    assert "token" not in str(caught.value)
 
 
 @pytest.mark.parametrize("filler", [b"{},", b"[],", b"1,", b'"ab",'])

@@ -11,13 +11,14 @@ import stat
 import tarfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
 import pytest
 
-from pyskopeo.errors import InvalidContent, PathNotFound, StorageFailed
+from pyskopeo.errors import InvalidContent, PathNotFound, StorageFailed, TooLarge
 from pyskopeo.storage.partial_files import partial_name
 from pyskopeo.storage.scratch import create_directory, readable_archive, scratch_directory, temporary_directory
 from tests.support.zstd import zstd
@@ -48,6 +49,25 @@ def plain() -> bytes:
 async def read(path: Path, scratch: Path | None = None) -> bytes:
     async with readable_archive(path, scratch) as index:
         return index.content("x", len(CONTENT))
+
+
+@contextmanager
+def piped(data: bytes, directory: Path) -> Iterator[Path]:
+    """A named pipe with a writer, which may be left with a part of the data."""
+    pipe = directory / "pipe"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        with suppress(BrokenPipeError), pipe.open("wb", buffering=0) as out:
+            view = memoryview(data)
+            while view:
+                view = view[out.write(view) :]
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    yield pipe
+    writer.join(10)
+    assert not writer.is_alive()
 
 
 class TestReadableArchive:
@@ -127,6 +147,30 @@ class TestReadableArchive:
             assert await read(pipe, tmp_path) == CONTENT
         writer.join(10)
         assert os.listdir(tmp_path) == ["pipe"]
+
+    @pytest.mark.parametrize("how", ["plain", "gzip"])
+    async def test_a_stream_is_read_to_its_end(self, how: str, plain: bytes, tmp_path: Path) -> None:
+        """What follows the archive is read, so that the writer of a pipe does not fail, and checksums are verified."""
+        data = plain + bytes(3_000_000)
+        with piped(gzip.compress(data) if how == "gzip" else data, tmp_path) as pipe:
+            assert await read(pipe, tmp_path) == CONTENT
+
+    @pytest.mark.parametrize("how", ["plain", "gzip"])
+    @pytest.mark.parametrize("before", ["an archive", "nothing"])
+    async def test_a_stream_without_end(self, how: str, before: str, plain: bytes, tmp_path: Path) -> None:
+        data = (plain if before == "an archive" else b"") + bytes(80 * 1024 * 1024)
+        with (
+            piped(gzip.compress(data, 1) if how == "gzip" else data, tmp_path) as pipe,
+            pytest.raises(TooLarge, match="pipe: over 67108864 bytes follow the end of the archive"),
+        ):
+            await read(pipe, tmp_path)
+        assert os.listdir(tmp_path) == ["pipe"]
+
+    @pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+    async def test_a_device_without_end(self, device: str, tmp_path: Path) -> None:
+        with pytest.raises((TooLarge, InvalidContent), match=f"{device}: over|{device} is not a tar archive"):
+            await read(Path(device), tmp_path)
+        assert os.listdir(tmp_path) == []
 
     async def test_waiting_for_a_writer_can_be_cancelled(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")

@@ -31,6 +31,22 @@ def entries(content: bytes) -> list[TarEntry]:
         return list(TarEntries(file.fileno(), Path("a.tar")))
 
 
+def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
+    """It is extended as far as the headers say, and no further than the two blocks of zeros at the end."""
+    content = block(b"a", size=700) + bytes(1024) + block(b"b") + bytes(1024)
+    asked: list[int] = []
+    with (tmp_path / "a.tar").open("w+b") as file:
+
+        def grow(size: int) -> int:
+            asked.append(size)
+            os.pwrite(file.fileno(), content[:size], 0)
+            return min(size, len(content))
+
+        found = [(entry.name, entry.offset, entry.size) for entry in TarEntries(file.fileno(), Path("a.tar"), grow)]
+    assert found == [("a", 512, 700), ("b", 2048, 0)]
+    assert max(asked) == len(content)
+
+
 def block(
     name: bytes = b"a", kind: bytes = b"0", size: int | bytes = 0, *, magic: bytes = b"ustar\x0000", link: bytes = b"",
     prefix: bytes = b"", end: bytes = b"",
