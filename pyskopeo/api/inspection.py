@@ -139,7 +139,7 @@ async def read_config(source: ImageSource, manifest: Manifest) -> bytes:
 
         return config_without_diff_ids(manifest)
     if manifest.config is None or not manifest.is_image:
-        kind = manifest.config.media_type if manifest.config else manifest.media_type
+        kind = ascii(manifest.artifact_type or manifest.media_type)[1:-1][:100]
         raise Unsupported(f'unsupported image-specific operation on artifact with type "{kind}"; see --raw')
     return await source.blob(manifest.config).read(CONFIG_LIMIT)
 

@@ -19,12 +19,14 @@ from .standard_streams import escape
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
+    from rich.table import Table
 
     from ..model.digest import Digest
     from ..syncing.sync_request import ImageResult, SyncEvent, SyncImage, SyncReport, SyncSink
 
 _INTERVAL = 10.0  # seconds
 _MAX_ROWS = 200
+_UNBOUNDED = 10_000  # columns; more than a row of the table has
 
 
 @contextmanager
@@ -172,9 +174,7 @@ def show_summary(report: SyncReport) -> None:
     rows = [result for result in report.results if result.status != "present"]
     shown, more = rows[:_MAX_ROWS], len(rows) - _MAX_ROWS
     cells = [_cells(result) for result in shown]
-    if sys.stderr.isatty():
-        _draw(cells)
-    else:
+    if not (sys.stderr.isatty() and _draw(cells)):
         for status, digest, moved, seconds, name in cells:
             emit_notice(f"{status:<8} {digest:<20} {moved:>10} {seconds:>7}  {name}")
     if more > 0:
@@ -197,19 +197,41 @@ def _cells(result: ImageResult) -> tuple[str, str, str, str, str]:
     return result.status, digest, size(result.moved), f"{result.seconds:.1f}s", result.image.destination
 
 
-def _draw(rows: list[tuple[str, str, str, str, str]]) -> None:
+def _draw(rows: list[tuple[str, str, str, str, str]]) -> bool:
+    """Print the rows as a table, without digests if that is what the names need to stay whole.
+
+    Returns False, without printing, if the terminal is too narrow for the names nevertheless.
+    """
     from rich.console import Console
+
+    if not rows:
+        return True
+    console = Console(stderr=True, highlight=False)
+    table = next((one for one in (_table(rows), _table(rows, digests=False)) if _fits(one, console)), None)
+    if table is None:
+        return False
+    with suppress(OSError):  # the terminal is gone
+        console.print(table)
+    return True
+
+
+def _fits(table: Table, console: Console) -> bool:
+    from rich.measure import Measurement
+
+    # No cell wraps, so the least width is what the longest cells need.
+    wide = console.options.update(max_width=_UNBOUNDED)
+    return Measurement.get(console, wide, table).maximum <= console.width
+
+
+def _table(rows: list[tuple[str, str, str, str, str]], *, digests: bool = True) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    if not rows:
-        return
     table = Table(box=None, pad_edge=False)
-    for title, side in (("Status", "left"), ("Digest", "left"), ("Moved", "right"), ("Time", "right")):
-        table.add_column(title, justify="right" if side == "right" else "left", no_wrap=True)
-    table.add_column("Image", overflow="fold")
+    for title in ("Status", *(["Digest"] if digests else []), "Moved", "Time", "Image"):
+        table.add_column(title, justify="right" if title in ("Moved", "Time") else "left", no_wrap=True)
     colours = {"copied": "green", "failed": "red", "skipped": "yellow"}
-    for status, *rest in rows:
-        table.add_row(Text(status, style=colours.get(status, "")), *(Text(escape(cell)) for cell in rest))
-    with suppress(OSError):  # the terminal is gone
-        Console(stderr=True, highlight=False).print(table)
+    for status, digest, *rest in rows:
+        cells = [digest, *rest] if digests else rest
+        table.add_row(Text(status, style=colours.get(status, "")), *(Text(escape(cell)) for cell in cells))
+    return table

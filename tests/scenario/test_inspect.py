@@ -88,7 +88,7 @@ def test_the_configuration_of_an_artifact_as_it_is(tmp_path: Path) -> None:
     assert succeed(pyskopeo_here("inspect", "--config", "--raw", name)).stdout == b"{}"
     done = pyskopeo_here("inspect", "--config", name)
     assert done.code == 1
-    assert "unsupported image-specific operation on artifact" in done.stderr
+    assert f'unsupported image-specific operation on artifact with type \\"{ArtifactSpec().artifact_type}\\"' in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["oci", "oci-sha512", "docker-list", "artifact"])

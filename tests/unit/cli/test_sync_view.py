@@ -148,6 +148,26 @@ def test_a_long_table_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     assert (len(lines), lines[-2]) == (202, "and 3 more")
 
 
+@pytest.mark.parametrize(
+    ("columns", "with_digest", "heading"), [("160", True, True), ("80", False, True), ("60", True, False)]
+)
+def test_a_name_is_never_broken_in_two(
+    monkeypatch: pytest.MonkeyPatch, columns: str, with_digest: bool, heading: bool
+) -> None:
+    name = "docker://registry.example.com/mirror/team/app:1.2.3"
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one has 80 columns always
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", columns)
+    show_summary(SyncReport((ImageResult(SyncImage("s", name), "copied", DIGEST, 4000, 1.25),), 1))
+    lines = screen.getvalue().splitlines()
+    assert ("Image" in lines[0]) is heading
+    (row,) = (line for line in lines if line.startswith("copied"))
+    assert row.rstrip().endswith(name)
+    assert (DIGEST.hex[:12] in row) is with_digest
+
+
 def test_the_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
