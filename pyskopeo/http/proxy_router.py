@@ -75,8 +75,10 @@ class ProxyRouter:
 
 def _reason(error: Exception) -> str:
     """Return why there is no connection: the error of the system, if it is among the causes of httpx's error."""
+    import ssl
+
     cause: BaseException | None = error
-    while cause is not None:
+    while cause is not None and not isinstance(cause, ssl.SSLError):  # whose errno is not the system's
         if isinstance(cause, OSError) and cause.errno and cause.strerror:
             return os.strerror(cause.errno).lower() if cause.errno > 0 else cause.strerror.lower()
         inner = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else None
