@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -15,31 +17,41 @@ if TYPE_CHECKING:
 
 _INTERVAL = 0.1  # seconds
 # The most columns of a row. A terminal that is made narrower than a row breaks it in two, and may scroll others away,
-# where they cannot be erased any more; with this width that does not happen down to 60 columns.
+# where they cannot be erased any more.
 WIDTH = 57
+_NARROW = 29  # columns of a row while the terminal is being resized, since the next size may be smaller
+_QUIET = 2.0  # seconds without another size, after which rows are wide again
 _MARGIN = 3  # columns, for the ^C that a terminal echoes
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 # Without wrapping, rows that are drawn in the moment before a new width is known are cut, and not broken in two.
 _NO_WRAPPING, _WRAPPING = "\x1b[?7l", "\x1b[?7h"
-_ERASE_LINE, _UP, _ERASE_BELOW = "\x1b[2K", "\x1b[1A", "\x1b[J"
+_UP, _DOWN, _RIGHT = "\x1b[1A", "\x1b[1B", "\x1b[1C"
+# From the first column of the first line, tmux would not erase but scroll away what is on the screen.
+_ERASE_ROWS = f"\r\x1b[2K{_RIGHT}\x1b[J\r"
 
 
 class LiveRows:
     """Shows what ``render`` returns, again and again, from `start` to `stop`.
 
+    Between two drawings the cursor is at the begin of the first row. A terminal that is resized keeps it there: one
+    that becomes lower removes the lines below the cursor first, one that becomes narrower breaks only lines below it.
+    So the rows can be erased without knowing which sizes the terminal has had since they were drawn.
+
     One lock is held from erasing the rows that are shown until the next ones are written, so that neither a
     line nor a redrawing in another thread comes in between.
     """
 
-    def __init__(self, console: Console, render: Callable[[], RenderableType]) -> None:
+    def __init__(self, console: Console, render: Callable[[], RenderableType], columns: int = WIDTH) -> None:
         self._console = console
         self._render = render
+        self._columns = columns  # the most of a row
+        self._known_size: tuple[int, int] | None = None
+        self._resized = -math.inf  # when another size was seen
         self._lock = threading.RLock()
         self._stopped = threading.Event()
-        self._widths: list[int] = []  # of the rows on the terminal, in columns
+        self._is_drawn = False  # whether there are rows on the terminal
         self._is_shown = False
         self._cleanup = ExitStack()
-        self._reflows = _reflows(os.environ)
 
     def start(self) -> None:
         """Begin to show the rows, on a terminal; all lines for standard error are printed above them."""
@@ -71,7 +83,8 @@ class LiveRows:
     @property
     def width(self) -> int:
         """The number of columns of a row."""
-        return max(min(self._size()[0] - _MARGIN, WIDTH), 1)
+        is_quiet = time.monotonic() - self._resized >= _QUIET
+        return max(min(self._size()[0] - _MARGIN, self._columns if is_quiet else _NARROW), 1)
 
     def _refresh_regularly(self) -> None:
         while not self._stopped.wait(_INTERVAL):
@@ -94,32 +107,32 @@ class LiveRows:
             return self._console.size
 
     def _erasure(self) -> str:
-        """Return what erases the rows. The cursor is at the end of the last of them."""
-        if not self._widths:
+        """Return what erases the rows. The cursor is in the first of them."""
+        if not self._is_drawn:
             return ""
-        columns = max(self._size()[0], 1)
-        lines = sum(max(-(-width // columns), 1) if self._reflows else 1 for width in self._widths)
-        self._widths = []
-        return f"\r{_ERASE_LINE}" + f"{_UP}{_ERASE_LINE}" * (lines - 1) + _ERASE_BELOW
+        self._is_drawn = False
+        return _ERASE_ROWS
 
     def _drawing(self) -> str:
-        """Return what draws the rows that fit into the height of the terminal."""
+        """Return what draws the rows that fit into half of the terminal's lines, and moves the cursor to the first."""
         if not self._is_shown:
             return ""
         from rich.segment import Segment, SegmentLines
 
+        size = self._size()
+        if self._known_size not in (None, size):
+            self._resized = time.monotonic()
+        self._known_size = size
         options = self._console.options.update(width=self.width, height=None)
         lines = self._console.render_lines(self._render(), options, pad=False)
-        limit = max(self._size()[1] - 1, 1)
+        limit = max(size[1] // 2, 2)
         if len(lines) > limit:
             more = f"... and {len(lines) - limit + 1} more"
             lines = [*lines[: limit - 1], [Segment(more[: self.width])]]
-        self._widths = [Segment.get_line_length(line) for line in lines]
+        self._is_drawn = bool(lines)
         with self._console.capture() as capture:
             self._console.print(SegmentLines(lines, new_lines=True), crop=False)
-        return _HIDE_CURSOR + _NO_WRAPPING + capture.get().rstrip("\n") + _WRAPPING
-
-
-def _reflows(environ: Mapping[str, str]) -> bool:
-    """Return whether the terminal breaks rows that have become too wide for it, as nearly all do."""
-    return "XTERM_VERSION" not in environ and environ.get("TERM") != "linux"
+        # The terminal scrolls while the lines are still empty: should it be lower than was known, no row scrolls away.
+        below = max(len(lines) - 1, 0)
+        rows = capture.get().rstrip("\n").replace("\n", f"\r{_DOWN}")
+        return f"{_HIDE_CURSOR}{_NO_WRAPPING}" + "\n" * below + _UP * below + f"\r{rows}\r" + _UP * below + _WRAPPING

@@ -29,7 +29,7 @@ from ..model.events import (
     to_json,
 )
 from .live_rows import WIDTH, LiveRows
-from .log import debugging, emit, line, log
+from .log import debugging, emit, emit_notice, line, log
 from .standard_streams import notice
 
 if TYPE_CHECKING:
@@ -92,15 +92,11 @@ def _reporter(mode: str) -> Iterator[Report]:
 
 
 def _json_line(event: Event) -> None:
+    """Print an event; raises `BrokenPipeError`, unless the copy is complete, if the program that read them is gone."""
     if isinstance(event, Requested | Explained) and not debugging():
         return
-    _tell(event, json.dumps(to_json(event)))
-
-
-def _tell(event: Event, text: str) -> None:
-    """Print a line about an event; raises `BrokenPipeError`, unless the copy is complete, if nobody reads it."""
     try:
-        emit(text)
+        emit(json.dumps(to_json(event)))
     except BrokenPipeError:
         if not isinstance(event, CopyFinished):
             raise
@@ -141,20 +137,20 @@ class Lines:
     def __call__(self, event: Event) -> None:
         now = time.monotonic()
         if isinstance(event, CopyPlanned):
-            _tell(event, _getting(event))
-            _tell(event, f"Copying {len(event.blobs)} blobs, {size(event.total)}")
+            emit_notice(_getting(event))
+            emit_notice(f"Copying {len(event.blobs)} blobs, {size(event.total)}")
         elif isinstance(event, BlobStarted):
             self._kinds[event.digest] = "config" if event.kind == "config" else "blob"
             self._started[event.digest] = self._shown[event.digest] = now
         elif isinstance(event, BlobProgress) and now - self._shown[event.digest] >= _INTERVAL:
             self._shown[event.digest] = now
-            _tell(event, f"{self._name(event.digest)} {_rate(event, now - self._started[event.digest])}")
+            emit_notice(f"{self._name(event.digest)} {_rate(event, now - self._started[event.digest])}")
         elif isinstance(event, BlobFinished):
-            _tell(event, f"{self._name(event.digest)} {_outcome(event)}")
+            emit_notice(f"{self._name(event.digest)} {_outcome(event)}")
         elif isinstance(event, ManifestWritten) and event.root:
-            _tell(event, _WRITING)
+            emit_notice(_WRITING)
         elif isinstance(event, Converted | CopyFinished):
-            _tell(event, _line(event))
+            emit_notice(_line(event))
         else:
             warnings_only(event)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _INTERVAL = 10.0  # seconds
 _MAX_ROWS = 200
 _UNBOUNDED = 10_000  # columns; more than a row of the table has
+_COLUMNS = 49  # of a row
 
 
 @contextmanager
@@ -113,7 +114,7 @@ class Bars(Lines):
             TextColumn("{task.fields[done]}", markup=False, justify="right", table_column=Column(no_wrap=True)),
             console=self._console, expand=True, auto_refresh=False,
         )  # fmt: skip
-        self.rows = LiveRows(self._console, self._progress.get_renderable)
+        self.rows = LiveRows(self._console, self._progress.get_renderable, _COLUMNS)
         self._tasks: dict[SyncImage, TaskID] = {}
         self._expected: dict[SyncImage, int] = {}
         self._total: TaskID | None = None

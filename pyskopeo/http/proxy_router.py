@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ class ProxyRouter:
             with move_on_after(self._timeout):
                 return await transport.handle_async_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-            reason = str(error).lower() or "connecting timed out"
+            reason = _reason(error)
             message = f"{origin.netloc} (through proxy {without_userinfo(proxy)}): {reason}"
             raise ConnectionFailed(message, host=origin.netloc) from error
         reason = f"no answer for {self._timeout:g} s (--response-timeout)"
@@ -70,3 +71,16 @@ class ProxyRouter:
         """Close all connections."""
         for transport in self._transports.values():
             await transport.aclose()
+
+
+def _reason(error: Exception) -> str:
+    """Return why there is no connection: the error of the system, if it is among the causes of httpx's error."""
+    import ssl
+
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):  # whose errno is not the system's
+        if isinstance(cause, OSError) and cause.errno and cause.strerror:
+            return os.strerror(cause.errno).lower() if cause.errno > 0 else cause.strerror.lower()
+        inner = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else None
+        cause = inner or cause.__cause__ or cause.__context__
+    return str(error).lower() or "connecting timed out"

@@ -115,7 +115,22 @@ def test_an_archive_that_cannot_be_read(name: str, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_progress_that_nobody_reads(tmp_path: Path) -> None:
+def test_progress_that_nobody_reads_is_no_reason_to_fail(tmp_path: Path) -> None:
+    """As in ``pyskopeo copy ... 2>&1 | head -1``, and as with ``2>&-``."""
+    source = write_dir(IMAGE, tmp_path / "source")
+    read, write = os.pipe()
+    os.close(read)
+    for mode in ("auto", "plain", "none"):
+        done = subprocess.run(
+            [*PYSKOPEO, "copy", f"--progress={mode}", f"dir:{source}", f"dir:{tmp_path / mode}"],
+            stdout=write, stderr=write, env=environment(), timeout=20, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, mode
+        assert (tmp_path / mode / "manifest.json").exists(), mode
+    os.close(write)
+
+
+def test_events_that_nobody_reads(tmp_path: Path) -> None:
     """As in ``pyskopeo copy --progress=json ... 2>&1 | head -1``: it ends, and not with success."""
     read, write = os.pipe()
     os.close(read)

@@ -16,7 +16,7 @@ import pytest
 import pyskopeo
 from pyskopeo import Access, Network, Trust
 from pyskopeo.config.proxies import Proxies
-from pyskopeo.errors import ConnectionFailed, Stalled, Unsupported
+from pyskopeo.errors import ConnectionFailed, PyskopeoError, Stalled, Unsupported
 from pyskopeo.http.retry import Retry
 from tests.support import faults as f
 from tests.support.access import networked
@@ -144,3 +144,15 @@ async def test_a_proxy_that_is_down_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConnectionFailed, match=rf"registry.invalid .through proxy {shown}.: ") as caught:
         await pyskopeo.copy("docker://registry.invalid/a", f"oci:{tmp_path / 'o'}", source_access=access)
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("scheme", ["socks5", "https", "http"])
+async def test_a_proxy_that_is_not_there(scheme: str, tmp_path: Path) -> None:
+    pytest.importorskip("socksio")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and does not listen
+        proxy = f"{scheme}://127.0.0.1:{unused.getsockname()[1]}"
+        access = networked(_access(proxy), retry=Retry(times=0))
+        with pytest.raises(PyskopeoError, match=f"{proxy}.*: connection refused"):
+            await pyskopeo.copy("docker://registry.invalid/a:1", f"oci:{tmp_path / 'o'}:x", source_access=access)

@@ -19,30 +19,25 @@ def terminal(width: int) -> tuple[Console, io.StringIO]:
 
 
 def screen(text: str) -> list[str]:
-    """What is on the screen after ``text``, control sequences obeyed as far as rich uses them."""
-    rows, row = [""], 0
-    for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\n|\r|[^\x1b\n\r]+", text):
-        if part == "\n":
-            row += 1
-            rows += [""] * (row + 1 - len(rows))
-        elif part == "\x1b[1A":
-            row -= 1
-        elif part == "\x1b[2K":
-            rows[row] = ""
-        elif not part.startswith(("\x1b", "\r")):
-            rows[row] += part
-    return [row.rstrip() for row in rows if row.strip()]
+    """What is on the screen after ``text``, control sequences obeyed as far as our rows use them."""
+    shown = Screen(1000)
+    shown.write(text)
+    return shown.lines
 
 
 class Screen(io.StringIO):
-    """A terminal of some columns that breaks lines, again when it is resized, and obeys what our rows use."""
+    """A terminal that obeys what our rows use; when it is resized, it breaks lines again and moves some as tmux does.
 
-    def __init__(self, columns: int) -> None:
+    Rows that have scrolled away cannot be changed. They come back when the terminal becomes higher.
+    """
+
+    def __init__(self, columns: int, height: int = 100) -> None:
         super().__init__()
-        self.columns = columns
-        self._rows: list[str] = [""]
-        self._goes_on: list[bool] = [False]  # whether the line of a row goes on in the next one
+        self.columns, self.height = columns, height
+        self._rows: list[str] = [""] * height
+        self._goes_on: list[bool] = [False] * height  # whether the line of a row goes on in the next one
         self._row = self._column = 0
+        self._wraps = True
         self._rest = ""  # the begin of a control sequence
 
     def isatty(self) -> bool:
@@ -58,16 +53,29 @@ class Screen(io.StringIO):
                 self._next_row()
             elif part == "\r":
                 self._column = 0
-            elif part == "\x1b[1A":
-                self._row = max(self._row - 1, 0)
+            elif part in ("\x1b[1A", "\x1b[1B"):
+                below = self._row + (1 if part == "\x1b[1B" else -1)
+                self._row = min(max(below, self._top), len(self._rows) - 1)
+            elif part in ("\x1b[?7l", "\x1b[?7h"):
+                self._wraps = part == "\x1b[?7h"
+            elif part == "\x1b[1C":
+                self._column = min(self._column + 1, self.columns - 1)
             elif part == "\x1b[2K":
                 self._rows[self._row], self._goes_on[self._row] = "", False
             elif part == "\x1b[J":
-                self._rows[self._row] = self._rows[self._row][: self._column]
-                del self._rows[self._row + 1 :], self._goes_on[self._row + 1 :]
+                if self._row == self._top and self._column == 0:
+                    raise AssertionError("tmux scrolls the screen away here")
+                blank = len(self._rows) - self._row - 1
+                self._rows[self._row :] = [self._rows[self._row][: self._column], *[""] * blank]
+                self._goes_on[self._row :] = [False] * (blank + 1)
             elif not part.startswith("\x1b"):
                 self._put(part)
         return count
+
+    @property
+    def _top(self) -> int:
+        """The first row that has not scrolled away."""
+        return len(self._rows) - self.height
 
     def _next_row(self) -> None:
         self._row, self._column = self._row + 1, 0
@@ -77,28 +85,51 @@ class Screen(io.StringIO):
 
     def _put(self, character: str) -> None:
         if self._column == self.columns:
-            self._goes_on[self._row] = True
-            self._next_row()
+            if self._wraps:
+                self._goes_on[self._row] = True
+                self._next_row()
+            else:
+                self._column -= 1
         row = self._rows[self._row].ljust(self._column)
         self._rows[self._row] = row[: self._column] + character + row[self._column + 1 :]
         self._column += 1
 
-    def resize(self, columns: int) -> None:
-        """Have another width. The cursor, which is behind the last character, stays there."""
-        lines, row = [""], 0
+    def resize(self, columns: int, height: int | None = None) -> None:
+        """Have another size. The cursor stays at its character, as long as that is on the screen."""
+        if height is not None:
+            self._set_height(height)
+        lines, line, offset = [""], 0, 0
         for row, text in enumerate(self._rows):
+            if row == self._row:
+                line, offset = len(lines) - 1, len(lines[-1]) + self._column
             lines[-1] += text
             if not self._goes_on[row] and row < len(self._rows) - 1:
                 lines.append("")
         self.columns, self._rows, self._goes_on = columns, [], []
-        for line in lines:
-            pieces = [line[at : at + columns] for at in range(0, max(len(line), 1), columns)]
+        for number, text in enumerate(lines):
+            pieces = [text[at : at + columns] for at in range(0, max(len(text), 1), columns)]
+            if number == line:
+                down = min(offset // columns, len(pieces) - 1)
+                self._row, self._column = len(self._rows) + down, offset - down * columns
             self._rows += pieces
             self._goes_on += [True] * (len(pieces) - 1) + [False]
-        self._row = len(self._rows) - 1
-        self._column = len(self._rows[-1])
+        self._add_blank_rows()
+        if self._row < self._top:
+            self._row, self._column = self._top, 0
+
+    def _set_height(self, height: int) -> None:
+        """Remove rows below the cursor, and then let rows scroll away at the top."""
+        surplus = min(max(self.height - height, 0), len(self._rows) - 1 - self._row)
+        del self._rows[len(self._rows) - surplus :], self._goes_on[len(self._goes_on) - surplus :]
+        self.height = height
+        self._add_blank_rows()
+
+    def _add_blank_rows(self) -> None:
+        missing = max(self.height - len(self._rows), 0)
+        self._rows += [""] * missing
+        self._goes_on += [False] * missing
 
     @property
     def lines(self) -> list[str]:
-        """The rows that are not empty."""
+        """The rows that are not empty, those that have scrolled away included."""
         return [row.rstrip() for row in self._rows if row.strip()]

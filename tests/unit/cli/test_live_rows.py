@@ -19,15 +19,15 @@ class Resizable:
 
     def __init__(self, columns: int, monkeypatch: pytest.MonkeyPatch, lines: int) -> None:
         monkeypatch.setattr(LiveRows, "_refresh_regularly", lambda _: None)
-        self.screen = Screen(columns)
+        self.screen = Screen(columns, lines)
         self.shown = ["one", "two", "three"]
         console = Console(file=self.screen, force_terminal=True, color_system=None, highlight=False)
         self.rows = LiveRows(console, lambda: Text("\n".join(row.ljust(self.rows.width, ".") for row in self.shown)))
-        monkeypatch.setattr(self.rows, "_size", lambda: (self.screen.columns, lines))
+        monkeypatch.setattr(self.rows, "_size", lambda: (self.screen.columns, self.screen.height))
         self.rows.start()
 
-    def resize(self, columns: int) -> None:
-        self.screen.resize(columns)
+    def resize(self, columns: int, height: int | None = None) -> None:
+        self.screen.resize(columns, height)
         self.rows.refresh()
 
 
@@ -48,17 +48,20 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Resizable]]:
     "widths", [(120, 70), (120, 60), (60, 200), (61, 57), (80, 40, 100, 30), (200, 30, 31, 29), (70, 20, 10)]
 )
 def test_a_resized_terminal_shows_each_row_once(made: Callable[..., Resizable], widths: tuple[int, ...]) -> None:
+    """On a terminal whose screen is full, at the end of which the rows are."""
     first, *others = widths
     terminal = made(first)
-    terminal.rows.print("a line that stays")
+    above = [f"line {number}" for number in range(40)]
+    for line in above:
+        terminal.rows.print(line)
     for columns in others:
         terminal.resize(columns)
         rows = terminal.screen.lines[-3:]
         assert [row.rstrip(".") for row in rows] == terminal.shown
         assert all(len(row) == terminal.rows.width < columns for row in rows)
-        assert "".join(terminal.screen.lines[:-3]) == "a line that stays"
+        assert terminal.screen.lines[:-3] == above
     terminal.rows.stop()
-    assert "".join(terminal.screen.lines) == "a line that stays"
+    assert terminal.screen.lines == above
 
 
 def test_rows_are_narrow_enough_for_a_terminal_of_sixty_columns(made: Callable[..., Resizable]) -> None:
@@ -135,20 +138,48 @@ def test_a_terminal_that_goes_away_is_no_error(made: Callable[..., Resizable], m
 
 
 @pytest.mark.parametrize(
-    ("environ", "lines"), [({"TERM": "xterm"}, 6), ({"TERM": "linux"}, 3), ({"TERM": "xterm", "XTERM_VERSION": "X"}, 3)]
+    ("sizes", "has_been_told"),
+    [
+        (((80, 30), (80, 6), (80, 30)), True),
+        (((80, 30), (80, 6), (80, 30)), False),  # the program sees only the last of the sizes
+        (((80, 30), (60, 30), (75, 30), (50, 30), (90, 30), (40, 30), (80, 30)), True),
+        (((80, 10), (57, 10), (80, 10)), False),
+        (((80, 24), (80, 4), (80, 24), (40, 12), (80, 24)), True),
+    ],
 )
-def test_terminals_that_cut_long_rows(
-    environ: dict[str, str], lines: int, made: Callable[..., Resizable], monkeypatch: pytest.MonkeyPatch
+def test_no_row_is_left_behind_by_a_resized_terminal(
+    made: Callable[..., Resizable], sizes: tuple[tuple[int, int], ...], *, has_been_told: bool
 ) -> None:
-    """On them no more lines are erased than there are rows: those above are what was printed."""
-    for name in ("TERM", "XTERM_VERSION"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
+    (columns, lines), *others = sizes
+    terminal = made(columns, lines)
+    terminal.shown = [f"row {number}" for number in range(7)]
+    terminal.rows.print("first")
+    for columns, lines in others:
+        terminal.screen.resize(columns, lines)
+        if has_been_told:
+            terminal.rows.refresh()
+    terminal.rows.refresh()
+    terminal.rows.print("last")
+    terminal.rows.stop()
+    assert terminal.screen.lines == ["first", "last"]
+
+
+def test_a_terminal_that_is_lower_than_known(made: Callable[..., Resizable], monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = made(80)
+    terminal.shown = [f"row {number}" for number in range(7)]
+    terminal.rows.print("first")
+    monkeypatch.setattr(terminal.rows, "_size", lambda: (80, 30))
+    for height in (4, 5, 30):
+        terminal.screen.resize(80, height)
+        terminal.rows.refresh()
+    terminal.rows.stop()
+    assert terminal.screen.lines == ["first"]
+
+
+def test_a_terminal_that_cuts_rows(made: Callable[..., Resizable]) -> None:
+    """As xterm and the console of Linux do when they become narrower: the lines above the rows stay."""
     terminal = made(120)
-    terminal.rows.refresh()
+    terminal.rows.print("first")
     terminal.screen.columns = 40
-    written: list[str] = []
-    monkeypatch.setattr(terminal.screen, "write", written.append)
     terminal.rows.refresh()
-    assert "".join(written).count("\x1b[2K") == lines
+    assert [line.rstrip(".") for line in terminal.screen.lines] == ["first", *terminal.shown]
