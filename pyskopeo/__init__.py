@@ -19,9 +19,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .access import Access, Network, Storage, Writing
+    from .api.deletion import delete
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.inspection import Inspection, inspect_image
-    from .api.repositories import delete, list_tags, tag
+    from .api.repositories import list_tags, tag
     from .credentials.authfile import Credentials
     from .credentials.keychain import Keychain
     from .engine.plan import Form, Plan
@@ -149,7 +150,7 @@ _HOMES = {
     "Writing": "access",
     "carry_out": "engine.run",
     "copy": "api.images",
-    "delete": "api.repositories",
+    "delete": "api.deletion",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
     "list_tags": "api.repositories",

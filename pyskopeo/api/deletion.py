@@ -1,20 +1,32 @@
-"""What a deletion in a registry removes: the manifest, and the tags that refer to it."""
+"""Delete images in registries and layouts, and find the tags that are deleted with a manifest."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..errors import InvalidName, NotFound, PyskopeoError
+from ..errors import (
+    InvalidInput,
+    InvalidName,
+    NotFound,
+    PathNotFound,
+    PyskopeoError,
+    RegistryError,
+    Unsupported,
+    prefix_errors,
+)
 from ..fast_dataclass import dataclass
 from ..model.content_digest import content_digest
 from ..model.digest import Digest
 from ..model.events import Warned
 from ..model.reference import Reference
 from ..streams.concurrency import each
-from .repositories import deletion_errors, docker_reference
+from .repositories import docker_reference
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..registry.repository_reader import Repository
     from ..registry.repository_writer import RepositoryWriter
 
@@ -34,34 +46,49 @@ class Deletion:
     tags: tuple[str, ...] | None
 
 
-async def delete_with_tags(
+async def delete(name: str, *, tag_only: bool = False, access: Access | None = None) -> None:
+    """Delete the image ``docker://HOST/NAME[:TAG][@DIGEST]`` by its digest, and with it all of its tags.
+
+    ``tag_only`` deletes the tag only, by default ``latest``, if the registry supports it (distribution specification,
+    "Deleting tags"). Of an image ``oci:PATH[:NAME]`` the entry in the index of the layout is deleted, and the blobs
+    that no other image of the layout needs, unless they are shared by several layouts. Raises `InvalidName` if an
+    image in a registry is named without tag and digest, `PathNotFound` if it does not exist there, `NotFound` if it
+    does not exist in the layout, `Unsupported` for other transports, `NetworkError` and other kinds of
+    `PyskopeoError`.
+    """
+    access = access or Access.from_environ()
+    if name.partition(":")[0] == "oci":
+        await _delete_from_layout(name, access, tag_only=tag_only)
+        return
+    default_tag = "latest" if tag_only else ""
+    await delete_from_registry(name, access, tag_only=tag_only, find_tags=False, default_tag=default_tag)
+
+
+async def delete_from_registry(
     name: str,
+    access: Access,
     *,
     tag_only: bool = False,
     dry_run: bool = False,
+    find_tags: bool = True,
     max_tags: int | None = None,
-    access: Access | None = None,
+    default_tag: str = "",
 ) -> Deletion:
-    """Delete as `delete` does, but find out first which tags refer to the manifest; with ``dry_run`` only that.
+    """Delete an image in a registry as `delete` does; with ``dry_run`` return only what would be deleted.
 
-    That is one request for the list of tags and one for each tag (HEAD), and is left out for a repository with
-    more than ``max_tags`` tags. Raises `InvalidName` if ``name`` has neither a tag nor a digest, and the errors of
-    `delete`.
+    With ``find_tags`` it finds out first which tags refer to the manifest: one request for the list of tags and one
+    HEAD for each tag, or a GET if the registry does not state a digest. That is left out for a repository with more
+    than ``max_tags`` tags. ``default_tag`` is for a name without tag and digest; without it, such a name raises
+    `InvalidName`.
     """
     from ..registry.repository_reader import Repository
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.sessions import open_session
 
-    reference = docker_reference(name, f"Deleting images not implemented for {name.partition(':')[0]}: images")
-    if not Reference.parse(name.partition("//")[2], default_tag="").manifest_name:
-        raise InvalidName(
-            f"{name} has neither a tag nor a digest: to delete the image with the tag {reference.tag}, "
-            f"write docker://{reference}"
-        )
+    reference = _reference(name, default_tag)
     if tag_only and reference.digest is not None:
         raise InvalidName(f"{reference} has a digest: to delete a tag alone, name it without one")
-    access = access or Access.from_environ()
-    with deletion_errors(reference):
+    with _deletion_errors(reference):
         async with open_session(reference, access, actions="*,pull") as session:
             repository = Repository(reference, session, access.network.retry, access.report)
             writer = RepositoryWriter(reference, session)
@@ -74,31 +101,88 @@ async def delete_with_tags(
             digest = reference.digest
             if digest is None or dry_run:
                 raw, _ = await repository.manifest(reference.manifest_name)
-                digest = content_digest(raw, digest.algorithm if digest else "sha256")
-            tags = await _tags_of(digest, repository, writer, max_tags, access)
+                digest = digest or content_digest(raw)
+            tags = await _find_tags(digest, repository, writer, max_tags, access) if find_tags else None
             if not dry_run:
                 await writer.delete_manifest(str(digest))
             return Deletion(reference, digest, tags)
 
 
-async def _tags_of(
+def _reference(name: str, default_tag: str) -> Reference:
+    found = docker_reference(name, f"Deleting images not implemented for {name.partition(':')[0]}: images")
+    reference = Reference.parse(name.partition("//")[2], default_tag=default_tag)
+    if not reference.manifest_name:
+        raise InvalidName(
+            f"{name} has neither a tag nor a digest: to delete the image with the tag {found.tag}, "
+            f"write docker://{found}"
+        )
+    return reference
+
+
+async def _find_tags(
     digest: Digest, repository: Repository, writer: RepositoryWriter, max_tags: int | None, access: Access
 ) -> tuple[str, ...] | None:
-    """Return the tags of the manifest; None if the registry does not say, or has more than ``max_tags`` in all."""
-    found: list[str] = []
+    """Return the tags of the manifest; None if they are not known, or the repository has more than ``max_tags``.
+
+    A warning is reported if a request for them fails.
+    """
+    reference = repository.reference
+    named = () if reference.digest else (reference.tag,)  # the digest is from the bytes of this tag
+    found = set(named)
 
     async def check(tag: str) -> None:
-        if await writer.head_manifest(tag) == digest:
-            found.append(tag)
+        stated = await writer.head_manifest(tag)
+        if stated is None or stated.algorithm != digest.algorithm:
+            stated = await _read_digest(tag, digest.algorithm, repository)
+        if stated == digest:
+            found.add(tag)
 
     try:
         tags = await repository.tags()
         if max_tags is not None and len(tags) > max_tags:
             return None
-        await each(tags, check, at_once=_TAGS_AT_ONCE)
-    except NotFound:
-        return ()
+        await each([tag for tag in tags if tag not in named], check, at_once=_TAGS_AT_ONCE)
     except PyskopeoError as error:
         access.report(Warned(f"the tags of {digest} are not known: {error}"))
         return None
-    return tuple(tag for tag in tags if tag in set(found))
+    return tuple(tag for tag in dict.fromkeys((*tags, *named)) if tag in found)
+
+
+async def _read_digest(tag: str, algorithm: str, repository: Repository) -> Digest | None:
+    """GET the manifest of a tag and return its digest, None if it does not exist."""
+    try:
+        raw, _ = await repository.manifest(tag)
+    except PyskopeoError as error:
+        if _is_missing(error):
+            return None
+        raise
+    return content_digest(raw, algorithm)
+
+
+async def _delete_from_layout(name: str, access: Access, *, tag_only: bool) -> None:
+    from ..storage.layout_deletion import delete_image
+    from ..transports.oci import parse
+
+    with prefix_errors(f"Invalid source name {name}"):
+        reference = parse(name.partition(":")[2])
+    if tag_only:
+        raise Unsupported(f"{name}: a tag alone can be deleted in registries only")
+    await delete_image(reference.path, reference.name, shared=access.storage.shared_blobs)
+
+
+def _is_missing(error: PyskopeoError) -> bool:
+    return isinstance(error, NotFound) or (isinstance(error, RegistryError) and error.status == 404)
+
+
+@contextmanager
+def _deletion_errors(reference: Reference) -> Iterator[None]:
+    """Prefix errors of a deletion as skopeo does; a missing image is a `PathNotFound`, with its exit code of 1."""
+    try:
+        yield
+    except InvalidInput:  # the registry is blocked, no request was sent
+        raise
+    except PyskopeoError as error:
+        if _is_missing(error):
+            raise PathNotFound(f"Unable to delete {reference}. Image may not exist: {error}") from error
+        error.args = (f"Failed to delete {reference}: {error}", *error.args[1:])
+        raise

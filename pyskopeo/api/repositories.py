@@ -1,29 +1,18 @@
-"""Operations on repositories that transfer no blobs: list tags, tag, delete."""
+"""Operations on repositories that transfer no blobs: list tags, tag."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..errors import (
-    InvalidInput,
-    InvalidName,
-    NotFound,
-    PathNotFound,
-    PyskopeoError,
-    RegistryError,
-    Unsupported,
-    prefix_errors,
-)
+from ..errors import InvalidName, Unsupported, prefix_errors
 from ..fast_dataclass import dataclass
-from ..model.content_digest import content_digest
 from ..model.reference import Reference, is_tag
 from ..model.tag_filter import Order, TagFilter
 from ..transports import TRANSPORTS, parse_image_name, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from ..model.digest import Digest
@@ -101,47 +90,6 @@ async def add_tags(name: str, tags: Iterable[str], access: Access | None = None)
     return Tagging(reference, manifest.digest, tuple(written), present)
 
 
-async def delete(name: str, *, tag_only: bool = False, access: Access | None = None) -> None:
-    """Delete the image ``docker://HOST/NAME[:TAG][@DIGEST]`` by its digest, and with it all of its tags.
-
-    ``tag_only`` deletes the tag only, if the registry supports it (distribution specification, "Deleting
-    tags"). Of an image ``oci:PATH[:NAME]`` the entry in the index of the layout is deleted, and the blobs that no other
-    image of the layout needs, unless they are shared by several layouts. Raises `PathNotFound` if the image does not
-    exist in the registry, `NotFound` if it does not exist in the layout, `Unsupported` for other transports,
-    `NetworkError` and other kinds of `PyskopeoError`.
-    """
-    if name.partition(":")[0] == "oci":
-        await _delete_from_layout(name, access or Access.from_environ(), tag_only=tag_only)
-        return
-    from ..registry.repository_reader import Repository
-    from ..registry.repository_writer import RepositoryWriter
-    from ..registry.sessions import open_session
-
-    reference = docker_reference(name, f"Deleting images not implemented for {name.partition(':')[0]}: images")
-    if tag_only and reference.digest is not None:
-        raise InvalidName(f"{reference} has a digest: to delete a tag alone, name it without one")
-    access = access or Access.from_environ()
-    with deletion_errors(reference):
-        async with open_session(reference, access, actions="*,pull") as session:
-            target = reference.manifest_name
-            if reference.digest is None and not tag_only:
-                repository = Repository(reference, session, access.network.retry, access.report)
-                raw, _ = await repository.manifest(target)
-                target = str(content_digest(raw))
-            await RepositoryWriter(reference, session).delete_manifest(target)
-
-
-async def _delete_from_layout(name: str, access: Access, *, tag_only: bool) -> None:
-    from ..storage.layout_deletion import delete_image
-    from ..transports.oci import parse
-
-    with prefix_errors(f"Invalid source name {name}"):
-        reference = parse(name.partition(":")[2])
-    if tag_only:
-        raise Unsupported(f"{name}: a tag alone can be deleted in registries only")
-    await delete_image(reference.path, reference.name, shared=access.storage.shared_blobs)
-
-
 def parse_tag_source(name: str) -> Reference | Path:
     """Parse the name of a repository or archive for `list_tags`; raises `InvalidName` or `Unsupported`."""
     transport, colon, details = name.partition(":")
@@ -186,7 +134,7 @@ async def _archive_tags(path: Path, access: Access) -> list[str]:
 
 
 def docker_reference(name: str, unsupported: str) -> Reference:
-    """Parse the name of an image in a registry.
+    """Parse the name of an image in a registry; the default tag is ``latest``.
 
     Raises `InvalidName`, and `Unsupported` with the message ``unsupported`` for other transports.
     """
@@ -199,17 +147,3 @@ def docker_reference(name: str, unsupported: str) -> Reference:
     if not isinstance(found, DockerReference) or not found.reference.manifest_name:
         raise InvalidName(f"{name}: want a tag or a digest")
     return found.reference
-
-
-@contextmanager
-def deletion_errors(reference: Reference) -> Iterator[None]:
-    """Prefix errors of a deletion as skopeo does; a missing image is a `PathNotFound`, with its exit code of 1."""
-    try:
-        yield
-    except InvalidInput:  # the registry is blocked, no request was sent
-        raise
-    except PyskopeoError as error:
-        if isinstance(error, NotFound) or (isinstance(error, RegistryError) and error.status == 404):
-            raise PathNotFound(f"Unable to delete {reference}. Image may not exist: {error}") from error
-        error.args = (f"Failed to delete {reference}: {error}", *error.args[1:])
-        raise

@@ -21,47 +21,52 @@ _MAX_TAGS = 100
 
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
-    """The options of ``delete``. ``quiet`` is whether it sends and prints no more than skopeo does."""
+    """The options of ``delete``. ``as_skopeo`` is whether it sends and prints no more than skopeo does."""
 
     image: str
     tag_only: bool
     dry_run: bool
-    quiet: bool
+    as_skopeo: bool
     access: AccessOptions
 
     @classmethod
     def of(cls, parsed: Parsed) -> DeleteOptions:
         """Read the options; raises `InvalidInput`."""
         image, dry_run = parsed.arguments[0], parsed.get("dry-run", bool)
-        is_docker = image.startswith("docker:")
-        if dry_run and not is_docker:
+        if dry_run and not _is_docker(image):
             raise UsageError("--dry-run is for images in registries: docker://...")
-        quiet = (program() == "skopeo" or not is_docker) and not dry_run
-        return cls(image, parsed.get("tag-only", bool), dry_run, quiet, AccessOptions.of(parsed))
+        as_skopeo = program() == "skopeo" and not dry_run
+        return cls(image, parsed.get("tag-only", bool), dry_run, as_skopeo, AccessOptions.of(parsed))
 
 
 async def run(options: DeleteOptions) -> int:
     """Delete the image, and print to standard error what was deleted; in a dry run print it to standard output."""
-    access = options.access.access(warnings_only)
-    if options.quiet:
-        from ..api.repositories import delete
+    from ..api.deletion import delete, delete_from_registry
 
+    access = options.access.access(warnings_only)
+    if not _is_docker(options.image):
         await delete(options.image, tag_only=options.tag_only, access=access)
         return 0
-    from ..api.deletion import delete_with_tags
-
-    deletion = await delete_with_tags(
+    deletion = await delete_from_registry(
         options.image,
+        access,
         tag_only=options.tag_only,
         dry_run=options.dry_run,
+        find_tags=not options.as_skopeo,
         max_tags=None if options.dry_run else _MAX_TAGS,
-        access=access,
+        default_tag="latest" if options.as_skopeo else "",
     )
+    if options.as_skopeo:
+        return 0
     if options.dry_run:
         print(f"Would delete {_what(deletion)}")
     else:
         emit_notice(f"Deleted {_what(deletion)}")
     return 0
+
+
+def _is_docker(image: str) -> bool:
+    return image.startswith("docker:")
 
 
 def _what(deletion: Deletion) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..engine.plan import Form
 from ..errors import InvalidInput
+from .command import program
 from .flags import Flag, Parsed, UsageError, boolean, byte_count, integer
 
 _FORMATS = ("oci", "v2s1", "v2s2")
@@ -45,6 +46,9 @@ def form(parsed: Parsed, destination: str) -> Form:
     if parsed.get("dest-force-compress-format", bool) and not compression:
         raise UsageError("--dest-force-compress-format goes with --dest-compress-format")
     accepts_plain = parsed.get("dest-oci-accept-uncompressed-layers", bool)
+    # skopeo compresses every uncompressed layer for these destinations, whatever its manifest says.
+    if program() == "skopeo" and destination.startswith(("docker:", "oci:", "oci-archive:")):
+        compress = not decompress
     return Form(
         format=wanted,
         compression=compression,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.inspection import read_config, read_inspection, read_instances
 from ..engine.graph import find_image
-from ..errors import AccessDenied, InvalidName, PyskopeoError, RegistryError, prefix_errors
+from ..errors import AccessDenied, InvalidContent, InvalidName, RegistryError, prefix_errors
 from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
 from ..interfaces import ImageReference, ImageSource
@@ -159,15 +159,17 @@ def _repository(reference: ImageReference) -> str:
 
 
 async def _tags(source: ImageSource) -> list[str]:
-    """Return the tags of the repository, none for an image that is not in a registry."""
+    """Return the tags of the repository, none for an image that is not in a registry.
+
+    The image can be shown without them: a registry that refuses the list, or has one that cannot be read, is a warning.
+    """
     try:
         return await source.tags()
-    except AccessDenied:
-        log("warning", "Registry disallows tag list retrieval; skipping")
-    except RegistryError as error:
-        if error.status != 404:
-            raise PyskopeoError(f"Error determining repository tags: {error}") from error
-        log("warning", "Registry disallows tag list retrieval; skipping")
+    except (RegistryError, InvalidContent) as error:
+        if isinstance(error, AccessDenied) or (isinstance(error, RegistryError) and error.status == 404):
+            log("warning", "Registry disallows tag list retrieval; skipping")
+        else:
+            log("warning", f"Error determining repository tags: {error}; skipping")
     return []
 
 

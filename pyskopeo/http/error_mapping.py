@@ -21,6 +21,13 @@ _NOT_TLS = frozenset({
 
 # These are found before a byte is sent, so they say nothing about the server.
 _LOCAL_REASONS = frozenset({"no protocols available", "no ciphers available"})
+# What skopeo says for some of OpenSSL's reasons, for scripts that look for its words.
+_SKOPEO_WORDS = {
+    "tlsv1 alert protocol version": "protocol version not supported",
+    "unsupported protocol": "protocol version not supported",
+}
+# Codes of OpenSSL for certificates whose authority is not known: no issuer, self-signed, incomplete chain.
+_UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
 # Parts of reasons for which a retry fails again.
 _PERMANENT_REASONS = (
     "protocol version", "unsupported protocol", "handshake failure", "certificate", "unknown ca", "unrecognized name",
@@ -76,8 +83,11 @@ def map_error(
 
     where = f"{origin.netloc}" + (f" (through proxy {without_userinfo(proxy)})" if proxy else "")
     if isinstance(error, ssl.SSLCertVerificationError):
+        reason = error.verify_message or error.reason or str(error)
+        if getattr(error, "verify_code", 0) in _UNKNOWN_AUTHORITY:  # not set where no certificate came
+            reason = f"certificate signed by unknown authority ({reason})"
         return CertificateNotTrusted(
-            f"{where}: certificate not trusted: {error.verify_message or error.reason}; "
+            f"{where}: certificate not trusted: {reason}; "
             "give its authority with --cert-dir (copy: --src-cert-dir, --dest-cert-dir)",
             host=origin.netloc,
         )
@@ -115,4 +125,5 @@ def _map_tls_error(error: ssl.SSLError, where: str, origin: Origin) -> NetworkEr
     unknown = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or reason in _LOCAL_REASONS
     permanent = any(words in reason for words in _PERMANENT_REASONS)
     kind = ConnectionFailed if unknown else HandshakeFailed
-    return kind(f"{where}: TLS: {reason}", host=origin.netloc, temporary=not permanent)
+    said = f"{_SKOPEO_WORDS[reason]} ({reason})" if reason in _SKOPEO_WORDS else reason
+    return kind(f"{where}: TLS: {said}", host=origin.netloc, temporary=not permanent)

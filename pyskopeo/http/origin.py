@@ -115,15 +115,19 @@ def redact_url(url: str) -> str:
 def resolve_url(base: str, reference: str) -> str:
     """Return ``reference`` as an absolute URL, relative to ``base`` (RFC 3986 section 5).
 
-    Raises `UnsafeAddress` if it is not a URL.
+    Blanks in its path and query are percent-encoded. Raises `UnsafeAddress` if it is not a URL.
     """
     try:
         target = urljoin(base, reference)
+        host = urlsplit(target).netloc
     except ValueError:
-        target = ""
-    if not target or " " in target or not target.isprintable():
-        raise UnsafeAddress(f"{Origin.of(base)} leads to something that is not a URL: {_url_in_message(reference)}")
-    return target
+        target = host = ""
+    wrong = next((character for character in target if not character.isprintable()), " " if " " in host else "")
+    if not target or wrong:
+        reason = f", it contains {ascii(wrong)}" if wrong else ""
+        shown = _url_in_message(reference)
+        raise UnsafeAddress(f"{Origin.of(base)} leads to something that is not a URL{reason}: {shown}")
+    return target.replace(" ", "%20")
 
 
 def _url_in_message(url: str) -> str:

@@ -21,7 +21,7 @@ from .content_range import starts_at
 from .layer_urls import request_from_urls
 from .response_checks import as_digest, check_stated_digest, closing, head_manifest, read_error
 from .session import Session
-from .tag_pages import TagPages
+from .tag_pages import TagList, TagPages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -80,11 +80,19 @@ class Repository:
     def tags(self) -> Call[list[str]]:
         """GET all tags, in the registry's order, as `TagPages` reads them ("Listing Tags")."""
         what = f"listing tags of {self.reference.name}"
-        # Each page is retried by itself, so the list is not.
-        return Call(what, partial(self._tags, what), replace(self.retry, times=0), self._report)
+        return self._call_once(what, partial(self._tags, what))
+
+    def tag_list(self) -> Call[TagList]:
+        """As `tags`, with what is known about missing ones."""
+        what = f"listing tags of {self.reference.name}"
+        return self._call_once(what, partial(self._tag_list, what))
 
     def _call(self, what: str, once: Callable[[], Coroutine[Any, Any, T]]) -> Call[T]:
         return Call(what, once, self.retry, self._report)
+
+    def _call_once(self, what: str, once: Callable[[], Coroutine[Any, Any, T]]) -> Call[T]:
+        """Return a call without retries: each page of a list is retried by itself, so the list is not."""
+        return Call(what, once, replace(self.retry, times=0), self._report)
 
     async def _manifest(self, name: str, what: str) -> tuple[bytes, str]:
         path = f"{self._base}/manifests/{name}"
@@ -136,10 +144,13 @@ class Repository:
         raise InvalidContent(f"{what}: the registry does not say")
 
     async def _tags(self, what: str) -> list[str]:
+        return (await self._tag_list(what)).tags
+
+    async def _tag_list(self, what: str) -> TagList:
         pages = TagPages(self.session, f"{self._base}/tags/list", what)
         while pages.next:
             await self._call(what, pages.read)
-        return pages.tags
+        return TagList(pages.tags, pages.problem)
 
     async def blob_ending(self, descriptor: Descriptor, count: int) -> bytes:
         """GET the last ``count`` bytes of a blob, not verified; no bytes if the registry does not serve the range.

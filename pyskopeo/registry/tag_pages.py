@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import InvalidContent, TooLarge, UnsafeAddress
+from ..fast_dataclass import dataclass
 from ..http.origin import Origin
 from ..http.read_bounded import read_bounded
 from ..model.reference import is_tag
@@ -24,17 +25,27 @@ _MAX_TAGS = 1_000_000
 _MAX_PAGES = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class TagList:
+    """The tags of a repository. ``problem`` says why some may be missing, "" if none are."""
+
+    tags: list[str]
+    problem: str = ""
+
+
 class TagPages:
     """The tags of one repository, collected page by page: `read` until ``next`` is empty.
 
     ``tags`` are those of the pages so far, in the registry's order; ``next`` is the path, or the absolute URL, of the
-    page to read next.
+    page to read next. ``problem`` is not empty if more pages may follow that could not be found.
     """
 
     def __init__(self, session: Session, path: str, what: str) -> None:
         """``path`` is that of the list; ``what`` begins the messages of errors and warnings."""
         self.tags: list[str] = []
         self.next = path
+        self.problem = ""
+        self._path = path
         self._session, self._what = session, what
         self._read: set[str] = set()
         self._bytes = 0
@@ -73,22 +84,33 @@ class TagPages:
     def _next_page(self, response: httpx.Response) -> str:
         """Return the path of the next page at the registry, or its URL on the host that the page came from; or "".
 
-        Scheme and port of the registry do not matter: registries behind a proxy may give those they have behind it.
+        Registries behind a proxy may give the scheme, the port and the host that they have behind it. Scheme and port
+        do not matter, and on another host the page is only read if it has the path of this list, from the registry.
         """
         here = str(response.extensions["url"])
         page = find_next_page(response.headers.get_list("link"), here)
         if page.problem:
-            self._session.warn_once(f"{self._what}: the Link header {page.problem}")
+            # Once for all pages that are read; the end of a list that may go on is always reported.
+            key = f"{self._what}: Link" if page.url else ""
+            self._session.warn_once(f"{self._what}: the Link header {page.problem}", key)
         if not page.url:
+            self.problem = page.problem and f"the Link header {page.problem}"
             return ""
         origin, target = Origin.of(page.url), page.url.partition("#")[0]
         if origin.host == self._session.origin.host:
-            target = urlsplit(target)._replace(scheme="", netloc="").geturl()
+            target = _without_origin(target)
         elif origin != Origin.of(here):  # where the registry has redirected to
-            raise UnsafeAddress(f"{self._what}: the next page is on {origin}: refused")
+            if urlsplit(target).path != self._path:
+                raise UnsafeAddress(f"{self._what}: the next page is on {origin}: refused")
+            target, registry = _without_origin(target), self._session.origin
+            self._session.warn_once(f"{self._what}: the next page is not read from {origin}, but from {registry}")
         if target == self.next or target in self._read:
             raise InvalidContent(f"{self._what}: the pages of the list lead in a circle, back to {target[:200]}")
         return target
+
+
+def _without_origin(url: str) -> str:
+    return urlsplit(url)._replace(scheme="", netloc="").geturl()
 
 
 def _parse_page(raw: bytes, what: str) -> list[str]:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..errors import InvalidInput, InvalidName, PyskopeoError
+from ..errors import InvalidContent, InvalidInput, InvalidName, PyskopeoError
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
 from ..streams.concurrency import SingleFlight, each
@@ -20,10 +20,11 @@ from .tag_selection import matching_pattern, matching_versions
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..registry.tag_pages import TagList
     from .yaml_source import RegistrySource
 
 ListImages: TypeAlias = Callable[[], Awaitable[list[Reference]]]
-ListTags: TypeAlias = Callable[[Reference, "Access"], Awaitable[list[str]]]
+ListTags: TypeAlias = Callable[[Reference, "Access"], Awaitable["TagList"]]
 ShareConnections: TypeAlias = "Callable[[Access], Awaitable[Access]]"
 _REPOSITORIES_AT_ONCE = 8
 
@@ -47,7 +48,7 @@ class _Lister:
     """Lists the images of one source into ``groups``.
 
     ``list_tags`` requests the tags of a repository. ``share`` returns an access with connections that all images of one
-    registry share. ``failures`` is the number of sources that could not be listed.
+    registry share. ``failures`` is the number of sources that could not be listed, or not to their end.
     """
 
     request: SyncRequest
@@ -73,7 +74,10 @@ class _Lister:
 
         async def request() -> list[str]:
             self._info("Getting tags", image=repository.name)
-            return await self.list_tags(repository, access)
+            found = await self.list_tags(repository, access)
+            if found.problem:
+                self._fail("Tags may be missing", InvalidContent(found.problem), image=repository.name)
+            return found.tags
 
         return await self._tags.get((repository, id(access)), request)
 

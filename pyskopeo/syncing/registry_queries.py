@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..model.manifest import Manifest
     from ..model.reference import Reference
     from ..registry.sessions import SharedConnections
+    from ..registry.tag_pages import TagList
 
 _REQUESTS_AT_ONCE = 8
 
@@ -43,14 +44,14 @@ def shared_connections(actions: str = "pull") -> SharedConnections:
     return SharedConnections(actions=actions)
 
 
-async def list_tags(reference: Reference, access: Access) -> list[str]:
-    """Return all tags of a repository; raises the registry's errors."""
+async def list_tags(reference: Reference, access: Access) -> TagList:
+    """Return all tags of a repository, and why some may be missing; raises the registry's errors."""
     from ..transports.docker import DockerReference
 
     with prefix_errors(f"Error determining repository tags for repo {reference.name}"):
         name = DockerReference(f"//{reference.name}", type(reference).parse(reference.name))
         async with name.open_source(access) as source:
-            return await source.tags()
+            return await source.tag_list()
 
 
 async def source_digest(reference: Reference, access: Access) -> Digest | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..registry.mirrors import Endpoints
     from ..registry.repository_reader import Repository
     from ..registry.repository_writer import RepositoryWriter
+    from ..registry.tag_pages import TagList
     from ..storage.spool import Spool
 
 _UNKNOWN_DIGEST = "@@unknown-digest@@"
@@ -144,7 +145,11 @@ class DockerSource(ImageSource):
 
     async def tags(self) -> list[str]:
         """Return all tags of the repository."""
-        return await self.endpoints.first_result(lambda repository: repository.tags(), make_current=False)
+        return (await self.tag_list()).tags
+
+    async def tag_list(self) -> TagList:
+        """Return all tags of the repository, and why some may be missing."""
+        return await self.endpoints.first_result(lambda repository: repository.tag_list(), make_current=False)
 
     async def _compare_tag(self, reference: Reference) -> None:
         """For ``name:tag@digest``, which is read by its digest: warn if the tag refers to another one."""

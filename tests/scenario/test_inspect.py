@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from pyskopeo.gocompat.template import Field, Struct, render
-from tests.support.cli import pyskopeo_here, succeed
+from tests.support.cli import Done, pyskopeo_here, succeed
+from tests.support.faults import Body, Refuse, SetHeaders
 from tests.support.images import ArtifactSpec, BuiltImage, ImageSpec, PlatformSpec, build, digest_of
 from tests.support.outputs import write_layout
+from tests.support.simulator import Simulator
 
 
 def inspected(*words: str) -> Any:
@@ -131,3 +133,32 @@ def test_a_field_that_does_not_exist(tmp_path: Path) -> None:
         assert done.code == 1
         assert "can't evaluate field Foo in type " in done.stderr
         assert done.stderr.rstrip().endswith(f'; its fields are {fields}"')
+
+
+class TestTagsThatCannotBeListed:
+    @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 429, 500, 501, 503])
+    def test_a_refusal_is_a_warning(self, status: int) -> None:
+        with Simulator(build("oci"), "a/b", "v1") as registry:
+            registry.on("*/tags/list", Refuse(status))
+            done = self.inspect(registry)
+        assert json.loads(succeed(done).stdout)["RepoTags"] == []
+        assert "level=warning" in done.stderr
+        assert "skipping" in done.stderr
+        assert (str(status) in done.stderr) == (status not in {401, 403, 404})
+
+    @pytest.mark.parametrize("body", [b"", b"<html>", b'{"tags": 7}'])
+    def test_a_list_that_cannot_be_read_is_a_warning(self, body: bytes) -> None:
+        with Simulator(build("oci"), "a/b", "v1") as registry:
+            registry.on("*/tags/list", Body(body))
+            done = self.inspect(registry)
+        assert json.loads(succeed(done).stdout)["RepoTags"] == []
+        assert "Error determining repository tags: " in done.stderr
+
+    def test_a_page_elsewhere_is_an_error(self) -> None:
+        with Simulator(build("oci"), "a/b", "v1") as registry:
+            registry.on("*/tags/list", SetHeaders({"Link": "<http://evil.example/x>; rel=next"}))
+            assert self.inspect(registry).code == 1
+
+    @staticmethod
+    def inspect(registry: Simulator) -> Done:
+        return pyskopeo_here("inspect", "--tls-verify=false", "--retry-times=0", f"docker://{registry.host}/a/b:v1")

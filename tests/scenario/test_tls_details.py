@@ -51,7 +51,7 @@ class TestTlsDetails:
         if code:
             said = fatal(done)
             assert said.startswith(f'Error parsing image name "{old.name()}": {old.host}: ')
-            assert said.endswith(": TLS: tlsv1 alert protocol version")
+            assert said.endswith(": TLS: protocol version not supported (tlsv1 alert protocol version)")
             assert old.log == []
 
     @pytest.mark.parametrize(

@@ -11,13 +11,20 @@ import pytest
 from tests.scenario.sync.running import COMMON, MANY, SOURCE, Asked, expected, images, to_dir
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.commands import PYSKOPEO, environment
-from tests.support.faults import Refuse, Stall
+from tests.support.faults import Refuse, SetHeaders, Stall
 from tests.support.processes import wait_until
 from tests.support.simulator import Simulator
 from tests.support.trees import leftovers
 
 
 class TestFailures:
+    def test_a_list_of_tags_that_may_go_on(self, registry: Simulator, tmp_path: Path) -> None:
+        registry.on("*/tags/list", SetHeaders({"Link": "garbage"}))
+        done = to_dir(registry, tmp_path / "out")
+        assert done.code == 1
+        assert 'msg="Tags may be missing"' in done.stderr
+        assert len([*(tmp_path / "out").glob("app:*")]) == len(MANY)
+
     def test_the_first_failure_ends_it(self, registry: Simulator, tmp_path: Path) -> None:
         registry.on_manifest("v2", Refuse(404))
         done = to_dir(registry, tmp_path / "out", "--jobs=1")

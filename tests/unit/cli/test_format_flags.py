@@ -33,6 +33,24 @@ def test_flags(flags: str, destination: str, wanted: Form) -> None:
 
 
 @pytest.mark.parametrize(
+    ("flags", "destination", "wanted"),
+    [
+        ("", "docker://x", Form(compress=True)),
+        ("", "oci:x", Form(compress=True)),
+        ("", "dir:x", Form()),
+        ("", "docker-daemon:x", Form()),
+        ("--dest-decompress", "docker://x", Form(decompress=True)),
+        ("--dest-oci-accept-uncompressed-layers", "oci:x", Form(compress=True, keep_plain=True)),
+    ],
+)
+def test_called_skopeo_plain_layers_are_compressed(
+    flags: str, destination: str, wanted: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["/usr/local/bin/skopeo"])
+    assert form(parse(flags.split(), FORM)[0], destination) == wanted
+
+
+@pytest.mark.parametrize(
     ("flags", "error", "sentence"),
     [
         ("--format OCI", UsageError, "unknown format \"OCI\". Choose one of the supported formats: 'oci', 'v2s1', or 'v2s2'"),

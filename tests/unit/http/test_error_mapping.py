@@ -22,9 +22,9 @@ def tls(reason: str, kind: type[ssl.SSLError] = ssl.SSLError) -> ssl.SSLError:
     return error
 
 
-def untrusted(message: str) -> ssl.SSLCertVerificationError:
+def untrusted(message: str, code: int = 1) -> ssl.SSLCertVerificationError:
     error = ssl.SSLCertVerificationError(1, "CERTIFICATE_VERIFY_FAILED")
-    error.verify_message = message
+    error.verify_message, error.verify_code = message, code
     return error
 
 
@@ -39,9 +39,13 @@ def untrusted(message: str) -> ssl.SSLCertVerificationError:
         (tls("BAD_THING"), HandshakeFailed, "host:5000: TLS: bad thing", True),
         (tls("UNEXPECTED_EOF", ssl.SSLEOFError), ConnectionFailed, "host:5000: TLS: unexpected eof", True),
         (untrusted("self-signed"), CertificateNotTrusted, "host:5000: certificate not trusted: self-signed; ", False),
+        (untrusted("no issuer", 20), CertificateNotTrusted,
+         "host:5000: certificate not trusted: certificate signed by unknown authority (no issuer); ", False),
+        (tls("TLSV1_ALERT_PROTOCOL_VERSION"), HandshakeFailed,
+         "host:5000: TLS: protocol version not supported (tlsv1 alert protocol version)", False),
         (RuntimeError("odd\n"), ConnectionFailed, "host:5000: RuntimeError: 'odd\\n'", True),
     ],
-)
+)  # fmt: skip
 def test_connecting(error: Exception, kind: type[NetworkError], message: str, temporary: bool) -> None:
     found = ErrorMapping().connect_error(error, ORIGIN)
     assert type(found) is kind

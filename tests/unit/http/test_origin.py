@@ -140,6 +140,21 @@ def test_https_on_the_same_host(url: str, origin: str, expected: str) -> None:
     assert with_https(url, Origin.of(origin)) == expected
 
 
+def test_blanks_in_path_and_query_are_encoded() -> None:
+    base = "https://example.org/a/b"
+    assert resolve_url(base, "c d?q=e f") == "https://example.org/a/c%20d?q=e%20f"
+    assert resolve_url(base, "https://cdn.example.org/c d?q=e f") == "https://cdn.example.org/c%20d?q=e%20f"
+    assert resolve_redirect(base, "/c d?q=e%20f g#h i") == "https://example.org/c%20d?q=e%20f%20g"
+
+
+@pytest.mark.parametrize(
+    ("reference", "wrong"), [("http://a b/", "' '"), ("/x?q=\x7f", r"'\\x7f'"), ("/\xa0", r"'\\xa0'")]
+)
+def test_an_error_says_what_no_url_contains(reference: str, wrong: str) -> None:
+    with pytest.raises(UnsafeAddress, match=f"leads to something that is not a URL, it contains {wrong}: "):
+        resolve_url("https://example.org/a", reference)
+
+
 ODD = ["http://\x9b31m.example/x", "http://exa\u202emple.org/", "http://a\u200bb.org/", "http://a\ud800b.org/"]
 
 

@@ -53,6 +53,15 @@ PAGE = "</v2/a/b/tags/list?page=2>"
         # Without the angle brackets.
         f"{NEXT}; rel=next",
         '/v2/a/b/tags/list?page=2; rel="next"',
+        '</v2/a/b/tags/list?page=2; rel="next"',
+        '/v2/a/b/tags/list?page=2>; rel="next"',
+        "?page=2; rel=next",
+        '</first; rel="first", </v2/a/b/tags/list?page=2; rel="next"',
+        # Without the closing quote.
+        f'{PAGE}; rel="next',
+        f'{PAGE}; rel="next; title="x"',
+        f'{PAGE}; rel="next, </x>; rel="last"',
+        f'{PAGE}; rel=next; title="x',
     ],
 )
 def test_the_next_page(header: str) -> None:
@@ -60,7 +69,29 @@ def test_the_next_page(header: str) -> None:
 
 
 def test_several_headers() -> None:
-    assert find_next_page(["</>; rel=up", f"{PAGE}; rel=next", "<<<"], HERE) == NextPage(NEXT)
+    assert find_next_page(["</>; rel=up", f"{PAGE}; rel=next", ", ,"], HERE) == NextPage(NEXT)
+
+
+@pytest.mark.parametrize(
+    ("headers", "unread"),
+    [
+        ([f"garbage, {PAGE}; rel=next"], "garbage"),
+        ([f"garbage; rel=next {PAGE}; rel=next"], "garbage; rel=next"),
+        ([f"<<<, {PAGE}; rel=next"], "<"),
+        ([f'{PAGE}; title="unquoted " quote"; rel="next"'], 'quote"'),
+        ([f'</x>; title="a "b, c" d"; rel=prev, {PAGE}; rel=next'], 'b, c" d"'),
+        ([f'</x>; rel="prev" next, {PAGE}; rel=next'], "next"),
+        ([f'{PAGE}; rel="next" more'], "more"),
+        ([f'{PAGE}; rel=next, </x>; rel="prev" more'], "more"),
+        ([f"{PAGE}; rel=next", "<<<"], "<"),
+    ],
+)
+def test_a_next_page_beside_what_cannot_be_read(headers: list[str], unread: str) -> None:
+    assert find_next_page(headers, HERE) == NextPage(NEXT, f"cannot be read in part ({unread})")
+
+
+def test_blanks_in_a_target_are_encoded() -> None:
+    assert find_next_page(["<?q=a b&page=2>; rel=next"], HERE).url == f"{HERE}?q=a%20b&page=2"
 
 
 def test_commas_and_semicolons_belong_to_the_target() -> None:
@@ -78,8 +109,9 @@ def test_no_next_page(headers: list[str]) -> None:
         ("nonsense", r"cannot be read \(nonsense\): there may be more pages"),
         ('nonsense; rel="next"', "cannot be read"),
         ("<<<>;;rel=,next", "cannot be read"),
-        ("</x; rel=next", "cannot be read"),
-        ('</x>; rel="next', "cannot be read"),
+        ("</x rel=next", "cannot be read"),
+        ("<>; rel=prev, <<<", "cannot be read"),
+        ("garbage, </x>; rel=prev", "cannot be read"),
         ('</x>; rel="prev" next', "cannot be read"),
         ("</x>; rel=prev, rel=next", "cannot be read"),
         ("\x1b[31m\u202e", r"cannot be read \( ?\[31m ?\)"),
@@ -108,8 +140,8 @@ def test_a_target_that_is_no_url(target: str) -> None:
 
 def test_what_a_header_is_made_of() -> None:
     links, rest = parse_links('</a>; rel="x Y"; anchor=/b, </c>;rel="z" garbage')
-    assert links == [Link("/a", frozenset({"x", "y"}), "/b")]
-    assert rest == '</c>;rel="z" garbage'
+    assert links == [Link("/a", frozenset({"x", "y"}), "/b"), Link("/c", frozenset({"z"}))]
+    assert rest == "garbage"
 
 
 quoted = st.text(st.sampled_from('ab ,;<>="\\'), max_size=8).map(
@@ -140,7 +172,7 @@ def test_any_text_is_read_or_told(header: str) -> None:
     assert len(links) <= header.count("<") + header.count("/")
 
 
-@pytest.mark.parametrize("unit", ["<", "<>;", "<>,", ">;", "<>;a", '<>;a="', '<>;a="\\', "<>;a= ", " ;", "/;", '"'])
+@pytest.mark.parametrize("unit", ["<", "<>;", "<>,", ">;", "<>;a", '<>;a="', '<>;a="\\', "<>;a= ", " ;", "/;", '"', "</", '<>;rel="', "<> ,", "<>x ,", "<>x;"])
 def test_hostile_headers_take_linear_time(unit: str) -> None:
     value = unit * (MAX_LENGTH // len(unit))
     started = time.process_time()

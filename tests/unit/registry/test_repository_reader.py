@@ -22,6 +22,7 @@ from pyskopeo.errors import (
 from pyskopeo.http.tls import Trust
 from pyskopeo.model.digest import Digest
 from pyskopeo.registry import tag_pages
+from pyskopeo.registry.tag_pages import TagList
 from tests.support.access import access_for
 from tests.support.images import digest_of
 from tests.support.scripted import BASE, DIGEST, HOST, NAME, RAW, TYPE, Answer, Script, answer, served
@@ -297,6 +298,7 @@ def page(*tags: str, link: str = "", **headers: str) -> Answer:
         (f'<http://{HOST}:5000/v2/a/b/tags/list?last=v1>; rel="next"', "/v2/a/b/tags/list?last=v1"),
         ('</first>; rel="first", </v2/a/b/tags/list?last=v1>; title="x"; rel="next"', "/v2/a/b/tags/list?last=v1"),
         ('</odd/place?token=a%2Fb>; rel="next"', "/odd/place?token=a%2Fb"),
+        ('</v2/a/b/tags/list?q=a b&last=v1>; rel="next"', "/v2/a/b/tags/list?q=a%20b&last=v1"),
     ],
 )
 async def test_pages(link: str, asked: str, script: Script) -> None:
@@ -334,6 +336,34 @@ async def test_a_link_that_cannot_be_read_is_no_silent_end(link: str, script: Sc
     assert len(warning) < 300
 
 
+async def test_a_list_says_whether_tags_may_be_missing(script: Script) -> None:
+    script.on(TAGS, page("v1", link="garbage"))
+    async with script.repository() as repository:
+        found = await repository.tag_list()
+    assert found == TagList(["v1"], "the Link header cannot be read (garbage): there may be more pages")
+
+
+async def test_links_that_are_odd_in_part_are_one_warning(script: Script) -> None:
+    links = (f"odd{number}, <?last={number}>; rel=next" for number in range(3))
+    script.on(TAGS, *(page(f"v{number}", link=link) for number, link in enumerate(links)), page("v3"))
+    async with script.repository() as repository:
+        assert await repository.tag_list() == TagList(["v0", "v1", "v2", "v3"])
+    assert script.warnings == [f"listing tags of {HOST}/a/b: the Link header cannot be read in part (odd0)"]
+
+
+@pytest.mark.parametrize("origin", ["http://registry.internal:5000", "https://10.0.0.1", "//evil.example.net"])
+async def test_a_next_page_on_the_inner_host_is_read_from_the_registry(origin: str, script: Script) -> None:
+    """GHSA-h7vf-4x9w-h99v: no request is sent to another host."""
+    links = (f"<{origin}{TAGS}?last=v{number}>; rel=next" for number in range(2))
+    script.on(TAGS, *(page(f"v{number}", link=link) for number, link in enumerate(links)), page("v2"))
+    async with script.repository() as repository:
+        assert await repository.tags() == ["v0", "v1", "v2"]
+    assert [str(request.url) for request in script.requests] == [BASE + TAGS + end for end in ("", "?last=v0", "?last=v1")]
+    (warning,) = script.warnings
+    assert warning.startswith(f"listing tags of {HOST}/a/b: the next page is not read from http")
+    assert warning.endswith(f"{origin.rpartition('/')[2]}, but from {BASE}")
+
+
 async def test_two_link_headers(script: Script) -> None:
     def first(request: httpx.Request) -> httpx.Response:
         links = [("Link", "</x>; rel=up"), ("Link", f'<{TAGS}?last=v1>; Rel="Next"')]
@@ -359,7 +389,10 @@ async def test_pages_on_the_host_that_the_registry_redirects_to(link: str, scrip
 @pytest.mark.parametrize(
     "link",
     [
-        "https://evil.example.net/v2/a/b/tags/list",
+        "https://evil.example.net/v2/a/other/tags/list",
+        "https://evil.example.net/v2/a/b/tags/list/",
+        "https://evil.example.net/v2/a/b/../b/tags/list",
+        "https://user@evil.example.net/v2/a/b/tags/list?x=1",
         "//evil.example.net/",
         f"https://{HOST}.evil.example.net/",
         f"https://evil@{HOST}/",

@@ -14,6 +14,7 @@ from pyskopeo.engine.selection import Selection
 from pyskopeo.errors import InvalidInput, NetworkError, PathNotFound, PyskopeoError, StorageFailed
 from pyskopeo.model.platform import Platform
 from pyskopeo.model.reference import Reference
+from pyskopeo.registry.tag_pages import TagList
 from pyskopeo.syncing.listing import list_images
 from pyskopeo.syncing.sync_request import Listing, LogMessage, SyncEvent, SyncRequest
 from pyskopeo.syncing.tag_selection import TagSelection
@@ -37,14 +38,15 @@ class Registries:
         self.asked: list[str] = []
         self.accesses: dict[str, Access] = {}
         self.shared = 0
+        self.problem = ""
         self.events: list[SyncEvent] = []
 
-    async def tags(self, repository: Reference, access: Access) -> list[str]:
+    async def tags(self, repository: Reference, access: Access) -> TagList:
         self.asked.append(repository.name)
         self.accesses[repository.name] = access
         if repository.name not in TAGS:
             raise NetworkError(f"{repository.name}: no such repository")
-        return TAGS[repository.name]
+        return TagList(TAGS[repository.name], self.problem)
 
     async def share(self, access: Access) -> Access:
         self.shared += 1
@@ -88,6 +90,16 @@ async def test_a_repository_is_all_its_tags(registries: Registries) -> None:
         [(f"docker://alpine:{t}", f"dir:out/docker.io/library/alpine:{t}") for t in ("3.19", "3.20", "edge")]
     ]
     assert registries.notes == ["info Tag presence check", "info Getting tags"]
+
+
+async def test_a_list_that_may_go_on_is_copied_and_a_failure(registries: Registries, tmp_path: Path) -> None:
+    registries.problem = "the Link header cannot be read"
+    listing = await registries.found("docker", "h.example/app")
+    assert [image.source for image in listing.images] == [f"docker://h.example/app:{t}" for t in ("1.0", "1.1", "latest")]
+    assert listing.failures == 1
+    assert registries.notes[-2:] == ["error Tags may be missing", "error the Link header cannot be read"]
+    listing = await registries.found("yaml", yaml(tmp_path, "h.example: {images: {app: [], team/app: []}}"))
+    assert (len(listing.images), listing.failures) == (4, 2)
 
 
 @pytest.mark.parametrize(
