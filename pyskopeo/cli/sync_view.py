@@ -219,7 +219,7 @@ def _draw(rows: list[tuple[str, str, str, str, str]]) -> bool:
 def _fits(table: Table, console: Console) -> bool:
     from rich.measure import Measurement
 
-    # No cell wraps, so the least width is what the longest cells need.
+    # Without a limit, the width is what the longest cells need.
     wide = console.options.update(max_width=_UNBOUNDED)
     return Measurement.get(console, wide, table).maximum <= console.width
 
