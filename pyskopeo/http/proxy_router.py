@@ -78,7 +78,9 @@ def _reason(error: Exception) -> str:
     import ssl
 
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLError):  # whose errno is not the system's
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):  # whose errno is not the system's
+            return str(cause).lower()
         if isinstance(cause, OSError) and cause.errno and cause.strerror:
             return os.strerror(cause.errno).lower() if cause.errno > 0 else cause.strerror.lower()
         inner = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else None

@@ -156,3 +156,11 @@ async def test_a_proxy_that_is_not_there(scheme: str, tmp_path: Path) -> None:
         access = networked(_access(proxy), retry=Retry(times=0))
         with pytest.raises(PyskopeoError, match=f"{proxy}.*: connection refused"):
             await pyskopeo.copy("docker://registry.invalid/a:1", f"oci:{tmp_path / 'o'}:x", source_access=access)
+
+
+@pytest.mark.anyio
+async def test_a_proxy_that_does_not_speak_tls(tmp_path: Path) -> None:
+    with Simulator(build("oci")) as registry:
+        access = networked(_access(f"https://127.0.0.1:{registry.port}"), retry=Retry(times=0))
+        with pytest.raises(ConnectionFailed, match=r"through proxy https://127.0.0.1:\d+\): .*ssl"):
+            await pyskopeo.copy("docker://registry.invalid/a:1", f"oci:{tmp_path / 'o'}:x", source_access=access)
