@@ -55,8 +55,8 @@ def both_fail(*words: object) -> tuple[str, str]:
 
 
 def without_hint(said: str) -> str:
-    """A message without the last words, which say what may have been meant."""
-    return said.partition("; did you mean ")[0]
+    """A message without the last words, which say what may have been meant, or what to do next."""
+    return said.partition("; did you mean ")[0].partition(": name the repository alone")[0]
 
 
 def tags(registry: Registry, repository: str, *more: str) -> list[str]:
