@@ -21,7 +21,6 @@ from .content_range import starts_at
 from .layer_urls import request_from_urls
 from .response_checks import as_digest, check_stated_digest, closing, head_manifest, read_error
 from .session import Session
-from .tag_pages import TagList, TagPages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from ..http.httpx_import import httpx
     from ..http.retry import Retry
     from ..model.events import Report
+    from .tag_pages import TagList
 
 T = TypeVar("T")
 # The statuses of registries that do not support HEAD.
@@ -147,6 +147,8 @@ class Repository:
         return (await self._tag_list(what)).tags
 
     async def _tag_list(self, what: str) -> TagList:
+        from .tag_pages import TagList, TagPages  # loaded only for lists of tags
+
         pages = TagPages(self.session, f"{self._base}/tags/list", what)
         while pages.next:
             await self._call(what, pages.read)
