@@ -12,7 +12,6 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, ur
 
 from ..errors import PyskopeoError
 from ..http.origin import HARMLESS_PARAMETERS
-from .wrapped_text import has_bytes, hide_bytes, hide_wrapped, unwrap
 
 if TYPE_CHECKING:
     from ..model.events import Event
@@ -71,6 +70,8 @@ class Redactor:
         """Return ``text`` without the secrets."""
         if not self._secrets and not self._query_values:
             return text
+        from .wrapped_text import has_bytes, unwrap  # loaded only where there is something to hide
+
         found, wrapped = self._suspects(text), self._suspects(unwrap(text))
         if found or wrapped or has_bytes(text):
             text = self._hide_all(text, found, wrapped)
@@ -80,6 +81,8 @@ class Redactor:
 
     def _hide_all(self, text: str, found: list[str], wrapped: list[str]) -> str:
         """Return ``text`` without the spellings ``found``, those ``wrapped`` in it, and secrets as bytes."""
+        from .wrapped_text import hide_bytes, hide_wrapped
+
         text = hide_wrapped(text, self._with_names(wrapped), _HIDDEN)
         text = _hide(text, self._with_names(found))
         # Names are marked by control characters, which are in no message.
