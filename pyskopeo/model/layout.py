@@ -211,7 +211,7 @@ def _is_flat(found: Sequence[Descriptor]) -> bool:
 
 
 def _choices(found: Sequence[Descriptor]) -> str:
-    """Return the first names for a message; whoever made the layout chose them, so they are cut and escaped."""
+    """Return the first names for a message, cut and escaped, since the layout may come from anybody."""
     names = [descriptor.annotations.get(REF_NAME) or f"@{n}" for n, descriptor in enumerate(found[:10])]
     shown = [name if _NAME.fullmatch(name) or name.startswith("@") else ascii(name) for name in names]
     return ", ".join(name[:100] for name in shown) + (", ..." if len(found) > 10 else "")
