@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
@@ -18,6 +21,7 @@ from tests.support.trees import leftovers
 IMAGE = build(ImageSpec(layers=(LayerSpec("base", base=True), LayerSpec("big", size=3_000_000))))
 BIG = IMAGE.layer_digests()[1]
 DESTINATIONS = ("oci:{}/new:x", "dir:{}/new", "docker-archive:{}/new.tar:a:1", "oci-archive:{}/new.tar")
+COPY = ("copy", "--src-tls-verify=false")
 IN_THE_WAY = ".other.0123456789ab.partial"
 
 
@@ -26,33 +30,35 @@ def in_use(folder: Path) -> list[str]:
     return [name for name in leftovers(folder) if (folder / name).is_file()]
 
 
+@contextmanager
+def stalled_copy(registry: Simulator, destination: str, folder: Path) -> Iterator[Popen[bytes]]:
+    """A copy that waits in the middle of its large layer, with temporary files in ``folder``."""
+    registry.on_blob(BIG, Stall(1_000_000), times=1)
+    with started(*COPY, registry.name(), destination.format(folder)) as process:
+        assert registry.stalling.wait(15)
+        assert wait_until(lambda: leftovers(folder) != [], 10)
+        yield process
+
+
 @pytest.mark.parametrize("destination", DESTINATIONS)
 def test_after_a_kill_the_next_run_cleans_up(tmp_path: Path, destination: str) -> None:
-    words = ("copy", "--src-tls-verify=false")
     with Simulator(IMAGE) as registry:
-        registry.on_blob(BIG, Stall(1_000_000), times=1)
-        with started(*words, registry.name(), destination.format(tmp_path)) as process:
-            assert registry.stalling.wait(15)
-            assert wait_until(lambda: leftovers(tmp_path) != [], 10)
+        with stalled_copy(registry, destination, tmp_path) as process:
             process.send_signal(signal.SIGKILL)
             process.wait(10)
         assert leftovers(tmp_path) != []
-        succeed(pyskopeo_here(*words, registry.name(), destination.format(tmp_path)))
+        succeed(pyskopeo_here(*COPY, registry.name(), destination.format(tmp_path)))
     assert leftovers(tmp_path) == []
 
 
 @pytest.mark.parametrize("destination", DESTINATIONS)
 def test_what_a_running_copy_writes_stays(tmp_path: Path, destination: str) -> None:
-    words = ("copy", "--src-tls-verify=false")
     with Simulator(IMAGE) as registry:
-        registry.on_blob(BIG, Stall(1_000_000), times=1)
-        with started(*words, registry.name(), destination.format(tmp_path)) as process:
-            assert registry.stalling.wait(15)
-            assert wait_until(lambda: leftovers(tmp_path) != [], 10)
+        with stalled_copy(registry, destination, tmp_path) as process:
             # The small blobs are complete, or will be soon.
             assert wait_until(lambda: len(in_use(tmp_path)) == 1, 10)
             before = in_use(tmp_path)
-            succeed(pyskopeo_here(*words, registry.name(), destination.format(tmp_path)))
+            succeed(pyskopeo_here(*COPY, registry.name(), destination.format(tmp_path)))
             assert in_use(tmp_path) == before
             process.terminate()
             assert process.wait(10) == 143
@@ -63,17 +69,16 @@ def test_beside_an_image_only_what_is_left_of_it_goes(tmp_path: Path) -> None:
     (tmp_path / IN_THE_WAY).write_bytes(b"x")
     with Simulator(IMAGE) as registry:
         for destination in DESTINATIONS[1:]:
-            succeed(pyskopeo_here("copy", "--src-tls-verify=false", registry.name(), destination.format(tmp_path)))
-            for name in ("new.tar",):
-                (tmp_path / name).unlink(missing_ok=True)
+            succeed(pyskopeo_here(*COPY, registry.name(), destination.format(tmp_path)))
+            (tmp_path / "new.tar").unlink(missing_ok=True)
     assert leftovers(tmp_path) == [IN_THE_WAY]
 
 
 def test_a_directory_that_a_killed_run_had_moved_away_is_moved_back(tmp_path: Path) -> None:
     with Simulator(IMAGE) as registry:
-        succeed(pyskopeo_here("copy", "--src-tls-verify=false", registry.name(), f"dir:{tmp_path}/new"))
+        succeed(pyskopeo_here(*COPY, registry.name(), f"dir:{tmp_path}/new"))
         (tmp_path / "new").rename(tmp_path / ".new.0123456789ab.partial.old")
         asked = len(registry.log)
-        succeed(pyskopeo_here("copy", "--src-tls-verify=false", registry.name(), f"dir:{tmp_path}/new"))
+        succeed(pyskopeo_here(*COPY, registry.name(), f"dir:{tmp_path}/new"))
         assert not [line for line in registry.log[asked:] if "/blobs/" in line]
     assert leftovers(tmp_path) == []
