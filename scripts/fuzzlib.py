@@ -25,25 +25,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="fuzz", description="Feed random bytes to the parsers of foreign text.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"one of {', '.join(TARGETS)} (all)")
     parser.add_argument("--seconds", type=int, default=60, help="how long each target runs (%(default)s)")
+    parser.add_argument("--runs", type=int, metavar="N", help="N inputs for each target, the same ones every time")
     options = parser.parse_args()
     if unknown := set(options.targets) - set(TARGETS):
         parser.error(f"no such target: {', '.join(sorted(unknown))}")
     names = options.targets or list(TARGETS)
     FINDINGS.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        sound = pool.map(lambda name: run(name, options.seconds), names)
+        sound = pool.map(lambda name: run(name, options.seconds, options.runs), names)
         failed = [name for name, found_nothing in zip(names, sound, strict=True) if not found_nothing]
     print(f"fuzz: {len(names) - len(failed)} targets without a finding, {len(failed)} with: {' '.join(failed) or '-'}")
     return 1 if failed else 0
 
 
-def run(name: str, seconds: int) -> bool:
-    """Fuzz one target in a child process; return whether it found nothing, and print what it said otherwise."""
+def run(name: str, seconds: int, runs: int | None) -> bool:
+    """Fuzz one target in a child process; return whether it found nothing, and print what it said otherwise.
+
+    With a number of runs, which are counted instead of seconds, what was learnt before is not used.
+    """
     (LEARNT / name).mkdir(exist_ok=True)
-    command = [sys.executable, str(Path(__file__)), f"--child={name}", f"-max_total_time={seconds}"]
+    command = [sys.executable, str(Path(__file__)), f"--child={name}"]
     command += [f"-max_len={BYTES}", f"-timeout={SECONDS}", f"-rss_limit_mb={MEBIBYTES}"]
-    command += [f"-artifact_prefix={FINDINGS}/{name}-", str(LEARNT / name), str(CORPUS / name)]
-    done = subprocess.run(command, capture_output=True, check=False)
+    command += [f"-artifact_prefix={FINDINGS}/{name}-"]
+    if runs is None:
+        command += [f"-max_total_time={seconds}", str(LEARNT / name)]
+    else:
+        command += [f"-runs={runs}", "-seed=1"]
+    command += [str(CORPUS / name)]
+    # Hashes of strings decide the order of sets, and so what the fuzzer sees.
+    done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"PYTHONHASHSEED": "0"})
     lines = (done.stdout + done.stderr).decode(errors="replace").splitlines()
     if not done.returncode:
         print(f"fuzz: {name}: {next((line for line in reversed(lines) if 'DONE' in line), 'done')}", flush=True)

@@ -104,7 +104,7 @@ def _split_registry(name: str) -> tuple[str, str]:
     else:
         registry, repository = first, rest
     if not _DOMAIN.fullmatch(registry):
-        raise InvalidName(f"invalid reference format: invalid registry {ascii(registry)}")
+        raise InvalidName(f"invalid reference format: invalid registry {ascii(registry)[:400]}")
     if registry in ("index.docker.io", _HUB_API):
         registry = DOCKER_HUB
     if registry == DOCKER_HUB and "/" not in repository:

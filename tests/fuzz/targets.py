@@ -26,7 +26,7 @@ from pyskopeo.http.connect import Connector, UnixSocket, no_proxy
 from pyskopeo.http.connection import Connection
 from pyskopeo.http.connection_pool import ConnectionPool, Request, ResponseReader, Route
 from pyskopeo.http.error_mapping import ErrorMapping
-from pyskopeo.http.origin import Origin
+from pyskopeo.http.origin import Origin, resolve_url
 from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
@@ -34,7 +34,7 @@ from pyskopeo.model.layout import LayoutIndex
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.manifest_conversion import image_to_docker, image_to_oci
 from pyskopeo.model.reference import Reference
-from pyskopeo.registry.challenge import parse_challenges, parse_token, select_challenge, token_request
+from pyskopeo.registry.challenge import Challenge, parse_challenges, parse_token, select_challenge, token_request
 from pyskopeo.registry.content_range import blob_part
 from pyskopeo.registry.link_header import find_next_page
 from pyskopeo.storage.tar import TarIndex
@@ -106,8 +106,12 @@ def challenge(data: bytes) -> None:
     chosen = select_challenge(found, None)
     if chosen is not None:
         with refusals():
-            request = token_request(chosen, "repository:a/b:pull", None)
+            # As its callers do, which refuse a realm that is not a URL.
+            realm = resolve_url("https://registry.example/v2/", chosen.realm)
+            origin = Origin.of(realm)
+            request = token_request(Challenge("bearer", {**chosen.parameters, "realm": realm}), "repository:a:pull", None)
             assert request.method == "GET"
+            assert Origin.of(request.url) == origin
 
 
 def token(data: bytes) -> None:
