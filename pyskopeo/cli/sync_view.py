@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
-from ..model.events import BlobFinished, BlobProgress, CopyPlanned, Event, Placement
-from ..syncing.sync_request import ImageFinished, ImagesListed, ImageStarted, LogMessage
+from ..model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Event, Placement
+from ..syncing.sync_request import ImageFinished, ImagesListed, ImageStarted, ImageWaiting, LogMessage
 from .live_rows import LiveRows
 from .log import emit_notice, log
 from .progress import has_cursor_control, size, span, warnings_only
@@ -72,6 +72,8 @@ class Lines:
             self._moved += event.result.moved
             self._bytes.pop(event.result.image, None)
             self.show_result(event.result)
+        elif isinstance(event, ImageWaiting):
+            self.show_waiting(event)
         else:
             warnings_only(event.event)
             if event.image is not None:
@@ -89,6 +91,9 @@ class Lines:
             if time.monotonic() - self._shown >= _INTERVAL:
                 self._shown = time.monotonic()
                 log("info", f"{self._finished} of {self._number} images done, {size(self.transferred)} moved")
+
+    def show_waiting(self, event: ImageWaiting) -> None:
+        """Show that an image waits for others, which lines do not: those of the others go on."""
 
     def show_result(self, result: ImageResult) -> None:
         """Show that an image is finished, which `show_summary` does for lines."""
@@ -117,6 +122,8 @@ class Bars(Lines):
         self.rows = LiveRows(self._console, self._progress.get_renderable, _COLUMNS)
         self._tasks: dict[SyncImage, TaskID] = {}
         self._expected: dict[SyncImage, int] = {}
+        self._started: defaultdict[SyncImage, int] = defaultdict(int)  # the number of blobs that are not finished
+        self._waiting: dict[SyncImage, int] = {}  # how many of them wait for other images
         self._total: TaskID | None = None
         self._has_started = False
 
@@ -139,25 +146,37 @@ class Bars(Lines):
         counted = self._bytes[image]
         if isinstance(event, CopyPlanned):
             self._expected[image] = event.total
+        elif isinstance(event, BlobStarted):
+            self._started[image] += 1
         elif isinstance(event, BlobProgress):
             counted[event.digest] = event.done
         elif isinstance(event, BlobFinished):
+            self._started[image] -= 1
             counted[event.digest] = event.size
             if event.placement is not Placement.WRITTEN:
                 counted[event.digest] = 0
                 self._expected[image] = max(self._expected.get(image, 0) - event.size, 0)
         else:
             return
-        done = sum(counted.values())
-        self._progress.update(
-            self._tasks[image], total=self._expected.get(image), completed=done, done=size(done)
-        )
+        self._update_image(image)
         self._update_total()
+
+    def show_waiting(self, event: ImageWaiting) -> None:
+        if event.image in self._tasks:
+            self._waiting[event.image] = event.blobs
+            self._update_image(event.image)
+
+    def _update_image(self, image: SyncImage) -> None:
+        """Show the bytes of an image, or that all blobs it has begun wait for other images."""
+        done, waiting = sum(self._bytes[image].values()), self._waiting.get(image, 0)
+        text = "waiting" if waiting and waiting >= self._started[image] else size(done)
+        self._progress.update(self._tasks[image], total=self._expected.get(image), completed=done, done=text)
 
     def show_result(self, result: ImageResult) -> None:
         if (task := self._tasks.pop(result.image, None)) is not None:  # in a dry run no image has a bar
             self._progress.remove_task(task)
-        self._expected.pop(result.image, None)
+        for counts in (self._expected, self._started, self._waiting):
+            counts.pop(result.image, None)
         self._update_total()
 
     def _update_total(self) -> None:

@@ -21,6 +21,7 @@ from pyskopeo.syncing.sync_request import (
     ImageResult,
     ImagesListed,
     ImageStarted,
+    ImageWaiting,
     Listing,
     LogMessage,
     SyncImage,
@@ -88,6 +89,26 @@ def test_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "careful" in screen.getvalue()
     assert "level=info" not in screen.getvalue()
     assert "INFO" not in screen.getvalue()
+
+
+def test_an_image_that_waits_for_another_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    other = Digest.of(b"y")
+    with Bars(Console(file=screen, force_terminal=True, width=100)) as view:
+        for image in (ONE, TWO):
+            view.show(ImageStarted(image, 1, 2))
+            view.show(ImageEvent(image, CopyPlanned(DIGEST, (BLOB,), 4000, 1)))
+            view.show(ImageEvent(image, BlobStarted(DIGEST, 4000, "layer")))
+        view.show(ImageWaiting(TWO, 1))
+        assert _text(view).count("waiting") == 1
+        view.show(ImageEvent(TWO, BlobStarted(other, 10, "config")))
+        assert "waiting" not in _text(view)  # another of its blobs is in transfer
+        view.show(ImageEvent(TWO, BlobFinished(other, 10, Placement.WRITTEN)))
+        assert _text(view).count("waiting") == 1
+        view.show(ImageWaiting(TWO, 0))
+        assert "waiting" not in _text(view)
+        view.show(ImageFinished(ImageResult(TWO, "copied", DIGEST)))
+        view.show(ImageWaiting(TWO, 0))
 
 
 def test_a_dry_run_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
