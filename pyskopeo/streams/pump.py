@@ -46,7 +46,13 @@ class ByteReader(Protocol):
 
 
 class BlobReader(ByteReader, Protocol):
-    """A `ByteReader` over a whole blob, for `pump`."""
+    """A `ByteReader` over a whole blob, for `pump`.
+
+    ``is_document`` is set to True if the blob is read as a small document: its time is limited as that of one, where it
+    comes from a server.
+    """
+
+    is_document: bool = False
 
     def restart(self, error: InvalidContent) -> bool:
         """After ``error`` in what was read: read from byte 0 again, from another place.
@@ -216,14 +222,21 @@ class Blob:
         field twice, and what the two ends raise. What the sink
         holds after an error must not be used.
         """
+        await self._copy_to(sink, progress, is_document=False)
+
+    async def _copy_to(self, sink: BlobSink, progress: Progress, *, is_document: bool) -> None:
         verifier = verifier_for(self.descriptor)
         async with self.opener() as reader:
+            reader.is_document = is_document
             await run_in_thread(partial(pump, reader, sink, verifier, progress))
 
     async def read(self, limit: int) -> bytes:
-        """Return the whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes."""
+        """Return the whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes.
+
+        From a server it must come in the time of a small document, as a manifest must.
+        """
         if self.descriptor.size > limit:
             raise TooLarge(f"blob {self.descriptor.digest} is over the limit of {limit} bytes", limit=limit)
         sink = MemorySink()
-        await self.copy_to(sink, uncounted)
+        await self._copy_to(sink, uncounted, is_document=True)
         return bytes(sink.content)
