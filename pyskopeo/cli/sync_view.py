@@ -17,7 +17,7 @@ from .progress import has_cursor_control, size, span, warnings_only
 from .standard_streams import escape
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import TaskID
     from rich.table import Table
 
@@ -28,6 +28,7 @@ _INTERVAL = 10.0  # seconds
 _MAX_ROWS = 200
 _UNBOUNDED = 10_000  # columns; more than a row of the table has
 _COLUMNS = 49  # of a row
+_REST = 19  # columns besides the name of an image: its bytes, and at least a short bar
 
 
 @contextmanager
@@ -108,24 +109,36 @@ class Bars(Lines):
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
         from rich.table import Column
+        from rich.text import Text
+
+        rows = self
+
+        class Name(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                return Text(_shortened(task.description, rows.rows.half - _REST))
 
         self._console = console or Console(stderr=True, highlight=False)
         # Never started: what it renders is shown by `rows`.
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            Name(Column(no_wrap=True)),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[done]}", markup=False, justify="right", table_column=Column(no_wrap=True)),
             console=self._console, expand=True, auto_refresh=False,
         )  # fmt: skip
-        self.rows = LiveRows(self._console, self._progress.get_renderable, _COLUMNS)
+        self.rows = LiveRows(self._console, self._render, _COLUMNS)
         self._tasks: dict[SyncImage, TaskID] = {}
         self._expected: dict[SyncImage, int] = {}
         self._started: defaultdict[SyncImage, int] = defaultdict(int)  # the number of blobs that are not finished
         self._waiting: dict[SyncImage, int] = {}  # how many of them wait for other images
         self._total: TaskID | None = None
         self._has_started = False
+
+    def _render(self) -> RenderableType:
+        from rich.constrain import Constrain
+
+        return Constrain(self._progress.get_renderable(), self.rows.half)
 
     def __exit__(self, *_: object) -> None:
         self.rows.stop()
@@ -136,7 +149,7 @@ class Bars(Lines):
             self.rows.start()
             self._has_started = True
             name = escape(event.image.destination)
-            self._tasks[event.image] = self._progress.add_task(_shortened(name), total=None, done="")
+            self._tasks[event.image] = self._progress.add_task(name, total=None, done="")
         elif not (isinstance(event, LogMessage) and event.level == "info" and self._has_started):
             super().show(event)
         if isinstance(event, ImagesListed) and event.listing.images:
@@ -185,7 +198,7 @@ class Bars(Lines):
             self._progress.update(self._total, completed=self._finished, done=done)
 
 
-def _shortened(name: str, width: int = 28) -> str:
+def _shortened(name: str, width: int) -> str:
     return name if len(name) <= width else f"...{name[3 - width:]}"
 
 
