@@ -77,8 +77,6 @@ class Trust:
 
     def default_context(self, warn: Warn) -> ssl.SSLContext:
         """Return TLS settings that trust the system's authorities; those that cannot be used are named to ``warn``."""
-        import ssl
-
         context = client_context()
         context.load_default_certs()
         if self.authority_file is not None:
