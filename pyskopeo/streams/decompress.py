@@ -10,21 +10,21 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, TooLarge
+from .byte_streams import BlobReader
 from .cancellation import check_cancelled
 from .inflaters import MAGIC, Inflater, NewInflater, compression_of, inflater_constructor, is_gzip_or_zstd
 from .plain_content import ANY_CONTENT, PlainVerifier
-from .pump import BlobReader
 
 if TYPE_CHECKING:
     from ..model.digest import Digest
+    from .byte_streams import BlobSink, ByteReader
     from .plain_content import PlainContent
-    from .pump import BlobSink, ByteReader
 
 _PIECE = 256 * 1024
 _READ = 64 * 1024
 # Bytes that a decompressor object is given at once. After the end of a member it copies what is left of them, so after
 # a short member it is given less.
-_LARGEST_STEP, _SMALLEST_STEP = 64 * 1024, 1024
+_LARGEST_STEP, _SMALLEST_STEP = 256 * 1024, 1024
 # Protects against decompression bombs: output over the first limit, in bytes, must not exceed the input by the second
 # factor. Real layers may be mostly zeros, disk images for example.
 _RATIO_CHECKED_FROM = 16 * 1024**3

@@ -100,7 +100,7 @@ async def _list_and_copy(
         reading, writing = source_access or Access.from_environ(), destination_access or Access.from_environ()
         if request.source_transport in ("docker", "yaml") and request.destination_transport == "docker":
             reading, writing = registry_queries.share_pings(reading, writing)
-        files = RunFiles(writing.storage.cache, deferred=True)
+        files = RunFiles(writing.storage.cache, deferred=True, partial_age=writing.storage.partial_age)
         reading, writing = (
             replace(access, storage=replace(access.storage, shared_files=files)) for access in (reading, writing)
         )
