@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from ..errors import PyskopeoError
 from ..http.origin import HARMLESS_PARAMETERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..model.events import Event
 
 # Shorter texts are not replaced: they occur by chance in most messages, and are no useful secret.
@@ -198,7 +201,12 @@ def _spellings(secret: str) -> Iterator[str]:
     yield repr(raw)[2:-1]
     yield from _hexadecimal(secret)
     yield from ("".join(format(byte, form) for byte in raw) for form in ("03d", "03o", "08b"))
+    yield from _base32_spellings(raw)
     yield from _base64_spellings(raw)
+    for encoding in ("utf-16-le", "utf-16-be"):  # as Windows has text
+        wide = secret.encode(encoding, "surrogatepass")
+        yield from (wide.hex(), wide.hex().upper())
+        yield from _base64_spellings(wide)
 
 
 def _hexadecimal(secret: str) -> tuple[str, str]:
@@ -207,16 +215,32 @@ def _hexadecimal(secret: str) -> tuple[str, str]:
 
 
 def _base64_spellings(raw: bytes) -> Iterator[str]:
-    """Yield what is in base64 of any text that contains ``raw``, at each of its three possible positions."""
     from base64 import b64encode
 
-    for before, dropped in ((0, 0), (1, 2), (2, 3)):
-        encoded = b64encode(bytes(before) + raw).decode("ascii").rstrip("=")
+    for core in _cores(raw, b64encode, 6):
+        yield core
+        yield core.replace("+", "-").replace("/", "_")
+
+
+def _base32_spellings(raw: bytes) -> Iterator[str]:
+    from base64 import b32encode
+
+    for core in _cores(raw, b32encode, 5):
+        yield core
+        yield core.lower()
+
+
+def _cores(raw: bytes, encode: Callable[[bytes], bytes], bits: int) -> Iterator[str]:
+    """Yield what is in an encoding, of so many ``bits`` per character, of any text that contains ``raw``.
+
+    That is one spelling for each of its possible positions.
+    """
+    for before in range(math.lcm(8, bits) // 8):
+        encoded = encode(bytes(before) + raw).decode("ascii")
         # Bits of the neighbours are in the first and the last character.
-        core = encoded[dropped : len(encoded) - (1 if (before + len(raw)) % 3 else 0)]
+        core = encoded[-(-before * 8 // bits) : (before + len(raw)) * 8 // bits]
         if len(core) > _MIN_LENGTH:
             yield core
-            yield core.replace("+", "-").replace("/", "_")
 
 
 def _unescaped(word: str) -> tuple[str, ...]:

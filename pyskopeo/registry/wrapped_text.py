@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 
 # Characters. Shorter spellings are hidden in one piece only: neighbouring words have them by chance.
 _MIN_LENGTH = 8
-# White space, control characters and those that are not seen, and what stands for a line break. Not NUL, with which
-# `Redactor` marks names.
+# White space, control characters and those that are not seen, what stands for a line break, and the end of a quoted
+# string with the beginning of the next one. Not NUL, with which `Redactor` marks names.
 _BREAK = re.compile(
-    r"(?:=\r?\n|\\[nrt]|%0[AaDd]|<br ?/?>|\s|[\x01-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff])+"
+    r"""(?:["'][ ]?[,.+]?\s{0,8}["']|=\r?\n|\\[nrt]|%0[AaDd]|<br ?/?>|\s"""
+    r"""|[\x01-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff])+"""
 )
 # What is written before or between the bytes, and where there are some: "53:33:63", "\x53\x33\x63", "0x53, 0x33".
 _BETWEEN_BYTES = re.compile(r"(?:\\x|(?<![0-9A-Fa-f])0x|[\s:;,.\-])+")

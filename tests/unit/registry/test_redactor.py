@@ -176,6 +176,7 @@ def test_other_exceptions_are_left_alone() -> None:
 
 
 LONG = "L0ngT0ken/" + "abcdefghijklmnopqrstuvwxyz0123456789" * 3
+LONG_RAW = LONG.encode()
 
 
 LEFT = ("***", "\\x***", "0x***", "*** is unknown", "***=\n", "***=\r\n ", "***=\\n", "***\\n")
@@ -236,6 +237,24 @@ def test_a_secret_as_numbers_is_hidden(spelling: str) -> None:
     assert shown.endswith(" 7, 8 or 9")
     assert "***" in shown
     assert sum(character.isalnum() for character in shown) <= len("in202410of12no7890r9") + len("charu")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        *(encode(before + LONG_RAW).decode() for encode in (base64.b32encode, lambda raw: base64.b32encode(raw).lower())
+          for before in (b"", b"u", b"us", b"use", b"user")),
+        LONG.encode("utf-16-le").hex(), LONG.encode("utf-16-be").hex().upper(),
+        base64.b64encode(f"us:{LONG}".encode("utf-16-le")).decode(), base64.b64encode(LONG.encode("utf-16-be")).decode(),
+        json.dumps(list(LONG)), repr(list(LONG)), json.dumps(list(LONG), indent=1), " + ".join(f"'{one}'" for one in LONG),
+    ],
+)  # fmt: skip
+def test_a_secret_in_rarer_encodings_is_hidden(spelling: str) -> None:
+    redactor = Redactor()
+    redactor.add(LONG)
+    shown = redactor.redact(f"no <{spelling}>!")
+    assert "***" in shown
+    assert len(shown) < 30
 
 
 def test_numbers_that_a_message_cuts() -> None:
