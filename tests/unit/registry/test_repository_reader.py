@@ -485,6 +485,7 @@ async def test_too_many_tags(script: Script) -> None:
     ("head", "get", "methods"),
     [
         (answer(200, content_length="1234"), None, ["HEAD"]),
+        (answer(403), answer(200, b"x" * 1234), ["HEAD", "GET"]),
         (answer(405), answer(200, b"x" * 1234), ["HEAD", "GET"]),
         (answer(501), answer(200, b"x" * 1234), ["HEAD", "GET"]),
         (answer(200, content_length=""), answer(200, b"x" * 1234), ["HEAD", "GET"]),
