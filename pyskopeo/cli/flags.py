@@ -110,9 +110,9 @@ class Flag:
 class Parsed:
     """A parsed command line: the arguments, and the value of every declared flag by its name.
 
-    ``given`` has the names of the flags that were on the command line. The methods return values
-    with their type: they raise `TypeError` if the flag is declared with another one, and `KeyError`
-    if it is not declared.
+    ``given`` has the names of the flags that were on the command line, without inherited ones. The methods return
+    values with their type: they raise `TypeError` if the flag is declared with another one, and `KeyError` if it is
+    not declared.
     """
 
     arguments: list[str] = field(default_factory=list)
@@ -148,7 +148,6 @@ class Parsed:
         """Take over the flags that are given in ``outer`` and not here."""
         for name in outer.given - self.given:
             self.values[name] = outer.values[name]
-        self.given |= outer.given
 
 
 _HELP = Flag("help", "show this help text", short="h", read=boolean, default=False)

@@ -137,9 +137,12 @@ def test_a_dry_run_within_a_registry_fetches_nothing(capsys: pytest.CaptureFixtu
 
 def test_the_old_spelling_of_tls_verify_warns(capsys: pytest.CaptureFixture[str], tmp_path: Path, image: Path) -> None:
     words = ("copy", "-q", f"dir:{image}", f"dir:{tmp_path}/new")
-    warning = ["warning: '--tls-verify' is deprecated, instead use: --src-tls-verify, --dest-tls-verify"]
-    assert run(capsys, *words, "--tls-verify=false") == (0, "", warning)
-    assert run(capsys, "--tls-verify=false", *words) == (0, "", warning)
+    deprecated = "warning: '--tls-verify' is deprecated, "
+    own = [f"{deprecated}instead use: --src-tls-verify, --dest-tls-verify"]
+    shared = [f"{deprecated}please set this on the specific subcommand"]
+    assert run(capsys, *words, "--tls-verify=false") == (0, "", own)
+    assert run(capsys, "--tls-verify=false", *words) == (0, "", shared)
+    assert run(capsys, "--tls-verify=false", "inspect", "--raw", f"dir:{image}")[2] == shared
     assert run(capsys, "inspect", "--raw", "--tls-verify=false", f"dir:{image}")[2] == []
 
 
