@@ -164,23 +164,31 @@ def _getting(event: CopyPlanned) -> str:
 
 
 class Steps:
-    """Prints skopeo's lines about a copy, to standard output as skopeo does, and hands all events on to ``report``."""
+    """Prints skopeo's lines about a copy, to standard output as skopeo does, and hands all events on to ``report``.
+
+    The line about a configuration follows those about layers, although it may be copied before them.
+    """
 
     def __init__(
         self, report: Report = ignore, write: Callable[[str], None] = notice, *, signatures: bool = True
     ) -> None:
         self._report, self._write, self._signatures = report, write, signatures
         self._is_list = False
+        self._configs: list[str] = []
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, CopyPlanned):
             self._is_list = event.images != 1
             if self._signatures:
                 self._write(_getting(event))
+        elif isinstance(event, BlobStarted) and event.kind == "config":
+            self._configs.append(f"Copying config {event.digest}")
         elif isinstance(event, BlobStarted):
-            self._write(f"Copying {'config' if event.kind == 'config' else 'blob'} {event.digest}")
-        elif isinstance(event, ManifestWritten) and event.root:
-            self._write(_WRITING.replace("manifest", "manifest list") if self._is_list else _WRITING)
+            self._write(f"Copying blob {event.digest}")
+        elif isinstance(event, ManifestWritten):
+            while self._configs:
+                self._write(self._configs.pop(0))
+            self._write(_WRITING.replace("manifest", "manifest list") if event.root and self._is_list else _WRITING)
         self._report(event)
 
 

@@ -101,7 +101,7 @@ class DirSource(ImageSource):
 
     def blob(self, descriptor: Descriptor) -> Blob:
         path = self._path / _name(descriptor.digest)
-        # Layers from docker-archive: and docker-daemon: are plain here, and the manifest says gzip, as skopeo writes it.
+        # Layers from docker-archive: and docker-daemon: are plain here, but the manifest says gzip, as skopeo's does.
         if descriptor.media_type == mediatype.DOCKER_LAYER_GZIP and is_plain_tar(path):
             descriptor = replace(descriptor, media_type=mediatype.DOCKER_LAYER)
         return located_blob(descriptor, LocalFile(path))

@@ -51,7 +51,7 @@ def test_what_succeeds(row: Row, world: World, tmp_path: Path) -> None:
     of_lists = "Getting image list signatures\n" in theirs.stdout
     wanted = steps(theirs.stdout, of_lists=of_lists)
     if of_lists:  # ours says it of the list alone
-        wanted -= Counter({"Getting image source signatures", "Writing manifest to image destination"})
+        wanted -= Counter({"Getting image source signatures"})
     assert steps(ours.stdout, of_lists=of_lists) == wanted
     assert lines(ours.stderr) == lines(theirs.stderr)
     assert files(ours) == files(theirs)
