@@ -105,9 +105,9 @@ def suggest_archive(path: Path) -> str:
 def is_plain_tar(path: Path) -> bool:
     """Return whether a file begins as a tar archive that is not compressed; False for a file that cannot be read."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             start = file.read(_TAR_BLOCK)
-    except OSError:
+    except (NotFound, StorageFailed, OSError):
         return False
     return start[_TAR_MAGIC] == b"ustar" or start == bytes(_TAR_BLOCK)  # an archive without files is empty blocks
 
