@@ -19,7 +19,7 @@ from .command import Command, program
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .format_flags import FORM, compresses_plain_layers, manifest_format
 from .network_options import NETWORK
-from .progress import warnings_only
+from .progress import has_cursor_control, warnings_only
 from .regex_timeout import bounded
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ _FLAGS = (
 class SyncOptions:
     """The options of ``sync``. ``digestfile`` is None in a dry run.
 
-    ``as_skopeo`` is whether it prints what skopeo does, and no more.
+    ``as_skopeo`` is whether it prints what skopeo does, and without bars no more.
     """
 
     request: SyncRequest
@@ -104,7 +104,9 @@ async def run(options: SyncOptions) -> int:
             )
     finally:
         report = builder.report
-        if report.results and not options.request.dry_run and not options.as_skopeo:
+        # Bars leave out what skopeo logs at the end, so the summary is shown then.
+        logged = options.as_skopeo and not has_cursor_control()
+        if report.results and not options.request.dry_run and not logged:
             show_summary(report)
         if options.digestfile is not None and builder.listed:
             write_digests(options.digestfile, report)

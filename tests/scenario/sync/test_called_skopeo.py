@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
-from tests.scenario.sync.running import DEST, images, to_dir, to_docker
+from pyskopeo.cli.main import main
+from tests.scenario.sync.running import DEST, SOURCE, images, to_dir, to_docker
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.images import build
 from tests.support.outputs import write_dir
 from tests.support.simulator import Simulator
+from tests.support.terminal import Terminal
 
 PLAIN = build("docker-uncompressed")
 
@@ -76,6 +79,19 @@ def test_steps_on_standard_output_and_no_summary(registry: Simulator, tmp_path: 
         assert all(line.startswith(("Copying blob sha256:", "Copying config sha256:")) for line in one[1:-1])
         assert len(one) == 5
     assert all(" level=info msg=" in line for line in done.lines)
+
+
+@pytest.mark.usefixtures("called_skopeo")
+def test_on_a_terminal_there_is_a_summary(
+    registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bars leave out what skopeo logs."""
+    monkeypatch.setenv("TERM", "xterm")
+    words = ("sync", "--src=docker", "--dest=dir", SOURCE, f"{registry.host}/team/app", str(tmp_path / "out"))
+    with redirect_stdout(Terminal()) as out, redirect_stderr(Terminal()) as screen:
+        assert main(words) == 0
+    assert "6 images: 6 copied" in screen.getvalue()
+    assert out.getvalue() == ""
 
 
 @pytest.mark.usefixtures("called_skopeo")
