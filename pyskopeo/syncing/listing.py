@@ -150,7 +150,7 @@ class _Lister:
     async def _list_matching(
         self, entry: _RepositoryEntry, kind: str, parse: Callable[[], Callable[[str], bool]]
     ) -> list[Reference]:
-        """Return the images whose tags the predicate that ``parse`` returns accepts; it is parsed from a ``kind``."""
+        """Return the images of the tags that match; ``parse`` returns the predicate, ``kind`` names it in messages."""
         repository = self._reference(entry)
         if repository is None:
             return []
