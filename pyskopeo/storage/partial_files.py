@@ -7,6 +7,7 @@ them is of no use; those that are kept for a later run have names that are the s
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
@@ -147,7 +148,7 @@ def _lock_new(fd: int, path: Path) -> bool:
 
 def remove_leftovers(
     directory: Path, name: str = "", *,
-    restore: Path | None = None, age: float = 0.0, done: Container[str] = (),
+    restore: Path | None = None, age: float = math.inf, done: Container[str] = (),
 ) -> None:  # fmt: skip
     """Remove the temporary files and directories in ``directory`` that killed runs of this user left.
 

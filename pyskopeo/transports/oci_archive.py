@@ -85,7 +85,7 @@ class _ScratchWriter(LayoutWriter):
     """
 
     def __init__(self, directory: KeptDirectory, name: str, storage: Storage) -> None:
-        super().__init__(directory.path / _LAYOUT, name, RunFiles(None), resume=storage.resume)
+        super().__init__(directory.path / _LAYOUT, name, RunFiles(None, partial_age=0.0), resume=storage.resume)
         self._directory, self._partial_age = directory, storage.partial_age
 
     async def begin(self, root: Manifest) -> None:
