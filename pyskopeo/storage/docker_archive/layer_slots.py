@@ -122,8 +122,9 @@ class LayerSlot:
             self._close()
 
     def remove(self) -> None:
-        """Remove the temporary file, if there is one."""
+        """Give up the layer's place, and remove the temporary file, if there is one."""
         with self._lock:
+            self._archive = None  # so that another thread that is about to move it out does nothing
             self._close()
             self.path.unlink(missing_ok=True)
 

@@ -174,3 +174,12 @@ def test_what_an_interrupted_run_has_written_is_read(place: str, archive: TarWri
     assert own.read_bytes() == content
     slot.remove()
     assert not own.exists()
+
+
+def test_one_that_was_removed_is_not_moved_out(archive: TarWriter, own: Path) -> None:
+    """The thread that appends another layer may have been about to, and the layer be fetched again to the same file."""
+    slot = LayerSlot(own, archive, START)
+    write(slot, b"content")
+    slot.remove()
+    slot.move_out()
+    assert not own.parent.exists()
