@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .config.policy import Policy
     from .config.registries import Registries
     from .model.reference import Reference
+    from .registry.ping import Pings
 
 
 class Connections(Protocol):
@@ -56,7 +57,8 @@ class Network:
     program in messages that say which command to run next.
 
     ``client`` replaces pyskopeo's own HTTP client for registries, for example in tests; it has its own proxies and
-    certificates. ``connections`` are shared by images that are copied together; None: each copy has its own.
+    certificates. ``connections`` are shared by images that are copied together; None: each copy has its own. ``pings``
+    are the answers of registries to ``GET /v2/``, shared by both sides of a copy; None: each side has its own.
     """
 
     retry: Retry = field(default_factory=Retry)
@@ -69,6 +71,7 @@ class Network:
     program: str = "pyskopeo"
     client: httpx.AsyncClient | None = None
     connections: Connections | None = None
+    pings: Pings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,6 +228,13 @@ class ImageReference:
 
         return Subject(self.transport)
 
+    def share(self, destination: ImageReference, access: Access, writing: Access) -> tuple[Access, Access]:
+        """Return the accesses of a copy from this image to ``destination``, with what its two sides can share.
+
+        ``writing`` is that of the destination. By default nothing is shared.
+        """
+        return access, writing
+
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         """Open for reading; raises `NotFound`, `Unsupported` and the transport's errors."""
         raise Unsupported(f"{self}: {self.transport}: cannot be read from")

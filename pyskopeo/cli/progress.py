@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 MODES = ("auto", "bars", "plain", "json", "none")
 _DUMB = ("", "dumb", "unknown")
 _INTERVAL = 10.0  # seconds between two lines about the same blob
+_NAME_WIDTH = 12  # columns of a digest in a row
 _WRITING = "Writing manifest to image destination"
 
 
@@ -232,8 +233,18 @@ class Bars:
         self._total: TaskID | None = None
 
     def _render(self) -> RenderableType:
-        self._progress.columns = self._columns[self.rows.width == WIDTH]
-        return self._progress.get_renderable()
+        """Return the rows; on a terminal that is not twice as wide, only that of the total has all columns."""
+        width, half = self.rows.width, self.rows.half
+        self._progress.columns = self._columns[width == WIDTH]
+        if half == width:
+            return self._progress.get_renderable()
+        from rich.console import Group
+        from rich.constrain import Constrain
+
+        total, *blobs = self._progress.tasks
+        first = self._progress.make_tasks_table([total])
+        self._progress.columns = self._columns[False]
+        return Group(first, Constrain(self._progress.make_tasks_table(blobs), half))
 
     @property
     def renderable(self) -> RenderableType:
@@ -250,7 +261,7 @@ class Bars:
     def __call__(self, event: Event) -> None:
         if isinstance(event, CopyPlanned):
             self._planned, self._expected = event.total, {blob.digest for blob in event.blobs}
-            self._total = self._progress.add_task("Total", total=event.total)
+            self._total = self._progress.add_task(f"{'Total':<{_NAME_WIDTH}}", total=event.total)
             self.rows.start()
         elif isinstance(event, BlobStarted):
             if event.digest not in self._expected:

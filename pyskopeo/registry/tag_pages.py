@@ -28,7 +28,7 @@ _MAX_PAGES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class TagList:
-    """The tags of a repository. ``problem`` says why some may be missing, "" if none are."""
+    """The tags of a repository. ``problem`` says why some may be missing, "" if none are: that is no warning yet."""
 
     tags: list[str]
     problem: str = ""
@@ -90,10 +90,8 @@ class TagPages:
         """
         here = str(response.extensions["url"])
         page = find_next_page(response.headers.get_list("link"), here)
-        if page.problem:
-            # Once for all pages that are read; the end of a list that may go on is always reported.
-            key = f"{self._what}: Link" if page.url else ""
-            self._session.warn_once(f"{self._what}: the Link header {page.problem}", key)
+        if page.problem and page.url:
+            self._session.warn_once(f"{self._what}: the Link header {page.problem}", f"{self._what}: Link")
         if not page.url:
             self.problem = page.problem and f"the Link header {page.problem}"
             return ""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from ..config.user_files import open_file
 from ..errors import NotFound, StorageFailed, TooLarge
 from ..model.digest import Digest
 from ..streams.locations import LocalFile
@@ -71,7 +72,7 @@ def open_regular(path: Path) -> int:
     from. Raises `NotFound`, and `StorageFailed` for anything else: a FIFO or a device could block or never end.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+        return open_file(path, lambda found: stat.S_ISREG(found.st_mode))
     except FileNotFoundError as error:
         raise NotFound(f"open {path}: no such file or directory") from error
     except NotADirectoryError as error:
@@ -79,10 +80,6 @@ def open_regular(path: Path) -> int:
         raise StorageFailed(f"{failure}{suggest_archive(path)}", errno=error.errno) from error
     except OSError as error:
         raise StorageFailed.of(error, f"open {path}") from error
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise StorageFailed(f"open {path}: not a regular file")
-    return fd
 
 
 def suggest_archive(path: Path) -> str:

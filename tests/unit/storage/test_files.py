@@ -16,7 +16,7 @@ class TestReading:
     def test_only_regular_files(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
         (tmp_path / "loop").symlink_to("loop")
-        for path, reason in ((tmp_path / "pipe", "not a regular file"), (tmp_path, "not a regular file"),
+        for path, reason in ((tmp_path / "pipe", "not a regular file"), (tmp_path, "is a directory"),
                              (Path("/dev/zero"), "not a regular file"), (tmp_path / "loop", "symbolic links")):
             with pytest.raises(StorageFailed, match=reason):
                 open_regular(path)
