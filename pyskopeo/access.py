@@ -53,7 +53,8 @@ class Network:
     ``response_timeout`` the maximum time until a response begins, and until a small document (a manifest, a token, a
     page of tags) is complete; all are in seconds.
     ``proxies`` are the HTTP proxies. ``user_agent`` is the value of the ``User-Agent`` header. ``daemon_host`` is the
-    address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket.
+    address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket. ``program`` is the name of the
+    program in messages that say which command to run next.
 
     ``client`` replaces pyskopeo's own HTTP client for registries, for example in tests; it has its own proxies and
     certificates. ``connections`` are shared by images that are copied together; None: each copy has its own. ``pings``
@@ -67,6 +68,7 @@ class Network:
     proxies: Proxies = field(default_factory=Proxies)
     user_agent: str = f"pyskopeo/{__version__}"
     daemon_host: str = ""
+    program: str = "pyskopeo"
     client: httpx.AsyncClient | None = None
     connections: Connections | None = None
     pings: Pings | None = None

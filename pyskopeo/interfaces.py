@@ -48,7 +48,7 @@ class ImageSource(ABC):
 
     @abstractmethod
     def blob(self, descriptor: Descriptor) -> Blob:
-        """Return a blob that is not opened yet; nothing is read here.
+        """Return a blob that is not opened yet; nothing is read here, except what tells how a local file is compressed.
 
         The media type of ``Blob.descriptor`` is that of the actual content, where the manifest states a wrong one.
         """

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..storage.layout_deletion import LayoutDeletion
 
 _TAGS_AT_ONCE = 8
+_MISSING = "Image may not exist or is not stored with a v2 Schema in a v2 registry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,6 @@ def _deletion_errors(reference: Reference) -> Iterator[None]:
         raise
     except PyskopeoError as error:
         if _is_missing(error):
-            raise PathNotFound(f"Unable to delete {reference}. Image may not exist: {error}") from error
-        error.args = (f"Failed to delete {reference}: {error}", *error.args[1:])
+            raise PathNotFound(f"Unable to delete {reference}. {_MISSING}: {error}") from error
+        error.args = (f"deleting {reference}: {error}", *error.args[1:])
         raise

@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from ..model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Event, Placement
-from ..syncing.sync_request import ImageFinished, ImagesListed, ImageStarted, ImageWaiting, LogMessage
+from ..syncing.sync_request import ImageEvent, ImageFinished, ImagesListed, ImageStarted, ImageWaiting, LogMessage
 from .live_rows import LiveRows
 from .log import emit_notice, log
-from .progress import has_cursor_control, size, span, warnings_only
-from .standard_streams import escape
+from .progress import Steps, has_cursor_control, size, span, warnings_only
+from .standard_streams import escape, notice
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -29,6 +29,8 @@ _MAX_ROWS = 200
 _UNBOUNDED = 10_000  # columns; more than a row of the table has
 _COLUMNS = 49  # of a row
 _REST = 19  # columns besides the name of an image: its bytes, and at least a short bar
+_GETTING = "Getting image source signatures"
+_PRESENT = "Skipping: image already present at destination"
 
 
 @contextmanager
@@ -98,6 +100,35 @@ class Lines:
 
     def show_result(self, result: ImageResult) -> None:
         """Show that an image is finished, which `show_summary` does for lines."""
+
+
+class ImageSteps:
+    """Prints skopeo's lines about each image to standard output: together, when the image is finished.
+
+    ``signatures`` is whether the line about signatures is among them.
+    """
+
+    def __init__(self, *, signatures: bool = True) -> None:
+        self._signatures = signatures
+        self._lines: defaultdict[SyncImage, list[str]] = defaultdict(list)
+        self._steps: dict[SyncImage, Steps] = {}
+
+    def __call__(self, event: SyncEvent) -> None:
+        """Collect the lines of an event, and print those of an image that is finished."""
+        if isinstance(event, ImageEvent) and event.image is not None:
+            if event.image not in self._steps:
+                self._steps[event.image] = Steps(
+                    write=self._lines[event.image].append, signatures=self._signatures
+                )
+            self._steps[event.image](event.event)
+        elif isinstance(event, ImageFinished):
+            image = event.result.image
+            self._steps.pop(image, None)
+            lines = self._lines.pop(image, [])
+            if event.result.status == "present":
+                lines = [_GETTING, _PRESENT] if self._signatures else [_PRESENT]
+            for line in lines:
+                notice(line)
 
 
 class Bars(Lines):

@@ -11,6 +11,7 @@ from ..http.origin import Origin
 from ..http.read_bounded import read_bounded
 from ..model.reference import is_tag
 from ..model.strict_json import parse_object
+from .error_response import FETCHING_TAGS
 from .link_header import find_next_page
 from .response_checks import as_digest, closing, read_error
 
@@ -58,7 +59,7 @@ class TagPages:
         """
         response = await self._session.request("GET", self.next, {"Accept": "application/json"})
         if response.status_code != 200:
-            raise await read_error(self._session, response, self._what)
+            raise await read_error(self._session, response, FETCHING_TAGS)
         async with closing(response):
             raw = await read_bounded(response, _PAGE_LIMIT, self._what)
         tags = _parse_page(raw, self._what)

@@ -17,6 +17,7 @@ from ..streams.pump import WRITE_STEP, FileReader
 
 _SENDFILE_STEP = 16 * 1024 * 1024  # bytes per call, so that cancellation is checked often enough
 _TAR_MAGIC = slice(257, 262)
+_TAR_BLOCK = 512
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
 # Errors that say that the target cannot take more data, as opposed to "sendfile is not supported here".
 _WRITE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE, errno.EIO)
@@ -96,6 +97,16 @@ def suggest_archive(path: Path) -> str:
         return ""
     is_archive = start[_TAR_MAGIC] == b"ustar" or start.startswith(_COMPRESSED)
     return f"; did you mean oci-archive:{file} or docker-archive:{file}?" if is_archive else ""
+
+
+def is_plain_tar(path: Path) -> bool:
+    """Return whether a file begins as a tar archive that is not compressed; False for a file that cannot be read."""
+    try:
+        with os.fdopen(open_regular(path), "rb") as file:
+            start = file.read(_TAR_BLOCK)
+    except (NotFound, StorageFailed, OSError):
+        return False
+    return start[_TAR_MAGIC] == b"ustar" or start == bytes(_TAR_BLOCK)  # an archive without files is empty blocks
 
 
 def read_bounded(path: Path, limit: int) -> bytes:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, PathNotFound, StorageFailed, TooLarge
 from ..model.digest import Digest
@@ -30,6 +31,9 @@ from .partial_files import create_partial_directory, final_name, partial_name, r
 from .tar import TarIndex
 from .tar_headers import BLOCK, TarEntries
 
+if TYPE_CHECKING:
+    from ..access import Storage
+
 # Milliseconds between two checks for cancellation while waiting for input.
 _POLL = 200
 # Bytes. A stream may follow the end of a tar archive with padding; a device or a broken program may go on for ever.
@@ -42,35 +46,29 @@ _locks: dict[Path, int] = {}
 _creating = threading.Lock()
 
 
-@contextmanager
-def scratch_directory(output: Path, scratch: Path | None) -> Iterator[Path]:
-    """Reserve the path of a temporary directory, in ``scratch`` or, if that is None, next to the file ``output``.
+def scratch_directory(output: Path, storage: Storage) -> KeptDirectory:
+    """Reserve a private temporary directory for what becomes the file ``output``.
 
-    The caller creates the directory by `create_directory` when it needs it, so that a dry run changes nothing. It is
-    removed, with its content, when the context is left.
+    It is in the directory of ``storage`` or, if that is None, next to ``output``, or in the system's directory for an
+    output that is a stream. The caller creates it when it needs it, so that a dry run changes nothing, and closes it.
+    Nothing is kept for a stream.
     """
-    if scratch is None and not is_written_directly(output):
-        scratch = output.parent
-    with temporary_directory(scratch, output.name) as directory:
-        yield directory
-
-
-def kept_scratch(output: Path, scratch: Path | None, *, resume: bool) -> KeptDirectory:
-    """Reserve a private temporary directory as `scratch_directory` does, which is kept for a later run after a failure.
-
-    The caller creates and closes it. Nothing is kept for an ``output`` that is a stream.
-    """
-    stream = is_written_directly(output)
-    if scratch is None and not stream:
-        scratch = output.parent
+    stream, parent = is_written_directly(output), storage.scratch
+    if parent is None:
+        parent = _system_directory() if stream else output.parent
     key = Digest.of(os.fsencode(os.path.abspath(output))).hex
-    return KeptDirectory(scratch or _system_directory(), output.name, key, mode=0o700, resume=resume and not stream)
+    resume = storage.resume and not stream
+    return KeptDirectory(parent, output.name, key, mode=0o700, resume=resume, partial_age=storage.partial_age)
 
 
 @contextmanager
-def temporary_directory(scratch: Path | None, name: str = "image") -> Iterator[Path]:
-    """Reserve a path as `scratch_directory` does, in ``scratch`` or, if that is None, in the system's directory."""
-    directory = (scratch or _system_directory()) / partial_name(name)
+def temporary_directory(scratch: Path | None) -> Iterator[Path]:
+    """Reserve the path of a temporary directory, in ``scratch`` or, if that is None, in the system's directory.
+
+    The caller creates the directory by `create_directory` when it needs it. It is removed, with its content, when the
+    context is left.
+    """
+    directory = (scratch or _system_directory()) / partial_name("image")
     try:
         yield directory
     finally:

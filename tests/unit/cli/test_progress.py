@@ -196,13 +196,24 @@ def test_steps_of_skopeo_on_standard_output(capsys: pytest.CaptureFixture[str]) 
                 report(replace(event, images=images) if isinstance(event, CopyPlanned) else event)
     captured = capsys.readouterr()
     blobs = [f"Copying blob {A}", f"Copying config {B}"]
+    manifest, manifest_list = "Writing manifest to image destination", "Writing manifest list to image destination"
     assert captured.out.splitlines() == [
-        "Getting image source signatures", *blobs, "Writing manifest to image destination",
-        "Getting image list signatures", *blobs, "Writing manifest list to image destination",
+        "Getting image source signatures", *blobs, manifest, manifest,
+        "Getting image list signatures", *blobs, manifest, manifest_list,
     ]  # fmt: skip
     assert [line.partition("msg=")[2] for line in captured.err.splitlines()] == [
         '"reading blob: failed, retrying in 1.2s. Error: cut"', '"something odd"',
     ] * 2  # fmt: skip
+
+
+def test_the_step_of_the_configuration_is_after_those_of_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporting("auto", steps=True, signatures=False) as report:
+        report(EVENTS[0])
+        for event in (BlobStarted(B, 512, "config"), BlobStarted(A, 5, "layer"), BlobFinished(B, 512, Placement.WRITTEN)):
+            report(event)
+        assert capsys.readouterr().out == f"Copying blob {A}\n"
+        report(ManifestWritten(C, 300, root=True))
+    assert capsys.readouterr().out == f"Copying config {B}\nWriting manifest to image destination\n"
 
 
 @pytest.mark.parametrize("mode", ["plain", "json", "none"])

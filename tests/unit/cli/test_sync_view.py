@@ -11,10 +11,19 @@ from rich.console import Console
 from pyskopeo.access import Access
 from pyskopeo.cli import sync_view
 from pyskopeo.cli.live_rows import LiveRows
-from pyskopeo.cli.sync_view import Bars, Lines, show_summary, viewing
+from pyskopeo.cli.sync_view import Bars, ImageSteps, Lines, show_summary, viewing
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Placement, Retrying, Warned
+from pyskopeo.model.events import (
+    BlobFinished,
+    BlobProgress,
+    BlobStarted,
+    CopyPlanned,
+    ManifestWritten,
+    Placement,
+    Retrying,
+    Warned,
+)
 from pyskopeo.syncing.sync_request import (
     ImageEvent,
     ImageFinished,
@@ -60,6 +69,28 @@ def test_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
         'level=info msg="1 of 2 images done, 4.0 KiB moved"',
         'level=error msg="bad" ref=x',
     ]
+
+
+def test_steps_of_one_image_are_together(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = ImageSteps()
+    for image in (ONE, TWO):
+        steps(ImageStarted(image, 1, 2))
+        steps(ImageEvent(image, CopyPlanned(DIGEST, (BLOB,), 4000, 1 if image is ONE else 3)))
+    for image in (TWO, ONE):
+        steps(ImageEvent(image, BlobStarted(DIGEST, 4000, "layer")))
+        steps(ImageEvent(image, ManifestWritten(DIGEST, 300, root=True)))
+    assert capsys.readouterr().out == ""
+    for image in (TWO, ONE):
+        steps(ImageFinished(ImageResult(image, "copied", DIGEST)))
+    steps(ImageFinished(ImageResult(SyncImage("docker://h/a:3", "dir:out/a:3"), "present", DIGEST)))
+    steps(ImageFinished(ImageResult(SyncImage("docker://h/a:4", "dir:out/a:4"), "failed", error="x")))
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [
+        "Getting image list signatures", f"Copying blob {DIGEST}", "Writing manifest list to image destination",
+        "Getting image source signatures", f"Copying blob {DIGEST}", "Writing manifest to image destination",
+        "Getting image source signatures", "Skipping: image already present at destination",
+    ]  # fmt: skip
+    assert captured.err == ""
 
 
 def test_bars(monkeypatch: pytest.MonkeyPatch) -> None:
