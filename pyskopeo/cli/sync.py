@@ -17,7 +17,7 @@ from .access_options import AUTHFILE, PLATFORM, AccessOptions, chosen_platform, 
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .format_flags import FORM, manifest_format
-from .network_options import NETWORK
+from .network_options import NETWORK, RANGES
 from .progress import warnings_only
 from .regex_timeout import bounded
 
@@ -48,6 +48,7 @@ _FLAGS = (
     *registry_flags("dest-"),
     *(flag for flag in FORM if flag.name in ("format", "preserve-digests", "remove-signatures", "max-inflated")),
     *NETWORK,
+    *RANGES,
 )  # fmt: skip
 
 

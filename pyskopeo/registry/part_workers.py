@@ -1,0 +1,211 @@
+"""Fetch parts of a large blob by range requests, as many at the same time as make the download faster.
+
+Parts are fetched once one connection is what limits: while it delivers all that it can, this process waits for it and
+leaves the processors idle. Nothing is tried again here.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from anyio import CancelScope, CapacityLimiter, Event, create_task_group, move_on_after, sleep
+
+from ..errors import ConnectionFailed, InvalidContent, PyskopeoError, RegistryError, StorageFailed
+from ..model.events import Explained
+from ..streams.cancellation import check_cancelled, run_in_thread
+from ..streams.concurrency import processors_idle
+from .body_reader import body_reader
+from .part_count import PartCount
+from .range_hosts import HOSTS
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from ..access import Ranges
+    from ..streams.part_schedule import Part
+    from ..streams.pump import ByteReader
+    from .blob_download import BlobDownload
+    from .mirrors import BlobEndpoint
+    from .parted_download import PartedDownload
+    from .range_hosts import RangeHost
+
+# Seconds of one measurement of the stream, and the number in a row in which its connection has to be what limits.
+_PERIOD, _PERIODS = 0.1, 3
+# The share of its time in which the stream then waits for its connection.
+_WAITING = 0.5
+# Its throughput grows by no more than this factor within these measurements.
+_FLAT = 1.5
+# Seconds between two decisions about the number of parts.
+_TICK = 0.1
+# Seconds between two checks whether workers that were cancelled have ended.
+_POLL = 0.005
+# Seconds. What the stream reads in this time is left to it, so that it need not wait for the first part.
+_LEAD = 0.5
+# Bytes that a worker reads at once: small, since there may be many workers.
+_BUFFER = 128 * 1024
+# Statuses of servers that do not honour ranges, and those that mean it if the server has never sent a part.
+_NO_RANGES, _DENIED = frozenset({400, 405, 416, 501}), frozenset({401, 403})
+
+
+class PartWorkers:
+    """The workers of one blob, for `PartedDownload`. Used in the event loop's thread.
+
+    ``rate`` is the throughput of the stream alone in bytes per second, 0 before it is known.
+    """
+
+    def __init__(self, parts: PartedDownload, download: BlobDownload, ranges: Ranges) -> None:
+        self._parts, self._download, self._ranges = parts, download, ranges
+        self.rate = 0.0
+        self._scopes: dict[Part, CancelScope] = {}
+        self._limiter = CapacityLimiter(max(1, ranges.parts))
+        self._freed = Event()
+        self._stopped = False
+        self._endpoint: BlobEndpoint = download.endpoint
+        self._host: RangeHost = HOSTS[self._endpoint.range_host]
+        self._count = self._new_count()
+
+    async def run(self) -> None:
+        """Fetch parts until this is cancelled or no bytes are left; raises `StorageFailed`."""
+        if self._ranges.parts < 2:
+            return
+        self.rate = await self._limiting_rate()
+        self._count = self._new_count()
+        try:
+            async with create_task_group() as tasks:
+                while self._parts.left and not self._stopped:
+                    self._follow_endpoint()
+                    self._count.measure(time.monotonic(), self._parts.received, self._parts.begun)
+                    self._start(tasks)
+                    self._freed = Event()
+                    with move_on_after(_TICK):
+                        await self._freed.wait()
+        finally:
+            HOSTS.leave(self._host, self)
+
+    async def stop(self, error: PyskopeoError) -> None:
+        """End all workers and start no more: with the parts that they have fetched, the blob has ``error``."""
+        self._stopped = True
+        if self._count.begun:
+            self._refuse(f"a blob with parts from there was wrong: {error}")
+        for scope in self._scopes.values():
+            scope.cancel()
+        while self._scopes:
+            await sleep(_POLL)
+
+    async def abandon(self, part: Part) -> None:
+        """End the worker of a part that takes too long; the stream fetches the rest of the part."""
+        if (scope := self._scopes.get(part)) is None:
+            return
+        self._failed(ConnectionFailed(f"{part} takes too long"))
+        scope.cancel()
+        while part in self._scopes:
+            await sleep(_POLL)
+
+    def _new_count(self) -> PartCount:
+        most = min(self._ranges.parts, self._host.most_parts)
+        return PartCount(most, self.rate, proven=self._host.proven)
+
+    def _follow_endpoint(self) -> None:
+        """Request parts from the endpoint that the stream uses now."""
+        endpoint = self._download.endpoint
+        if endpoint is not self._endpoint:
+            HOSTS.leave(self._host, self)
+            self._endpoint, self._host = endpoint, HOSTS[endpoint.range_host]
+            self._count = self._new_count()
+
+    async def _limiting_rate(self) -> float:
+        """Wait until one connection is what limits; return its throughput in bytes per second."""
+        amounts: list[int] = []
+        while True:
+            began, received = time.monotonic(), self._parts.received
+            waited = self._parts.waited(began)
+            idle = await processors_idle(_PERIOD)
+            now = time.monotonic()
+            waits = self._parts.waited(now) - waited > (now - began) * _WAITING
+            amounts = [*amounts, self._parts.received - received][-_PERIODS:] if idle and waits else []
+            if len(amounts) == _PERIODS and 0 < amounts[-1] <= amounts[0] * _FLAT:
+                return sum(amounts) / (_PERIODS * _PERIOD)
+
+    def _start(self, tasks: TaskGroup) -> None:
+        """Start workers, as many as there may be, for the parts that are to be fetched next."""
+        lead = max(self._ranges.size, int(self.rate * _LEAD))
+        while len(self._scopes) < self._count.target and not self._host.refused:
+            if not HOSTS.take(self._host, self._ranges.parts, self, self._parts.left):
+                return
+            part = self._parts.take(lead)
+            if part is None:
+                HOSTS.release(self._host)
+                return
+            self._scopes[part] = CancelScope()
+            tasks.start_soon(self._fetch, part, self._endpoint, self._host)
+
+    async def _fetch(self, part: Part, endpoint: BlobEndpoint, host: RangeHost) -> None:
+        """Fetch a part; what is missing of it after an error is left to the stream."""
+        try:
+            with self._scopes[part]:
+                await self._request(part, endpoint, host)
+        except StorageFailed:
+            raise
+        except PyskopeoError as error:
+            self._failed(error)
+        else:
+            if part.done == part.end:
+                self._count.finished()
+        finally:
+            del self._scopes[part]
+            HOSTS.release(host)
+            self._parts.close(part)
+            self._freed.set()
+
+    async def _request(self, part: Part, endpoint: BlobEndpoint, host: RangeHost) -> None:
+        """Request a part and write it to the sink; raises `InvalidContent` for a response with anything else."""
+        download = self._download
+        what = f"reading bytes {part.start} to {part.end} of blob {download.descriptor.digest} in {endpoint.name}"
+        response = await endpoint.request_part(
+            download.descriptor, part.start, part.end, download.etag(endpoint), what
+        )  # fmt: skip
+        try:
+            host.proven = True
+            self._parts.begin(part)
+            work = partial(self._write, part, body_reader(response))
+            await run_in_thread(work, limiter=self._limiter)
+        finally:
+            await response.aclose()
+
+    def _write(self, part: Part, body: ByteReader) -> None:
+        """Write a part to the sink, up to its end, which may move; in a worker thread."""
+        buffer, end = memoryview(bytearray(_BUFFER)), part.end
+        try:
+            while room := self._parts.claim(part, len(buffer)):
+                count = body.readinto(buffer[:room])
+                if not count:
+                    raise ConnectionFailed(f"connection closed with {part.end - part.done} bytes to go")
+                self._parts.write(part, buffer[:count])
+                check_cancelled()
+        finally:
+            self._parts.note(part)
+        if part.done == end and body.readinto(buffer[:1]):
+            raise InvalidContent("the response has more bytes than its Content-Range says")
+
+    def _failed(self, error: PyskopeoError) -> None:
+        """Decide about further parts after ``error`` in one of them. Several failures at a time count as one."""
+        status = error.status if isinstance(error, RegistryError) else 0
+        if isinstance(error, InvalidContent) or status in _NO_RANGES or (status in _DENIED and not self._host.proven):
+            self._refuse(str(error))
+        if self._parts.suspended:
+            return
+        self._parts.suspend()
+        most = self._count.failed(len(self._scopes))
+        if status:
+            self._host.most_parts = min(self._host.most_parts, most)
+        self._explain(f"{error}; at most {most} parts at the same time from now on")
+
+    def _refuse(self, reason: str) -> None:
+        if not self._host.refused:
+            self._host.refused = reason
+            self._explain(f"{reason}; no more range requests for parts to {self._endpoint.range_host}")
+
+    def _explain(self, message: str) -> None:
+        self._download.report(Explained(f"blob {self._download.descriptor.digest.short}: {message}"))
