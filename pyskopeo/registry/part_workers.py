@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING
-
-from anyio import CancelScope, CapacityLimiter, Event, create_task_group, move_on_after, sleep
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import ConnectionFailed, InvalidContent, PyskopeoError, RegistryError, StorageFailed
 from ..model.events import Explained
@@ -21,22 +19,24 @@ from .part_count import PartCount
 from .range_hosts import HOSTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio import CancelScope
     from anyio.abc import TaskGroup
 
     from ..access import Ranges
+    from ..model.descriptor import Descriptor
+    from ..model.events import Report
     from ..streams.part_schedule import Part
     from ..streams.pump import ByteReader
-    from .blob_download import BlobDownload
     from .mirrors import BlobEndpoint
-    from .parted_download import PartedDownload
     from .range_hosts import RangeHost
+    from .shared_parts import SharedParts
 
 # Seconds of one measurement of the stream, and the number in a row in which its connection has to be what limits.
-_PERIOD, _PERIODS = 0.1, 3
+_PERIOD, _PERIODS = 0.1, 4
 # The share of its time in which the stream then waits for its connection.
 _WAITING = 0.5
-# Its throughput grows by no more than this factor within these measurements.
-_FLAT = 1.5
 # Seconds between two decisions about the number of parts.
 _TICK = 0.1
 # Seconds between two checks whether workers that were cancelled have ended.
@@ -49,27 +49,48 @@ _BUFFER = 128 * 1024
 _NO_RANGES, _DENIED = frozenset({400, 405, 416, 501}), frozenset({401, 403})
 
 
+class StreamedBlob(Protocol):
+    """A blob, and where its stream comes from at the moment."""
+
+    descriptor: Descriptor
+    report: Report
+
+    @property
+    def endpoint(self) -> BlobEndpoint:
+        """The endpoint of the stream."""
+        ...
+
+    def etag(self, endpoint: BlobEndpoint) -> str:
+        """Return the strong entity tag that an endpoint has given for the blob, "" if it has given none."""
+        ...
+
+
 class PartWorkers:
-    """The workers of one blob, for `PartedDownload`. Used in the event loop's thread.
+    """The workers of one blob. Used in the event loop's thread.
 
     ``rate`` is the throughput of the stream alone in bytes per second, 0 before it is known.
     """
 
-    def __init__(self, parts: PartedDownload, download: BlobDownload, ranges: Ranges) -> None:
-        self._parts, self._download, self._ranges = parts, download, ranges
+    def __init__(
+        self, parts: SharedParts, blob: StreamedBlob, ranges: Ranges, waited: Callable[[float], float]
+    ) -> None:
+        """``waited`` returns the seconds that the stream has waited for its connection, until a time."""
+        from anyio import CapacityLimiter, Event
+
+        self._parts, self._blob, self._ranges, self._waited = parts, blob, ranges, waited
         self.rate = 0.0
         self._scopes: dict[Part, CancelScope] = {}
-        self._limiter = CapacityLimiter(max(1, ranges.parts))
+        self._limiter = CapacityLimiter(ranges.parts)
         self._freed = Event()
         self._stopped = False
-        self._endpoint: BlobEndpoint = download.endpoint
+        self._endpoint: BlobEndpoint = blob.endpoint
         self._host: RangeHost = HOSTS[self._endpoint.range_host]
         self._count = self._new_count()
 
     async def run(self) -> None:
         """Fetch parts until this is cancelled or no bytes are left; raises `StorageFailed`."""
-        if self._ranges.parts < 2:
-            return
+        from anyio import Event, create_task_group, move_on_after
+
         self.rate = await self._limiting_rate()
         self._count = self._new_count()
         try:
@@ -86,6 +107,8 @@ class PartWorkers:
 
     async def stop(self, error: PyskopeoError) -> None:
         """End all workers and start no more: with the parts that they have fetched, the blob has ``error``."""
+        from anyio import sleep
+
         self._stopped = True
         if self._count.begun:
             self._refuse(f"a blob with parts from there was wrong: {error}")
@@ -96,6 +119,8 @@ class PartWorkers:
 
     async def abandon(self, part: Part) -> None:
         """End the worker of a part that takes too long; the stream fetches the rest of the part."""
+        from anyio import sleep
+
         if (scope := self._scopes.get(part)) is None:
             return
         self._failed(ConnectionFailed(f"{part} takes too long"))
@@ -109,7 +134,7 @@ class PartWorkers:
 
     def _follow_endpoint(self) -> None:
         """Request parts from the endpoint that the stream uses now."""
-        endpoint = self._download.endpoint
+        endpoint = self._blob.endpoint
         if endpoint is not self._endpoint:
             HOSTS.leave(self._host, self)
             self._endpoint, self._host = endpoint, HOSTS[endpoint.range_host]
@@ -120,16 +145,18 @@ class PartWorkers:
         amounts: list[int] = []
         while True:
             began, received = time.monotonic(), self._parts.received
-            waited = self._parts.waited(began)
+            waited = self._waited(began)
             idle = await processors_idle(_PERIOD)
             now = time.monotonic()
-            waits = self._parts.waited(now) - waited > (now - began) * _WAITING
+            waits = self._waited(now) - waited > (now - began) * _WAITING
             amounts = [*amounts, self._parts.received - received][-_PERIODS:] if idle and waits else []
-            if len(amounts) == _PERIODS and 0 < amounts[-1] <= amounts[0] * _FLAT:
+            if len(amounts) == _PERIODS and any(amounts):
                 return sum(amounts) / (_PERIODS * _PERIOD)
 
     def _start(self, tasks: TaskGroup) -> None:
         """Start workers, as many as there may be, for the parts that are to be fetched next."""
+        from anyio import CancelScope
+
         lead = max(self._ranges.size, int(self.rate * _LEAD))
         while len(self._scopes) < self._count.target and not self._host.refused:
             if not HOSTS.take(self._host, self._ranges.parts, self, self._parts.left):
@@ -161,11 +188,9 @@ class PartWorkers:
 
     async def _request(self, part: Part, endpoint: BlobEndpoint, host: RangeHost) -> None:
         """Request a part and write it to the sink; raises `InvalidContent` for a response with anything else."""
-        download = self._download
-        what = f"reading bytes {part.start} to {part.end} of blob {download.descriptor.digest} in {endpoint.name}"
-        response = await endpoint.request_part(
-            download.descriptor, part.start, part.end, download.etag(endpoint), what
-        )  # fmt: skip
+        blob, etag = self._blob.descriptor, self._blob.etag(endpoint)
+        what = f"reading bytes {part.start} to {part.end} of blob {blob.digest} in {endpoint.name}"
+        response = await endpoint.request_part(blob, part.start, part.end, etag, what)
         try:
             host.proven = True
             self._parts.begin(part)
@@ -208,4 +233,4 @@ class PartWorkers:
             self._explain(f"{reason}; no more range requests for parts to {self._endpoint.range_host}")
 
     def _explain(self, message: str) -> None:
-        self._download.report(Explained(f"blob {self._download.descriptor.digest.short}: {message}"))
+        self._blob.report(Explained(f"blob {self._blob.descriptor.digest.short}: {message}"))

@@ -7,23 +7,22 @@ when it gets there. So a server that does not honour ranges costs a few requests
 
 from __future__ import annotations
 
-import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from ..errors import StorageFailed
+from ..errors import ContentMismatch
 from ..http.loop_bridge import run_in_loop
 from ..streams.cancellation import on_cancel
-from ..streams.part_schedule import Part, PartSchedule
-from ..streams.pump import PartReader
-from .part_workers import PartWorkers
+from ..streams.pump import BlobReader, BlobSink, PartReader
+from .part_workers import PartWorkers, StreamedBlob
+from .shared_parts import SharedParts
 
 if TYPE_CHECKING:
     from ..access import Ranges
     from ..errors import InvalidContent
-    from ..streams.pump import BlobSink, PartSink, Progress
-    from .blob_download import BlobDownload
+    from ..streams.part_schedule import Part
+    from ..streams.pump import PartSink, Progress
 
 # Seconds between two reports of progress while the stream waits for a part.
 _TICK = 0.2
@@ -32,29 +31,38 @@ _TICK = 0.2
 _PATIENCE_OPEN, _PATIENCE = 1.0, 5.0
 # A part that the stream waits for is abandoned if it is slower than the stream was by this factor.
 _SLOW = 8
-# Bytes. A part is noted for a later run each time that so much of it has been written.
-_NOTED = 1024 * 1024
+
+
+class Stream(StreamedBlob, BlobReader, Protocol):
+    """The stream of a blob, as `BlobDownload` implements it. All methods are called in a worker thread."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a response to read on from."""
+        ...
+
+    def seek(self, offset: int, until: int) -> None:
+        """Go on at ``offset``, for the bytes up to ``until``."""
+
+    def leave(self) -> None:
+        """Close the response, if there is one."""
+
+    def start_over(self) -> None:
+        """Go on at byte 0 of the same endpoint."""
 
 
 class PartedDownload(PartReader):
-    """Reads a blob in order, from the stream and from the parts that workers have put into ``sink``.
+    """Reads a blob in order, from the stream and from the parts that workers have written to a `PartSink`."""
 
-    The methods of `BlobReader` are called by one thread; `take` to `close` by workers, in any thread.
-    """
-
-    def __init__(
-        self, download: BlobDownload, sink: PartSink, offset: int, progress: Progress, ranges: Ranges
-    ) -> None:
+    def __init__(self, stream: Stream, sink: PartSink, offset: int, progress: Progress, ranges: Ranges) -> None:
         """``offset`` is where the stream begins; ``sink`` has the bytes before it and may have others."""
-        self._download, self._file, self._progress, self._ranges = download, sink, progress, ranges
-        self._changed = threading.Condition()
-        self._schedule = PartSchedule(download.size, ranges.size, offset, sink.parts)
-        # Whether some bytes are not from this stream: from an earlier run, or from workers.
-        self._pieced = bool(offset or sink.parts)
-        self._position = offset  # of the sink
-        self._read_back = False
+        self._stream, self._file, self._progress = stream, sink, progress
+        self._parts = SharedParts(stream.descriptor.size, ranges, sink, offset)
+        self._resumed = bool(offset or sink.parts)
+        self._position = offset  # of the file
+        self._is_read_back = False
         self._reading_since, self._waited = 0.0, 0.0
-        self._workers = PartWorkers(self, download, ranges)
+        self._workers = PartWorkers(self._parts, stream, ranges, self.waited)
         self.sink: BlobSink = _InOrder(self, sink)
 
     async def fetch_ahead(self) -> None:
@@ -63,161 +71,97 @@ class PartedDownload(PartReader):
 
     def readinto(self, buffer: memoryview) -> int:
         """Read the next bytes of the blob and return their number, 0 at its end; raises as `BlobDownload`."""
-        schedule = self._schedule
         while True:
-            with self._changed:
+            with self._parts.changed:
+                schedule = self._parts.schedule
                 offset, end, part = schedule.offset, schedule.readable_end(), schedule.awaited()
                 room = 0 if end > offset or part else schedule.claim_stream(len(buffer))
                 limit, received = schedule.stream_end(), schedule.received
             self._progress(received)
             if end > offset:
-                return self._read_held(buffer[: end - offset], offset)
+                return self._read_back(buffer[: end - offset], offset, end)
             if part is not None:
                 self._wait_for(part)
+            elif room:
+                return self._read_stream(buffer[:room], offset, limit)
             else:
-                # At the end of the blob the stream is asked, too: it must not have more bytes.
-                return self._read_stream(buffer[:room] if room else buffer, offset, limit)
+                # A stream that has read up to the end of the blob must not have more bytes.
+                return self._stream.readinto(buffer) if self._stream.is_open else 0
 
     def restart(self, error: InvalidContent) -> bool:
-        """Start again with byte 0: as one stream, if there were parts, before an endpoint is blamed for ``error``."""
-        if self._pieced:
+        """Start again with byte 0: as one stream, if there were parts, before an endpoint is blamed for ``error``.
+
+        False if there is no other endpoint, or if some of the bytes were kept by an earlier run.
+        """
+        if self._resumed:
+            return False  # the caller starts again, with nothing kept
+        if self._parts.used:
             run_in_loop(partial(self._workers.stop, error))
-            self._download.start_over()
-        elif not self._download.restart(error):
+            self._stream.start_over()
+        elif not self._stream.restart(error):
             return False
-        self._pieced = False
-        self._schedule = PartSchedule(self._download.size, self._ranges.size)
+        self._parts.start_over()
         self._position = 0
         return True
 
-    def _read_held(self, buffer: memoryview, offset: int) -> int:
-        self._download.leave()
+    def _read_back(self, buffer: memoryview, offset: int, end: int) -> int:
+        self._stream.leave()
         count = self._file.read_at(buffer, offset)
         if not count:
-            raise StorageFailed(f"blob {self._download.digest}: its part file was changed by another program")
-        self._read_back = True
-        with self._changed:
-            self._schedule.advance(count, fetched=False)
+            raise ContentMismatch("a part file has become shorter", expected=str(end), actual=str(offset))
+        self._is_read_back = True
+        with self._parts.changed:
+            self._parts.schedule.advance(count, fetched=False)
         return count
 
     def _read_stream(self, buffer: memoryview, offset: int, limit: int) -> int:
-        self._read_back = False
-        self._download.seek(offset, limit)
+        self._is_read_back = False
+        self._stream.seek(offset, limit)
         self._reading_since, cpu = time.monotonic(), time.thread_time()
         try:
-            return self._download.readinto(buffer)
+            return self._stream.readinto(buffer)
         finally:
             passed, self._reading_since = time.monotonic() - self._reading_since, 0.0
             self._waited += passed - (time.thread_time() - cpu)
 
+    def write_in_order(self, buffer: memoryview) -> None:
+        """Write the bytes that `readinto` has returned, unless they are in the file."""
+        if self._is_read_back:
+            return
+        start = self._parts.schedule.offset
+        if self._position != start:
+            self._file.skip_to(start)
+        self._file.write(buffer)
+        self._position = start + len(buffer)
+        with self._parts.changed:
+            self._parts.schedule.advance(len(buffer), fetched=True)
+
     def _wait_for(self, part: Part) -> None:
-        """Wait until a part that is being fetched has more bytes, or is given up; have it given up if it takes long."""
-        since, done = time.monotonic(), part.done
+        """Wait until a part has more bytes, or is given up; have it given up if that takes too long."""
+        parts, since, done = self._parts, time.monotonic(), part.done
         while True:
-            with on_cancel(self._wake), self._changed:
-                if part.done > self._schedule.offset or self._schedule.awaited() is not part:
+            with on_cancel(self._wake), parts.changed:
+                if part.done > parts.schedule.offset or parts.schedule.awaited() is not part:
                     return
-                self._changed.wait(_TICK)
-                received = self._schedule.received
+                parts.changed.wait(_TICK)
+                received = parts.schedule.received
             self._progress(received)
             passed = time.monotonic() - since
             if part.begun:
                 late = passed > _PATIENCE and part.done - done < passed * self._workers.rate / _SLOW
             else:
-                late = passed > (_PATIENCE_OPEN if self._download.is_open else _PATIENCE)
+                late = passed > (_PATIENCE_OPEN if self._stream.is_open else _PATIENCE)
             if late:
                 run_in_loop(partial(self._workers.abandon, part))
 
     def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
-    def in_order(self, buffer: memoryview) -> None:
-        """Write bytes that the stream has just read, unless they are in the sink."""
-        if self._read_back:
-            return
-        start = self._schedule.offset
-        if self._position != start:
-            self._file.skip_to(start)
-        self._file.write(buffer)
-        self._position = start + len(buffer)
-        with self._changed:
-            self._schedule.advance(len(buffer), fetched=True)
-        if self._pieced:
-            self._file.part_written(start, self._position)
+        with self._parts.changed:
+            self._parts.changed.notify_all()
 
     def waited(self, now: float) -> float:
-        """Return the seconds that the stream has waited for its connection, until ``now``."""
+        """Return the seconds that the stream has waited for its connection until ``now``, from any thread."""
         since = self._reading_since
         return self._waited + (now - since if since else 0.0)
-
-    @property
-    def received(self) -> int:
-        """The number of bytes in the sink."""
-        with self._changed:
-            return self._schedule.received
-
-    @property
-    def left(self) -> int:
-        """The number of bytes that are not in the sink."""
-        return self._download.size - self.received
-
-    @property
-    def suspended(self) -> bool:
-        """Whether no part is taken at the moment, after a failure."""
-        return self._schedule.suspended
-
-    def suspend(self) -> None:
-        """Have no part taken until the stream has shown that the server can be reached."""
-        with self._changed:
-            self._schedule.suspend()
-
-    def take(self, lead: int) -> Part | None:
-        """Return the next part to fetch, at least ``lead`` bytes ahead of the stream; None if there is none."""
-        with self._changed:
-            part = self._schedule.take(lead)
-        self._pieced = self._pieced or part is not None
-        return part
-
-    def begin(self, part: Part) -> None:
-        """Record that the server sends a part."""
-        with self._changed:
-            part.begun = True
-            self._changed.notify_all()
-
-    @property
-    def begun(self) -> int:
-        """The number of parts that the server sends."""
-        with self._changed:
-            return self._schedule.begun
-
-    def claim(self, part: Part, count: int) -> int:
-        """Return how many of the next ``count`` bytes of a part its worker is to write; 0 at its end."""
-        with self._changed:
-            return self._schedule.claim(part, count)
-
-    def write(self, part: Part, buffer: memoryview) -> None:
-        """Write the next bytes of a part; raises `StorageFailed`."""
-        self._file.write_at(buffer, part.done)
-        with self._changed:
-            before = part.done
-            self._schedule.written(part, len(buffer))
-            if before == self._schedule.offset:
-                self._changed.notify_all()
-        if part.done - part.noted >= _NOTED:
-            self.note(part)
-
-    def close(self, part: Part) -> None:
-        """Give back what is missing of a part that no worker fetches any more."""
-        with self._changed:
-            self._schedule.close(part)
-            self._changed.notify_all()
-
-    def note(self, part: Part) -> None:
-        """Note for a later run what has been written of a part; raises `StorageFailed`."""
-        start, part.noted = part.noted, part.done
-        if start < part.noted:
-            self._file.part_written(start, part.noted)
 
 
 class _InOrder:
@@ -227,7 +171,7 @@ class _InOrder:
         self._reader, self._sink = reader, sink
 
     def write(self, buffer: memoryview) -> None:
-        self._reader.in_order(buffer)
+        self._reader.write_in_order(buffer)
 
     def restart(self) -> None:
         self._sink.restart()

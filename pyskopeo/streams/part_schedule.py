@@ -155,7 +155,8 @@ class PartSchedule:
 
     def _divide(self) -> Part | None:
         """Take the second half of what is left of the part with the most left, or of what the stream still has."""
-        longest = max((part for part in self._parts if part.begun), key=lambda part: part.end - part.claimed, default=None)
+        begun = [part for part in self._parts if part.begun]
+        longest = max(begun, key=lambda part: part.end - part.claimed, default=None)
         left = longest.end - longest.claimed if longest else 0
         end = self.stream_end() if self.awaited() is None and self.readable_end() == self.offset else self._claimed
         own = end - self._claimed

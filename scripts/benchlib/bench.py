@@ -6,10 +6,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .cases import BEFORE, OURS, Case, Result, Unit
+from .cases import BEFORE, ONE_CONNECTION, OURS, Case, Result, Unit
 from .contenders import Contender, Job
 from .environment import Environment
 from .images import Image
+from .links import Link
 from .measure import Run, Runs, run_timed
 from .result_check import check_result
 from .target import InitialState, Target, empty
@@ -48,7 +49,10 @@ class Bench:
         return result
 
     def _run_once(self, case: Case, name: str, contender: Contender) -> tuple[Run, Traffic | None] | None:
-        """Run one contender; None if it cannot do the job."""
+        """Run one contender; None if it cannot do the job, or does not belong to the case."""
+        # The least work that is needed is known on loopback only.
+        if (name == ONE_CONNECTION and case.baseline != name) or (name == "floor" and case.link is not Link.LOOPBACK):
+            return None
         # Where the image has to be present already, it is the warm-up's result.
         if case.initial is not InitialState.IMAGE:
             empty(self.environment.scratch)
