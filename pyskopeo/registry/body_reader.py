@@ -11,7 +11,7 @@ from ..http.loop_bridge import run_in_loop
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ..streams.pump import ByteReader
+    from ..streams.byte_streams import ByteReader
 
 
 def body_reader(response: httpx.Response) -> ByteReader:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ..access import Ranges
     from ..model.descriptor import Descriptor
     from ..model.events import Report
+    from ..streams.byte_streams import ByteReader
     from ..streams.part_schedule import Part
-    from ..streams.pump import ByteReader
     from .mirrors import BlobEndpoint
     from .range_hosts import RangeHost
     from .shared_parts import SharedParts
@@ -114,7 +114,7 @@ class PartWorkers:
             self._refuse(f"a blob with parts from there was wrong: {error}")
         for scope in self._scopes.values():
             scope.cancel()
-        while self._scopes:
+        while self._scopes:  # noqa: ASYNC110 - there is an end of each worker, and no event for it
             await sleep(_POLL)
 
     async def abandon(self, part: Part) -> None:
@@ -125,7 +125,7 @@ class PartWorkers:
             return
         self._failed(ConnectionFailed(f"{part} takes too long"))
         scope.cancel()
-        while part in self._scopes:
+        while part in self._scopes:  # noqa: ASYNC110 - as above
             await sleep(_POLL)
 
     def _new_count(self) -> PartCount:

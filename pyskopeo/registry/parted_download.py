@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import ContentMismatch
 from ..http.loop_bridge import run_in_loop
+from ..streams.byte_streams import BlobReader, BlobSink, PartReader
 from ..streams.cancellation import on_cancel
-from ..streams.pump import BlobReader, BlobSink, PartReader
 from .part_workers import PartWorkers, StreamedBlob
 from .shared_parts import SharedParts
 
 if TYPE_CHECKING:
     from ..access import Ranges
     from ..errors import InvalidContent
+    from ..streams.byte_streams import PartSink
     from ..streams.part_schedule import Part
-    from ..streams.pump import PartSink, Progress
+    from ..streams.pump import Progress
 
 # Seconds between two reports of progress while the stream waits for a part.
 _TICK = 0.2

@@ -12,8 +12,8 @@ class RangeHost:
     """One host.
 
     ``refused`` is why no parts are requested from it, "" if they may be: it does not honour ranges, or its responses
-    cannot be trusted. ``proven`` is whether it has sent a part as it was asked to. ``most_parts`` is the number of parts
-    that it allows at the same time, as far as its refusals tell.
+    cannot be trusted. ``proven`` is whether it has sent a part as it was asked to. ``most_parts`` is the number of
+    parts that it allows at the same time, as far as its refusals tell.
     """
 
     def __init__(self) -> None:

@@ -176,8 +176,9 @@ class Repository:
     ) -> httpx.Response:
         """GET a blob from byte ``offset`` on, without retries: a 200 from byte 0 on, or a 206 from ``offset`` on.
 
-        ``until`` is the end of the bytes that are needed, if that is not the end of the blob. If the server does not serve the range, the whole blob is requested. A blob that the registry does not have is
-        requested at the URLs in its descriptor. ``what`` begins the messages of errors. Raises `NetworkError`.
+        ``until`` is the end of the bytes that are needed, if that is not the end of the blob. If the server does not
+        serve the range, the whole blob is requested. A blob that the registry does not have is requested at the URLs in
+        its descriptor. ``what`` begins the messages of errors. Raises `NetworkError`.
         """
         with self.session.redactor.redacted_errors():
             return await self._request_blob(descriptor, offset, what, until)

@@ -9,7 +9,7 @@ from ..streams.part_schedule import Part, PartSchedule
 
 if TYPE_CHECKING:
     from ..access import Ranges
-    from ..streams.pump import PartSink
+    from ..streams.byte_streams import PartSink
 
 # Bytes. A part is noted for a later run each time that so much of it has been written.
 _NOTED = 1024 * 1024

@@ -68,7 +68,8 @@ def like_skopeo(program: str, *copy_flags: str) -> Contender:
         if job.kind in ("sync", "sync-file"):
             return Command([*base, "sync", f"--src-{trust[0]}", *trust[1:], *_sync_source(job), str(job.path)])
         flags, target = _copy_destination(job)
-        return Command([*base, "copy", *copy_flags, f"--src-{trust[0]}", *trust[1:], *flags, f"docker://{job.name}", target])
+        copy = [*base, "copy", *copy_flags, f"--src-{trust[0]}", *trust[1:], *flags]
+        return Command([*copy, f"docker://{job.name}", target])
 
     return command
 

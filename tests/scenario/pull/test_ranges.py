@@ -22,7 +22,7 @@ from tests.support import faults as f
 from tests.support.access import access_for, networked
 from tests.support.exchange import Request, Response
 from tests.support.images import ImageSpec, LayerSpec, build
-from tests.support.pulling import Pull, blobs, check_layout
+from tests.support.pulling import Pull, blobs
 from tests.support.simulator import Simulator
 from tests.support.threads import blocked_threads, ends
 

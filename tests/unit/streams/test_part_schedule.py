@@ -12,7 +12,7 @@ MIB = 1024 * KIB
 
 
 def bounds(part: Part | None) -> tuple[int, int] | None:
-    return part and (part.start, part.end)
+    return (part.start, part.end) if part else None
 
 
 def test_a_stream_alone_reads_everything() -> None:
