@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tests.support.access import access_for, networked
 from tests.support.exchange import Request, Response
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.pulling import Pull, blobs
+from tests.support.registries_conf import parse_registries
 from tests.support.simulator import Simulator
 from tests.support.threads import blocked_threads, ends
 
@@ -332,14 +333,82 @@ async def test_a_server_that_goes_away(pull: Pull, registry: Simulator) -> None:
 
 
 async def test_cancellation_ends_all_connections(pull: Pull, registry: Simulator) -> None:
-    async def cancel() -> None:
-        while registry.most_at_once < 4:
-            await anyio.sleep(0.01)
-        tasks.cancel_scope.cancel()
+    await cancelled(pull, lambda: registry.most_at_once >= 4)
+    assert await ends(lambda: not blocked_threads())
+    assert HOSTS[registry.host].connections == 0
+
+
+# --- what an earlier run has left, and mirrors ---
+
+
+async def test_parts_of_an_interrupted_run_are_not_fetched_again(pull: Pull, registry: Simulator) -> None:
+    """Those that are not at the beginning of the blob either."""
+    await cancelled(pull, lambda: len(parts(registry)) > 10)
+    before = len(asked(registry))
+    (left,) = (pull.root / "blobs" / "sha256").glob(".*.partial")
+    missing = SIZE - left.stat().st_blocks * 512
+    await pull.run()
+    again = asked(registry)[before:]
+    assert again[0][0] > 0
+    assert len(again) > 1
+    starts = {start for start, _ in again}
+    fetched = sum(min([end, *(start for start in starts if start > first)]) - first for first, end in again)
+    assert fetched <= missing + 6 * 300 * KIB  # the parts that were under way are noted when they end
+    assert fetched < SIZE
+
+
+async def test_wrong_bytes_of_an_interrupted_run(pull: Pull, registry: Simulator) -> None:
+    """They are suspected first: no server is blamed, and the blob is fetched again."""
+    await cancelled(pull, lambda: len(parts(registry)) > 10)
+    (left,) = (pull.root / "blobs" / "sha256").glob(".*.partial")
+    with left.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"something else")
+    await pull.run()
+    assert pull.warnings == []
+    assert not HOSTS[registry.host].refused
+
+
+async def test_a_mirror_that_fails_in_the_middle(pull: Pull, registry: Simulator) -> None:
+    """The stream goes on at the registry, and so do the parts; those of the mirror are kept."""
+    with Simulator(IMAGE) as mirror:
+        mirror.on_blob(LARGE, f.Drop(), skip=8)
+        mirror.on_blob(LARGE, f.Cut(700_000), SLOW)
+        text = (
+            f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n'
+            f'[[registry.mirror]]\nlocation = "{mirror.host}"\ninsecure = true\n'
+        )
+        pull.access = replace(pull.access, registries=lambda: parse_registries(text, "/r.conf"))
+        await pull.run()
+        assert len(pull.warnings) == 1
+        assert f"going on with {registry.host}" in pull.warnings[0]
+        assert len(parts(mirror)) >= 3
+        assert parts(registry)[0][0] > 0
+        assert len(parts(registry)) > 3
+        assert len(asked(mirror)) + len(asked(registry)) <= MOST_REQUESTS + 8
+
+
+async def test_a_mirror_with_wrong_parts(pull: Pull, registry: Simulator) -> None:
+    """It sends the blob as one stream before the registry is asked."""
+    with Simulator(IMAGE) as mirror:
+        mirror.on_blob(LARGE, OfParts(f.Flip(SIZE - 10)), SLOW)
+        text = (
+            f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n'
+            f'[[registry.mirror]]\nlocation = "{mirror.host}"\ninsecure = true\n'
+        )
+        pull.access = replace(pull.access, registries=lambda: parse_registries(text, "/r.conf"))
+        await pull.run()
+        assert asked(mirror).count((0, SIZE)) == 2
+        assert asked(registry) == []
+
+
+async def cancelled(pull: Pull, condition: Callable[[], bool]) -> None:
+    """Run the pull, and cancel it as soon as ``condition`` holds."""
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(pull.run)
-        tasks.start_soon(cancel)
+        with anyio.fail_after(20):
+            while not condition():
+                await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
     assert LARGE not in blobs(pull.root)
-    assert await ends(lambda: not blocked_threads())
-    assert HOSTS[registry.host].connections == 0
