@@ -6,7 +6,7 @@ from __future__ import annotations
 _FIRST = 3
 # Seconds over which the throughput of one number of parts is measured, and the share by which it has to be above that
 # of the number before. Two measurements below that end the growth.
-_WINDOW, _GROWTH, _FLAT_WINDOWS = 0.3, 0.15, 2
+_WINDOW, _GROWTH, _FLAT_WINDOWS = 0.2, 0.15, 2
 # The share of the parts that has to be under way before their throughput is measured.
 _UNDER_WAY = 0.75
 # Failures in a row, with no finished part between them, after which no part is fetched any more.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .shared_parts import SharedParts
 
 # Seconds of one measurement of the stream, and the number in a row in which its connection has to be what limits.
-_PERIOD, _PERIODS = 0.1, 4
+_PERIOD, _PERIODS = 0.1, 3
 # The share of its time in which the stream then waits for its connection.
 _WAITING = 0.5
 # Seconds between two decisions about the number of parts.

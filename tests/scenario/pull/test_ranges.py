@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 
 from pyskopeo.access import Access, Ranges
@@ -161,6 +163,17 @@ async def test_a_fast_server_gets_one_request(tmp_path: Path) -> None:
         assert registry.most_at_once <= 2
 
 
+@pytest.mark.filterwarnings(
+    "ignore:Async generator 'httpx", "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+async def test_the_callers_own_client_fetches_parts_too(pull: Pull, registry: Simulator) -> None:
+    """Its bodies are read through the event loop."""
+    async with httpx.AsyncClient() as client:
+        pull.access = networked(pull.access, client=client)
+        await pull.run()
+    assert len(parts(registry)) >= 6
+
+
 # --- servers that do it wrong ---
 
 WRONG: dict[str, f.Fault] = {
@@ -298,6 +311,40 @@ async def test_redirects_that_expire(pull: Pull, registry: Simulator) -> None:
     await pull.run()
     storage = [request for request in registry.requests if request.path.startswith("/storage/")]
     assert len(storage) == len(asked(registry)) - len([r for r in registry.requests if r.path.startswith("/storage/")]) > 6
+
+
+class AtRandom:
+    """Another fault for each part, or none."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def apply(self, request: Request, response: Response) -> Response:
+        faults = (
+            f.Cut(self._random.randrange(100_000), reset=self._random.random() < 0.5),
+            f.Refuse(self._random.choice((403, 404, 429, 500, 503))),
+            f.Drop(),
+            f.Delay(self._random.random() / 2),
+            f.Drip(1000, 0.01),
+            f.Stall(self._random.randrange(100_000)),
+        )
+        return self._random.choice(faults).apply(request, response) if self._random.random() < 0.3 else response
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_happens_to_parts(
+    seed: int, pull: Pull, registry: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The blob is right, and the stream, which has no failure, has nothing to try again."""
+    monkeypatch.setattr(parted_download, "_PATIENCE", 0.3)
+    pull.access = in_parts(pull.root, stall_timeout=0.5)
+    registry.on_blob(LARGE, OfParts(AtRandom(seed)))
+    with anyio.fail_after(60):
+        await pull.run()
+    assert pull.retries == []
+    assert len(asked(registry)) <= 2 * MOST_REQUESTS
+    assert await ends(lambda: not blocked_threads())
+    assert HOSTS[registry.host].connections == 0
 
 
 # --- errors and cancellation ---
