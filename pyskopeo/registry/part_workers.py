@@ -79,7 +79,7 @@ class PartWorkers:
 
         self._parts, self._blob, self._ranges, self._waited = parts, blob, ranges, waited
         self.rate = 0.0
-        self._scopes: dict[Part, CancelScope] = {}
+        self._workers: dict[Part, tuple[CancelScope, RangeHost]] = {}
         self._limiter = CapacityLimiter(ranges.parts)
         self._freed = Event()
         self._stopped = False
@@ -111,21 +111,22 @@ class PartWorkers:
 
         self._stopped = True
         if self._count.begun:
-            self._refuse(f"a blob with parts from there was wrong: {error}")
-        for scope in self._scopes.values():
+            self._refuse(self._host, f"a blob with parts from there was wrong: {error}")
+        for scope, _ in self._workers.values():
             scope.cancel()
-        while self._scopes:  # noqa: ASYNC110 - there is an end of each worker, and no event for it
+        while self._workers:  # noqa: ASYNC110 - there is an end of each worker, and no event for it
             await sleep(_POLL)
 
     async def abandon(self, part: Part) -> None:
         """End the worker of a part that takes too long; the stream fetches the rest of the part."""
         from anyio import sleep
 
-        if (scope := self._scopes.get(part)) is None:
+        if part not in self._workers:
             return
-        self._failed(ConnectionFailed(f"{part} takes too long"))
+        scope, host = self._workers[part]
+        self._failed(host, ConnectionFailed(f"{part} takes too long"))
         scope.cancel()
-        while part in self._scopes:  # noqa: ASYNC110 - as above
+        while part in self._workers:  # noqa: ASYNC110 - as above
             await sleep(_POLL)
 
     def _new_count(self) -> PartCount:
@@ -158,30 +159,30 @@ class PartWorkers:
         from anyio import CancelScope
 
         lead = max(self._ranges.size, int(self.rate * _LEAD))
-        while len(self._scopes) < self._count.target and not self._host.refused:
+        while len(self._workers) < self._count.target and not self._host.refused:
             if not HOSTS.take(self._host, self._ranges.parts, self, self._parts.left):
                 return
             part = self._parts.take(lead)
             if part is None:
                 HOSTS.release(self._host)
                 return
-            self._scopes[part] = CancelScope()
+            self._workers[part] = CancelScope(), self._host
             tasks.start_soon(self._fetch, part, self._endpoint, self._host)
 
     async def _fetch(self, part: Part, endpoint: BlobEndpoint, host: RangeHost) -> None:
         """Fetch a part; what is missing of it after an error is left to the stream."""
         try:
-            with self._scopes[part]:
+            with self._workers[part][0]:
                 await self._request(part, endpoint, host)
         except StorageFailed:
             raise
         except PyskopeoError as error:
-            self._failed(error)
+            self._failed(host, error)
         else:
             if part.done == part.end:
                 self._count.finished()
         finally:
-            del self._scopes[part]
+            del self._workers[part]
             HOSTS.release(host)
             self._parts.close(part)
             self._freed.set()
@@ -214,23 +215,23 @@ class PartWorkers:
         if part.done == end and body.readinto(buffer[:1]):
             raise InvalidContent("the response has more bytes than its Content-Range says")
 
-    def _failed(self, error: PyskopeoError) -> None:
-        """Decide about further parts after ``error`` in one of them. Several failures at a time count as one."""
+    def _failed(self, host: RangeHost, error: PyskopeoError) -> None:
+        """Decide about further parts after ``error`` in one of ``host``. Several failures at a time count as one."""
         status = error.status if isinstance(error, RegistryError) else 0
-        if isinstance(error, InvalidContent) or status in _NO_RANGES or (status in _DENIED and not self._host.proven):
-            self._refuse(str(error))
-        if self._parts.suspended:
+        if isinstance(error, InvalidContent) or status in _NO_RANGES or (status in _DENIED and not host.proven):
+            self._refuse(host, str(error))
+        if self._parts.suspended or host is not self._host:
             return
         self._parts.suspend()
-        most = self._count.failed(len(self._scopes))
+        most = self._count.failed(len(self._workers))
         if status:
             self._host.most_parts = min(self._host.most_parts, most)
         self._explain(f"{error}; at most {most} parts at the same time from now on")
 
-    def _refuse(self, reason: str) -> None:
-        if not self._host.refused:
-            self._host.refused = reason
-            self._explain(f"{reason}; no more range requests for parts to {self._endpoint.range_host}")
+    def _refuse(self, host: RangeHost, reason: str) -> None:
+        if not host.refused:
+            host.refused = reason
+            self._explain(f"{reason}; no more range requests for parts to {host.name}")
 
     def _explain(self, message: str) -> None:
         self._blob.report(Explained(f"blob {self._blob.descriptor.digest.short}: {message}"))

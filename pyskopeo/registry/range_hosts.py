@@ -16,7 +16,8 @@ class RangeHost:
     parts that it allows at the same time, as far as its refusals tell.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.refused = ""
         self.proven = False
         self.most_parts = _MOST_CONNECTIONS
@@ -40,7 +41,7 @@ class RangeHosts:
     def __getitem__(self, name: str) -> RangeHost:
         """The host of this name, which is made if it is not known."""
         with self._lock:
-            return self._hosts.setdefault(name, RangeHost())
+            return self._hosts.setdefault(name, RangeHost(name))
 
     def clear(self) -> None:
         """Forget what was learned."""
