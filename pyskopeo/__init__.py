@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .access import Access, Network, Storage, Writing
+    from .access import Access, Network, Ranges, Storage, Writing
     from .api.deletion import delete
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.inspection import Inspection, inspect_image
@@ -131,6 +131,7 @@ _HOMES = {
     "Platform": "model.platform",
     "PolicyRejected": "errors",
     "PyskopeoError": "errors",
+    "Ranges": "access",
     "Reference": "model.reference",
     "RegistryError": "errors",
     "Report": "model.events",
@@ -209,6 +210,7 @@ __all__ = [
     "Platform",
     "PolicyRejected",
     "PyskopeoError",
+    "Ranges",
     "Reference",
     "RegistryError",
     "Report",

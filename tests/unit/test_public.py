@@ -58,6 +58,7 @@ PUBLIC = [
     "Platform",
     "PolicyRejected",
     "PyskopeoError",
+    "Ranges",
     "Reference",
     "RegistryError",
     "Report",
