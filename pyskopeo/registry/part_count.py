@@ -5,8 +5,8 @@ from __future__ import annotations
 # After the server has sent a part of what was asked for, this many are fetched; then twice as many at each step.
 _FIRST = 3
 # Seconds over which the throughput of one number of parts is measured, and the share by which it has to be above that
-# of the number before. Two measurements below that end the growth.
-_WINDOW, _GROWTH, _FLAT_WINDOWS = 0.2, 0.15, 2
+# of the number before. After some measurements below that it is the number before, and more are tried later.
+_WINDOW, _GROWTH, _FLAT_WINDOWS, _PAUSE = 0.3, 0.15, 3, 2.0
 # The share of the parts that has to be under way before their throughput is measured.
 _UNDER_WAY = 0.75
 # Failures in a row, with no finished part between them, after which no part is fetched any more.
@@ -36,7 +36,7 @@ class PartCount:
     def measure(self, now: float, received: int, begun: int) -> None:
         """Take note of the bytes ``received`` in total until ``now``, in seconds, with ``begun`` parts under way."""
         self.begun = self.begun or begun > 0
-        if self._settled or not self.target:
+        if not self.target:
             return
         if not self._proven:
             if self.begun:
@@ -48,17 +48,18 @@ class PartCount:
                 self._window = now, received
             return
         since, base = self._window
-        if now - since < _WINDOW:
+        if now - since < (_PAUSE if self._settled else _WINDOW):
             return
         rate, self._window = (received - base) / (now - since), (now, received)
-        if rate >= self._rate * self._least_growth:
-            self._rate, self._before = rate, self.target
+        if self._settled or rate >= self._rate * self._least_growth:
+            self._rate, self._before, self._settled = rate, self.target, False
         if self.target == self._before:
             self._step(min(2 * self.target, self._most))
             return
         self._flat += 1
         if self._flat == _FLAT_WINDOWS:
-            self._settled, self.target = True, min(self._before, self._most)
+            self._settled = True
+            self._step(min(self._before, self._most))
 
     @property
     def _least_growth(self) -> float:

@@ -189,20 +189,20 @@ class PartWorkers:
 
     async def _request(self, part: Part, endpoint: BlobEndpoint, host: RangeHost) -> None:
         """Request a part and write it to the sink; raises `InvalidContent` for a response with anything else."""
-        blob, etag = self._blob.descriptor, self._blob.etag(endpoint)
-        what = f"reading bytes {part.start} to {part.end} of blob {blob.digest} in {endpoint.name}"
-        response = await endpoint.request_part(blob, part.start, part.end, etag, what)
+        blob, etag, end = self._blob.descriptor, self._blob.etag(endpoint), part.end
+        what = f"reading bytes {part.start} to {end} of blob {blob.digest} in {endpoint.name}"
+        response = await endpoint.request_part(blob, part.start, end, etag, what)
         try:
             host.proven = True
             self._parts.begin(part)
-            work = partial(self._write, part, body_reader(response))
+            work = partial(self._write, part, body_reader(response), end)
             await run_in_thread(work, limiter=self._limiter)
         finally:
             await response.aclose()
 
-    def _write(self, part: Part, body: ByteReader) -> None:
-        """Write a part to the sink, up to its end, which may move; in a worker thread."""
-        buffer, end = memoryview(bytearray(_BUFFER)), part.end
+    def _write(self, part: Part, body: ByteReader, end: int) -> None:
+        """Write a part to the sink, up to its end, which may come before the ``end`` of the response; in a thread."""
+        buffer = memoryview(bytearray(_BUFFER))
         try:
             while room := self._parts.claim(part, len(buffer)):
                 count = body.readinto(buffer[:room])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from pyskopeo.registry.part_count import PartCount
 
 RATE = 50_000_000
@@ -13,11 +15,14 @@ class Measured:
     def __init__(self, count: PartCount, most: float = 1e12) -> None:
         self.count, self.most = count, most
         self.now, self.received = 0.0, 0
+        self.fetched: Counter[int] = Counter()
 
     def go_on(self, seconds: float) -> None:
         for _ in range(round(seconds * 10)):
             self.now += 0.1
-            self.received += int(min((1 + self.count.target) * RATE, self.most) * 0.1)
+            amount = int(min((1 + self.count.target) * RATE, self.most) * 0.1)
+            self.received += amount
+            self.fetched[self.count.target] += amount
             self.count.measure(self.now, self.received, self.count.target)
 
 
@@ -47,8 +52,21 @@ def test_it_grows_while_the_throughput_does() -> None:
 def test_it_grows_no_further_than_helps() -> None:
     """The line is full with seven connections: there are no sixteen."""
     measured = Measured(PartCount(16, RATE), most=7 * RATE)
-    measured.go_on(10)
-    assert measured.count.target == 6
+    measured.go_on(2)
+    seen = set()
+    for _ in range(100):
+        measured.go_on(0.1)
+        seen.add(measured.count.target)
+    assert seen == {6, 12}  # now and then more are tried
+    assert measured.fetched[6] > measured.fetched[12]
+
+
+def test_a_line_that_becomes_faster() -> None:
+    measured = Measured(PartCount(16, RATE), most=7 * RATE)
+    measured.go_on(5)
+    measured.most = 100 * RATE
+    measured.go_on(5)
+    assert measured.count.target == 16
 
 
 def test_where_more_connections_do_not_help_there_are_none() -> None:
