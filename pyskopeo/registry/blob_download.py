@@ -100,7 +100,7 @@ class BlobDownload(BlobReader):
             try:
                 self._time.record(count, time.monotonic() - started, is_document=self.is_document)
             except TooSlow as error:
-                raise Stalled(f"blob {self._descriptor.digest.short}: {error} ({error.flags})") from None
+                raise Stalled(f"blob {self.descriptor.digest.short}: {error} ({error.flags})") from None
         return count
 
     def restart(self, error: InvalidContent) -> bool:
