@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pyskopeo.access import Access, Network
-from pyskopeo.cli import copy, delete, login
+from pyskopeo.access import Access, Network, Storage
+from pyskopeo.cli import copy, delete, login, sync
 from pyskopeo.cli.access_options import AccessOptions
 from pyskopeo.cli.accounts import read_access
-from pyskopeo.cli.command import GLOBAL
+from pyskopeo.cli.command import GLOBAL, Command
 from pyskopeo.cli.flags import Flag, Parsed, UsageError, parse
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.credentials.bazel_helper import HeaderHelper
@@ -53,6 +54,16 @@ def test_without_flags_the_environment_counts() -> None:
     assert found.network.proxies.for_url("https", "registry.example") == "http://proxy.example:1"
     assert (found.network.retry, found.network.stall_timeout) == (Retry(), Network().stall_timeout)
     assert found.network.response_timeout == Network().response_timeout
+
+
+@pytest.mark.parametrize("command", [copy.COMMAND, sync.COMMAND], ids=["copy", "sync"])
+def test_what_is_kept_of_interrupted_downloads(command: Command[Any]) -> None:
+    def storage(*words: str) -> Storage:
+        return AccessOptions.of(parsed(command.flags, *words), "dest-").access(ignore).storage
+
+    assert (storage().resume, storage().partial_age) == (True, 7 * 24 * 3600.0)
+    given = storage("--no-resume", "--partial-age=12h")
+    assert (given.resume, given.partial_age) == (False, 12 * 3600.0)
 
 
 @pytest.mark.parametrize(
