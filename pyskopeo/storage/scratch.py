@@ -5,6 +5,7 @@ The input may be a pipe or standard input; waiting for it can be cancelled.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 _POLL = 200
 # Bytes. A stream may follow the end of a tar archive with padding; a device or a broken program may go on for ever.
 _TRAILING_LIMIT = 64 * 1024 * 1024
+# Bytes that a header in an archive may announce before it is checked whether there is room for them.
+_UNCHECKED_SIZE = 64 * 1024 * 1024
+_ELSEWHERE = "name a directory with more room with --tmpdir or $TMPDIR"
 # File descriptors that hold the locks of temporary directories, until `temporary_directory` removes these.
 _locks: dict[Path, int] = {}
 _creating = threading.Lock()
@@ -136,6 +140,10 @@ async def temporary_file(name: str, scratch: Path | None, fill: Callable[[FileSi
                 target = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
                 fill(FileSink(target, path))
+            except StorageFailed as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    error.args = (f"{error}; {_ELSEWHERE}",)
+                raise
             finally:
                 os.close(target)
 
@@ -156,9 +164,9 @@ def copy_layer(path: Path, sink: FileSink, observe: Callable[[memoryview], None]
             yield piece
 
     with _open_stream(path) as stream:
-        pieces = _Pieces(observed(stream), sink)
+        pieces = _Pieces(observed(stream), sink, _shown(path))
         if pieces.grow(2 * BLOCK) and not any(os.pread(sink.fd, 2 * BLOCK, 0)):
-            pieces.limit(_shown(path))
+            pieces.limit()
         pieces.grow(sys.maxsize)
 
 
@@ -171,12 +179,12 @@ def _read(stream: _Stream) -> Iterator[memoryview]:
 def _unpack(path: Path, sink: FileSink, max_inflated: int | None) -> None:
     """Copy an archive to ``sink``, decompressed if it is gzip, zstd, bzip2 or xz."""
     with _open_stream(path) as stream:
-        pieces = _Pieces(_decompressed(path, stream, max_inflated), sink)
+        pieces = _Pieces(_decompressed(path, stream, max_inflated), sink, _shown(path))
         try:
-            pieces.grow_archive(_shown(path))
+            pieces.grow_archive()
         except InvalidContent:
             # Damage to compressed data may show only in a checksum after it, and is reported as such then.
-            pieces.limit(_shown(path))
+            pieces.limit()
             with suppress(TooLarge):
                 pieces.grow(sys.maxsize)
             raise
@@ -208,36 +216,52 @@ def _decompressed(path: Path, stream: _Stream, max_inflated: int | None) -> Iter
 
 
 class _Pieces:
-    """Copies a stream to a file as far as it is needed."""
+    """Copies a stream, called ``name`` in errors, to a file as far as it is needed."""
 
-    def __init__(self, pieces: Iterator[memoryview], sink: FileSink) -> None:
-        self._pieces, self._sink = pieces, sink
-        self._size = 0
-        self._limit, self._path = sys.maxsize, sink.path
+    def __init__(self, pieces: Iterator[memoryview], sink: FileSink, name: Path) -> None:
+        self._pieces, self._sink, self._name = pieces, sink, name
+        self._size, self._limit = 0, sys.maxsize
 
     def grow(self, size: int) -> int:
         """Copy until the file has ``size`` bytes, or the stream ends; returns the file's size.
 
-        Raises `TooLarge` beyond the end of the archive, where that is known.
+        Raises `TooLarge` beyond the end of the archive, where that is known, and `StorageFailed`, before anything is
+        copied, if there is no room for so much.
         """
+        if size - self._size > _UNCHECKED_SIZE and size < sys.maxsize:
+            self._check_room(size)
         while self._size < size and (piece := next(self._pieces, None)) is not None:
             self._sink.write(piece)
             self._size += len(piece)
             if self._size > self._limit:
                 raise TooLarge(
-                    f"{self._path}: over {_TRAILING_LIMIT} bytes follow the end of the archive", limit=_TRAILING_LIMIT
+                    f"{self._name}: over {_TRAILING_LIMIT} bytes follow the end of the archive", limit=_TRAILING_LIMIT
                 )
         return self._size
 
-    def grow_archive(self, path: Path) -> None:
-        """Copy until the end of a tar archive; raises as `TarEntries`, which calls it ``path``, does."""
-        for _ in TarEntries(self._sink.fd, path, self.grow):
-            pass
-        self.limit(path)
+    def _check_room(self, size: int) -> None:
+        """Raise `StorageFailed` if there is no room for a file of ``size`` bytes; some file systems do not know that.
 
-    def limit(self, path: Path) -> None:
-        """Note that the archive, called ``path``, has ended."""
-        self._limit, self._path = self._size + _TRAILING_LIMIT, path
+        A header may state any size, and the sender of a stream may go on until the disk is full.
+        """
+        with storage_errors(f"writing {self._sink.path}"):
+            found = os.fstatvfs(self._sink.fd)
+        if found.f_blocks and size - self._size > found.f_bavail * found.f_frsize:
+            where = self._sink.path.parent.parent
+            raise StorageFailed(
+                f"{self._name}: its headers say that {size} bytes of it follow, for which {where} has no room",
+                errno=errno.ENOSPC,
+            )
+
+    def grow_archive(self) -> None:
+        """Copy until the end of a tar archive; raises as `TarEntries` does."""
+        for _ in TarEntries(self._sink.fd, self._name, self.grow):
+            pass
+        self.limit()
+
+    def limit(self) -> None:
+        """Note that the archive has ended."""
+        self._limit = self._size + _TRAILING_LIMIT
 
 
 def _shown(path: Path) -> Path:

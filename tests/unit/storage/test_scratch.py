@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -23,6 +24,7 @@ from pyskopeo.errors import InvalidContent, PathNotFound, StorageFailed, TooLarg
 from pyskopeo.storage.part_files import MIN_KEPT
 from pyskopeo.storage.partial_files import partial_name
 from pyskopeo.storage.scratch import create_directory, readable_archive, scratch_directory, temporary_directory
+from pyskopeo.streams.pump import FileSink
 from tests.support.zstd import zstd
 
 pytestmark = pytest.mark.anyio
@@ -117,7 +119,7 @@ class TestReadableArchive:
         assert caught.value.exit_code == 1
 
     async def test_a_directory(self, tmp_path: Path) -> None:
-        with pytest.raises(StorageFailed, match="not a regular file"):
+        with pytest.raises(StorageFailed, match="is a directory"):
             await read(tmp_path)
 
     async def test_no_room(self, plain: bytes, tmp_path: Path) -> None:
@@ -165,6 +167,34 @@ class TestReadableArchive:
             piped(gzip.compress(data, 1) if how == "gzip" else data, tmp_path) as pipe,
             pytest.raises(TooLarge, match="pipe: over 67108864 bytes follow the end of the archive"),
         ):
+            await read(pipe, tmp_path)
+        assert os.listdir(tmp_path) == ["pipe"]
+
+    @pytest.mark.parametrize("how", ["plain", "gzip"])
+    @pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_SPARSE, b"Z"])
+    async def test_a_member_that_has_no_room(self, kind: bytes, how: str, tmp_path: Path) -> None:
+        """What follows is not read: the sender may go on until the disk is full."""
+        member = tarfile.TarInfo("layer.tar")
+        member.size, member.type = 1 << 60, kind
+        data = member.tobuf() + bytes(64 * 1024 * 1024)
+        with (
+            piped(gzip.compress(data, 1) if how == "gzip" else data, tmp_path) as pipe,
+            pytest.raises(StorageFailed, match=r"pipe: its headers say that 11529215046\d+ bytes of it follow, for which "
+                          f"{tmp_path} has no room; name a directory with more room with --tmpdir or [$]TMPDIR$") as caught,
+        ):  # fmt: skip
+            await read(pipe, tmp_path)
+        assert caught.value.errno == errno.ENOSPC
+        assert os.listdir(tmp_path) == ["pipe"]
+
+    async def test_a_disk_that_is_full_meanwhile(
+        self, plain: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(self: FileSink, buffer: memoryview) -> None:
+            raise StorageFailed.of(OSError(errno.ENOSPC, "No space left on device"), f"writing {self.path}")
+
+        monkeypatch.setattr(FileSink, "write", full)
+        said = "no space left on device; name a directory with more room with --tmpdir or [$]TMPDIR$"
+        with piped(plain, tmp_path) as pipe, pytest.raises(StorageFailed, match=said):
             await read(pipe, tmp_path)
         assert os.listdir(tmp_path) == ["pipe"]
 
