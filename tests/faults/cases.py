@@ -43,9 +43,9 @@ class Case:
         reference = undisturbed(self.source, self.destination, fresh=fresh)
         with opened(self.source, self.destination, folder, fresh=fresh, backend=backend) as scene:
             start, killed = scene.state(), False
-            for troubles in self.rounds:
+            for place, troubles in enumerate(self.rounds):
                 before = scene.state()
-                run = _disturbed(scene, reference, troubles, rng)
+                run = _disturbed(scene, reference, troubles, rng, first=not place)
                 killed = (killed or "killed" in troubles) and run.error is not None
                 after = scene.state()
                 if run.error is None:
@@ -55,16 +55,17 @@ class Case:
             _check_next_run(scene, reference)
 
 
-def _disturbed(scene: Scene, reference: Undisturbed, troubles: tuple[str, ...], rng: Random) -> Run:
-    """Copy in these troubles, and look whether it ends as it should."""
-    chosen = [catalogue()[name] for name in troubles]
+def _disturbed(scene: Scene, reference: Undisturbed, troubles: tuple[str, ...], rng: Random, *, first: bool) -> Run:
+    """Copy in these troubles, and look whether it ends as it should where nothing was copied before."""
+    # Files that are damaged are made whole after calls work again.
+    chosen = [catalogue()[name] for name in sorted(troubles, key=lambda name: not name.startswith("source-"))]
     with ExitStack() as stack:
         for trouble in chosen:
             stack.enter_context(trouble.begin(scene, reference, rng))
         stalls = any(trouble.stalls for trouble in chosen)
         run = scene.run(job_for(scene, stall_timeout=_SHORT) if stalls else None)
     scene.heal()
-    _check_end(run, chosen[0].ends if len(chosen) == 1 else "either")
+    _check_end(run, chosen[0].ends if len(chosen) == 1 and first else "either")
     return run
 
 
@@ -105,6 +106,9 @@ def random_case(seed: int) -> Case:
     possible = [name for name, trouble in catalogue().items() if trouble.happens(source, destination)]
 
     def troubles() -> tuple[str, ...]:
-        return tuple(sorted(rng.sample(possible, min(len(possible), rng.choice((1, 1, 1, 2, 3))))))
+        # Of those with the files of a source, one at a time.
+        one = rng.choice([name for name in possible if name.startswith("source-")] or possible)
+        chosen = {one, *(name for name in possible if not name.startswith("source-"))}
+        return tuple(sorted(rng.sample(sorted(chosen), min(len(chosen), rng.choice((1, 1, 1, 2, 3))))))
 
     return Case(source, destination, tuple(troubles() for _ in range(rng.choice((1, 1, 2, 3)))), seed)
