@@ -40,8 +40,10 @@ class Case:
         """Run the case in an empty folder; raises `Violated`."""
         rng = Random(str(self))
         fresh, backend = rng.random() < 0.5, rng.choice(("asyncio", "trio"))
+        resume = rng.random() < 0.8
         reference = undisturbed(self.source, self.destination, fresh=fresh)
         with opened(self.source, self.destination, folder, fresh=fresh, backend=backend) as scene:
+            scene.job = job_for(scene, resume=resume)
             start, killed = scene.state(), False
             for place, troubles in enumerate(self.rounds):
                 before = scene.state()
@@ -51,7 +53,7 @@ class Case:
                 if run.error is None:
                     check_final(after, reference.final, before)
                 else:
-                    check_between(start, after, reference.final, killed=killed)
+                    check_between(start, after, reference.final, killed=killed, resume=resume)
             _check_next_run(scene, reference)
 
 

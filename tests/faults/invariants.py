@@ -8,6 +8,7 @@ import json
 import tarfile
 from typing import Any
 
+from .kept import litter
 from .states import State, closure
 
 
@@ -34,11 +35,12 @@ def check_state(state: State) -> None:
             require(f"all of {name} is there", unless=missing)
 
 
-def check_between(before: State, after: State, final: State, *, killed: bool = False) -> None:
+def check_between(before: State, after: State, final: State, *, killed: bool = False, resume: bool = True) -> None:
     """What a copy that was disturbed may have changed: it is not finished, or it is.
 
-    ``before`` is the state at its start, ``final`` the one that an undisturbed copy leads to from there. One that was
-    ``killed`` leaves temporary files, among which may be the directory that it was about to replace.
+    ``before`` is the state at its start, ``final`` the one that an undisturbed copy leads to from there. With
+    ``resume`` it leaves what the next one can go on with. One that was ``killed`` leaves any temporary files, among
+    which may be the directory that it was about to replace.
     """
     check_state(after)
     changed = [digest for digest, content in before.blobs.items() if after.blobs.get(digest) != content]
@@ -50,7 +52,7 @@ def check_between(before: State, after: State, final: State, *, killed: bool = F
     lost = sorted(before.names.keys() - after.names.keys())
     require("no name is lost", unless=[name for name in lost if not (killed and _moved_away(before, after, name))])
     if not killed:
-        require("no litter", unless=sorted(after.temporary))
+        require("no litter", unless=litter(after.temporary) if resume else sorted(after.temporary))
         require("no empty directories", unless=sorted(after.empty - before.empty - final.empty))
         require("no upload stays open", unless=sorted(after.uploads - before.uploads))
 

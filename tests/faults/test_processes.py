@@ -39,7 +39,7 @@ def command(job: Job) -> Iterator[object]:
             yield f"--{side}-tls-verify=false"
     if job.shared_blobs is not None:
         yield from ("--dest-shared-blob-dir", job.shared_blobs)
-    yield from (job.source, job.destination)
+    yield from ("--user-agent-prefix", job.agent, job.source, job.destination)
 
 
 def finish(process: Popen[bytes]) -> int:
