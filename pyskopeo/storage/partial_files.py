@@ -23,6 +23,7 @@ PARTIAL = ".partial"
 REPLACED = ".old"
 _SHOWN = 40  # characters of the final name in a temporary one, so that it fits wherever the final one does
 _KEPT = ".kept"
+_FOREVER = float("inf")
 _NAME = re.compile(r"\.(?P<name>.{0,40})\.[0-9a-f]{12}(?P<kept>\.kept)?\.partial(?:\.old)?", re.DOTALL)
 
 
@@ -147,14 +148,14 @@ def _lock_new(fd: int, path: Path) -> bool:
 
 def remove_leftovers(
     directory: Path, name: str = "", *,
-    restore: Path | None = None, age: float = 0.0, done: Container[str] = (),
+    restore: Path | None = None, age: float = _FOREVER, done: Container[str] = (),
 ) -> None:  # fmt: skip
     """Remove the temporary files and directories in ``directory`` that killed runs of this user left.
 
     With ``name`` only those for a file or directory of this name. ``restore`` is a directory that may have been moved
     out of the way by a run that was killed before it put the new one in its place: it is moved back if it is missing.
     What is kept for a later run is removed, whatever it is for, if it was last written more than ``age`` seconds ago,
-    or if its name is in ``done``. Errors are ignored, since nothing depends on it.
+    by default never, or if its name is in ``done``. Errors are ignored, since nothing depends on it.
     """
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:

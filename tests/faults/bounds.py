@@ -31,14 +31,14 @@ def bounded(folder: Path) -> Iterator[None]:
     highest = max(map(int, os.listdir(_OPEN)))
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, highest + _DESCRIPTORS), hard))
     _CLEAR.write_text("5")
-    before = _peak_memory()
+    before, opened = _peak_memory(), _open_files(folder)
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     grown = _peak_memory() - before
     require("memory is bounded", unless=grown > _MEMORY and f"{grown >> 20} MiB more")
-    require("no file stays open", unless=list(_open_files(folder)))
+    require("no file stays open", unless=[path for file, path in _open_files(folder).items() if file not in opened])
 
 
 def _peak_memory() -> int:
@@ -47,11 +47,14 @@ def _peak_memory() -> int:
     return int(line.split()[1]) * 1024
 
 
-def _open_files(folder: Path) -> Iterator[str]:
+def _open_files(folder: Path) -> dict[tuple[str, int], str]:
+    """The paths of the files below a folder that are open, by the number of the descriptor and of the inode."""
+    found = {}
     for number in os.listdir(_OPEN):
         try:
-            target = os.readlink(_OPEN / number)
+            target, status = os.readlink(_OPEN / number), os.stat(_OPEN / number)
         except FileNotFoundError:  # that of the listing itself
             continue
         if target.startswith(f"{folder}{os.sep}"):
-            yield target
+            found[number, status.st_ino] = target
+    return found

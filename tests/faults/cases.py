@@ -12,6 +12,7 @@ from pyskopeo.errors import DestinationRefused, PyskopeoError
 
 from .fetches import Fetches
 from .invariants import Violated, check_between, check_final, require
+from .part_troubles import LATER
 from .places import PAIRS
 from .scenes import Run, Scene, Undisturbed, job_for, opened, undisturbed
 from .troubles import Ends, catalogue
@@ -96,9 +97,10 @@ def _check_next_run(scene: Scene, reference: Undisturbed) -> None:
 def every_case() -> Iterator[Case]:
     """The cases of the suite: each trouble between all sources and destinations where it can happen."""
     for name, trouble in catalogue().items():
+        before = (("dies",),) if name in LATER else ()
         for source, destination in PAIRS:
             if trouble.happens(source, destination):
-                yield Case(source, destination, ((name,),))
+                yield Case(source, destination, (*before, (name,)))
 
 
 def random_case(seed: int) -> Case:

@@ -96,6 +96,15 @@ _on_some_path("manifest-wrong-byte", "badly", _MANIFESTS, lambda rng, size: (Fli
 _on_some_path("manifest-short", "badly", _MANIFESTS, lambda rng, size: (Short(rng.randint(1, size)),), times=None)
 
 
+@trouble("dies", "badly", downloads)
+def _dies(scene: Scene, undisturbed: Undisturbed, rng: Random) -> Iterator[None]:
+    """The registry is gone when it has sent a good part of a layer."""
+    size = SIZES[LARGE]
+    _registry(scene).on_blob(LARGE, Cut(rng.randrange(size // 4, size)), times=1)
+    _registry(scene).on_blob(LARGE, Drop(reset=rng.random() < 0.5), skip=1)
+    yield
+
+
 def _on_ranges(mode: RangeMode) -> None:
     """Add a download that is cut, and whose rest the registry does not send as it is asked to."""
 

@@ -42,6 +42,10 @@ class Fetches:
         self._present = {digest for digest in SIZES if state.holds(digest)} if scene.destination.remembers else set()
         self._kept = kept_bytes(state.temporary) if scene.job.resume else {}
 
+    def bytes_of(self, digest: str) -> int:
+        """The number of bytes of a blob that were sent since."""
+        return sum(sent for found, sent in _requests(self._scene, self._scene.job.agent) if found == digest)
+
     def check(self, run: Run) -> None:
         """Raise `Violated` if the run has fetched, or written, more than was missing."""
         again = [d for d, placement in run.placements.items() if d in self._present and placement in _WRITTEN]

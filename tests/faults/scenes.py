@@ -57,7 +57,7 @@ class Kill:
 class Scene:
     """``registry`` is the source, ``mirror`` the destination, where they are registries; honest unless told otherwise.
 
-    ``here`` and ``there`` are the folders of source and destination. ``backend`` is the event loop to run copies on,
+    ``here`` and ``there`` are the folders of source and destination, ``neighbour`` a file beside the latter's image. ``backend`` is the event loop to run copies on,
     ``kill`` says when the next one, in a process of its own, is killed.
     """
 
@@ -66,6 +66,7 @@ class Scene:
         self.job, self.destination, self.backend = job, destination, backend
         self.registry: Simulator | None = None
         self.mirror: Simulator | None = None
+        self.neighbour = self.there / _NEIGHBOUR
         self.kill: Kill | None = None
 
     @property

@@ -72,7 +72,7 @@ def anywhere(source: str, destination: str) -> bool:
 
 def catalogue() -> Mapping[str, Trouble]:
     """All troubles by name."""
-    from . import disk_troubles, download_troubles, source_troubles, upload_troubles
+    from . import disk_troubles, download_troubles, part_troubles, source_troubles, upload_troubles
 
-    assert all((disk_troubles, download_troubles, source_troubles, upload_troubles))
+    assert all((disk_troubles, download_troubles, part_troubles, source_troubles, upload_troubles))
     return TROUBLES
