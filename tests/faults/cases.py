@@ -49,7 +49,8 @@ class Case:
             for place, troubles in enumerate(self.rounds):
                 before = scene.state()
                 run = _disturbed(scene, reference, troubles, rng, first=not place)
-                killed = (killed or "killed" in troubles) and run.error is not None
+                # Where no file can be renamed any more, nothing can be put back or cleaned up either.
+                killed = (killed or not {"killed", "read-only"}.isdisjoint(troubles)) and run.error is not None
                 after = scene.state()
                 if run.error is None:
                     check_final(after, reference.final, before)
