@@ -29,6 +29,7 @@ from ..storage.partial_files import (
     REPLACED,
     is_kept,
     is_partial,
+    kept_name,
     lock_replaced,
     remove_tree,
     write_atomically,
@@ -234,7 +235,7 @@ class DirDestination(BlobFileDestination):
         """Create the staging directory when something is written for the first time; remove those of killed runs."""
         if not self._directory.created:
             with storage_errors(f"creating {self._path}"):
-                self._staging.parent.mkdir(parents=True, exist_ok=True)
+                self._files.make_directory(self._staging.parent)
                 self._directory.create()
                 if self._directory.adopted:
                     remove_others(self._staging, _is_blob)
@@ -281,6 +282,16 @@ def _cannot_rename(path: Path) -> bool:
     return os.path.ismount(path) or not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=effective)
 
 
+def _staging_key(path: Path) -> str:
+    return Digest.of(os.fsencode(path)).hex
+
+
+def remove_leftovers(path: Path, files: RunFiles) -> None:
+    """Remove what interrupted runs have left of the image in a directory, which is complete; errors are ignored."""
+    path = real_path(path)
+    files.remove_leftovers(path.parent, path.name, done=(kept_name(path.name, _staging_key(path)),))
+
+
 @asynccontextmanager
 async def _open_source(reference: DirReference) -> AsyncIterator[ImageSource]:
     yield DirSource(reference.path)
@@ -293,7 +304,7 @@ async def _open_destination(reference: DirReference, access: Access) -> AsyncIte
     _check_replaceable(path)
     resume = access.storage.resume
     parent = path if _cannot_rename(path) else path.parent
-    staging = KeptDirectory(parent, path.name, Digest.of(os.fsencode(path)).hex, resume=resume)
+    staging = KeptDirectory(parent, path.name, _staging_key(path), resume=resume)
     files = RunFiles.of(access)
     existing = files.existing_blobs(access, warn=lambda message: access.report(Warned(message)))
     destination = DirDestination(path, staging, files, existing, resume=resume)
@@ -306,4 +317,5 @@ async def _open_destination(reference: DirReference, access: Access) -> AsyncIte
     finally:
         staging.close(failed=failed)
         if access.storage.shared_files is None:
+            files.remove_empty_directories()
             files.save()
