@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from ..model.digest import Digest
 from ..model.events import Placement, Warned
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
+from ..model.verification import UnneededFile
 from ..storage.files import read_bounded, real_path, storage_errors, suggest_archive
 from ..storage.oci_layout import located_blob
 from ..storage.partial_files import (
@@ -74,6 +75,25 @@ def parse(details: str) -> DirReference:
 
 def _name(digest: Digest) -> str:
     return digest.hex if digest.algorithm == "sha256" else f"{digest.algorithm}-{digest.hex}"
+
+
+def file_of(descriptor: Descriptor) -> str:
+    """Return the name of the file of a blob or of a child manifest."""
+    name = _name(descriptor.digest)
+    return f"{name}.{_MANIFEST}" if descriptor.is_manifest else name
+
+
+def unneeded_files(path: Path, needed: Iterable[Descriptor]) -> list[UnneededFile]:
+    """Return the files of the image in ``path`` that belong neither to ``needed`` nor to it; raises `StorageFailed`."""
+    known = {_MANIFEST, _VERSION, *map(file_of, needed)}
+    with storage_errors(f"reading {path}"), os.scandir(path) as entries:
+        return sorted(
+            (
+                UnneededFile(entry.name, entry.stat(follow_symlinks=False).st_size, is_partial(entry.name))
+                for entry in entries if entry.name not in known and not _SIGNATURE.fullmatch(entry.name)
+            ),
+            key=lambda file: file.path,
+        )  # fmt: skip
 
 
 class DirSource(ImageSource):
