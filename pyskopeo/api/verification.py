@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..access import Access
 from ..engine.graph import find_image
@@ -15,8 +16,6 @@ from ..model.verification import Fault, FaultKind, VerificationReport
 from ..transports import parse_image_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..interfaces import ImageReference, ImageSource
     from ..model.descriptor import Descriptor
     from ..storage.docker_archive.reader import DockerArchive, ManifestItem
@@ -54,6 +53,8 @@ async def verify(
     other kinds of `PyskopeoError` if it cannot be read at all.
     """
     reference, access = parse_image_name(name), access or Access.from_environ()
+    if max_inflated is not None:
+        access = replace(access, storage=replace(access.storage, max_inflated=max_inflated))
     options = VerifyOptions(deep, sparse, max_inflated=max_inflated)
     if platform is None and reference.transport in _LOCAL:
         return await _LOCAL[reference.transport](reference, replace(options, external=True), access, advance)
@@ -86,7 +87,7 @@ async def _verify_image(
     return report
 
 
-def _no_path(descriptor: Descriptor) -> str:
+def _no_path(_: Descriptor) -> str:
     return ""
 
 
@@ -159,4 +160,6 @@ def _added(one: VerificationReport, other: VerificationReport) -> VerificationRe
     )
 
 
-_LOCAL = {"oci": _verify_layout, "oci-archive": _verify_oci_archive, "docker-archive": _verify_docker_archive}
+_LOCAL: Mapping[str, Callable[[Any, VerifyOptions, Access, Advance], Awaitable[VerificationReport]]] = {
+    "oci": _verify_layout, "oci-archive": _verify_oci_archive, "docker-archive": _verify_docker_archive,
+}  # fmt: skip

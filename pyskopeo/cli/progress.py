@@ -210,7 +210,7 @@ class Bars:
         self._console = console or Console(stderr=True, highlight=False)
         # Never started: what it renders is shown by `rows`.
         self._progress = Progress(console=self._console, expand=True, auto_refresh=False)
-        self._columns = {wide: _columns(wide=wide) for wide in (False, True)}
+        self._columns = {wide: byte_columns(wide=wide) for wide in (False, True)}
         self.rows = LiveRows(self._console, self._render)
         self._tasks: dict[Digest, TaskID] = {}
         self._names: dict[Digest, str] = {}
@@ -279,7 +279,7 @@ class Bars:
             self._progress.update(self._total, completed=done, total=self._planned - self._present)
 
 
-def _columns(*, wide: bool) -> tuple[ProgressColumn, ...]:
+def byte_columns(*, wide: bool) -> tuple[ProgressColumn, ...]:
     """Return the columns of a row, fewer of them for a narrow terminal."""
     from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.table import Column

@@ -32,9 +32,9 @@ class Node:
     """Content that can be reached, by the first ``descriptor`` that names it.
 
     ``kind`` is ``manifest``, ``config``, ``layer`` or, for an entry of an index that is none of these, ``blob``.
-    ``is_uncertain`` marks an entry of unknown media type: a manifest if it can be parsed as one. ``depth`` is the number
-    of indexes above it. ``is_platform`` is whether it was reached as an entry of an index only, ``is_subject`` whether
-    only as the subject of another manifest (OCI image specification, "Image Manifest"), which need not exist.
+    ``is_uncertain`` marks an entry of unknown media type: a manifest if it can be parsed as one. ``depth`` is the
+    number of indexes above it. ``is_platform`` is whether it was reached as an entry of an index only, ``is_subject``
+    whether only as the subject of another manifest (OCI image specification, "Image Manifest"), which need not exist.
     ``sizes`` are all that are stated for it; ``names`` and ``parents`` are the names and the manifests that lead to it.
     """
 

@@ -103,10 +103,10 @@ class VerificationReport:
 
     ``images`` is the number of image manifests, ``manifests`` that of all manifests and indexes, ``blobs`` that of
     configurations and layers, and ``size`` the bytes of all of them, as far as they were found. ``deep`` is whether
-    layers were decompressed and compared with their diff IDs. ``faults`` are sorted by file and digest. ``unneeded`` are
-    files that nothing needs, which is no fault. ``absent`` are images of an index that are missing as a whole, and
+    layers were decompressed and compared with their diff IDs. ``faults`` are sorted by file and digest. ``unneeded``
+    are files that nothing needs, which is no fault. ``absent`` are images of an index that are missing as a whole, and
     ``external`` blobs that are stored elsewhere, at the URLs in their descriptors, as far as that was accepted.
-    ``repaired`` are digests that were fetched again, by `repair_layout` only.
+    ``repaired`` is what was put right, by `repair_layout` only.
     """
 
     name: str

@@ -85,15 +85,15 @@ def _collect(
 def _unknown(root: Path, node: Node, names: Sequence[str]) -> InvalidContent:
     hint = "; --sparse accepts images of an index that are missing" if node.is_platform else ""
     return InvalidContent(
-        f"{root}: manifest {node.descriptor.digest}, which {', '.join(names)} needs, is missing, so it is not known what "
-        f"else is needed: nothing is removed. Fetch it with: layout repair{hint}"
+        f"{root}: manifest {node.descriptor.digest}, which {', '.join(names)} needs, is missing, so it is not known "
+        f"what else is needed: nothing is removed. Fetch it with: layout repair{hint}"
     )
 
 
 def _remove_leftovers(root: Path, algorithms: Sequence[str], *, dry_run: bool) -> tuple[UnneededFile, ...]:
     """Remove the temporary files of killed copies; return them, in a dry run those that would be removed."""
-    found = [*leftovers_of(root)]
-    found += [file.described() for file in stored_files(root / BLOBS) if file.is_leftover and file.algorithm in algorithms]
+    blobs = (file for file in stored_files(root / BLOBS) if file.is_leftover and file.algorithm in algorithms)
+    found = [*leftovers_of(root), *(file.described() for file in blobs)]
     if dry_run:
         return tuple(found)
     for directory in (root, *(root / BLOBS / name for name in algorithms)):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def list_entries(files: LayoutFiles, where: str) -> list[LayoutEntry]:
     """Return the entries of ``index.json``, in order; for a worker thread. ``where`` names the layout in errors.
 
-    A manifest that cannot be read is `LayoutEntry.problem`. Raises `PathNotFound` if there is no layout, `StorageFailed`,
-    `InvalidContent` and `TooLarge`.
+    A manifest that cannot be read is `LayoutEntry.problem`. Raises `PathNotFound` if there is no layout,
+    `StorageFailed`, `InvalidContent` and `TooLarge`.
     """
     try:
         raw = files.content(INDEX_FILE, INDEX_LIMIT)
@@ -73,4 +73,5 @@ def _configured_platform(files: LayoutFiles, manifest: Manifest | None) -> Platf
         return None
     config = parse_config(files.content(f"blobs/{digest_name(manifest.config.digest)}", CONFIG_LIMIT))
     found = (config.get(name) for name in ("os", "architecture", "variant"))
-    return Platform(*(value if isinstance(value, str) else "" for value in found))
+    os, architecture, variant = (value if isinstance(value, str) else "" for value in found)
+    return Platform(os, architecture, variant)

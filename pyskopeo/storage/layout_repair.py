@@ -38,7 +38,7 @@ class _Replacements:
         self._existing = ExistingBlobs(always=True)
         self.made: list[Repair] = []
 
-    async def __call__(self, fault: Fault, descriptor: Descriptor, is_manifest: bool) -> str:  # noqa: FBT001 - a Repairer
+    async def __call__(self, fault: Fault, descriptor: Descriptor, is_manifest: bool) -> str:
         path = self._blobs / digest_name(descriptor.digest)
         reasons = []
         for name, source in self._sources:
@@ -79,9 +79,9 @@ async def repair_layout(
 
     Each manifest and blob is fetched from the first of ``sources``, given with their image names, that has it; it
     replaces the file in the layout when it is verified. ``oci-layout`` is written again. ``index.json``, and content
-    that is wrong everywhere, cannot be repaired. ``shared`` is the directory that has the blobs if several layouts share
-    them. Returns what was repaired and the faults that are left. Raises `PathNotFound` if there is no layout or no image
-    of that name, `TooLarge`, and `StorageFailed`.
+    that is wrong everywhere, cannot be repaired. ``shared`` is the directory that has the blobs if several layouts
+    share them. Returns what was repaired and the faults that are left. Raises `PathNotFound` if there is no layout or
+    no image of that name, `TooLarge`, and `StorageFailed`.
     """
     if not any((root / file).exists() for file in (INDEX_FILE, LAYOUT_FILE)):
         raise PathNotFound(f"open {root / INDEX_FILE}: no such file or directory")

@@ -97,8 +97,8 @@ class LayoutVerification:
             index = LayoutIndex.parse(raw, where)
             return [(at, index.descriptors[at]) for at in index.find_positions(self._name, self._where)]
         entries, errors = read_entries(raw, INDEX_FILE)
-        for error in errors:
-            self._note(INDEX_FILE, error)
+        for invalid in errors:
+            self._note(INDEX_FILE, invalid)
         return entries
 
     def _has_layout_file(self) -> bool:
