@@ -54,8 +54,8 @@ def print_report(report: VerificationReport, *, as_json: bool) -> int:
     """
     if not as_json:
         for repair in report.repaired:
-            source = f" from {repair.source}" if repair.source else ""
-            emit_notice(f"repaired {repair.what} {repair.digest or ''}{source}".replace("  ", " "))
+            digest = f" {repair.digest} from {repair.source}" if repair.digest else ""
+            emit_notice(f"repaired {repair.what}{digest}")
         for fault in report.faults[:_SHOWN_FAULTS]:
             emit_notice(_line(fault))
         if (more := len(report.faults) - _SHOWN_FAULTS) > 0:

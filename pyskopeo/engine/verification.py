@@ -198,7 +198,7 @@ class ImageVerification:
     async def _verify_blob(self, node: Node) -> None:
         check = partial(self._check_config if self._is_image_config(node) else self._check_blob, node)
         fault = await self._checked(node, check)
-        if fault is not None and await self._repaired(fault, node) is None:
+        if fault is not None and (fault := await self._repaired(fault, node)) is None:
             fault = await self._checked(node, check)
         if fault is not None:
             self._note(fault, node)
