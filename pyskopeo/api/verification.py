@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,13 +56,36 @@ async def verify(
     reference, access = parse_image_name(name), access or Access.from_environ()
     if max_inflated is not None:
         access = replace(access, storage=replace(access.storage, max_inflated=max_inflated))
-    options = VerifyOptions(deep, sparse, max_inflated=max_inflated)
+    options = VerifyOptions(deep, sparse, external=reference.transport in _LOCAL, max_inflated=max_inflated)
     if platform is None and reference.transport in _LOCAL:
-        return await _LOCAL[reference.transport](reference, replace(options, external=True), access, advance)
+        return await _LOCAL[reference.transport](reference, options, access, advance)
     if platform is None and reference.transport in _REMOTE and not all_platforms:
         platform = Platform.host()
-    async with reference.open_source(access) as source:
+    async with _opened(reference, access) as source:
         return await _verify_image(reference, source, platform, options, advance)
+
+
+@asynccontextmanager
+async def _opened(reference: ImageReference, access: Access) -> AsyncIterator[ImageSource]:
+    """Open an image; blobs that a layout does not hold are not fetched from their URLs."""
+    if reference.transport == "oci":
+        from ..storage.oci_layout import DirectoryFiles, LayoutSource
+        from ..transports.oci import OciReference
+
+        assert isinstance(reference, OciReference)
+        files = DirectoryFiles(reference.path, access.storage.shared_blobs)
+        yield LayoutSource(files, reference.name, str(reference.path))
+    elif reference.transport == "oci-archive":
+        from ..storage.oci_layout import LayoutSource
+        from ..storage.scratch import readable_archive
+        from ..transports.oci_archive import OciArchiveReference
+
+        assert isinstance(reference, OciArchiveReference)
+        async with readable_archive(reference.path, access.storage.scratch, access.storage.max_inflated) as index:
+            yield LayoutSource(index, reference.name, str(reference.path))
+    else:
+        async with reference.open_source(access) as source:
+            yield source
 
 
 async def _verify_image(

@@ -27,7 +27,7 @@ from ..model.reachability import Node, Reachability
 from ..model.strict_json import CONFIG_LIMIT
 from ..model.verification import REPAIRABLE, Fault, FaultKind, VerificationReport
 from ..streams.cancellation import run_in_thread
-from ..streams.concurrency import WorkQueue, each, processors
+from ..streams.concurrency import processors, work_off
 from ..streams.plain_content import InflatedTotal, PlainContent, default_inflated_limit
 from .layer_check import LayerCheck
 from .selection import check_depth
@@ -106,7 +106,7 @@ class ImageVerification:
         Raises `TooLarge` for more content than can be reported about.
         """
         while batch := self.graph.take_unread():
-            await each(batch, self._read_manifest, at_once=_DOCUMENTS_AT_ONCE)
+            await work_off(batch, self._read_manifest, at_once=_DOCUMENTS_AT_ONCE)
         self._note_other_sizes()
         blobs = [node for node in self.graph.nodes.values() if node.kind != "manifest"]
         self._total = sum(max(node.descriptor.size, 0) for node in blobs)
@@ -133,25 +133,16 @@ class ImageVerification:
         from anyio import create_task_group
 
         configs = [node for node in blobs if self._is_image_config(node)]
-        await each(configs, self._verify_blob, at_once=_DOCUMENTS_AT_ONCE)
+        await work_off(configs, self._verify_blob, at_once=_DOCUMENTS_AT_ONCE)
         self._collect_diff_ids()
-        known = {id(node) for node in configs}
-        rest = sorted((node for node in blobs if id(node) not in known), key=lambda node: -node.descriptor.size)
-        large = [node for node in rest if node.descriptor.size > SMALL]
+        rest = [node for node in blobs if not self._is_image_config(node)]
+        rest.sort(key=lambda node: -node.descriptor.size)
+        large = sum(node.descriptor.size > SMALL for node in rest)
         with first_error():
-            async with create_task_group() as workers:
-                for part, at_once in (
-                    (large, min(LARGE_AT_ONCE, processors())), (rest[len(large) :], SMALL_AT_ONCE),
-                ):  # fmt: skip
-                    queue = WorkQueue(part)
-                    for _ in range(min(at_once, len(part))):
-                        workers.start_soon(self._work, queue)
-                    if part is large and (more := min(LARGE_AT_ONCE, len(large)) - at_once) > 0:
-                        workers.start_soon(queue.add_workers_when_idle, workers, self._work, more)
-
-    async def _work(self, queue: WorkQueue[Node]) -> None:
-        for node in queue:
-            await self._verify_blob(node)
+            async with create_task_group() as tasks:
+                tasks.start_soon(partial(work_off, rest[large:], self._verify_blob, at_once=SMALL_AT_ONCE))
+                at_once = min(LARGE_AT_ONCE, processors())
+                await work_off(rest[:large], self._verify_blob, at_once=at_once, when_idle=LARGE_AT_ONCE)
 
     async def _read_manifest(self, node: Node) -> None:
         manifest, error = await self._manifest(node)
@@ -187,8 +178,9 @@ class ImageVerification:
     def _note_other_sizes(self) -> None:
         """Note descriptors of one digest that state different sizes."""
         for node in self.graph.nodes.values():
-            if len(node.sizes) > 1:
-                text = f"is said to have {', '.join(map(str, node.sizes))} bytes"
+            if node.other_sizes:
+                sizes = (node.descriptor.size, *node.other_sizes)
+                text = f"is said to have {', '.join(map(str, sizes))} bytes"
                 self.faults.append(self._described(FaultKind.SIZE, node, text))
 
     def _is_image_config(self, node: Node) -> bool:

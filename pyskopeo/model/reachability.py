@@ -9,13 +9,12 @@ The caller reads the manifests::
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, TooLarge
 from ..fast_dataclass import dataclass
 from . import mediatype
-from .descriptor import Descriptor
+from .descriptor import UNKNOWN_SIZE, Descriptor
 from .strict_json import MANIFEST_LIMIT
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 # Descriptors, each time one is named: what is kept of each takes up to 1 KiB of memory.
 _LIMIT = 1_000_000
-_SHOWN_NAMES = 10
+_SHOWN_NAMES, _KEPT_PARENTS = 10, 40
 
 
 @dataclass(slots=True)
@@ -35,7 +34,8 @@ class Node:
     ``is_uncertain`` marks an entry of unknown media type: a manifest if it can be parsed as one. ``depth`` is the
     number of indexes above it. ``is_platform`` is whether it was reached as an entry of an index only, ``is_subject``
     whether only as the subject of another manifest (OCI image specification, "Image Manifest"), which need not exist.
-    ``sizes`` are all that are stated for it; ``names`` and ``parents`` are the names and the manifests that lead to it.
+    ``other_sizes`` are stated for it besides that of the descriptor; ``names`` and ``parents`` are names and manifests
+    that lead to it, some of them if there are very many.
     """
 
     descriptor: Descriptor
@@ -44,9 +44,9 @@ class Node:
     is_uncertain: bool = False
     is_platform: bool = True
     is_subject: bool = True
-    sizes: list[int] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    parents: list[Digest] = field(default_factory=list)
+    other_sizes: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    parents: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Reachability:
         node = self._add(descriptor, _entry_kind(descriptor), None, 0)
         node.is_platform = node.is_subject = False
         if len(node.names) < _SHOWN_NAMES and name not in node.names:
-            node.names.append(name)
+            node.names = (*node.names, name)
 
     def take_unread(self) -> list[Node]:
         """Return the manifests to read next, each once."""
@@ -130,10 +130,11 @@ class Reachability:
         if node is None:
             node = self.nodes[digest] = Node(descriptor, kind, depth)
         node.depth = min(node.depth, depth)
-        if descriptor.size >= 0 and descriptor.size not in node.sizes and len(node.sizes) < _SHOWN_NAMES:
-            node.sizes.append(descriptor.size)
-        if above is not None and (not node.parents or node.parents[-1] != above):
-            node.parents.append(above)
+        size = descriptor.size
+        if size not in (node.descriptor.size, UNKNOWN_SIZE, *node.other_sizes) and len(node.other_sizes) < _SHOWN_NAMES:
+            node.other_sizes = (*node.other_sizes, size)
+        if above is not None and len(node.parents) < _KEPT_PARENTS and above not in node.parents:
+            node.parents = (*node.parents, above)
         if kind in ("manifest", "") and digest not in self._taken:
             node.is_uncertain = kind == "" and node.kind != "manifest"
             node.kind = kind or node.kind or "blob"

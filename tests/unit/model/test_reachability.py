@@ -120,7 +120,8 @@ def test_different_sizes_of_one_blob_are_kept() -> None:
     digest, graph = Digest.of(b"x"), Reachability()
     for size in (1, 2, 2):
         graph.add_root(Descriptor(mediatype.OCI_LAYER, digest, size), "x")
-    assert graph.nodes[digest].sizes == [1, 2]
+    assert graph.nodes[digest].descriptor.size == 1
+    assert graph.nodes[digest].other_sizes == (2,)
 
 
 def test_the_number_of_descriptors_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
