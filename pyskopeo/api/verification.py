@@ -93,7 +93,7 @@ async def _verify_image(
 ) -> VerificationReport:
     path_of: Callable[[Descriptor], str] = _no_path
     if reference.transport == "dir":
-        from ..transports.directory import file_of as path_of
+        from ..storage.directory_files import file_of as path_of
     run = ImageVerification(source, Reachability(), options, path_of=path_of, advance=advance)
     with prefix_errors(f"reading {reference.image_name}"):
         root = await source.manifest()
@@ -103,7 +103,8 @@ async def _verify_image(
     await run.run()
     report = run.report(reference.image_name)
     if platform is None and reference.transport == "dir":
-        from ..transports.directory import DirReference, unneeded_files
+        from ..storage.directory_files import unneeded_files
+        from ..transports.directory import DirReference
 
         assert isinstance(reference, DirReference)
         needed = (node.descriptor for node in run.graph.nodes.values())

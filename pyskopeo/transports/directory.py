@@ -6,8 +6,7 @@ The files are those that skopeo writes. A new image replaces the old one as a wh
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,15 +20,15 @@ from ..model.digest import Digest
 from ..model.events import Placement, Warned
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
-from ..model.verification import UnneededFile
+from ..storage.directory_files import MANIFEST_FILE, SIGNATURE_FILE, VERSION_FILE, blob_name
 from ..storage.files import read_bounded, real_path, storage_errors, suggest_archive
+from ..storage.kept_directories import KeptDirectory, remove_others
 from ..storage.oci_layout import located_blob
 from ..storage.partial_files import (
     REPLACED,
-    create_partial_directory,
+    is_kept,
     is_partial,
     lock_replaced,
-    partial_name,
     remove_tree,
     write_atomically,
 )
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
     from ..access import Access
     from ..storage.existing_blobs import ExistingBlobs
 
-_MANIFEST, _VERSION = "manifest.json", "version"
-_SIGNATURE = re.compile(r"(?:[0-9a-z-]+\.)?signature-[0-9]+", re.ASCII)
 _VERSION_TEXT = "Directory Transport Version: {}\n"
 
 
@@ -73,27 +70,9 @@ def parse(details: str) -> DirReference:
     return DirReference(details, Path(details))
 
 
-def _name(digest: Digest) -> str:
-    return digest.hex if digest.algorithm == "sha256" else f"{digest.algorithm}-{digest.hex}"
-
-
-def file_of(descriptor: Descriptor) -> str:
-    """Return the name of the file of a blob or of a child manifest."""
-    name = _name(descriptor.digest)
-    return f"{name}.{_MANIFEST}" if descriptor.is_manifest else name
-
-
-def unneeded_files(path: Path, needed: Iterable[Descriptor]) -> list[UnneededFile]:
-    """Return the files of the image in ``path`` that belong neither to ``needed`` nor to it; raises `StorageFailed`."""
-    known = {_MANIFEST, _VERSION, *map(file_of, needed)}
-    with storage_errors(f"reading {path}"), os.scandir(path) as entries:
-        return sorted(
-            (
-                UnneededFile(entry.name, entry.stat(follow_symlinks=False).st_size, is_partial(entry.name))
-                for entry in entries if entry.name not in known and not _SIGNATURE.fullmatch(entry.name)
-            ),
-            key=lambda file: file.path,
-        )  # fmt: skip
+def _is_blob(name: str) -> bool:
+    """Return whether a file of a directory is a blob, or the part of one that has arrived."""
+    return is_kept(name) or ("." not in name and name != VERSION_FILE)
 
 
 class DirSource(ImageSource):
@@ -104,7 +83,7 @@ class DirSource(ImageSource):
         self._names: frozenset[str] | None = None
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
-        name = _MANIFEST if descriptor is None else f"{_name(descriptor.digest)}.{_MANIFEST}"
+        name = MANIFEST_FILE if descriptor is None else f"{blob_name(descriptor.digest)}.{MANIFEST_FILE}"
         try:
             raw = read_bounded(self._path / name, MANIFEST_LIMIT)
         except NotFound as error:
@@ -114,40 +93,43 @@ class DirSource(ImageSource):
         return Manifest.parse(raw, content_type=descriptor.media_type, expected=descriptor.digest)
 
     def blob(self, descriptor: Descriptor) -> Blob:
-        return located_blob(descriptor, LocalFile(self._path / _name(descriptor.digest)))
+        return located_blob(descriptor, LocalFile(self._path / blob_name(descriptor.digest)))
 
     async def is_signed(self, descriptor: Descriptor | None = None) -> bool:
-        prefix = "" if descriptor is None else f"{_name(descriptor.digest)}."
+        prefix = "" if descriptor is None else f"{blob_name(descriptor.digest)}."
         if self._names is None:
             with storage_errors(f"reading {self._path}"):
-                self._names = frozenset(filter(_SIGNATURE.fullmatch, os.listdir(self._path)))
+                self._names = frozenset(filter(SIGNATURE_FILE.fullmatch, os.listdir(self._path)))
         return any(name.rpartition("signature-")[0] == prefix for name in self._names)
 
     async def blob_size(self, descriptor: Descriptor) -> int:
         """Return the size of a blob's file in bytes; raises `StorageFailed`."""
-        path = self._path / _name(descriptor.digest)
+        path = self._path / blob_name(descriptor.digest)
         with storage_errors(f"reading {path}"):
             return os.stat(path).st_size
 
 
 class DirDestination(BlobFileDestination):
-    """Writes to ``staging``, a new directory next to the final one, which `finish` replaces by it.
+    """Writes to ``staging``, a directory next to the final one, which `finish` replaces by it.
 
-    If the final directory cannot be replaced, ``staging`` is within it and its files are replaced.
+    If the final directory cannot be replaced, ``staging`` is within it and its files are replaced. With ``resume`` the
+    blobs that an interrupted run has left in ``staging`` are used.
     """
 
     accepts = Accepts(mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES)
 
-    def __init__(self, path: Path, staging: Path, files: RunFiles, existing: ExistingBlobs) -> None:
-        super().__init__(existing)
-        self._path, self._staging, self._files = path, staging, files
-        self._lock: int | None = None
+    def __init__(
+        self, path: Path, staging: KeptDirectory, files: RunFiles, existing: ExistingBlobs, *, resume: bool = True
+    ) -> None:
+        super().__init__(existing, resume=resume)
+        self._path, self._directory, self._files = path, staging, files
+        self._names: set[str] = set()
         self._placed: dict[Digest, os.stat_result] = {}
         self._only_sha256 = True
         self.committed = False
 
     def existing_path(self, digest: Digest) -> Path:
-        return self._path / _name(digest)
+        return self._path / blob_name(digest)
 
     def writable_path(self, digest: Digest) -> Path:
         name = self._file_name(digest)
@@ -159,14 +141,14 @@ class DirDestination(BlobFileDestination):
         placement = await super().put_blob(blob, progress)
         digest = blob.descriptor.digest
         with storage_errors(f"reading {self._path}"):
-            status = os.stat(self._staging / _name(digest))
+            status = os.stat(self._staging / blob_name(digest))
         if self.existing.verified.vouches(status, digest):
             self._placed[digest] = status
         return Placement.PRESENT if placement is Placement.LINKED else placement
 
     def locations(self, digest: Digest) -> tuple[Location, ...]:
         """Return the blob's path until `finish`, and the one from then on."""
-        name = _name(digest)
+        name = blob_name(digest)
         return LocalFile(self._staging / name, linkable=True), LocalFile(self._path / name, linkable=True)
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
@@ -177,13 +159,16 @@ class DirDestination(BlobFileDestination):
 
     async def put_manifest(self, manifest: Manifest) -> None:
         self._prepare()
-        write_atomically(self._staging / f"{self._file_name(manifest.digest)}.{_MANIFEST}", manifest.raw)
+        write_atomically(self._staging / f"{self._file_name(manifest.digest)}.{MANIFEST_FILE}", manifest.raw)
 
     async def commit(self, root: Manifest) -> Digest:
         self._prepare()
-        write_atomically(self._staging / _MANIFEST, root.raw)
+        write_atomically(self._staging / MANIFEST_FILE, root.raw)
         version = _VERSION_TEXT.format("1.1" if self._only_sha256 else "1.2")
-        write_atomically(self._staging / _VERSION, version.encode())
+        write_atomically(self._staging / VERSION_FILE, version.encode())
+        if self._directory.adopted:  # blobs of another image, for example
+            with storage_errors(f"writing {self._path}"):
+                remove_others(self._staging, lambda name: name in self._names or not _is_blob(name))
         self.committed = True
         return root.digest
 
@@ -195,13 +180,11 @@ class DirDestination(BlobFileDestination):
             else:
                 self._replace_directory()
         for digest, status in self._placed.items():
-            self.existing.moved(status, self._path / _name(digest), digest)
+            self.existing.moved(status, self._path / blob_name(digest), digest)
 
-    def close(self) -> None:
-        """Remove what was written, unless it has become the image."""
-        remove_tree(self._staging)
-        if self._lock is not None:
-            os.close(self._lock)
+    @property
+    def _staging(self) -> Path:
+        return self._directory.path
 
     def _replace_directory(self) -> None:
         old = self._staging.with_name(self._staging.name + REPLACED)
@@ -226,7 +209,7 @@ class DirDestination(BlobFileDestination):
 
         The manifest is replaced after the blobs, and files of the old image are removed last.
         """
-        new = sorted(os.listdir(self._staging), key=lambda name: (name in (_MANIFEST, _VERSION), name))
+        new = sorted(os.listdir(self._staging), key=lambda name: (name in (MANIFEST_FILE, VERSION_FILE), name))
         for name in new:
             os.replace(self._staging / name, self._path / name)
         for name in set(os.listdir(self._path)) - set(new):
@@ -238,17 +221,21 @@ class DirDestination(BlobFileDestination):
 
     def _prepare(self) -> None:
         """Create the staging directory when something is written for the first time; remove those of killed runs."""
-        if self._lock is None:
+        if not self._directory.created:
             with storage_errors(f"creating {self._path}"):
                 self._staging.parent.mkdir(parents=True, exist_ok=True)
-                self._lock = create_partial_directory(self._staging)
+                self._directory.create()
+                if self._directory.adopted:
+                    remove_others(self._staging, _is_blob)
             within = self._staging.parent == self._path
             restore = None if within else self._path
             self._files.remove_leftovers(self._staging.parent, self._path.name, restore=restore)
 
     def _file_name(self, digest: Digest) -> str:
         self._only_sha256 = self._only_sha256 and digest.algorithm == "sha256"
-        return _name(digest)
+        name = blob_name(digest)
+        self._names.add(name)
+        return name
 
 
 def _check_replaceable(path: Path) -> None:
@@ -266,7 +253,7 @@ def _check_replaceable(path: Path) -> None:
     if not names:
         return
     try:
-        version = read_bounded(path / _VERSION, 1024)
+        version = read_bounded(path / VERSION_FILE, 1024)
     except (NotFound, StorageFailed, TooLarge):
         version = b""
     if not version.startswith(_VERSION_TEXT.format("1.").rstrip("\n").encode()):
@@ -293,15 +280,19 @@ async def _open_destination(reference: DirReference, access: Access) -> AsyncIte
     # Resolve symbolic links, so that the directory is replaced and not the link to it.
     path = real_path(reference.path)
     _check_replaceable(path)
-    staging = (path if _cannot_rename(path) else path.parent) / partial_name(path.name)
+    resume = access.storage.resume
+    parent = path if _cannot_rename(path) else path.parent
+    staging = KeptDirectory(parent, path.name, Digest.of(os.fsencode(path)).hex, resume=resume)
     files = RunFiles.of(access)
     existing = files.existing_blobs(access, warn=lambda message: access.report(Warned(message)))
-    destination = DirDestination(path, staging, files, existing)
+    destination = DirDestination(path, staging, files, existing, resume=resume)
+    failed = True
     try:
         yield destination
         if destination.committed:
             destination.finish()
+        failed = False
     finally:
-        destination.close()
+        staging.close(failed=failed)
         if access.storage.shared_files is None:
             files.save()

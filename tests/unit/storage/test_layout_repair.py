@@ -46,9 +46,9 @@ class Recording(ImageSource):
         found = self._source.blob(descriptor)
 
         @asynccontextmanager
-        async def opened() -> AsyncIterator[Any]:
+        async def opened(offset: int) -> AsyncIterator[Any]:
             self.asked.append(str(descriptor.digest))
-            async with found.opener() as reader:
+            async with found.opener(offset) as reader:
                 yield reader
 
         return Blob(descriptor, opened)
