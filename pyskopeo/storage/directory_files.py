@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..model.verification import UnneededFile
 from .files import storage_errors
 from .partial_files import is_partial
 
 if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
+    from ..model.verification import UnneededFile
 
 MANIFEST_FILE, VERSION_FILE = "manifest.json", "version"
 SIGNATURE_FILE = re.compile(r"(?:[0-9a-z-]+\.)?signature-[0-9]+", re.ASCII)
@@ -33,6 +33,8 @@ def file_of(descriptor: Descriptor) -> str:
 
 def unneeded_files(path: Path, needed: Iterable[Descriptor]) -> list[UnneededFile]:
     """Return the files of the image in ``path`` that belong neither to ``needed`` nor to it; raises `StorageFailed`."""
+    from ..model.verification import UnneededFile  # not loaded for copies
+
     known = {MANIFEST_FILE, VERSION_FILE, *map(file_of, needed)}
     with storage_errors(f"reading {path}"), os.scandir(path) as entries:
         return sorted(

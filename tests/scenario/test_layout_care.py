@@ -22,7 +22,7 @@ import pytest
 
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.commands import PYSKOPEO, environment, pyskopeo, started
-from tests.support.faults import Delay, Drip, Flip, Refuse
+from tests.support.faults import Delay, Drip, Flip, Refuse, Stall
 from tests.support.images import ImageSpec, IndexSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir, write_layout, write_layout_archive
 from tests.support.policies import REJECT, policy
@@ -388,3 +388,26 @@ def test_on_a_terminal_faults_are_lines_alone(layout: Path) -> None:
     assert "missing       layer" in output
     assert '"faults"' not in output
     assert '"faults"' in on_a_terminal("layout", "verify", "--json", f"oci:{layout}")
+
+
+def test_what_a_killed_pull_left_is_listed_and_collected(tmp_path: Path) -> None:
+    """The part of a blob that has arrived is no fault, and no garbage before somebody says so."""
+    image = build(ImageSpec(layers=(LayerSpec("large", size=2_000_000, base=True),)))
+    layout = write_layout(TWO, tmp_path / "lay", tag="two")
+    (large,) = image.layer_digests()
+    with Simulator(image) as registry:
+        registry.on_blob(large, Stall(1_000_000))
+        with started("copy", "--src-tls-verify=false", registry.name(), f"oci:{layout}:one") as pull:
+            for _ in range(3000):
+                if any(path.stat().st_size > 500_000 for path in layout.glob("blobs/sha256/.*")):
+                    break
+                time.sleep(0.01)
+            pull.kill()
+            pull.wait(30)
+    report = report_of(pyskopeo_here("layout", "verify", "--json", f"oci:{layout}"), 0)
+    leftovers = [file for file in report["unneeded"] if file["leftover"]]
+    assert len(leftovers) == 1
+    assert leftovers[0]["size"] > 500_000
+    removed = report_of(pyskopeo_here("layout", "gc", "--json", f"oci:{layout}"), 0)["removed"]
+    assert leftovers[0] in removed
+    assert {f"sha256:{path.name}" for path in (layout / "blobs" / "sha256").iterdir()} == {*TWO.blobs, *TWO.manifests}

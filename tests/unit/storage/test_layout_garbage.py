@@ -15,6 +15,7 @@ import pyskopeo
 from pyskopeo.errors import InvalidContent, PathNotFound, StorageFailed
 from pyskopeo.storage.layout_garbage import collect_garbage
 from pyskopeo.storage.locks import lock_directory
+from pyskopeo.storage.partial_files import kept_name
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir, write_layout
 
@@ -148,18 +149,23 @@ async def test_images_of_a_list_that_are_missing(tmp_path: Path) -> None:
 
 
 async def test_leftovers_of_killed_copies_go_and_those_in_use_stay(layout: Path) -> None:
+    """What is kept for a later run to go on with goes too, whatever its age."""
+    folder = layout / "blobs" / "sha256"
     names = [
         layout / ".index.json.0123456789ab.partial",
-        layout / "blobs" / "sha256" / ".abc.0123456789ab.partial",
-        layout / "blobs" / "sha256" / ".def.0123456789ab.partial",
+        folder / ".abc.0123456789ab.partial",
+        folder / kept_name(ONE.layer_digests()[0][7:], ONE.layer_digests()[0][7:]),
+        folder / ".def.0123456789ab.partial",
+        folder / kept_name(ORPHAN[7:], ORPHAN[7:]),
     ]
     for path in names:
         path.write_bytes(b"123")
-    with names[2].open("rb") as used:
-        fcntl.flock(used, fcntl.LOCK_EX)
+    with names[3].open("rb") as used, names[4].open("rb") as used_too:
+        for file in (used, used_too):
+            fcntl.flock(file, fcntl.LOCK_EX)
         report = await collect_garbage(layout)
-    assert [path.exists() for path in names] == [False, False, True]
-    assert {file.path for file in report.removed if file.is_leftover} == {str(p.relative_to(layout)) for p in names[:2]}
+    assert [path.exists() for path in names] == [False, False, False, True, True]
+    assert {file.path for file in report.removed if file.is_leftover} == {str(p.relative_to(layout)) for p in names[:3]}
 
 
 async def test_files_that_are_no_blobs_stay(layout: Path) -> None:
