@@ -188,7 +188,8 @@ _VERIFY = Command(
     description=(
         'Verify "LAYOUT": oci:DIR, or one image of it, oci:DIR:NAME. Everything that an entry of index.json\n'
         "leads to must be there, with its digest, size and media type; index.json and oci-layout must be\n"
-        "valid. Blobs that no entry leads to, and temporary files, are listed; they are no faults.\n"
+        "valid. Blobs that no entry leads to, and temporary files, are listed; they are no faults, and may\n"
+        "belong to a copy that is under way.\n"
         "Images in oci-archive:FILE, docker-archive:FILE and dir:DIR are verified in the same way.\n\n"
         "Each fault is a line on standard error; the exit code is 1 then. The report with all faults is\n"
         "printed as JSON to standard output, unless that is a terminal; with --json in any case."

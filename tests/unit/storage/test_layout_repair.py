@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from pyskopeo.engine.verification import VerifyOptions
@@ -19,6 +20,7 @@ from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.verification import VerificationReport
 from pyskopeo.storage.layout_repair import repair_layout
 from pyskopeo.storage.layout_verification import verify_layout
+from pyskopeo.storage.locks import lock_directory
 from pyskopeo.storage.oci_layout import DirectoryFiles, LayoutSource
 from pyskopeo.streams.pump import Blob
 from tests.support.images import build
@@ -207,6 +209,25 @@ async def test_images_of_a_list_that_nobody_wants(layout: Path, good: Path) -> N
     assert report.ok
     assert source.asked == [broken]
     assert list(map(str, report.absent)) == [CHILD]
+
+
+async def test_nothing_is_deleted_while_it_works(layout: Path, good: Path) -> None:
+    """`delete` and `layout gc` wait for it as for a copy, and it waits for them."""
+    deleting = await lock_directory(layout / "blobs")
+    with anyio.move_on_after(0.1) as scope:
+        await repair(layout, Recording(good))
+    assert scope.cancelled_caught
+    os.close(deleting)
+    blob_path(layout, CHILD).unlink()
+
+    class Watching(Recording):
+        async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
+            with anyio.move_on_after(0.05) as scope:
+                await lock_directory(layout / "blobs")
+            assert scope.cancelled_caught
+            return await super().manifest(descriptor)
+
+    assert (await repair(layout, Watching(good))).ok
 
 
 async def test_one_image_alone(layout: Path, good: Path) -> None:
