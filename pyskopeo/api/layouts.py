@@ -73,6 +73,7 @@ async def repair_layout(
                 opened.append((source, await stack.enter_async_context(reference.open_source(reading))))
         return await repair(
             layout.path, opened, layout.name, shared=_shared(access), advance=advance,
+            resume=reading.storage.resume, partial_age=reading.storage.partial_age,
             options=VerifyOptions(deep, sparse, external=True, max_inflated=max_inflated),
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..access import Access
 from ..errors import InvalidName
 from ..fast_dataclass import dataclass
-from .access_options import AUTHFILE, AccessOptions, registry_flags, shared_blob_dir
+from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags, shared_blob_dir
 from .command import Command, CommandGroup
 from .flags import Flag, Parsed, UsageError, boolean
 from .network_options import NETWORK
@@ -220,7 +220,7 @@ _REPAIR = Command(
     flags=(
         Flag("from", "image to fetch from, for example docker://HOST/NAME or oci:DIR; can be repeated",
              value="IMAGE-NAME", read=lambda text: [text], repeat=True),
-        *VERIFYING, _SHARED, AUTHFILE, *registry_flags(), *NETWORK,
+        *VERIFYING, _SHARED, AUTHFILE, *registry_flags(), *NETWORK, *RESUME,
     ),
     read=RepairOptions.of,
     run=repair,

@@ -6,6 +6,7 @@ Independent of transports, files and registries: it uses `ImageSource` only. Fau
 from __future__ import annotations
 
 from dataclasses import replace
+from errno import ENOENT
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,6 +16,7 @@ from ..errors import (
     NotFound,
     PyskopeoError,
     RegistryError,
+    StorageFailed,
     TooLarge,
     Unsupported,
     first_error,
@@ -300,7 +302,8 @@ def _order(fault: Fault) -> tuple[bool, str, str, str]:
 
 def _kind(error: PyskopeoError, descriptor: Descriptor) -> FaultKind:
     """Return the kind of fault that an error in reading the content of a descriptor is about."""
-    if isinstance(error, NotFound) or (isinstance(error, RegistryError) and error.status == 404):
+    missing = isinstance(error, StorageFailed) and error.errno == ENOENT
+    if missing or isinstance(error, NotFound) or (isinstance(error, RegistryError) and error.status == 404):
         return FaultKind.MISSING
     if isinstance(error, ContentMismatch):
         return FaultKind.DIGEST if ":" in error.expected else FaultKind.SIZE

@@ -16,7 +16,7 @@ from .layout_files import BLOBS
 from .layout_verification import LayoutVerification
 from .locks import locked
 from .oci_layout import DirectoryFiles
-from .partial_files import write_atomically
+from .partial_files import remove_leftovers, write_atomically
 from .place_blob import place_blob
 
 if TYPE_CHECKING:
@@ -29,17 +29,19 @@ if TYPE_CHECKING:
 class _Replacements:
     """Writes blobs into the directory ``blobs``, from the first of ``sources`` that has them; see `Repairer`.
 
-    ``made`` are the repairs. A source is given with its image name.
+    ``made`` are the repairs, ``directories`` those that were written to. A source is given with its image name.
     """
 
-    def __init__(self, blobs: Path, sources: Sequence[tuple[str, ImageSource]]) -> None:
-        self._blobs, self._sources = blobs, sources
+    def __init__(self, blobs: Path, sources: Sequence[tuple[str, ImageSource]], *, resume: bool) -> None:
+        self._blobs, self._sources, self._resume = blobs, sources, resume
+        self.directories: set[Path] = set()
         # A record of earlier verifications would vouch for files that have been damaged since.
         self._existing = ExistingBlobs(always=True)
         self.made: list[Repair] = []
 
     async def __call__(self, fault: Fault, descriptor: Descriptor, is_manifest: bool) -> str:
         path = self._blobs / digest_name(descriptor.digest)
+        self.directories.add(path.parent)
         reasons = []
         for name, source in self._sources:
             try:
@@ -48,7 +50,8 @@ class _Replacements:
                 if is_manifest:
                     await self._place_manifest(source, descriptor, path)
                 else:
-                    await place_blob(source.blob(descriptor), path, uncounted, self._existing)
+                    blob = source.blob(descriptor)
+                    await place_blob(blob, path, uncounted, self._existing, resume=self._resume)
             except PyskopeoError as error:
                 reasons.append(f"{name}: {error}")
             else:
@@ -72,6 +75,8 @@ async def repair_layout(
     name: str = "",
     *,
     shared: Path | None = None,
+    resume: bool = True,
+    partial_age: float = 0.0,
     options: VerifyOptions,
     advance: Advance = ignore_advance,
 ) -> VerificationReport:
@@ -80,15 +85,15 @@ async def repair_layout(
     Each manifest and blob is fetched from the first of ``sources``, given with their image names, that has it; it
     replaces the file in the layout when it is verified. ``oci-layout`` is written again. ``index.json``, and content
     that is wrong everywhere, cannot be repaired. ``shared`` is the directory that has the blobs if several layouts
-    share them. Returns what was repaired and the faults that are left. Raises `PathNotFound` if there is no layout or
-    no image of that name, `TooLarge`, and `StorageFailed`.
+    share them. ``resume`` and ``partial_age`` are as for a copy (`Storage`). Returns what was repaired and the faults
+    that are left. Raises `PathNotFound` if there is no layout or no image of that name, `TooLarge`, and `StorageFailed`.
     """
     if not any((root / file).exists() for file in (INDEX_FILE, LAYOUT_FILE)):
         raise PathNotFound(f"open {root / INDEX_FILE}: no such file or directory")
     blobs = root / BLOBS if shared is None else shared
     with storage_errors(f"creating {blobs}"):
         blobs.mkdir(parents=True, exist_ok=True)
-    replacements = _Replacements(blobs, sources)
+    replacements = _Replacements(blobs, sources, resume=resume)
     run = LayoutVerification(
         DirectoryFiles(root, shared), str(root), name, options=options, repair=replacements, advance=advance,
         blobs=BLOBS if shared is None else str(shared),
@@ -102,4 +107,6 @@ async def repair_layout(
                 continue  # the fault stays
             run.faults.remove(fault)
             replacements.made.append(Repair(LAYOUT_FILE, len(LAYOUT_CONTENT)))
+        for directory in replacements.directories:
+            remove_leftovers(directory, age=partial_age)
     return run.report(f"oci:{root}", repaired=replacements.made)

@@ -26,6 +26,7 @@ from tests.support.faults import Delay, Drip, Flip, Refuse, Stall
 from tests.support.images import ImageSpec, IndexSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir, write_layout, write_layout_archive
 from tests.support.policies import REJECT, policy
+from tests.support.pulling import ranges
 from tests.support.simulator import Simulator
 from tests.support.specs import PlatformSpec
 from tests.support.terminal import Screen
@@ -411,3 +412,40 @@ def test_what_a_killed_pull_left_is_listed_and_collected(tmp_path: Path) -> None
     removed = report_of(pyskopeo_here("layout", "gc", "--json", f"oci:{layout}"), 0)["removed"]
     assert leftovers[0] in removed
     assert {f"sha256:{path.name}" for path in (layout / "blobs" / "sha256").iterdir()} == {*TWO.blobs, *TWO.manifests}
+
+
+def test_an_image_of_schema_1(tmp_path: Path) -> None:
+    """Its manifest states neither the sizes of its layers nor their diff IDs."""
+    image = build("docker-history")
+    succeed(pyskopeo_here("copy", "--format=v2s1", f"dir:{write_dir(image, tmp_path / 'source')}", f"dir:{tmp_path / 'old'}"))
+    report = report_of(pyskopeo_here("verify", "--deep", "--json", f"dir:{tmp_path / 'old'}"), 0)
+    # Entries of the history without a layer have an empty one.
+    assert (report["images"], report["blobs"]) == (1, len(image.layer_digests()) + 1)
+    victim = image.layer_digests()[0]
+    (tmp_path / "old" / victim[7:]).unlink()
+    assert [kind for kind, _ in faults(pyskopeo_here("verify", f"dir:{tmp_path / 'old'}"))] == ["missing"]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_repair_that_was_killed_goes_on(resume: bool, tmp_path: Path) -> None:
+    image = build(ImageSpec(layers=(LayerSpec("large", size=2_000_000, base=True),)))
+    layout = write_layout(image, tmp_path / "lay")
+    (large,) = image.layer_digests()
+    blob_path(layout, large).unlink()
+    words = ["layout", "repair", "--tls-verify=false", *([] if resume else ["--no-resume"])]
+    with Simulator(image) as registry:
+        registry.on_blob(large, Stall(1_000_000))
+        with started(*words, "--from", registry.name(), f"oci:{layout}") as repair:
+            for _ in range(3000):
+                if any(path.stat().st_size > 500_000 for path in layout.glob("blobs/sha256/.*")):
+                    break
+                time.sleep(0.01)
+            repair.kill()
+            repair.wait(30)
+        registry.heal()
+        succeed(pyskopeo_here(*words, "--from", registry.name(), f"oci:{layout}"))
+        again = ranges(registry, large)[-1]
+    assert (again is not None and again.startswith("bytes=")) == resume
+    assert blob_path(layout, large).read_bytes() == image.blobs[large]
+    report = report_of(pyskopeo_here("layout", "verify", "--json", f"oci:{layout}"), 0)
+    assert [file for file in report["unneeded"] if file["leftover"]] == []

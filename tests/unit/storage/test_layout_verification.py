@@ -542,6 +542,22 @@ async def test_a_large_sparse_blob_can_be_interrupted(layout: Path) -> None:
     assert kinds(await verify(layout)) == [("size", digest)]
 
 
+async def test_documents_of_any_size(layout: Path) -> None:
+    """Sparse files, of which only the beginning is read."""
+    for path in (layout / "oci-layout", blob_path(layout, IMAGE.digest), blob_path(layout, CONFIG)):
+        os.truncate(path, 10 * 1024**3)
+    report = await verify(layout)
+    assert kinds(report) == [("invalid", "oci-layout"), ("size", IMAGE.digest)]
+    os.truncate(layout / "index.json", 10 * 1024**3)
+    assert ("invalid", "index.json") in kinds(await verify(layout))
+
+
+async def test_documents_that_are_no_files(layout: Path) -> None:
+    for name in ("oci-layout", "index.json"):
+        replaced_by_a_fifo(layout / name)
+    assert kinds(await verify(layout)) == [("unreadable", "index.json"), ("unreadable", "oci-layout")]
+
+
 async def test_files_that_come_and_go_meanwhile(layout: Path) -> None:
     stop = anyio.Event()
 
