@@ -85,8 +85,8 @@ async def repair_layout(
     Each manifest and blob is fetched from the first of ``sources``, given with their image names, that has it; it
     replaces the file in the layout when it is verified. ``oci-layout`` is written again. ``index.json``, and content
     that is wrong everywhere, cannot be repaired. ``shared`` is the directory that has the blobs if several layouts
-    share them. ``resume`` and ``partial_age`` are as for a copy (`Storage`). Returns what was repaired and the faults
-    that are left. Raises `PathNotFound` if there is no layout or no image of that name, `TooLarge`, and `StorageFailed`.
+    share them. ``resume`` and ``partial_age`` are as for a copy (`Storage`). Returns what was repaired, and the faults
+    that are left. Raises `PathNotFound` if there is no layout or no image of that name, `TooLarge`, `StorageFailed`.
     """
     if not any((root / file).exists() for file in (INDEX_FILE, LAYOUT_FILE)):
         raise PathNotFound(f"open {root / INDEX_FILE}: no such file or directory")
