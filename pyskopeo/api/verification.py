@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..access import Access
 from ..engine.graph import find_image
+from ..engine.selection import has_only_blobs
 from ..engine.verification import Advance, ImageVerification, VerifyOptions, ignore_advance
 from ..errors import NotFound, PyskopeoError, prefix_errors
 from ..model.platform import Platform
@@ -97,7 +98,7 @@ async def _verify_image(
     run = ImageVerification(source, Reachability(), options, path_of=path_of, advance=advance)
     with prefix_errors(f"reading {reference.image_name}"):
         root = await source.manifest()
-        if platform is not None:
+        if platform is not None and not has_only_blobs(root):
             root = await find_image(source, root, platform)
     run.add_image(root, reference.image_name)
     await run.run()

@@ -15,11 +15,13 @@ import tarfile
 import termios
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.caches import build_cache
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.commands import PYSKOPEO, environment, pyskopeo, started
 from tests.support.faults import Delay, Drip, Flip, Refuse, Stall
@@ -449,3 +451,34 @@ def test_a_repair_that_was_killed_goes_on(resume: bool, tmp_path: Path) -> None:
     assert blob_path(layout, large).read_bytes() == image.blobs[large]
     report = report_of(pyskopeo_here("layout", "verify", "--json", f"oci:{layout}"), 0)
     assert [file for file in report["unneeded"] if file["leftover"]] == []
+
+
+def test_a_build_cache_in_a_registry(tmp_path: Path) -> None:
+    with Simulator(build_cache()) as registry:
+        for words in ((), ("--all",), ("--platform=linux/arm64",)):
+            report = report_of(pyskopeo_here("verify", "--tls-verify=false", "--json", *words, registry.name()), 0)
+            assert (report["images"], report["blobs"]) == (0, 4)
+
+
+def test_pulls_deletions_and_collections_of_many_processes(tmp_path: Path) -> None:
+    """Whatever comes first, in the end the layout has the images that were not deleted, whole, and nothing else."""
+    images = [build(ImageSpec(layers=(LayerSpec("base", base=True), LayerSpec(f"layer{n}")))) for n in range(3)]
+    layout = write_layout(TWO, tmp_path / "lay", tag="two")
+    with Simulator() as registry, ExitStack() as stack:
+        for number, image in enumerate(images):
+            registry.add(image, f"test/{number}", "latest")
+        pulls = [
+            stack.enter_context(started("copy", "--src-tls-verify=false", registry.name(f"test/{n}"), f"oci:{layout}:n{n}"))
+            for n, _ in enumerate(images)
+        ]
+        while any(pull.poll() is None for pull in pulls):
+            succeed(pyskopeo_here("layout", "gc", f"oci:{layout}"))
+        assert [pull.returncode for pull in pulls] == [0, 0, 0]
+        deletions = [stack.enter_context(started("delete", f"oci:{layout}:n{n}")) for n in (0, 1)]
+        while any(deletion.poll() is None for deletion in deletions):
+            succeed(pyskopeo_here("layout", "gc", f"oci:{layout}"))
+        assert [deletion.returncode for deletion in deletions] == [0, 0]
+    report = report_of(pyskopeo_here("layout", "verify", "--deep", "--json", f"oci:{layout}"), 0)
+    assert (report["images"], report["unneeded"]) == (2, [])
+    found = {f"sha256:{path.name}" for path in (layout / "blobs" / "sha256").iterdir()}
+    assert found == {*TWO.blobs, *TWO.manifests, *images[2].blobs, *images[2].manifests}

@@ -16,6 +16,7 @@ from pyskopeo.errors import InvalidContent, PathNotFound, StorageFailed
 from pyskopeo.storage.layout_garbage import collect_garbage
 from pyskopeo.storage.locks import lock_directory
 from pyskopeo.storage.partial_files import kept_name
+from tests.support.caches import CACHE_CONFIG, build_cache
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir, write_layout
 
@@ -79,6 +80,15 @@ async def test_a_dry_run_removes_nothing(layout: Path) -> None:
 )
 async def test_of_no_kind_of_image_anything_is_removed(kind: str, tmp_path: Path) -> None:
     layout = write_layout(build(kind), tmp_path / "a")
+    before = blobs(layout)
+    assert (await collect_garbage(layout)).removed == ()
+    assert blobs(layout) == before
+
+
+@pytest.mark.parametrize("config_type", [CACHE_CONFIG, "application/vnd.example.unknown"])
+async def test_a_build_cache_is_no_garbage(config_type: str, tmp_path: Path) -> None:
+    """Its index names blobs, and no image."""
+    layout = write_layout(build_cache(config_type), tmp_path / "a")
     before = blobs(layout)
     assert (await collect_garbage(layout)).removed == ()
     assert blobs(layout) == before

@@ -21,6 +21,7 @@ from pyskopeo.model.verification import FaultKind, VerificationReport
 from pyskopeo.storage.layout_verification import verify_archive, verify_layout
 from pyskopeo.storage.locks import lock_directory
 from pyskopeo.storage.tar import TarIndex
+from tests.support.caches import CACHE_CONFIG, build_cache
 from tests.support.images import KINDS, ImageSpec, LayerSpec, build, digest_of
 from tests.support.nobody import folder_of_nobody
 from tests.support.outputs import blob_path, write_layout, write_layout_archive
@@ -67,6 +68,20 @@ async def test_every_kind_of_image_is_whole(kind: str, deep: bool, tmp_path: Pat
     everything = {**image.blobs, **{digest: manifest.raw for digest, manifest in image.manifests.items()}}
     assert (report.manifests, report.blobs) == (len(image.manifests), len(image.blobs))
     assert report.size == sum(map(len, everything.values()))
+
+
+@pytest.mark.parametrize("config_type", [CACHE_CONFIG, "application/vnd.example.unknown"])
+async def test_a_build_cache(config_type: str, tmp_path: Path) -> None:
+    """Its index names blobs, and no image."""
+    image = build_cache(config_type)
+    layout = write_layout(image, tmp_path / "a")
+    report = await verify(layout, options=DEEP)
+    assert (report.faults, report.unneeded, report.images, report.blobs) == ((), (), 0, len(image.blobs))
+    for digest, damage in zip(sorted(image.blobs), (unlinked, flipped, longer), strict=False):
+        damage(blob_path(layout, digest))
+    report = await verify(layout, options=DEEP)
+    assert [fault.kind.value for fault in report.faults] == ["missing", "digest", "size"]
+    assert {fault.what for fault in report.faults} == {"blob"}
 
 
 async def test_progress_ends_with_all_bytes(layout: Path) -> None:
