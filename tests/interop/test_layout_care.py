@@ -15,7 +15,7 @@ from tests.support.cli import Done, pyskopeo_here, succeed
 from tests.support.commands import skopeo
 from tests.support.images import KINDS, ImageSpec, LayerSpec, build
 from tests.support.outputs import blob_path, write_dir, write_layout
-from tests.support.peers import Registry
+from tests.support.peers import Dockerd, Registry
 from tests.support.require import require_peer
 from tests.support.trees import tree
 
@@ -175,3 +175,15 @@ def test_a_damaged_layout_is_refused_by_both(change: Callable[[Path, Path], None
     assert done.code == 1
     assert [fault["kind"] for fault in json.loads(done.stdout)["faults"]] == ["digest"]
     assert skopeo("copy", f"oci:{layout}:v1", f"dir:{tmp_path / 'out'}").code == 1
+
+
+def test_what_docker_holds_and_saves_is_whole(dockerd: Dockerd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", dockerd.address)
+    for image, name in ((IMAGE, "care/one:v1"), (OTHER, "care/two:v1")):
+        source = write_dir(image, tmp_path / name.partition(":")[0])
+        succeed(pyskopeo_here("copy", f"dir:{source}", f"docker-daemon:{name}"))
+        report = json.loads(succeed(pyskopeo_here("verify", "--deep", "--json", f"docker-daemon:{name}")).stdout)
+        assert (report["images"], report["blobs"]) == (1, len(image.layer_digests()) + 1)
+    dockerd.docker("save", "-o", str(tmp_path / "saved.tar"), "care/one:v1", "care/two:v1")
+    report = json.loads(succeed(pyskopeo_here("verify", "--deep", "--json", f"docker-archive:{tmp_path}/saved.tar")).stdout)
+    assert report["images"] == 2
