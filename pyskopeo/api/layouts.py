@@ -10,6 +10,7 @@ from ..access import Access
 from ..engine.run import check_policy
 from ..engine.verification import Advance, VerifyOptions, ignore_advance
 from ..errors import InvalidInput, InvalidName, Unsupported, prefix_errors
+from ..model.events import Warned, ignore
 from ..streams.cancellation import run_in_thread
 from ..transports import parse_image_name
 
@@ -83,14 +84,18 @@ async def collect_garbage(
 ) -> GarbageReport:
     """Remove from the layout ``oci:PATH`` the blobs that no entry needs, and what killed copies left; return which.
 
-    Waits for copies to the layout that are under way. With ``dry_run`` nothing is removed. ``sparse`` accepts images of
-    an index that are missing. Raises `InvalidName`, `PathNotFound`, `StorageFailed`, and `InvalidContent` if it is not
-    known what is needed, since a manifest is missing or broken: then nothing is removed.
+    Waits for copies to the layout that are under way, and reports `Warned` then. With ``dry_run`` nothing is removed.
+    ``sparse`` accepts images of an index that are missing. Raises `InvalidName`, `PathNotFound`, `StorageFailed`, and
+    `InvalidContent` if it is not known what is needed, since a manifest is missing or broken: then nothing is removed.
     """
     from ..storage.layout_garbage import collect_garbage as collect
 
     layout = layout_reference(name, whole=True)
-    return await collect(layout.path, shared=_shared(access), sparse=sparse, dry_run=dry_run)
+    report = ignore if access is None else access.report
+    return await collect(
+        layout.path, shared=_shared(access), sparse=sparse, dry_run=dry_run,
+        on_wait=lambda: report(Warned(f"waiting for copies to {name} that are under way")),
+    )  # fmt: skip
 
 
 async def list_layout(name: str, *, access: Access | None = None) -> tuple[LayoutEntry, ...]:

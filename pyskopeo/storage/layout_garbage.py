@@ -19,20 +19,22 @@ from .partial_files import remove_leftovers
 from .reachable_blobs import read_reachable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..model.layout import LayoutIndex
     from ..model.reachability import Node
 
 
 async def collect_garbage(
-    root: Path, *, shared: Path | None = None, sparse: bool = False, dry_run: bool = False
-) -> GarbageReport:
+    root: Path, *, shared: Path | None = None, sparse: bool = False, dry_run: bool = False,
+    on_wait: Callable[[], None] | None = None,
+) -> GarbageReport:  # fmt: skip
     """Remove the blobs of the layout in ``root`` that no entry needs, and what killed copies left; return which.
 
-    Waits for copies to this layout that are under way, in any process; none begins until it is done. Files that are no
-    blobs stay. ``shared`` is the directory that has the blobs if several layouts share them: nothing in it is removed.
-    ``sparse`` accepts images of an index that are missing. With ``dry_run`` nothing is removed.
+    Waits for copies to this layout that are under way, in any process; none begins until it is done. ``on_wait`` is
+    called if it has to wait for long. Files that are no blobs stay. ``shared`` is the directory that has the blobs if
+    several layouts share them: nothing in it is removed. ``sparse`` accepts images of an index that are missing. With
+    ``dry_run`` nothing is removed.
 
     Raises `PathNotFound`, `StorageFailed`, and `InvalidContent` if the index or a manifest cannot be read, or is
     missing: then nothing is removed, since it is not known what is needed.
@@ -48,7 +50,7 @@ async def collect_garbage(
             return await run_in_thread(lambda: GarbageReport(_remove_leftovers(root, [], dry_run=dry_run), (), dry_run))
     if blobs.is_symlink():
         raise StorageFailed(f"{blobs} is a symbolic link: other layouts may need the blobs that it leads to")
-    async with locked(blobs), locked(root):
+    async with locked(blobs, on_wait=on_wait), locked(root):
         work = partial(_collect, root, index.read(), DirectoryFiles(root, shared), sparse=sparse, dry_run=dry_run)
         return await run_in_thread(work)
 

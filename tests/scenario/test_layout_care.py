@@ -325,7 +325,7 @@ def test_garbage_collection_waits_for_a_pull_in_another_process(registry: Simula
     layout = tmp_path / "lay"
     write_layout(TWO, layout, tag="two")
     blob_path(layout, LAYER).write_bytes(ONE.blobs[LAYER])  # as a pull that was killed leaves it
-    registry.on_blob(ONE.config_digest(), Delay(1.5))
+    registry.on_blob(ONE.config_digest(), Delay(3))
     with started("copy", "--src-tls-verify=false", registry.name(), f"oci:{layout}:one") as pull:
         for _ in range(1000):
             if any(ONE.config_digest() in line for line in registry.log):
@@ -334,6 +334,7 @@ def test_garbage_collection_waits_for_a_pull_in_another_process(registry: Simula
         done = succeed(pyskopeo("layout", "gc", f"oci:{layout}"))
         assert pull.wait(30) == 0
     assert b": 0 files removed" in done.stdout
+    assert f"waiting for copies to oci:{layout} that are under way" in done.stderr
     assert report_of(pyskopeo_here("layout", "verify", "--json", f"oci:{layout}"), 0)["images"] == 2
 
 
