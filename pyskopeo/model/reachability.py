@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .digest import Digest
     from .manifest import Manifest
 
-# Descriptors, each time one is named: what is kept of each takes up to 1 KiB of memory.
-_LIMIT = 1_000_000
+# The number of manifests and blobs: what is kept of each takes up to 1 KiB of memory.
+_LIMIT = 500_000
 _SHOWN_NAMES, _KEPT_PARENTS = 10, 40
 
 
@@ -71,7 +71,6 @@ class Reachability:
         self._subjects = subjects
         self._unread: dict[Digest, Node] = {}
         self._taken: set[Digest] = set()
-        self._count = 0
 
     def add_root(self, descriptor: Descriptor, name: str) -> None:
         """Add an entry of a layout, or an image, by its name in reports; raises `TooLarge`."""
@@ -122,12 +121,11 @@ class Reachability:
         node.is_platform = node.is_subject = False
 
     def _add(self, descriptor: Descriptor, kind: str, above: Digest | None, depth: int) -> Node:
-        self._count += 1
-        if self._count > _LIMIT:
-            raise TooLarge(f"more than {_LIMIT} entries and layers can be reached: refused", limit=_LIMIT)
         digest = descriptor.digest
         node = self.nodes.get(digest)
         if node is None:
+            if len(self.nodes) >= _LIMIT:
+                raise TooLarge(f"more than {_LIMIT} manifests and blobs can be reached: refused", limit=_LIMIT)
             node = self.nodes[digest] = Node(descriptor, kind, depth)
         node.depth = min(node.depth, depth)
         size = descriptor.size

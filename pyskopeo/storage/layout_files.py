@@ -12,6 +12,7 @@ from ..errors import InvalidDigest, StorageFailed
 from ..fast_dataclass import dataclass
 from ..model.digest import Digest
 from ..model.verification import UnneededFile
+from ..streams.cancellation import check_cancelled
 from .files import storage_errors
 from .partial_files import is_partial
 
@@ -50,7 +51,7 @@ def stored_files(blobs: Path) -> Iterator[StoredFile]:
     """Return all files in the directory ``blobs`` and in the directories below it, in any order.
 
     Directories that are below those are returned, and not read. Files that vanish meanwhile are left out. Raises
-    `StorageFailed` for a directory that cannot be read; there are no files in one that does not exist.
+    `StorageFailed` for a directory that cannot be read, and `Cancelled`; in one that does not exist there are no files.
     """
     for entry in _entries(blobs):
         with storage_errors(f"reading {entry.path}"):
@@ -86,6 +87,7 @@ def _entries(directory: Path) -> list[os.DirEntry[str]]:
 
 
 def _stored(algorithm: str, entry: os.DirEntry[str]) -> StoredFile | None:
+    check_cancelled()
     try:
         own = entry.stat(follow_symlinks=False)
     except FileNotFoundError:

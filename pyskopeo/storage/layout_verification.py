@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.verification import Advance, ImageVerification, Repairer, VerifyOptions, ignore_advance
-from ..errors import InvalidContent, NotFound, PathNotFound, PyskopeoError, StorageFailed, TooLarge
+from ..errors import InvalidContent, NotFound, PathNotFound, PyskopeoError, StorageFailed
 from ..model.layout import (
     INDEX_FILE,
     INDEX_LIMIT,
@@ -20,6 +21,7 @@ from ..model.layout import (
 )
 from ..model.reachability import Reachability
 from ..model.verification import Fault, FaultKind, Repair, UnneededFile, VerificationReport
+from ..streams.cancellation import run_in_thread
 from .files import digest_name
 from .layout_files import BLOBS, leftovers_of, unneeded_files
 from .locks import locked
@@ -86,7 +88,7 @@ class LayoutVerification:
                 raise PathNotFound(str(error)) from None
             self._note(INDEX_FILE, error)
             raw = None
-        except (StorageFailed, TooLarge) as error:
+        except (StorageFailed, InvalidContent) as error:  # in an archive, also for two files of that name
             self._note(INDEX_FILE, error)
             raw = None
         self._check_layout_file()
@@ -146,8 +148,11 @@ async def verify_layout(
         with suppress(StorageFailed):  # no such directory, or a file system without locks
             await stack.enter_async_context(locked(blobs, shared=True))
         await run.run()
-        unneeded, faults = ([], []) if name else find_unneeded(root, run.graph.nodes, known=run.knows_entries)
-        run.faults += faults
+        unneeded: list[UnneededFile] = []
+        if not name:
+            work = partial(find_unneeded, root, run.graph.nodes, known=run.knows_entries)
+            unneeded, faults = await run_in_thread(work)
+            run.faults += faults
     return run.report(title or f"oci:{root}", unneeded)
 
 
@@ -156,6 +161,7 @@ def find_unneeded(
 ) -> tuple[list[UnneededFile], list[Fault]]:  # fmt: skip
     """Return the files of a layout that nothing needs, and a fault for each directory that cannot be read.
 
+    For a worker thread: there may be very many.
     ``known`` is whether ``needed`` is known; if not, only leftovers of copies are returned.
     """
     found: list[UnneededFile] = []

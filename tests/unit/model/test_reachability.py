@@ -124,10 +124,10 @@ def test_different_sizes_of_one_blob_are_kept() -> None:
     assert graph.nodes[digest].other_sizes == (2,)
 
 
-def test_the_number_of_descriptors_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_nodes_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reachability, "_LIMIT", 3)
     graph = Reachability()
-    for number in range(3):
+    for number in (0, 1, 2, 1):
         graph.add_root(Descriptor(mediatype.OCI_LAYER, Digest.of(bytes([number])), 1), "x")
-    with pytest.raises(TooLarge, match="more than 3 entries and layers"):
+    with pytest.raises(TooLarge, match="more than 3 manifests and blobs"):
         graph.add_root(Descriptor(mediatype.OCI_LAYER, Digest.of(b"x"), 1), "x")

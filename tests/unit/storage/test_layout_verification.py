@@ -615,6 +615,17 @@ async def test_an_archive(tmp_path: Path) -> None:
         await verified(archive, "other")
 
 
+async def test_an_archive_with_two_indexes(tmp_path: Path) -> None:
+    layout = write_layout(IMAGE, tmp_path / "a")
+    other = write_layout(OTHER, tmp_path / "b")
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(layout, ".")
+        tar.add(other / "index.json", "index.json")
+    report = await verify_archive(TarIndex.read(tmp_path / "a.tar"), options=PLAIN, title="x")
+    assert kinds(report) == [("invalid", "index.json")]
+    assert "more than once, with different content" in report.faults[0].message
+
+
 async def test_the_report_is_json(layout: Path) -> None:
     blob_path(layout, LAYER).unlink()
     found = (await verify(layout, options=DEEP)).to_json()
