@@ -12,6 +12,7 @@ import pyskopeo
 from pyskopeo.config.policy import Policy
 from tests.support.access import access_for
 from tests.support.images import build, digest_of
+from tests.support.nobody import folder_of_nobody
 from tests.support.outputs import blob_path, write_dir, write_layout, write_layout_archive
 from tests.support.trees import tree
 
@@ -101,3 +102,25 @@ async def test_the_directory_of_shared_blobs(layout: Path, tmp_path: Path) -> No
     assert report.ok
     assert (await pyskopeo.collect_garbage(f"oci:{layout}", access=access)).removed == ()
     assert (shared / "sha256" / digest_of(b"orphan")[7:]).exists()
+
+
+async def test_a_layout_that_must_not_be_written_to() -> None:
+    """It is verified and listed; what would change it is an error, and changes nothing."""
+    with folder_of_nobody() as folder:
+        access = access_for(folder)
+        layout = write_layout(IMAGE, folder / "a", tag="v1")
+        good = Path(shutil.copytree(layout, folder / "good"))
+        blob_path(layout, digest_of(b"orphan")).write_bytes(b"orphan")
+        blob_path(layout, IMAGE.config_digest()).unlink()
+        before = tree(layout)
+        for directory in (layout, layout / "blobs", layout / "blobs" / "sha256"):
+            directory.chmod(0o555)
+        report = await pyskopeo.verify(f"oci:{layout}", access=access)
+        assert [fault.kind for fault in report.faults] == [pyskopeo.FaultKind.MISSING]
+        assert len(await pyskopeo.list_layout(f"oci:{layout}", access=access)) == 1
+        report = await pyskopeo.repair_layout(f"oci:{layout}", [f"oci:{good}"], access=access, source_access=access)
+        assert "permission denied" in report.faults[0].message
+        assert (await pyskopeo.collect_garbage(f"oci:{layout}", dry_run=True, access=access)).size == 6
+        with pytest.raises(pyskopeo.StorageFailed, match="permission denied"):
+            await pyskopeo.collect_garbage(f"oci:{layout}", access=access)
+        assert tree(layout) == before
