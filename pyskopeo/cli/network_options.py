@@ -80,6 +80,7 @@ class NetworkOptions:
             response_timeout=self.response_timeout,
             user_agent=f"{prefix} {agent}" if prefix else agent,
             daemon_host=daemon_host or base.daemon_host,
+            program=program(),
         )
 
     def trust(self, base: Trust, verify: bool | None, cert_dir: Path | None) -> Trust:

@@ -42,6 +42,7 @@ PUBLIC = [
     "ImageDestination",
     "ImageReference",
     "ImageSource",
+    "IncompleteTags",
     "Inspection",
     "InvalidContent",
     "InvalidDigest",
