@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .live_rows import WIDTH, LiveRows
+from .live_rows import WIDTH, LiveRows, byte_columns
 from .log import emit_notice, log
-from .progress import byte_columns, has_cursor_control, size
+from .progress import has_cursor_control, size
 
 if TYPE_CHECKING:
     from ..engine.verification import Advance
@@ -32,7 +32,7 @@ def verifying(*, quiet: bool = False) -> Iterator[Advance]:
     from rich.progress import Progress
 
     console = Console(stderr=True, highlight=False)
-    progress = Progress(*byte_columns(wide=True), console=console, expand=True, auto_refresh=False)
+    progress = Progress(*byte_columns(size, wide=True), console=console, expand=True, auto_refresh=False)
     rows = LiveRows(console, progress.get_renderable, WIDTH)
     task = progress.add_task("Verifying", total=None)
 

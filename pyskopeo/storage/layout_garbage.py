@@ -99,7 +99,7 @@ def _remove_leftovers(root: Path, algorithms: Sequence[str], *, dry_run: bool) -
     if dry_run:
         return tuple(found)
     for directory in (root, *(root / BLOBS / name for name in algorithms)):
-        remove_leftovers(directory)
+        remove_leftovers(directory, age=0.0)
     return tuple(file for file in found if not os.path.lexists(root / file.path))
 
 
