@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         UnsafeAddress,
         Unsupported,
     )
+    from .http.rate_limit import RateLimits
     from .http.retry import Retry
     from .http.tls import Trust
     from .interfaces import ImageDestination, ImageReference, ImageSource
@@ -131,6 +132,7 @@ _HOMES = {
     "Platform": "model.platform",
     "PolicyRejected": "errors",
     "PyskopeoError": "errors",
+    "RateLimits": "http.rate_limit",
     "Reference": "model.reference",
     "RegistryError": "errors",
     "Report": "model.events",
@@ -209,6 +211,7 @@ __all__ = [
     "Platform",
     "PolicyRejected",
     "PyskopeoError",
+    "RateLimits",
     "Reference",
     "RegistryError",
     "Report",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .config.policy import Policy
     from .config.registries import Registries
+    from .http.rate_limit import RateLimits
     from .model.reference import Reference
 
 
@@ -52,7 +53,9 @@ class Network:
     ``response_timeout`` the maximum time until a response begins, and until a small document (a manifest, a token, a
     page of tags) is complete; all are in seconds.
     ``proxies`` are the HTTP proxies. ``user_agent`` is the value of the ``User-Agent`` header. ``daemon_host`` is the
-    address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket.
+    address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket. ``rate_limits`` limit the bytes per
+    second, of all copies together that are given the same object; a daemon's local socket is not limited. None: no
+    limit.
 
     ``client`` replaces pyskopeo's own HTTP client for registries, for example in tests; it has its own proxies and
     certificates. ``connections`` are shared by images that are copied together; None: each copy has its own.
@@ -65,6 +68,7 @@ class Network:
     proxies: Proxies = field(default_factory=Proxies)
     user_agent: str = f"pyskopeo/{__version__}"
     daemon_host: str = ""
+    rate_limits: RateLimits | None = None
     client: httpx.AsyncClient | None = None
     connections: Connections | None = None
 

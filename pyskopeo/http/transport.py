@@ -33,7 +33,9 @@ class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
 
     def __init__(self, connector: Connector, *, requests: int = 64) -> None:
         super().__init__(connector)
-        self._other_proxies = ProxyRouter(connector.context, connector.connect_timeout + connector.response_timeout)
+        self._other_proxies = ProxyRouter(
+            connector.context, connector.connect_timeout + connector.response_timeout, connector.rate_limits
+        )
         self._requests = requests
         self._limiter: anyio.CapacityLimiter | None = None
 

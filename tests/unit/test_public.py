@@ -58,6 +58,7 @@ PUBLIC = [
     "Platform",
     "PolicyRejected",
     "PyskopeoError",
+    "RateLimits",
     "Reference",
     "RegistryError",
     "Report",
