@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlencode
 
 import anyio
 
-from ..errors import InvalidContent, PyskopeoError
+from ..errors import InvalidContent, PyskopeoError, RegistryError, Stalled, UnsafeAddress
 from ..http.loop_bridge import run_with_grace
+from ..http.origin import Origin
 from .response_checks import ask, read_error
 
 if TYPE_CHECKING:
@@ -25,20 +26,108 @@ if TYPE_CHECKING:
 _RANGE = re.compile(r"(?:bytes[= ] ?)?0-([0-9]{1,18})(?:/(?:[0-9]{1,18}|\*))?", re.ASCII | re.IGNORECASE)
 # Seconds that opening or cancelling an upload may take when it is not needed any more.
 _CANCEL_SECONDS = 0.6
+# Bytes. The record of an upload is written again when that many more were sent.
+_RECORD_STEP = 16 * 1024 * 1024
+
+
+class UploadRecord(Protocol):
+    """What is known of an upload in a later run; `storage.upload_records` implements it.
+
+    ``location`` is the URL of the upload that an earlier run has not finished, "" if there is none. The registry was
+    sent at most ``sent`` bytes.
+    """
+
+    location: str
+    sent: int
+
+    def write(self, location: str, sent: int) -> None:
+        """Replace the record, also that in memory."""
+        ...
+
+    def close(self) -> None:
+        """Release it for other processes; remove it if its location is empty."""
+        ...
+
+
+class UploadRecords(Protocol):
+    """Opens the record of the upload of a blob; None if another upload of it has the record, or there can be none."""
+
+    def open(self, registry: str, repository: str, digest: Digest) -> UploadRecord | None: ...
 
 
 class UploadSession:
     """One upload at the registry. ``location`` is its URL, empty while there is none.
 
-    Each method sends one request; `open` and `mount` retry it. Raises `NetworkError` and `InvalidContent`.
+    Each method sends one request; `open`, `mount` and `resume` retry it. Raises `NetworkError` and `InvalidContent`.
     """
 
     def __init__(self, reference: Reference, session: Session, state: UploadState) -> None:
         self.session, self.state = session, state
-        self.location = ""
+        self._location = ""
+        self._record: UploadRecord | None = None
         self._name = reference.name
         self._path = f"/v2/{reference.repository}/blobs/uploads/"
         self._what = f"initiating an upload to {self._name}"
+
+    @property
+    def location(self) -> str:
+        return self._location
+
+    @location.setter
+    def location(self, url: str) -> None:
+        self._location = url
+        if url and self._record is not None:
+            self._write_record(self._record, self.state.sent)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether a later run can continue this upload."""
+        return self._record is not None
+
+    async def continue_recorded(self, record: UploadRecord) -> None:
+        """Keep ``record`` from now on, and continue the upload in it, if the registry still knows that.
+
+        An upload at another origin than the registry's is not continued. Raises `ConnectionFailed`.
+        """
+        self._record, location = record, record.location
+        if not location:
+            self.location = self._location
+            return
+        await self.cancel()  # the upload that the registry has opened instead of a mount
+        self.session.redactor.add_upload(location)
+        if Origin.of(location) == self.session.origin:
+            self._location, self.state.sent = location, min(record.sent, self.state.size or 0)
+            self.state.continued = True
+            await self.resume()
+        if not self._location:
+            record.write("", 0)
+
+    def sending(self, total: int) -> None:
+        """Record that the registry may have ``total`` bytes, before they are sent."""
+        self.state.sent = total
+        record = self._record
+        if record is not None and total > record.sent:
+            self._write_record(record, min(total + _RECORD_STEP, self.state.size or total))
+
+    def _write_record(self, record: UploadRecord, sent: int) -> None:
+        if Origin.of(self._location) == self.session.origin:
+            self.session.redactor.add_upload(self._location)
+            record.write(self._location, sent)
+        else:  # where the registry's credentials do not count, the URL alone is what allows to write
+            record.location = ""
+
+    async def end(self, error: BaseException | None = None) -> None:
+        """Release the record, after ``error``: cancel the upload, unless a later run may continue it."""
+        record, self._record = self._record, None
+        kept = ""
+        if error is not None:
+            if record is not None and self._location == record.location and self.state.worth_keeping(error):
+                kept = record.location
+            else:
+                await self.cancel()
+        if record is not None:
+            record.write(kept, self.state.sent)
+            record.close()
 
     async def open(self, digest: Digest | None) -> None:
         """POST to open a session, unless there is one; ``digest`` is the blob's, None if it is not known yet."""
@@ -61,22 +150,36 @@ class UploadSession:
         return bool(await run_with_grace(partial(ask, self.session, once, self._what), _CANCEL_SECONDS))
 
     async def resume(self) -> None:
-        """GET the number of bytes that the registry has, and continue there; cancel the session if that is unknown."""
+        """GET the number of bytes that the registry has, and continue there; cancel the session if that is unknown.
+
+        Raises `ConnectionFailed` if there is no response in all retries.
+        """
         location, state = self.location, self.state
         state.offset = 0
         if not location or not state.resumable:
             await self.cancel()
             return
-        with suppress(PyskopeoError):
-            response = await self.session.request("GET", location, {})
+
+        what = f"resuming an upload to {self._name}"
+
+        async def once() -> None:
+            try:
+                response = await self.session.request("GET", location, {})
+            except Stalled:  # a registry that does not answer this may well accept another upload
+                return
+            if response.status_code not in (200, 202, 204):
+                raise await read_error(self.session, response, what)
             await response.aclose()
             end = range_end(response)
             # If the registry has more bytes than were sent, the content of the rest is unknown.
-            if response.status_code in (200, 202, 204) and end is not None and 0 < end <= state.sent:
+            if end is not None and 0 < end <= state.sent:
                 self.location = self.session.location_of(response, location)
                 state.resume_at(end)
-                return
-        await self.cancel()
+
+        with suppress(RegistryError, InvalidContent, UnsafeAddress):
+            await ask(self.session, once, what)
+        if not state.offset:
+            await self.cancel()
 
     async def cancel(self) -> None:
         """DELETE the session; errors are ignored, since nothing here depends on its success."""
