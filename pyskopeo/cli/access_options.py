@@ -7,13 +7,13 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..access import Access
+from ..access import Access, Storage
 from ..credentials.authfile import Credentials
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
 from ..model.events import Report
 from ..model.platform import Platform
-from .flags import Flag, Parsed, UsageError, boolean, utf8
+from .flags import Flag, Parsed, UsageError, boolean, duration, utf8
 from .log import log
 from .network_options import NetworkOptions
 
@@ -27,6 +27,13 @@ PLATFORM = Flag("platform", "choose the image for OS/ARCH[/VARIANT] from a list"
 
 AUTHFILE = Flag("authfile", "read credentials from PATH only (default: $REGISTRY_AUTH_FILE, else the standard "
                 "locations)", value="PATH")  # fmt: skip
+
+RESUME = (
+    Flag("no-resume", "do not complete interrupted downloads, and do not keep those that are for a later run",
+         read=boolean, default=False),
+    Flag("partial-age", "remove what interrupted downloads have left beside the destination after this time "
+         "(default: 168h)", value="DURATION", read=duration, default=Storage().partial_age),
+)  # fmt: skip
 
 _REGISTRIES = {"": "the registry", "src-": "the source registry", "dest-": "the destination registry"}
 
@@ -152,7 +159,8 @@ class AccessOptions:
     """What the flags of one side, and those for both sides, say about access to images.
 
     ``tls_verify`` is None if neither true nor false was asked for. ``scratch`` is the directory for
-    temporary files, ``shared_blobs`` that of ``oci:`` layouts. ``accept_all`` is ``--insecure-policy``.
+    temporary files, ``shared_blobs`` that of ``oci:`` layouts. ``resume`` and ``partial_age`` are those of `Storage`,
+    None for a command that writes no blobs. ``accept_all`` is ``--insecure-policy``.
     """
 
     network: NetworkOptions
@@ -162,6 +170,8 @@ class AccessOptions:
     daemon_host: str | None
     scratch: Path | None
     shared_blobs: Path | None
+    resume: bool | None
+    partial_age: float | None
     registries_conf: Path | None
     policy: str | None
     require_signed: bool
@@ -178,6 +188,7 @@ class AccessOptions:
         # Commands that accept registries only have no flags for other transports.
         every_transport = f"{prefix}daemon-host" in parsed.values
         shared_blobs = f"{prefix}shared-blob-dir"
+        writes = "no-resume" in parsed.values
         return cls(
             network=NetworkOptions.of(parsed),
             credentials=credentials,
@@ -186,6 +197,8 @@ class AccessOptions:
             daemon_host=parsed.optional(f"{prefix}daemon-host", str) if every_transport else None,
             scratch=parsed.path("tmpdir"),
             shared_blobs=parsed.path(shared_blobs) if shared_blobs in parsed.values else None,
+            resume=not parsed.get("no-resume", bool) if writes else None,
+            partial_age=parsed.get("partial-age", float) if writes else None,
             registries_conf=parsed.path("registries-conf"),
             policy=parsed.optional("policy", str) or None,
             require_signed=require_signed,
@@ -212,7 +225,16 @@ class AccessOptions:
             trust=self.network.trust(base.trust, self.tls_verify, self.cert_dir),
             network=self.network.network(base.network, self.daemon_host),
             policy=policy,
-            storage=replace(base.storage, scratch=self.scratch or base.storage.scratch, shared_blobs=self.shared_blobs),
+            storage=self._storage(base.storage),
+        )
+
+    def _storage(self, base: Storage) -> Storage:
+        return replace(
+            base,
+            scratch=self.scratch or base.scratch,
+            shared_blobs=self.shared_blobs,
+            resume=base.resume if self.resume is None else self.resume,
+            partial_age=base.partial_age if self.partial_age is None else self.partial_age,
         )
 
 

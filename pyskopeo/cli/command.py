@@ -19,12 +19,13 @@ Options = TypeVar("Options")
 
 @dataclass(frozen=True, slots=True)
 class Command(Generic[Options]):
-    """One command: each module of this package that has a ``COMMAND`` offers one.
+    """One command: each module of this package that has a ``COMMAND`` offers one, or a `CommandGroup`.
 
     ``arguments`` names the positional arguments for the help text. ``read`` turns a parsed command
     line into the command's options and raises `InvalidInput` for flags that are invalid or exclude
     each other. ``run`` carries the command out and returns the exit code; it is a coroutine function
-    if the command needs an event loop from its beginning to its end.
+    if the command needs an event loop from its beginning to its end. ``summary`` is one line for the help text of
+    a group; for the other commands it is in `SUMMARIES`.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Command(Generic[Options]):
     flags: tuple[Flag, ...]
     read: Callable[[Parsed], Options]
     run: Callable[[Options], int | Coroutine[Any, Any, int]]
+    summary: str = ""
 
     def check_count(self, given: Sequence[str]) -> None:
         """Raise `UsageError` unless as many arguments are given as are named, or more if the name ends with ``...``.
@@ -42,6 +44,13 @@ class Command(Generic[Options]):
         """
         wanted = self.arguments.split()
         if self.arguments.startswith("["):
+            return
+        if not wanted:
+            if given:
+                raise UsageError(
+                    f"No arguments expected, got {len(given)}\n"
+                    f"Try '{program()} {self.name} --help' for more information"
+                )
             return
         more = self.arguments.endswith("...")
         if len(given) == len(wanted) or (more and len(given) > len(wanted)):
@@ -53,6 +62,36 @@ class Command(Generic[Options]):
         raise UsageError(
             f"{expected}: {self.arguments}, got {len(given)}{hint}\n"
             f"Try '{program()} {self.name} --help' for more information"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CommandGroup:
+    """A command whose first argument is a sub-command with flags of its own, such as ``store ls``.
+
+    The name of each of the ``commands`` is that of the group, a space and its own.
+    """
+
+    name: str
+    description: str
+    commands: tuple[Command[Any], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the sub-commands, without that of the group."""
+        return tuple(command.name.removeprefix(f"{self.name} ") for command in self.commands)
+
+    def command(self, name: str) -> Command[object]:
+        """Return the sub-command ``name``; raises `UsageError`."""
+        if name in self.names:
+            return self.commands[self.names.index(name)]
+        from difflib import get_close_matches
+
+        near = [known for known in self.names if known.startswith(name)] or get_close_matches(name, self.names)
+        meant = f"Did you mean '{near[0]}'? " if near else f"The commands are {', '.join(self.names)}. "
+        raise UsageError(
+            f"Unrecognized command `{program()} {self.name} {name}`\n"
+            f"{meant}Try '{program()} {self.name} --help' for more information"
         )
 
 
@@ -98,10 +137,20 @@ GLOBAL = (
 )  # fmt: skip
 
 
-def load_command(name: str) -> Command[object]:
+def load_command(name: str) -> Command[object] | CommandGroup:
     """Import the module of the command ``name``, a key of `SUMMARIES` other than ``help``."""
-    command: Command[object] = import_module(f".{name.replace('-', '_')}", __package__).COMMAND
+    command: Command[object] | CommandGroup = import_module(f".{name.replace('-', '_')}", __package__).COMMAND
     return command
+
+
+def every_command() -> list[Command[object]]:
+    """Import all modules of commands; return the commands sorted by name, and in place of groups their sub-commands."""
+    loaded = (load_command(name) for name in sorted(SUMMARIES) if name != "help")
+    return [
+        command
+        for one in loaded
+        for command in (one.commands if isinstance(one, CommandGroup) else (one,))
+    ]  # fmt: skip
 
 
 def program() -> str:

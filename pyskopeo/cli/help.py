@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from .command import GLOBAL, SUMMARIES, VERSION, Command, program
+from .command import GLOBAL, SUMMARIES, VERSION, Command, CommandGroup, program
 from .flags import Flag
 
 
 def overview() -> str:
     """Return the help text of the program: its commands and its global flags."""
-    width = max(map(len, SUMMARIES)) + 3
-    commands = "\n".join(f"  {name:<{width}}{summary}" for name, summary in sorted(SUMMARIES.items()))
     return (
         "Copy and inspect container images, without a daemon\n\n"
         f"Usage:\n  {program()} [flags] COMMAND [command flags]\n\n"
-        f"Available Commands:\n{commands}\n\nFlags:\n{usage((*GLOBAL, VERSION))}\n\n"
+        f"Available Commands:\n{_commands(SUMMARIES)}\n\nFlags:\n{usage((*GLOBAL, VERSION))}\n\n"
         f'Use "{program()} COMMAND --help" for more information about a command.'
     )
+
+
+def group_help(group: CommandGroup) -> str:
+    """Return the help text of a command that has sub-commands."""
+    summaries = {name: command.summary for name, command in zip(group.names, group.commands, strict=True)}
+    return (
+        f"{group.description}\n\nUsage:\n  {program()} {group.name} COMMAND [command flags]\n\n"
+        f"Available Commands:\n{_commands(summaries)}\n\nGlobal Flags:\n{usage(GLOBAL)}\n\n"
+        f'Use "{program()} {group.name} COMMAND --help" for more information about a command.'
+    )
+
+
+def _commands(summaries: Mapping[str, str]) -> str:
+    width = max(map(len, summaries)) + 3
+    return "\n".join(f"  {name:<{width}}{summary}" for name, summary in sorted(summaries.items()))
 
 
 def command_help(command: Command[object]) -> str:
     """Return the help text of a command."""
     examples = "\n".join(f"  {example}" for example in command.examples)
     flags = f"Flags:\n{usage(command.flags)}\n\n" if command.flags else ""
+    arguments = f" {command.arguments}" if command.arguments else ""
     return (
-        f"{command.description}\n\nUsage:\n  {program()} {command.name} [command flags] {command.arguments}\n\n"
+        f"{command.description}\n\nUsage:\n  {program()} {command.name} [command flags]{arguments}\n\n"
         f"Examples:\n{examples}\n\n{flags}Global Flags:\n{usage(GLOBAL)}"
     )
 

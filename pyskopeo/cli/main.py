@@ -11,7 +11,7 @@ from typing import NoReturn, TypeVar
 
 from .. import __version__
 from ..errors import PyskopeoError, StorageFailed, first_error
-from .command import GLOBAL, SKOPEO, SUMMARIES, VERSION, Command, load_command, program
+from .command import GLOBAL, SKOPEO, SUMMARIES, VERSION, Command, CommandGroup, load_command, program
 from .flags import Flag, Parsed, UnknownFlag, UsageError, parse
 from .log import debugging, emit, log, set_debugging
 from .standard_streams import flush_standard_streams, prepare_standard_streams
@@ -191,8 +191,23 @@ def _parse_command_line(words: Sequence[str]) -> tuple[Command[object], object, 
             f"Unrecognized command `{program()} {verb}`\n"
             f"{_suggestion(verb)}Try '{program()} --help' for more information"
         )
-    command = load_command(verb)
-    parsed, _ = _parse(f"{program()} {verb}", words, (*GLOBAL, *command.flags))
+    return _parse_command(load_command(verb), words, outer, wants_help=wants_help)
+
+
+def _parse_command(
+    command: Command[object] | CommandGroup, words: Sequence[str], outer: Parsed, *, wants_help: bool
+) -> tuple[Command[object], object, float] | None:
+    """Parse what follows the name of a command, as `_parse_command_line` does; ``outer`` are the flags before it."""
+    if isinstance(command, CommandGroup):
+        group = command
+        between, rest = _parse(f"{program()} {group.name}", words, GLOBAL, stop_at_argument=True)
+        between.inherit(outer)
+        outer, wants_help = between, wants_help or between.get("help", bool)
+        if not rest:
+            _show_group(group, wanted=wants_help)
+            return None
+        command, words = group.command(rest[0]), rest[1:]
+    parsed, _ = _parse(f"{program()} {command.name}", words, (*GLOBAL, *command.flags))
     if wants_help or parsed.get("help", bool):
         from .help import command_help
 
@@ -202,6 +217,18 @@ def _parse_command_line(words: Sequence[str]) -> tuple[Command[object], object, 
     set_debugging(parsed.get("debug", bool))
     command.check_count(parsed.arguments)
     return command, command.read(parsed), parsed.get("command-timeout", float)
+
+
+def _show_group(group: CommandGroup, *, wanted: bool) -> None:
+    """Print the help text of a group; raise `UsageError` after that if it was not ``wanted``."""
+    from .help import group_help
+
+    if wanted:
+        print(group_help(group))
+        return
+    emit(group_help(group))
+    name = f"{program()} {group.name}"
+    raise UsageError(f"Missing command '{name} COMMAND'\nTry '{name} --help' for more information")
 
 
 def _parse(

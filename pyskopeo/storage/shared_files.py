@@ -13,7 +13,7 @@ from .partial_files import partial_names, remove_leftovers, shown_name
 from .verified_files import VerifiedFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ..access import Access
 
@@ -24,10 +24,11 @@ class RunFiles(SharedFiles):
     """Files that were verified, indexes of layouts, and directories in which leftovers were looked for.
 
     ``cache`` is the directory for the record of verified files, None to keep it in memory. With ``deferred`` the
-    indexes of layouts are written by `flush` only.
+    indexes of layouts are written by `flush` only. ``partial_age`` is that of `Storage`.
     """
 
-    def __init__(self, cache: Path | None, *, deferred: bool = False) -> None:
+    def __init__(self, cache: Path | None, *, deferred: bool = False, partial_age: float = 0.0) -> None:
+        self._partial_age = partial_age
         self.verified = VerifiedFiles(None if cache is None else cache / _RECORD)
         self._deferred = deferred
         self._indexes: dict[Path, IndexFile] = {}
@@ -39,7 +40,9 @@ class RunFiles(SharedFiles):
     def of(cls, access: Access) -> RunFiles:
         """Return those of a run, or new ones for a single copy."""
         shared = access.storage.shared_files
-        return shared if isinstance(shared, RunFiles) else cls(access.storage.cache)
+        if isinstance(shared, RunFiles):
+            return shared
+        return cls(access.storage.cache, partial_age=access.storage.partial_age)
 
     def existing_blobs(self, access: Access, warn: Callable[[str], None] | None = None) -> ExistingBlobs:
         """Return what decides whether a file at the destination is a blob."""
@@ -76,10 +79,12 @@ class RunFiles(SharedFiles):
     def save(self) -> None:
         self.verified.save()
 
-    def remove_leftovers(self, directory: Path, name: str = "", *, restore: Path | None = None) -> None:
+    def remove_leftovers(
+        self, directory: Path, name: str = "", *, restore: Path | None = None, done: Iterable[str] = ()
+    ) -> None:
         """Call `partial_files.remove_leftovers` if there are any; each directory is read once, at the first call."""
         if directory not in self._leftovers:
             self._leftovers[directory] = partial_names(directory)
         names = self._leftovers[directory]
         if shown_name(name) in names if name else names:
-            remove_leftovers(directory, name, restore=restore)
+            remove_leftovers(directory, name, restore=restore, age=self._partial_age, done=frozenset(done))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pyskopeo.cli.command import GLOBAL, SUMMARIES, VERSION, load_command
+from pyskopeo.cli.command import GLOBAL, VERSION, every_command
 from pyskopeo.cli.flags import Flag
 from pyskopeo.cli.help import command_help, overview, usage
 
-COMMANDS = [name for name in SUMMARIES if name != "help"]
+COMMANDS = {command.name: command for command in every_command()}
 
 
 def test_the_table_of_flags_is_sorted_aligned_and_wrapped() -> None:
@@ -31,7 +31,7 @@ def test_the_overview_has_the_global_flags() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_page_has_the_flags_of_the_command_and_the_global_ones(name: str) -> None:
-    command = load_command(name)
+    command = COMMANDS[name]
     page = command_help(command)
     assert page.endswith(f"Global Flags:\n{usage(GLOBAL)}")
     assert not command.flags or f"\nFlags:\n{usage(command.flags)}\n" in page
@@ -41,7 +41,7 @@ def test_a_page_has_the_flags_of_the_command_and_the_global_ones(name: str) -> N
 @pytest.mark.parametrize("name", COMMANDS)
 def test_descriptions_of_flags_are_in_one_style(name: str) -> None:
     """As in skopeo: a phrase that begins in lower case, except for abbreviations, and has no full stop."""
-    for flag in (*load_command(name).flags, *GLOBAL, VERSION):
+    for flag in (*COMMANDS[name].flags, *GLOBAL, VERSION):
         if not flag.hidden:
             assert flag.help
             assert flag.help.startswith("YAML") or flag.help[0].islower(), flag

@@ -11,7 +11,8 @@ import anyio
 import pytest
 
 from pyskopeo import __version__
-from pyskopeo.cli.command import SUMMARIES
+from pyskopeo.cli.command import SUMMARIES, Command, CommandGroup, every_command
+from pyskopeo.cli.flags import Flag, Parsed, boolean
 from pyskopeo.cli.main import Interrupted, main, supervised
 from pyskopeo.errors import NotFound, PyskopeoError, StorageFailed
 from tests.support.cli import pyskopeo_here, run, said
@@ -125,11 +126,12 @@ def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str], wo
         assert re.search(rf"^  {name} +{re.escape(summary)}$", out, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", [name for name in SUMMARIES if name != "help"])
+@pytest.mark.parametrize("name", [command.name for command in every_command()])
 def test_each_way_to_ask_for_help_is_the_same(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    code, wanted, messages = run(capsys, name, "--help")
+    verbs = name.split()
+    code, wanted, messages = run(capsys, *verbs, "--help")
     assert (code, messages) == (0, [])
-    for words in (["help", name], ["-h", name], [name, "-h"], [name, "a", "--help", "b"]):
+    for words in (["help", *verbs], ["-h", *verbs], [*verbs, "-h"], [*verbs, "a", "--help", "b"]):
         assert run(capsys, *words) == (0, wanted, [])
     assert f"\nUsage:\n  pyskopeo {name} [command flags] " in wanted
     assert "\nExamples:\n  pyskopeo " in wanted
@@ -139,6 +141,55 @@ def test_each_way_to_ask_for_help_is_the_same(capsys: pytest.CaptureFixture[str]
         "Global Flags:"
     )[1]
     assert max(map(len, wanted.splitlines())) <= 110
+
+
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """A command with sub-commands, and what they were called with."""
+    done: list[object] = []
+
+    def read(parsed: Parsed) -> tuple[object, ...]:
+        return tuple(parsed.arguments), parsed.values["shout"], parsed.values["override-os"]
+
+    def carry_out(options: object) -> int:
+        done.append(options)
+        return 0
+
+    flags = (Flag("shout", "speak up", read=boolean, default=False),)
+    lift = Command("shelf lift", "THING", "Lift.", ("pyskopeo shelf lift x",), flags, read, carry_out, summary="lift it")
+    monkeypatch.setitem(SUMMARIES, "shelf", "Shelves")
+    monkeypatch.setattr("pyskopeo.cli.main.load_command", lambda name: CommandGroup(name, "Shelves.", (lift,)))
+    return done
+
+
+def test_a_sub_command_has_flags_of_its_own(capsys: pytest.CaptureFixture[str], shelf: list[object]) -> None:
+    code, _, messages = run(capsys, "--override-os", "plan9", "shelf", "lift", "--shout", "x")
+    assert (code, messages, shelf.pop()) == (0, [], (("x",), True, "plan9"))
+    code, _, messages = run(capsys, "shelf", "--override-os=plan9", "lift", "x")
+    assert (code, messages, shelf.pop()) == (0, [], (("x",), False, "plan9"))
+    code, _, messages = run(capsys, "shelf", "lift", "--shoot", "x")
+    assert code == 1
+    assert "did you mean --shout?" in messages[0]
+    assert run(capsys, "shelf", "--shout", "lift", "x")[0] == 1
+    code, _, messages = run(capsys, "shelf", "lift")
+    assert (code, shelf) == (1, [])
+    assert messages[0].endswith("got 0\nTry 'pyskopeo shelf lift --help' for more information")
+
+
+def test_help_of_a_command_with_sub_commands(capsys: pytest.CaptureFixture[str], shelf: list[object]) -> None:
+    code, shown, messages = run(capsys, "shelf", "--help")
+    assert (code, messages, shelf) == (0, [], [])
+    assert shown.startswith("Shelves.\n\nUsage:\n  pyskopeo shelf COMMAND [command flags]\n\nAvailable Commands:\n")
+    assert "\n  lift   lift it\n" in shown
+    assert run(capsys, "help", "shelf") == (0, shown, [])
+    code, out, messages = run(capsys, "shelf")
+    assert (code, out) == (1, "")
+    assert messages[-1] == (
+        "fatal: Missing command 'pyskopeo shelf COMMAND'\nTry 'pyskopeo shelf --help' for more information"
+    )
+    code, shown, _ = run(capsys, "shelf", "lift", "--help")
+    assert code == 0
+    assert "\nUsage:\n  pyskopeo shelf lift [command flags] THING\n" in shown
 
 
 def test_every_example_in_the_help_is_a_command_line_we_accept(capsys: pytest.CaptureFixture[str]) -> None:
