@@ -282,7 +282,7 @@ async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[D
 
 def _upload_records(access: Access) -> UploadRecords | None:
     """Return the records of interrupted uploads, None where none are kept."""
-    if access.storage.cache is None:
+    if access.storage.cache is None or not access.storage.resume:
         return None
     from ..storage.upload_records import UploadRecords
 

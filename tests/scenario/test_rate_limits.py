@@ -194,6 +194,13 @@ async def test_the_socket_of_a_docker_daemon_is_not_limited(tmp_path: Path) -> N
         await copy(f"oci:{write_layout(image, tmp_path / 's')}:latest", "docker-daemon:a/b:v1", limits)
 
 
+async def test_a_docker_daemon_on_another_host_is(tmp_path: Path) -> None:
+    image: BuiltImage = build(ImageSpec("docker", layers=(LayerSpec("a", size=600_000, compression="none"),)))
+    with FakeDaemon(tcp=True) as daemon, limited(600_000):
+        limits = daemon_access(daemon, tmp_path, rate_limits=RateLimits(RATE))
+        await copy(f"oci:{write_layout(image, tmp_path / 's')}:latest", "docker-daemon:a/b:v1", limits)
+
+
 # --- on the command line ---
 
 

@@ -315,6 +315,30 @@ async def test_without_a_cache_directory_nothing_is_kept(registry: Simulator, tm
     assert registry.open_uploads == ()
 
 
+async def test_nor_is_it_without_resume(push: Push, registry: Simulator, cache: Path) -> None:
+    push.access = replace(push.access, storage=replace(push.access.storage, resume=False))
+    await interrupt(push)
+    assert registry.open_uploads == ()
+    assert not cache.exists()
+
+
+def test_no_resume_leaves_what_an_earlier_run_has_kept(
+    registry: Simulator, tmp_path: Path, clean_environment: Path
+) -> None:
+    source = f"oci:{write_layout(IMAGE, tmp_path / 'source')}:latest"
+    words = ("copy", "-q", "--dest-tls-verify=false", source, registry.name())
+    registry.on_upload("PATCH", SLOWLY)
+    with started(*words) as process:
+        assert wait_until(lambda: registry.uploads.taken() >= HALF, 20)
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+    registry.heal()
+    before = len(registry.requests)
+    succeed(pyskopeo_here(*words, "--no-resume"))
+    assert sum(r.length for r in registry.requests[before:] if r.method == "PATCH") == LAYER_SIZE
+    assert [r.header("Content-Length") for r in registry.requests[before:] if r.method == "PATCH"] == [str(LAYER_SIZE)]
+
+
 @pytest.mark.parametrize("problem", ["a file", "read-only"])
 async def test_a_cache_directory_that_cannot_be_used(problem: str, push: Push, cache: Path) -> None:
     if problem == "a file":
