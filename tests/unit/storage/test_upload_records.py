@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -78,19 +76,6 @@ def test_one_at_a_time_has_it(records: UploadRecords) -> None:
     assert UploadRecords(record._path.parent).open("registry.example", "a/b", DIGEST) is None
     record.close()
     opened(records).close()
-
-
-def test_the_lock_of_a_process_that_was_killed_is_free(records: UploadRecords) -> None:
-    path = kept(records)
-    program = "import fcntl, sys, time; f = open(sys.argv[1], 'r+'); fcntl.flock(f, 2); print(1, flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
-        assert records.open("registry.example", "a/b", DIGEST) is None
-        child.kill()
-    record = opened(records)
-    assert record.location == LOCATION
-    record.close()
 
 
 def test_the_file_of_one_that_was_removed_meanwhile_is_not_used(
