@@ -106,7 +106,8 @@ async def test_after_a_cancellation(push: Push, registry: Simulator, cache: Path
     await push.run()
     push.check_there()
     assert patched(push) == LAYER_SIZE - there
-    assert (push.asked["GET upload"], push.asked["PATCH upload"], push.asked["DELETE upload"]) == (1, 1, 0)
+    asked = [push.asked[f"{method} upload"] for method in ("GET", "PATCH", "DELETE")]
+    assert asked == [1, there < LAYER_SIZE, 0]
     assert records(cache) == []
 
 
