@@ -32,6 +32,9 @@ class LimitedBody(ResponseBody):
             self._pace.end()
         return count
 
+    def is_document(self) -> None:
+        self._pace.document = True
+
     def read_all(self, deadline: DocumentDeadline) -> bytes:
         content = super().read_all(deadline)
         self._pace.charge(len(content))

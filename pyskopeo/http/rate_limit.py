@@ -92,12 +92,14 @@ class HostLimits:
 class Pace:
     """Keeps one body within its limits.
 
-    `wait`, or `wait_async` in the event loop, before bytes are moved, then `moved`; `end` after the last ones.
+    `wait`, or `wait_async` in the event loop, before bytes are moved, then `moved`; `end` after the last ones. With
+    ``document`` no part of the body waits for long transfers, otherwise its beginning does not.
     """
 
     def __init__(self, host: HostLimits) -> None:
         self._host = host
         self._allowed = self._total = 0
+        self.document = False
 
     def wait(self, wanted: int) -> int:
         """Wait until some of ``wanted`` bytes may be moved, and return their number; raises `Cancelled`."""
@@ -137,8 +139,8 @@ class Pace:
             _pause(_reserve(limit, count, first=True))
 
     def _next_turn(self, wanted: int) -> tuple[int, bool]:
-        """Return the size of the next turn, and whether it is in the beginning of the body."""
-        left = DOCUMENT_SIZE - self._total
+        """Return the size of the next turn, and whether it comes before those of long transfers."""
+        left = DOCUMENT_SIZE if self.document else DOCUMENT_SIZE - self._total
         return (min(wanted, left), True) if left > 0 else (min(wanted, self._host.turn), False)
 
 

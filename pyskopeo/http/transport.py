@@ -88,6 +88,7 @@ class ResponseStream(ResponseReader, httpx.AsyncByteStream):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         # Not a generator: trio warns of one that is not finished.
+        self._exchange.body.is_document()
         return self
 
     async def __anext__(self) -> bytes:

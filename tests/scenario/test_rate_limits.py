@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from pyskopeo.errors import Stalled
 from tests.support.access import access_for, networked
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.daemon_access import access as daemon_access
+from tests.support.exchange import Response
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.faults import Chunked, Stall
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
@@ -160,16 +162,20 @@ async def test_a_cancellation_does_not_wait(direction: str, registry: Simulator,
 
 
 async def test_manifests_are_not_slowed_down_by_blobs(registry: Simulator, tmp_path: Path) -> None:
-    """While a pull that takes minutes is under way, others that are small end."""
+    """While a pull that takes minutes is under way, others that are small end; so do long lists of tags."""
     small = build(ImageSpec(layers=(LayerSpec("small", size=500),)))
     registry.add(small, "test/small", "latest")
-    limits = access(tmp_path, 20_000)
+    registry.routes["/v2/test/small/tags/list"] = Response(
+        200, (("Content-Type", "application/json"),), json.dumps({"tags": [f"{n:020}" for n in range(6000)]}).encode()
+    )
+    limits = access(tmp_path, 100_000)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(copy, registry.name(), f"oci:{tmp_path}/a:x", limits)
         with anyio.fail_after(20):
             while not any("/blobs/" in line for line in registry.log):
                 await anyio.sleep(0.01)
             await copy(registry.name("test/small"), f"oci:{tmp_path}/b:x", limits)
+            assert len(await pyskopeo.list_tags(f"docker://{registry.host}/test/small", access=limits)) == 6000
         tasks.cancel_scope.cancel()
 
 

@@ -139,6 +139,8 @@ def test_the_beginning_of_a_body_is_a_document() -> None:
     assert pace._next_turn(MEGABYTE) == (DOCUMENT_SIZE - 1024, True)
     pace._total = DOCUMENT_SIZE
     assert pace._next_turn(MEGABYTE) == (limit.turn, False)
+    pace.document = True
+    assert pace._next_turn(MEGABYTE) == (DOCUMENT_SIZE, True)
 
 
 @pytest.mark.anyio
