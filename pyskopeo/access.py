@@ -85,7 +85,8 @@ class Storage:
     source and destination is limited by its `Form`.
 
     ``resume`` is whether a copy that is interrupted keeps what it has downloaded beside its destination, and an upload
-    at the registry with a record in ``cache``, and completes what an earlier one has kept. ``partial_age`` is the time in seconds after which that is removed.
+    at the registry with a record in ``cache``, and completes what an earlier one has kept. ``partial_age`` is the time
+    in seconds after which what was downloaded is removed.
 
     ``shared_files`` is what images that are copied together share; None: each copy has its own.
     """

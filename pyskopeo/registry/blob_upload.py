@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 class BlobUploads:
     """Writes blobs to one repository, several of them concurrently.
 
-    With ``records`` an upload that is interrupted is continued by the next run that pushes the same blob.
+    With the result of ``records``, which is called for the first large blob, an upload that is interrupted is continued
+    by the next run that pushes the same blob.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class BlobUploads:
         session: Session,
         retry: Retry,
         report: Report,
-        records: UploadRecords | None = None,
+        records: Callable[[], UploadRecords | None] = lambda: None,
     ) -> None:
         """``retry`` is the policy for each blob's upload; ``report`` gets `Retrying`."""
         self._reference, self._records = reference, records
@@ -128,9 +129,9 @@ class BlobUploads:
 
     def _open_record(self, descriptor: Descriptor) -> UploadRecord | None:
         """Return the record for a blob that is large enough to be streamed, None without one."""
-        if self._records is None or descriptor.size <= MONOLITHIC_SIZE:
+        if descriptor.size <= MONOLITHIC_SIZE or (records := self._records()) is None:
             return None
-        return self._records.open(self._reference.registry, self._reference.repository, descriptor.digest)
+        return records.open(self._reference.registry, self._reference.repository, descriptor.digest)
 
     async def _mount(self, upload: UploadSession, digest: Digest, source: str) -> bool:
         """Return whether the registry mounted the blob. If it declined, ``upload`` may be open instead."""

@@ -13,6 +13,7 @@ import anyio
 from ..errors import InvalidContent, PyskopeoError, RegistryError, Stalled, UnsafeAddress
 from ..http.loop_bridge import run_with_grace
 from ..http.origin import Origin
+from ..model.events import Explained
 from .response_checks import ask, read_error
 
 if TYPE_CHECKING:
@@ -99,7 +100,10 @@ class UploadSession:
             self._location, self.state.sent = location, min(record.sent, self.state.size or 0)
             self.state.continued = True
             await self.resume()
-        if not self._location:
+        if self._location:
+            what = f"the upload of an earlier run to {self._name} goes on at byte {self.state.offset}"
+            self.session.report(Explained(what))
+        else:
             record.write("", 0)
 
     def sending(self, total: int) -> None:

@@ -7,12 +7,14 @@ import re
 import signal
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from pyskopeo.access import Access
@@ -32,6 +34,7 @@ from tests.support.outputs import write_layout
 from tests.support.processes import wait_until
 from tests.support.publishing import Push
 from tests.support.simulator import BasicGate, Pushing, Simulator
+from tests.support.tls import Authority
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +43,8 @@ HALF = SIZE // 2
 IMAGE = build(ImageSpec(layers=(LayerSpec("large", size=SIZE, compression="none"),)))
 (LAYER,) = IMAGE.layer_digests()
 LAYER_SIZE = len(IMAGE.blobs[LAYER])
-SLOWLY = u.DripUpload(100_000, 0.02)
+# A source sends five million bytes per second, so that few of them are under way when a push is interrupted.
+SLOWLY = f.Drip(100_000, 0.02)
 
 
 @pytest.fixture
@@ -62,6 +66,10 @@ def caching(access: Access, cache: Path | None) -> Access:
     return replace(access, storage=replace(access.storage, cache=cache))
 
 
+def layout(folder: Path) -> str:
+    return f"oci:{write_layout(IMAGE, folder / 'source')}:latest"
+
+
 def records(cache: Path) -> list[Path]:
     return list((cache / "uploads").glob("*"))
 
@@ -71,11 +79,24 @@ def patched(push: Push) -> int:
     return sum(request.length for request in push.registry.requests if request.method == "PATCH")
 
 
+@contextmanager
+def slow_source() -> Iterator[str]:
+    """The name of the image at a registry that sends the layer slowly."""
+    with Simulator(IMAGE) as source:
+        source.on_blob(LAYER, SLOWLY)
+        yield source.name()
+
+
+def settled(registry: Simulator) -> int:
+    """Bytes of the uploads that are open, once no request is under way."""
+    assert wait_until(lambda: not registry._busy, 20)
+    return registry.uploads.taken()
+
+
 async def interrupt(push: Push, least: int = HALF) -> int:
     """Cancel a push when the registry has ``least`` bytes of the layer; how many it has then."""
     push.closes = False
-    push.registry.on_upload("PATCH", SLOWLY)
-    with anyio.fail_after(20), anyio.CancelScope() as scope:
+    with slow_source() as source, anyio.fail_after(20), anyio.CancelScope() as scope:
         async with anyio.create_task_group() as tasks:
 
             async def cancel() -> None:
@@ -84,14 +105,22 @@ async def interrupt(push: Push, least: int = HALF) -> int:
                 scope.cancel()
 
             tasks.start_soon(cancel)
-            await push.run()
+            await push.run(source=source)
     assert scope.cancelled_caught
-    with anyio.fail_after(20):
-        while push.registry._busy:
-            await anyio.sleep(0.01)
+    there = settled(push.registry)
     push.forget()
     push.closes = True
-    return push.registry.uploads.taken()
+    return there
+
+
+def interrupted(registry: Simulator, number: signal.Signals, *words: str) -> tuple[int, str]:
+    """A push by a process that gets a signal when the registry has half of the layer: exit code and standard error."""
+    words = ("--src-tls-verify=false", "--dest-tls-verify=false", *words)
+    with slow_source() as source, started("copy", *words, source, registry.name()) as process:
+        assert wait_until(lambda: registry.uploads.taken() >= HALF, 20)
+        process.send_signal(number)
+        said = process.communicate(timeout=20)[1].decode()
+    return process.returncode, said
 
 
 @pytest.mark.parametrize("pushing", [Pushing(), Pushing(query=False), Pushing(absolute=True), Pushing(stale="lost")],
@@ -111,6 +140,24 @@ async def test_after_a_cancellation(push: Push, registry: Simulator, cache: Path
     assert records(cache) == []
 
 
+async def test_over_tls(authority: Authority, tmp_path: Path, cache: Path) -> None:
+    with Simulator(tls=authority.server("resumed"), pushing=Pushing(stale="lost")) as registry:
+        push = Push(registry, IMAGE, tmp_path, caching(access_for(tmp_path), cache))
+        there = await interrupt(push)
+        await push.run()
+        push.check_there()
+        assert patched(push) == LAYER_SIZE - there < LAYER_SIZE
+
+
+async def test_through_a_client_of_the_caller(push: Push) -> None:
+    async with httpx.AsyncClient() as client:
+        push.access = networked(push.access, client=client)
+        there = await interrupt(push)
+        await push.run()
+    push.check_there()
+    assert patched(push) == LAYER_SIZE - there < LAYER_SIZE
+
+
 async def test_after_the_network_was_gone_for_too_long(push: Push, registry: Simulator, cache: Path) -> None:
     push.closes = False
     registry.on_upload("PATCH", u.CutUpload(HALF, reset=True))
@@ -128,17 +175,9 @@ async def test_after_the_network_was_gone_for_too_long(push: Push, registry: Sim
 
 def test_after_a_kill(registry: Simulator, tmp_path: Path) -> None:
     """The record says enough at any time, although nobody could write one at the end."""
-    source = f"oci:{write_layout(IMAGE, tmp_path / 'source')}:latest"
-    words = ("copy", "-q", "--dest-tls-verify=false", source, registry.name())
-    registry.on_upload("PATCH", SLOWLY)
-    with started(*words) as process:
-        assert wait_until(lambda: registry.uploads.taken() >= HALF, 20)
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-    registry.heal()
-    assert wait_until(lambda: any(r.cut for r in registry.requests), 10)
-    there, before = registry.uploads.taken(), len(registry.requests)
-    succeed(pyskopeo_here(*words))
+    interrupted(registry, signal.SIGKILL, "-q")
+    there, before = settled(registry), len(registry.requests)
+    succeed(pyskopeo_here("copy", "-q", "--dest-tls-verify=false", layout(tmp_path), registry.name()))
     assert sum(r.length for r in registry.requests[before:] if r.method == "PATCH") == LAYER_SIZE - there
     assert registry.open_uploads == ()
 
@@ -146,15 +185,9 @@ def test_after_a_kill(registry: Simulator, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_after_a_signal(number: signal.Signals, registry: Simulator, tmp_path: Path, clean_environment: Path) -> None:
     """Of an upload that is recorded nothing is lost, and the record is not in the way of another repository's."""
-    source = f"oci:{write_layout(IMAGE, tmp_path / 'source')}:latest"
-    words = ("copy", "-q", "--dest-tls-verify=false", source)
-    registry.on_upload("PATCH", SLOWLY)
-    with started(*words, registry.name()) as process:
-        assert wait_until(lambda: registry.uploads.taken() >= HALF, 20)
-        process.send_signal(number)
-        assert process.wait(20) == 128 + number
-    registry.heal()
-    there, before = registry.uploads.taken(), len(registry.requests)
+    assert interrupted(registry, number, "-q")[0] == 128 + number
+    there, before = settled(registry), len(registry.requests)
+    words = ("copy", "-q", "--dest-tls-verify=false", layout(tmp_path))
     succeed(pyskopeo_here(*words, registry.name("other/repository")))
     assert len(records(clean_environment / ".cache" / "pyskopeo")) == 1
     assert any(request.length >= LAYER_SIZE for request in registry.requests[before:])
@@ -293,19 +326,7 @@ async def test_a_refused_upload_is_not_kept(push: Push, registry: Simulator, cac
 
 
 async def test_an_upload_with_little_in_it_is_not_kept(push: Push, registry: Simulator, cache: Path) -> None:
-    with Simulator(IMAGE) as source:
-        source.on_blob(LAYER, f.Drip(50_000, 0.05))
-        with anyio.move_on_after(20), anyio.CancelScope() as scope:
-            async with anyio.create_task_group() as tasks:
-
-                async def cancel() -> None:
-                    while not registry.uploads.taken():
-                        await anyio.sleep(0.01)
-                    scope.cancel()
-
-                tasks.start_soon(cancel)
-                await push.run(source=source.name())
-    assert scope.cancelled_caught
+    await interrupt(push, 1)
     assert registry.open_uploads == ()
     assert records(cache) == []
 
@@ -326,16 +347,11 @@ async def test_nor_is_it_without_resume(push: Push, registry: Simulator, cache: 
 def test_no_resume_leaves_what_an_earlier_run_has_kept(
     registry: Simulator, tmp_path: Path, clean_environment: Path
 ) -> None:
-    source = f"oci:{write_layout(IMAGE, tmp_path / 'source')}:latest"
-    words = ("copy", "-q", "--dest-tls-verify=false", source, registry.name())
-    registry.on_upload("PATCH", SLOWLY)
-    with started(*words) as process:
-        assert wait_until(lambda: registry.uploads.taken() >= HALF, 20)
-        process.send_signal(signal.SIGINT)
-        process.wait(20)
-    registry.heal()
+    interrupted(registry, signal.SIGINT, "-q")
     before = len(registry.requests)
+    words = ("copy", "-q", "--dest-tls-verify=false", layout(tmp_path), registry.name())
     succeed(pyskopeo_here(*words, "--no-resume"))
+    assert len(records(clean_environment / ".cache" / "pyskopeo")) == 1
     assert sum(r.length for r in registry.requests[before:] if r.method == "PATCH") == LAYER_SIZE
     assert [r.header("Content-Length") for r in registry.requests[before:] if r.method == "PATCH"] == [str(LAYER_SIZE)]
 
@@ -386,22 +402,17 @@ async def test_a_registry_that_wants_a_length(status: int, push: Push, registry:
 @pytest.mark.parametrize("pushing", [Pushing(), Pushing(query=False)], ids=["query", "path"])
 def test_where_an_upload_is_is_not_said(registry: Simulator, tmp_path: Path, clean_environment: Path) -> None:
     """Neither in the debugging log, nor by an error that repeats it."""
-    source = f"oci:{write_layout(IMAGE, tmp_path / 'source')}:latest"
-    words = ("copy", "--debug", "--retry-times=0", "--dest-tls-verify=false", source, registry.name())
-    registry.on_upload("PATCH", SLOWLY)
-    with started(*words) as process:
-        assert wait_until(lambda: registry.uploads.taken() >= HALF, 20)
-        process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=20)[1].decode()
-    registry.heal()
+    _, said = interrupted(registry, signal.SIGINT, "--debug")
     (path,) = records(clean_environment / ".cache" / "pyskopeo")
     location = read(path)["location"]
     secrets = [word for word in re.split(r"[/?&=]", location.partition("/uploads/")[2]) if len(word) >= 16]
     assert secrets
     body = json.dumps({"errors": [{"code": "UNKNOWN", "message": f"cannot continue {location}"}]}).encode()
     registry.on_upload("PATCH", f.Refuse(500, body=body))
-    done = pyskopeo_here(*words)
+    words = ("--debug", "--retry-times=0", "--dest-tls-verify=false")
+    done = pyskopeo_here("copy", *words, layout(tmp_path), registry.name())
     assert done.code == 1
+    assert "goes on at byte" in done.stderr
     assert "cannot continue" in done.stderr
     for text in (said, done.stderr):
         for secret in secrets:
@@ -423,11 +434,9 @@ async def test_an_upload_at_another_origin_is_not_recorded(push: Push, registry:
     with Simulator(pushing=Pushing()) as other:
         other.uploads = registry.uploads
         registry.on_upload("POST", u.Elsewhere(f"http://{other.host}"))
-        other.on_upload("PATCH", SLOWLY)
-        push.closes = False
-        with anyio.move_on_after(1.0):
-            await push.run()
-        assert records(cache) == []
+        await interrupt(push)
+        assert any(request.method == "PATCH" for request in other.requests)
+    assert records(cache) == []
 
 
 async def test_a_record_that_names_another_origin_is_not_followed(push: Push, registry: Simulator, cache: Path) -> None:
