@@ -161,7 +161,7 @@ class _SocketWriter:
         self._socket = connection.sock
         # A TLS socket is also readable for messages of the protocol that are no response.
         self._watches_response = type(self._socket) is socket.socket
-        # The framing of a chunk shares packets with content. TLS has records of its own.
+        # The framing of chunks shares packets with content. TLS has records of its own.
         self._more = getattr(socket, "MSG_MORE", 0) if self._watches_response else 0
         if self._watches_response:
             self._poll = select.poll()
@@ -176,7 +176,7 @@ class _SocketWriter:
             self._send(memoryview(b"%x\r\n" % len(buffer)), self._more)
         self._send(buffer)
         if self._chunked:
-            self._send(memoryview(b"\r\n"))
+            self._send(memoryview(b"\r\n"), self._more)
 
     def _send(self, buffer: memoryview, flags: int = 0) -> None:
         # Not sendall(), whose timeout limits the whole buffer: a slow server has not stalled.

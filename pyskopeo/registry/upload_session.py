@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import anyio
 
-from ..errors import InvalidContent, PyskopeoError, RegistryError, Stalled, UnsafeAddress
+from ..errors import InvalidContent, PyskopeoError
 from ..http.loop_bridge import run_with_grace
 from ..http.origin import Origin
 from ..model.events import Explained
@@ -88,23 +88,24 @@ class UploadSession:
     async def continue_recorded(self, record: UploadRecord) -> None:
         """Keep ``record`` from now on, and continue the upload in it, if the registry still knows that.
 
-        An upload at another origin than the registry's is not continued. Raises `ConnectionFailed`.
+        An upload at another origin than the registry's is not continued.
         """
-        self._record, location = record, record.location
-        if not location:
-            self.location = self._location
-            return
-        await self.cancel()  # the upload that the registry has opened instead of a mount
-        self.session.redactor.add_upload(location)
-        if Origin.of(location) == self.session.origin:
+        location = record.location
+        if location:
+            await self.cancel()  # the upload that the registry has opened instead of a mount
+        self._record = record
+        if location and Origin.of(location) != self.session.origin:
+            record.location = ""
+        elif location:
+            self.session.redactor.add_upload(location)
             self._location, self.state.sent = location, min(record.sent, self.state.size or 0)
             self.state.continued = True
             await self.resume()
-        if self._location:
+        else:
+            self.location = self._location
+        if self.state.offset:
             what = f"the upload of an earlier run to {self._name} goes on at byte {self.state.offset}"
             self.session.report(Explained(what))
-        else:
-            record.write("", 0)
 
     def sending(self, total: int) -> None:
         """Record that the registry may have ``total`` bytes, before they are sent."""
@@ -122,16 +123,23 @@ class UploadSession:
 
     async def end(self, error: BaseException | None = None) -> None:
         """Release the record, after ``error``: cancel the upload, unless a later run may continue it."""
-        record, self._record = self._record, None
-        kept = ""
-        if error is not None:
-            if record is not None and self._location == record.location and self.state.worth_keeping(error):
-                kept = record.location
-            else:
-                await self.cancel()
+        record = self._record
+        if error is not None and not self._is_kept(error):
+            await self.cancel()
         if record is not None:
-            record.write(kept, self.state.sent)
+            if error is None:
+                record.location = ""
             record.close()
+            self._record = None
+
+    def _is_kept(self, error: BaseException) -> bool:
+        """Return whether the session in the record is left for a later run after ``error``."""
+        record = self._record
+        if record is None or not record.location:
+            return False
+        if not self._location:  # it was not continued, because the registry did not answer
+            return self.state.worth_keeping(error, record.sent)
+        return self._location == record.location and self.state.worth_keeping(error, self.state.sent)
 
     async def open(self, digest: Digest | None) -> None:
         """POST to open a session, unless there is one; ``digest`` is the blob's, None if it is not known yet."""
@@ -156,21 +164,18 @@ class UploadSession:
     async def resume(self) -> None:
         """GET the number of bytes that the registry has, and continue there; cancel the session if that is unknown.
 
-        Raises `ConnectionFailed` if there is no response in all retries.
+        If the registry does not answer, not in all retries either, another session is opened later; the record of this
+        one stays until then.
         """
         location, state = self.location, self.state
         state.offset = 0
         if not location or not state.resumable:
             await self.cancel()
             return
-
         what = f"resuming an upload to {self._name}"
 
         async def once() -> None:
-            try:
-                response = await self.session.request("GET", location, {})
-            except Stalled:  # a registry that does not answer this may well accept another upload
-                return
+            response = await self.session.request("GET", location, {})
             if response.status_code not in (200, 202, 204):
                 raise await read_error(self.session, response, what)
             await response.aclose()
@@ -180,14 +185,20 @@ class UploadSession:
                 self.location = self.session.location_of(response, location)
                 state.resume_at(end)
 
-        with suppress(RegistryError, InvalidContent, UnsafeAddress):
-            await ask(self.session, once, what)
+        try:
+            await self.session.retry(once, what)
+        except PyskopeoError as error:
+            if error.temporary and self._record is not None:
+                self._location = ""
+                return
         if not state.offset:
             await self.cancel()
 
     async def cancel(self) -> None:
         """DELETE the session; errors are ignored, since nothing here depends on its success."""
         location, self.location = self.location, ""
+        if self._record is not None:
+            self._record.location = ""
         self.state.reset()
         if location:
             with anyio.move_on_after(_CANCEL_SECONDS, shield=True), suppress(PyskopeoError):

@@ -80,14 +80,14 @@ class UploadState:
         self.failures += 1
         return Step.PAUSE
 
-    def worth_keeping(self, error: BaseException) -> bool:
-        """Return whether a later run may continue the upload that ended with ``error``.
+    def worth_keeping(self, error: BaseException, sent: int) -> bool:
+        """Return whether a later run may continue an upload of which the registry was sent ``sent`` bytes.
 
-        It may after a cancellation, and after errors that may pass: not if the registry refused the upload, or the
-        bytes that were sent may have been wrong.
+        It may if this one ended with a cancellation, or an ``error`` that may pass: not if the registry refused the
+        upload, or the bytes that were sent may have been wrong.
         """
         passes = error.temporary if isinstance(error, PyskopeoError) else True
-        return passes and self.resumable and self.sent >= _KEPT_SIZE
+        return passes and self.resumable and sent >= _KEPT_SIZE
 
     def resume_at(self, offset: int) -> None:
         """Record that the registry has ``offset`` bytes, and that the upload continues there."""

@@ -158,16 +158,26 @@ async def test_through_a_client_of_the_caller(push: Push) -> None:
     assert patched(push) == LAYER_SIZE - there < LAYER_SIZE
 
 
-async def test_after_the_network_was_gone_for_too_long(push: Push, registry: Simulator, cache: Path) -> None:
+@pytest.mark.parametrize("trouble", [f.Drop(), f.Refuse(503)], ids=["no answer", "503"])
+async def test_after_a_failure_of_more_than_all_retries(
+    trouble: f.Fault, push: Push, registry: Simulator, cache: Path
+) -> None:
     push.closes = False
     registry.on_upload("PATCH", u.CutUpload(HALF, reset=True))
-    registry.on_upload("GET", f.Drop())
+    for method in ("GET", "DELETE"):
+        registry.on_upload(method, trouble)
+    registry.on_upload("POST", trouble, skip=2)
     with pytest.raises(PyskopeoError):
         await push.run()
     assert len(records(cache)) == 1
     there = registry.uploads.taken()
+    for _ in range(2):  # nor is it lost by a run that does not reach the registry's uploads at all
+        push.forget()
+        for method in ("GET", "DELETE", "POST"):
+            registry.on_upload(method, trouble)
+        with pytest.raises(PyskopeoError):
+            await push.run()
     push.forget()
-    push.closes = True
     await push.run()
     push.check_there()
     assert patched(push) == LAYER_SIZE - there
@@ -243,6 +253,17 @@ async def test_the_registry_cannot_continue(change: Change, push: Push, registry
     push.check_there()
     assert patched(push) == LAYER_SIZE
     assert records(cache) == []
+
+
+@pytest.mark.parametrize("trouble", [f.Drop(), f.Refuse(500)], ids=["no answer", "500"])
+async def test_a_registry_that_never_says_what_it_has(trouble: f.Fault, push: Push, registry: Simulator) -> None:
+    """Another upload does."""
+    await interrupt(push)
+    registry.on_upload("GET", trouble)
+    push.closes = False
+    await push.run()
+    push.check_there()
+    assert patched(push) == LAYER_SIZE
 
 
 async def test_the_registry_claims_more_than_it_was_sent(push: Push, registry: Simulator, cache: Path) -> None:

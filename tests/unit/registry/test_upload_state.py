@@ -164,4 +164,4 @@ def test_a_length_is_given_where_it_is_required(status: int) -> None:
     ],
 )
 def test_what_a_later_run_may_continue(error: BaseException, state: UploadState, kept: bool) -> None:
-    assert state.worth_keeping(error) is kept
+    assert state.worth_keeping(error, state.sent) is kept
