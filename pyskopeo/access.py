@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .config.registries import Registries
     from .http.rate_limit import RateLimits
     from .model.reference import Reference
+    from .registry.ping import Pings
 
 
 class Connections(Protocol):
@@ -55,10 +56,11 @@ class Network:
     ``proxies`` are the HTTP proxies. ``user_agent`` is the value of the ``User-Agent`` header. ``daemon_host`` is the
     address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket. ``rate_limits`` limit the bytes per
     second, of all copies together that are given the same object; a daemon's local socket is not limited. None: no
-    limit.
+    limit. ``program`` is the name of the program in messages that say which command to run next.
 
     ``client`` replaces pyskopeo's own HTTP client for registries, for example in tests; it has its own proxies and
-    certificates. ``connections`` are shared by images that are copied together; None: each copy has its own.
+    certificates. ``connections`` are shared by images that are copied together; None: each copy has its own. ``pings``
+    are the answers of registries to ``GET /v2/``, shared by both sides of a copy; None: each side has its own.
     """
 
     retry: Retry = field(default_factory=Retry)
@@ -69,8 +71,10 @@ class Network:
     user_agent: str = f"pyskopeo/{__version__}"
     daemon_host: str = ""
     rate_limits: RateLimits | None = None
+    program: str = "pyskopeo"
     client: httpx.AsyncClient | None = None
     connections: Connections | None = None
+    pings: Pings | None = None
 
 
 @dataclass(frozen=True, slots=True)

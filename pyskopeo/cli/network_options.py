@@ -109,6 +109,7 @@ class NetworkOptions:
             user_agent=f"{prefix} {agent}" if prefix else agent,
             daemon_host=daemon_host or base.daemon_host,
             rate_limits=self.rate_limits,
+            program=program(),
         )
 
     def trust(self, base: Trust, verify: bool | None, cert_dir: Path | None) -> Trust:

@@ -19,7 +19,6 @@ from ..streams.locations import LocalFile
 from ..streams.pump import FileReader, FileSink, NullSink, Progress, pump
 from .existing_blobs import ExistingBlobs, blob_status
 from .files import open_regular, storage_errors
-from .part_files import PartFile, open_part
 from .partial_files import open_partial
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..streams.pump import Blob
+    from .part_files import PartFile
 
 _COPY_STEP = 64 * 1024 * 1024
 
@@ -83,6 +83,8 @@ async def place_blob(
                 if existing.verified.vouches(before, blob.descriptor.digest):
                     existing.moved(before, path, blob.descriptor.digest)
                 return Placement.LINKED
+    from .part_files import open_part  # not needed for a copy that finds everything
+
     async with open_part(path, blob.descriptor, resume=resume and not files) as part:
         # Another task or process may have written it since we looked, and while we waited.
         if blob_status(path, blob.descriptor) is not None and await existing.holds(path, blob.descriptor):

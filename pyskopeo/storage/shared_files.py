@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ class RunFiles(SharedFiles):
     indexes of layouts are written by `flush` only. ``partial_age`` is that of `Storage`.
     """
 
-    def __init__(self, cache: Path | None, *, deferred: bool = False, partial_age: float = 0.0) -> None:
+    def __init__(self, cache: Path | None, *, deferred: bool = False, partial_age: float = math.inf) -> None:
         self._partial_age = partial_age
         self.verified = VerifiedFiles(None if cache is None else cache / _RECORD)
         self._deferred = deferred

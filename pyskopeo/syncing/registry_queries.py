@@ -44,6 +44,13 @@ def shared_connections(actions: str = "pull") -> SharedConnections:
     return SharedConnections(actions=actions)
 
 
+def share_pings(source: Access, destination: Access) -> tuple[Access, Access]:
+    """Return the accesses of both sides, which request ``/v2/`` of a registry once."""
+    from ..registry import sessions
+
+    return sessions.share_pings(source, destination)
+
+
 async def list_tags(reference: Reference, access: Access) -> TagList:
     """Return all tags of a repository, and why some may be missing; raises the registry's errors."""
     from ..transports.docker import DockerReference

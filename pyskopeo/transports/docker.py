@@ -53,6 +53,13 @@ class DockerReference(ImageReference):
     def subject(self) -> Subject:
         return by_reference("docker", self.reference)
 
+    def share(self, destination: ImageReference, access: Access, writing: Access) -> tuple[Access, Access]:
+        if destination.transport != self.transport:
+            return access, writing
+        from ..registry.sessions import share_pings
+
+        return share_pings(access, writing)
+
     def open_source(self, access: Access) -> AbstractAsyncContextManager[DockerSource]:
         """Open the image for reading; the first request is sent with the first call of the source.
 
@@ -73,8 +80,8 @@ class DockerReference(ImageReference):
         return f"docker://{self.reference}" + (_UNKNOWN_DIGEST if not self.reference.manifest_name else "")
 
 
-def parse(details: str) -> DockerReference:
-    """Parse what follows ``docker:``; raises `InvalidName`."""
+def parse(details: str, default_tag: str = "latest") -> DockerReference:
+    """Parse what follows ``docker:``; see `Reference.parse` for ``default_tag``. Raises `InvalidName`."""
     if not details.startswith("//"):
         raise InvalidName(
             f'docker: image reference {details} does not start with //; did you mean "docker://{details}"?'
@@ -85,7 +92,7 @@ def parse(details: str) -> DockerReference:
         if reference.manifest_name:
             raise InvalidName(f"docker:{details}: a tag or a digest does not go with {_UNKNOWN_DIGEST}")
         return DockerReference(details, reference)
-    return DockerReference(details, Reference.parse(name))
+    return DockerReference(details, Reference.parse(name, default_tag=default_tag))
 
 
 def parse_additional_tag(text: str, reference: Reference) -> str:
@@ -145,11 +152,11 @@ class DockerSource(ImageSource):
         )
 
     async def tags(self) -> list[str]:
-        """Return all tags of the repository."""
-        return (await self.tag_list()).tags
+        """Return all tags of the repository; a list that may go on is reported as a warning."""
+        return await self.endpoints.first_result(lambda repository: repository.tags(), make_current=False)
 
     async def tag_list(self) -> TagList:
-        """Return all tags of the repository, and why some may be missing."""
+        """Return all tags of the repository, and why some may be missing, without a warning."""
         return await self.endpoints.first_result(lambda repository: repository.tag_list(), make_current=False)
 
     async def _compare_tag(self, reference: Reference) -> None:
