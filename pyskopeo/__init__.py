@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         UnsafeAddress,
         Unsupported,
     )
+    from .http.rate_limit import RateLimits
     from .http.retry import Retry
     from .http.tls import Trust
     from .interfaces import ImageDestination, ImageReference, ImageSource
@@ -148,6 +149,7 @@ _HOMES = {
     "Platform": "model.platform",
     "PolicyRejected": "errors",
     "PyskopeoError": "errors",
+    "RateLimits": "http.rate_limit",
     "Reference": "model.reference",
     "RegistryError": "errors",
     "Repair": "model.verification",
@@ -238,6 +240,7 @@ __all__ = [
     "Platform",
     "PolicyRejected",
     "PyskopeoError",
+    "RateLimits",
     "Reference",
     "RegistryError",
     "Repair",

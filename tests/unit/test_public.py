@@ -63,6 +63,7 @@ PUBLIC = [
     "Platform",
     "PolicyRejected",
     "PyskopeoError",
+    "RateLimits",
     "Reference",
     "RegistryError",
     "Repair",
