@@ -92,7 +92,7 @@ CASES = (
     Case(
         *("huge1-limited", "1 layer of 1.5 GB to `oci:`, 30 ms away, 50 MB/s a connection", "huge1", "oci", 0.20),
         baseline=ONE_CONNECTION,
-        contenders=(OURS, ONE_CONNECTION, BEFORE),
+        contenders=_VERSIONS | {ONE_CONNECTION},
         link=Link.NARROW,
     ),
     Case("many80-http", "80 small layers to `oci:`, http", "many80", "oci", 1.1),
