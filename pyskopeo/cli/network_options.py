@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..access import Network
+from ..access import Network, Ranges
 from ..fast_dataclass import dataclass
 from ..http.retry import Retry
 from ..http.tls import Trust
 from .command import SKOPEO, program
-from .flags import Flag, Parsed, UsageError, boolean, duration, integer, listed
+from .flags import Flag, Parsed, UsageError, boolean, byte_count, duration, integer, listed
 
 if TYPE_CHECKING:
     from ..config.tls_details import TlsDetails
     from ..credentials.bazel_helper import HeaderHelper
+    from ..http.rate_limit import RateLimits
+
+# Commands for logins do not have these flags.
+RATE_FLAGS = ("limit-rate", "limit-rate-per-host")
+
+
+def _rate(text: str) -> int:
+    """Parse a number of bytes per second; 0 and ``none`` are no limit."""
+    try:
+        return 0 if text.lower() == "none" else byte_count(text)
+    except ValueError:
+        raise ValueError("want bytes per second such as 500K or 10M, or 0 for no limit") from None
+
+
+@cache
+def _rate_limits(total: int, per_host: int) -> RateLimits | None:
+    """Return the limits of this process, the same object for both sides of a copy; None if there are none."""
+    if not total and not per_host:
+        return None
+    from ..http.rate_limit import RateLimits
+
+    return RateLimits(total, per_host)
 
 
 def _header_helper(text: str) -> HeaderHelper:
@@ -35,6 +58,9 @@ NETWORK = (
          read=duration),
     Flag("response-timeout", "fail a request that is not answered in this time (default: 5m, or three times a given "
          "--stall-timeout)", value="DURATION", read=duration),
+    Flag("limit-rate", "maximum number of bytes per second, such as 500K or 10M, of all uploads and downloads together "
+         "(default: no limit)", value="RATE", read=_rate, default=0),
+    Flag("limit-rate-per-host", "the same for those with one host", value="RATE", read=_rate, default=0),
     Flag("auth-strict", "treat the failure of a credential helper as an error, not a warning", read=boolean,
          default=False),
     Flag("credential-helper", "get request headers from PATH, a helper that speaks Bazel's protocol; PATTERN is HOST, "
@@ -45,6 +71,15 @@ NETWORK = (
 )  # fmt: skip
 
 
+# For commands that download blobs.
+RANGES = (
+    Flag("range-parts", "download blobs of 64 MiB and more in parts, over up to N connections to a host, if that is "
+         f"faster; 1 turns this off (default: {Ranges().parts})", value="N", read=integer, default=Ranges().parts),
+    Flag("range-size", "size of a part (default: 16M)", value="SIZE", read=byte_count, default=Ranges().size),
+)  # fmt: skip
+_LEAST_RANGE_SIZE = 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
     """How servers are reached, whichever side they are on. Timeouts are in seconds."""
@@ -52,9 +87,11 @@ class NetworkOptions:
     retry: Retry
     stall_timeout: float
     response_timeout: float
+    ranges: Ranges
     user_agent_prefix: str
     tls_details: TlsDetails | None
     realms: frozenset[str]
+    rate_limits: RateLimits | None
 
     @classmethod
     def of(cls, parsed: Parsed) -> NetworkOptions:
@@ -66,7 +103,9 @@ class NetworkOptions:
             retry=_retry(parsed),
             stall_timeout=stall_timeout,
             response_timeout=response_timeout,
+            ranges=_ranges(parsed),
             user_agent_prefix=_user_agent_prefix(parsed),
+            rate_limits=_rate_limits(*(_read_rate(parsed, name) for name in RATE_FLAGS)),
         )
 
     def network(self, base: Network, daemon_host: str | None = None) -> Network:
@@ -78,8 +117,10 @@ class NetworkOptions:
             retry=self.retry,
             stall_timeout=self.stall_timeout,
             response_timeout=self.response_timeout,
+            ranges=self.ranges,
             user_agent=f"{prefix} {agent}" if prefix else agent,
             daemon_host=daemon_host or base.daemon_host,
+            rate_limits=self.rate_limits,
             program=program(),
         )
 
@@ -92,6 +133,10 @@ class NetworkOptions:
             details=self.tls_details,
             realms=self.realms,
         )
+
+
+def _read_rate(parsed: Parsed, name: str) -> int:
+    return parsed.get(name, int) if name in parsed.values else 0
 
 
 def _retry(parsed: Parsed) -> Retry:
@@ -115,6 +160,17 @@ def _timeouts(parsed: Parsed) -> tuple[float, float]:
         return Network().stall_timeout, response or Network().response_timeout
     # A user who does not want to wait long for bytes does not want to wait minutes for an answer either.
     return stall, response or 3 * stall
+
+
+def _ranges(parsed: Parsed) -> Ranges:
+    if "range-parts" not in parsed.values:
+        return Ranges()
+    parts, size = parsed.get("range-parts", int), parsed.get("range-size", int)
+    if parts < 0:
+        raise UsageError("--range-parts: want 0 or more")
+    if size < _LEAST_RANGE_SIZE:
+        raise UsageError("--range-size: want 1M or more")
+    return Ranges(parts, size)
 
 
 def _user_agent_prefix(parsed: Parsed) -> str:

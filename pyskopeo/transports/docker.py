@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
@@ -22,7 +22,7 @@ from ..streams.locations import Location, RegistryBlob
 from ..streams.pump import Blob, Progress, uncounted
 
 if TYPE_CHECKING:
-    from ..access import Access
+    from ..access import Access, Ranges
     from ..http.retry import Call
     from ..registry.blob_download import BlobDownload
     from ..registry.blob_upload import BlobUploads
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.tag_pages import TagList
     from ..storage.spool import Spool
+    from ..storage.upload_records import UploadRecords
 
 _UNKNOWN_DIGEST = "@@unknown-digest@@"
 _TAGS_AT_ONCE = 8
@@ -110,9 +111,9 @@ def parse_additional_tag(text: str, reference: Reference) -> str:
 class DockerSource(ImageSource):
     """An image in a registry, or in one of its mirrors."""
 
-    def __init__(self, endpoints: Endpoints, report: Report) -> None:
+    def __init__(self, endpoints: Endpoints, report: Report, ranges: Ranges) -> None:
         self.endpoints = endpoints
-        self._report = report
+        self._report, self._ranges = report, ranges
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
         asked = self.endpoints.reference
@@ -140,7 +141,7 @@ class DockerSource(ImageSource):
         def download(offset: int) -> BlobDownload:
             from ..registry.blob_download import BlobDownload
 
-            return BlobDownload(descriptor, self.endpoints, offset)
+            return BlobDownload(descriptor, self.endpoints, offset, self._ranges)
 
         return Blob(descriptor, download, (here,), ending)
 
@@ -283,7 +284,16 @@ async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[D
     from ..registry.sessions import open_endpoints
 
     async with open_endpoints(name.reference, access) as endpoints:
-        yield DockerSource(endpoints, access.report)
+        yield DockerSource(endpoints, access.report, access.network.ranges)
+
+
+def _upload_records(access: Access) -> UploadRecords | None:
+    """Return the records of interrupted uploads, None where none are kept."""
+    if access.storage.cache is None or not access.storage.resume:
+        return None
+    from ..storage.upload_records import UploadRecords
+
+    return UploadRecords(access.storage.cache / "uploads")
 
 
 @asynccontextmanager
@@ -298,6 +308,7 @@ async def _open_destination(name: DockerReference, access: Access) -> AsyncItera
             *(parse_additional_tag(text, reference) for text in access.writing.additional_tags)]  # fmt: skip
     with Spool(access.storage.scratch, wanted=access.writing.precompute_digests) as spool:
         async with open_session(reference, access, actions="pull,push") as session:
-            uploads = BlobUploads(reference, session, access.network.retry, access.report)
+            records = cache(partial(_upload_records, access))
+            uploads = BlobUploads(reference, session, access.network.retry, access.report, records)
             writer = RepositoryWriter(reference, session)
             yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, spool)
