@@ -22,7 +22,7 @@ from ..streams.locations import Location, RegistryBlob
 from ..streams.pump import Blob, Progress, uncounted
 
 if TYPE_CHECKING:
-    from ..access import Access
+    from ..access import Access, Ranges
     from ..http.retry import Call
     from ..registry.blob_download import BlobDownload
     from ..registry.blob_upload import BlobUploads
@@ -111,9 +111,9 @@ def parse_additional_tag(text: str, reference: Reference) -> str:
 class DockerSource(ImageSource):
     """An image in a registry, or in one of its mirrors."""
 
-    def __init__(self, endpoints: Endpoints, report: Report) -> None:
+    def __init__(self, endpoints: Endpoints, report: Report, ranges: Ranges) -> None:
         self.endpoints = endpoints
-        self._report = report
+        self._report, self._ranges = report, ranges
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
         asked = self.endpoints.reference
@@ -141,7 +141,7 @@ class DockerSource(ImageSource):
         def download(offset: int) -> BlobDownload:
             from ..registry.blob_download import BlobDownload
 
-            return BlobDownload(descriptor, self.endpoints, offset)
+            return BlobDownload(descriptor, self.endpoints, offset, self._ranges)
 
         return Blob(descriptor, download, (here,), ending)
 
@@ -284,7 +284,7 @@ async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[D
     from ..registry.sessions import open_endpoints
 
     async with open_endpoints(name.reference, access) as endpoints:
-        yield DockerSource(endpoints, access.report)
+        yield DockerSource(endpoints, access.report, access.network.ranges)
 
 
 @asynccontextmanager

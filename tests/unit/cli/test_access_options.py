@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pyskopeo.access import Access, Network
-from pyskopeo.cli import copy, delete, login
+from pyskopeo.access import Access, Network, Ranges, Storage
+from pyskopeo.cli import copy, delete, login, sync
 from pyskopeo.cli.access_options import AccessOptions
 from pyskopeo.cli.accounts import read_access
-from pyskopeo.cli.command import GLOBAL
+from pyskopeo.cli.command import GLOBAL, Command
 from pyskopeo.cli.flags import Flag, Parsed, UsageError, parse
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.credentials.bazel_helper import HeaderHelper
@@ -55,6 +56,16 @@ def test_without_flags_the_environment_counts() -> None:
     assert found.network.response_timeout == Network().response_timeout
 
 
+@pytest.mark.parametrize("command", [copy.COMMAND, sync.COMMAND], ids=["copy", "sync"])
+def test_what_is_kept_of_interrupted_downloads(command: Command[Any]) -> None:
+    def storage(*words: str) -> Storage:
+        return AccessOptions.of(parsed(command.flags, *words), "dest-").access(ignore).storage
+
+    assert (storage().resume, storage().partial_age) == (True, 7 * 24 * 3600.0)
+    given = storage("--no-resume", "--partial-age=12h")
+    assert (given.resume, given.partial_age) == (False, 12 * 3600.0)
+
+
 @pytest.mark.parametrize(
     ("words", "stall", "response"),
     [
@@ -72,6 +83,11 @@ def test_timeouts(words: tuple[str, ...], stall: float, response: float) -> None
 def test_how_long_a_server_is_waited_for(words: tuple[str, ...]) -> None:
     assert destination(*words).network.retry.max_retry_after == 300.0
     assert destination("--max-retry-after=1h", *words).network.retry.max_retry_after == 3600.0
+
+
+def test_parts_of_large_blobs() -> None:
+    assert destination().network.ranges == Ranges(16, 16 * 1024 * 1024, 64 * 1024 * 1024)
+    assert destination("--range-parts=4", "--range-size=1.5M").network.ranges == Ranges(4, 3 * 512 * 1024)
 
 
 def test_flags_take_the_place_of_what_they_are_about_and_of_nothing_else() -> None:
