@@ -287,15 +287,6 @@ async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[D
         yield DockerSource(endpoints, access.report, access.network.ranges)
 
 
-def _upload_records(access: Access) -> UploadRecords | None:
-    """Return the records of interrupted uploads, None where none are kept."""
-    if access.storage.cache is None or not access.storage.resume:
-        return None
-    from ..storage.upload_records import UploadRecords
-
-    return UploadRecords(access.storage.cache / "uploads")
-
-
 @asynccontextmanager
 async def _open_destination(name: DockerReference, access: Access) -> AsyncIterator[ImageDestination]:
     from ..registry.blob_upload import BlobUploads
@@ -308,7 +299,13 @@ async def _open_destination(name: DockerReference, access: Access) -> AsyncItera
             *(parse_additional_tag(text, reference) for text in access.writing.additional_tags)]  # fmt: skip
     with Spool(access.storage.scratch, wanted=access.writing.precompute_digests) as spool:
         async with open_session(reference, access, actions="pull,push") as session:
-            records = cache(partial(_upload_records, access))
+
+            @cache
+            def records() -> UploadRecords | None:
+                from ..storage.upload_records import UploadRecords
+
+                return UploadRecords.of(access)
+
             uploads = BlobUploads(reference, session, access.network.retry, access.report, records)
             writer = RepositoryWriter(reference, session)
             yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, spool)

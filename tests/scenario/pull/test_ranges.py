@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from pyskopeo.access import Access, Ranges
 from pyskopeo.errors import ContentMismatch, NetworkError, StorageFailed
+from pyskopeo.http.rate_limit import RateLimits
 from pyskopeo.http.retry import Retry
 from pyskopeo.model.events import Explained
 from pyskopeo.registry import part_count, part_workers, parted_download
@@ -470,3 +472,13 @@ async def cancelled(pull: Pull, condition: Callable[[], bool]) -> None:
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
     assert LARGE not in blobs(pull.root)
+
+
+async def test_a_rate_limit_holds_for_all_parts_together(registry: Simulator, tmp_path: Path) -> None:
+    """It is more than one connection has, and less than all of them."""
+    rate = 4 * MIB
+    access = networked(in_parts(tmp_path), rate_limits=RateLimits(rate))
+    begun = time.monotonic()
+    await Pull(registry, IMAGE, tmp_path / "layout", access).run()
+    assert SIZE <= rate * (time.monotonic() - begun + 0.45)  # what may be caught up at once
+    assert parts(registry)
