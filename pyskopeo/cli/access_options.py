@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..access import Access
+from ..access import Access, Storage
 from ..credentials.authfile import Credentials
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
@@ -152,7 +152,8 @@ class AccessOptions:
     """What the flags of one side, and those for both sides, say about access to images.
 
     ``tls_verify`` is None if neither true nor false was asked for. ``scratch`` is the directory for
-    temporary files, ``shared_blobs`` that of ``oci:`` layouts. ``accept_all`` is ``--insecure-policy``.
+    temporary files, ``shared_blobs`` that of ``oci:`` layouts, ``store`` that of the content store: None is the
+    default, "" none. ``accept_all`` is ``--insecure-policy``.
     """
 
     network: NetworkOptions
@@ -162,6 +163,7 @@ class AccessOptions:
     daemon_host: str | None
     scratch: Path | None
     shared_blobs: Path | None
+    store: str | None
     registries_conf: Path | None
     policy: str | None
     require_signed: bool
@@ -186,6 +188,7 @@ class AccessOptions:
             daemon_host=parsed.optional(f"{prefix}daemon-host", str) if every_transport else None,
             scratch=parsed.path("tmpdir"),
             shared_blobs=parsed.path(shared_blobs) if shared_blobs in parsed.values else None,
+            store=parsed.optional("store", str),
             registries_conf=parsed.path("registries-conf"),
             policy=parsed.optional("policy", str) or None,
             require_signed=require_signed,
@@ -212,7 +215,15 @@ class AccessOptions:
             trust=self.network.trust(base.trust, self.tls_verify, self.cert_dir),
             network=self.network.network(base.network, self.daemon_host),
             policy=policy,
-            storage=replace(base.storage, scratch=self.scratch or base.storage.scratch, shared_blobs=self.shared_blobs),
+            storage=self._storage(base.storage),
+        )
+
+    def _storage(self, base: Storage) -> Storage:
+        return replace(
+            base,
+            scratch=self.scratch or base.scratch,
+            shared_blobs=self.shared_blobs,
+            store=base.store if self.store is None else Path(self.store) if self.store else None,
         )
 
 

@@ -108,6 +108,7 @@ SUMMARIES = {
     "logout": "Log out of a container registry",
     "manifest-digest": "Compute the digest of a manifest file",
     "serve": "Serve the images of an OCI layout as a read-only registry",
+    "store": "List, measure, verify or prune the content store that pulls share",
     "sync": "Copy many images, and skip those that are up to date",
     "tag": "Add tags to an image in a registry",
 }
@@ -119,6 +120,8 @@ GLOBAL = (
          default=0.0),
     Flag("debug", "log requests and the origin of settings to standard error", read=boolean, default=False),
     Flag("insecure-policy", "accept all images, without checking a policy", read=boolean, default=False),
+    Flag("offline", "send no request: what is missing on this machine is listed, and the exit code is 3", read=boolean,
+         default=False),
     Flag("override-arch", "use ARCH instead of the architecture of this machine to choose images", value="ARCH",
          default=""),
     Flag("override-os", "use OS instead of linux to choose images", value="OS", default=""),
@@ -129,6 +132,8 @@ GLOBAL = (
     Flag("registries-conf", "", value="PATH", hidden=True),
     Flag("registries.d", "directory that configures where registries keep signatures", value="DIR"),
     Flag("require-signed", "reject images that the policy accepts without a signature", read=boolean, default=False),
+    Flag("store", "directory of the content store: what is fetched is kept there, and what is there is not fetched "
+         "(default: $PYSKOPEO_STORE, else none)", value="DIR"),
     Flag("tls-details", "YAML file with minVersion, cipherSuites and namedGroups for TLS", value="PATH"),
     Flag("tls-verify", "", read=boolean, hidden=True),
     Flag("tmpdir", "directory for large temporary files (default: $TMPDIR, else next to the destination)",

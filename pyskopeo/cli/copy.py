@@ -50,7 +50,10 @@ _FLAGS = (
     Flag("verify-existing", "verify the digests of blobs that exist at the destination", read=boolean, default=False),
 )  # fmt: skip
 # The state of a blob in a dry run. A registry can decline to mount a blob, which then is fetched.
-_STATES = {Placement.PRESENT: "present", Placement.MOUNTED: "to mount", Placement.WRITTEN: "to fetch"}
+_STATES = {
+    Placement.PRESENT: "present", Placement.MOUNTED: "to mount", Placement.LINKED: "in store",
+    Placement.WRITTEN: "to fetch",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,7 @@ def _print_plan(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
     if plan.converted:
         print(f"converted: the image's digest changes from {plan.source}")
     sums = [f"{plan.images} image{'s' * (plan.images != 1)}, {_sum(descriptors)}"]
-    for placement in (Placement.WRITTEN, Placement.MOUNTED):
+    for placement in (Placement.WRITTEN, Placement.LINKED, Placement.MOUNTED):
         those = [descriptor for descriptor in descriptors if placements[descriptor.digest] is placement]
         if those or placement is Placement.WRITTEN:
             sums.append(f"{_STATES[placement]}: {_sum(those)}")

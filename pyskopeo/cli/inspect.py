@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..api.inspection import read_config, read_inspection, read_instances
 from ..engine.graph import find_image
-from ..errors import AccessDenied, InvalidContent, InvalidName, RegistryError, prefix_errors
+from ..errors import AccessDenied, InvalidContent, InvalidName, Offline, RegistryError, prefix_errors
 from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
 from ..interfaces import ImageReference, ImageSource
@@ -165,6 +165,8 @@ async def _tags(source: ImageSource) -> list[str]:
     """
     try:
         return await source.tags()
+    except Offline:
+        log("warning", "The tags are not listed, since --offline allows no request")
     except (RegistryError, InvalidContent) as error:
         if isinstance(error, AccessDenied) or (isinstance(error, RegistryError) and error.status == 404):
             log("warning", "Registry disallows tag list retrieval; skipping")

@@ -47,7 +47,7 @@ NETWORK = (
 
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
-    """How servers are reached, whichever side they are on. Timeouts are in seconds."""
+    """How servers are reached, whichever side they are on; with ``offline`` not at all. Timeouts are in seconds."""
 
     retry: Retry
     stall_timeout: float
@@ -55,6 +55,7 @@ class NetworkOptions:
     user_agent_prefix: str
     tls_details: TlsDetails | None
     realms: frozenset[str]
+    offline: bool
 
     @classmethod
     def of(cls, parsed: Parsed) -> NetworkOptions:
@@ -67,6 +68,7 @@ class NetworkOptions:
             stall_timeout=stall_timeout,
             response_timeout=response_timeout,
             user_agent_prefix=_user_agent_prefix(parsed),
+            offline=parsed.get("offline", bool),
         )
 
     def network(self, base: Network, daemon_host: str | None = None) -> Network:
@@ -80,6 +82,7 @@ class NetworkOptions:
             response_timeout=self.response_timeout,
             user_agent=f"{prefix} {agent}" if prefix else agent,
             daemon_host=daemon_host or base.daemon_host,
+            offline=self.offline,
         )
 
     def trust(self, base: Trust, verify: bool | None, cert_dir: Path | None) -> Trust:

@@ -20,7 +20,15 @@ from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.locations import LocalFile
 from ..streams.pump import Blob, BlobReader
-from .files import digest_name, open_reader, read_bounded, read_range, storage_errors, suggest_archive
+from .files import (
+    digest_name,
+    open_reader,
+    read_bounded,
+    read_local_manifest,
+    read_range,
+    storage_errors,
+    suggest_archive,
+)
 from .locks import lock_directory
 from .partial_files import write_atomically
 from .place_blob import BlobFileDestination, receive_blob
@@ -182,6 +190,9 @@ class LayoutWriter(BlobFileDestination):
         path = self.writable_path(manifest.digest)
         if not await self.existing.holds(path, manifest.descriptor):
             write_atomically(path, manifest.raw)
+
+    def local_manifest(self, digest: Digest, media_type: str) -> Manifest | None:
+        return read_local_manifest(self.existing_path(digest), digest, media_type)
 
     async def commit(self, root: Manifest) -> Digest:
         await self.put_manifest(root)

@@ -20,6 +20,7 @@ from ..streams.pump import FileReader, FileSink, NullSink, Progress, pump
 from .existing_blobs import ExistingBlobs, blob_status
 from .files import open_regular, storage_errors
 from .partial_files import open_partial, staged
+from .verified_links import clone_verified, link_verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,14 +58,16 @@ class BlobFileDestination(ImageDestination):
 
 
 async def place_blob(
-    blob: Blob, path: Path, progress: Progress, existing: ExistingBlobs, *, link_from: Path | None = None
-) -> Placement:
+    blob: Blob, path: Path, progress: Progress, existing: ExistingBlobs, *,
+    link_from: Path | None = None, mode: int = 0o666,
+) -> Placement:  # fmt: skip
     """Put the blob at ``path`` in the cheapest way, and return which way it was.
 
     If it is there already, as ``existing`` decides, nothing is written. Next, ``link_from`` and linkable locations are
-    hard-linked: complete files that this program wrote. Otherwise a local location is copied inside the kernel, which
-    shares blocks where the file system can, and then hashed; anything else is streamed. Raises `ContentMismatch`,
-    `StorageFailed`, and what reading the blob raises.
+    hard-linked: complete files that this program wrote. Then the blob is brought into the content store, if there is
+    one, and linked from there. Otherwise a local location is copied inside the kernel, which shares blocks where the
+    file system can, and then hashed; anything else is streamed. ``mode`` is that of the file, limited by the umask.
+    Raises `ContentMismatch`, `StorageFailed`, and what reading the blob raises.
     """
     if await existing.holds(path, blob.descriptor):
         return Placement.PRESENT
@@ -76,7 +79,15 @@ async def place_blob(
                 if existing.verified.vouches(before, blob.descriptor.digest):
                     existing.moved(before, path, blob.descriptor.digest)
                 return Placement.LINKED
-    with staged(path) as (fd, _):
+    placement = Placement.WRITTEN
+    if blob.stored is not None:
+        blob, placement = await blob.stored.bring(progress)
+        files = [location for location in blob.locations if isinstance(location, LocalFile)]
+        for location in files:
+            if location.verified is not None and link_verified(location, path):
+                existing.moved(location.verified, path, blob.descriptor.digest)
+                return Placement.LINKED if placement is Placement.PRESENT else placement
+    with staged(path, mode) as (fd, _):
         await _write(blob, files, fd, path, progress)
         written = os.fstat(fd)
     existing.moved(written, path, blob.descriptor.digest)
@@ -88,6 +99,8 @@ async def _write(blob: Blob, files: list[LocalFile], fd: int, path: Path, progre
     for location in files:
         if location.linkable and blob_status(location.path, blob.descriptor) is None:
             continue
+        if clone_verified(location, fd):
+            return
         if await _copy_in_kernel(location, fd, path, blob.descriptor, progress):
             return
     await blob.copy_to(FileSink(fd, path), progress)

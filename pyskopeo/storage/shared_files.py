@@ -24,11 +24,13 @@ class RunFiles(SharedFiles):
     """Files that were verified, indexes of layouts, and directories in which leftovers were looked for.
 
     ``cache`` is the directory for the record of verified files, None to keep it in memory. With ``deferred`` the
-    indexes of layouts are written by `flush` only.
+    indexes of layouts are written by `flush` only. ``linked`` is that of `VerifiedFiles`. ``store`` is the
+    `ContentStore` of the run, if it has one and has used it.
     """
 
-    def __init__(self, cache: Path | None, *, deferred: bool = False) -> None:
-        self.verified = VerifiedFiles(None if cache is None else cache / _RECORD)
+    def __init__(self, cache: Path | None, *, deferred: bool = False, linked: bool = False) -> None:
+        self.verified = VerifiedFiles(None if cache is None else cache / _RECORD, linked=linked)
+        self.store: object = None
         self._deferred = deferred
         self._indexes: dict[Path, IndexFile] = {}
         self._leftovers: dict[Path, frozenset[str]] = {}
@@ -39,7 +41,9 @@ class RunFiles(SharedFiles):
     def of(cls, access: Access) -> RunFiles:
         """Return those of a run, or new ones for a single copy."""
         shared = access.storage.shared_files
-        return shared if isinstance(shared, RunFiles) else cls(access.storage.cache)
+        if isinstance(shared, RunFiles):
+            return shared
+        return cls(access.storage.cache, linked=access.storage.store is not None)
 
     def existing_blobs(self, access: Access, warn: Callable[[str], None] | None = None) -> ExistingBlobs:
         """Return what decides whether a file at the destination is a blob."""

@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from ..errors import InvalidContent, StorageFailed, TooLarge
+from ..errors import ContentMismatch, InvalidContent, StorageFailed, TooLarge
 from ..fast_dataclass import dataclass
 from ..model.descriptor import Descriptor
+from ..model.events import Placement
 from ..model.verifier import Verifier, verifier_for
 from .cancellation import check_cancelled, run_in_thread
 from .locations import Location
@@ -192,6 +193,21 @@ Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[BlobReader]]
 Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
 
 
+class Stored(Protocol):
+    """The way of a blob through the content store."""
+
+    async def bring(self, progress: Progress) -> tuple[Blob, Placement]:
+        """Store the blob unless it is there, and return it as it is in the store, and how it came there.
+
+        Where it cannot be stored, returns the blob as it is at its source.
+        """
+        ...
+
+    def discard(self) -> bool:
+        """Remove the blob from the store, since what was read there was wrong; return whether it is gone."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Blob:
     """Content that is described, located and not yet opened.
@@ -200,6 +216,7 @@ class Blob:
     else the same bytes are known to lie, for destinations that can do better than to stream them.
     ``ending`` returns the last bytes of the blob, as many as it is asked for or none, not verified: for guesses only.
     ``plain`` is what must hold for the content when it is decompressed, for destinations that do that.
+    ``stored`` brings the blob into the content store; it is read there then, and ``opener`` is not called.
     """
 
     descriptor: Descriptor
@@ -207,6 +224,7 @@ class Blob:
     locations: tuple[Location, ...] = ()
     ending: Ending | None = None
     plain: PlainContent = ANY_CONTENT
+    stored: Stored | None = None
 
     async def copy_to(self, sink: BlobSink, progress: Progress) -> None:
         """Move every byte to ``sink``, verified. After wrong bytes both ends begin anew, while the source has
@@ -216,9 +234,25 @@ class Blob:
         field twice, and what the two ends raise. What the sink
         holds after an error must not be used.
         """
+        if self.stored is not None:
+            await self._copy_stored(self.stored, sink, progress)
+            return
         verifier = verifier_for(self.descriptor)
         async with self.opener() as reader:
             await run_in_thread(partial(pump, reader, sink, verifier, progress))
+
+    async def _copy_stored(self, stored: Stored, sink: BlobSink, progress: Progress) -> None:
+        """Move every byte from the content store to ``sink``; if they are wrong there, bring the blob there again."""
+        blob, _ = await stored.bring(progress)
+        try:
+            await blob.copy_to(sink, progress)
+        except ContentMismatch:
+            # Nothing has changed the file since it was verified, as far as can be seen: the disk has.
+            if not stored.discard():
+                raise
+            await run_in_thread(sink.restart)
+            blob, _ = await stored.bring(progress)
+            await blob.copy_to(sink, progress)
 
     async def read(self, limit: int) -> bytes:
         """Return the whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes."""

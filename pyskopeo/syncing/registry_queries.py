@@ -64,7 +64,7 @@ async def source_digest(reference: Reference, access: Access) -> Digest | None:
 
     async with DockerReference(f"//{reference}", reference).open_source(access) as source:
         try:
-            return await source.endpoints.first_result(lambda repository: repository.resolve(reference.manifest_name))
+            return await source.digest()
         except (RegistryError, InvalidContent, NotFound):
             return None
 

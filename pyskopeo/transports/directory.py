@@ -21,7 +21,7 @@ from ..model.digest import Digest
 from ..model.events import Placement, Warned
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
-from ..storage.files import read_bounded, real_path, storage_errors, suggest_archive
+from ..storage.files import read_bounded, read_local_manifest, real_path, storage_errors, suggest_archive
 from ..storage.oci_layout import located_blob
 from ..storage.partial_files import (
     REPLACED,
@@ -158,6 +158,11 @@ class DirDestination(BlobFileDestination):
     async def put_manifest(self, manifest: Manifest) -> None:
         self._prepare()
         write_atomically(self._staging / f"{self._file_name(manifest.digest)}.{_MANIFEST}", manifest.raw)
+
+    def local_manifest(self, digest: Digest, media_type: str) -> Manifest | None:
+        names = (_MANIFEST, f"{_name(digest)}.{_MANIFEST}")  # of the image itself, and of one in an index
+        found = (read_local_manifest(self._path / name, digest, media_type) for name in names)
+        return next((manifest for manifest in found if manifest is not None), None)
 
     async def commit(self, root: Manifest) -> Digest:
         self._prepare()

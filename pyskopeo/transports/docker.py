@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..registry.repository_reader import Repository
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.tag_pages import TagList
+    from ..storage.pull_through import PullThrough
     from ..storage.spool import Spool
 
 _UNKNOWN_DIGEST = "@@unknown-digest@@"
@@ -101,13 +102,21 @@ def parse_additional_tag(text: str, reference: Reference) -> str:
 
 
 class DockerSource(ImageSource):
-    """An image in a registry, or in one of its mirrors."""
+    """An image in a registry, or in one of its mirrors.
 
-    def __init__(self, endpoints: Endpoints, report: Report) -> None:
+    ``through`` is the content store that it is read through, None without one.
+    """
+
+    def __init__(self, endpoints: Endpoints, report: Report, through: PullThrough | None = None) -> None:
         self.endpoints = endpoints
-        self._report = report
+        self._report, self._through = report, through
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
+        if self._through is not None:
+            return await self._through.manifest(descriptor, partial(self._request_manifest, descriptor))
+        return await self._request_manifest(descriptor)
+
+    async def _request_manifest(self, descriptor: Descriptor | None) -> Manifest:
         asked = self.endpoints.reference
 
         def call(repository: Repository) -> Call[Manifest]:
@@ -135,10 +144,26 @@ class DockerSource(ImageSource):
 
             return BlobDownload(descriptor, self.endpoints)
 
-        return Blob(descriptor, download, (here,), ending)
+        fetched = Blob(descriptor, download, (here,), ending)
+        return fetched if self._through is None else self._through.blob(fetched)
+
+    async def is_stored(self, descriptor: Descriptor) -> bool:
+        return self._through is not None and await self._through.holds(descriptor)
+
+    async def digest(self) -> Digest | None:
+        """Return the digest that the image's name refers to now, by HEAD; None if the registry does not say it.
+
+        Where no request is allowed, returns that of the image in the content store. Raises the registry's errors.
+        """
+        if self._through is not None and (found := await self._through.digest()) is not None:
+            return found
+        name = self.endpoints.reference.manifest_name
+        return await self.endpoints.first_result(lambda repository: repository.resolve(name))
 
     async def blob_size(self, descriptor: Descriptor) -> int:
         """Return the size of a blob in bytes, by HEAD; raises `InvalidContent` if the response does not contain it."""
+        if self._through is not None and (size := await self._through.blob_size(descriptor)) is not None:
+            return size
         return await self.endpoints.first_result(
             lambda repository: repository.blob_size(descriptor.digest), make_current=False
         )
@@ -276,7 +301,13 @@ async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[D
     from ..registry.sessions import open_endpoints
 
     async with open_endpoints(name.reference, access) as endpoints:
-        yield DockerSource(endpoints, access.report)
+        if access.storage.store is None:
+            yield DockerSource(endpoints, access.report)
+            return
+        from ..storage.pull_through import open_through
+
+        async with open_through(name.reference, access) as through:
+            yield DockerSource(endpoints, access.report, through)
 
 
 @asynccontextmanager
@@ -287,6 +318,7 @@ async def _open_destination(name: DockerReference, access: Access) -> AsyncItera
     from ..storage.spool import Spool
 
     reference = name.reference
+    access.network.check_online(f"writing to {reference.name}")
     tags = [*([reference.tag] if reference.tag else []),
             *(parse_additional_tag(text, reference) for text in access.writing.additional_tags)]  # fmt: skip
     with Spool(access.storage.scratch, wanted=access.writing.precompute_digests) as spool:
