@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.inspection import Inspection, inspect_image
     from .api.repositories import list_tags, tag
+    from .api.store import list_store, measure_store, prune_store, verify_store
     from .credentials.authfile import Credentials
     from .credentials.keychain import Keychain
     from .engine.plan import Form, Plan
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from .model.manifest import Manifest
     from .model.platform import Platform
     from .model.reference import Reference
+    from .model.stored_content import Pruning, StoredFile, StoredImage, StoreSize, StoreVerification
     from .streams.pump import Blob
     from .syncing.sync_request import SyncFailed
     from .transports import parse_image_name
@@ -132,6 +134,7 @@ _HOMES = {
     "Plan": "engine.plan",
     "Platform": "model.platform",
     "PolicyRejected": "errors",
+    "Pruning": "model.stored_content",
     "PyskopeoError": "errors",
     "Reference": "model.reference",
     "RegistryError": "errors",
@@ -143,6 +146,10 @@ _HOMES = {
     "Stalled": "errors",
     "Storage": "access",
     "StorageFailed": "errors",
+    "StoreSize": "model.stored_content",
+    "StoreVerification": "model.stored_content",
+    "StoredFile": "model.stored_content",
+    "StoredImage": "model.stored_content",
     "SyncFailed": "syncing.sync_request",
     "TooLarge": "errors",
     "Trust": "http.tls",
@@ -155,14 +162,18 @@ _HOMES = {
     "delete": "api.deletion",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
+    "list_store": "api.store",
     "list_tags": "api.repositories",
     "make_plan": "engine.run",
+    "measure_store": "api.store",
     "open_destination": "api.images",
     "open_source": "api.images",
     "parse_image_name": "transports",
     "plan_copy": "api.images",
+    "prune_store": "api.store",
     "run_copy": "api.images",
     "tag": "api.repositories",
+    "verify_store": "api.store",
 }
 
 __all__ = [
@@ -211,6 +222,7 @@ __all__ = [
     "Plan",
     "Platform",
     "PolicyRejected",
+    "Pruning",
     "PyskopeoError",
     "Reference",
     "RegistryError",
@@ -222,6 +234,10 @@ __all__ = [
     "Stalled",
     "Storage",
     "StorageFailed",
+    "StoreSize",
+    "StoreVerification",
+    "StoredFile",
+    "StoredImage",
     "SyncFailed",
     "TooLarge",
     "Trust",
@@ -235,14 +251,18 @@ __all__ = [
     "delete",
     "image_manifest",
     "inspect_image",
+    "list_store",
     "list_tags",
     "make_plan",
+    "measure_store",
     "open_destination",
     "open_source",
     "parse_image_name",
     "plan_copy",
+    "prune_store",
     "run_copy",
     "tag",
+    "verify_store",
 ]
 
 

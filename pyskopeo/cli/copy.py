@@ -17,6 +17,7 @@ from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement, Report
 from ..model.platform import Platform
+from ..model.reference import parse_additional_tag
 from ..transports import TRANSPORTS, parse_image_name
 from .access_options import AUTHFILE, PLATFORM, AccessOptions, access_flags, chosen_platform
 from .command import Command, program
@@ -145,7 +146,7 @@ def _parse_names(names: Sequence[str], tags: Sequence[str]) -> tuple[ImageRefere
 
         try:
             if isinstance(destination, docker.DockerReference):
-                docker.parse_additional_tag(tag, destination.reference)
+                parse_additional_tag(tag, destination.reference)
             else:
                 docker_archive.parse_tag(tag)
         except InvalidName as error:

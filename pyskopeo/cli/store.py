@@ -183,7 +183,7 @@ COMMAND = CommandGroup(
         Command(
             name="store ls",
             arguments="",
-            description=f"List the images in the content store: digest, size, last use and name. {_WHERE}",
+            description=f"List the images in the content store: digest, size, last use and name.\n\n{_WHERE}",
             examples=("pyskopeo store ls --store /srv/images", "pyskopeo store ls --store /srv/images --json"),
             flags=(_JSON,),
             read=StoreOptions.of,

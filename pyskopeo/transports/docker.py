@@ -16,7 +16,7 @@ from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement, Report, Warned
 from ..model.manifest import Manifest
-from ..model.reference import Reference
+from ..model.reference import Reference, parse_additional_tag
 from ..streams.concurrency import each
 from ..streams.locations import Location, RegistryBlob
 from ..streams.pump import Blob, Progress, uncounted
@@ -86,19 +86,6 @@ def parse(details: str) -> DockerReference:
             raise InvalidName(f"docker:{details}: a tag or a digest does not go with {_UNKNOWN_DIGEST}")
         return DockerReference(details, reference)
     return DockerReference(details, Reference.parse(name))
-
-
-def parse_additional_tag(text: str, reference: Reference) -> str:
-    """Parse an additional tag for an image: ``TAG``, or ``NAME:TAG`` with the name of its repository.
-
-    Raises `InvalidName`.
-    """
-    if ":" not in text and "/" not in text:
-        return Reference.parse(f"{reference.name}:{text}").tag
-    named = Reference.parse(text)
-    if named.name != reference.name or named.digest is not None:
-        raise InvalidName(f"{text} is not in {reference.name}: want a tag, or {reference.name}:TAG")
-    return named.tag
 
 
 class DockerSource(ImageSource):
