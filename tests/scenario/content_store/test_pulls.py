@@ -121,9 +121,9 @@ async def test_a_destination_that_is_deleted_under_the_pull_loses_nothing(store:
 
     with Simulator(IMAGE) as registry:
         registry.on_blob(last, Short(100_000))
+        access = through(store, tmp_path)
+        access = replace(access, network=replace(access.network, retry=pyskopeo.Retry(times=0)))
         with pytest.raises(PyskopeoError):
-            access = through(store, tmp_path)
-            access = replace(access, network=replace(access.network, retry=pyskopeo.Retry(times=0)))
             await pull(registry.name(), f"oci:{layout}:v1", access, jobs=1, report=deleted)
         shutil.rmtree(layout, ignore_errors=True)
         assert first in stored(store)
