@@ -90,6 +90,9 @@ class Storage:
     in total; None: 16 GiB, or 200 times the compressed size if that is more. What a copy decompresses between
     source and destination is limited by its `Form`.
 
+    ``resume`` is whether a copy that is interrupted keeps what it has downloaded beside its destination, and completes
+    what an earlier one has kept. ``partial_age`` is the time in seconds after which that is removed.
+
     ``shared_files`` is what images that are copied together share; None: each copy has its own.
     """
 
@@ -98,6 +101,8 @@ class Storage:
     store: Path | None = None
     cache: Path | None = None
     max_inflated: int | None = None
+    resume: bool = True
+    partial_age: float = 7 * 24 * 3600.0
     shared_files: SharedFiles | None = None
 
 

@@ -2,8 +2,8 @@
 
 The standard library compiles six functions for each frozen class, which takes half a millisecond. Some
 ninety such classes are defined before the first request is sent, and start-up is most of a short
-command's time. Here only ``__init__`` is compiled and the other methods are closures, which takes a
-fifth of the time. Everything else is the standard library's: fields, slots, `dataclasses.replace`,
+command's time. Here only ``__init__`` is compiled, when the first instance is made, and the other methods
+are closures. Everything else is the standard library's: fields, slots, `dataclasses.replace`,
 `dataclasses.fields`, `dataclasses.asdict`, and classes that are not frozen or have no slots.
 """
 
@@ -41,7 +41,7 @@ else:
 def _add_methods(cls: type[Any], *, eq: bool, repr: bool) -> type[Any]:
     """Add the methods that the standard library would have compiled, except those that the class defines."""
     fields = dataclasses.fields(cls)
-    methods = {"__init__": _init(cls, fields), **_frozen()}
+    methods = _frozen()
     if repr:
         methods["__repr__"] = _repr(fields)
     if eq:
@@ -49,9 +49,28 @@ def _add_methods(cls: type[Any], *, eq: bool, repr: bool) -> type[Any]:
     for name, method in methods.items():
         # Python sets __hash__ to None in a class that defines __eq__ only.
         if cls.__dict__.get(name) is None:
-            method.__name__, method.__qualname__ = name, f"{cls.__qualname__}.{name}"
-            setattr(cls, name, method)
+            setattr(cls, name, _named(method, name, cls))
+    if "__init__" not in cls.__dict__:
+        cls.__init__ = _LazyInit(cls, fields)
     return cls
+
+
+def _named(method: Callable[..., Any], name: str, cls: type[Any]) -> Callable[..., Any]:
+    method.__name__, method.__qualname__ = name, f"{cls.__qualname__}.{name}"
+    return method
+
+
+class _LazyInit:
+    """Stands for the ``__init__`` of a class until it is looked up for the first time, then compiles it."""
+
+    def __init__(self, cls: type[Any], fields: Iterable[Field[Any]]) -> None:
+        self._cls, self._fields = cls, fields
+
+    def __get__(self, instance: object, owner: type[Any]) -> Callable[..., None]:
+        method = _named(_init(self._cls, self._fields), "__init__", self._cls)
+        self._cls.__init__ = method
+        bound: Callable[..., None] = method.__get__(instance, owner)
+        return bound
 
 
 class _Factory:

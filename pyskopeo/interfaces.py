@@ -18,8 +18,9 @@ from .model.descriptor import Descriptor
 from .model.digest import Digest
 from .model.events import Placement
 from .model.manifest import Manifest
+from .streams.byte_streams import BlobSink
 from .streams.locations import Location
-from .streams.pump import Blob, BlobSink, Progress
+from .streams.pump import Blob, Progress
 
 if TYPE_CHECKING:
     from .access import Access

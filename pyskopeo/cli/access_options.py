@@ -13,7 +13,7 @@ from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
 from ..model.events import Report
 from ..model.platform import Platform
-from .flags import Flag, Parsed, UsageError, boolean, utf8
+from .flags import Flag, Parsed, UsageError, boolean, duration, utf8
 from .log import log
 from .network_options import NetworkOptions
 
@@ -27,6 +27,13 @@ PLATFORM = Flag("platform", "choose the image for OS/ARCH[/VARIANT] from a list"
 
 AUTHFILE = Flag("authfile", "read credentials from PATH only (default: $REGISTRY_AUTH_FILE, else the standard "
                 "locations)", value="PATH")  # fmt: skip
+
+RESUME = (
+    Flag("no-resume", "do not complete interrupted downloads, and do not keep those that are for a later run",
+         read=boolean, default=False),
+    Flag("partial-age", "remove what interrupted downloads have left beside the destination after this time "
+         "(default: 168h)", value="DURATION", read=duration, default=Storage().partial_age),
+)  # fmt: skip
 
 _REGISTRIES = {"": "the registry", "src-": "the source registry", "dest-": "the destination registry"}
 
@@ -153,7 +160,8 @@ class AccessOptions:
 
     ``tls_verify`` is None if neither true nor false was asked for. ``scratch`` is the directory for
     temporary files, ``shared_blobs`` that of ``oci:`` layouts, ``store`` that of the content store: None is the
-    default, "" none. ``accept_all`` is ``--insecure-policy``.
+    default, "" none. ``resume`` and ``partial_age`` are those of `Storage`, None for a command that writes no blobs.
+    ``accept_all`` is ``--insecure-policy``.
     """
 
     network: NetworkOptions
@@ -164,6 +172,8 @@ class AccessOptions:
     scratch: Path | None
     shared_blobs: Path | None
     store: str | None
+    resume: bool | None
+    partial_age: float | None
     registries_conf: Path | None
     policy: str | None
     require_signed: bool
@@ -180,6 +190,7 @@ class AccessOptions:
         # Commands that accept registries only have no flags for other transports.
         every_transport = f"{prefix}daemon-host" in parsed.values
         shared_blobs = f"{prefix}shared-blob-dir"
+        writes = "no-resume" in parsed.values
         return cls(
             network=NetworkOptions.of(parsed),
             credentials=credentials,
@@ -189,6 +200,8 @@ class AccessOptions:
             scratch=parsed.path("tmpdir"),
             shared_blobs=parsed.path(shared_blobs) if shared_blobs in parsed.values else None,
             store=parsed.optional("store", str),
+            resume=not parsed.get("no-resume", bool) if writes else None,
+            partial_age=parsed.get("partial-age", float) if writes else None,
             registries_conf=parsed.path("registries-conf"),
             policy=parsed.optional("policy", str) or None,
             require_signed=require_signed,
@@ -224,6 +237,8 @@ class AccessOptions:
             scratch=self.scratch or base.scratch,
             shared_blobs=self.shared_blobs,
             store=base.store if self.store is None else Path(self.store) if self.store else None,
+            resume=base.resume if self.resume is None else self.resume,
+            partial_age=base.partial_age if self.partial_age is None else self.partial_age,
         )
 
 

@@ -19,7 +19,7 @@ from ..model.events import Placement, Report
 from ..model.platform import Platform
 from ..model.reference import parse_additional_tag
 from ..transports import TRANSPORTS, parse_image_name
-from .access_options import AUTHFILE, PLATFORM, AccessOptions, access_flags, chosen_platform
+from .access_options import AUTHFILE, PLATFORM, RESUME, AccessOptions, access_flags, chosen_platform
 from .command import Command, program
 from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .format_flags import FORM, form
@@ -41,6 +41,7 @@ _FLAGS = (
     Flag("dest-precompute-digests", "compress layers to temporary files first, and do not upload those that exist",
          read=boolean, default=False),
     *NETWORK,
+    *RESUME,
     Flag("digestfile", "write the digest of the copied image to PATH", value="PATH"),
     Flag("quiet", "show no progress", short="q", read=boolean, default=False),
     Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",

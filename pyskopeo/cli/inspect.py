@@ -5,11 +5,8 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from ..api.inspection import read_config, read_inspection, read_instances
-from ..engine.graph import find_image
 from ..errors import AccessDenied, InvalidContent, InvalidName, Offline, RegistryError, prefix_errors
 from ..fast_dataclass import dataclass
-from ..gocompat.go_json import dumps
 from ..interfaces import ImageReference, ImageSource
 from ..model.content_digest import content_digest
 from ..model.platform import Platform
@@ -103,6 +100,8 @@ async def run(options: InspectOptions) -> int:
         if options.platforms:
             await _print_platforms(source, root, options)
             return 0
+        from ..engine.graph import find_image  # loads more than is needed for --raw
+
         with prefix_errors("Error parsing manifest for image: choosing image instance"):
             manifest = await find_image(source, root, options.platform)
         if options.config:
@@ -117,14 +116,16 @@ async def _print_config(source: ImageSource, manifest: Manifest, options: Inspec
         # Of any type, for an artifact too. Schema 1 has no configuration blob.
         write_bytes(b"" if manifest.config is None else await source.blob(manifest.config).read(CONFIG_LIMIT))
         return
-    content = await read_config(source, manifest)
+    from ..api.inspection import read_config
     from ..model.image_config import to_oci
     from ..model.strict_json import parse_object
 
+    content = await read_config(source, manifest)
     _print(parse_object(to_oci(content), "image configuration"), "config", options.template)
 
 
 async def _print_properties(source: ImageSource, root: Manifest, manifest: Manifest, options: InspectOptions) -> None:
+    from ..api.inspection import read_inspection
     from . import inspect_documents
 
     is_image = manifest.is_image or manifest.is_schema1
@@ -146,6 +147,7 @@ def _digest(root: Manifest, manifest: Manifest, algorithm: str | None) -> Digest
 
 
 async def _print_platforms(source: ImageSource, root: Manifest, options: InspectOptions) -> None:
+    from ..api.inspection import read_instances
     from . import inspect_documents
 
     instances = await read_instances(source, root)
@@ -177,6 +179,8 @@ async def _tags(source: ImageSource) -> list[str]:
 
 def _print(document: dict[str, Any], kind: Kind, template: str | None) -> None:
     if template is None:
+        from ..gocompat.go_json import dumps
+
         print(dumps(document, indent=4))
         return
     from .inspect_format import print_formatted

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 # Control characters other than tab and line feed, invisible characters, and those that change the direction of
 # writing or select another alphabet. The joiners U+200C and U+200D are left, since scripts and emoji need them.
-_UNSAFE = re.compile(
+# Compiled by `re` at the first use.
+_UNSAFE = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -24,7 +25,7 @@ _UNSAFE = re.compile(
 
 def escape(text: str) -> str:
     r"""Return ``text`` with characters that could control a terminal as ``\uXXXX``, which JSON reads as the same."""
-    return _UNSAFE.sub(_escaped, text)
+    return re.sub(_UNSAFE, _escaped, text)
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -13,7 +13,7 @@ from ..engine.plan import Form
 from ..engine.selection import Selection
 from ..fast_dataclass import dataclass
 from ..model.platform import Platform
-from .access_options import AUTHFILE, PLATFORM, AccessOptions, chosen_platform, registry_flags
+from .access_options import AUTHFILE, PLATFORM, RESUME, AccessOptions, chosen_platform, registry_flags
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .format_flags import FORM, manifest_format
@@ -48,6 +48,7 @@ _FLAGS = (
     *registry_flags("dest-"),
     *(flag for flag in FORM if flag.name in ("format", "preserve-digests", "remove-signatures", "max-inflated")),
     *NETWORK,
+    *RESUME,
 )  # fmt: skip
 
 

@@ -51,6 +51,8 @@ class Helper:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Entry:
+    """An entry of ``auths``, with "" for what it does not have."""
+
     auth: str
     identity_token: str
     username: str

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..interfaces import ImageDestination, ImageSource
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
-    from ..streams.pump import BlobReader, BlobSink
+    from ..streams.byte_streams import BlobReader, BlobSink
     from .plan import Plan
 
 _TICK = 0.2
@@ -230,7 +230,7 @@ def in_memory(descriptor: Descriptor, content: bytes) -> Blob:
     """Return a blob with the given content."""
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[BlobReader]:
-        yield MemoryReader(content)
+    async def opened(offset: int) -> AsyncIterator[BlobReader]:
+        yield MemoryReader(content, offset)
 
     return Blob(descriptor, opened)

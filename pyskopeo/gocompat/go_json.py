@@ -17,8 +17,9 @@ from ..fast_dataclass import dataclass
 
 _Value = TypeVar("_Value")
 
-_HTML = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
-_PLAIN = re.compile('[\x00-\x1f"\\\\\u2028\u2029\ud800-\udfff]')
+# Characters that are escaped.
+_HTML = '[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]'
+_PLAIN = '[\x00-\x1f"\\\\\u2028\u2029\ud800-\udfff]'
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -35,7 +36,7 @@ def dumps(value: object, indent: int = 0, *, escape_html: bool = True, sort_maps
     Go's default. Lone surrogates become U+FFFD. The depth of nesting is not limited. Raises
     `InvalidContent` for NaN, infinities and values of types that JSON does not have.
     """
-    encoder = _Encoder(indent, _HTML if escape_html else _PLAIN, sort_maps)
+    encoder = _Encoder(indent, re.compile(_HTML if escape_html else _PLAIN), sort_maps)
     encoder.write(value)
     return "".join(encoder.out)
 

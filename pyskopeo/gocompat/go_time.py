@@ -7,9 +7,8 @@ import re
 from ..errors import InvalidContent
 from ..fast_dataclass import dataclass
 
-_RFC3339 = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:[.,](\d{1,}))?(?:Z|([+-])(\d{2}):(\d{2}))", re.ASCII
-)
+# Compiled by `re` at the first use, as below.
+_RFC3339 = r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:[.,](\d{1,}))?(?:Z|([+-])(\d{2}):(\d{2}))"
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
@@ -17,7 +16,7 @@ _MONTHS = (
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 
 # The elements of Go's reference time; of alternatives with a common beginning, the longest comes first.
-_LAYOUT = re.compile(
+_LAYOUT = (
     r"January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|2006|-07:00:00|-070000|-07:00|-0700|-07|Z07:00:00|Z070000|Z07:00"
     r"|Z0700|Z07|002|01|02|03|04|05|06|[.,]0+(?!\d)|[.,]9+(?!\d)|_2006|__2|_2|15|PM|pm|[1-5]"
 )
@@ -42,7 +41,7 @@ class GoTime:
     @classmethod
     def parse(cls, text: str) -> GoTime:
         """Parse an RFC 3339 time; digits after the ninth of the fraction are ignored. Raises `InvalidContent`."""
-        match = _RFC3339.fullmatch(text)
+        match = re.fullmatch(_RFC3339, text, re.ASCII)
         if match is None:
             raise InvalidContent(f"{ascii(text)[:60]} is not a time as in RFC 3339, for example 2020-01-01T00:00:00Z")
         year, month, day, hour, minute, second = (int(match[n]) for n in range(1, 7))
@@ -97,7 +96,7 @@ class GoTime:
 
     def format(self, layout: str) -> str:
         """Format the time by a layout in which Go's reference time, ``Mon Jan 2 15:04:05 MST 2006``, stands for it."""
-        return _LAYOUT.sub(lambda match: self._part(match[0]), layout)
+        return re.sub(_LAYOUT, lambda match: self._part(match[0]), layout)
 
     def _part(self, part: str) -> str:
         if part[0] in ".,":

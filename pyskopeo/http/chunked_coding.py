@@ -7,7 +7,7 @@ import re
 from .response_head import InvalidResponse
 
 # The size, and extensions, which are ignored. A lone LF does not end the line: programs on the way may differ in it.
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+_SIZE_LINE = rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n"  # compiled by `re` at the first use
 # Bytes.
 _LINE_LIMIT = 4096
 _TRAILERS_LIMIT = 16 * 1024
@@ -67,7 +67,7 @@ class ChunkedDecoder:
         return self.ended
 
     def _begin_chunk(self, line: bytes) -> None:
-        match = _SIZE_LINE.fullmatch(line)
+        match = re.fullmatch(_SIZE_LINE, line)
         if match is None or len(line) > _LINE_LIMIT:
             raise InvalidResponse(f"the chunk size {ascii(line[:60].decode('latin-1'))}")
         self.left = int(match[1], 16)

@@ -6,7 +6,8 @@ import re
 
 # Control characters, characters that change the direction of writing, others that are not seen, and surrogates, which
 # cannot be encoded.
-_CONTROL = re.compile(
+# Compiled by `re` at the first use.
+_CONTROL = (
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e0fff]+"
 )
@@ -14,5 +15,5 @@ _CONTROL = re.compile(
 
 def to_printable(text: object, limit: int = 300) -> str:
     """Return text from a server as one line without control characters, of at most ``limit`` characters."""
-    line = _CONTROL.sub(" ", str(text)).strip()
+    line = re.sub(_CONTROL, " ", str(text)).strip()
     return line if len(line) <= limit else line[: limit - 3] + "..."

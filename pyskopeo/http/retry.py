@@ -22,7 +22,7 @@ _MAX_WAIT = 60.0
 # A longer wait is shown as this.
 _FOREVER = 1e9
 # RFC 9110 has whole seconds; some servers write a number as their language does.
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]+)?", re.ASCII)
+_NUMBER = r"[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]+)?"  # compiled by `re` at the first use
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
     if not value:
         return None
     value = value.strip()
-    if _NUMBER.fullmatch(value):
+    if re.fullmatch(_NUMBER, value):
         return min(float(value), _FOREVER)
     from email.utils import parsedate_to_datetime
 

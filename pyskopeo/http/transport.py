@@ -12,8 +12,9 @@ from functools import partial
 
 import anyio
 
+from ..streams.byte_streams import ByteReader
 from ..streams.cancellation import run_in_thread
-from ..streams.pump import ByteReader, MemoryReader
+from ..streams.pump import MemoryReader
 from .connect import Connector
 from .connection_pool import ConnectionPool, Request, ResponseReader, Route
 from .exchange import Exchange

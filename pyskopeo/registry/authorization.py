@@ -15,21 +15,12 @@ from ..errors import UnsafeAddress
 from ..fast_dataclass import dataclass
 from ..http.origin import Origin, resolve_url, with_https
 from ..http.site import may_have_credentials
-from .challenge import (
-    Challenge,
-    TokenRequest,
-    basic_authorization,
-    parse_challenges,
-    parse_token,
-    select_challenge,
-    token_request,
-    widen_scope,
-)
 
 if TYPE_CHECKING:
     import httpx
 
     from ..credentials.bazel_helper import HelperHeaders
+    from .challenge import Challenge, TokenRequest
     from .redactor import Redactor
 
 # The fraction of a token's life after which a new one is requested.
@@ -77,6 +68,8 @@ class NeedToken:
 
     def parse(self, body: bytes, now: float) -> BearerToken:
         """Parse the token server's response with status 200, received at ``now``; raises `InvalidContent`."""
+        from .challenge import parse_token
+
         token = parse_token(body, str(Origin.of(self.request.url)))
         return BearerToken(token.value, token.life, now + token.life * _REFRESH_AT, self.challenge, token.secrets)
 
@@ -235,6 +228,8 @@ class Authorizer:
 
         ``url`` is that of the request which was challenged.
         """
+        from .challenge import Challenge, basic_authorization, parse_challenges, select_challenge, widen_scope
+
         token = self._registry_token
         challenge = select_challenge(parse_challenges(challenges), credentials, has_token=bool(token))
         if challenge is None:
@@ -254,6 +249,8 @@ class Authorizer:
     def _request_token(
         self, challenge: Challenge, scope: str, token_scope: str, credentials: Credentials | None, *, refused: str
     ) -> Generator[Step, Any, str]:
+        from .challenge import basic_authorization, token_request
+
         present = self._tokens.get(scope)
         if present is not None and present.is_usable(self._now(), refused):  # another request has got a new one
             return present.header

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Self
 from ..errors import ConnectionFailed, InvalidContent, PyskopeoError
 from ..http.httpx_import import httpx
 from ..http.loop_bridge import run_in_loop
-from ..streams.pump import BlobReader
+from ..streams.byte_streams import BlobReader
+from ..streams.pump import SkippingReader
 from .content_range import blob_part, describe_encoding
 from .download_state import DownloadState, Step
 from .mirrors import all_transient, combine_errors
@@ -23,22 +24,22 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..model.descriptor import Descriptor
-    from ..streams.pump import ByteReader
+    from ..streams.byte_streams import ByteReader
     from .mirrors import BlobEndpoint, BlobEndpoints
 
 
 class BlobDownload(BlobReader):
-    """A `BlobReader` of one blob, which sends as many requests to as many endpoints as it needs.
+    """A `BlobReader` of one blob from byte ``offset`` on, which asks as many endpoints as often as it needs.
 
     An async context manager. Entering it sends the first request, so that the destination creates nothing if that
     fails. Raises `NetworkError`, `NotFound` and `InvalidContent` when all endpoints have failed.
     """
 
-    def __init__(self, descriptor: Descriptor, endpoints: BlobEndpoints) -> None:
+    def __init__(self, descriptor: Descriptor, endpoints: BlobEndpoints, offset: int = 0) -> None:
         self._descriptor = descriptor
         self._endpoints = endpoints
         retries = [repository.retry.times for repository in endpoints.repositories]
-        self._state = DownloadState(retries, endpoints.position)
+        self._state = DownloadState(retries, endpoints.position, offset)
         self._response: httpx.Response | None = None
         self._body: ByteReader | None = None
         self._end: int | None = None
@@ -132,7 +133,7 @@ class BlobDownload(BlobReader):
         # `HTTPTransport` gives every response a blocking reader; those of other transports are read through httpx.
         body: ByteReader = response.extensions.get("reader") or _AsyncBodyReader(response)
         skip = state.offset - part.start
-        self._response, self._body = response, _SkippingReader(body, skip) if skip else body
+        self._response, self._body = response, SkippingReader(body, skip) if skip else body
         self._end = part.end
         self._encoding = describe_encoding(response)
 
@@ -159,21 +160,6 @@ class BlobDownload(BlobReader):
         response, self._response, self._body = self._response, None, None
         if response is not None:
             await response.aclose()
-
-
-class _SkippingReader:
-    """Skips the first ``skip`` bytes of a body: servers may respond to a Range request with the whole blob."""
-
-    def __init__(self, body: ByteReader, skip: int) -> None:
-        self._body, self._skip = body, skip
-
-    def readinto(self, buffer: memoryview) -> int:
-        while self._skip:
-            count = self._body.readinto(buffer[: min(len(buffer), self._skip)])
-            if not count:
-                return 0
-            self._skip -= count
-        return self._body.readinto(buffer)
 
 
 class _AsyncBodyReader:

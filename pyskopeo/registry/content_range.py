@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from ..model.descriptor import Descriptor
 
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:([0-9]{1,19})|\*)", re.ASCII)
-_LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
+# Compiled by `re` at the first use.
+_CONTENT_RANGE = r"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:([0-9]{1,19})|\*)"
+_LENGTH = r"[0-9]{1,19}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def describe_encoding(response: httpx.Response) -> str:
 
 
 def _content_range(response: httpx.Response, size: int) -> Part | None:
-    found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+    found = re.fullmatch(_CONTENT_RANGE, response.headers.get("content-range", ""))
     if found is None or (found[3] and int(found[3]) != size):
         return None
     start, end = int(found[1]), int(found[2]) + 1
@@ -79,4 +80,4 @@ def _content_range(response: httpx.Response, size: int) -> Part | None:
 
 def _content_length(response: httpx.Response) -> int | None:
     length = response.headers.get("content-length", "")
-    return int(length) if _LENGTH.fullmatch(length) else None
+    return int(length) if re.fullmatch(_LENGTH, length) else None

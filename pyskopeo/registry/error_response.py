@@ -12,7 +12,6 @@ from typing import Any
 from ..errors import AccessDenied, NotFound, PyskopeoError, RegistryError
 from ..http.printable import to_printable
 from ..http.retry import parse_retry_after
-from .challenge import parse_challenges
 
 # Bytes. The maximum of an error response that is read.
 LIMIT = 64 * 1024
@@ -101,6 +100,8 @@ def _undocumented(status: int, text: str) -> str:
 
 def _refusal(challenges: Iterable[str], redact: Callable[[str], str]) -> str:
     """Return what a Bearer challenge says was wrong with the token (RFC 6750 section 3); empty if it says nothing."""
+    from .challenge import parse_challenges
+
     for challenge in parse_challenges(challenges):
         error = challenge.parameters.get("error", "") if challenge.scheme == "bearer" else ""
         if error in ("invalid_token", "insufficient_scope"):

@@ -24,14 +24,18 @@ if TYPE_CHECKING:
     from ..access import Access
     from ..http.httpx_import import httpx
     from ..model.descriptor import Descriptor
-    from ..streams.pump import BlobReader
+    from ..streams.byte_streams import BlobReader
     from .mirrors import BlobEndpoint
     from .session import SendRequest
 
 
 @asynccontextmanager
-async def open_external_blob(descriptor: Descriptor, where: str, access: Access) -> AsyncIterator[BlobReader]:
+async def open_external_blob(
+    descriptor: Descriptor, where: str, access: Access, offset: int = 0
+) -> AsyncIterator[BlobReader]:
     """Open a blob that only the URLs in its descriptor have; ``where`` names the image it belongs to in errors.
+
+    The reader begins at byte ``offset``, though the whole blob is requested.
 
     Only https URLs with public addresses are requested, unless TLS verification is off. Raises `NetworkError` and
     `InvalidContent`.
@@ -39,7 +43,7 @@ async def open_external_blob(descriptor: Descriptor, where: str, access: Access)
     # Not named after any server, so that no client certificate is shown to one.
     async with (
         open_sender(Reference("urls.invalid", ""), access) as send,
-        BlobDownload(descriptor, _ExternalEndpoint(where, access, send)) as download,
+        BlobDownload(descriptor, _ExternalEndpoint(where, access, send), offset) as download,
     ):
         yield download
 

@@ -33,7 +33,6 @@ from .ping import Ping, Pings
 from .redactor import Redactor
 from .redirects import follow_redirects
 from .request import Content, WarningReporter, build_request, httpx_errors, limit_body
-from .token_fetch import fetch_token
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -288,6 +287,8 @@ class Session:
             return token.is_usable(time.monotonic(), step.refused)
 
         what = f"requesting a token from {Origin.of(step.request.url)}"
+
+        from .token_fetch import fetch_token
 
         async def once() -> BearerToken:
             body = await fetch_token(self, step.request, what, insecure=bool(self._access.trust.insecure))

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from ..model.layout import LayoutIndex
     from ..model.manifest import Manifest
     from ..streams.pump import Blob, Progress
-    from .verified_files import VerifiedFiles
 
 # Only their owner can write to files of the store, whatever the umask says: others could change what was verified.
 FILE_MODE = 0o644
@@ -49,19 +48,19 @@ _OF_LAYOUTS = frozenset({"blobs", INDEX_FILE, LAYOUT_FILE})
 class ContentStore:
     """The content store in the directory ``root``, as one run uses it.
 
-    ``verified`` is the record of verified files, with `VerifiedFiles.linked`. ``index`` is the layout's index, whose
-    writes are deferred. ``warn`` is called once for each thing that makes the store less useful, such as a full disk:
-    what cannot be stored is fetched as if there was no store. With ``resume`` interrupted downloads are continued.
+    ``files`` has the record of verified files, with `VerifiedFiles.linked`. ``warn`` is called once for each thing that
+    makes the store less useful, such as a full disk: what cannot be stored is fetched as if there was no store. With
+    ``resume`` interrupted downloads are continued.
     """
 
-    def __init__(
-        self, root: Path, verified: VerifiedFiles, index: IndexFile, warn: Callable[[str], None], *, resume: bool = True
-    ) -> None:
+    def __init__(self, root: Path, files: RunFiles, warn: Callable[[str], None], *, resume: bool = True) -> None:
         from anyio import Lock
 
         self.root, self._blobs = root, root / "blobs"
-        self._index, self._warn, self._resume = index, warn, resume
-        self._existing = ExistingBlobs(verified, warn=warn)
+        self._files, self._warn, self._resume = files, warn, resume
+        self._index = IndexFile(root, deferred=True)
+        self._existing = ExistingBlobs(files.verified, warn=warn)
+        self._written: set[Path] = set()  # directories
         self._readable = self._writable = True
         self._users, self._lock = 0, -1
         self._opening = Lock()
@@ -76,8 +75,7 @@ class ContentStore:
         assert root is not None
         files = RunFiles.of(access)
         if not isinstance(files.store, cls):
-            index = IndexFile(root, deferred=True)
-            store = cls(root, files.verified, index, lambda message: report(Warned(message)))
+            store = cls(root, files, lambda message: report(Warned(message)), resume=access.storage.resume)
             store.check()
             files.store = store
         return files.store
@@ -110,9 +108,21 @@ class ContentStore:
             if not self._users or self._index.due:
                 with move_on_after(_LAST_WRITES, shield=True):
                     await self._write_index()
-            if not self._users and self._lock >= 0:
-                os.close(self._lock)
-                self._lock = -1
+            if not self._users:
+                self._release()
+
+    def save_record(self) -> None:
+        """Write down, for later runs, which files were verified."""
+        self._files.save()
+
+    def _release(self) -> None:
+        """Remove what interrupted downloads have left, if it is old enough, and release the lock."""
+        for directory in self._written:
+            self._files.remove_leftovers(directory)
+        self._written.clear()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     async def holds(self, descriptor: Descriptor) -> bool:
         """Return whether a blob is stored."""
@@ -226,7 +236,8 @@ class ContentStore:
     async def _place(self, fetched: Blob, path: Path, progress: Progress) -> Placement:
         _make_directory(path.parent)
         _remove_symlink(path)
-        return await place_blob(fetched, path, progress, self._existing, mode=FILE_MODE)
+        self._written.add(path.parent)
+        return await place_blob(fetched, path, progress, self._existing, resume=self._resume, mode=FILE_MODE)
 
     async def _status(self, path: Path, descriptor: Descriptor) -> os.stat_result | None:
         """Return the status of a file of the store, verified by its state or by its content; None without one."""

@@ -135,15 +135,15 @@ def read_range(path: Path, offset: int, size: int) -> bytes:
 
 
 @asynccontextmanager
-async def open_reader(location: LocalFile, size: int) -> AsyncIterator[FileReader]:
+async def open_reader(location: LocalFile, size: int, offset: int = 0) -> AsyncIterator[FileReader]:
     """Open a reader of a local file that is expected to have ``size`` bytes; raises `NotFound`, `StorageFailed`.
 
-    The reader returns one byte more if the file is longer, so that verification notices.
+    The reader begins at byte ``offset``. It returns one byte more if the file is longer, so that verification notices.
     """
     fd = open_regular(location.path)
     try:
         available = size + 1 if location.size is None else location.size
-        yield FileReader(fd, location.path, location.offset, available)
+        yield FileReader(fd, location.path, location.offset + offset, max(0, available - offset))
     finally:
         os.close(fd)
 

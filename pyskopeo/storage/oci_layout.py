@@ -18,8 +18,9 @@ from ..model.events import Placement
 from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LayoutIndex, check_layout_file
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
+from ..streams.byte_streams import BlobReader
 from ..streams.locations import LocalFile
-from ..streams.pump import Blob, BlobReader
+from ..streams.pump import Blob
 from .files import (
     digest_name,
     open_reader,
@@ -30,7 +31,7 @@ from .files import (
     suggest_archive,
 )
 from .locks import lock_directory
-from .partial_files import write_atomically
+from .partial_files import kept_name, write_atomically
 from .place_blob import BlobFileDestination, receive_blob
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from .tar import TarIndex
 
 _LAYOUT_FILE_LIMIT = 1024 * 1024
-OpenExternal: TypeAlias = Callable[[Descriptor], AbstractAsyncContextManager[BlobReader]]
+OpenExternal: TypeAlias = Callable[[Descriptor, int], AbstractAsyncContextManager[BlobReader]]
 
 
 class LayoutFiles(Protocol):
@@ -82,7 +83,7 @@ class LayoutSource(ImageSource):
     ``name`` is its ``org.opencontainers.image.ref.name`` annotation in ``index.json``; "" selects the only image of a
     layout. ``where`` names the layout in errors. ``index`` is its index, which several images of a layout may share;
     None: it is read from ``files``. ``open_external`` opens a blob that is not in the layout from the URLs in its
-    descriptor; without it, such a blob is an error.
+    descriptor, at a byte offset; without it, such a blob is an error.
     """
 
     def __init__(
@@ -137,14 +138,15 @@ def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
     async def ending(count: int) -> bytes:
         return read_range(location.path, location.offset + max(0, descriptor.size - count), count)
 
-    return Blob(descriptor, lambda: open_reader(location, descriptor.size), (location,), ending)
+    return Blob(descriptor, lambda offset: open_reader(location, descriptor.size, offset), (location,), ending)
 
 
 class LayoutWriter(BlobFileDestination):
     """Writes an image into a layout directory, which other writers, in this or other processes, may use concurrently.
 
     ``name`` is the reference name of the image in ``index.json``, ``shared`` the directory for blobs if several layouts
-    share it. ``files`` is what images that are copied together share.
+    share it. ``files`` is what images that are copied together share. ``digests`` are those of the blobs and manifests
+    that were put.
     """
 
     accepts = Accepts(
@@ -155,15 +157,20 @@ class LayoutWriter(BlobFileDestination):
 
     def __init__(
         self, root: Path, name: str, files: RunFiles, existing: ExistingBlobs | None = None, *,
-        shared: Path | None = None,
+        shared: Path | None = None, resume: bool = True,
     ) -> None:  # fmt: skip
-        super().__init__(existing)
+        super().__init__(existing, resume=resume)
         self.root = root
         self._name, self._files = name, files
         self._blobs = shared if shared is not None else root / "blobs"
         self._created: list[Path] = []
         self._written: set[Path] = set()
+        self.digests: list[Digest] = []
         self._lock: int | None = None
+
+    def move_to(self, root: Path) -> None:
+        """Write to the layout in ``root``; before anything is written."""
+        self.root, self._blobs = root, root / "blobs"
 
     def check(self) -> None:
         """Raise `StorageFailed` if the path exists and is not a directory; changes nothing."""
@@ -199,7 +206,8 @@ class LayoutWriter(BlobFileDestination):
         self._make_directory(self.root / "blobs")  # required by image-layout.md, even where blobs are shared
         await self._files.index(self.root).put(root, self._name)
         for directory in (self.root, *self._written):
-            self._files.remove_leftovers(directory)
+            done = (kept_name(digest.hex, digest.hex) for digest in self.digests)
+            self._files.remove_leftovers(directory, done=done)
         return root.digest
 
     def close(self) -> None:
@@ -223,6 +231,7 @@ class LayoutWriter(BlobFileDestination):
         path = self._blobs / digest_name(digest)
         self._make_directory(path.parent)
         self._written.add(path.parent)
+        self.digests.append(digest)
         return path
 
     def _make_directory(self, directory: Path) -> None:

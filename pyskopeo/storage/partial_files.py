@@ -1,7 +1,8 @@
 """Temporary files and directories that are renamed when they are complete, and what killed runs left of them.
 
 Each is locked with flock(2) by the process that writes it, so another process can tell whether it is still needed.
-Their modes are what the umask says, unless they are private.
+Their modes are what the umask says, unless they are private. Most have random names, and what a killed run leaves of
+them is of no use; those that are kept for a later run have names that are the same in every run.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,12 +22,27 @@ from .locks import try_lock
 PARTIAL = ".partial"
 REPLACED = ".old"
 _SHOWN = 40  # characters of the final name in a temporary one, so that it fits wherever the final one does
-_NAME = re.compile(r"\.(?P<name>.{0,40})\.[0-9a-f]{12}\.partial(?:\.old)?", re.DOTALL)
+_KEPT = ".kept"
+_NAME = re.compile(r"\.(?P<name>.{0,40})\.[0-9a-f]{12}(?P<kept>\.kept)?\.partial(?:\.old)?", re.DOTALL)
 
 
 def partial_name(name: str) -> str:
     """Return a random hidden name for the temporary file or directory of ``name``."""
     return f".{shown_name(name)}.{os.urandom(6).hex()}{PARTIAL}"
+
+
+def kept_name(name: str, key: str) -> str:
+    """Return the hidden name, the same in every run, for the temporary file or directory of ``name``.
+
+    ``key`` is a hexadecimal digest of what it is for, of which the last 12 characters become part of the name.
+    """
+    return f".{shown_name(name)}.{key[-12:]}{_KEPT}{PARTIAL}"
+
+
+def is_kept(name: str) -> bool:
+    """Return whether a name is one of `kept_name`."""
+    found = _NAME.fullmatch(name)
+    return found is not None and found["kept"] is not None
 
 
 def is_partial(name: str) -> bool:
@@ -128,27 +145,37 @@ def _lock_new(fd: int, path: Path) -> bool:
         return False
 
 
-def remove_leftovers(directory: Path, name: str = "", *, restore: Path | None = None) -> None:
+def remove_leftovers(
+    directory: Path, name: str = "", *,
+    restore: Path | None = None, age: float = 0.0, done: Container[str] = (),
+) -> None:  # fmt: skip
     """Remove the temporary files and directories in ``directory`` that killed runs of this user left.
 
     With ``name`` only those for a file or directory of this name. ``restore`` is a directory that may have been moved
     out of the way by a run that was killed before it put the new one in its place: it is moved back if it is missing.
-    Errors are ignored, since nothing depends on it.
+    What is kept for a later run is removed, whatever it is for, if it was last written more than ``age`` seconds ago,
+    or if its name is in ``done``. Errors are ignored, since nothing depends on it.
     """
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
             found = _NAME.fullmatch(entry.name)
-            if found is None or (name and found["name"] != shown_name(name)):
+            if found is None:
+                continue
+            kept = found["kept"] and not entry.name.endswith(REPLACED)
+            if name and not kept and found["name"] != shown_name(name):
                 continue
             with suppress(OSError):
-                _remove_leftover(Path(entry.path), restore)
+                _remove_leftover(Path(entry.path), restore, age if kept and entry.name not in done else None)
 
 
-def _remove_leftover(path: Path, restore: Path | None) -> None:
-    """Remove a temporary file or directory unless it is in use; raises `OSError`."""
+def _remove_leftover(path: Path, restore: Path | None, age: float | None) -> None:
+    """Remove a temporary file or directory unless it is in use or younger than ``age``; raises `OSError`."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(fd)
+        # The clock may have been set back since.
+        if age is not None and abs(time.time() - status.st_mtime) <= age:
+            return
         if status.st_uid != os.geteuid() or not try_lock(fd):
             return
         if stat.S_ISREG(status.st_mode):

@@ -19,7 +19,8 @@ from ..streams.locations import LocalFile
 from ..streams.pump import FileReader, FileSink, NullSink, Progress, pump
 from .existing_blobs import ExistingBlobs, blob_status
 from .files import open_regular, storage_errors
-from .partial_files import open_partial, staged
+from .part_files import PartFile, open_part
+from .partial_files import open_partial
 from .verified_links import clone_verified, link_verified
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ _COPY_STEP = 64 * 1024 * 1024
 class BlobFileDestination(ImageDestination):
     """A destination that stores each blob in a file of its own: an OCI layout, or ``dir:``."""
 
-    def __init__(self, existing: ExistingBlobs | None = None) -> None:
+    def __init__(self, existing: ExistingBlobs | None = None, *, resume: bool = True) -> None:
+        """``resume`` is whether an interrupted blob is kept for a later run, and used from an earlier one."""
         self.existing = ExistingBlobs() if existing is None else existing
+        self.resume = resume
 
     @abstractmethod
     def existing_path(self, digest: Digest) -> Path:
@@ -50,7 +53,8 @@ class BlobFileDestination(ImageDestination):
         path = self.writable_path(blob.descriptor.digest)
         existing = self.existing_path(blob.descriptor.digest)
         return await place_blob(
-            blob, path, progress, self.existing, link_from=existing if existing != path else None
+            blob, path, progress, self.existing,
+            link_from=existing if existing != path else None, resume=self.resume,
         )  # fmt: skip
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
@@ -59,15 +63,17 @@ class BlobFileDestination(ImageDestination):
 
 async def place_blob(
     blob: Blob, path: Path, progress: Progress, existing: ExistingBlobs, *,
-    link_from: Path | None = None, mode: int = 0o666,
+    link_from: Path | None = None, resume: bool = True, mode: int = 0o666,
 ) -> Placement:  # fmt: skip
     """Put the blob at ``path`` in the cheapest way, and return which way it was.
 
     If it is there already, as ``existing`` decides, nothing is written. Next, ``link_from`` and linkable locations are
     hard-linked: complete files that this program wrote. Then the blob is brought into the content store, if there is
     one, and linked from there. Otherwise a local location is copied inside the kernel, which shares blocks where the
-    file system can, and then hashed; anything else is streamed. ``mode`` is that of the file, limited by the umask.
-    Raises `ContentMismatch`, `StorageFailed`, and what reading the blob raises.
+    file system can, and then hashed; anything else is streamed. Where several tasks or processes want one blob, one
+    writes it and the others wait. With ``resume`` what an interrupted run has streamed is completed, and what this one
+    has is kept if it is interrupted; see `part_files`. ``mode`` is that of the file, limited by the umask. Raises
+    `ContentMismatch`, `StorageFailed`, and what reading the blob raises.
     """
     if await existing.holds(path, blob.descriptor):
         return Placement.PRESENT
@@ -87,23 +93,26 @@ async def place_blob(
             if location.verified is not None and link_verified(location, path):
                 existing.moved(location.verified, path, blob.descriptor.digest)
                 return Placement.LINKED if placement is Placement.PRESENT else placement
-    with staged(path, mode) as (fd, _):
-        await _write(blob, files, fd, path, progress)
-        written = os.fstat(fd)
+    async with open_part(path, blob.descriptor, resume=resume and not files, mode=mode) as part:
+        # Another task or process may have written it since we looked, and while we waited.
+        if blob_status(path, blob.descriptor) is not None and await existing.holds(path, blob.descriptor):
+            return Placement.PRESENT
+        await _write(blob, files, part, progress)
+        written = part.finish()
     existing.moved(written, path, blob.descriptor.digest)
     return Placement.WRITTEN
 
 
-async def _write(blob: Blob, files: list[LocalFile], fd: int, path: Path, progress: Progress) -> None:
-    """Write a blob to an open file: copied by the kernel from one of ``files``, else streamed."""
+async def _write(blob: Blob, files: list[LocalFile], part: PartFile, progress: Progress) -> None:
+    """Write a blob to its part file: copied by the kernel from one of ``files``, else streamed."""
     for location in files:
         if location.linkable and blob_status(location.path, blob.descriptor) is None:
             continue
-        if clone_verified(location, fd):
+        if clone_verified(location, part.fd):
             return
-        if await _copy_in_kernel(location, fd, path, blob.descriptor, progress):
+        if await _copy_in_kernel(location, part.fd, part.path, blob.descriptor, progress):
             return
-    await blob.copy_to(FileSink(fd, path), progress)
+    await blob.copy_to(part, progress)
 
 
 def _link(source: Path, path: Path) -> bool:

@@ -31,9 +31,13 @@ async def open_through(reference: Reference, access: Access) -> AsyncIterator[Pu
     """
     store = ContentStore.of(access)
     through = PullThrough(store, reference, offline=access.network.offline)
-    async with store.used():
-        yield through
-        await through.name_image()
+    try:
+        async with store.used():
+            yield through
+            await through.name_image()
+    finally:
+        if access.storage.shared_files is None:
+            store.save_record()
 
 
 class PullThrough:

@@ -15,13 +15,16 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from ..errors import InvalidContent, NotFound, PathNotFound, StorageFailed, TooLarge
+from ..model.digest import Digest
+from ..streams.byte_streams import ByteReader
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import Decompressor
 from ..streams.inflaters import MAGIC, compression_of
 from ..streams.plain_content import default_inflated_limit
-from ..streams.pump import ByteReader, FileSink, thread_buffer
+from ..streams.pump import FileSink, thread_buffer
 from .archive_output import check_descriptor, inherited_descriptor, is_stream, is_written_directly
 from .files import open_regular, storage_errors
+from .kept_directories import KeptDirectory
 from .partial_files import create_partial_directory, final_name, partial_name, remove_leftovers, remove_tree
 from .tar import TarIndex
 from .tar_headers import BLOCK, TarEntries
@@ -46,6 +49,18 @@ def scratch_directory(output: Path, scratch: Path | None) -> Iterator[Path]:
         scratch = output.parent
     with temporary_directory(scratch, output.name) as directory:
         yield directory
+
+
+def kept_scratch(output: Path, scratch: Path | None, *, resume: bool) -> KeptDirectory:
+    """Reserve a private temporary directory as `scratch_directory` does, which is kept for a later run after a failure.
+
+    The caller creates and closes it. Nothing is kept for an ``output`` that is a stream.
+    """
+    stream = is_written_directly(output)
+    if scratch is None and not stream:
+        scratch = output.parent
+    key = Digest.of(os.fsencode(os.path.abspath(output))).hex
+    return KeptDirectory(scratch or _system_directory(), output.name, key, mode=0o700, resume=resume and not stream)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from .partial_files import partial_names, remove_leftovers, shown_name
 from .verified_files import VerifiedFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ..access import Access
 
@@ -24,11 +24,14 @@ class RunFiles(SharedFiles):
     """Files that were verified, indexes of layouts, and directories in which leftovers were looked for.
 
     ``cache`` is the directory for the record of verified files, None to keep it in memory. With ``deferred`` the
-    indexes of layouts are written by `flush` only. ``linked`` is that of `VerifiedFiles`. ``store`` is the
-    `ContentStore` of the run, if it has one and has used it.
+    indexes of layouts are written by `flush` only. ``partial_age`` is that of `Storage`, ``linked`` that of
+    `VerifiedFiles`. ``store`` is the `ContentStore` of the run, if it has one and has used it.
     """
 
-    def __init__(self, cache: Path | None, *, deferred: bool = False, linked: bool = False) -> None:
+    def __init__(
+        self, cache: Path | None, *, deferred: bool = False, partial_age: float = 0.0, linked: bool = False
+    ) -> None:
+        self._partial_age = partial_age
         self.verified = VerifiedFiles(None if cache is None else cache / _RECORD, linked=linked)
         self.store: object = None
         self._deferred = deferred
@@ -43,7 +46,8 @@ class RunFiles(SharedFiles):
         shared = access.storage.shared_files
         if isinstance(shared, RunFiles):
             return shared
-        return cls(access.storage.cache, linked=access.storage.store is not None)
+        storage = access.storage
+        return cls(storage.cache, partial_age=storage.partial_age, linked=storage.store is not None)
 
     def existing_blobs(self, access: Access, warn: Callable[[str], None] | None = None) -> ExistingBlobs:
         """Return what decides whether a file at the destination is a blob."""
@@ -80,10 +84,12 @@ class RunFiles(SharedFiles):
     def save(self) -> None:
         self.verified.save()
 
-    def remove_leftovers(self, directory: Path, name: str = "", *, restore: Path | None = None) -> None:
+    def remove_leftovers(
+        self, directory: Path, name: str = "", *, restore: Path | None = None, done: Iterable[str] = ()
+    ) -> None:
         """Call `partial_files.remove_leftovers` if there are any; each directory is read once, at the first call."""
         if directory not in self._leftovers:
             self._leftovers[directory] = partial_names(directory)
         names = self._leftovers[directory]
         if shown_name(name) in names if name else names:
-            remove_leftovers(directory, name, restore=restore)
+            remove_leftovers(directory, name, restore=restore, age=self._partial_age, done=frozenset(done))

@@ -113,7 +113,7 @@ class StoreContents:
             result = self._result(removed, left)
             await self._remove(removed)
             for directory in self._directories():
-                remove_leftovers(directory)
+                remove_leftovers(directory, age=_WEEK if older_than is None else older_than)
             return result
 
     def _chosen(

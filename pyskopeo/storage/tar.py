@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ..errors import InvalidContent, NotFound, StorageFailed, TooLarge
 from ..fast_dataclass import dataclass
+from ..streams.byte_streams import ByteSink
 from ..streams.cancellation import check_cancelled
 from ..streams.locations import LocalFile
-from ..streams.pump import BUFFER_SIZE, ByteSink, thread_buffer
+from ..streams.pump import BUFFER_SIZE, thread_buffer
 from .archive_output import PipeSink, sink_for
 from .files import append_in_kernel, read_range, storage_errors
 from .tar_headers import BLOCK, TarEntries, TarEntry, padded_size

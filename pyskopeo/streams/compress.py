@@ -33,9 +33,9 @@ from .plain_content import ANY_CONTENT, PlainVerifier
 if TYPE_CHECKING:
     from ..model.change import Change
     from ..model.descriptor import Descriptor
+    from .byte_streams import BlobSink
     from .ordered_pool import Job
     from .plain_content import PlainContent
-    from .pump import BlobSink
 
 _MIB = 1024 * 1024
 # For each format the lowest, the default and the highest level.

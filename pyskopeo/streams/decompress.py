@@ -10,15 +10,15 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, TooLarge
+from .byte_streams import BlobReader
 from .cancellation import check_cancelled
 from .inflaters import MAGIC, Inflater, NewInflater, compression_of, inflater_constructor, is_gzip_or_zstd
 from .plain_content import ANY_CONTENT, PlainVerifier
-from .pump import BlobReader
 
 if TYPE_CHECKING:
     from ..model.digest import Digest
+    from .byte_streams import BlobSink, ByteReader
     from .plain_content import PlainContent
-    from .pump import BlobSink, ByteReader
 
 _PIECE = 256 * 1024
 _READ = 64 * 1024

@@ -19,6 +19,7 @@ from ..fast_dataclass import dataclass
 from ..model.descriptor import Descriptor
 from ..model.events import Placement
 from ..model.verifier import Verifier, verifier_for
+from .byte_streams import BlobReader, BlobSink, ByteReader, ByteSink, PartSink
 from .cancellation import check_cancelled, run_in_thread
 from .locations import Location
 from .plain_content import ANY_CONTENT, PlainContent
@@ -38,54 +39,32 @@ def uncounted(moved: int) -> None:
     """Ignore progress."""
 
 
-class ByteReader(Protocol):
-    """A blocking source of bytes."""
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill some of ``buffer``; 0 at the end."""
-        ...
-
-
-class BlobReader(ByteReader, Protocol):
-    """A `ByteReader` over a whole blob, for `pump`."""
-
-    def restart(self, error: InvalidContent) -> bool:
-        """After ``error`` in what was read: read from byte 0 again, from another place.
-
-        False if there is no other place, which is the default.
-        """
-        return False
-
-
-class ByteSink(Protocol):
-    """A blocking destination of bytes; the buffer is reused after `write` returns.
-
-    `write` raises `InvalidContent` for wrong bytes only, as a sink that decompresses does. Errors of the destination
-    are of other types: for an `InvalidContent` the source is asked again, at another place.
-    """
-
-    def write(self, buffer: memoryview) -> None: ...
-
-
-class BlobSink(ByteSink, Protocol):
-    """A `ByteSink` for a whole blob, for `pump`."""
-
-    def restart(self) -> None:
-        """Forget what was written: it was wrong, and the blob follows from byte 0. Called by the thread that writes."""
-        ...
-
-
 class MemoryReader(BlobReader):
-    """Reads what is in memory already."""
+    """Reads what is in memory already, from ``offset`` on."""
 
-    def __init__(self, content: bytes) -> None:
-        self._left = memoryview(content)
+    def __init__(self, content: bytes, offset: int = 0) -> None:
+        self._left = memoryview(content)[offset:]
 
     def readinto(self, buffer: memoryview) -> int:
         count = min(len(buffer), len(self._left))
         buffer[:count] = self._left[:count]
         self._left = self._left[count:]
         return count
+
+
+class SkippingReader(BlobReader):
+    """Skips the first ``skip`` bytes of another reader."""
+
+    def __init__(self, reader: ByteReader, skip: int) -> None:
+        self._reader, self._skip = reader, skip
+
+    def readinto(self, buffer: memoryview) -> int:
+        while self._skip:
+            count = self._reader.readinto(buffer[: min(len(buffer), self._skip)])
+            if not count:
+                return 0
+            self._skip -= count
+        return self._reader.readinto(buffer)
 
 
 class MemorySink:
@@ -162,15 +141,9 @@ def pump(reader: BlobReader, sink: BlobSink, verifier: Verifier, progress: Progr
     promises. After wrong content both ends begin anew, if the reader has another place to read from.
     Raises `InvalidContent` otherwise, `Cancelled`, and what reader and sink raise.
     """
-    buffer = thread_buffer()
     while True:
         try:
-            while count := reader.readinto(buffer):
-                filled = buffer[:count]
-                verifier.feed(filled)
-                sink.write(filled)
-                progress(verifier.size)
-                check_cancelled()
+            move(reader, sink, verifier, progress)
             verifier.finish()
         except InvalidContent as error:  # also from a sink that decompresses
             if not reader.restart(error):
@@ -181,6 +154,43 @@ def pump(reader: BlobReader, sink: BlobSink, verifier: Verifier, progress: Progr
             return
 
 
+def move(
+    reader: ByteReader, sink: ByteSink, verifier: Verifier, progress: Progress, end: int | None = None
+) -> None:
+    """Move bytes from ``reader`` to ``sink`` up to byte ``end`` of the blob, or to the end; for a worker thread.
+
+    Every buffer is verified before it is written. Raises `InvalidContent`, `Cancelled`, and what reader and sink raise.
+    """
+    buffer = thread_buffer()
+    while end is None or verifier.size < end:
+        count = reader.readinto(buffer if end is None else buffer[: end - verifier.size])
+        if not count:
+            return
+        filled = buffer[:count]
+        verifier.feed(filled)
+        sink.write(filled)
+        progress(verifier.size)
+        check_cancelled()
+
+
+def verify_kept(sink: PartSink, verifier: Verifier, progress: Progress, end: int) -> None:
+    """Feed bytes that ``sink`` has kept to ``verifier``, up to byte ``end`` of the blob; for a worker thread.
+
+    Raises `InvalidContent`, also if they cannot be read, and `Cancelled`.
+    """
+    buffer = thread_buffer()
+    while verifier.size < end:
+        try:
+            count = sink.read_at(buffer[: end - verifier.size], verifier.size)
+        except StorageFailed as error:
+            raise InvalidContent(str(error)) from error
+        if not count:
+            raise ContentMismatch("a part file has become shorter", expected=str(end), actual=str(verifier.size))
+        verifier.feed(buffer[:count])
+        progress(verifier.size)
+        check_cancelled()
+
+
 def thread_buffer() -> memoryview:
     """This thread's one buffer; worker threads are reused, so is it."""
     buffer: memoryview | None = getattr(_local, "buffer", None)
@@ -189,7 +199,8 @@ def thread_buffer() -> memoryview:
     return buffer
 
 
-Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[BlobReader]]
+Opener: TypeAlias = Callable[[int], AbstractAsyncContextManager[BlobReader]]
+"""Opens a blob for reading from a byte offset on; 0 for the whole blob."""
 Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
 
 
@@ -230,15 +241,24 @@ class Blob:
         """Move every byte to ``sink``, verified. After wrong bytes both ends begin anew, while the source has
         another place to read from.
 
-        Raises `ContentMismatch` for a wrong size or digest, `InvalidContent` for an image configuration that names a
-        field twice, and what the two ends raise. What the sink
-        holds after an error must not be used.
+        Bytes that a `PartSink` has kept are read back instead of being fetched. If they turn out to be wrong, the whole
+        blob is fetched, from the same place. Raises `ContentMismatch` for a wrong size or digest, `InvalidContent` for
+        an image configuration that names a field twice, and what the two ends raise. What the sink holds after an
+        error must not be used.
         """
         if self.stored is not None:
             await self._copy_stored(self.stored, sink, progress)
             return
         verifier = verifier_for(self.descriptor)
-        async with self.opener() as reader:
+        if isinstance(sink, PartSink) and (sink.kept or sink.parts):
+            try:
+                await self._complete(sink, verifier, progress)
+            except InvalidContent:
+                sink.restart()
+                verifier.restart()
+            else:
+                return
+        async with self.opener(0) as reader:
             await run_in_thread(partial(pump, reader, sink, verifier, progress))
 
     async def _copy_stored(self, stored: Stored, sink: BlobSink, progress: Progress) -> None:
@@ -253,6 +273,20 @@ class Blob:
             await run_in_thread(sink.restart)
             blob, _ = await stored.bring(progress)
             await blob.copy_to(sink, progress)
+
+    async def _complete(self, sink: PartSink, verifier: Verifier, progress: Progress) -> None:
+        """Fetch the bytes that ``sink`` lacks, and verify the others; raises `InvalidContent` if any are wrong."""
+        size = self.descriptor.size
+        for start, end in ((0, sink.kept), *sink.parts, (size, size)):
+            if verifier.size < start:
+                async with self.opener(verifier.size) as reader:
+                    # To the end of the source if no part follows, so that surplus bytes are noticed.
+                    until = None if start == size else start
+                    await run_in_thread(partial(move, reader, sink, verifier, progress, until))
+            if verifier.size < end:
+                await run_in_thread(partial(verify_kept, sink, verifier, progress, end))
+                sink.skip_to(end)
+        verifier.finish()
 
     async def read(self, limit: int) -> bytes:
         """Return the whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes."""

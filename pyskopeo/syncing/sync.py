@@ -98,8 +98,8 @@ async def _list_and_copy(
             return replace(access, report=report_registry_event, network=network)
 
         reading, writing = source_access or Access.from_environ(), destination_access or Access.from_environ()
-        stores = reading.storage.store, writing.storage.store
-        files = RunFiles(writing.storage.cache, deferred=True, linked=any(stores))
+        storage, stores = writing.storage, (reading.storage.store, writing.storage.store)
+        files = RunFiles(storage.cache, deferred=True, partial_age=storage.partial_age, linked=any(stores))
         reading, writing = (
             replace(access, storage=replace(access.storage, shared_files=files)) for access in (reading, writing)
         )

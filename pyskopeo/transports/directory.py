@@ -22,13 +22,13 @@ from ..model.events import Placement, Warned
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..storage.files import read_bounded, read_local_manifest, real_path, storage_errors, suggest_archive
+from ..storage.kept_directories import KeptDirectory, remove_others
 from ..storage.oci_layout import located_blob
 from ..storage.partial_files import (
     REPLACED,
-    create_partial_directory,
+    is_kept,
     is_partial,
     lock_replaced,
-    partial_name,
     remove_tree,
     write_atomically,
 )
@@ -76,6 +76,11 @@ def _name(digest: Digest) -> str:
     return digest.hex if digest.algorithm == "sha256" else f"{digest.algorithm}-{digest.hex}"
 
 
+def _is_blob(name: str) -> bool:
+    """Return whether a file of a directory is a blob, or the part of one that has arrived."""
+    return is_kept(name) or ("." not in name and name != _VERSION)
+
+
 class DirSource(ImageSource):
     """An image in a directory; its ``version`` file is not read."""
 
@@ -111,17 +116,20 @@ class DirSource(ImageSource):
 
 
 class DirDestination(BlobFileDestination):
-    """Writes to ``staging``, a new directory next to the final one, which `finish` replaces by it.
+    """Writes to ``staging``, a directory next to the final one, which `finish` replaces by it.
 
-    If the final directory cannot be replaced, ``staging`` is within it and its files are replaced.
+    If the final directory cannot be replaced, ``staging`` is within it and its files are replaced. With ``resume`` the
+    blobs that an interrupted run has left in ``staging`` are used.
     """
 
     accepts = Accepts(mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES)
 
-    def __init__(self, path: Path, staging: Path, files: RunFiles, existing: ExistingBlobs) -> None:
-        super().__init__(existing)
-        self._path, self._staging, self._files = path, staging, files
-        self._lock: int | None = None
+    def __init__(
+        self, path: Path, staging: KeptDirectory, files: RunFiles, existing: ExistingBlobs, *, resume: bool = True
+    ) -> None:
+        super().__init__(existing, resume=resume)
+        self._path, self._directory, self._files = path, staging, files
+        self._names: set[str] = set()
         self._placed: dict[Digest, os.stat_result] = {}
         self._only_sha256 = True
         self.committed = False
@@ -169,6 +177,9 @@ class DirDestination(BlobFileDestination):
         write_atomically(self._staging / _MANIFEST, root.raw)
         version = _VERSION_TEXT.format("1.1" if self._only_sha256 else "1.2")
         write_atomically(self._staging / _VERSION, version.encode())
+        if self._directory.adopted:  # blobs of another image, for example
+            with storage_errors(f"writing {self._path}"):
+                remove_others(self._staging, lambda name: name in self._names or not _is_blob(name))
         self.committed = True
         return root.digest
 
@@ -182,11 +193,9 @@ class DirDestination(BlobFileDestination):
         for digest, status in self._placed.items():
             self.existing.moved(status, self._path / _name(digest), digest)
 
-    def close(self) -> None:
-        """Remove what was written, unless it has become the image."""
-        remove_tree(self._staging)
-        if self._lock is not None:
-            os.close(self._lock)
+    @property
+    def _staging(self) -> Path:
+        return self._directory.path
 
     def _replace_directory(self) -> None:
         old = self._staging.with_name(self._staging.name + REPLACED)
@@ -223,17 +232,21 @@ class DirDestination(BlobFileDestination):
 
     def _prepare(self) -> None:
         """Create the staging directory when something is written for the first time; remove those of killed runs."""
-        if self._lock is None:
+        if not self._directory.created:
             with storage_errors(f"creating {self._path}"):
                 self._staging.parent.mkdir(parents=True, exist_ok=True)
-                self._lock = create_partial_directory(self._staging)
+                self._directory.create()
+                if self._directory.adopted:
+                    remove_others(self._staging, _is_blob)
             within = self._staging.parent == self._path
             restore = None if within else self._path
             self._files.remove_leftovers(self._staging.parent, self._path.name, restore=restore)
 
     def _file_name(self, digest: Digest) -> str:
         self._only_sha256 = self._only_sha256 and digest.algorithm == "sha256"
-        return _name(digest)
+        name = _name(digest)
+        self._names.add(name)
+        return name
 
 
 def _check_replaceable(path: Path) -> None:
@@ -278,15 +291,19 @@ async def _open_destination(reference: DirReference, access: Access) -> AsyncIte
     # Resolve symbolic links, so that the directory is replaced and not the link to it.
     path = real_path(reference.path)
     _check_replaceable(path)
-    staging = (path if _cannot_rename(path) else path.parent) / partial_name(path.name)
+    resume = access.storage.resume
+    parent = path if _cannot_rename(path) else path.parent
+    staging = KeptDirectory(parent, path.name, Digest.of(os.fsencode(path)).hex, resume=resume)
     files = RunFiles.of(access)
     existing = files.existing_blobs(access, warn=lambda message: access.report(Warned(message)))
-    destination = DirDestination(path, staging, files, existing)
+    destination = DirDestination(path, staging, files, existing, resume=resume)
+    failed = True
     try:
         yield destination
         if destination.committed:
             destination.finish()
+        failed = False
     finally:
-        destination.close()
+        staging.close(failed=failed)
         if access.storage.shared_files is None:
             files.save()

@@ -126,10 +126,10 @@ class DockerSource(ImageSource):
         async def ending(count: int) -> bytes:
             return await self.endpoints.current.blob_ending(descriptor, count)
 
-        def download() -> BlobDownload:
+        def download(offset: int) -> BlobDownload:
             from ..registry.blob_download import BlobDownload
 
-            return BlobDownload(descriptor, self.endpoints)
+            return BlobDownload(descriptor, self.endpoints, offset)
 
         fetched = Blob(descriptor, download, (here,), ending)
         return fetched if self._through is None else self._through.blob(fetched)

@@ -20,7 +20,7 @@ from ..storage.shared_files import RunFiles
 if TYPE_CHECKING:
     from ..access import Access
     from ..model.descriptor import Descriptor
-    from ..streams.pump import BlobReader
+    from ..streams.byte_streams import BlobReader
 
 
 class OciReference(ImageReference):
@@ -65,18 +65,21 @@ async def _open_source(reference: OciReference, access: Access) -> AsyncIterator
 
 
 def _open_external(
-    reference: OciReference, access: Access, descriptor: Descriptor
+    reference: OciReference, access: Access, descriptor: Descriptor, offset: int
 ) -> AbstractAsyncContextManager[BlobReader]:
     from ..registry.external_blob import open_external_blob
 
-    return open_external_blob(descriptor, str(reference), access)
+    return open_external_blob(descriptor, str(reference), access, offset)
 
 
 @asynccontextmanager
 async def _open_destination(reference: OciReference, access: Access) -> AsyncIterator[ImageDestination]:
     files = RunFiles.of(access)
     existing = files.existing_blobs(access, warn=lambda message: access.report(Warned(message)))
-    writer = LayoutWriter(reference.path, reference.name, files, existing, shared=access.storage.shared_blobs)
+    storage = access.storage
+    writer = LayoutWriter(
+        reference.path, reference.name, files, existing, shared=storage.shared_blobs, resume=storage.resume
+    )
     writer.check()
     try:
         yield writer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,18 +15,25 @@ from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.events import Warned
 from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_name
 from ..storage.archive_output import check_output, is_written_directly, open_output
-from ..storage.files import real_path
+from ..storage.files import real_path, storage_errors
+from ..storage.kept_directories import KeptDirectory, remove_others
 from ..storage.oci_layout import LayoutSource, LayoutWriter
-from ..storage.scratch import create_directory, readable_archive, scratch_directory
+from ..storage.partial_files import final_name, remove_leftovers
+from ..storage.scratch import kept_scratch, readable_archive
 from ..storage.shared_files import RunFiles
 from ..storage.tar import TarIndex, TarWriter
 from ..streams.cancellation import run_in_thread
 
 if TYPE_CHECKING:
-    from ..access import Access
+    from ..access import Access, Storage
+    from ..interfaces import Fill
     from ..model.descriptor import Descriptor
+    from ..model.digest import Digest
+    from ..model.events import Placement
     from ..model.manifest import Manifest
-    from ..streams.pump import BlobReader
+    from ..streams.byte_streams import BlobReader
+
+_LAYOUT = "layout"
 
 
 class OciArchiveReference(ImageReference):
@@ -64,19 +71,57 @@ async def _open_source(reference: OciArchiveReference, access: Access) -> AsyncI
 
 
 def _open_external(
-    reference: OciArchiveReference, access: Access, descriptor: Descriptor
+    reference: OciArchiveReference, access: Access, descriptor: Descriptor, offset: int
 ) -> AbstractAsyncContextManager[BlobReader]:
     from ..registry.external_blob import open_external_blob
 
-    return open_external_blob(descriptor, str(reference), access)
+    return open_external_blob(descriptor, str(reference), access, offset)
 
 
 class _ScratchWriter(LayoutWriter):
-    """Writes the layout that becomes an archive, below a temporary directory that is created when it is needed."""
+    """Writes the layout that becomes an archive, in a temporary directory that is created when it is needed.
+
+    An interrupted run may have left blobs there. Those that the image has are verified and used, others are removed.
+    """
+
+    def __init__(self, directory: KeptDirectory, name: str, storage: Storage) -> None:
+        super().__init__(directory.path / _LAYOUT, name, RunFiles(None), resume=storage.resume)
+        self._directory, self._partial_age = directory, storage.partial_age
 
     async def begin(self, root: Manifest) -> None:
-        create_directory(self.root.parent)
+        self._prepare()
         await super().begin(root)
+
+    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
+        self._prepare()
+        return await super().receive(fill)
+
+    def writable_path(self, digest: Digest) -> Path:
+        self._prepare()
+        return super().writable_path(digest)
+
+    async def commit(self, root: Manifest) -> Digest:
+        digest = await super().commit(root)
+        if self._directory.adopted:
+            for directory in filter(Path.is_dir, (self.root / "blobs").iterdir()):
+                wanted = frozenset(digest.hex for digest in self.digests if digest.algorithm == directory.name)
+                remove_others(directory, wanted.__contains__)
+                with suppress(OSError):
+                    directory.rmdir()  # if the image has no blob of this algorithm
+        return digest
+
+    def _prepare(self) -> None:
+        if self._directory.created:
+            return
+        directory = self._directory
+        with storage_errors(f"creating {directory.path}"):
+            directory.create()
+            # The directory itself is locked, and so is a layout while its index is written.
+            self.move_to(directory.path / _LAYOUT)
+            remove_leftovers(directory.path.parent, final_name(directory.path.name), age=self._partial_age)
+            if directory.adopted:
+                for name in (INDEX_FILE, LAYOUT_FILE):
+                    (self.root / name).unlink(missing_ok=True)
 
 
 @asynccontextmanager
@@ -84,16 +129,20 @@ async def _open_destination(reference: OciArchiveReference, access: Access) -> A
     path = reference.path
     check_output(path, replace=True)
     replaces = await run_in_thread(lambda: _is_replaced(path))
-    with scratch_directory(path, access.storage.scratch) as scratch:
-        root = scratch / "layout"  # the directory itself is locked, and so is a layout while its index is written
-        writer = _ScratchWriter(root, reference.name, RunFiles(None))
+    directory = kept_scratch(path, access.storage.scratch, resume=access.storage.resume)
+    writer = _ScratchWriter(directory, reference.name, access.storage)
+    failed = True
+    try:
         try:
             yield writer
         finally:
             writer.close()
-        committed = (root / INDEX_FILE).exists()
+        committed = (writer.root / INDEX_FILE).exists()
         if committed:
-            await run_in_thread(lambda: _write_file(path, root))
+            await run_in_thread(lambda: _write_file(path, writer.root))
+        failed = False
+    finally:
+        directory.close(failed=failed)
     if replaces:
         happens = "has been replaced" if committed else "will be replaced"
         access.report(Warned(f"{path} was there already: it {happens}, with all images in it"))

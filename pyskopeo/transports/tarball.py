@@ -29,11 +29,12 @@ from ..storage.files import open_regular
 from ..storage.oci_layout import located_blob
 from ..storage.scratch import copy_layer, temporary_file
 from ..storage.tar_headers import BLOCK, is_header
+from ..streams.byte_streams import BlobReader
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink
 from ..streams.locations import LocalFile
 from ..streams.plain_content import InflatedTotal, PlainContent, default_inflated_limit
-from ..streams.pump import Blob, BlobReader, FileReader, MemoryReader, thread_buffer
+from ..streams.pump import Blob, FileReader, MemoryReader, thread_buffer
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -114,8 +115,8 @@ class TarballSource(ImageSource):
         return located_blob(descriptor, LocalFile(path))
 
     @asynccontextmanager
-    async def _open_config(self) -> AsyncIterator[BlobReader]:
-        yield MemoryReader(self._config)
+    async def _open_config(self, offset: int) -> AsyncIterator[BlobReader]:
+        yield MemoryReader(self._config, offset)
 
 
 def _descriptor_json(descriptor: Descriptor) -> dict[str, object]:

@@ -16,7 +16,8 @@ from pyskopeo.model.events import (
 )
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
-from pyskopeo.streams.pump import Blob, BlobReader, MemoryReader, MemorySink, Progress
+from pyskopeo.streams.byte_streams import BlobReader
+from pyskopeo.streams.pump import Blob, MemoryReader, MemorySink, Progress
 
 from .images import BuiltImage, ImageSpec, IndexSpec, PlatformSpec, build
 
@@ -44,9 +45,9 @@ class Source(ImageSource):
 
     def blob(self, descriptor: Descriptor) -> Blob:
         @asynccontextmanager
-        async def opened() -> AsyncIterator[BlobReader]:
+        async def opened(offset: int) -> AsyncIterator[BlobReader]:
             self.opened.append(str(descriptor.digest))
-            yield MemoryReader(self.image.blobs[str(descriptor.digest)])
+            yield MemoryReader(self.image.blobs[str(descriptor.digest)], offset)
 
         return Blob(descriptor, opened)
 

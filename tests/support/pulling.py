@@ -14,6 +14,7 @@ from pyskopeo.access import Access
 from pyskopeo.engine.selection import Selection
 from pyskopeo.errors import PyskopeoError
 from pyskopeo.model.platform import Platform
+from pyskopeo.storage.partial_files import is_kept
 
 from .access import access_for
 from .events import EventLog
@@ -44,7 +45,7 @@ class Pull(EventLog):
                 destination_access=replace(self.access),
             )
         except BaseException:
-            check_layout(self.root)
+            check_layout(self.root, interrupted=True)
             assert names(self.root) == []
             raise
         check_layout(self.root)
@@ -67,9 +68,14 @@ def blobs(root: Path) -> set[str]:
     return {f"{path.parent.name}:{path.name}" for path in root.glob("blobs/*/*")}
 
 
-def check_layout(root: Path) -> None:
-    """No file under ``root`` is half-written: none is temporary, and each is what its name says."""
+def check_layout(root: Path, *, interrupted: bool = False) -> None:
+    """No file under ``root`` is half-written: none is temporary, and each is what its name says.
+
+    After a copy that was ``interrupted`` there may be what the next one goes on with.
+    """
     for path in root.rglob("*"):
+        if interrupted and is_kept(path.name):
+            continue
         assert ".partial" not in path.name, path
         if path.is_file() and path.parent.parent.name == "blobs":
             actual = hashlib.new(path.parent.name, path.read_bytes()).hexdigest()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+
+from pyskopeo.storage.partial_files import is_kept
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -13,3 +16,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 def leftovers(folder: Path) -> list[str]:
     """Whatever below ``folder`` is half-written by its name."""
     return [str(p.relative_to(folder)) for p in folder.rglob("*") if ".partial" in p.name]
+
+
+def without_kept(names: Iterable[str]) -> list[str]:
+    """The names of files but those that the next run goes on with."""
+    return [name for name in names if not any(map(is_kept, Path(name).parts))]

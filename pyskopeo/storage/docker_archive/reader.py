@@ -25,11 +25,12 @@ from ...model.image_config import ImageConfig
 from ...model.manifest import Manifest
 from ...model.reference import Reference
 from ...model.strict_json import CONFIG_LIMIT, parse_list
+from ...streams.byte_streams import BlobReader
 from ...streams.cancellation import run_in_thread
 from ...streams.decompress import InflatingReader
 from ...streams.inflaters import MAGIC, is_gzip_or_zstd
 from ...streams.plain_content import InflatedTotal, default_inflated_limit
-from ...streams.pump import Blob, BlobReader, FileReader, thread_buffer
+from ...streams.pump import Blob, FileReader, SkippingReader, thread_buffer
 from ..files import open_reader, open_regular, read_range
 from ..oci_layout import located_blob
 from ..tar import Member, TarIndex
@@ -170,9 +171,10 @@ class DockerArchiveSource(ImageSource):
             return located_blob(descriptor, location)
 
         @asynccontextmanager
-        async def inflated() -> AsyncIterator[BlobReader]:
+        async def inflated(offset: int) -> AsyncIterator[BlobReader]:
             async with open_reader(location, descriptor.size) as reader:
-                yield InflatingReader(reader, name)
+                inflating = InflatingReader(reader, name)
+                yield SkippingReader(inflating, offset) if offset else inflating
 
         return Blob(descriptor, inflated)
 

@@ -32,7 +32,7 @@ async def test_cancelled_in_the_middle(fault: f.Fault, pull: Pull, registry: Sim
         await pull.run()
     assert scope.cancelled_caught
     assert anyio.current_time() - scope.deadline < 1.0
-    check_layout(pull.root)
+    check_layout(pull.root, interrupted=True)
     assert LARGE not in blobs(pull.root)
     registry.heal()
     await pull.run()
@@ -46,7 +46,7 @@ async def test_cancelled_while_waiting_to_repeat(pull: Pull, registry: Simulator
     assert scope.cancelled_caught
     assert anyio.current_time() - scope.deadline < 1.0
     assert len(pull.retries) == 1
-    check_layout(pull.root)
+    check_layout(pull.root, interrupted=True)
 
 
 async def test_cancelled_while_reopening(pull: Pull, registry: Simulator) -> None:
@@ -56,7 +56,7 @@ async def test_cancelled_while_reopening(pull: Pull, registry: Simulator) -> Non
         await pull.run()
     assert scope.cancelled_caught
     assert anyio.current_time() - scope.deadline < 1.0
-    check_layout(pull.root)
+    check_layout(pull.root, interrupted=True)
 
 
 @pytest.mark.parametrize("waiting", ["body", "head", "pause"])

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 
 import anyio
 import httpx
@@ -71,7 +72,7 @@ async def read(script: Script, descriptor: Descriptor = BLOB, retry: Retry | Non
     access = access_for(script.home, trust=Trust(), retry=retry)
     async with script.repository(access) as repository:
         endpoints = Endpoints(repository.reference, [repository], script.events.append)
-        return await Blob(descriptor, lambda: BlobDownload(descriptor, endpoints)).read(MIB)
+        return await Blob(descriptor, partial(BlobDownload, descriptor, endpoints)).read(MIB)
 
 
 async def test_a_blob(script: Script) -> None:

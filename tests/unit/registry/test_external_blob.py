@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import httpx
 import pytest
@@ -32,7 +33,7 @@ async def read(script: Script, *urls: str, insecure: bool = False) -> bytes:
     async with httpx.AsyncClient(verify=False) as client:
         access: Access = networked(access_for(script.home, trust=Trust(insecure=insecure)), client=client)
         access = replace(access, report=script.events.append)
-        return await Blob(descriptor, lambda: open_external_blob(descriptor, "oci:x:1", access)).read(1 << 20)
+        return await Blob(descriptor, partial(open_external_blob, descriptor, "oci:x:1", access)).read(1 << 20)
 
 
 async def test_the_first_url_that_has_it(script: Script) -> None:

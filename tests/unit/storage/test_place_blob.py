@@ -21,8 +21,9 @@ from pyskopeo.storage import files
 from pyskopeo.storage.existing_blobs import ExistingBlobs
 from pyskopeo.storage.partial_files import PARTIAL
 from pyskopeo.storage.place_blob import place_blob, receive_blob
+from pyskopeo.streams.byte_streams import BlobReader, BlobSink
 from pyskopeo.streams.locations import LocalFile
-from pyskopeo.streams.pump import Blob, BlobReader, BlobSink, FileSink, MemoryReader, uncounted
+from pyskopeo.streams.pump import Blob, FileSink, MemoryReader, uncounted
 from tests.support.nobody import folder_of_nobody
 
 pytestmark = pytest.mark.anyio
@@ -40,8 +41,8 @@ def blob_of(content: bytes, *locations: LocalFile, expected: bytes | None = None
     expected = content if expected is None else expected
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[BlobReader]:
-        yield MemoryReader(content)
+    async def opened(offset: int) -> AsyncIterator[BlobReader]:
+        yield MemoryReader(content, offset)
 
     return Blob(Descriptor("", Digest.of(expected), len(expected)), opened, locations)
 
@@ -74,7 +75,7 @@ def test_a_file_sink_that_cannot_forget(tmp_path: Path) -> None:
 
 
 def unopened(content: bytes, *locations: LocalFile) -> Blob:
-    def refuse() -> object:
+    def refuse(offset: int) -> object:
         raise AssertionError("this blob was not to be opened")
 
     return Blob(Descriptor("", Digest.of(content), len(content)), refuse, locations)  # type: ignore[arg-type]

@@ -493,5 +493,5 @@ async def test_a_reader_is_not_waited_for_after_damaged_data(damaged: bytes) -> 
     below = Blocked(damaged)
     layer = Descriptor(mediatype.OCI_LAYER_GZIP, Digest.of(damaged), 10**9)
     with anyio.fail_after(20), pytest.raises(InvalidContent, match="it: damaged (gzip|zstd) data"):
-        await Blob(layer, lambda: nullcontext(below)).copy_to(InflatingSink(NullSink(), "it"), uncounted)
+        await Blob(layer, lambda _: nullcontext(below)).copy_to(InflatingSink(NullSink(), "it"), uncounted)
     assert not below.waiting.is_set()

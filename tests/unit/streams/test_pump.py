@@ -13,11 +13,10 @@ from pyskopeo.errors import ContentMismatch, InvalidContent, StorageFailed
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.verifier import Verifier
+from pyskopeo.streams.byte_streams import BlobReader, BlobSink
 from pyskopeo.streams.cancellation import run_in_thread
 from pyskopeo.streams.pump import (
     BUFFER_SIZE,
-    BlobReader,
-    BlobSink,
     MemoryReader,
     MemorySink,
     NullSink,

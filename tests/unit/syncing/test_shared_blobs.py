@@ -17,8 +17,9 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Placement
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
+from pyskopeo.streams.byte_streams import BlobReader
 from pyskopeo.streams.locations import Location, RegistryBlob
-from pyskopeo.streams.pump import Blob, BlobReader, MemoryReader, Progress, uncounted
+from pyskopeo.streams.pump import Blob, MemoryReader, Progress, uncounted
 from pyskopeo.syncing.shared_blobs import SharedBlobs
 from tests.support.images import build
 
@@ -31,7 +32,7 @@ def descriptor(number: int, size: int = 10) -> Descriptor:
 
 def blob(described: Descriptor) -> Blob:
     @asynccontextmanager
-    async def never() -> AsyncIterator[BlobReader]:
+    async def never(offset: int) -> AsyncIterator[BlobReader]:
         raise AssertionError("is not to be read")
         yield
 
@@ -151,10 +152,10 @@ async def test_directories_are_linked_while_one_is_under_way_and_after(tmp_path:
     opened = 0
 
     @asynccontextmanager
-    async def read() -> AsyncIterator[BlobReader]:
+    async def read(offset: int) -> AsyncIterator[BlobReader]:
         nonlocal opened
         opened += 1
-        yield MemoryReader(data)
+        yield MemoryReader(data, offset)
 
     source = Blob(described, read)
     root = Manifest.parse(image.root.raw)
@@ -179,8 +180,8 @@ async def test_a_directory_that_has_gone_is_no_hindrance(tmp_path: Path) -> None
     described = Descriptor("application/json", Digest.of(data), len(data))
 
     @asynccontextmanager
-    async def read() -> AsyncIterator[BlobReader]:
-        yield MemoryReader(data)
+    async def read(offset: int) -> AsyncIterator[BlobReader]:
+        yield MemoryReader(data, offset)
 
     async with open_destination(f"dir:{tmp_path}/a", Access.from_environ({})) as a:
         await shared.wrap(a).put_blob(Blob(described, read), uncounted)

@@ -64,10 +64,10 @@ class Layer:
         failures = iter([True] * broken)
 
         @asynccontextmanager
-        async def opened() -> AsyncIterator[MemoryReader]:
+        async def opened(offset: int) -> AsyncIterator[MemoryReader]:
             for _ in range(self.steps):
                 await anyio.sleep(0)
-            yield MemoryReader(self.stored + (b"?" if next(failures, False) else b""))
+            yield MemoryReader(self.stored + (b"?" if next(failures, False) else b""), offset)
 
         return Blob(self.descriptor(), opened, ending=self._ending())
 
@@ -270,7 +270,7 @@ async def self_fail(layers: LayerWriter, blob: Blob) -> None:
 
 
 def read_from(reader: Blocked, layer: Layer) -> Blob:
-    return Blob(layer.descriptor(), lambda: nullcontext(reader))
+    return Blob(layer.descriptor(), lambda _: nullcontext(reader))
 
 
 async def test_given_up_in_the_middle(tmp_path: Path) -> None:
@@ -360,9 +360,9 @@ async def test_offsets_are_predicted_for_many_layers_ahead(
     image, waiting = [Layer(seed, 1, plain=True) for seed in range(12)], anyio.Event()
 
     @asynccontextmanager
-    async def late() -> AsyncIterator[MemoryReader]:
+    async def late(offset: int) -> AsyncIterator[MemoryReader]:
         await waiting.wait()
-        yield MemoryReader(image[0].stored)
+        yield MemoryReader(image[0].stored, offset)
 
     with archive_in(tmp_path, out_of_order=True) as archive:
         layers = LayerWriter(tmp_path / "scratch", lambda: archive, out_of_order=True)

@@ -1,0 +1,75 @@
+"""The two ends of a transfer: blocking readers and sinks of bytes, for worker threads."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Protocol
+
+from ..errors import InvalidContent
+
+
+class ByteReader(Protocol):
+    """A blocking source of bytes."""
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill some of ``buffer``; 0 at the end."""
+        ...
+
+
+class BlobReader(ByteReader, Protocol):
+    """A `ByteReader` over a whole blob, for `pump`."""
+
+    def restart(self, error: InvalidContent) -> bool:
+        """After ``error`` in what was read: read from byte 0 again, from another place.
+
+        False if there is no other place, which is the default.
+        """
+        return False
+
+
+class ByteSink(Protocol):
+    """A blocking destination of bytes; the buffer is reused after `write` returns.
+
+    `write` raises `InvalidContent` for wrong bytes only, as a sink that decompresses does. Errors of the destination
+    are of other types: for an `InvalidContent` the source is asked again, at another place.
+    """
+
+    def write(self, buffer: memoryview) -> None: ...
+
+
+class BlobSink(ByteSink, Protocol):
+    """A `ByteSink` for a whole blob, for `pump`."""
+
+    def restart(self) -> None:
+        """Forget what was written: it was wrong, and the blob follows from byte 0. Called by the thread that writes."""
+        ...
+
+
+class PartSink(BlobSink):
+    """A `BlobSink` over a regular file that may hold parts of the blob already, and takes others in any order.
+
+    ``kept`` is the number of bytes at the beginning of the blob that were there when the sink was opened; `write`
+    continues after them. ``parts`` are the ranges after them that were there, too: pairs of start and end in bytes, in
+    order, not touching each other. None of these bytes have been verified. `restart` forgets them as well.
+
+    `read_at`, `write_at` and `part_written` may be called from several threads at once; the other methods by one.
+    """
+
+    kept: int
+    parts: tuple[tuple[int, int], ...]
+
+    @abstractmethod
+    def read_at(self, buffer: memoryview, offset: int) -> int:
+        """Read bytes of the blob from ``offset`` on and return their number, 0 at the end; raises `StorageFailed`."""
+
+    @abstractmethod
+    def write_at(self, buffer: memoryview, offset: int) -> None:
+        """Write all of ``buffer`` at ``offset`` of the blob, beyond the position of `write`; raises `StorageFailed`."""
+
+    @abstractmethod
+    def part_written(self, start: int, end: int) -> None:
+        """Note, for a later run, that the bytes from ``start`` to ``end`` are written; raises `StorageFailed`."""
+
+    @abstractmethod
+    def skip_to(self, offset: int) -> None:
+        """Let `write` continue at ``offset``: the bytes before it are there. Raises `StorageFailed`."""
