@@ -8,6 +8,7 @@ access of a file is when it was last used.
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import time
@@ -26,7 +27,7 @@ from .files import digest_name, read_local_manifest, storage_errors
 from .index_file import IndexFile
 from .locks import lock_directory
 from .oci_layout import located_blob
-from .partial_files import write_atomically
+from .partial_files import kept_name, remove_leftovers, write_atomically
 from .place_blob import place_blob
 from .shared_files import RunFiles
 from .verified_files import is_private
@@ -147,6 +148,9 @@ class ContentStore:
                 status = os.lstat(path)
             except StorageFailed as error:  # of the store: what is fetched comes from elsewhere
                 self._stop_writing(error)
+                # What has arrived is fetched again, and the destination may need its space.
+                done = {kept_name(path.name, descriptor.digest.hex)}
+                remove_leftovers(path.parent, path.name, age=math.inf, done=done)
                 return fetched, Placement.WRITTEN
         else:
             note_use(path)
@@ -195,11 +199,16 @@ class ContentStore:
         if self._writable:
             await self._index.put(root, name)
 
-    def discard(self, digest: Digest) -> bool:
-        """Remove a blob whose content turned out to be wrong; return whether it is gone."""
-        with suppress(OSError):
-            self.path(digest).unlink(missing_ok=True)
-        return not os.path.lexists(self.path(digest))
+    async def discard(self, descriptor: Descriptor) -> bool:
+        """Remove a blob if its content is wrong, whatever its state says; return whether it was removed."""
+        path = self.path(descriptor.digest)
+        if await ExistingBlobs(always=True).holds(path, descriptor):
+            return False
+        try:
+            os.unlink(path)
+        except OSError:
+            return False
+        return True
 
     def path(self, digest: Digest) -> Path:
         """Return the path of a blob or a manifest."""

@@ -116,9 +116,9 @@ class PullThrough:
             raise Offline(self._message(f"blob {digest} is"), missing=(digest,))
         return await self._store.bring(fetched, progress)
 
-    def discard(self, descriptor: Descriptor) -> bool:
+    async def discard(self, descriptor: Descriptor) -> bool:
         """As `ContentStore.discard`."""
-        return self._store.discard(descriptor.digest)
+        return await self._store.discard(descriptor)
 
     def _message(self, what: str) -> str:
         return f"{what} not in the store {self._store.root}, and --offline allows no request"
@@ -150,8 +150,8 @@ class _StoredBlob:
     async def bring(self, progress: Progress) -> tuple[Blob, Placement]:
         return await self._through.bring(self._fetched, progress)
 
-    def discard(self) -> bool:
-        return self._through.discard(self._fetched.descriptor)
+    async def discard(self) -> bool:
+        return await self._through.discard(self._fetched.descriptor)
 
 
 def stored_name(reference: Reference) -> str:

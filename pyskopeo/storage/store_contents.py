@@ -11,17 +11,19 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, InvalidDigest, NotFound, PathNotFound, StorageFailed
+from ..errors import InvalidContent, InvalidDigest, NotFound, PathNotFound, StorageFailed, Unsupported
 from ..fast_dataclass import dataclass
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.layout import REF_NAME
+from ..model.manifest import Manifest
 from ..model.stored_content import Pruning, StoredFile, StoredImage, StoreSize, StoreVerification
+from ..model.strict_json import MANIFEST_LIMIT
 from ..model.verifier import Verifier
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import each, processors
 from ..streams.pump import FileReader, NullSink, pump, uncounted
-from .files import digest_name, read_local_manifest, storage_errors
+from .files import digest_name, storage_errors
 from .index_file import IndexFile
 from .locks import lock_directory, try_lock
 from .partial_files import is_partial, remove_leftovers
@@ -176,7 +178,7 @@ class StoreContents:
             reached.add(descriptor.digest)
             if descriptor.digest not in files or descriptor.is_blob:
                 continue
-            manifest = read_local_manifest(self._path(descriptor.digest), descriptor.digest, descriptor.media_type)
+            manifest = self._manifest(descriptor)
             if manifest is None:
                 continue
             if manifest.is_index:
@@ -185,6 +187,15 @@ class StoreContents:
             reached.update(blob.digest for blob in manifest.blobs)
             complete = complete or all(blob.digest in files or blob.urls for blob in manifest.blobs)
         return reached, complete
+
+    def _manifest(self, descriptor: Descriptor) -> Manifest | None:
+        """Return a manifest, None if it cannot be read; this is no use of it."""
+        try:
+            with os.fdopen(_open_unused(self._path(descriptor.digest)), "rb") as file:
+                raw = file.read(MANIFEST_LIMIT + 1)
+            return Manifest.parse(raw, content_type=descriptor.media_type, expected=descriptor.digest)
+        except (OSError, InvalidContent, Unsupported):
+            return None
 
     def _read(self) -> _Contents:
         """Return the files of the store; symbolic links, and names that are no digests, are not among them."""

@@ -214,8 +214,8 @@ class Stored(Protocol):
         """
         ...
 
-    def discard(self) -> bool:
-        """Remove the blob from the store, since what was read there was wrong; return whether it is gone."""
+    async def discard(self) -> bool:
+        """Remove the blob from the store if its content there is wrong; return whether it was removed."""
         ...
 
 
@@ -266,9 +266,9 @@ class Blob:
         blob, _ = await stored.bring(progress)
         try:
             await blob.copy_to(sink, progress)
-        except ContentMismatch:
-            # Nothing has changed the file since it was verified, as far as can be seen: the disk has.
-            if not stored.discard():
+        except InvalidContent:  # also from a sink that decompresses
+            # Nothing has changed the file since it was verified, as far as can be seen: the disk may have.
+            if not await stored.discard():
                 raise
             await run_in_thread(sink.restart)
             blob, _ = await stored.bring(progress)
