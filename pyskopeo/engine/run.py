@@ -17,7 +17,6 @@ from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten
 from ..model.platform import Platform
 from ..streams.concurrency import each
 from .graph import is_signed, read_graph
-from .local_content import LocalManifests, check_available
 from .manifest_writer import MANIFESTS_AT_ONCE, write_manifests
 from .plan import DEFAULT_FORM, Form
 from .planner import decide
@@ -201,10 +200,13 @@ async def _plan(
     (name, reader), (destination_name, writer) = source, destination
     selection = options.selection or Selection(Platform.host())
     accepts = replace(writer.accepts, called=destination_name.image_name)
-    pinned, check_blobs = name.reference.digest if name.reference else None, None
-    if offline:
-        check_blobs = partial(check_available, source=reader, destination=writer)
-    manifests = reader if pinned is None else LocalManifests(reader, writer, pinned)
+    pinned = name.reference.digest if name.reference else None
+    manifests, check_blobs = reader, None
+    if pinned is not None or offline:
+        from .local_content import LocalManifests, check_available
+
+        manifests = reader if pinned is None else LocalManifests(reader, writer, pinned)
+        check_blobs = partial(check_available, source=reader, destination=writer) if offline else None
     try:
         with prefix_errors(f"initializing source {name.image_name}", unless=(NoMatchingPlatform, PolicyRejected)):
             graph = await read_graph(manifests, selection, accepts, options.form, check, check_blobs=check_blobs)

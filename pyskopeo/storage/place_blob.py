@@ -10,7 +10,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ContentMismatch, StorageFailed
+from ..errors import ContentMismatch, InvalidContent, StorageFailed
 from ..interfaces import Fill, ImageDestination
 from ..model.events import Placement
 from ..model.verifier import Verifier
@@ -21,14 +21,13 @@ from .existing_blobs import ExistingBlobs, blob_status
 from .files import open_regular, storage_errors
 from .part_files import PartFile, open_part
 from .partial_files import open_partial
-from .verified_links import clone_verified, link_verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
-    from ..streams.pump import Blob
+    from ..streams.pump import Blob, Stored
 
 _COPY_STEP = 64 * 1024 * 1024
 
@@ -85,14 +84,36 @@ async def place_blob(
                 if existing.verified.vouches(before, blob.descriptor.digest):
                     existing.moved(before, path, blob.descriptor.digest)
                 return Placement.LINKED
-    placement = Placement.WRITTEN
     if blob.stored is not None:
-        blob, placement = await blob.stored.bring(progress)
-        files = [location for location in blob.locations if isinstance(location, LocalFile)]
-        for location in files:
-            if location.verified is not None and link_verified(location, path):
+        return await _place_stored(blob.stored, path, progress, existing, resume=resume, mode=mode)
+    return await _write_file(blob, path, progress, existing, resume=resume, mode=mode)
+
+
+async def _place_stored(
+    stored: Stored, path: Path, progress: Progress, existing: ExistingBlobs, *, resume: bool, mode: int
+) -> Placement:
+    """Bring a blob into the content store, and link or copy it from there; again, if the file there turns out wrong."""
+    from .verified_links import link_verified
+
+    for again in (True, False):
+        blob, placement = await stored.bring(progress)
+        for location in blob.locations:
+            if isinstance(location, LocalFile) and location.verified and link_verified(location, path):
                 existing.moved(location.verified, path, blob.descriptor.digest)
                 return Placement.LINKED if placement is Placement.PRESENT else placement
+        try:
+            return await _write_file(blob, path, progress, existing, resume=resume, mode=mode)
+        except InvalidContent:
+            if not (again and await stored.discard()):
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _write_file(
+    blob: Blob, path: Path, progress: Progress, existing: ExistingBlobs, *, resume: bool, mode: int
+) -> Placement:
+    """Write a blob to its part file, and rename that to ``path``."""
+    files = [location for location in blob.locations if isinstance(location, LocalFile)]
     async with open_part(path, blob.descriptor, resume=resume and not files, mode=mode) as part:
         # Another task or process may have written it since we looked, and while we waited.
         if blob_status(path, blob.descriptor) is not None and await existing.holds(path, blob.descriptor):
@@ -108,8 +129,11 @@ async def _write(blob: Blob, files: list[LocalFile], part: PartFile, progress: P
     for location in files:
         if location.linkable and blob_status(location.path, blob.descriptor) is None:
             continue
-        if clone_verified(location, part.fd):
-            return
+        if location.verified is not None:
+            from .verified_links import clone_verified
+
+            if clone_verified(location, part.fd):
+                return
         if await _copy_in_kernel(location, part.fd, part.path, blob.descriptor, progress):
             return
     await blob.copy_to(part, progress)

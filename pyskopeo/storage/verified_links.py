@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from ..errors import NotFound, StorageFailed
 from ..streams.locations import LocalFile
 from .existing_blobs import content_state
 from .files import open_regular
@@ -58,6 +59,6 @@ def clone_verified(location: LocalFile, fd: int) -> bool:
             os.ftruncate(fd, 0)
         finally:
             os.close(source)
-    except OSError:
+    except (OSError, NotFound, StorageFailed):
         pass  # another file system, or one that does not share blocks
     return False

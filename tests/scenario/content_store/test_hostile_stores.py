@@ -129,8 +129,12 @@ async def test_a_layout_that_is_edited_in_place_spoils_no_later_pull(store: Path
     assert path_of(tmp_path / "first", LAYER).read_bytes() == OTHER
 
 
-async def test_a_disk_that_changes_bytes_is_noticed_where_they_are_read(store: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["docker-archive:{}/new", "oci:{}/new:v1"])
+async def test_a_disk_that_changes_bytes_is_noticed_where_they_are_read(
+    place: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file looks as it was when it was verified, but what is read from it is something else."""
+    monkeypatch.setattr(verified_links, "link_verified", lambda *_: False)  # as on another file system
     with Simulator(IMAGE) as registry:
         await filled(registry, store, tmp_path)
         path = path_of(store, LAYER)
@@ -138,9 +142,11 @@ async def test_a_disk_that_changes_bytes_is_noticed_where_they_are_read(store: P
         path.write_bytes(OTHER)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         asked = len(registry.requests)
-        await pull(pinned(registry, IMAGE), f"docker-archive:{tmp_path}/new", through(store, tmp_path))
+        await pull(pinned(registry, IMAGE), place.format(tmp_path), through(store, tmp_path))
         assert blob_requests(registry, asked) == [LAYER]
     check_layout(store)
+    if place.startswith("oci"):
+        check_layout(tmp_path / "new")
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646])
