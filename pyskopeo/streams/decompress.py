@@ -24,7 +24,7 @@ _PIECE = 256 * 1024
 _READ = 64 * 1024
 # Bytes that a decompressor object is given at once. After the end of a member it copies what is left of them, so after
 # a short member it is given less.
-_LARGEST_STEP, _SMALLEST_STEP = 64 * 1024, 1024
+_LARGEST_STEP, _SMALLEST_STEP = 256 * 1024, 1024
 # Protects against decompression bombs: output over the first limit, in bytes, must not exceed the input by the second
 # factor. Real layers may be mostly zeros, disk images for example.
 _RATIO_CHECKED_FROM = 16 * 1024**3
