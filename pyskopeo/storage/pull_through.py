@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def open_through(reference: Reference, access: Access) -> AsyncIterator[PullThrough]:
+async def open_through(reference: Reference | None, access: Access) -> AsyncIterator[PullThrough]:
     """Open the content store of ``access`` for one image, and name the image in its index when it is complete there.
 
-    ``reference`` is the name that the user gave. Raises `StorageFailed` or `DestinationRefused` for a path that is no
-    store.
+    ``reference`` is the name that the user gave, None for an image that is not in a registry. Raises `StorageFailed` or
+    `DestinationRefused` for a path that is no store.
     """
     store = ContentStore.of(access)
     through = PullThrough(store, reference, offline=access.network.offline)
@@ -46,22 +46,24 @@ class PullThrough:
     With ``offline``, what is not in the store raises `Offline`.
     """
 
-    def __init__(self, store: ContentStore, reference: Reference, *, offline: bool = False) -> None:
-        self._store, self._reference, self._offline = store, reference, offline
+    def __init__(self, store: ContentStore, reference: Reference | None, *, offline: bool = False) -> None:
+        self._store, self._offline = store, offline
+        self._name = "" if reference is None else stored_name(reference)
+        self._pinned = None if reference is None else reference.digest
         self._root: Manifest | None = None
         self._images: list[Manifest] = []
 
     async def name_image(self) -> None:
         """Name the image in the index of the store, if an image of it is complete there."""
         if self._root is not None and await self._is_complete():
-            await self._store.name(stored_name(self._reference), self._root)
+            await self._store.name(self._name, self._root)
 
     async def digest(self) -> Digest | None:
         """Return the digest of the image, if no request is allowed and it was pulled by this name before."""
         if not self._offline:
             return None
-        entry = None if self._reference.digest else await self._store.find(stored_name(self._reference))
-        return entry.digest if entry else self._reference.digest
+        entry = None if self._pinned else await self._store.find(self._name)
+        return entry.digest if entry else self._pinned
 
     async def manifest(
         self, descriptor: Descriptor | None, request: Callable[[], Awaitable[Manifest]]
@@ -71,17 +73,17 @@ class PullThrough:
         A root without a digest is requested, since its tag may have been moved; with ``offline`` it is the image that
         was pulled by this name last. Raises `Offline`, and what ``request`` raises.
         """
-        wanted = self._reference.digest if descriptor is None else descriptor.digest
+        wanted = self._pinned if descriptor is None else descriptor.digest
         media_type = "" if descriptor is None else descriptor.media_type
         if wanted is None and self._offline:
-            entry = await self._store.find(stored_name(self._reference))
+            entry = await self._store.find(self._name)
             wanted, media_type = (None, "") if entry is None else (entry.digest, entry.media_type)
         found = None if wanted is None else await self._store.manifest(wanted, media_type)
         if found is None and descriptor is not None and await self._store.holds(descriptor):
             raise InvalidContent(f"{descriptor.digest} is no manifest")  # a blob in an index, as of a build cache
         if found is None:
             if self._offline:
-                what = str(wanted or self._reference)
+                what = str(wanted or self._name)
                 raise Offline(self._message(f"manifest {what} is"), missing=(what,))
             found = await request()
             await self._store.add_manifest(found)
