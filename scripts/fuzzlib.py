@@ -6,6 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -43,17 +44,17 @@ def run(name: str, seconds: int, runs: int | None) -> bool:
 
     With a number of runs, which are counted instead of seconds, what was learnt before is not used.
     """
-    (LEARNT / name).mkdir(exist_ok=True)
     command = [sys.executable, str(Path(__file__)), f"--child={name}"]
     command += [f"-max_len={BYTES}", f"-timeout={SECONDS}", f"-rss_limit_mb={MEBIBYTES}"]
     command += [f"-artifact_prefix={FINDINGS}/{name}-"]
-    if runs is None:
-        command += [f"-max_total_time={seconds}", str(LEARNT / name)]
-    else:
-        command += [f"-runs={runs}", "-seed=1"]
-    command += [str(CORPUS / name)]
-    # Hashes of strings decide the order of sets, and so what the fuzzer sees.
-    done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"PYTHONHASHSEED": "0"})
+    command += [f"-max_total_time={seconds}"] if runs is None else [f"-runs={runs}", "-seed=1"]
+    with tempfile.TemporaryDirectory() as empty:
+        # New inputs are written to the first directory.
+        learnt = Path(empty) if runs is not None else LEARNT / name
+        learnt.mkdir(exist_ok=True)
+        command += [str(learnt), str(CORPUS / name)]
+        # Hashes of strings decide the order of sets, and so what the fuzzer sees.
+        done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"PYTHONHASHSEED": "0"})
     lines = (done.stdout + done.stderr).decode(errors="replace").splitlines()
     if not done.returncode:
         print(f"fuzz: {name}: {next((line for line in reversed(lines) if 'DONE' in line), 'done')}", flush=True)

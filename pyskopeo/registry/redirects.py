@@ -17,10 +17,10 @@ def redirect_target(url: str, response: httpx.Response) -> str:
 
     Raises `UnsafeAddress` for a redirect from https to plain http at another host, and to anything but http and https.
     """
-    location = response.headers.get("location", "")
-    if response.status_code not in REDIRECTS or not location:
+    if response.status_code not in REDIRECTS:
         return ""
-    return resolve_redirect(url, location)
+    location = response.headers.get("location", "")
+    return resolve_redirect(url, location) if location else ""
 
 
 async def follow_redirects(url: str, send: Callable[[str], Awaitable[httpx.Response]], who: str) -> httpx.Response:
