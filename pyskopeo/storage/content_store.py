@@ -145,7 +145,8 @@ class ContentStore:
                 return fetched, Placement.WRITTEN
             try:
                 placement = await self._place(fetched, path, progress)
-                status = os.lstat(path)
+                with storage_errors(f"reading {path}"):
+                    status = os.lstat(path)
             except StorageFailed as error:  # of the store: what is fetched comes from elsewhere
                 self._stop_writing(error)
                 # What has arrived is fetched again, and the destination may need its space.
