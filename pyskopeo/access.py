@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .config.policy import Policy
     from .config.registries import Registries
     from .model.reference import Reference
+    from .registry.ping import Pings
 
 
 class Connections(Protocol):
@@ -53,11 +54,13 @@ class Network:
     ``response_timeout`` the maximum time until a response begins, and until a small document (a manifest, a token, a
     page of tags) is complete; all are in seconds.
     ``proxies`` are the HTTP proxies. ``user_agent`` is the value of the ``User-Agent`` header. ``daemon_host`` is the
-    address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket. ``offline`` forbids all requests,
-    also to the Docker daemon: `Offline` is raised where one would be needed, before any credential is looked up.
+    address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket. ``program`` is the name of the
+    program in messages that say which command to run next. ``offline`` forbids all requests, also to the Docker daemon:
+    `Offline` is raised where one would be needed, before any credential is looked up.
 
     ``client`` replaces pyskopeo's own HTTP client for registries, for example in tests; it has its own proxies and
-    certificates. ``connections`` are shared by images that are copied together; None: each copy has its own.
+    certificates. ``connections`` are shared by images that are copied together; None: each copy has its own. ``pings``
+    are the answers of registries to ``GET /v2/``, shared by both sides of a copy; None: each side has its own.
     """
 
     retry: Retry = field(default_factory=Retry)
@@ -67,8 +70,10 @@ class Network:
     proxies: Proxies = field(default_factory=Proxies)
     user_agent: str = f"pyskopeo/{__version__}"
     daemon_host: str = ""
+    program: str = "pyskopeo"
     client: httpx.AsyncClient | None = None
     connections: Connections | None = None
+    pings: Pings | None = None
     offline: bool = False
 
     def check_online(self, what: str) -> None:

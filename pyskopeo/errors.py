@@ -123,6 +123,14 @@ class TooLarge(InvalidContent):
         self.limit = limit
 
 
+class IncompleteTags(InvalidContent):
+    """The list of tags of a repository goes on where it could not be read; ``tags`` are those that could."""
+
+    def __init__(self, message: str, *, tags: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.tags = tags
+
+
 class PolicyRejected(PyskopeoError):
     """The signature policy does not allow the image (containers-policy.json(5)).
 

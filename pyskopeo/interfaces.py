@@ -48,7 +48,7 @@ class ImageSource(ABC):
 
     @abstractmethod
     def blob(self, descriptor: Descriptor) -> Blob:
-        """Return a blob that is not opened yet; nothing is read here.
+        """Return a blob that is not opened yet; nothing is read here, except what tells how a local file is compressed.
 
         The media type of ``Blob.descriptor`` is that of the actual content, where the manifest states a wrong one.
         """
@@ -241,6 +241,13 @@ class ImageReference:
         from .config.policy_scopes import Subject
 
         return Subject(self.transport)
+
+    def share(self, destination: ImageReference, access: Access, writing: Access) -> tuple[Access, Access]:
+        """Return the accesses of a copy from this image to ``destination``, with what its two sides can share.
+
+        ``writing`` is that of the destination. By default nothing is shared.
+        """
+        return access, writing
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[ImageSource]:
         """Open for reading; raises `NotFound`, `Unsupported` and the transport's errors."""

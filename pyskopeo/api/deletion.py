@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..access import Access
 from ..errors import (
+    InvalidContent,
     InvalidInput,
     InvalidName,
     NotFound,
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
 
     from ..registry.repository_reader import Repository
     from ..registry.repository_writer import RepositoryWriter
+    from ..storage.layout_deletion import LayoutDeletion
 
 _TAGS_AT_ONCE = 8
+_MISSING = "Image may not exist or is not stored with a v2 Schema in a v2 registry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ async def delete(name: str, *, tag_only: bool = False, access: Access | None = N
     """
     access = access or Access.from_environ()
     if name.partition(":")[0] == "oci":
-        await _delete_from_layout(name, access, tag_only=tag_only)
+        await delete_from_layout(name, access, tag_only=tag_only)
         return
     default_tag = "latest" if tag_only else ""
     await delete_from_registry(name, access, tag_only=tag_only, find_tags=False, default_tag=default_tag)
@@ -109,12 +112,12 @@ async def delete_from_registry(
 
 
 def _reference(name: str, default_tag: str) -> Reference:
-    found = docker_reference(name, f"Deleting images not implemented for {name.partition(':')[0]}: images")
-    reference = Reference.parse(name.partition("//")[2], default_tag=default_tag)
+    unsupported = f"Deleting images not implemented for {name.partition(':')[0]}: images"
+    reference = docker_reference(name, unsupported, default_tag=default_tag)
     if not reference.manifest_name:
         raise InvalidName(
-            f"{name} has neither a tag nor a digest: to delete the image with the tag {found.tag}, "
-            f"write docker://{found}"
+            f"{name} has neither a tag nor a digest: to delete the image with the tag latest, "
+            f"write docker://{reference.name}:latest"
         )
     return reference
 
@@ -138,7 +141,10 @@ async def _find_tags(
             found.add(tag)
 
     try:
-        tags = await repository.tags()
+        listed = await repository.tag_list()
+        if listed.problem:
+            raise InvalidContent(listed.problem)
+        tags = listed.tags
         if max_tags is not None and len(tags) > max_tags:
             return None
         await each([tag for tag in tags if tag not in named], check, at_once=_TAGS_AT_ONCE)
@@ -159,7 +165,10 @@ async def _read_digest(tag: str, algorithm: str, repository: Repository) -> Dige
     return content_digest(raw, algorithm)
 
 
-async def _delete_from_layout(name: str, access: Access, *, tag_only: bool) -> None:
+async def delete_from_layout(
+    name: str, access: Access, *, tag_only: bool = False, dry_run: bool = False
+) -> LayoutDeletion:
+    """Delete an image in a layout as `delete` does; with ``dry_run`` return only what would be deleted."""
     from ..storage.layout_deletion import delete_image
     from ..transports.oci import parse
 
@@ -167,7 +176,8 @@ async def _delete_from_layout(name: str, access: Access, *, tag_only: bool) -> N
         reference = parse(name.partition(":")[2])
     if tag_only:
         raise Unsupported(f"{name}: a tag alone can be deleted in registries only")
-    await delete_image(reference.path, reference.name, shared=access.storage.shared_blobs)
+    shared = access.storage.shared_blobs
+    return await delete_image(reference.path, reference.name, shared=shared, dry_run=dry_run)
 
 
 def _is_missing(error: PyskopeoError) -> bool:
@@ -183,6 +193,6 @@ def _deletion_errors(reference: Reference) -> Iterator[None]:
         raise
     except PyskopeoError as error:
         if _is_missing(error):
-            raise PathNotFound(f"Unable to delete {reference}. Image may not exist: {error}") from error
-        error.args = (f"Failed to delete {reference}: {error}", *error.args[1:])
+            raise PathNotFound(f"Unable to delete {reference}. {_MISSING}: {error}") from error
+        error.args = (f"deleting {reference}: {error}", *error.args[1:])
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..errors import InvalidName, Unsupported, prefix_errors
+from ..errors import IncompleteTags, InvalidName, Unsupported, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference, is_tag
 from ..model.tag_filter import Order, TagFilter
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..model.digest import Digest
+    from ..registry.tag_pages import TagList
 
 _TRANSPORTS = ("docker", "docker-archive")
 
@@ -34,13 +35,20 @@ async def list_tags(
     name, and an image without tags is ``@N``. ``pattern`` is a regular expression that may match anywhere in
     a tag, ``versions`` a range of semantic versions such as ``>= 1.2, < 3``; for ``order`` see `TagFilter`.
 
-    Raises `InvalidInput`, `NetworkError`, `StorageFailed` and other kinds of `PyskopeoError`.
+    Raises `IncompleteTags`, which has those that match, if the list may go on where it could not be read;
+    `InvalidInput`, `NetworkError`, `StorageFailed` and other kinds of `PyskopeoError`.
     """
     tag_filter = TagFilter.parse(pattern, versions, order)
     place = parse_tag_source(name)
     access = access or Access.from_environ()
     if isinstance(place, Reference):
-        return tag_filter.apply(await _repository_tags(place, access))
+        found = await _repository_tags(place, access)
+        tags = tag_filter.apply(found.tags)
+        if found.problem:
+            number = len(found.tags)
+            read = f"only {number} tag{'s' * (number != 1)} could be read"
+            raise IncompleteTags(f"Error listing repository tags: {found.problem}; {read}", tags=tuple(tags))
+        return tags
     return tag_filter.apply(await _archive_tags(place, access))
 
 
@@ -113,7 +121,7 @@ def parse_tag_source(name: str) -> Reference | Path:
     return reference
 
 
-async def _repository_tags(reference: Reference, access: Access) -> list[str]:
+async def _repository_tags(reference: Reference, access: Access) -> TagList:
     from contextlib import AsyncExitStack
 
     from ..registry.sessions import open_endpoints
@@ -122,7 +130,7 @@ async def _repository_tags(reference: Reference, access: Access) -> list[str]:
         async with AsyncExitStack() as stack:
             with prefix_errors("failed to create client"):
                 endpoints = await stack.enter_async_context(open_endpoints(reference, access))
-            return await endpoints.first_result(lambda repository: repository.tags())
+            return await endpoints.first_result(lambda repository: repository.tag_list())
 
 
 async def _archive_tags(path: Path, access: Access) -> list[str]:
@@ -133,17 +141,22 @@ async def _archive_tags(path: Path, access: Access) -> list[str]:
         return DockerArchive.read(index).names()
 
 
-def docker_reference(name: str, unsupported: str) -> Reference:
-    """Parse the name of an image in a registry; the default tag is ``latest``.
+def docker_reference(name: str, unsupported: str, *, default_tag: str = "latest") -> Reference:
+    """Parse the name of an image in a registry; see `Reference.parse` for ``default_tag``.
 
-    Raises `InvalidName`, and `Unsupported` with the message ``unsupported`` for other transports.
+    Raises `InvalidName`, also for one without tag and digest unless ``default_tag`` is "", and `Unsupported` with the
+    message ``unsupported`` for other transports.
     """
+    transport, _, details = name.partition(":")
     with prefix_errors(f"Invalid source name {name}"):
-        found = parse_image_name(name)
-    if found.transport != "docker":
-        raise Unsupported(unsupported)
-    from ..transports.docker import DockerReference
+        if transport == "docker":
+            from ..transports.docker import parse
 
-    if not isinstance(found, DockerReference) or not found.reference.manifest_name:
+            reference = parse(details, default_tag).reference
+        else:
+            parse_image_name(name)
+    if transport != "docker":
+        raise Unsupported(unsupported)
+    if default_tag and not reference.manifest_name:
         raise InvalidName(f"{name}: want a tag or a digest")
-    return found.reference
+    return reference

@@ -255,7 +255,7 @@ def _tls_verify(parsed: Parsed, prefix: str) -> bool | None:
     own, both = parsed.optional(f"{prefix}tls-verify", bool), parsed.optional("tls-verify", bool)
     if not prefix or both is None:
         return own
-    if prefix == "src-":  # warn once, although this is called for each side
+    if prefix == "src-" and "tls-verify" not in parsed.inherited:  # warn once, although this is called for each side
         log("warning", "'--tls-verify' is deprecated, instead use: --src-tls-verify, --dest-tls-verify")
     return both if own is None else own
 

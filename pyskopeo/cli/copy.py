@@ -109,7 +109,8 @@ async def run(options: CopyOptions) -> int:
     """Copy the image, or print the plan for it; then write the digest file."""
     from ..engine import run as engine
 
-    with reporting(options.progress, steps=options.steps) as report:
+    signatures = not options.form.remove_signatures
+    with reporting(options.progress, steps=options.steps, signatures=signatures) as report:
         result = await engine.copy(
             options.source,
             options.destination,

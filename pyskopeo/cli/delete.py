@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from ..fast_dataclass import dataclass
 from .access_options import AUTHFILE, AccessOptions, access_flags
 from .command import Command, program
-from .flags import Flag, Parsed, UsageError, boolean
+from .flags import Flag, Parsed, boolean
 from .log import emit_notice
 from .network_options import NETWORK
-from .progress import warnings_only
+from .progress import size, warnings_only
 
 if TYPE_CHECKING:
     from ..api.deletion import Deletion
+    from ..storage.layout_deletion import LayoutDeletion
 
 # Of each tag it is asked what it refers to, before a deletion takes it away.
 _MAX_TAGS = 100
@@ -33,21 +34,20 @@ class DeleteOptions:
     def of(cls, parsed: Parsed) -> DeleteOptions:
         """Read the options; raises `InvalidInput`."""
         image, dry_run = parsed.arguments[0], parsed.get("dry-run", bool)
-        if dry_run and not _is_docker(image):
-            raise UsageError("--dry-run is for images in registries: docker://...")
         as_skopeo = program() == "skopeo" and not dry_run
         return cls(image, parsed.get("tag-only", bool), dry_run, as_skopeo, AccessOptions.of(parsed))
 
 
 async def run(options: DeleteOptions) -> int:
     """Delete the image, and print to standard error what was deleted; in a dry run print it to standard output."""
-    from ..api.deletion import delete, delete_from_registry
+    from ..api.deletion import delete_from_layout, delete_from_registry
 
     access = options.access.access(warnings_only)
-    if not _is_docker(options.image):
-        await delete(options.image, tag_only=options.tag_only, access=access)
+    if options.image.partition(":")[0] == "oci":
+        deletion = await delete_from_layout(options.image, access, tag_only=options.tag_only, dry_run=options.dry_run)
+        _show_layout_deletion(options, deletion)
         return 0
-    deletion = await delete_from_registry(
+    deleted = await delete_from_registry(
         options.image,
         access,
         tag_only=options.tag_only,
@@ -59,14 +59,20 @@ async def run(options: DeleteOptions) -> int:
     if options.as_skopeo:
         return 0
     if options.dry_run:
-        print(f"Would delete {_what(deletion)}")
+        print(f"Would delete {_what(deleted)}")
     else:
-        emit_notice(f"Deleted {_what(deletion)}")
+        emit_notice(f"Deleted {_what(deleted)}")
     return 0
 
 
-def _is_docker(image: str) -> bool:
-    return image.startswith("docker:")
+def _show_layout_deletion(options: DeleteOptions, deletion: LayoutDeletion) -> None:
+    digests = ", ".join(dict.fromkeys(str(entry.digest) for entry in deletion.entries))
+    number, total = len(deletion.blobs), size(sum(count for _, count in deletion.blobs))
+    what = f"{options.image}, {digests}, and {number} blob{'s' * (number != 1)} that nothing else needs, {total}"
+    if options.dry_run:
+        print("\n".join([f"Would delete {what}", *(f"{digest} {size(count)}" for digest, count in deletion.blobs)]))
+    elif not options.as_skopeo:
+        emit_notice(f"Deleted {what}")
 
 
 def _what(deletion: Deletion) -> str:
@@ -93,12 +99,14 @@ COMMAND = Command(
         "pyskopeo delete --dry-run docker://registry.example.com/example/pause@sha256:...",
         "pyskopeo delete --tag-only docker://registry.example.com/example/pause:old",
         "pyskopeo delete oci:images:pause",
+        "pyskopeo delete --dry-run oci:images:pause",
     ),
     flags=(
         AUTHFILE,
         *access_flags(),
         *NETWORK,
-        Flag("dry-run", "print what would be deleted, with all tags, without deleting it", read=boolean, default=False),
+        Flag("dry-run", "print what would be deleted, with all tags, or the blobs of a layout, without deleting it",
+             read=boolean, default=False),
         Flag("tag-only", "delete only the tag, if the registry supports it", read=boolean, default=False),
     ),
     read=DeleteOptions.of,

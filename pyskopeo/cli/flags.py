@@ -120,14 +120,15 @@ class Flag:
 class Parsed:
     """A parsed command line: the arguments, and the value of every declared flag by its name.
 
-    ``given`` has the names of the flags that were on the command line. The methods return values
-    with their type: they raise `TypeError` if the flag is declared with another one, and `KeyError`
-    if it is not declared.
+    ``given`` has the names of the flags that were on the command line, ``inherited`` of those among them that were
+    before the command. The methods return values with their type: they raise `TypeError` if the flag is declared with
+    another one, and `KeyError` if it is not declared.
     """
 
     arguments: list[str] = field(default_factory=list)
     values: dict[str, object] = field(default_factory=dict)
     given: set[str] = field(default_factory=set)
+    inherited: set[str] = field(default_factory=set)
 
     def get(self, name: str, kind: type[T]) -> T:
         """Return the value of a flag that is given or has a default."""
@@ -156,7 +157,8 @@ class Parsed:
 
     def inherit(self, outer: Parsed) -> None:
         """Take over the flags that are given in ``outer`` and not here."""
-        for name in outer.given - self.given:
+        self.inherited = outer.given - self.given
+        for name in self.inherited:
             self.values[name] = outer.values[name]
         self.given |= outer.given
 

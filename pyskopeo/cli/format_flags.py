@@ -46,20 +46,27 @@ def form(parsed: Parsed, destination: str) -> Form:
     if parsed.get("dest-force-compress-format", bool) and not compression:
         raise UsageError("--dest-force-compress-format goes with --dest-compress-format")
     accepts_plain = parsed.get("dest-oci-accept-uncompressed-layers", bool)
-    # skopeo compresses every uncompressed layer for these destinations, whatever its manifest says.
-    if program() == "skopeo" and destination.startswith(("docker:", "oci:", "oci-archive:")):
-        compress = not decompress
     return Form(
         format=wanted,
         compression=compression,
         level=level,
-        compress=compress,
+        compress=compress or (compresses_plain_layers(parsed, destination) and not decompress),
         decompress=decompress,
         keep_plain=accepts_plain and destination.startswith(("oci:", "oci-archive:")),
         preserve_digests=parsed.get("preserve-digests", bool),
         remove_signatures=parsed.get("remove-signatures", bool),
         max_inflated=parsed.optional("max-inflated", int),
     )
+
+
+def compresses_plain_layers(parsed: Parsed, destination: str) -> bool:
+    """Return whether every plain layer for ``destination`` is compressed, whatever the manifest says of it.
+
+    That is what skopeo does, and this program where it is called skopeo.
+    """
+    if program() != "skopeo" or parsed.get("preserve-digests", bool):
+        return False
+    return destination.startswith(("docker:", "oci:", "oci-archive:"))
 
 
 def manifest_format(parsed: Parsed) -> str:

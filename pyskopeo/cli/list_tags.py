@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..api.repositories import list_tags, parse_tag_source
+from ..errors import IncompleteTags
 from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
 from ..model.reference import Reference
@@ -54,13 +55,19 @@ class ListTagsOptions:
 
 
 def run(options: ListTagsOptions) -> int:
-    """Print the tags as skopeo does."""
-    tags = supervise(list_tags(options.name, access=options.access.access(warnings_only)), options.timeout)
+    """Print the tags as skopeo does; raises `IncompleteTags` after those of a list that may go on."""
+    incomplete: IncompleteTags | None = None
+    try:
+        tags = supervise(list_tags(options.name, access=options.access.access(warnings_only)), options.timeout)
+    except IncompleteTags as error:
+        tags, incomplete = list(error.tags), error
     # Outside the event loop, which would not handle SIGINT while a regular expression is being matched.
     with bounded("--filter", options.timeout):
         tags = options.filter.apply(tags)
     document: dict[str, Any] = {"Repository": options.place.name} if isinstance(options.place, Reference) else {}
     print(dumps({**document, "Tags": tags}, indent=4))
+    if incomplete is not None:
+        raise incomplete
     return 0
 
 

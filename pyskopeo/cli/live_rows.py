@@ -86,6 +86,14 @@ class LiveRows:
         is_quiet = time.monotonic() - self._resized >= _QUIET
         return max(min(self._size()[0] - _MARGIN, self._columns if is_quiet else _NARROW), 1)
 
+    @property
+    def half(self) -> int:
+        """The number of columns of a row that stays whole when the terminal is divided in two, at most `width`.
+
+        Near the top of the screen, a row that is broken may scroll others away, where they cannot be erased any more.
+        """
+        return min(self.width, max(self._size()[0] // 2 - _MARGIN, _NARROW))
+
     def _refresh_regularly(self) -> None:
         while not self._stopped.wait(_INTERVAL):
             self.refresh()

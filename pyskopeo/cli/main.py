@@ -213,6 +213,8 @@ def _parse_command(
 
         print(command_help(command))
         return None
+    if "tls-verify" in outer.given:
+        log("warning", "'--tls-verify' is deprecated, please set this on the specific subcommand")
     parsed.inherit(outer)
     set_debugging(parsed.get("debug", bool))
     command.check_count(parsed.arguments)

@@ -83,6 +83,7 @@ class NetworkOptions:
             user_agent=f"{prefix} {agent}" if prefix else agent,
             daemon_host=daemon_host or base.daemon_host,
             offline=self.offline,
+            program=program(),
         )
 
     def trust(self, base: Trust, verify: bool | None, cert_dir: Path | None) -> Trust:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 MODES = ("auto", "bars", "plain", "json", "none")
 _DUMB = ("", "dumb", "unknown")
 _INTERVAL = 10.0  # seconds between two lines about the same blob
+_NAME_WIDTH = 12  # columns of a digest in a row
 _WRITING = "Writing manifest to image destination"
 
 
@@ -68,16 +69,17 @@ def has_cursor_control() -> bool:
 
 
 @contextmanager
-def reporting(mode: str, *, steps: bool = False) -> Iterator[Report]:
+def reporting(mode: str, *, steps: bool = False, signatures: bool = True) -> Iterator[Report]:
     """Show the progress of one copy in a mode of `MODES`; ``auto`` is bars on a terminal, else plain lines.
 
-    ``steps`` is whether ``auto`` also prints skopeo's lines to a standard output that is no terminal.
+    ``steps`` is whether ``auto`` also prints skopeo's lines to a standard output that is no terminal, ``signatures``
+    whether the one about signatures is among them.
     """
     steps = steps and mode == "auto" and not sys.stdout.isatty()
     if mode == "auto":
         mode = "bars" if has_cursor_control() else "none" if steps else "plain"
     with _reporter(mode) as report:
-        yield Steps(report) if steps else report
+        yield Steps(report, signatures=signatures) if steps else report
 
 
 @contextmanager
@@ -163,20 +165,31 @@ def _getting(event: CopyPlanned) -> str:
 
 
 class Steps:
-    """Prints skopeo's lines about a copy to standard output, as skopeo does, and hands all events on to ``report``."""
+    """Prints skopeo's lines about a copy, to standard output as skopeo does, and hands all events on to ``report``.
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
+    The line about a configuration follows those about layers, although it may be copied before them.
+    """
+
+    def __init__(
+        self, report: Report = ignore, write: Callable[[str], None] = notice, *, signatures: bool = True
+    ) -> None:
+        self._report, self._write, self._signatures = report, write, signatures
         self._is_list = False
+        self._configs: list[str] = []
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, CopyPlanned):
             self._is_list = event.images != 1
-            notice(_getting(event))
+            if self._signatures:
+                self._write(_getting(event))
+        elif isinstance(event, BlobStarted) and event.kind == "config":
+            self._configs.append(f"Copying config {event.digest}")
         elif isinstance(event, BlobStarted):
-            notice(f"Copying {'config' if event.kind == 'config' else 'blob'} {event.digest}")
-        elif isinstance(event, ManifestWritten) and event.root:
-            notice(_WRITING.replace("manifest", "manifest list") if self._is_list else _WRITING)
+            self._write(f"Copying blob {event.digest}")
+        elif isinstance(event, ManifestWritten):
+            while self._configs:
+                self._write(self._configs.pop(0))
+            self._write(_WRITING.replace("manifest", "manifest list") if event.root and self._is_list else _WRITING)
         self._report(event)
 
 
@@ -220,8 +233,18 @@ class Bars:
         self._total: TaskID | None = None
 
     def _render(self) -> RenderableType:
-        self._progress.columns = self._columns[self.rows.width == WIDTH]
-        return self._progress.get_renderable()
+        """Return the rows; on a terminal that is not twice as wide, only that of the total has all columns."""
+        width, half = self.rows.width, self.rows.half
+        self._progress.columns = self._columns[width == WIDTH]
+        if half == width:
+            return self._progress.get_renderable()
+        from rich.console import Group
+        from rich.constrain import Constrain
+
+        total, *blobs = self._progress.tasks
+        first = self._progress.make_tasks_table([total])
+        self._progress.columns = self._columns[False]
+        return Group(first, Constrain(self._progress.make_tasks_table(blobs), half))
 
     @property
     def renderable(self) -> RenderableType:
@@ -238,7 +261,7 @@ class Bars:
     def __call__(self, event: Event) -> None:
         if isinstance(event, CopyPlanned):
             self._planned, self._expected = event.total, {blob.digest for blob in event.blobs}
-            self._total = self._progress.add_task("Total", total=event.total)
+            self._total = self._progress.add_task(f"{'Total':<{_NAME_WIDTH}}", total=event.total)
             self.rows.start()
         elif isinstance(event, BlobStarted):
             if event.digest not in self._expected:

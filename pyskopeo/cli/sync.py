@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,11 @@ from ..engine.selection import Selection
 from ..fast_dataclass import dataclass
 from ..model.platform import Platform
 from .access_options import AUTHFILE, PLATFORM, RESUME, AccessOptions, chosen_platform, registry_flags
-from .command import Command
+from .command import Command, program
 from .flags import Flag, Parsed, UsageError, boolean, integer
-from .format_flags import FORM, manifest_format
+from .format_flags import FORM, compresses_plain_layers, manifest_format
 from .network_options import NETWORK
-from .progress import warnings_only
+from .progress import has_cursor_control, warnings_only
 from .regex_timeout import bounded
 
 if TYPE_CHECKING:
@@ -54,13 +55,17 @@ _FLAGS = (
 
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
-    """The options of ``sync``. ``digestfile`` is None in a dry run."""
+    """The options of ``sync``. ``digestfile`` is None in a dry run.
+
+    ``as_skopeo`` is whether it prints what skopeo does, and without bars no more.
+    """
 
     request: SyncRequest
     source_access: AccessOptions
     destination_access: AccessOptions
     digestfile: Path | None
     report: Path | None
+    as_skopeo: bool
 
     @classmethod
     def of(cls, parsed: Parsed) -> SyncOptions:
@@ -73,6 +78,7 @@ class SyncOptions:
             destination_access=AccessOptions.of(parsed, "dest-"),
             digestfile=None if request.dry_run else parsed.path("digestfile"),
             report=parsed.path("report"),
+            as_skopeo=program() == "skopeo",
         )
 
 
@@ -81,13 +87,15 @@ async def run(options: SyncOptions) -> int:
     from ..syncing.sync import sync
     from ..syncing.sync_request import ReportBuilder
     from .sync_files import create_digest_file, write_digests, write_report
-    from .sync_view import show_summary, viewing
+    from .sync_view import ImageSteps, show_summary, viewing
 
     if options.digestfile is not None:
         create_digest_file(options.digestfile)
     builder = ReportBuilder()
+    signatures = not options.request.form.remove_signatures
+    steps = (ImageSteps(signatures=signatures),) if options.as_skopeo and not sys.stdout.isatty() else ()
     try:
-        with viewing(builder) as show:
+        with viewing(builder, *steps) as show:
             await sync(
                 options.request,
                 source_access=options.source_access.access(warnings_only),
@@ -96,7 +104,9 @@ async def run(options: SyncOptions) -> int:
             )
     finally:
         report = builder.report
-        if report.results and not options.request.dry_run:
+        # Bars leave out what skopeo logs at the end, so the summary is shown then.
+        logged = options.as_skopeo and not has_cursor_control()
+        if report.results and not options.request.dry_run and not logged:
             show_summary(report)
         if options.digestfile is not None and builder.listed:
             write_digests(options.digestfile, report)
@@ -128,6 +138,7 @@ def _request(parsed: Parsed) -> SyncRequest:
         tag_selection=tag_selection,
         form=Form(
             format=wanted,
+            compress=compresses_plain_layers(parsed, f"{transport}:"),
             preserve_digests=parsed.get("preserve-digests", bool),
             remove_signatures=parsed.get("remove-signatures", bool),
             max_inflated=parsed.optional("max-inflated", int),

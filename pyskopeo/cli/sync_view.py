@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
-from ..model.events import BlobFinished, BlobProgress, CopyPlanned, Event, Placement
-from ..syncing.sync_request import ImageFinished, ImagesListed, ImageStarted, LogMessage
+from ..model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Event, Placement
+from ..syncing.sync_request import ImageEvent, ImageFinished, ImagesListed, ImageStarted, ImageWaiting, LogMessage
 from .live_rows import LiveRows
 from .log import emit_notice, log
-from .progress import has_cursor_control, size, span, warnings_only
-from .standard_streams import escape
+from .progress import Steps, has_cursor_control, size, span, warnings_only
+from .standard_streams import escape, notice
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import TaskID
     from rich.table import Table
 
@@ -28,6 +28,9 @@ _INTERVAL = 10.0  # seconds
 _MAX_ROWS = 200
 _UNBOUNDED = 10_000  # columns; more than a row of the table has
 _COLUMNS = 49  # of a row
+_REST = 19  # columns besides the name of an image: its bytes, and at least a short bar
+_GETTING = "Getting image source signatures"
+_PRESENT = "Skipping: image already present at destination"
 
 
 @contextmanager
@@ -72,6 +75,8 @@ class Lines:
             self._moved += event.result.moved
             self._bytes.pop(event.result.image, None)
             self.show_result(event.result)
+        elif isinstance(event, ImageWaiting):
+            self.show_waiting(event)
         else:
             warnings_only(event.event)
             if event.image is not None:
@@ -90,8 +95,40 @@ class Lines:
                 self._shown = time.monotonic()
                 log("info", f"{self._finished} of {self._number} images done, {size(self.transferred)} moved")
 
+    def show_waiting(self, event: ImageWaiting) -> None:
+        """Show that an image waits for others, which lines do not: those of the others go on."""
+
     def show_result(self, result: ImageResult) -> None:
         """Show that an image is finished, which `show_summary` does for lines."""
+
+
+class ImageSteps:
+    """Prints skopeo's lines about each image to standard output: together, when the image is finished.
+
+    ``signatures`` is whether the line about signatures is among them.
+    """
+
+    def __init__(self, *, signatures: bool = True) -> None:
+        self._signatures = signatures
+        self._lines: defaultdict[SyncImage, list[str]] = defaultdict(list)
+        self._steps: dict[SyncImage, Steps] = {}
+
+    def __call__(self, event: SyncEvent) -> None:
+        """Collect the lines of an event, and print those of an image that is finished."""
+        if isinstance(event, ImageEvent) and event.image is not None:
+            if event.image not in self._steps:
+                self._steps[event.image] = Steps(
+                    write=self._lines[event.image].append, signatures=self._signatures
+                )
+            self._steps[event.image](event.event)
+        elif isinstance(event, ImageFinished):
+            image = event.result.image
+            self._steps.pop(image, None)
+            lines = self._lines.pop(image, [])
+            if event.result.status == "present":
+                lines = [_GETTING, _PRESENT] if self._signatures else [_PRESENT]
+            for line in lines:
+                notice(line)
 
 
 class Bars(Lines):
@@ -103,22 +140,36 @@ class Bars(Lines):
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
         from rich.table import Column
+        from rich.text import Text
+
+        rows = self
+
+        class Name(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                return Text(_shortened(task.description, rows.rows.half - _REST))
 
         self._console = console or Console(stderr=True, highlight=False)
         # Never started: what it renders is shown by `rows`.
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            Name(Column(no_wrap=True)),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[done]}", markup=False, justify="right", table_column=Column(no_wrap=True)),
             console=self._console, expand=True, auto_refresh=False,
         )  # fmt: skip
-        self.rows = LiveRows(self._console, self._progress.get_renderable, _COLUMNS)
+        self.rows = LiveRows(self._console, self._render, _COLUMNS)
         self._tasks: dict[SyncImage, TaskID] = {}
         self._expected: dict[SyncImage, int] = {}
+        self._started: defaultdict[SyncImage, int] = defaultdict(int)  # the number of blobs that are not finished
+        self._waiting: dict[SyncImage, int] = {}  # how many of them wait for other images
         self._total: TaskID | None = None
         self._has_started = False
+
+    def _render(self) -> RenderableType:
+        from rich.constrain import Constrain
+
+        return Constrain(self._progress.get_renderable(), self.rows.half)
 
     def __exit__(self, *_: object) -> None:
         self.rows.stop()
@@ -129,7 +180,7 @@ class Bars(Lines):
             self.rows.start()
             self._has_started = True
             name = escape(event.image.destination)
-            self._tasks[event.image] = self._progress.add_task(_shortened(name), total=None, done="")
+            self._tasks[event.image] = self._progress.add_task(name, total=None, done="")
         elif not (isinstance(event, LogMessage) and event.level == "info" and self._has_started):
             super().show(event)
         if isinstance(event, ImagesListed) and event.listing.images:
@@ -139,25 +190,37 @@ class Bars(Lines):
         counted = self._bytes[image]
         if isinstance(event, CopyPlanned):
             self._expected[image] = event.total
+        elif isinstance(event, BlobStarted):
+            self._started[image] += 1
         elif isinstance(event, BlobProgress):
             counted[event.digest] = event.done
         elif isinstance(event, BlobFinished):
+            self._started[image] -= 1
             counted[event.digest] = event.size
             if event.placement is not Placement.WRITTEN:
                 counted[event.digest] = 0
                 self._expected[image] = max(self._expected.get(image, 0) - event.size, 0)
         else:
             return
-        done = sum(counted.values())
-        self._progress.update(
-            self._tasks[image], total=self._expected.get(image), completed=done, done=size(done)
-        )
+        self._update_image(image)
         self._update_total()
+
+    def show_waiting(self, event: ImageWaiting) -> None:
+        if event.image in self._tasks:
+            self._waiting[event.image] = event.blobs
+            self._update_image(event.image)
+
+    def _update_image(self, image: SyncImage) -> None:
+        """Show the bytes of an image, or that all blobs it has begun wait for other images."""
+        done, waiting = sum(self._bytes[image].values()), self._waiting.get(image, 0)
+        text = "waiting" if waiting and waiting >= self._started[image] else size(done)
+        self._progress.update(self._tasks[image], total=self._expected.get(image), completed=done, done=text)
 
     def show_result(self, result: ImageResult) -> None:
         if (task := self._tasks.pop(result.image, None)) is not None:  # in a dry run no image has a bar
             self._progress.remove_task(task)
-        self._expected.pop(result.image, None)
+        for counts in (self._expected, self._started, self._waiting):
+            counts.pop(result.image, None)
         self._update_total()
 
     def _update_total(self) -> None:
@@ -166,7 +229,7 @@ class Bars(Lines):
             self._progress.update(self._total, completed=self._finished, done=done)
 
 
-def _shortened(name: str, width: int = 28) -> str:
+def _shortened(name: str, width: int) -> str:
     return name if len(name) <= width else f"...{name[3 - width:]}"
 
 

@@ -15,7 +15,7 @@ from ..model.strict_json import parse_object
 from .policy_fields import fields, members, policy_error, quoted
 from .policy_requirements import InsecureAcceptAnything, Reject, Requirement, parse_requirements
 from .policy_scopes import Subject, check_scope
-from .user_files import is_inaccessible, open_regular
+from .user_files import is_inaccessible, open_user_file
 
 VARIABLE = "CONTAINERS_POLICY_JSON"
 # In bytes; a policy may contain keyrings.
@@ -117,7 +117,7 @@ def load(environ: Mapping[str, str], home: Path, named: str | None = None) -> Po
             if not must_exist and is_inaccessible(path):
                 continue
             try:
-                with open_regular(path) as file:
+                with open_user_file(path) as file:
                     raw = file.read(_LIMIT + 1)
             except (FileNotFoundError, NotADirectoryError) as error:
                 if must_exist:

@@ -217,7 +217,7 @@ def _exactly_one(found: Mapping[str, Any], path: str, content: str, where: str) 
 
 def _at_least_one(found: Mapping[str, Any], one: str, other: str, where: str) -> None:
     if not _given(found, (one, other)):
-        raise policy_error(f"at least one of {one} and {other} must be specified", where)
+        raise policy_error(f"At least one of {one}, {other} must be specified", where)
 
 
 def _one_or_list(found: Mapping[str, Any], name: str) -> tuple[Any, ...]:

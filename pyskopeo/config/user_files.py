@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,7 +44,7 @@ def read_text(path: Path, *, must_exist: bool = False, limit: int = LIMIT) -> st
     if not must_exist and is_inaccessible(path):
         return None
     try:
-        with open_regular(path) as file:
+        with open_user_file(path) as file:
             raw = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         if must_exist:
@@ -60,29 +60,38 @@ def read_text(path: Path, *, must_exist: bool = False, limit: int = LIMIT) -> st
         raise InvalidInput(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_user_file(path: Path) -> BinaryIO:
     """Open a regular file, ``/dev/null``, or a pipe by the name of its descriptor, such as ``/dev/fd/63``.
 
-    A named pipe would block until somebody writes to it, and a device may do anything when it is opened.
     Raises `OSError`, for any other kind of file too.
+    """
+
+    def accepts(found: os.stat_result) -> bool:
+        if stat.S_ISREG(found.st_mode) or str(path).startswith(_DESCRIPTORS):
+            return True
+        return stat.S_ISCHR(found.st_mode) and found.st_rdev == os.stat(os.devnull).st_rdev
+
+    fd = open_file(path, accepts)
+    os.set_blocking(fd, True)
+    return open(fd, "rb")
+
+
+def open_file(path: Path, accepts: Callable[[os.stat_result], bool]) -> int:
+    """Open a file for reading, if ``accepts`` returns True for its status; return its descriptor, which does not block.
+
+    A named pipe would block until somebody writes to it, and a device may do anything when it is opened. Symbolic links
+    are followed. Raises `OSError`, for files that are not accepted too.
     """
     # Without blocking, since a named pipe is opened only when it has a writer.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
-        _check_kind(path, os.fstat(fd))
-        os.set_blocking(fd, True)
-        return open(fd, "rb")
+        found = os.fstat(fd)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not accepts(found):
+            kind = "named pipe" if stat.S_ISFIFO(found.st_mode) else "device"
+            raise OSError(errno.EINVAL, f"Is a {kind}, not a regular file", str(path))
     except BaseException:
         os.close(fd)
         raise
-
-
-def _check_kind(path: Path, found: os.stat_result) -> None:
-    if stat.S_ISREG(found.st_mode) or str(path).startswith(_DESCRIPTORS):
-        return
-    if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if stat.S_ISCHR(found.st_mode) and found.st_rdev == os.stat(os.devnull).st_rdev:
-        return
-    kind = "named pipe" if stat.S_ISFIFO(found.st_mode) else "device"
-    raise OSError(errno.EINVAL, f"Is a {kind}, not a regular file", str(path))
+    return fd

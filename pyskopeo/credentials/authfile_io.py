@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from ..config.user_files import open_regular
+from ..config.user_files import open_user_file
 from ..errors import CredentialsFailed
 
 _FILE_LIMIT = 1024 * 1024
@@ -19,7 +19,7 @@ def read(path: Path, *, regular: bool = False) -> tuple[bytes, int]:
     """
     if regular and not stat.S_ISREG(path.stat().st_mode):
         raise CredentialsFailed(f"{path} is not a regular file, so no credentials can be kept there; name another")
-    with open_regular(path) as file:
+    with open_user_file(path) as file:
         mode = os.fstat(file.fileno()).st_mode
         content = file.read(_FILE_LIMIT + 1)
     if len(content) > _FILE_LIMIT:

@@ -161,6 +161,7 @@ async def _open_ends(
     source: ImageReference, destination: ImageReference, source_access: Access, destination_access: Access
 ) -> AsyncIterator[tuple[ImageSource, ImageDestination]]:
     source_access.policy()  # raises for an invalid policy file before anything is read
+    source_access, destination_access = source.share(destination, source_access, destination_access)
     async with AsyncExitStack() as stack:
         with prefix_errors(f"initializing source {source.image_name}"):
             reader = await stack.enter_async_context(source.open_source(source_access))

@@ -83,11 +83,8 @@ def map_error(
 
     where = f"{origin.netloc}" + (f" (through proxy {without_userinfo(proxy)})" if proxy else "")
     if isinstance(error, ssl.SSLCertVerificationError):
-        reason = error.verify_message or error.reason or str(error)
-        if getattr(error, "verify_code", 0) in _UNKNOWN_AUTHORITY:  # not set where no certificate came
-            reason = f"certificate signed by unknown authority ({reason})"
         return CertificateNotTrusted(
-            f"{where}: certificate not trusted: {reason}; "
+            f"{where}: certificate not trusted: {verification_reason(error)}; "
             "give its authority with --cert-dir (copy: --src-cert-dir, --dest-cert-dir)",
             host=origin.netloc,
         )
@@ -111,10 +108,27 @@ def map_error(
     return ConnectionFailed(f"{where}: {type(error).__name__}: {ascii(str(error))[:100]}", host=origin.netloc)
 
 
+def verification_reason(error: ssl.SSLCertVerificationError) -> str:
+    """Return why a certificate is not trusted, with skopeo's words where its authority is not known."""
+    reason = error.verify_message or error.reason or str(error)
+    is_unknown = getattr(error, "verify_code", 0) in _UNKNOWN_AUTHORITY  # not set where no certificate came
+    return f"certificate signed by unknown authority ({reason})" if is_unknown else reason
+
+
+def tls_reason(error: ssl.SSLError) -> str:
+    """Return why TLS failed: OpenSSL's reason, and skopeo's words for it where scripts look for them."""
+    reason = _openssl_reason(error)
+    return f"{_SKOPEO_WORDS[reason]} ({reason})" if reason in _SKOPEO_WORDS else reason
+
+
+def _openssl_reason(error: ssl.SSLError) -> str:
+    return (error.reason or str(error)).replace("_", " ").lower()
+
+
 def _map_tls_error(error: ssl.SSLError, where: str, origin: Origin) -> NetworkError:
     import ssl
 
-    reason = (error.reason or str(error)).replace("_", " ").lower()
+    reason = _openssl_reason(error)
     if reason in _NOT_TLS:
         reason = (
             "server gave HTTP response to HTTPS client; for plain http give --tls-verify=false "
@@ -125,5 +139,4 @@ def _map_tls_error(error: ssl.SSLError, where: str, origin: Origin) -> NetworkEr
     unknown = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or reason in _LOCAL_REASONS
     permanent = any(words in reason for words in _PERMANENT_REASONS)
     kind = ConnectionFailed if unknown else HandshakeFailed
-    said = f"{_SKOPEO_WORDS[reason]} ({reason})" if reason in _SKOPEO_WORDS else reason
-    return kind(f"{where}: TLS: {said}", host=origin.netloc, temporary=not permanent)
+    return kind(f"{where}: TLS: {tls_reason(error)}", host=origin.netloc, temporary=not permanent)

@@ -77,10 +77,8 @@ class Trust:
 
     def default_context(self, warn: Warn) -> ssl.SSLContext:
         """Return TLS settings that trust the system's authorities; those that cannot be used are named to ``warn``."""
-        import ssl
-
-        context = ssl.create_default_context()
-        accept_usual_chains(context)
+        context = client_context()
+        context.load_default_certs()
         if self.authority_file is not None:
             check_default_file(context, self.authority_file, warn)
         for directory in self.authority_directories:
@@ -89,16 +87,19 @@ class Trust:
         return context
 
 
-def accept_usual_chains(context: ssl.SSLContext) -> None:
-    """Verify certificates as Go and curl do, with all versions of Python.
+def client_context() -> ssl.SSLContext:
+    """Return TLS settings that verify servers as Go and curl do, with all versions of Python, and trust nobody yet.
 
-    Since 3.13 Python refuses those that lack an extension which RFC 5280 asks for, such as the authority key
-    identifier. An authority that the user trusts need not be self-signed.
+    `ssl.create_default_context` would fail if ``SSLKEYLOGFILE`` cannot be written. Since 3.13 it refuses certificates
+    that lack an extension which RFC 5280 asks for, such as the authority key identifier. An authority that the user
+    trusts need not be self-signed.
     """
     import ssl
 
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def _add_fallback_authorities(context: ssl.SSLContext) -> None:
@@ -106,8 +107,16 @@ def _add_fallback_authorities(context: ssl.SSLContext) -> None:
     import ssl
 
     paths = ssl.get_default_verify_paths()
-    if paths.cafile or (paths.capath and any(os.scandir(paths.capath))) or context.cert_store_stats()["x509"]:
+    if paths.cafile or context.cert_store_stats()["x509"] or (paths.capath and _has_files(paths.capath)):
         return
     import certifi
 
     context.load_verify_locations(certifi.where())
+
+
+def _has_files(directory: str) -> bool:
+    try:
+        with os.scandir(directory) as found:
+            return any(found)
+    except OSError:  # others may not read it
+        return False

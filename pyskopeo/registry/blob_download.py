@@ -7,13 +7,15 @@ bytes. `streams.pump` verifies the bytes, and calls `BlobDownload.restart` if th
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from ..errors import ConnectionFailed, InvalidContent, PyskopeoError
+from ..errors import ConnectionFailed, InvalidContent, PyskopeoError, Stalled
 from ..http.httpx_import import httpx
 from ..http.loop_bridge import run_in_loop
+from ..http.time_limits import BlobTime, TooSlow
 from ..streams.byte_streams import BlobReader
 from ..streams.pump import SkippingReader
 from .content_range import blob_part, describe_encoding
@@ -44,6 +46,7 @@ class BlobDownload(BlobReader):
         self._body: ByteReader | None = None
         self._end: int | None = None
         self._encoding = ""
+        self._time: BlobTime | None = None
 
     async def __aenter__(self) -> Self:
         await self._open()
@@ -65,7 +68,7 @@ class BlobDownload(BlobReader):
                 run_in_loop(self._open)
             assert self._body is not None
             try:
-                count = self._body.readinto(buffer)
+                count = self._read(self._body, buffer)
                 if not count and self._end is None and state.offset < size:
                     raise ConnectionFailed(f"connection closed with {size - state.offset} bytes to go")
             except ConnectionFailed as error:
@@ -78,6 +81,17 @@ class BlobDownload(BlobReader):
                 continue
             state.received(count)
             return count
+
+    def _read(self, body: ByteReader, buffer: memoryview) -> int:
+        """Read from ``body``; raises `Stalled` if the blob comes too slowly."""
+        started = time.monotonic()
+        count = body.readinto(buffer)
+        if count and self._time is not None:
+            try:
+                self._time.record(count, time.monotonic() - started, is_document=self.is_document)
+            except TooSlow as error:
+                raise Stalled(f"blob {self._descriptor.digest.short}: {error} ({error.flags})") from None
+        return count
 
     def restart(self, error: InvalidContent) -> bool:
         """Start again with byte 0 at another endpoint, after ``error``; False if there is no other endpoint."""
@@ -135,6 +149,8 @@ class BlobDownload(BlobReader):
         skip = state.offset - part.start
         self._response, self._body = response, SkippingReader(body, skip) if skip else body
         self._end = part.end
+        limits = response.extensions.get("time_limits")
+        self._time = BlobTime(*limits) if limits else None
         self._encoding = describe_encoding(response)
 
     async def _recover_from_broken_body(self, error: ConnectionFailed) -> None:

@@ -21,6 +21,8 @@ _MAX_TEXT, _SHOWN = 120, 53
 _DENIED = "requested access to the resource is denied"
 # What the codes mean that registries send without a message, in the words of the distribution project.
 _MEANINGS = {"DENIED": _DENIED, "UNAUTHORIZED": "authentication required"}
+# What begins the error for a request for tags, in skopeo's words, which scripts match.
+FETCHING_TAGS = "fetching tags list"
 # The members in which other servers than registries give their reason, in order of preference.
 _REASONS = ("error_description", "details", "detail", "message", "error")
 
@@ -65,12 +67,13 @@ def error_from_response(
     )
 
 
-def login_advice(registry: str, *, found: bool, stored: bool, may_be_public: bool) -> str:
+def login_advice(registry: str, program: str, *, found: bool, stored: bool, may_be_public: bool) -> str:
     """Return the next step after a refusal, to be added to the message.
 
-    ``found`` is whether there were credentials, ``stored`` whether a login had stored them.
+    ``program`` is the name of the program that logs in. ``found`` is whether there were credentials, ``stored`` whether
+    a login had stored them.
     """
-    login = f"with: pyskopeo login {registry}"
+    login = f"with: {program} login {registry}"
     if not found:
         return f"; log in {login}"
     again = f"; log in again {login}" if stored else ""

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from .session import SendRequest
 
 
+_ADVICE = "; --tls-verify=false (copy: --src-tls-verify=false) allows http and addresses of this network"
+
+
 @asynccontextmanager
 async def open_external_blob(
     descriptor: Descriptor, where: str, access: Access, offset: int = 0
@@ -71,7 +74,7 @@ class _ExternalEndpoint:
         try:
             return await request_from_urls(descriptor, self._request, what, schemes=schemes)
         except UnsafeAddress as error:
-            advice = "" if self._insecure else "; --src-tls-verify=false allows http and addresses of this network"
+            advice = "" if self._insecure else _ADVICE
             error.args = (f"{what}: {error}{advice}",)
             raise
 

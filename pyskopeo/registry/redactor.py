@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from ..errors import PyskopeoError
 from ..http.origin import HARMLESS_PARAMETERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..model.events import Event
 
 # Shorter texts are not replaced: they occur by chance in most messages, and are no useful secret.
@@ -33,15 +36,15 @@ _MIN_ANY_CASE = 8
 _CUT = re.compile(r"""\.\.\.|['"]|$""")
 # Words with something that was escaped for a URL, HTML or JSON.
 _ESCAPE = re.compile(r"[%&\\]")
-_BACKSLASH_ESCAPE = re.compile(r"\\(?:(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))|(.))")
+_BACKSLASH_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|([0-3][0-7]{2})|(.))")
 _WORD = re.compile(r"\S*[%&\\]\S*")
 _HIDDEN = "***"
 
 
 class Redactor:
-    """Replaces secrets in text with ``***``, in any common encoding: URL, form, JSON, HTML, hexadecimal, base64.
+    """Replaces secrets in text with ``***``, in any common encoding.
 
-    They may be wrapped over lines.
+    That is in URLs, forms, JSON, HTML, hexadecimal, base64 and numbers of characters; they may be wrapped over lines.
     """
 
     def __init__(self, kept: tuple[str, ...] = ()) -> None:
@@ -70,10 +73,10 @@ class Redactor:
         """Return ``text`` without the secrets."""
         if not self._secrets and not self._query_values:
             return text
-        from .wrapped_text import has_bytes, unwrap  # loaded only where there is something to hide
+        from .wrapped_text import has_bytes, has_numbers, unwrap  # loaded only where there is something to hide
 
         found, wrapped = self._suspects(text), self._suspects(unwrap(text))
-        if found or wrapped or has_bytes(text):
+        if found or wrapped or has_bytes(text) or has_numbers(text):
             text = self._hide_all(text, found, wrapped)
         if _ESCAPE.search(text):
             text = _WORD.sub(lambda word: _HIDDEN if self._is_in(_unescaped(word[0])) else word[0], text)
@@ -81,7 +84,7 @@ class Redactor:
 
     def _hide_all(self, text: str, found: list[str], wrapped: list[str]) -> str:
         """Return ``text`` without the spellings ``found``, those ``wrapped`` in it, and secrets as bytes."""
-        from .wrapped_text import hide_bytes, hide_wrapped
+        from .wrapped_text import hide_bytes, hide_numbers, hide_wrapped
 
         text = hide_wrapped(text, self._with_names(wrapped), _HIDDEN)
         text = _hide(text, self._with_names(found))
@@ -91,6 +94,7 @@ class Redactor:
         # Before the others, which would hide the first piece alone.
         text = hide_wrapped(text, wrapped, _HIDDEN)
         text = hide_bytes(text, (digits for secret in self._secrets for digits in _hexadecimal(secret)), _HIDDEN)
+        text = hide_numbers(text, (*self._secrets, *self._query_values), _HIDDEN)
         text = _hide(text, found)
         for number, name in enumerate(self._kept):
             text = text.replace(f"\x00{number}\x00", name)
@@ -196,7 +200,13 @@ def _spellings(secret: str) -> Iterator[str]:
     yield from (ascii(secret)[1:-1], escape(secret), escape(secret, quote=False))
     yield repr(raw)[2:-1]
     yield from _hexadecimal(secret)
+    yield from ("".join(format(byte, form) for byte in raw) for form in ("03d", "03o", "08b"))
+    yield from _base32_spellings(raw)
     yield from _base64_spellings(raw)
+    for encoding in ("utf-16-le", "utf-16-be"):  # as Windows has text
+        wide = secret.encode(encoding, "surrogatepass")
+        yield from (wide.hex(), wide.hex().upper())
+        yield from _base64_spellings(wide)
 
 
 def _hexadecimal(secret: str) -> tuple[str, str]:
@@ -205,21 +215,47 @@ def _hexadecimal(secret: str) -> tuple[str, str]:
 
 
 def _base64_spellings(raw: bytes) -> Iterator[str]:
-    """Yield what is in base64 of any text that contains ``raw``, at each of its three possible positions."""
     from base64 import b64encode
 
-    for before, dropped in ((0, 0), (1, 2), (2, 3)):
-        encoded = b64encode(bytes(before) + raw).decode("ascii").rstrip("=")
+    for core in _cores(raw, b64encode, 6):
+        yield core
+        yield core.replace("+", "-").replace("/", "_")
+
+
+def _base32_spellings(raw: bytes) -> Iterator[str]:
+    from base64 import b32encode
+
+    for core in _cores(raw, b32encode, 5):
+        yield core
+        yield core.lower()
+
+
+def _cores(raw: bytes, encode: Callable[[bytes], bytes], bits: int) -> Iterator[str]:
+    """Yield what is in an encoding, of so many ``bits`` per character, of any text that contains ``raw``.
+
+    That is one spelling for each of its possible positions.
+    """
+    for before in range(math.lcm(8, bits) // 8):
+        encoded = encode(bytes(before) + raw).decode("ascii")
         # Bits of the neighbours are in the first and the last character.
-        core = encoded[dropped : len(encoded) - (1 if (before + len(raw)) % 3 else 0)]
+        core = encoded[-(-before * 8 // bits) : (before + len(raw)) * 8 // bits]
         if len(core) > _MIN_LENGTH:
             yield core
-            yield core.replace("+", "-").replace("/", "_")
 
 
 def _unescaped(word: str) -> tuple[str, ...]:
     """Return what ``word`` may stand for if it is escaped, once or twice."""
     from html import unescape
 
-    plain = _BACKSLASH_ESCAPE.sub(lambda match: match[3] or chr(int(match[1] or match[2], 16)), word)
-    return unquote(word), unquote_plus(word), unquote(unquote(word)), unescape(word), plain
+    plain = _BACKSLASH_ESCAPE.sub(_unescape_backslash, word)
+    # Escapes of bytes stand for characters of UTF-8.
+    as_bytes = plain.encode("latin-1", "replace").decode("utf-8", "replace")
+    return unquote(word), unquote_plus(word), unquote(unquote(word)), unescape(word), plain, as_bytes
+
+
+def _unescape_backslash(match: re.Match[str]) -> str:
+    hexadecimal, octal, character = match[1] or match[2] or match[3], match[4], match[5]
+    if character:
+        return character
+    number = int(octal, 8) if octal else int(hexadecimal, 16)
+    return chr(number) if number < 0x110000 else match[0]

@@ -78,12 +78,15 @@ class Repository:
         return self._call(what, partial(self._blob_size, self.blob_path(digest), what))
 
     def tags(self) -> Call[list[str]]:
-        """GET all tags, in the registry's order, as `TagPages` reads them ("Listing Tags")."""
+        """GET all tags, in the registry's order, as `TagPages` reads them ("Listing Tags").
+
+        A list that may go on is reported as a warning.
+        """
         what = f"listing tags of {self.reference.name}"
         return self._call_once(what, partial(self._tags, what))
 
     def tag_list(self) -> Call[TagList]:
-        """As `tags`, with what is known about missing ones."""
+        """GET all tags as `tags` does, and return what is known about missing ones, without a warning."""
         what = f"listing tags of {self.reference.name}"
         return self._call_once(what, partial(self._tag_list, what))
 
@@ -144,7 +147,10 @@ class Repository:
         raise InvalidContent(f"{what}: the registry does not say")
 
     async def _tags(self, what: str) -> list[str]:
-        return (await self._tag_list(what)).tags
+        found = await self._tag_list(what)
+        if found.problem:
+            self.session.warn_once(f"{what}: {found.problem}")
+        return found.tags
 
     async def _tag_list(self, what: str) -> TagList:
         from .tag_pages import TagList, TagPages  # loaded only for lists of tags
@@ -152,7 +158,7 @@ class Repository:
         pages = TagPages(self.session, f"{self._base}/tags/list", what)
         while pages.next:
             await self._call(what, pages.read)
-        return TagList(pages.tags, pages.problem)
+        return TagList(pages.tags, self.session.redactor.redact(pages.problem))
 
     async def blob_ending(self, descriptor: Descriptor, count: int) -> bytes:
         """GET the last ``count`` bytes of a blob, not verified; no bytes if the registry does not serve the range.

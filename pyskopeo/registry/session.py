@@ -148,6 +148,7 @@ class Session:
                 if found is None or status == 401 or got_credentials:  # a 403 of the registry: they are good
                     next_step = error_response.login_advice(
                         self._reference.registry,
+                        self._access.network.program,
                         stored=self._access.keychain.credentials is None,
                         found=found is not None,
                         may_be_public=self._reads_only,
@@ -162,9 +163,9 @@ class Session:
             redact=self.redactor.redact,
         )
         # A registry that names the repository as unknown has no tags to list.
-        if isinstance(error, NotFound) and not what.startswith("listing tags") and "name unknown" not in str(error):
+        if isinstance(error, NotFound) and what != error_response.FETCHING_TAGS and "name unknown" not in str(error):
             flag = "--tls-verify=false " if self._access.trust.insecure else ""
-            next_step = f"; for its tags: pyskopeo list-tags {flag}docker://{self._reference.name}"
+            next_step = f"; for its tags: {self._access.network.program} list-tags {flag}docker://{self._reference.name}"
         error.args = (f"{error}{next_step}", *error.args[1:])
         return self._access.network.retry.check_wait(error)
 

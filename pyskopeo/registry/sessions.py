@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from ..access import Access
+    from ..access import Access, Network
     from ..config.registries import Endpoint
     from ..credentials.authfile import Credentials
     from ..http.tls import Trust
@@ -69,6 +69,26 @@ async def open_session(reference: Reference, access: Access, *, actions: str = "
         yield session
 
 
+def share_pings(source: Access, destination: Access) -> tuple[Access, Access]:
+    """Return the accesses of both sides of a copy, whose sessions request ``/v2/`` of a registry once.
+
+    They do so if both reach registries by the same proxies or the same client; TLS settings are told apart by `Pings`,
+    and no credentials are sent with that request. Sides with `Network.connections` share those.
+    """
+    reading, writing = source.network, destination.network
+    if reading.connections or writing.connections or not _is_same_way(reading, writing):
+        return source, destination
+    pings = Pings()
+    return (
+        replace(source, network=replace(reading, pings=pings)),
+        replace(destination, network=replace(writing, pings=pings)),
+    )
+
+
+def _is_same_way(one: Network, other: Network) -> bool:
+    return one.client is other.client and one.proxies == other.proxies
+
+
 def _access_for(endpoint: Endpoint, requested: Reference, access: Access) -> Access:
     """Return ``access`` for one endpoint of ``requested``: its own TLS settings, credentials and retries."""
     access = replace(access, trust=access.trust.with_insecure_default(insecure=endpoint.insecure))
@@ -91,7 +111,7 @@ async def _open(reference: Reference, access: Access, actions: str) -> AsyncIter
             yield session
         return
     async with open_sender(reference, access) as send:
-        session = Session(reference, send, access, actions=actions)
+        session = Session(reference, send, access, actions=actions, pings=access.network.pings)
         with session.redactor.redacted_errors():
             yield session
 
@@ -115,7 +135,9 @@ class SharedConnections:
         key = (reference.registry, reference.repository, access.trust, *given)
         if key not in self._sessions:
             send = self._send(reference, access)
-            self._sessions[key] = Session(reference, send, access, actions=self._actions, pings=self._pings)
+            self._sessions[key] = Session(
+                reference, send, access, actions=self._actions, pings=access.network.pings or self._pings
+            )
         return self._sessions[key]
 
     def _send(self, reference: Reference, access: Access) -> SendRequest:

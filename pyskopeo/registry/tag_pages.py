@@ -11,6 +11,7 @@ from ..http.origin import Origin
 from ..http.read_bounded import read_bounded
 from ..model.reference import is_tag
 from ..model.strict_json import parse_object
+from .error_response import FETCHING_TAGS
 from .link_header import find_next_page
 from .response_checks import as_digest, closing, read_error
 
@@ -27,7 +28,7 @@ _MAX_PAGES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class TagList:
-    """The tags of a repository. ``problem`` says why some may be missing, "" if none are."""
+    """The tags of a repository. ``problem`` says why some may be missing, "" if none are: that is no warning yet."""
 
     tags: list[str]
     problem: str = ""
@@ -58,7 +59,7 @@ class TagPages:
         """
         response = await self._session.request("GET", self.next, {"Accept": "application/json"})
         if response.status_code != 200:
-            raise await read_error(self._session, response, self._what)
+            raise await read_error(self._session, response, FETCHING_TAGS)
         async with closing(response):
             raw = await read_bounded(response, _PAGE_LIMIT, self._what)
         tags = _parse_page(raw, self._what)
@@ -89,10 +90,8 @@ class TagPages:
         """
         here = str(response.extensions["url"])
         page = find_next_page(response.headers.get_list("link"), here)
-        if page.problem:
-            # Once for all pages that are read; the end of a list that may go on is always reported.
-            key = f"{self._what}: Link" if page.url else ""
-            self._session.warn_once(f"{self._what}: the Link header {page.problem}", key)
+        if page.problem and page.url:
+            self._session.warn_once(f"{self._what}: the Link header {page.problem}", f"{self._what}: Link")
         if not page.url:
             self.problem = page.problem and f"the Link header {page.problem}"
             return ""

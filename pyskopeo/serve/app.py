@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-# Error numbers for paths that are not those of a blob; None is for one that is not a regular file.
-_NO_BLOB = (None, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
+# Error numbers for paths that are not those of a blob; EISDIR and EINVAL are for one that is not a regular file.
+_NO_BLOB = (errno.EISDIR, errno.EINVAL, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 
 def application(layout: Path, repository: str | None = None) -> Starlette:
     """Return an ASGI application that serves the image layout at ``layout``.

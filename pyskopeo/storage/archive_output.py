@@ -9,15 +9,16 @@ import select
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import DestinationRefused, StorageFailed
+from ..model.digest import Digest
 from ..streams.cancellation import check_cancelled
 from ..streams.pump import FileSink
 from .files import storage_errors
-from .partial_files import remove_leftovers, staged
+from .partial_files import kept_name, remove_leftovers, staged
 
 _DESCRIPTOR = re.compile(
     r"-|/dev/(?P<name>stdin|stdout|stderr)|/(?:dev|proc/self)/fd/(?P<number>[0-9]{1,6})", re.ASCII
@@ -123,12 +124,14 @@ def check_output(path: Path, *, replace: bool) -> None:
 
 
 @contextmanager
-def open_output(path: Path, *, replace: bool) -> Iterator[tuple[int, Path]]:
+def open_output(path: Path, *, replace: bool, keep: Callable[[], bool] | None = None) -> Iterator[tuple[int, Path]]:
     """Open ``path`` for an archive; yields a file descriptor, and the path to name in errors.
 
-    A regular file is written under a temporary name and renamed when the context is left without an error. May wait
-    for the reader of a named pipe: for a worker thread. Raises `DestinationRefused` and `StorageFailed` as
-    `check_output` does, `StorageFailed` for what the system refuses, and `Cancelled`.
+    A regular file is written under a temporary name and renamed when the context is left without an error. With
+    ``keep`` it may have content from an interrupted run at the beginning, and stays for a later run after an error if
+    ``keep`` returns True then. May wait for the reader of a named pipe: for a worker thread. Raises
+    `DestinationRefused` and `StorageFailed` as `check_output` does, `StorageFailed` for what the system refuses, and
+    `Cancelled`.
     """
     check_output(path, replace=replace)
     if (number := inherited_descriptor(path, dash=1)) is not None:
@@ -137,15 +140,25 @@ def open_output(path: Path, *, replace: bool) -> Iterator[tuple[int, Path]]:
     if not is_stream(path):
         # The file behind a symbolic link is replaced, not the link.
         target = Path(os.path.realpath(path))
-        with staged(target) as (fd, _):
+        with staged(target, open_file=None if keep is None else _open_kept, keep=keep) as (fd, _):
             yield fd, path
-        remove_leftovers(target.parent, target.name)
+        remove_leftovers(target.parent, target.name, done={kept_name(target.name, _key(target))})
         return
     fd = _open_stream(path)
     try:
         yield fd, path
     finally:
         os.close(fd)
+
+
+def _open_kept(path: Path, mode: int) -> tuple[int, Path]:
+    from .kept_files import open_kept_file
+
+    return open_kept_file(path, mode, key=_key(path))
+
+
+def _key(path: Path) -> str:
+    return Digest.of(b"archive " + os.fsencode(path)).hex
 
 
 def _open_stream(path: Path) -> int:

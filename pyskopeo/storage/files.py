@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from ..config.user_files import open_file
 from ..errors import InvalidContent, NotFound, StorageFailed, TooLarge, Unsupported
 from ..model.digest import Digest
 from ..model.manifest import Manifest
@@ -18,6 +19,7 @@ from ..streams.pump import WRITE_STEP, FileReader
 
 _SENDFILE_STEP = 16 * 1024 * 1024  # bytes per call, so that cancellation is checked often enough
 _TAR_MAGIC = slice(257, 262)
+_TAR_BLOCK = 512
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
 # Errors that say that the target cannot take more data, as opposed to "sendfile is not supported here".
 _WRITE_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE, errno.EIO)
@@ -72,7 +74,7 @@ def open_regular(path: Path) -> int:
     from. Raises `NotFound`, and `StorageFailed` for anything else: a FIFO or a device could block or never end.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+        return open_file(path, lambda found: stat.S_ISREG(found.st_mode))
     except FileNotFoundError as error:
         raise NotFound(f"open {path}: no such file or directory") from error
     except NotADirectoryError as error:
@@ -80,10 +82,6 @@ def open_regular(path: Path) -> int:
         raise StorageFailed(f"{failure}{suggest_archive(path)}", errno=error.errno) from error
     except OSError as error:
         raise StorageFailed.of(error, f"open {path}") from error
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise StorageFailed(f"open {path}: not a regular file")
-    return fd
 
 
 def suggest_archive(path: Path) -> str:
@@ -101,6 +99,16 @@ def suggest_archive(path: Path) -> str:
         return ""
     is_archive = start[_TAR_MAGIC] == b"ustar" or start.startswith(_COMPRESSED)
     return f"; did you mean oci-archive:{file} or docker-archive:{file}?" if is_archive else ""
+
+
+def is_plain_tar(path: Path) -> bool:
+    """Return whether a file begins as a tar archive that is not compressed; False for a file that cannot be read."""
+    try:
+        with os.fdopen(open_regular(path), "rb") as file:
+            start = file.read(_TAR_BLOCK)
+    except (NotFound, StorageFailed, OSError):
+        return False
+    return start[_TAR_MAGIC] == b"ustar" or start == bytes(_TAR_BLOCK)  # an archive without files is empty blocks
 
 
 def read_bounded(path: Path, limit: int) -> bytes:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .locks import try_lock
 from .part_files import MIN_KEPT
-from .partial_files import create_partial_directory, kept_name, partial_name, remove_tree
+from .partial_files import create_partial_directory, kept_name, partial_name, remove_leftovers, remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,13 +26,23 @@ class KeptDirectory:
     ``key`` is a hexadecimal digest that tells apart those whose names begin in the same way. With ``resume`` `create`
     takes over what an interrupted run has left, and `close` leaves it behind after a failure. ``path`` is where the
     directory is; `create` may choose another one. ``adopted`` is whether there may be something in it then.
+    ``partial_age`` is that of `Storage`: what else is left in ``parent`` is removed; None: it is not looked for.
     """
 
-    def __init__(self, parent: Path, name: str, key: str, *, mode: int = 0o777, resume: bool) -> None:
+    def __init__(
+        self, parent: Path, name: str, key: str, *,
+        mode: int = 0o777, resume: bool, partial_age: float | None = None,
+    ) -> None:  # fmt: skip
+        self._partial_age = partial_age
         self.path = parent / kept_name(name, key)
         self.adopted = False
         self._name, self._mode, self._resume = name, mode, resume
         self._lock: int | None = None
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the directory is kept after a failure."""
+        return self._resume
 
     @property
     def created(self) -> bool:
@@ -50,12 +60,17 @@ class KeptDirectory:
             self.path = self.path.with_name(partial_name(self._name))
             self._lock = create_partial_directory(self.path, self._mode)
             self._resume = self.adopted = False
+        if self._partial_age is not None:
+            remove_leftovers(self.path.parent, self._name, age=self._partial_age)
 
-    def close(self, *, failed: bool) -> None:
-        """Remove the directory, unless something has ``failed`` and it is of use for a later run."""
+    def close(self, *, failed: bool, useful: bool = False) -> None:
+        """Remove the directory, unless something has ``failed`` and it is of use for a later run.
+
+        It is if it is ``useful``, or has as many bytes as a part file that is kept.
+        """
         if self._lock is None:
             return
-        if not (failed and self._resume and _is_worth_keeping(self.path)):
+        if not (failed and self._resume and (useful or _is_worth_keeping(self.path))):
             remove_tree(self.path)
         os.close(self._lock)
         self._lock = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import NotFound, PathNotFound
+from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
@@ -22,43 +24,67 @@ if TYPE_CHECKING:
     from ..model.layout import LayoutIndex
 
 
-async def delete_image(root: Path, name: str, *, shared: Path | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class LayoutDeletion:
+    """What was deleted with an image of a layout, or would be.
+
+    ``entries`` are those of the index, ``blobs`` the digests of the files with their sizes in bytes.
+    """
+
+    entries: tuple[Descriptor, ...]
+    blobs: tuple[tuple[Digest, int], ...]
+
+
+async def delete_image(root: Path, name: str, *, shared: Path | None = None, dry_run: bool = False) -> LayoutDeletion:
     """Delete the image ``name`` from the layout in ``root``; see `LayoutIndex.find` for names.
 
     ``shared`` is the directory that has the blobs if several layouts share them: nothing in it is deleted, since other
     layouts may need it. Waits for copies to this layout that are under way. An image whose blobs are all needed by
-    others, or are missing, loses its entry only.
+    others, or are missing, loses its entry only. With ``dry_run`` nothing is changed, and nothing waited for.
 
     Raises `NotFound`, `PathNotFound`, `StorageFailed`, and `InvalidContent` if a manifest of the layout cannot be read:
     then nothing is deleted, since blobs that it needs are not known.
     """
     files, index = DirectoryFiles(root, shared), IndexFile(root)
     try:
-        index.read()
+        current = index.read()
     except NotFound as error:
         raise PathNotFound(str(error)) from None
+    if dry_run:
+        return _plan(current, name, root, files)[1]
     blobs = root / "blobs"
     if not blobs.is_dir():
-        await index.update(lambda current: _without(current, name, root)[0])
-        return
+        return await _delete_entries(index, name, root, files)
     async with locked(blobs):
-        unneeded: set[Digest] = set()
-
-        def change(current: LayoutIndex) -> LayoutIndex:
-            kept, removed = _without(current, name, root)
-            unneeded.update(_reachable(files, removed) - _reachable(files, kept.descriptors))
-            return kept
-
-        await index.update(change)
-        for digest in unneeded:
+        deletion = await _delete_entries(index, name, root, files)
+        for digest, _ in deletion.blobs:
             with storage_errors(f"deleting blob {digest} of {root}"):
                 (blobs / digest_name(digest)).unlink(missing_ok=True)
+    return deletion
 
 
-def _without(index: LayoutIndex, name: str, root: Path) -> tuple[LayoutIndex, list[Descriptor]]:
-    """Return the index without an image, and the entries that were removed."""
+async def _delete_entries(index: IndexFile, name: str, root: Path, files: DirectoryFiles) -> LayoutDeletion:
+    planned: list[LayoutDeletion] = []
+
+    def change(current: LayoutIndex) -> LayoutIndex:
+        kept, deletion = _plan(current, name, root, files)
+        planned.append(deletion)
+        return kept
+
+    await index.update(change)
+    return planned[0]
+
+
+def _plan(index: LayoutIndex, name: str, root: Path, files: DirectoryFiles) -> tuple[LayoutIndex, LayoutDeletion]:
+    """Return the index without an image, and what is to be deleted with it."""
     positions = index.find_positions(name, str(root))
-    return index.without(positions), [index.descriptors[position] for position in positions]
+    kept, entries = index.without(positions), tuple(index.descriptors[position] for position in positions)
+    unneeded = _reachable(files, entries) - _reachable(files, kept.descriptors)
+    blobs = []
+    for digest in sorted(unneeded, key=str):
+        with suppress(OSError):  # missing, or in a directory that layouts share
+            blobs.append((digest, (root / "blobs" / digest_name(digest)).lstat().st_size))
+    return kept, LayoutDeletion(entries, tuple(blobs))
 
 
 def _reachable(files: DirectoryFiles, descriptors: Iterable[Descriptor]) -> set[Digest]:

@@ -25,6 +25,7 @@ from ..errors import InvalidContent, StorageFailed
 from ..streams.byte_streams import PartSink
 from ..streams.pump import FileSink
 from .files import storage_errors, write_at
+from .kept_files import ATTEMPTS, is_at, is_ours, new_mode, open_stable
 from .locks import try_lock
 from .partial_files import kept_name, open_partial
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 MIN_KEPT = 64 * 1024
 # Seconds that the holder of a lock may write nothing before the blob is fetched by another task or process as well.
 _PATIENCE = 20.0
-_ATTEMPTS = 100
-_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _JOURNAL = b"pyskopeo parts 1"
 _RECORD = 16  # bytes: start and end of a part
 _STEP = 1024 * 1024  # bytes that are written in order before they are noted in the journal
@@ -66,7 +65,7 @@ class PartFile(FileSink, PartSink):
         """
         status = os.fstat(self.fd)
         # Another mode than a new file has here would be too open for the umask of today, or was when it was written.
-        if status.st_nlink != 1 or stat.S_IMODE(status.st_mode) != _new_mode(self.path, mode):
+        if status.st_nlink != 1 or stat.S_IMODE(status.st_mode) != new_mode(self.path, mode):
             return False
         found = [(0, status.st_size)]
         if status.st_size > self._size:
@@ -217,16 +216,13 @@ async def open_part(
 async def _open(path: Path, descriptor: Descriptor, *, resume: bool, mode: int) -> PartFile:
     """Open and lock the part file, or a temporary file with a random name; raises `OSError`."""
     size, temporary = descriptor.size, path.with_name(kept_name(path.name, descriptor.digest.hex))
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         try:
-            fd, found = os.open(temporary, _FLAGS | os.O_CREAT | os.O_EXCL, mode), False
-        except FileExistsError:
-            try:
-                fd, found = os.open(temporary, _FLAGS), True
-            except FileNotFoundError:
-                continue  # complete or removed since
-            except OSError:
-                break  # a symbolic link, a directory, or a file of somebody else
+            fd, found = open_stable(temporary, mode)
+        except FileNotFoundError:
+            continue  # complete or removed since
+        if fd is None:
+            break
         part = PartFile(fd, path, temporary, size, stable=True)
         try:
             usable = await _lock(part, found=found)
@@ -250,7 +246,7 @@ async def _lock(part: PartFile, *, found: bool) -> bool | None:
     Returns True if it is locked and still has its name, False if it has to be opened again, None if it should be left
     alone: it is not ours, or whoever holds the lock has written nothing for `_PATIENCE`, or there are no locks here.
     """
-    if found and not _is_ours(os.fstat(part.fd)):
+    if found and not is_ours(os.fstat(part.fd)):
         return None
     try:
         locked = try_lock(part.fd) or await _wait_for_lock(part.fd)
@@ -260,10 +256,7 @@ async def _lock(part: PartFile, *, found: bool) -> bool | None:
         return None
     if not locked:
         return None
-    try:
-        return os.path.samestat(os.fstat(part.fd), os.lstat(part.temporary))
-    except FileNotFoundError:
-        return False
+    return is_at(part.fd, part.temporary)
 
 
 async def _wait_for_lock(fd: int) -> bool:
@@ -279,18 +272,3 @@ async def _wait_for_lock(fd: int) -> bool:
         elif time.monotonic() - since > _PATIENCE:
             return False
     return True
-
-
-def _is_ours(status: os.stat_result) -> bool:
-    """Return whether this is a regular file of this user, and under no other name, where writing would do harm."""
-    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink <= 1
-
-
-def _new_mode(path: Path, mode: int) -> int:
-    """Return what ``mode`` becomes for a new file beside ``path``, by the umask and the directory; raises `OSError`."""
-    fd, temporary = open_partial(path, mode)
-    try:
-        return stat.S_IMODE(os.fstat(fd).st_mode)
-    finally:
-        temporary.unlink(missing_ok=True)
-        os.close(fd)

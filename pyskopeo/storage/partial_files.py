@@ -7,11 +7,12 @@ them is of no use; those that are kept for a later run have names that are the s
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -70,14 +71,18 @@ def partial_names(directory: Path) -> frozenset[str]:
 
 
 @contextmanager
-def staged(path: Path, mode: int = 0o666) -> Iterator[tuple[int, Path]]:
+def staged(
+    path: Path, mode: int = 0o666, *,
+    open_file: Callable[[Path, int], tuple[int, Path]] | None = None, keep: Callable[[], bool] | None = None,
+) -> Iterator[tuple[int, Path]]:  # fmt: skip
     """Create a temporary file in the directory of ``path``, and rename it to ``path`` if the context succeeds.
 
-    Yields its file descriptor and its temporary path. After any error the file is removed. ``mode`` is limited by the
-    umask. Raises `StorageFailed`.
+    Yields its file descriptor and its temporary path. ``mode`` is limited by the umask. ``open_file`` replaces
+    `open_partial`. After any error the file is removed, unless it has a name of `kept_name` and ``keep`` returns True.
+    Raises `StorageFailed`.
     """
     with storage_errors(f"creating {path}"):
-        fd, temporary = open_partial(path, mode)
+        fd, temporary = (open_file or open_partial)(path, mode)
         held = os.dup(fd)  # keeps the lock until the file has its final name
     try:
         try:
@@ -89,7 +94,8 @@ def staged(path: Path, mode: int = 0o666) -> Iterator[tuple[int, Path]]:
         with storage_errors(f"writing {path}"):
             os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        if not (keep is not None and is_kept(temporary.name) and keep()):
+            temporary.unlink(missing_ok=True)
         raise
     finally:
         os.close(held)
@@ -147,7 +153,7 @@ def _lock_new(fd: int, path: Path) -> bool:
 
 def remove_leftovers(
     directory: Path, name: str = "", *,
-    restore: Path | None = None, age: float = 0.0, done: Container[str] = (),
+    restore: Path | None = None, age: float = math.inf, done: Container[str] = (),
 ) -> None:  # fmt: skip
     """Remove the temporary files and directories in ``directory`` that killed runs of this user left.
 

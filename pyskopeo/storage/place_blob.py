@@ -19,7 +19,6 @@ from ..streams.locations import LocalFile
 from ..streams.pump import FileReader, FileSink, NullSink, Progress, pump
 from .existing_blobs import ExistingBlobs, blob_status
 from .files import open_regular, storage_errors
-from .part_files import PartFile, open_part
 from .partial_files import open_partial
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..streams.pump import Blob, Stored
+    from .part_files import PartFile
 
 _COPY_STEP = 64 * 1024 * 1024
 
@@ -113,6 +113,8 @@ async def _write_file(
     blob: Blob, path: Path, progress: Progress, existing: ExistingBlobs, *, resume: bool, mode: int
 ) -> Placement:
     """Write a blob to its part file, and rename that to ``path``."""
+    from .part_files import open_part  # not needed for a copy that finds everything
+
     files = [location for location in blob.locations if isinstance(location, LocalFile)]
     async with open_part(path, blob.descriptor, resume=resume and not files, mode=mode) as part:
         # Another task or process may have written it since we looked, and while we waited.

@@ -5,6 +5,7 @@ The input may be a pipe or standard input; waiting for it can be cancelled.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
@@ -13,6 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, PathNotFound, StorageFailed, TooLarge
 from ..model.digest import Digest
@@ -29,44 +31,44 @@ from .partial_files import create_partial_directory, final_name, partial_name, r
 from .tar import TarIndex
 from .tar_headers import BLOCK, TarEntries
 
+if TYPE_CHECKING:
+    from ..access import Storage
+
 # Milliseconds between two checks for cancellation while waiting for input.
 _POLL = 200
 # Bytes. A stream may follow the end of a tar archive with padding; a device or a broken program may go on for ever.
 _TRAILING_LIMIT = 64 * 1024 * 1024
+# Bytes that a header in an archive may announce before it is checked whether there is room for them.
+_UNCHECKED_SIZE = 64 * 1024 * 1024
+_ELSEWHERE = "name a directory with more room with --tmpdir or $TMPDIR"
 # File descriptors that hold the locks of temporary directories, until `temporary_directory` removes these.
 _locks: dict[Path, int] = {}
 _creating = threading.Lock()
 
 
-@contextmanager
-def scratch_directory(output: Path, scratch: Path | None) -> Iterator[Path]:
-    """Reserve the path of a temporary directory, in ``scratch`` or, if that is None, next to the file ``output``.
+def scratch_directory(output: Path, storage: Storage) -> KeptDirectory:
+    """Reserve a private temporary directory for what becomes the file ``output``.
 
-    The caller creates the directory by `create_directory` when it needs it, so that a dry run changes nothing. It is
-    removed, with its content, when the context is left.
+    It is in the directory of ``storage`` or, if that is None, next to ``output``, or in the system's directory for an
+    output that is a stream. The caller creates it when it needs it, so that a dry run changes nothing, and closes it.
+    Nothing is kept for a stream.
     """
-    if scratch is None and not is_written_directly(output):
-        scratch = output.parent
-    with temporary_directory(scratch, output.name) as directory:
-        yield directory
-
-
-def kept_scratch(output: Path, scratch: Path | None, *, resume: bool) -> KeptDirectory:
-    """Reserve a private temporary directory as `scratch_directory` does, which is kept for a later run after a failure.
-
-    The caller creates and closes it. Nothing is kept for an ``output`` that is a stream.
-    """
-    stream = is_written_directly(output)
-    if scratch is None and not stream:
-        scratch = output.parent
+    stream, parent = is_written_directly(output), storage.scratch
+    if parent is None:
+        parent = _system_directory() if stream else output.parent
     key = Digest.of(os.fsencode(os.path.abspath(output))).hex
-    return KeptDirectory(scratch or _system_directory(), output.name, key, mode=0o700, resume=resume and not stream)
+    resume = storage.resume and not stream
+    return KeptDirectory(parent, output.name, key, mode=0o700, resume=resume, partial_age=storage.partial_age)
 
 
 @contextmanager
-def temporary_directory(scratch: Path | None, name: str = "image") -> Iterator[Path]:
-    """Reserve a path as `scratch_directory` does, in ``scratch`` or, if that is None, in the system's directory."""
-    directory = (scratch or _system_directory()) / partial_name(name)
+def temporary_directory(scratch: Path | None) -> Iterator[Path]:
+    """Reserve the path of a temporary directory, in ``scratch`` or, if that is None, in the system's directory.
+
+    The caller creates the directory by `create_directory` when it needs it. It is removed, with its content, when the
+    context is left.
+    """
+    directory = (scratch or _system_directory()) / partial_name("image")
     try:
         yield directory
     finally:
@@ -138,6 +140,10 @@ async def temporary_file(name: str, scratch: Path | None, fill: Callable[[FileSi
                 target = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
                 fill(FileSink(target, path))
+            except StorageFailed as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    error.args = (f"{error}; {_ELSEWHERE}",)
+                raise
             finally:
                 os.close(target)
 
@@ -158,9 +164,9 @@ def copy_layer(path: Path, sink: FileSink, observe: Callable[[memoryview], None]
             yield piece
 
     with _open_stream(path) as stream:
-        pieces = _Pieces(observed(stream), sink)
+        pieces = _Pieces(observed(stream), sink, _shown(path))
         if pieces.grow(2 * BLOCK) and not any(os.pread(sink.fd, 2 * BLOCK, 0)):
-            pieces.limit(_shown(path))
+            pieces.limit()
         pieces.grow(sys.maxsize)
 
 
@@ -173,12 +179,12 @@ def _read(stream: _Stream) -> Iterator[memoryview]:
 def _unpack(path: Path, sink: FileSink, max_inflated: int | None) -> None:
     """Copy an archive to ``sink``, decompressed if it is gzip, zstd, bzip2 or xz."""
     with _open_stream(path) as stream:
-        pieces = _Pieces(_decompressed(path, stream, max_inflated), sink)
+        pieces = _Pieces(_decompressed(path, stream, max_inflated), sink, _shown(path))
         try:
-            pieces.grow_archive(_shown(path))
+            pieces.grow_archive()
         except InvalidContent:
             # Damage to compressed data may show only in a checksum after it, and is reported as such then.
-            pieces.limit(_shown(path))
+            pieces.limit()
             with suppress(TooLarge):
                 pieces.grow(sys.maxsize)
             raise
@@ -210,36 +216,52 @@ def _decompressed(path: Path, stream: _Stream, max_inflated: int | None) -> Iter
 
 
 class _Pieces:
-    """Copies a stream to a file as far as it is needed."""
+    """Copies a stream, called ``name`` in errors, to a file as far as it is needed."""
 
-    def __init__(self, pieces: Iterator[memoryview], sink: FileSink) -> None:
-        self._pieces, self._sink = pieces, sink
-        self._size = 0
-        self._limit, self._path = sys.maxsize, sink.path
+    def __init__(self, pieces: Iterator[memoryview], sink: FileSink, name: Path) -> None:
+        self._pieces, self._sink, self._name = pieces, sink, name
+        self._size, self._limit = 0, sys.maxsize
 
     def grow(self, size: int) -> int:
         """Copy until the file has ``size`` bytes, or the stream ends; returns the file's size.
 
-        Raises `TooLarge` beyond the end of the archive, where that is known.
+        Raises `TooLarge` beyond the end of the archive, where that is known, and `StorageFailed`, before anything is
+        copied, if there is no room for so much.
         """
+        if size - self._size > _UNCHECKED_SIZE and size < sys.maxsize:
+            self._check_room(size)
         while self._size < size and (piece := next(self._pieces, None)) is not None:
             self._sink.write(piece)
             self._size += len(piece)
             if self._size > self._limit:
                 raise TooLarge(
-                    f"{self._path}: over {_TRAILING_LIMIT} bytes follow the end of the archive", limit=_TRAILING_LIMIT
+                    f"{self._name}: over {_TRAILING_LIMIT} bytes follow the end of the archive", limit=_TRAILING_LIMIT
                 )
         return self._size
 
-    def grow_archive(self, path: Path) -> None:
-        """Copy until the end of a tar archive; raises as `TarEntries`, which calls it ``path``, does."""
-        for _ in TarEntries(self._sink.fd, path, self.grow):
-            pass
-        self.limit(path)
+    def _check_room(self, size: int) -> None:
+        """Raise `StorageFailed` if there is no room for a file of ``size`` bytes; some file systems do not know that.
 
-    def limit(self, path: Path) -> None:
-        """Note that the archive, called ``path``, has ended."""
-        self._limit, self._path = self._size + _TRAILING_LIMIT, path
+        A header may state any size, and the sender of a stream may go on until the disk is full.
+        """
+        with storage_errors(f"writing {self._sink.path}"):
+            found = os.fstatvfs(self._sink.fd)
+        if found.f_blocks and size - self._size > found.f_bavail * found.f_frsize:
+            where = self._sink.path.parent.parent
+            raise StorageFailed(
+                f"{self._name}: its headers say that {size} bytes of it follow, for which {where} has no room",
+                errno=errno.ENOSPC,
+            )
+
+    def grow_archive(self) -> None:
+        """Copy until the end of a tar archive; raises as `TarEntries` does."""
+        for _ in TarEntries(self._sink.fd, self._name, self.grow):
+            pass
+        self.limit()
+
+    def limit(self) -> None:
+        """Note that the archive has ended."""
+        self._limit = self._size + _TRAILING_LIMIT
 
 
 def _shown(path: Path) -> Path:

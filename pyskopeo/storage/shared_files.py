@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ class RunFiles(SharedFiles):
     """
 
     def __init__(
-        self, cache: Path | None, *, deferred: bool = False, partial_age: float = 0.0, linked: bool = False
+        self, cache: Path | None, *, deferred: bool = False, partial_age: float = math.inf, linked: bool = False
     ) -> None:
         self._partial_age = partial_age
         self.verified = VerifiedFiles(None if cache is None else cache / _RECORD, linked=linked)

@@ -17,7 +17,13 @@ class ByteReader(Protocol):
 
 
 class BlobReader(ByteReader, Protocol):
-    """A `ByteReader` over a whole blob, for `pump`."""
+    """A `ByteReader` over a whole blob, for `pump`.
+
+    ``is_document`` is set to True if the blob is read as a small document: its time is limited as that of one, where it
+    comes from a server.
+    """
+
+    is_document: bool = False
 
     def restart(self, error: InvalidContent) -> bool:
         """After ``error`` in what was read: read from byte 0 again, from another place.

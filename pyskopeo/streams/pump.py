@@ -246,6 +246,9 @@ class Blob:
         an image configuration that names a field twice, and what the two ends raise. What the sink holds after an
         error must not be used.
         """
+        await self._copy_to(sink, progress, is_document=False)
+
+    async def _copy_to(self, sink: BlobSink, progress: Progress, *, is_document: bool) -> None:
         if self.stored is not None:
             await self._copy_stored(self.stored, sink, progress)
             return
@@ -259,6 +262,7 @@ class Blob:
             else:
                 return
         async with self.opener(0) as reader:
+            reader.is_document = is_document
             await run_in_thread(partial(pump, reader, sink, verifier, progress))
 
     async def _copy_stored(self, stored: Stored, sink: BlobSink, progress: Progress) -> None:
@@ -289,9 +293,12 @@ class Blob:
         verifier.finish()
 
     async def read(self, limit: int) -> bytes:
-        """Return the whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes."""
+        """Return the whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes.
+
+        From a server it must come in the time of a small document, as a manifest must.
+        """
         if self.descriptor.size > limit:
             raise TooLarge(f"blob {self.descriptor.digest} is over the limit of {limit} bytes", limit=limit)
         sink = MemorySink()
-        await self.copy_to(sink, uncounted)
+        await self._copy_to(sink, uncounted, is_document=True)
         return bytes(sink.content)

@@ -125,11 +125,11 @@ class _Lister:
         for name, pattern in registry.by_pattern.items():
             repository = _RepositoryEntry(registry.registry, name, access)
             parse = partial(matching_pattern, pattern)
-            yield partial(self._list_matching, repository, "regular expression", pattern, parse)
+            yield partial(self._list_matching, repository, "regex", parse)
         for name, versions in registry.by_version.items():
             repository = _RepositoryEntry(registry.registry, name, access)
             parse = partial(matching_versions, versions)
-            yield partial(self._list_matching, repository, "semver constraint", versions, parse)
+            yield partial(self._list_matching, repository, "semver constraint", parse)
 
     async def _list_items(self, entry: _RepositoryEntry, items: tuple[str, ...]) -> list[Reference]:
         """Return the images with the tags and digests ``items``; without any, all tags."""
@@ -148,9 +148,9 @@ class _Lister:
         return self._warn_if_empty(entry, found)
 
     async def _list_matching(
-        self, entry: _RepositoryEntry, kind: str, text: str, parse: Callable[[], Callable[[str], bool]]
+        self, entry: _RepositoryEntry, kind: str, parse: Callable[[], Callable[[str], bool]]
     ) -> list[Reference]:
-        """Return the images whose tags match ``text``, which ``parse`` turns into a predicate."""
+        """Return the images of the tags that match; ``parse`` returns the predicate, ``kind`` names it in messages."""
         repository = self._reference(entry)
         if repository is None:
             return []
@@ -158,20 +158,17 @@ class _Lister:
         try:
             keep = parse()
         except InvalidInput as error:
-            what = "regex" if kind == "regular expression" else kind
-            self._fail(f"Error parsing {what}, skipping", error, **entry.fields)
+            self._fail(f"Error parsing {kind}, skipping", error, **entry.fields)
             return []
-        return await self._list_repository(entry, repository, keep, f"Start filtering using the {kind}: {text}")
+        return await self._list_repository(entry, repository, keep)
 
     async def _list_repository(
-        self, entry: _RepositoryEntry, repository: Reference, keep: Callable[[str], bool], filtering: str = ""
+        self, entry: _RepositoryEntry, repository: Reference, keep: Callable[[str], bool]
     ) -> list[Reference]:
-        """Return the images of the tags that ``keep`` accepts; ``filtering`` is a message about it."""
+        """Return the images of the tags that ``keep`` accepts."""
         self._info("Querying registry for image tags", **entry.fields)
         try:
             tags = await self._repository_tags(repository, entry.access)
-            if filtering:
-                self._info(filtering, **entry.fields)
             with self.request.guard():
                 kept = [replace(repository, tag=tag) for tag in tags if keep(tag)]
         except PyskopeoError as error:

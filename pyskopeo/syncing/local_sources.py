@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..config.user_files import open_regular
+from ..config.user_files import open_user_file
 from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, StorageFailed
 from ..model import mediatype
 from ..model.digest import Digest
@@ -21,7 +21,7 @@ _MANIFEST = "manifest.json"
 
 def read_yaml_source(name: str) -> tuple[RegistrySource, ...]:
     """Read and parse the YAML file ``name``; raises `StorageFailed`, `InvalidInput` and `TooLarge`."""
-    with storage_errors(f"open {name}"), open_regular(Path(name)) as file:
+    with storage_errors(f"open {name}"), open_user_file(Path(name)) as file:
         raw = file.read(FILE_LIMIT + 1)
     return parse_yaml_source(raw, name)
 

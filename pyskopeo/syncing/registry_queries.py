@@ -44,6 +44,13 @@ def shared_connections(actions: str = "pull") -> SharedConnections:
     return SharedConnections(actions=actions)
 
 
+def share_pings(source: Access, destination: Access) -> tuple[Access, Access]:
+    """Return the accesses of both sides, which request ``/v2/`` of a registry once."""
+    from ..registry import sessions
+
+    return sessions.share_pings(source, destination)
+
+
 async def list_tags(reference: Reference, access: Access) -> TagList:
     """Return all tags of a repository, and why some may be missing; raises the registry's errors."""
     from ..transports.docker import DockerReference
@@ -64,7 +71,9 @@ async def source_digest(reference: Reference, access: Access) -> Digest | None:
 
     async with DockerReference(f"//{reference}", reference).open_source(access) as source:
         try:
-            return await source.digest()
+            if source.through is not None and (stored := await source.through.digest()) is not None:
+                return stored  # where no request is allowed
+            return await source.endpoints.first_result(lambda repository: repository.resolve(reference.manifest_name))
         except (RegistryError, InvalidContent, NotFound):
             return None
 

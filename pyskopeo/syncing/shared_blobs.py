@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..engine.transfer import LARGE_AT_ONCE, SMALL, SMALL_AT_ONCE
 from ..interfaces import DestinationWrapper
@@ -13,6 +14,8 @@ from ..streams.locations import RegistryBlob
 from ..streams.pump import Blob
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
     from anyio import CapacityLimiter, Lock
 
     from ..interfaces import Fill, ImageDestination
@@ -21,7 +24,13 @@ if TYPE_CHECKING:
     from ..streams.locations import Location
     from ..streams.pump import Progress
 
+    ReportWaiting: TypeAlias = Callable[[int], None]
+
 _MAX_LOCATIONS = 8
+
+
+def ignore(blobs: int) -> None:
+    """Discard the number of blobs that wait."""
 
 
 class SharedBlobs:
@@ -34,9 +43,13 @@ class SharedBlobs:
         self._locks: defaultdict[Digest, Lock] = defaultdict(Lock)
         self._locations: defaultdict[Digest, list[Location]] = defaultdict(list)
 
-    def wrap(self, destination: ImageDestination) -> ImageDestination:
-        """Return a wrapper of ``destination`` that shares blobs with all others wrapped here."""
-        return _SharingDestination(destination, self)
+    def wrap(self, destination: ImageDestination, report_waiting: ReportWaiting = ignore) -> ImageDestination:
+        """Return a wrapper of ``destination`` that shares blobs with all others wrapped here.
+
+        ``report_waiting`` is called with the number of its blobs that wait for those of other images, whenever it
+        changes: another image writes the same blob, or there are as many in transfer as may be.
+        """
+        return _SharingDestination(destination, self, report_waiting)
 
     def limiter(self, size: int | None) -> CapacityLimiter:
         """Return the limiter for a blob of ``size`` bytes; None: unknown before it is written."""
@@ -62,26 +75,49 @@ class SharedBlobs:
 class _SharingDestination(DestinationWrapper):
     """Skips blobs that the run has written to the same repository, and offers their locations for the others."""
 
-    def __init__(self, destination: ImageDestination, shared: SharedBlobs) -> None:
+    def __init__(self, destination: ImageDestination, shared: SharedBlobs, report_waiting: ReportWaiting) -> None:
         super().__init__(destination)
-        self._shared = shared
+        self._shared, self._report_waiting = shared, report_waiting
+        self._waiting = 0
 
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         digest = blob.descriptor.digest
         # The limiter is taken after the lock, so that a task that holds a slot never waits for another image.
-        async with self._shared.lock(digest):
+        async with self._hold(self._shared.lock(digest)):
             known, here = self._shared.locations(digest), self.locations(digest)
             if any(isinstance(location, RegistryBlob) and location in known for location in here):
                 return Placement.PRESENT
             # Locations of this run come first: only one repository is tried for a mount, and it is known to exist.
             blob = replace(blob, locations=(*known, *blob.locations))
-            async with self._shared.limiter(blob.descriptor.size):
+            async with self._hold(self._shared.limiter(blob.descriptor.size)):
                 placement = await super().put_blob(blob, progress)
             self._shared.add(digest, here)
         return placement
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
-        async with self._shared.limiter(None):
+        async with self._hold(self._shared.limiter(None)):
             descriptor, placement = await super().receive(fill)
         self._shared.add(descriptor.digest, self.locations(descriptor.digest))
         return descriptor, placement
+
+    @asynccontextmanager
+    async def _hold(self, limit: Lock | CapacityLimiter) -> AsyncIterator[None]:
+        """Hold a lock or a place of a limiter, and report that a blob waits for it."""
+        from anyio import WouldBlock
+
+        try:
+            limit.acquire_nowait()
+        except WouldBlock:
+            self._count_waiting(1)
+            try:
+                await limit.acquire()
+            finally:
+                self._count_waiting(-1)
+        try:
+            yield
+        finally:
+            limit.release()
+
+    def _count_waiting(self, change: int) -> None:
+        self._waiting += change
+        self._report_waiting(self._waiting)

@@ -26,6 +26,7 @@ from .sync_request import (
     ImageResult,
     ImagesListed,
     ImageStarted,
+    ImageWaiting,
     LogMessage,
     ReportBuilder,
     SyncFailed,
@@ -98,6 +99,8 @@ async def _list_and_copy(
             return replace(access, report=report_registry_event, network=network)
 
         reading, writing = source_access or Access.from_environ(), destination_access or Access.from_environ()
+        if request.source_transport in ("docker", "yaml") and request.destination_transport == "docker":
+            reading, writing = registry_queries.share_pings(reading, writing)
         storage, stores = writing.storage, (reading.storage.store, writing.storage.store)
         files = RunFiles(storage.cache, deferred=True, partial_age=storage.partial_age, linked=any(stores))
         reading, writing = (
@@ -263,17 +266,21 @@ class _SyncRun:
 
         Raises `DestinationRefused` for a copy of another source.
         """
+
+        def wrap(opened: ImageDestination) -> ImageDestination:
+            return self._shared.wrap(opened, lambda blobs: self._emit(ImageWaiting(image, blobs)))
+
         if not is_occupied(destination, self._writing):
-            return None, self._shared.wrap
+            return None, wrap
         entry = self._record.get(self._presence.key(image))
         check_source(image, destination, entry)
         present = await root_manifest(destination, self._writing)
         if present is None and entry is None and destination.transport == "dir":
             raise refused(destination, NO_IMAGE_DIRECTORY)
         if is_replaceable(present, entry):
-            return present, self._shared.wrap
+            return present, wrap
         digest = None if present is None else present.digest
-        return present, lambda opened: UnchangedOnly(self._shared.wrap(opened), destination, digest)
+        return present, lambda opened: UnchangedOnly(wrap(opened), destination, digest)
 
 
 def _failure(image: SyncImage, error: PyskopeoError) -> SyncFailed:

@@ -207,13 +207,21 @@ class ImageEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageWaiting:
+    """So many ``blobs`` of an image wait for other images, which copy the same ones or as many as may be."""
+
+    image: SyncImage
+    blobs: int
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFinished:
     """An image was copied, was present, has failed, or is only planned."""
 
     result: ImageResult
 
 
-SyncEvent: TypeAlias = LogMessage | ImagesListed | ImageStarted | ImageEvent | ImageFinished
+SyncEvent: TypeAlias = LogMessage | ImagesListed | ImageStarted | ImageEvent | ImageWaiting | ImageFinished
 SyncSink: TypeAlias = Callable[[SyncEvent], None]
 
 

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from ..model.digest import Digest
 from ..model.events import Placement, Warned
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
-from ..storage.files import read_bounded, read_local_manifest, real_path, storage_errors, suggest_archive
+from ..storage.files import is_plain_tar, read_bounded, read_local_manifest, real_path, storage_errors, suggest_archive
 from ..storage.kept_directories import KeptDirectory, remove_others
 from ..storage.oci_layout import located_blob
 from ..storage.partial_files import (
@@ -99,7 +100,11 @@ class DirSource(ImageSource):
         return Manifest.parse(raw, content_type=descriptor.media_type, expected=descriptor.digest)
 
     def blob(self, descriptor: Descriptor) -> Blob:
-        return located_blob(descriptor, LocalFile(self._path / _name(descriptor.digest)))
+        path = self._path / _name(descriptor.digest)
+        # Layers from docker-archive: and docker-daemon: are plain here, but the manifest says gzip, as skopeo's does.
+        if descriptor.media_type == mediatype.DOCKER_LAYER_GZIP and is_plain_tar(path):
+            descriptor = replace(descriptor, media_type=mediatype.DOCKER_LAYER)
+        return located_blob(descriptor, LocalFile(path))
 
     async def is_signed(self, descriptor: Descriptor | None = None) -> bool:
         prefix = "" if descriptor is None else f"{_name(descriptor.digest)}."

@@ -53,6 +53,13 @@ class DockerReference(ImageReference):
     def subject(self) -> Subject:
         return by_reference("docker", self.reference)
 
+    def share(self, destination: ImageReference, access: Access, writing: Access) -> tuple[Access, Access]:
+        if destination.transport != self.transport:
+            return access, writing
+        from ..registry.sessions import share_pings
+
+        return share_pings(access, writing)
+
     def open_source(self, access: Access) -> AbstractAsyncContextManager[DockerSource]:
         """Open the image for reading; the first request is sent with the first call of the source.
 
@@ -73,8 +80,8 @@ class DockerReference(ImageReference):
         return f"docker://{self.reference}" + (_UNKNOWN_DIGEST if not self.reference.manifest_name else "")
 
 
-def parse(details: str) -> DockerReference:
-    """Parse what follows ``docker:``; raises `InvalidName`."""
+def parse(details: str, default_tag: str = "latest") -> DockerReference:
+    """Parse what follows ``docker:``; see `Reference.parse` for ``default_tag``. Raises `InvalidName`."""
     if not details.startswith("//"):
         raise InvalidName(
             f'docker: image reference {details} does not start with //; did you mean "docker://{details}"?'
@@ -85,7 +92,7 @@ def parse(details: str) -> DockerReference:
         if reference.manifest_name:
             raise InvalidName(f"docker:{details}: a tag or a digest does not go with {_UNKNOWN_DIGEST}")
         return DockerReference(details, reference)
-    return DockerReference(details, Reference.parse(name))
+    return DockerReference(details, Reference.parse(name, default_tag=default_tag))
 
 
 class DockerSource(ImageSource):
@@ -96,11 +103,11 @@ class DockerSource(ImageSource):
 
     def __init__(self, endpoints: Endpoints, report: Report, through: PullThrough | None = None) -> None:
         self.endpoints = endpoints
-        self._report, self._through = report, through
+        self._report, self.through = report, through
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
-        if self._through is not None:
-            return await self._through.manifest(descriptor, partial(self._request_manifest, descriptor))
+        if self.through is not None:
+            return await self.through.manifest(descriptor, partial(self._request_manifest, descriptor))
         return await self._request_manifest(descriptor)
 
     async def _request_manifest(self, descriptor: Descriptor | None) -> Manifest:
@@ -132,35 +139,25 @@ class DockerSource(ImageSource):
             return BlobDownload(descriptor, self.endpoints, offset)
 
         fetched = Blob(descriptor, download, (here,), ending)
-        return fetched if self._through is None else self._through.blob(fetched)
+        return fetched if self.through is None else self.through.blob(fetched)
 
     async def is_stored(self, descriptor: Descriptor) -> bool:
-        return self._through is not None and await self._through.holds(descriptor)
-
-    async def digest(self) -> Digest | None:
-        """Return the digest that the image's name refers to now, by HEAD; None if the registry does not say it.
-
-        Where no request is allowed, returns that of the image in the content store. Raises the registry's errors.
-        """
-        if self._through is not None and (found := await self._through.digest()) is not None:
-            return found
-        name = self.endpoints.reference.manifest_name
-        return await self.endpoints.first_result(lambda repository: repository.resolve(name))
+        return self.through is not None and await self.through.holds(descriptor)
 
     async def blob_size(self, descriptor: Descriptor) -> int:
         """Return the size of a blob in bytes, by HEAD; raises `InvalidContent` if the response does not contain it."""
-        if self._through is not None and (size := await self._through.blob_size(descriptor)) is not None:
+        if self.through is not None and (size := await self.through.blob_size(descriptor)) is not None:
             return size
         return await self.endpoints.first_result(
             lambda repository: repository.blob_size(descriptor.digest), make_current=False
         )
 
     async def tags(self) -> list[str]:
-        """Return all tags of the repository."""
-        return (await self.tag_list()).tags
+        """Return all tags of the repository; a list that may go on is reported as a warning."""
+        return await self.endpoints.first_result(lambda repository: repository.tags(), make_current=False)
 
     async def tag_list(self) -> TagList:
-        """Return all tags of the repository, and why some may be missing."""
+        """Return all tags of the repository, and why some may be missing, without a warning."""
         return await self.endpoints.first_result(lambda repository: repository.tag_list(), make_current=False)
 
     async def _compare_tag(self, reference: Reference) -> None:

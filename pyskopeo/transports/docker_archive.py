@@ -75,6 +75,12 @@ async def _open_source(reference: DockerArchiveReference, access: Access) -> Asy
 async def _open_destination(reference: DockerArchiveReference, access: Access) -> AsyncIterator[ImageDestination]:
     check_output(reference.path, replace=False)
     tags = [*([reference.reference] if reference.reference else []), *map(parse_tag, access.writing.additional_tags)]
-    with scratch_directory(reference.path, access.storage.scratch) as scratch:
-        async with DockerArchiveDestination(reference.path, scratch, tuple(tags)) as destination:
+    scratch = scratch_directory(reference.path, access.storage)
+    destination = DockerArchiveDestination(reference.path, scratch, tuple(tags))
+    failed = True
+    try:
+        async with destination:
             yield destination
+        failed = False
+    finally:
+        scratch.close(failed=failed, useful=destination.is_resumable)

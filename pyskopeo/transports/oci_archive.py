@@ -18,14 +18,13 @@ from ..storage.archive_output import check_output, is_written_directly, open_out
 from ..storage.files import real_path, storage_errors
 from ..storage.kept_directories import KeptDirectory, remove_others
 from ..storage.oci_layout import LayoutSource, LayoutWriter
-from ..storage.partial_files import final_name, remove_leftovers
-from ..storage.scratch import kept_scratch, readable_archive
+from ..storage.scratch import readable_archive, scratch_directory
 from ..storage.shared_files import RunFiles
 from ..storage.tar import TarIndex, TarWriter
 from ..streams.cancellation import run_in_thread
 
 if TYPE_CHECKING:
-    from ..access import Access, Storage
+    from ..access import Access
     from ..interfaces import Fill
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
@@ -91,9 +90,9 @@ class _ScratchWriter(LayoutWriter):
     An interrupted run may have left blobs there. Those that the image has are verified and used, others are removed.
     """
 
-    def __init__(self, directory: KeptDirectory, name: str, storage: Storage) -> None:
-        super().__init__(directory.path / _LAYOUT, name, RunFiles(None), resume=storage.resume)
-        self._directory, self._partial_age = directory, storage.partial_age
+    def __init__(self, directory: KeptDirectory, name: str) -> None:
+        super().__init__(directory.path / _LAYOUT, name, RunFiles(None, partial_age=0.0), resume=directory.resumes)
+        self._directory = directory
 
     async def begin(self, root: Manifest) -> None:
         self._prepare()
@@ -125,7 +124,6 @@ class _ScratchWriter(LayoutWriter):
             directory.create()
             # The directory itself is locked, and so is a layout while its index is written.
             self.move_to(directory.path / _LAYOUT)
-            remove_leftovers(directory.path.parent, final_name(directory.path.name), age=self._partial_age)
             if directory.adopted:
                 for name in (INDEX_FILE, LAYOUT_FILE):
                     (self.root / name).unlink(missing_ok=True)
@@ -136,8 +134,8 @@ async def _open_destination(reference: OciArchiveReference, access: Access) -> A
     path = reference.path
     check_output(path, replace=True)
     replaces = await run_in_thread(lambda: _is_replaced(path))
-    directory = kept_scratch(path, access.storage.scratch, resume=access.storage.resume)
-    writer = _ScratchWriter(directory, reference.name, access.storage)
+    directory = scratch_directory(path, access.storage)
+    writer = _ScratchWriter(directory, reference.name)
     failed = True
     try:
         try:

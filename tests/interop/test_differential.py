@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,33 +12,10 @@ from tests.interop.differential import accounts, copies, queries, settings
 from tests.interop.differential.allowed import ALLOWED, version
 from tests.interop.differential.outcome import Outcome, both, differing
 from tests.interop.differential.row import Row
-from tests.interop.differential.world import World, fill
-from tests.support.fake_daemon import FakeDaemon
-from tests.support.images import build
-from tests.support.peers import Registry
-from tests.support.tls import Authority
-from tests.support.token_server import TokenServer
+from tests.interop.differential.world import World
 
 ROWS = (*copies.ROWS, *queries.ROWS, *settings.ROWS, *accounts.ROWS)
 LISTED = re.findall(r"^\| `([a-z0-9-]+)` \|", (Path(__file__).parent / "differences.md").read_text(), re.MULTILINE)
-
-
-@pytest.fixture(scope="module")
-def world(
-    registry: Registry,
-    tls_registry: Registry,
-    htpasswd_registry: Registry,
-    token_registry: Registry,
-    token_server: TokenServer,
-    authority: Authority,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("in")
-    registries = {"http": registry, "tls": tls_registry, "basic": htpasswd_registry, "token": token_registry}
-    archive = fill(folder, registries, authority)
-    with FakeDaemon() as daemon:
-        daemon.images = dict.fromkeys(("example.com/team/app:1", build("docker").config_digest()), archive)
-        yield World(registries, token_server, daemon, folder)
 
 
 def agree(row: Row, theirs: Outcome, ours: Outcome) -> bool:

@@ -1,4 +1,4 @@
-"""policy.json beside skopeo 1.9.3: the same files are wrong, and the same images are refused.
+"""policy.json beside the real skopeo: the same files are wrong, and the same images are refused.
 
 `_ours` is the one place that asks our side; the rest compares verdicts.
 """
@@ -29,7 +29,7 @@ from tests.support.peers import Registry
 from tests.support.policies import ACCEPT, BY_PATH, CASES, REJECT, SIGSTORE, Case
 from tests.support.require import require_peer
 
-pytestmark = pytest.mark.peer("skopeo-1.9")
+pytestmark = pytest.mark.peer("skopeo")
 WRONG, REJECTED = "Error loading trust policy: ", "Source image rejected: "
 IMAGE = build("docker")
 OF_PATHS: tuple[Literal["dir", "oci", "oci-archive"], ...] = ("dir", "oci", "oci-archive")
@@ -63,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _theirs(document: Path, source: Source, out: Path) -> str:
     """What skopeo says of copying: its one error, or nothing."""
-    command = [require_peer("skopeo-1.9"), "--policy", str(document), "copy", *source.flags, source.name, f"dir:{out}"]
+    command = [require_peer("skopeo"), "--policy", str(document), "copy", *source.flags, source.name, f"dir:{out}"]
     done = subprocess.run(command, capture_output=True, check=False, timeout=30, env=os.environ, stdin=subprocess.DEVNULL)
     if done.returncode == 0:
         return ""

@@ -12,17 +12,23 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import Done, pyskopeo_here, succeed
-from tests.support.commands import older_skopeo as skopeo
+from tests.support.commands import skopeo
 from tests.support.images import build, digest_of
 from tests.support.outputs import write_dir
 from tests.support.peers import Registry
 from tests.support.require import require_peer
 
-pytestmark = pytest.mark.peer("skopeo-1.9")
+pytestmark = pytest.mark.peer("skopeo")
 
 PLAIN = "--tls-verify=false"
+# What both say of a registry that wants a password, and of one that wants a token.
+REFUSED = {
+    "htpasswd_registry": "authentication required",
+    "token_registry": "requested access to the resource is denied",
+}
 KINDS = ["oci", "docker", "oci-index", "docker-list"]
 LOGIN = "--creds=user:pass"
+MISSING = "Image may not exist or is not stored with a v2 Schema in a v2 registry"
 Program = Callable[..., Done]
 PROGRAMS: dict[str, Program] = {"ours": pyskopeo_here, "skopeo": skopeo}
 
@@ -104,7 +110,7 @@ class TestListTags:
         assert succeed(pyskopeo_here(*words, LOGIN)) == succeed(skopeo(*words, LOGIN))
         for done in (message(pyskopeo_here(*words)), message(skopeo(*words))):
             assert done.startswith("Error listing repository tags: ")
-            assert "unauthorized" in done
+            assert REFUSED[fixture] in done
         assert "tried without credentials" in message(pyskopeo_here(*words))
 
     def test_over_tls(self, tls_registry: Registry, tmp_path: Path) -> None:
@@ -150,7 +156,7 @@ class TestListTags:
     def test_a_repository_that_is_not_there(self, registry: Registry) -> None:
         for said in both_fail("list-tags", PLAIN, f"docker://{registry.host}/verbs/missing"):
             assert said.startswith("Error listing repository tags: ")
-            assert "404" in said
+            assert "repository name not known to registry" in said
 
 
 class TestDelete:
@@ -164,9 +170,9 @@ class TestDelete:
         told = f"Deleted {registry.host}/{repository}@{digest}, with its tags v1, v2\n"
         assert (done.stdout, done.stderr) == (b"", told if program is pyskopeo_here else "")
         assert tags(registry, repository) == ["other"]
-        assert skopeo("inspect", "--raw", PLAIN, f"docker://{registry.host}/{repository}@{digest}").code == 1
+        assert skopeo("inspect", "--raw", PLAIN, f"docker://{registry.host}/{repository}@{digest}").code == 2
         for said in both_fail("delete", PLAIN, registry.name(repository, "v1")):
-            assert said.startswith(f"Unable to delete {registry.host}/{repository}:v1. Image may not exist")
+            assert said.startswith(f"Unable to delete {registry.host}/{repository}:v1. {MISSING}")
 
     def test_by_digest(self, program: Program, registry: Registry) -> None:
         repository = f"verbs/by-digest-{program.__name__.replace('_', '-')}"
@@ -175,7 +181,7 @@ class TestDelete:
         assert succeed(program("delete", PLAIN, name)).stdout == b""
         assert tags(registry, repository) == []
         for said in both_fail("delete", PLAIN, name):
-            assert said.startswith(f"Unable to delete {registry.host}/{repository}@{digest}. Image may not exist")
+            assert said.startswith(f"Unable to delete {registry.host}/{repository}@{digest}. {MISSING}")
 
     @pytest.mark.parametrize("fixture", ["htpasswd_registry", "token_registry"])
     def test_with_credentials(self, fixture: str, program: Program, request: pytest.FixtureRequest) -> None:
@@ -183,7 +189,7 @@ class TestDelete:
         registry.push(build("oci"), "verbs/delete", "v1")
         registry.push(build("docker"), "verbs/delete", "kept")
         name = registry.name("verbs/delete", "v1")
-        assert "unauthorized" in message(program("delete", PLAIN, name)).lower()
+        assert REFUSED[fixture] in message(program("delete", PLAIN, name))
         assert tags(registry, "verbs/delete", LOGIN) == ["kept", "v1"]
         succeed(program("delete", PLAIN, LOGIN, name))
         assert tags(registry, "verbs/delete", LOGIN) == ["kept"]
@@ -191,16 +197,15 @@ class TestDelete:
     def test_a_wrong_password(self, htpasswd_registry: Registry) -> None:
         name = htpasswd_registry.name("verbs/any", "v1")
         theirs, ours = both_fail("delete", PLAIN, "--creds=user:guessed-wrong", name)
-        assert "401" in theirs
-        assert "(401, tried as user user)" in ours
+        assert theirs == f"deleting {htpasswd_registry.host}/verbs/any:v1: authentication required"
+        assert "authentication required (401, tried as user user)" in ours
         assert "guessed" not in ours
 
     def test_a_registry_that_deletes_nothing(self, frozen_registry: Registry) -> None:
         name = frozen_registry.name("a/b", "v1")
         for said in both_fail("delete", PLAIN, name):
-            assert said.startswith("Failed to delete ")
-            assert "405" in said
-            assert "The operation is unsupported" in said
+            assert said.startswith(f"deleting {frozen_registry.host}/a/b:v1: ")
+            assert "unsupported" in said
         assert message(pyskopeo_here("delete", PLAIN, name)).endswith(
             f"{frozen_registry.host} does not allow deleting images"
         )

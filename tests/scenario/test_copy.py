@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.cli import fatal, pyskopeo_here, run
+from tests.support.cli import fatal, pyskopeo_here, run, succeed
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.images import BuiltImage, BuiltManifest, build, digest_of
 from tests.support.outputs import write_dir, write_layout
 from tests.support.pulling import asked_for_blobs
 from tests.support.simulator import Simulator
+from tests.support.trees import tree
 
 pytestmark = pytest.mark.usefixtures("no_machine_policy")
 
@@ -137,9 +138,12 @@ def test_a_dry_run_within_a_registry_fetches_nothing(capsys: pytest.CaptureFixtu
 
 def test_the_old_spelling_of_tls_verify_warns(capsys: pytest.CaptureFixture[str], tmp_path: Path, image: Path) -> None:
     words = ("copy", "-q", f"dir:{image}", f"dir:{tmp_path}/new")
-    warning = ["warning: '--tls-verify' is deprecated, instead use: --src-tls-verify, --dest-tls-verify"]
-    assert run(capsys, *words, "--tls-verify=false") == (0, "", warning)
-    assert run(capsys, "--tls-verify=false", *words) == (0, "", warning)
+    deprecated = "warning: '--tls-verify' is deprecated, "
+    own = [f"{deprecated}instead use: --src-tls-verify, --dest-tls-verify"]
+    shared = [f"{deprecated}please set this on the specific subcommand"]
+    assert run(capsys, *words, "--tls-verify=false") == (0, "", own)
+    assert run(capsys, "--tls-verify=false", *words) == (0, "", shared)
+    assert run(capsys, "--tls-verify=false", "inspect", "--raw", f"dir:{image}")[2] == shared
     assert run(capsys, "inspect", "--raw", "--tls-verify=false", f"dir:{image}")[2] == []
 
 
@@ -166,3 +170,40 @@ def test_encrypted_layers_are_refused_before_a_blob_is_read(
         assert asked_for_blobs(registry) == []
         assert daemon.images == {}
     assert not (tmp_path / "new.tar").exists()
+
+
+class TestPlainLayersInADirectory:
+    """An archive's layers are plain, and its manifest says gzip, as skopeo's; a directory gets both as they are."""
+
+    @pytest.fixture
+    def directory(self, tmp_path: Path) -> Path:
+        source = write_dir(build("docker"), tmp_path / "source")
+        succeed(pyskopeo_here("copy", f"dir:{source}", f"docker-archive:{tmp_path}/image.tar:a:1"))
+        succeed(pyskopeo_here("copy", f"docker-archive:{tmp_path}/image.tar", f"dir:{tmp_path}/plain"))
+        return tmp_path / "plain"
+
+    def test_they_are_compressed_as_the_manifest_says(self, directory: Path, tmp_path: Path) -> None:
+        succeed(pyskopeo_here("copy", f"docker-archive:{tmp_path}/image.tar", f"oci:{tmp_path}/wanted:x"))
+        succeed(pyskopeo_here("copy", f"dir:{directory}", f"oci:{tmp_path}/new:x"))
+        assert tree(tmp_path / "new/blobs") == tree(tmp_path / "wanted/blobs")
+
+    @pytest.mark.parametrize("flags", [[], ["--preserve-digests"]])
+    def test_another_directory_has_the_same_files(self, flags: list[str], directory: Path, tmp_path: Path) -> None:
+        succeed(pyskopeo_here("copy", *flags, f"dir:{directory}", f"dir:{tmp_path}/new"))
+        assert tree(tmp_path / "new") == tree(directory)
+
+    def test_an_archive_has_the_same_bytes(self, directory: Path, tmp_path: Path) -> None:
+        succeed(pyskopeo_here("copy", f"dir:{directory}", f"docker-archive:{tmp_path}/new.tar:a:1"))
+        assert (tmp_path / "new.tar").read_bytes() == (tmp_path / "image.tar").read_bytes()
+
+    def test_digests_that_are_preserved_stay(self, directory: Path) -> None:
+        manifest = (directory / "manifest.json").read_bytes()
+        with Simulator() as registry:
+            words = ("copy", "--preserve-digests", "--dest-tls-verify=false", f"dir:{directory}")
+            succeed(pyskopeo_here(*words, registry.name("a/kept")))
+            kept = registry.manifest("latest", "a/kept")
+            succeed(pyskopeo_here(*words[:1], *words[2:], registry.name("a/new")))
+            new = registry.manifest("latest", "a/new")
+        assert kept is not None
+        assert new is not None
+        assert kept.raw == manifest != new.raw

@@ -37,6 +37,32 @@ def test_an_image_and_what_only_it_needs(layout: Path, tmp_path: Path) -> None:
     succeed(pyskopeo_here("copy", f"oci:{layout}:two", f"dir:{tmp_path / 'copied'}"))
 
 
+def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """What is in a folder, and when each file was changed."""
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_dry_run_prints_what_would_go_and_changes_nothing(layout: Path) -> None:
+    (layout / "oci-layout").unlink()  # which every write adds
+    before = snapshot(layout)
+    said = succeed(delete("--dry-run", f"oci:{layout}:one")).stdout.decode().splitlines()
+    gone = {*ONE.blobs, *ONE.manifests} - {*TWO.blobs, *TWO.manifests}
+    assert said[0].startswith(f"Would delete oci:{layout}:one, {ONE.digest}, and {len(gone)} blobs that nothing else needs")
+    assert [line.partition(" ")[0] for line in said[1:]] == sorted(gone)
+    assert snapshot(layout) == before
+    done = succeed(delete(f"oci:{layout}:one"))
+    assert done.stdout == b""
+    assert f"Deleted oci:{layout}:one, {ONE.digest}, and {len(gone)} blobs" in done.stderr
+    assert set(before) - set(snapshot(layout)) == {str(layout / "blobs" / "sha256" / digest[7:]) for digest in gone}
+
+
+def test_a_dry_run_fails_where_the_deletion_would(layout: Path, tmp_path: Path) -> None:
+    assert "no descriptor found" in fatal(delete("--dry-run", f"oci:{layout}:none"), 2)
+    assert "no such file or directory" in fatal(delete("--dry-run", f"oci:{tmp_path / 'nothing'}:one"))
+    assert "Deleting images not implemented for dir" in fatal(delete("--dry-run", f"dir:{tmp_path}"))
+    assert not (tmp_path / "nothing").exists()
+
+
 def test_what_is_not_there(layout: Path, tmp_path: Path) -> None:
     assert 'no descriptor found for reference "none"; there are: one, two' in fatal(delete(f"oci:{layout}:none"), 2)
     assert "index 7 is too large, only 2 entries available" in fatal(delete(f"oci:{layout}:@7"))
@@ -52,6 +78,11 @@ def test_blobs_that_layouts_share_stay(layout: Path, tmp_path: Path) -> None:
             "copy", "--dest-shared-blob-dir", shared, f"oci:{layout}:{name}", f"oci:{tmp_path / 'lean'}:{name}"
         ))  # fmt: skip
     before = sorted(path.name for path in (shared / "sha256").iterdir())
+    said = succeed(delete("--dry-run", "--shared-blob-dir", shared, f"oci:{tmp_path / 'lean'}:one")).stdout.decode()
+    assert said.splitlines() == [
+        f"Would delete oci:{tmp_path / 'lean'}:one, {ONE.digest}, and 0 blobs that nothing else needs, 0 B"
+    ]
+    assert names(tmp_path / "lean") == ["one", "two"]
     succeed(delete("--shared-blob-dir", shared, f"oci:{tmp_path / 'lean'}:one"))
     assert names(tmp_path / "lean") == ["two"]
     assert sorted(path.name for path in (shared / "sha256").iterdir()) == before

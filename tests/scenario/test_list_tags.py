@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
+import pyskopeo
 from pyskopeo.cli import regex_timeout
 from pyskopeo.cli.main import main
+from tests.support import faults as f
+from tests.support.access import access_for
 from tests.support.cli import said
 from tests.support.commands import PYSKOPEO, environment
+from tests.support.gates import BasicGate
 from tests.support.images import build
 from tests.support.simulator import Simulator
 
@@ -31,6 +37,33 @@ def test_a_list(capsys: pytest.CaptureFixture[str]) -> None:
         assert out == head + '[\n        "v9-rc",\n        "v9",\n        "v10",\n        "v11"\n    ]\n}\n'
         assert main(["list-tags", PLAIN, "--filter", "nothing", name]) == 0
         assert capsys.readouterr().out == head + "[]\n}\n"
+
+
+@pytest.mark.parametrize("link", ["garbage", "</elsewhere>", "<" + "x" * 20_000 + ">; rel=next"])
+def test_a_list_that_may_go_on_is_printed_and_an_error(link: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script that looks at the exit code alone must not take a part for the whole."""
+    with Simulator() as registry:
+        for tag in ("v1", "v2", "other"):
+            registry.add(build("oci"), "a/b", tag)
+        registry.on("/v2/*/tags/list", f.SetHeaders({"Link": f"{link}, garbage"}))
+        assert main(["list-tags", PLAIN, "--filter", "^v", f"docker://{registry.host}/a/b"]) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["Tags"] == ["v1", "v2"]
+    (line,) = captured.err.splitlines()
+    assert "Error listing repository tags: the Link header " in line
+    assert "only 3 tags could be read" in line
+
+
+@pytest.mark.anyio
+async def test_a_program_cannot_take_a_part_for_the_whole_either(tmp_path: Path) -> None:
+    who = pyskopeo.Credentials("user", "hunter2-password")
+    with Simulator(build("oci"), "a/b", "v1") as registry:
+        registry.gate = BasicGate({"user": "hunter2-password"})
+        registry.on("/v2/*/tags/list", f.SetHeaders({"Link": "hunter2-password"}))
+        with pytest.raises(pyskopeo.IncompleteTags, match="only 1 tag could be read") as caught:
+            await pyskopeo.list_tags(f"docker://{registry.host}/a/b", access=access_for(tmp_path, credentials=who))
+        assert caught.value.tags == ("v1",)
+        assert "hunter2" not in str(caught.value)
 
 
 def test_an_expression_without_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

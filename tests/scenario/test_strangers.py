@@ -14,12 +14,13 @@ import pytest
 
 import pyskopeo
 from pyskopeo.access import Access
+from pyskopeo.config.proxies import Proxies
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.credentials.keychain import Keychain
 from pyskopeo.errors import AccessDenied, NotFound, RegistryError
 from pyskopeo.http.retry import Retry
 from tests.support import faults as f
-from tests.support.access import access_for
+from tests.support.access import access_for, networked
 from tests.support.cli import pyskopeo_here
 from tests.support.exchange import Request, Response
 from tests.support.helper_programs import HelperPrograms
@@ -131,6 +132,42 @@ def test_sync_asks_once(registry: Simulator, tmp_path: Path) -> None:
         assert {f"v{number}" for number in range(4)} <= set(mirror.store.manifests("m/app"))
         assert pings(registry) == 1
         assert pings(mirror) == 0  # nobody has credentials for it
+        assert unauthorized(registry) == []
+
+
+async def test_a_copy_inside_one_registry_asks_once(registry: Simulator, tmp_path: Path) -> None:
+    access = access_for(tmp_path, credentials=USER)
+    with registry:
+        await pyskopeo.copy(
+            registry.name(), registry.name("team/copy"), source_access=access, destination_access=access
+        )
+        assert registry.manifest("latest", "team/copy") is not None
+        assert pings(registry) == 1
+        assert unauthorized(registry) == []
+
+
+async def test_sides_that_reach_a_registry_in_different_ways_ask_each(registry: Simulator, tmp_path: Path) -> None:
+    """The answer to one says nothing about the other: other TLS settings, another proxy."""
+    with registry:
+        source = access_for(tmp_path, credentials=USER)
+        trusting = replace(source, trust=replace(source.trust, cert_dir=tmp_path))
+        proxied = networked(source, proxies=Proxies.from_environ({"HTTPS_PROXY": "http://127.0.0.1:9"}))
+        for number, destination in enumerate((trusting, proxied), 1):
+            await pyskopeo.copy(
+                registry.name(), registry.name(f"team/copy{number}"),
+                source_access=source, destination_access=destination,
+            )  # fmt: skip
+            assert pings(registry) == 2 * number
+
+
+def test_a_sync_inside_one_registry_asks_once(registry: Simulator, tmp_path: Path) -> None:
+    with registry:
+        words = ("--src-tls-verify=false", "--dest-tls-verify=false", "--src-creds", "user:pass", "--dest-creds", "user:pass")
+        done = pyskopeo_here(
+            "sync", "--src", "docker", "--dest", "docker", *words, f"{registry.host}/test/image", f"{registry.host}/m"
+        )
+        assert done.code == 0, done.stderr
+        assert pings(registry) == 1
         assert unauthorized(registry) == []
 
 

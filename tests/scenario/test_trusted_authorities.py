@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pyskopeo.http.tls import client_context
 from tests.support.cli import Done, fatal, pyskopeo_here
 from tests.support.images import build
 from tests.support.simulator import Simulator
@@ -23,25 +24,27 @@ def secure(authority: Authority) -> Iterator[Simulator]:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def newer_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Verify as strictly as Python 3.13 and later do by default."""
-    make = ssl.create_default_context
-
-    def strict(*arguments: object, **options: object) -> ssl.SSLContext:
-        context = make(*arguments, **options)  # type: ignore[arg-type]
-        context.verify_flags |= ssl.VERIFY_X509_STRICT
-        return context
-
-    monkeypatch.setattr(ssl, "create_default_context", strict)
-
-
 def inspect(registry: Simulator, *flags: str) -> Done:
     return pyskopeo_here("inspect", "--retry-times=0", *flags, registry.name())
 
 
 def test_nobody_is_trusted_without_a_reason(secure: Simulator) -> None:
     assert "certificate not trusted" in fatal(inspect(secure))
+
+
+def test_no_newer_python_refuses_what_others_accept() -> None:
+    """Since 3.13, Python's default settings are stricter; the server here has such a certificate."""
+    assert not client_context().verify_flags & ssl.VERIFY_X509_STRICT
+
+
+def test_a_log_of_keys_that_cannot_be_written(
+    secure: Simulator, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the variable is for is of no interest here, and it is no reason to fail."""
+    (tmp_path / "ca.crt").write_bytes(authority.path.read_bytes())
+    monkeypatch.setenv("SSLKEYLOGFILE", "/nonexistent/keys")
+    done = inspect(secure, f"--cert-dir={tmp_path}")
+    assert done.code == 0, done.stderr
 
 
 @pytest.mark.parametrize("separator", [":", "::"])

@@ -39,6 +39,7 @@ PUBLIC = [
     "ImageDestination",
     "ImageReference",
     "ImageSource",
+    "IncompleteTags",
     "Inspection",
     "InvalidContent",
     "InvalidDigest",

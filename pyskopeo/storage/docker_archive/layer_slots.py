@@ -40,6 +40,19 @@ class LayerSlot:
         self._fd: int | None = None
         self._complete = False
 
+    @classmethod
+    def kept(cls, path: Path, archive: TarWriter | None, start: int, size: int) -> LayerSlot:
+        """Return the slot of a layer of ``size`` bytes that an interrupted run has written, in the archive or a file.
+
+        It is to be read, and then completed. Raises `StorageFailed`.
+        """
+        slot = cls(path, archive, start, limit=size)
+        slot.size = size
+        if archive is None:
+            with storage_errors(f"opening {path}"):
+                slot._fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return slot
+
     @property
     def in_archive(self) -> bool:
         """Whether the bytes are in the archive, not in the temporary file."""
@@ -61,6 +74,17 @@ class LayerSlot:
             else:
                 write_at(self._open_file(), buffer, self.size, self.path)
             self.size += len(buffer)
+
+    def read_at(self, buffer: memoryview, offset: int) -> int:
+        """Read bytes of the layer from ``offset`` on and return their number, 0 at its end; raises `StorageFailed`.
+
+        For a layer that is not complete.
+        """
+        with self._lock, storage_errors(f"reading {self.path}"):
+            wanted = buffer[: max(0, self.size - offset)]
+            if self._archive is not None:
+                return os.preadv(self._archive.file, [wanted], self.start + offset)
+            return os.preadv(self._open_file(), [wanted], offset)
 
     def restart(self) -> None:
         """Discard what was written: the layer starts again at its first byte. Raises `StorageFailed`."""
@@ -98,8 +122,9 @@ class LayerSlot:
             self._close()
 
     def remove(self) -> None:
-        """Remove the temporary file, if there is one."""
+        """Give up the layer's place, and remove the temporary file, if there is one."""
         with self._lock:
+            self._archive = None  # so that another thread that is about to move it out does nothing
             self._close()
             self.path.unlink(missing_ok=True)
 

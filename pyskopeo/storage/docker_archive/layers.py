@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
+from ...errors import ContentMismatch, InvalidContent, StorageFailed
 from ...fast_dataclass import dataclass
 from ...model.descriptor import Descriptor
 from ...model.digest import Digest
-from ...streams.cancellation import run_in_thread
+from ...streams.cancellation import check_cancelled, run_in_thread
 from ...streams.decompress import InflatingSink
-from ...streams.pump import Blob, Progress
+from ...streams.plain_content import PlainVerifier
+from ...streams.pump import Blob, Progress, thread_buffer
 from ..tar import TarWriter
+from .layer_journal import KeptLayer, LayerJournal
 from .layer_slots import LayerSlot
 from .offset_prediction import OffsetPredictor, content_span
 
@@ -40,12 +45,17 @@ class LayerWriter:
     their predicted offsets in it; the others, and those with a wrong prediction, are kept in the directory ``scratch``
     until it is their turn. ``archive`` returns the archive, and opens it at the first call.
 
+    In ``journal``, if there is one, complete layers are recorded for the run after an interruption. Those that it names
+    from an earlier run are verified by the diff IDs of the image's configuration, and not fetched.
+
     ``archive_damaged`` is set while the archive ends with an incomplete member or image: if it stays set after an
     error, the archive cannot be completed.
     """
 
     def __init__(self, scratch: Path, archive: Callable[[], TarWriter], *, out_of_order: bool) -> None:
         self._scratch, self._archive = scratch, archive
+        self.journal: LayerJournal | None = None
+        self._kept: dict[Digest, LayerSlot] = {}
         self._slots: dict[Digest, LayerSlot] = {}
         # Those of them that were begun in the archive: few, however many layers wait in temporary files.
         self._placed: dict[Digest, LayerSlot] = {}
@@ -56,6 +66,10 @@ class LayerWriter:
         self._appending = False
         self.archive_damaged = False
 
+    def use(self, scratch: Path, journal: LayerJournal | None) -> None:
+        """Write temporary files to ``scratch``, and use ``journal``; before anything is written."""
+        self._scratch, self.journal = scratch, journal
+
     def announce(self, layers: Iterable[Descriptor], position: int) -> None:
         """Set the order of the layers, named by their compressed blobs; ``position`` is where the archive ends now."""
         layer_by_digest = {layer.digest: layer for layer in layers}
@@ -63,6 +77,26 @@ class LayerWriter:
         if self._out_of_order:
             missing = [layer for digest, layer in layer_by_digest.items() if digest not in self._decompressed]
             self._predictor.announce(missing, position)
+            for digest in layer_by_digest:
+                self._find_kept(digest)
+
+    def _find_kept(self, digest: Digest) -> None:
+        """Reserve the place of a layer that an interrupted run has written, until `add` verifies it."""
+        kept = self.journal.layers.pop(digest, None) if self.journal is not None else None
+        if kept is None or digest in self._slots:
+            return
+        path = self._scratch / digest.hex
+        if kept.start is None:
+            try:
+                slot = LayerSlot.kept(path, None, 0, kept.size)
+            except StorageFailed:
+                return
+        else:
+            if kept.start + kept.size > os.fstat(self._archive().file).st_size:
+                return
+            slot = self._placed[digest] = LayerSlot.kept(path, self._archive(), kept.start, kept.size)
+        self._slots[digest] = self._kept[digest] = slot
+        self._predictor.set_size(digest, kept.size)
 
     def __getitem__(self, digest: Digest) -> DecompressedBlob:
         """Return what was made of a blob, by the digest of the blob; raises `KeyError` if it was not added."""
@@ -78,6 +112,9 @@ class LayerWriter:
         can be added again after that.
         """
         digest = blob.descriptor.digest
+        if digest in self._kept and await self._use_kept(blob, progress):
+            await self.append_ready()
+            return
         try:
             async with self._predictor.fetching(blob):
                 slot = await self._new_slot(digest)
@@ -90,10 +127,31 @@ class LayerWriter:
                 self._remove_slot(digest)
             raise
         self._decompressed[digest] = DecompressedBlob(slot.path, sink.digest, sink.size, sink.digests)
+        if self.journal is not None:
+            self.journal.add(digest, KeptLayer(sink.size, slot.start if slot.in_archive else None))
         await self.append_ready()
+
+    async def _use_kept(self, blob: Blob, progress: Progress) -> bool:
+        """Verify a layer that an interrupted run has written; False, and its place is free again, if it is wrong."""
+        digest = blob.descriptor.digest
+        slot, verifier = self._kept.pop(digest), PlainVerifier(blob.plain, f"blob {digest}")
+        try:
+            if not blob.plain.diff_ids:
+                raise ContentMismatch("the configuration states no diff ID", expected="a diff ID", actual="none")
+            await run_in_thread(partial(_verify, slot, verifier))
+        except (InvalidContent, StorageFailed):
+            self._remove_slot(digest)
+            self._predictor.set_size(digest, None)
+            return False
+        slot.complete()
+        progress(blob.descriptor.size)
+        self._decompressed[digest] = DecompressedBlob(slot.path, verifier.digest, verifier.size, verifier.digests)
+        return True
 
     async def _new_slot(self, digest: Digest) -> LayerSlot:
         path = self._scratch / digest.hex
+        if self.journal is not None and digest in self.journal.layers:
+            path.unlink(missing_ok=True)  # of an interrupted run, and not announced
         start = await self._predictor.predict_start(digest)
         if start is None:
             slot = LayerSlot(path)
@@ -130,13 +188,15 @@ class LayerWriter:
         if layer.digest not in self._written:  # otherwise it is there already, from a blob with another compression
             was_damaged, self.archive_damaged = self.archive_damaged, True
             others = [other for other in self._placed.values() if other is not slot]
-            await run_in_thread(lambda: self._append_layer(layer, slot, others))
+            await run_in_thread(lambda: self._append_layer(digest, layer, slot, others))
             self.archive_damaged = was_damaged
             self._written.add(layer.digest)
         self._remove_slot(digest)
         self._predictor.appended(digest, self._archive().position)
 
-    def _append_layer(self, layer: DecompressedBlob, slot: LayerSlot, others: list[LayerSlot]) -> None:
+    def _append_layer(
+        self, digest: Digest, layer: DecompressedBlob, slot: LayerSlot, others: list[LayerSlot]
+    ) -> None:
         """Write the layer's header, and its content unless that is in its place; first clear the space it needs."""
         archive, name = self._archive(), f"{layer.digest.hex}.tar"
         span = content_span(archive.position, layer.size)
@@ -148,3 +208,14 @@ class LayerWriter:
         else:
             slot.move_out()
             archive.add_file(name, layer.path, layer.size, READ_ONLY)
+            if self.journal is not None:
+                self.journal.add(digest, KeptLayer(layer.size, span.start))
+
+
+def _verify(slot: LayerSlot, verifier: PlainVerifier) -> None:
+    """Read a layer back; raises as `PlainVerifier.finish`, `StorageFailed`, and `Cancelled`."""
+    buffer = thread_buffer()
+    while count := slot.read_at(buffer, verifier.size):
+        verifier.feed(buffer[:count])
+        check_cancelled()
+    verifier.finish()

@@ -144,6 +144,13 @@ class OffsetPredictor:
         """Return the estimated size of a layer in bytes, or its real one if it has been fetched; None if unknown."""
         return self._sizes.get(digest)
 
+    def set_size(self, digest: Digest, size: int | None) -> None:
+        """Set the size of a layer that is there, or forget it."""
+        if size is None:
+            self._sizes.pop(digest, None)
+        else:
+            self._sizes[digest] = size
+
     async def _estimate(self, blob: Blob, estimated: Event) -> None:
         size = await self._estimated_size(blob)
         slot = self._slots.get(blob.descriptor.digest)

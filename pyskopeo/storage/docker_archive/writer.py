@@ -22,11 +22,15 @@ from ...model.strict_json import CONFIG_LIMIT
 from ...streams.cancellation import run_in_thread
 from ...streams.pump import Blob, Progress
 from ..archive_output import is_written_directly, open_output
+from ..files import storage_errors
+from ..kept_directories import KeptDirectory, remove_others
 from ..tar import TarWriter
+from .layer_journal import LayerJournal
 from .layers import READ_ONLY, DecompressedBlob, LayerWriter
 from .legacy import legacy_layers
 
 _VERSION = b"1.0"
+_JOURNAL = "journal"
 
 
 class DockerArchiveDestination(ImageDestination):
@@ -36,6 +40,9 @@ class DockerArchiveDestination(ImageDestination):
     is the path for a directory of temporary files. ``tags`` are those of the first image; call `set_tags` before the
     `commit` of another one. ``open_archive`` opens another archive than the file at ``path``; it is called when there
     is content to write.
+
+    If ``scratch`` is a `KeptDirectory`, a run that is interrupted leaves a journal of complete layers in it, and the
+    next one uses them; the caller closes it, with `is_resumable`.
     """
 
     accepts = Accepts(
@@ -44,13 +51,15 @@ class DockerArchiveDestination(ImageDestination):
     )  # fmt: skip
 
     def __init__(
-        self, path: Path, scratch: Path, tags: tuple[Reference, ...],
+        self, path: Path, scratch: Path | KeptDirectory, tags: tuple[Reference, ...],
         open_archive: Callable[[], AbstractContextManager[TarWriter]] | None = None,
     ) -> None:  # fmt: skip
         self._path, self._tags = path, tags
-        self._open_archive = open_archive or (lambda: _open_archive_file(path))
+        self._open_archive = open_archive or self._open_archive_file
         out_of_order = open_archive is None and not is_written_directly(path)
-        self._layers = LayerWriter(scratch, self._open, out_of_order=out_of_order)
+        self._kept = scratch if isinstance(scratch, KeptDirectory) else None
+        directory = scratch.path if isinstance(scratch, KeptDirectory) else scratch
+        self._layers = LayerWriter(directory, self._open, out_of_order=out_of_order)
         self._written: set[str] = set()
         # For `manifest.json`, by the name of the configuration: tags and names of layers.
         self._items: dict[str, tuple[list[str], list[str]]] = {}
@@ -65,6 +74,8 @@ class DockerArchiveDestination(ImageDestination):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Complete the archive after success, if an image was committed; raises `StorageFailed` if it is incomplete."""
+        if self._layers.journal is not None:
+            self._layers.journal.close()
         if error is not None:
             self._output.__exit__(kind, error, trace)
             return
@@ -80,7 +91,13 @@ class DockerArchiveDestination(ImageDestination):
         """Set the tags of the image that is committed next."""
         self._tags = tags
 
+    @property
+    def is_resumable(self) -> bool:
+        """Whether there are complete layers that a later run can use."""
+        return self._layers.journal is not None and self._layers.journal.written
+
     async def begin(self, root: Manifest) -> None:
+        self._prepare()
         self._announce(root)
         await self._layers.append_ready()
 
@@ -90,6 +107,7 @@ class DockerArchiveDestination(ImageDestination):
     async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
         if blob.descriptor.digest in self._layers:
             return Placement.PRESENT
+        self._prepare()
         await self._layers.add(blob, progress)
         return Placement.WRITTEN
 
@@ -146,6 +164,25 @@ class DockerArchiveDestination(ImageDestination):
                 )
         return config, layers
 
+    def _prepare(self) -> None:
+        """Create the directory for temporary files, if it may be kept, before anything is written to it."""
+        if self._kept is None or self._kept.created:
+            return
+        with storage_errors(f"creating {self._kept.path}"):
+            self._kept.create()
+            journal = LayerJournal(self._kept.path / _JOURNAL) if self._kept.resumes else None
+            if journal is not None and self._kept.adopted:
+                journal.read()
+                files = {digest.hex for digest, layer in journal.layers.items() if layer.start is None}
+                remove_others(self._kept.path, {*files, _JOURNAL}.__contains__)
+        self._layers.use(self._kept.path, journal)
+
+    @contextmanager
+    def _open_archive_file(self) -> Iterator[TarWriter]:
+        keep = None if self._layers.journal is None else lambda: self.is_resumable
+        with open_output(self._path, replace=False, keep=keep) as (fd, real):
+            yield TarWriter.to(fd, real, out_of_order=not is_written_directly(self._path))
+
     def _open(self) -> TarWriter:
         """Return the archive, opened at the first call."""
         if self._archive is None:
@@ -190,12 +227,6 @@ class DockerArchiveDestination(ImageDestination):
         repositories = sorted_map({name: sorted_map(tags) for name, tags in self._repositories.items()})
         archive.add_bytes("repositories", dumps(repositories).encode(), READ_ONLY)
         archive.finish()
-
-
-@contextmanager
-def _open_archive_file(path: Path) -> Iterator[TarWriter]:
-    with open_output(path, replace=False) as (fd, real):
-        yield TarWriter.to(fd, real, out_of_order=not is_written_directly(path))
 
 
 def _described(media_type: str, size: int, digest: Digest) -> dict[str, object]:

@@ -10,7 +10,7 @@ from ...errors import InvalidInput, Unsupported
 from ...fast_dataclass import dataclass
 from ...http.connect import UnixSocket
 from ...http.origin import Origin
-from ...http.tls import accept_usual_chains
+from ...http.tls import client_context
 
 if TYPE_CHECKING:
     import ssl
@@ -124,8 +124,8 @@ def tls_context(trust: Trust, warn: Warn) -> ssl.SSLContext:
         raise InvalidInput(f"{directory}: {_CERTIFICATE} and {_KEY} go together, one of them is missing")
     try:
         if _AUTHORITY in present:
-            context = ssl.create_default_context(cafile=present[_AUTHORITY])
-            accept_usual_chains(context)
+            context = client_context()
+            context.load_verify_locations(present[_AUTHORITY])
         else:
             context = trust.default_context(warn)
         if _KEY in present:

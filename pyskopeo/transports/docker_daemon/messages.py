@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CertificateNotTrusted, ConnectionFailed, DaemonError, InvalidContent, NetworkError, Stalled
-from ...http.error_mapping import ErrorMapping
+from ...http.error_mapping import ErrorMapping, tls_reason, verification_reason
 from ...http.printable import to_printable
 from ...http.response_head import InvalidResponse
 
@@ -50,13 +50,13 @@ class DaemonErrorMapping(ErrorMapping):
         if isinstance(error, TimeoutError):
             return Stalled(f"{where} takes no connection for {self._connect_timeout:g} s", host=where)
         if isinstance(error, ssl.SSLCertVerificationError):
-            text = f"cannot trust {where}: {error.verify_message}; {_TLS}"
+            text = f"cannot trust {where}: {verification_reason(error)}; {_TLS}"
             return CertificateNotTrusted(text, host=self._address.host)
         reason = _HINTS.get(getattr(error, "errno", None) or 0, "")
         if isinstance(error, ssl.SSLError):
-            reason = f"TLS failed: {error.reason or error}"
+            reason = f"TLS failed: {tls_reason(error)}"
         reason = reason or getattr(error, "strerror", None) or str(error)
-        return ConnectionFailed(f"cannot reach {where}: {reason}", host=self._address.text, temporary=False)
+        return ConnectionFailed(f"Cannot connect to {where}: {reason}", host=self._address.text, temporary=False)
 
     def exchange_error(self, error: Exception, origin: Origin, *, after_handshake: bool = False) -> NetworkError:
         return self.read_error(error, origin)
@@ -64,12 +64,14 @@ class DaemonErrorMapping(ErrorMapping):
     def read_error(self, error: Exception, origin: Origin) -> NetworkError:
         import ssl
 
-        reason = "broke off"
         if isinstance(error, InvalidResponse):
             reason = f"sent no valid HTTP answer: {error}"
-        if isinstance(error, OSError) and not isinstance(error, ConnectionError | ssl.SSLEOFError):
-            alert = error.reason if isinstance(error, ssl.SSLError) else None
-            reason = f"wants no TLS with us: {alert}; {_TLS}" if alert else f"failed: {error.strerror or error}"
+        elif not isinstance(error, OSError) or isinstance(error, ConnectionError | ssl.SSLEOFError):
+            reason = "broke off"
+        elif isinstance(error, ssl.SSLError) and error.reason:
+            reason = f"wants no TLS with us: {tls_reason(error)}; {_TLS}"
+        else:
+            reason = f"failed: {error.strerror or error}"
         return ConnectionFailed(f"{self._what}: {self._address.name} {reason}", host=self._address.text)
 
     def stall_error(self, origin: Origin, seconds: float) -> NetworkError:

@@ -134,13 +134,8 @@ def _fewer(theirs: Outcome, ours: Outcome, action: str) -> Outcome:
     return replace(ours, requests=(ours.requests - mine) | more)
 
 
-def mounted(theirs: Outcome, ours: Outcome) -> Outcome:
-    """No blob is read that a registry can mount."""
-    return _fewer(theirs, ours, "download")
-
-
 def downloads(theirs: Outcome, ours: Outcome) -> Outcome:
-    """A blob that several images have is read once, from whichever repository is first."""
+    """No blob is read that is there, that another image has brought, or that a registry can mount."""
     return _fewer(theirs, ours, "download")
 
 
@@ -189,9 +184,8 @@ ALLOWED: Mapping[str, Undo] = {
     "registry-tags": refused,
     "schema1-signature": signed_anew,
     "no-signing": unfinished,
-    "config-present": downloads,
     "already-there": already_there,
-    "mounted": mounted,
+    "moved-once": downloads,
     "artifact": taken,
     "delete-tags": deleted_tags,
     "delete-unread": deleted_unread,
@@ -203,7 +197,6 @@ ALLOWED: Mapping[str, Undo] = {
     "credential-fields": more_fields,
     "credential-file-kept": untouched,
     "sync-record": record,
-    "sync-blobs": downloads,
     "sync-head": asked_by_head,
     "sync-dry-run": made_by_dry_run,
     "sync-update": taken,

@@ -52,9 +52,12 @@ class Outcome:
 
 
 def both(
-    row: Row, world: World, folder: Path, agree: Callable[[Outcome, Outcome], bool]
+    row: Row, world: World, folder: Path, agree: Callable[[Outcome, Outcome], bool], *, name: str = "pyskopeo"
 ) -> tuple[Outcome, Outcome]:
-    """skopeo's outcome, and ours. A registry logs a request when it has been answered: until they ``agree`` we wait."""
+    """skopeo's outcome, and that of ours, called ``name``.
+
+    A registry logs a request when it has been answered: until they ``agree`` we wait.
+    """
     fills = {me: partial(world.filled, me=me, here=str(folder / me)) for me in _AGENTS}
     for me, filled in fills.items():
         _prepare(row, world, folder / me, filled)
@@ -64,7 +67,7 @@ def both(
     done = {}
     for me, filled in fills.items():
         env = _environment(folder / me) | {name: filled(value) for name, value in row.env.items()}
-        run = _skopeo if me == "theirs" else _apart if row.apart else _here
+        run = _skopeo if me == "theirs" else _apart if row.apart else partial(_here, name=name)
         done[me] = run(shlex.split(filled(row.line)), env, folder / me, row.stdin)
 
     def outcome(me: str) -> Outcome:
@@ -115,6 +118,8 @@ def _prepare(row: Row, world: World, here: Path, filled: Callable[[str], str]) -
     for name, text in row.files.items():
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).write_text(filled(text))
+        if name.endswith("auth.json"):
+            (here / name).chmod(0o600)
     for line in row.before:
         code, _, stderr = _skopeo(shlex.split(filled(line)), _environment(here), here, "")
         assert code == 0, f"{line}: {stderr}"
@@ -135,7 +140,9 @@ def _process(command: list[str], env: Mapping[str, str], here: Path, stdin: str)
     return done.returncode, done.stdout.decode("latin-1"), done.stderr.decode()
 
 
-def _here(words: list[str], env: Mapping[str, str], here: Path, stdin: str) -> tuple[int, str, str]:
+def _here(
+    words: list[str], env: Mapping[str, str], here: Path, stdin: str, *, name: str
+) -> tuple[int, str, str]:
     """In this process, which saves the start of another."""
     from pyskopeo.cli.main import main
 
@@ -143,7 +150,7 @@ def _here(words: list[str], env: Mapping[str, str], here: Path, stdin: str) -> t
     out, err = (io.TextIOWrapper(each, "utf-8", write_through=True) for each in raw)
     given = io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")
     with _in_folder(here), patch.dict(os.environ, env, clear=True), patch.object(sys, "stdin", given):
-        with redirect_stdout(out), redirect_stderr(err):
+        with patch.object(sys, "argv", [name]), redirect_stdout(out), redirect_stderr(err):
             code = main(words)
     return code, raw[0].getvalue().decode("latin-1"), raw[1].getvalue().decode()
 

@@ -128,6 +128,7 @@ def fill(folder: Path, registries: dict[str, Registry], authority: Authority) ->
     basic = {registries["basic"].host: "user:pass", registries["token"].host: "user:pass"}
     for name, secrets in (("auth", basic), ("wrong-auth", dict.fromkeys(basic, "user:wrong"))):
         (folder / f"{name}.json").write_text(auth_json(secrets))
+        (folder / f"{name}.json").chmod(0o600)
     return archive.read_bytes()
 
 

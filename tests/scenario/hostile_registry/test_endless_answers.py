@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +89,33 @@ async def test_of_blobs(name: str, registry: Simulator, tmp_path: Path) -> None:
     fault, error = ENDLESS[name]
     registry.on_blob(LARGE, fault)
     await fails(Pull(registry, IMAGE, tmp_path / "layout", access(tmp_path)), error)
+
+
+@ONE_LOOP
+@pytest.mark.parametrize("framing", [[], [f.Chunked(1000)], [f.UntilClose()]])
+async def test_a_blob_of_a_few_bytes_a_second_is_too_slow(
+    framing: list[f.Fault], registry: Simulator, tmp_path: Path
+) -> None:
+    """No stall, but no end either."""
+    registry.on_blob(LARGE, *framing, f.Drip(1, 0.1))
+    slow = access_for(tmp_path, stall_timeout=0.3, retry=Retry(times=1, delay=0.01))
+    running = Pull(registry, IMAGE, tmp_path / "layout", slow)
+    with pytest.raises(Stalled, match=r"only \d+ bytes came in 2 s, under 16 a second \(--stall-timeout\)"):
+        await running.run()
+    assert len(running.retries) == 1
+
+
+@ONE_LOOP
+async def test_a_configuration_has_the_time_of_a_document(registry: Simulator, tmp_path: Path) -> None:
+    """Where it is read as one. This one comes faster than the slowest of blobs."""
+    config = json.loads(IMAGE.root.raw)["config"]["digest"]
+    registry.on_blob(config, f.Chunked(1000), f.Drip(5, 0.05))
+    slow = access_for(tmp_path, stall_timeout=0.3, retry=Retry(times=0))
+    async with pyskopeo.open_source(registry.name(), slow) as source:
+        manifest = await source.manifest()
+        assert manifest.config is not None
+        with pytest.raises(Stalled, match="the answer comes too slowly, only .* bytes of it came"):
+            await source.blob(manifest.config).read(1 << 20)
 
 
 @ONE_LOOP

@@ -104,7 +104,7 @@ async def test_a_registry_that_lists_no_tags(refusal: Answer, stocked: Script, a
     assert done.tags is None
     assert sent(stocked)[-1] == f"DELETE manifests/{DIGEST}"
     (warning,) = warnings(stocked)
-    assert warning.startswith(f"the tags of {DIGEST} are not known: listing tags of {HOST}/a/b")
+    assert warning.startswith(f"the tags of {DIGEST} are not known: fetching tags list: ")
 
 
 UNKNOWN_BY_HEAD = {
@@ -140,6 +140,14 @@ async def test_the_tag_that_was_named_is_one_of_them(listed: list[str], stocked:
     stocked.on("/v2/a/b/tags/list", answer(200, json.dumps({"tags": listed}).encode()))
     done = await delete_from_registry(f"{NAME}:v1", access)
     assert done.tags == ("latest", "v1")
+
+
+async def test_a_list_of_tags_that_may_go_on(stocked: Script, access: Access) -> None:
+    stocked.on("/v2/a/b/tags/list", answer(200, b'{"tags": ["v1"]}', Link="garbage"))
+    done = await delete_from_registry(f"{NAME}:v1", access)
+    assert (str(done.digest), done.tags) == (DIGEST, None)
+    (warning,) = warnings(stocked)
+    assert warning == f"the tags of {DIGEST} are not known: the Link header cannot be read (garbage): there may be more pages"
 
 
 async def test_a_default_tag(stocked: Script, access: Access) -> None:

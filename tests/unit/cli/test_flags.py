@@ -144,6 +144,7 @@ def test_flags_before_the_command_count_unless_they_are_repeated_after_it() -> N
     inner.inherit(outer)
     assert (inner.get("quiet", bool), inner.get("format", str), inner.get("times", int)) == (True, "inner", 1)
     assert inner.given == {"quiet", "format", "times"}
+    assert inner.inherited == {"quiet", "times"}
 
 
 def test_the_first_argument_ends_the_global_flags() -> None:

@@ -40,6 +40,7 @@ def test_flags(flags: str, destination: str, wanted: Form) -> None:
         ("", "dir:x", Form()),
         ("", "docker-daemon:x", Form()),
         ("--dest-decompress", "docker://x", Form(decompress=True)),
+        ("--preserve-digests", "docker://x", Form(preserve_digests=True)),
         ("--dest-oci-accept-uncompressed-layers", "oci:x", Form(compress=True, keep_plain=True)),
     ],
 )

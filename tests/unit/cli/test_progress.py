@@ -32,7 +32,7 @@ from pyskopeo.model.events import (
     Retrying,
     Warned,
 )
-from tests.support.terminal import Terminal, screen, terminal
+from tests.support.terminal import Screen, Terminal, screen, terminal
 
 A, B, C = (Digest.of(letter) for letter in (b"a", b"b", b"c"))
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -196,13 +196,24 @@ def test_steps_of_skopeo_on_standard_output(capsys: pytest.CaptureFixture[str]) 
                 report(replace(event, images=images) if isinstance(event, CopyPlanned) else event)
     captured = capsys.readouterr()
     blobs = [f"Copying blob {A}", f"Copying config {B}"]
+    manifest, manifest_list = "Writing manifest to image destination", "Writing manifest list to image destination"
     assert captured.out.splitlines() == [
-        "Getting image source signatures", *blobs, "Writing manifest to image destination",
-        "Getting image list signatures", *blobs, "Writing manifest list to image destination",
+        "Getting image source signatures", *blobs, manifest, manifest,
+        "Getting image list signatures", *blobs, manifest, manifest_list,
     ]  # fmt: skip
     assert [line.partition("msg=")[2] for line in captured.err.splitlines()] == [
         '"reading blob: failed, retrying in 1.2s. Error: cut"', '"something odd"',
     ] * 2  # fmt: skip
+
+
+def test_the_step_of_the_configuration_is_after_those_of_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporting("auto", steps=True, signatures=False) as report:
+        report(EVENTS[0])
+        for event in (BlobStarted(B, 512, "config"), BlobStarted(A, 5, "layer"), BlobFinished(B, 512, Placement.WRITTEN)):
+            report(event)
+        assert capsys.readouterr().out == f"Copying blob {A}\n"
+        report(ManifestWritten(C, 300, root=True))
+    assert capsys.readouterr().out == f"Copying config {B}\nWriting manifest to image destination\n"
 
 
 @pytest.mark.parametrize("mode", ["plain", "json", "none"])
@@ -251,7 +262,7 @@ def still(monkeypatch: pytest.MonkeyPatch) -> Callable[[Console], Bars]:
 
 
 def test_bars_show_each_blob_and_the_total(still: Callable[[Console], Bars]) -> None:
-    console, out = terminal(100)
+    console, out = terminal(120)
     with still(console) as bars:
         for event in EVENTS[:5]:
             bars(event)
@@ -262,7 +273,33 @@ def test_bars_show_each_blob_and_the_total(still: Callable[[Console], Bars]) -> 
     assert re.fullmatch(r"Total +\u2501.* 10\.0/40\.0 MiB .*", total)
     assert re.fullmatch(rf"{A.short} +\u2501.* 10\.0/40\.0 MiB .*", blob)
     assert re.fullmatch(rf"{B.short} + 0/512 bytes .*", config)
-    assert len(total) == len(blob.ljust(len(total))) <= 100
+    assert len(total) == len(blob.ljust(len(total))) <= 120
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 119, 120, 200])
+def test_a_terminal_that_is_divided_in_two_near_its_top(
+    width: int, still: Callable[[Console], Bars], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What tmux scrolls away then cannot be erased. Rows that it breaks in two take the place of others."""
+    there = Screen(width, 24)
+    there.write("$ pyskopeo copy\n")
+    blobs = [Descriptor(GZIP, Digest.of(b"%d" % number), 40 * MIB) for number in range(6)]
+    with still(Console(file=there, force_terminal=True, color_system=None, highlight=False)) as bars:
+        monkeypatch.setattr(bars.rows, "_size", lambda: (there.columns, there.height))
+        bars(CopyPlanned(C, tuple(blobs), 240 * MIB, 1))
+        for blob in blobs:
+            bars(BlobStarted(blob.digest, blob.size, "layer"))
+            bars(BlobProgress(blob.digest, 1 * MIB, blob.size))
+        bars.rows.refresh()
+        assert len(there.lines) == 8
+        there.resize(width // 2)
+        bars.rows.refresh()
+        there.resize(width)
+        bars.rows.refresh()
+        assert len(there.lines) == 8
+        bars(CopyFinished(C, 1, 1.0))
+    assert there.lines[0] == "$ pyskopeo copy"
+    assert "".join(there.lines[1:]).replace(" ", "") == f"Copied{C}:1Bin1.0s"
 
 
 def test_bars_leave_only_their_results_on_the_screen() -> None:

@@ -82,6 +82,7 @@ def test_a_reader_that_has_gone() -> None:
     out = StandardOutput(write)
     with pytest.raises(BrokenPipeError):
         print("x", file=out, flush=True)
+    del out  # now, since what it still holds would be written into the next file of this number
     os.close(write)
 
 

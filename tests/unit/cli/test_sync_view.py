@@ -10,10 +10,20 @@ from rich.console import Console
 
 from pyskopeo.access import Access
 from pyskopeo.cli import sync_view
-from pyskopeo.cli.sync_view import Bars, Lines, show_summary, viewing
+from pyskopeo.cli.live_rows import LiveRows
+from pyskopeo.cli.sync_view import Bars, ImageSteps, Lines, show_summary, viewing
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Placement, Retrying, Warned
+from pyskopeo.model.events import (
+    BlobFinished,
+    BlobProgress,
+    BlobStarted,
+    CopyPlanned,
+    ManifestWritten,
+    Placement,
+    Retrying,
+    Warned,
+)
 from pyskopeo.syncing.sync_request import (
     ImageEvent,
     ImageFinished,
@@ -21,12 +31,13 @@ from pyskopeo.syncing.sync_request import (
     ImageResult,
     ImagesListed,
     ImageStarted,
+    ImageWaiting,
     Listing,
     LogMessage,
     SyncImage,
     SyncReport,
 )
-from tests.support.terminal import Terminal
+from tests.support.terminal import Screen, Terminal
 
 ONE = SyncImage("docker://h/a:1", "dir:out/a:1")
 TWO = SyncImage("docker://h/a:2", "dir:out/a:2")
@@ -60,6 +71,28 @@ def test_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     ]
 
 
+def test_steps_of_one_image_are_together(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = ImageSteps()
+    for image in (ONE, TWO):
+        steps(ImageStarted(image, 1, 2))
+        steps(ImageEvent(image, CopyPlanned(DIGEST, (BLOB,), 4000, 1 if image is ONE else 3)))
+    for image in (TWO, ONE):
+        steps(ImageEvent(image, BlobStarted(DIGEST, 4000, "layer")))
+        steps(ImageEvent(image, ManifestWritten(DIGEST, 300, root=True)))
+    assert capsys.readouterr().out == ""
+    for image in (TWO, ONE):
+        steps(ImageFinished(ImageResult(image, "copied", DIGEST)))
+    steps(ImageFinished(ImageResult(SyncImage("docker://h/a:3", "dir:out/a:3"), "present", DIGEST)))
+    steps(ImageFinished(ImageResult(SyncImage("docker://h/a:4", "dir:out/a:4"), "failed", error="x")))
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [
+        "Getting image list signatures", f"Copying blob {DIGEST}", "Writing manifest list to image destination",
+        "Getting image source signatures", f"Copying blob {DIGEST}", "Writing manifest to image destination",
+        "Getting image source signatures", "Skipping: image already present at destination",
+    ]  # fmt: skip
+    assert captured.err == ""
+
+
 def test_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
@@ -88,6 +121,49 @@ def test_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "careful" in screen.getvalue()
     assert "level=info" not in screen.getvalue()
     assert "INFO" not in screen.getvalue()
+
+
+def test_an_image_that_waits_for_another_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    other = Digest.of(b"y")
+    with Bars(Console(file=screen, force_terminal=True, width=100)) as view:
+        for image in (ONE, TWO):
+            view.show(ImageStarted(image, 1, 2))
+            view.show(ImageEvent(image, CopyPlanned(DIGEST, (BLOB,), 4000, 1)))
+            view.show(ImageEvent(image, BlobStarted(DIGEST, 4000, "layer")))
+        view.show(ImageWaiting(TWO, 1))
+        assert _text(view).count("waiting") == 1
+        view.show(ImageEvent(TWO, BlobStarted(other, 10, "config")))
+        assert "waiting" not in _text(view)  # another of its blobs is in transfer
+        view.show(ImageEvent(TWO, BlobFinished(other, 10, Placement.WRITTEN)))
+        assert _text(view).count("waiting") == 1
+        view.show(ImageWaiting(TWO, 0))
+        assert "waiting" not in _text(view)
+        view.show(ImageFinished(ImageResult(TWO, "copied", DIGEST)))
+        view.show(ImageWaiting(TWO, 0))
+
+
+@pytest.mark.parametrize("width", [60, 80, 97, 104, 200])
+def test_a_terminal_that_is_divided_in_two_near_its_top(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LiveRows, "_refresh_regularly", lambda _: None)
+    there = Screen(width, 24)
+    monkeypatch.setattr(sys, "stderr", there)
+    images = tuple(SyncImage(f"docker://h/a:{n}", f"dir:a-long-directory/of-images/a:{n}") for n in range(8))
+    with Bars(Console(file=there, force_terminal=True, color_system=None, highlight=False)) as view:
+        monkeypatch.setattr(view.rows, "_size", lambda: (there.columns, there.height))
+        view.show(ImagesListed(Listing((ImageGroup(images, Access.from_environ({})),))))
+        for n, image in enumerate(images):
+            view.show(ImageStarted(image, n, 8))
+            view.show(ImageEvent(image, CopyPlanned(DIGEST, (BLOB,), 4000, 1)))
+            view.show(ImageEvent(image, BlobProgress(DIGEST, 2000, 4000)))
+        view.rows.refresh()
+        assert [line.split()[0][-4:] for line in there.lines[1:]] == [f"/a:{n}" for n in range(8)]
+        assert all("\u2501" in line and line.endswith("2.0 KiB") for line in there.lines[1:])
+        for columns in (width // 2, width):
+            there.resize(columns)
+            view.rows.refresh()
+            assert len(there.lines) == 9
+    assert there.lines == []
 
 
 def test_a_dry_run_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

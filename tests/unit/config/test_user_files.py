@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.config.user_files import open_regular
+from pyskopeo.config.user_files import open_user_file
 
 
 def test_a_regular_file(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x")
     (tmp_path / "link").symlink_to("f")
     for name in ("f", "link"):
-        with open_regular(tmp_path / name) as file:
+        with open_user_file(tmp_path / name) as file:
             assert file.read() == b"x"
             assert os.get_blocking(file.fileno())
             assert not os.get_inheritable(file.fileno())
@@ -29,29 +29,29 @@ def test_a_named_pipe_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("pipe")
     for name in ("pipe", "link"):
         with pytest.raises(OSError, match="Is a named pipe, not a regular file"):
-            open_regular(tmp_path / name)
+            open_user_file(tmp_path / name)
 
 
 def test_devices_are_refused(tmp_path: Path) -> None:
     for name in ("/dev/zero", "/dev/urandom"):
         with pytest.raises(OSError, match="Is a device, not a regular file"):
-            open_regular(Path(name))
+            open_user_file(Path(name))
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "s"))
         with pytest.raises(OSError, match="No such device"):
-            open_regular(tmp_path / "s")
+            open_user_file(tmp_path / "s")
 
 
 def test_nothing_at_all_is_an_empty_file() -> None:
-    with open_regular(Path(os.devnull)) as file:
+    with open_user_file(Path(os.devnull)) as file:
         assert file.read() == b""
 
 
 def test_other_errors_are_those_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
-        open_regular(tmp_path)
+        open_user_file(tmp_path)
     with pytest.raises(FileNotFoundError):
-        open_regular(tmp_path / "none")
+        open_user_file(tmp_path / "none")
 
 
 @pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}"])
@@ -65,7 +65,7 @@ def test_what_the_shell_passes_is_read_to_its_end(name: str) -> None:
             os.write(writing, piece)
         os.close(writing)
 
-    with open_regular(Path(name.format(reading))) as file:
+    with open_user_file(Path(name.format(reading))) as file:
         writer = threading.Thread(target=write)
         writer.start()
         assert file.read() == b"a" * 10 + b"b" * 10

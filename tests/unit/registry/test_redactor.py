@@ -176,6 +176,7 @@ def test_other_exceptions_are_left_alone() -> None:
 
 
 LONG = "L0ngT0ken/" + "abcdefghijklmnopqrstuvwxyz0123456789" * 3
+LONG_RAW = LONG.encode()
 
 
 LEFT = ("***", "\\x***", "0x***", "*** is unknown", "***=\n", "***=\r\n ", "***=\\n", "***\\n")
@@ -209,6 +210,68 @@ def test_a_secret_in_pieces_is_hidden(spelling: str) -> None:
     assert shown in {f"bad password: {left} (it is)" for left in LEFT}
 
 
+WORD = "S3cret-\u00e9-word"
+# How one number is written, and what is between two of them.
+NUMBERS = [
+    ("{}", ","), ("{}", ",\n  "), ("{:03d}", " "), ("\\{:03o}", ""), ("0o{:o}", ", "), ("{:04o}", " "), ("&#{};", ""),
+    ("Chr({})", " & "), ("chr({})", "."), ("U+{:04X}", " "), ("\\u{:04x}", ", "), ("\\u{{{:x}}}", ""), ("{:08b}", " "),
+    ("%u{:04X}", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        between.join(map(number.format, numbers))
+        for number, between in NUMBERS
+        for numbers in (list(WORD.encode()), list(map(ord, WORD)))
+    ]
+    + ["".join(format(byte, form) for byte in WORD.encode()) for form in ("03d", "03o", "08b")]
+    + ["S3cret\\055\\303\\251-word", "\\123" + WORD[1:], WORD[:-1] + "\\x64"],
+)
+def test_a_secret_as_numbers_is_hidden(spelling: str) -> None:
+    redactor = Redactor()
+    redactor.add(WORD)
+    shown = redactor.redact(f"in 2024, 10 of 12: no <{spelling}> 7, 8 or 9")
+    assert shown.startswith("in 2024, 10 of 12: no ")
+    assert shown.endswith(" 7, 8 or 9")
+    assert "***" in shown
+    assert sum(character.isalnum() for character in shown) <= len("in202410of12no7890r9") + len("charu")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        *(encode(before + LONG_RAW).decode() for encode in (base64.b32encode, lambda raw: base64.b32encode(raw).lower())
+          for before in (b"", b"u", b"us", b"use", b"user")),
+        LONG.encode("utf-16-le").hex(), LONG.encode("utf-16-be").hex().upper(),
+        base64.b64encode(f"us:{LONG}".encode("utf-16-le")).decode(), base64.b64encode(LONG.encode("utf-16-be")).decode(),
+        json.dumps(list(LONG)), repr(list(LONG)), json.dumps(list(LONG), indent=1), " + ".join(f"'{one}'" for one in LONG),
+    ],
+)  # fmt: skip
+def test_a_secret_in_rarer_encodings_is_hidden(spelling: str) -> None:
+    redactor = Redactor()
+    redactor.add(LONG)
+    shown = redactor.redact(f"no <{spelling}>!")
+    assert "***" in shown
+    assert len(shown) < 30
+
+
+def test_numbers_that_a_message_cuts() -> None:
+    redactor = Redactor()
+    redactor.add(WORD)
+    assert redactor.redact("no: 83,51,99,114,101,116,4") == "no: ***,4"
+    assert redactor.redact("no: 83,51,99,114,101,116 and more") == "no: *** and more"
+    assert redactor.redact("83,51,99,114,101,117,1") == "83,51,99,114,101,117,1"
+
+
+def test_other_numbers_are_kept() -> None:
+    redactor = Redactor()
+    redactor.add(WORD, "10.0.0.1")
+    for text in ("https://127.0.0.1:5000/v2/ took 1.5, 2, 3, 4 s", "1 2 3 4 5 6 7 8 9 10 99999999 99999999 1"):
+        assert redactor.redact(text) == text
+
+
 def test_words_beside_each_other_are_no_short_secret() -> None:
     redactor = Redactor()
     redactor.add("team")
@@ -221,7 +284,7 @@ def test_names_are_kept_beside_secrets_in_pieces() -> None:
     assert redactor.redact("team/nginx-1: a-long\n-secret of-team/\nnginx-1") == "team/nginx-1: *** ***"
 
 
-@pytest.mark.parametrize("piece", ["ab ", "ab:", "\\x61", "a\n", " ", "aaaaaaaa \n"])
+@pytest.mark.parametrize("piece", ["ab ", "ab:", "\\x61", "a\n", " ", "aaaaaaaa \n", "97,", "\\141", "1,,,,,,,,", "1 Chr", "&#97;"])
 def test_long_texts_take_linear_time(piece: str) -> None:
     redactor = Redactor()
     redactor.add("a" * 60, "ab" * 40)

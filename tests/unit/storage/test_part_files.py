@@ -182,7 +182,7 @@ class TestHostile:
             assert await place(path) == [0]
         assert os.path.lexists(part) == stays
 
-    async def test_a_symbolic_link(self, path: Path, part: Path, tmp_path: Path) -> None:
+    async def test_a_symbolic_link_is_not_followed(self, path: Path, part: Path, tmp_path: Path) -> None:
         victim = tmp_path / "victim"
         victim.write_bytes(CONTENT[:300_000])
         for target in (victim, tmp_path / "nowhere", Path("/dev/null")):
@@ -193,7 +193,7 @@ class TestHostile:
         assert victim.read_bytes() == CONTENT[:300_000]
         assert not (tmp_path / "nowhere").exists()
 
-    async def test_a_hard_link(self, path: Path, part: Path, tmp_path: Path) -> None:
+    async def test_a_hard_link_is_left_alone(self, path: Path, part: Path, tmp_path: Path) -> None:
         victim = tmp_path / "victim"
         victim.write_bytes(CONTENT[:300_000])
         os.link(victim, part)
@@ -205,13 +205,13 @@ class TestHostile:
         (os.mkfifo if kind == "pipe" else os.mkdir)(part)
         await self.check(path, part)
 
-    async def test_of_another_user(self, path: Path, part: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_what_is_of_another_user_is_left_alone(self, path: Path, part: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         part.write_bytes(CONTENT[:300_000])
         monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
         await self.check(path, part)
         assert part.read_bytes() == CONTENT[:300_000]
 
-    async def test_that_others_may_write_to(self, path: Path, part: Path) -> None:
+    async def test_what_others_may_write_to_is_not_used(self, path: Path, part: Path) -> None:
         part.write_bytes(CONTENT[:300_000])
         part.chmod(0o666)
         old = os.umask(0o022)

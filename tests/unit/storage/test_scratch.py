@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -18,9 +19,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from pyskopeo.access import Storage
 from pyskopeo.errors import InvalidContent, PathNotFound, StorageFailed, TooLarge
+from pyskopeo.storage.part_files import MIN_KEPT
 from pyskopeo.storage.partial_files import partial_name
 from pyskopeo.storage.scratch import create_directory, readable_archive, scratch_directory, temporary_directory
+from pyskopeo.streams.pump import FileSink
 from tests.support.zstd import zstd
 
 pytestmark = pytest.mark.anyio
@@ -115,7 +119,7 @@ class TestReadableArchive:
         assert caught.value.exit_code == 1
 
     async def test_a_directory(self, tmp_path: Path) -> None:
-        with pytest.raises(StorageFailed, match="not a regular file"):
+        with pytest.raises(StorageFailed, match="is a directory"):
             await read(tmp_path)
 
     async def test_no_room(self, plain: bytes, tmp_path: Path) -> None:
@@ -163,6 +167,34 @@ class TestReadableArchive:
             piped(gzip.compress(data, 1) if how == "gzip" else data, tmp_path) as pipe,
             pytest.raises(TooLarge, match="pipe: over 67108864 bytes follow the end of the archive"),
         ):
+            await read(pipe, tmp_path)
+        assert os.listdir(tmp_path) == ["pipe"]
+
+    @pytest.mark.parametrize("how", ["plain", "gzip"])
+    @pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_SPARSE, b"Z"])
+    async def test_a_member_that_has_no_room(self, kind: bytes, how: str, tmp_path: Path) -> None:
+        """What follows is not read: the sender may go on until the disk is full."""
+        member = tarfile.TarInfo("layer.tar")
+        member.size, member.type = 1 << 60, kind
+        data = member.tobuf() + bytes(64 * 1024 * 1024)
+        with (
+            piped(gzip.compress(data, 1) if how == "gzip" else data, tmp_path) as pipe,
+            pytest.raises(StorageFailed, match=r"pipe: its headers say that 11529215046\d+ bytes of it follow, for which "
+                          f"{tmp_path} has no room; name a directory with more room with --tmpdir or [$]TMPDIR$") as caught,
+        ):  # fmt: skip
+            await read(pipe, tmp_path)
+        assert caught.value.errno == errno.ENOSPC
+        assert os.listdir(tmp_path) == ["pipe"]
+
+    async def test_a_disk_that_is_full_meanwhile(
+        self, plain: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(self: FileSink, buffer: memoryview) -> None:
+            raise StorageFailed.of(OSError(errno.ENOSPC, "No space left on device"), f"writing {self.path}")
+
+        monkeypatch.setattr(FileSink, "write", full)
+        said = "no space left on device; name a directory with more room with --tmpdir or [$]TMPDIR$"
+        with piped(plain, tmp_path) as pipe, pytest.raises(StorageFailed, match=said):
             await read(pipe, tmp_path)
         assert os.listdir(tmp_path) == ["pipe"]
 
@@ -230,63 +262,66 @@ class TestReadableArchive:
 
 class TestScratchDirectory:
     def test_it_is_beside_and_not_made_before_it_is_used(self, tmp_path: Path) -> None:
-        with scratch_directory(tmp_path / "image.tar", None) as directory:
-            assert directory.parent == tmp_path
-            assert not directory.exists()
-            directory.mkdir()
-            (directory / "file").write_bytes(b"x")
+        directory = scratch_directory(tmp_path / "image.tar", Storage())
+        assert directory.path.parent == tmp_path
         assert os.listdir(tmp_path) == []
-
-    def test_it_goes_with_everything_in_it_after_an_error(self, tmp_path: Path) -> None:
-        def interrupted() -> None:
-            with scratch_directory(tmp_path / "image.tar", None) as directory:
-                (directory / "a" / "b").mkdir(parents=True)
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            interrupted()
+        directory.create()
+        (directory.path / "file").write_bytes(bytes(MIN_KEPT))
+        directory.close(failed=False)
         assert os.listdir(tmp_path) == []
 
     @pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/5"])
     def test_beside_a_stream_means_where_temporary_files_are(self, name: str, tmp_path: Path) -> None:
         import tempfile
 
-        with scratch_directory(Path(name), None) as directory:
-            assert str(directory.parent) == tempfile.gettempdir()
-        with scratch_directory(Path(name), tmp_path) as directory:
-            assert directory.parent == tmp_path
+        directory = scratch_directory(Path(name), Storage())
+        assert str(directory.path.parent) == tempfile.gettempdir()
+        directory = scratch_directory(Path(name), Storage(scratch=tmp_path))
+        assert directory.path.parent == tmp_path
+        assert not directory.resumes
 
-    def test_long_names(self, tmp_path: Path) -> None:
-        with scratch_directory(tmp_path / ("é" * 127), None) as directory:
-            directory.mkdir()
-            assert os.listdir(tmp_path) == [directory.name]
-        assert os.listdir(tmp_path) == []
+    @pytest.mark.parametrize("name", ["é" * 127, "-.hidden"])
+    def test_names(self, name: str, tmp_path: Path) -> None:
+        directory = scratch_directory(tmp_path / name, Storage())
+        directory.create()
+        assert os.listdir(tmp_path) == [directory.path.name]
+        directory.close(failed=False)
+
+    def test_each_output_has_its_own(self, tmp_path: Path) -> None:
+        outputs = [tmp_path / "a" / "image.tar", tmp_path / "b" / "image.tar", tmp_path / "a" / f"{'i' * 99}1", tmp_path / "a" / f"{'i' * 99}2"]
+        paths = {scratch_directory(output, Storage(scratch=tmp_path)).path for output in outputs}
+        assert len(paths) == 4
+        assert {path.parent for path in paths} == {tmp_path}
+
+    def test_what_a_killed_run_left_is_removed_and_what_is_in_use_is_not(self, tmp_path: Path) -> None:
+        left = tmp_path / partial_name("image.tar")
+        left.mkdir()
+        (left / "file").write_bytes(b"x")
+        (tmp_path / partial_name("other.tar")).mkdir()
+        first, second = (scratch_directory(tmp_path / "image.tar", Storage()) for _ in range(2))
+        first.create()
+        assert not left.exists()
+        second.create()
+        assert first.path.exists()
+        for directory in (first, second):
+            directory.close(failed=False)
+        assert len(os.listdir(tmp_path)) == 1
 
 
 def test_temporary_directories_are_private(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
-        with temporary_directory(tmp_path, "image.tar") as directory:
+        with temporary_directory(tmp_path) as directory:
             create_directory(directory)
             create_directory(directory)
             assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+        kept = scratch_directory(tmp_path / "image.tar", Storage())
+        kept.create()
+        assert stat.S_IMODE(kept.path.stat().st_mode) == 0o700
+        kept.close(failed=False)
     finally:
         os.umask(old)
     assert os.listdir(tmp_path) == []
-
-
-def test_what_a_killed_run_left_is_removed_and_what_is_in_use_is_not(tmp_path: Path) -> None:
-    left = tmp_path / partial_name("image.tar")
-    left.mkdir()
-    (left / "file").write_bytes(b"x")
-    (tmp_path / partial_name("other.tar")).mkdir()
-    with temporary_directory(tmp_path, "image.tar") as first:
-        create_directory(first)
-        assert not left.exists()
-        with temporary_directory(tmp_path, "image.tar") as second:
-            create_directory(second)
-            assert first.exists()
-    assert len(os.listdir(tmp_path)) == 1
 
 
 def test_threads_create_it_once(tmp_path: Path) -> None:

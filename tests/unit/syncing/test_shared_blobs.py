@@ -134,6 +134,32 @@ async def test_who_waited_for_one_that_failed_takes_its_place() -> None:
     assert await images[1].put_blob(blob(descriptor(0)), uncounted) is Placement.WRITTEN
 
 
+async def test_an_image_learns_how_many_of_its_blobs_wait() -> None:
+    slow, shared = Slow(), SharedBlobs()
+    counts: list[list[int]] = [[], []]
+    images = [shared.wrap(At(slow, f"h.example/a:{n}"), counts[n].append) for n in range(2)]
+    await put_all([*images], [descriptor(0)])
+    assert sorted(counts) == [[], [1, 0]]
+    counts[0].clear()
+    # Of 30 small blobs, 18 are in transfer at once.
+    other = shared.wrap(At(slow, "h.example/b"), counts[0].append)
+    await put_all([other], [descriptor(n) for n in range(1, 31)])
+    assert max(counts[0]) == 12
+    assert counts[0][-1] == 0
+
+
+async def test_an_image_that_is_cancelled_waits_no_longer() -> None:
+    from anyio import create_task_group, wait_all_tasks_blocked
+
+    slow, shared, counts = Slow(), SharedBlobs(), list[int]()
+    image = shared.wrap(At(slow, "h.example/a"), counts.append)
+    async with shared.lock(descriptor(0).digest), create_task_group() as tasks:
+        tasks.start_soon(image.put_blob, blob(descriptor(0)), uncounted)
+        await wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert counts == [1, 0]
+
+
 async def test_what_was_made_on_the_way_is_known_too() -> None:
     slow, shared = Slow(), SharedBlobs()
 

@@ -225,7 +225,7 @@ class TestRefused:
         assert caught.value.exit_code == 1
 
     async def test_a_directory(self, tmp_path: Path) -> None:
-        with pytest.raises(StorageFailed, match="not a regular file"):
+        with pytest.raises(StorageFailed, match="is a directory"):
             await pyskopeo.copy(f"tarball:{tmp_path}", f"dir:{tmp_path}/out")
 
     async def test_a_file_that_changes_meanwhile(self, tmp_path: Path) -> None:

@@ -153,3 +153,33 @@ def test_an_archive_that_somebody_cut(archive: TarWriter, own: Path) -> None:
     os.truncate(archive.path, 10)
     with pytest.raises(StorageFailed, match="became shorter while it was written"):
         slot.move_out()
+
+
+@pytest.mark.parametrize("place", ["own", "archive"])
+def test_what_an_interrupted_run_has_written_is_read(place: str, archive: TarWriter, own: Path) -> None:
+    content = bytes(range(200))
+    if place == "own":
+        own.parent.mkdir(exist_ok=True)
+        own.write_bytes(content)
+    else:
+        os.pwrite(archive.file, content, START)
+    slot = LayerSlot.kept(own, None if place == "own" else archive, START, len(content))
+    buffer = memoryview(bytearray(1000))
+    assert (slot.read_at(buffer, 50), bytes(buffer[:150])) == (150, content[50:])
+    assert slot.read_at(buffer, len(content)) == 0
+    assert slot.in_archive == (place == "archive")
+    slot.move_out()  # another layer needs the space, meanwhile
+    assert (slot.read_at(buffer, 0), bytes(buffer[:200])) == (200, content)
+    slot.complete()
+    assert own.read_bytes() == content
+    slot.remove()
+    assert not own.exists()
+
+
+def test_one_that_was_removed_is_not_moved_out(archive: TarWriter, own: Path) -> None:
+    """The thread that appends another layer may have been about to, and the layer be fetched again to the same file."""
+    slot = LayerSlot(own, archive, START)
+    write(slot, b"content")
+    slot.remove()
+    slot.move_out()
+    assert not own.parent.exists()

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 
-from pyskopeo.errors import DaemonError, InvalidContent
-from pyskopeo.transports.docker_daemon.messages import check_archive_tail, check_messages, error_from_response
+from pyskopeo.errors import CertificateNotTrusted, ConnectionFailed, DaemonError, InvalidContent
+from pyskopeo.http.origin import Origin
+from pyskopeo.transports.docker_daemon.address import Address
+from pyskopeo.transports.docker_daemon.messages import (
+    DaemonErrorMapping,
+    check_archive_tail,
+    check_messages,
+    error_from_response,
+)
 
 LOADED = b'{"stream":"Loaded image"}\r\n'
 
@@ -72,3 +81,32 @@ class TestAnswers:
         check_archive_tail(tail, "what")
         with pytest.raises(DaemonError, match="late"):
             check_archive_tail(tail + b'{"errorDetail":{"message":"late"},"error":"late"}\r\n', "what")
+
+
+class TestTls:
+    """skopeo's words are in it, as they are for registries."""
+
+    ERRORS = DaemonErrorMapping(Address.parse("tcp://127.0.0.1:2376"), "what", 1.0)
+    ORIGIN = Origin.of("https://127.0.0.1:2376")
+
+    @pytest.mark.parametrize(
+        ("reason", "said"),
+        [
+            ("TLSV1_ALERT_PROTOCOL_VERSION", "protocol version not supported (tlsv1 alert protocol version)"),
+            ("SSLV3_ALERT_HANDSHAKE_FAILURE", "sslv3 alert handshake failure"),
+        ],
+    )
+    def test_a_handshake_that_fails(self, reason: str, said: str) -> None:
+        error = ssl.SSLError(1, reason)
+        error.reason = reason
+        found = self.ERRORS.connect_error(error, self.ORIGIN)
+        assert (type(found), found.temporary) == (ConnectionFailed, False)
+        assert str(found).endswith(f"TLS failed: {said}")
+        assert f"wants no TLS with us: {said}; see the --cert-dir flags" in str(self.ERRORS.read_error(error, self.ORIGIN))
+
+    def test_a_certificate_of_an_unknown_authority(self) -> None:
+        error = ssl.SSLCertVerificationError(1, "CERTIFICATE_VERIFY_FAILED")
+        error.verify_message, error.verify_code = "no issuer", 20
+        found = self.ERRORS.connect_error(error, self.ORIGIN)
+        assert type(found) is CertificateNotTrusted
+        assert "certificate signed by unknown authority (no issuer); see the --cert-dir flags" in str(found)
