@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from .api.deletion import delete
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.inspection import Inspection, inspect_image
+    from .api.layouts import collect_garbage, list_layout, repair_layout
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
+    from .api.verification import verify
     from .credentials.authfile import Credentials
     from .credentials.keychain import Keychain
     from .engine.plan import Form, Plan
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
         UnsafeAddress,
         Unsupported,
     )
+    from .http.rate_limit import RateLimits
     from .http.retry import Retry
     from .http.tls import Trust
     from .interfaces import ImageDestination, ImageReference, ImageSource
@@ -84,6 +87,15 @@ if TYPE_CHECKING:
     from .model.platform import Platform
     from .model.reference import Reference
     from .model.stored_content import Pruning, StoredFile, StoredImage, StoreSize, StoreVerification
+    from .model.verification import (
+        Fault,
+        FaultKind,
+        GarbageReport,
+        LayoutEntry,
+        Repair,
+        UnneededFile,
+        VerificationReport,
+    )
     from .streams.pump import Blob
     from .syncing.sync_request import SyncFailed
     from .transports import parse_image_name
@@ -111,7 +123,10 @@ _HOMES = {
     "Digest": "model.digest",
     "Event": "model.events",
     "Explained": "model.events",
+    "Fault": "model.verification",
+    "FaultKind": "model.verification",
     "Form": "engine.plan",
+    "GarbageReport": "model.verification",
     "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
     "ImageReference": "interfaces",
@@ -123,6 +138,7 @@ _HOMES = {
     "InvalidInput": "errors",
     "InvalidName": "errors",
     "Keychain": "credentials.keychain",
+    "LayoutEntry": "model.verification",
     "Manifest": "model.manifest",
     "ManifestRefused": "errors",
     "ManifestWritten": "model.events",
@@ -138,8 +154,10 @@ _HOMES = {
     "PolicyRejected": "errors",
     "Pruning": "model.stored_content",
     "PyskopeoError": "errors",
+    "RateLimits": "http.rate_limit",
     "Reference": "model.reference",
     "RegistryError": "errors",
+    "Repair": "model.verification",
     "Report": "model.events",
     "Requested": "model.events",
     "Retry": "http.retry",
@@ -155,15 +173,19 @@ _HOMES = {
     "SyncFailed": "syncing.sync_request",
     "TooLarge": "errors",
     "Trust": "http.tls",
+    "UnneededFile": "model.verification",
     "UnsafeAddress": "errors",
     "Unsupported": "errors",
+    "VerificationReport": "model.verification",
     "Warned": "model.events",
     "Writing": "access",
     "carry_out": "engine.run",
+    "collect_garbage": "api.layouts",
     "copy": "api.images",
     "delete": "api.deletion",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
+    "list_layout": "api.layouts",
     "list_store": "api.store",
     "list_tags": "api.repositories",
     "make_plan": "engine.run",
@@ -173,8 +195,10 @@ _HOMES = {
     "parse_image_name": "transports",
     "plan_copy": "api.images",
     "prune_store": "api.store",
+    "repair_layout": "api.layouts",
     "run_copy": "api.images",
     "tag": "api.repositories",
+    "verify": "api.verification",
     "verify_store": "api.store",
 }
 
@@ -200,7 +224,10 @@ __all__ = [
     "Digest",
     "Event",
     "Explained",
+    "Fault",
+    "FaultKind",
     "Form",
+    "GarbageReport",
     "HandshakeFailed",
     "ImageDestination",
     "ImageReference",
@@ -212,6 +239,7 @@ __all__ = [
     "InvalidInput",
     "InvalidName",
     "Keychain",
+    "LayoutEntry",
     "Manifest",
     "ManifestRefused",
     "ManifestWritten",
@@ -227,8 +255,10 @@ __all__ = [
     "PolicyRejected",
     "Pruning",
     "PyskopeoError",
+    "RateLimits",
     "Reference",
     "RegistryError",
+    "Repair",
     "Report",
     "Requested",
     "Retry",
@@ -244,16 +274,20 @@ __all__ = [
     "SyncFailed",
     "TooLarge",
     "Trust",
+    "UnneededFile",
     "UnsafeAddress",
     "Unsupported",
+    "VerificationReport",
     "Warned",
     "Writing",
     "__version__",
     "carry_out",
+    "collect_garbage",
     "copy",
     "delete",
     "image_manifest",
     "inspect_image",
+    "list_layout",
     "list_store",
     "list_tags",
     "make_plan",
@@ -263,8 +297,10 @@ __all__ = [
     "parse_image_name",
     "plan_copy",
     "prune_store",
+    "repair_layout",
     "run_copy",
     "tag",
+    "verify",
     "verify_store",
 ]
 

@@ -35,6 +35,7 @@ from tests.support.faults import Cut, Drip, Flip, Refuse, Short
 from tests.support.images import KINDS, BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.outputs import blob_path
 from tests.support.processes import wait_until
+from tests.support.pulling import ranges
 from tests.support.simulator import Simulator
 
 pytestmark = pytest.mark.anyio
@@ -335,6 +336,56 @@ class TestCancelled:
             await pyskopeo.copy(simulator.name(), place.at(there), source_access=insecure())
         async with pyskopeo.open_source(place.at(there)) as source:
             assert len((await source.manifest()).layers) == 3
+
+
+class TestResumed:
+    """A copy that fails, and the next one, from a registry that counts."""
+
+    def image(self) -> BuiltImage:
+        """Its last layer is copied last, whether the largest or the first comes first."""
+        return build(ImageSpec("oci", layers=tuple(LayerSpec(f"part {n}", size=400_000 - 20_000 * n) for n in range(3))))
+
+    async def interrupted(self, place: Place, there: Path, simulator: Simulator, image: BuiltImage) -> None:
+        """Fail in the middle of the last layer, when the others are complete."""
+        *others, last = image.layer_digests()
+        simulator.on_blob(last, Cut(200_000))
+        with pytest.raises(NetworkError):
+            await pyskopeo.copy(simulator.name(), place.at(there), source_access=insecure(), jobs=1)
+        assert {digest: len(ranges(simulator, digest)) for digest in others} == dict.fromkeys(others, 1)
+        simulator.heal()
+
+    @each(lambda place: place.resumes)
+    async def test_the_next_copy_fetches_what_is_missing(self, place: Place, there: Path) -> None:
+        image = self.image()
+        with Simulator(image) as simulator:
+            await self.interrupted(place, there, simulator, image)
+            await pyskopeo.copy(simulator.name(), place.at(there), source_access=insecure())
+        *others, last = (ranges(simulator, digest) for digest in image.layer_digests())
+        assert others == [[None], [None]]
+        assert last == [None, "bytes=200000-" if place.resumes_blobs else None]
+        await (read_back if place.bytes_kept else read_layers)(place.at(there), image)
+        assert not [name for name in everything(there) if PARTIAL in name]
+
+    @each(lambda place: place.resumes)
+    async def test_it_is_the_same_as_without_an_interruption(self, place: Place, tmp_path: Path, there: Path) -> None:
+        image, other = self.image(), tmp_path / "other"
+        other.mkdir()
+        with Simulator(image) as simulator:
+            await self.interrupted(place, there, simulator, image)
+            await pyskopeo.copy(simulator.name(), place.at(there), source_access=insecure())
+            await pyskopeo.copy(simulator.name(), place.at(other), source_access=insecure())
+        assert everything(there) == everything(other)
+
+    async def test_if_it_is_not_wanted_nothing_is_kept(self, place: Place, there: Path) -> None:
+        image = self.image()
+        access = replace(insecure(), storage=pyskopeo.Storage(resume=False))
+        with Simulator(image) as simulator:
+            simulator.on_blob(image.layer_digests()[2], Cut(200_000))
+            with pytest.raises(NetworkError):
+                await pyskopeo.copy(
+                    simulator.name(), place.at(there), source_access=insecure(), destination_access=access
+                )
+        assert not [name for name in everything(there) if PARTIAL in name]
 
 
 def test_killed_in_the_middle_it_can_be_tried_again(place: Place, there: Path) -> None:

@@ -262,3 +262,35 @@ def test_what_is_kept_is_hidden_and_known_by_its_name(
     for name in tree(there):
         parts = Path(name).parts
         assert any(map(is_kept, parts)) or parts[:3] == ("new", "blobs", "sha256")
+
+
+def test_with_blobs_that_several_layouts_share(registry: Simulator, tmp_path: Path) -> None:
+    shared = f"--dest-shared-blob-dir={tmp_path}/blobs"
+    registry.on_blob(BIG, Cut(AT), times=1)
+    assert pyskopeo_here(*COPY, shared, "--retry-times=0", registry.name(), f"oci:{tmp_path}/a:x").code == 1
+    copy(registry, f"oci:{tmp_path}/b:x", shared)
+    copy(registry, f"oci:{tmp_path}/a:x", shared)
+    assert ranges(registry, BIG) == [None, f"bytes={AT}-"]
+    assert leftovers(tmp_path) == []
+
+
+def test_four_processes_into_layouts_that_share_blobs(registry: Simulator, tmp_path: Path) -> None:
+    registry.on_blob(BIG, Drip(300_000, 0.1))
+    words = [(f"--dest-shared-blob-dir={tmp_path}/blobs", registry.name(), f"oci:{tmp_path}/{name}:x") for name in "abcd"]
+    with ExitStack() as stack:
+        processes = [stack.enter_context(started(*COPY, *each)) for each in words]
+        assert [process.wait(30) for process in processes] == [0] * 4
+    assert [len(ranges(registry, digest)) for digest in IMAGE.layer_digests()] == [1] * len(IMAGE.layer_digests())
+    assert leftovers(tmp_path) == []
+
+
+def test_a_copy_that_finds_everything_removes_what_is_left_of_it(registry: Simulator, tmp_path: Path) -> None:
+    """Another run, which had not waited any more, may have fetched the blob that was interrupted."""
+    end(registry, f"oci:{tmp_path}/new:x", tmp_path, signal.SIGKILL)
+    left = kept(tmp_path)
+    assert left is not None
+    content = left.read_bytes()
+    copy(registry, f"oci:{tmp_path}/new:x")
+    left.write_bytes(content)
+    copy(registry, f"oci:{tmp_path}/new:x")
+    assert leftovers(tmp_path) == []

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pyskopeo.access import Access, Network
-from pyskopeo.cli import copy, delete, login
+from pyskopeo.access import Access, Network, Storage
+from pyskopeo.cli import copy, delete, login, sync
 from pyskopeo.cli.access_options import AccessOptions
 from pyskopeo.cli.accounts import read_access
-from pyskopeo.cli.command import GLOBAL
+from pyskopeo.cli.command import GLOBAL, Command
 from pyskopeo.cli.flags import Flag, Parsed, UsageError, parse
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.credentials.bazel_helper import HeaderHelper
@@ -53,6 +54,16 @@ def test_without_flags_the_environment_counts() -> None:
     assert found.network.proxies.for_url("https", "registry.example") == "http://proxy.example:1"
     assert (found.network.retry, found.network.stall_timeout) == (Retry(), Network().stall_timeout)
     assert found.network.response_timeout == Network().response_timeout
+
+
+@pytest.mark.parametrize("command", [copy.COMMAND, sync.COMMAND], ids=["copy", "sync"])
+def test_what_is_kept_of_interrupted_downloads(command: Command[Any]) -> None:
+    def storage(*words: str) -> Storage:
+        return AccessOptions.of(parsed(command.flags, *words), "dest-").access(ignore).storage
+
+    assert (storage().resume, storage().partial_age) == (True, 7 * 24 * 3600.0)
+    given = storage("--no-resume", "--partial-age=12h")
+    assert (given.resume, given.partial_age) == (False, 12 * 3600.0)
 
 
 @pytest.mark.parametrize(
@@ -185,3 +196,32 @@ def test_requests_are_allowed_unless_they_are_forbidden() -> None:
     assert not destination().network.offline
     assert destination("--offline").network.offline
     assert destination().storage.store is None
+
+
+@pytest.mark.parametrize(
+    ("words", "total", "per_host"),
+    [
+        (("--limit-rate=10M",), 10 * 1024**2, 0),
+        (("--limit-rate=500k", "--limit-rate-per-host", "1.5G"), 500 * 1024, 3 * 1024**3 // 2),
+        (("--limit-rate-per-host=1000",), 0, 1000),
+    ],
+)
+def test_rate_limits_are_one_object_for_both_sides(words: tuple[str, ...], total: int, per_host: int) -> None:
+    read = parsed(copy.COMMAND.flags, *words)
+    source, target = (AccessOptions.of(read, prefix).access(ignore).network.rate_limits for prefix in ("src-", "dest-"))
+    assert source is target
+    assert source is not None
+    found = source.of_host("a")
+    assert found is not None
+    assert [limit.rate for limit in found.limits] == [rate for rate in (per_host, total) if rate]
+
+
+@pytest.mark.parametrize("words", [(), ("--limit-rate=0",), ("--limit-rate=none", "--limit-rate-per-host=0")])
+def test_no_rate_limit(words: tuple[str, ...]) -> None:
+    assert destination(*words).network.rate_limits is None
+
+
+@pytest.mark.parametrize("text", ["", "fast", "-1", "10X", "1M/s", "1e6"])
+def test_a_rate_that_is_none(text: str) -> None:
+    with pytest.raises(UsageError, match=r'invalid argument "[^"]*" for "--limit-rate" flag: want bytes per second such as 500K'):
+        destination(f"--limit-rate={text}")
