@@ -113,7 +113,7 @@ async def verify(options: VerifyOptions) -> int:
     """Print the files whose content is wrong; the exit code is 1 if there are any."""
     from ..api.store import verify_store
 
-    found = await verify_store(options.root, remove=not options.dry_run, waiting=_say_waiting)
+    found = await verify_store(options.root, remove=not options.dry_run, on_wait=_say_waiting)
     if options.json:
         _print({
             "files": found.files, "size": found.size, "wrong": _files(found.wrong), "removed": found.removed,
@@ -132,7 +132,7 @@ async def prune(options: PruneOptions) -> int:
 
     done = await prune_store(
         options.root, older_than=options.older_than, max_size=options.max_size, dry_run=options.dry_run,
-        waiting=_say_waiting,
+        on_wait=_say_waiting,
     )  # fmt: skip
     if options.json:
         _print({

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -238,7 +239,8 @@ class ContentStore:
             self._readable = False
             return
         try:
-            self._lock = await lock_directory(self._blobs, shared=True)
+            wait = partial(self._warn, f"waiting for the store {self.root}, which is being pruned or verified")
+            self._lock = await lock_directory(self._blobs, shared=True, on_wait=wait)
         except StorageFailed as error:
             self._readable = False
             self._warn(f"{error}: the store is not used")

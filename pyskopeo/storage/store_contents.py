@@ -6,7 +6,6 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,12 +24,10 @@ from ..streams.concurrency import each, processors
 from ..streams.pump import FileReader, NullSink, pump, uncounted
 from .files import digest_name, storage_errors
 from .index_file import IndexFile
-from .locks import lock_directory, try_lock
+from .locks import locked
 from .partial_files import is_partial, remove_leftovers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from ..model.layout import LayoutIndex
     from .verified_files import VerifiedFiles
 
@@ -75,12 +72,12 @@ class StoreContents:
         )
 
     async def verify(
-        self, verified: VerifiedFiles, *, remove: bool = True, waiting: Callable[[], None] | None = None
+        self, verified: VerifiedFiles, *, remove: bool = True, on_wait: Callable[[], None] | None = None
     ) -> StoreVerification:
         """Read every file and compare it with its digest; remove those that are wrong, so that they are fetched again.
 
-        What was verified is added to ``verified``. ``waiting`` is called if copies use the store, whose end is waited
-        for before anything is removed. Raises `StorageFailed`.
+        What was verified is added to ``verified``. ``on_wait`` is called if copies use the store for long, whose end
+        is waited for before anything is removed. Raises `StorageFailed`.
         """
         files = self._read().files
         wrong: list[StoredFile] = []
@@ -91,7 +88,7 @@ class StoreContents:
 
         await each(files.values(), check, at_once=processors())
         if wrong and remove:
-            async with self._exclusively(waiting):
+            async with locked(self._blobs, on_wait=on_wait):
                 # A copy may have replaced them while the lock was waited for.
                 wrong = [file for file in wrong if not await self._is_right(file, verified)]
                 await self._remove(wrong)
@@ -100,17 +97,17 @@ class StoreContents:
 
     async def prune(
         self, *, older_than: float | None = None, max_size: int | None = None, dry_run: bool = False,
-        waiting: Callable[[], None] | None = None,
+        on_wait: Callable[[], None] | None = None,
     ) -> Pruning:  # fmt: skip
         """Remove what was not used for ``older_than`` seconds, then the least recently used until the rest fits.
 
-        ``max_size`` is in bytes. Waits for copies that use the store (``waiting`` is called then), so that nothing
+        ``max_size`` is in bytes. Waits for copies that use the store (``on_wait`` is called then), so that nothing
         they need is removed; copies that begin meanwhile wait for this. Images that are no longer complete lose their
         entry in the index. Raises `InvalidContent` and `StorageFailed`.
         """
         if dry_run:
             return self._result(*self._chosen(older_than, max_size))
-        async with self._exclusively(waiting):
+        async with locked(self._blobs, on_wait=on_wait):
             removed, left = self._chosen(older_than, max_size)
             result = self._result(removed, left)
             await self._remove(removed)
@@ -249,22 +246,6 @@ class StoreContents:
         finally:
             os.close(fd)
         return True
-
-    @asynccontextmanager
-    async def _exclusively(self, waiting: Callable[[], None] | None) -> AsyncIterator[None]:
-        with storage_errors(f"opening {self._blobs}"):
-            lock = os.open(self._blobs, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            with storage_errors(f"locking {self._blobs}"):
-                free = try_lock(lock)
-            if not free:
-                if waiting is not None:
-                    waiting()
-                os.close(lock)
-                lock = await lock_directory(self._blobs)
-            yield
-        finally:
-            os.close(lock)
 
 
 def _open_unused(path: Path) -> int:

@@ -235,3 +235,10 @@ def test_the_library_does_the_same(two: Simulator, store: Path, tmp_path: Path) 
     anyio.run(run)
     with pytest.raises(PathNotFound):
         pyskopeo.list_store(tmp_path / "none")
+
+
+def test_an_image_is_verified_where_it_is(two: Simulator, store: Path) -> None:
+    """That the store has it says nothing about the registry."""
+    asked = len(two.requests)
+    succeed(pyskopeo_here("--store", store, "verify", "--tls-verify=false", pinned(two, IMAGE)))
+    assert set(blob_requests(two, asked)) == set(IMAGE.blobs)
