@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .access import Access, Network, Storage, Writing
+    from .access import Access, Network, Ranges, Storage, Writing
     from .api.deletion import delete
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.inspection import Inspection, inspect_image
@@ -154,6 +154,7 @@ _HOMES = {
     "PolicyRejected": "errors",
     "Pruning": "model.stored_content",
     "PyskopeoError": "errors",
+    "Ranges": "access",
     "RateLimits": "http.rate_limit",
     "Reference": "model.reference",
     "RegistryError": "errors",
@@ -255,6 +256,7 @@ __all__ = [
     "PolicyRejected",
     "Pruning",
     "PyskopeoError",
+    "Ranges",
     "RateLimits",
     "Reference",
     "RegistryError",

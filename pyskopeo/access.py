@@ -47,13 +47,27 @@ class SharedFiles(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Ranges:
+    """How large blobs are downloaded in parts, by range requests in parallel.
+
+    ``parts`` is the number of connections to one host up to which parts are requested, besides the whole blobs that
+    are being downloaded from there; below 2 none are. ``size`` is that of a part, ``least`` that of the smallest blob
+    that is downloaded in parts, both in bytes.
+    """
+
+    parts: int = 16
+    size: int = 16 * 1024 * 1024
+    least: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """Network settings.
 
     ``retry`` is the number of retries after transient failures, and the delay between them. ``connect_timeout`` is the
     maximum time to establish a connection, ``stall_timeout`` the maximum time without progress in a transfer, and
     ``response_timeout`` the maximum time until a response begins, and until a small document (a manifest, a token, a
-    page of tags) is complete; all are in seconds.
+    page of tags) is complete; all are in seconds. ``ranges`` says when large blobs are downloaded in parts.
     ``proxies`` are the HTTP proxies. ``user_agent`` is the value of the ``User-Agent`` header. ``daemon_host`` is the
     address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket. ``rate_limits`` limit the bytes per
     second, of all copies together that are given the same object; a daemon's local socket is not limited. None: no
@@ -70,6 +84,7 @@ class Network:
     connect_timeout: float = 30.0
     stall_timeout: float = 60.0
     response_timeout: float = 300.0
+    ranges: Ranges = field(default_factory=Ranges)
     proxies: Proxies = field(default_factory=Proxies)
     user_agent: str = f"pyskopeo/{__version__}"
     daemon_host: str = ""

@@ -23,7 +23,7 @@ from .access_options import AUTHFILE, PLATFORM, RESUME, AccessOptions, access_fl
 from .command import Command, program
 from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .format_flags import FORM, form
-from .network_options import NETWORK
+from .network_options import NETWORK, RANGES
 from .progress import MODES, reporting, size
 
 _FLAGS = (
@@ -41,6 +41,7 @@ _FLAGS = (
     Flag("dest-precompute-digests", "compress layers to temporary files first, and do not upload those that exist",
          read=boolean, default=False),
     *NETWORK,
+    *RANGES,
     *RESUME,
     Flag("digestfile", "write the digest of the copied image to PATH", value="PATH"),
     Flag("quiet", "show no progress", short="q", read=boolean, default=False),

@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from ..errors import ContentMismatch, InvalidContent, StorageFailed, TooLarge
+from ..errors import ContentMismatch, InvalidContent, StorageFailed, TooLarge, first_error
 from ..fast_dataclass import dataclass
 from ..model.descriptor import Descriptor
 from ..model.events import Placement
 from ..model.verifier import Verifier, verifier_for
-from .byte_streams import BlobReader, BlobSink, ByteReader, ByteSink, PartSink
+from .byte_streams import BlobReader, BlobSink, ByteReader, ByteSink, PartReader, PartSink
 from .cancellation import check_cancelled, run_in_thread
 from .locations import Location
 from .plain_content import ANY_CONTENT, PlainContent
@@ -263,7 +263,11 @@ class Blob:
                 return
         async with self.opener(0) as reader:
             reader.is_document = is_document
-            await run_in_thread(partial(pump, reader, sink, verifier, progress))
+            parts = reader.in_parts(sink, 0, progress) if isinstance(sink, PartSink) else None
+            if parts is None:
+                await run_in_thread(partial(pump, reader, sink, verifier, progress))
+            else:
+                await _pump_parts(parts, verifier)
 
     async def _copy_stored(self, stored: Stored, sink: BlobSink, progress: Progress) -> None:
         """Move every byte from the content store to ``sink``; if they are wrong there, bring the blob there again."""
@@ -284,6 +288,9 @@ class Blob:
         for start, end in ((0, sink.kept), *sink.parts, (size, size)):
             if verifier.size < start:
                 async with self.opener(verifier.size) as reader:
+                    if (parts := reader.in_parts(sink, verifier.size, progress)) is not None:
+                        await _pump_parts(parts, verifier)
+                        return
                     # To the end of the source if no part follows, so that surplus bytes are noticed.
                     until = None if start == size else start
                     await run_in_thread(partial(move, reader, sink, verifier, progress, until))
@@ -302,3 +309,14 @@ class Blob:
         sink = MemorySink()
         await self._copy_to(sink, uncounted, is_document=True)
         return bytes(sink.content)
+
+
+async def _pump_parts(parts: PartReader, verifier: Verifier) -> None:
+    """Move the bytes of ``parts`` as `pump` does, while others are fetched; the first error ends both."""
+    from anyio import create_task_group
+
+    with first_error():
+        async with create_task_group() as tasks:
+            tasks.start_soon(parts.fetch_ahead)
+            await run_in_thread(partial(pump, parts, parts.sink, verifier, uncounted))
+            tasks.cancel_scope.cancel()

@@ -22,7 +22,7 @@ from ..streams.locations import Location, RegistryBlob
 from ..streams.pump import Blob, Progress, uncounted
 
 if TYPE_CHECKING:
-    from ..access import Access
+    from ..access import Access, Ranges
     from ..http.retry import Call
     from ..registry.blob_download import BlobDownload
     from ..registry.blob_upload import BlobUploads
@@ -99,9 +99,9 @@ def parse(details: str, default_tag: str = "latest") -> DockerReference:
 class DockerSource(ImageSource):
     """An image in a registry, or in one of its mirrors; ``through`` is the content store that it is read through."""
 
-    def __init__(self, endpoints: Endpoints, report: Report, through: PullThrough | None = None) -> None:
+    def __init__(self, endpoints: Endpoints, report: Report, ranges: Ranges, through: PullThrough | None = None) -> None:
         self.endpoints = endpoints
-        self._report, self.through = report, through
+        self._report, self._ranges, self.through = report, ranges, through
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
         if self.through is not None:
@@ -134,7 +134,7 @@ class DockerSource(ImageSource):
         def download(offset: int) -> BlobDownload:
             from ..registry.blob_download import BlobDownload
 
-            return BlobDownload(descriptor, self.endpoints, offset)
+            return BlobDownload(descriptor, self.endpoints, offset, self._ranges)
 
         fetched = Blob(descriptor, download, (here,), ending)
         return fetched if self.through is None else self.through.blob(fetched)
@@ -284,12 +284,12 @@ async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[D
 
     async with open_endpoints(name.reference, access) as endpoints:
         if access.storage.store is None:
-            yield DockerSource(endpoints, access.report)
+            yield DockerSource(endpoints, access.report, access.network.ranges)
             return
         from ..storage.pull_through import open_through
 
         async with open_through(name.reference, access) as through:
-            yield DockerSource(endpoints, access.report, through)
+            yield DockerSource(endpoints, access.report, access.network.ranges, through)
 
 
 def _upload_records(access: Access) -> UploadRecords | None:

@@ -65,6 +65,7 @@ PUBLIC = [
     "PolicyRejected",
     "Pruning",
     "PyskopeoError",
+    "Ranges",
     "RateLimits",
     "Reference",
     "RegistryError",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pyskopeo.access import Access, Network, Storage
+from pyskopeo.access import Access, Network, Ranges, Storage
 from pyskopeo.cli import copy, delete, login, sync
 from pyskopeo.cli.access_options import AccessOptions
 from pyskopeo.cli.accounts import read_access
@@ -83,6 +83,11 @@ def test_timeouts(words: tuple[str, ...], stall: float, response: float) -> None
 def test_how_long_a_server_is_waited_for(words: tuple[str, ...]) -> None:
     assert destination(*words).network.retry.max_retry_after == 300.0
     assert destination("--max-retry-after=1h", *words).network.retry.max_retry_after == 3600.0
+
+
+def test_parts_of_large_blobs() -> None:
+    assert destination().network.ranges == Ranges(16, 16 * 1024 * 1024, 64 * 1024 * 1024)
+    assert destination("--range-parts=4", "--range-size=1.5M").network.ranges == Ranges(4, 3 * 512 * 1024)
 
 
 def test_flags_take_the_place_of_what_they_are_about_and_of_nothing_else() -> None:
