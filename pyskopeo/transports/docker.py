@@ -99,7 +99,9 @@ def parse(details: str, default_tag: str = "latest") -> DockerReference:
 class DockerSource(ImageSource):
     """An image in a registry, or in one of its mirrors; ``through`` is the content store that it is read through."""
 
-    def __init__(self, endpoints: Endpoints, report: Report, ranges: Ranges, through: PullThrough | None = None) -> None:
+    def __init__(
+        self, endpoints: Endpoints, report: Report, ranges: Ranges, through: PullThrough | None = None
+    ) -> None:  # fmt: skip
         self.endpoints = endpoints
         self._report, self._ranges, self.through = report, ranges, through
 
