@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import anyio
 
-from ..errors import InvalidContent, PyskopeoError
+from ..errors import InvalidContent, PyskopeoError, UnsafeAddress
 from ..http.loop_bridge import run_with_grace
 from ..http.origin import Origin
 from ..model.events import Explained
@@ -94,7 +94,7 @@ class UploadSession:
         if location:
             await self.cancel()  # the upload that the registry has opened instead of a mount
         self._record = record
-        if location and Origin.of(location) != self.session.origin:
+        if location and not self._is_at_registry(location):
             record.location = ""
         elif location:
             self.session.redactor.add_upload(location)
@@ -115,11 +115,18 @@ class UploadSession:
             self._write_record(record, min(total + _RECORD_STEP, self.state.size or total))
 
     def _write_record(self, record: UploadRecord, sent: int) -> None:
-        if Origin.of(self._location) == self.session.origin:
+        if self._is_at_registry(self._location):
             self.session.redactor.add_upload(self._location)
             record.write(self._location, sent)
         else:  # where the registry's credentials do not count, the URL alone is what allows to write
             record.location = ""
+
+    def _is_at_registry(self, location: str) -> bool:
+        """Return whether a URL is of the registry's origin; not if it is none, as in a record that was damaged."""
+        try:
+            return Origin.of(location) == self.session.origin
+        except UnsafeAddress:
+            return False
 
     async def end(self, error: BaseException | None = None) -> None:
         """Release the record, after ``error``: cancel the upload, unless a later run may continue it."""

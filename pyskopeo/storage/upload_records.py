@@ -103,7 +103,7 @@ class UploadRecord:
             line = os.pread(self._fd, _MAX_SIZE, 0).partition(b"\n")[0]
             found: Any = json.loads(line)
             location, sent, age = str(found["location"]), int(found["sent"]), time.time() - float(found["time"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, ArithmeticError, KeyError, TypeError, RecursionError):
             return "", 0
         # A clock that was set back makes a record young for ever.
         usable = found["upload"] == self._key and -_MAX_AGE < age < _MAX_AGE and sent >= 0

@@ -305,13 +305,17 @@ def rewrite(path: Path, **changes: object) -> None:
         lambda path: rewrite(path, upload="another"),
         lambda path: rewrite(path, sent=-1),
         lambda path: rewrite(path, sent="x"),
+        lambda path: path.write_text(path.read_text().replace('"sent": ', '"sent": 1e999, "was": ')),
+        lambda path: rewrite(path, location="http://[registry"),
+        lambda path: rewrite(path, location="\x00\n"),
         lambda path: path.write_bytes(b"\xff{"),
         lambda path: path.write_bytes(b""),
         lambda path: path.write_text("[" * 20_000),
         lambda path: path.chmod(0o644),
         lambda path: path.unlink(),
     ],
-    ids=["old", "of tomorrow", "of another upload", "negative", "no number", "no text", "empty", "deep", "readable",
+    ids=["old", "of tomorrow", "of another upload", "negative", "no number", "infinite",
+         "no URL", "control characters", "no text", "empty", "deep", "readable",
          "gone"],
 )  # fmt: skip
 async def test_a_record_that_cannot_be_used(
