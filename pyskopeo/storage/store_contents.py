@@ -49,7 +49,7 @@ class StoreContents:
         self._root, self._blobs = root, root / "blobs"
         self._index = IndexFile(root)
         if not self._blobs.is_dir():
-            raise PathNotFound(f"{root}: there is no content store")
+            raise PathNotFound(f"{root}: there is no content store; a copy with --store makes one")
 
     def images(self) -> list[StoredImage]:
         """Return the images in the index, in its order; raises `InvalidContent` and `StorageFailed`."""

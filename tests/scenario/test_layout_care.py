@@ -109,10 +109,32 @@ def test_names_cannot_control_the_terminal_in_reports(layout: Path) -> None:
     assert b"\x1b" not in done.stdout
 
 
+@pytest.mark.parametrize("verb", [("verify",), ("repair", "--from", "oci:/nowhere"), ("gc",), ("ls",)])
+def test_what_is_no_layout(verb: tuple[str, ...], tmp_path: Path) -> None:
+    """One line says what is there instead, without a report, and nothing is made."""
+    (tmp_path / "file").write_bytes(b"archive")
+    (tmp_path / "empty").mkdir()
+    said = {}
+    for name in ("none", "file", "empty"):
+        done = pyskopeo_here("layout", *verb, f"oci:{tmp_path / name}")
+        assert not done.stdout
+        said[name] = fatal(done).removeprefix(f"{tmp_path / name}: no OCI layout: ")
+    assert said == {
+        "none": "there is no such directory",
+        "file": f"it is not a directory; the name of an archive is oci-archive:{tmp_path}/file or "
+        f"docker-archive:{tmp_path}/file",
+        "empty": "there is no index.json in this directory",
+    }
+    assert sorted(os.listdir(tmp_path)) == ["empty", "file"]
+    assert os.listdir(tmp_path / "empty") == []
+
+
 def test_other_names_of_layouts(layout: Path, tmp_path: Path) -> None:
     said = fatal(pyskopeo_here("layout", "verify", "docker://example.com/a"))
-    assert said.endswith("want oci, oci-archive, docker-archive, dir; for an image elsewhere: verify docker://example.com/a")
-    assert "no such file or directory" in fatal(pyskopeo_here("layout", "verify", f"oci:{tmp_path}/none"))
+    assert said.endswith(
+        "want oci:PATH, oci-archive:PATH, docker-archive:PATH, dir:PATH; for an image elsewhere: "
+        "pyskopeo verify docker://example.com/a"
+    )
     assert 'no descriptor found for reference "three"' in fatal(pyskopeo_here("layout", "verify", f"oci:{layout}:three"), 2)
     for verb in ("gc", "ls"):
         assert "want oci:PATH" in fatal(pyskopeo_here("layout", verb, f"oci:{layout}:one"))
