@@ -127,8 +127,13 @@ class PartFile(FileSink, PartSink):
             self.finished = True
             return os.fstat(self.fd)
 
-    def is_worth_keeping(self) -> bool:
-        """Note the last bytes in the journal; returns whether a later run should go on with this file."""
+    def is_worth_keeping(self, *, wrong: bool) -> bool:
+        """Note the last bytes in the journal; returns whether a later run should go on with this file.
+
+        ``wrong`` is whether the source sent wrong content, which is in the file unless this run has written nothing.
+        """
+        if wrong and (self._journal is not None or self._written != self.kept):
+            return False
         if self._journal is not None and self._noted < self._written:
             with suppress(StorageFailed):
                 self._note()
@@ -182,9 +187,9 @@ async def open_part(path: Path, descriptor: Descriptor, *, resume: bool) -> Asyn
     """Open and lock the part file of a blob, and rename it to ``path`` if the context succeeds and has finished it.
 
     Waits while another task or process writes it, which may mean that the blob is at ``path`` afterwards. After an
-    error other than wrong content the file stays, for a later run, if ``resume`` is set and it has `MIN_KEPT` bytes;
-    otherwise it is removed, as it is if the context leaves it unfinished. Without ``resume`` nothing that an earlier
-    run has left is used. Raises `StorageFailed`.
+    error the file stays, unless there is wrong content in it, for a later run, if ``resume`` is set and it has
+    `MIN_KEPT` bytes; otherwise it is removed, as it is if the context leaves it unfinished. Without ``resume`` nothing
+    that an earlier run has left is used. Raises `StorageFailed`.
     """
     with storage_errors(f"creating {path}"):
         part = await _open(path, descriptor, resume=resume)
@@ -203,7 +208,7 @@ async def open_part(path: Path, descriptor: Descriptor, *, resume: bool) -> Asyn
                 os.replace(part.temporary, path)
             keep = True
     except BaseException as error:
-        keep = resume and not isinstance(error, InvalidContent) and part.is_worth_keeping()
+        keep = resume and part.is_worth_keeping(wrong=isinstance(error, InvalidContent))
         raise
     finally:
         if not keep:

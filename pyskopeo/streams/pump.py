@@ -223,8 +223,8 @@ class Blob:
         """Move every byte to ``sink``, verified. After wrong bytes both ends begin anew, while the source has
         another place to read from.
 
-        Bytes that a `PartSink` has kept are read back instead of being fetched. If they turn out to be wrong, the whole
-        blob is fetched, from the same place. Raises `ContentMismatch` for a wrong size or digest, `InvalidContent` for
+        Bytes that a `PartSink` has kept are read back instead of being fetched. If the whole turns out to be wrong, all
+        of it is fetched, from the same place. Raises `ContentMismatch` for a wrong size or digest, `InvalidContent` for
         an image configuration that names a field twice, and what the two ends raise. What the sink holds after an
         error must not be used.
         """
@@ -233,30 +233,32 @@ class Blob:
     async def _copy_to(self, sink: BlobSink, progress: Progress, *, is_document: bool) -> None:
         verifier = verifier_for(self.descriptor)
         if isinstance(sink, PartSink) and (sink.kept or sink.parts):
-            try:
-                await self._complete(sink, verifier, progress)
-            except InvalidContent:
-                sink.restart()
-                verifier.restart()
-            else:
+            if await self._complete(sink, verifier, progress):
                 return
+            sink.restart()
+            verifier.restart()
         async with self.opener(0) as reader:
             reader.is_document = is_document
             await run_in_thread(partial(pump, reader, sink, verifier, progress))
 
-    async def _complete(self, sink: PartSink, verifier: Verifier, progress: Progress) -> None:
-        """Fetch the bytes that ``sink`` lacks, and verify the others; raises `InvalidContent` if any are wrong."""
+    async def _complete(self, sink: PartSink, verifier: Verifier, progress: Progress) -> bool:
+        """Fetch the bytes that ``sink`` lacks, and verify all of them; returns whether they are right.
+
+        If the source cannot be opened, that says nothing about what was kept: raises what the source raises.
+        """
         size = self.descriptor.size
         for start, end in ((0, sink.kept), *sink.parts, (size, size)):
             if verifier.size < start:
                 async with self.opener(verifier.size) as reader:
                     # To the end of the source if no part follows, so that surplus bytes are noticed.
                     until = None if start == size else start
-                    await run_in_thread(partial(move, reader, sink, verifier, progress, until))
+                    if not await _succeeds(partial(move, reader, sink, verifier, progress, until)):
+                        return False
             if verifier.size < end:
-                await run_in_thread(partial(verify_kept, sink, verifier, progress, end))
+                if not await _succeeds(partial(verify_kept, sink, verifier, progress, end)):
+                    return False
                 sink.skip_to(end)
-        verifier.finish()
+        return await _succeeds(verifier.finish)
 
     async def read(self, limit: int) -> bytes:
         """Return the whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes.
@@ -268,3 +270,12 @@ class Blob:
         sink = MemorySink()
         await self._copy_to(sink, uncounted, is_document=True)
         return bytes(sink.content)
+
+
+async def _succeeds(work: Callable[[], None]) -> bool:
+    """Call ``work`` in a worker thread; returns False if it raises `InvalidContent`."""
+    try:
+        await run_in_thread(work)
+    except InvalidContent:
+        return False
+    return True

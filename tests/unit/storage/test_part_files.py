@@ -122,6 +122,20 @@ class TestResumed:
             await place_blob(Origin(content=bytes(SIZE)).blob(), path, uncounted, ExistingBlobs())
         assert os.listdir(path.parent) == []
 
+    async def test_an_answer_that_cannot_be_the_blob_does_no_harm(self, path: Path, part: Path) -> None:
+        """The page of a captive portal, for example, before any byte of it is taken for one of the blob."""
+
+        @asynccontextmanager
+        async def portal(offset: int) -> AsyncIterator[BlobReader]:
+            raise ContentMismatch("the registry has 99 bytes", expected="1", actual="99")
+            yield
+
+        await cut(path, 300_000)
+        with pytest.raises(ContentMismatch):
+            await place_blob(Blob(BLOB, portal), path, uncounted, ExistingBlobs())
+        assert part.read_bytes() == CONTENT[:300_000]
+        assert await place(path) == [300_000]
+
     async def test_a_full_disk_keeps_what_it_took(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         real, written = os.write, list[int]()
 
