@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from .api.deletion import delete
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.inspection import Inspection, inspect_image
+    from .api.layouts import collect_garbage, list_layout, repair_layout
     from .api.repositories import list_tags, tag
+    from .api.verification import verify
     from .credentials.authfile import Credentials
     from .credentials.keychain import Keychain
     from .engine.plan import Form, Plan
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
         UnsafeAddress,
         Unsupported,
     )
+    from .http.rate_limit import RateLimits
     from .http.retry import Retry
     from .http.tls import Trust
     from .interfaces import ImageDestination, ImageReference, ImageSource
@@ -81,6 +84,15 @@ if TYPE_CHECKING:
     from .model.manifest import Manifest
     from .model.platform import Platform
     from .model.reference import Reference
+    from .model.verification import (
+        Fault,
+        FaultKind,
+        GarbageReport,
+        LayoutEntry,
+        Repair,
+        UnneededFile,
+        VerificationReport,
+    )
     from .streams.pump import Blob
     from .syncing.sync_request import SyncFailed
     from .transports import parse_image_name
@@ -108,7 +120,10 @@ _HOMES = {
     "Digest": "model.digest",
     "Event": "model.events",
     "Explained": "model.events",
+    "Fault": "model.verification",
+    "FaultKind": "model.verification",
     "Form": "engine.plan",
+    "GarbageReport": "model.verification",
     "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
     "ImageReference": "interfaces",
@@ -120,6 +135,7 @@ _HOMES = {
     "InvalidInput": "errors",
     "InvalidName": "errors",
     "Keychain": "credentials.keychain",
+    "LayoutEntry": "model.verification",
     "Manifest": "model.manifest",
     "ManifestRefused": "errors",
     "ManifestWritten": "model.events",
@@ -133,8 +149,10 @@ _HOMES = {
     "Platform": "model.platform",
     "PolicyRejected": "errors",
     "PyskopeoError": "errors",
+    "RateLimits": "http.rate_limit",
     "Reference": "model.reference",
     "RegistryError": "errors",
+    "Repair": "model.verification",
     "Report": "model.events",
     "Requested": "model.events",
     "Retry": "http.retry",
@@ -146,23 +164,29 @@ _HOMES = {
     "SyncFailed": "syncing.sync_request",
     "TooLarge": "errors",
     "Trust": "http.tls",
+    "UnneededFile": "model.verification",
     "UnsafeAddress": "errors",
     "Unsupported": "errors",
+    "VerificationReport": "model.verification",
     "Warned": "model.events",
     "Writing": "access",
     "carry_out": "engine.run",
+    "collect_garbage": "api.layouts",
     "copy": "api.images",
     "delete": "api.deletion",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
+    "list_layout": "api.layouts",
     "list_tags": "api.repositories",
     "make_plan": "engine.run",
     "open_destination": "api.images",
     "open_source": "api.images",
     "parse_image_name": "transports",
     "plan_copy": "api.images",
+    "repair_layout": "api.layouts",
     "run_copy": "api.images",
     "tag": "api.repositories",
+    "verify": "api.verification",
 }
 
 __all__ = [
@@ -187,7 +211,10 @@ __all__ = [
     "Digest",
     "Event",
     "Explained",
+    "Fault",
+    "FaultKind",
     "Form",
+    "GarbageReport",
     "HandshakeFailed",
     "ImageDestination",
     "ImageReference",
@@ -199,6 +226,7 @@ __all__ = [
     "InvalidInput",
     "InvalidName",
     "Keychain",
+    "LayoutEntry",
     "Manifest",
     "ManifestRefused",
     "ManifestWritten",
@@ -212,8 +240,10 @@ __all__ = [
     "Platform",
     "PolicyRejected",
     "PyskopeoError",
+    "RateLimits",
     "Reference",
     "RegistryError",
+    "Repair",
     "Report",
     "Requested",
     "Retry",
@@ -225,24 +255,30 @@ __all__ = [
     "SyncFailed",
     "TooLarge",
     "Trust",
+    "UnneededFile",
     "UnsafeAddress",
     "Unsupported",
+    "VerificationReport",
     "Warned",
     "Writing",
     "__version__",
     "carry_out",
+    "collect_garbage",
     "copy",
     "delete",
     "image_manifest",
     "inspect_image",
+    "list_layout",
     "list_tags",
     "make_plan",
     "open_destination",
     "open_source",
     "parse_image_name",
     "plan_copy",
+    "repair_layout",
     "run_copy",
     "tag",
+    "verify",
 ]
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .config.policy import Policy
     from .config.registries import Registries
+    from .http.rate_limit import RateLimits
     from .model.reference import Reference
     from .registry.ping import Pings
 
@@ -53,8 +54,9 @@ class Network:
     ``response_timeout`` the maximum time until a response begins, and until a small document (a manifest, a token, a
     page of tags) is complete; all are in seconds.
     ``proxies`` are the HTTP proxies. ``user_agent`` is the value of the ``User-Agent`` header. ``daemon_host`` is the
-    address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket. ``program`` is the name of the
-    program in messages that say which command to run next.
+    address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket. ``rate_limits`` limit the bytes per
+    second, of all copies together that are given the same object; a daemon's local socket is not limited. None: no
+    limit. ``program`` is the name of the program in messages that say which command to run next.
 
     ``client`` replaces pyskopeo's own HTTP client for registries, for example in tests; it has its own proxies and
     certificates. ``connections`` are shared by images that are copied together; None: each copy has its own. ``pings``
@@ -68,6 +70,7 @@ class Network:
     proxies: Proxies = field(default_factory=Proxies)
     user_agent: str = f"pyskopeo/{__version__}"
     daemon_host: str = ""
+    rate_limits: RateLimits | None = None
     program: str = "pyskopeo"
     client: httpx.AsyncClient | None = None
     connections: Connections | None = None
@@ -85,8 +88,9 @@ class Storage:
     in total; None: 16 GiB, or 200 times the compressed size if that is more. What a copy decompresses between
     source and destination is limited by its `Form`.
 
-    ``resume`` is whether a copy that is interrupted keeps what it has downloaded beside its destination, and completes
-    what an earlier one has kept. ``partial_age`` is the time in seconds after which that is removed.
+    ``resume`` is whether a copy that is interrupted keeps what it has downloaded beside its destination, and an upload
+    at the registry with a record in ``cache``, and completes what an earlier one has kept. ``partial_age`` is the time
+    in seconds after which what was downloaded is removed.
 
     ``shared_files`` is what images that are copied together share; None: each copy has its own.
     """

@@ -29,7 +29,7 @@ AUTHFILE = Flag("authfile", "read credentials from PATH only (default: $REGISTRY
                 "locations)", value="PATH")  # fmt: skip
 
 RESUME = (
-    Flag("no-resume", "do not complete interrupted downloads, and do not keep those that are for a later run",
+    Flag("no-resume", "do not complete interrupted downloads and uploads, and do not keep them for a later run",
          read=boolean, default=False),
     Flag("partial-age", "remove what interrupted downloads have left beside the destination after this time "
          "(default: 168h)", value="DURATION", read=duration, default=Storage().partial_age),

@@ -18,7 +18,7 @@ from ..fast_dataclass import dataclass
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import log
 from .main import supervise
-from .network_options import NETWORK, NetworkOptions
+from .network_options import NETWORK, RATE_FLAGS, NetworkOptions
 from .progress import warnings_only
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ COMPAT_AUTHFILE = Flag("compat-auth-file", "path of a Docker-compatible config.j
 TLS_VERIFY = Flag("tls-verify", "require HTTPS and verify certificates (default: true)", read=boolean)
 CERT_DIR = Flag("cert-dir", "directory with certificates for the registry: *.crt, and *.cert with *.key", value="DIR")
 # Helpers in Bazel's protocol take the place of a login.
-ACCOUNT_NETWORK = tuple(flag for flag in NETWORK if flag.name != "credential-helper")
+ACCOUNT_NETWORK = tuple(flag for flag in NETWORK if flag.name not in ("credential-helper", *RATE_FLAGS))
 
 
 @dataclass(frozen=True, slots=True)

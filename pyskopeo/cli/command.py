@@ -103,6 +103,7 @@ SUMMARIES = {
     "delete": "Delete an image, or only a tag, from a registry",
     "help": "Show the help text of a command",
     "inspect": "Show the properties, the manifest or the configuration of an image",
+    "layout": "Verify, repair, clean up and list OCI layouts",
     "list-tags": "List the tags of a repository, or of the images in an archive",
     "login": "Log in to a container registry",
     "logout": "Log out of a container registry",
@@ -110,6 +111,7 @@ SUMMARIES = {
     "serve": "Serve the images of an OCI layout as a read-only registry",
     "sync": "Copy many images, and skip those that are up to date",
     "tag": "Add tags to an image in a registry",
+    "verify": "Verify every blob of an image, without storing it",
 }
 
 VERSION = Flag("version", "print the version", short="v", read=boolean, default=False)

@@ -13,7 +13,10 @@ from .flags import Flag, Parsed, UsageError
 Commands = Sequence[Command[object]]
 
 _NAMES = ("pyskopeo", "skopeo")
-_OF_IMAGES = frozenset({"copy", "delete", "inspect", "list-tags", "tag"})
+_OF_IMAGES = frozenset({
+    "copy", "delete", "inspect", "layout gc", "layout ls", "layout repair", "layout verify", "list-tags", "tag",
+    "verify",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from .log import printing_above
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.progress import ProgressColumn, Task
 
 _INTERVAL = 0.1  # seconds
 # The most columns of a row. A terminal that is made narrower than a row breaks it in two, and may scroll others away,
@@ -144,3 +145,27 @@ class LiveRows:
         below = max(len(lines) - 1, 0)
         rows = capture.get().rstrip("\n").replace("\n", f"\r{_DOWN}")
         return f"{_HIDE_CURSOR}{_NO_WRAPPING}" + "\n" * below + _UP * below + f"\r{rows}\r" + _UP * below + _WRAPPING
+
+
+def byte_columns(format_size: Callable[[float], str], *, wide: bool) -> tuple[ProgressColumn, ...]:
+    """Return the columns of rows of rich's `Progress` that count bytes, fewer of them for a narrow terminal.
+
+    ``format_size`` formats a number of bytes.
+    """
+    from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{format_size(task.speed)}/s" if task.speed else "", style="progress.data.speed")
+
+    def whole() -> Column:  # only the bar gives way
+        return Column(no_wrap=True)
+
+    basic = (
+        TextColumn("{task.description}", markup=False, table_column=whole()),
+        BarColumn(bar_width=None),
+        DownloadColumn(binary_units=True, table_column=whole()),
+    )
+    return (*basic, Speed(whole()), TimeRemainingColumn(compact=True, table_column=whole())) if wide else basic

@@ -27,9 +27,10 @@ _NOT_SUPPORTED = {
 }
 # What other programs call the commands.
 _OTHER_NAMES = {
-    "append": "tag", "cp": "copy", "digest": "inspect", "export": "copy", "load": "copy", "ls": "list-tags",
+    "append": "tag", "check": "verify", "cp": "copy", "digest": "inspect", "export": "copy", "fsck": "layout",
+    "gc": "layout", "load": "copy", "ls": "list-tags",
     "manifest": "inspect", "mirror": "sync", "pull": "copy", "push": "copy", "rm": "delete", "rmi": "delete",
-    "save": "copy", "tags": "list-tags",
+    "save": "copy", "tags": "list-tags", "validate": "verify",
 }  # fmt: skip
 
 T = TypeVar("T")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,33 @@ from ..fast_dataclass import dataclass
 from ..http.retry import Retry
 from ..http.tls import Trust
 from .command import SKOPEO, program
-from .flags import Flag, Parsed, UsageError, boolean, duration, integer, listed
+from .flags import Flag, Parsed, UsageError, boolean, byte_count, duration, integer, listed
 
 if TYPE_CHECKING:
     from ..config.tls_details import TlsDetails
     from ..credentials.bazel_helper import HeaderHelper
+    from ..http.rate_limit import RateLimits
+
+# Commands for logins do not have these flags.
+RATE_FLAGS = ("limit-rate", "limit-rate-per-host")
+
+
+def _rate(text: str) -> int:
+    """Parse a number of bytes per second; 0 and ``none`` are no limit."""
+    try:
+        return 0 if text.lower() == "none" else byte_count(text)
+    except ValueError:
+        raise ValueError("want bytes per second such as 500K or 10M, or 0 for no limit") from None
+
+
+@cache
+def _rate_limits(total: int, per_host: int) -> RateLimits | None:
+    """Return the limits of this process, the same object for both sides of a copy; None if there are none."""
+    if not total and not per_host:
+        return None
+    from ..http.rate_limit import RateLimits
+
+    return RateLimits(total, per_host)
 
 
 def _header_helper(text: str) -> HeaderHelper:
@@ -35,6 +58,9 @@ NETWORK = (
          read=duration),
     Flag("response-timeout", "fail a request that is not answered in this time (default: 5m, or three times a given "
          "--stall-timeout)", value="DURATION", read=duration),
+    Flag("limit-rate", "maximum number of bytes per second, such as 500K or 10M, of all uploads and downloads together "
+         "(default: no limit)", value="RATE", read=_rate, default=0),
+    Flag("limit-rate-per-host", "the same for those with one host", value="RATE", read=_rate, default=0),
     Flag("auth-strict", "treat the failure of a credential helper as an error, not a warning", read=boolean,
          default=False),
     Flag("credential-helper", "get request headers from PATH, a helper that speaks Bazel's protocol; PATTERN is HOST, "
@@ -55,6 +81,7 @@ class NetworkOptions:
     user_agent_prefix: str
     tls_details: TlsDetails | None
     realms: frozenset[str]
+    rate_limits: RateLimits | None
 
     @classmethod
     def of(cls, parsed: Parsed) -> NetworkOptions:
@@ -67,6 +94,7 @@ class NetworkOptions:
             stall_timeout=stall_timeout,
             response_timeout=response_timeout,
             user_agent_prefix=_user_agent_prefix(parsed),
+            rate_limits=_rate_limits(*(_read_rate(parsed, name) for name in RATE_FLAGS)),
         )
 
     def network(self, base: Network, daemon_host: str | None = None) -> Network:
@@ -80,6 +108,7 @@ class NetworkOptions:
             response_timeout=self.response_timeout,
             user_agent=f"{prefix} {agent}" if prefix else agent,
             daemon_host=daemon_host or base.daemon_host,
+            rate_limits=self.rate_limits,
             program=program(),
         )
 
@@ -92,6 +121,10 @@ class NetworkOptions:
             details=self.tls_details,
             realms=self.realms,
         )
+
+
+def _read_rate(parsed: Parsed, name: str) -> int:
+    return parsed.get(name, int) if name in parsed.values else 0
 
 
 def _retry(parsed: Parsed) -> Retry:

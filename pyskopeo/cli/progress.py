@@ -28,13 +28,13 @@ from ..model.events import (
     ignore,
     to_json,
 )
-from .live_rows import WIDTH, LiveRows
+from .live_rows import WIDTH, LiveRows, byte_columns
 from .log import debugging, emit, emit_notice, line, log
 from .standard_streams import notice
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.progress import ProgressColumn, Task, TaskID
+    from rich.progress import TaskID
 
     from ..model.digest import Digest
 
@@ -223,7 +223,7 @@ class Bars:
         self._console = console or Console(stderr=True, highlight=False)
         # Never started: what it renders is shown by `rows`.
         self._progress = Progress(console=self._console, expand=True, auto_refresh=False)
-        self._columns = {wide: _columns(wide=wide) for wide in (False, True)}
+        self._columns = {wide: byte_columns(size, wide=wide) for wide in (False, True)}
         self.rows = LiveRows(self._console, self._render)
         self._tasks: dict[Digest, TaskID] = {}
         self._names: dict[Digest, str] = {}
@@ -300,24 +300,3 @@ class Bars:
         if self._total is not None:
             done = self._finished + sum(self._done.values())
             self._progress.update(self._total, completed=done, total=self._planned - self._present)
-
-
-def _columns(*, wide: bool) -> tuple[ProgressColumn, ...]:
-    """Return the columns of a row, fewer of them for a narrow terminal."""
-    from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.table import Column
-    from rich.text import Text
-
-    class Speed(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{size(task.speed)}/s" if task.speed else "", style="progress.data.speed")
-
-    def whole() -> Column:  # only the bar gives way
-        return Column(no_wrap=True)
-
-    basic = (
-        TextColumn("{task.description}", markup=False, table_column=whole()),
-        BarColumn(bar_width=None),
-        DownloadColumn(binary_units=True, table_column=whole()),
-    )
-    return (*basic, Speed(whole()), TimeRemainingColumn(compact=True, table_column=whole())) if wide else basic

@@ -28,6 +28,8 @@ from .response_head import InvalidResponse
 if TYPE_CHECKING:
     import ssl
 
+    from .rate_limit import RateLimits
+
 # Seconds between two attempts to connect to a Unix socket whose backlog is full; the kernel does not signal room in it.
 _BACKLOG_PAUSE = 0.05
 # Seconds without a sign of life from the server, seconds between two questions for one, and their number.
@@ -53,7 +55,8 @@ class Connector:
     ``connect_timeout`` limits connecting, the TLS handshake included; after that ``stall_timeout`` limits each read
     and each write, and ``response_timeout`` the wait for a response to begin. All are in seconds. With ``target``
     every connection goes there, whatever the origin of the request; with None it goes to the origin. ``errors`` maps
-    errors of sockets and TLS to those that are raised.
+    errors of sockets and TLS to those that are raised. ``rate_limits`` hold for what is sent and received, but not
+    through a Unix socket, which has no bandwidth to share.
     """
 
     context: Callable[[Origin], ssl.SSLContext]
@@ -63,6 +66,7 @@ class Connector:
     response_timeout: float = 300.0
     target: Origin | UnixSocket | None = None
     errors: ErrorMapping = _ERRORS
+    rate_limits: RateLimits | None = None
 
     def open(self, origin: Origin, *, reach: Locality | None = None) -> Connection:
         """Connect to ``origin`` and return the connection, after the TLS handshake for https.
@@ -100,6 +104,8 @@ class Connector:
             except Exception as error:
                 raise self.errors.connect_error(error, origin, proxy) from error
             stack.pop_all()
+        if self.rate_limits is not None:
+            connection.limits = self.rate_limits.of_host(origin.host)
         return connection
 
     def _open_unix(self, target: UnixSocket, origin: Origin) -> Connection:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from .response_head import InvalidResponse, ResponseHead, head_size, parse_head
 from .time_limits import TooSlow
+
+if TYPE_CHECKING:
+    from .rate_limit import HostLimits
 
 # Bytes of all heads of one response, interim ones included.
 _HEAD_LIMIT = 256 * 1024
@@ -23,12 +27,14 @@ _STATUS_OFFSET = len(b"HTTP/1.1 ")
 class Connection:
     """A connection; ``received`` are bytes that have arrived and are still to be read.
 
+    ``limits`` are the rate limits of the bodies that are sent and received on it, None if there are none.
     Only one thread uses it at a time: see `exchange`.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.received = bytearray()
+        self.limits: HostLimits | None = None
         self._begin_response()
 
     def _begin_response(self) -> None:
@@ -38,7 +44,7 @@ class Connection:
         self._first_interim = 0.0
         self._empty_line = False
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> None:
         """Send ``data``; raises `TimeoutError` if the server takes nothing for the socket's timeout."""
         # Not sendall(), whose timeout limits the whole: a slow server has not stalled.
         rest = memoryview(data)

@@ -24,7 +24,7 @@ from .locality import Locality
 from .origin import Origin
 from .request_head import encode_head
 from .response_body import ResponseBody
-from .response_head import InvalidResponse, framing
+from .response_head import Framing, InvalidResponse, framing
 from .streamed_body import StreamedBody
 from .time_limits import DocumentDeadline, ResponseTimeouts, TooSlow
 
@@ -130,7 +130,7 @@ class ConnectionPool:
         found = framing(head, request.method)
         if close or request.body_incomplete:  # the server would take the next request for the rest of this body
             found = replace(found, persistent=False)
-        body, content = ResponseBody(connection, found, timeouts.body), None
+        body, content = _response_body(connection, found, timeouts.body), None
         if self._prefetch is not None and body.length is not None and body.length <= self._prefetch:
             if head.is_redirect:
                 content = _read_redirect_body(body)
@@ -231,6 +231,15 @@ class ResponseReader:
         self._pool.release(self._route, self._exchange)
 
 
+def _response_body(connection: Connection, framing: Framing, stall_timeout: float | None) -> ResponseBody:
+    """Return the body of the response whose head was read from ``connection``, within its rate limits."""
+    if connection.limits is None:
+        return ResponseBody(connection, framing, stall_timeout)
+    from .limited_body import LimitedBody
+
+    return LimitedBody(connection, framing, stall_timeout, connection.limits)
+
+
 def _send_request(request: Request, connection: Connection, proxy: str | None) -> tuple[bool, float | None]:
     """Send a request; return whether it asks to close the connection, and `StreamedBody.transmit`'s result."""
     body = request.body
@@ -239,6 +248,11 @@ def _send_request(request: Request, connection: Connection, proxy: str | None) -
     head = encode_head(request.method, target, fields)
     close = any((name.lower(), value.lower()) == ("connection", "close") for name, value in fields)
     if isinstance(body, bytes):
+        if connection.limits is not None:
+            from .limited_body import send_limited
+
+            send_limited(connection, head, body, connection.limits)
+            return close, None
         connection.send(head + body if len(body) <= _SMALL_BODY else head)
         if len(body) > _SMALL_BODY:
             connection.send(body)

@@ -16,16 +16,22 @@ from .request_body import RequestBody
 if TYPE_CHECKING:
     import ssl
 
+    from .limited_stream import SendRequest
+    from .rate_limit import RateLimits
+
 
 class ProxyRouter:
     """Sends requests through SOCKS and https proxies, by one transport of httpx for each proxy.
 
     ``context`` returns the TLS settings for an origin. ``timeout`` limits the time until the head of a response is
-    complete, in seconds; interim responses, which httpx reads without a limit, do not prolong it.
+    complete, in seconds; interim responses, which httpx reads without a limit, do not prolong it. ``rate_limits`` hold
+    for what is sent and received.
     """
 
-    def __init__(self, context: Callable[[Origin], ssl.SSLContext], timeout: float) -> None:
-        self._context, self._timeout = context, timeout
+    def __init__(
+        self, context: Callable[[Origin], ssl.SSLContext], timeout: float, rate_limits: RateLimits | None = None
+    ) -> None:
+        self._context, self._timeout, self._rate_limits = context, timeout, rate_limits
         self._transports: dict[tuple[str, ssl.SSLContext], httpx.AsyncHTTPTransport] = {}
 
     @staticmethod
@@ -42,12 +48,17 @@ class ProxyRouter:
         from anyio import move_on_after
 
         check_literal_address(origin, request.extensions.get("reach"))
-        transport = self._transport(proxy, self._context(origin))
+        send: SendRequest = self._transport(proxy, self._context(origin)).handle_async_request
+        streamed = isinstance(request.stream, RequestBody)
+        if self._rate_limits is not None:
+            from .limited_stream import limited
+
+            send = limited(send, self._rate_limits)
         try:
-            if isinstance(request.stream, RequestBody):  # sending it may take any time, and has its own limit
-                return await transport.handle_async_request(request)
+            if streamed:  # sending it may take any time, and has its own limit
+                return await send(request)
             with move_on_after(self._timeout):
-                return await transport.handle_async_request(request)
+                return await send(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
             reason = _reason(error)
             message = f"{origin.netloc} (through proxy {without_userinfo(proxy)}): {reason}"

@@ -11,7 +11,7 @@ import anyio
 from ..errors import ConnectionFailed
 from .httpx_import import httpx
 from .loop_bridge import run_in_loop
-from .streamed_body import StreamedBody
+from .streamed_body import END_SECONDS, StreamedBody
 
 
 class RequestBody(StreamedBody, httpx.AsyncByteStream):
@@ -20,8 +20,8 @@ class RequestBody(StreamedBody, httpx.AsyncByteStream):
     `HTTPTransport` calls `transmit`; other transports iterate over it.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, end_seconds: float = END_SECONDS) -> None:
+        super().__init__(end_seconds=end_seconds)
         self._close: Callable[[], None] = lambda: None
         self._drop: Callable[[], None] = lambda: None
 

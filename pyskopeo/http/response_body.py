@@ -44,6 +44,9 @@ class ResponseBody:
         """Whether the connection can be used for another request: nothing of this response is left on it."""
         return self.ended and self._persistent and not self._connection.received
 
+    def is_document(self) -> None:
+        """Say that the body is a document, on which other requests wait: it does not wait for rate limits of blobs."""
+
     def readinto(self, buffer: memoryview) -> int:
         """Read into ``buffer``, mostly until it is full, and return the number of bytes; 0 at the end."""
         if self._failure is not None:

@@ -17,7 +17,10 @@ from .response_head import InvalidResponse
 # How long a server that stopped reading the body may take to respond, in seconds.
 _LATE_RESPONSE_SECONDS = 5.0
 # How long the server may take to react to the end of the body, in seconds.
-_CLOSE_SECONDS = 0.5
+END_SECONDS = 0.5
+# Bytes. The maximum of a chunk of a body that can be ended between two chunks, and the maximum at a low rate limit.
+_CHUNK_SIZE, _LEAST_CHUNK_SIZE = 512 * 1024, 4 * 1024
+_UNLIMITED = 1 << 60
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -27,14 +30,18 @@ class StreamedBody:
     `write` sends straight to the socket. ``failure`` is set when the server stopped reading. A cancellation of either
     thread's work stops the body, as `stop` does.
 
-    A chunked body that is stopped between two writes is terminated as if it were complete. If ``end_if_stopped`` is
-    False, the connection is closed instead. The server may respond before the body has ended, which stops the body.
-    An interim response (1xx) does not, nor with ``continue_on_success`` one with a status of 2xx, which is read after
-    the end of the body.
+    A chunked body that is stopped is terminated between two chunks as if it were complete. That may take
+    ``end_seconds``; if it takes longer, and if ``end_if_stopped`` is False, the connection is closed instead. The
+    server may respond before the body has ended, which stops the body. An interim response (1xx) does not, nor with
+    ``continue_on_success`` one with a status of 2xx, which is read after the end of the body.
     """
 
-    def __init__(self, *, end_if_stopped: bool = True, continue_on_success: bool = False) -> None:
+    def __init__(
+        self, *, end_if_stopped: bool = True, continue_on_success: bool = False, end_seconds: float = END_SECONDS
+    ) -> None:
         self._end_if_stopped, self._continue_on_success = end_if_stopped, continue_on_success
+        self._end_seconds = end_seconds
+        self._largest_piece = _UNLIMITED
         self._ready, self._ended = threading.Event(), threading.Event()
         self._writing = threading.Lock()
         self._write: Callable[[memoryview], None] | None = None
@@ -48,9 +55,7 @@ class StreamedBody:
             self._ready.wait()
             if self.failure is None and self._write is not None:
                 try:
-                    with self._writing:
-                        if self.failure is None:  # the connection may have been closed since
-                            self._write(buffer)
+                    self._write_pieces(self._write, buffer)
                 except TimeoutError:
                     self._fail(Stalled("no progress in sending (--stall-timeout)"))
                 except InvalidResponse as error:
@@ -61,6 +66,13 @@ class StreamedBody:
                     self._fail(ConnectionFailed(f"connection lost while sending: {reason}"))
         if self.failure is not None:
             raise self.failure
+
+    def _write_pieces(self, write: Callable[[memoryview], None], buffer: memoryview) -> None:
+        while len(buffer) and self.failure is None:
+            with self._writing:
+                if self.failure is None:  # the connection may have been closed since
+                    write(buffer[: self._largest_piece])
+            buffer = buffer[self._largest_piece :]
 
     def finish(self) -> None:
         """Say that the body is complete, so that the response is read. Called in the event loop."""
@@ -85,7 +97,12 @@ class StreamedBody:
         response. There may be one after a failure, too: a server that closes the connection may have sent its reason.
         Raises `Stalled`, and `ConnectionFailed` for a body that was stopped.
         """
-        writer = _SocketWriter(connection, chunked=chunked, continue_on_success=self._continue_on_success)
+        limits = connection.limits
+        kind = _SocketWriter if limits is None else _LimitedWriter
+        writer = kind(connection, chunked=chunked, continue_on_success=self._continue_on_success)
+        if chunked and self._end_if_stopped:
+            turn = _CHUNK_SIZE if limits is None else limits.turn
+            self._largest_piece = min(_CHUNK_SIZE, max(_LEAST_CHUNK_SIZE, turn))
         self._write = writer.write
         with on_cancel(self.stop):
             self._ready.set()
@@ -107,15 +124,15 @@ class StreamedBody:
             if isinstance(self.failure, Stalled):
                 raise self.failure  # a server that reads nothing for that long does not respond either
             return _LATE_RESPONSE_SECONDS
-        sock.settimeout(_CLOSE_SECONDS)
+        sock.settimeout(self._end_seconds)
         # Between two chunks the body can be terminated as if it were complete, and the server responds with the
         # number of bytes it has; some registries cannot cancel an upload otherwise.
-        if chunked and self._end_if_stopped and self._writing.acquire(timeout=_CLOSE_SECONDS):
+        if chunked and self._end_if_stopped and self._writing.acquire(timeout=self._end_seconds):
             try:
                 sock.sendall(_LAST_CHUNK)
             finally:
                 self._writing.release()
-            return _CLOSE_SECONDS
+            return self._end_seconds
         if self._end_if_stopped:
             _half_close(sock)
         shutdown_socket(sock)
@@ -131,7 +148,7 @@ def _half_close(sock: socket.socket) -> None:
     with suppress(OSError):
         # socket.socket's methods, also for a TLS socket: the content of what is received does not matter.
         socket.socket.shutdown(sock, socket.SHUT_WR)
-        sock.settimeout(_CLOSE_SECONDS)
+        sock.settimeout(END_SECONDS)
         while socket.socket.recv(sock, 64 * 1024):
             pass
 
@@ -144,6 +161,8 @@ class _SocketWriter:
         self._socket = connection.sock
         # A TLS socket is also readable for messages of the protocol that are no response.
         self._watches_response = type(self._socket) is socket.socket
+        # The framing of chunks shares packets with content. TLS has records of its own.
+        self._more = getattr(socket, "MSG_MORE", 0) if self._watches_response else 0
         if self._watches_response:
             self._poll = select.poll()
             self._poll.register(self._socket, select.POLLIN | select.POLLOUT)
@@ -154,17 +173,17 @@ class _SocketWriter:
         Raises `TimeoutError`, other `OSError`, and `InvalidResponse`.
         """
         if self._chunked:
-            self._send(memoryview(b"%x\r\n" % len(buffer)))
+            self._send(memoryview(b"%x\r\n" % len(buffer)), self._more)
         self._send(buffer)
         if self._chunked:
-            self._send(memoryview(b"\r\n"))
+            self._send(memoryview(b"\r\n"), self._more)
 
-    def _send(self, buffer: memoryview) -> None:
+    def _send(self, buffer: memoryview, flags: int = 0) -> None:
         # Not sendall(), whose timeout limits the whole buffer: a slow server has not stalled.
         while len(buffer):
             if self._watches_response:
                 self._wait()
-            buffer = buffer[self._socket.send(buffer) :]
+            buffer = buffer[self._socket.send(buffer, flags) :]
 
     def _wait(self) -> None:
         """Wait until the socket is writable; raises `ConnectionError` if the server responds meanwhile."""
@@ -187,3 +206,22 @@ class _SocketWriter:
             return True
         self._watches_response = False
         return self._continue_on_success and digit == "2"
+
+
+class _LimitedWriter(_SocketWriter):
+    """A `_SocketWriter` within the rate limits of its connection. Waiting for them is not a stall."""
+
+    def __init__(self, connection: Connection, *, chunked: bool, continue_on_success: bool) -> None:
+        from .rate_limit import Pace
+
+        super().__init__(connection, chunked=chunked, continue_on_success=continue_on_success)
+        assert connection.limits is not None
+        self._pace = Pace(connection.limits)
+
+    def write(self, buffer: memoryview) -> None:
+        """Send ``buffer``, as one chunk for each turn if the body is chunked; raises also `Cancelled`."""
+        while len(buffer):
+            count = self._pace.wait(len(buffer))
+            super().write(buffer[:count])
+            self._pace.moved(count)
+            buffer = buffer[count:]

@@ -34,7 +34,9 @@ class HTTPTransport(ConnectionPool, httpx.AsyncBaseTransport):
 
     def __init__(self, connector: Connector, *, requests: int = 64) -> None:
         super().__init__(connector)
-        self._other_proxies = ProxyRouter(connector.context, connector.connect_timeout + connector.response_timeout)
+        self._other_proxies = ProxyRouter(
+            connector.context, connector.connect_timeout + connector.response_timeout, connector.rate_limits
+        )
         self._requests = requests
         self._limiter: anyio.CapacityLimiter | None = None
 
@@ -86,6 +88,7 @@ class ResponseStream(ResponseReader, httpx.AsyncByteStream):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         # Not a generator: trio warns of one that is not finished.
+        self._exchange.body.is_document()
         return self
 
     async def __anext__(self) -> bytes:

@@ -50,6 +50,49 @@ def check_layout_file(raw: bytes, where: str) -> None:
         raise InvalidContent(f"{where}: imageLayoutVersion is {ascii(version)[:40]}, want 1.0.0")
 
 
+def reference_name(descriptor: Descriptor) -> str:
+    """Return the name of an entry of ``index.json``: its reference name, else containerd's, "" if it has none."""
+    annotations = descriptor.annotations
+    return annotations.get(REF_NAME) or annotations.get(_CONTAINERD_NAME) or ""
+
+
+def entry_name(descriptor: Descriptor, position: int) -> str:
+    """Return the name of an entry, or ``@N``, its position from 0, for one without a name."""
+    return reference_name(descriptor) or f"@{position}"
+
+
+def read_entries(raw: bytes, where: str) -> tuple[list[tuple[int, Descriptor]], list[InvalidContent]]:
+    """Return the valid entries of an ``index.json`` with their positions, and an error for each thing that is wrong.
+
+    For reports: `LayoutIndex.parse` accepts no index with an error.
+    """
+    found: list[tuple[int, Descriptor]] = []
+    errors: list[InvalidContent] = []
+    try:
+        document = parse_object(raw, where, INDEX_LIMIT)
+    except InvalidContent as error:
+        return [], [error]
+    try:
+        _INDEX_NAMES.check(document, where)
+    except InvalidContent as error:
+        errors.append(error)
+    version, stated, entries = (document.get(name) for name in ("schemaVersion", "mediaType", "manifests"))
+    if version != 2 or type(version) is not int:
+        errors.append(InvalidContent(f"{where}: schemaVersion is {ascii(version)[:20]}, want 2"))
+    if stated not in (None, "", mediatype.OCI_INDEX):
+        errors.append(InvalidContent(f"{where}: mediaType is {ascii(stated)[:100]}, want {mediatype.OCI_INDEX}"))
+    if not isinstance(entries, list | None):
+        errors.append(InvalidContent(f"{where}: manifests is not a list"))
+        entries = None
+    for position, entry in enumerate(entries or ()):
+        try:
+            found.append((position, Descriptor.from_json(entry, f"{where}: manifests[{position}]")))
+        except InvalidContent as error:
+            place = f"{where}: manifests[{position}]"
+            errors.append(InvalidContent(str(error) if str(error).startswith(place) else f"{place}: {error}"))
+    return found, errors
+
+
 @dataclass(frozen=True, slots=True)
 class LayoutIndex:
     """A parsed ``index.json``: ``entries`` as they were decoded, and their ``descriptors``, in order."""

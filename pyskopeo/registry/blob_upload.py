@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ..errors import PyskopeoError
 from ..model.events import Placement
 from .response_checks import ask
-from .upload_attempt import UploadAttempt
+from .upload_attempt import MONOLITHIC_SIZE, UploadAttempt
 from .upload_session import UploadSession
 from .upload_state import Step, UploadState
 
@@ -29,18 +29,32 @@ if TYPE_CHECKING:
     from ..model.reference import Reference
     from ..streams.pump import Blob, Progress
     from .session import Session
+    from .upload_session import UploadRecord, UploadRecords
 
 
 class BlobUploads:
-    """Writes blobs to one repository, several of them concurrently."""
+    """Writes blobs to one repository, several of them concurrently.
 
-    def __init__(self, reference: Reference, session: Session, retry: Retry, report: Report) -> None:
+    With the result of ``records``, which is called for the first large blob, an upload that is interrupted is continued
+    by the next run that pushes the same blob.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        session: Session,
+        retry: Retry,
+        report: Report,
+        records: Callable[[], UploadRecords | None] = lambda: None,
+    ) -> None:
         """``retry`` is the policy for each blob's upload; ``report`` gets `Retrying`."""
-        self._reference = reference
+        self._reference, self._records = reference, records
         self._session, self._retry, self._report = session, retry, report
         # Until the registry has declined a mount, a blob is mounted without asking first whether it exists: both
         # are one request.
         self._mount_first = True
+        # Until the registry has refused a body without a length.
+        self._endable = True
 
     async def has(self, descriptor: Descriptor) -> bool:
         """HEAD a blob: return whether the registry has it.
@@ -64,14 +78,17 @@ class BlobUploads:
     async def put(self, blob: Blob, progress: Progress, repositories: Sequence[str]) -> Placement:
         """Find the blob, mount it from one of ``repositories`` of this registry, or upload it; return which it was.
 
-        Raises `ContentMismatch`, the errors of the source, and `NetworkError`. After an error no upload is left open.
+        Raises `ContentMismatch`, the errors of the source, and `NetworkError`. After an error no upload is left open,
+        except one that a later run can continue.
         """
         upload = self._new_upload(blob.descriptor.size)
         try:
-            return await self._put(blob, upload, progress, repositories[0] if repositories else "")
-        except BaseException:
-            await upload.cancel()
+            placement = await self._put(blob, upload, progress, repositories[0] if repositories else "")
+        except BaseException as error:
+            await upload.end(error)
             raise
+        await upload.end()
+        return placement
 
     async def _put(self, blob: Blob, upload: UploadSession, progress: Progress, source: str) -> Placement:
         descriptor = blob.descriptor
@@ -88,7 +105,11 @@ class BlobUploads:
             await blob.copy_to(attempt, progress)
             return descriptor
 
+        if (record := self._open_record(descriptor)) is not None:
+            upload.state.endable = self._endable
+            await upload.continue_recorded(record)
         await self._write(upload, fill, descriptor)
+        self._endable = self._endable and (record is None or upload.state.endable)
         return Placement.WRITTEN
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
@@ -99,12 +120,18 @@ class BlobUploads:
         upload = self._new_upload(None)
         try:
             return await self._write(upload, fill, None), Placement.WRITTEN
-        except BaseException:
-            await upload.cancel()
+        except BaseException as error:
+            await upload.end(error)
             raise
 
     def _new_upload(self, size: int | None) -> UploadSession:
         return UploadSession(self._reference, self._session, UploadState(size, self._retry.times))
+
+    def _open_record(self, descriptor: Descriptor) -> UploadRecord | None:
+        """Return the record for a blob that is large enough to be streamed, None without one."""
+        if descriptor.size <= MONOLITHIC_SIZE or (records := self._records()) is None:
+            return None
+        return records.open(self._reference.registry, self._reference.repository, descriptor.digest)
 
     async def _mount(self, upload: UploadSession, digest: Digest, source: str) -> bool:
         """Return whether the registry mounted the blob. If it declined, ``upload`` may be open instead."""

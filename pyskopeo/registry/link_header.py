@@ -110,6 +110,8 @@ def find_next_page(values: Sequence[str], url: str) -> NextPage:
         unread = unread or rest
     following = [link for link in links if "next" in link.relations]
     for link in following:
+        if not link.target:  # which is this page, that has been read
+            return NextPage(problem="has a next page without an address: there may be more pages")
         if link.anchor is None or _path(url, link.anchor) == _path(url, url):
             problem = f"cannot be read in part ({to_printable(unread, 80)})" if unread else ""
             return NextPage(resolve_url(url, link.target), problem)

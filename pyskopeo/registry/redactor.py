@@ -69,6 +69,12 @@ class Redactor:
         while len(self._query_values) > _MAX_QUERY_VALUES:
             del self._query_values[next(iter(self._query_values))]
 
+    def add_upload(self, url: str) -> None:
+        """Add what allows to write to an upload: long values in the query of its URL, and at the end of its path."""
+        words = urlsplit(url).path.partition("uploads/")[2].split("/")
+        self._query_values |= dict.fromkeys(word for word in words if len(word) >= _MIN_QUERY_VALUE)
+        self.add_url(url)
+
     def redact(self, text: str) -> str:
         """Return ``text`` without the secrets."""
         if not self._secrets and not self._query_values:

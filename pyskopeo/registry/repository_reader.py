@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from .tag_pages import TagList
 
 T = TypeVar("T")
-# The statuses of registries that do not support HEAD.
-_NO_HEAD = frozenset({400, 405, 406, 500, 501})
+# The statuses of registries that do not support HEAD, and of stores with URLs that are signed for GET alone.
+_NO_HEAD = frozenset({400, 403, 405, 406, 500, 501})
 
 
 class Repository:

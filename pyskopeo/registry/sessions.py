@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..access import Access, Network
     from ..config.registries import Endpoint
     from ..credentials.authfile import Credentials
+    from ..http.rate_limit import RateLimits
     from ..http.tls import Trust
     from ..model.events import Event
     from .mirrors import Endpoints
@@ -142,7 +143,7 @@ class SharedConnections:
 
     def _send(self, reference: Reference, access: Access) -> SendRequest:
         if access.network.client is not None:
-            return _client_sender(access.network.client)
+            return _client_sender(access.network.client, access.network.rate_limits)
         key = (reference.registry, access.trust)
         if key not in self._transports:
             self._transports[key] = _transport(reference, access)
@@ -158,8 +159,13 @@ class SharedConnections:
             await transport.aclose()
 
 
-def _client_sender(client: httpx.AsyncClient) -> SendRequest:
-    return partial(client.send, stream=True, auth=None, follow_redirects=False)
+def _client_sender(client: httpx.AsyncClient, rate_limits: RateLimits | None) -> SendRequest:
+    send = partial(client.send, stream=True, auth=None, follow_redirects=False)
+    if rate_limits is None:
+        return send
+    from ..http.limited_stream import limited
+
+    return limited(send, rate_limits)
 
 
 @asynccontextmanager
@@ -170,7 +176,7 @@ async def open_sender(reference: Reference, access: Access) -> AsyncIterator[Sen
     in a pull of many small layers.
     """
     if access.network.client is not None:
-        yield _client_sender(access.network.client)
+        yield _client_sender(access.network.client, access.network.rate_limits)
         return
     async with _transport(reference, access) as transport:
         yield transport.handle_async_request
@@ -196,6 +202,7 @@ def _transport(reference: Reference, access: Access) -> HTTPTransport:
         return network.proxies.for_url(origin.scheme, origin.host, origin.port)
 
     connector = Connector(
-        context, proxy, network.connect_timeout, network.stall_timeout, network.response_timeout
-    )
+        context, proxy, network.connect_timeout, network.stall_timeout, network.response_timeout,
+        rate_limits=network.rate_limits,
+    )  # fmt: skip
     return HTTPTransport(connector)

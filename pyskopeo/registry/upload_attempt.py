@@ -1,7 +1,8 @@
 """One attempt to upload a blob: PATCH and PUT requests with the bytes that a worker thread writes.
 
 Distribution specification 1.1, "POST then PUT" and "Pushing a blob in chunks". A PATCH for all bytes has no
-``Content-Range``. It has a ``Content-Length``, or ``Transfer-Encoding: chunked`` if the size is known only at the end.
+``Content-Range``. It has a ``Content-Length``, or ``Transfer-Encoding: chunked`` if the size is known only at the end,
+or a later run may continue the upload: such a body can be ended early, and the response says where to continue.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _SUCCESS = frozenset({200, 201, 202, 204})
 _REASON_SECONDS = 6.0
 # Seconds to wait for the response to a request that is aborted.
 _ABORT_SECONDS = 0.7
+# Seconds that a body may take to end, and its response, if a later run is to continue the upload.
+_END_SECONDS, _KEEP_SECONDS = 1.5, 2.0
 # Bytes. Blobs up to this size are uploaded by one PUT ("monolithic").
 MONOLITHIC_SIZE = 1024 * 1024
 
@@ -89,7 +92,7 @@ class UploadAttempt:
                 if self._request is None:
                     run_in_loop(self._send_patch)
                 assert self._request is not None
-                self._upload.state.sent = self._upload.state.offset + self._request.sent + len(buffer)
+                self._upload.sending(self._upload.state.offset + self._request.sent + len(buffer))
                 buffer = self._request.write(buffer)
                 if self._request.full:
                     run_in_loop(self._end_patch)
@@ -119,14 +122,15 @@ class UploadAttempt:
         await upload.open(self._digest)
         headers = {"Content-Type": "application/octet-stream"}
         length = None if state.size is None else state.size - state.offset
-        if length is None:
+        if length is None or (state.endable and state.chunk_size is None):
             headers["Transfer-Encoding"] = "chunked"
         else:
             if state.chunk_size is not None:
                 length = min(length, max(state.chunk_size, state.min_chunk_size))
                 headers["Content-Range"] = f"{state.offset}-{state.offset + length - 1}"
             headers["Content-Length"] = str(length)
-        self._request = _PatchRequest(RequestBody(), length)
+        body = RequestBody(end_seconds=_END_SECONDS) if upload.recorded else RequestBody()
+        self._request = _PatchRequest(body, length)
         assert self._tasks is not None
         send = partial(upload.session.send_stream, "PATCH", upload.location, headers)
         self._tasks.start_soon(self._request.exchange, send)
@@ -159,7 +163,7 @@ class UploadAttempt:
             await upload.open(self._digest)
             url = with_digest(upload.location, descriptor.digest)
             content = bytes(self._small or b"")
-            state.sent = state.offset + len(content)
+            upload.sending(state.offset + len(content))
             headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(content))}
             response = await upload.session.request("PUT", url, headers, content=content)
             if response.status_code not in _SUCCESS:
@@ -195,11 +199,12 @@ class UploadAttempt:
         return self._failure
 
     async def _abort_request(self) -> None:
-        """Abort the current request; its response may have the URL at which to cancel the upload."""
+        """Abort the current request; its response may have the URL at which to cancel or continue the upload."""
         if self._request is None:
             return
         self._request.body.stop()
-        with anyio.move_on_after(_ABORT_SECONDS, shield=True), suppress(PyskopeoError):
+        seconds = _KEEP_SECONDS if self._upload.recorded else _ABORT_SECONDS
+        with anyio.move_on_after(seconds, shield=True), suppress(PyskopeoError):
             response = await self._request.response()
             await response.aclose()
             if response.status_code in _SUCCESS:

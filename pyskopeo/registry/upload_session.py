@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlencode
 
 import anyio
 
 from ..errors import InvalidContent, PyskopeoError
 from ..http.loop_bridge import run_with_grace
+from ..http.origin import Origin
+from ..model.events import Explained
 from .response_checks import ask, read_error
 
 if TYPE_CHECKING:
@@ -25,20 +27,119 @@ if TYPE_CHECKING:
 _RANGE = re.compile(r"(?:bytes[= ] ?)?0-([0-9]{1,18})(?:/(?:[0-9]{1,18}|\*))?", re.ASCII | re.IGNORECASE)
 # Seconds that opening or cancelling an upload may take when it is not needed any more.
 _CANCEL_SECONDS = 0.6
+# Bytes. The record of an upload is written again when that many more were sent.
+_RECORD_STEP = 16 * 1024 * 1024
+
+
+class UploadRecord(Protocol):
+    """What is known of an upload in a later run; `storage.upload_records` implements it.
+
+    ``location`` is the URL of the upload that an earlier run has not finished, "" if there is none. The registry was
+    sent at most ``sent`` bytes.
+    """
+
+    location: str
+    sent: int
+
+    def write(self, location: str, sent: int) -> None:
+        """Replace the record, also that in memory."""
+        ...
+
+    def close(self) -> None:
+        """Release it for other processes; remove it if its location is empty."""
+        ...
+
+
+class UploadRecords(Protocol):
+    """Opens the record of the upload of a blob; None if another upload of it has the record, or there can be none."""
+
+    def open(self, registry: str, repository: str, digest: Digest) -> UploadRecord | None: ...
 
 
 class UploadSession:
     """One upload at the registry. ``location`` is its URL, empty while there is none.
 
-    Each method sends one request; `open` and `mount` retry it. Raises `NetworkError` and `InvalidContent`.
+    Each method sends one request; `open`, `mount` and `resume` retry it. Raises `NetworkError` and `InvalidContent`.
     """
 
     def __init__(self, reference: Reference, session: Session, state: UploadState) -> None:
         self.session, self.state = session, state
-        self.location = ""
+        self._location = ""
+        self._record: UploadRecord | None = None
         self._name = reference.name
         self._path = f"/v2/{reference.repository}/blobs/uploads/"
         self._what = f"initiating an upload to {self._name}"
+
+    @property
+    def location(self) -> str:
+        return self._location
+
+    @location.setter
+    def location(self, url: str) -> None:
+        self._location = url
+        if url and self._record is not None:
+            self._write_record(self._record, self.state.sent)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether a later run can continue this upload."""
+        return self._record is not None
+
+    async def continue_recorded(self, record: UploadRecord) -> None:
+        """Keep ``record`` from now on, and continue the upload in it, if the registry still knows that.
+
+        An upload at another origin than the registry's is not continued.
+        """
+        location = record.location
+        if location:
+            await self.cancel()  # the upload that the registry has opened instead of a mount
+        self._record = record
+        if location and Origin.of(location) != self.session.origin:
+            record.location = ""
+        elif location:
+            self.session.redactor.add_upload(location)
+            self._location, self.state.sent = location, min(record.sent, self.state.size or 0)
+            self.state.continued = True
+            await self.resume()
+        else:
+            self.location = self._location
+        if self.state.offset:
+            what = f"the upload of an earlier run to {self._name} goes on at byte {self.state.offset}"
+            self.session.report(Explained(what))
+
+    def sending(self, total: int) -> None:
+        """Record that the registry may have ``total`` bytes, before they are sent."""
+        self.state.sent = total
+        record = self._record
+        if record is not None and total > record.sent:
+            self._write_record(record, min(total + _RECORD_STEP, self.state.size or total))
+
+    def _write_record(self, record: UploadRecord, sent: int) -> None:
+        if Origin.of(self._location) == self.session.origin:
+            self.session.redactor.add_upload(self._location)
+            record.write(self._location, sent)
+        else:  # where the registry's credentials do not count, the URL alone is what allows to write
+            record.location = ""
+
+    async def end(self, error: BaseException | None = None) -> None:
+        """Release the record, after ``error``: cancel the upload, unless a later run may continue it."""
+        record = self._record
+        if error is not None and not self._is_kept(error):
+            await self.cancel()
+        if record is not None:
+            if error is None:
+                record.location = ""
+            record.close()
+            self._record = None
+
+    def _is_kept(self, error: BaseException) -> bool:
+        """Return whether the session in the record is left for a later run after ``error``."""
+        record = self._record
+        if record is None or not record.location:
+            return False
+        if not self._location:  # it was not continued, because the registry did not answer
+            return self.state.worth_keeping(error, record.sent)
+        return self._location == record.location and self.state.worth_keeping(error, self.state.sent)
 
     async def open(self, digest: Digest | None) -> None:
         """POST to open a session, unless there is one; ``digest`` is the blob's, None if it is not known yet."""
@@ -61,26 +162,43 @@ class UploadSession:
         return bool(await run_with_grace(partial(ask, self.session, once, self._what), _CANCEL_SECONDS))
 
     async def resume(self) -> None:
-        """GET the number of bytes that the registry has, and continue there; cancel the session if that is unknown."""
+        """GET the number of bytes that the registry has, and continue there; cancel the session if that is unknown.
+
+        If the registry does not answer, not in all retries either, another session is opened later; the record of this
+        one stays until then.
+        """
         location, state = self.location, self.state
         state.offset = 0
         if not location or not state.resumable:
             await self.cancel()
             return
-        with suppress(PyskopeoError):
+        what = f"resuming an upload to {self._name}"
+
+        async def once() -> None:
             response = await self.session.request("GET", location, {})
+            if response.status_code not in (200, 202, 204):
+                raise await read_error(self.session, response, what)
             await response.aclose()
             end = range_end(response)
             # If the registry has more bytes than were sent, the content of the rest is unknown.
-            if response.status_code in (200, 202, 204) and end is not None and 0 < end <= state.sent:
+            if end is not None and 0 < end <= state.sent:
                 self.location = self.session.location_of(response, location)
                 state.resume_at(end)
+
+        try:
+            await self.session.retry(once, what)
+        except PyskopeoError as error:
+            if error.temporary and self._record is not None:
+                self._location = ""
                 return
-        await self.cancel()
+        if not state.offset:
+            await self.cancel()
 
     async def cancel(self) -> None:
         """DELETE the session; errors are ignored, since nothing here depends on its success."""
         location, self.location = self.location, ""
+        if self._record is not None:
+            self._record.location = ""
         self.state.reset()
         if location:
             with anyio.move_on_after(_CANCEL_SECONDS, shield=True), suppress(PyskopeoError):

@@ -18,6 +18,10 @@ MIN_CHUNK_SIZE = 1024 * 1024
 MAX_EXPIRED_TOKENS = 20
 # The statuses with which registries refuse bytes that have another digest.
 _CONTENT_REFUSED = frozenset({400, 409, 422})
+# The statuses with which servers refuse a body without a Content-Length (RFC 9112 section 6.1).
+_LENGTH_REQUIRED = frozenset({411, 501})
+# Bytes. An upload of which the registry has fewer is not worth a request to continue it in a later run.
+_KEPT_SIZE = 1024 * 1024
 
 
 class Step(Enum):
@@ -38,6 +42,9 @@ class UploadState:
     (``OCI-Chunk-Min-Length``). ``resumed`` says that it continued at an offset that the registry gave, ``disputed``
     that the registry stated another number of bytes than were sent, ``broken`` that it cannot be resumed, and
     ``misleading`` that the content was refused after one of these, so that it is not resumed any more.
+
+    ``continued`` says that an earlier run has begun the upload. ``endable`` says that bodies have no length, although
+    it is known, so that each can be ended early, and the registry then says where the upload goes on.
     """
 
     size: int | None
@@ -50,6 +57,8 @@ class UploadState:
     disputed: bool = False
     misleading: bool = False
     broken: bool = False
+    continued: bool = False
+    endable: bool = False
     failures: int = 0
     expired_tokens: int = 0
     _progress_from: int = 0
@@ -64,12 +73,21 @@ class UploadState:
         if isinstance(error, TokenExpired) and self.expired_tokens < MAX_EXPIRED_TOKENS:
             self.expired_tokens += 1
             return Step.REPEAT  # the request was refused before the registry stored anything
-        if self._use_smaller_pieces(error):
+        if self._use_smaller_pieces(error) or self._use_length(error) or self._leave_continued(error):
             return Step.CONTINUE
         if not self._may_succeed_later(error, opened=opened) or self.failures >= self.retries:
             return Step.RAISE
         self.failures += 1
         return Step.PAUSE
+
+    def worth_keeping(self, error: BaseException, sent: int) -> bool:
+        """Return whether a later run may continue an upload of which the registry was sent ``sent`` bytes.
+
+        It may if this one ended with a cancellation, or an ``error`` that may pass: not if the registry refused the
+        upload, or the bytes that were sent may have been wrong.
+        """
+        passes = error.temporary if isinstance(error, PyskopeoError) else True
+        return passes and self.resumable and sent >= _KEPT_SIZE
 
     def resume_at(self, offset: int) -> None:
         """Record that the registry has ``offset`` bytes, and that the upload continues there."""
@@ -80,7 +98,7 @@ class UploadState:
     def reset(self) -> None:
         """Record that the registry has no bytes. What is known of the registry and of its failures is kept."""
         self.offset = self.sent = 0
-        self.resumed = self.disputed = self.broken = False
+        self.resumed = self.disputed = self.broken = self.continued = False
 
     def _use_smaller_pieces(self, error: PyskopeoError) -> bool:
         if not isinstance(error, RegistryError) or error.status != 413 or self.size is None:
@@ -90,6 +108,22 @@ class UploadState:
             return False
         self.chunk_size = max(smallest, min(MAX_CHUNK_SIZE, (self.chunk_size or self.size) // 2))
         self.broken = True
+        return True
+
+    def _use_length(self, error: PyskopeoError) -> bool:
+        if not self.endable or not isinstance(error, RegistryError) or error.status not in _LENGTH_REQUIRED:
+            return False
+        self.endable, self.broken = False, True
+        return True
+
+    def _leave_continued(self, error: PyskopeoError) -> bool:
+        """Return whether another upload is to be opened because the registry refused one of an earlier run.
+
+        That is no retry: without that run there would have been another one from the beginning.
+        """
+        if not self.continued or not isinstance(error, RegistryError) or error.temporary:
+            return False
+        self.continued, self.broken = False, True
         return True
 
     def _may_succeed_later(self, error: PyskopeoError, *, opened: bool) -> bool:

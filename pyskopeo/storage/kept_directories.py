@@ -90,13 +90,19 @@ class KeptDirectory:
                 fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except OSError:
                 return None
-            if not self._take(fd):
-                os.close(fd)
-                return None
-            if not self.adopted or (self._resume and stat.S_IMODE(os.fstat(fd).st_mode) == self._new_mode()):
-                return fd
-            remove_tree(self.path)
-            os.close(fd)
+            taken = False
+            try:
+                if not self._take(fd):
+                    return None
+                taken = not self.adopted or (
+                    self._resume and stat.S_IMODE(os.fstat(fd).st_mode) == self._new_mode()
+                )
+                if taken:
+                    return fd
+                remove_tree(self.path)
+            finally:
+                if not taken:
+                    os.close(fd)
         return None
 
     def _take(self, fd: int) -> bool:

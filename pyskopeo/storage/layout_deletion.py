@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from ..errors import NotFound, PathNotFound
 from ..fast_dataclass import dataclass
-from ..model import mediatype
-from ..model.manifest import Manifest
-from ..model.strict_json import MANIFEST_LIMIT
 from .files import digest_name, storage_errors
 from .index_file import IndexFile
 from .locks import locked
 from .oci_layout import DirectoryFiles
+from .reachable_blobs import read_reachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,25 +86,5 @@ def _plan(index: LayoutIndex, name: str, root: Path, files: DirectoryFiles) -> t
 
 
 def _reachable(files: DirectoryFiles, descriptors: Iterable[Descriptor]) -> set[Digest]:
-    """Return the digests of blobs and manifests below these, themselves included; those that are missing end there."""
-    found: set[Digest] = set()
-    read: set[Digest] = set()
-    waiting = list(descriptors)
-    while waiting:
-        descriptor = waiting.pop()
-        found.add(descriptor.digest)
-        is_manifest = descriptor.media_type in mediatype.MANIFESTS or not descriptor.media_type
-        if is_manifest and descriptor.digest not in read:
-            read.add(descriptor.digest)
-            manifest = _manifest(files, descriptor)
-            if manifest is not None:
-                waiting += manifest.manifests if manifest.is_index else manifest.blobs
-    return found
-
-
-def _manifest(files: DirectoryFiles, descriptor: Descriptor) -> Manifest | None:
-    try:
-        raw = files.content(f"blobs/{digest_name(descriptor.digest)}", MANIFEST_LIMIT)
-    except NotFound:
-        return None
-    return Manifest.parse(raw, content_type=descriptor.media_type, expected=descriptor.digest)
+    """Return the digests of all that can be reached from entries; manifests that are missing end there."""
+    return set(read_reachable(files, (("", descriptor) for descriptor in descriptors))[0].nodes)

@@ -7,30 +7,34 @@ process that holds it ends, however it ends.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ..errors import StorageFailed
 
+_PATIENCE = 1.0  # seconds
 
 @asynccontextmanager
-async def locked(directory: Path, *, shared: bool = False) -> AsyncIterator[None]:
-    """Hold a lock of a directory: an exclusive one, or one that others can share. Waiting can be cancelled.
-
-    Raises `StorageFailed`.
-    """
-    fd = await lock_directory(directory, shared=shared)
+async def locked(
+    directory: Path, *, shared: bool = False, on_wait: Callable[[], None] | None = None
+) -> AsyncIterator[None]:  # fmt: skip
+    """Hold a lock of a directory as `lock_directory` does; raises `StorageFailed`."""
+    fd = await lock_directory(directory, shared=shared, on_wait=on_wait)
     try:
         yield
     finally:
         os.close(fd)
 
 
-async def lock_directory(directory: Path, *, shared: bool = False) -> int:
+async def lock_directory(
+    directory: Path, *, shared: bool = False, on_wait: Callable[[], None] | None = None
+) -> int:  # fmt: skip
     """Lock a directory and return a file descriptor; closing it releases the lock. Waiting can be cancelled.
 
-    Raises `StorageFailed`.
+    The lock is exclusive, or one that others can share. ``on_wait`` is called if it is not free for a second. Raises
+    `StorageFailed`.
     """
     from anyio import sleep
 
@@ -39,10 +43,13 @@ async def lock_directory(directory: Path, *, shared: bool = False) -> int:
     except OSError as error:
         raise StorageFailed.of(error, f"opening {directory}") from error
     try:
-        pause = 0.002
+        pause, since = 0.002, time.monotonic()
         while not _try_lock(fd, directory, shared=shared):
             await sleep(pause)
             pause = min(pause * 1.5, 0.05)
+            if on_wait is not None and time.monotonic() - since > _PATIENCE:
+                on_wait()
+                on_wait = None
     except BaseException:
         os.close(fd)
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -21,7 +20,7 @@ from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.byte_streams import BlobReader
 from ..streams.locations import LocalFile
 from ..streams.pump import Blob
-from .files import digest_name, open_reader, read_bounded, read_range, storage_errors, suggest_archive
+from .files import digest_name, open_reader, read_bounded, read_range, suggest_archive
 from .locks import lock_directory
 from .partial_files import kept_name, write_atomically
 from .place_blob import BlobFileDestination, receive_blob
@@ -155,7 +154,6 @@ class LayoutWriter(BlobFileDestination):
         self.root = root
         self._name, self._files = name, files
         self._blobs = shared if shared is not None else root / "blobs"
-        self._created: list[Path] = []
         self._written: set[Path] = set()
         self.digests: list[Digest] = []
         self._lock: int | None = None
@@ -174,12 +172,12 @@ class LayoutWriter(BlobFileDestination):
 
     async def begin(self, root: Manifest) -> None:
         # Shared with other writers, so that no blob found or written is deleted until the index has the image.
-        self._make_directory(self._blobs)
+        self._files.make_directory(self._blobs)
         self._lock = await lock_directory(self._blobs, shared=True)
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         directory = self._blobs / "sha256"
-        self._make_directory(directory)
+        self._files.make_directory(directory)
         self._written.add(directory)
         return await receive_blob(
             directory, fill, lambda descriptor: self.writable_path(descriptor.digest), self.existing
@@ -192,7 +190,7 @@ class LayoutWriter(BlobFileDestination):
 
     async def commit(self, root: Manifest) -> Digest:
         await self.put_manifest(root)
-        self._make_directory(self.root / "blobs")  # required by image-layout.md, even where blobs are shared
+        self._files.make_directory(self.root / "blobs", required=True)  # image-layout.md; even where blobs are shared
         await self._files.index(self.root).put(root, self._name)
         for directory in (self.root, *self._written):
             done = (kept_name(digest.hex, digest.hex) for digest in self.digests)
@@ -205,30 +203,12 @@ class LayoutWriter(BlobFileDestination):
             self._files.release(self._blobs, self._lock)
             self._lock = None
 
-    def abandon(self) -> None:
-        """After a failure, remove the directories that were created and are empty; complete blobs stay, for reuse."""
-        for path in reversed(self._created):
-            try:
-                os.rmdir(path)
-            except OSError:
-                return  # not empty, and so are its parents
-
     def existing_path(self, digest: Digest) -> Path:
         return self._blobs / digest_name(digest)
 
     def writable_path(self, digest: Digest) -> Path:
         path = self._blobs / digest_name(digest)
-        self._make_directory(path.parent)
+        self._files.make_directory(path.parent)
         self._written.add(path.parent)
         self.digests.append(digest)
         return path
-
-    def _make_directory(self, directory: Path) -> None:
-        missing = []
-        while not directory.is_dir():
-            missing.append(directory)
-            directory = directory.parent
-        for path in reversed(missing):
-            with storage_errors(f"creating {path}"):
-                path.mkdir(exist_ok=True)
-            self._created.append(path)

@@ -160,7 +160,7 @@ def remove_leftovers(
     With ``name`` only those for a file or directory of this name. ``restore`` is a directory that may have been moved
     out of the way by a run that was killed before it put the new one in its place: it is moved back if it is missing.
     What is kept for a later run is removed, whatever it is for, if it was last written more than ``age`` seconds ago,
-    or if its name is in ``done``. Errors are ignored, since nothing depends on it.
+    by default never, or if its name is in ``done``. Errors are ignored, since nothing depends on it.
     """
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:

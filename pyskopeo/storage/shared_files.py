@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import SharedFiles
 from .existing_blobs import ExistingBlobs
+from .files import storage_errors
 from .index_file import IndexFile
 from .partial_files import partial_names, remove_leftovers, shown_name
 from .verified_files import VerifiedFiles
@@ -34,6 +36,7 @@ class RunFiles(SharedFiles):
         self._deferred = deferred
         self._indexes: dict[Path, IndexFile] = {}
         self._leftovers: dict[Path, frozenset[str]] = {}
+        self._made: list[Path] = []
         # Locks, by directory, of images that `flush` has still to write.
         self._held: dict[Path, int] = {}
 
@@ -77,15 +80,46 @@ class RunFiles(SharedFiles):
         else:
             os.close(lock)
 
+    def make_directory(self, directory: Path, *, required: bool = False) -> None:
+        """Create a directory and its parents where they are missing; raises `StorageFailed`.
+
+        `remove_empty_directories` removes them again, unless they are ``required`` even without content.
+        """
+        missing = []
+        current = directory
+        while not current.is_dir():
+            missing.append(current)
+            current = current.parent
+        for path in reversed(missing):
+            with storage_errors(f"creating {path}"):
+                path.mkdir(exist_ok=True)
+            self._made.append(path)
+        if required and directory in self._made:
+            self._made.remove(directory)
+
+    def remove_empty_directories(self) -> None:
+        """Remove the directories that were made for images that could not be copied; for the end of a run.
+
+        Errors are ignored, since directories that are not empty must stay.
+        """
+        for path in reversed(self._made):
+            with suppress(OSError):
+                path.rmdir()
+        self._made.clear()
+
     def save(self) -> None:
         self.verified.save()
 
     def remove_leftovers(
         self, directory: Path, name: str = "", *, restore: Path | None = None, done: Iterable[str] = ()
     ) -> None:
-        """Call `partial_files.remove_leftovers` if there are any; each directory is read once, at the first call."""
+        """Call `partial_files.remove_leftovers` if there are any.
+
+        Each directory is read at the first call, and again after some were removed.
+        """
         if directory not in self._leftovers:
             self._leftovers[directory] = partial_names(directory)
         names = self._leftovers[directory]
         if shown_name(name) in names if name else names:
             remove_leftovers(directory, name, restore=restore, age=self._partial_age, done=frozenset(done))
+            self._leftovers[directory] = partial_names(directory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import InvalidContent, NotFound, StorageFailed, TooLarge
@@ -85,6 +86,18 @@ class TarIndex:
 
     def __contains__(self, name: str) -> bool:
         return _normalize(name) in self._members
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The names of all files and links, without ``./``."""
+        return self._members.keys()
+
+    def size_of(self, name: str) -> int:
+        """Return the size in bytes of a member's content; 0 for one that `find` does not find."""
+        try:
+            return self.find(name).size
+        except (NotFound, InvalidContent):
+            return 0
 
     def locate(self, name: str) -> LocalFile:
         """Return the location of a member's content; raises as `find` does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import first_error
@@ -47,6 +47,31 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[object]], *, at
         async with create_task_group() as tasks:
             for item in items:
                 tasks.start_soon(one, item)
+
+
+async def work_off(
+    items: Sequence[T], work: Callable[[T], Awaitable[object]], *, at_once: int, when_idle: int = 0
+) -> None:
+    """Run a coroutine per item, in order, at most ``at_once`` concurrently, or ``when_idle`` when processors are idle.
+
+    Unlike `each`, for any number of items: there are no more tasks than items are worked on. The first failure
+    cancels the rest and is raised.
+    """
+    from anyio import create_task_group
+    from anyio.lowlevel import checkpoint
+
+    async def worker(queue: WorkQueue[T]) -> None:
+        for item in queue:
+            await checkpoint()  # the work may wait for nothing
+            await work(item)
+
+    with first_error():
+        async with create_task_group() as tasks:
+            queue = WorkQueue(items)
+            for _ in range(min(at_once, len(items))):
+                tasks.start_soon(worker, queue)
+            if (more := min(when_idle, len(items)) - at_once) > 0:
+                tasks.start_soon(queue.add_workers_when_idle, tasks, worker, more)
 
 
 class WorkQueue(Generic[T]):

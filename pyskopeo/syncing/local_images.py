@@ -13,6 +13,7 @@ from ..model.descriptor import UNKNOWN_SIZE
 from ..storage.partial_files import is_partial
 from ..storage.shared_files import RunFiles
 from ..streams.locations import LocalFile
+from ..transports import directory
 from ..transports.directory import DirReference
 from ..transports.oci import OciReference
 
@@ -42,6 +43,20 @@ def is_occupied(name: ImageReference, access: Access) -> bool:
         except PyskopeoError:
             return False
     return False
+
+
+def remove_leftovers(name: ImageReference, access: Access) -> None:
+    """Remove what interrupted runs have left at a local destination whose image is complete; errors are ignored.
+
+    A copy does so itself, but of an image that is there already none is made.
+    """
+    files = RunFiles.of(access)
+    if isinstance(name, DirReference):
+        directory.remove_leftovers(name.path, files)
+    elif isinstance(name, OciReference):
+        blobs = access.storage.shared_blobs or name.path / "blobs"
+        for folder in (name.path, blobs / "sha256", blobs / "sha512"):
+            files.remove_leftovers(folder)
 
 
 async def root_manifest(name: ImageReference, access: Access) -> Manifest | None:

@@ -15,7 +15,7 @@ from ..storage.shared_files import RunFiles
 from ..transports import parse_image_name
 from . import registry_queries
 from .listing import list_images
-from .local_images import is_occupied, root_manifest
+from .local_images import is_occupied, remove_leftovers, root_manifest
 from .overwriting import NO_IMAGE_DIRECTORY, UnchangedOnly, check_source, is_replaceable, refused, source_identity
 from .presence import PresenceCheck
 from .record import Entry, Record
@@ -157,6 +157,7 @@ class _SyncRun:
             with move_on_after(_LAST_WRITES, shield=True):
                 await self._write_indexes()
                 await self._record.save()
+            self._files.remove_empty_directories()
             self._files.save()
 
     async def report_plan(self) -> None:
@@ -234,6 +235,7 @@ class _SyncRun:
         if present is not None:
             check_policy(source, group.access)
             await self._claim(image, present)
+            remove_leftovers(destination, self._writing)
             return ImageResult(image, "present", present)
 
         def report(event: Event) -> None:

@@ -6,7 +6,6 @@ The files are those that skopeo writes. A new image replaces the old one as a wh
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -22,6 +21,7 @@ from ..model.digest import Digest
 from ..model.events import Placement, Warned
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
+from ..storage.directory_files import MANIFEST_FILE, SIGNATURE_FILE, VERSION_FILE, blob_name
 from ..storage.files import is_plain_tar, read_bounded, real_path, storage_errors, suggest_archive
 from ..storage.kept_directories import KeptDirectory, remove_others
 from ..storage.oci_layout import located_blob
@@ -29,6 +29,7 @@ from ..storage.partial_files import (
     REPLACED,
     is_kept,
     is_partial,
+    kept_name,
     lock_replaced,
     remove_tree,
     write_atomically,
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from ..access import Access
     from ..storage.existing_blobs import ExistingBlobs
 
-_MANIFEST, _VERSION = "manifest.json", "version"
-_SIGNATURE = re.compile(r"(?:[0-9a-z-]+\.)?signature-[0-9]+", re.ASCII)
 _VERSION_TEXT = "Directory Transport Version: {}\n"
 
 
@@ -73,13 +72,9 @@ def parse(details: str) -> DirReference:
     return DirReference(details, Path(details))
 
 
-def _name(digest: Digest) -> str:
-    return digest.hex if digest.algorithm == "sha256" else f"{digest.algorithm}-{digest.hex}"
-
-
 def _is_blob(name: str) -> bool:
     """Return whether a file of a directory is a blob, or the part of one that has arrived."""
-    return is_kept(name) or ("." not in name and name != _VERSION)
+    return is_kept(name) or ("." not in name and name != VERSION_FILE)
 
 
 class DirSource(ImageSource):
@@ -90,7 +85,7 @@ class DirSource(ImageSource):
         self._names: frozenset[str] | None = None
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
-        name = _MANIFEST if descriptor is None else f"{_name(descriptor.digest)}.{_MANIFEST}"
+        name = MANIFEST_FILE if descriptor is None else f"{blob_name(descriptor.digest)}.{MANIFEST_FILE}"
         try:
             raw = read_bounded(self._path / name, MANIFEST_LIMIT)
         except NotFound as error:
@@ -100,22 +95,22 @@ class DirSource(ImageSource):
         return Manifest.parse(raw, content_type=descriptor.media_type, expected=descriptor.digest)
 
     def blob(self, descriptor: Descriptor) -> Blob:
-        path = self._path / _name(descriptor.digest)
+        path = self._path / blob_name(descriptor.digest)
         # Layers from docker-archive: and docker-daemon: are plain here, but the manifest says gzip, as skopeo's does.
         if descriptor.media_type == mediatype.DOCKER_LAYER_GZIP and is_plain_tar(path):
             descriptor = replace(descriptor, media_type=mediatype.DOCKER_LAYER)
         return located_blob(descriptor, LocalFile(path))
 
     async def is_signed(self, descriptor: Descriptor | None = None) -> bool:
-        prefix = "" if descriptor is None else f"{_name(descriptor.digest)}."
+        prefix = "" if descriptor is None else f"{blob_name(descriptor.digest)}."
         if self._names is None:
             with storage_errors(f"reading {self._path}"):
-                self._names = frozenset(filter(_SIGNATURE.fullmatch, os.listdir(self._path)))
+                self._names = frozenset(filter(SIGNATURE_FILE.fullmatch, os.listdir(self._path)))
         return any(name.rpartition("signature-")[0] == prefix for name in self._names)
 
     async def blob_size(self, descriptor: Descriptor) -> int:
         """Return the size of a blob's file in bytes; raises `StorageFailed`."""
-        path = self._path / _name(descriptor.digest)
+        path = self._path / blob_name(descriptor.digest)
         with storage_errors(f"reading {path}"):
             return os.stat(path).st_size
 
@@ -140,7 +135,7 @@ class DirDestination(BlobFileDestination):
         self.committed = False
 
     def existing_path(self, digest: Digest) -> Path:
-        return self._path / _name(digest)
+        return self._path / blob_name(digest)
 
     def writable_path(self, digest: Digest) -> Path:
         name = self._file_name(digest)
@@ -152,14 +147,14 @@ class DirDestination(BlobFileDestination):
         placement = await super().put_blob(blob, progress)
         digest = blob.descriptor.digest
         with storage_errors(f"reading {self._path}"):
-            status = os.stat(self._staging / _name(digest))
+            status = os.stat(self._staging / blob_name(digest))
         if self.existing.verified.vouches(status, digest):
             self._placed[digest] = status
         return Placement.PRESENT if placement is Placement.LINKED else placement
 
     def locations(self, digest: Digest) -> tuple[Location, ...]:
         """Return the blob's path until `finish`, and the one from then on."""
-        name = _name(digest)
+        name = blob_name(digest)
         return LocalFile(self._staging / name, linkable=True), LocalFile(self._path / name, linkable=True)
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
@@ -170,13 +165,13 @@ class DirDestination(BlobFileDestination):
 
     async def put_manifest(self, manifest: Manifest) -> None:
         self._prepare()
-        write_atomically(self._staging / f"{self._file_name(manifest.digest)}.{_MANIFEST}", manifest.raw)
+        write_atomically(self._staging / f"{self._file_name(manifest.digest)}.{MANIFEST_FILE}", manifest.raw)
 
     async def commit(self, root: Manifest) -> Digest:
         self._prepare()
-        write_atomically(self._staging / _MANIFEST, root.raw)
+        write_atomically(self._staging / MANIFEST_FILE, root.raw)
         version = _VERSION_TEXT.format("1.1" if self._only_sha256 else "1.2")
-        write_atomically(self._staging / _VERSION, version.encode())
+        write_atomically(self._staging / VERSION_FILE, version.encode())
         if self._directory.adopted:  # blobs of another image, for example
             with storage_errors(f"writing {self._path}"):
                 remove_others(self._staging, lambda name: name in self._names or not _is_blob(name))
@@ -191,7 +186,7 @@ class DirDestination(BlobFileDestination):
             else:
                 self._replace_directory()
         for digest, status in self._placed.items():
-            self.existing.moved(status, self._path / _name(digest), digest)
+            self.existing.moved(status, self._path / blob_name(digest), digest)
 
     @property
     def _staging(self) -> Path:
@@ -220,7 +215,7 @@ class DirDestination(BlobFileDestination):
 
         The manifest is replaced after the blobs, and files of the old image are removed last.
         """
-        new = sorted(os.listdir(self._staging), key=lambda name: (name in (_MANIFEST, _VERSION), name))
+        new = sorted(os.listdir(self._staging), key=lambda name: (name in (MANIFEST_FILE, VERSION_FILE), name))
         for name in new:
             os.replace(self._staging / name, self._path / name)
         for name in set(os.listdir(self._path)) - set(new):
@@ -234,7 +229,7 @@ class DirDestination(BlobFileDestination):
         """Create the staging directory when something is written for the first time; remove those of killed runs."""
         if not self._directory.created:
             with storage_errors(f"creating {self._path}"):
-                self._staging.parent.mkdir(parents=True, exist_ok=True)
+                self._files.make_directory(self._staging.parent)
                 self._directory.create()
                 if self._directory.adopted:
                     remove_others(self._staging, _is_blob)
@@ -244,7 +239,7 @@ class DirDestination(BlobFileDestination):
 
     def _file_name(self, digest: Digest) -> str:
         self._only_sha256 = self._only_sha256 and digest.algorithm == "sha256"
-        name = _name(digest)
+        name = blob_name(digest)
         self._names.add(name)
         return name
 
@@ -264,7 +259,7 @@ def _check_replaceable(path: Path) -> None:
     if not names:
         return
     try:
-        version = read_bounded(path / _VERSION, 1024)
+        version = read_bounded(path / VERSION_FILE, 1024)
     except (NotFound, StorageFailed, TooLarge):
         version = b""
     if not version.startswith(_VERSION_TEXT.format("1.").rstrip("\n").encode()):
@@ -281,6 +276,16 @@ def _cannot_rename(path: Path) -> bool:
     return os.path.ismount(path) or not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=effective)
 
 
+def _staging_key(path: Path) -> str:
+    return Digest.of(os.fsencode(path)).hex
+
+
+def remove_leftovers(path: Path, files: RunFiles) -> None:
+    """Remove what interrupted runs have left of the image in a directory, which is complete; errors are ignored."""
+    path = real_path(path)
+    files.remove_leftovers(path.parent, path.name, done=(kept_name(path.name, _staging_key(path)),))
+
+
 @asynccontextmanager
 async def _open_source(reference: DirReference) -> AsyncIterator[ImageSource]:
     yield DirSource(reference.path)
@@ -293,7 +298,7 @@ async def _open_destination(reference: DirReference, access: Access) -> AsyncIte
     _check_replaceable(path)
     resume = access.storage.resume
     parent = path if _cannot_rename(path) else path.parent
-    staging = KeptDirectory(parent, path.name, Digest.of(os.fsencode(path)).hex, resume=resume)
+    staging = KeptDirectory(parent, path.name, _staging_key(path), resume=resume)
     files = RunFiles.of(access)
     existing = files.existing_blobs(access, warn=lambda message: access.report(Warned(message)))
     destination = DirDestination(path, staging, files, existing, resume=resume)
@@ -306,4 +311,5 @@ async def _open_destination(reference: DirReference, access: Access) -> AsyncIte
     finally:
         staging.close(failed=failed)
         if access.storage.shared_files is None:
+            files.remove_empty_directories()
             files.save()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.tag_pages import TagList
     from ..storage.spool import Spool
+    from ..storage.upload_records import UploadRecords
 
 _UNKNOWN_DIGEST = "@@unknown-digest@@"
 _TAGS_AT_ONCE = 8
@@ -286,6 +287,15 @@ async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[D
         yield DockerSource(endpoints, access.report)
 
 
+def _upload_records(access: Access) -> UploadRecords | None:
+    """Return the records of interrupted uploads, None where none are kept."""
+    if access.storage.cache is None or not access.storage.resume:
+        return None
+    from ..storage.upload_records import UploadRecords
+
+    return UploadRecords(access.storage.cache / "uploads")
+
+
 @asynccontextmanager
 async def _open_destination(name: DockerReference, access: Access) -> AsyncIterator[ImageDestination]:
     from ..registry.blob_upload import BlobUploads
@@ -298,6 +308,7 @@ async def _open_destination(name: DockerReference, access: Access) -> AsyncItera
             *(parse_additional_tag(text, reference) for text in access.writing.additional_tags)]  # fmt: skip
     with Spool(access.storage.scratch, wanted=access.writing.precompute_digests) as spool:
         async with open_session(reference, access, actions="pull,push") as session:
-            uploads = BlobUploads(reference, session, access.network.retry, access.report)
+            records = cache(partial(_upload_records, access))
+            uploads = BlobUploads(reference, session, access.network.retry, access.report, records)
             writer = RepositoryWriter(reference, session)
             yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, spool)

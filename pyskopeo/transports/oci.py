@@ -83,10 +83,8 @@ async def _open_destination(reference: OciReference, access: Access) -> AsyncIte
     writer.check()
     try:
         yield writer
-    except BaseException:
-        writer.abandon()
-        raise
     finally:
         writer.close()
         if access.storage.shared_files is None:
+            files.remove_empty_directories()
             files.save()

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .cases import BEFORE, OURS, Case, Result, Unit
+from . import earlier
+from .cases import BEFORE, OURS, VARIANTS, Case, Result
 from .contenders import Contender, Job
 from .environment import Environment
 from .images import Image
@@ -32,7 +33,10 @@ class Bench:
 
     def measure(self, case: Case, rounds: int) -> Result:
         """Run every contender once to warm up, then all in turn ``rounds`` times; raises `RunError`."""
-        result = Result(case)
+        wanted = self.images[case.image].blobs_of(case.tag)
+        own = self.images[case.image].own.get(case.tag, wanted)
+        needed = own if case.initial is InitialState.FIRST_STORED else wanted
+        result = Result(case, sum(wanted[digest] for digest in needed), sum(wanted.values()))
         empty(self.environment.scratch)
         empty(self.environment.target.storage)
         for number in range(rounds + 1):
@@ -48,7 +52,9 @@ class Bench:
         return result
 
     def _run_once(self, case: Case, name: str, contender: Contender) -> tuple[Run, Traffic | None] | None:
-        """Run one contender; None if it cannot do the job."""
+        """Run one contender; None if it cannot do the job, or does not belong to the case."""
+        if (name in VARIANTS and case.baseline != name) or (case.contenders and name not in case.contenders):
+            return None
         # Where the image has to be present already, it is the warm-up's result.
         if case.initial is not InitialState.IMAGE:
             empty(self.environment.scratch)
@@ -58,9 +64,10 @@ class Bench:
         command = contender(job)
         if command is None:
             return None
+        earlier.prepare(case.initial, contender, job, self.environment.scratch)
         if job.target is not None:
             job.target.prepare(case.initial)
-        counted = job.target.registry if job.target else job.registry if case.unit is Unit.HEADS else None
+        counted = job.target.registry if job.target else job.registry if case.counts_source else None
         log = AccessLog(counted) if counted else None
         large = job.image.size > _LARGE and case.kind not in _SHORT
         run = run_timed(command.argv, self.environment.scratch, command.environ, large=large)
@@ -73,7 +80,11 @@ class Bench:
         registry = self.environment.secure if case.tls else source.registry
         host = registry.host if case.tls else source.host(case.link)
         target = self._target(case, image) if case.kind == "docker" else None
-        return Job(case.kind, registry, host, image, self.environment.scratch / f"{name}.out", target)
+        folder = self.environment.scratch
+        stored = case.initial in (InitialState.STORED, InitialState.FIRST_STORED)
+        store = folder / "store" if stored else None
+        digest = image.manifests.get(case.tag, "")
+        return Job(case.kind, registry, host, image, folder / f"{name}.out", target, case.tag, digest, store)
 
     def _target(self, case: Case, image: Image) -> Target:
         other = case.initial is InitialState.OTHER_REPOSITORY

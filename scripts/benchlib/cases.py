@@ -12,6 +12,9 @@ from .traffic import Traffic
 
 OURS = "pyskopeo"
 BEFORE = "before"  # another version of pyskopeo, with --against
+WITHOUT_STORE = "no store"  # pyskopeo, without its content store
+# Contenders that run only where they are the baseline.
+VARIANTS = frozenset({WITHOUT_STORE})
 
 
 class Unit(Enum):
@@ -22,6 +25,8 @@ class Unit(Enum):
     BLOB_REQUESTS = "blob requests"
     BLOB_BYTES = "blob bytes"
     HEADS = "HEAD, no other"
+    SHARE = "of the image's bytes"
+    OTHER_BYTES = "bytes of other blobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,8 @@ class Case:
     """One line of the table.
 
     ``image`` is a key of `generate.RECIPES`, ``kind`` that of a `Job`. ``limit`` is in ``unit``; a ratio is to the time
-    of the contender ``baseline``. ``initial`` is what the destination contains before a run.
+    of the contender ``baseline``. ``initial`` is what the destination contains before a run. ``no_requests`` is another
+    limit: no request may be sent. ``tag`` is that of the image. ``contenders`` are those that take part, None: all.
     """
 
     name: str
@@ -43,6 +49,14 @@ class Case:
     initial: InitialState = InitialState.EMPTY
     link: Link = Link.LOOPBACK
     peak_limit_mib: int = 80
+    no_requests: bool = False
+    tag: str = "1"
+    contenders: frozenset[str] | None = None
+
+    @property
+    def counts_source(self) -> bool:
+        """Whether the requests that reach the source registry are counted."""
+        return self.no_requests or self.unit in (Unit.HEADS, Unit.SHARE, Unit.OTHER_BYTES)
 
 
 def _start_up_case(
@@ -66,6 +80,8 @@ def _sync_case(name: str, title: str, limit: float, link: Link = Link.LOOPBACK) 
     """Return a sync of all images of a repository to directories."""
     return Case(name, title, "small100", "sync", limit, baseline="skopeo", link=link)
 
+
+_VERSIONS = frozenset({OURS, BEFORE})
 
 CASES = (
     Case("layers8-http", "8 layers to `oci:`, http", "layers8", "oci", 0.85),
@@ -105,6 +121,32 @@ CASES = (
         *(100, Unit.HEADS, None),
         initial=InitialState.IMAGE,
     ),
+    Case(
+        *("killed", "8 layers to `oci:`, after a pull that was killed at 90 %", "layers8", "oci", 0.12, Unit.SHARE),
+        baseline=None,
+        initial=InitialState.KILLED,
+        link=Link.NARROW,
+        contenders=_VERSIONS | {"skopeo"},
+    ),
+    Case(
+        *("store-shared", "8 layers to `oci:`, 7 of them in the store", "pair8", "oci", 0, Unit.OTHER_BYTES),
+        baseline=None,
+        initial=InitialState.FIRST_STORED,
+        tag="t001",
+        contenders=_VERSIONS,
+    ),
+    Case(
+        *("store-pinned", "8 layers to `oci:`, by digest, from the store", "layers8", "oci-pinned", 0.30),
+        baseline=WITHOUT_STORE,
+        initial=InitialState.STORED,
+        no_requests=True,
+        contenders=_VERSIONS | {WITHOUT_STORE},
+    ),
+    Case(
+        *("four", "8 layers to one `oci:`, by four processes at once", "layers8", "oci-four", 0, Unit.OTHER_BYTES),
+        baseline=None,
+        contenders=_VERSIONS,  # of several writers at once, skopeo keeps one name
+    ),
     _start_up_case("inspect", "`inspect --raw`", "inspect", 180),
     _start_up_case("version", "`--version`", "version", 60),
 )
@@ -112,9 +154,14 @@ CASES = (
 
 @dataclass(slots=True)
 class Result:
-    """The runs of one case by contender; where requests are counted, also the registry's traffic of each run."""
+    """The runs of one case by contender; where requests are counted, also the registry's traffic of each run.
+
+    ``needed_bytes`` are those of the blobs that have to be fetched, ``image_bytes`` those of all blobs of the image.
+    """
 
     case: Case
+    needed_bytes: int = 0
+    image_bytes: int = 1
     runs: dict[str, Runs] = field(default_factory=dict)
     traffic: dict[str, list[Traffic]] = field(default_factory=dict)
 
@@ -136,6 +183,10 @@ class Result:
             return max(traffic.blob_requests for traffic in self.traffic[contender])
         if self.case.unit is Unit.HEADS:
             return max(traffic.heads for traffic in self.traffic[contender])
+        if self.case.unit is Unit.SHARE:
+            return max(traffic.blob_bytes for traffic in self.traffic[contender]) / self.image_bytes
+        if self.case.unit is Unit.OTHER_BYTES:
+            return max(traffic.blob_bytes for traffic in self.traffic[contender]) - self.needed_bytes
         return max(traffic.blob_bytes for traffic in self.traffic[contender])
 
     @property
@@ -143,6 +194,8 @@ class Result:
         """Whether pyskopeo is within the limit; None if the baseline is missing."""
         value = self.value(OURS)
         if self.case.unit is Unit.HEADS and any(traffic.others for traffic in self.traffic[OURS]):
+            return False
+        if self.case.no_requests and any(traffic.methods for traffic in self.traffic[OURS]):
             return False
         return None if value is None else value <= self.case.limit
 

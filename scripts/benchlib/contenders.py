@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.support.peers import Registry
@@ -19,8 +19,10 @@ class Job:
     """One task with an image of ``registry``, which is reached at ``host``.
 
     ``kind`` is ``oci``, ``docker-archive``, ``zstd`` (to ``oci:``, recompressed), ``docker`` (to another registry),
-    ``sync`` (all images of the repository), ``sync-file`` (the same images, named in a file), ``inspect`` or
-    ``version``. The result is written to ``path``, or to ``target`` for ``docker``.
+    ``sync`` (all images of the repository), ``sync-file`` (the same images, named in a file), ``inspect``, ``version``,
+    ``oci-pinned`` (to ``oci:``, by digest) or ``oci-four`` (to ``oci:``, by four processes at once, as 1 to 4). The
+    result is written to ``path``, or to ``target`` for ``docker``. ``tag`` is that of the image, and its name in a
+    layout, ``digest`` that of its manifest, ``store`` the content store.
     """
 
     kind: str
@@ -29,11 +31,15 @@ class Job:
     image: Image
     path: Path
     target: Target | None = None
+    tag: str = "1"
+    digest: str = ""
+    store: Path | None = None
 
     @property
     def name(self) -> str:
         """The image's name, without a transport."""
-        return f"{self.host}/{self.image.repository}:1"
+        pinned = self.kind == "oci-pinned"
+        return f"{self.host}/{self.image.repository}" + (f"@{self.digest}" if pinned else f":{self.tag}")
 
     @property
     def certs(self) -> Path | None:
@@ -65,9 +71,24 @@ def like_skopeo(program: str) -> Contender:
         if job.kind in ("sync", "sync-file"):
             return Command([*base, "sync", f"--src-{trust[0]}", *trust[1:], *_sync_source(job), str(job.path)])
         flags, target = _copy_destination(job)
-        return Command([*base, "copy", f"--src-{trust[0]}", *trust[1:], *flags, f"docker://{job.name}", target])
+        copy = [*base, "copy", f"--src-{trust[0]}", *trust[1:], *flags, f"docker://{job.name}"]
+        environ = {"PYSKOPEO_STORE": str(job.store)} if job.store else {}
+        if job.kind == "oci-four":
+            return Command(["sh", "-c", _all_at_once([[*copy, f"oci:{job.path}:{n}"] for n in range(1, 5)])], environ)
+        return Command([*copy, target], environ)
 
     return command
+
+
+def without_store(contender: Contender) -> Contender:
+    """Return a contender that does the same without a content store."""
+    return lambda job: contender(replace(job, store=None))
+
+
+def _all_at_once(commands: list[list[str]]) -> str:
+    """Return a shell command that runs ``commands`` concurrently and fails if one of them does."""
+    started = "".join(f"{shlex.join(command)} & p{number}=$!; " for number, command in enumerate(commands))
+    return started + " && ".join(f"wait $p{number}" for number in range(len(commands)))
 
 
 def _sync_source(job: Job) -> list[str]:
@@ -86,7 +107,8 @@ def _copy_destination(job: Job) -> tuple[list[str], str]:
         return ["--dest-tls-verify=false"], f"docker://{job.target.name}"
     if job.kind == "zstd":
         return ["--dest-compress-format", "zstd"], f"oci:{job.path}:1"
-    return [], f"{job.kind}:{job.path}{':bench:1' if job.kind == 'docker-archive' else ':1'}"
+    transport = job.kind.partition("-")[0] if job.kind.startswith("oci-") else job.kind
+    return [], f"{transport}:{job.path}:{'bench:1' if job.kind == 'docker-archive' else job.tag}"
 
 
 def floor(job: Job) -> Command | None:

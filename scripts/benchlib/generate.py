@@ -41,10 +41,12 @@ RECIPES = {
     "many80": Recipe(80, 2_500_000),
     "huge1": Recipe(1, 1_500_000_000),
     "small100": Recipe(2, 20_000, images=100),
+    "pair8": Recipe(8, 135_000_000, images=2),
     "layers8-quick": Recipe(8, 250_000),
     "many80-quick": Recipe(80, 10_000),
     "huge1-quick": Recipe(1, 2_000_000),
     "small100-quick": Recipe(2, 2_000, images=100),
+    "pair8-quick": Recipe(8, 250_000, images=2),
 }
 
 
@@ -132,10 +134,13 @@ def push_image(name: str, url: str, scratch: Path) -> dict[str, object]:
     tags = ["1"] if recipe.images == 1 else [f"t{number:03}" for number in range(recipe.images)]
     configs: list[Blob] = []
     manifests: dict[str, str] = {}
+    own_blobs: dict[str, list[str]] = {}
     for tag, last in zip(tags, own, strict=True):
         config, manifests[tag] = _push_manifest(url, repository, tag, [*common, last])
         configs.append(config)
-    return {"repository": repository, "blobs": [asdict(blob) for blob in (*configs, *layers)], "manifests": manifests}
+        own_blobs[tag] = [config.digest, last.digest]
+    blobs = [asdict(blob) for blob in (*configs, *layers)]
+    return {"repository": repository, "blobs": blobs, "manifests": manifests, "own": own_blobs}
 
 
 def _pushed_layers(recipe: Recipe, url: str, repository: str, scratch: Path) -> Iterator[Blob]:

@@ -23,7 +23,8 @@ class Image:
     """An image in the registry, with the tag ``1``, or several images in one repository.
 
     ``blobs`` are the sizes in bytes of all blobs, by digest. ``config`` is the digest of the (first) image's config.
-    ``tar_bytes`` is the uncompressed size of all layers. ``manifests`` are the digests of the manifests, by tag.
+    ``tar_bytes`` is the uncompressed size of all layers. ``manifests`` are the digests of the manifests, by tag, and
+    ``own`` those of the blobs that no other image in the repository has.
     """
 
     repository: str
@@ -31,11 +32,17 @@ class Image:
     config: str
     tar_bytes: int
     manifests: dict[str, str] = field(default_factory=dict)
+    own: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """Size of all blobs in bytes."""
         return sum(self.blobs.values())
+
+    def blobs_of(self, tag: str) -> dict[str, int]:
+        """Return the sizes of the blobs of one of several images."""
+        others = {digest for other, digests in self.own.items() if other != tag for digest in digests}
+        return {digest: size for digest, size in self.blobs.items() if digest not in others}
 
 
 def prepare_images(names: Iterable[str], registry: Registry, cache: Path) -> dict[str, Image]:
@@ -43,7 +50,7 @@ def prepare_images(names: Iterable[str], registry: Registry, cache: Path) -> dic
     facts_path = cache / "images.json"
     facts = json.loads(facts_path.read_text()) if facts_path.exists() else {}
     for name in names:
-        if name in facts and _exists(registry, _image(facts[name])):
+        if name in facts and facts[name].get("manifests") and _exists(registry, _image(facts[name])):
             continue
         print(f"bench: generating {name} ...", file=sys.stderr, flush=True)
         scratch = cache / "generate"
@@ -65,9 +72,10 @@ def _image(fact: dict[str, object]) -> Image:
     sizes = {blob["digest"]: blob["size"] for blob in blobs}
     # Only layers have a diff ID.
     config = next(blob["digest"] for blob in blobs if not blob["diff_id"])
-    manifests = fact.get("manifests", {})
+    manifests, own = fact.get("manifests", {}), fact.get("own", {})
     assert isinstance(manifests, dict)
-    return Image(str(fact["repository"]), sizes, config, sum(blob["tar_size"] for blob in blobs), manifests)
+    assert isinstance(own, dict)
+    return Image(str(fact["repository"]), sizes, config, sum(blob["tar_size"] for blob in blobs), manifests, own)
 
 
 def _exists(registry: Registry, image: Image) -> bool:

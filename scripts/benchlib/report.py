@@ -21,7 +21,8 @@ _OLD_SKOPEO = (
 )
 QUICK = "These are --quick images: the figures say nothing about speed."
 _HEAD = ("case", "ours", "baseline", "ratio", "limit", "", "peak MiB", "skopeo", "others")
-_COUNTED = (Unit.BLOB_REQUESTS, Unit.BLOB_BYTES, Unit.HEADS)
+_COUNTED = (Unit.BLOB_REQUESTS, Unit.BLOB_BYTES, Unit.HEADS, Unit.SHARE, Unit.OTHER_BYTES)
+_COUNTED_BYTES = (Unit.BLOB_BYTES, Unit.SHARE, Unit.OTHER_BYTES)
 
 
 def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
@@ -43,7 +44,7 @@ def _row(result: Result) -> tuple[str, ...]:
         _took(result, OURS),
         _time(baseline.seconds) + named if baseline else "-",
         f"{ratio:.2f}" if ratio is not None else "-",
-        _limit(case.unit, case.limit),
+        _limit(case.unit, case.limit) + (", no request" if case.no_requests else ""),
         verdict,
         f"{ours.peak_mib:.0f} of {case.peak_limit_mib}",
         _other(result, "skopeo") if "skopeo" in result.runs else "-",
@@ -60,20 +61,22 @@ def _other(result: Result, name: str) -> str:
 def _took(result: Result, name: str) -> str:
     """Return the median time; where requests are counted, also those of the run with the most."""
     time = _time(result.runs[name].seconds)
-    if result.case.unit not in _COUNTED:
+    if result.case.unit not in _COUNTED and not result.case.no_requests:
         return time
     worst = max(
         result.traffic[name],
         key=lambda traffic: (traffic.blob_requests, traffic.blob_bytes, traffic.others, traffic.heads),
     )
     asked = f"{worst.heads} HEAD, {worst.others} other"
-    moved = f", {worst.blob_bytes} bytes" if result.case.unit is Unit.BLOB_BYTES else ""
+    moved = f", {worst.blob_bytes} bytes" if result.case.unit in _COUNTED_BYTES else ""
     return f"{time} ({asked}{moved})"
 
 
 def _limit(unit: Unit, limit: float) -> str:
     if unit is Unit.RATIO:
         return f"{limit:.2f}"
+    if unit is Unit.SHARE:
+        return f"{limit * 100:.0f} % {unit.value}"
     if unit is Unit.MILLISECONDS:
         return f"{limit:.0f} ms"
     return f"{limit:.0f} {unit.value}" if limit else f"no {unit.value}"

@@ -23,10 +23,12 @@ def check_result(job: Job, name: str) -> None:
         if job.kind == "docker-archive":
             if job.path.stat().st_size < job.image.tar_bytes:
                 raise RunError(f"{name} wrote an archive smaller than the layers")
-        elif job.kind == "oci":
+        elif job.kind in ("oci", "oci-pinned", "oci-four"):
             folder = job.path if name == "floor" else _blobs(job.path)
-            for digest, size in job.image.blobs.items():
+            for digest, size in job.image.blobs_of(job.tag).items():
                 _require_file(folder, digest, size, name)
+            if job.kind == "oci-four":
+                _check_names(job, name)
         elif job.kind in ("sync", "sync-file"):
             _check_directories(job, name)
         elif job.kind == "zstd":
@@ -47,6 +49,14 @@ def _check_directories(job: Job, name: str) -> None:
         manifest: dict[str, Any] = json.loads(raw)
         for blob in (manifest["config"], *manifest["layers"]):
             _require_file(folder, blob["digest"], blob["size"], name)
+
+
+def _check_names(job: Job, name: str) -> None:
+    """Check that each of the four processes has named its image."""
+    index: dict[str, Any] = json.loads((job.path / "index.json").read_text())
+    names = {entry.get("annotations", {}).get("org.opencontainers.image.ref.name") for entry in index["manifests"]}
+    if names != {"1", "2", "3", "4"}:
+        raise RunError(f"{name} did not name all images: {sorted(map(str, names))}")
 
 
 def _check_zstd(job: Job, name: str) -> None:

@@ -11,12 +11,15 @@ from tests.support.peers import Registry
 
 
 class InitialState(Enum):
-    """What the target contains when a run starts."""
+    """What the target, or the content store, contains when a run starts."""
 
     EMPTY = auto()
     IMAGE = auto()
     BLOBS = auto()  # the blobs without the manifest
     OTHER_REPOSITORY = auto()  # the image in another repository of the same registry
+    KILLED = auto()  # what a pull has left that was killed when it had 90 % of the image
+    STORED = auto()  # the image is in the content store
+    FIRST_STORED = auto()  # the first image of the repository is in the content store
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from pyskopeo.config.policy import Policy
 from pyskopeo.credentials.authfile import AuthFile
 from pyskopeo.credentials.bazel_helper import parse_output
 from pyskopeo.credentials.helper_program import Output
-from pyskopeo.errors import NotFound, PyskopeoError
+from pyskopeo.errors import InvalidContent, NotFound, PyskopeoError
 from pyskopeo.gocompat.template import GoTime, Struct, render
 from pyskopeo.http.connect import Connector, UnixSocket, no_proxy
 from pyskopeo.http.connection import Connection
@@ -30,7 +30,7 @@ from pyskopeo.http.origin import Origin, resolve_url
 from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.model.layout import LayoutIndex
+from pyskopeo.model.layout import LayoutIndex, read_entries
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.manifest_conversion import image_to_docker, image_to_oci
 from pyskopeo.model.reference import Reference
@@ -83,9 +83,17 @@ def manifest(data: bytes) -> None:
 
 
 def layout_index(data: bytes) -> None:
-    """The ``index.json`` of a layout; its images are found by name, by position or alone."""
+    """The ``index.json`` of a layout; its images are found by name, by position or alone; its faults are all found."""
+    entries, errors = read_entries(data, "index.json")
+    for error in errors:
+        check_message(str(error))
     with refusals():
-        index = LayoutIndex.parse(data)
+        try:
+            index = LayoutIndex.parse(data)
+        except InvalidContent:
+            assert errors
+            raise
+        assert [descriptor for _, descriptor in entries] == list(index.descriptors)
         for name in ("", "@0", "latest"):
             with refusals():
                 index.find(name, "x")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import signal
 import socket
 import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -21,16 +23,17 @@ from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import AccessDenied, ContentMismatch, NotFound, RegistryError
 from pyskopeo.http.retry import Retry
 from pyskopeo.http.tls import Trust
-from pyskopeo.model.events import BlobFinished, Event, Retrying
+from pyskopeo.model.events import BlobFinished, Event, Requested, Retrying
 from pyskopeo.model.platform import Platform
 from tests.support import faults as f
 from tests.support.access import access_for
 from tests.support.cli import pyskopeo_here, succeed
-from tests.support.commands import skopeo
+from tests.support.commands import skopeo, started
 from tests.support.delay import DelayProxy
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build, digest_of
 from tests.support.outputs import blob_path, write_dir, write_layout, write_layout_archive
 from tests.support.peers import Dockerd, Nginx, Registry, proxy_to
+from tests.support.processes import wait_until
 from tests.support.rootfs import GREETING
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority
@@ -400,3 +403,41 @@ def test_the_command_line(
     assert denied.code == 1
     assert "tried as user user" in denied.stderr
     assert "hunter2" not in denied.stderr
+
+
+# --- interrupted ---
+
+
+def received(registry: Registry, repository: str) -> int:
+    """Bytes of the uploads that are open."""
+    found = registry._storage.glob(f"docker/registry/v2/repositories/{repository}/_uploads/*/data")
+    return sum(path.stat().st_size for path in found)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+async def test_after_a_signal_the_next_push_goes_on(
+    number: signal.Signals, registry: Registry, clean_environment: Path, tmp_path: Path
+) -> None:
+    """Not after a kill: docker-registry 2.8 continues an upload only where the last request has ended in order."""
+    repository = f"push/after-{number.name.lower()}"
+    source = f"oci:{write_layout(HUGE, tmp_path / 'a')}:latest"
+    words = ("-q", "--dest-tls-verify=false", source, registry.name(repository))
+    with started("copy", "--limit-rate=4M", *words) as process:
+        assert wait_until(lambda: received(registry, repository) > 1_500_000, 20)
+        process.send_signal(number)
+        process.wait(20)
+    assert received(registry, repository) > 1_500_000
+    events = await push(source, registry.name(repository), keeping(access_for(tmp_path), clean_environment))
+    asked = [event.method for event in events if isinstance(event, Requested) and "/uploads/" in event.url]
+    killed = number == signal.SIGKILL
+    assert asked.count("GET") == 1
+    assert asked.count("DELETE") == killed
+    assert asked.count("POST") - asked.count("PUT") == (0 if killed else -1)
+    await push(registry.name(repository), f"dir:{tmp_path}/back", access_for(tmp_path))
+    assert tree(tmp_path / "back") == tree(write_dir(HUGE, tmp_path / "wanted"))
+    assert uploads(registry, repository) == [] or killed
+
+
+def keeping(access: Access, home: Path) -> Access:
+    """``access`` with the cache directory of the command line."""
+    return replace(access, storage=replace(access.storage, cache=home / ".cache" / "pyskopeo"))

@@ -13,6 +13,7 @@ import pytest
 import pyskopeo
 from tests.support.images import build
 from tests.support.outputs import write_dir
+from tests.support.simulator import Simulator
 
 ENV, OVERRIDE = "CONTAINERS_REGISTRIES_CONF", "CONTAINERS_REGISTRIES_CONF_OVERRIDE"
 
@@ -104,3 +105,17 @@ def test_a_copy_between_files_loads_no_network(tmp_path: Path) -> None:
     found = loaded(program, f"dir:{tmp_path / 'd'}", f"oci:{tmp_path / 'o'}:t")
     assert not found & {"httpx", "httpcore", "rich", "isal", "backports.zstd", "tarfile", "lzma", "trio", "certifi", "publicsuffixlist"}
     assert (tmp_path / "o" / "index.json").exists()
+
+
+def test_rate_limits_and_records_of_uploads_are_loaded_where_they_are_used(tmp_path: Path) -> None:
+    program = (
+        "import pyskopeo, dataclasses; access = pyskopeo.Access.from_environ();"
+        "access = dataclasses.replace(access, trust=dataclasses.replace(access.trust, insecure=True));"
+        "pyskopeo.run_copy(*sys.argv[1:], source_access=access, destination_access=access)"
+    )
+    with Simulator(build("docker")) as source, Simulator() as target:
+        found = loaded(program, source.name(), target.name())
+        assert target.manifest() is not None
+    assert "pyskopeo.registry.upload_session" in found
+    unused = ("http.rate_limit", "http.limited_body", "http.limited_stream", "storage.upload_records")
+    assert not {f"pyskopeo.{name}" for name in unused} & found

@@ -13,7 +13,7 @@ import pytest
 from pyskopeo.storage import part_files
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.commands import started
-from tests.support.faults import Stall
+from tests.support.faults import Refuse, Stall
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.processes import wait_until
 from tests.support.simulator import Simulator
@@ -87,3 +87,24 @@ def test_a_directory_that_a_killed_run_had_moved_away_is_moved_back(tmp_path: Pa
         succeed(pyskopeo_here(*COPY, registry.name(), f"dir:{tmp_path}/new"))
         assert not [line for line in registry.log[asked:] if "/blobs/" in line]
     assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(("transport", "place"), [("oci", "new/.index.json.{}"), ("oci", "new/blobs/sha256/.abc.{}"), ("dir", "new/.image:latest.{}")])
+def test_a_sync_that_copies_nothing_cleans_up_as_well(tmp_path: Path, transport: str, place: str) -> None:
+    words = ("sync", "--src", "docker", "--dest", transport, "--src-tls-verify=false")
+    with Simulator(IMAGE) as registry:
+        succeed(pyskopeo_here(*words, f"{registry.host}/test/image", tmp_path / "new"))
+        for name in (place.format("0123456789ab.partial"), IN_THE_WAY):
+            (tmp_path / name).write_bytes(b"x")
+        asked = len(registry.requests)
+        succeed(pyskopeo_here(*words, f"{registry.host}/test/image", tmp_path / "new"))
+        assert not [request for request in registry.requests[asked:] if "/blobs/" in request.path]
+    assert leftovers(tmp_path) == [IN_THE_WAY]
+
+
+@pytest.mark.parametrize("destination", ["dir:{}/a/b/image", "oci:{}/a/b:x"])
+def test_a_copy_that_brings_nothing_leaves_no_directories(tmp_path: Path, destination: str) -> None:
+    with Simulator(IMAGE) as registry:
+        registry.on("/v2/*/blobs/*", Refuse(403))
+        assert pyskopeo_here(*COPY, registry.name(), destination.format(tmp_path)).code == 1
+    assert list(tmp_path.iterdir()) == []

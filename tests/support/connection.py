@@ -32,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
     timeout = _LONGEST_STALL
     disable_nagle_algorithm = True
     server: Listener
-    number = 0
+    number = place = 0
 
     def setup(self) -> None:
         owner = self.server.owner
@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         headers = tuple(self.headers.items())
         request = Request(self.command, self.path, headers, b"", self.number, time.monotonic())
-        place = owner.arrived(request)
+        place = self.place = owner.arrived(request)
         try:
             reception = owner.receive(request)
             length, coding = self.headers.get("Content-Length"), self.headers.get("Transfer-Encoding")
@@ -138,6 +138,7 @@ class Handler(BaseHTTPRequestHandler):
                 self._send(b"%x\r\n" % announced)
             self._send(piece)
             sent += len(piece)
+            self.server.owner.delivered(self.place, len(piece))
             if sent == response.cut_at:
                 return False
             if chunked and len(piece) == announced:

@@ -20,7 +20,8 @@ from .tls import ServerCertificate
 class HttpServer:
     """The server; a context manager. Subclasses say what to `answer`, or how to `receive`.
 
-    ``most_at_once`` is how many requests were under way at one time.
+    ``most_at_once`` is how many requests were under way at one time, ``sent`` the number of bytes of the body that was
+    sent in answer to each of the `requests`.
     """
 
     def __init__(self, *, tls: ServerCertificate | None = None) -> None:
@@ -31,6 +32,7 @@ class HttpServer:
         self._count = 0
         self._busy = 0
         self.most_at_once = 0
+        self.sent: list[int] = []
         self.failures: list[str] = []
         self.stopping = threading.Event()
         self.stalling = threading.Event()
@@ -125,6 +127,7 @@ class HttpServer:
         """Write a request down; its body is still to come. Returns the place for `completed`."""
         with self._lock:
             self._requests.append(request)
+            self.sent.append(0)
             self._busy += 1
             self.most_at_once = max(self.most_at_once, self._busy)
             return len(self._requests) - 1
@@ -138,6 +141,10 @@ class HttpServer:
         """A request was answered, or broken off."""
         with self._lock:
             self._busy -= 1
+
+    def delivered(self, place: int, count: int) -> None:
+        """So many more bytes of the body were sent in answer to the request at this place."""
+        self.sent[place] += count
 
     def context(self) -> ssl.SSLContext | None:
         """For TLS."""

@@ -50,6 +50,19 @@ class Uploads:
         with self._lock:
             return tuple(self._open)
 
+    def taken(self) -> int:
+        """Bytes of all that are open."""
+        with self._lock:
+            return sum(upload.size for upload in self._open.values())
+
+    def spoil(self) -> None:
+        """Change the first byte of all that are open."""
+        with self._lock:
+            for upload in self._open.values():
+                view = upload.content.getbuffer()
+                view[0] ^= 1
+                view.release()
+
     def forget(self, target: str) -> None:
         """Lose the upload that this target is about."""
         with self._lock:

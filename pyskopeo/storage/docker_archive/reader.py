@@ -178,6 +178,10 @@ class DockerArchiveSource(ImageSource):
 
         return Blob(descriptor, inflated)
 
+    def member_of(self, descriptor: Descriptor) -> str:
+        """Return the name of the member that a blob is read from, "" for the generated manifest."""
+        return self._members.get(descriptor.digest, "")
+
     def _manifest(self) -> Manifest:
         """Return the manifest, byte for byte as skopeo generates it, so that its digest is the same."""
         index, item = self._archive.index, self._item

@@ -181,6 +181,7 @@ class DaemonClient:
             response_timeout=self._network.response_timeout,
             target=self._address.target,
             errors=self.errors(what),
+            rate_limits=self._network.rate_limits,
         )
 
 

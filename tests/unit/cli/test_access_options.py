@@ -182,3 +182,32 @@ def test_commands_for_registries_have_no_flags_for_other_transports() -> None:
     assert (options.daemon_host, options.shared_blobs) == (None, None)
     assert options.access(ignore).network.daemon_host == "tcp://environ"
     assert options.access(ignore).storage.scratch == Path("/flag/tmp")
+
+
+@pytest.mark.parametrize(
+    ("words", "total", "per_host"),
+    [
+        (("--limit-rate=10M",), 10 * 1024**2, 0),
+        (("--limit-rate=500k", "--limit-rate-per-host", "1.5G"), 500 * 1024, 3 * 1024**3 // 2),
+        (("--limit-rate-per-host=1000",), 0, 1000),
+    ],
+)
+def test_rate_limits_are_one_object_for_both_sides(words: tuple[str, ...], total: int, per_host: int) -> None:
+    read = parsed(copy.COMMAND.flags, *words)
+    source, target = (AccessOptions.of(read, prefix).access(ignore).network.rate_limits for prefix in ("src-", "dest-"))
+    assert source is target
+    assert source is not None
+    found = source.of_host("a")
+    assert found is not None
+    assert [limit.rate for limit in found.limits] == [rate for rate in (per_host, total) if rate]
+
+
+@pytest.mark.parametrize("words", [(), ("--limit-rate=0",), ("--limit-rate=none", "--limit-rate-per-host=0")])
+def test_no_rate_limit(words: tuple[str, ...]) -> None:
+    assert destination(*words).network.rate_limits is None
+
+
+@pytest.mark.parametrize("text", ["", "fast", "-1", "10X", "1M/s", "1e6"])
+def test_a_rate_that_is_none(text: str) -> None:
+    with pytest.raises(UsageError, match=r'invalid argument "[^"]*" for "--limit-rate" flag: want bytes per second such as 500K'):
+        destination(f"--limit-rate={text}")

@@ -32,7 +32,7 @@ async def test_who_gives_up_a_whole_body_may_cut_the_connection() -> None:
 
     def carry() -> None:
         with on_cancel(cut.set):
-            body.transmit(cast("Connection", SimpleNamespace(sock=Full())), chunked=True)
+            body.transmit(cast("Connection", SimpleNamespace(sock=Full(), limits=None)), chunked=True)
 
     def run() -> None:
         try:
@@ -62,7 +62,7 @@ async def test_a_cancellation_breaks_off_a_body_in_order(chunked: bool) -> None:
 
     def carry() -> None:
         with on_cancel(cut.set):
-            body.transmit(cast("Connection", SimpleNamespace(sock=near)), chunked=chunked)
+            body.transmit(cast("Connection", SimpleNamespace(sock=near, limits=None)), chunked=chunked)
 
     def run() -> None:
         with pytest.raises((Cancelled, ConnectionFailed)):

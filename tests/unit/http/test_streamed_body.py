@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -79,6 +81,29 @@ def test_a_body_that_is_stopped_is_ended(lines: list[Line]) -> None:
     line.over()
     assert line.raised == []
     assert line.sent() == b"3e8\r\n" + PIECE + b"\r\n0\r\n\r\n"
+
+
+def test_a_body_that_is_stopped_within_a_large_write_is_ended(lines: list[Line]) -> None:
+    """Between two chunks of it, as soon as the server has read on."""
+    lines.append(line := Line(StreamedBody(end_seconds=20.0)))
+    received, writing = bytearray(), threading.Thread(target=_write, args=(line.body, LARGE))
+    writing.start()
+    received += line.far.recv(1000)
+    line.body.stop()
+    while not received.endswith(b"\r\n0\r\n\r\n"):
+        received += line.far.recv(1 << 20)
+    writing.join(10)
+    line.over()
+    assert line.raised == []
+    assert len(received) < len(LARGE)
+    sizes = [int(size, 16) for size in re.findall(rb"(?:^|\r\n)([0-9a-f]+)\r\n", bytes(received))]
+    assert sizes[-1] == 0
+    assert max(sizes) <= 512 * 1024
+
+
+def _write(body: StreamedBody, buffer: memoryview) -> None:
+    with suppress(ConnectionFailed):
+        body.write(buffer)
 
 
 def test_or_not(lines: list[Line]) -> None:

@@ -106,6 +106,7 @@ def test_no_next_page(headers: list[str]) -> None:
 @pytest.mark.parametrize(
     ("header", "problem"),
     [
+        ("<>; rel=next", "has a next page without an address: there may be more pages"),
         ("nonsense", r"cannot be read \(nonsense\): there may be more pages"),
         ('nonsense; rel="next"', "cannot be read"),
         ("<<<>;;rel=,next", "cannot be read"),

@@ -116,6 +116,14 @@ def test_values_of_a_signed_url() -> None:
     assert redactor.redact(f"{999:016} {0:016}") == f"*** {0:016}"
 
 
+def test_where_an_upload_is() -> None:
+    redactor = Redactor(("registry.example", "a-team-with-a-long-name/image"))
+    identifier, state = "6f1d1f0e-3a43-4fd3-9d2c-4a8f5f3c2b1a", "c3RhdGUgb2YgdGhlIHVwbG9hZCE"
+    path = f"/v2/a-team-with-a-long-name/image/blobs/uploads/{identifier}"
+    redactor.add_upload(f"https://registry.example{path}?_state={state}&n=1")
+    assert redactor.redact(f"PATCH {path}?_state={state}: no") == f"PATCH {path.replace(identifier, '***')}?_state=***: no"
+
+
 def test_names_are_kept() -> None:
     """A weak password may be a word of the image's name, which everybody can see."""
     redactor = Redactor(("registry.example.com", "team/nginx", ""))

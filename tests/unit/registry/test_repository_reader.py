@@ -412,7 +412,7 @@ async def test_the_next_page_is_nowhere_else(link: str, script: Script) -> None:
     assert len(script.requests) == 1
 
 
-@pytest.mark.parametrize("back", [TAGS, "/v2/a/b/tags/list?x=1", f"{BASE}{TAGS}#x", ""])
+@pytest.mark.parametrize("back", [TAGS, "/v2/a/b/tags/list?x=1", f"{BASE}{TAGS}#x"])
 async def test_pages_in_a_circle(back: str, script: Script) -> None:
     """GHSA-h7vf-4x9w-h99v."""
     script.on(TAGS, page("v1", link='</v2/a/b/tags/list?x=1>; rel="next"'), page("v2", link=f'<{back}>; rel="next"'))
@@ -485,6 +485,7 @@ async def test_too_many_tags(script: Script) -> None:
     ("head", "get", "methods"),
     [
         (answer(200, content_length="1234"), None, ["HEAD"]),
+        (answer(403), answer(200, b"x" * 1234), ["HEAD", "GET"]),
         (answer(405), answer(200, b"x" * 1234), ["HEAD", "GET"]),
         (answer(501), answer(200, b"x" * 1234), ["HEAD", "GET"]),
         (answer(200, content_length=""), answer(200, b"x" * 1234), ["HEAD", "GET"]),

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from pyskopeo.errors import ConnectionFailed, PyskopeoError, RegistryError, Stalled, UnsafeAddress
+from pyskopeo.errors import (
+    ConnectionFailed,
+    ContentMismatch,
+    PyskopeoError,
+    RegistryError,
+    Stalled,
+    UnsafeAddress,
+)
 from pyskopeo.registry.session import TokenExpired
 from pyskopeo.registry.upload_state import MAX_EXPIRED_TOKENS, PROGRESS, Step, UploadState
 
@@ -110,3 +117,51 @@ def test_what_is_made_on_the_way_cannot_continue() -> None:
     state = UploadState(None, retries=1)
     assert state.failed(ConnectionFailed("x"), opened=True) is Step.PAUSE
     assert not state.resumable
+
+
+CONTINUED = replace(NEW, continued=True, resumed=True, offset=MIB, sent=2 * MIB)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 416, 422])
+def test_an_upload_of_an_earlier_run_that_is_refused_is_replaced_once(status: int) -> None:
+    """That is no retry: a run that knew nothing of it would have begun with another one."""
+    state = replace(CONTINUED, retries=0)
+    assert state.failed(refusal(status), opened=True) is Step.CONTINUE
+    assert (state.failures, state.resumable) == (0, False)
+    state.reset()
+    assert state.failed(refusal(403), opened=True) is Step.RAISE
+
+
+def test_an_upload_of_an_earlier_run_is_retried_as_any_other() -> None:
+    state = replace(CONTINUED, retries=1)
+    assert state.failed(ConnectionFailed("x"), opened=True) is Step.PAUSE
+    assert state.failed(refusal(503), opened=True) is Step.RAISE
+    assert state.resumable
+
+
+@pytest.mark.parametrize("status", [411, 501])
+def test_a_length_is_given_where_it_is_required(status: int) -> None:
+    state = replace(NEW, endable=True, retries=0)
+    assert state.failed(refusal(status), opened=True) is Step.CONTINUE
+    assert (state.endable, state.resumable) == (False, False)
+    state.reset()
+    assert state.failed(refusal(status), opened=True) is Step.RAISE or status == 501
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "kept"),
+    [
+        (KeyboardInterrupt(), CONTINUED, True),
+        (Stalled("x"), CONTINUED, True),
+        (refusal(503), CONTINUED, True),
+        (refusal(403), CONTINUED, False),
+        (UnsafeAddress("x"), CONTINUED, False),
+        (ContentMismatch("x", expected="a", actual="b"), CONTINUED, False),
+        (Stalled("x"), replace(CONTINUED, sent=MIB - 1), False),
+        (Stalled("x"), replace(CONTINUED, size=None), False),
+        (Stalled("x"), replace(CONTINUED, misleading=True), False),
+        (Stalled("x"), replace(CONTINUED, broken=True), False),
+    ],
+)
+def test_what_a_later_run_may_continue(error: BaseException, state: UploadState, kept: bool) -> None:
+    assert state.worth_keeping(error, state.sent) is kept

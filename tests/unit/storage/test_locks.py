@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from pyskopeo.errors import StorageFailed
+from pyskopeo.storage import locks
 from pyskopeo.storage.locks import lock_directory, locked
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +47,15 @@ class TestLocked:
             assert scope.cancelled_caught
         async with locked(tmp_path):
             pass
+
+    async def test_who_waits_for_long_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(locks, "_PATIENCE", 0.02)
+        told: list[int] = []
+        async with locked(tmp_path, on_wait=lambda: told.append(1)):
+            assert told == []
+            with anyio.move_on_after(0.3):
+                await lock_directory(tmp_path, on_wait=lambda: told.append(2))
+        assert told == [2]
 
     async def test_it_is_let_go_after_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(ZeroDivisionError):

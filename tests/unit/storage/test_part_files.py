@@ -502,6 +502,12 @@ class TestAge:
         remove_leftovers(tmp_path, "other", age=3600)
         assert not part.exists()
 
+    def test_it_stays_where_nothing_is_said_of_its_age(self, tmp_path: Path) -> None:
+        """Another file in the directory is written, for example the record of a sync."""
+        part = self.left(tmp_path, 10_000_000)
+        remove_leftovers(tmp_path, "other")
+        assert part.exists()
+
     def test_what_is_done_goes_at_once(self, tmp_path: Path) -> None:
         part = self.left(tmp_path, 0)
         remove_leftovers(tmp_path, age=3600, done={part.name})

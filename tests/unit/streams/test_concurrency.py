@@ -11,7 +11,7 @@ import pytest
 
 from pyskopeo.errors import InvalidInput
 from pyskopeo.streams import concurrency
-from pyskopeo.streams.concurrency import WorkQueue, each
+from pyskopeo.streams.concurrency import WorkQueue, each, work_off
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +32,44 @@ async def test_so_many_at_a_time(number: int, at_once: int, most: int) -> None:
     await each(range(number), work, at_once=at_once)
     assert sorted(done) == list(range(number))
     assert highest == most
+
+
+@pytest.mark.parametrize(("number", "at_once", "most"), [(0, 3, 0), (1, 3, 1), (10, 1, 1), (10, 3, 3), (2, 8, 2)])
+async def test_work_off_has_no_more_tasks_than_it_needs(number: int, at_once: int, most: int) -> None:
+    running = highest = 0
+    done: list[int] = []
+
+    async def work(item: int) -> None:
+        nonlocal running, highest
+        running += 1
+        highest = max(highest, running)
+        await anyio.sleep(0.001)
+        running -= 1
+        done.append(item)
+
+    await work_off(range(number), work, at_once=at_once)
+    assert sorted(done) == list(range(number))
+    assert highest == most
+
+
+async def test_work_off_can_be_cancelled_where_nothing_waits() -> None:
+    async def work(item: int) -> None:
+        if item == 10:
+            scope.cancel()
+        assert item < 20
+
+    with anyio.CancelScope() as scope:
+        await work_off(range(10**9), work, at_once=3)
+    assert scope.cancelled_caught
+
+
+async def test_work_off_raises_the_first_failure_alone() -> None:
+    async def work(item: int) -> None:
+        await anyio.sleep(0 if item == 2 else 60)
+        raise InvalidInput(f"{item} is no good")
+
+    with anyio.fail_after(5), pytest.raises(InvalidInput, match="2 is no good"):
+        await work_off(range(5), work, at_once=5)
 
 
 async def test_the_first_failure_ends_the_rest() -> None:

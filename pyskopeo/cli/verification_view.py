@@ -1,0 +1,106 @@
+"""The output of the commands that verify: a bar on a terminal, a line for each fault, a summary, or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from .live_rows import WIDTH, LiveRows, byte_columns
+from .log import emit_notice, log
+from .progress import has_cursor_control, size
+
+if TYPE_CHECKING:
+    from ..engine.verification import Advance
+    from ..model.verification import Fault, VerificationReport
+
+_SHOWN_FAULTS, _SHOWN_FILES = 200, 10
+
+
+@contextmanager
+def verifying(*, quiet: bool = False) -> Iterator[Advance]:
+    """Show a bar on a terminal while content is verified."""
+    from ..engine.verification import ignore_advance
+
+    if quiet or not has_cursor_control():
+        yield ignore_advance
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True, highlight=False)
+    progress = Progress(*byte_columns(size, wide=True), console=console, expand=True, auto_refresh=False)
+    rows = LiveRows(console, progress.get_renderable, WIDTH)
+    task = progress.add_task("Verifying", total=None)
+
+    def advance(done: int, total: int) -> None:
+        progress.update(task, completed=done, total=total)
+        rows.start()  # not before the first call: an error comes without a bar
+
+    try:
+        yield advance
+    finally:
+        rows.stop()
+
+
+def print_report(report: VerificationReport, *, as_json: bool) -> int:
+    """Print the result of a verification or a repair, and return the exit code: 1 if there are faults.
+
+    Faults are lines on standard error. The report is printed to standard output as JSON with ``as_json``, and also if
+    there are faults, unless standard output is a terminal.
+    """
+    if not as_json:
+        for repair in report.repaired:
+            digest = f" {repair.digest} from {repair.source}" if repair.digest else ""
+            emit_notice(f"repaired {repair.what}{digest}")
+        for fault in report.faults[:_SHOWN_FAULTS]:
+            emit_notice(_line(fault))
+        if (more := len(report.faults) - _SHOWN_FAULTS) > 0:
+            emit_notice(f"and {more} more")
+    if as_json or (report.faults and not sys.stdout.isatty()):
+        print_json(report.to_json())
+    if not as_json and report.ok:
+        print(f"{report.name}: {_summary(report)}: no faults{' left' if report.repaired else ''}")
+        _print_notes(report)
+    if report.ok:
+        return 0
+    kinds = Counter(fault.kind.value for fault in report.faults)
+    counted = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+    log("fatal", f"{report.name}: {_number(len(report.faults), 'fault')} ({counted}) in {_summary(report)}")
+    return 1
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print a JSON document to standard output."""
+    print(json.dumps(document, indent=4, ensure_ascii=False))
+
+
+def _line(fault: Fault) -> str:
+    subject = f"{fault.what} {fault.digest}" if fault.digest else fault.what
+    names = f" of {', '.join(fault.needed_by)}" if fault.needed_by else ""
+    return f"{fault.kind.value:<12}  {subject}{names}: {fault.message}"
+
+
+def _summary(report: VerificationReport) -> str:
+    return f"{_number(report.images, 'image')}, {_number(report.blobs, 'blob')}, {size(report.size)} verified"
+
+
+def _print_notes(report: VerificationReport) -> None:
+    if report.absent:
+        print(f"{_number(len(report.absent), 'image')} of a list missing as a whole, as --sparse accepts")
+    if report.external:
+        print(f"{_number(len(report.external), 'blob')} stored elsewhere, at URLs of their own")
+    if report.unneeded:
+        total = size(sum(file.size for file in report.unneeded))
+        print(f"{_number(len(report.unneeded), 'file')} that no image needs, {total} (layout gc removes blobs):")
+        for file in report.unneeded[:_SHOWN_FILES]:
+            print(f"  {size(file.size):>10}  {file.path}")
+        if (more := len(report.unneeded) - _SHOWN_FILES) > 0:
+            print(f"  and {more} more")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"

@@ -1,0 +1,112 @@
+"""Repair an OCI layout: fetch what is broken or missing, and nothing else, from other places that have it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..engine.verification import Advance, VerifyOptions, ignore_advance
+from ..errors import ContentMismatch, PathNotFound, PyskopeoError, StorageFailed
+from ..model.layout import INDEX_FILE, LAYOUT_CONTENT, LAYOUT_FILE
+from ..model.verification import Fault, Repair, VerificationReport
+from ..streams.pump import uncounted
+from .existing_blobs import ExistingBlobs
+from .files import digest_name, storage_errors
+from .layout_files import BLOBS
+from .layout_verification import LayoutVerification
+from .locks import locked
+from .oci_layout import DirectoryFiles
+from .partial_files import remove_leftovers, write_atomically
+from .place_blob import place_blob
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..interfaces import ImageSource
+    from ..model.descriptor import Descriptor
+
+
+class _Replacements:
+    """Writes blobs into the directory ``blobs``, from the first of ``sources`` that has them; see `Repairer`.
+
+    ``made`` are the repairs, ``directories`` those that were written to. A source is given with its image name.
+    """
+
+    def __init__(self, blobs: Path, sources: Sequence[tuple[str, ImageSource]], *, resume: bool) -> None:
+        self._blobs, self._sources, self._resume = blobs, sources, resume
+        self.directories: set[Path] = set()
+        # A record of earlier verifications would vouch for files that have been damaged since.
+        self._existing = ExistingBlobs(always=True)
+        self.made: list[Repair] = []
+
+    async def __call__(self, fault: Fault, descriptor: Descriptor, is_manifest: bool) -> str:
+        path = self._blobs / digest_name(descriptor.digest)
+        self.directories.add(path.parent)
+        reasons = []
+        for name, source in self._sources:
+            try:
+                with storage_errors(f"creating {path.parent}"):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                if is_manifest:
+                    await self._place_manifest(source, descriptor, path)
+                else:
+                    blob = source.blob(descriptor)
+                    await place_blob(blob, path, uncounted, self._existing, resume=self._resume)
+            except PyskopeoError as error:
+                reasons.append(f"{name}: {error}")
+            else:
+                self.made.append(Repair(fault.what, descriptor.size, name, descriptor.digest))
+                return ""
+        return f"not repaired: {'; '.join(reasons)}"
+
+    async def _place_manifest(self, source: ImageSource, descriptor: Descriptor, path: Path) -> None:
+        manifest = await source.manifest(descriptor)
+        if len(manifest.raw) != descriptor.size:
+            raise ContentMismatch(
+                f"manifest {descriptor.digest} has {len(manifest.raw)} bytes, its descriptor says {descriptor.size}",
+                expected=str(descriptor.size), actual=str(len(manifest.raw)),
+            )  # fmt: skip
+        write_atomically(path, manifest.raw)
+
+
+async def repair_layout(
+    root: Path,
+    sources: Sequence[tuple[str, ImageSource]],
+    name: str = "",
+    *,
+    shared: Path | None = None,
+    resume: bool = True,
+    partial_age: float = 0.0,
+    options: VerifyOptions,
+    advance: Advance = ignore_advance,
+) -> VerificationReport:
+    """Verify the layout in the directory ``root``, or one image of it, and fetch what is broken or missing.
+
+    Each manifest and blob is fetched from the first of ``sources``, given with their image names, that has it; it
+    replaces the file in the layout when it is verified. ``oci-layout`` is written again. ``index.json``, and content
+    that is wrong everywhere, cannot be repaired. ``shared`` is the directory that has the blobs if several layouts
+    share them. ``resume`` and ``partial_age`` are as for a copy (`Storage`). Returns what was repaired, and the faults
+    that are left. Raises `PathNotFound` if there is no layout or no image of that name, `TooLarge`, `StorageFailed`.
+    """
+    if not any((root / file).exists() for file in (INDEX_FILE, LAYOUT_FILE)):
+        raise PathNotFound(f"open {root / INDEX_FILE}: no such file or directory")
+    blobs = root / BLOBS if shared is None else shared
+    with storage_errors(f"creating {blobs}"):
+        blobs.mkdir(parents=True, exist_ok=True)
+    replacements = _Replacements(blobs, sources, resume=resume)
+    run = LayoutVerification(
+        DirectoryFiles(root, shared), str(root), name, options=options, repair=replacements, advance=advance,
+        blobs=BLOBS if shared is None else str(shared),
+    )  # fmt: skip
+    async with locked(blobs, shared=True):
+        await run.run()
+        for fault in [fault for fault in run.faults if fault.path == LAYOUT_FILE]:
+            try:
+                write_atomically(root / LAYOUT_FILE, LAYOUT_CONTENT)
+            except StorageFailed:
+                continue  # the fault stays
+            run.faults.remove(fault)
+            replacements.made.append(Repair(LAYOUT_FILE, len(LAYOUT_CONTENT)))
+        for directory in replacements.directories:
+            remove_leftovers(directory, age=partial_age)
+    return run.report(f"oci:{root}", repaired=replacements.made)

@@ -1,0 +1,137 @@
+"""Records of uploads to registries, so that a later run can continue an upload that was interrupted.
+
+A record is a small file in the user's cache directory with the URL of the upload at the registry, which may be a
+secret: only its owner can read it. It is locked (flock) by the process that uploads, and the kernel releases the lock
+when that process ends, however it ends; so what is found unlocked was interrupted. Without a record, or where there
+can be none, a blob is uploaded from its beginning; nothing else is lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .locks import try_lock
+
+if TYPE_CHECKING:
+    from ..model.digest import Digest
+
+# Seconds. Registries forget uploads that nobody continues, after days or hours.
+_MAX_AGE = 24 * 60 * 60.0
+# Bytes.
+_MAX_SIZE = 32 * 1024
+_SUFFIX = ".upload"
+
+
+class UploadRecords:
+    """The records in ``directory``, which is created when it is needed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._cleaned = False
+
+    def open(self, registry: str, repository: str, digest: Digest) -> UploadRecord | None:
+        """Return the record of the upload of a blob, locked; to be closed.
+
+        None if another upload of this blob is under way, in this process or another one, and where the file cannot be
+        used: because of its owner, of its kind, or of the file system.
+        """
+        key = f"{registry}/{repository}@{digest}"
+        path = self._directory / (hashlib.sha256(key.encode()).hexdigest()[:32] + _SUFFIX)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._remove_old()
+            fd = _open_locked(path)
+        except OSError:
+            return None
+        return None if fd is None else UploadRecord(fd, path, key)
+
+    def _remove_old(self) -> None:
+        """Remove records that are too old and not in use; once for this object."""
+        if self._cleaned:
+            return
+        self._cleaned = True
+        with os.scandir(self._directory) as entries:
+            old = [entry.path for entry in entries if entry.name.endswith(_SUFFIX) and _is_old(entry)]
+        for path in map(Path, old):
+            with suppress(OSError):
+                if (fd := _open_locked(path)) is not None:
+                    UploadRecord(fd, path, "").close()
+
+
+class UploadRecord:
+    """The record of one upload, locked.
+
+    ``location`` is the URL of the upload, "" for none; the registry was sent at most ``sent`` bytes.
+    """
+
+    def __init__(self, fd: int, path: Path, key: str) -> None:
+        self._fd, self._path, self._key = fd, path, key
+        self.location, self.sent = self._read()
+
+    def write(self, location: str, sent: int) -> None:
+        """Replace the record; an error leaves none."""
+        self.location, self.sent = location, sent
+        content = json.dumps({"upload": self._key, "location": location, "sent": sent, "time": time.time()}).encode()
+        # One line, of which a longer one before it leaves only what is not read.
+        with suppress(OSError):
+            os.pwrite(self._fd, content + b"\n", 0)
+
+    def close(self) -> None:
+        """Release the lock; a record without a location is removed."""
+        if not self.location:
+            with suppress(OSError):
+                self._path.unlink()
+        os.close(self._fd)
+
+    def _read(self) -> tuple[str, int]:
+        """Return location and bytes of a record that is valid and not too old, otherwise "" and 0."""
+        try:
+            line = os.pread(self._fd, _MAX_SIZE, 0).partition(b"\n")[0]
+            found: Any = json.loads(line)
+            location, sent, age = str(found["location"]), int(found["sent"]), time.time() - float(found["time"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return "", 0
+        # A clock that was set back makes a record young for ever.
+        usable = found["upload"] == self._key and -_MAX_AGE < age < _MAX_AGE and sent >= 0
+        return (location, sent) if usable else ("", 0)
+
+
+def _is_old(entry: os.DirEntry[str]) -> bool:
+    try:
+        return abs(time.time() - entry.stat(follow_symlinks=False).st_mtime) >= _MAX_AGE
+    except OSError:
+        return False
+
+
+def _open_locked(path: Path) -> int | None:
+    """Open a file of ours and lock it; None if it is locked, or not a regular file that only we can use."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            status = os.fstat(fd)
+            private = status.st_uid == os.geteuid() and not status.st_mode & 0o077 and status.st_nlink <= 1
+            if stat.S_ISREG(status.st_mode) and private and try_lock(fd):
+                # The process that had the lock before may have removed the file.
+                if _is_at(path, status):
+                    return fd
+                os.close(fd)
+                continue
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+        return None
+
+
+def _is_at(path: Path, status: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), status)
+    except FileNotFoundError:
+        return False
