@@ -193,7 +193,11 @@ async def open_part(path: Path, descriptor: Descriptor, *, resume: bool) -> Asyn
     """
     with storage_errors(f"creating {path}"):
         part = await _open(path, descriptor, resume=resume)
-        held = os.dup(part.fd)  # keeps the lock until the file has its final name
+        try:
+            held = os.dup(part.fd)  # keeps the lock until the file has its final name
+        except OSError:
+            os.close(part.fd)
+            raise
     keep = False
     try:
         try:

@@ -31,6 +31,7 @@ from ..storage.partial_files import (
     is_partial,
     kept_name,
     lock_replaced,
+    partial_name,
     remove_tree,
     write_atomically,
 )
@@ -193,7 +194,7 @@ class DirDestination(BlobFileDestination):
         return self._directory.path
 
     def _replace_directory(self) -> None:
-        old = self._staging.with_name(self._staging.name + REPLACED)
+        old = self._staging.with_name(partial_name(self._path.name) + REPLACED)
         try:
             lock = lock_replaced(self._path)
         except FileNotFoundError:
