@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..access import Network
+from ..access import Network, Ranges
 from ..fast_dataclass import dataclass
 from ..http.retry import Retry
 from ..http.tls import Trust
@@ -71,16 +71,27 @@ NETWORK = (
 )  # fmt: skip
 
 
+# For commands that download blobs.
+RANGES = (
+    Flag("range-parts", "download blobs of 64 MiB and more in parts, over up to N connections to a host, if that is "
+         f"faster; 1 turns this off (default: {Ranges().parts})", value="N", read=integer, default=Ranges().parts),
+    Flag("range-size", "size of a part (default: 16M)", value="SIZE", read=byte_count, default=Ranges().size),
+)  # fmt: skip
+_LEAST_RANGE_SIZE = 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
-    """How servers are reached, whichever side they are on. Timeouts are in seconds."""
+    """How servers are reached, whichever side they are on; with ``offline`` not at all. Timeouts are in seconds."""
 
     retry: Retry
     stall_timeout: float
     response_timeout: float
+    ranges: Ranges
     user_agent_prefix: str
     tls_details: TlsDetails | None
     realms: frozenset[str]
+    offline: bool
     rate_limits: RateLimits | None
 
     @classmethod
@@ -93,7 +104,9 @@ class NetworkOptions:
             retry=_retry(parsed),
             stall_timeout=stall_timeout,
             response_timeout=response_timeout,
+            ranges=_ranges(parsed),
             user_agent_prefix=_user_agent_prefix(parsed),
+            offline=parsed.get("offline", bool),
             rate_limits=_rate_limits(*(_read_rate(parsed, name) for name in RATE_FLAGS)),
         )
 
@@ -106,8 +119,10 @@ class NetworkOptions:
             retry=self.retry,
             stall_timeout=self.stall_timeout,
             response_timeout=self.response_timeout,
+            ranges=self.ranges,
             user_agent=f"{prefix} {agent}" if prefix else agent,
             daemon_host=daemon_host or base.daemon_host,
+            offline=self.offline,
             rate_limits=self.rate_limits,
             program=program(),
         )
@@ -148,6 +163,17 @@ def _timeouts(parsed: Parsed) -> tuple[float, float]:
         return Network().stall_timeout, response or Network().response_timeout
     # A user who does not want to wait long for bytes does not want to wait minutes for an answer either.
     return stall, response or 3 * stall
+
+
+def _ranges(parsed: Parsed) -> Ranges:
+    if "range-parts" not in parsed.values:
+        return Ranges()
+    parts, size = parsed.get("range-parts", int), parsed.get("range-size", int)
+    if parts < 0:
+        raise UsageError("--range-parts: want 0 or more")
+    if size < _LEAST_RANGE_SIZE:
+        raise UsageError("--range-size: want 1M or more")
+    return Ranges(parts, size)
 
 
 def _user_agent_prefix(parsed: Parsed) -> str:

@@ -18,7 +18,7 @@ from .access_options import AUTHFILE, PLATFORM, RESUME, AccessOptions, chosen_pl
 from .command import Command, program
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .format_flags import FORM, compresses_plain_layers, manifest_format
-from .network_options import NETWORK
+from .network_options import NETWORK, RANGES
 from .progress import has_cursor_control, warnings_only
 from .regex_timeout import bounded
 
@@ -49,6 +49,7 @@ _FLAGS = (
     *registry_flags("dest-"),
     *(flag for flag in FORM if flag.name in ("format", "preserve-digests", "remove-signatures", "max-inflated")),
     *NETWORK,
+    *RANGES,
     *RESUME,
 )  # fmt: skip
 

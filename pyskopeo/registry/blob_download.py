@@ -8,7 +8,6 @@ bytes. `streams.pump` verifies the bytes, and calls `BlobDownload.restart` if th
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -16,18 +15,22 @@ from ..errors import ConnectionFailed, InvalidContent, PyskopeoError, Stalled
 from ..http.httpx_import import httpx
 from ..http.loop_bridge import run_in_loop
 from ..http.time_limits import BlobTime, TooSlow
-from ..streams.byte_streams import BlobReader
-from ..streams.pump import SkippingReader
-from .content_range import blob_part, describe_encoding
+from ..streams.byte_streams import BlobReader, SkippingReader
+from .body_reader import body_reader
+from .content_range import blob_part, describe_encoding, strong_etag
 from .download_state import DownloadState, Step
 from .mirrors import all_transient, combine_errors
+from .range_hosts import HOSTS
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ..access import Ranges
     from ..model.descriptor import Descriptor
-    from ..streams.byte_streams import ByteReader
+    from ..streams.byte_streams import ByteReader, PartReader, PartSink
+    from ..streams.pump import Progress
     from .mirrors import BlobEndpoint, BlobEndpoints
+    from .range_hosts import RangeHost
 
 
 class BlobDownload(BlobReader):
@@ -37,15 +40,21 @@ class BlobDownload(BlobReader):
     fails. Raises `NetworkError`, `NotFound` and `InvalidContent` when all endpoints have failed.
     """
 
-    def __init__(self, descriptor: Descriptor, endpoints: BlobEndpoints, offset: int = 0) -> None:
-        self._descriptor = descriptor
-        self._endpoints = endpoints
+    def __init__(
+        self, descriptor: Descriptor, endpoints: BlobEndpoints, offset: int = 0, ranges: Ranges | None = None
+    ) -> None:
+        """``ranges`` says when the blob is downloaded in parts; None: never."""
+        self.descriptor = descriptor
+        self._endpoints, self._ranges, self.report = endpoints, ranges, endpoints.report
         retries = [repository.retry.times for repository in endpoints.repositories]
         self._state = DownloadState(retries, endpoints.position, offset)
         self._response: httpx.Response | None = None
+        self._host: RangeHost | None = None
         self._body: ByteReader | None = None
         self._end: int | None = None
+        self._until: int | None = None
         self._encoding = ""
+        self._etag: tuple[BlobEndpoint | None, str] = None, ""
         self._time: BlobTime | None = None
 
     async def __aenter__(self) -> Self:
@@ -62,7 +71,7 @@ class BlobDownload(BlobReader):
 
         Called in a worker thread. Raises the same errors as entering, when all endpoints have failed.
         """
-        state, size = self._state, self._descriptor.size
+        state, size = self._state, self.descriptor.size
         while True:
             if self._body is None:
                 run_in_loop(self._open)
@@ -90,7 +99,7 @@ class BlobDownload(BlobReader):
             try:
                 self._time.record(count, time.monotonic() - started, is_document=self.is_document)
             except TooSlow as error:
-                raise Stalled(f"blob {self._descriptor.digest.short}: {error} ({error.flags})") from None
+                raise Stalled(f"blob {self.descriptor.digest.short}: {error} ({error.flags})") from None
         return count
 
     def restart(self, error: InvalidContent) -> bool:
@@ -108,6 +117,47 @@ class BlobDownload(BlobReader):
 
         return run_in_loop(restart)
 
+    def in_parts(self, sink: PartSink, offset: int, progress: Progress) -> PartReader | None:
+        ranges, size = self._ranges, self.descriptor.size
+        # What a foreign layer's URLs have is not requested in parts.
+        if ranges is None or ranges.parts < 2 or size < ranges.least or self.descriptor.urls:
+            return None
+        from .parted_download import PartedDownload  # loaded only for large blobs
+
+        return PartedDownload(self, sink, offset, progress, ranges)
+
+    @property
+    def endpoint(self) -> BlobEndpoint:
+        """The endpoint that the bytes come from."""
+        return self._endpoints.repositories[self._state.endpoint]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a response to read on from."""
+        return self._response is not None
+
+    def etag(self, endpoint: BlobEndpoint) -> str:
+        """Return the strong entity tag that an endpoint has given for the blob, "" if it has given none."""
+        found, etag = self._etag
+        return etag if found is endpoint else ""
+
+    def seek(self, offset: int, until: int) -> None:
+        """Go on at ``offset``, for the bytes up to ``until``. Called in a worker thread."""
+        self._until = until if until < self.descriptor.size else None
+        if offset != self._state.offset:
+            self.leave()
+            self._state.skip_to(offset)
+
+    def leave(self) -> None:
+        """Close the response, if there is one. Called in a worker thread."""
+        if self._response is not None:
+            run_in_loop(self._close_response)
+
+    def start_over(self) -> None:
+        """Go on at byte 0 of the same endpoint. Called in a worker thread."""
+        self.leave()
+        self._state.start_over()
+
     async def _open(self) -> None:
         """Send requests until a response has the bytes from the offset on; raises when the state says so."""
         state, endpoints = self._state, self._endpoints
@@ -115,9 +165,9 @@ class BlobDownload(BlobReader):
         while self._body is None:
             state.move_to(endpoints.position)
             repository = endpoints.repositories[state.endpoint]
-            what = f"reading blob {self._descriptor.digest} in {repository.name}"
+            what = f"reading blob {self.descriptor.digest} in {repository.name}"
             try:
-                response = await repository.request_blob(self._descriptor, state.offset, what)
+                response = await repository.request_blob(self.descriptor, state.offset, what, self._until)
             except PyskopeoError as error:
                 step = state.request_failed(temporary=error.temporary and not error.retried)
                 if step is Step.RETRY:
@@ -137,15 +187,17 @@ class BlobDownload(BlobReader):
         endpoint = state.endpoint
         state.response_started()
         try:
-            part = blob_part(response, self._descriptor, state.offset)
+            part = blob_part(response, self.descriptor, state.offset)
         except InvalidContent as error:
             await response.aclose()
             if state.response_rejected() is Step.RAISE:
                 raise
             self._leave_endpoint(endpoint, error)
             return
-        # `HTTPTransport` gives every response a blocking reader; those of other transports are read through httpx.
-        body: ByteReader = response.extensions.get("reader") or _AsyncBodyReader(response)
+        self._host = HOSTS[self.endpoint.range_host]
+        HOSTS.add(self._host)
+        self._etag = self.endpoint, strong_etag(response)
+        body = body_reader(response)
         skip = state.offset - part.start
         self._response, self._body = response, SkippingReader(body, skip) if skip else body
         self._end = part.end
@@ -160,7 +212,7 @@ class BlobDownload(BlobReader):
         broken = state.endpoint
         step = state.body_failed(temporary=error.temporary)
         if step is Step.RETRY:
-            what = f"blob {self._descriptor.digest.short} at byte {state.offset}"
+            what = f"blob {self.descriptor.digest.short} at byte {state.offset}"
             retry = endpoints.repositories[broken].retry
             await retry.pause(error, state.broken_bodies - 1, what, endpoints.report)
         elif step is Step.NEXT:
@@ -174,30 +226,8 @@ class BlobDownload(BlobReader):
 
     async def _close_response(self) -> None:
         response, self._response, self._body = self._response, None, None
+        host, self._host = self._host, None
+        if host is not None:
+            HOSTS.release(host)
         if response is not None:
             await response.aclose()
-
-
-class _AsyncBodyReader:
-    """Reads the body of any httpx response in a worker thread, through the event loop."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._pieces: AsyncIterator[bytes] = response.aiter_raw()
-        self._left = memoryview(b"")
-
-    def readinto(self, buffer: memoryview) -> int:
-        while not len(self._left):
-            piece = run_in_loop(self._next)
-            if piece is None:
-                return 0
-            self._left = memoryview(piece)
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
-
-    async def _next(self) -> bytes | None:
-        try:
-            return await anext(self._pieces, None)
-        except httpx.TransportError as error:
-            raise ConnectionFailed(f"connection lost: {str(error) or type(error).__name__}") from error

@@ -63,6 +63,29 @@ def blob_part(response: httpx.Response, descriptor: Descriptor, offset: int) -> 
     return Part(0, descriptor.size if framed else None)
 
 
+def strong_etag(response: httpx.Response) -> str:
+    """Return the entity tag of a response if it is a strong one (RFC 9110 section 8.8.3), else ""."""
+    tag = response.headers.get("etag", "").strip()
+    return tag if len(tag) > 1 and tag[0] == tag[-1] == '"' else ""
+
+
+def check_part(response: httpx.Response, descriptor: Descriptor, start: int, end: int, etag: str) -> None:
+    """Raise `InvalidContent` unless a 200 or 206 has exactly the bytes from ``start`` up to ``end`` of a blob.
+
+    ``etag`` is the strong entity tag of the blob, "" if it is not known: the response must not have another one.
+    """
+    asked = f"blob {descriptor.digest}: asked for bytes {start}-{end - 1}"
+    if response.status_code != 206:
+        raise InvalidContent(f"{asked}, got the whole")
+    part = _content_range(response, descriptor.size)
+    if part is None or (part.start, part.end) != (start, end):
+        stated = ascii(response.headers.get("content-range", ""))[:80]
+        raise InvalidContent(f"{asked}, got Content-Range {stated}")
+    found = strong_etag(response)
+    if etag and found and found != etag:
+        raise InvalidContent(f"{asked} with ETag {to_printable(etag, 80)}, got {to_printable(found, 80)}")
+
+
 def describe_encoding(response: httpx.Response) -> str:
     """Return a part of an error message for wrong bytes: the response's content encoding, "" without one."""
     encoding = response.headers.get("content-encoding", "").strip().lower()

@@ -87,10 +87,22 @@ class DownloadState:
             return Step.RAISE
         step = self._go_to(max(self.served) + (len(self.served) == 1), Step.RESTART)
         if step is Step.RESTART:
-            self.offset = self._progress_from = 0
-            self.failed_requests = self.broken_bodies = 0
-            self.served.clear()
+            self._begin()
         return step
+
+    def _begin(self) -> None:
+        self.offset = self._progress_from = 0
+        self.failed_requests = self.broken_bodies = 0
+        self.served.clear()
+
+    def skip_to(self, offset: int) -> None:
+        """Go on at ``offset``: the bytes before it are there, and no endpoint has sent them to this download."""
+        self._progress_from += offset - self.offset
+        self.offset = offset
+
+    def start_over(self) -> None:
+        """Go on at byte 0 of the same endpoint, since bytes that other downloads brought are suspected first."""
+        self._begin()
 
     @property
     def _limit(self) -> int:

@@ -58,6 +58,7 @@ class _ExternalEndpoint:
         self.name = name
         self.retry, self.report = access.network.retry, access.report
         self.position = 0
+        self.range_host = ""
         self._network, self._send = access.network, send
         self._insecure = bool(access.trust.insecure)
 
@@ -68,7 +69,9 @@ class _ExternalEndpoint:
     def move_to(self, position: int, failures: Sequence[tuple[BlobEndpoint, PyskopeoError]]) -> None:
         """Do nothing: there is no other endpoint."""
 
-    async def request_blob(self, descriptor: Descriptor, offset: int, what: str) -> httpx.Response:
+    async def request_blob(
+        self, descriptor: Descriptor, offset: int, what: str, until: int | None = None
+    ) -> httpx.Response:
         """GET the whole blob, whatever ``offset`` is."""
         schemes = frozenset({"https", "http"} if self._insecure else {"https"})
         try:
@@ -77,6 +80,10 @@ class _ExternalEndpoint:
             advice = "" if self._insecure else _ADVICE
             error.args = (f"{what}: {error}{advice}",)
             raise
+
+    async def request_part(self, descriptor: Descriptor, start: int, end: int, etag: str, what: str) -> httpx.Response:
+        """Not called: `range_host` is empty."""
+        raise NotImplementedError
 
     async def _request(self, method: str, url: str) -> httpx.Response:
         return await follow_redirects(url, partial(self._request_once, method), Origin.of(url).netloc)

@@ -31,11 +31,23 @@ class BlobEndpoint(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def request_blob(self, descriptor: Descriptor, offset: int, what: str) -> httpx.Response:
+    @property
+    def range_host(self) -> str:
+        """The host that parts of blobs are requested from, "" if none can be."""
+        ...
+
+    async def request_blob(
+        self, descriptor: Descriptor, offset: int, what: str, until: int | None = None
+    ) -> httpx.Response:
         """GET a blob from byte ``offset`` on, without retries: a 200 from byte 0 on, or a 206 from ``offset`` on.
 
-        ``what`` begins the messages of errors. Raises `NetworkError`, `NotFound` and `InvalidContent`.
+        ``until`` is the end of the bytes that are needed, None: all. ``what`` begins the messages of errors. Raises
+        `NetworkError`, `NotFound` and `InvalidContent`.
         """
+        ...
+
+    async def request_part(self, descriptor: Descriptor, start: int, end: int, etag: str, what: str) -> httpx.Response:
+        """GET the bytes from ``start`` up to ``end`` of a blob, as `Repository.request_part`."""
         ...
 
 

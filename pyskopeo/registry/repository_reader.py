@@ -17,7 +17,7 @@ from ..model.digest import Digest
 from ..model.manifest import Manifest
 from ..model.reference import Reference
 from ..model.strict_json import MANIFEST_LIMIT
-from .content_range import starts_at
+from .content_range import check_part, starts_at
 from .layer_urls import request_from_urls
 from .response_checks import as_digest, check_stated_digest, closing, head_manifest, read_error
 from .session import Session
@@ -54,6 +54,11 @@ class Repository:
     def name(self) -> str:
         """``registry/repository``."""
         return self.reference.name
+
+    @property
+    def range_host(self) -> str:
+        """The host, and port, of the registry's API."""
+        return self.reference.api_host
 
     def manifest(self, name: str) -> Call[tuple[bytes, str]]:
         """GET a manifest by tag or digest: its bytes, at most 4 MiB, and its content type.
@@ -172,19 +177,45 @@ class Repository:
             served = response.status_code == 206 and starts_at(response, start, descriptor.size)
             return await read_bounded(response, count, what, truncate=True) if served else b""
 
-    async def request_blob(self, descriptor: Descriptor, offset: int, what: str) -> httpx.Response:
+    async def request_blob(
+        self, descriptor: Descriptor, offset: int, what: str, until: int | None = None
+    ) -> httpx.Response:
         """GET a blob from byte ``offset`` on, without retries: a 200 from byte 0 on, or a 206 from ``offset`` on.
 
-        If the server does not serve the range, the whole blob is requested. A blob that the registry does not have is
-        requested at the URLs in its descriptor. ``what`` begins the messages of errors. Raises `NetworkError`.
+        ``until`` is the end of the bytes that are needed, if that is not the end of the blob. If the server does not
+        serve the range, the whole blob is requested. A blob that the registry does not have is requested at the URLs in
+        its descriptor. ``what`` begins the messages of errors. Raises `NetworkError`.
         """
         with self.session.redactor.redacted_errors():
-            return await self._request_blob(descriptor, offset, what)
+            return await self._request_blob(descriptor, offset, what, until)
 
-    async def _request_blob(self, descriptor: Descriptor, offset: int, what: str) -> httpx.Response:
+    async def request_part(
+        self, descriptor: Descriptor, start: int, end: int, etag: str, what: str
+    ) -> httpx.Response:
+        """GET the bytes from ``start`` up to ``end`` of a blob, without retries.
+
+        ``etag`` is the strong entity tag of the blob, "" if it is not known. Raises `InvalidContent` for a response
+        with any other bytes, as the whole blob, and `NetworkError`.
+        """
+        headers = {"Range": f"bytes={start}-{end - 1}"} | ({"If-Range": etag} if etag else {})
+        with self.session.redactor.redacted_errors():
+            response = await self.session.request("GET", self.blob_path(descriptor.digest), headers)
+            if response.status_code not in (200, 206):
+                raise await read_error(self.session, response, what)
+            try:
+                check_part(response, descriptor, start, end, etag)
+            except InvalidContent:
+                await response.aclose()
+                raise
+        return response
+
+    async def _request_blob(
+        self, descriptor: Descriptor, offset: int, what: str, until: int | None
+    ) -> httpx.Response:
         session, path = self.session, self.blob_path(descriptor.digest)
+        last = "" if until is None else until - 1
         try:
-            response = await session.request("GET", path, {"Range": f"bytes={offset}-"} if offset else {})
+            response = await session.request("GET", path, {"Range": f"bytes={offset}-{last}"} if offset else {})
             wrong_range = response.status_code == 206 and not starts_at(response, offset, descriptor.size)
             if offset and (wrong_range or response.status_code in (400, 403, 416)):
                 # Presigned URLs that do not allow a Range, and servers that do not support ranges correctly.

@@ -57,15 +57,16 @@ class PartFile(FileSink, PartSink):
         # Where the journal ends; None while all is written in order. Bytes from `_noted` on are not in it yet.
         self._journal: int | None = None
         self._noted = self._read = 0
+        self._changed = False
 
-    def adopt(self) -> bool:
+    def adopt(self, mode: int) -> bool:
         """Keep what an earlier run has written; False if it is not worth it, or could have been written by others.
 
         Raises `OSError`.
         """
         status = os.fstat(self.fd)
         # Another mode than a new file has here would be too open for the umask of today, or was when it was written.
-        if status.st_nlink != 1 or stat.S_IMODE(status.st_mode) != new_mode(self.path):
+        if status.st_nlink != 1 or stat.S_IMODE(status.st_mode) != new_mode(self.path, mode):
             return False
         found = [(0, status.st_size)]
         if status.st_size > self._size:
@@ -79,11 +80,13 @@ class PartFile(FileSink, PartSink):
         return True
 
     def write(self, buffer: memoryview) -> None:
+        self._changed = True
         super().write(buffer)
         if self._journal is not None and self._written - self._noted >= _STEP:
             self._note()
 
     def restart(self) -> None:
+        self._changed = True
         with storage_errors(f"writing {self.path}"):
             os.ftruncate(self.fd, 0)
             os.lseek(self.fd, 0, os.SEEK_SET)
@@ -100,6 +103,7 @@ class PartFile(FileSink, PartSink):
         return count
 
     def write_at(self, buffer: memoryview, offset: int) -> None:
+        self._changed = True
         self._begin_journal()
         write_at(self.fd, buffer, offset, self.path)
 
@@ -132,7 +136,7 @@ class PartFile(FileSink, PartSink):
 
         ``wrong`` is whether the source sent wrong content, which is in the file unless this run has written nothing.
         """
-        if wrong and (self._journal is not None or self._written != self.kept):
+        if wrong and self._changed:
             return False
         if self._journal is not None and self._noted < self._written:
             with suppress(StorageFailed):
@@ -183,16 +187,18 @@ def _parse_record(record: bytes) -> tuple[int, int]:
 
 
 @asynccontextmanager
-async def open_part(path: Path, descriptor: Descriptor, *, resume: bool) -> AsyncIterator[PartFile]:
+async def open_part(
+    path: Path, descriptor: Descriptor, *, resume: bool, mode: int = 0o666
+) -> AsyncIterator[PartFile]:
     """Open and lock the part file of a blob, and rename it to ``path`` if the context succeeds and has finished it.
 
     Waits while another task or process writes it, which may mean that the blob is at ``path`` afterwards. After an
     error the file stays, unless there is wrong content in it, for a later run, if ``resume`` is set and it has
     `MIN_KEPT` bytes; otherwise it is removed, as it is if the context leaves it unfinished. Without ``resume`` nothing
-    that an earlier run has left is used. Raises `StorageFailed`.
+    that an earlier run has left is used. ``mode`` is limited by the umask. Raises `StorageFailed`.
     """
     with storage_errors(f"creating {path}"):
-        part = await _open(path, descriptor, resume=resume)
+        part = await _open(path, descriptor, resume=resume, mode=mode)
         try:
             held = os.dup(part.fd)  # keeps the lock until the file has its final name
         except OSError:
@@ -220,12 +226,12 @@ async def open_part(path: Path, descriptor: Descriptor, *, resume: bool) -> Asyn
         os.close(held)
 
 
-async def _open(path: Path, descriptor: Descriptor, *, resume: bool) -> PartFile:
+async def _open(path: Path, descriptor: Descriptor, *, resume: bool, mode: int) -> PartFile:
     """Open and lock the part file, or a temporary file with a random name; raises `OSError`."""
     size, temporary = descriptor.size, path.with_name(kept_name(path.name, descriptor.digest.hex))
     for _ in range(ATTEMPTS):
         try:
-            fd, found = open_stable(temporary)
+            fd, found = open_stable(temporary, mode)
         except FileNotFoundError:
             continue  # complete or removed since
         if fd is None:
@@ -233,7 +239,7 @@ async def _open(path: Path, descriptor: Descriptor, *, resume: bool) -> PartFile
         part = PartFile(fd, path, temporary, size, stable=True)
         try:
             usable = await _lock(part, found=found)
-            if usable and (not found or (resume and part.adopt())):
+            if usable and (not found or (resume and part.adopt(mode))):
                 return part
             if usable:
                 temporary.unlink(missing_ok=True)
@@ -243,7 +249,7 @@ async def _open(path: Path, descriptor: Descriptor, *, resume: bool) -> PartFile
         os.close(fd)
         if usable is None:
             break
-    fd, temporary = open_partial(path)
+    fd, temporary = open_partial(path, mode)
     return PartFile(fd, path, temporary, size, stable=False)
 
 

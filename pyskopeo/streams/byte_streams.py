@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
 from ..errors import InvalidContent
@@ -31,6 +32,26 @@ class BlobReader(ByteReader, Protocol):
         False if there is no other place, which is the default.
         """
         return False
+
+    def in_parts(self, sink: PartSink, offset: int, progress: Callable[[int], None]) -> PartReader | None:
+        """Return a reader of the same bytes, from ``offset`` on, which may write some to ``sink`` before their turn.
+
+        None if the bytes are only read in order, which is the default. ``progress`` is called in the thread that reads.
+        """
+        return None
+
+
+class PartReader(BlobReader, Protocol):
+    """A `BlobReader` whose bytes may be in a `PartSink` when they are read.
+
+    ``sink`` is where the bytes are written that were read; it ignores those that are in the `PartSink`.
+    """
+
+    sink: BlobSink
+
+    async def fetch_ahead(self) -> None:
+        """Fetch bytes before their turn, while others are read; returns when there is nothing to gain."""
+        ...
 
 
 class ByteSink(Protocol):
@@ -79,3 +100,18 @@ class PartSink(BlobSink):
     @abstractmethod
     def skip_to(self, offset: int) -> None:
         """Let `write` continue at ``offset``: the bytes before it are there. Raises `StorageFailed`."""
+
+
+class SkippingReader(BlobReader):
+    """Skips the first ``skip`` bytes of another reader."""
+
+    def __init__(self, reader: ByteReader, skip: int) -> None:
+        self._reader, self._skip = reader, skip
+
+    def readinto(self, buffer: memoryview) -> int:
+        while self._skip:
+            count = self._reader.readinto(buffer[: min(len(buffer), self._skip)])
+            if not count:
+                return 0
+            self._skip -= count
+        return self._reader.readinto(buffer)

@@ -113,15 +113,19 @@ class WorkQueue(Generic[T]):
 
 async def _idle_processors() -> None:
     """Wait until this process has left the processors idle for `_IDLE_PERIODS` in a row."""
-    from anyio import sleep
-
     idle = 0
     while idle < _IDLE_PERIODS:
-        used, since = time.process_time(), time.monotonic()
-        await sleep(_PERIOD)
-        passed = time.monotonic() - since
-        busy = time.process_time() - used > passed * processors() * _BUSY_SHARE
-        idle = 0 if busy else idle + 1
+        idle = idle + 1 if await processors_idle(_PERIOD) else 0
+
+
+async def processors_idle(seconds: float) -> bool:
+    """Return after so many seconds whether this process has left the processors idle in that time."""
+    from anyio import sleep
+
+    used, since = time.process_time(), time.monotonic()
+    await sleep(seconds)
+    passed = time.monotonic() - since
+    return time.process_time() - used <= passed * processors() * _BUSY_SHARE
 
 
 class _Turn:

@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from ..errors import ContentMismatch, InvalidContent, StorageFailed, TooLarge
+from ..errors import ContentMismatch, InvalidContent, StorageFailed, TooLarge, first_error
 from ..fast_dataclass import dataclass
 from ..model.descriptor import Descriptor
+from ..model.events import Placement
 from ..model.verifier import Verifier, verifier_for
-from .byte_streams import BlobReader, BlobSink, ByteReader, ByteSink, PartSink
+from .byte_streams import BlobReader, BlobSink, ByteReader, ByteSink, PartReader, PartSink
 from .cancellation import check_cancelled, run_in_thread
 from .locations import Location
 from .plain_content import ANY_CONTENT, PlainContent
@@ -49,21 +50,6 @@ class MemoryReader(BlobReader):
         buffer[:count] = self._left[:count]
         self._left = self._left[count:]
         return count
-
-
-class SkippingReader(BlobReader):
-    """Skips the first ``skip`` bytes of another reader."""
-
-    def __init__(self, reader: ByteReader, skip: int) -> None:
-        self._reader, self._skip = reader, skip
-
-    def readinto(self, buffer: memoryview) -> int:
-        while self._skip:
-            count = self._reader.readinto(buffer[: min(len(buffer), self._skip)])
-            if not count:
-                return 0
-            self._skip -= count
-        return self._reader.readinto(buffer)
 
 
 class MemorySink:
@@ -203,6 +189,21 @@ Opener: TypeAlias = Callable[[int], AbstractAsyncContextManager[BlobReader]]
 Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
 
 
+class Stored(Protocol):
+    """The way of a blob through the content store."""
+
+    async def bring(self, progress: Progress) -> tuple[Blob, Placement]:
+        """Store the blob unless it is there, and return it as it is in the store, and how it came there.
+
+        Where it cannot be stored, returns the blob as it is at its source.
+        """
+        ...
+
+    async def discard(self) -> bool:
+        """Remove the blob from the store if its content there is wrong; return whether it was removed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Blob:
     """Content that is described, located and not yet opened.
@@ -211,6 +212,7 @@ class Blob:
     else the same bytes are known to lie, for destinations that can do better than to stream them.
     ``ending`` returns the last bytes of the blob, as many as it is asked for or none, not verified: for guesses only.
     ``plain`` is what must hold for the content when it is decompressed, for destinations that do that.
+    ``stored`` brings the blob into the content store; it is read there then, and ``opener`` is not called.
     """
 
     descriptor: Descriptor
@@ -218,6 +220,7 @@ class Blob:
     locations: tuple[Location, ...] = ()
     ending: Ending | None = None
     plain: PlainContent = ANY_CONTENT
+    stored: Stored | None = None
 
     async def copy_to(self, sink: BlobSink, progress: Progress) -> None:
         """Move every byte to ``sink``, verified. After wrong bytes both ends begin anew, while the source has
@@ -231,6 +234,9 @@ class Blob:
         await self._copy_to(sink, progress, is_document=False)
 
     async def _copy_to(self, sink: BlobSink, progress: Progress, *, is_document: bool) -> None:
+        if self.stored is not None:
+            await self._copy_stored(self.stored, sink, progress)
+            return
         verifier = verifier_for(self.descriptor)
         if isinstance(sink, PartSink) and (sink.kept or sink.parts):
             if await self._complete(sink, verifier, progress):
@@ -239,7 +245,24 @@ class Blob:
             verifier.restart()
         async with self.opener(0) as reader:
             reader.is_document = is_document
-            await run_in_thread(partial(pump, reader, sink, verifier, progress))
+            parts = reader.in_parts(sink, 0, progress) if isinstance(sink, PartSink) else None
+            if parts is None:
+                await run_in_thread(partial(pump, reader, sink, verifier, progress))
+            else:
+                await _pump_parts(parts, verifier)
+
+    async def _copy_stored(self, stored: Stored, sink: BlobSink, progress: Progress) -> None:
+        """Move every byte from the content store to ``sink``; if they are wrong there, bring the blob there again."""
+        blob, _ = await stored.bring(progress)
+        try:
+            await blob.copy_to(sink, progress)
+        except InvalidContent:  # also from a sink that decompresses
+            # Nothing has changed the file since it was verified, as far as can be seen: the disk may have.
+            if not await stored.discard():
+                raise
+            await run_in_thread(sink.restart)
+            blob, _ = await stored.bring(progress)
+            await blob.copy_to(sink, progress)
 
     async def _complete(self, sink: PartSink, verifier: Verifier, progress: Progress) -> bool:
         """Fetch the bytes that ``sink`` lacks, and verify all of them; returns whether they are right.
@@ -250,15 +273,17 @@ class Blob:
         for start, end in ((0, sink.kept), *sink.parts, (size, size)):
             if verifier.size < start:
                 async with self.opener(verifier.size) as reader:
+                    if (parts := reader.in_parts(sink, verifier.size, progress)) is not None:
+                        return await _succeeds(_pump_parts(parts, verifier))
                     # To the end of the source if no part follows, so that surplus bytes are noticed.
                     until = None if start == size else start
-                    if not await _succeeds(partial(move, reader, sink, verifier, progress, until)):
+                    if not await _succeeds(run_in_thread(partial(move, reader, sink, verifier, progress, until))):
                         return False
             if verifier.size < end:
-                if not await _succeeds(partial(verify_kept, sink, verifier, progress, end)):
+                if not await _succeeds(run_in_thread(partial(verify_kept, sink, verifier, progress, end))):
                     return False
                 sink.skip_to(end)
-        return await _succeeds(verifier.finish)
+        return await _succeeds(run_in_thread(verifier.finish))
 
     async def read(self, limit: int) -> bytes:
         """Return the whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes.
@@ -272,10 +297,21 @@ class Blob:
         return bytes(sink.content)
 
 
-async def _succeeds(work: Callable[[], None]) -> bool:
-    """Call ``work`` in a worker thread; returns False if it raises `InvalidContent`."""
+async def _succeeds(work: Awaitable[None]) -> bool:
+    """Wait for ``work``; returns False if it raises `InvalidContent`."""
     try:
-        await run_in_thread(work)
+        await work
     except InvalidContent:
         return False
     return True
+
+
+async def _pump_parts(parts: PartReader, verifier: Verifier) -> None:
+    """Move the bytes of ``parts`` as `pump` does, while others are fetched; the first error ends both."""
+    from anyio import create_task_group
+
+    with first_error():
+        async with create_task_group() as tasks:
+            tasks.start_soon(parts.fetch_ahead)
+            await run_in_thread(partial(pump, parts, parts.sink, verifier, uncounted))
+            tasks.cancel_scope.cancel()

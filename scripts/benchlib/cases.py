@@ -12,9 +12,10 @@ from .traffic import Traffic
 
 OURS = "pyskopeo"
 BEFORE = "before"  # another version of pyskopeo, with --against
+ONE_CONNECTION = "one connection"  # pyskopeo, without range requests in parallel
 WITHOUT_STORE = "no store"  # pyskopeo, without its content store
 # Contenders that run only where they are the baseline.
-VARIANTS = frozenset({WITHOUT_STORE})
+VARIANTS = frozenset({ONE_CONNECTION, WITHOUT_STORE})
 
 
 class Unit(Enum):
@@ -88,6 +89,12 @@ CASES = (
     Case("layers8-tls", "8 layers to `oci:`, TLS", "layers8", "oci", 0.80, tls=True),
     Case("huge1-http", "1 layer of 1.5 GB to `oci:`, http", "huge1", "oci", 0.80),
     Case("huge1-tls", "1 layer of 1.5 GB to `oci:`, TLS", "huge1", "oci", 0.80, tls=True),
+    Case(
+        *("huge1-limited", "1 layer of 1.5 GB to `oci:`, 30 ms away, 50 MB/s a connection", "huge1", "oci", 0.20),
+        baseline=ONE_CONNECTION,
+        contenders=_VERSIONS | {ONE_CONNECTION},
+        link=Link.NARROW,
+    ),
     Case("many80-http", "80 small layers to `oci:`, http", "many80", "oci", 1.1),
     Case("archive", "8 layers to `docker-archive:`", "layers8", "docker-archive", 0.25, baseline="skopeo"),
     Case(

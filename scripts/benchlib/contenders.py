@@ -58,8 +58,11 @@ class Command:
 Contender = Callable[[Job], Command | None]
 
 
-def like_skopeo(program: str) -> Contender:
-    """Return a contender with skopeo's command line; ``program`` is the command, with flags, as for a shell."""
+def like_skopeo(program: str, *copy_flags: str) -> Contender:
+    """Return a contender with skopeo's command line; ``program`` is the command, with flags, as for a shell.
+
+    ``copy_flags`` are added to ``copy``.
+    """
 
     def command(job: Job) -> Command | None:
         base = shlex.split(program)
@@ -71,7 +74,7 @@ def like_skopeo(program: str) -> Contender:
         if job.kind in ("sync", "sync-file"):
             return Command([*base, "sync", f"--src-{trust[0]}", *trust[1:], *_sync_source(job), str(job.path)])
         flags, target = _copy_destination(job)
-        copy = [*base, "copy", f"--src-{trust[0]}", *trust[1:], *flags, f"docker://{job.name}"]
+        copy = [*base, "copy", *copy_flags, f"--src-{trust[0]}", *trust[1:], *flags, f"docker://{job.name}"]
         environ = {"PYSKOPEO_STORE": str(job.store)} if job.store else {}
         if job.kind == "oci-four":
             return Command(["sh", "-c", _all_at_once([[*copy, f"oci:{job.path}:{n}"] for n in range(1, 5)])], environ)

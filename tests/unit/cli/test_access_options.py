@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pyskopeo.access import Access, Network, Storage
+from pyskopeo.access import Access, Network, Ranges, Storage
 from pyskopeo.cli import copy, delete, login, sync
 from pyskopeo.cli.access_options import AccessOptions
 from pyskopeo.cli.accounts import read_access
@@ -83,6 +83,11 @@ def test_timeouts(words: tuple[str, ...], stall: float, response: float) -> None
 def test_how_long_a_server_is_waited_for(words: tuple[str, ...]) -> None:
     assert destination(*words).network.retry.max_retry_after == 300.0
     assert destination("--max-retry-after=1h", *words).network.retry.max_retry_after == 3600.0
+
+
+def test_parts_of_large_blobs() -> None:
+    assert destination().network.ranges == Ranges(16, 16 * 1024 * 1024, 64 * 1024 * 1024)
+    assert destination("--range-parts=4", "--range-size=1.5M").network.ranges == Ranges(4, 3 * 512 * 1024)
 
 
 def test_flags_take_the_place_of_what_they_are_about_and_of_nothing_else() -> None:
@@ -182,6 +187,20 @@ def test_commands_for_registries_have_no_flags_for_other_transports() -> None:
     assert (options.daemon_host, options.shared_blobs) == (None, None)
     assert options.access(ignore).network.daemon_host == "tcp://environ"
     assert options.access(ignore).storage.scratch == Path("/flag/tmp")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"), [((), "/environ/store"), (("--store=/flag/store",), "/flag/store"), (("--store=",), None)]
+)
+def test_where_the_store_is(words: tuple[str, ...], found: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYSKOPEO_STORE", "/environ/store")
+    assert destination(*words).storage.store == (None if found is None else Path(found))
+
+
+def test_requests_are_allowed_unless_they_are_forbidden() -> None:
+    assert not destination().network.offline
+    assert destination("--offline").network.offline
+    assert destination().storage.store is None
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,8 @@ def image(tmp_path: Path) -> Path:
         (["inspect", "--username", "a", "dir:x"], "password must be specified when username is specified"),
         (["inspect", "--password", "a", "dir:x"], "username must be specified when password is specified"),
         (["inspect", "--retry-times", "-1", "dir:x"], "--retry-times: want 0 or more"),
+        (["copy", "--range-parts", "-1", "dir:x", "dir:y"], "--range-parts: want 0 or more"),
+        (["copy", "--range-size", "1023K", "dir:x", "dir:y"], "--range-size: want 1M or more"),
         (["inspect", "--stall-timeout", "0", "dir:x"], "--stall-timeout: want more than 0"),
         (["inspect", "--response-timeout", "0", "dir:x"], "--response-timeout: want more than 0"),
         (["inspect", "--user-agent-prefix", "a\nb", "dir:x"], "--user-agent-prefix: want printable ASCII characters"),
@@ -133,7 +135,7 @@ def test_each_way_to_ask_for_help_is_the_same(capsys: pytest.CaptureFixture[str]
     assert (code, messages) == (0, [])
     for words in (["help", *verbs], ["-h", *verbs], [*verbs, "-h"], [*verbs, "a", "--help", "b"]):
         assert run(capsys, *words) == (0, wanted, [])
-    assert f"\nUsage:\n  pyskopeo {name} [command flags] " in wanted
+    assert f"\nUsage:\n  pyskopeo {name} [command flags]" in wanted
     assert "\nExamples:\n  pyskopeo " in wanted
     assert "--override-arch ARCH" in wanted
     assert "--screds" not in wanted

@@ -8,7 +8,7 @@ import pytest
 from pyskopeo.errors import ContentMismatch, InvalidContent
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.registry.content_range import Part, blob_part, starts_at
+from pyskopeo.registry.content_range import Part, blob_part, check_part, starts_at, strong_etag
 
 SIZE = 100
 BLOB = Descriptor("", Digest.of(bytes(SIZE)), SIZE)
@@ -77,3 +77,47 @@ def test_an_encoding_does_not_matter(status: int, encoding: str) -> None:
 def test_an_encoding_is_named_with_another_size() -> None:
     with pytest.raises(ContentMismatch, match=r"has 60 bytes \(Content-Encoding gzip\), the manifest says 100"):
         blob_part(response(200, length=60, content_encoding="gzip"), BLOB, 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        response(206, "bytes 40-49/100", 10),
+        response(206, "bytes 40-49/*"),
+        response(206, "bytes 40-49/100", etag='"1"'),
+        response(206, "bytes 40-49/100", etag='W/"2"'),  # of another form of the same content, perhaps
+        response(206, "bytes 40-49/100", content_encoding="aws-chunked"),
+    ],
+)
+def test_a_part_that_was_asked_for(answer: httpx.Response) -> None:
+    check_part(answer, BLOB, 40, 50, '"1"')
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        response(200, length=SIZE),
+        response(200, "bytes 40-49/100", 10),
+        response(206),
+        response(206, "bytes 40-48/100", 9),
+        response(206, "bytes 40-50/100", 11),
+        response(206, "bytes 39-49/100", 11),
+        response(206, "bytes 40-49/101", 10),
+        response(206, "bytes 40-49/100", 11),
+        response(206, "bytes 40-49/100", 10, etag='"2"'),
+    ],
+)
+def test_anything_else_than_the_part(answer: httpx.Response) -> None:
+    with pytest.raises(InvalidContent, match="asked for bytes 40-49"):
+        check_part(answer, BLOB, 40, 50, '"1"')
+
+
+def test_a_part_of_a_blob_without_etag() -> None:
+    check_part(response(206, "bytes 40-49/100", 10, etag='"2"'), BLOB, 40, 50, "")
+
+
+@pytest.mark.parametrize(
+    ("tag", "strong"), [('"1"', '"1"'), (' "1" ', '"1"'), ('W/"1"', ""), ("1", ""), ('"', ""), ("", ""), ('""', '""')]
+)
+def test_strong_etags(tag: str, strong: str) -> None:
+    assert strong_etag(response(200, etag=tag)) == strong

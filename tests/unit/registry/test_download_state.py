@@ -37,6 +37,8 @@ refused = Event("refused", lambda state: state.request_failed(temporary=False))
 other_bytes = Event("other bytes", lambda state: state.response_rejected())
 cut = Event("cut", lambda state: state.body_failed(temporary=True))
 given_up = Event("given up", lambda state: state.body_failed(temporary=False))
+skipped = Event("skipped to 90000", lambda state: state.skip_to(90_000))
+over = Event("started over", lambda state: state.start_over())
 wrong = Event("wrong", lambda state: state.content_mismatched())
 
 Case = tuple[tuple[int, ...], list[tuple[Event, Step | None]], int, int]
@@ -106,6 +108,18 @@ CASES: dict[str, Case] = {
     "wrong bytes of one that was left meanwhile": (
         (1, 1, 1), [(answered, None), (received(9), None), (moved(2), None), (wrong, RESTART), (answered, None), (wrong, RAISE)],
         2, 0,
+    ),
+    "bytes that others have sent are no progress": (
+        (1,), [(answered, None), (received(9), None), (cut, RETRY), (skipped, None), (answered, None), (cut, RAISE)], 0, 90_000,
+    ),
+    "after them the blame is for those who sent bytes": (
+        (1, 1), [(answered, None), (received(9), None), (skipped, None), (wrong, RESTART)], 1, 0,
+    ),
+    "started over, the same endpoint sends all, with all its retries": (
+        (1, 1),
+        [(answered, None), (received(9), None), (cut, RETRY), (over, None), (answered, None), (received(9), None), (cut, RETRY),
+         (answered, None), (wrong, RESTART)],
+        1, 0,
     ),
     "retries begin anew with the first byte": (
         (1, 1), [(answered, None), (received(9), None), (wrong, RESTART), (answered, None), (cut, RETRY), (cut, RAISE)], 1, 0,
