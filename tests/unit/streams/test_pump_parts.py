@@ -10,8 +10,8 @@ import pytest
 from pyskopeo.errors import ContentMismatch, InvalidContent, StorageFailed
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.streams.byte_streams import BlobReader, PartSink
-from pyskopeo.streams.pump import Blob, MemoryReader, SkippingReader, uncounted
+from pyskopeo.streams.byte_streams import BlobReader, PartSink, SkippingReader
+from pyskopeo.streams.pump import Blob, MemoryReader, uncounted
 
 pytestmark = pytest.mark.anyio
 CONTENT = bytes(range(256)) * 40
