@@ -205,13 +205,10 @@ Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
 
 
 class Stored(Protocol):
-    """The way of a blob through the content store."""
+    """The way of a blob through the content store; a placement says how it came there."""
 
     async def bring(self, progress: Progress) -> tuple[Blob, Placement]:
-        """Store the blob unless it is there, and return it as it is in the store, and how it came there.
-
-        Where it cannot be stored, returns the blob as it is at its source.
-        """
+        """Store the blob unless it is there; return it as it is there, or at its source if it cannot be stored."""
         ...
 
     async def discard(self) -> bool:

@@ -99,7 +99,7 @@ def parse(details: str, default_tag: str = "latest") -> DockerReference:
 class DockerSource(ImageSource):
     """An image in a registry, or in one of its mirrors; ``through`` is the content store that it is read through."""
 
-    def __init__(self, endpoints: Endpoints, report: Report, ranges: Ranges, through: PullThrough | None = None) -> None:
+    def __init__(self, endpoints: Endpoints, report: Report, ranges: Ranges, through: PullThrough | None) -> None:
         self.endpoints = endpoints
         self._report, self._ranges, self.through = report, ranges, through
 
@@ -284,7 +284,7 @@ async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[D
 
     async with open_endpoints(name.reference, access) as endpoints:
         if access.storage.store is None:
-            yield DockerSource(endpoints, access.report, access.network.ranges)
+            yield DockerSource(endpoints, access.report, access.network.ranges, None)
             return
         from ..storage.pull_through import open_through
 
