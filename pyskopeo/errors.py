@@ -12,6 +12,7 @@
     ├── InvalidContent            a response or a file violates its specification
     │   ├── InvalidDigest         a malformed digest, refused before it becomes part of a URL or path
     │   ├── ContentMismatch       content differs from its descriptor in digest or size
+    │   ├── IncompleteTags        a list of tags goes on where it could not be read
     │   └── TooLarge              a document exceeds its size limit
     ├── PolicyRejected            the signature policy does not allow the image
     ├── CannotPreserve            a manifest would have to change, which the caller has forbidden

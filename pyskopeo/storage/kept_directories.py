@@ -34,7 +34,7 @@ class KeptDirectory:
         mode: int = 0o777, resume: bool, partial_age: float | None = None,
     ) -> None:  # fmt: skip
         self._partial_age = partial_age
-        self.path = parent / kept_name(name, key)
+        self.path = self._usual = parent / kept_name(name, key)
         self.adopted = False
         self._name, self._mode, self._resume = name, mode, resume
         self._lock: int | None = None
@@ -66,7 +66,8 @@ class KeptDirectory:
     def close(self, *, failed: bool, useful: bool = False) -> None:
         """Remove the directory, unless something has ``failed`` and it is of use for a later run.
 
-        It is if it is ``useful``, or has as many bytes as a part file that is kept.
+        It is if it is ``useful``, or has as many bytes as a part file that is kept. What another run has left is
+        removed, too, if this one had to use a random name meanwhile and has succeeded.
         """
         if self._lock is None:
             return
@@ -74,6 +75,8 @@ class KeptDirectory:
             remove_tree(self.path)
         os.close(self._lock)
         self._lock = None
+        if not failed and self.path != self._usual:
+            remove_leftovers(self._usual.parent, self._name, done={self._usual.name})
 
     def _open(self) -> int | None:
         """Create or take over the directory with the stable name, and lock it; None if it should be left alone.

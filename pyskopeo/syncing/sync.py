@@ -154,6 +154,8 @@ class _SyncRun:
                     for _ in range(min(self._request.jobs, len(self._listing.images))):
                         tasks.start_soon(self._copy_images, images)
             await self._write_indexes()
+            if (record := self._request.record) is not None:
+                self._files.remove_leftovers(record.parent, record.name)
         finally:
             # Not for ever: another process may hold the lock of the destination, and be stopped.
             with move_on_after(_LAST_WRITES, shield=True):

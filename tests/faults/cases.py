@@ -9,14 +9,18 @@ from pathlib import Path
 from random import Random
 
 from pyskopeo.errors import DestinationRefused, PyskopeoError
+from tests.support.faults import Drip
 
 from .fetches import Fetches
+from .images import LARGE
 from .invariants import Violated, check_between, check_final, require
 from .part_troubles import LATER
-from .places import PAIRS
+from .places import DESTINATIONS, PAIRS
 from .scenes import Run, Scene, Undisturbed, job_for, opened, undisturbed
 from .troubles import Ends, catalogue
 
+# What happens to blobs that are fetched in parts.
+IN_PARTS = ("cut", "dies", "429-burst", "500-burst", "wrong-byte", "range-ignored", "range-wrong-start", "disk-full", "killed")
 # Seconds after which a transfer that stands still is given up where that is the trouble.
 _SHORT = 0.3
 
@@ -25,17 +29,19 @@ _SHORT = 0.3
 class Case:
     """A copy from ``source`` to ``destination`` in one trouble or several, and then one without.
 
-    ``rounds`` are the troubles of one copy after another. ``number`` decides, with the rest, all that is random.
+    ``rounds`` are the troubles of one copy after another. With ``in_parts`` the connection to a registry is so slow
+    that the largest layer is fetched in parts. ``number`` decides, with the rest, all that is random.
     """
 
     source: str
     destination: str
     rounds: tuple[tuple[str, ...], ...]
     number: int = 0
+    in_parts: bool = False
 
     def __str__(self) -> str:
         troubles = "-then-".join("+".join(troubles) for troubles in self.rounds)
-        return f"{self.source}-to-{self.destination}-{troubles}-{self.number}"
+        return f"{self.source}-to-{self.destination}-{troubles}-{'in-parts-' * self.in_parts}{self.number}"
 
     def run(self, folder: Path) -> None:
         """Run the case in an empty folder; raises `Violated`."""
@@ -44,7 +50,7 @@ class Case:
         resume = rng.random() < 0.8
         reference = undisturbed(self.source, self.destination, fresh=fresh)
         with opened(self.source, self.destination, folder, fresh=fresh, backend=backend) as scene:
-            scene.job = job_for(scene, resume=resume)
+            scene.job = job_for(scene, resume=resume, in_parts=self.in_parts)
             start, killed = scene.state(), False
             for place, troubles in enumerate(self.rounds):
                 before = scene.state()
@@ -64,6 +70,8 @@ def _disturbed(scene: Scene, reference: Undisturbed, troubles: tuple[str, ...], 
     # Files that are damaged are made whole after calls work again.
     chosen = [catalogue()[name] for name in sorted(troubles, key=lambda name: not name.startswith("source-"))]
     with ExitStack() as stack:
+        if scene.job.in_parts and scene.registry is not None:
+            scene.registry.on_blob(LARGE, Drip(16 * 1024, 0.01))
         for trouble in chosen:
             stack.enter_context(trouble.begin(scene, reference, rng))
         stalls = any(trouble.stalls for trouble in chosen)
@@ -102,6 +110,10 @@ def every_case() -> Iterator[Case]:
         for source, destination in PAIRS:
             if trouble.happens(source, destination):
                 yield Case(source, destination, (*before, (name,)))
+    for name in IN_PARTS:
+        for destination, place in DESTINATIONS.items():
+            if place.local:
+                yield Case("docker", destination, ((name,),), in_parts=True)
 
 
 def random_case(seed: int) -> Case:
@@ -116,4 +128,5 @@ def random_case(seed: int) -> Case:
         chosen = {one, *(name for name in possible if not name.startswith("source-"))}
         return tuple(sorted(rng.sample(sorted(chosen), min(len(chosen), rng.choice((1, 1, 1, 2, 3))))))
 
-    return Case(source, destination, tuple(troubles() for _ in range(rng.choice((1, 1, 2, 3)))), seed)
+    rounds = tuple(troubles() for _ in range(rng.choice((1, 1, 2, 3))))
+    return Case(source, destination, rounds, seed, in_parts=source == "docker" and rng.random() < 0.2)

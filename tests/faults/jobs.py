@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyskopeo
-from pyskopeo.access import Access, Storage
+from pyskopeo.access import Access, Ranges, Storage
 from pyskopeo.http.retry import Retry
 from pyskopeo.model.events import Report, ignore
 from pyskopeo.model.platform import Platform
+from pyskopeo.registry import part_count, part_workers, parted_download
+from pyskopeo.registry.range_hosts import HOSTS
+from pyskopeo.streams import part_schedule
 from pyskopeo.syncing.record import RECORD_NAME
 from pyskopeo.syncing.sync import sync
 from pyskopeo.syncing.sync_request import ImageEvent, SyncEvent, SyncRequest
@@ -25,7 +30,7 @@ class Job:
 
     ``shared_blobs`` is the directory of the destination's blobs. A transfer that stands still for ``stall_timeout``
     seconds is given up; after each of `RETRIES` failures there is a retry at once. ``resume`` is that of `Storage`.
-    Requests have ``agent`` as their ``User-Agent``: those of one run may arrive when the next one has begun.
+    With ``in_parts`` blobs are fetched in parts, although they are small. Requests have ``agent`` as their ``User-Agent``: those of one run may arrive when the next one has begun.
     """
 
     source: str
@@ -37,9 +42,14 @@ class Job:
     jobs: int = 6
     resume: bool = True
     agent: str = "first"
+    in_parts: bool = False
 
     async def run(self, report: Report = ignore) -> None:
         """Do it; raises what `pyskopeo.copy` and `pyskopeo.sync` raise. ``report`` gets the events of the copies."""
+        with parts_soon() if self.in_parts else nullcontext():
+            await self._run(report)
+
+    async def _run(self, report: Report) -> None:
         reading = self._access(Storage(cache=self.home / "cache"))
         writing = self._access(Storage(cache=self.home / "cache", shared_blobs=self.shared_blobs, resume=self.resume))
         if self.syncs is None:
@@ -60,4 +70,27 @@ class Job:
 
     def _access(self, storage: Storage) -> Access:
         access = access_for(self.home, stall_timeout=self.stall_timeout, retry=Retry(RETRIES, delay=0.001))
-        return replace(networked(access, user_agent=self.agent), storage=storage)
+        ranges = _PARTS if self.in_parts else Ranges(parts=0)
+        return replace(networked(access, user_agent=self.agent, ranges=ranges), storage=storage)
+
+
+_PARTS = Ranges(parts=4, size=64 * 1024, least=256 * 1024)
+
+
+@contextmanager
+def parts_soon() -> Iterator[None]:
+    """Let it be decided within a tenth of the time, on a tenth of the bytes, that parts are fetched."""
+    values = {
+        (part_workers, "_PERIOD"): 0.03, (part_workers, "_TICK"): 0.01, (part_workers, "_LEAD"): 0.05,
+        (part_count, "_WINDOW"): 0.05, (part_schedule, "_PROOF"): 32 * 1024, (parted_download, "_PATIENCE"): 0.3,
+    }  # fmt: skip
+    before = {key: getattr(*key) for key in values}
+    HOSTS.clear()
+    try:
+        for (module, name), value in values.items():
+            setattr(module, name, value)
+        yield
+    finally:
+        for (module, name), value in before.items():
+            setattr(module, name, value)
+        HOSTS.clear()

@@ -12,13 +12,15 @@ from random import Random
 
 import pytest
 
+from tests.support.faults import Drip
+
 from .cases import Case, every_case
-from .fetches import Fetches
+from .fetches import Fetches, asked_blobs
 from .images import LARGE, SIZES
 from .kept import kept_bytes
 from .part_troubles import parts
 from .places import DESTINATIONS, PAIRS, SOURCES
-from .scenes import opened, undisturbed
+from .scenes import job_for, opened, undisturbed
 from .troubles import catalogue
 
 CASES = tuple(every_case())
@@ -56,3 +58,11 @@ def test_there_is_something_to_go_on_with(destination: str, tmp_path: Path) -> N
         assert run.error is None
         fetches.check(run)
         assert fetches.bytes_of(LARGE) == SIZES[LARGE] - kept[LARGE]
+
+
+def test_the_largest_layer_is_fetched_in_parts(tmp_path: Path) -> None:
+    with opened("docker", "oci", tmp_path, fresh=True) as scene:
+        assert scene.registry is not None
+        scene.registry.on_blob(LARGE, Drip(16 * 1024, 0.01))
+        assert scene.run(job_for(scene, in_parts=True)).error is None
+        assert asked_blobs(scene)[LARGE] > 4

@@ -89,7 +89,7 @@ def test_a_directory_that_a_killed_run_had_moved_away_is_moved_back(tmp_path: Pa
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize(("transport", "place"), [("oci", "new/.index.json.{}"), ("oci", "new/blobs/sha256/.abc.{}"), ("dir", "new/.image:latest.{}")])
+@pytest.mark.parametrize(("transport", "place"), [("oci", "new/.index.json.{}"), ("oci", "new/blobs/sha256/.abc.{}"), ("dir", "new/.image:latest.{}"), ("dir", "new/.pyskopeo-sync.json.{}")])
 def test_a_sync_that_copies_nothing_cleans_up_as_well(tmp_path: Path, transport: str, place: str) -> None:
     words = ("sync", "--src", "docker", "--dest", transport, "--src-tls-verify=false")
     with Simulator(IMAGE) as registry:

@@ -170,3 +170,37 @@ def test_others_are_removed_whatever_they_are(tmp_path: Path) -> None:
     remove_others(inside, lambda name: name.startswith("wanted"))
     assert os.listdir(inside) == ["wanted"]
     assert os.listdir(outside) == ["file"]
+
+
+def test_what_a_run_leaves_that_was_killed_meanwhile(tmp_path: Path) -> None:
+    """This one had to write elsewhere; what it has made is complete, so nobody needs the other's."""
+    first, second = directory(tmp_path), directory(tmp_path)
+    first.create()
+    (first.path / "file").write_bytes(bytes(MIN_KEPT))
+    second.create()
+    assert second.path != first.path
+    second.close(failed=True)
+    assert os.listdir(tmp_path) == [first.path.name]
+    third = directory(tmp_path)
+    third.create()
+    third.close(failed=False)
+    assert os.listdir(tmp_path) == [first.path.name]  # it is in use
+    fourth = directory(tmp_path)
+    fourth.create()
+    assert first._lock is not None
+    os.close(first._lock)  # as the system does
+    fourth.close(failed=False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_error_after_it_was_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(tmp_path)
+    before = os.listdir("/dev/fd")
+
+    def fail(self: KeptDirectory) -> int:
+        raise OSError(errno.EIO, "error")
+
+    monkeypatch.setattr(KeptDirectory, "_new_mode", fail)
+    with pytest.raises(OSError, match="error"):
+        directory(tmp_path).create()
+    assert len(os.listdir("/dev/fd")) == len(before)
