@@ -99,7 +99,9 @@ def parse(details: str, default_tag: str = "latest") -> DockerReference:
 class DockerSource(ImageSource):
     """An image in a registry, or in one of its mirrors; ``through`` is the content store that it is read through."""
 
-    def __init__(self, endpoints: Endpoints, report: Report, ranges: Ranges, through: PullThrough | None) -> None:
+    def __init__(
+        self, endpoints: Endpoints, report: Report, ranges: Ranges, through: PullThrough | None = None
+    ) -> None:  # fmt: skip
         self.endpoints = endpoints
         self._report, self._ranges, self.through = report, ranges, through
 
@@ -284,21 +286,12 @@ async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[D
 
     async with open_endpoints(name.reference, access) as endpoints:
         if access.storage.store is None:
-            yield DockerSource(endpoints, access.report, access.network.ranges, None)
+            yield DockerSource(endpoints, access.report, access.network.ranges)
             return
         from ..storage.pull_through import open_through
 
         async with open_through(name.reference, access) as through:
             yield DockerSource(endpoints, access.report, access.network.ranges, through)
-
-
-def _upload_records(access: Access) -> UploadRecords | None:
-    """Return the records of interrupted uploads, None where none are kept."""
-    if access.storage.cache is None or not access.storage.resume:
-        return None
-    from ..storage.upload_records import UploadRecords
-
-    return UploadRecords(access.storage.cache / "uploads")
 
 
 @asynccontextmanager
@@ -314,7 +307,13 @@ async def _open_destination(name: DockerReference, access: Access) -> AsyncItera
             *(parse_additional_tag(text, reference) for text in access.writing.additional_tags)]  # fmt: skip
     with Spool(access.storage.scratch, wanted=access.writing.precompute_digests) as spool:
         async with open_session(reference, access, actions="pull,push") as session:
-            records = cache(partial(_upload_records, access))
+
+            @cache
+            def records() -> UploadRecords | None:
+                from ..storage.upload_records import UploadRecords
+
+                return UploadRecords.of(access)
+
             uploads = BlobUploads(reference, session, access.network.retry, access.report, records)
             writer = RepositoryWriter(reference, session)
             yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, spool)
