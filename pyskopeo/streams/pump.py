@@ -190,13 +190,10 @@ Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
 
 
 class Stored(Protocol):
-    """The way of a blob through the content store."""
+    """The way of a blob through the content store; a placement says how it came there."""
 
-    async def bring(self, progress: Progress) -> tuple[Blob, Placement]:
-        """Store the blob unless it is there, and return it as it is in the store, and how it came there.
-
-        Where it cannot be stored, returns the blob as it is at its source.
-        """
+    async def bring(self, progress: Progress, *, is_document: bool = False) -> tuple[Blob, Placement]:
+        """Store the blob unless it is there; return it as it is there, or at its source if it cannot be stored."""
         ...
 
     async def discard(self) -> bool:
@@ -235,7 +232,7 @@ class Blob:
 
     async def _copy_to(self, sink: BlobSink, progress: Progress, *, is_document: bool) -> None:
         if self.stored is not None:
-            await self._copy_stored(self.stored, sink, progress)
+            await self._copy_stored(self.stored, sink, progress, is_document=is_document)
             return
         verifier = verifier_for(self.descriptor)
         if isinstance(sink, PartSink) and (sink.kept or sink.parts):
@@ -244,16 +241,16 @@ class Blob:
             sink.restart()
             verifier.restart()
         async with self.opener(0) as reader:
-            reader.is_document = is_document
+            reader.is_document = reader.is_document or is_document
             parts = reader.in_parts(sink, 0, progress) if isinstance(sink, PartSink) else None
             if parts is None:
                 await run_in_thread(partial(pump, reader, sink, verifier, progress))
             else:
                 await _pump_parts(parts, verifier)
 
-    async def _copy_stored(self, stored: Stored, sink: BlobSink, progress: Progress) -> None:
+    async def _copy_stored(self, stored: Stored, sink: BlobSink, progress: Progress, *, is_document: bool) -> None:
         """Move every byte from the content store to ``sink``; if they are wrong there, bring the blob there again."""
-        blob, _ = await stored.bring(progress)
+        blob, _ = await stored.bring(progress, is_document=is_document)
         try:
             await blob.copy_to(sink, progress)
         except InvalidContent:  # also from a sink that decompresses
