@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -19,6 +19,8 @@ from .places import DESTINATIONS, PAIRS
 from .scenes import Run, Scene, Undisturbed, job_for, opened, undisturbed
 from .troubles import Ends, catalogue
 
+# So much for each connection that others join it.
+SLOW = Drip(8 * 1024, 0.01)
 # What happens to blobs that are fetched in parts.
 IN_PARTS = ("cut", "dies", "429-burst", "500-burst", "wrong-byte", "range-ignored", "range-wrong-start", "disk-full", "killed")
 # Seconds after which a transfer that stands still is given up where that is the trouble.
@@ -61,7 +63,8 @@ class Case:
                 if run.error is None:
                     check_final(after, reference.final, before)
                 else:
-                    check_between(start, after, reference.final, killed=killed, resume=resume)
+                    known = replace(start, uploads=before.uploads)
+                    check_between(known, after, reference.final, killed=killed, resume=resume)
             _check_next_run(scene, reference)
 
 
@@ -71,7 +74,7 @@ def _disturbed(scene: Scene, reference: Undisturbed, troubles: tuple[str, ...], 
     chosen = [catalogue()[name] for name in sorted(troubles, key=lambda name: not name.startswith("source-"))]
     with ExitStack() as stack:
         if scene.job.in_parts and scene.registry is not None:
-            scene.registry.on_blob(LARGE, Drip(16 * 1024, 0.01))
+            scene.registry.on_blob(LARGE, SLOW)
         for trouble in chosen:
             stack.enter_context(trouble.begin(scene, reference, rng))
         stalls = any(trouble.stalls for trouble in chosen)
@@ -120,7 +123,9 @@ def random_case(seed: int) -> Case:
     """A case of the soak: one or several copies, each in one trouble or in several at once."""
     rng = Random(seed)
     source, destination = rng.choice(PAIRS)
-    possible = [name for name, trouble in catalogue().items() if trouble.happens(source, destination)]
+    # Of a blob that comes in single bytes few may be missing, as in no other trouble and after no other copy.
+    catalogued = ((name, one) for name, one in catalogue().items() if name != "range-one-byte")
+    possible = [name for name, one in catalogued if one.happens(source, destination)]
 
     def troubles() -> tuple[str, ...]:
         # Of those with the files of a source, one at a time.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from pyskopeo.model.events import Report, ignore
 from pyskopeo.model.platform import Platform
 from pyskopeo.registry import part_count, part_workers, parted_download
 from pyskopeo.registry.range_hosts import HOSTS
-from pyskopeo.streams import part_schedule
+from pyskopeo.streams import part_schedule, pump
 from pyskopeo.syncing.record import RECORD_NAME
 from pyskopeo.syncing.sync import sync
 from pyskopeo.syncing.sync_request import ImageEvent, SyncEvent, SyncRequest
@@ -79,8 +80,12 @@ _PARTS = Ranges(parts=4, size=64 * 1024, least=256 * 1024)
 
 @contextmanager
 def parts_soon() -> Iterator[None]:
-    """Let it be decided within a tenth of the time, on a tenth of the bytes, that parts are fetched."""
+    """Let it be decided within a tenth of the time, on a tenth of the bytes, that parts are fetched.
+
+    The stream, which keeps what it has a buffer for, has a smaller one.
+    """
     values = {
+        (pump, "BUFFER_SIZE"): 64 * 1024, (pump, "_local"): threading.local(),
         (part_workers, "_PERIOD"): 0.03, (part_workers, "_TICK"): 0.01, (part_workers, "_LEAD"): 0.05,
         (part_count, "_WINDOW"): 0.05, (part_schedule, "_PROOF"): 32 * 1024, (parted_download, "_PATIENCE"): 0.3,
     }  # fmt: skip
