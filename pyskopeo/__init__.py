@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .api.inspection import Inspection, inspect_image
     from .api.layouts import collect_garbage, list_layout, repair_layout
     from .api.repositories import list_tags, tag
+    from .api.store import list_store, measure_store, prune_store, verify_store
     from .api.verification import verify
     from .credentials.authfile import Credentials
     from .credentials.keychain import Keychain
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         NetworkError,
         NoMatchingPlatform,
         NotFound,
+        Offline,
         PathNotFound,
         PolicyRejected,
         PyskopeoError,
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
     from .model.manifest import Manifest
     from .model.platform import Platform
     from .model.reference import Reference
+    from .model.stored_content import Pruning, StoredFile, StoredImage, StoreSize, StoreVerification
     from .model.verification import (
         Fault,
         FaultKind,
@@ -143,11 +146,13 @@ _HOMES = {
     "NetworkError": "errors",
     "NoMatchingPlatform": "errors",
     "NotFound": "errors",
+    "Offline": "errors",
     "PathNotFound": "errors",
     "Placement": "model.events",
     "Plan": "engine.plan",
     "Platform": "model.platform",
     "PolicyRejected": "errors",
+    "Pruning": "model.stored_content",
     "PyskopeoError": "errors",
     "Ranges": "access",
     "RateLimits": "http.rate_limit",
@@ -162,6 +167,10 @@ _HOMES = {
     "Stalled": "errors",
     "Storage": "access",
     "StorageFailed": "errors",
+    "StoreSize": "model.stored_content",
+    "StoreVerification": "model.stored_content",
+    "StoredFile": "model.stored_content",
+    "StoredImage": "model.stored_content",
     "SyncFailed": "syncing.sync_request",
     "TooLarge": "errors",
     "Trust": "http.tls",
@@ -178,16 +187,20 @@ _HOMES = {
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
     "list_layout": "api.layouts",
+    "list_store": "api.store",
     "list_tags": "api.repositories",
     "make_plan": "engine.run",
+    "measure_store": "api.store",
     "open_destination": "api.images",
     "open_source": "api.images",
     "parse_image_name": "transports",
     "plan_copy": "api.images",
+    "prune_store": "api.store",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
     "tag": "api.repositories",
     "verify": "api.verification",
+    "verify_store": "api.store",
 }
 
 __all__ = [
@@ -235,11 +248,13 @@ __all__ = [
     "NetworkError",
     "NoMatchingPlatform",
     "NotFound",
+    "Offline",
     "PathNotFound",
     "Placement",
     "Plan",
     "Platform",
     "PolicyRejected",
+    "Pruning",
     "PyskopeoError",
     "Ranges",
     "RateLimits",
@@ -254,6 +269,10 @@ __all__ = [
     "Stalled",
     "Storage",
     "StorageFailed",
+    "StoreSize",
+    "StoreVerification",
+    "StoredFile",
+    "StoredImage",
     "SyncFailed",
     "TooLarge",
     "Trust",
@@ -271,16 +290,20 @@ __all__ = [
     "image_manifest",
     "inspect_image",
     "list_layout",
+    "list_store",
     "list_tags",
     "make_plan",
+    "measure_store",
     "open_destination",
     "open_source",
     "parse_image_name",
     "plan_copy",
+    "prune_store",
     "repair_layout",
     "run_copy",
     "tag",
     "verify",
+    "verify_store",
 ]
 
 

@@ -14,6 +14,7 @@ from .config import certificates
 from .config.home import home_directory
 from .config.proxies import Proxies
 from .credentials.keychain import Keychain
+from .errors import Offline
 from .fast_dataclass import dataclass
 from .http.retry import Retry
 from .http.tls import Trust
@@ -70,7 +71,9 @@ class Network:
     ``proxies`` are the HTTP proxies. ``user_agent`` is the value of the ``User-Agent`` header. ``daemon_host`` is the
     address of the Docker daemon, as in ``DOCKER_HOST``; "" for its default socket. ``rate_limits`` limit the bytes per
     second, of all copies together that are given the same object; a daemon's local socket is not limited. None: no
-    limit. ``program`` is the name of the program in messages that say which command to run next.
+    limit. ``program`` is the name of the program in messages that say which command to run next. ``offline`` forbids
+    all requests, also to the Docker daemon: `Offline` is raised where one would be needed, before any credential is
+    looked up.
 
     ``client`` replaces pyskopeo's own HTTP client for registries, for example in tests; it has its own proxies and
     certificates. ``connections`` are shared by images that are copied together; None: each copy has its own. ``pings``
@@ -90,6 +93,12 @@ class Network:
     client: httpx.AsyncClient | None = None
     connections: Connections | None = None
     pings: Pings | None = None
+    offline: bool = False
+
+    def check_online(self, what: str) -> None:
+        """Raise `Offline` unless requests are allowed; ``what`` is the operation that needs one."""
+        if self.offline:
+            raise Offline(f"{what}: this needs a request, and --offline allows none", missing=(what,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,9 @@ class Storage:
 
     ``scratch`` is the directory for large temporary files; None: that of the destination, or the system's default if
     the destination is not a file. ``shared_blobs`` contains the blobs of all ``oci:`` layouts; None: each layout
-    contains its own. ``cache`` is the user's cache directory for what can be lost without harm; None: nothing is kept.
+    contains its own. ``store`` is the content store: blobs and manifests that are fetched from registries are kept in
+    it, and not fetched again; None: there is none. ``cache`` is the user's cache directory for what can be lost without
+    harm; None: nothing is kept.
     ``max_inflated`` is the maximum size in bytes that a source decompresses, an archive as a whole or the layers in it
     in total; None: 16 GiB, or 200 times the compressed size if that is more. What a copy decompresses between
     source and destination is limited by its `Form`.
@@ -112,6 +123,7 @@ class Storage:
 
     scratch: Path | None = None
     shared_blobs: Path | None = None
+    store: Path | None = None
     cache: Path | None = None
     max_inflated: int | None = None
     resume: bool = True
@@ -240,6 +252,7 @@ class Access:
             policy=cache(partial(_load_policy, environ, home, policy, report, require_signed=require_signed)),
             storage=Storage(
                 scratch=Path(environ["TMPDIR"]) if environ.get("TMPDIR") else None,
+                store=Path(environ["PYSKOPEO_STORE"]) if environ.get("PYSKOPEO_STORE") else None,
                 cache=cache_directory(environ, home),
             ),
             report=report,

@@ -12,6 +12,7 @@
     ├── InvalidContent            a response or a file violates its specification
     │   ├── InvalidDigest         a malformed digest, refused before it becomes part of a URL or path
     │   ├── ContentMismatch       content differs from its descriptor in digest or size
+    │   ├── IncompleteTags        a list of tags goes on where it could not be read
     │   └── TooLarge              a document exceeds its size limit
     ├── PolicyRejected            the signature policy does not allow the image
     ├── CannotPreserve            a manifest would have to change, which the caller has forbidden
@@ -25,6 +26,7 @@
         │   └── Stalled           no data, or no answer, within its timeout
         ├── CertificateNotTrusted the server's certificate could not be verified
         ├── UnsafeAddress         a redirect or link to an address that must not be followed
+        ├── Offline               a request would be needed, but none is allowed (exit code 3)
         ├── DaemonError           the Docker daemon answered with an error
         └── RegistryError         the registry answered with an error
             ├── AccessDenied      401 or 403
@@ -41,7 +43,7 @@ docstrings say so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -216,6 +218,26 @@ class CertificateNotTrusted(NetworkError):
 
 class UnsafeAddress(NetworkError):
     """A redirect, a token realm or a link names an address that must not be followed."""
+
+
+class Offline(NetworkError):
+    """A request would be needed, but `Network.offline` allows none; exit code 3.
+
+    ``missing`` is what would have to be fetched, as far as that is known: digests, or names of images.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, missing: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.missing = missing
+
+    @classmethod
+    def of(cls, errors: Sequence[Offline]) -> Offline:
+        """Return one error for several."""
+        first, *others = errors
+        more = tuple(what for error in others for what in error.missing)
+        return cls(f"{first}; also missing: {', '.join(more)}", missing=first.missing + more) if more else first
 
 
 class DaemonError(NetworkError):

@@ -60,6 +60,10 @@ class ImageSource(ABC):
         """
         raise Unsupported("Docker image manifest schema 1 is read from registries and dir: only")
 
+    async def is_stored(self, descriptor: Descriptor) -> bool:
+        """Return whether the content store has a blob that the source would have to request otherwise."""
+        return False
+
     async def is_signed(self, descriptor: Descriptor | None = None) -> bool:
         """Return whether the source stores signatures of the root manifest, or of a child by its descriptor.
 
@@ -143,6 +147,13 @@ class ImageDestination(ABC):
         """Return whether the manifest is present with all its blobs, so that these need no requests of their own."""
         return False
 
+    def local_manifest(self, digest: Digest, media_type: str) -> Manifest | None:
+        """Return a manifest that the destination has in a file of this machine, so that it need not be requested.
+
+        ``media_type`` is that of its descriptor, "" if it has none. None if it is not there, or damaged.
+        """
+        return None
+
     def would_mount(self, blob: Blob) -> bool:
         """Return whether `put_blob` would request a mount from another repository; for dry runs, no I/O.
 
@@ -187,6 +198,9 @@ class DestinationWrapper(ImageDestination):
 
     async def has_manifest(self, manifest: Manifest) -> bool:
         return await self._destination.has_manifest(manifest)
+
+    def local_manifest(self, digest: Digest, media_type: str) -> Manifest | None:
+        return self._destination.local_manifest(digest, media_type)
 
     def would_mount(self, blob: Blob) -> bool:
         return self._destination.would_mount(blob)

@@ -55,8 +55,9 @@ async def verify(
     other kinds of `PyskopeoError` if it cannot be read at all.
     """
     reference, access = parse_image_name(name), access or Access.from_environ()
-    if max_inflated is not None:
-        access = replace(access, storage=replace(access.storage, max_inflated=max_inflated))
+    # What the content store has says nothing about the image where it is.
+    storage = replace(access.storage, store=None)
+    access = replace(access, storage=storage if max_inflated is None else replace(storage, max_inflated=max_inflated))
     options = VerifyOptions(deep, sparse, external=reference.transport in _LOCAL, max_inflated=max_inflated)
     if platform is None and reference.transport in _LOCAL:
         return await _LOCAL[reference.transport](reference, options, access, advance)

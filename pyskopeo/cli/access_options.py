@@ -159,8 +159,9 @@ class AccessOptions:
     """What the flags of one side, and those for both sides, say about access to images.
 
     ``tls_verify`` is None if neither true nor false was asked for. ``scratch`` is the directory for
-    temporary files, ``shared_blobs`` that of ``oci:`` layouts. ``resume`` and ``partial_age`` are those of `Storage`,
-    None for a command that writes no blobs. ``accept_all`` is ``--insecure-policy``.
+    temporary files, ``shared_blobs`` that of ``oci:`` layouts, ``store`` that of the content store: None is the
+    default, "" none. ``resume`` and ``partial_age`` are those of `Storage`, None for a command that writes no blobs.
+    ``accept_all`` is ``--insecure-policy``.
     """
 
     network: NetworkOptions
@@ -170,6 +171,7 @@ class AccessOptions:
     daemon_host: str | None
     scratch: Path | None
     shared_blobs: Path | None
+    store: str | None
     resume: bool | None
     partial_age: float | None
     registries_conf: Path | None
@@ -197,6 +199,7 @@ class AccessOptions:
             daemon_host=parsed.optional(f"{prefix}daemon-host", str) if every_transport else None,
             scratch=parsed.path("tmpdir"),
             shared_blobs=parsed.path(shared_blobs) if shared_blobs in parsed.values else None,
+            store=parsed.optional("store", str),
             resume=not parsed.get("no-resume", bool) if writes else None,
             partial_age=parsed.get("partial-age", float) if writes else None,
             registries_conf=parsed.path("registries-conf"),
@@ -233,6 +236,7 @@ class AccessOptions:
             base,
             scratch=self.scratch or base.scratch,
             shared_blobs=self.shared_blobs,
+            store=base.store if self.store is None else Path(self.store) if self.store else None,
             resume=base.resume if self.resume is None else self.resume,
             partial_age=base.partial_age if self.partial_age is None else self.partial_age,
         )

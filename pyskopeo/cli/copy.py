@@ -17,6 +17,7 @@ from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement, Report
 from ..model.platform import Platform
+from ..model.reference import parse_additional_tag
 from ..transports import TRANSPORTS, parse_image_name
 from .access_options import AUTHFILE, PLATFORM, RESUME, AccessOptions, access_flags, chosen_platform
 from .command import Command, program
@@ -52,7 +53,10 @@ _FLAGS = (
     Flag("verify-existing", "verify the digests of blobs that exist at the destination", read=boolean, default=False),
 )  # fmt: skip
 # The state of a blob in a dry run. A registry can decline to mount a blob, which then is fetched.
-_STATES = {Placement.PRESENT: "present", Placement.MOUNTED: "to mount", Placement.WRITTEN: "to fetch"}
+_STATES = {
+    Placement.PRESENT: "present", Placement.MOUNTED: "to mount", Placement.LINKED: "in store",
+    Placement.WRITTEN: "to fetch",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ def _parse_names(names: Sequence[str], tags: Sequence[str]) -> tuple[ImageRefere
 
         try:
             if isinstance(destination, docker.DockerReference):
-                docker.parse_additional_tag(tag, destination.reference)
+                parse_additional_tag(tag, destination.reference)
             else:
                 docker_archive.parse_tag(tag)
         except InvalidName as error:
@@ -189,7 +193,7 @@ def _print_plan(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
     if plan.converted:
         print(f"converted: the image's digest changes from {plan.source}")
     sums = [f"{plan.images} image{'s' * (plan.images != 1)}, {_sum(descriptors)}"]
-    for placement in (Placement.WRITTEN, Placement.MOUNTED):
+    for placement in (Placement.WRITTEN, Placement.LINKED, Placement.MOUNTED):
         those = [descriptor for descriptor in descriptors if placements[descriptor.digest] is placement]
         if those or placement is Placement.WRITTEN:
             sums.append(f"{_STATES[placement]}: {_sum(those)}")

@@ -78,6 +78,16 @@ def duration(text: str) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_DURATION, text))
 
 
+def age(text: str) -> float:
+    """Return seconds, from a number of days (``30d``) or weeks (``2w``), or as `duration` does."""
+    if match := re.fullmatch(r"([0-9]{1,5})([dw])", text, re.ASCII):
+        return int(match[1]) * {"d": 86400.0, "w": 7 * 86400.0}[match[2]]
+    try:
+        return duration(text)
+    except ValueError:
+        raise ValueError("want a duration such as 30d, 2w or 12h") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Flag:
     """The declaration of one flag.

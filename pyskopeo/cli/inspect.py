@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AccessDenied, InvalidContent, InvalidName, RegistryError, prefix_errors
+from ..errors import AccessDenied, InvalidContent, InvalidName, Offline, RegistryError, prefix_errors
 from ..fast_dataclass import dataclass
 from ..interfaces import ImageReference, ImageSource
 from ..model.content_digest import content_digest
@@ -167,6 +167,8 @@ async def _tags(source: ImageSource) -> list[str]:
     """
     try:
         return await source.tags()
+    except Offline:
+        log("warning", "The tags are not listed, since --offline allows no request")
     except (RegistryError, InvalidContent) as error:
         if isinstance(error, AccessDenied) or (isinstance(error, RegistryError) and error.status == 404):
             log("warning", "Registry disallows tag list retrieval; skipping")

@@ -82,7 +82,7 @@ _LEAST_RANGE_SIZE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
-    """How servers are reached, whichever side they are on. Timeouts are in seconds."""
+    """How servers are reached, whichever side they are on; with ``offline`` not at all. Timeouts are in seconds."""
 
     retry: Retry
     stall_timeout: float
@@ -91,6 +91,7 @@ class NetworkOptions:
     user_agent_prefix: str
     tls_details: TlsDetails | None
     realms: frozenset[str]
+    offline: bool
     rate_limits: RateLimits | None
 
     @classmethod
@@ -105,6 +106,7 @@ class NetworkOptions:
             response_timeout=response_timeout,
             ranges=_ranges(parsed),
             user_agent_prefix=_user_agent_prefix(parsed),
+            offline=parsed.get("offline", bool),
             rate_limits=_rate_limits(*(_read_rate(parsed, name) for name in RATE_FLAGS)),
         )
 
@@ -120,6 +122,7 @@ class NetworkOptions:
             ranges=self.ranges,
             user_agent=f"{prefix} {agent}" if prefix else agent,
             daemon_host=daemon_host or base.daemon_host,
+            offline=self.offline,
             rate_limits=self.rate_limits,
             program=program(),
         )

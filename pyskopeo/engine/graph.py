@@ -8,7 +8,16 @@ from __future__ import annotations
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
-from ..errors import ContentMismatch, InvalidContent, NoMatchingPlatform, NotFound, RegistryError, TooLarge, Unsupported
+from ..errors import (
+    ContentMismatch,
+    InvalidContent,
+    NoMatchingPlatform,
+    NotFound,
+    Offline,
+    RegistryError,
+    TooLarge,
+    Unsupported,
+)
 from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.strict_json import CONFIG_LIMIT, MANIFEST_LIMIT
@@ -19,7 +28,7 @@ from .selection import Selection, check_depth, has_only_blobs, matching_children
 from .target_types import image_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from ..interfaces import Accepts, ImageSource
     from ..model.descriptor import Descriptor
@@ -84,14 +93,16 @@ async def read_graph(
     accepts: Accepts,
     form: Form = DEFAULT_FORM,
     check_policy: Callable[[], None] = _accept,
+    *,
+    check_blobs: Callable[[Graph], Awaitable[None]] | None = None,
 ) -> Graph:
     """Read the root manifest and the selected ones below it, concurrently, and the configurations to convert.
 
     An index whose entries are all blobs, such as a build cache, has no image to choose: it is copied as a whole.
 
-    ``check_policy`` is called when the image is known to exist, before more of it is read; whatever it raises ends
-    the copy. Raises the source's errors, `NoMatchingPlatform`, `InvalidContent` for indexes nested too deeply, and
-    `TooLarge` for more manifests than a copy may hold in memory.
+    ``check_policy`` is called when the image is known to exist, before more of it is read, and ``check_blobs`` when all
+    manifests are read; whatever they raise ends the copy. Raises the source's errors, `NoMatchingPlatform`,
+    `InvalidContent` for indexes nested too deeply, and `TooLarge` for more manifests than a copy may hold in memory.
     Types that the destination does not accept are refused later, by `decide`.
     """
     root, chosen_from = await source.manifest(), None
@@ -110,6 +121,8 @@ async def read_graph(
         root, children.manifests, kept=kept, synthesized=source.synthesized, chosen_from=chosen_from,
         entry_blobs=children.blobs,
     )  # fmt: skip
+    if check_blobs is not None:
+        await check_blobs(graph)
     return await with_configs(source, await with_layer_sizes(source, graph), accepts, form)
 
 
@@ -180,9 +193,14 @@ async def read_entry(source: ImageSource, entry: Descriptor) -> Manifest | None:
 
 async def _read_children(source: ImageSource, first: Sequence[Descriptor], children: Children) -> None:
     documents = _Documents()
+    unavailable: list[Offline] = []
 
     async def read(entry: Descriptor) -> None:
-        manifest = await read_entry(source, entry)
+        try:
+            manifest = await read_entry(source, entry)
+        except Offline as error:  # all that is missing is listed
+            unavailable.append(error)
+            return
         if manifest is None:
             children.blobs[entry.digest] = entry
         else:
@@ -194,6 +212,8 @@ async def _read_children(source: ImageSource, first: Sequence[Descriptor], child
         check_depth(depth)
         fresh = {entry.digest: entry for entry in level if entry.digest not in children}
         await each(fresh.values(), read, at_once=_MANIFESTS_AT_ONCE)
+        if unavailable:
+            raise Offline.of(unavailable)
         # Manifests read before are skipped, so the loop ends even if indexes refer to each other.
         known = children.manifests
         level = [entry for digest in fresh if digest in known for entry in known[digest].manifests]

@@ -57,8 +57,8 @@ class CopyResult:
 
     ``source_digest`` is the digest of what the source's name refers to: the index's where an image was chosen from
     one. ``digest`` is that of the root manifest at the destination. ``moved`` is the size in bytes of the blobs that
-    were written. ``placements`` is set by a dry run: `PRESENT`, `MOUNTED` (unless the registry declines) or `WRITTEN`
-    for each blob of the plan, by digest.
+    were written. ``placements`` is set by a dry run: `PRESENT`, `MOUNTED` (unless the registry declines), `LINKED` (the
+    content store has it) or `WRITTEN` for each blob of the plan, by digest.
     """
 
     plan: Plan
@@ -87,7 +87,8 @@ async def copy(
         writer = options.wrap(opened) if options.wrap else opened
         async with _prefetched(writer, wanted=not options.dry_run):
             check = partial(check_policy, source, source_access)
-            plan = await _plan((source, reader), (destination, writer), options, check)
+            offline = source_access.network.offline
+            plan = await _plan((source, reader), (destination, writer), options, check, offline=offline)
         assert plan.inputs is not None
         source_digest = plan.inputs.graph.chosen_from or plan.source
         if options.dry_run:
@@ -188,17 +189,28 @@ async def _plan(
     destination: tuple[ImageReference, ImageDestination],
     options: CopyOptions,
     check: Callable[[], None],
+    *,
+    offline: bool,
 ) -> Plan:
     """Read the manifests and return the plan; ``check`` raises for an image that must not be used.
 
-    Errors are prefixed with the image name they are about, in skopeo's words.
+    Manifests of an image that is named by its digest are read from the destination, if that is on this machine and has
+    them. With ``offline``, `Offline` is raised for all blobs that would have to be requested. Other errors are prefixed
+    with the image name they are about, in skopeo's words.
     """
     (name, reader), (destination_name, writer) = source, destination
     selection = options.selection or Selection(Platform.host())
     accepts = replace(writer.accepts, called=destination_name.image_name)
+    pinned = name.reference.digest if name.reference else None
+    manifests, check_blobs = reader, None
+    if pinned is not None or offline:
+        from .local_content import LocalManifests, check_available
+
+        manifests = reader if pinned is None else LocalManifests(reader, writer, pinned)
+        check_blobs = partial(check_available, source=reader, destination=writer) if offline else None
     try:
         with prefix_errors(f"initializing source {name.image_name}", unless=(NoMatchingPlatform, PolicyRejected)):
-            graph = await read_graph(reader, selection, accepts, options.form, check)
+            graph = await read_graph(manifests, selection, accepts, options.form, check, check_blobs=check_blobs)
     except NoMatchingPlatform as error:
         with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
             raise error from None
@@ -222,6 +234,8 @@ async def _predict_placements(
             placements[blob.digest] = Placement.PRESENT
         elif blob.digest in unchanged and destination.would_mount(source.blob(blob)):
             placements[blob.digest] = Placement.MOUNTED
+        elif blob.digest in unchanged and await source.is_stored(blob):
+            placements[blob.digest] = Placement.LINKED
         else:
             placements[blob.digest] = Placement.WRITTEN
 

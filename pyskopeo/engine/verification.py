@@ -256,6 +256,9 @@ class ImageVerification:
 
     def _note(self, fault: Fault, node: Node) -> None:
         if not self._is_accepted(fault, node):
+            if fault.kind is FaultKind.MISSING and node.kind == "manifest" and node.is_platform:
+                hint = "--sparse accepts images of a list that were left out"
+                fault = replace(fault, message=f"{fault.message}; {hint}")
             self.faults.append(fault)
         elif node.descriptor.urls:
             self.external.append(node.descriptor.digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,7 @@ from ..streams.cancellation import on_cancel
 from .connection import Connection
 from .exchange import shutdown_socket
 from .response_head import InvalidResponse
+from .time_limits import LEAST_BLOB_RATE
 
 # How long a server that stopped reading the body may take to respond, in seconds.
 _LATE_RESPONSE_SECONDS = 5.0
@@ -153,6 +155,17 @@ def _half_close(sock: socket.socket) -> None:
             pass
 
 
+def _queued_bytes(sock: socket.socket) -> int:
+    """Return the number of bytes in the send buffer that the peer has not acknowledged; 0 if that is unknown."""
+    import fcntl
+    import termios
+
+    try:
+        return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except (OSError, ValueError):  # not on this system, or the socket has been closed
+        return 0
+
+
 class _SocketWriter:
     """Writes a body to a socket, and fails when the server responds before the end of the body."""
 
@@ -181,9 +194,22 @@ class _SocketWriter:
     def _send(self, buffer: memoryview, flags: int = 0) -> None:
         # Not sendall(), whose timeout limits the whole buffer: a slow server has not stalled.
         while len(buffer):
-            if self._watches_response:
-                self._wait()
-            buffer = buffer[self._socket.send(buffer, flags) :]
+            queued = _queued_bytes(self._socket)
+            try:
+                if self._watches_response:
+                    self._wait()
+                buffer = buffer[self._socket.send(buffer, flags) :]
+            except TimeoutError:
+                if not self._has_progressed(queued):
+                    raise
+
+    def _has_progressed(self, queued: int) -> bool:
+        """Return whether the server has received some of the ``queued`` bytes in the time of a timeout.
+
+        The socket becomes writable only when much of its buffer is free, which takes minutes on a slow line.
+        """
+        seconds = self._socket.gettimeout() or 0.0
+        return queued - _queued_bytes(self._socket) >= max(1.0, LEAST_BLOB_RATE * seconds)
 
     def _wait(self) -> None:
         """Wait until the socket is writable; raises `ConnectionError` if the server responds meanwhile."""

@@ -10,7 +10,7 @@ from ..fast_dataclass import dataclass
 _LEAST_RATE = 1024
 # The same for a blob, on average over this many stall timeouts, five minutes by default. A slow modem is ten times as
 # fast, also where several blobs share it.
-_LEAST_BLOB_RATE = 16
+LEAST_BLOB_RATE = 16
 _BLOB_PERIODS = 5
 # The flags that set the time for a small document.
 TOO_SLOW_FLAGS = "--stall-timeout, --response-timeout"
@@ -82,9 +82,9 @@ class BlobTime:
         self._waited += waited
         if self._waited < self._period:
             return
-        if self._recent < _LEAST_BLOB_RATE * self._waited:
+        if self._recent < LEAST_BLOB_RATE * self._waited:
             raise TooSlow(
-                f"only {self._recent} bytes came in {self._waited:.0f} s, under {_LEAST_BLOB_RATE} a second",
+                f"only {self._recent} bytes came in {self._waited:.0f} s, under {LEAST_BLOB_RATE} a second",
                 "--stall-timeout",
             )
         self._recent, self._waited = 0, 0.0

@@ -81,6 +81,19 @@ class Reference:
         return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
 
 
+def parse_additional_tag(text: str, reference: Reference) -> str:
+    """Parse an additional tag for an image: ``TAG``, or ``NAME:TAG`` with the name of its repository.
+
+    Raises `InvalidName`.
+    """
+    if ":" not in text and "/" not in text:
+        return Reference.parse(f"{reference.name}:{text}").tag
+    named = Reference.parse(text)
+    if named.name != reference.name or named.digest is not None:
+        raise InvalidName(f"{text} is not in {reference.name}: want a tag, or {reference.name}:TAG")
+    return named.tag
+
+
 def is_tag(text: str) -> bool:
     """Return whether ``text`` is a valid tag (distribution specification, "Pulling manifests")."""
     return _TAG.fullmatch(text) is not None

@@ -30,8 +30,9 @@ _TICK = 0.2
 # Seconds that the stream waits for a part that the server has not begun to send: where it can read on, and where it
 # would have to send a request itself.
 _PATIENCE_OPEN, _PATIENCE = 1.0, 5.0
-# A part that the stream waits for is abandoned if it is slower than the stream was by this factor.
-_SLOW = 8
+# A part that the stream waits for is abandoned if it is slower by the first factor than the parts are on average, or by
+# the second one than the stream was when it was alone: the line may have become full since.
+_SLOW, _SLOWER = 8, 64
 
 
 class Stream(StreamedBlob, BlobReader, Protocol):
@@ -139,17 +140,18 @@ class PartedDownload(PartReader):
 
     def _wait_for(self, part: Part) -> None:
         """Wait until a part has more bytes, or is given up; have it given up if that takes too long."""
-        parts, since, done = self._parts, time.monotonic(), part.done
+        parts, since, done, before = self._parts, time.monotonic(), part.done, self._parts.received
         while True:
             with on_cancel(self._wake), parts.changed:
                 if part.done > parts.schedule.offset or parts.schedule.awaited() is not part:
                     return
                 parts.changed.wait(_TICK)
-                received = parts.schedule.received
+                received, active = parts.schedule.received, parts.schedule.active
             self._progress(received)
             passed = time.monotonic() - since
             if part.begun:
-                late = passed > _PATIENCE and part.done - done < passed * self._workers.rate / _SLOW
+                least = max((received - before) / max(1, active) / _SLOW, passed * self._workers.rate / _SLOWER)
+                late = passed > _PATIENCE and part.done - done < least
             else:
                 late = passed > (_PATIENCE_OPEN if self._stream.is_open else _PATIENCE)
             if late:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import ConnectionFailed, InvalidContent
 from ..http.httpx_import import httpx
-from ..http.origin import Origin
+from ..http.origin import Origin, redact_url
 from ..http.printable import to_printable
 from ..http.request_body import RequestBody
 from ..model.events import Report, Warned
@@ -35,8 +35,9 @@ def build_request(
 ) -> httpx.Request:
     """Return a request with the timeouts and the User-Agent of ``network``; those for reading are of its head.
 
-    The transport refuses addresses that are more local than ``reach``; None allows all.
+    The transport refuses addresses that are more local than ``reach``; None allows all. Raises `Offline`.
     """
+    network.check_online(f"{method} {redact_url(url)}")
     # Not by httpx.Client.build_request, which adds cookies and an Accept-Encoding.
     complete = {"User-Agent": network.user_agent, "Accept-Encoding": "identity", **headers}
     timeout = httpx.Timeout(

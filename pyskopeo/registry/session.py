@@ -178,6 +178,9 @@ class Session:
         token needs besides this repository's. Raises `UnsafeAddress`, and `InvalidContent` for circular redirects or
         more than 10 of them.
         """
+        network = self._access.network
+        if network.offline:  # before credentials are looked up
+            network.check_online(f"{method} {path} at {self._reference.registry}")
         if not self._scheme:
             self._scheme = await self._pings.scheme(self._reference.api_host, self._access.trust, self._get)
         scope = f"{self._scope} {extra_scope}" if extra_scope else self._scope

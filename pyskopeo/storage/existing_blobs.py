@@ -64,11 +64,12 @@ class ExistingBlobs:
             after = os.stat(path)
         except OSError:
             return
-        if _content_state(before) == _content_state(after):
+        if content_state(before) == content_state(after):
             self.verified.add(after, digest)
 
 
-def _content_state(status: os.stat_result) -> tuple[int, int, int, int]:
+def content_state(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Return what changes when the content of a file changes, and not when its names do."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
@@ -97,5 +98,5 @@ async def _hash_file(path: Path, descriptor: Descriptor) -> os.stat_result | Non
         after = os.fstat(fd)
     finally:
         os.close(fd)
-    unchanged = _content_state(before) == _content_state(after) and before.st_ctime_ns == after.st_ctime_ns
+    unchanged = content_state(before) == content_state(after) and before.st_ctime_ns == after.st_ctime_ns
     return after if unchanged else None

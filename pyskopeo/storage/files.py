@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from ..config.user_files import open_file
-from ..errors import NotFound, StorageFailed, TooLarge
+from ..errors import InvalidContent, NotFound, StorageFailed, TooLarge, Unsupported
 from ..model.digest import Digest
+from ..model.manifest import Manifest
+from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.locations import LocalFile
 from ..streams.pump import WRITE_STEP, FileReader
 
@@ -117,6 +119,17 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if len(content) > limit:
         raise TooLarge(f"{path} is over the limit of {limit} bytes", limit=limit)
     return content
+
+
+def read_local_manifest(path: Path, digest: Digest, media_type: str = "") -> Manifest | None:
+    """Return the manifest with this digest in a file; None if it is not there, or damaged.
+
+    ``media_type`` is that of its descriptor, "" if it has none.
+    """
+    try:
+        return Manifest.parse(read_bounded(path, MANIFEST_LIMIT), content_type=media_type, expected=digest)
+    except (NotFound, StorageFailed, InvalidContent, Unsupported):
+        return None
 
 
 def read_range(path: Path, offset: int, size: int) -> bytes:

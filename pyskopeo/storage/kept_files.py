@@ -79,9 +79,9 @@ def is_ours(status: os.stat_result) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink <= 1
 
 
-def new_mode(path: Path) -> int:
-    """Return the mode that a new file beside ``path`` has, as the umask and the directory want it; raises `OSError`."""
-    fd, temporary = open_partial(path)
+def new_mode(path: Path, mode: int = 0o666) -> int:
+    """Return what ``mode`` becomes for a new file beside ``path``, by the umask and the directory; raises `OSError`."""
+    fd, temporary = open_partial(path, mode)
     try:
         return stat.S_IMODE(os.fstat(fd).st_mode)
     finally:

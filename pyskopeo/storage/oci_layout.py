@@ -20,7 +20,7 @@ from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.byte_streams import BlobReader
 from ..streams.locations import LocalFile
 from ..streams.pump import Blob
-from .files import digest_name, open_reader, read_bounded, read_range, suggest_archive
+from .files import digest_name, open_reader, read_bounded, read_local_manifest, read_range, suggest_archive
 from .locks import lock_directory
 from .partial_files import kept_name, write_atomically
 from .place_blob import BlobFileDestination, receive_blob
@@ -74,15 +74,17 @@ class LayoutSource(ImageSource):
     ``name`` is its ``org.opencontainers.image.ref.name`` annotation in ``index.json``; "" selects the only image of a
     layout. ``where`` names the layout in errors. ``index`` is its index, which several images of a layout may share;
     None: it is read from ``files``. ``open_external`` opens a blob that is not in the layout from the URLs in its
-    descriptor, at a byte offset; without it, such a blob is an error.
+    descriptor, at a byte offset; without it, such a blob is an error. ``through`` makes such a blob go through the
+    content store; None without one.
     """
 
     def __init__(
         self, files: LayoutFiles | TarIndex, name: str, where: str, *,
         index: IndexFile | None = None, open_external: OpenExternal | None = None,
+        through: Callable[[Blob], Blob] | None = None,
     ) -> None:  # fmt: skip
         self._files, self._name, self._where, self._index = files, name, where, index
-        self._open_external = open_external
+        self._open_external, self._through = open_external, through
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
         if descriptor is None:
@@ -96,7 +98,8 @@ class LayoutSource(ImageSource):
     def blob(self, descriptor: Descriptor) -> Blob:
         name = f"blobs/{digest_name(descriptor.digest)}"
         if descriptor.urls and self._open_external is not None and not self._holds(name):
-            return Blob(descriptor, partial(self._open_external, descriptor))
+            external = Blob(descriptor, partial(self._open_external, descriptor))
+            return external if self._through is None else self._through(external)
         return located_blob(descriptor, self._files.locate(name))
 
     def _holds(self, name: str) -> bool:
@@ -187,6 +190,9 @@ class LayoutWriter(BlobFileDestination):
         path = self.writable_path(manifest.digest)
         if not await self.existing.holds(path, manifest.descriptor):
             write_atomically(path, manifest.raw)
+
+    def local_manifest(self, digest: Digest, media_type: str) -> Manifest | None:
+        return read_local_manifest(self.existing_path(digest), digest, media_type)
 
     async def commit(self, root: Manifest) -> Digest:
         await self.put_manifest(root)

@@ -58,14 +58,14 @@ class PartFile(FileSink, PartSink):
         self._journal: int | None = None
         self._noted = self._read = 0
 
-    def adopt(self) -> bool:
+    def adopt(self, mode: int) -> bool:
         """Keep what an earlier run has written; False if it is not worth it, or could have been written by others.
 
         Raises `OSError`.
         """
         status = os.fstat(self.fd)
         # Another mode than a new file has here would be too open for the umask of today, or was when it was written.
-        if status.st_nlink != 1 or stat.S_IMODE(status.st_mode) != new_mode(self.path):
+        if status.st_nlink != 1 or stat.S_IMODE(status.st_mode) != new_mode(self.path, mode):
             return False
         found = [(0, status.st_size)]
         if status.st_size > self._size:
@@ -178,16 +178,18 @@ def _parse_record(record: bytes) -> tuple[int, int]:
 
 
 @asynccontextmanager
-async def open_part(path: Path, descriptor: Descriptor, *, resume: bool) -> AsyncIterator[PartFile]:
+async def open_part(
+    path: Path, descriptor: Descriptor, *, resume: bool, mode: int = 0o666
+) -> AsyncIterator[PartFile]:
     """Open and lock the part file of a blob, and rename it to ``path`` if the context succeeds and has finished it.
 
     Waits while another task or process writes it, which may mean that the blob is at ``path`` afterwards. After an
     error other than wrong content the file stays, for a later run, if ``resume`` is set and it has `MIN_KEPT` bytes;
     otherwise it is removed, as it is if the context leaves it unfinished. Without ``resume`` nothing that an earlier
-    run has left is used. Raises `StorageFailed`.
+    run has left is used. ``mode`` is limited by the umask. Raises `StorageFailed`.
     """
     with storage_errors(f"creating {path}"):
-        part = await _open(path, descriptor, resume=resume)
+        part = await _open(path, descriptor, resume=resume, mode=mode)
         held = os.dup(part.fd)  # keeps the lock until the file has its final name
     keep = False
     try:
@@ -211,12 +213,12 @@ async def open_part(path: Path, descriptor: Descriptor, *, resume: bool) -> Asyn
         os.close(held)
 
 
-async def _open(path: Path, descriptor: Descriptor, *, resume: bool) -> PartFile:
+async def _open(path: Path, descriptor: Descriptor, *, resume: bool, mode: int) -> PartFile:
     """Open and lock the part file, or a temporary file with a random name; raises `OSError`."""
     size, temporary = descriptor.size, path.with_name(kept_name(path.name, descriptor.digest.hex))
     for _ in range(ATTEMPTS):
         try:
-            fd, found = open_stable(temporary)
+            fd, found = open_stable(temporary, mode)
         except FileNotFoundError:
             continue  # complete or removed since
         if fd is None:
@@ -224,7 +226,7 @@ async def _open(path: Path, descriptor: Descriptor, *, resume: bool) -> PartFile
         part = PartFile(fd, path, temporary, size, stable=True)
         try:
             usable = await _lock(part, found=found)
-            if usable and (not found or (resume and part.adopt())):
+            if usable and (not found or (resume and part.adopt(mode))):
                 return part
             if usable:
                 temporary.unlink(missing_ok=True)
@@ -234,7 +236,7 @@ async def _open(path: Path, descriptor: Descriptor, *, resume: bool) -> PartFile
         os.close(fd)
         if usable is None:
             break
-    fd, temporary = open_partial(path)
+    fd, temporary = open_partial(path, mode)
     return PartFile(fd, path, temporary, size, stable=False)
 
 

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ContentMismatch, StorageFailed
+from ..errors import ContentMismatch, InvalidContent, StorageFailed
 from ..interfaces import Fill, ImageDestination
 from ..model.events import Placement
 from ..model.verifier import Verifier
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
-    from ..streams.pump import Blob
+    from ..streams.pump import Blob, Stored
     from .part_files import PartFile
 
 _COPY_STEP = 64 * 1024 * 1024
@@ -62,16 +62,17 @@ class BlobFileDestination(ImageDestination):
 
 async def place_blob(
     blob: Blob, path: Path, progress: Progress, existing: ExistingBlobs, *,
-    link_from: Path | None = None, resume: bool = True,
+    link_from: Path | None = None, resume: bool = True, mode: int = 0o666,
 ) -> Placement:  # fmt: skip
     """Put the blob at ``path`` in the cheapest way, and return which way it was.
 
     If it is there already, as ``existing`` decides, nothing is written. Next, ``link_from`` and linkable locations are
-    hard-linked: complete files that this program wrote. Otherwise a local location is copied inside the kernel, which
-    shares blocks where the file system can, and then hashed; anything else is streamed. Where several tasks or
-    processes want one blob, one writes it and the others wait. With ``resume`` what an interrupted run has streamed is
-    completed, and what this one has is kept if it is interrupted; see `part_files`. Raises `ContentMismatch`,
-    `StorageFailed`, and what reading the blob raises.
+    hard-linked: complete files that this program wrote. Then the blob is brought into the content store, if there is
+    one, and linked from there. Otherwise a local location is copied inside the kernel, which shares blocks where the
+    file system can, and then hashed; anything else is streamed. Where several tasks or processes want one blob, one
+    writes it and the others wait. With ``resume`` what an interrupted run has streamed is completed, and what this one
+    has is kept if it is interrupted; see `part_files`. ``mode`` is that of the file, limited by the umask. Raises
+    `ContentMismatch`, `StorageFailed`, and what reading the blob raises.
     """
     if await existing.holds(path, blob.descriptor):
         return Placement.PRESENT
@@ -83,9 +84,39 @@ async def place_blob(
                 if existing.verified.vouches(before, blob.descriptor.digest):
                     existing.moved(before, path, blob.descriptor.digest)
                 return Placement.LINKED
+    if blob.stored is not None:
+        return await _place_stored(blob.stored, path, progress, existing, resume=resume, mode=mode)
+    return await _write_file(blob, path, progress, existing, resume=resume, mode=mode)
+
+
+async def _place_stored(
+    stored: Stored, path: Path, progress: Progress, existing: ExistingBlobs, *, resume: bool, mode: int
+) -> Placement:
+    """Bring a blob into the content store, and link or copy it from there; again, if the file there turns out wrong."""
+    from .verified_links import link_verified
+
+    for again in (True, False):
+        blob, placement = await stored.bring(progress)
+        for location in blob.locations:
+            if isinstance(location, LocalFile) and location.verified and link_verified(location, path):
+                existing.moved(location.verified, path, blob.descriptor.digest)
+                return Placement.LINKED if placement is Placement.PRESENT else placement
+        try:
+            return await _write_file(blob, path, progress, existing, resume=resume, mode=mode)
+        except InvalidContent:
+            if not (again and await stored.discard()):
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _write_file(
+    blob: Blob, path: Path, progress: Progress, existing: ExistingBlobs, *, resume: bool, mode: int
+) -> Placement:
+    """Write a blob to its part file, and rename that to ``path``."""
     from .part_files import open_part  # not needed for a copy that finds everything
 
-    async with open_part(path, blob.descriptor, resume=resume and not files) as part:
+    files = [location for location in blob.locations if isinstance(location, LocalFile)]
+    async with open_part(path, blob.descriptor, resume=resume and not files, mode=mode) as part:
         # Another task or process may have written it since we looked, and while we waited.
         if blob_status(path, blob.descriptor) is not None and await existing.holds(path, blob.descriptor):
             return Placement.PRESENT
@@ -100,6 +131,11 @@ async def _write(blob: Blob, files: list[LocalFile], part: PartFile, progress: P
     for location in files:
         if location.linkable and blob_status(location.path, blob.descriptor) is None:
             continue
+        if location.verified is not None:
+            from .verified_links import clone_verified
+
+            if clone_verified(location, part.fd):
+                return
         if await _copy_in_kernel(location, part.fd, part.path, blob.descriptor, progress):
             return
     await blob.copy_to(part, progress)

@@ -27,12 +27,16 @@ class RunFiles(SharedFiles):
     """Files that were verified, indexes of layouts, and directories in which leftovers were looked for.
 
     ``cache`` is the directory for the record of verified files, None to keep it in memory. With ``deferred`` the
-    indexes of layouts are written by `flush` only. ``partial_age`` is that of `Storage`.
+    indexes of layouts are written by `flush` only. ``partial_age`` is that of `Storage`, ``linked`` that of
+    `VerifiedFiles`. ``store`` is the `ContentStore` of the run, if it has one and has used it.
     """
 
-    def __init__(self, cache: Path | None, *, deferred: bool = False, partial_age: float = math.inf) -> None:
+    def __init__(
+        self, cache: Path | None, *, deferred: bool = False, partial_age: float = math.inf, linked: bool = False
+    ) -> None:
         self._partial_age = partial_age
-        self.verified = VerifiedFiles(None if cache is None else cache / _RECORD)
+        self.verified = VerifiedFiles(None if cache is None else cache / _RECORD, linked=linked)
+        self.store: object = None
         self._deferred = deferred
         self._indexes: dict[Path, IndexFile] = {}
         self._leftovers: dict[Path, frozenset[str]] = {}
@@ -46,7 +50,8 @@ class RunFiles(SharedFiles):
         shared = access.storage.shared_files
         if isinstance(shared, RunFiles):
             return shared
-        return cls(access.storage.cache, partial_age=access.storage.partial_age)
+        storage = access.storage
+        return cls(storage.cache, partial_age=storage.partial_age, linked=storage.store is not None)
 
     def existing_blobs(self, access: Access, warn: Callable[[str], None] | None = None) -> ExistingBlobs:
         """Return what decides whether a file at the destination is a blob."""

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 from .locks import try_lock
 
 if TYPE_CHECKING:
+    from ..access import Access
     from ..model.digest import Digest
 
 # Seconds. Registries forget uploads that nobody continues, after days or hours.
 _MAX_AGE = 24 * 60 * 60.0
 # Bytes.
 _MAX_SIZE = 32 * 1024
-_SUFFIX = ".upload"
+_DIRECTORY, _SUFFIX = "uploads", ".upload"
 
 
 class UploadRecords:
@@ -35,6 +36,12 @@ class UploadRecords:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._cleaned = False
+
+    @classmethod
+    def of(cls, access: Access) -> UploadRecords | None:
+        """Return those in the cache directory of ``access``; None without one, and where nothing is to be resumed."""
+        cache = access.storage.cache
+        return cls(cache / _DIRECTORY) if cache is not None and access.storage.resume else None
 
     def open(self, registry: str, repository: str, digest: Digest) -> UploadRecord | None:
         """Return the record of the upload of a blob, locked; to be closed.

@@ -1,14 +1,17 @@
 """A record of files whose content was verified, so that they need not be read again while they stay as they are.
 
-What identifies the state of a file is its device, inode and size, and when its content and its inode last changed. The
-record is a text file with one line for each verified file, to which every process appends; it is kept in the user's
-cache directory, not beside the files, whose directories have to be the same for everybody who copies the same image.
+What identifies the state of a file is its device, inode and size, and when its content and its inode last changed.
+Where files have several names (the content store and what is linked to it), their inodes change whenever one of the
+names is removed; for them, the time of their content decides alone, unless other users could have reset it. The record
+is a text file with one line for each verified file, to which every process appends; it is kept in the user's cache
+directory, not beside the files, whose directories have to be the same for everybody who copies the same image.
 Without the file, or where it cannot be written, files are read again; nothing else is lost.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -29,10 +32,13 @@ _LARGE = 32 * 1024 * 1024  # bytes from which waiting for a tick costs less than
 
 
 class VerifiedFiles:
-    """Which files have which content. ``path`` is the record, None to keep it in memory only."""
+    """Which files have which content. ``path`` is the record, None to keep it in memory only.
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
+    With ``linked``, files may get and lose hard links without being read again; see `is_private`.
+    """
+
+    def __init__(self, path: Path | None = None, *, linked: bool = False) -> None:
+        self._path, self._linked = path, linked
         self._recorded: frozenset[bytes] | None = None
         self._known: set[bytes] = set()
         # What to append to the record: the last state of each file, by device and inode.
@@ -40,7 +46,7 @@ class VerifiedFiles:
 
     def vouches(self, status: os.stat_result, digest: Digest) -> bool:
         """Return whether the file with this status is known to have the content with this digest."""
-        line = _line(status, digest)
+        line = self._line(status, digest)
         if line in self._known or status.st_size <= RECORDED_SIZE:
             return line in self._known
         if self._recorded is None:
@@ -49,7 +55,7 @@ class VerifiedFiles:
 
     def add(self, status: os.stat_result, digest: Digest) -> None:
         """Add a file that was verified: ``status`` is that of the file, unchanged since before it was verified."""
-        line = _line(status, digest)
+        line = self._line(status, digest)
         self._known.add(line)
         if self._path is not None and status.st_size > RECORDED_SIZE:
             self._new[status.st_dev, status.st_ino] = line, status
@@ -62,17 +68,27 @@ class VerifiedFiles:
         if self._path is None or not self._new:
             return
         now = time.time()
-        wait = max((_tick(status) - (now - status.st_ctime) for _, status in self._new.values()
+        wait = max((_tick(status) - (now - self._changed(status)) for _, status in self._new.values()
                     if status.st_size >= _LARGE and _tick(status) == _TICK), default=0.0)  # fmt: skip
         if 0 < wait <= _TICK:
             time.sleep(wait)
             now = time.time()
-        new = {file: line for file, (line, status) in self._new.items() if now - status.st_ctime >= _tick(status)}
+        new = {file: line for file, (line, status) in self._new.items() if now - self._changed(status) >= _tick(status)}
         for file in new:
             del self._new[file]
         if new:
             with suppress(OSError, StorageFailed):
                 self._append(b"".join(new.values()))
+
+    def _line(self, status: os.stat_result, digest: Digest) -> bytes:
+        state = [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns]
+        if not (self._linked and is_private(status)):
+            state.append(status.st_ctime_ns)
+        return f"{' '.join(map(str, state))} {digest}\n".encode()
+
+    def _changed(self, status: os.stat_result) -> float:
+        """Return when the state that the record has of a file last changed, in seconds since the epoch."""
+        return status.st_mtime if self._linked and is_private(status) else status.st_ctime
 
     def _read(self) -> frozenset[bytes]:
         if self._path is None:
@@ -106,9 +122,9 @@ class VerifiedFiles:
             os.write(fd, b"".join(lines[len(lines) // 2 :]))
 
 
-def _line(status: os.stat_result, digest: Digest) -> bytes:
-    state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return f"{' '.join(map(str, state))} {digest}\n".encode()
+def is_private(status: os.stat_result) -> bool:
+    """Return whether only this user, and root, can write to a file: nobody else can reset the time of its content."""
+    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _tick(status: os.stat_result) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import stat_result
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,13 +14,14 @@ class LocalFile:
     """A range of a file on this machine: ``size`` bytes from ``offset``, or up to its end if ``size`` is None.
 
     ``linkable`` marks a whole file that this process wrote and verified: it may be hard-linked, and it may have been
-    removed since.
+    removed since. ``verified`` is the status of a whole file that was verified, None if it is not known to be.
     """
 
     path: Path
     offset: int = 0
     size: int | None = None
     linkable: bool = False
+    verified: stat_result | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from ..errors import ContentMismatch, InvalidContent, StorageFailed, TooLarge, first_error
 from ..fast_dataclass import dataclass
 from ..model.descriptor import Descriptor
+from ..model.events import Placement
 from ..model.verifier import Verifier, verifier_for
 from .byte_streams import BlobReader, BlobSink, ByteReader, ByteSink, PartReader, PartSink
 from .cancellation import check_cancelled, run_in_thread
@@ -203,6 +204,21 @@ Opener: TypeAlias = Callable[[int], AbstractAsyncContextManager[BlobReader]]
 Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
 
 
+class Stored(Protocol):
+    """The way of a blob through the content store."""
+
+    async def bring(self, progress: Progress) -> tuple[Blob, Placement]:
+        """Store the blob unless it is there, and return it as it is in the store, and how it came there.
+
+        Where it cannot be stored, returns the blob as it is at its source.
+        """
+        ...
+
+    async def discard(self) -> bool:
+        """Remove the blob from the store if its content there is wrong; return whether it was removed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Blob:
     """Content that is described, located and not yet opened.
@@ -211,6 +227,7 @@ class Blob:
     else the same bytes are known to lie, for destinations that can do better than to stream them.
     ``ending`` returns the last bytes of the blob, as many as it is asked for or none, not verified: for guesses only.
     ``plain`` is what must hold for the content when it is decompressed, for destinations that do that.
+    ``stored`` brings the blob into the content store; it is read there then, and ``opener`` is not called.
     """
 
     descriptor: Descriptor
@@ -218,6 +235,7 @@ class Blob:
     locations: tuple[Location, ...] = ()
     ending: Ending | None = None
     plain: PlainContent = ANY_CONTENT
+    stored: Stored | None = None
 
     async def copy_to(self, sink: BlobSink, progress: Progress) -> None:
         """Move every byte to ``sink``, verified. After wrong bytes both ends begin anew, while the source has
@@ -231,6 +249,9 @@ class Blob:
         await self._copy_to(sink, progress, is_document=False)
 
     async def _copy_to(self, sink: BlobSink, progress: Progress, *, is_document: bool) -> None:
+        if self.stored is not None:
+            await self._copy_stored(self.stored, sink, progress)
+            return
         verifier = verifier_for(self.descriptor)
         if isinstance(sink, PartSink) and (sink.kept or sink.parts):
             try:
@@ -247,6 +268,19 @@ class Blob:
                 await run_in_thread(partial(pump, reader, sink, verifier, progress))
             else:
                 await _pump_parts(parts, verifier)
+
+    async def _copy_stored(self, stored: Stored, sink: BlobSink, progress: Progress) -> None:
+        """Move every byte from the content store to ``sink``; if they are wrong there, bring the blob there again."""
+        blob, _ = await stored.bring(progress)
+        try:
+            await blob.copy_to(sink, progress)
+        except InvalidContent:  # also from a sink that decompresses
+            # Nothing has changed the file since it was verified, as far as can be seen: the disk may have.
+            if not await stored.discard():
+                raise
+            await run_in_thread(sink.restart)
+            blob, _ = await stored.bring(progress)
+            await blob.copy_to(sink, progress)
 
     async def _complete(self, sink: PartSink, verifier: Verifier, progress: Progress) -> None:
         """Fetch the bytes that ``sink`` lacks, and verify the others; raises `InvalidContent` if any are wrong."""

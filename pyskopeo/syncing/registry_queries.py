@@ -71,6 +71,8 @@ async def source_digest(reference: Reference, access: Access) -> Digest | None:
 
     async with DockerReference(f"//{reference}", reference).open_source(access) as source:
         try:
+            if source.through is not None and (stored := await source.through.digest()) is not None:
+                return stored  # where no request is allowed
             return await source.endpoints.first_result(lambda repository: repository.resolve(reference.manifest_name))
         except (RegistryError, InvalidContent, NotFound):
             return None

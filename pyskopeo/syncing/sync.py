@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..access import Access
 from ..engine.run import CopyOptions, check_policy, copy
-from ..errors import DestinationRefused, PyskopeoError, first_error
+from ..errors import DestinationRefused, Offline, PyskopeoError, first_error
 from ..model.events import CopyFinished
 from ..storage.shared_files import RunFiles
 from ..transports import parse_image_name
@@ -79,7 +79,8 @@ async def sync(
         error.report = builder.report
         raise
     finished = builder.report
-    _finish(request, finished, emit)
+    offline = source_access is not None and source_access.network.offline
+    _finish(request, finished, emit, exit_code=Offline.exit_code if offline else 1)
     return finished
 
 
@@ -100,7 +101,8 @@ async def _list_and_copy(
         reading, writing = source_access or Access.from_environ(), destination_access or Access.from_environ()
         if request.source_transport in ("docker", "yaml") and request.destination_transport == "docker":
             reading, writing = registry_queries.share_pings(reading, writing)
-        files = RunFiles(writing.storage.cache, deferred=True, partial_age=writing.storage.partial_age)
+        storage, stores = writing.storage, (reading.storage.store, writing.storage.store)
+        files = RunFiles(storage.cache, deferred=True, partial_age=storage.partial_age, linked=any(stores))
         reading, writing = (
             replace(access, storage=replace(access.storage, shared_files=files)) for access in (reading, writing)
         )
@@ -113,13 +115,13 @@ async def _list_and_copy(
             await _SyncRun(request, listing, await share(writing, "pull,push"), files, emit).copy_all()
 
 
-def _finish(request: SyncRequest, report: SyncReport, emit: SyncSink) -> None:
-    """Log the number of images; raise `SyncFailed` if anything has failed."""
+def _finish(request: SyncRequest, report: SyncReport, emit: SyncSink, *, exit_code: int) -> None:
+    """Log the number of images; raise `SyncFailed`, with ``exit_code``, if anything has failed."""
     done = "Would have synced" if request.dry_run else "Synced"
     number = report.count("planned") + report.count("copied") + report.count("present")
     emit(LogMessage("info", f"{done} {number} images from {report.sources} sources"))
     if report.failed:
-        raise SyncFailed(_FAILED, report=report)
+        raise SyncFailed(_FAILED, report=report, exit_code=exit_code)
 
 
 def _log_fields(image: SyncImage) -> tuple[tuple[str, str], ...]:

@@ -164,7 +164,8 @@ class SyncFailed(PyskopeoError):
     """A source could not be listed or an image could not be copied.
 
     ``report`` has the result of every image. Part of the tree in `errors`; it is defined here, since that
-    module comes before `SyncReport`. ``exit_code`` is that of the failure that ended the run, 1 if it went on.
+    module comes before `SyncReport`. ``exit_code`` is that of the failure that ended the run. If it went on,
+    it is 1, or that of `Offline` where no request was allowed.
     """
 
     def __init__(self, message: str, *, report: SyncReport, exit_code: int = 1) -> None:

@@ -22,7 +22,7 @@ from ..model.events import Placement, Warned
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..storage.directory_files import MANIFEST_FILE, SIGNATURE_FILE, VERSION_FILE, blob_name
-from ..storage.files import is_plain_tar, read_bounded, real_path, storage_errors, suggest_archive
+from ..storage.files import is_plain_tar, read_bounded, read_local_manifest, real_path, storage_errors, suggest_archive
 from ..storage.kept_directories import KeptDirectory, remove_others
 from ..storage.oci_layout import located_blob
 from ..storage.partial_files import (
@@ -166,6 +166,11 @@ class DirDestination(BlobFileDestination):
     async def put_manifest(self, manifest: Manifest) -> None:
         self._prepare()
         write_atomically(self._staging / f"{self._file_name(manifest.digest)}.{MANIFEST_FILE}", manifest.raw)
+
+    def local_manifest(self, digest: Digest, media_type: str) -> Manifest | None:
+        names = (MANIFEST_FILE, f"{blob_name(digest)}.{MANIFEST_FILE}")  # of the image itself, and of one in an index
+        found = (read_local_manifest(self._path / name, digest, media_type) for name in names)
+        return next((manifest for manifest in found if manifest is not None), None)
 
     async def commit(self, root: Manifest) -> Digest:
         self._prepare()

@@ -16,7 +16,7 @@ from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement, Report, Warned
 from ..model.manifest import Manifest
-from ..model.reference import Reference
+from ..model.reference import Reference, parse_additional_tag
 from ..streams.concurrency import each
 from ..streams.locations import Location, RegistryBlob
 from ..streams.pump import Blob, Progress, uncounted
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..registry.repository_reader import Repository
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.tag_pages import TagList
+    from ..storage.pull_through import PullThrough
     from ..storage.spool import Spool
     from ..storage.upload_records import UploadRecords
 
@@ -95,27 +96,21 @@ def parse(details: str, default_tag: str = "latest") -> DockerReference:
     return DockerReference(details, Reference.parse(name, default_tag=default_tag))
 
 
-def parse_additional_tag(text: str, reference: Reference) -> str:
-    """Parse an additional tag for an image: ``TAG``, or ``NAME:TAG`` with the name of its repository.
-
-    Raises `InvalidName`.
-    """
-    if ":" not in text and "/" not in text:
-        return Reference.parse(f"{reference.name}:{text}").tag
-    named = Reference.parse(text)
-    if named.name != reference.name or named.digest is not None:
-        raise InvalidName(f"{text} is not in {reference.name}: want a tag, or {reference.name}:TAG")
-    return named.tag
-
-
 class DockerSource(ImageSource):
-    """An image in a registry, or in one of its mirrors."""
+    """An image in a registry, or in one of its mirrors; ``through`` is the content store that it is read through."""
 
-    def __init__(self, endpoints: Endpoints, report: Report, ranges: Ranges) -> None:
+    def __init__(
+        self, endpoints: Endpoints, report: Report, ranges: Ranges, through: PullThrough | None = None
+    ) -> None:  # fmt: skip
         self.endpoints = endpoints
-        self._report, self._ranges = report, ranges
+        self._report, self._ranges, self.through = report, ranges, through
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
+        if self.through is not None:
+            return await self.through.manifest(descriptor, partial(self._request_manifest, descriptor))
+        return await self._request_manifest(descriptor)
+
+    async def _request_manifest(self, descriptor: Descriptor | None) -> Manifest:
         asked = self.endpoints.reference
 
         def call(repository: Repository) -> Call[Manifest]:
@@ -143,10 +138,16 @@ class DockerSource(ImageSource):
 
             return BlobDownload(descriptor, self.endpoints, offset, self._ranges)
 
-        return Blob(descriptor, download, (here,), ending)
+        fetched = Blob(descriptor, download, (here,), ending)
+        return fetched if self.through is None else self.through.blob(fetched)
+
+    async def is_stored(self, descriptor: Descriptor) -> bool:
+        return self.through is not None and await self.through.holds(descriptor)
 
     async def blob_size(self, descriptor: Descriptor) -> int:
         """Return the size of a blob in bytes, by HEAD; raises `InvalidContent` if the response does not contain it."""
+        if self.through is not None and (size := await self.through.blob_size(descriptor)) is not None:
+            return size
         return await self.endpoints.first_result(
             lambda repository: repository.blob_size(descriptor.digest), make_current=False
         )
@@ -284,16 +285,13 @@ async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[D
     from ..registry.sessions import open_endpoints
 
     async with open_endpoints(name.reference, access) as endpoints:
-        yield DockerSource(endpoints, access.report, access.network.ranges)
+        if access.storage.store is None:
+            yield DockerSource(endpoints, access.report, access.network.ranges)
+            return
+        from ..storage.pull_through import open_through
 
-
-def _upload_records(access: Access) -> UploadRecords | None:
-    """Return the records of interrupted uploads, None where none are kept."""
-    if access.storage.cache is None or not access.storage.resume:
-        return None
-    from ..storage.upload_records import UploadRecords
-
-    return UploadRecords(access.storage.cache / "uploads")
+        async with open_through(name.reference, access) as through:
+            yield DockerSource(endpoints, access.report, access.network.ranges, through)
 
 
 @asynccontextmanager
@@ -304,11 +302,18 @@ async def _open_destination(name: DockerReference, access: Access) -> AsyncItera
     from ..storage.spool import Spool
 
     reference = name.reference
+    access.network.check_online(f"writing to {reference.name}")
     tags = [*([reference.tag] if reference.tag else []),
             *(parse_additional_tag(text, reference) for text in access.writing.additional_tags)]  # fmt: skip
     with Spool(access.storage.scratch, wanted=access.writing.precompute_digests) as spool:
         async with open_session(reference, access, actions="pull,push") as session:
-            records = cache(partial(_upload_records, access))
+
+            @cache
+            def records() -> UploadRecords | None:
+                from ..storage.upload_records import UploadRecords
+
+                return UploadRecords.of(access)
+
             uploads = BlobUploads(reference, session, access.network.retry, access.report, records)
             writer = RepositoryWriter(reference, session)
             yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, spool)

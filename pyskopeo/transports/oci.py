@@ -60,8 +60,17 @@ def parse(details: str) -> OciReference:
 async def _open_source(reference: OciReference, access: Access) -> AsyncIterator[ImageSource]:
     files = DirectoryFiles(reference.path, access.storage.shared_blobs)
     index = RunFiles.of(access).index(reference.path)
-    external = partial(_open_external, reference, access)
-    yield LayoutSource(files, reference.name, str(reference.path), index=index, open_external=external)
+    source = partial(
+        LayoutSource, files, reference.name, str(reference.path),
+        index=index, open_external=partial(_open_external, reference, access),
+    )  # fmt: skip
+    if access.storage.store is None:
+        yield source()
+        return
+    from ..storage.pull_through import open_through
+
+    async with open_through(None, access) as through:
+        yield source(through=through.blob)
 
 
 def _open_external(

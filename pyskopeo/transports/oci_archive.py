@@ -66,7 +66,14 @@ def parse(details: str) -> OciArchiveReference:
 async def _open_source(reference: OciArchiveReference, access: Access) -> AsyncIterator[ImageSource]:
     async with readable_archive(reference.path, access.storage.scratch, access.storage.max_inflated) as index:
         external = partial(_open_external, reference, access)
-        yield LayoutSource(index, reference.name, str(reference.path), open_external=external)
+        source = partial(LayoutSource, index, reference.name, str(reference.path), open_external=external)
+        if access.storage.store is None:
+            yield source()
+            return
+        from ..storage.pull_through import open_through
+
+        async with open_through(None, access) as through:
+            yield source(through=through.blob)
 
 
 def _open_external(

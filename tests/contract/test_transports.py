@@ -182,6 +182,31 @@ def check_events(events: list[Event], image: BuiltImage) -> None:
     assert end.moved == planned.total
 
 
+class TestContentStore:
+    async def test_what_is_stored_is_not_fetched_and_comes_out_the_same(
+        self, registry: tuple[Simulator, BuiltImage], place: Place, tmp_path: Path, there: Path
+    ) -> None:
+        simulator, image = registry
+        access, form = insecure(), pyskopeo.Form(preserve_digests=True)
+        access = replace(access, storage=replace(access.storage, store=tmp_path / "store"))
+        asked = len(simulator.requests)
+        await pyskopeo.copy(simulator.name(), place.at(there), form=form, source_access=access)
+        # Each is fetched once, and is in the store.
+        fetched = [r.path.rpartition("/")[2] for r in simulator.requests[asked:] if "/blobs/" in r.path]
+        assert sorted(set(fetched)) == sorted(image.blobs)
+        for digest, content in {**image.blobs, image.digest: image.root.raw}.items():
+            assert (tmp_path / "store" / "blobs" / digest.replace(":", "/")).read_bytes() == content
+        asked, again = len(simulator.requests), there / "again"
+        again.mkdir()
+        name = f"{simulator.name().rpartition(':')[0]}@{image.digest}"
+        await pyskopeo.copy(name, place.at(again), form=form, source_access=access)
+        assert len(simulator.requests) == asked
+        if place.bytes_kept:
+            await read_back(place.at(again), image)
+        else:
+            await read_layers(place.at(again), image)
+
+
 class TestAgain:
     @each(lambda place: place.remembers, ("oci", "docker", "oci-index", "docker-list", "artifact", "oci-sha512"))
     async def test_a_second_copy_moves_nothing(self, kind: str, place: Place, tmp_path: Path, there: Path) -> None:

@@ -22,6 +22,8 @@ LINES = [
     (["skopeo", "copy", "oci-"], {"oci-archive:"}),
     (["pyskopeo", "--pol"], {"--policy"}),
     (["pyskopeo", "copy", "--dest-compress-f"], {"--dest-compress-format"}),
+    (["pyskopeo", "store", "pr"], {"prune"}),
+    (["pyskopeo", "store", "prune", "--older"], {"--older-than"}),
 ]
 
 

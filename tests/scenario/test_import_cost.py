@@ -107,6 +107,19 @@ def test_a_copy_between_files_loads_no_network(tmp_path: Path) -> None:
     assert (tmp_path / "o" / "index.json").exists()
 
 
+def test_a_copy_without_a_store_loads_nothing_of_it(tmp_path: Path) -> None:
+    image = write_dir(build("oci"), tmp_path / "image")
+    code = (
+        "import sys; from pyskopeo.cli.main import main;"
+        f"assert main(['copy', '-q', 'dir:{image}', 'oci:{tmp_path}/layout:v1']) == 0;"
+        "import pyskopeo.transports.docker;"
+        "of_stores = ('content_store', 'pull_through', 'store_contents', 'verified_links', 'local_content', 'stored_content');"
+        "print(*[name for name in sys.modules if name.endswith(of_stores)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_rate_limits_and_records_of_uploads_are_loaded_where_they_are_used(tmp_path: Path) -> None:
     program = (
         "import pyskopeo, dataclasses; access = pyskopeo.Access.from_environ();"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,21 @@ async def test_a_layout_leads_to_no_private_address(scheme: str, tmp_path: Path)
         with pytest.raises(UnsafeAddress, match="(is not https|private address).*--src-tls-verify=false"):
             await copy(layout(tmp_path, f"{scheme}://127.0.0.1:{vendor.port}/storage/{LARGE}"), tmp_path, Trust())
         assert vendor.connections_seen == 0
+
+
+@pytest.mark.parametrize("archive", [False, True])
+async def test_through_a_content_store(tmp_path: Path, *, archive: bool) -> None:
+    """It is fetched once, and needs no request then."""
+    access = access_for(tmp_path)
+    access = replace(access, storage=replace(access.storage, store=tmp_path / "store"))
+    with Simulator(IMAGE) as vendor:
+        name = layout(tmp_path, f"{vendor.url}/storage/{LARGE}")
+        if archive:
+            with tarfile.open(tmp_path / "image.tar", "w") as file:
+                file.add(tmp_path / "layout", ".")
+            name = f"oci-archive:{tmp_path}/image.tar:latest"
+        for number in range(2):
+            await pyskopeo.copy(name, f"dir:{tmp_path}/{number}", source_access=access)
+            access = replace(access, network=replace(access.network, offline=True))
+            assert (tmp_path / str(number) / LARGE.removeprefix("sha256:")).read_bytes() == IMAGE.blobs[LARGE]
+        assert len(vendor.log) == 1

@@ -483,3 +483,19 @@ def test_pulls_deletions_and_collections_of_many_processes(tmp_path: Path) -> No
     assert (report["images"], report["unneeded"]) == (2, [])
     found = {f"sha256:{path.name}" for path in (layout / "blobs" / "sha256").iterdir()}
     assert found == {*TWO.blobs, *TWO.manifests, *images[2].blobs, *images[2].manifests}
+
+
+def test_one_platform_that_was_copied_with_its_list(tmp_path: Path) -> None:
+    """The others were left out on purpose: each is a fault unless that is said."""
+    source = write_layout(LIST, tmp_path / "source")
+    layout = f"oci:{tmp_path / 'lay'}"
+    succeed(pyskopeo_here("copy", "--multi-arch=linux/amd64", f"oci:{source}", layout))
+    done = pyskopeo_here("layout", "verify", layout)
+    assert faults(done) == [("missing", LIST.child(1).digest)]
+    assert "--sparse accepts images of a list that were left out" in done.lines[0]
+    done = succeed(pyskopeo_here("layout", "verify", "--sparse", layout))
+    assert done.stdout.decode().splitlines()[1:] == ["1 image of a list missing as a whole, as --sparse accepts"]
+    assert "--sparse accepts images of an index that are missing" in fatal(pyskopeo_here("layout", "gc", layout))
+    assert b"0 files removed" in succeed(pyskopeo_here("layout", "gc", "--sparse", layout)).stdout
+    succeed(pyskopeo_here("layout", "repair", "--from", f"oci:{source}", layout))
+    succeed(pyskopeo_here("layout", "verify", layout))

@@ -56,13 +56,14 @@ class DaemonClient:
     async def open(cls, access: Access) -> DaemonClient:
         """Return a client for the daemon in ``access.network``, which uses the newest version of the daemon's API.
 
-        Sends a request for that version. Raises `InvalidInput` for an address or certificates that cannot be used, and
-        `NetworkError`.
+        Sends a request for that version. Raises `InvalidInput` for an address or certificates that cannot be used,
+        `Offline` and other kinds of `NetworkError`.
         """
 
         def warn(message: str) -> None:
             access.report(Warned(message))
 
+        access.network.check_online("connecting to the Docker daemon")
         address = daemon_address(access.network, access.trust)
         context = tls_context(access.trust, warn) if address.tls else None
         client = cls(address, context, access.network)

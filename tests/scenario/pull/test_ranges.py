@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from pyskopeo.access import Access, Ranges
 from pyskopeo.errors import ContentMismatch, NetworkError, StorageFailed
+from pyskopeo.http.rate_limit import RateLimits
 from pyskopeo.http.retry import Retry
 from pyskopeo.model.events import Explained
 from pyskopeo.registry import part_count, part_workers, parted_download
@@ -161,6 +163,19 @@ async def test_a_fast_server_gets_one_request(tmp_path: Path) -> None:
         await pull.run()
         assert asked(registry) == [(0, SIZE)]
         assert registry.most_at_once <= 2
+
+
+async def test_blobs_share_the_connections_to_a_host(tmp_path: Path) -> None:
+    """The streams of all of them count, and their parts get what is left."""
+    image = build(ImageSpec(layers=tuple(LayerSpec(name, size=3 * MIB, compression="none") for name in ("one", "two"))))
+    with Simulator(image) as registry:
+        for digest in image.layer_digests():
+            registry.on_blob(digest, SLOW)
+        await Pull(registry, image, tmp_path / "layout", in_parts(tmp_path)).run()
+        both = [sum(r.path.endswith(digest) for r in registry.requests) for digest in image.layer_digests()]
+        assert min(both) > 1
+        # One more may be closing, and the configuration is not large.
+        assert registry.most_at_once <= RANGES.parts + 3
 
 
 @pytest.mark.filterwarnings(
@@ -397,7 +412,7 @@ async def test_parts_of_an_interrupted_run_are_not_fetched_again(
     before = len(asked(registry))
     (left,) = (pull.root / "blobs" / "sha256").glob(".*.partial")
     kept = left.stat().st_blocks * 512
-    assert kept > 10 * RANGES.size
+    assert kept > 6 * RANGES.size
     fetched = 0
 
     def count(method: Callable[..., None]) -> Callable[..., None]:
@@ -470,3 +485,13 @@ async def cancelled(pull: Pull, condition: Callable[[], bool]) -> None:
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
     assert LARGE not in blobs(pull.root)
+
+
+async def test_a_rate_limit_holds_for_all_parts_together(registry: Simulator, tmp_path: Path) -> None:
+    """It is more than one connection has, and less than all of them."""
+    rate = 4 * MIB
+    access = networked(in_parts(tmp_path), rate_limits=RateLimits(rate))
+    begun = time.monotonic()
+    await Pull(registry, IMAGE, tmp_path / "layout", access).run()
+    assert SIZE <= rate * (time.monotonic() - begun + 0.45)  # what may be caught up at once
+    assert parts(registry)

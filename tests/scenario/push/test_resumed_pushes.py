@@ -105,7 +105,7 @@ async def interrupt(push: Push, least: int = HALF) -> int:
                 scope.cancel()
 
             tasks.start_soon(cancel)
-            await push.run(source=source)
+            await push.run(source=source, source_access=access_for(push.home))
     assert scope.cancelled_caught
     there = settled(push.registry)
     push.forget()

@@ -190,6 +190,20 @@ def test_commands_for_registries_have_no_flags_for_other_transports() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "found"), [((), "/environ/store"), (("--store=/flag/store",), "/flag/store"), (("--store=",), None)]
+)
+def test_where_the_store_is(words: tuple[str, ...], found: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYSKOPEO_STORE", "/environ/store")
+    assert destination(*words).storage.store == (None if found is None else Path(found))
+
+
+def test_requests_are_allowed_unless_they_are_forbidden() -> None:
+    assert not destination().network.offline
+    assert destination("--offline").network.offline
+    assert destination().storage.store is None
+
+
+@pytest.mark.parametrize(
     ("words", "total", "per_host"),
     [
         (("--limit-rate=10M",), 10 * 1024**2, 0),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pyskopeo.cli.flags import Flag, Parsed, UsageError, boolean, duration, integer, listed, parse
+from pyskopeo.cli.flags import Flag, Parsed, UsageError, age, boolean, duration, integer, listed, parse
 
 FLAGS = (
     Flag("all", "everything", short="a", read=boolean, default=False),
@@ -166,3 +166,14 @@ def test_durations(text: str, seconds: float) -> None:
 def test_booleans() -> None:
     assert [boolean(text) for text in ("1", "t", "T", "true", "TRUE", "True")] == [True] * 6
     assert [boolean(text) for text in ("0", "f", "F", "false", "FALSE", "False")] == [False] * 6
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30d", 30 * 86400.0), ("2w", 14 * 86400.0), ("12h", 43200.0), ("90", 90.0)])
+def test_ages(text: str, seconds: float) -> None:
+    assert age(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "d", "1y", "-1d", "1.5d", "1d12h", "123456d"])
+def test_what_is_no_age(text: str) -> None:
+    with pytest.raises(ValueError, match="want a duration such as 30d, 2w or 12h"):
+        age(text)

@@ -135,7 +135,7 @@ def test_each_way_to_ask_for_help_is_the_same(capsys: pytest.CaptureFixture[str]
     assert (code, messages) == (0, [])
     for words in (["help", *verbs], ["-h", *verbs], [*verbs, "-h"], [*verbs, "a", "--help", "b"]):
         assert run(capsys, *words) == (0, wanted, [])
-    assert f"\nUsage:\n  pyskopeo {name} [command flags] " in wanted
+    assert f"\nUsage:\n  pyskopeo {name} [command flags]" in wanted
     assert "\nExamples:\n  pyskopeo " in wanted
     assert "--override-arch ARCH" in wanted
     assert "--screds" not in wanted

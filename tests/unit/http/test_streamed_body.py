@@ -12,6 +12,7 @@ from contextlib import suppress
 import pytest
 
 from pyskopeo.errors import ConnectionFailed, Stalled
+from pyskopeo.http import streamed_body
 from pyskopeo.http.connection import Connection
 from pyskopeo.http.streamed_body import StreamedBody
 
@@ -236,3 +237,49 @@ def test_a_server_that_reads_nothing(lines: list[Line]) -> None:
         line.body.write(LARGE)
     line.over()
     assert line.raised == [line.body.failure]
+
+
+def test_a_line_that_is_slow_has_not_stalled(lines: list[Line], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket is not writable for several timeouts, in which the server receives what the system holds."""
+    body = StreamedBody()
+    line = Line(body, timeout=0.05)
+    lines.append(line)
+    asked: list[int] = []
+
+    def receive() -> None:
+        received = 0
+        while received < len(LARGE):
+            received += len(line.far.recv(1 << 20))
+
+    def queued(sock: socket.socket) -> int:
+        asked.append(1)
+        if len(asked) == 20:
+            threading.Thread(target=receive).start()
+        return 10_000_000 - 1000 * len(asked)
+
+    monkeypatch.setattr(streamed_body, "_queued_bytes", queued)
+    body.write(LARGE)
+    assert len(asked) >= 20
+
+
+def test_a_server_that_takes_a_byte_now_and_then_has_stalled(
+    lines: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = StreamedBody()
+    line = Line(body, timeout=0.5)
+    lines.append(line)
+    left = iter(range(1_000_000, 0, -1))
+    monkeypatch.setattr(streamed_body, "_queued_bytes", lambda sock: next(left))
+    with pytest.raises(Stalled):
+        body.write(LARGE)
+
+
+def test_what_a_socket_holds() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        assert streamed_body._queued_bytes(near) == 0
+        near.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            near.sendall(LARGE)
+        assert streamed_body._queued_bytes(near) > 10_000
+    assert streamed_body._queued_bytes(near) == 0  # it is closed

@@ -180,3 +180,37 @@ def test_a_damaged_record_vouches_for_nothing_else(path: Path, record: Path) -> 
     verified.add(path.stat(), Digest.of(b"next"))
     verified.save()
     assert VerifiedFiles(record).vouches(path.stat(), Digest.of(b"next"))
+
+
+@pytest.mark.usefixtures("later")
+class TestLinked:
+    """Files with several names: removing one of them changes the inode, and nothing else."""
+
+    def test_links_come_and_go(self, path: Path, record: Path) -> None:
+        first = VerifiedFiles(record, linked=True)
+        first.add(path.stat(), DIGEST)
+        first.save()
+        other = path.with_name("other")
+        os.link(path, other)
+        assert VerifiedFiles(record, linked=True).vouches(path.stat(), DIGEST)
+        other.unlink()
+        assert VerifiedFiles(record, linked=True).vouches(path.stat(), DIGEST)
+        assert not VerifiedFiles(record).vouches(path.stat(), DIGEST)
+
+    @pytest.mark.parametrize("change", [overwritten, replaced, longer], ids=lambda change: change.__name__)
+    def test_other_changes_count(self, change: Callable[[Path], None], path: Path, record: Path) -> None:
+        first = VerifiedFiles(record, linked=True)
+        first.add(path.stat(), DIGEST)
+        first.save()
+        change(path)
+        assert not VerifiedFiles(record, linked=True).vouches(path.stat(), DIGEST)
+
+    @pytest.mark.parametrize("mode", [0o664, 0o646])
+    def test_what_others_can_write_to_is_not_known_by_its_time(self, path: Path, record: Path, mode: int) -> None:
+        path.chmod(mode)
+        first = VerifiedFiles(record, linked=True)
+        first.add(path.stat(), DIGEST)
+        first.save()
+        assert VerifiedFiles(record, linked=True).vouches(path.stat(), DIGEST)
+        overwritten_with_its_time(path)
+        assert not VerifiedFiles(record, linked=True).vouches(path.stat(), DIGEST)

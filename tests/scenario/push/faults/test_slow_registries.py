@@ -22,10 +22,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_slow_registry_is_waited_for(registry: Simulator, tmp_path: Path) -> None:
-    """It takes longer than the time without progress that is allowed, but there is progress.
-
-    What the two kernels hold of it, some 5 MB, must go in that time: nobody sees it go.
-    """
+    """It takes longer than the time without progress that is allowed, but there is progress."""
     image = build(ImageSpec(layers=(LayerSpec("slow", size=24_000_000, compression="none"),)))
     push = Push(registry, image, tmp_path, access_for(tmp_path, stall_timeout=1.0))
     on_bodies(registry, u.DripUpload(250_000, 0.02))
