@@ -30,7 +30,7 @@ class Job:
     """``pyskopeo copy SOURCE DESTINATION``, or a sync of all of a source where `syncs` names the two transports.
 
     ``shared_blobs`` is the directory of the destination's blobs. A transfer that stands still for ``stall_timeout``
-    seconds is given up; after each of `RETRIES` failures there is a retry at once. ``resume`` is that of `Storage`.
+    seconds is given up; after each of `RETRIES` failures there is a retry at once. ``resume`` and ``store`` are those of `Storage`.
     With ``in_parts`` blobs are fetched in parts, although they are small. Requests have ``agent`` as their ``User-Agent``: those of one run may arrive when the next one has begun.
     """
 
@@ -44,6 +44,7 @@ class Job:
     resume: bool = True
     agent: str = "first"
     in_parts: bool = False
+    store: Path | None = None
 
     async def run(self, report: Report = ignore) -> None:
         """Do it; raises what `pyskopeo.copy` and `pyskopeo.sync` raise. ``report`` gets the events of the copies."""
@@ -51,8 +52,9 @@ class Job:
             await self._run(report)
 
     async def _run(self, report: Report) -> None:
-        reading = self._access(Storage(cache=self.home / "cache"))
-        writing = self._access(Storage(cache=self.home / "cache", shared_blobs=self.shared_blobs, resume=self.resume))
+        storage = Storage(cache=self.home / "cache", resume=self.resume, store=self.store)
+        reading = self._access(storage)
+        writing = self._access(replace(storage, shared_blobs=self.shared_blobs))
         if self.syncs is None:
             await pyskopeo.copy(
                 self.source, self.destination, selection=LINUX, jobs=self.jobs, report=report,
