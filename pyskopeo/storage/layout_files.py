@@ -53,7 +53,7 @@ def check_layout_directory(path: Path) -> None:
     try:
         names = set(os.listdir(path))
     except FileNotFoundError:
-        raise PathNotFound(f"{path}: no OCI layout: there is no such directory") from None
+        raise PathNotFound(f"{path}: no OCI layout: no such file or directory") from None
     except NotADirectoryError:
         raise PathNotFound(
             f"{path}: no OCI layout: it is not a directory; the name of an archive is oci-archive:{path} or "
