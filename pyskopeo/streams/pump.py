@@ -39,6 +39,22 @@ def uncounted(moved: int) -> None:
     """Ignore progress."""
 
 
+class KeptProgress:
+    """A `Progress` that also has ``kept``: how many of the bytes an earlier run left, so that nobody fetched them."""
+
+    kept = 0
+
+    def __call__(self, moved: int) -> None:
+        """Note that ``moved`` bytes are there."""
+        raise NotImplementedError
+
+
+def note_kept(progress: Progress, kept: int) -> None:
+    """Set the number of bytes that an earlier run left, where ``progress`` counts them."""
+    if isinstance(progress, KeptProgress):
+        progress.kept = kept
+
+
 class MemoryReader(BlobReader):
     """Reads what is in memory already, from ``offset`` on."""
 
@@ -236,8 +252,10 @@ class Blob:
             return
         verifier = verifier_for(self.descriptor)
         if isinstance(sink, PartSink) and (sink.kept or sink.parts):
+            note_kept(progress, sink.kept + sum(end - start for start, end in sink.parts))
             if await self._complete(sink, verifier, progress):
                 return
+            note_kept(progress, 0)
             sink.restart()
             verifier.restart()
         async with self.opener(0) as reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -89,6 +90,17 @@ def test_the_next_run_fetches_only_what_is_missing(
     assert len([line for line in registry.log[asked:] if "/blobs/" in line]) == 1
     assert leftovers(there) == []
     assert tree(there) == fresh(registry, destination, tmp_path)
+
+
+def test_what_is_fetched_again_is_told(registry: Simulator, destination: str, there: Path) -> None:
+    """The bytes of the interrupted run are not among those that were moved."""
+    end(registry, destination, there, signal.SIGINT)
+    done = succeed(pyskopeo_here(*COPY, "--progress=json", registry.name(), destination))
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    finished = {event["digest"]: event for event in events if event["event"] == "BlobFinished"}
+    assert finished[BIG]["kept"] == AT
+    assert sum(event["kept"] for event in finished.values()) == AT
+    assert events[-1]["moved"] == finished[BIG]["size"] - AT
 
 
 def test_a_network_that_drops_the_connection(registry: Simulator, destination: str, there: Path, tmp_path: Path) -> None:
