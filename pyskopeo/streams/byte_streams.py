@@ -100,18 +100,3 @@ class PartSink(BlobSink):
     @abstractmethod
     def skip_to(self, offset: int) -> None:
         """Let `write` continue at ``offset``: the bytes before it are there. Raises `StorageFailed`."""
-
-
-class SkippingReader(BlobReader):
-    """Skips the first ``skip`` bytes of another reader."""
-
-    def __init__(self, reader: ByteReader, skip: int) -> None:
-        self._reader, self._skip = reader, skip
-
-    def readinto(self, buffer: memoryview) -> int:
-        while self._skip:
-            count = self._reader.readinto(buffer[: min(len(buffer), self._skip)])
-            if not count:
-                return 0
-            self._skip -= count
-        return self._reader.readinto(buffer)
