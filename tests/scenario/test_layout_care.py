@@ -499,3 +499,40 @@ def test_one_platform_that_was_copied_with_its_list(tmp_path: Path) -> None:
     assert b"0 files removed" in succeed(pyskopeo_here("layout", "gc", "--sparse", layout)).stdout
     succeed(pyskopeo_here("layout", "repair", "--from", f"oci:{source}", layout))
     succeed(pyskopeo_here("layout", "verify", layout))
+
+
+def test_a_content_store_is_neither_read_nor_written_to(registry: Simulator, tmp_path: Path) -> None:
+    """What it has says nothing about the registry."""
+    store = tmp_path / "store"
+    words = ("--store", store, "--tls-verify=false", "--retry-times=0")
+    succeed(pyskopeo_here("verify", *words, registry.name()))
+    assert not store.exists()
+    succeed(pyskopeo_here("copy", "--store", store, "--src-tls-verify=false", registry.name(), f"dir:{tmp_path / 'files'}"))
+    before = tree(store)
+    registry.on_blob(LAYER, Flip(100))
+    assert faults(pyskopeo_here("verify", *words, registry.name())) == [("digest", LAYER)]
+    assert tree(store) == before
+
+
+def test_a_layout_is_repaired_from_a_content_store(registry: Simulator, layout: Path, tmp_path: Path) -> None:
+    """What an earlier pull has fetched is not fetched again, and without a network it is enough."""
+    store = tmp_path / "store"
+    succeed(pyskopeo_here("copy", "--store", store, "--src-tls-verify=false", registry.name(), f"dir:{tmp_path / 'files'}"))
+    before, asked = tree(layout), len(registry.log)
+    for digest in (LAYER, ONE.digest):
+        blob_path(layout, digest).unlink()
+    words = ("layout", "repair", "--offline", "--store", store, "--from", registry.name())
+    succeed(pyskopeo_here(*words, f"oci:{layout}"))
+    assert tree(layout) == before
+    assert len(registry.log) == asked
+    blob_path(layout, TWO.layer_digests()[1]).unlink()
+    done = pyskopeo_here(*words, f"oci:{layout}")
+    assert faults(done) == [("missing", TWO.layer_digests()[1])]
+    assert "--offline" in done.stderr
+
+
+def test_offline_only_what_is_here_is_verified(registry: Simulator, layout: Path) -> None:
+    succeed(pyskopeo_here("layout", "verify", "--offline", f"oci:{layout}"))
+    done = pyskopeo_here("verify", "--offline", "--tls-verify=false", registry.name())
+    assert done.code == 3
+    assert not registry.requests

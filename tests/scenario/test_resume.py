@@ -14,7 +14,7 @@ import pytest
 from pyskopeo.storage.partial_files import is_kept
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.commands import PYSKOPEO, environment, started
-from tests.support.faults import Cut, Drip, RangeMode, Ranges, Stall
+from tests.support.faults import Body, Cut, Drip, RangeMode, Ranges, Stall
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.processes import wait_until
 from tests.support.pulling import names, ranges
@@ -98,6 +98,16 @@ def test_a_network_that_drops_the_connection(registry: Simulator, destination: s
     copy(registry, destination)
     assert ranges(registry, BIG) == [None, "bytes=700000-", "bytes=1300000-", "bytes=1800000-"]
     assert tree(there) == fresh(registry, destination, tmp_path)
+
+
+def test_a_captive_portal_does_not_spoil_what_was_fetched(registry: Simulator, destination: str) -> None:
+    registry.on_blob(BIG, Cut(AT), times=1)
+    assert pyskopeo_here(*COPY, "--retry-times=0", registry.name(), destination).code == 1
+    registry.on_blob(BIG, Ranges("ignored"), Body(b"<html>Please log in</html>"))
+    assert pyskopeo_here(*COPY, "--retry-times=0", registry.name(), destination).code == 1
+    registry.heal()
+    copy(registry, destination)
+    assert ranges(registry, BIG)[-1] == f"bytes={AT}-"
 
 
 @pytest.mark.parametrize(
