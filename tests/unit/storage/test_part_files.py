@@ -22,7 +22,7 @@ from pyskopeo.storage import part_files
 from pyskopeo.storage.existing_blobs import ExistingBlobs
 from pyskopeo.storage.locks import try_lock
 from pyskopeo.storage.part_files import MIN_KEPT, PartFile, open_part
-from pyskopeo.storage.partial_files import is_kept, kept_name, remove_leftovers
+from pyskopeo.storage.partial_files import completed_names, is_kept, kept_name, partial_name, remove_leftovers
 from pyskopeo.storage.place_blob import place_blob
 from pyskopeo.streams.byte_streams import BlobReader
 from pyskopeo.streams.pump import Blob, MemoryReader, uncounted
@@ -520,6 +520,14 @@ class TestAge:
         part = self.left(tmp_path, 10_000_000)
         remove_leftovers(tmp_path, "other")
         assert part.exists()
+
+    def test_which_are_complete(self, tmp_path: Path) -> None:
+        part = self.left(tmp_path, 0)
+        assert list(completed_names(tmp_path)) == []
+        (tmp_path / DIGEST.hex).touch()
+        (tmp_path / partial_name(DIGEST.hex)).touch()
+        assert list(completed_names(tmp_path)) == [part.name]
+        assert list(completed_names(tmp_path / "none")) == []
 
     def test_what_is_done_goes_at_once(self, tmp_path: Path) -> None:
         part = self.left(tmp_path, 0)
