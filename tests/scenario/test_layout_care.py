@@ -319,6 +319,14 @@ def test_what_is_in_a_layout(layout: Path) -> None:
     assert [entry["name"] for entry in entries] == ["one", "two", "all"]
 
 
+def test_ls_says_why_an_image_is_incomplete(layout: Path) -> None:
+    blob_path(layout, ONE.digest).unlink()
+    done = succeed(pyskopeo_here("layout", "ls", f"oci:{layout}"))
+    assert [line.split()[-1] for line in done.stdout.decode().splitlines()[1:2]] == ["incomplete"]
+    (warning,) = done.stderr.splitlines()
+    assert f"one is incomplete: open {blob_path(layout, ONE.digest)}: no such file or directory" in warning
+
+
 def test_after_a_deletion_and_a_collection_the_other_image_is_whole(layout: Path, tmp_path: Path) -> None:
     succeed(pyskopeo_here("delete", f"oci:{layout}:one"))
     succeed(pyskopeo_here("layout", "gc", f"oci:{layout}"))
