@@ -114,8 +114,9 @@ def test_what_is_no_layout(verb: tuple[str, ...], tmp_path: Path) -> None:
     """One line says what is there instead, without a report, and nothing is made."""
     (tmp_path / "file").write_bytes(b"archive")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "begun" / "blobs").mkdir(parents=True)
     said = {}
-    for name in ("none", "file", "empty"):
+    for name in ("none", "file", "empty", "begun"):
         done = pyskopeo_here("layout", *verb, f"oci:{tmp_path / name}")
         assert not done.stdout
         said[name] = fatal(done).removeprefix(f"{tmp_path / name}: no OCI layout: ")
@@ -124,8 +125,10 @@ def test_what_is_no_layout(verb: tuple[str, ...], tmp_path: Path) -> None:
         "file": f"it is not a directory; the name of an archive is oci-archive:{tmp_path}/file or "
         f"docker-archive:{tmp_path}/file",
         "empty": "there is no index.json in this directory",
+        "begun": "there is no index.json in this directory: a copy to it has not ended; run that again, or remove the "
+        "directory",
     }
-    assert sorted(os.listdir(tmp_path)) == ["empty", "file"]
+    assert sorted(os.listdir(tmp_path)) == ["begun", "empty", "file"]
     assert os.listdir(tmp_path / "empty") == []
 
 
