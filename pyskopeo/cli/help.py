@@ -43,12 +43,16 @@ def _described(text: str) -> str:
     width = _width()
     if width == _WIDTH:
         return text
-    return "\n\n".join(
-        textwrap.fill(paragraph, width, break_on_hyphens=False)
-        if any(len(line) > width for line in paragraph.splitlines())
-        else paragraph
-        for paragraph in text.split("\n\n")
-    )
+    paragraphs = []
+    for paragraph in text.split("\n\n"):
+        lines = paragraph.splitlines()
+        if all(len(line) <= width for line in lines):
+            paragraphs.append(paragraph)
+        elif paragraph.startswith(" "):  # a list
+            paragraphs.append("\n".join(textwrap.fill(line, width, subsequent_indent=" " * 10) for line in lines))
+        else:
+            paragraphs.append(textwrap.fill(paragraph, width, break_on_hyphens=False))
+    return "\n\n".join(paragraphs)
 
 
 def _commands(summaries: Mapping[str, str]) -> str:

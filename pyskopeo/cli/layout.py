@@ -13,6 +13,7 @@ from ..fast_dataclass import dataclass
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags, shared_blob_dir
 from .command import Command, CommandGroup, program
 from .flags import Flag, Parsed, UsageError
+from .log import log
 from .network_options import NETWORK
 from .progress import size, warnings_only
 from .verification_view import print_json, print_report, verifying
@@ -172,6 +173,9 @@ async def list_entries(options: LayoutOptions) -> int:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=False))
         print(f"{'  '.join(cells)}  {row[3]:>10}")
+    for row, entry in zip(rows[1:], entries, strict=True):
+        if entry.problem:
+            log("warning", f"{row[0]} is incomplete: {entry.problem}")
     return 0
 
 

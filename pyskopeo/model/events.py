@@ -66,7 +66,7 @@ class BlobProgress:
 class BlobFinished:
     """A blob is at the destination; ``digest`` and ``size`` are those of `BlobStarted`.
 
-    ``kept`` is how many of its bytes an interrupted run had left, so that they were not fetched again.
+    ``kept`` is how many of its bytes an interrupted run had transferred, so that this one did not.
     """
 
     digest: Digest

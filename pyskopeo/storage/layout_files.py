@@ -62,7 +62,8 @@ def check_layout_directory(path: Path) -> None:
     except OSError:
         return  # that it cannot be listed does not mean that it cannot be read
     if not names & {INDEX_FILE, LAYOUT_FILE}:
-        raise PathNotFound(f"{path}: no OCI layout: there is no {INDEX_FILE} in this directory")
+        hint = ": a copy to it has not ended; run that again, or remove the directory" if names == {BLOBS} else ""
+        raise PathNotFound(f"{path}: no OCI layout: there is no {INDEX_FILE} in this directory{hint}")
 
 
 def stored_files(blobs: Path) -> Iterator[LayoutFile]:

@@ -40,7 +40,7 @@ def uncounted(moved: int) -> None:
 
 
 class KeptProgress:
-    """A `Progress` that also has ``kept``: how many of the bytes an earlier run left, so that nobody fetched them."""
+    """A `Progress` that also has ``kept``: how many of the bytes an earlier run had transferred."""
 
     kept = 0
 
@@ -50,7 +50,7 @@ class KeptProgress:
 
 
 def note_kept(progress: Progress, kept: int) -> None:
-    """Set the number of bytes that an earlier run left, where ``progress`` counts them."""
+    """Set the number of bytes that an earlier run had transferred, where ``progress`` counts them."""
     if isinstance(progress, KeptProgress):
         progress.kept = kept
 

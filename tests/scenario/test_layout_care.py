@@ -114,8 +114,9 @@ def test_what_is_no_layout(verb: tuple[str, ...], tmp_path: Path) -> None:
     """One line says what is there instead, without a report, and nothing is made."""
     (tmp_path / "file").write_bytes(b"archive")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "begun" / "blobs").mkdir(parents=True)
     said = {}
-    for name in ("none", "file", "empty"):
+    for name in ("none", "file", "empty", "begun"):
         done = pyskopeo_here("layout", *verb, f"oci:{tmp_path / name}")
         assert not done.stdout
         said[name] = fatal(done).removeprefix(f"{tmp_path / name}: no OCI layout: ")
@@ -124,8 +125,10 @@ def test_what_is_no_layout(verb: tuple[str, ...], tmp_path: Path) -> None:
         "file": f"it is not a directory; the name of an archive is oci-archive:{tmp_path}/file or "
         f"docker-archive:{tmp_path}/file",
         "empty": "there is no index.json in this directory",
+        "begun": "there is no index.json in this directory: a copy to it has not ended; run that again, or remove the "
+        "directory",
     }
-    assert sorted(os.listdir(tmp_path)) == ["empty", "file"]
+    assert sorted(os.listdir(tmp_path)) == ["begun", "empty", "file"]
     assert os.listdir(tmp_path / "empty") == []
 
 
@@ -317,6 +320,14 @@ def test_what_is_in_a_layout(layout: Path) -> None:
     assert "linux/amd64, linux/s390x" in lines[3]
     entries = report_of(pyskopeo_here("layout", "ls", "--json", f"oci:{layout}"), 0)["entries"]
     assert [entry["name"] for entry in entries] == ["one", "two", "all"]
+
+
+def test_ls_says_why_an_image_is_incomplete(layout: Path) -> None:
+    blob_path(layout, ONE.digest).unlink()
+    done = succeed(pyskopeo_here("layout", "ls", f"oci:{layout}"))
+    assert [line.split()[-1] for line in done.stdout.decode().splitlines()[1:2]] == ["incomplete"]
+    (warning,) = done.stderr.splitlines()
+    assert f"one is incomplete: open {blob_path(layout, ONE.digest)}: no such file or directory" in warning
 
 
 def test_after_a_deletion_and_a_collection_the_other_image_is_whole(layout: Path, tmp_path: Path) -> None:

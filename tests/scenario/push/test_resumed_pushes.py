@@ -187,9 +187,11 @@ def test_after_a_kill(registry: Simulator, tmp_path: Path) -> None:
     """The record says enough at any time, although nobody could write one at the end."""
     interrupted(registry, signal.SIGKILL, "-q")
     there, before = settled(registry), len(registry.requests)
-    succeed(pyskopeo_here("copy", "-q", "--dest-tls-verify=false", layout(tmp_path), registry.name()))
+    words = ("copy", "--progress=json", "--dest-tls-verify=false", layout(tmp_path), registry.name())
+    events = [json.loads(line) for line in succeed(pyskopeo_here(*words)).stderr.splitlines()]
     assert sum(r.length for r in registry.requests[before:] if r.method == "PATCH") == LAYER_SIZE - there
     assert registry.open_uploads == ()
+    assert [event["kept"] for event in events if event["event"] == "BlobFinished" and event["digest"] == LAYER] == [there]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

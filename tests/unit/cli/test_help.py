@@ -49,6 +49,8 @@ def test_pages_fit_a_terminal_of_80_columns(page: str, monkeypatch: pytest.Monke
     lines = text.splitlines()
     assert [line for line in lines if len(line) > 80 and not line.startswith(f"  pyskopeo {page}")] == []
     assert max(map(len, lines)) > 70
+    if page == "sync":
+        assert "  oci     a layout: every image in it; the reference name is the name of the\n          image" in text
 
 
 @pytest.mark.parametrize("name", COMMANDS)
