@@ -103,10 +103,12 @@ async def list_layout(name: str, *, access: Access | None = None) -> tuple[Layou
 
     Raises `InvalidName`, `PathNotFound`, `StorageFailed`, and `InvalidContent` if its index cannot be read.
     """
+    from ..storage.layout_files import check_layout_directory
     from ..storage.layout_listing import list_entries
     from ..storage.oci_layout import DirectoryFiles
 
     layout = layout_reference(name, whole=True)
+    check_layout_directory(layout.path)
     files = DirectoryFiles(layout.path, _shared(access))
     return tuple(await run_in_thread(partial(list_entries, files, str(layout.path))))
 

@@ -13,7 +13,7 @@ from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
 from ..model.events import Report
 from ..model.platform import Platform
-from .flags import Flag, Parsed, UsageError, boolean, duration, utf8
+from .flags import Flag, Parsed, UsageError, age, boolean, utf8
 from .log import log
 from .network_options import NetworkOptions
 
@@ -32,7 +32,7 @@ RESUME = (
     Flag("no-resume", "do not complete interrupted downloads and uploads, and do not keep them for a later run",
          read=boolean, default=False),
     Flag("partial-age", "remove what interrupted downloads have left beside the destination after this time "
-         "(default: 168h)", value="DURATION", read=duration, default=Storage().partial_age),
+         "(default: 7d)", value="DURATION", read=age, default=Storage().partial_age),
 )  # fmt: skip
 
 _REGISTRIES = {"": "the registry", "src-": "the source registry", "dest-": "the destination registry"}

@@ -58,7 +58,7 @@ class Command(Generic[Options]):
         count = ("one argument", "two arguments")[len(wanted) - 1]
         expected = f"{'At least' if more else 'Exactly'} {count} expected"
         stray = next((word for word in given if word in ("true", "false")), None)
-        hint = f"; for a flag that is {stray} write --flag={stray}" if stray else ""
+        hint = f"; for a flag that is {stray} write --flag={stray}" if stray else _hint_of_order(self.name, given)
         raise UsageError(
             f"{expected}: {self.arguments}, got {len(given)}{hint}\n"
             f"Try '{program()} {self.name} --help' for more information"
@@ -93,6 +93,13 @@ class CommandGroup:
             f"Unrecognized command `{program()} {self.name} {name}`\n"
             f"{meant}Try '{program()} {self.name} --help' for more information"
         )
+
+
+def _hint_of_order(name: str, given: Sequence[str]) -> str:
+    """Return a hint for the name of a group that follows that of its sub-command, such as ``verify layout``."""
+    group = load_command(given[0]) if given and given[0] in SUMMARIES and given[0] != "help" else None
+    found = isinstance(group, CommandGroup) and name in group.names
+    return f"; did you mean '{program()} {given[0]} {name}'?" if found else ""
 
 
 # Here, and not in the modules of the commands, so that the overview need not import them.

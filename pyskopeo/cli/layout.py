@@ -11,12 +11,13 @@ from ..access import Access
 from ..errors import InvalidName
 from ..fast_dataclass import dataclass
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags, shared_blob_dir
-from .command import Command, CommandGroup
-from .flags import Flag, Parsed, UsageError, boolean
+from .command import Command, CommandGroup, program
+from .flags import Flag, Parsed, UsageError
+from .log import log
 from .network_options import NETWORK
 from .progress import size, warnings_only
 from .verification_view import print_json, print_report, verifying
-from .verify_flags import JSON, SPARSE, VERIFYING, VerifyFlags
+from .verify_flags import DRY_RUN, JSON, SPARSE, VERIFYING, VerifyFlags
 
 if TYPE_CHECKING:
     from ..model.verification import GarbageReport, LayoutEntry
@@ -59,8 +60,10 @@ class LayoutVerifyOptions:
         layout = LayoutOptions.of(parsed)
         transport = layout.name.partition(":")[0]
         if transport not in _LOCAL:
-            hint = f"; for an image elsewhere: verify {layout.name}" if transport.startswith("docker") else ""
-            raise InvalidName(f'Invalid layout name "{layout.name}": want {", ".join(_LOCAL)}{hint}')
+            is_elsewhere = transport.startswith("docker")
+            hint = f"; for an image elsewhere: {program()} verify {layout.name}" if is_elsewhere else ""
+            wanted = ", ".join(f"{local}:PATH" for local in _LOCAL)
+            raise InvalidName(f'Invalid layout name "{layout.name}": want {wanted}{hint}')
         return cls(layout, VerifyFlags.of(parsed))
 
 
@@ -170,6 +173,9 @@ async def list_entries(options: LayoutOptions) -> int:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=False))
         print(f"{'  '.join(cells)}  {row[3]:>10}")
+    for row, entry in zip(rows[1:], entries, strict=True):
+        if entry.problem:
+            log("warning", f"{row[0]} is incomplete: {entry.problem}")
     return 0
 
 
@@ -237,8 +243,7 @@ _GC = Command(
     ),
     examples=("pyskopeo layout gc --dry-run oci:mirror", "pyskopeo layout gc oci:mirror"),
     flags=(
-        Flag("dry-run", "print what would be removed, without removing it", read=boolean, default=False),
-        SPARSE, JSON, _SHARED,
+        DRY_RUN, SPARSE, JSON, _SHARED,
     ),
     read=GarbageOptions.of,
     run=collect,

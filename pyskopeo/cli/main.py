@@ -27,10 +27,10 @@ _NOT_SUPPORTED = {
 }
 # What other programs call the commands.
 _OTHER_NAMES = {
-    "append": "tag", "check": "verify", "cp": "copy", "digest": "inspect", "export": "copy", "fsck": "layout",
-    "gc": "layout", "load": "copy", "ls": "list-tags",
-    "manifest": "inspect", "mirror": "sync", "pull": "copy", "push": "copy", "rm": "delete", "rmi": "delete",
-    "save": "copy", "tags": "list-tags", "validate": "verify",
+    "append": "tag", "check": "verify", "cp": "copy", "digest": "inspect", "du": "store du", "export": "copy",
+    "fsck": "layout verify", "gc": "layout gc", "load": "copy", "ls": "list-tags", "manifest": "inspect",
+    "mirror": "sync", "prune": "store prune", "pull": "copy", "push": "copy", "repair": "layout repair",
+    "rm": "delete", "rmi": "delete", "save": "copy", "tags": "list-tags", "validate": "verify",
 }  # fmt: skip
 
 T = TypeVar("T")

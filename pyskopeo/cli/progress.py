@@ -198,7 +198,10 @@ def _outcome(event: BlobFinished) -> str:
         return "skipped: already exists"
     if event.placement is Placement.MOUNTED:
         return "mounted from another repository of the registry"
-    return f"done, {size(event.size)}"
+    if event.placement is Placement.LINKED:
+        return f"linked, {size(event.size)}"
+    kept = f", {size(event.kept)} of it from an interrupted run" if event.kept else ""
+    return f"done, {size(event.size)}{kept}"
 
 
 def _line(event: Converted | CopyFinished) -> str:

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..access import Access
 from ..fast_dataclass import dataclass
-from ..gocompat.go_json import dumps
 from .command import Command, CommandGroup
-from .flags import Flag, Parsed, UsageError, age, boolean, byte_count
+from .flags import Flag, Parsed, UsageError, age, byte_count
 from .log import emit_notice
 from .progress import size
+from .verification_view import print_json
+from .verify_flags import DRY_RUN, JSON
 
 if TYPE_CHECKING:
-    from ..model.stored_content import Pruning, StoredFile
-
-_JSON = Flag("json", "print the result as JSON", read=boolean, default=False)
-_DRY_RUN = Flag("dry-run", "print what would be removed, without removing it", read=boolean, default=False)
+    from ..model.stored_content import Pruning, StoredFile, StoredImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def list_images(options: StoreOptions) -> int:
 
     images = list_store(options.root)
     if options.json:
-        _print([{**asdict(image), "digest": str(image.digest), "used": _time(image.used)} for image in images])
+        print_json(list(map(_described, images)))
         return 0
     for image in images:
         note = "" if image.complete else "  (incomplete)"
@@ -92,13 +90,20 @@ def list_images(options: StoreOptions) -> int:
     return 0
 
 
+def _described(image: StoredImage) -> dict[str, Any]:
+    return {
+        "name": image.name, "digest": str(image.digest), "mediaType": image.media_type, "size": image.size,
+        "used": _time(image.used), "complete": image.complete,
+    }  # fmt: skip
+
+
 def measure(options: StoreOptions) -> int:
     """Print how much is in the store."""
     from ..api.store import measure_store
 
     found = measure_store(options.root)
     if options.json:
-        _print(asdict(found))
+        print_json(asdict(found))
         return 0
     print(f"images:   {found.images}")
     print(f"files:    {found.files}")
@@ -115,7 +120,7 @@ async def verify(options: VerifyOptions) -> int:
 
     found = await verify_store(options.root, remove=not options.dry_run, on_wait=_say_waiting)
     if options.json:
-        _print({
+        print_json({
             "files": found.files, "size": found.size, "wrong": _files(found.wrong), "removed": found.removed,
         })  # fmt: skip
     else:
@@ -135,9 +140,9 @@ async def prune(options: PruneOptions) -> int:
         on_wait=_say_waiting,
     )  # fmt: skip
     if options.json:
-        _print({
+        print_json({
             "removed": _files(done.removed), "names": list(done.names), "files": done.files, "size": done.size,
-            "dry_run": options.dry_run,
+            "dryRun": options.dry_run,
         })  # fmt: skip
     else:
         _print_pruning(done, "would remove" if options.dry_run else "removed")
@@ -166,11 +171,6 @@ def _time(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def _print(document: object) -> None:
-    print(dumps(document, indent=4))
-    sys.stdout.flush()
-
-
 _WHERE = "The store is that of --store DIR, or else of $PYSKOPEO_STORE."
 
 COMMAND = CommandGroup(
@@ -185,7 +185,7 @@ COMMAND = CommandGroup(
             arguments="",
             description=f"List the images in the content store: digest, size, last use and name.\n\n{_WHERE}",
             examples=("pyskopeo store ls --store /srv/images", "pyskopeo store ls --store /srv/images --json"),
-            flags=(_JSON,),
+            flags=(JSON,),
             read=StoreOptions.of,
             run=list_images,
             summary="List the images in the store",
@@ -199,7 +199,7 @@ COMMAND = CommandGroup(
                 f"'partial' are downloads that are running or were interrupted.\n\n{_WHERE}"
             ),
             examples=("pyskopeo store du --store /srv/images",),
-            flags=(_JSON,),
+            flags=(JSON,),
             read=StoreOptions.of,
             run=measure,
             summary="Print how much is in the store",
@@ -216,7 +216,7 @@ COMMAND = CommandGroup(
                 "pyskopeo store verify --store /srv/images",
                 "pyskopeo store verify --store /srv/images --dry-run",
             ),
-            flags=(_JSON, _DRY_RUN),
+            flags=(JSON, DRY_RUN),
             read=VerifyOptions.of,
             run=verify,
             summary="Compare every file in the store with its digest",
@@ -234,7 +234,7 @@ COMMAND = CommandGroup(
                 "pyskopeo store prune --store /srv/images --older-than 30d --max-size 20G --dry-run",
             ),
             flags=(
-                _JSON, _DRY_RUN,
+                JSON, DRY_RUN,
                 Flag("older-than", "remove what was not used for this time, such as 12h, 30d or 2w", value="DURATION",
                      read=age),
                 Flag("max-size", "remove the least recently used until the store has at most this many bytes",

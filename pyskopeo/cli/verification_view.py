@@ -73,7 +73,7 @@ def print_report(report: VerificationReport, *, as_json: bool) -> int:
     return 1
 
 
-def print_json(document: Mapping[str, Any]) -> None:
+def print_json(document: Mapping[str, Any] | list[Any]) -> None:
     """Print a JSON document to standard output."""
     print(json.dumps(document, indent=4, ensure_ascii=False))
 

@@ -1,4 +1,4 @@
-"""The flags of the commands that verify images and layouts."""
+"""The flags of the commands that verify and clean up images, layouts and the content store."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from ..fast_dataclass import dataclass
 from .flags import Flag, Parsed, boolean, byte_count
 
 JSON = Flag("json", "print the result as JSON to standard output", read=boolean, default=False)
+DRY_RUN = Flag("dry-run", "print what would be removed, without removing it", read=boolean, default=False)
 SPARSE = Flag("sparse", "accept images of a list that are missing as a whole, as after a copy of one platform",
               read=boolean, default=False)  # fmt: skip
 VERIFYING = (

@@ -14,7 +14,7 @@ from ..model.mediatype import compression
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import WorkQueue, processors
 from ..streams.plain_content import InflatedTotal, PlainContent
-from ..streams.pump import Blob, MemoryReader, NullSink, uncounted
+from ..streams.pump import Blob, KeptProgress, MemoryReader, NullSink, uncounted
 from .planner import plan_with_outcomes
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class _Item:
         return self.blob.descriptor.size
 
 
-class _Progress:
+class _Progress(KeptProgress):
     """Progress of one blob: ``done`` bytes have been read, ``reported`` is what the last event said.
 
     Updated by worker threads, of which only one works on a blob at a time.
@@ -58,7 +58,7 @@ class _Progress:
         self.reported = -1
         self.placement: Placement | None = None
 
-    def update(self, moved: int) -> None:
+    def __call__(self, moved: int) -> None:
         """Called in worker threads, one at a time, with the number of bytes read from the first one on;
         bytes that are read again are not counted twice."""
         self.done = max(self.done, moved)
@@ -67,8 +67,8 @@ class _Progress:
 class Transfer:
     """Copies the blobs of one image and reports their progress.
 
-    ``moved`` is the size in bytes of the blobs written so far; ``outcomes`` are the changed layers, by their digests
-    at the source. ``jobs`` is the maximum number of blobs copied concurrently; None: see `carry_out`.
+    ``moved`` is the number of bytes fetched for the blobs written so far; ``outcomes`` are the changed layers, by their
+    digests at the source. ``jobs`` is the maximum number of blobs copied concurrently; None: see `carry_out`.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Transfer:
                 continue
             with self._reported(item) as progress:
                 if item.change is None:
-                    progress.placement = await self.destination.put_blob(item.blob, progress.update)
+                    progress.placement = await self.destination.put_blob(item.blob, progress)
                 else:
                     digest, progress.placement = await self._change(item.blob, item.change, progress)
             self._placed.add(digest)
@@ -161,7 +161,7 @@ class Transfer:
         async def fill(sink: BlobSink) -> Descriptor:
             changing = RecompressingSink(sink, change, descriptor, f"blob {descriptor.digest}", blob.plain)
             try:
-                await blob.copy_to(changing, progress.update)
+                await blob.copy_to(changing, progress)
                 await run_in_thread(changing.finish)
             finally:
                 changing.close()
@@ -184,8 +184,8 @@ class Transfer:
             del self._under_way[progress]
         assert progress.placement is not None
         if progress.placement is Placement.WRITTEN:
-            self.moved += progress.done
-        self.report(BlobFinished(descriptor.digest, descriptor.size, progress.placement))
+            self.moved += max(0, progress.done - progress.kept)
+        self.report(BlobFinished(descriptor.digest, descriptor.size, progress.placement, progress.kept))
 
     async def _report_progress(self) -> None:
         from anyio import sleep

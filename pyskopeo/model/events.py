@@ -64,11 +64,15 @@ class BlobProgress:
 
 @dataclass(frozen=True, slots=True)
 class BlobFinished:
-    """A blob is at the destination; ``digest`` and ``size`` are those of `BlobStarted`."""
+    """A blob is at the destination; ``digest`` and ``size`` are those of `BlobStarted`.
+
+    ``kept`` is how many of its bytes an interrupted run had transferred, so that this one did not.
+    """
 
     digest: Digest
     size: int
     placement: Placement
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)

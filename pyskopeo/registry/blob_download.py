@@ -15,8 +15,7 @@ from ..errors import ConnectionFailed, InvalidContent, PyskopeoError, Stalled
 from ..http.httpx_import import httpx
 from ..http.loop_bridge import run_in_loop
 from ..http.time_limits import BlobTime, TooSlow
-from ..streams.byte_streams import BlobReader
-from ..streams.pump import SkippingReader
+from ..streams.byte_streams import BlobReader, SkippingReader
 from .body_reader import body_reader
 from .content_range import blob_part, describe_encoding, strong_etag
 from .download_state import DownloadState, Step

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from ..errors import PyskopeoError
 from ..model.events import Placement
+from ..streams.pump import note_kept
 from .response_checks import ask
 from .upload_attempt import MONOLITHIC_SIZE, UploadAttempt
 from .upload_session import UploadSession
@@ -108,7 +109,10 @@ class BlobUploads:
         if (record := self._open_record(descriptor)) is not None:
             upload.state.endable = self._endable
             await upload.continue_recorded(record)
+        begun = upload.state.offset
         await self._write(upload, fill, descriptor)
+        if upload.state.continued:
+            note_kept(progress, begun)
         self._endable = self._endable and (record is None or upload.state.endable)
         return Placement.WRITTEN
 

@@ -119,7 +119,7 @@ class ContentStore:
 
     def _release(self) -> None:
         """Remove what interrupted downloads have left, if it is old enough, and release the lock."""
-        for directory in self._written:
+        for directory in (self.root, *self._written):  # the index and ``oci-layout`` are written to the root
             self._files.remove_leftovers(directory)
         self._written.clear()
         if self._lock >= 0:

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidDigest, StorageFailed
+from ..errors import InvalidDigest, PathNotFound, StorageFailed
 from ..fast_dataclass import dataclass
 from ..model.digest import Digest
+from ..model.layout import INDEX_FILE, LAYOUT_FILE
 from ..model.verification import UnneededFile
 from ..streams.cancellation import check_cancelled
 from .files import storage_errors
@@ -23,7 +24,7 @@ BLOBS = "blobs"
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFile:
+class LayoutFile:
     """An entry of the directory of an algorithm below ``blobs``.
 
     ``digest`` is the one that its name stands for, None for other names. ``size`` is in bytes, of what a symbolic link
@@ -47,7 +48,25 @@ class StoredFile:
         return UnneededFile(path, self.size, self.is_leftover)
 
 
-def stored_files(blobs: Path) -> Iterator[StoredFile]:
+def check_layout_directory(path: Path) -> None:
+    """Raise `PathNotFound`, with what is there instead, unless ``path`` is a layout, even a broken one."""
+    try:
+        names = set(os.listdir(path))
+    except FileNotFoundError:
+        raise PathNotFound(f"{path}: no OCI layout: no such file or directory") from None
+    except NotADirectoryError:
+        raise PathNotFound(
+            f"{path}: no OCI layout: it is not a directory; the name of an archive is oci-archive:{path} or "
+            f"docker-archive:{path}"
+        ) from None
+    except OSError:
+        return  # that it cannot be listed does not mean that it cannot be read
+    if not names & {INDEX_FILE, LAYOUT_FILE}:
+        hint = ": a copy to it has not ended; run that again, or remove the directory" if names == {BLOBS} else ""
+        raise PathNotFound(f"{path}: no OCI layout: there is no {INDEX_FILE} in this directory{hint}")
+
+
+def stored_files(blobs: Path) -> Iterator[LayoutFile]:
     """Return all files in the directory ``blobs`` and in the directories below it, in any order.
 
     Directories that are below those are returned, and not read. Files that vanish meanwhile are left out. Raises
@@ -86,7 +105,7 @@ def _entries(directory: Path) -> list[os.DirEntry[str]]:
         raise StorageFailed.of(error, f"reading {directory}") from error
 
 
-def _stored(algorithm: str, entry: os.DirEntry[str]) -> StoredFile | None:
+def _stored(algorithm: str, entry: os.DirEntry[str]) -> LayoutFile | None:
     check_cancelled()
     try:
         own = entry.stat(follow_symlinks=False)
@@ -104,15 +123,15 @@ def _stored(algorithm: str, entry: os.DirEntry[str]) -> StoredFile | None:
         digest = Digest.parse(f"{algorithm}:{entry.name}") if algorithm else None
     except InvalidDigest:
         digest = None
-    return StoredFile(algorithm, entry.name, digest, size, stat.S_ISDIR(own.st_mode))
+    return LayoutFile(algorithm, entry.name, digest, size, stat.S_ISDIR(own.st_mode))
 
 
-def remove_stored(blobs: Path, files: Iterable[StoredFile]) -> None:
+def remove_stored(blobs: Path, files: Iterable[LayoutFile]) -> None:
     """Remove files below ``blobs``; those that are gone already are passed over. Raises `StorageFailed`.
 
     The directories of algorithms must be directories, and no symbolic links.
     """
-    by_algorithm: dict[str, list[StoredFile]] = {}
+    by_algorithm: dict[str, list[LayoutFile]] = {}
     for file in files:
         by_algorithm.setdefault(file.algorithm, []).append(file)
     for algorithm, group in by_algorithm.items():

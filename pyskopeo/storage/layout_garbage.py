@@ -12,7 +12,7 @@ from ..model.layout import entry_name
 from ..model.verification import GarbageReport, UnneededFile
 from ..streams.cancellation import run_in_thread
 from .index_file import IndexFile
-from .layout_files import BLOBS, StoredFile, leftovers_of, remove_stored, stored_files
+from .layout_files import BLOBS, LayoutFile, check_layout_directory, leftovers_of, remove_stored, stored_files
 from .locks import locked
 from .oci_layout import DirectoryFiles
 from .partial_files import remove_leftovers
@@ -39,6 +39,7 @@ async def collect_garbage(
     Raises `PathNotFound`, `StorageFailed`, and `InvalidContent` if the index or a manifest cannot be read, or is
     missing: then nothing is removed, since it is not known what is needed.
     """
+    check_layout_directory(root)
     index = IndexFile(root)
     try:
         index.read()
@@ -64,8 +65,8 @@ def _collect(
         if not node.is_subject and not (sparse and node.is_platform):
             raise _unknown(root, node, graph.names(node))
     blobs = root / BLOBS
-    removed: list[StoredFile] = []
-    kept: list[StoredFile] = []
+    removed: list[LayoutFile] = []
+    kept: list[LayoutFile] = []
     directories: dict[str, bool] = {}
     for file in stored_files(blobs):
         own = directories.setdefault(file.algorithm, not (blobs / file.algorithm).is_symlink())

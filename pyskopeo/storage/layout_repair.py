@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.verification import Advance, VerifyOptions, ignore_advance
-from ..errors import ContentMismatch, PathNotFound, PyskopeoError, StorageFailed
-from ..model.layout import INDEX_FILE, LAYOUT_CONTENT, LAYOUT_FILE
+from ..errors import ContentMismatch, PyskopeoError, StorageFailed
+from ..model.layout import LAYOUT_CONTENT, LAYOUT_FILE
 from ..model.verification import Fault, Repair, VerificationReport
 from ..streams.pump import uncounted
 from .existing_blobs import ExistingBlobs
 from .files import digest_name, storage_errors
-from .layout_files import BLOBS
+from .layout_files import BLOBS, check_layout_directory
 from .layout_verification import LayoutVerification
 from .locks import locked
 from .oci_layout import DirectoryFiles
@@ -88,8 +88,7 @@ async def repair_layout(
     share them. ``resume`` and ``partial_age`` are as for a copy (`Storage`). Returns what was repaired, and the faults
     that are left. Raises `PathNotFound` if there is no layout or no image of that name, `TooLarge`, `StorageFailed`.
     """
-    if not any((root / file).exists() for file in (INDEX_FILE, LAYOUT_FILE)):
-        raise PathNotFound(f"open {root / INDEX_FILE}: no such file or directory")
+    check_layout_directory(root)
     blobs = root / BLOBS if shared is None else shared
     with storage_errors(f"creating {blobs}"):
         blobs.mkdir(parents=True, exist_ok=True)

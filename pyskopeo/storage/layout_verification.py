@@ -22,7 +22,7 @@ from ..model.reachability import Reachability
 from ..model.verification import Fault, FaultKind, Repair, UnneededFile, VerificationReport
 from ..streams.cancellation import run_in_thread
 from .files import digest_name
-from .layout_files import BLOBS, leftovers_of, unneeded_files
+from .layout_files import BLOBS, check_layout_directory, leftovers_of, unneeded_files
 from .locks import locked
 from .oci_layout import DirectoryFiles, LayoutSource
 from .reachable_blobs import named_by_documents
@@ -144,6 +144,7 @@ async def verify_layout(
     is the directory that has the blobs if several layouts share them: of the files in it none is unneeded. Raises
     `PathNotFound` if there is no layout or no image of that name, `TooLarge`, and `StorageFailed`.
     """
+    check_layout_directory(root)
     blobs = root / BLOBS if shared is None else shared
     run = LayoutVerification(
         DirectoryFiles(root, shared), str(root), name, options=options, advance=advance,

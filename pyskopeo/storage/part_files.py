@@ -57,6 +57,7 @@ class PartFile(FileSink, PartSink):
         # Where the journal ends; None while all is written in order. Bytes from `_noted` on are not in it yet.
         self._journal: int | None = None
         self._noted = self._read = 0
+        self._changed = False
 
     def adopt(self, mode: int) -> bool:
         """Keep what an earlier run has written; False if it is not worth it, or could have been written by others.
@@ -79,11 +80,13 @@ class PartFile(FileSink, PartSink):
         return True
 
     def write(self, buffer: memoryview) -> None:
+        self._changed = True
         super().write(buffer)
         if self._journal is not None and self._written - self._noted >= _STEP:
             self._note()
 
     def restart(self) -> None:
+        self._changed = True
         with storage_errors(f"writing {self.path}"):
             os.ftruncate(self.fd, 0)
             os.lseek(self.fd, 0, os.SEEK_SET)
@@ -100,6 +103,7 @@ class PartFile(FileSink, PartSink):
         return count
 
     def write_at(self, buffer: memoryview, offset: int) -> None:
+        self._changed = True
         self._begin_journal()
         write_at(self.fd, buffer, offset, self.path)
 
@@ -127,8 +131,13 @@ class PartFile(FileSink, PartSink):
             self.finished = True
             return os.fstat(self.fd)
 
-    def is_worth_keeping(self) -> bool:
-        """Note the last bytes in the journal; returns whether a later run should go on with this file."""
+    def is_worth_keeping(self, *, wrong: bool) -> bool:
+        """Note the last bytes in the journal; returns whether a later run should go on with this file.
+
+        ``wrong`` is whether the source sent wrong content, which is in the file unless this run has written nothing.
+        """
+        if wrong and self._changed:
+            return False
         if self._journal is not None and self._noted < self._written:
             with suppress(StorageFailed):
                 self._note()
@@ -184,13 +193,17 @@ async def open_part(
     """Open and lock the part file of a blob, and rename it to ``path`` if the context succeeds and has finished it.
 
     Waits while another task or process writes it, which may mean that the blob is at ``path`` afterwards. After an
-    error other than wrong content the file stays, for a later run, if ``resume`` is set and it has `MIN_KEPT` bytes;
-    otherwise it is removed, as it is if the context leaves it unfinished. Without ``resume`` nothing that an earlier
-    run has left is used. ``mode`` is limited by the umask. Raises `StorageFailed`.
+    error the file stays, unless there is wrong content in it, for a later run, if ``resume`` is set and it has
+    `MIN_KEPT` bytes; otherwise it is removed, as it is if the context leaves it unfinished. Without ``resume`` nothing
+    that an earlier run has left is used. ``mode`` is limited by the umask. Raises `StorageFailed`.
     """
     with storage_errors(f"creating {path}"):
         part = await _open(path, descriptor, resume=resume, mode=mode)
-        held = os.dup(part.fd)  # keeps the lock until the file has its final name
+        try:
+            held = os.dup(part.fd)  # keeps the lock until the file has its final name
+        except OSError:
+            os.close(part.fd)
+            raise
     keep = False
     try:
         try:
@@ -205,7 +218,7 @@ async def open_part(
                 os.replace(part.temporary, path)
             keep = True
     except BaseException as error:
-        keep = resume and not isinstance(error, InvalidContent) and part.is_worth_keeping()
+        keep = resume and part.is_worth_keeping(wrong=isinstance(error, InvalidContent))
         raise
     finally:
         if not keep:

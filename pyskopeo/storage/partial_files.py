@@ -70,6 +70,17 @@ def partial_names(directory: Path) -> frozenset[str]:
         return frozenset()
 
 
+def completed_names(directory: Path) -> Iterator[str]:
+    """Yield the names of `kept_name` in a directory in which the files that they are for are complete; raises nothing.
+
+    A process that was killed may have left such a file when another one had completed it.
+    """
+    with suppress(OSError):
+        names = os.listdir(directory)
+        complete = {shown_name(name) for name in names if not is_partial(name)}
+        yield from (name for name in names if is_kept(name) and final_name(name) in complete)
+
+
 @contextmanager
 def staged(
     path: Path, mode: int = 0o666, *,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..model.events import Placement
     from ..model.manifest import Manifest
     from ..model.reference import Reference
+    from ..streams.byte_streams import BlobReader
     from ..streams.pump import Blob, Progress
 
 
@@ -149,8 +150,16 @@ class _StoredBlob:
     def __init__(self, through: PullThrough, fetched: Blob) -> None:
         self._through, self._fetched = through, fetched
 
-    async def bring(self, progress: Progress) -> tuple[Blob, Placement]:
-        return await self._through.bring(self._fetched, progress)
+    async def bring(self, progress: Progress, *, is_document: bool = False) -> tuple[Blob, Placement]:
+        fetched = replace(self._fetched, opener=self._open_document) if is_document else self._fetched
+        return await self._through.bring(fetched, progress)
+
+    @asynccontextmanager
+    async def _open_document(self, offset: int) -> AsyncIterator[BlobReader]:
+        """Open a small document, whose time is limited as a whole."""
+        async with self._fetched.opener(offset) as reader:
+            reader.is_document = True
+            yield reader
 
     async def discard(self) -> bool:
         return await self._through.discard(self._fetched.descriptor)

@@ -6,16 +6,18 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, InvalidDigest, NotFound, PathNotFound, StorageFailed, Unsupported
+from ..errors import InvalidContent, InvalidDigest, NotFound, PathNotFound, StorageFailed, TooLarge, Unsupported
 from ..fast_dataclass import dataclass
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.layout import REF_NAME
 from ..model.manifest import Manifest
+from ..model.reachability import Reachability
 from ..model.stored_content import Pruning, StoredFile, StoredImage, StoreSize, StoreVerification
 from ..model.strict_json import MANIFEST_LIMIT
 from ..model.verifier import Verifier
@@ -49,7 +51,7 @@ class StoreContents:
         self._root, self._blobs = root, root / "blobs"
         self._index = IndexFile(root)
         if not self._blobs.is_dir():
-            raise PathNotFound(f"{root}: there is no content store")
+            raise PathNotFound(f"{root}: there is no content store; a copy with --store makes one")
 
     def images(self) -> list[StoredImage]:
         """Return the images in the index, in its order; raises `InvalidContent` and `StorageFailed`."""
@@ -166,24 +168,16 @@ class StoreContents:
 
     def _reach(self, entry: Descriptor, files: dict[Digest, StoredFile]) -> tuple[set[Digest], bool]:
         """Return the digests of all that is below an entry, as far as it is known, and `StoredImage.complete`."""
-        reached: set[Digest] = set()
-        waiting, complete = [entry], False
-        while waiting:
-            descriptor = waiting.pop()
-            if descriptor.digest in reached:
-                continue
-            reached.add(descriptor.digest)
-            if descriptor.digest not in files or descriptor.is_blob:
-                continue
-            manifest = self._manifest(descriptor)
-            if manifest is None:
-                continue
-            if manifest.is_index:
-                waiting += manifest.manifests
-                continue
-            reached.update(blob.digest for blob in manifest.blobs)
-            complete = complete or all(blob.digest in files or blob.urls for blob in manifest.blobs)
-        return reached, complete
+        graph, complete = Reachability(), False
+        with suppress(TooLarge):  # what is found of it is removed as the rest is
+            graph.add_root(entry, "")
+            while batch := graph.take_unread():
+                for node in batch:
+                    manifest = self._manifest(node.descriptor) if node.descriptor.digest in files else None
+                    graph.add_manifest(node, manifest)
+                    if manifest is not None and not manifest.is_index:
+                        complete = complete or all(blob.digest in files or blob.urls for blob in manifest.blobs)
+        return set(graph.nodes), complete
 
     def _manifest(self, descriptor: Descriptor) -> Manifest | None:
         """Return a manifest, None if it cannot be read; this is no use of it."""

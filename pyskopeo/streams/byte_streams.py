@@ -54,6 +54,21 @@ class PartReader(BlobReader, Protocol):
         ...
 
 
+class SkippingReader(BlobReader):
+    """Skips the first ``skip`` bytes of another reader."""
+
+    def __init__(self, reader: ByteReader, skip: int) -> None:
+        self._reader, self._skip = reader, skip
+
+    def readinto(self, buffer: memoryview) -> int:
+        while self._skip:
+            count = self._reader.readinto(buffer[: min(len(buffer), self._skip)])
+            if not count:
+                return 0
+            self._skip -= count
+        return self._reader.readinto(buffer)
+
+
 class ByteSink(Protocol):
     """A blocking destination of bytes; the buffer is reused after `write` returns.
 

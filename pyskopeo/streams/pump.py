@@ -39,6 +39,22 @@ def uncounted(moved: int) -> None:
     """Ignore progress."""
 
 
+class KeptProgress:
+    """A `Progress` that also has ``kept``: how many of the bytes an earlier run had transferred."""
+
+    kept = 0
+
+    def __call__(self, moved: int) -> None:
+        """Note that ``moved`` bytes are there."""
+        raise NotImplementedError
+
+
+def note_kept(progress: Progress, kept: int) -> None:
+    """Set the number of bytes that an earlier run had transferred, where ``progress`` counts them."""
+    if isinstance(progress, KeptProgress):
+        progress.kept = kept
+
+
 class MemoryReader(BlobReader):
     """Reads what is in memory already, from ``offset`` on."""
 
@@ -50,21 +66,6 @@ class MemoryReader(BlobReader):
         buffer[:count] = self._left[:count]
         self._left = self._left[count:]
         return count
-
-
-class SkippingReader(BlobReader):
-    """Skips the first ``skip`` bytes of another reader."""
-
-    def __init__(self, reader: ByteReader, skip: int) -> None:
-        self._reader, self._skip = reader, skip
-
-    def readinto(self, buffer: memoryview) -> int:
-        while self._skip:
-            count = self._reader.readinto(buffer[: min(len(buffer), self._skip)])
-            if not count:
-                return 0
-            self._skip -= count
-        return self._reader.readinto(buffer)
 
 
 class MemorySink:
@@ -205,13 +206,10 @@ Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
 
 
 class Stored(Protocol):
-    """The way of a blob through the content store."""
+    """The way of a blob through the content store; a placement says how it came there."""
 
-    async def bring(self, progress: Progress) -> tuple[Blob, Placement]:
-        """Store the blob unless it is there, and return it as it is in the store, and how it came there.
-
-        Where it cannot be stored, returns the blob as it is at its source.
-        """
+    async def bring(self, progress: Progress, *, is_document: bool = False) -> tuple[Blob, Placement]:
+        """Store the blob unless it is there; return it as it is there, or at its source if it cannot be stored."""
         ...
 
     async def discard(self) -> bool:
@@ -241,8 +239,8 @@ class Blob:
         """Move every byte to ``sink``, verified. After wrong bytes both ends begin anew, while the source has
         another place to read from.
 
-        Bytes that a `PartSink` has kept are read back instead of being fetched. If they turn out to be wrong, the whole
-        blob is fetched, from the same place. Raises `ContentMismatch` for a wrong size or digest, `InvalidContent` for
+        Bytes that a `PartSink` has kept are read back instead of being fetched. If the whole turns out to be wrong, all
+        of it is fetched, from the same place. Raises `ContentMismatch` for a wrong size or digest, `InvalidContent` for
         an image configuration that names a field twice, and what the two ends raise. What the sink holds after an
         error must not be used.
         """
@@ -250,28 +248,27 @@ class Blob:
 
     async def _copy_to(self, sink: BlobSink, progress: Progress, *, is_document: bool) -> None:
         if self.stored is not None:
-            await self._copy_stored(self.stored, sink, progress)
+            await self._copy_stored(self.stored, sink, progress, is_document=is_document)
             return
         verifier = verifier_for(self.descriptor)
         if isinstance(sink, PartSink) and (sink.kept or sink.parts):
-            try:
-                await self._complete(sink, verifier, progress)
-            except InvalidContent:
-                sink.restart()
-                verifier.restart()
-            else:
+            note_kept(progress, sink.kept + sum(end - start for start, end in sink.parts))
+            if await self._complete(sink, verifier, progress):
                 return
+            note_kept(progress, 0)
+            sink.restart()
+            verifier.restart()
         async with self.opener(0) as reader:
-            reader.is_document = is_document
+            reader.is_document = reader.is_document or is_document
             parts = reader.in_parts(sink, 0, progress) if isinstance(sink, PartSink) else None
             if parts is None:
                 await run_in_thread(partial(pump, reader, sink, verifier, progress))
             else:
                 await _pump_parts(parts, verifier)
 
-    async def _copy_stored(self, stored: Stored, sink: BlobSink, progress: Progress) -> None:
+    async def _copy_stored(self, stored: Stored, sink: BlobSink, progress: Progress, *, is_document: bool) -> None:
         """Move every byte from the content store to ``sink``; if they are wrong there, bring the blob there again."""
-        blob, _ = await stored.bring(progress)
+        blob, _ = await stored.bring(progress, is_document=is_document)
         try:
             await blob.copy_to(sink, progress)
         except InvalidContent:  # also from a sink that decompresses
@@ -282,22 +279,26 @@ class Blob:
             blob, _ = await stored.bring(progress)
             await blob.copy_to(sink, progress)
 
-    async def _complete(self, sink: PartSink, verifier: Verifier, progress: Progress) -> None:
-        """Fetch the bytes that ``sink`` lacks, and verify the others; raises `InvalidContent` if any are wrong."""
+    async def _complete(self, sink: PartSink, verifier: Verifier, progress: Progress) -> bool:
+        """Fetch the bytes that ``sink`` lacks, and verify all of them; returns whether they are right.
+
+        If the source cannot be opened, that says nothing about what was kept: raises what the source raises.
+        """
         size = self.descriptor.size
         for start, end in ((0, sink.kept), *sink.parts, (size, size)):
             if verifier.size < start:
                 async with self.opener(verifier.size) as reader:
                     if (parts := reader.in_parts(sink, verifier.size, progress)) is not None:
-                        await _pump_parts(parts, verifier)
-                        return
+                        return await _succeeds(_pump_parts(parts, verifier))
                     # To the end of the source if no part follows, so that surplus bytes are noticed.
                     until = None if start == size else start
-                    await run_in_thread(partial(move, reader, sink, verifier, progress, until))
+                    if not await _succeeds(run_in_thread(partial(move, reader, sink, verifier, progress, until))):
+                        return False
             if verifier.size < end:
-                await run_in_thread(partial(verify_kept, sink, verifier, progress, end))
+                if not await _succeeds(run_in_thread(partial(verify_kept, sink, verifier, progress, end))):
+                    return False
                 sink.skip_to(end)
-        verifier.finish()
+        return await _succeeds(run_in_thread(verifier.finish))
 
     async def read(self, limit: int) -> bytes:
         """Return the whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes.
@@ -309,6 +310,15 @@ class Blob:
         sink = MemorySink()
         await self._copy_to(sink, uncounted, is_document=True)
         return bytes(sink.content)
+
+
+async def _succeeds(work: Awaitable[None]) -> bool:
+    """Wait for ``work``; returns False if it raises `InvalidContent`."""
+    try:
+        await work
+    except InvalidContent:
+        return False
+    return True
 
 
 async def _pump_parts(parts: PartReader, verifier: Verifier) -> None:

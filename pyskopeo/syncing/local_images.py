@@ -10,7 +10,7 @@ from ..engine.graph import read_entry
 from ..engine.plan import has_foreign_urls
 from ..errors import PyskopeoError
 from ..model.descriptor import UNKNOWN_SIZE
-from ..storage.partial_files import is_partial
+from ..storage.partial_files import completed_names, is_partial
 from ..storage.shared_files import RunFiles
 from ..streams.locations import LocalFile
 from ..transports import directory
@@ -56,7 +56,7 @@ def remove_leftovers(name: ImageReference, access: Access) -> None:
     elif isinstance(name, OciReference):
         blobs = access.storage.shared_blobs or name.path / "blobs"
         for folder in (name.path, blobs / "sha256", blobs / "sha512"):
-            files.remove_leftovers(folder)
+            files.remove_leftovers(folder, done=completed_names(folder))
 
 
 async def root_manifest(name: ImageReference, access: Access) -> Manifest | None:

@@ -31,6 +31,7 @@ from ..storage.partial_files import (
     is_partial,
     kept_name,
     lock_replaced,
+    partial_name,
     remove_tree,
     write_atomically,
 )
@@ -198,7 +199,7 @@ class DirDestination(BlobFileDestination):
         return self._directory.path
 
     def _replace_directory(self) -> None:
-        old = self._staging.with_name(self._staging.name + REPLACED)
+        old = self._staging.with_name(partial_name(self._path.name) + REPLACED)
         try:
             lock = lock_replaced(self._path)
         except FileNotFoundError:
@@ -238,8 +239,7 @@ class DirDestination(BlobFileDestination):
                 self._directory.create()
                 if self._directory.adopted:
                     remove_others(self._staging, _is_blob)
-            within = self._staging.parent == self._path
-            restore = None if within else self._path
+            restore = None if self._staging.parent == self._path else self._path
             self._files.remove_leftovers(self._staging.parent, self._path.name, restore=restore)
 
     def _file_name(self, digest: Digest) -> str:

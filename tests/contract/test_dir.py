@@ -14,7 +14,9 @@ import pytest
 import pyskopeo
 from pyskopeo.engine.plan import Form
 from pyskopeo.errors import ContentMismatch, DestinationRefused, InvalidName, PathNotFound, StorageFailed, Unsupported
+from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Event, Warned
+from pyskopeo.storage.partial_files import REPLACED, kept_name
 from tests.contract.places import AMD64, EVERYTHING, everything
 from tests.contract.reading import layout, read_back
 from tests.support.images import build
@@ -255,6 +257,21 @@ class TestAPlaceThatCannotBeRenamed:
 
 def refuse(*_: object) -> None:
     raise OSError(errno.EBUSY, "Device or resource busy")
+
+
+async def test_what_has_the_name_of_a_kept_directory_is_not_in_the_way(tmp_path: Path) -> None:
+    """In a directory that others can write to, anybody can guess that name."""
+    source, seen = layout(build("oci"), tmp_path), tmp_path / "seen"
+    await pyskopeo.copy(source, f"dir:{tmp_path / 'a'}")
+    before = everything(tmp_path / "a")
+    key = Digest.of(os.fsencode(tmp_path / "a")).hex
+    for name in (kept_name("a", key), f"{kept_name('a', key)}{REPLACED}"):
+        (tmp_path / name).symlink_to(seen)
+    seen.mkdir()
+    await pyskopeo.copy(layout(build("oci-history"), tmp_path / "other"), f"dir:{tmp_path / 'a'}")
+    await pyskopeo.copy(source, f"dir:{tmp_path / 'a'}")
+    assert everything(tmp_path / "a") == before
+    assert os.listdir(seen) == []
 
 
 async def test_blobs_that_are_there_are_second_names_until_the_old_ones_go(tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ class Fetches:
         self._scene = scene
         state = scene.state()
         self._present = {digest for digest in SIZES if state.holds(digest)} if scene.destination.remembers else set()
-        self._kept = kept_bytes(state.temporary) if scene.job.resume else {}
+        stored = scene.stored()
+        self._stored = stored.blobs.keys() & SIZES
+        self._kept = kept_bytes(state.temporary | stored.temporary) if scene.job.resume else {}
 
     def bytes_of(self, digest: str) -> int:
         """The number of bytes of a blob that were sent since."""
@@ -56,7 +58,7 @@ class Fetches:
         """Raise `Violated` if more than was missing has been fetched since."""
         asked = asked_blobs(self._scene, self._scene.job.agent)
         require("nothing else is fetched", unless=sorted(asked.keys() - {d for i in self._scene.images for d in i.blobs}))
-        require("what is there is not fetched", unless=sorted(asked.keys() & self._present))
+        require("what is there is not fetched", unless=sorted(asked.keys() & (self._present | self._stored)))
         if not self._scene.job.in_parts:
             require("nothing is fetched twice", unless=[digest for digest, count in asked.items() if count > 1])
         for digest, sent in _requests(self._scene, self._scene.job.agent):

@@ -81,6 +81,16 @@ def check_final(state: State, final: State, before: State) -> None:
     require("all content is there, and no other", unless=sorted(state.blobs.keys() ^ final.blobs.keys()))
 
 
+def check_stored(before: State, after: State, *, killed: bool = False, finished: bool = False) -> None:
+    """What a copy may have changed in the content store; one that has ``finished`` has nothing to go on with."""
+    check_state(after)
+    lost = [digest for digest, content in before.blobs.items() if after.blobs.get(digest) != content]
+    require("what is stored stays", unless=lost)
+    require("no name is lost", unless=sorted(before.names.keys() - after.names.keys()))
+    if not killed:
+        require("no litter in the store", unless=sorted(after.temporary) if finished else litter(after.temporary))
+
+
 def check_sound(state: State) -> None:
     """Images in directories and archives are whole, read by the standard library alone."""
     check_state(state)

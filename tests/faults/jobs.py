@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from pyskopeo.model.events import Report, ignore
 from pyskopeo.model.platform import Platform
 from pyskopeo.registry import part_count, part_workers, parted_download
 from pyskopeo.registry.range_hosts import HOSTS
-from pyskopeo.streams import part_schedule
+from pyskopeo.streams import part_schedule, pump
 from pyskopeo.syncing.record import RECORD_NAME
 from pyskopeo.syncing.sync import sync
 from pyskopeo.syncing.sync_request import ImageEvent, SyncEvent, SyncRequest
@@ -29,7 +30,7 @@ class Job:
     """``pyskopeo copy SOURCE DESTINATION``, or a sync of all of a source where `syncs` names the two transports.
 
     ``shared_blobs`` is the directory of the destination's blobs. A transfer that stands still for ``stall_timeout``
-    seconds is given up; after each of `RETRIES` failures there is a retry at once. ``resume`` is that of `Storage`.
+    seconds is given up; after each of `RETRIES` failures there is a retry at once. ``resume`` and ``store`` are those of `Storage`.
     With ``in_parts`` blobs are fetched in parts, although they are small. Requests have ``agent`` as their ``User-Agent``: those of one run may arrive when the next one has begun.
     """
 
@@ -43,6 +44,7 @@ class Job:
     resume: bool = True
     agent: str = "first"
     in_parts: bool = False
+    store: Path | None = None
 
     async def run(self, report: Report = ignore) -> None:
         """Do it; raises what `pyskopeo.copy` and `pyskopeo.sync` raise. ``report`` gets the events of the copies."""
@@ -50,8 +52,9 @@ class Job:
             await self._run(report)
 
     async def _run(self, report: Report) -> None:
-        reading = self._access(Storage(cache=self.home / "cache"))
-        writing = self._access(Storage(cache=self.home / "cache", shared_blobs=self.shared_blobs, resume=self.resume))
+        storage = Storage(cache=self.home / "cache", resume=self.resume, store=self.store)
+        reading = self._access(storage)
+        writing = self._access(replace(storage, shared_blobs=self.shared_blobs))
         if self.syncs is None:
             await pyskopeo.copy(
                 self.source, self.destination, selection=LINUX, jobs=self.jobs, report=report,
@@ -79,8 +82,12 @@ _PARTS = Ranges(parts=4, size=64 * 1024, least=256 * 1024)
 
 @contextmanager
 def parts_soon() -> Iterator[None]:
-    """Let it be decided within a tenth of the time, on a tenth of the bytes, that parts are fetched."""
+    """Let it be decided within a tenth of the time, on a tenth of the bytes, that parts are fetched.
+
+    The stream, which keeps what it has a buffer for, has a smaller one.
+    """
     values = {
+        (pump, "BUFFER_SIZE"): 64 * 1024, (pump, "_local"): threading.local(),
         (part_workers, "_PERIOD"): 0.03, (part_workers, "_TICK"): 0.01, (part_workers, "_LEAD"): 0.05,
         (part_count, "_WINDOW"): 0.05, (part_schedule, "_PROOF"): 32 * 1024, (parted_download, "_PATIENCE"): 0.3,
     }  # fmt: skip

@@ -27,7 +27,7 @@ from .images import NEW, NEXT, OLD
 from .invariants import check_sound
 from .jobs import Job
 from .places import DESTINATIONS, SOURCES, Destination
-from .states import State, read_folder, read_registry
+from .states import Shape, State, read_folder, read_registry
 
 # Seconds after which a copy hangs, whatever it waits for.
 _HANGS = 60.0
@@ -84,6 +84,10 @@ class Scene:
         state.empty |= files.empty
         state.temporary |= {str(path): b"" for path in (self.folder / "tmp").rglob("*")}
         return state
+
+    def stored(self) -> State:
+        """What is in the content store, if there is one."""
+        return read_folder(self.job.store, Shape(layouts=(".",), blobs=("blobs",))) if self.job.store else State()
 
     def run(self, job: Job | None = None) -> Run:
         """Copy; an error that is none of the package's goes through, and so does a copy that hangs."""

@@ -12,9 +12,7 @@ from random import Random
 
 import pytest
 
-from tests.support.faults import Drip
-
-from .cases import Case, every_case
+from .cases import SLOW, Case, every_case
 from .fetches import Fetches, asked_blobs
 from .images import LARGE, SIZES
 from .kept import kept_bytes
@@ -63,6 +61,6 @@ def test_there_is_something_to_go_on_with(destination: str, tmp_path: Path) -> N
 def test_the_largest_layer_is_fetched_in_parts(tmp_path: Path) -> None:
     with opened("docker", "oci", tmp_path, fresh=True) as scene:
         assert scene.registry is not None
-        scene.registry.on_blob(LARGE, Drip(16 * 1024, 0.01))
+        scene.registry.on_blob(LARGE, SLOW)
         assert scene.run(job_for(scene, in_parts=True)).error is None
         assert asked_blobs(scene)[LARGE] > 4

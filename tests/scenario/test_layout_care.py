@@ -109,10 +109,35 @@ def test_names_cannot_control_the_terminal_in_reports(layout: Path) -> None:
     assert b"\x1b" not in done.stdout
 
 
+@pytest.mark.parametrize("verb", [("verify",), ("repair", "--from", "oci:/nowhere"), ("gc",), ("ls",)])
+def test_what_is_no_layout(verb: tuple[str, ...], tmp_path: Path) -> None:
+    """One line says what is there instead, without a report, and nothing is made."""
+    (tmp_path / "file").write_bytes(b"archive")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "begun" / "blobs").mkdir(parents=True)
+    said = {}
+    for name in ("none", "file", "empty", "begun"):
+        done = pyskopeo_here("layout", *verb, f"oci:{tmp_path / name}")
+        assert not done.stdout
+        said[name] = fatal(done).removeprefix(f"{tmp_path / name}: no OCI layout: ")
+    assert said == {
+        "none": "no such file or directory",
+        "file": f"it is not a directory; the name of an archive is oci-archive:{tmp_path}/file or "
+        f"docker-archive:{tmp_path}/file",
+        "empty": "there is no index.json in this directory",
+        "begun": "there is no index.json in this directory: a copy to it has not ended; run that again, or remove the "
+        "directory",
+    }
+    assert sorted(os.listdir(tmp_path)) == ["begun", "empty", "file"]
+    assert os.listdir(tmp_path / "empty") == []
+
+
 def test_other_names_of_layouts(layout: Path, tmp_path: Path) -> None:
     said = fatal(pyskopeo_here("layout", "verify", "docker://example.com/a"))
-    assert said.endswith("want oci, oci-archive, docker-archive, dir; for an image elsewhere: verify docker://example.com/a")
-    assert "no such file or directory" in fatal(pyskopeo_here("layout", "verify", f"oci:{tmp_path}/none"))
+    assert said.endswith(
+        "want oci:PATH, oci-archive:PATH, docker-archive:PATH, dir:PATH; for an image elsewhere: "
+        "pyskopeo verify docker://example.com/a"
+    )
     assert 'no descriptor found for reference "three"' in fatal(pyskopeo_here("layout", "verify", f"oci:{layout}:three"), 2)
     for verb in ("gc", "ls"):
         assert "want oci:PATH" in fatal(pyskopeo_here("layout", verb, f"oci:{layout}:one"))
@@ -295,6 +320,14 @@ def test_what_is_in_a_layout(layout: Path) -> None:
     assert "linux/amd64, linux/s390x" in lines[3]
     entries = report_of(pyskopeo_here("layout", "ls", "--json", f"oci:{layout}"), 0)["entries"]
     assert [entry["name"] for entry in entries] == ["one", "two", "all"]
+
+
+def test_ls_says_why_an_image_is_incomplete(layout: Path) -> None:
+    blob_path(layout, ONE.digest).unlink()
+    done = succeed(pyskopeo_here("layout", "ls", f"oci:{layout}"))
+    assert [line.split()[-1] for line in done.stdout.decode().splitlines()[1:2]] == ["incomplete"]
+    (warning,) = done.stderr.splitlines()
+    assert f"one is incomplete: open {blob_path(layout, ONE.digest)}: no such file or directory" in warning
 
 
 def test_after_a_deletion_and_a_collection_the_other_image_is_whole(layout: Path, tmp_path: Path) -> None:
@@ -499,3 +532,40 @@ def test_one_platform_that_was_copied_with_its_list(tmp_path: Path) -> None:
     assert b"0 files removed" in succeed(pyskopeo_here("layout", "gc", "--sparse", layout)).stdout
     succeed(pyskopeo_here("layout", "repair", "--from", f"oci:{source}", layout))
     succeed(pyskopeo_here("layout", "verify", layout))
+
+
+def test_a_content_store_is_neither_read_nor_written_to(registry: Simulator, tmp_path: Path) -> None:
+    """What it has says nothing about the registry."""
+    store = tmp_path / "store"
+    words = ("--store", store, "--tls-verify=false", "--retry-times=0")
+    succeed(pyskopeo_here("verify", *words, registry.name()))
+    assert not store.exists()
+    succeed(pyskopeo_here("copy", "--store", store, "--src-tls-verify=false", registry.name(), f"dir:{tmp_path / 'files'}"))
+    before = tree(store)
+    registry.on_blob(LAYER, Flip(100))
+    assert faults(pyskopeo_here("verify", *words, registry.name())) == [("digest", LAYER)]
+    assert tree(store) == before
+
+
+def test_a_layout_is_repaired_from_a_content_store(registry: Simulator, layout: Path, tmp_path: Path) -> None:
+    """What an earlier pull has fetched is not fetched again, and without a network it is enough."""
+    store = tmp_path / "store"
+    succeed(pyskopeo_here("copy", "--store", store, "--src-tls-verify=false", registry.name(), f"dir:{tmp_path / 'files'}"))
+    before, asked = tree(layout), len(registry.log)
+    for digest in (LAYER, ONE.digest):
+        blob_path(layout, digest).unlink()
+    words = ("layout", "repair", "--offline", "--store", store, "--from", registry.name())
+    succeed(pyskopeo_here(*words, f"oci:{layout}"))
+    assert tree(layout) == before
+    assert len(registry.log) == asked
+    blob_path(layout, TWO.layer_digests()[1]).unlink()
+    done = pyskopeo_here(*words, f"oci:{layout}")
+    assert faults(done) == [("missing", TWO.layer_digests()[1])]
+    assert "--offline" in done.stderr
+
+
+def test_offline_only_what_is_here_is_verified(registry: Simulator, layout: Path) -> None:
+    succeed(pyskopeo_here("layout", "verify", "--offline", f"oci:{layout}"))
+    done = pyskopeo_here("verify", "--offline", "--tls-verify=false", registry.name())
+    assert done.code == 3
+    assert not registry.requests

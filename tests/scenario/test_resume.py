@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from pyskopeo.storage.partial_files import is_kept
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.commands import PYSKOPEO, environment, started
-from tests.support.faults import Cut, Drip, RangeMode, Ranges, Stall
+from tests.support.faults import Body, Cut, Drip, RangeMode, Ranges, Stall
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.processes import wait_until
 from tests.support.pulling import names, ranges
@@ -91,6 +92,17 @@ def test_the_next_run_fetches_only_what_is_missing(
     assert tree(there) == fresh(registry, destination, tmp_path)
 
 
+def test_what_is_fetched_again_is_told(registry: Simulator, destination: str, there: Path) -> None:
+    """The bytes of the interrupted run are not among those that were moved."""
+    end(registry, destination, there, signal.SIGINT)
+    done = succeed(pyskopeo_here(*COPY, "--progress=json", registry.name(), destination))
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    finished = {event["digest"]: event for event in events if event["event"] == "BlobFinished"}
+    assert finished[BIG]["kept"] == AT
+    assert sum(event["kept"] for event in finished.values()) == AT
+    assert events[-1]["moved"] == finished[BIG]["size"] - AT
+
+
 def test_a_network_that_drops_the_connection(registry: Simulator, destination: str, there: Path, tmp_path: Path) -> None:
     for at in (700_000, 600_000, 500_000):
         registry.on_blob(BIG, Cut(at), times=1)
@@ -98,6 +110,16 @@ def test_a_network_that_drops_the_connection(registry: Simulator, destination: s
     copy(registry, destination)
     assert ranges(registry, BIG) == [None, "bytes=700000-", "bytes=1300000-", "bytes=1800000-"]
     assert tree(there) == fresh(registry, destination, tmp_path)
+
+
+def test_a_captive_portal_does_not_spoil_what_was_fetched(registry: Simulator, destination: str) -> None:
+    registry.on_blob(BIG, Cut(AT), times=1)
+    assert pyskopeo_here(*COPY, "--retry-times=0", registry.name(), destination).code == 1
+    registry.on_blob(BIG, Ranges("ignored"), Body(b"<html>Please log in</html>"))
+    assert pyskopeo_here(*COPY, "--retry-times=0", registry.name(), destination).code == 1
+    registry.heal()
+    copy(registry, destination)
+    assert ranges(registry, BIG)[-1] == f"bytes={AT}-"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from ...model.digest import Digest
 from ...streams.cancellation import check_cancelled, run_in_thread
 from ...streams.decompress import InflatingSink
 from ...streams.plain_content import PlainVerifier
-from ...streams.pump import Blob, Progress, thread_buffer
+from ...streams.pump import Blob, Progress, note_kept, thread_buffer
 from ..tar import TarWriter
 from .layer_journal import KeptLayer, LayerJournal
 from .layer_slots import LayerSlot
@@ -144,6 +144,7 @@ class LayerWriter:
             self._predictor.set_size(digest, None)
             return False
         slot.complete()
+        note_kept(progress, blob.descriptor.size)
         progress(blob.descriptor.size)
         self._decompressed[digest] = DecompressedBlob(slot.path, verifier.digest, verifier.size, verifier.digests)
         return True

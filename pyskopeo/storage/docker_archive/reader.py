@@ -25,12 +25,12 @@ from ...model.image_config import ImageConfig
 from ...model.manifest import Manifest
 from ...model.reference import Reference
 from ...model.strict_json import CONFIG_LIMIT, parse_list
-from ...streams.byte_streams import BlobReader
+from ...streams.byte_streams import BlobReader, SkippingReader
 from ...streams.cancellation import run_in_thread
 from ...streams.decompress import InflatingReader
 from ...streams.inflaters import MAGIC, is_gzip_or_zstd
 from ...streams.plain_content import InflatedTotal, default_inflated_limit
-from ...streams.pump import Blob, FileReader, SkippingReader, thread_buffer
+from ...streams.pump import Blob, FileReader, thread_buffer
 from ..files import open_reader, open_regular, read_range
 from ..oci_layout import located_blob
 from ..tar import Member, TarIndex

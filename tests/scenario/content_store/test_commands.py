@@ -218,9 +218,9 @@ def test_wrong_command_lines(store: Path, words: tuple[str, ...], message: str) 
 def test_without_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ls", "du", "verify"):
         assert "use --store DIR, or set PYSKOPEO_STORE" in fatal(pyskopeo_here("store", name))
-        assert fatal(command(tmp_path / "none", name)) == f"{tmp_path}/none: there is no content store"
+        assert fatal(command(tmp_path / "none", name)) == f"{tmp_path}/none: there is no content store; a copy with --store makes one"
     monkeypatch.setenv("PYSKOPEO_STORE", str(tmp_path))
-    assert fatal(pyskopeo_here("store", "ls")) == f"{tmp_path}: there is no content store"
+    assert fatal(pyskopeo_here("store", "ls")) == f"{tmp_path}: there is no content store; a copy with --store makes one"
 
 
 def test_the_library_does_the_same(two: Simulator, store: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import pyskopeo
 from pyskopeo import Placement, Selection
-from pyskopeo.errors import NetworkError, PyskopeoError
+from pyskopeo.errors import NetworkError, PyskopeoError, Stalled
 from pyskopeo.model.events import BlobFinished, CopyFinished, Event, Warned
 from pyskopeo.model.platform import Platform
 from tests.scenario.content_store.pulling import (
@@ -27,7 +27,7 @@ from tests.scenario.content_store.pulling import (
     stored,
     through,
 )
-from tests.support.faults import Refuse, Short
+from tests.support.faults import Drip, Refuse, Short
 from tests.support.images import ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
 from tests.support.pulling import check_layout
 from tests.support.simulator import Pushing, Simulator
@@ -250,6 +250,17 @@ async def test_a_wrong_blob_is_refused_and_not_stored(store: Path, tmp_path: Pat
         with pytest.raises(NetworkError):
             await pull(registry.name(), f"oci:{tmp_path}/first:v1", access)
     assert LAYER not in stored(store)
+
+
+async def test_a_configuration_that_comes_a_byte_from_time_to_time_is_given_up(store: Path, tmp_path: Path) -> None:
+    """As without a store: the time of a small document is limited as a whole."""
+    access = through(store, tmp_path)
+    network = replace(access.network, retry=pyskopeo.Retry(times=0), response_timeout=0.5)
+    with Simulator(IMAGE) as registry:
+        registry.on_blob(IMAGE.config_digest(), Drip(1, 0.05))
+        async with pyskopeo.open_source(registry.name(), replace(access, network=network)) as source:
+            with pytest.raises(Stalled):
+                await pyskopeo.inspect_image(source, Platform("linux", "amd64"))
 
 
 async def test_no_warnings(store: Path, tmp_path: Path) -> None:

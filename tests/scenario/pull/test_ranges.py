@@ -165,6 +165,16 @@ async def test_a_fast_server_gets_one_request(tmp_path: Path) -> None:
         assert registry.most_at_once <= 2
 
 
+async def test_parts_go_into_the_content_store(pull: Pull, registry: Simulator, tmp_path: Path) -> None:
+    """From there the blob is linked, by the next pull too."""
+    pull.access = replace(pull.access, storage=replace(pull.access.storage, store=tmp_path / "store"))
+    await pull.run()
+    assert len(parts(registry)) >= 6
+    before = asked(registry)
+    await Pull(registry, IMAGE, tmp_path / "again", pull.access).run()
+    assert asked(registry) == before
+
+
 async def test_blobs_share_the_connections_to_a_host(tmp_path: Path) -> None:
     """The streams of all of them count, and their parts get what is left."""
     image = build(ImageSpec(layers=tuple(LayerSpec(name, size=3 * MIB, compression="none") for name in ("one", "two"))))
@@ -488,8 +498,8 @@ async def cancelled(pull: Pull, condition: Callable[[], bool]) -> None:
 
 
 async def test_a_rate_limit_holds_for_all_parts_together(registry: Simulator, tmp_path: Path) -> None:
-    """It is more than one connection has, and less than all of them."""
-    rate = 4 * MIB
+    """Also where parts are fetched for nothing, because it is the limit that they wait for."""
+    rate = 3 * MIB // 2
     access = networked(in_parts(tmp_path), rate_limits=RateLimits(rate))
     begun = time.monotonic()
     await Pull(registry, IMAGE, tmp_path / "layout", access).run()

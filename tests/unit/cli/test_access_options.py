@@ -64,6 +64,7 @@ def test_what_is_kept_of_interrupted_downloads(command: Command[Any]) -> None:
     assert (storage().resume, storage().partial_age) == (True, 7 * 24 * 3600.0)
     given = storage("--no-resume", "--partial-age=12h")
     assert (given.resume, given.partial_age) == (False, 12 * 3600.0)
+    assert storage("--partial-age=30d").partial_age == 30 * 24 * 3600.0
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pyskopeo.cli.command import GLOBAL, VERSION, every_command
+from pyskopeo.cli.command import GLOBAL, SUMMARIES, VERSION, CommandGroup, every_command, load_command
 from pyskopeo.cli.flags import Flag
-from pyskopeo.cli.help import command_help, overview, usage
+from pyskopeo.cli.help import command_help, group_help, overview, usage
 
 COMMANDS = {command.name: command for command in every_command()}
+LOADED = {name: load_command(name) for name in SUMMARIES if name != "help"}
+GROUPS = {name: command for name, command in LOADED.items() if isinstance(command, CommandGroup)}
 
 
 def test_the_table_of_flags_is_sorted_aligned_and_wrapped() -> None:
@@ -36,6 +38,19 @@ def test_a_page_has_the_flags_of_the_command_and_the_global_ones(name: str) -> N
     assert page.endswith(f"Global Flags:\n{usage(GLOBAL)}")
     assert not command.flags or f"\nFlags:\n{usage(command.flags)}\n" in page
     assert max(map(len, page.splitlines())) <= 110
+
+
+@pytest.mark.parametrize("page", ["overview", *GROUPS, *COMMANDS])
+def test_pages_fit_a_terminal_of_80_columns(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with `COLUMNS` set; examples are commands, which are not wrapped."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    text = overview() if page == "overview" else group_help(GROUPS[page]) if page in GROUPS else command_help(COMMANDS[page])
+    lines = text.splitlines()
+    assert [line for line in lines if len(line) > 80 and not line.startswith(f"  pyskopeo {page}")] == []
+    assert max(map(len, lines)) > 70
+    if page == "sync":
+        assert "  oci     a layout: every image in it; the reference name is the name of the\n          image" in text
 
 
 @pytest.mark.parametrize("name", COMMANDS)

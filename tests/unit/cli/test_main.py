@@ -59,6 +59,12 @@ def image(tmp_path: Path) -> Path:
                               'did you mean "docker://x:y"?')),
         (["pull", "alpine"], ("Unrecognized command `pyskopeo pull`\n"
                              "Did you mean 'copy'? Try 'pyskopeo --help' for more information")),
+        (["repair", "oci:a"], ("Unrecognized command `pyskopeo repair`\n"
+                              "Did you mean 'layout repair'? Try 'pyskopeo --help' for more information")),
+        (["verify", "layout", "oci:a"], ("Exactly one argument expected: IMAGE-NAME, got 2; did you mean "
+                                        "'pyskopeo layout verify'?\nTry 'pyskopeo verify --help' for more information")),
+        (["inspect", "copy", "a"], ("Exactly one argument expected: IMAGE-NAME, got 2\n"
+                                   "Try 'pyskopeo inspect --help' for more information")),
         (["standalone-sign"], ("Unrecognized command `pyskopeo standalone-sign`\n"
                               "signing is not supported yet. Try 'pyskopeo --help' for more information")),
         (["inspect", "--raw", "--format", "x", "dir:x"], "raw output does not support format option"),

@@ -64,7 +64,7 @@ SCHEMA: dict[str, dict[str, object]] = {
     "Warned": {"message": "something odd"},
     "Requested": {"method": "GET", "url": "https://r.example/v2/", "status": 401, "seconds": 0.0126},
     "Explained": {"message": "the policy is in /p.json"},
-    "BlobFinished": {"digest": str(B), "size": 512, "placement": "present"},
+    "BlobFinished": {"digest": str(B), "size": 512, "placement": "present", "kept": 0},
     "ManifestWritten": {"digest": str(A), "size": 300, "root": False},
     "CopyFinished": {"digest": str(C), "moved": 40 * MIB, "seconds": 12.34},
 }  # fmt: skip
@@ -153,6 +153,13 @@ def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "Writing manifest to image destination",
         f"Copied {C}: 40.0 MiB in 12.3s",
     ]
+
+
+def test_what_an_interrupted_run_has_left_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporting("plain") as report:
+        report(BlobStarted(A, 40 * MIB, "layer"))
+        report(BlobFinished(A, 40 * MIB, Placement.WRITTEN, 30 * MIB))
+    assert said(capsys) == [f"Copying blob {A} done, 40.0 MiB, 30.0 MiB of it from an interrupted run"]
 
 
 def test_a_long_blob_gets_a_line_every_ten_seconds(

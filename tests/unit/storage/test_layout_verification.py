@@ -248,8 +248,8 @@ async def test_an_oci_layout_file_is_required(layout: Path) -> None:
 
 
 async def test_without_a_layout_there_is_nothing_to_report(tmp_path: Path) -> None:
-    for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(PathNotFound, match="no such file or directory"):
+    for path, message in ((tmp_path / "none", "no such file or directory"), (tmp_path, r"there is no index\.json")):
+        with pytest.raises(PathNotFound, match=message):
             await verify(path)
 
 

@@ -22,7 +22,7 @@ from pyskopeo.storage import part_files
 from pyskopeo.storage.existing_blobs import ExistingBlobs
 from pyskopeo.storage.locks import try_lock
 from pyskopeo.storage.part_files import MIN_KEPT, PartFile, open_part
-from pyskopeo.storage.partial_files import is_kept, kept_name, remove_leftovers
+from pyskopeo.storage.partial_files import completed_names, is_kept, kept_name, partial_name, remove_leftovers
 from pyskopeo.storage.place_blob import place_blob
 from pyskopeo.streams.byte_streams import BlobReader
 from pyskopeo.streams.pump import Blob, MemoryReader, uncounted
@@ -121,6 +121,20 @@ class TestResumed:
         with pytest.raises(ContentMismatch):
             await place_blob(Origin(content=bytes(SIZE)).blob(), path, uncounted, ExistingBlobs())
         assert os.listdir(path.parent) == []
+
+    async def test_an_answer_that_cannot_be_the_blob_does_no_harm(self, path: Path, part: Path) -> None:
+        """The page of a captive portal, for example, before any byte of it is taken for one of the blob."""
+
+        @asynccontextmanager
+        async def portal(offset: int) -> AsyncIterator[BlobReader]:
+            raise ContentMismatch("the registry has 99 bytes", expected="1", actual="99")
+            yield
+
+        await cut(path, 300_000)
+        with pytest.raises(ContentMismatch):
+            await place_blob(Blob(BLOB, portal), path, uncounted, ExistingBlobs())
+        assert part.read_bytes() == CONTENT[:300_000]
+        assert await place(path) == [300_000]
 
     async def test_a_full_disk_keeps_what_it_took(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         real, written = os.write, list[int]()
@@ -385,13 +399,14 @@ class TestJournal:
                     file.part_written(start, end)
 
     @asynccontextmanager
-    async def cut(self, path: Path) -> AsyncIterator[PartFile]:
+    async def cut(self, path: Path, error: Exception | None = None) -> AsyncIterator[PartFile]:
         """The part file in a run that fails at the end of the context."""
+        error = error or ConnectionFailed("cut")
         try:
             async with open_part(path, BLOB, resume=True) as file:
                 yield file
-                raise ConnectionFailed("cut")
-        except ConnectionFailed:
+                raise error
+        except type(error):
             pass
 
     @pytest.mark.parametrize(
@@ -458,6 +473,18 @@ class TestJournal:
             file.write((0).to_bytes(8, "little") + SIZE.to_bytes(8, "little"))
         assert await place(path) == [0]
 
+    async def test_an_answer_that_cannot_be_the_blob_does_no_harm(self, path: Path) -> None:
+        await self.interrupted(path, ("write", 0, 100_000), ("part", 200_000, 300_000))
+        async with self.cut(path, ContentMismatch("the registry has 99 bytes", expected="1", actual="99")):
+            pass
+        assert await place(path) == [100_000, 300_000]
+
+    async def test_wrong_bytes_are_not_kept(self, path: Path) -> None:
+        await self.interrupted(path, ("write", 0, 100_000), ("part", 200_000, 300_000))
+        async with self.cut(path, ContentMismatch("wrong", expected="1", actual="99")) as file:
+            file.write_at(memoryview(b"?"), 400_000)
+        assert os.listdir(path.parent) == []
+
     async def test_a_restart_forgets_it(self, path: Path) -> None:
         async with open_part(path, BLOB, resume=True) as file:
             file.write_at(memoryview(CONTENT[300_000:]), 300_000)
@@ -493,6 +520,14 @@ class TestAge:
         part = self.left(tmp_path, 10_000_000)
         remove_leftovers(tmp_path, "other")
         assert part.exists()
+
+    def test_which_are_complete(self, tmp_path: Path) -> None:
+        part = self.left(tmp_path, 0)
+        assert list(completed_names(tmp_path)) == []
+        (tmp_path / DIGEST.hex).touch()
+        (tmp_path / partial_name(DIGEST.hex)).touch()
+        assert list(completed_names(tmp_path)) == [part.name]
+        assert list(completed_names(tmp_path / "none")) == []
 
     def test_what_is_done_goes_at_once(self, tmp_path: Path) -> None:
         part = self.left(tmp_path, 0)
