@@ -39,7 +39,8 @@ async def lock_directory(
     from anyio import sleep
 
     try:
-        fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+        # A named pipe would block for ever.
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise StorageFailed.of(error, f"opening {directory}") from error
     try:

@@ -28,6 +28,7 @@ _LIMIT = 16 * 1024 * 1024  # size in bytes at which the older half of the record
 # Seconds. Two changes of a file within one tick of the system's clock cannot be told apart by its times, so a state
 # that is not older than this is not recorded; on file systems with times in whole seconds, not one of the last two.
 _TICK, _COARSE_TICK = 0.011, 2.0
+_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a named pipe would block for ever
 _LARGE = 32 * 1024 * 1024  # bytes from which waiting for a tick costs less than hashing the file again
 
 
@@ -94,17 +95,21 @@ class VerifiedFiles:
         if self._path is None:
             return frozenset()
         try:
-            with self._path.open("rb") as file:
-                return frozenset(file.read(2 * _LIMIT).splitlines(keepends=True))
+            with os.fdopen(os.open(self._path, os.O_RDONLY | _FLAGS), "rb") as file:
+                # What others could have written vouches for nothing.
+                found = file.read(2 * _LIMIT) if _is_record(os.fstat(file.fileno())) else b""
         except OSError:
             return frozenset()
+        return frozenset(found.splitlines(keepends=True))
 
     def _append(self, content: bytes) -> None:
         """Append lines, in one write, which other processes do not interrupt; raises `OSError`."""
         assert self._path is not None
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _FLAGS, 0o600)
         try:
+            if not _is_record(os.fstat(fd)):
+                return
             os.write(fd, content)
             size = os.fstat(fd).st_size
         finally:
@@ -125,6 +130,10 @@ class VerifiedFiles:
 def is_private(status: os.stat_result) -> bool:
     """Return whether only this user, and root, can write to a file: nobody else can reset the time of its content."""
     return status.st_uid in (os.geteuid(), 0) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _is_record(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and is_private(status)
 
 
 def _tick(status: os.stat_result) -> float:

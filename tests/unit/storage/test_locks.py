@@ -39,6 +39,12 @@ class TestLocked:
             for number in range(10):
                 tasks.start_soon(once, number)
 
+    async def test_a_named_pipe_is_no_directory(self, tmp_path: Path) -> None:
+        """Opening one would block for ever."""
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(StorageFailed, match="not a directory"):
+            await lock_directory(tmp_path / "pipe", shared=True)
+
     async def test_waiting_can_be_cancelled(self, tmp_path: Path) -> None:
         async with locked(tmp_path):
             with anyio.move_on_after(0.05) as scope:

@@ -214,3 +214,34 @@ class TestLinked:
         assert VerifiedFiles(record, linked=True).vouches(path.stat(), DIGEST)
         overwritten_with_its_time(path)
         assert not VerifiedFiles(record, linked=True).vouches(path.stat(), DIGEST)
+
+
+def made_writable(record: Path) -> None:
+    record.chmod(0o622)
+
+
+def made_a_link(record: Path) -> None:
+    record.rename(record.with_name("other"))
+    record.symlink_to("other")
+
+
+def made_a_pipe(record: Path) -> None:
+    record.unlink()
+    os.mkfifo(record, 0o600)
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.parametrize("change", [made_writable, made_a_link, made_a_pipe])
+def test_a_record_that_others_could_have_written_is_neither_used_nor_written(
+    change: Callable[[Path], None], path: Path, record: Path
+) -> None:
+    first = VerifiedFiles(record)
+    first.add(path.stat(), DIGEST)
+    first.save()
+    change(record)
+    before = [file.read_bytes() for file in record.parent.iterdir() if file.is_file()]
+    second = VerifiedFiles(record)
+    assert not second.vouches(path.stat(), DIGEST)
+    second.add(path.stat(), DIGEST)
+    second.save()
+    assert [file.read_bytes() for file in record.parent.iterdir() if file.is_file()] == before
