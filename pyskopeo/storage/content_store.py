@@ -24,7 +24,7 @@ from ..model.events import Placement, Warned
 from ..model.layout import INDEX_FILE, LAYOUT_FILE
 from ..streams.locations import LocalFile
 from .existing_blobs import ExistingBlobs
-from .files import digest_name, read_local_manifest, storage_errors
+from .files import digest_name, is_directory, is_link, is_there, read_local_manifest, storage_errors
 from .index_file import IndexFile
 from .locks import lock_directory
 from .oci_layout import located_blob
@@ -89,7 +89,7 @@ class ContentStore:
         except FileNotFoundError:
             return
         except OSError as error:
-            if self.root.is_dir():
+            if isinstance(error, PermissionError) or os.path.isdir(self.root):
                 return  # that it cannot be read is a warning later
             raise StorageFailed.of(error, f"opening the store {self.root}") from error
         if names and not names & _OF_LAYOUTS:
@@ -163,7 +163,7 @@ class ContentStore:
     async def manifest(self, digest: Digest, media_type: str = "") -> Manifest | None:
         """Return a manifest, None if it is not stored; ``media_type`` is that of its descriptor, if there is one."""
         path = self.path(digest)
-        if not await self.open() or path.is_symlink():
+        if not await self.open() or is_link(path):
             return None
         found = read_local_manifest(path, digest, media_type)
         if found is not None:
@@ -229,13 +229,13 @@ class ContentStore:
     async def _create(self) -> None:
         try:
             _make_directory(self._blobs / "sha256")
-            if not (self.root / INDEX_FILE).exists():
+            if not is_there(self.root / INDEX_FILE):
                 await self._index.update(_written)
         except StorageFailed as error:
             self._stop_writing(error)
 
     async def _share(self) -> None:
-        if not self._blobs.is_dir():
+        if not is_directory(self._blobs):
             self._readable = False
             return
         try:
@@ -286,7 +286,7 @@ def _make_directory(path: Path) -> None:
 
 def _remove_symlink(path: Path) -> None:
     """Remove a symbolic link in the place of a blob: what it leads to does not belong to the store."""
-    if path.is_symlink():
+    if is_link(path):
         with storage_errors(f"replacing {path}"):
             path.unlink(missing_ok=True)
 

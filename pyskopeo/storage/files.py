@@ -159,3 +159,18 @@ async def open_reader(location: LocalFile, size: int, offset: int = 0) -> AsyncI
 def digest_name(digest: Digest) -> str:
     """Return the path of a blob below ``blobs`` in an OCI layout; a parsed `Digest` cannot contain other path parts."""
     return f"{digest.algorithm}/{digest.hex}"
+
+
+def is_there(path: Path) -> bool:
+    """Return whether a path exists; unlike `Path.exists`, False where that may not be known."""
+    return os.path.exists(path)
+
+
+def is_directory(path: Path) -> bool:
+    """Return whether a path is a directory; unlike `Path.is_dir`, False where that may not be known."""
+    return os.path.isdir(path)
+
+
+def is_link(path: Path) -> bool:
+    """Return whether a path is a symbolic link; unlike `Path.is_symlink`, False where that may not be known."""
+    return os.path.islink(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -107,9 +108,13 @@ class PullThrough:
     async def blob_size(self, descriptor: Descriptor) -> int | None:
         """Return the size of a blob whose manifest does not state it; None if it is not in the store."""
         path = self._store.path(descriptor.digest)
-        if not await self._store.open() or path.is_symlink() or not path.is_file():
+        if not await self._store.open():
             return None
-        sized = replace(descriptor, size=path.stat().st_size)
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return None
+        sized = replace(descriptor, size=status.st_size)
         return sized.size if await self._store.holds(sized) else None
 
     async def bring(self, fetched: Blob, progress: Progress) -> tuple[Blob, Placement]:

@@ -17,6 +17,7 @@ from pyskopeo.model.events import Event, Report, Warned
 from pyskopeo.storage import place_blob, verified_links
 from pyskopeo.storage.index_file import IndexFile
 from tests.scenario.content_store.pulling import IMAGE, blob_requests, path_of, pinned, pull, same_file, stored, through
+from tests.support.nobody import folder_of_nobody
 from tests.support.pulling import check_layout
 from tests.support.simulator import Simulator
 
@@ -310,6 +311,19 @@ async def test_a_read_only_store_is_used_as_it_is(
     assert {path: path.stat().st_ino for path in store.rglob("*")} == before
     assert len(warnings) == 1, warnings
     assert "read-only file system" in warnings[0]
+
+
+@pytest.mark.parametrize("closed", ["..", ".", "blobs", "blobs/sha256"])
+async def test_a_store_of_another_user_that_cannot_be_entered(closed: str, warnings: list[str]) -> None:
+    with folder_of_nobody() as home, Simulator(IMAGE) as registry:
+        store = home / "theirs" / "store"
+        await filled(registry, store, home)
+        (store / closed).resolve().chmod(0)
+        name = f"docker://{registry.host}/test/image@{IMAGE.digest}"
+        await pull(name, f"oci:{home}/new:v1", through(store, home), report=into(warnings))
+        check_layout(home / "new")
+        assert warnings
+        assert all("permission denied" in warning for warning in warnings)
 
 
 async def test_a_store_that_cannot_be_created(tmp_path: Path, warnings: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
