@@ -38,7 +38,8 @@ from ..storage.partial_files import (
 from ..storage.place_blob import BlobFileDestination, receive_blob
 from ..storage.shared_files import RunFiles
 from ..streams.locations import LocalFile, Location
-from ..streams.pump import Blob, Progress
+from ..streams.progress import Progress
+from ..streams.pump import Blob
 
 if TYPE_CHECKING:
     from ..access import Access
