@@ -9,21 +9,23 @@ The caller reads the manifests::
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, TooLarge
 from ..fast_dataclass import dataclass
 from . import mediatype
 from .descriptor import UNKNOWN_SIZE, Descriptor
+from .digest import Digest
 from .strict_json import MANIFEST_LIMIT
 
 if TYPE_CHECKING:
-    from .digest import Digest
     from .manifest import Manifest
 
 # The number of manifests and blobs: what is kept of each takes up to 1 KiB of memory.
 _LIMIT = 500_000
 _SHOWN_NAMES, _KEPT_PARENTS = 10, 40
+_DIGEST = rb"(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})(?![0-9a-f])"  # compiled at the first use
 
 
 @dataclass(slots=True)
@@ -33,7 +35,8 @@ class Node:
     ``kind`` is ``manifest``, ``config``, ``layer`` or, for an entry of an index that is none of these, ``blob``.
     ``is_uncertain`` marks an entry of unknown media type: a manifest if it can be parsed as one. ``depth`` is the
     number of indexes above it. ``is_platform`` is whether it was reached as an entry of an index only, ``is_subject``
-    whether only as the subject of another manifest (OCI image specification, "Image Manifest"), which need not exist.
+    whether only as the subject of another manifest (OCI image specification, "Image Manifest"), or by a document of
+    unknown media type; then it need not exist.
     ``other_sizes`` are stated for it besides that of the descriptor; ``names`` and ``parents`` are names and manifests
     that lead to it, some of them if there are very many.
     """
@@ -103,6 +106,15 @@ class Reachability:
                 self.images[above] = ImageBlobs(manifest.config.digest, tuple(one.digest for one in manifest.layers))
         if self._subjects and (subject := _subject(manifest)) is not None:
             self._add(subject, _entry_kind(subject), above, node.depth)
+
+    def add_document(self, node: Node, raw: bytes) -> None:
+        """Add everything whose digest is in a JSON document of unknown media type; nothing for other content.
+
+        It may be a manifest of a kind that is not known here: what it needs is not known either. Raises `TooLarge`.
+        """
+        if raw.lstrip().startswith(b"{"):
+            for digest in sorted(set(re.findall(_DIGEST, raw))):
+                self._add(Descriptor("", Digest.parse(digest.decode()), UNKNOWN_SIZE), "", node.descriptor.digest, 1)
 
     def names(self, node: Node) -> tuple[str, ...]:
         """Return the names of the roots that need this content, at most ten."""

@@ -39,8 +39,12 @@ def open_kept_file(path: Path, mode: int, *, key: str) -> tuple[int, Path]:
             if not found:
                 temporary.unlink(missing_ok=True)
         if usable and is_at(fd, temporary):
-            if not found or stat.S_IMODE(os.fstat(fd).st_mode) == new_mode(path):
-                return fd, temporary
+            try:
+                if not found or stat.S_IMODE(os.fstat(fd).st_mode) == new_mode(path):
+                    return fd, temporary
+            except OSError:  # the disk is full, for example
+                os.close(fd)
+                raise
             temporary.unlink(missing_ok=True)
         os.close(fd)
         if not usable:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +25,10 @@ from .files import digest_name
 from .layout_files import BLOBS, check_layout_directory, leftovers_of, unneeded_files
 from .locks import locked
 from .oci_layout import DirectoryFiles, LayoutSource
+from .reachable_blobs import named_by_documents
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Sequence, Set as AbstractSet
 
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
@@ -71,6 +71,10 @@ class LayoutVerification:
     def knows_entries(self) -> bool:
         """Whether the entries of the layout are known, without which every file looks unneeded."""
         return not any(fault.path == INDEX_FILE for fault in self.faults)
+
+    def needed(self) -> AbstractSet[Digest]:
+        """Return the digests of all that the entries lead to."""
+        return self.graph.nodes.keys() | named_by_documents(self._files, self.graph)
 
     def report(
         self, name: str, unneeded: Sequence[UnneededFile] = (), repaired: Sequence[Repair] = ()
@@ -151,8 +155,7 @@ async def verify_layout(
         await run.run()
         unneeded: list[UnneededFile] = []
         if not name:
-            work = partial(find_unneeded, root, run.graph.nodes, known=run.knows_entries)
-            unneeded, faults = await run_in_thread(work)
+            unneeded, faults = await run_in_thread(lambda: find_unneeded(root, run.needed(), known=run.knows_entries))
             run.faults += faults
     return run.report(title or f"oci:{root}", unneeded)
 
@@ -183,7 +186,7 @@ async def verify_archive(
     await run.run()
     unneeded = []
     if not name and run.knows_entries:
-        needed = {run.path_of(node.descriptor) for node in run.graph.nodes.values()}
+        needed = {f"{BLOBS}/{digest_name(digest)}" for digest in run.needed()}
         names = (member for member in index.names if member.startswith(f"{BLOBS}/") and member not in needed)
         unneeded = [UnneededFile(member, index.size_of(member)) for member in sorted(names)]
     return run.report(title, unneeded)

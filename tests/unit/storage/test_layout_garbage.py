@@ -274,3 +274,42 @@ async def test_copies_and_collections_at_the_same_time_lose_no_blob(layout: Path
             tasks.start_soon(copy, number)
         tasks.start_soon(collect)
     assert blobs(layout) == everything_of(TWO)
+
+
+ARTIFACT_MANIFEST = "application/vnd.oci.artifact.manifest.v1+json"  # of a draft of the specification
+
+
+def add_unknown(layout: Path, document: dict[str, Any], media_type: str) -> str:
+    """Add an entry of a media type that is not known here; returns its digest."""
+    raw = json.dumps(document).encode()
+    blob_path(layout, digest_of(raw)).write_bytes(raw)
+    index = json.loads((layout / "index.json").read_bytes())
+    entry = {"mediaType": media_type, "digest": digest_of(raw), "size": len(raw)}
+    (layout / "index.json").write_text(json.dumps(index | {"manifests": [*index["manifests"], entry]}))
+    return digest_of(raw)
+
+
+async def test_what_a_document_of_unknown_media_type_names_stays(layout: Path) -> None:
+    content = b"blob of an artifact"
+    blob_path(layout, digest_of(content)).write_bytes(content)
+    large = b"large" * 1_000_000
+    blob_path(layout, digest_of(large)).write_bytes(large)
+    blobs_of = [{"mediaType": "application/x", "digest": digest_of(data), "size": len(data)} for data in (content, large)]
+    unknown = add_unknown(layout, {"mediaType": ARTIFACT_MANIFEST, "blobs": blobs_of}, ARTIFACT_MANIFEST)
+    report = await collect_garbage(layout)
+    assert [file.path for file in report.removed] == [f"blobs/sha256/{ORPHAN[7:]}"]
+    assert blobs(layout) == everything_of(ONE, TWO) | {unknown, digest_of(content), digest_of(large)}
+
+
+async def test_what_a_manifest_needs_that_a_document_of_unknown_media_type_names_stays(layout: Path) -> None:
+    unnamed = build(ImageSpec(layers=(LayerSpec("three"),)))
+    write_layout(unnamed, layout, tag="three")
+    remove_entry(layout, "three")
+    listed = {"images": {"amd64": unnamed.digest, "arm64": digest_of(b"not here")}}
+    unknown = add_unknown(layout, listed, "application/vnd.example.unknown")
+    await collect_garbage(layout)
+    assert blobs(layout) == everything_of(ONE, TWO, unnamed) | {unknown}
+    report = await pyskopeo.verify(f"oci:{layout}")
+    assert (report.faults, report.unneeded) == ((), ())
+    await pyskopeo.delete(f"oci:{layout}:one")
+    assert blobs(layout) == everything_of(TWO, unnamed) | {unknown}
