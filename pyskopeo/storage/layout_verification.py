@@ -28,7 +28,8 @@ from .oci_layout import DirectoryFiles, LayoutSource
 from .reachable_blobs import named_by_documents
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence, Set as AbstractSet
+    from collections.abc import Container, Sequence
+    from collections.abc import Set as AbstractSet
 
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
