@@ -20,7 +20,8 @@ from .model.events import Placement
 from .model.manifest import Manifest
 from .streams.byte_streams import BlobSink
 from .streams.locations import Location
-from .streams.pump import Blob, Progress
+from .streams.progress import Progress
+from .streams.pump import Blob
 
 if TYPE_CHECKING:
     from .access import Access

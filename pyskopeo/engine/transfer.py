@@ -14,7 +14,8 @@ from ..model.mediatype import compression
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import WorkQueue, processors
 from ..streams.plain_content import InflatedTotal, PlainContent
-from ..streams.pump import Blob, KeptProgress, MemoryReader, NullSink, uncounted
+from ..streams.progress import KeptProgress, uncounted
+from ..streams.pump import Blob, MemoryReader, NullSink
 from .planner import plan_with_outcomes
 
 if TYPE_CHECKING:

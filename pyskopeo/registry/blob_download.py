@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..access import Ranges
     from ..model.descriptor import Descriptor
     from ..streams.byte_streams import ByteReader, PartReader, PartSink
-    from ..streams.pump import Progress
+    from ..streams.progress import Progress
     from .mirrors import BlobEndpoint, BlobEndpoints
     from .range_hosts import RangeHost
 

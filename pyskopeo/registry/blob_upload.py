@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from ..errors import PyskopeoError
 from ..model.events import Placement
-from ..streams.pump import note_kept
+from ..streams.progress import note_kept
 from .response_checks import ask
 from .upload_attempt import MONOLITHIC_SIZE, UploadAttempt
 from .upload_session import UploadSession
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
     from ..model.events import Report
     from ..model.reference import Reference
-    from ..streams.pump import Blob, Progress
+    from ..streams.progress import Progress
+    from ..streams.pump import Blob
     from .session import Session
     from .upload_session import UploadRecord, UploadRecords
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..errors import InvalidContent
     from ..streams.byte_streams import PartSink
     from ..streams.part_schedule import Part
-    from ..streams.pump import Progress
+    from ..streams.progress import Progress
 
 # Seconds between two reports of progress while the stream waits for a part.
 _TICK = 0.2

@@ -29,7 +29,8 @@ from ..model.strict_json import MANIFEST_LIMIT
 from ..model.verifier import Verifier
 from ..storage.files import digest_name, open_regular, read_bounded, storage_errors
 from ..streams.cancellation import run_in_thread
-from ..streams.pump import FileReader, NullSink, pump, uncounted
+from ..streams.progress import uncounted
+from ..streams.pump import FileReader, NullSink, pump
 from .catalog import Catalog, FileState, IndexFile, file_state, is_repository, is_tag
 from .responses import (
     VERSION,

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
     from ..model.layout import LayoutIndex
     from ..model.manifest import Manifest
-    from ..streams.pump import Blob, Progress
+    from ..streams.progress import Progress
+    from ..streams.pump import Blob
 
 # Only their owner can write to files of the store, whatever the umask says: others could change what was verified.
 FILE_MODE = 0o644

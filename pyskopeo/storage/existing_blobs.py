@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ..errors import ContentMismatch, PyskopeoError
 from ..model.verifier import Verifier
 from ..streams.cancellation import run_in_thread
-from ..streams.pump import FileReader, NullSink, pump, uncounted
+from ..streams.progress import uncounted
+from ..streams.pump import FileReader, NullSink, pump
 from .files import open_regular
 from .verified_files import RECORDED_SIZE, VerifiedFiles
 

@@ -9,7 +9,7 @@ from ..engine.verification import Advance, VerifyOptions, ignore_advance
 from ..errors import ContentMismatch, PyskopeoError, StorageFailed
 from ..model.layout import LAYOUT_CONTENT, LAYOUT_FILE
 from ..model.verification import Fault, Repair, VerificationReport
-from ..streams.pump import uncounted
+from ..streams.progress import uncounted
 from .existing_blobs import ExistingBlobs
 from .files import digest_name, storage_errors
 from .layout_files import BLOBS, check_layout_directory

@@ -16,7 +16,8 @@ from ..model.events import Placement
 from ..model.verifier import Verifier
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.locations import LocalFile
-from ..streams.pump import FileReader, FileSink, NullSink, Progress, pump
+from ..streams.progress import Progress
+from ..streams.pump import FileReader, FileSink, NullSink, pump
 from .existing_blobs import ExistingBlobs, blob_status
 from .files import open_regular, storage_errors
 from .partial_files import open_partial

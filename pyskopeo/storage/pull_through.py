@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ..model.manifest import Manifest
     from ..model.reference import Reference
     from ..streams.byte_streams import BlobReader
-    from ..streams.pump import Blob, Progress
+    from ..streams.progress import Progress
+    from ..streams.pump import Blob
 
 
 @asynccontextmanager

@@ -23,7 +23,8 @@ from ..model.strict_json import MANIFEST_LIMIT
 from ..model.verifier import Verifier
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import each, processors
-from ..streams.pump import FileReader, NullSink, pump, uncounted
+from ..streams.progress import uncounted
+from ..streams.pump import FileReader, NullSink, pump
 from .files import digest_name, storage_errors
 from .index_file import IndexFile
 from .locks import locked

@@ -23,36 +23,14 @@ from .byte_streams import BlobReader, BlobSink, ByteReader, ByteSink, PartReader
 from .cancellation import check_cancelled, run_in_thread
 from .locations import Location
 from .plain_content import ANY_CONTENT, PlainContent
+from .progress import Progress, note_kept, uncounted
 
 BUFFER_SIZE = 1024 * 1024
 # Bytes per write. Linux allocates page cache in pieces as large as a write; large pieces come from memory that has long
 # been free, which a virtual machine may have to request from its host again: up to ten times slower.
 WRITE_STEP = 256 * 1024
-Progress: TypeAlias = Callable[[int], None]
-"""Called in the worker thread with the number of bytes of the blob that were moved so far; fewer than before
-when the blob begins anew."""
 
 _local = threading.local()
-
-
-def uncounted(moved: int) -> None:
-    """Ignore progress."""
-
-
-class KeptProgress:
-    """A `Progress` that also has ``kept``: how many of the bytes an earlier run had transferred."""
-
-    kept = 0
-
-    def __call__(self, moved: int) -> None:
-        """Note that ``moved`` bytes are there."""
-        raise NotImplementedError
-
-
-def note_kept(progress: Progress, kept: int) -> None:
-    """Set the number of bytes that an earlier run had transferred, where ``progress`` counts them."""
-    if isinstance(progress, KeptProgress):
-        progress.kept = kept
 
 
 class MemoryReader(BlobReader):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..streams.locations import Location
-    from ..streams.pump import Progress
+    from ..streams.progress import Progress
 
     ReportWaiting: TypeAlias = Callable[[int], None]
 

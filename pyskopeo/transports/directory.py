@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_path
-from ..errors import DestinationRefused, InvalidName, NotFound, PathNotFound, StorageFailed, TooLarge
+from ..errors import InvalidName, NotFound, PathNotFound
 from ..interfaces import Accepts, Fill, ImageDestination, ImageReference, ImageSource
 from ..model import mediatype
 from ..model.descriptor import Descriptor
@@ -21,14 +21,20 @@ from ..model.digest import Digest
 from ..model.events import Placement, Warned
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
-from ..storage.directory_files import MANIFEST_FILE, SIGNATURE_FILE, VERSION_FILE, blob_name
-from ..storage.files import is_plain_tar, read_bounded, read_local_manifest, real_path, storage_errors, suggest_archive
+from ..storage.directory_files import (
+    MANIFEST_FILE,
+    SIGNATURE_FILE,
+    VERSION_FILE,
+    VERSION_TEXT,
+    blob_name,
+    check_replaceable,
+    is_blob,
+)
+from ..storage.files import is_plain_tar, read_bounded, read_local_manifest, real_path, storage_errors
 from ..storage.kept_directories import KeptDirectory, remove_others
 from ..storage.oci_layout import located_blob
 from ..storage.partial_files import (
     REPLACED,
-    is_kept,
-    is_partial,
     kept_name,
     lock_replaced,
     partial_name,
@@ -38,13 +44,12 @@ from ..storage.partial_files import (
 from ..storage.place_blob import BlobFileDestination, receive_blob
 from ..storage.shared_files import RunFiles
 from ..streams.locations import LocalFile, Location
-from ..streams.pump import Blob, Progress
+from ..streams.progress import Progress
+from ..streams.pump import Blob
 
 if TYPE_CHECKING:
     from ..access import Access
     from ..storage.existing_blobs import ExistingBlobs
-
-_VERSION_TEXT = "Directory Transport Version: {}\n"
 
 
 class DirReference(ImageReference):
@@ -71,11 +76,6 @@ def parse(details: str) -> DirReference:
     if not details:
         raise InvalidName("dir: want dir:path")
     return DirReference(details, Path(details))
-
-
-def _is_blob(name: str) -> bool:
-    """Return whether a file of a directory is a blob, or the part of one that has arrived."""
-    return is_kept(name) or ("." not in name and name != VERSION_FILE)
 
 
 class DirSource(ImageSource):
@@ -176,11 +176,11 @@ class DirDestination(BlobFileDestination):
     async def commit(self, root: Manifest) -> Digest:
         self._prepare()
         write_atomically(self._staging / MANIFEST_FILE, root.raw)
-        version = _VERSION_TEXT.format("1.1" if self._only_sha256 else "1.2")
+        version = VERSION_TEXT.format("1.1" if self._only_sha256 else "1.2")
         write_atomically(self._staging / VERSION_FILE, version.encode())
         if self._directory.adopted:  # blobs of another image, for example
             with storage_errors(f"writing {self._path}"):
-                remove_others(self._staging, lambda name: name in self._names or not _is_blob(name))
+                remove_others(self._staging, lambda name: name in self._names or not is_blob(name))
         self.committed = True
         return root.digest
 
@@ -238,7 +238,7 @@ class DirDestination(BlobFileDestination):
                 self._files.make_directory(self._staging.parent)
                 self._directory.create()
                 if self._directory.adopted:
-                    remove_others(self._staging, _is_blob)
+                    remove_others(self._staging, is_blob)
             restore = None if self._staging.parent == self._path else self._path
             self._files.remove_leftovers(self._staging.parent, self._path.name, restore=restore)
 
@@ -247,30 +247,6 @@ class DirDestination(BlobFileDestination):
         name = blob_name(digest)
         self._names.add(name)
         return name
-
-
-def _check_replaceable(path: Path) -> None:
-    """Raise `DestinationRefused` unless ``path`` does not exist, is empty, or contains such an image."""
-    try:
-        names = [name for name in os.listdir(path) if not is_partial(name)]
-    except FileNotFoundError:
-        return
-    except NotADirectoryError as error:
-        failure = StorageFailed.of(error, f"opening {path}")
-        advice = f"; remove it, or choose another path{suggest_archive(path)}"
-        raise StorageFailed(f"{failure}{advice}", errno=error.errno) from error
-    except OSError as error:
-        raise StorageFailed.of(error, f"opening {path}") from error
-    if not names:
-        return
-    try:
-        version = read_bounded(path / VERSION_FILE, 1024)
-    except (NotFound, StorageFailed, TooLarge):
-        version = b""
-    if not version.startswith(_VERSION_TEXT.format("1.").rstrip("\n").encode()):
-        raise DestinationRefused(
-            f'"{path}" is not a containers image directory, don\'t want to overwrite important data'
-        )
 
 
 def _cannot_rename(path: Path) -> bool:
@@ -300,7 +276,7 @@ async def _open_source(reference: DirReference) -> AsyncIterator[ImageSource]:
 async def _open_destination(reference: DirReference, access: Access) -> AsyncIterator[ImageDestination]:
     # Resolve symbolic links, so that the directory is replaced and not the link to it.
     path = real_path(reference.path)
-    _check_replaceable(path)
+    check_replaceable(path)
     resume = access.storage.resume
     parent = path if _cannot_rename(path) else path.parent
     staging = KeptDirectory(parent, path.name, _staging_key(path), resume=resume)

@@ -19,7 +19,8 @@ from ..model.manifest import Manifest
 from ..model.reference import Reference, parse_additional_tag
 from ..streams.concurrency import each
 from ..streams.locations import Location, RegistryBlob
-from ..streams.pump import Blob, Progress, uncounted
+from ..streams.progress import Progress, uncounted
+from ..streams.pump import Blob
 
 if TYPE_CHECKING:
     from ..access import Access, Ranges

@@ -18,7 +18,7 @@ from pyskopeo.errors import ContentMismatch, DestinationRefused, NetworkError, N
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import BlobFinished, BlobStarted, CopyFinished, CopyPlanned, Event, ManifestWritten, Warned
-from pyskopeo.streams.pump import uncounted
+from pyskopeo.streams.progress import uncounted
 from tests.contract.places import AMD64, EVERYTHING, PLACES, Place
 from tests.contract.reading import insecure, layout, read_layers
 from tests.support.access import access_for, networked

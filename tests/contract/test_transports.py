@@ -19,7 +19,7 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import BlobFinished, BlobStarted, CopyFinished, CopyPlanned, Event, ManifestWritten, Warned
 from pyskopeo.model.platform import Platform
 from pyskopeo.storage.partial_files import PARTIAL
-from pyskopeo.streams.pump import uncounted
+from pyskopeo.streams.progress import uncounted
 from tests.contract.places import (
     AMD64,
     EVERYTHING,

@@ -156,7 +156,7 @@ def test_nothing_is_there_before_it_is_left(dockerd: Dockerd, tmp_path: Path) ->
     source = f"oci:{write_layout(image, tmp_path / 'source')}"
 
     async def copy() -> None:
-        from pyskopeo.streams.pump import uncounted
+        from pyskopeo.streams.progress import uncounted
 
         async with pyskopeo.open_source(source) as reader, pyskopeo.open_destination("docker-daemon:late:v1") as writer:
             root = await reader.manifest()

@@ -17,7 +17,8 @@ from pyskopeo.model.events import (
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
 from pyskopeo.streams.byte_streams import BlobReader
-from pyskopeo.streams.pump import Blob, MemoryReader, MemorySink, Progress
+from pyskopeo.streams.progress import Progress
+from pyskopeo.streams.pump import Blob, MemoryReader, MemorySink
 
 from .images import BuiltImage, ImageSpec, IndexSpec, PlatformSpec, build
 

@@ -15,7 +15,8 @@ from ...model.digest import Digest
 from ...streams.cancellation import check_cancelled, run_in_thread
 from ...streams.decompress import InflatingSink
 from ...streams.plain_content import PlainVerifier
-from ...streams.pump import Blob, Progress, note_kept, thread_buffer
+from ...streams.progress import Progress, note_kept
+from ...streams.pump import Blob, thread_buffer
 from ..tar import TarWriter
 from .layer_journal import KeptLayer, LayerJournal
 from .layer_slots import LayerSlot

@@ -20,7 +20,8 @@ from ...model.manifest import Manifest
 from ...model.reference import Reference
 from ...model.strict_json import CONFIG_LIMIT
 from ...streams.cancellation import run_in_thread
-from ...streams.pump import Blob, Progress
+from ...streams.progress import Progress
+from ...streams.pump import Blob
 from ..archive_output import is_written_directly, open_output
 from ..files import storage_errors
 from ..kept_directories import KeptDirectory, remove_others

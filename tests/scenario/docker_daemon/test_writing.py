@@ -23,7 +23,7 @@ from pyskopeo.errors import (
     TooLarge,
 )
 from pyskopeo.storage.tar import TarWriter
-from pyskopeo.streams.pump import uncounted
+from pyskopeo.streams.progress import uncounted
 from pyskopeo.transports.docker_daemon.engine_api import DaemonClient
 from pyskopeo.transports.docker_daemon.image_load import ImageLoad
 from pyskopeo.transports.docker_daemon.messages import (

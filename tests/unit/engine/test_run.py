@@ -21,7 +21,8 @@ from pyskopeo.model.events import (
     ManifestWritten,
     Placement,
 )
-from pyskopeo.streams.pump import Blob, Progress
+from pyskopeo.streams.progress import Progress
+from pyskopeo.streams.pump import Blob
 from tests.support.images import build
 from tests.support.memory import AMD64, Destination, Source
 

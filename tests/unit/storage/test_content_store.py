@@ -21,7 +21,8 @@ from pyskopeo.storage.content_store import ContentStore
 from pyskopeo.storage.locks import try_lock
 from pyskopeo.storage.shared_files import RunFiles
 from pyskopeo.streams.byte_streams import BlobReader
-from pyskopeo.streams.pump import Blob, MemoryReader, MemorySink, uncounted
+from pyskopeo.streams.progress import uncounted
+from pyskopeo.streams.pump import Blob, MemoryReader, MemorySink
 from tests.support.images import build
 
 pytestmark = pytest.mark.anyio

@@ -25,7 +25,8 @@ from pyskopeo.storage.part_files import MIN_KEPT, PartFile, open_part
 from pyskopeo.storage.partial_files import completed_names, is_kept, kept_name, partial_name, remove_leftovers
 from pyskopeo.storage.place_blob import place_blob
 from pyskopeo.streams.byte_streams import BlobReader
-from pyskopeo.streams.pump import Blob, MemoryReader, uncounted
+from pyskopeo.streams.progress import uncounted
+from pyskopeo.streams.pump import Blob, MemoryReader
 
 pytestmark = pytest.mark.anyio
 CONTENT = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(8 * MIN_KEPT // 32))

@@ -23,7 +23,8 @@ from pyskopeo.storage.partial_files import PARTIAL
 from pyskopeo.storage.place_blob import place_blob, receive_blob
 from pyskopeo.streams.byte_streams import BlobReader, BlobSink
 from pyskopeo.streams.locations import LocalFile
-from pyskopeo.streams.pump import Blob, FileSink, MemoryReader, uncounted
+from pyskopeo.streams.progress import uncounted
+from pyskopeo.streams.pump import Blob, FileSink, MemoryReader
 from tests.support.nobody import folder_of_nobody
 
 pytestmark = pytest.mark.anyio

@@ -27,7 +27,8 @@ from pyskopeo.streams import decompress
 from pyskopeo.streams.cancellation import Cancellation, Cancelled, run_in_thread
 from pyskopeo.streams.decompress import Decompressor, InflatingReader, InflatingSink, estimate_uncompressed_size
 from pyskopeo.streams.inflaters import inflater_constructor, is_gzip_or_zstd
-from pyskopeo.streams.pump import Blob, MemoryReader, MemorySink, NullSink, uncounted
+from pyskopeo.streams.progress import uncounted
+from pyskopeo.streams.pump import Blob, MemoryReader, MemorySink, NullSink
 from tests.support.blocked import Blocked
 from tests.support.compressed import CONTENT, SKIPPED, in_steps, named, zstd_frame
 from tests.support.zstd import zstd

@@ -15,16 +15,8 @@ from pyskopeo.model.digest import Digest
 from pyskopeo.model.verifier import Verifier
 from pyskopeo.streams.byte_streams import BlobReader, BlobSink
 from pyskopeo.streams.cancellation import run_in_thread
-from pyskopeo.streams.pump import (
-    BUFFER_SIZE,
-    MemoryReader,
-    MemorySink,
-    NullSink,
-    Progress,
-    pump,
-    thread_buffer,
-    uncounted,
-)
+from pyskopeo.streams.progress import Progress, uncounted
+from pyskopeo.streams.pump import BUFFER_SIZE, MemoryReader, MemorySink, NullSink, pump, thread_buffer
 from tests.support.blocked import Blocked
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,8 @@ from pyskopeo.errors import ContentMismatch, InvalidContent, StorageFailed
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.streams.byte_streams import BlobReader, PartSink, SkippingReader
-from pyskopeo.streams.pump import Blob, MemoryReader, uncounted
+from pyskopeo.streams.progress import uncounted
+from pyskopeo.streams.pump import Blob, MemoryReader
 
 pytestmark = pytest.mark.anyio
 CONTENT = bytes(range(256)) * 40

@@ -19,7 +19,8 @@ from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
 from pyskopeo.streams.byte_streams import BlobReader
 from pyskopeo.streams.locations import Location, RegistryBlob
-from pyskopeo.streams.pump import Blob, MemoryReader, Progress, uncounted
+from pyskopeo.streams.progress import Progress, uncounted
+from pyskopeo.streams.pump import Blob, MemoryReader
 from pyskopeo.syncing.shared_blobs import SharedBlobs
 from tests.support.images import build
 

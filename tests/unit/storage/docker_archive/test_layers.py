@@ -27,7 +27,8 @@ from pyskopeo.storage.docker_archive.layer_slots import LayerSlot
 from pyskopeo.storage.docker_archive.layers import READ_ONLY, LayerWriter
 from pyskopeo.storage.docker_archive.offset_prediction import content_span
 from pyskopeo.storage.tar import TarWriter
-from pyskopeo.streams.pump import Blob, MemoryReader, uncounted
+from pyskopeo.streams.progress import uncounted
+from pyskopeo.streams.pump import Blob, MemoryReader
 from tests.support.blocked import Blocked
 
 pytestmark = pytest.mark.anyio
