@@ -42,7 +42,9 @@ class Fetches:
         self._present = {digest for digest in SIZES if state.holds(digest)} if scene.destination.remembers else set()
         stored = scene.stored()
         self._stored = stored.blobs.keys() & SIZES
-        self._kept = kept_bytes(state.temporary | stored.temporary) if scene.job.resume else {}
+        # Where each image has its own directory, an image may be copied first that has not kept the part that they share.
+        kept = state.temporary | stored.temporary if scene.destination.remembers else stored.temporary
+        self._kept = kept_bytes(kept) if scene.job.resume else {}
 
     def bytes_of(self, digest: str) -> int:
         """The number of bytes of a blob that were sent since."""

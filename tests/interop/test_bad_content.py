@@ -109,7 +109,9 @@ class TestContent:
         (source / "manifest.json").write_text(json.dumps(manifest))
         assert "config" in said(pyskopeo("inspect", f"dir:{source}"))
         assert "config" in said(copy(f"dir:{source}", f"docker-archive:{tmp_path}/new.tar"))
-        assert sorted(tree(tmp_path)) == sorted(f"source/{name}" for name in tree(source))
+        # The layers are kept for the next try.
+        left = [name for name in tree(tmp_path) if ".kept.partial" not in name]
+        assert sorted(left) == sorted(f"source/{name}" for name in tree(source))
 
     @pytest.mark.parametrize("transport", ["docker-archive", "oci-archive"])
     @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08 no gzip", b"BZh no", b"\xfd7zXZ\0 no",
