@@ -15,7 +15,7 @@ from ..errors import PyskopeoError
 from ..model.events import Placement
 from ..streams.progress import note_kept
 from .response_checks import ask
-from .upload_attempt import MONOLITHIC_SIZE, UploadAttempt
+from .upload_attempt import UploadAttempt
 from .upload_session import UploadSession
 from .upload_state import Step, UploadState
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from ..streams.pump import Blob
     from .session import Session
     from .upload_session import UploadRecord, UploadRecords
+
+# Bytes. A smaller blob is uploaded again in less time than its records take.
+_RECORDED_SIZE = 4 * 1024 * 1024
 
 
 class BlobUploads:
@@ -133,8 +136,8 @@ class BlobUploads:
         return UploadSession(self._reference, self._session, UploadState(size, self._retry.times))
 
     def _open_record(self, descriptor: Descriptor) -> UploadRecord | None:
-        """Return the record for a blob that is large enough to be streamed, None without one."""
-        if descriptor.size <= MONOLITHIC_SIZE or (records := self._records()) is None:
+        """Return the record for a large blob, None without one."""
+        if descriptor.size <= _RECORDED_SIZE or (records := self._records()) is None:
             return None
         return records.open(self._reference.registry, self._reference.repository, descriptor.digest)
 
