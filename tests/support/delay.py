@@ -25,6 +25,8 @@ from .processes import Peer
 _PIECE = 256 * 1024
 # What is on its way in one direction of one connection: a long fast line holds that much.
 _MOST_UNDER_WAY = 32 * 1024 * 1024
+# Seconds that a line with a rate queues, besides its delay: more would count as sent what never arrives.
+_QUEUED = 0.1
 # The event loop wakes at whole milliseconds, up to one late; this puts the error in the middle.
 _LATENESS = 0.0005
 
@@ -78,6 +80,7 @@ class _Line:
         self._queue: deque[tuple[float, bytes | None]] = deque()
         self._waiting: asyncio.TimerHandle | None = None
         self._under_way = 0
+        self._most = _MOST_UNDER_WAY if rate is None else min(_MOST_UNDER_WAY, int(rate * (delay + _QUEUED)))
         self.source: _End | None = None
         self.target: _End | None = None
 
@@ -97,7 +100,7 @@ class _Line:
         if self.source is None or self.source.ended or self.target is None:
             return
         transport = self.source.transport
-        full = self._under_way + self.target.unsent > _MOST_UNDER_WAY
+        full = self._under_way + self.target.unsent > self._most
         if full and transport.is_reading():
             transport.pause_reading()
         elif not full and not transport.is_reading() and not transport.is_closing():
