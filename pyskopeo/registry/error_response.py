@@ -27,6 +27,13 @@ FETCHING_TAGS = "fetching tags list"
 _REASONS = ("error_description", "details", "detail", "message", "error")
 
 
+class TokenRefused(AccessDenied):
+    """Internal: a token server refused to give a token, so that no request that needs one can succeed.
+
+    To callers of the library it is an `AccessDenied`.
+    """
+
+
 def error_from_response(
     status: int,
     body: bytes,

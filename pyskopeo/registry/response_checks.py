@@ -13,7 +13,7 @@ from ..model import mediatype
 from ..model.content_digest import content_digest
 from ..model.digest import Digest
 from . import error_response
-from .token_fetch import TokenRefused
+from .error_response import TokenRefused
 
 if TYPE_CHECKING:
     from .session import Session

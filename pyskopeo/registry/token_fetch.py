@@ -14,13 +14,6 @@ from .challenge import TOKEN_LIMIT, TokenRequest
 from .redirects import follow_redirects
 
 
-class TokenRefused(AccessDenied):
-    """Internal: a token server refused to give a token, so that no request that needs one can succeed.
-
-    To callers of the library it is an `AccessDenied`.
-    """
-
-
 class Client(Protocol):
     """What is needed of `registry.session.Session`."""
 
@@ -72,7 +65,7 @@ async def fetch_token(client: Client, request: TokenRequest, what: str, *, insec
     if refused:
         error = await client.response_error(response, body, what, got_credentials=True)
         if isinstance(error, AccessDenied):
-            raise TokenRefused(str(error), status=error.status, codes=error.codes)
+            raise error_response.TokenRefused(str(error), status=error.status, codes=error.codes)
         raise error
     return body
 

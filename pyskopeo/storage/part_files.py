@@ -256,8 +256,9 @@ async def _open(path: Path, descriptor: Descriptor, *, resume: bool, mode: int) 
 async def _lock(part: PartFile, *, found: bool) -> bool | None:
     """Lock a part file as soon as it is free.
 
-    Returns True if it is locked and still has its name, False if it has to be opened again, None if it should be left
-    alone: it is not ours, or whoever holds the lock has written nothing for `_PATIENCE`, or there are no locks here.
+    Returns True if it is locked and still has its name, False if it has to be opened again, None if it cannot be used:
+    it belongs to another user, the process with the lock has written nothing for `_PATIENCE`, or the file system has
+    no locks.
     """
     if found and not is_ours(os.fstat(part.fd)):
         return None

@@ -16,8 +16,9 @@ from pyskopeo.streams.concurrency import WorkQueue, each, work_off
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.parametrize("run", [each, work_off])
 @pytest.mark.parametrize(("number", "at_once", "most"), [(0, 3, 0), (1, 3, 1), (10, 1, 1), (10, 3, 3), (2, 8, 2)])
-async def test_so_many_at_a_time(number: int, at_once: int, most: int) -> None:
+async def test_so_many_at_a_time(run: Callable[..., Awaitable[None]], number: int, at_once: int, most: int) -> None:
     running = highest = 0
     done: list[int] = []
 
@@ -29,25 +30,7 @@ async def test_so_many_at_a_time(number: int, at_once: int, most: int) -> None:
         running -= 1
         done.append(item)
 
-    await each(range(number), work, at_once=at_once)
-    assert sorted(done) == list(range(number))
-    assert highest == most
-
-
-@pytest.mark.parametrize(("number", "at_once", "most"), [(0, 3, 0), (1, 3, 1), (10, 1, 1), (10, 3, 3), (2, 8, 2)])
-async def test_work_off_has_no_more_tasks_than_it_needs(number: int, at_once: int, most: int) -> None:
-    running = highest = 0
-    done: list[int] = []
-
-    async def work(item: int) -> None:
-        nonlocal running, highest
-        running += 1
-        highest = max(highest, running)
-        await anyio.sleep(0.001)
-        running -= 1
-        done.append(item)
-
-    await work_off(range(number), work, at_once=at_once)
+    await run(range(number), work, at_once=at_once)
     assert sorted(done) == list(range(number))
     assert highest == most
 
