@@ -50,7 +50,8 @@ REFUSED = {
 }
 if sys.version_info < (3, 14):
     ZSTD = "zstd layers need the package backports.zstd, which is not installed"
-    REFUSED |= {("backports-zstd", name): ZSTD for name in ("zstd to an archive", "compress with zstd", "verify zstd")}
+    REFUSED |= {("backports-zstd", name): ZSTD for name in ("zstd to an archive", "compress with zstd")}
+    REFUSED |= {("backports-zstd", "verify zstd"): "1 fault (1 unverifiable) in 1 image"}
 
 # Without arguments of its own: words of commands, as JSON, on standard input; results on standard output.
 DRIVER = """
@@ -138,7 +139,8 @@ def test_it_is_not_needed(package: str, authority: Authority, tmp_path: Path) ->
         reasons = [REFUSED[one, name] for one in packages if (one, name) in REFUSED]
         if reasons:
             (line,) = fatal_lines(stderr)
-            assert (code, line.endswith(tuple(reasons))) == (1, True), line
+            assert code == 1
+            assert any(reason in line for reason in reasons), line
         else:
             assert (code, fatal_lines(stderr)) == (0, []), name
 
