@@ -40,14 +40,15 @@ def pip(*words: object) -> None:
 
 
 def test_the_wheel_installs_and_its_commands_run(wheel: Path, tmp_path: Path) -> None:
-    pip("install", "--no-deps", "--prefix", tmp_path / "there", wheel)
-    (installed,) = (tmp_path / "there").glob("lib*/python*/site-packages")
+    installed = tmp_path / "there"
+    # With --target what is installed in this environment stays as it is.
+    pip("install", "--no-deps", "--target", installed, wheel)
     env = {"PATH": os.defpath, "PYTHONPATH": f"{installed}", "HOME": str(tmp_path)}
     for name, words, code, said in (
         ("pyskopeo", ["--version"], 0, f"pyskopeo version {pyskopeo.__version__}\n"),
         ("docker-credential-pyskopeo", ["list"], 0, "{}\n"),
     ):
-        done = subprocess.run([tmp_path / "there" / "bin" / name, *words], env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run([installed / "bin" / name, *words], env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.startswith(said)) == (code, True), done.stderr
     shown = subprocess.run(
         [sys.executable, "-c", "import pyskopeo; print(pyskopeo.__file__)"], env=env, cwd=tmp_path, capture_output=True, text=True, check=True
