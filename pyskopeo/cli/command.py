@@ -40,11 +40,12 @@ class Command(Generic[Options]):
     def check_count(self, given: Sequence[str]) -> None:
         """Raise `UsageError` unless as many arguments are given as are named, or more if the name ends with ``...``.
 
-        Arguments in brackets are checked by the command itself.
+        A name in brackets need not be given; if the first one is, the command itself checks the arguments.
         """
         wanted = self.arguments.split()
         if self.arguments.startswith("["):
             return
+        optional = sum(name.startswith("[") for name in wanted)
         if not wanted:
             if given:
                 raise UsageError(
@@ -53,10 +54,12 @@ class Command(Generic[Options]):
                 )
             return
         more = self.arguments.endswith("...")
-        if len(given) == len(wanted) or (more and len(given) > len(wanted)):
+        if len(wanted) - optional <= len(given) <= len(wanted) or (more and len(given) > len(wanted)):
             return
-        count = ("one argument", "two arguments")[len(wanted) - 1]
-        expected = f"{'At least' if more else 'Exactly'} {count} expected"
+        count = ("one argument", "two arguments")[len(wanted) - optional - 1]
+        expected = f"{'At least' if more or (optional and not given) else 'Exactly'} {count} expected"
+        if optional and given:
+            expected = f"At most {len(wanted)} arguments expected"
         stray = next((word for word in given if word in ("true", "false")), None)
         hint = f"; for a flag that is {stray} write --flag={stray}" if stray else _hint_of_order(self.name, given)
         raise UsageError(
@@ -104,17 +107,22 @@ def _hint_of_order(name: str, given: Sequence[str]) -> str:
 
 # Here, and not in the modules of the commands, so that the overview need not import them.
 SUMMARIES = {
+    "cat": "Print a file of an image",
     "completion": "Print a shell completion script for bash, zsh or fish",
     "copy": "Copy an image, or a list of images, from one location to another",
     "credential-helper": "Provide registry credentials to Bazel and Docker",
     "delete": "Delete an image, or only a tag, from a registry",
+    "export": "Write the files of an image as a tar archive",
+    "extract": "Extract files of an image to a directory",
     "help": "Show the help text of a command",
     "inspect": "Show the properties, the manifest or the configuration of an image",
     "layout": "Verify, repair, clean up and list OCI layouts",
     "list-tags": "List the tags of a repository, or of the images in an archive",
     "login": "Log in to a container registry",
     "logout": "Log out of a container registry",
+    "ls": "List the files of an image",
     "manifest-digest": "Compute the digest of a manifest file",
+    "rebase": "Put an image onto another base image",
     "serve": "Serve the images of an OCI layout as a read-only registry",
     "store": "List, measure, verify or prune the content store that pulls share",
     "sync": "Copy many images, and skip those that are up to date",
