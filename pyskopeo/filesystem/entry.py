@@ -14,6 +14,8 @@ from ..errors import InvalidContent
 from ..storage.tar_fields import XATTR, number
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..storage.tar_headers import TarEntry
 
 LONGEST_PATH = 4096
@@ -24,6 +26,7 @@ _WHITEOUT, _META, _OPAQUE = ".wh.", ".wh..wh.", ".wh..wh..opq"
 _LARGEST_ID = 2**32 - 2
 # Seconds since 1970; what is beyond is set to the nearest of them. No file system of today keeps later ones.
 _EARLIEST, _LATEST = -(2**31), 2**34
+_NO_DEVICE = (0, 0)
 _TIME = re.compile(rb"(-?)([0-9]{1,20})(?:\.([0-9]{0,50}))?", re.ASCII)
 
 
@@ -85,50 +88,59 @@ def read_member(member: TarEntry, layer: int, position: int, where: str) -> Entr
 
     ``where`` names the layer in errors. Raises `InvalidContent`.
     """
-    shown = f"{where}: {ascii(member.name)[:200]}"
-    path = normalized(member.name, shown)
-    if _WHITEOUT in path:
-        if _is_metadata(path):
-            return None
-        if (whiteout := _whiteout(path, shown)) is not None:
-            return whiteout
+    try:
+        path = normalized(member.name)
+        if _WHITEOUT in path:
+            if _is_metadata(path):
+                return None
+            if (whiteout := _whiteout(path)) is not None:
+                return whiteout
+        return _entry(member, path, layer, position)
+    except ValueError as error:
+        raise InvalidContent(f"{where}: {ascii(member.name)[:200]} {error}") from None
+
+
+def _entry(member: TarEntry, path: str, layer: int, position: int) -> Entry:
+    """Return the entry for a member; raises `ValueError`, as all functions below do, with the end of a sentence."""
     kind = _KINDS.get(member.kind)
     if kind is None:
-        raise InvalidContent(f"{shown} is of type {ascii(member.kind)[1:]}, which is not supported")
+        raise ValueError(f"is of type {ascii(member.kind)[1:]}, which is not supported")
     if member.sparse:
-        raise InvalidContent(f"{shown} is a sparse file, which is not supported")
+        raise ValueError("is a sparse file, which is not supported")
     if not path and kind is not Kind.DIRECTORY:
-        raise InvalidContent(f"{shown} would replace the root directory with something else")
+        raise ValueError("would replace the root directory with something else")
     header, records = member.header, member.records
     return Entry(
         path,
         kind,
         (number(header[100:108]) or 0) & 0o7777,
-        _owner(records.get(b"uid"), header[108:116], shown),
-        _owner(records.get(b"gid"), header[116:124], shown),
+        _owner(records.get(b"uid"), header[108:116]),
+        _owner(records.get(b"gid"), header[116:124]),
         _mtime(records.get(b"mtime"), header[136:148]),
         member.size if kind is Kind.FILE else 0,
-        _link(member.link, kind, shown),
-        _device(header, shown) if kind in (Kind.CHARACTER, Kind.BLOCK) else (0, 0),
-        tuple(sorted((key[len(XATTR) :], value) for key, value in records.items() if key.startswith(XATTR))),
+        _link(member.link, kind) if member.link or kind is Kind.SYMLINK else "",
+        _device(header) if kind is Kind.CHARACTER or kind is Kind.BLOCK else _NO_DEVICE,
+        _xattrs(records) if records else (),
         layer,
         position,
     )
 
 
-def normalized(name: str, shown: str) -> str:
-    """Return a path without ``.`` and slashes at its ends; ``shown`` names it in errors.
+def normalized(name: str) -> str:
+    """Return a path without ``.`` and slashes at its ends; one from the root is the same as one below it.
 
-    A path from the root is the same as one below it. Raises `InvalidContent` for one with ``..``, or that is too long.
+    Raises `ValueError` for one with ``..``, or that is too long.
     """
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise InvalidContent(f"{shown} leads out of its directory")
+        raise ValueError("leads out of its directory")
     path = "/".join(parts)
-    if len(path.encode("utf-8", "surrogateescape")) > LONGEST_PATH:
-        raise InvalidContent(f"{shown}... is longer than {LONGEST_PATH} bytes")
+    if len(path) > LONGEST_PATH or (
+        4 * len(path) > LONGEST_PATH and len(path.encode("utf-8", "surrogateescape")) > LONGEST_PATH
+    ):
+        raise ValueError(f"is longer than {LONGEST_PATH} bytes")
     if len(parts) > DEEPEST:
-        raise InvalidContent(f"{shown} is more than {DEEPEST} directories deep")
+        raise ValueError(f"is more than {DEEPEST} directories deep")
     return path
 
 
@@ -137,36 +149,39 @@ def _is_metadata(path: str) -> bool:
     return path.rpartition("/")[2] != _OPAQUE and any(part.startswith(_META) for part in path.split("/"))
 
 
-def _whiteout(path: str, shown: str) -> Whiteout | None:
+def _whiteout(path: str) -> Whiteout | None:
     """Return the whiteout that a path stands for, None for any other file."""
     *directories, name = path.split("/")
     if any(part.startswith(_WHITEOUT) for part in directories):
-        raise InvalidContent(f"{shown} is in a directory with the name of a whiteout")
+        raise ValueError("is in a directory with the name of a whiteout")
     if name == _OPAQUE:
         return Whiteout("/".join(directories), opaque=True)
     if not name.startswith(_WHITEOUT):
         return None
     removed = name[len(_WHITEOUT) :]
     if removed in ("", ".", ".."):
-        raise InvalidContent(f"{shown} is a whiteout of no file")
+        raise ValueError("is a whiteout of no file")
     return Whiteout("/".join((*directories, removed)), opaque=False)
 
 
-def _link(link: str, kind: Kind, shown: str) -> str:
+def _link(link: str, kind: Kind) -> str:
     if kind is Kind.HARDLINK:
-        target = normalized(link, f"{shown}, a hard link to {ascii(link)[:200]},")
+        try:
+            target = normalized(link)
+        except ValueError as error:
+            raise ValueError(f"is a hard link to {ascii(link)[:200]}, which {error}") from None
         if not target:
-            raise InvalidContent(f"{shown} is a hard link to a directory")
+            raise ValueError("is a hard link to a directory")
         return target
     if kind is Kind.SYMLINK and not 0 < len(link.encode("utf-8", "surrogateescape")) < LONGEST_PATH:
-        raise InvalidContent(f"{shown} is a symbolic link whose target is empty or longer than {LONGEST_PATH} bytes")
+        raise ValueError(f"is a symbolic link whose target is empty or longer than {LONGEST_PATH} bytes")
     return link
 
 
-def _owner(record: bytes | None, field: bytes, shown: str) -> int:
+def _owner(record: bytes | None, field: bytes) -> int:
     found = number(field) if record is None else int(record) if record.isdigit() and len(record) < 20 else None
     if found is None or found > _LARGEST_ID:
-        raise InvalidContent(f"{shown} has an owner that is no number of a user or group")
+        raise ValueError("has an owner that is no number of a user or group")
     return found
 
 
@@ -187,8 +202,12 @@ def _clamped(seconds: int) -> int:
     return min(seconds, _LATEST)
 
 
-def _device(header: bytes, shown: str) -> tuple[int, int]:
+def _device(header: bytes) -> tuple[int, int]:
     major, minor = number(header[329:337]), number(header[337:345])
     if major is None or minor is None or max(major, minor) >= 8**7:
-        raise InvalidContent(f"{shown} is a device without a number")
+        raise ValueError("is a device without a number")
     return major, minor
+
+
+def _xattrs(records: Mapping[bytes, bytes]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(sorted((key[len(XATTR) :], value) for key, value in records.items() if key.startswith(XATTR)))
