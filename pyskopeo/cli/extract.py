@@ -72,7 +72,8 @@ async def run(options: ExtractOptions) -> int:
         write_output(options.receipt, (json.dumps(done.to_json(), indent=2) + "\n").encode(), what)
     if done.left_out:
         some = ", ".join(map(ascii, done.left_out[:_SHOWN])) + (", ..." if len(done.left_out) > _SHOWN else "")
-        log("warning", f"Left out {len(done.left_out)} devices and named pipes, which --devices makes: {some}")
+        what = "device or named pipe" if len(done.left_out) == 1 else "devices and named pipes"
+        log("warning", f"Left out {len(done.left_out)} {what}, which --devices makes: {some}")
     total = sum(count for _, count, _ in done.files)
     print(f"{options.destination}: {len(done.files)} file{'s' * (len(done.files) != 1)}, {size(total)} ({total} bytes)")
     return 0
