@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ..filesystem.image_files import Layer
     from ..filesystem.overlay import Node
     from ..interfaces import ImageSource
-    from ..model.digest import Digest
     from ..model.manifest import Manifest
+    from ..model.receipt import Receipt
 
 _NO_ATTRIBUTES = Attributes()
 
@@ -71,39 +71,46 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What was extracted: from the image with the manifest ``digest``, of the named index or image ``root``.
+    """What was extracted, and from what.
 
-    ``layers`` are the digests of the layers that were read. ``files`` are the regular files, with their sha256 if that
-    was asked for, else "". ``left_out`` are devices and named pipes that were not made.
+    ``receipt`` names the index or image that was asked for, the image that was chosen from it, and the blobs that were
+    read. ``files`` are the paths of the regular files with their sizes in bytes and, if that was asked for, their
+    sha256, else "". ``left_out`` are devices and named pipes that were not made.
     """
 
-    requested: str
-    root: Digest
-    digest: Digest
-    layers: tuple[Digest, ...]
+    receipt: Receipt
     files: tuple[tuple[str, int, str], ...] = field(repr=False)
     left_out: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the receipt: the same for the same image and options."""
-        return {
-            "receiptVersion": 1,
-            "requested": self.requested,
-            "digest": str(self.root),
-            "manifest": str(self.digest),
-            "layers": [str(layer) for layer in self.layers],
-            "files": [{"path": path, "size": size, "sha256": sha256} for path, size, sha256 in self.files],
-        }
+        """Return the receipt as a JSON object, with the files: the same for the same image and options."""
+        files = [{"path": path, "size": size, "sha256": sha256} for path, size, sha256 in self.files]
+        return self.receipt.to_json() | {"files": files}
 
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """An image that is open for reading, chosen from ``root``, and those of its layers that are wanted."""
+    """An image that is open for reading, chosen from ``root``, and those of its layers that are wanted.
+
+    ``where`` is the repository of an image in a registry, the image name of any other.
+    """
 
     source: ImageSource
+    where: str
     root: Manifest
     manifest: Manifest
     layers: tuple[Layer, ...]
+
+    def receipt(self, requested: str, layers: Sequence[int]) -> Receipt:
+        """Return what was read: the configuration, and the layers of these numbers."""
+        from ..model.events import Placement
+        from ..model.receipt import Receipt, ReceivedBlob
+
+        manifests = dict.fromkeys((self.root.descriptor, self.manifest.descriptor))
+        config = () if self.manifest.config is None or not self.manifest.is_image else (self.manifest.config,)
+        read = (layer.descriptor for layer in self.layers if layer.number in layers)
+        blobs = {blob.digest: ReceivedBlob(blob, Placement.WRITTEN, self.where) for blob in (*config, *read)}
+        return Receipt(requested, self.root.digest, tuple(manifests), tuple(blobs.values()))
 
 
 async def extract_files(
@@ -142,12 +149,8 @@ async def extract_files(
         nodes = files.nodes()
         left_out = await run_in_thread(partial(extraction.write, nodes, files.view.root))
         digests = extraction.contents.digests
-    read = frozenset(files.layers_read)
     return Extracted(
-        name,
-        image.root.digest,
-        image.manifest.digest,
-        tuple(layer.descriptor.digest for layer in image.layers if layer.number in read),
+        image.receipt(name, files.layers_read),
         tuple(
             (path, node.entry.size, digests.get(node.entry.key, ""))
             for path, node in nodes if node.entry is not None and _kind(node) == "file"
@@ -287,7 +290,8 @@ async def _opened(
             configs[config.digest] = await source.blob(config).read(CONFIG_LIMIT)
         diff_ids = stated_diff_ids(Graph(manifest, configs=configs))
         layers = image_layers(graph.root.layers, diff_ids, access.storage.max_inflated)
-        yield _Image(source, root, manifest, chosen_layers(layers, wanted))
+        where = reference.image_name if reference.reference is None else reference.reference.name
+        yield _Image(source, where, root, manifest, chosen_layers(layers, wanted))
 
 
 def _kind(node: Node) -> str:

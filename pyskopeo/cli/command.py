@@ -40,12 +40,12 @@ class Command(Generic[Options]):
     def check_count(self, given: Sequence[str]) -> None:
         """Raise `UsageError` unless as many arguments are given as are named, or more if the name ends with ``...``.
 
-        A name in brackets need not be given; if the first one is, the command itself checks the arguments.
+        Those in brackets at the end may be left out; if all are in brackets, the command itself checks them.
         """
-        wanted = self.arguments.split()
+        names = self.arguments.split()
+        wanted = [name for name in names if not name.startswith("[")]
         if self.arguments.startswith("["):
             return
-        optional = sum(name.startswith("[") for name in wanted)
         if not wanted:
             if given:
                 raise UsageError(
@@ -53,13 +53,14 @@ class Command(Generic[Options]):
                     f"Try '{program()} {self.name} --help' for more information"
                 )
             return
-        more = self.arguments.endswith("...")
-        if len(wanted) - optional <= len(given) <= len(wanted) or (more and len(given) > len(wanted)):
+        more = self.arguments.endswith(("...", "...]"))
+        if len(wanted) <= len(given) and (more or len(given) <= len(names)):
             return
-        count = ("one argument", "two arguments")[len(wanted) - optional - 1]
-        expected = f"{'At least' if more or (optional and not given) else 'Exactly'} {count} expected"
-        if optional and given:
-            expected = f"At most {len(wanted)} arguments expected"
+        count = ("one argument", "two arguments")[len(wanted) - 1]
+        least = "At least" if more or len(names) > len(wanted) else "Exactly"
+        expected = f"{least} {count} expected"
+        if len(given) > len(names) > len(wanted):
+            expected = f"At most {len(names)} arguments expected"
         stray = next((word for word in given if word in ("true", "false")), None)
         hint = f"; for a flag that is {stray} write --flag={stray}" if stray else _hint_of_order(self.name, given)
         raise UsageError(
@@ -118,10 +119,12 @@ SUMMARIES = {
     "inspect": "Show the properties, the manifest or the configuration of an image",
     "layout": "Verify, repair, clean up and list OCI layouts",
     "list-tags": "List the tags of a repository, or of the images in an archive",
+    "lock": "Record the digests of images in a lock file, or check or update one",
     "login": "Log in to a container registry",
     "logout": "Log out of a container registry",
     "ls": "List the files of an image",
     "manifest-digest": "Compute the digest of a manifest file",
+    "prefetch": "Fetch the images of a lock file into an OCI layout or the content store",
     "rebase": "Put an image onto another base image",
     "serve": "Serve the images of an OCI layout as a read-only registry",
     "store": "List, measure, verify or prune the content store that pulls share",

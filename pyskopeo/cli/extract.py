@@ -67,9 +67,9 @@ async def run(options: ExtractOptions) -> int:
         access=options.files.access(),
     )
     if options.receipt is not None:
-        import json
+        from ..model.receipt import receipt_bytes
 
-        write_output(options.receipt, (json.dumps(done.to_json(), indent=2) + "\n").encode(), what)
+        write_output(options.receipt, receipt_bytes(done.to_json()), what)
     if done.left_out:
         some = ", ".join(map(ascii, done.left_out[:_SHOWN])) + (", ..." if len(done.left_out) > _SHOWN else "")
         what = "device or named pipe" if len(done.left_out) == 1 else "devices and named pipes"

@@ -20,14 +20,26 @@ class Decision:
     """
 
     def __init__(self, paths: Sequence[str], *, follow: bool = False) -> None:
+        self._wanted = tuple(paths)
         self.paths = set(paths)
         self._follow = follow
         self._layers: list[_NamedEntries] = []
 
+    def wants(self, entry: Entry) -> bool:
+        """Return whether the content of a file in the next layer may be needed; to be asked about its entries in order.
+
+        Of a symbolic link that is on the way to a path, what it leads to may be, so it need not be read for that again.
+        """
+        if entry.kind is Kind.SYMLINK:
+            for path in tuple(self.paths):
+                if path.startswith(f"{entry.path}/") or (self._follow and path == entry.path):
+                    self.paths.add(_lexical_target(entry, path[len(entry.path) :]))
+        return any(entry.path == path or entry.path.startswith(f"{path}/") for path in self.paths)
+
     def add(self, layer: LayerEntries) -> bool:
         """Take the next layer below those before; return whether no other one is needed."""
         self._layers.append(_NamedEntries(layer))
-        return all(self._is_decided(path) for path in tuple(self.paths))
+        return all(map(self._is_decided, self._wanted))
 
     def _is_decided(self, path: str) -> bool:
         for _ in range(_MOST_LINKS):
@@ -60,16 +72,9 @@ class Decision:
 
     def _target(self, link: Entry, rest: str) -> str:
         """Return where a path leads by a symbolic link, ``rest`` being what follows; "" if that takes a closer look."""
-        directory, parts = link.path.rpartition("/")[0], list[str]()
-        base = "" if link.link.startswith("/") else directory
-        for part in f"{base}/{link.link}{rest}".split("/"):
-            if part == "..":
-                if not self._names(directory):
-                    return ""  # it may be a symbolic link itself
-                del parts[-1:]
-            elif part not in ("", "."):
-                parts.append(part)
-        return "/".join(parts)
+        if ".." in link.link.split("/") and not self._names(link.path.rpartition("/")[0]):
+            return ""  # its directory may be a symbolic link itself
+        return _lexical_target(link, rest)
 
     def _names(self, directory: str) -> bool:
         """Return whether every directory of a path is one in the uppermost layer that names it.
@@ -130,6 +135,18 @@ def _prefixes(path: str) -> list[str]:
     """Return the directories that a path is in, the uppermost first, and the path."""
     parts = path.split("/")
     return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def _lexical_target(link: Entry, rest: str) -> str:
+    """Return where a path leads by a symbolic link, if there is no other one on the way; ``rest`` is what follows."""
+    parts: list[str] = []
+    base = "" if link.link.startswith("/") else link.path.rpartition("/")[0]
+    for part in f"{base}/{link.link}{rest}".split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
 
 
 def _is_file(target: Entry | None, link: Entry) -> bool:

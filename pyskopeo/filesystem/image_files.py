@@ -153,13 +153,10 @@ class ImageFiles:
 
     async def _read_until(self, decision: Decision) -> None:
         """Read layers from the top until it is decided what is at the paths."""
-        def wanted(entry: Entry) -> bool:
-            return any(entry.path == path or entry.path.startswith(f"{path}/") for path in decision.paths)
-
         for layer in reversed(self._layers):
             digest = layer.descriptor.digest
             if digest not in self._entries:
-                await self._read_layer(layer, wanted)
+                await self._read_layer(layer, decision.wants)
             if decision.add(self._entries[digest]):
                 return
 

@@ -272,8 +272,6 @@ class TestFailures:
 
     def test_nothing_is_left_of_what_failed(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Also where directories that must not be written to were made already."""
-        import pyskopeo.filesystem.tree_writer as writing
-
         real, calls = os.rename, []
 
         def rename(source: str, target: str, **fds: int) -> None:
@@ -282,7 +280,7 @@ class TestFailures:
                 raise OSError(28, "No space left on device")
             real(source, target, **fds)
 
-        monkeypatch.setattr(writing.os, "rename", rename)
+        monkeypatch.setattr(os, "rename", rename)
         assert "no space left on device" in fatal(extract(name, tmp_path))
         assert [path.name for path in tmp_path.iterdir()] == ["layout"]
 
@@ -312,6 +310,8 @@ class TestReceipt:
         assert {entry["path"]: entry["sha256"] for entry in found["files"]} == {
             path: hashlib.sha256(content).hexdigest() for path, content in MERGED.items() if isinstance(content, bytes)
         }
+        assert [blob["digest"] for blob in found["blobs"]] == [IMAGE.config_digest(), *IMAGE.layer_digests()]
+        assert {blob["source"] for blob in found["blobs"]} == {name}
         first = receipt.read_bytes()
         (tmp_path / "dest").rename(tmp_path / "other")
         extracted(name, tmp_path, "--receipt", receipt)
