@@ -20,9 +20,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .access import Access, Network, Ranges, Storage, Writing
     from .api.deletion import delete
+    from .api.files import Extracted, ImageFile, export_files, extract_files, list_files, open_file
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.inspection import Inspection, inspect_image
     from .api.layouts import collect_garbage, list_layout, repair_layout
+    from .api.rebase import rebase
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
     from .api.verification import verify
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
         UnsafeAddress,
         Unsupported,
     )
+    from .filesystem.contents import Attributes
     from .http.rate_limit import RateLimits
     from .http.retry import Retry
     from .http.tls import Trust
@@ -108,6 +111,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Access": "access",
     "AccessDenied": "errors",
+    "Attributes": "filesystem.contents",
     "Blob": "streams.pump",
     "BlobFinished": "model.events",
     "BlobProgress": "model.events",
@@ -127,12 +131,14 @@ _HOMES = {
     "Digest": "model.digest",
     "Event": "model.events",
     "Explained": "model.events",
+    "Extracted": "api.files",
     "Fault": "model.verification",
     "FaultKind": "model.verification",
     "Form": "engine.plan",
     "GarbageReport": "model.verification",
     "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
+    "ImageFile": "api.files",
     "ImageReference": "interfaces",
     "ImageSource": "interfaces",
     "IncompleteTags": "errors",
@@ -196,8 +202,11 @@ _HOMES = {
     "collect_garbage": "api.layouts",
     "copy": "api.images",
     "delete": "api.deletion",
+    "export_files": "api.files",
+    "extract_files": "api.files",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
+    "list_files": "api.files",
     "list_layout": "api.layouts",
     "list_store": "api.store",
     "list_tags": "api.repositories",
@@ -205,6 +214,7 @@ _HOMES = {
     "make_plan": "engine.run",
     "measure_store": "api.store",
     "open_destination": "api.images",
+    "open_file": "api.files",
     "open_source": "api.images",
     "parse_image_name": "transports",
     "plan_copy": "api.images",
@@ -212,6 +222,7 @@ _HOMES = {
     "prefetch": "syncing.prefetch",
     "prune_store": "api.store",
     "read_lock": "syncing.locking",
+    "rebase": "api.rebase",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
     "tag": "api.repositories",
@@ -222,6 +233,7 @@ _HOMES = {
 __all__ = [
     "Access",
     "AccessDenied",
+    "Attributes",
     "Blob",
     "BlobFinished",
     "BlobProgress",
@@ -241,12 +253,14 @@ __all__ = [
     "Digest",
     "Event",
     "Explained",
+    "Extracted",
     "Fault",
     "FaultKind",
     "Form",
     "GarbageReport",
     "HandshakeFailed",
     "ImageDestination",
+    "ImageFile",
     "ImageReference",
     "ImageSource",
     "IncompleteTags",
@@ -311,8 +325,11 @@ __all__ = [
     "collect_garbage",
     "copy",
     "delete",
+    "export_files",
+    "extract_files",
     "image_manifest",
     "inspect_image",
+    "list_files",
     "list_layout",
     "list_store",
     "list_tags",
@@ -320,6 +337,7 @@ __all__ = [
     "make_plan",
     "measure_store",
     "open_destination",
+    "open_file",
     "open_source",
     "parse_image_name",
     "plan_copy",
@@ -327,6 +345,7 @@ __all__ = [
     "prefetch",
     "prune_store",
     "read_lock",
+    "rebase",
     "repair_layout",
     "run_copy",
     "tag",
