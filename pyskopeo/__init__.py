@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.inspection import Inspection, inspect_image
     from .api.layouts import collect_garbage, list_layout, repair_layout
+    from .api.nix import NixImage, NixRequest, nix_prefetch
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
     from .api.verification import verify
@@ -144,6 +145,8 @@ _HOMES = {
     "ManifestWritten": "model.events",
     "Network": "access",
     "NetworkError": "errors",
+    "NixImage": "api.nix",
+    "NixRequest": "api.nix",
     "NoMatchingPlatform": "errors",
     "NotFound": "errors",
     "Offline": "errors",
@@ -191,6 +194,7 @@ _HOMES = {
     "list_tags": "api.repositories",
     "make_plan": "engine.run",
     "measure_store": "api.store",
+    "nix_prefetch": "api.nix",
     "open_destination": "api.images",
     "open_source": "api.images",
     "parse_image_name": "transports",
@@ -246,6 +250,8 @@ __all__ = [
     "ManifestWritten",
     "Network",
     "NetworkError",
+    "NixImage",
+    "NixRequest",
     "NoMatchingPlatform",
     "NotFound",
     "Offline",
@@ -294,6 +300,7 @@ __all__ = [
     "list_tags",
     "make_plan",
     "measure_store",
+    "nix_prefetch",
     "open_destination",
     "open_source",
     "parse_image_name",

@@ -115,6 +115,7 @@ SUMMARIES = {
     "login": "Log in to a container registry",
     "logout": "Log out of a container registry",
     "manifest-digest": "Compute the digest of a manifest file",
+    "nix-prefetch": "Pull an image into the Nix store, and print the arguments for pullImage",
     "serve": "Serve the images of an OCI layout as a read-only registry",
     "store": "List, measure, verify or prune the content store that pulls share",
     "sync": "Copy many images, and skip those that are up to date",
