@@ -40,10 +40,10 @@ def nix(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Nix]:
 
 
 @pytest.fixture
-def functions(nix: Nix, pyz: Path) -> str:
+def functions(nix: Nix, single_file: Path) -> str:
     """An expression for the functions, with the single file in the store."""
     shutil.copy(FUNCTIONS, nix.folder / "functions.nix")
-    shutil.copy(pyz, nix.folder / "pyskopeo.pyz")
+    shutil.copy(single_file, nix.folder / "pyskopeo.pyz")
     return f'import ./functions.nix {{ pyskopeo = ./pyskopeo.pyz; python = "{nix.python}"; }}'
 
 
