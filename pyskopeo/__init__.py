@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.inspection import Inspection, inspect_image
     from .api.layouts import collect_garbage, list_layout, repair_layout
+    from .api.nix import NixImage, NixRequest, nix_prefetch
     from .api.rebase import rebase
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
@@ -158,6 +159,8 @@ _HOMES = {
     "MissingContent": "model.missing_content",
     "Network": "access",
     "NetworkError": "errors",
+    "NixImage": "api.nix",
+    "NixRequest": "api.nix",
     "NoMatchingPlatform": "errors",
     "NotFound": "errors",
     "Offline": "errors",
@@ -213,6 +216,7 @@ _HOMES = {
     "lock_images": "syncing.locking",
     "make_plan": "engine.run",
     "measure_store": "api.store",
+    "nix_prefetch": "api.nix",
     "open_destination": "api.images",
     "open_file": "api.files",
     "open_source": "api.images",
@@ -280,6 +284,8 @@ __all__ = [
     "MissingContent",
     "Network",
     "NetworkError",
+    "NixImage",
+    "NixRequest",
     "NoMatchingPlatform",
     "NotFound",
     "Offline",
@@ -336,6 +342,7 @@ __all__ = [
     "lock_images",
     "make_plan",
     "measure_store",
+    "nix_prefetch",
     "open_destination",
     "open_file",
     "open_source",

@@ -124,6 +124,7 @@ SUMMARIES = {
     "logout": "Log out of a container registry",
     "ls": "List the files of an image",
     "manifest-digest": "Compute the digest of a manifest file",
+    "nix-prefetch": "Pull an image into the Nix store, and print the arguments for pullImage",
     "prefetch": "Fetch the images of a lock file into an OCI layout or the content store",
     "rebase": "Put an image onto another base image",
     "serve": "Serve the images of an OCI layout as a read-only registry",
