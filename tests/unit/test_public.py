@@ -125,6 +125,7 @@ PUBLIC = [
     "tag",
     "verify",
     "verify_store",
+    "write_lock",
 ]
 
 
