@@ -102,8 +102,9 @@ if TYPE_CHECKING:
         UnneededFile,
         VerificationReport,
     )
+    from .storage.lock_files import read_lock, write_lock
     from .streams.pump import Blob
-    from .syncing.locking import LockChange, check_lock, lock_images, read_lock
+    from .syncing.locking import LockChange, check_lock, lock_images
     from .syncing.prefetch import Prefetched, PrefetchPlan, PrefetchRequest, plan_prefetch, prefetch
     from .syncing.sync_request import SyncFailed
     from .transports import parse_image_name
@@ -227,11 +228,13 @@ _HOMES = {
     "prune_store": "api.store",
     "read_lock": "syncing.locking",
     "rebase": "api.rebase",
+    "read_lock": "storage.lock_files",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
     "tag": "api.repositories",
     "verify": "api.verification",
     "verify_store": "api.store",
+    "write_lock": "storage.lock_files",
 }
 
 __all__ = [
@@ -358,6 +361,7 @@ __all__ = [
     "tag",
     "verify",
     "verify_store",
+    "write_lock",
 ]
 
 

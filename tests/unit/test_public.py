@@ -136,6 +136,7 @@ PUBLIC = [
     "tag",
     "verify",
     "verify_store",
+    "write_lock",
 ]
 
 
