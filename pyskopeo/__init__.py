@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from .access import Access, Network, Ranges, Storage, Writing
     from .api.deletion import delete
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
+    from .api.index_creation import create_index
     from .api.inspection import Inspection, inspect_image
+    from .api.layout_split import link_names, split_layout
     from .api.layouts import collect_garbage, list_layout, repair_layout
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from .http.retry import Retry
     from .http.tls import Trust
     from .interfaces import ImageDestination, ImageReference, ImageSource
+    from .model.choice import Choice
     from .model.descriptor import Descriptor
     from .model.digest import Digest
     from .model.events import (
@@ -83,6 +86,7 @@ if TYPE_CHECKING:
         Retrying,
         Warned,
     )
+    from .model.layout_split import LayoutSplit, SplitImage
     from .model.manifest import Manifest
     from .model.platform import Platform
     from .model.reference import Reference
@@ -110,6 +114,7 @@ _HOMES = {
     "BlobStarted": "model.events",
     "CannotPreserve": "errors",
     "CertificateNotTrusted": "errors",
+    "Choice": "model.choice",
     "ConnectionFailed": "errors",
     "ContentMismatch": "errors",
     "Converted": "model.events",
@@ -139,6 +144,7 @@ _HOMES = {
     "InvalidName": "errors",
     "Keychain": "credentials.keychain",
     "LayoutEntry": "model.verification",
+    "LayoutSplit": "model.layout_split",
     "Manifest": "model.manifest",
     "ManifestRefused": "errors",
     "ManifestWritten": "model.events",
@@ -164,6 +170,7 @@ _HOMES = {
     "Retry": "http.retry",
     "Retrying": "model.events",
     "Selection": "engine.selection",
+    "SplitImage": "model.layout_split",
     "Stalled": "errors",
     "Storage": "access",
     "StorageFailed": "errors",
@@ -183,9 +190,11 @@ _HOMES = {
     "carry_out": "engine.run",
     "collect_garbage": "api.layouts",
     "copy": "api.images",
+    "create_index": "api.index_creation",
     "delete": "api.deletion",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
+    "link_names": "api.layout_split",
     "list_layout": "api.layouts",
     "list_store": "api.store",
     "list_tags": "api.repositories",
@@ -198,6 +207,7 @@ _HOMES = {
     "prune_store": "api.store",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
+    "split_layout": "api.layout_split",
     "tag": "api.repositories",
     "verify": "api.verification",
     "verify_store": "api.store",
@@ -212,6 +222,7 @@ __all__ = [
     "BlobStarted",
     "CannotPreserve",
     "CertificateNotTrusted",
+    "Choice",
     "ConnectionFailed",
     "ContentMismatch",
     "Converted",
@@ -241,6 +252,7 @@ __all__ = [
     "InvalidName",
     "Keychain",
     "LayoutEntry",
+    "LayoutSplit",
     "Manifest",
     "ManifestRefused",
     "ManifestWritten",
@@ -266,6 +278,7 @@ __all__ = [
     "Retry",
     "Retrying",
     "Selection",
+    "SplitImage",
     "Stalled",
     "Storage",
     "StorageFailed",
@@ -286,9 +299,11 @@ __all__ = [
     "carry_out",
     "collect_garbage",
     "copy",
+    "create_index",
     "delete",
     "image_manifest",
     "inspect_image",
+    "link_names",
     "list_layout",
     "list_store",
     "list_tags",
@@ -301,6 +316,7 @@ __all__ = [
     "prune_store",
     "repair_layout",
     "run_copy",
+    "split_layout",
     "tag",
     "verify",
     "verify_store",
