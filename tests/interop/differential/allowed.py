@@ -82,7 +82,7 @@ def without_platforms(index: bytes) -> bytes:
 
 def layout_platform(theirs: Outcome, ours: Outcome) -> Outcome:
     """skopeo's entries in the index of a layout have no platform."""
-    found = {path: file for path, file in ours.files.items() if path.endswith("/index.json")}
+    found = {path: file for path, file in ours.files.items() if path.endswith("/index.json") or path == "new.oci.tar"}
     plain = {path: (mode, without_platforms(content)) for path, (mode, content) in found.items()}
     return replace(ours, files={**ours.files, **plain})
 
