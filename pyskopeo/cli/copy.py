@@ -27,6 +27,7 @@ from .layout_output_flags import LAYOUT_OUTPUT, LayoutOutput
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image, refuse_choice
 from .progress import MODES, reporting, size
+from .receipt_flag import RECEIPT, recording, write_receipt
 
 _FLAGS = (
     Flag("additional-tag", "additional tag for the image (docker:, docker-archive:, docker-daemon:)",
@@ -46,6 +47,7 @@ _FLAGS = (
     *RANGES,
     *RESUME,
     Flag("digestfile", "write the digest of the copied image to PATH", value="PATH"),
+    RECEIPT,
     Flag("quiet", "show no progress", short="q", read=boolean, default=False),
     Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
          choices=MODES),
@@ -83,6 +85,7 @@ class CopyOptions:
     steps: bool
     dry_run: bool
     digestfile: Path | None
+    receipt: Path | None
 
     @classmethod
     def of(cls, parsed: Parsed) -> CopyOptions:
@@ -112,17 +115,23 @@ class CopyOptions:
             steps=program() == "skopeo" and not _is_standard_output(parsed.arguments[1]),
             dry_run=dry_run,
             digestfile=parsed.path("digestfile"),
+            receipt=None if dry_run else parsed.path("receipt"),
         )
 
 
 async def run(options: CopyOptions) -> int:
-    """Copy the image, or print the plan for it; then write the digest file."""
+    """Copy the image, or print the plan for it; then write the digest file and the receipt."""
     from ..engine import run as engine
 
     signatures, output = not options.form.remove_signatures, options.output
-    with reporting(options.progress, steps=options.steps, signatures=signatures) as report, ExitStack() as stack:
+    split = "" if options.dry_run else output.split
+    with (
+        reporting(options.progress, steps=options.steps, signatures=signatures) as shown,
+        recording(options.receipt, shown) as (report, record),
+        ExitStack() as stack,
+    ):
         writing = replace(options.destination_access.access(report), writing=options.writing)
-        if output.split and not options.dry_run:
+        if split:
             from .split_copy import sharing_files, split_copied
 
             writing = stack.enter_context(sharing_files(writing))
@@ -136,11 +145,15 @@ async def run(options: CopyOptions) -> int:
             destination_access=writing,
             report=report,
         )
-        if output.split and not options.dry_run:
-            await split_copied(options.destination, result.digest, output.split, writing)
+        if split:
+            await split_copied(options.destination, result.digest, split, writing)
     if options.dry_run:
         _print_plan(result.plan, result.placements)
-    elif options.digestfile is not None:
+        return 0
+    if record is not None and options.receipt is not None:
+        local = "store" if options.source.transport == "docker" else options.source.image_name
+        write_receipt(options.receipt, record.receipt(options.source.image_name, result, local=local).to_json())
+    if options.digestfile is not None:
         from ..storage.output_file import write_output
 
         what = f'Failed to write digest to file "{options.digestfile}"'
