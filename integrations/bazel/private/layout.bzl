@@ -112,8 +112,9 @@ def _pyskopeo_layout_test_impl(ctx):
             argument.replace("{layout}", layout.short_path)
             for argument in ctx.attr.arguments
         ]
-        runfiles = runfiles.merge(ctx.attr.scanner[DefaultInfo].default_runfiles)
         runfiles = runfiles.merge(ctx.runfiles([ctx.executable.scanner]))
+        if ctx.attr.scanner[DefaultInfo].default_runfiles:
+            runfiles = runfiles.merge(ctx.attr.scanner[DefaultInfo].default_runfiles)
     script = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.write(
         script,
@@ -138,6 +139,7 @@ pyskopeo_layout_test = rule(
             doc = "An OCI layout in a directory.",
         ),
         "scanner": attr.label(
+            allow_files = True,
             cfg = "target",
             executable = True,
             doc = "A program that fails if it finds something, such as a vulnerability scanner.",
