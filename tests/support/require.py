@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import re
 import shutil
@@ -72,6 +73,12 @@ def require_peer(name: str) -> str:
     if name == "dockerd" and os.geteuid() != 0:
         unavailable("needs dockerd, which needs root")
     return found
+
+
+def require_package(name: str) -> None:
+    """Skip the test, or fail it, as `require_peer` does, if a Python package that it needs is not installed."""
+    if importlib.util.find_spec(name) is None:
+        unavailable(f"needs the package {name}, which is not installed: pip install -e '.[release]'")
 
 
 def unavailable(reason: str) -> NoReturn:
