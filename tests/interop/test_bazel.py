@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from tests.support.bazel import RULES, Bazel, run_here, without_registry
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.commands import pyskopeo
 from tests.support.faults import Drip
-from tests.support.images import BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
+from tests.support.images import BuiltImage, ImageSpec, LayerSpec, PlatformSpec, build
 from tests.support.require import require_peer
 from tests.support.sid_root import SidRoot
 from tests.support.simulator import BearerGate, Simulator
 from tests.support.specs import layers, platforms
 from tests.support.token_server import TokenServer
 
+README = RULES.parent / "README.md"
 # Their images share a layer.
 LIST = build(platforms("oci", offered=(PlatformSpec("amd64"), PlatformSpec("arm64", variant="v8"))))
 AMD64, ARM64 = LIST.child(0), LIST.child(1)
@@ -29,13 +31,10 @@ SINGLE = build("docker")
 SLOW = build(ImageSpec(layers=(LayerSpec("slow", size=4_000_000),)))
 MANY = build(ImageSpec(layers=layers(20)))
 
+# Before what the README says is in MODULE.bazel.
 MODULE = """
 module(name = "app")
-bazel_dep(name = "platforms")
-bazel_dep(name = "pyskopeo")
 local_path_override(module_name = "pyskopeo", path = "{rules}")
-pyskopeo = use_extension("@pyskopeo//:extensions.bzl", "pyskopeo")
-pyskopeo.tool(urls = ["file://{program}"], integrity = "{integrity}")
 """
 # As oci_image of rules_oci uses its `base`: a directory, whose blobs it lists, and the one image in index.json.
 DERIVED = """
@@ -64,11 +63,12 @@ BUILD = """
 load("@pyskopeo//:defs.bzl", "pyskopeo_assemble", "pyskopeo_layout_test")
 load(":derived.bzl", "derived")
 
-derived(name = "app", base = "@base//:image")
-derived(name = "app_arm64", base = "@base//:linux_arm64_v8")
+derived(name = "app", base = "@debian//:image")
+derived(name = "app_arm64", base = "@debian//:linux_arm64_v8")
 derived(name = "app_single", base = "@single//:image")
 derived(name = "locked", base = "@images//many:image", tags = ["manual"])
-pyskopeo_assemble(name = "full", layout = "@shallow//:linux_amd64", blobs = ["layer", "@base//:linux_arm64_v8"])
+pyskopeo_assemble(name = "full", layout = "@shallow//:linux_amd64", blobs = ["layer", "@debian//:linux_arm64_v8"])
+pyskopeo_assemble(name = "incomplete", layout = "@shallow//:linux_amd64", tags = ["manual"])
 pyskopeo_layout_test(name = "scan", layout = ":full", scanner = "scanner.sh", arguments = ["--all", "{layout}"])
 """
 DOWNLOADS = """
@@ -90,11 +90,6 @@ downloads = repository_rule(
 CREDENTIALS = """#!/bin/sh
 exec python3 -I -S {program} credential-helper --tls-verify=false "$@"
 """
-
-
-@pytest.fixture(scope="module")
-def single_file() -> Path:
-    return Path("/tmp/bt/bzout/pyskopeo-0.1.0.pyz")
 
 
 @pytest.fixture(scope="module")
@@ -136,19 +131,32 @@ def bazel(
         yield running
 
 
+def of_readme(words: str, origin: Simulator, program: Path) -> str:
+    """Return a block of the README that has ``words``, as a user would write it for these images."""
+    (text,) = (block for block in re.findall(r"```starlark\n(.*?)```", README.read_text(), re.DOTALL) if words in block)
+    for old, new in {
+        "https://example.com/pyskopeo-0.1.0.pyz": f"file://{program}",
+        "sha256-…": integrity(program),
+        "docker.io/library/debian:12@sha256:…": f"{origin.host}/team/base:1@{LIST.digest}",
+        "third_party/pyskopeo/integrations/bazel": str(RULES),
+    }.items():
+        text = text.replace(old, new)
+    # The registry of these tests has no certificate.
+    return re.sub(r'(platforms = \[.*?\]|lock = ".*?")', r"\1, tls_verify = False", text)
+
+
 def module(origin: Simulator, private: Simulator, program: Path) -> str:
     """MODULE.bazel."""
     return (
-        MODULE.format(rules=RULES, program=program, integrity=integrity(program))
-        + pull("base", f"{origin.host}/team/base:1@{LIST.digest}")
+        MODULE.format(rules=RULES)
+        + of_readme("bazel_dep", origin, program)
+        + of_readme("pyskopeo.images", origin, program)
         + pull("shallow", f"{origin.host}/team/base@{LIST.digest}", platforms=["linux/amd64"], layers="none")
         + pull("single", f"docker://{origin.host}/team/single:1", digest=SINGLE.digest)
         + pull("slow", f"{origin.host}/team/slow@{SLOW.digest}", timeout=15)
         + pull("floating", f"{origin.host}/team/single:1")
         + pull("private", f"{private.host}/private/many@{MANY.digest}")
         + f"""
-pyskopeo.images(name = "images", lock = "//:images.lock", tls_verify = False)
-use_repo(pyskopeo, "images")
 downloads = use_repo_rule("//:downloads.bzl", "downloads")
 downloads(
     name = "downloads",
@@ -222,6 +230,11 @@ def test_images_are_directories_for_other_rules_and_are_completed_and_scanned_of
     assert len(blobs) == len(set(blobs)) == len(LIST.blobs) + len(SINGLE.blobs)
 
 
+def test_what_an_action_has_not_as_input_is_named(bazel: Bazel) -> None:
+    said = bazel.fail("build", ":incomplete")
+    assert all(digest in said for digest in LIST.layer_digests(AMD64.digest))
+
+
 def test_the_images_of_a_lock_are_pulled_when_they_are_needed(bazel: Bazel, origin: Simulator) -> None:
     """And no manifest is requested, since the lock has them."""
     before = len(origin.requests)
@@ -263,15 +276,6 @@ def test_one_token_for_all_that_bazel_downloads_itself(bazel: Bazel, private: Si
     assert len(tokens.requests) - asked == 1
 
 
-WORKSPACE = """
-workspace(name = "app")
-local_repository(name = "pyskopeo", path = "{rules}")
-load("@pyskopeo//:defs.bzl", "pyskopeo_images", "pyskopeo_pull", "pyskopeo_tool")
-pyskopeo_tool(name = "pyskopeo_tool", file = "//:pyskopeo.pyz")
-pyskopeo_images(name = "images", lock = "//:images.lock", tls_verify = False)
-"""
-
-
 @pytest.mark.peer("bazel")
 def test_a_workspace_in_bazel_4(origin: Simulator, single_file: Path, tmp_path: Path) -> None:
     """A tag is pulled too, if that is what the user wants; the digest is printed."""
@@ -283,17 +287,15 @@ def test_a_workspace_in_bazel_4(origin: Simulator, single_file: Path, tmp_path: 
     with Bazel(run_here, tmp_path, options=[f"--override_repository={unused.name}={unused}"]) as bazel:
         bazel.write(
             "WORKSPACE",
-            WORKSPACE.format(rules=RULES)
-            + pull("base", f"{origin.host}/team/base:1", rule="pyskopeo_pull", reproducible=False)
-            + pull("single", f"{origin.host}/team/single@{SINGLE.digest}", rule="pyskopeo_pull")
+            of_readme("local_repository", origin, single_file)
+            + pull("single", f"{origin.host}/team/single:1", rule="pyskopeo_pull", reproducible=False)
             + pull("shallow", f"{origin.host}/team/base@{LIST.digest}", rule="pyskopeo_pull", layers="none"),
         )
         fill(bazel, origin, single_file)
         lock(bazel, origin)
-        bazel.write("pyskopeo.pyz", single_file.read_bytes(), mode=0o755)
         done = bazel("test", "//...", ":locked", "--test_output=all")
         assert done.returncode == 0, done.stderr
-        assert f'for the same image in each build: digest = "{LIST.digest}"' in done.stderr
+        assert f'for the same image in each build: digest = "{SINGLE.digest}"' in done.stderr
         assert has(bazel.built("app"), LIST, AMD64.digest)
         assert has(bazel.built("full"), LIST, AMD64.digest)
         assert has(bazel.built("locked"), MANY, MANY.digest)
