@@ -20,9 +20,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .access import Access, Network, Ranges, Storage, Writing
     from .api.deletion import delete
+    from .api.files import Extracted, ImageFile, export_files, extract_files, list_files, open_file
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.inspection import Inspection, inspect_image
     from .api.layouts import collect_garbage, list_layout, repair_layout
+    from .api.nix import NixImage, NixRequest, nix_prefetch
+    from .api.rebase import rebase
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
     from .api.verification import verify
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
         UnsafeAddress,
         Unsupported,
     )
+    from .filesystem.contents import Attributes
     from .http.rate_limit import RateLimits
     from .http.retry import Retry
     from .http.tls import Trust
@@ -98,8 +102,9 @@ if TYPE_CHECKING:
         UnneededFile,
         VerificationReport,
     )
+    from .storage.lock_files import read_lock, write_lock
     from .streams.pump import Blob
-    from .syncing.locking import LockChange, check_lock, lock_images, read_lock
+    from .syncing.locking import LockChange, check_lock, lock_images
     from .syncing.prefetch import Prefetched, PrefetchPlan, PrefetchRequest, plan_prefetch, prefetch
     from .syncing.sync_request import SyncFailed
     from .transports import parse_image_name
@@ -108,6 +113,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Access": "access",
     "AccessDenied": "errors",
+    "Attributes": "filesystem.contents",
     "Blob": "streams.pump",
     "BlobFinished": "model.events",
     "BlobProgress": "model.events",
@@ -127,12 +133,14 @@ _HOMES = {
     "Digest": "model.digest",
     "Event": "model.events",
     "Explained": "model.events",
+    "Extracted": "api.files",
     "Fault": "model.verification",
     "FaultKind": "model.verification",
     "Form": "engine.plan",
     "GarbageReport": "model.verification",
     "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
+    "ImageFile": "api.files",
     "ImageReference": "interfaces",
     "ImageSource": "interfaces",
     "IncompleteTags": "errors",
@@ -152,6 +160,8 @@ _HOMES = {
     "MissingContent": "model.missing_content",
     "Network": "access",
     "NetworkError": "errors",
+    "NixImage": "api.nix",
+    "NixRequest": "api.nix",
     "NoMatchingPlatform": "errors",
     "NotFound": "errors",
     "Offline": "errors",
@@ -196,15 +206,20 @@ _HOMES = {
     "collect_garbage": "api.layouts",
     "copy": "api.images",
     "delete": "api.deletion",
+    "export_files": "api.files",
+    "extract_files": "api.files",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
+    "list_files": "api.files",
     "list_layout": "api.layouts",
     "list_store": "api.store",
     "list_tags": "api.repositories",
     "lock_images": "syncing.locking",
     "make_plan": "engine.run",
     "measure_store": "api.store",
+    "nix_prefetch": "api.nix",
     "open_destination": "api.images",
+    "open_file": "api.files",
     "open_source": "api.images",
     "parse_image_name": "transports",
     "plan_copy": "api.images",
@@ -212,16 +227,20 @@ _HOMES = {
     "prefetch": "syncing.prefetch",
     "prune_store": "api.store",
     "read_lock": "syncing.locking",
+    "rebase": "api.rebase",
+    "read_lock": "storage.lock_files",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
     "tag": "api.repositories",
     "verify": "api.verification",
     "verify_store": "api.store",
+    "write_lock": "storage.lock_files",
 }
 
 __all__ = [
     "Access",
     "AccessDenied",
+    "Attributes",
     "Blob",
     "BlobFinished",
     "BlobProgress",
@@ -241,12 +260,14 @@ __all__ = [
     "Digest",
     "Event",
     "Explained",
+    "Extracted",
     "Fault",
     "FaultKind",
     "Form",
     "GarbageReport",
     "HandshakeFailed",
     "ImageDestination",
+    "ImageFile",
     "ImageReference",
     "ImageSource",
     "IncompleteTags",
@@ -266,6 +287,8 @@ __all__ = [
     "MissingContent",
     "Network",
     "NetworkError",
+    "NixImage",
+    "NixRequest",
     "NoMatchingPlatform",
     "NotFound",
     "Offline",
@@ -311,15 +334,20 @@ __all__ = [
     "collect_garbage",
     "copy",
     "delete",
+    "export_files",
+    "extract_files",
     "image_manifest",
     "inspect_image",
+    "list_files",
     "list_layout",
     "list_store",
     "list_tags",
     "lock_images",
     "make_plan",
     "measure_store",
+    "nix_prefetch",
     "open_destination",
+    "open_file",
     "open_source",
     "parse_image_name",
     "plan_copy",
@@ -327,11 +355,13 @@ __all__ = [
     "prefetch",
     "prune_store",
     "read_lock",
+    "rebase",
     "repair_layout",
     "run_copy",
     "tag",
     "verify",
     "verify_store",
+    "write_lock",
 ]
 
 

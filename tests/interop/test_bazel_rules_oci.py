@@ -60,7 +60,7 @@ def copy_to_directory(name, srcs, visibility, **kwargs):
     "aspect_bazel_lib/lib/BUILD.bazel": "",
     "package_metadata/rules/package_metadata.bzl": """
 def package_metadata(name, visibility, **kwargs):
-    native.filegroup(name = name, visibility = visibility, package_metadata = [])
+    native.filegroup(name = name, visibility = visibility, applicable_licenses = [])
 """,
     "package_metadata/rules/BUILD.bazel": "",
 }
