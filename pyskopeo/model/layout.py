@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -151,6 +151,26 @@ class LayoutIndex:
 
         kept = [pair for pair in zip(self.entries, self.descriptors, strict=True) if is_kept(pair[1])]
         return self._with([*kept, *new])
+
+    @property
+    def images(self) -> Sequence[tuple[str, Digest]]:
+        """The name and the digest of each entry, "" for one without a name."""
+        return [(entry.annotations.get(REF_NAME, ""), entry.digest) for entry in self.descriptors]
+
+    def with_sorted(self, images: Collection[tuple[str, Digest]]) -> LayoutIndex:
+        """Return the index in which the entries of ``images``, pairs of name and digest, are sorted by these pairs.
+
+        Those without a name are last. They are sorted among the positions that they have; all other entries stay where
+        they are.
+        """
+        found = self.images
+        positions = [position for position, image in enumerate(found) if image in images]
+        ordered = sorted(positions, key=lambda position: (not found[position][0], found[position]))
+        if ordered == positions:
+            return self
+        pairs = list(zip(self.entries, self.descriptors, strict=True))
+        moved = dict(zip(positions, ordered, strict=True))
+        return self._with([pairs[moved.get(position, position)] for position in range(len(pairs))])
 
     def without(self, positions: Iterable[int]) -> LayoutIndex:
         """Return the index without the entries at ``positions``."""
