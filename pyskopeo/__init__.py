@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from .api.deletion import delete
     from .api.files import Extracted, ImageFile, export_files, extract_files, list_files, open_file
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
+    from .api.index_creation import create_index
     from .api.inspection import Inspection, inspect_image
+    from .api.layout_split import link_names, split_layout
     from .api.layouts import collect_garbage, list_layout, repair_layout
+    from .api.nix import NixImage, NixRequest, nix_prefetch
     from .api.rebase import rebase
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
     from .http.retry import Retry
     from .http.tls import Trust
     from .interfaces import ImageDestination, ImageReference, ImageSource
+    from .model.choice import Choice
     from .model.descriptor import Descriptor
     from .model.digest import Digest
     from .model.events import (
@@ -86,6 +90,7 @@ if TYPE_CHECKING:
         Retrying,
         Warned,
     )
+    from .model.layout_split import LayoutSplit, SplitImage
     from .model.lock_file import LockedImage, LockFile
     from .model.manifest import Manifest
     from .model.missing_content import MissingContent
@@ -101,8 +106,9 @@ if TYPE_CHECKING:
         UnneededFile,
         VerificationReport,
     )
+    from .storage.lock_files import read_lock, write_lock
     from .streams.pump import Blob
-    from .syncing.locking import LockChange, check_lock, lock_images, read_lock
+    from .syncing.locking import LockChange, check_lock, lock_images
     from .syncing.prefetch import Prefetched, PrefetchPlan, PrefetchRequest, plan_prefetch, prefetch
     from .syncing.sync_request import SyncFailed
     from .transports import parse_image_name
@@ -118,6 +124,7 @@ _HOMES = {
     "BlobStarted": "model.events",
     "CannotPreserve": "errors",
     "CertificateNotTrusted": "errors",
+    "Choice": "model.choice",
     "ConnectionFailed": "errors",
     "ContentMismatch": "errors",
     "Converted": "model.events",
@@ -149,6 +156,7 @@ _HOMES = {
     "InvalidName": "errors",
     "Keychain": "credentials.keychain",
     "LayoutEntry": "model.verification",
+    "LayoutSplit": "model.layout_split",
     "LockChange": "syncing.locking",
     "LockFile": "model.lock_file",
     "LockedImage": "model.lock_file",
@@ -158,6 +166,8 @@ _HOMES = {
     "MissingContent": "model.missing_content",
     "Network": "access",
     "NetworkError": "errors",
+    "NixImage": "api.nix",
+    "NixRequest": "api.nix",
     "NoMatchingPlatform": "errors",
     "NotFound": "errors",
     "Offline": "errors",
@@ -181,6 +191,7 @@ _HOMES = {
     "Retry": "http.retry",
     "Retrying": "model.events",
     "Selection": "engine.selection",
+    "SplitImage": "model.layout_split",
     "Stalled": "errors",
     "Storage": "access",
     "StorageFailed": "errors",
@@ -201,18 +212,21 @@ _HOMES = {
     "check_lock": "syncing.locking",
     "collect_garbage": "api.layouts",
     "copy": "api.images",
+    "create_index": "api.index_creation",
     "delete": "api.deletion",
     "export_files": "api.files",
     "extract_files": "api.files",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
     "list_files": "api.files",
+    "link_names": "api.layout_split",
     "list_layout": "api.layouts",
     "list_store": "api.store",
     "list_tags": "api.repositories",
     "lock_images": "syncing.locking",
     "make_plan": "engine.run",
     "measure_store": "api.store",
+    "nix_prefetch": "api.nix",
     "open_destination": "api.images",
     "open_file": "api.files",
     "open_source": "api.images",
@@ -221,13 +235,15 @@ _HOMES = {
     "plan_prefetch": "syncing.prefetch",
     "prefetch": "syncing.prefetch",
     "prune_store": "api.store",
-    "read_lock": "syncing.locking",
     "rebase": "api.rebase",
+    "read_lock": "storage.lock_files",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
+    "split_layout": "api.layout_split",
     "tag": "api.repositories",
     "verify": "api.verification",
     "verify_store": "api.store",
+    "write_lock": "storage.lock_files",
 }
 
 __all__ = [
@@ -240,6 +256,7 @@ __all__ = [
     "BlobStarted",
     "CannotPreserve",
     "CertificateNotTrusted",
+    "Choice",
     "ConnectionFailed",
     "ContentMismatch",
     "Converted",
@@ -271,6 +288,7 @@ __all__ = [
     "InvalidName",
     "Keychain",
     "LayoutEntry",
+    "LayoutSplit",
     "LockChange",
     "LockFile",
     "LockedImage",
@@ -280,6 +298,8 @@ __all__ = [
     "MissingContent",
     "Network",
     "NetworkError",
+    "NixImage",
+    "NixRequest",
     "NoMatchingPlatform",
     "NotFound",
     "Offline",
@@ -303,6 +323,7 @@ __all__ = [
     "Retry",
     "Retrying",
     "Selection",
+    "SplitImage",
     "Stalled",
     "Storage",
     "StorageFailed",
@@ -324,11 +345,13 @@ __all__ = [
     "check_lock",
     "collect_garbage",
     "copy",
+    "create_index",
     "delete",
     "export_files",
     "extract_files",
     "image_manifest",
     "inspect_image",
+    "link_names",
     "list_files",
     "list_layout",
     "list_store",
@@ -336,6 +359,7 @@ __all__ = [
     "lock_images",
     "make_plan",
     "measure_store",
+    "nix_prefetch",
     "open_destination",
     "open_file",
     "open_source",
@@ -348,9 +372,11 @@ __all__ = [
     "rebase",
     "repair_layout",
     "run_copy",
+    "split_layout",
     "tag",
     "verify",
     "verify_store",
+    "write_lock",
 ]
 
 

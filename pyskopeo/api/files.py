@@ -19,6 +19,8 @@ from ..errors import InvalidInput, prefix_errors
 from ..fast_dataclass import dataclass
 from ..filesystem.contents import Attributes
 from ..filesystem.path_selection import PathSelection
+from ..model.choice import Choice
+from ..model.events import Warned
 from ..model.platform import Platform
 from ..model.strict_json import CONFIG_LIMIT
 from ..streams.cancellation import run_in_thread
@@ -119,7 +121,7 @@ async def extract_files(
     *,
     paths: Sequence[str] = (),
     layers: Sequence[str] = (),
-    platform: Platform | None = None,
+    platform: Platform | Choice | None = None,
     attributes: Attributes = _NO_ATTRIBUTES,
     overwrite: bool = False,
     hashed: bool = False,
@@ -165,7 +167,7 @@ async def export_files(
     *,
     paths: Sequence[str] = (),
     layers: Sequence[str] = (),
-    platform: Platform | None = None,
+    platform: Platform | Choice | None = None,
     access: Access | None = None,
 ) -> None:
     """Write the files of an image as one tar archive to a file, or with ``-`` to standard output.
@@ -210,7 +212,7 @@ async def list_files(
     path: str = "",
     *,
     layers: Sequence[str] = (),
-    platform: Platform | None = None,
+    platform: Platform | Choice | None = None,
     access: Access | None = None,
 ) -> tuple[ImageFile, ...]:
     """Return the files of an image, sorted by name: all, or those at and below ``path``.
@@ -235,7 +237,7 @@ async def open_file(
     path: str,
     *,
     layers: Sequence[str] = (),
-    platform: Platform | None = None,
+    platform: Platform | Choice | None = None,
     access: Access | None = None,
 ) -> AsyncIterator[BinaryIO]:
     """Open one file of an image for reading, as an async context manager; symbolic links are followed in the image.
@@ -272,7 +274,7 @@ async def open_file(
 
 @asynccontextmanager
 async def _opened(
-    name: str, platform: Platform | None, wanted: Sequence[str], access: Access | None
+    name: str, platform: Platform | Choice | None, wanted: Sequence[str], access: Access | None
 ) -> AsyncIterator[_Image]:
     """Open an image, if the policy accepts it, and find its layers; no layer is read."""
     from ..filesystem.image_files import chosen_layers, image_layers
@@ -282,7 +284,8 @@ async def _opened(
     async with reference.open_source(access) as source:
         root = await source.manifest()
         check_policy(reference, access)
-        manifest = await find_image(source, root, platform or Platform.host())
+        wanted_image = platform or Platform.host()
+        manifest = await find_image(source, root, wanted_image, lambda message: access.report(Warned(message)))
         graph = await with_layer_sizes(source, Graph(manifest))
         config = manifest.config
         configs = {}

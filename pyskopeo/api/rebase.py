@@ -15,7 +15,8 @@ from ..engine.transfer import in_memory
 from ..errors import InvalidInput, InvalidName, Unsupported, prefix_errors
 from ..interfaces import ImageSource
 from ..model import mediatype
-from ..model.events import Report, ignore
+from ..model.choice import Choice
+from ..model.events import Report, Warned, ignore
 from ..model.manifest_conversion import image_to_oci, replace_children
 from ..model.platform import Platform
 from ..model.rebase import BASE_DIGEST, BASE_NAME, RebaseImage, rebase_image
@@ -42,7 +43,7 @@ async def rebase(
     *,
     old_base: str = "",
     new_base: str = "",
-    platform: Platform | None = None,
+    platform: Platform | Choice | None = None,
     all_platforms: bool = False,
     form: Form = DEFAULT_FORM,
     report: Report = ignore,
@@ -77,7 +78,8 @@ async def rebase(
         if root.is_index and all_platforms:
             result = await rebasing.rebase_index(root)
         else:
-            result = await rebasing.rebase(await find_image(opened, root, platform or Platform.host()))
+            image = await find_image(opened, root, platform or Platform.host(), lambda message: report(Warned(message)))
+            result = await rebasing.rebase(image)
         rebased = _RebasedSource(result, rebasing)
         selection = Selection(platform or Platform.host(), "all" if result.is_index else "system")
         plan = await make_plan(rebased, writer, selection, form)

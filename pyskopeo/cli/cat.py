@@ -31,7 +31,7 @@ async def run(options: CatOptions) -> int:
 
     files = options.files
     async with open_file(
-        files.name, options.path, layers=files.layers, platform=files.platform, access=files.access()
+        files.name, options.path, layers=files.layers, platform=files.choice, access=files.access()
     ) as file:
         while piece := file.read(_PIECE):
             write_bytes(piece)

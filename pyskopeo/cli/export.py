@@ -34,7 +34,7 @@ async def run(options: ExportOptions) -> int:
         options.path,
         paths=options.paths,
         layers=options.files.layers,
-        platform=options.files.platform,
+        platform=options.files.choice,
         access=options.files.access(),
     )
     return 0

@@ -60,7 +60,7 @@ async def run(options: ExtractOptions) -> int:
         options.destination,
         paths=options.paths,
         layers=options.files.layers,
-        platform=options.files.platform,
+        platform=options.files.choice,
         attributes=options.attributes,
         overwrite=options.overwrite,
         hashed=options.receipt is not None,

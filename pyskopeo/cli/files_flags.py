@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 from ..errors import prefix_errors
 from ..fast_dataclass import dataclass
 from ..transports import parse_image_name
-from .access_options import AUTHFILE, PLATFORM, AccessOptions, access_flags, chosen_platform
+from .access_options import AUTHFILE, AccessOptions, access_flags
 from .flags import Flag, Parsed, byte_count
 from .network_options import NETWORK, RANGES
+from .platform_flags import CHOOSING, chosen_image
 from .progress import warnings_only
 
 if TYPE_CHECKING:
     from ..access import Access
-    from ..model.platform import Platform
+    from ..model.choice import Choice
 
 PATHS = Flag("path", "only files that match GLOB, and what is in such directories: * and ? match no slash, ** matches "
              "any; can be repeated", value="GLOB", read=lambda text: [text], repeat=True)  # fmt: skip
 FILES = (
     Flag("layer", "use only this layer: its number (1 is the base layer, -1 the top), digest or diff ID; can be "
          "repeated", value="LAYER", read=lambda text: [text], repeat=True),
-    PLATFORM,
+    *CHOOSING,
     AUTHFILE,
     *access_flags(),
     *NETWORK,
@@ -37,7 +38,7 @@ class FilesOptions:
     """What these commands have in common: the image, its ``layers`` that are used, and how it is reached."""
 
     name: str
-    platform: Platform
+    choice: Choice
     layers: tuple[str, ...]
     max_inflated: int | None
     access_options: AccessOptions
@@ -50,7 +51,7 @@ class FilesOptions:
             parse_image_name(name)
         return cls(
             name,
-            chosen_platform(parsed),
+            chosen_image(parsed),
             parsed.repeated("layer", str),
             parsed.optional("max-inflated", int),
             AccessOptions.of(parsed),

@@ -42,7 +42,7 @@ async def run(options: LsOptions) -> int:
 
     files = options.files
     found = await list_files(
-        files.name, options.path, layers=files.layers, platform=files.platform, access=files.access()
+        files.name, options.path, layers=files.layers, platform=files.choice, access=files.access()
     )  # fmt: skip
     if options.json:
         import json

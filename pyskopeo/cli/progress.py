@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from ..model.events import (
@@ -64,13 +64,35 @@ def span(seconds: float) -> str:
 
 
 def has_cursor_control() -> bool:
-    """Return whether standard error is a terminal on which rows can be redrawn."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "") not in _DUMB
+    """Return whether standard error is a terminal on which rows can be redrawn, by rich.
+
+    That of a Nix build is a log, which shows each change of a row as a line; so is a terminal of no size, as programs
+    make it that record what others print. A shell that is opened for a build (``nix-shell``) has the user's terminal.
+    """
+    if not sys.stderr.isatty() or os.environ.get("TERM", "") in _DUMB:
+        return False
+    if "NIX_BUILD_TOP" in os.environ and "IN_NIX_SHELL" not in os.environ:
+        return False
+    with suppress(OSError):  # without a descriptor, its size is unknown
+        if not all(os.get_terminal_size(sys.stderr.fileno())):
+            return False
+    return has_rich()
+
+
+def has_rich() -> bool:
+    """Return whether the package that draws bars and tables is installed."""
+    try:
+        import rich  # noqa: F401 - only whether it is there
+    except ImportError:
+        return False
+    return True
 
 
 @contextmanager
 def reporting(mode: str, *, steps: bool = False, signatures: bool = True) -> Iterator[Report]:
     """Show the progress of one copy in a mode of `MODES`; ``auto`` is bars on a terminal, else plain lines.
+
+    Without rich, plain lines take the place of bars.
 
     ``steps`` is whether ``auto`` also prints skopeo's lines to a standard output that is no terminal, ``signatures``
     whether the one about signatures is among them.
@@ -78,6 +100,8 @@ def reporting(mode: str, *, steps: bool = False, signatures: bool = True) -> Ite
     steps = steps and mode == "auto" and not sys.stdout.isatty()
     if mode == "auto":
         mode = "bars" if has_cursor_control() else "none" if steps else "plain"
+    elif mode == "bars" and not has_rich():
+        mode = "plain"
     with _reporter(mode) as report:
         yield Steps(report, signatures=signatures) if steps else report
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from ..errors import InvalidName
 from ..fast_dataclass import dataclass
-from ..model.platform import Platform
+from ..model.choice import Choice
 from ..transports import TRANSPORTS, parse_image_name
-from .access_options import AUTHFILE, PLATFORM, RESUME, AccessOptions, access_flags, chosen_platform
+from .access_options import AUTHFILE, RESUME, AccessOptions, access_flags
 from .command import Command
-from .flags import Flag, Parsed, UsageError, boolean
+from .flags import Flag, Parsed, boolean
 from .network_options import NETWORK, RANGES
+from .platform_flags import CHOOSING, chosen_image, refuse_choice
 from .progress import MODES, reporting
 
 
@@ -23,7 +24,7 @@ class RebaseOptions:
     destination: str
     old_base: str
     new_base: str
-    platform: Platform
+    choice: Choice
     all_platforms: bool
     source_access: AccessOptions
     destination_access: AccessOptions
@@ -40,14 +41,14 @@ class RebaseOptions:
             except InvalidName as error:
                 raise InvalidName(f"Invalid {side} name {name}: {error}") from None
         every = parsed.get("all", bool)
-        if every and parsed.optional("platform", Platform) is not None:
-            raise UsageError("--platform chooses one image, so it does not go with --all")
+        if every:
+            refuse_choice(parsed, "--all")
         return cls(
             source,
             destination,
             parsed.optional("old-base", str) or "",
             parsed.optional("new-base", str) or "",
-            chosen_platform(parsed),
+            chosen_image(parsed),
             every,
             AccessOptions.of(parsed, "src-"),
             AccessOptions.of(parsed, "dest-"),
@@ -66,7 +67,7 @@ async def run(options: RebaseOptions) -> int:
             options.destination,
             old_base=options.old_base,
             new_base=options.new_base,
-            platform=options.platform,
+            platform=options.choice,
             all_platforms=options.all_platforms,
             report=report,
             source_access=options.source_access.access(report),
@@ -101,7 +102,7 @@ COMMAND = Command(
         Flag("new-base", "image to put it onto (default: see above)", value="IMAGE-NAME"),
         Flag("all", "rebase every image of a list, each onto the base of its platform", short="a", read=boolean,
              default=False),
-        PLATFORM,
+        *CHOOSING,
         AUTHFILE,
         *access_flags("src-"),
         *access_flags("dest-"),
