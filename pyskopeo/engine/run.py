@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import NoMatchingPlatform, PolicyRejected, Unsupported, first_error, prefix_errors
 from ..fast_dataclass import dataclass
-from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Placement, Report, ignore
+from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Placement, Report, Warned, ignore
 from ..model.platform import Platform
 from ..streams.concurrency import each
 from .graph import is_signed, read_graph
@@ -55,10 +55,10 @@ class CopyOptions:
 class CopyResult:
     """Result of a copy, or prediction of a dry run.
 
-    ``source_digest`` is the digest of what the source's name refers to: the index's where an image was chosen from
-    one. ``digest`` is that of the root manifest at the destination. ``moved`` is the size in bytes of the blobs that
-    were written. ``placements`` is set by a dry run: `PRESENT`, `MOUNTED` (unless the registry declines), `LINKED` (the
-    content store has it) or `WRITTEN` for each blob of the plan, by digest.
+    ``plan`` is the plan as it was carried out. ``source_digest`` is the digest of what the source's name refers to: the
+    index's where an image was chosen from one. ``digest`` is that of the root manifest at the destination. ``moved`` is
+    the size in bytes of the blobs that were written. ``placements`` is set by a dry run: `PRESENT`, `MOUNTED` (unless
+    the registry declines), `LINKED` (the content store has it) or `WRITTEN` for each blob of the plan, by digest.
     """
 
     plan: Plan
@@ -88,14 +88,14 @@ async def copy(
         async with _prefetched(writer, wanted=not options.dry_run):
             check = partial(check_policy, source, source_access)
             offline = source_access.network.offline
-            plan = await _plan((source, reader), (destination, writer), options, check, offline=offline)
+            plan = await _plan((source, reader), (destination, writer), options, check, report, offline=offline)
         assert plan.inputs is not None
         source_digest = plan.inputs.graph.chosen_from or plan.source
         if options.dry_run:
             placements = await _predict_placements(plan, reader, writer)
             return CopyResult(plan, source_digest, plan.root.digest, placements=placements)
         transfer = Transfer(reader, writer, report, options.jobs)
-        digest = await _carry_out(plan, transfer)
+        plan, digest = await _carry_out(plan, transfer)
     report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
     return CopyResult(plan, source_digest, digest, transfer.moved)
 
@@ -123,7 +123,7 @@ async def carry_out(
     """
     started = time.monotonic()
     transfer = Transfer(source, destination, report, jobs)
-    digest = await _carry_out(plan, transfer)
+    _, digest = await _carry_out(plan, transfer)
     report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
     return digest
 
@@ -138,7 +138,8 @@ def check_policy(source: ImageReference, access: Access) -> None:
         policy.judge(source.subject(), source.image_name)
 
 
-async def _carry_out(plan: Plan, transfer: Transfer) -> Digest:
+async def _carry_out(plan: Plan, transfer: Transfer) -> tuple[Plan, Digest]:
+    """Return the plan as it was carried out, with the digests of changed layers, and the digest of the root."""
     destination, report = transfer.destination, transfer.report
     report(CopyPlanned(plan.root.digest, plan.all_blobs, plan.total, plan.images))
     reported = None
@@ -153,7 +154,7 @@ async def _carry_out(plan: Plan, transfer: Transfer) -> Digest:
     if plan.converted and plan.root.digest != reported:
         report(Converted(plan.source, plan.root.digest))
     report(ManifestWritten(digest, len(plan.root.raw), root=True))
-    return digest
+    return plan, digest
 
 
 @asynccontextmanager
@@ -189,10 +190,13 @@ async def _plan(
     destination: tuple[ImageReference, ImageDestination],
     options: CopyOptions,
     check: Callable[[], None],
+    report: Report,
     *,
     offline: bool,
 ) -> Plan:
     """Read the manifests and return the plan; ``check`` raises for an image that must not be used.
+
+    ``report`` gets `Warned` if several images match the selection.
 
     Manifests of an image that is named by its digest are read from the destination, if that is on this machine and has
     them. With ``offline``, `Offline` is raised for all blobs that would have to be requested. Other errors are prefixed
@@ -210,7 +214,10 @@ async def _plan(
         check_blobs = partial(check_available, source=reader, destination=writer) if offline else None
     try:
         with prefix_errors(f"initializing source {name.image_name}", unless=(NoMatchingPlatform, PolicyRejected)):
-            graph = await read_graph(manifests, selection, accepts, options.form, check, check_blobs=check_blobs)
+            graph = await read_graph(
+                manifests, selection, accepts, options.form, check,
+                check_blobs=check_blobs, warn=lambda message: report(Warned(f"{name.image_name}: {message}")),
+            )  # fmt: skip
     except NoMatchingPlatform as error:
         with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
             raise error from None
