@@ -19,9 +19,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .access import Access, Network, Ranges, Storage, Writing
+    from .api.blobs import get_blob, get_blobs, get_manifest, put_blob, put_manifest
     from .api.deletion import delete
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.inspection import Inspection, inspect_image
+    from .api.layout_content import assemble_layout, complete_layout, find_missing_content, merge_layouts
     from .api.layouts import collect_garbage, list_layout, repair_layout
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from .http.retry import Retry
     from .http.tls import Trust
     from .interfaces import ImageDestination, ImageReference, ImageSource
+    from .model.completion import CompletionReport, PlacedContent
     from .model.descriptor import Descriptor
     from .model.digest import Digest
     from .model.events import (
@@ -84,6 +87,7 @@ if TYPE_CHECKING:
         Warned,
     )
     from .model.manifest import Manifest
+    from .model.missing_content import MissingContent
     from .model.platform import Platform
     from .model.reference import Reference
     from .model.stored_content import Pruning, StoredFile, StoredImage, StoreSize, StoreVerification
@@ -110,6 +114,7 @@ _HOMES = {
     "BlobStarted": "model.events",
     "CannotPreserve": "errors",
     "CertificateNotTrusted": "errors",
+    "CompletionReport": "model.completion",
     "ConnectionFailed": "errors",
     "ContentMismatch": "errors",
     "Converted": "model.events",
@@ -142,12 +147,14 @@ _HOMES = {
     "Manifest": "model.manifest",
     "ManifestRefused": "errors",
     "ManifestWritten": "model.events",
+    "MissingContent": "model.missing_content",
     "Network": "access",
     "NetworkError": "errors",
     "NoMatchingPlatform": "errors",
     "NotFound": "errors",
     "Offline": "errors",
     "PathNotFound": "errors",
+    "PlacedContent": "model.completion",
     "Placement": "model.events",
     "Plan": "engine.plan",
     "Platform": "model.platform",
@@ -180,10 +187,16 @@ _HOMES = {
     "VerificationReport": "model.verification",
     "Warned": "model.events",
     "Writing": "access",
+    "assemble_layout": "api.layout_content",
     "carry_out": "engine.run",
     "collect_garbage": "api.layouts",
+    "complete_layout": "api.layout_content",
     "copy": "api.images",
     "delete": "api.deletion",
+    "find_missing_content": "api.layout_content",
+    "get_blob": "api.blobs",
+    "get_blobs": "api.blobs",
+    "get_manifest": "api.blobs",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
     "list_layout": "api.layouts",
@@ -191,11 +204,14 @@ _HOMES = {
     "list_tags": "api.repositories",
     "make_plan": "engine.run",
     "measure_store": "api.store",
+    "merge_layouts": "api.layout_content",
     "open_destination": "api.images",
     "open_source": "api.images",
     "parse_image_name": "transports",
     "plan_copy": "api.images",
     "prune_store": "api.store",
+    "put_blob": "api.blobs",
+    "put_manifest": "api.blobs",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
     "tag": "api.repositories",
@@ -212,6 +228,7 @@ __all__ = [
     "BlobStarted",
     "CannotPreserve",
     "CertificateNotTrusted",
+    "CompletionReport",
     "ConnectionFailed",
     "ContentMismatch",
     "Converted",
@@ -244,12 +261,14 @@ __all__ = [
     "Manifest",
     "ManifestRefused",
     "ManifestWritten",
+    "MissingContent",
     "Network",
     "NetworkError",
     "NoMatchingPlatform",
     "NotFound",
     "Offline",
     "PathNotFound",
+    "PlacedContent",
     "Placement",
     "Plan",
     "Platform",
@@ -283,10 +302,16 @@ __all__ = [
     "Warned",
     "Writing",
     "__version__",
+    "assemble_layout",
     "carry_out",
     "collect_garbage",
+    "complete_layout",
     "copy",
     "delete",
+    "find_missing_content",
+    "get_blob",
+    "get_blobs",
+    "get_manifest",
     "image_manifest",
     "inspect_image",
     "list_layout",
@@ -294,11 +319,14 @@ __all__ = [
     "list_tags",
     "make_plan",
     "measure_store",
+    "merge_layouts",
     "open_destination",
     "open_source",
     "parse_image_name",
     "plan_copy",
     "prune_store",
+    "put_blob",
+    "put_manifest",
     "repair_layout",
     "run_copy",
     "tag",

@@ -35,6 +35,7 @@ async def verify(
     platform: Platform | None = None,
     all_platforms: bool = False,
     sparse: bool = False,
+    layers: bool = True,
     max_inflated: int | None = None,
     access: Access | None = None,
     advance: Advance = ignore_advance,
@@ -49,7 +50,8 @@ async def verify(
     ``deep`` decompresses the layers, in bounded memory, and compares them with the diff IDs that the configuration
     states (OCI image specification, config.md); ``max_inflated`` is the maximum size of all of them in bytes, None: 16
     GiB, or 200 times their stored size if that is more. ``sparse`` accepts images of an index that are missing as a
-    whole. ``advance`` is called a few times per second with the number of bytes verified so far and that of all blobs.
+    whole, and ``layers`` False layers that are. ``advance`` is called a few times per second with the number of bytes
+    verified so far and that of all blobs.
 
     Returns all faults. Raises `InvalidName`, `PathNotFound` or `NotFound` if there is no such image, `NetworkError` and
     other kinds of `PyskopeoError` if it cannot be read at all.
@@ -58,7 +60,8 @@ async def verify(
     # What the content store has says nothing about the image where it is.
     storage = replace(access.storage, store=None)
     access = replace(access, storage=storage if max_inflated is None else replace(storage, max_inflated=max_inflated))
-    options = VerifyOptions(deep, sparse, external=reference.transport in _LOCAL, max_inflated=max_inflated)
+    external = reference.transport in _LOCAL
+    options = VerifyOptions(deep, sparse, external, layers, max_inflated)
     if platform is None and reference.transport in _LOCAL:
         return await _LOCAL[reference.transport](reference, options, access, advance)
     if platform is None and reference.transport in _REMOTE and not all_platforms:

@@ -104,16 +104,18 @@ def _hint_of_order(name: str, given: Sequence[str]) -> str:
 
 # Here, and not in the modules of the commands, so that the overview need not import them.
 SUMMARIES = {
+    "blob": "Download or upload single blobs of a registry",
     "completion": "Print a shell completion script for bash, zsh or fish",
     "copy": "Copy an image, or a list of images, from one location to another",
     "credential-helper": "Provide registry credentials to Bazel and Docker",
     "delete": "Delete an image, or only a tag, from a registry",
     "help": "Show the help text of a command",
     "inspect": "Show the properties, the manifest or the configuration of an image",
-    "layout": "Verify, repair, clean up and list OCI layouts",
+    "layout": "Verify, repair, complete, merge, clean up and list OCI layouts",
     "list-tags": "List the tags of a repository, or of the images in an archive",
     "login": "Log in to a container registry",
     "logout": "Log out of a container registry",
+    "manifest": "Download or upload single manifests of a registry",
     "manifest-digest": "Compute the digest of a manifest file",
     "serve": "Serve the images of an OCI layout as a read-only registry",
     "store": "List, measure, verify or prune the content store that pulls share",

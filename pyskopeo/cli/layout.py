@@ -13,6 +13,7 @@ from ..fast_dataclass import dataclass
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags, shared_blob_dir
 from .command import Command, CommandGroup, program
 from .flags import Flag, Parsed, UsageError
+from .layout_completion import ASSEMBLE, COMPLETE, MERGE, MISSING
 from .log import log
 from .network_options import NETWORK
 from .progress import size, warnings_only
@@ -77,6 +78,7 @@ async def verify(options: LayoutVerifyOptions) -> int:
             options.layout.name,
             deep=flags.deep,
             sparse=flags.sparse,
+            layers=flags.layers,
             max_inflated=flags.max_inflated,
             access=options.layout.access(),
             advance=advance,
@@ -113,6 +115,7 @@ async def repair(options: RepairOptions) -> int:
             options.sources,
             deep=flags.deep,
             sparse=flags.sparse,
+            layers=flags.layers,
             max_inflated=flags.max_inflated,
             access=options.layout.access(),
             # The shared directory is the layout's: the blobs of a source are its own.
@@ -263,6 +266,6 @@ _LS = Command(
 )
 COMMAND = CommandGroup(
     name="layout",
-    description="Verify, repair, clean up and list OCI layouts.",
-    commands=(_VERIFY, _REPAIR, _GC, _LS),
+    description="Verify, repair, complete, merge, clean up and list OCI layouts.",
+    commands=(_VERIFY, _REPAIR, _GC, _LS, MISSING, COMPLETE, ASSEMBLE, MERGE),
 )

@@ -9,9 +9,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
+from types import MappingProxyType
 from typing import Any
 
-from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound
+from ..errors import DestinationRefused, InvalidContent, InvalidName, NotFound, PathNotFound
 from ..fast_dataclass import dataclass
 from ..gocompat.field_names import FieldNames
 from . import mediatype
@@ -122,15 +123,20 @@ class LayoutIndex:
         """Return the index of a new layout, which has no file yet."""
         return cls(b"", {}, (), ())
 
-    def with_images(self, images: Mapping[str, Manifest], unnamed: Iterable[Manifest] = ()) -> LayoutIndex:
+    def with_images(
+        self, images: Mapping[str, Manifest], unnamed: Iterable[Manifest] = (),
+        annotations: Mapping[tuple[str, Digest], Mapping[str, str]] = MappingProxyType({}),
+    ) -> LayoutIndex:  # fmt: skip
         """Return the index in which each name in ``images`` refers to its manifest, and which lists ``unnamed`` ones.
 
-        An entry of the same name is replaced, where skopeo keeps it without its name. Of an unnamed image, an unnamed
-        entry of the same digest is replaced. All other entries are kept. Returns the index itself if nothing changes.
+        ``annotations`` are those of their entries, besides their names, by name and digest. An entry of the same name
+        is replaced, where skopeo keeps it without its name. Of an unnamed image, an unnamed entry of the same digest is
+        replaced. All other entries are kept. Returns the index itself if nothing changes.
         """
         new: list[tuple[dict[str, Any], Descriptor]] = []
         for name, root in (*images.items(), *(("", root) for root in unnamed)):
-            entry = root.descriptor.to_json() | ({"annotations": {REF_NAME: name}} if name else {})
+            notes = dict(annotations.get((name, root.digest), ())) | ({REF_NAME: name} if name else {})
+            entry = root.descriptor.to_json() | ({"annotations": notes} if notes else {})
             found = self._replaced_by(name, root)
             if len(found) == 1 and entry == self.entries[found[0]]:
                 continue  # already as it should be; keep its position
@@ -146,6 +152,33 @@ class LayoutIndex:
 
         kept = [pair for pair in zip(self.entries, self.descriptors, strict=True) if is_kept(pair[1])]
         return self._with([*kept, *new])
+
+    def with_entries(self, others: Iterable[LayoutIndex]) -> LayoutIndex:
+        """Return the index with the entries of ``others`` after its own, or itself if they are all there already.
+
+        Of entries without a name, one is enough for a digest. Raises `DestinationRefused` for a name that refers to
+        different images, since one of the two would be lost.
+        """
+        pairs = list(zip(self.entries, self.descriptors, strict=True))
+        named = {name: one for one in self.descriptors if (name := one.annotations.get(REF_NAME, ""))}
+        unnamed = {one.digest for one in self.descriptors if not one.annotations.get(REF_NAME)}
+        for index in others:
+            for entry, descriptor in zip(index.entries, index.descriptors, strict=True):
+                name = descriptor.annotations.get(REF_NAME, "")
+                if (known := named.setdefault(name, descriptor) if name else None) is not None:
+                    if known.digest != descriptor.digest:
+                        raise DestinationRefused(
+                            f"{ascii(name)[1:-1]} is {known.digest} in one layout and {descriptor.digest} in another: "
+                            "give one of them another name"
+                        )
+                    if known is not descriptor:
+                        continue
+                elif descriptor.digest in unnamed:
+                    continue
+                else:
+                    unnamed.add(descriptor.digest)
+                pairs.append((entry, descriptor))
+        return self if self.raw and len(pairs) == len(self.entries) else self._with(pairs)
 
     def without(self, positions: Iterable[int]) -> LayoutIndex:
         """Return the index without the entries at ``positions``."""

@@ -19,12 +19,13 @@ from .session import SendRequest, Session
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     import httpx
 
     from ..access import Access, Network
-    from ..config.registries import Endpoint
+    from ..config.registries import Endpoint, Registries
     from ..credentials.authfile import Credentials
     from ..http.rate_limit import RateLimits
     from ..http.tls import Trust
@@ -35,17 +36,20 @@ _MIRROR_RETRIES = 1
 
 
 @asynccontextmanager
-async def open_endpoints(reference: Reference, access: Access) -> AsyncIterator[Endpoints]:
+async def open_endpoints(
+    reference: Reference, access: Access, sources: Sequence[Reference] = ()
+) -> AsyncIterator[Endpoints]:
     """Open the endpoints for reading ``reference``: mirrors from ``registries.conf`` first, then the registry.
 
-    Sends no request. Raises `InvalidInput` for a blocked registry.
+    Before these come ``sources``, other names of the same content, in their order. Sends no request. Raises
+    `InvalidInput` for a blocked registry.
     """
     from .mirrors import Endpoints
     from .repository_reader import Repository
 
     async with AsyncExitStack() as stack:
         repositories = []
-        for endpoint in access.registries().endpoints(reference):
+        for endpoint in _endpoints(reference, access.registries(), sources):
             endpoint_access = _access_for(endpoint, reference, access)
             session = await stack.enter_async_context(_open(endpoint.reference, endpoint_access, "pull"))
             repositories.append(Repository(endpoint.reference, session, endpoint_access.network.retry, session.report))
@@ -56,6 +60,13 @@ async def open_endpoints(reference: Reference, access: Access) -> AsyncIterator[
             access.report(event)
 
         yield Endpoints(reference, repositories, report)
+
+
+def _endpoints(reference: Reference, registries: Registries, sources: Sequence[Reference]) -> Iterator[Endpoint]:
+    for source in sources:
+        for endpoint in registries.endpoints(source):
+            yield replace(endpoint, is_mirror=True)
+    yield from registries.endpoints(reference)
 
 
 @asynccontextmanager

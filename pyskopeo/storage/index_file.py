@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import NotFound, StorageFailed
@@ -18,15 +19,17 @@ from .locks import locked
 from .partial_files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from anyio import Lock
 
+    from ..model.digest import Digest
     from ..model.manifest import Manifest
 
 # Seconds between two writes while images are added one after another, at least; a large index is written less often,
 # so that writing takes at most this share of the time.
 _INTERVAL, _SHARE = 0.1, 0.05
+_NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 
 
 class IndexFile:
@@ -37,6 +40,7 @@ class IndexFile:
         self._cached: tuple[tuple[int, ...], LayoutIndex] | None = None
         self._named: dict[str, Manifest] = {}
         self._unnamed: list[Manifest] = []
+        self._annotations: dict[tuple[str, Digest], Mapping[str, str]] = {}
         self._flushing: Lock | None = None
         self._last_write, self._cost = time.monotonic(), 0.0
 
@@ -48,11 +52,12 @@ class IndexFile:
             self._cached = (state or (), index)
         return self._cached[1]
 
-    async def put(self, root: Manifest, name: str) -> None:
+    async def put(self, root: Manifest, name: str, annotations: Mapping[str, str] = _NO_ANNOTATIONS) -> None:
         """Let ``name`` refer to ``root``, "" for an image without a name; with ``deferred`` only `flush` writes it.
 
-        Raises what `flush` raises.
+        ``annotations`` are those of its entry, besides its name. Raises what `flush` raises.
         """
+        self._annotations[name, root.digest] = annotations
         if name:
             self._named[name] = root
         else:
@@ -78,7 +83,7 @@ class IndexFile:
             named, unnamed, self._named, self._unnamed = self._named, self._unnamed, {}, []
             try:
                 if named or unnamed:
-                    await self.update(lambda index: index.with_images(named, unnamed))
+                    await self.update(lambda index: index.with_images(named, unnamed, self._annotations))
             except get_cancelled_exc_class():
                 self._named, self._unnamed = named | self._named, [*unnamed, *self._unnamed]
                 raise

@@ -16,9 +16,10 @@ from ..model.digest import Digest
 from ..model.events import Placement
 from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LayoutIndex, check_layout_file
 from ..model.manifest import Manifest
+from ..model.recorded_sources import recorded_sources, source_annotation
 from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.byte_streams import BlobReader
-from ..streams.locations import LocalFile
+from ..streams.locations import LocalFile, RegistryBlob
 from ..streams.pump import Blob
 from .files import digest_name, open_reader, read_bounded, read_local_manifest, read_range, suggest_archive
 from .locks import lock_directory
@@ -26,6 +27,8 @@ from .partial_files import kept_name, write_atomically
 from .place_blob import BlobFileDestination, receive_blob
 
 if TYPE_CHECKING:
+    from ..access import Reuse
+    from ..model.reference import Reference
     from .existing_blobs import ExistingBlobs
     from .index_file import IndexFile
     from .shared_files import RunFiles
@@ -85,6 +88,7 @@ class LayoutSource(ImageSource):
     ) -> None:  # fmt: skip
         self._files, self._name, self._where, self._index = files, name, where, index
         self._open_external, self._through = open_external, through
+        self._recorded: tuple[Reference, ...] = ()
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
         if descriptor is None:
@@ -100,7 +104,23 @@ class LayoutSource(ImageSource):
         if descriptor.urls and self._open_external is not None and not self._holds(name):
             external = Blob(descriptor, partial(self._open_external, descriptor))
             return external if self._through is None else self._through(external)
-        return located_blob(descriptor, self._files.locate(name))
+        if self._recorded and not self._holds(name):
+            return self._left_out(descriptor)
+        try:
+            return located_blob(descriptor, self._files.locate(name))
+        except NotFound:  # in an archive; a destination that has the blob does not open it
+            return self._left_out(descriptor)
+
+    def _left_out(self, descriptor: Descriptor) -> Blob:
+        """Return a blob that is not in the layout, with the repositories that are recorded to have it, to mount it."""
+
+        def opened(_: int) -> AbstractAsyncContextManager[BlobReader]:
+            raise NotFound(
+                f"{self._where}: blob {descriptor.digest} is not in this layout, and the destination does not have it: "
+                "layout complete fetches it"
+            )
+
+        return Blob(descriptor, opened, tuple(RegistryBlob(one.api_host, one.repository) for one in self._recorded))
 
     def _holds(self, name: str) -> bool:
         try:
@@ -118,7 +138,10 @@ class LayoutSource(ImageSource):
         except NotFound as error:
             # `NotFound` means exit code 2, for an image that is not in the layout; here there is no layout at all.
             raise PathNotFound(str(error)) from None
-        return index.find(self._name, self._where)
+        found = index.find(self._name, self._where)
+        if isinstance(found, Descriptor):
+            self._recorded = recorded_sources(found.annotations)
+        return found
 
     def _read_index(self) -> LayoutIndex:
         if self._index is not None:
@@ -135,27 +158,35 @@ def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
     return Blob(descriptor, lambda offset: open_reader(location, descriptor.size, offset), (location,), ending)
 
 
+def check_path(root: Path) -> None:
+    """Raise `StorageFailed` if the path of a layout exists and is not a directory."""
+    if root.exists() and not root.is_dir():
+        raise StorageFailed(
+            f"{root} is there and is not a directory: remove it, or choose another path{suggest_archive(root)}"
+        )
+
+
 class LayoutWriter(BlobFileDestination):
     """Writes an image into a layout directory, which other writers, in this or other processes, may use concurrently.
 
     ``name`` is the reference name of the image in ``index.json``, ``shared`` the directory for blobs if several layouts
-    share it. ``files`` is what images that are copied together share. ``digests`` are those of the blobs and manifests
-    that were put.
+    share it. ``files`` is what images that are copied together share. ``reuse`` and ``recorded_source`` are those of
+    `Writing`. ``digests`` are those of the blobs and manifests that were put.
     """
 
     accepts = Accepts(
-        frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}), foreign=True, compresses=True,
+        frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}), foreign=True, compresses=True, sparse=True,
         on_request=frozenset({mediatype.DOCKER_MANIFEST, mediatype.DOCKER_LIST}),
         unsigned="Pushing signatures for OCI images is not supported",
     )  # fmt: skip
 
     def __init__(
         self, root: Path, name: str, files: RunFiles, existing: ExistingBlobs | None = None, *,
-        shared: Path | None = None, resume: bool = True,
+        shared: Path | None = None, resume: bool = True, reuse: Reuse = "copy", recorded_source: str = "",
     ) -> None:  # fmt: skip
-        super().__init__(existing, resume=resume)
+        super().__init__(existing, resume=resume, reuse=reuse)
         self.root = root
-        self._name, self._files = name, files
+        self._name, self._files, self._recorded_source = name, files, recorded_source
         self._blobs = shared if shared is not None else root / "blobs"
         self._written: set[Path] = set()
         self.digests: list[Digest] = []
@@ -167,11 +198,7 @@ class LayoutWriter(BlobFileDestination):
 
     def check(self) -> None:
         """Raise `StorageFailed` if the path exists and is not a directory; changes nothing."""
-        if self.root.exists() and not self.root.is_dir():
-            raise StorageFailed(
-                f"{self.root} is there and is not a directory: remove it, or choose another path"
-                f"{suggest_archive(self.root)}"
-            )
+        check_path(self.root)
 
     async def begin(self, root: Manifest) -> None:
         # Shared with other writers, so that no blob found or written is deleted until the index has the image.
@@ -197,7 +224,7 @@ class LayoutWriter(BlobFileDestination):
     async def commit(self, root: Manifest) -> Digest:
         await self.put_manifest(root)
         self._files.make_directory(self.root / "blobs", required=True)  # image-layout.md; even where blobs are shared
-        await self._files.index(self.root).put(root, self._name)
+        await self._files.index(self.root).put(root, self._name, source_annotation(self._recorded_source))
         for directory in (self.root, *self._written):
             done = (kept_name(digest.hex, digest.hex) for digest in self.digests)
             self._files.remove_leftovers(directory, done=done)

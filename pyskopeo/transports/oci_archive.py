@@ -90,8 +90,11 @@ class _ScratchWriter(LayoutWriter):
     An interrupted run may have left blobs there. Those that the image has are verified and used, others are removed.
     """
 
-    def __init__(self, directory: KeptDirectory, name: str) -> None:
-        super().__init__(directory.path / _LAYOUT, name, RunFiles(None, partial_age=0.0), resume=directory.resumes)
+    def __init__(self, directory: KeptDirectory, name: str, recorded_source: str = "") -> None:
+        super().__init__(
+            directory.path / _LAYOUT, name, RunFiles(None, partial_age=0.0), resume=directory.resumes,
+            recorded_source=recorded_source,
+        )  # fmt: skip
         self._directory = directory
 
     async def begin(self, root: Manifest) -> None:
@@ -135,7 +138,7 @@ async def _open_destination(reference: OciArchiveReference, access: Access) -> A
     check_output(path, replace=True)
     replaces = await run_in_thread(lambda: _is_replaced(path))
     directory = scratch_directory(path, access.storage)
-    writer = _ScratchWriter(directory, reference.name)
+    writer = _ScratchWriter(directory, reference.name, access.writing.recorded_source)
     failed = True
     try:
         try:
