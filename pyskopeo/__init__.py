@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         Retrying,
         Warned,
     )
+    from .model.lock_file import LockedImage, LockFile
     from .model.manifest import Manifest
     from .model.missing_content import MissingContent
     from .model.platform import Platform
@@ -101,6 +102,8 @@ if TYPE_CHECKING:
         VerificationReport,
     )
     from .streams.pump import Blob
+    from .syncing.locking import LockChange, check_lock, lock_images, read_lock
+    from .syncing.prefetch import Prefetched, PrefetchPlan, PrefetchRequest, plan_prefetch, prefetch
     from .syncing.sync_request import SyncFailed
     from .transports import parse_image_name
 
@@ -144,6 +147,9 @@ _HOMES = {
     "InvalidName": "errors",
     "Keychain": "credentials.keychain",
     "LayoutEntry": "model.verification",
+    "LockChange": "syncing.locking",
+    "LockFile": "model.lock_file",
+    "LockedImage": "model.lock_file",
     "Manifest": "model.manifest",
     "ManifestRefused": "errors",
     "ManifestWritten": "model.events",
@@ -159,6 +165,9 @@ _HOMES = {
     "Plan": "engine.plan",
     "Platform": "model.platform",
     "PolicyRejected": "errors",
+    "PrefetchPlan": "syncing.prefetch",
+    "PrefetchRequest": "syncing.prefetch",
+    "Prefetched": "syncing.prefetch",
     "Pruning": "model.stored_content",
     "PyskopeoError": "errors",
     "Ranges": "access",
@@ -189,6 +198,7 @@ _HOMES = {
     "Writing": "access",
     "assemble_layout": "api.layout_content",
     "carry_out": "engine.run",
+    "check_lock": "syncing.locking",
     "collect_garbage": "api.layouts",
     "complete_layout": "api.layout_content",
     "copy": "api.images",
@@ -202,6 +212,7 @@ _HOMES = {
     "list_layout": "api.layouts",
     "list_store": "api.store",
     "list_tags": "api.repositories",
+    "lock_images": "syncing.locking",
     "make_plan": "engine.run",
     "measure_store": "api.store",
     "merge_layouts": "api.layout_content",
@@ -209,9 +220,12 @@ _HOMES = {
     "open_source": "api.images",
     "parse_image_name": "transports",
     "plan_copy": "api.images",
+    "plan_prefetch": "syncing.prefetch",
+    "prefetch": "syncing.prefetch",
     "prune_store": "api.store",
     "put_blob": "api.blobs",
     "put_manifest": "api.blobs",
+    "read_lock": "syncing.locking",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
     "tag": "api.repositories",
@@ -258,6 +272,9 @@ __all__ = [
     "InvalidName",
     "Keychain",
     "LayoutEntry",
+    "LockChange",
+    "LockFile",
+    "LockedImage",
     "Manifest",
     "ManifestRefused",
     "ManifestWritten",
@@ -273,6 +290,9 @@ __all__ = [
     "Plan",
     "Platform",
     "PolicyRejected",
+    "PrefetchPlan",
+    "PrefetchRequest",
+    "Prefetched",
     "Pruning",
     "PyskopeoError",
     "Ranges",
@@ -304,6 +324,7 @@ __all__ = [
     "__version__",
     "assemble_layout",
     "carry_out",
+    "check_lock",
     "collect_garbage",
     "complete_layout",
     "copy",
@@ -317,6 +338,7 @@ __all__ = [
     "list_layout",
     "list_store",
     "list_tags",
+    "lock_images",
     "make_plan",
     "measure_store",
     "merge_layouts",
@@ -324,9 +346,12 @@ __all__ = [
     "open_source",
     "parse_image_name",
     "plan_copy",
+    "plan_prefetch",
+    "prefetch",
     "prune_store",
     "put_blob",
     "put_manifest",
+    "read_lock",
     "repair_layout",
     "run_copy",
     "tag",

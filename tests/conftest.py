@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.peers import Dockerd, PeerFailed, Registry
+from tests.support.release import built, single
 from tests.support.require import SKOPEO, find_program, require_peer, skopeo_version, unavailable
 from tests.support.tls import Authority, ServerCertificate
 from tests.support.token_server import TokenRules, TokenServer
@@ -89,6 +90,12 @@ def clean_environment(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """The CA that signed the certificates of `tls_registry`."""
     return Authority.create(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def single_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``pyskopeo-X.Y.Z.pyz``, with bytecode for the Pythons of this machine."""
+    return single(built(tmp_path_factory, "pyz"), "*.pyz")
 
 
 @pytest.fixture(scope="session")

@@ -36,12 +36,6 @@ class UnknownFlag(UsageError):
     """Internal to the command line: a flag is unknown, and no other is like it."""
 
 
-class LiteralWord(str):
-    """A word of the command line that stands for itself, even if it begins with ``@``."""
-
-    __slots__ = ()
-
-
 def boolean(text: str) -> bool:
     """Parse a boolean as Go's ``strconv.ParseBool`` does."""
     if text in _TRUE:
@@ -190,11 +184,12 @@ def parse(
     left = list(words)
     while left:
         word = left.pop(0)
-        if files and word.startswith("@") and not isinstance(word, LiteralWord):
-            from .argument_file import read_arguments
+        if files and word.startswith("@"):
+            from .argument_file import LiteralWord, read_arguments
 
-            left[:0] = read_arguments(word)
-            continue
+            if not isinstance(word, LiteralWord):
+                left[:0] = read_arguments(word)
+                continue
         if word == "--":
             if stop_at_argument:
                 return parsed, left

@@ -64,13 +64,24 @@ def span(seconds: float) -> str:
 
 
 def has_cursor_control() -> bool:
-    """Return whether standard error is a terminal on which rows can be redrawn."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "") not in _DUMB
+    """Return whether standard error is a terminal on which rows can be redrawn, by rich."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") not in _DUMB and has_rich()
+
+
+def has_rich() -> bool:
+    """Return whether the package that draws bars and tables is installed."""
+    try:
+        import rich  # noqa: F401 - only whether it is there
+    except ImportError:
+        return False
+    return True
 
 
 @contextmanager
 def reporting(mode: str, *, steps: bool = False, signatures: bool = True) -> Iterator[Report]:
     """Show the progress of one copy in a mode of `MODES`; ``auto`` is bars on a terminal, else plain lines.
+
+    Without rich, plain lines take the place of bars.
 
     ``steps`` is whether ``auto`` also prints skopeo's lines to a standard output that is no terminal, ``signatures``
     whether the one about signatures is among them.
@@ -78,6 +89,8 @@ def reporting(mode: str, *, steps: bool = False, signatures: bool = True) -> Ite
     steps = steps and mode == "auto" and not sys.stdout.isatty()
     if mode == "auto":
         mode = "bars" if has_cursor_control() else "none" if steps else "plain"
+    elif mode == "bars" and not has_rich():
+        mode = "plain"
     with _reporter(mode) as report:
         yield Steps(report, signatures=signatures) if steps else report
 

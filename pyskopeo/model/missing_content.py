@@ -1,4 +1,4 @@
-"""Content that is missing, and where it can be fetched: the report of commands that end with exit code 3. No I/O."""
+"""Content that is missing, and where it can be fetched: the report that goes with exit code 3. No I/O."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,13 +19,13 @@ from .session import SendRequest, Session
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     import httpx
 
     from ..access import Access, Network
-    from ..config.registries import Endpoint, Registries
+    from ..config.registries import Endpoint
     from ..credentials.authfile import Credentials
     from ..http.rate_limit import RateLimits
     from ..http.tls import Trust
@@ -41,15 +41,15 @@ async def open_endpoints(
 ) -> AsyncIterator[Endpoints]:
     """Open the endpoints for reading ``reference``: mirrors from ``registries.conf`` first, then the registry.
 
-    Before these come ``sources``, other names of the same content, in their order. Sends no request. Raises
-    `InvalidInput` for a blocked registry.
+    ``sources`` are its names in other places, to read it from instead, in order, each with its own mirrors. Sends no
+    request. Raises `InvalidInput` for a blocked registry.
     """
     from .mirrors import Endpoints
     from .repository_reader import Repository
 
     async with AsyncExitStack() as stack:
         repositories = []
-        for endpoint in _endpoints(reference, access.registries(), sources):
+        for endpoint in _joined(map(access.registries().endpoints, sources or (reference,))):
             endpoint_access = _access_for(endpoint, reference, access)
             session = await stack.enter_async_context(_open(endpoint.reference, endpoint_access, "pull"))
             repositories.append(Repository(endpoint.reference, session, endpoint_access.network.retry, session.report))
@@ -62,11 +62,14 @@ async def open_endpoints(
         yield Endpoints(reference, repositories, report)
 
 
-def _endpoints(reference: Reference, registries: Registries, sources: Sequence[Reference]) -> Iterator[Endpoint]:
-    for source in sources:
-        for endpoint in registries.endpoints(source):
-            yield replace(endpoint, is_mirror=True)
-    yield from registries.endpoints(reference)
+def _joined(groups: Iterable[Sequence[Endpoint]]) -> list[Endpoint]:
+    """Return the endpoints of several sources, each place once; all but the last source count as mirrors."""
+    found: dict[str, Endpoint] = {}
+    for group in groups:
+        found = {name: replace(endpoint, is_mirror=True) for name, endpoint in found.items()}
+        for endpoint in group:
+            found.setdefault(endpoint.reference.name, endpoint)
+    return list(found.values())
 
 
 @asynccontextmanager
@@ -166,6 +169,10 @@ class SharedConnections:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
         for transport in self._transports.values():
             await transport.aclose()
 

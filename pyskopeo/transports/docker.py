@@ -63,10 +63,7 @@ class DockerReference(ImageReference):
         return share_pings(access, writing)
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[DockerSource]:
-        """Open the image for reading; the first request is sent with the first call of the source.
-
-        Raises `InvalidName` for a name with an unknown digest.
-        """
+        """Open the image for reading, without a request; raises `InvalidName` for a name with an unknown digest."""
         if not self.reference.manifest_name:
             raise InvalidName(f"{self}: an unknown digest can only be written, not read")
         return open_repository(self.reference, access)
@@ -285,10 +282,10 @@ _ACCEPTS_ONE_DIGEST = Accepts(_MANIFESTS, foreign=True, unchangeable="the destin
 async def open_repository(
     reference: Reference, access: Access, sources: Sequence[Reference] = ()
 ) -> AsyncIterator[DockerSource]:
-    """Open a repository for reading; ``sources`` are tried before it, in their order, as mirrors are."""
+    """Open a repository for reading; ``sources``, its names in other places, are asked before it, in their order."""
     from ..registry.sessions import open_endpoints
 
-    async with open_endpoints(reference, access, sources) as endpoints:
+    async with open_endpoints(reference, access, (*sources, reference)) as endpoints:
         if access.storage.store is None:
             yield DockerSource(endpoints, access.report, access.network.ranges)
             return

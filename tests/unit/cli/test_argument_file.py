@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.cli.flags import Flag, UsageError, boolean, parse
+from pyskopeo.cli.flags import Flag, boolean, parse
 from pyskopeo.cli.main import main
+from pyskopeo.errors import InvalidInput
 from tests.support.cli import pyskopeo_here
 
 FLAGS = (
@@ -77,7 +78,7 @@ def test_a_file_that_cannot_be_read(kind: str, params: Path) -> None:
         params.symlink_to(params)
     elif kind == "nul":
         params.write_bytes(b"secret\0x")
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(InvalidInput) as caught:
         read(f"@{params}")
     assert str(caught.value).startswith(f"reading arguments from @{params}: ")
     assert "secret" not in str(caught.value)
