@@ -11,7 +11,17 @@ from ..engine.plan import has_foreign_urls
 from ..engine.selection import check_depth
 from ..engine.transfer import LARGE_AT_ONCE, SMALL, SMALL_AT_ONCE
 from ..engine.verification import Advance, ignore_advance
-from ..errors import ContentMismatch, NotFound, PathNotFound, PyskopeoError, RegistryError, first_error
+from ..errors import (
+    AccessDenied,
+    ConnectionFailed,
+    ContentMismatch,
+    NotFound,
+    Offline,
+    PathNotFound,
+    PyskopeoError,
+    RegistryError,
+    first_error,
+)
 from ..fast_dataclass import dataclass
 from ..model.completion import CompletionReport, PlacedContent
 from ..model.descriptor import UNKNOWN_SIZE
@@ -30,7 +40,7 @@ from .partial_files import remove_leftovers, write_atomically
 from .place_blob import place_blob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
@@ -74,6 +84,7 @@ class LayoutCompletion:
         self._missing: list[MissingContent] = []
         self._rejected: list[str] = []
         self._warned: set[str] = set()
+        self._unusable: set[ContentSource] = set()
         self._present = 0
         self._done: dict[Digest, int] = {}
         self._directories: set[Path] = set()
@@ -116,7 +127,7 @@ class LayoutCompletion:
 
     async def _fetch_manifest(self, node: Node) -> Manifest | None:
         descriptor = node.descriptor
-        for source in self._sources:
+        for source in self._usable():
             try:
                 found = await source.manifest(descriptor)
                 found.check_size(descriptor)
@@ -158,7 +169,7 @@ class LayoutCompletion:
         def moved(count: int) -> None:
             self._done[descriptor.digest] = count
 
-        for source in self._sources:
+        for source in self._usable():
             try:
                 candidates = await source.blobs(descriptor)
             except PyskopeoError as error:
@@ -179,6 +190,9 @@ class LayoutCompletion:
                 return True
         return False
 
+    def _usable(self) -> Iterator[ContentSource]:
+        return (source for source in self._sources if source not in self._unusable)
+
     def _writable_path(self, digest: Digest) -> Path:
         path = self.path(digest)
         with storage_errors(f"creating {path.parent}"):
@@ -187,9 +201,14 @@ class LayoutCompletion:
         return path
 
     def _note_failure(self, source: ContentSource, error: PyskopeoError) -> None:
-        """Report why a source is of no use for something; that it does not have it is no reason to."""
-        if isinstance(error, NotFound) or (isinstance(error, RegistryError) and error.status == 404):
+        """Report why a source is of no use for something; that it does not have it is no reason to.
+
+        One that cannot be reached, or refuses access, is not asked again.
+        """
+        if isinstance(error, NotFound | Offline) or (isinstance(error, RegistryError) and error.status == 404):
             return
+        if isinstance(error, ConnectionFailed | AccessDenied):
+            self._unusable.add(source)
         message = str(error) if str(error).startswith(source.name) else f"{source.name}: {error}"
         if isinstance(error, ContentMismatch):
             self._rejected.append(message)

@@ -105,20 +105,19 @@ class LayoutSource(ImageSource):
             external = Blob(descriptor, partial(self._open_external, descriptor))
             return external if self._through is None else self._through(external)
         if self._recorded and not self._holds(name):
-            return self._left_out(descriptor)
+            hint = ": layout complete fetches it" if isinstance(self._files, DirectoryFiles) else ""
+            where = f"blob {descriptor.digest} was left out of this layout, and the destination does not have it"
+            return self._left_out(descriptor, f"{self._where}: {where}{hint}")
         try:
             return located_blob(descriptor, self._files.locate(name))
-        except NotFound:  # in an archive; a destination that has the blob does not open it
-            return self._left_out(descriptor)
+        except NotFound as error:  # in an archive; a destination that has the blob does not open it
+            return self._left_out(descriptor, str(error))
 
-    def _left_out(self, descriptor: Descriptor) -> Blob:
+    def _left_out(self, descriptor: Descriptor, message: str) -> Blob:
         """Return a blob that is not in the layout, with the repositories that are recorded to have it, to mount it."""
 
         def opened(_: int) -> AbstractAsyncContextManager[BlobReader]:
-            raise NotFound(
-                f"{self._where}: blob {descriptor.digest} is not in this layout, and the destination does not have it: "
-                "layout complete fetches it"
-            )
+            raise NotFound(message)
 
         return Blob(descriptor, opened, tuple(RegistryBlob(one.api_host, one.repository) for one in self._recorded))
 

@@ -167,7 +167,7 @@ class TestPush:
         with Simulator(pushing=pushing) as target:
             done = copy("--all", f"oci:{layout}:v1", target.name("other/app", "v2"))
             said = fatal(done, 2)
-            assert "is not in this layout, and the destination does not have it: layout complete fetches it" in said
+            assert "was left out of this layout, and the destination does not have it: layout complete fetches it" in said
             assert target.manifest("v2", "other/app") is None
             assert target.open_uploads == ()
 
@@ -282,6 +282,20 @@ class TestComplete:
         assert [found["digest"] for found in missing(done)] == [victim]
         assert "digest mismatch" in done.stderr
         assert not blob_path(layout, victim).exists()
+
+    def test_offline_nothing_is_requested(self, registry: Simulator, layout: Path) -> None:
+        since = len(registry.requests)
+        done = pyskopeo_here("--offline", "layout", "complete", f"oci:{layout}")
+        assert [found["digest"] for found in missing(done)] == sorted(LAYERS)
+        assert len(done.lines) == 1
+        assert len(registry.requests) == since
+
+    def test_a_registry_that_cannot_be_reached_is_asked_once(self, layout: Path) -> None:
+        words = ("--retry-times=0", "--from", "docker://127.0.0.1:1/team/app", f"oci:{layout}")
+        done = self.complete(*words)
+        assert [found["digest"] for found in missing(done)] == sorted(LAYERS)
+        assert sum("docker://127.0.0.1:1/team/app: " in line for line in done.lines) <= len(LAYERS)
+        assert "not used" in done.stderr
 
     def test_a_layout_that_does_not_say_where_it_is_from(self, tmp_path: Path) -> None:
         write_layout(LIST, tmp_path / "lay")
