@@ -165,19 +165,16 @@ class LayoutIndex:
         for index in others:
             for entry, descriptor in zip(index.entries, index.descriptors, strict=True):
                 name = descriptor.annotations.get(REF_NAME, "")
-                if (known := named.setdefault(name, descriptor) if name else None) is not None:
-                    if known.digest != descriptor.digest:
-                        raise DestinationRefused(
-                            f"{ascii(name)[1:-1]} is {known.digest} in one layout and {descriptor.digest} in another: "
-                            "give one of them another name"
-                        )
-                    if known is not descriptor:
-                        continue
-                elif descriptor.digest in unnamed:
-                    continue
-                else:
-                    unnamed.add(descriptor.digest)
-                pairs.append((entry, descriptor))
+                known = named.get(name) if name else None
+                if known is not None and known.digest != descriptor.digest:
+                    raise DestinationRefused(
+                        f"{ascii(name)[1:-1]} is {known.digest} in one layout and {descriptor.digest} in another: "
+                        "give one of them another name"
+                    )
+                if known is None and (name or descriptor.digest not in unnamed):
+                    pairs.append((entry, descriptor))
+                    named |= {name: descriptor} if name else {}
+                    unnamed |= set() if name else {descriptor.digest}
         return self if self.raw and len(pairs) == len(self.entries) else self._with(pairs)
 
     def without(self, positions: Iterable[int]) -> LayoutIndex:
