@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from .access import Access, Network, Ranges, Storage, Writing
     from .api.blobs import get_blob, get_blobs, get_manifest, put_blob, put_manifest
     from .api.deletion import delete
+    from .api.files import Extracted, ImageFile, export_files, extract_files, list_files, open_file
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
+    from .api.index_creation import create_index
     from .api.inspection import Inspection, inspect_image
     from .api.layout_content import assemble_layout, complete_layout, find_missing_content, merge_layouts
+    from .api.layout_split import link_names, split_layout
     from .api.layouts import collect_garbage, list_layout, repair_layout
+    from .api.nix import NixImage, NixRequest, nix_prefetch
+    from .api.rebase import rebase
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
     from .api.verification import verify
@@ -63,10 +68,12 @@ if TYPE_CHECKING:
         UnsafeAddress,
         Unsupported,
     )
+    from .filesystem.contents import Attributes
     from .http.rate_limit import RateLimits
     from .http.retry import Retry
     from .http.tls import Trust
     from .interfaces import ImageDestination, ImageReference, ImageSource
+    from .model.choice import Choice
     from .model.completion import CompletionReport, PlacedContent
     from .model.descriptor import Descriptor
     from .model.digest import Digest
@@ -86,6 +93,7 @@ if TYPE_CHECKING:
         Retrying,
         Warned,
     )
+    from .model.layout_split import LayoutSplit, SplitImage
     from .model.lock_file import LockedImage, LockFile
     from .model.manifest import Manifest
     from .model.missing_content import MissingContent
@@ -101,8 +109,9 @@ if TYPE_CHECKING:
         UnneededFile,
         VerificationReport,
     )
+    from .storage.lock_files import read_lock, write_lock
     from .streams.pump import Blob
-    from .syncing.locking import LockChange, check_lock, lock_images, read_lock
+    from .syncing.locking import LockChange, check_lock, lock_images
     from .syncing.prefetch import Prefetched, PrefetchPlan, PrefetchRequest, plan_prefetch, prefetch
     from .syncing.sync_request import SyncFailed
     from .transports import parse_image_name
@@ -111,12 +120,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "Access": "access",
     "AccessDenied": "errors",
+    "Attributes": "filesystem.contents",
     "Blob": "streams.pump",
     "BlobFinished": "model.events",
     "BlobProgress": "model.events",
     "BlobStarted": "model.events",
     "CannotPreserve": "errors",
     "CertificateNotTrusted": "errors",
+    "Choice": "model.choice",
     "CompletionReport": "model.completion",
     "ConnectionFailed": "errors",
     "ContentMismatch": "errors",
@@ -131,12 +142,14 @@ _HOMES = {
     "Digest": "model.digest",
     "Event": "model.events",
     "Explained": "model.events",
+    "Extracted": "api.files",
     "Fault": "model.verification",
     "FaultKind": "model.verification",
     "Form": "engine.plan",
     "GarbageReport": "model.verification",
     "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
+    "ImageFile": "api.files",
     "ImageReference": "interfaces",
     "ImageSource": "interfaces",
     "IncompleteTags": "errors",
@@ -147,6 +160,7 @@ _HOMES = {
     "InvalidName": "errors",
     "Keychain": "credentials.keychain",
     "LayoutEntry": "model.verification",
+    "LayoutSplit": "model.layout_split",
     "LockChange": "syncing.locking",
     "LockFile": "model.lock_file",
     "LockedImage": "model.lock_file",
@@ -156,6 +170,8 @@ _HOMES = {
     "MissingContent": "model.missing_content",
     "Network": "access",
     "NetworkError": "errors",
+    "NixImage": "api.nix",
+    "NixRequest": "api.nix",
     "NoMatchingPlatform": "errors",
     "NotFound": "errors",
     "Offline": "errors",
@@ -180,6 +196,7 @@ _HOMES = {
     "Retry": "http.retry",
     "Retrying": "model.events",
     "Selection": "engine.selection",
+    "SplitImage": "model.layout_split",
     "Stalled": "errors",
     "Storage": "access",
     "StorageFailed": "errors",
@@ -202,13 +219,18 @@ _HOMES = {
     "collect_garbage": "api.layouts",
     "complete_layout": "api.layout_content",
     "copy": "api.images",
+    "create_index": "api.index_creation",
     "delete": "api.deletion",
+    "export_files": "api.files",
+    "extract_files": "api.files",
     "find_missing_content": "api.layout_content",
     "get_blob": "api.blobs",
     "get_blobs": "api.blobs",
     "get_manifest": "api.blobs",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
+    "link_names": "api.layout_split",
+    "list_files": "api.files",
     "list_layout": "api.layouts",
     "list_store": "api.store",
     "list_tags": "api.repositories",
@@ -216,7 +238,9 @@ _HOMES = {
     "make_plan": "engine.run",
     "measure_store": "api.store",
     "merge_layouts": "api.layout_content",
+    "nix_prefetch": "api.nix",
     "open_destination": "api.images",
+    "open_file": "api.files",
     "open_source": "api.images",
     "parse_image_name": "transports",
     "plan_copy": "api.images",
@@ -225,23 +249,28 @@ _HOMES = {
     "prune_store": "api.store",
     "put_blob": "api.blobs",
     "put_manifest": "api.blobs",
-    "read_lock": "syncing.locking",
+    "read_lock": "storage.lock_files",
+    "rebase": "api.rebase",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
+    "split_layout": "api.layout_split",
     "tag": "api.repositories",
     "verify": "api.verification",
     "verify_store": "api.store",
+    "write_lock": "storage.lock_files",
 }
 
 __all__ = [
     "Access",
     "AccessDenied",
+    "Attributes",
     "Blob",
     "BlobFinished",
     "BlobProgress",
     "BlobStarted",
     "CannotPreserve",
     "CertificateNotTrusted",
+    "Choice",
     "CompletionReport",
     "ConnectionFailed",
     "ContentMismatch",
@@ -256,12 +285,14 @@ __all__ = [
     "Digest",
     "Event",
     "Explained",
+    "Extracted",
     "Fault",
     "FaultKind",
     "Form",
     "GarbageReport",
     "HandshakeFailed",
     "ImageDestination",
+    "ImageFile",
     "ImageReference",
     "ImageSource",
     "IncompleteTags",
@@ -272,6 +303,7 @@ __all__ = [
     "InvalidName",
     "Keychain",
     "LayoutEntry",
+    "LayoutSplit",
     "LockChange",
     "LockFile",
     "LockedImage",
@@ -281,6 +313,8 @@ __all__ = [
     "MissingContent",
     "Network",
     "NetworkError",
+    "NixImage",
+    "NixRequest",
     "NoMatchingPlatform",
     "NotFound",
     "Offline",
@@ -305,6 +339,7 @@ __all__ = [
     "Retry",
     "Retrying",
     "Selection",
+    "SplitImage",
     "Stalled",
     "Storage",
     "StorageFailed",
@@ -328,13 +363,18 @@ __all__ = [
     "collect_garbage",
     "complete_layout",
     "copy",
+    "create_index",
     "delete",
+    "export_files",
+    "extract_files",
     "find_missing_content",
     "get_blob",
     "get_blobs",
     "get_manifest",
     "image_manifest",
     "inspect_image",
+    "link_names",
+    "list_files",
     "list_layout",
     "list_store",
     "list_tags",
@@ -342,7 +382,9 @@ __all__ = [
     "make_plan",
     "measure_store",
     "merge_layouts",
+    "nix_prefetch",
     "open_destination",
+    "open_file",
     "open_source",
     "parse_image_name",
     "plan_copy",
@@ -352,11 +394,14 @@ __all__ = [
     "put_blob",
     "put_manifest",
     "read_lock",
+    "rebase",
     "repair_layout",
     "run_copy",
+    "split_layout",
     "tag",
     "verify",
     "verify_store",
+    "write_lock",
 ]
 
 

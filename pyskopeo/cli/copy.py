@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,15 +14,16 @@ from ..errors import InvalidName
 from ..fast_dataclass import dataclass
 from ..interfaces import ImageReference
 from ..model.events import Report
-from ..model.platform import Platform
 from ..model.reference import parse_additional_tag
 from ..transports import TRANSPORTS, parse_image_name
-from .access_options import AUTHFILE, PLATFORM, RESUME, AccessOptions, access_flags, chosen_platform
+from .access_options import AUTHFILE, RESUME, AccessOptions, access_flags
 from .command import Command, program
 from .content_flags import LAYERS, PLAN_JSON, REUSE, layers, plan_as_json, reuse
 from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .format_flags import FORM, form
+from .layout_output_flags import LAYOUT_OUTPUT, LayoutOutput
 from .network_options import NETWORK, RANGES
+from .platform_flags import CHOOSING, chosen_image, refuse_choice
 from .progress import MODES, reporting
 from .receipt_flag import RECEIPT, recording, write_receipt
 
@@ -32,7 +34,7 @@ _FLAGS = (
     Flag("multi-arch", "images of a list to copy: system, all, index-only, or OS/ARCH[/VARIANT],... (default: system)",
          value="CHOICE"),
     Flag("strip-removed-platforms", "remove platforms from the list that are not copied", read=boolean, default=False),
-    PLATFORM,
+    *CHOOSING,
     AUTHFILE,
     *access_flags("src-"),
     *access_flags("dest-"),
@@ -53,6 +55,7 @@ _FLAGS = (
     REUSE,
     Flag("image-parallel-copies", "maximum number of blobs copied in parallel (default: 6, and 18 small ones)",
          value="N", read=integer, default=0),
+    *LAYOUT_OUTPUT,
     Flag("verify-existing", "verify the digests of blobs that exist at the destination", read=boolean, default=False),
 )  # fmt: skip
 
@@ -70,6 +73,7 @@ class CopyOptions:
     selection: Selection
     form: Form
     writing: Writing
+    output: LayoutOutput
     source_access: AccessOptions
     destination_access: AccessOptions
     jobs: int | None
@@ -87,16 +91,21 @@ class CopyOptions:
         additional_tags = parsed.repeated("additional-tag", str)
         source, destination = _parse_names(parsed.arguments, additional_tags)
         dry_run = parsed.get("dry-run", bool)
+        selection = _selection(parsed)
+        output = LayoutOutput.of(parsed, parsed.arguments[1], several=selection.mode != "system")
         return cls(
             source=source,
             destination=destination,
-            selection=_selection(parsed),
-            form=form(parsed, parsed.arguments[1]),
+            selection=selection,
+            form=output.form(form(parsed, parsed.arguments[1])),
+            output=output,
             writing=Writing(
                 additional_tags=additional_tags,
                 verify_existing=parsed.get("verify-existing", bool),
                 precompute_digests=parsed.get("dest-precompute-digests", bool),
                 reuse=reuse(parsed),
+                platforms=program() != "skopeo",
+                tag_platforms=output.tags,
             ),
             source_access=AccessOptions.of(parsed, "src-"),
             destination_access=AccessOptions.of(parsed, "dest-"),
@@ -115,20 +124,32 @@ async def run(options: CopyOptions) -> int:
     """Copy the image, or print the plan for it; then write the digest file and the receipt."""
     from ..engine import run as engine
 
-    signatures = not options.form.remove_signatures
+    signatures, output = not options.form.remove_signatures, options.output
+    split = "" if options.dry_run else output.split
     with (
         reporting(options.progress, steps=options.steps, signatures=signatures) as shown,
         recording(options.receipt, shown) as (report, record),
+        ExitStack() as stack,
     ):
         reading = _reading(options, report)
+        writing = replace(options.destination_access.access(report), writing=options.writing)
+        if split:
+            from .split_copy import sharing_files, split_copied
+
+            writing = stack.enter_context(sharing_files(writing))
         result = await engine.copy(
             options.source,
             options.destination,
-            engine.CopyOptions(options.selection, options.form, options.jobs, options.dry_run, options.layers),
+            engine.CopyOptions(
+                options.selection, options.form, options.jobs, options.dry_run, options.layers,
+                output.wrap(options.destination),
+            ),
             source_access=reading,
-            destination_access=replace(options.destination_access.access(report), writing=options.writing),
+            destination_access=writing,
             report=report,
         )
+        if split:
+            await split_copied(options.destination, result.digest, split, writing)
     if options.dry_run:
         from .plan_view import print_plan, print_plan_json
 
@@ -181,12 +202,12 @@ def _is_standard_output(name: str) -> bool:
 
 
 def _selection(parsed: Parsed) -> Selection:
-    platform = chosen_platform(parsed)
+    platform = chosen_image(parsed)
     choice, every = parsed.optional("multi-arch", str), parsed.get("all", bool)
     if every and choice is not None:
         raise UsageError("Cannot use --all and --multi-arch flags together")
-    if parsed.optional("platform", Platform) is not None and (every or choice not in (None, "system")):
-        raise UsageError("--platform chooses one image, so it does not go with --all or --multi-arch")
+    if every or choice not in (None, "system"):
+        refuse_choice(parsed, "--all or --multi-arch")
     strip = parsed.get("strip-removed-platforms", bool)
     return parse_selection("all" if every else choice or "system", platform=platform, strip=strip)
 

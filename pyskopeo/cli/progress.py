@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +30,7 @@ from ..model.events import (
 from .live_rows import WIDTH, LiveRows, byte_columns
 from .log import debugging, emit, emit_notice, line, log
 from .standard_streams import notice
+from .terminal import has_cursor_control, has_rich
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
 
 MODES = ("auto", "bars", "plain", "json", "none")
-_DUMB = ("", "dumb", "unknown")
 _INTERVAL = 10.0  # seconds between two lines about the same blob
 _NAME_WIDTH = 12  # columns of a digest in a row
 _WRITING = "Writing manifest to image destination"
@@ -61,20 +60,6 @@ def span(seconds: float) -> str:
         return f"{whole}s"
     minutes, rest = divmod(whole, 60)
     return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
-
-
-def has_cursor_control() -> bool:
-    """Return whether standard error is a terminal on which rows can be redrawn, by rich."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "") not in _DUMB and has_rich()
-
-
-def has_rich() -> bool:
-    """Return whether the package that draws bars and tables is installed."""
-    try:
-        import rich  # noqa: F401 - only whether it is there
-    except ImportError:
-        return False
-    return True
 
 
 @contextmanager

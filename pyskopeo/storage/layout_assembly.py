@@ -15,6 +15,7 @@ from .layout_completion import CompletionOptions, LayoutCompletion, layout_roots
 from .layout_files import BLOBS, check_layout_directory
 from .locks import locked
 from .oci_layout import check_path
+from .platform_entries import with_platform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,7 @@ async def assemble_layout(
         manifest = read_local_manifest(completion.path(image.digest), image.digest, image.media_type)
         if manifest is None:
             raise InvalidContent(f"{image.digest} is no manifest of an image, and no index")
-        await IndexFile(root).put(manifest, name)
+        await IndexFile(root).put(with_platform(manifest, completion.path), name)
     return found
 
 

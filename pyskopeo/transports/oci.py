@@ -88,7 +88,7 @@ async def _open_destination(reference: OciReference, access: Access) -> AsyncIte
     storage = access.storage
     writer = LayoutWriter(
         reference.path, reference.name, files, existing, shared=storage.shared_blobs, resume=storage.resume,
-        reuse=access.writing.reuse, recorded_source=access.writing.recorded_source,
+        writing=access.writing,
     )  # fmt: skip
     writer.check()
     try:

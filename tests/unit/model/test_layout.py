@@ -169,6 +169,13 @@ class TestWriting:
         assert after.entries == LayoutIndex.parse(after.raw).entries
         assert after.descriptors == LayoutIndex.parse(after.raw).descriptors
 
+    def test_sorting_some(self) -> None:
+        before = index(entry(1, "c"), entry(2, "x"), entry(3, "a"), entry(4), foo=1)
+        after = before.with_sorted(set(before.images) - {before.images[1]})
+        assert json.loads(after.raw)["manifests"] == [entry(3, "a"), entry(2, "x"), entry(1, "c"), entry(4)]
+        assert (json.loads(after.raw)["foo"], after.positions("c")) == (1, [2])
+        assert after.with_sorted(after.images[2:]) is after
+
     def test_without_some(self) -> None:
         before = index(entry(1, "a"), entry(2, "b"), entry(3), foo=1)
         after = before.without([0, 2])
@@ -324,7 +331,7 @@ class TestWithEntries:
     def test_a_name_of_two_images_is_refused(self) -> None:
         one = LayoutIndex.empty().with_images({"a": root()})
         other = LayoutIndex.empty().with_images({"a": Manifest.parse(build("docker").root.raw)})
-        with pytest.raises(DestinationRefused, match="a is sha256:.* in one layout and sha256:.* in another"):
+        with pytest.raises(DestinationRefused, match="a is sha256:.* in one layout and sha256:.* in another: give one"):
             one.with_entries([other])
 
 
