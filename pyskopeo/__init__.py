@@ -20,9 +20,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .access import Access, Network, Ranges, Storage, Writing
     from .api.deletion import delete
+    from .api.files import Extracted, ImageFile, export_files, extract_files, list_files, open_file
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
+    from .api.index_creation import create_index
     from .api.inspection import Inspection, inspect_image
+    from .api.layout_split import link_names, split_layout
     from .api.layouts import collect_garbage, list_layout, repair_layout
+    from .api.nix import NixImage, NixRequest, nix_prefetch
+    from .api.rebase import rebase
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
     from .api.verification import verify
@@ -61,10 +66,12 @@ if TYPE_CHECKING:
         UnsafeAddress,
         Unsupported,
     )
+    from .filesystem.contents import Attributes
     from .http.rate_limit import RateLimits
     from .http.retry import Retry
     from .http.tls import Trust
     from .interfaces import ImageDestination, ImageReference, ImageSource
+    from .model.choice import Choice
     from .model.descriptor import Descriptor
     from .model.digest import Digest
     from .model.events import (
@@ -83,6 +90,7 @@ if TYPE_CHECKING:
         Retrying,
         Warned,
     )
+    from .model.layout_split import LayoutSplit, SplitImage
     from .model.lock_file import LockedImage, LockFile
     from .model.manifest import Manifest
     from .model.missing_content import MissingContent
@@ -109,12 +117,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "Access": "access",
     "AccessDenied": "errors",
+    "Attributes": "filesystem.contents",
     "Blob": "streams.pump",
     "BlobFinished": "model.events",
     "BlobProgress": "model.events",
     "BlobStarted": "model.events",
     "CannotPreserve": "errors",
     "CertificateNotTrusted": "errors",
+    "Choice": "model.choice",
     "ConnectionFailed": "errors",
     "ContentMismatch": "errors",
     "Converted": "model.events",
@@ -128,12 +138,14 @@ _HOMES = {
     "Digest": "model.digest",
     "Event": "model.events",
     "Explained": "model.events",
+    "Extracted": "api.files",
     "Fault": "model.verification",
     "FaultKind": "model.verification",
     "Form": "engine.plan",
     "GarbageReport": "model.verification",
     "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
+    "ImageFile": "api.files",
     "ImageReference": "interfaces",
     "ImageSource": "interfaces",
     "IncompleteTags": "errors",
@@ -144,6 +156,7 @@ _HOMES = {
     "InvalidName": "errors",
     "Keychain": "credentials.keychain",
     "LayoutEntry": "model.verification",
+    "LayoutSplit": "model.layout_split",
     "LockChange": "syncing.locking",
     "LockFile": "model.lock_file",
     "LockedImage": "model.lock_file",
@@ -153,6 +166,8 @@ _HOMES = {
     "MissingContent": "model.missing_content",
     "Network": "access",
     "NetworkError": "errors",
+    "NixImage": "api.nix",
+    "NixRequest": "api.nix",
     "NoMatchingPlatform": "errors",
     "NotFound": "errors",
     "Offline": "errors",
@@ -176,6 +191,7 @@ _HOMES = {
     "Retry": "http.retry",
     "Retrying": "model.events",
     "Selection": "engine.selection",
+    "SplitImage": "model.layout_split",
     "Stalled": "errors",
     "Storage": "access",
     "StorageFailed": "errors",
@@ -196,25 +212,34 @@ _HOMES = {
     "check_lock": "syncing.locking",
     "collect_garbage": "api.layouts",
     "copy": "api.images",
+    "create_index": "api.index_creation",
     "delete": "api.deletion",
+    "export_files": "api.files",
+    "extract_files": "api.files",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
+    "list_files": "api.files",
+    "link_names": "api.layout_split",
     "list_layout": "api.layouts",
     "list_store": "api.store",
     "list_tags": "api.repositories",
     "lock_images": "syncing.locking",
     "make_plan": "engine.run",
     "measure_store": "api.store",
+    "nix_prefetch": "api.nix",
     "open_destination": "api.images",
+    "open_file": "api.files",
     "open_source": "api.images",
     "parse_image_name": "transports",
     "plan_copy": "api.images",
     "plan_prefetch": "syncing.prefetch",
     "prefetch": "syncing.prefetch",
     "prune_store": "api.store",
+    "rebase": "api.rebase",
     "read_lock": "storage.lock_files",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
+    "split_layout": "api.layout_split",
     "tag": "api.repositories",
     "verify": "api.verification",
     "verify_store": "api.store",
@@ -224,12 +249,14 @@ _HOMES = {
 __all__ = [
     "Access",
     "AccessDenied",
+    "Attributes",
     "Blob",
     "BlobFinished",
     "BlobProgress",
     "BlobStarted",
     "CannotPreserve",
     "CertificateNotTrusted",
+    "Choice",
     "ConnectionFailed",
     "ContentMismatch",
     "Converted",
@@ -243,12 +270,14 @@ __all__ = [
     "Digest",
     "Event",
     "Explained",
+    "Extracted",
     "Fault",
     "FaultKind",
     "Form",
     "GarbageReport",
     "HandshakeFailed",
     "ImageDestination",
+    "ImageFile",
     "ImageReference",
     "ImageSource",
     "IncompleteTags",
@@ -259,6 +288,7 @@ __all__ = [
     "InvalidName",
     "Keychain",
     "LayoutEntry",
+    "LayoutSplit",
     "LockChange",
     "LockFile",
     "LockedImage",
@@ -268,6 +298,8 @@ __all__ = [
     "MissingContent",
     "Network",
     "NetworkError",
+    "NixImage",
+    "NixRequest",
     "NoMatchingPlatform",
     "NotFound",
     "Offline",
@@ -291,6 +323,7 @@ __all__ = [
     "Retry",
     "Retrying",
     "Selection",
+    "SplitImage",
     "Stalled",
     "Storage",
     "StorageFailed",
@@ -312,16 +345,23 @@ __all__ = [
     "check_lock",
     "collect_garbage",
     "copy",
+    "create_index",
     "delete",
+    "export_files",
+    "extract_files",
     "image_manifest",
     "inspect_image",
+    "link_names",
+    "list_files",
     "list_layout",
     "list_store",
     "list_tags",
     "lock_images",
     "make_plan",
     "measure_store",
+    "nix_prefetch",
     "open_destination",
+    "open_file",
     "open_source",
     "parse_image_name",
     "plan_copy",
@@ -329,8 +369,10 @@ __all__ = [
     "prefetch",
     "prune_store",
     "read_lock",
+    "rebase",
     "repair_layout",
     "run_copy",
+    "split_layout",
     "tag",
     "verify",
     "verify_store",

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from ..model.events import (
@@ -64,8 +64,19 @@ def span(seconds: float) -> str:
 
 
 def has_cursor_control() -> bool:
-    """Return whether standard error is a terminal on which rows can be redrawn, by rich."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "") not in _DUMB and has_rich()
+    """Return whether standard error is a terminal on which rows can be redrawn, by rich.
+
+    That of a Nix build is a log, which shows each change of a row as a line; so is a terminal of no size, as programs
+    make it that record what others print. A shell that is opened for a build (``nix-shell``) has the user's terminal.
+    """
+    if not sys.stderr.isatty() or os.environ.get("TERM", "") in _DUMB:
+        return False
+    if "NIX_BUILD_TOP" in os.environ and "IN_NIX_SHELL" not in os.environ:
+        return False
+    with suppress(OSError):  # without a descriptor, its size is unknown
+        if not all(os.get_terminal_size(sys.stderr.fileno())):
+            return False
+    return has_rich()
 
 
 def has_rich() -> bool:

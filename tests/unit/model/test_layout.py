@@ -169,6 +169,13 @@ class TestWriting:
         assert after.entries == LayoutIndex.parse(after.raw).entries
         assert after.descriptors == LayoutIndex.parse(after.raw).descriptors
 
+    def test_sorting_some(self) -> None:
+        before = index(entry(1, "c"), entry(2, "x"), entry(3, "a"), entry(4), foo=1)
+        after = before.with_sorted(set(before.images) - {before.images[1]})
+        assert json.loads(after.raw)["manifests"] == [entry(3, "a"), entry(2, "x"), entry(1, "c"), entry(4)]
+        assert (json.loads(after.raw)["foo"], after.positions("c")) == (1, [2])
+        assert after.with_sorted(after.images[2:]) is after
+
     def test_without_some(self) -> None:
         before = index(entry(1, "a"), entry(2, "b"), entry(3), foo=1)
         after = before.without([0, 2])
