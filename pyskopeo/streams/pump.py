@@ -180,6 +180,8 @@ def thread_buffer() -> memoryview:
 
 Opener: TypeAlias = Callable[[int], AbstractAsyncContextManager[BlobReader]]
 """Opens a blob for reading from a byte offset on; 0 for the whole blob."""
+RangeOpener: TypeAlias = Callable[[int, int], AbstractAsyncContextManager[BlobReader]]
+"""Opens a blob for reading from a byte offset on, when only the bytes up to another offset are needed at first."""
 Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
 
 
@@ -204,6 +206,7 @@ class Blob:
     ``ending`` returns the last bytes of the blob, as many as it is asked for or none, not verified: for guesses only.
     ``plain`` is what must hold for the content when it is decompressed, for destinations that do that.
     ``stored`` brings the blob into the content store; it is read there then, and ``opener`` is not called.
+    ``range_opener`` is for sources that send no more than what is requested.
     """
 
     descriptor: Descriptor
@@ -212,23 +215,33 @@ class Blob:
     ending: Ending | None = None
     plain: PlainContent = ANY_CONTENT
     stored: Stored | None = None
+    range_opener: RangeOpener | None = None
 
-    async def copy_to(self, sink: BlobSink, progress: Progress) -> None:
+    async def copy_to(self, sink: BlobSink, progress: Progress, *, also: BlobSink | None = None) -> None:
         """Move every byte to ``sink``, verified. After wrong bytes both ends begin anew, while the source has
         another place to read from.
+
+        ``also`` gets all bytes in order, before they are verified, and begins anew with ``sink``: where that keeps the
+        blob for a later run, and this one makes something of it. What reads through the content store has no use for
+        that.
 
         Bytes that a `PartSink` has kept are read back instead of being fetched. If the whole turns out to be wrong, all
         of it is fetched, from the same place. Raises `ContentMismatch` for a wrong size or digest, `InvalidContent` for
         an image configuration that names a field twice, and what the two ends raise. What the sink holds after an
         error must not be used.
         """
-        await self._copy_to(sink, progress, is_document=False)
+        await self._copy_to(sink, progress, also, is_document=False)
 
-    async def _copy_to(self, sink: BlobSink, progress: Progress, *, is_document: bool) -> None:
+    async def _copy_to(
+        self, sink: BlobSink, progress: Progress, also: BlobSink | None = None, *, is_document: bool
+    ) -> None:
         if self.stored is not None:
+            assert also is None
             await self._copy_stored(self.stored, sink, progress, is_document=is_document)
             return
         verifier = verifier_for(self.descriptor)
+        if also is not None:
+            verifier = _PassingVerifier(verifier, also)
         if isinstance(sink, PartSink) and (sink.kept or sink.parts):
             note_kept(progress, sink.kept + sum(end - start for start, end in sink.parts))
             if await self._complete(sink, verifier, progress):
@@ -265,7 +278,7 @@ class Blob:
         size = self.descriptor.size
         for start, end in ((0, sink.kept), *sink.parts, (size, size)):
             if verifier.size < start:
-                async with self.opener(verifier.size) as reader:
+                async with self._open(verifier.size, start) as reader:
                     if (parts := reader.in_parts(sink, verifier.size, progress)) is not None:
                         return await _succeeds(_pump_parts(parts, verifier))
                     # To the end of the source if no part follows, so that surplus bytes are noticed.
@@ -278,6 +291,9 @@ class Blob:
                 sink.skip_to(end)
         return await _succeeds(run_in_thread(verifier.finish))
 
+    def _open(self, offset: int, end: int) -> AbstractAsyncContextManager[BlobReader]:
+        return self.opener(offset) if self.range_opener is None else self.range_opener(offset, end)
+
     async def read(self, limit: int) -> bytes:
         """Return the whole content, verified; for configurations. Raises `TooLarge` over ``limit`` bytes.
 
@@ -288,6 +304,26 @@ class Blob:
         sink = MemorySink()
         await self._copy_to(sink, uncounted, is_document=True)
         return bytes(sink.content)
+
+
+class _PassingVerifier(Verifier):
+    """Passes what it verifies on to ``sink``."""
+
+    def __init__(self, verifier: Verifier, sink: BlobSink) -> None:
+        self._verifier, self._sink, self.size = verifier, sink, verifier.size
+
+    def restart(self) -> None:
+        self._verifier.restart()
+        self._sink.restart()
+        self.size = 0
+
+    def feed(self, buffer: bytes | bytearray | memoryview) -> None:
+        self._verifier.feed(buffer)
+        self._sink.write(memoryview(buffer))
+        self.size = self._verifier.size
+
+    def finish(self) -> None:
+        self._verifier.finish()
 
 
 async def _succeeds(work: Awaitable[None]) -> bool:
