@@ -41,6 +41,11 @@ def check_name(name: str) -> str:
     return name
 
 
+def is_position(name: str) -> bool:
+    """Return whether a name is the position of an entry, ``@N``."""
+    return _NTH.fullmatch(name) is not None
+
+
 def check_layout_file(raw: bytes, where: str) -> None:
     """Check the content of an ``oci-layout`` file, whose version must be 1.0.0; raises `InvalidContent`."""
     document = parse_object(raw, where, 1024 * 1024)
