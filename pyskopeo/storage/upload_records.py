@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .kept_bytes import KEPT_BYTES
 from .locks import try_lock
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ class UploadRecord:
 
     def close(self) -> None:
         """Release the lock; a record without a location is removed."""
-        if not self.location:
+        if self.location:
+            KEPT_BYTES.add(self.sent)
+        else:
             with suppress(OSError):
                 self._path.unlink()
         os.close(self._fd)
