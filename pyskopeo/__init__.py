@@ -83,7 +83,9 @@ if TYPE_CHECKING:
         Retrying,
         Warned,
     )
+    from .model.lock_file import LockedImage, LockFile
     from .model.manifest import Manifest
+    from .model.missing_content import MissingContent
     from .model.platform import Platform
     from .model.reference import Reference
     from .model.stored_content import Pruning, StoredFile, StoredImage, StoreSize, StoreVerification
@@ -97,6 +99,8 @@ if TYPE_CHECKING:
         VerificationReport,
     )
     from .streams.pump import Blob
+    from .syncing.locking import LockChange, check_lock, lock_images, read_lock
+    from .syncing.prefetch import Prefetched, PrefetchPlan, PrefetchRequest, plan_prefetch, prefetch
     from .syncing.sync_request import SyncFailed
     from .transports import parse_image_name
 
@@ -139,9 +143,13 @@ _HOMES = {
     "InvalidName": "errors",
     "Keychain": "credentials.keychain",
     "LayoutEntry": "model.verification",
+    "LockChange": "syncing.locking",
+    "LockFile": "model.lock_file",
+    "LockedImage": "model.lock_file",
     "Manifest": "model.manifest",
     "ManifestRefused": "errors",
     "ManifestWritten": "model.events",
+    "MissingContent": "model.missing_content",
     "Network": "access",
     "NetworkError": "errors",
     "NoMatchingPlatform": "errors",
@@ -152,6 +160,9 @@ _HOMES = {
     "Plan": "engine.plan",
     "Platform": "model.platform",
     "PolicyRejected": "errors",
+    "PrefetchPlan": "syncing.prefetch",
+    "PrefetchRequest": "syncing.prefetch",
+    "Prefetched": "syncing.prefetch",
     "Pruning": "model.stored_content",
     "PyskopeoError": "errors",
     "Ranges": "access",
@@ -181,6 +192,7 @@ _HOMES = {
     "Warned": "model.events",
     "Writing": "access",
     "carry_out": "engine.run",
+    "check_lock": "syncing.locking",
     "collect_garbage": "api.layouts",
     "copy": "api.images",
     "delete": "api.deletion",
@@ -189,13 +201,17 @@ _HOMES = {
     "list_layout": "api.layouts",
     "list_store": "api.store",
     "list_tags": "api.repositories",
+    "lock_images": "syncing.locking",
     "make_plan": "engine.run",
     "measure_store": "api.store",
     "open_destination": "api.images",
     "open_source": "api.images",
     "parse_image_name": "transports",
     "plan_copy": "api.images",
+    "plan_prefetch": "syncing.prefetch",
+    "prefetch": "syncing.prefetch",
     "prune_store": "api.store",
+    "read_lock": "syncing.locking",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
     "tag": "api.repositories",
@@ -241,9 +257,13 @@ __all__ = [
     "InvalidName",
     "Keychain",
     "LayoutEntry",
+    "LockChange",
+    "LockFile",
+    "LockedImage",
     "Manifest",
     "ManifestRefused",
     "ManifestWritten",
+    "MissingContent",
     "Network",
     "NetworkError",
     "NoMatchingPlatform",
@@ -254,6 +274,9 @@ __all__ = [
     "Plan",
     "Platform",
     "PolicyRejected",
+    "PrefetchPlan",
+    "PrefetchRequest",
+    "Prefetched",
     "Pruning",
     "PyskopeoError",
     "Ranges",
@@ -284,6 +307,7 @@ __all__ = [
     "Writing",
     "__version__",
     "carry_out",
+    "check_lock",
     "collect_garbage",
     "copy",
     "delete",
@@ -292,13 +316,17 @@ __all__ = [
     "list_layout",
     "list_store",
     "list_tags",
+    "lock_images",
     "make_plan",
     "measure_store",
     "open_destination",
     "open_source",
     "parse_image_name",
     "plan_copy",
+    "plan_prefetch",
+    "prefetch",
     "prune_store",
+    "read_lock",
     "repair_layout",
     "run_copy",
     "tag",

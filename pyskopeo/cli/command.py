@@ -40,9 +40,9 @@ class Command(Generic[Options]):
     def check_count(self, given: Sequence[str]) -> None:
         """Raise `UsageError` unless as many arguments are given as are named, or more if the name ends with ``...``.
 
-        Arguments in brackets are checked by the command itself.
+        Those in brackets at the end may be left out; if all are in brackets, the command itself checks them.
         """
-        wanted = self.arguments.split()
+        wanted = [name for name in self.arguments.split() if not name.startswith("[")]
         if self.arguments.startswith("["):
             return
         if not wanted:
@@ -52,7 +52,7 @@ class Command(Generic[Options]):
                     f"Try '{program()} {self.name} --help' for more information"
                 )
             return
-        more = self.arguments.endswith("...")
+        more = self.arguments.endswith(("...", "...]"))
         if len(given) == len(wanted) or (more and len(given) > len(wanted)):
             return
         count = ("one argument", "two arguments")[len(wanted) - 1]
@@ -112,9 +112,11 @@ SUMMARIES = {
     "inspect": "Show the properties, the manifest or the configuration of an image",
     "layout": "Verify, repair, clean up and list OCI layouts",
     "list-tags": "List the tags of a repository, or of the images in an archive",
+    "lock": "Record the digests of images in a lock file, or check or update one",
     "login": "Log in to a container registry",
     "logout": "Log out of a container registry",
     "manifest-digest": "Compute the digest of a manifest file",
+    "prefetch": "Fetch the images of a lock file into an OCI layout or the content store",
     "serve": "Serve the images of an OCI layout as a read-only registry",
     "store": "List, measure, verify or prune the content store that pulls share",
     "sync": "Copy many images, and skip those that are up to date",

@@ -25,6 +25,7 @@ from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .format_flags import FORM, form
 from .network_options import NETWORK, RANGES
 from .progress import MODES, reporting, size
+from .receipt_flag import RECEIPT, recording, write_receipt
 
 _FLAGS = (
     Flag("additional-tag", "additional tag for the image (docker:, docker-archive:, docker-daemon:)",
@@ -44,6 +45,7 @@ _FLAGS = (
     *RANGES,
     *RESUME,
     Flag("digestfile", "write the digest of the copied image to PATH", value="PATH"),
+    RECEIPT,
     Flag("quiet", "show no progress", short="q", read=boolean, default=False),
     Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
          choices=MODES),
@@ -79,6 +81,7 @@ class CopyOptions:
     steps: bool
     dry_run: bool
     digestfile: Path | None
+    receipt: Path | None
 
     @classmethod
     def of(cls, parsed: Parsed) -> CopyOptions:
@@ -103,15 +106,19 @@ class CopyOptions:
             steps=program() == "skopeo" and not _is_standard_output(parsed.arguments[1]),
             dry_run=dry_run,
             digestfile=parsed.path("digestfile"),
+            receipt=None if dry_run else parsed.path("receipt"),
         )
 
 
 async def run(options: CopyOptions) -> int:
-    """Copy the image, or print the plan for it; then write the digest file."""
+    """Copy the image, or print the plan for it; then write the digest file and the receipt."""
     from ..engine import run as engine
 
     signatures = not options.form.remove_signatures
-    with reporting(options.progress, steps=options.steps, signatures=signatures) as report:
+    with (
+        reporting(options.progress, steps=options.steps, signatures=signatures) as shown,
+        recording(options.receipt, shown) as (report, record),
+    ):
         result = await engine.copy(
             options.source,
             options.destination,
@@ -122,7 +129,11 @@ async def run(options: CopyOptions) -> int:
         )
     if options.dry_run:
         _print_plan(result.plan, result.placements)
-    elif options.digestfile is not None:
+        return 0
+    if record is not None and options.receipt is not None:
+        local = "store" if options.source.transport == "docker" else options.source.image_name
+        write_receipt(options.receipt, record.receipt(options.source.image_name, result, local=local).to_json())
+    if options.digestfile is not None:
         from ..storage.output_file import write_output
 
         what = f'Failed to write digest to file "{options.digestfile}"'

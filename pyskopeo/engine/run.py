@@ -55,10 +55,10 @@ class CopyOptions:
 class CopyResult:
     """Result of a copy, or prediction of a dry run.
 
-    ``source_digest`` is the digest of what the source's name refers to: the index's where an image was chosen from
-    one. ``digest`` is that of the root manifest at the destination. ``moved`` is the size in bytes of the blobs that
-    were written. ``placements`` is set by a dry run: `PRESENT`, `MOUNTED` (unless the registry declines), `LINKED` (the
-    content store has it) or `WRITTEN` for each blob of the plan, by digest.
+    ``plan`` is the plan as it was carried out. ``source_digest`` is the digest of what the source's name refers to: the
+    index's where an image was chosen from one. ``digest`` is that of the root manifest at the destination. ``moved`` is
+    the size in bytes of the blobs that were written. ``placements`` is set by a dry run: `PRESENT`, `MOUNTED` (unless
+    the registry declines), `LINKED` (the content store has it) or `WRITTEN` for each blob of the plan, by digest.
     """
 
     plan: Plan
@@ -95,7 +95,7 @@ async def copy(
             placements = await _predict_placements(plan, reader, writer)
             return CopyResult(plan, source_digest, plan.root.digest, placements=placements)
         transfer = Transfer(reader, writer, report, options.jobs)
-        digest = await _carry_out(plan, transfer)
+        plan, digest = await _carry_out(plan, transfer)
     report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
     return CopyResult(plan, source_digest, digest, transfer.moved)
 
@@ -123,7 +123,7 @@ async def carry_out(
     """
     started = time.monotonic()
     transfer = Transfer(source, destination, report, jobs)
-    digest = await _carry_out(plan, transfer)
+    _, digest = await _carry_out(plan, transfer)
     report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
     return digest
 
@@ -138,7 +138,8 @@ def check_policy(source: ImageReference, access: Access) -> None:
         policy.judge(source.subject(), source.image_name)
 
 
-async def _carry_out(plan: Plan, transfer: Transfer) -> Digest:
+async def _carry_out(plan: Plan, transfer: Transfer) -> tuple[Plan, Digest]:
+    """Return the plan as it was carried out, with the digests of changed layers, and the digest of the root."""
     destination, report = transfer.destination, transfer.report
     report(CopyPlanned(plan.root.digest, plan.all_blobs, plan.total, plan.images))
     reported = None
@@ -153,7 +154,7 @@ async def _carry_out(plan: Plan, transfer: Transfer) -> Digest:
     if plan.converted and plan.root.digest != reported:
         report(Converted(plan.source, plan.root.digest))
     report(ManifestWritten(digest, len(plan.root.raw), root=True))
-    return digest
+    return plan, digest
 
 
 @asynccontextmanager

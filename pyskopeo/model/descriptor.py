@@ -88,6 +88,11 @@ class Descriptor:
             value["platform"] = platform_json(self.platform)
         return value
 
+    def brief_json(self) -> dict[str, Any]:
+        """Return the JSON object with the media type, digest and size only, and the platform if there is one."""
+        value: dict[str, Any] = {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
+        return value if self.platform is None else value | {"platform": platform_json(self.platform)}
+
     @property
     def is_manifest(self) -> bool:
         """Whether the content is a manifest or an index, by the media type."""

@@ -15,7 +15,7 @@ from ..fast_dataclass import dataclass
 from .digest import Digest
 
 DOCKER_HUB = "docker.io"
-_HUB_API = "registry-1.docker.io"
+HUB_API = "registry-1.docker.io"
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]{{1,5}})?", re.ASCII)
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -70,7 +70,7 @@ class Reference:
     @property
     def api_host(self) -> str:
         """The host of the registry's API, which for Docker Hub differs from its name."""
-        return _HUB_API if self.registry == DOCKER_HUB else self.registry
+        return HUB_API if self.registry == DOCKER_HUB else self.registry
 
     @property
     def manifest_name(self) -> str:
@@ -118,7 +118,7 @@ def _split_registry(name: str) -> tuple[str, str]:
         registry, repository = first, rest
     if not _DOMAIN.fullmatch(registry):
         raise InvalidName(f"invalid reference format: invalid registry {ascii(registry)[:400]}")
-    if registry in ("index.docker.io", _HUB_API):
+    if registry in ("index.docker.io", HUB_API):
         registry = DOCKER_HUB
     if registry == DOCKER_HUB and "/" not in repository:
         repository = "library/" + repository

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -35,17 +35,20 @@ _MIRROR_RETRIES = 1
 
 
 @asynccontextmanager
-async def open_endpoints(reference: Reference, access: Access) -> AsyncIterator[Endpoints]:
+async def open_endpoints(
+    reference: Reference, access: Access, sources: Sequence[Reference] = ()
+) -> AsyncIterator[Endpoints]:
     """Open the endpoints for reading ``reference``: mirrors from ``registries.conf`` first, then the registry.
 
-    Sends no request. Raises `InvalidInput` for a blocked registry.
+    ``sources`` are its names in other places, to read it from instead, in order, each with its own mirrors. Sends no
+    request. Raises `InvalidInput` for a blocked registry.
     """
     from .mirrors import Endpoints
     from .repository_reader import Repository
 
     async with AsyncExitStack() as stack:
         repositories = []
-        for endpoint in access.registries().endpoints(reference):
+        for endpoint in _joined(map(access.registries().endpoints, sources or (reference,))):
             endpoint_access = _access_for(endpoint, reference, access)
             session = await stack.enter_async_context(_open(endpoint.reference, endpoint_access, "pull"))
             repositories.append(Repository(endpoint.reference, session, endpoint_access.network.retry, session.report))
@@ -56,6 +59,16 @@ async def open_endpoints(reference: Reference, access: Access) -> AsyncIterator[
             access.report(event)
 
         yield Endpoints(reference, repositories, report)
+
+
+def _joined(groups: Iterable[Sequence[Endpoint]]) -> list[Endpoint]:
+    """Return the endpoints of several sources, each place once; all but the last source count as mirrors."""
+    found: dict[str, Endpoint] = {}
+    for group in groups:
+        found = {name: replace(endpoint, is_mirror=True) for name, endpoint in found.items()}
+        for endpoint in group:
+            found.setdefault(endpoint.reference.name, endpoint)
+    return list(found.values())
 
 
 @asynccontextmanager
@@ -155,6 +168,10 @@ class SharedConnections:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
         for transport in self._transports.values():
             await transport.aclose()
 

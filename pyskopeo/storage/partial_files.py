@@ -25,6 +25,8 @@ PARTIAL = ".partial"
 REPLACED = ".old"
 _SHOWN = 40  # characters of the final name in a temporary one, so that it fits wherever the final one does
 _KEPT = ".kept"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_PATIENCE = 1.0  # seconds
 _NAME = re.compile(r"\.(?P<name>.{0,40})\.[0-9a-f]{12}(?P<kept>\.kept)?\.partial(?:\.old)?", re.DOTALL)
 
 
@@ -149,7 +151,7 @@ def create_partial_directory(path: Path, mode: int = 0o777) -> int:
     """
     while True:
         path.mkdir(mode=mode)
-        fd = lock_replaced(path)
+        fd = os.open(path, _DIRECTORY)
         locked = False
         try:
             locked = _lock_new(fd, path)
@@ -160,15 +162,29 @@ def create_partial_directory(path: Path, mode: int = 0o777) -> int:
             return fd
 
 
-def lock_replaced(path: Path) -> int:
-    """Open and lock a directory that is about to be moved out of the way, if it is not locked by others.
+async def lock_replaced(path: Path, on_wait: Callable[[], None]) -> int:
+    """Open and lock a directory that is about to be moved out of the way, so that nobody takes it for a leftover.
 
-    Returns a file descriptor, which releases the lock when it is closed. Raises `OSError`.
+    Returns a file descriptor, which releases the lock when it is closed. Waits while another process has it locked,
+    which may be the one that has just put it there; ``on_wait`` is called after a second. Raises `OSError`.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    with suppress(OSError):  # the file system has no locks: then nothing is ever taken for a leftover
-        try_lock(fd)
-    return fd
+    from anyio import sleep
+
+    since = time.monotonic()
+    while True:
+        fd = os.open(path, _DIRECTORY)
+        try:
+            if try_lock(fd) and os.path.samestat(os.fstat(fd), os.lstat(path)):
+                return fd
+        except FileNotFoundError:
+            pass  # it was moved away meanwhile
+        except OSError:
+            return fd  # the file system has no locks: then nothing is ever taken for a leftover
+        os.close(fd)
+        await sleep(0.01)
+        if time.monotonic() - since > _PATIENCE:
+            on_wait()
+            since = math.inf
 
 
 def _lock_new(fd: int, path: Path) -> bool:

@@ -90,11 +90,19 @@ class PullThrough:
                 raise Offline(self._message(f"manifest {what} is"), missing=(what,))
             found = await request()
             await self._store.add_manifest(found)
-        if descriptor is None:
-            self._root = found
-        if not found.is_index:
-            self._images.append(found)
+        self._note(found, root=descriptor is None)
         return found
+
+    async def add_manifest(self, manifest: Manifest, *, root: bool) -> None:
+        """Store a manifest of the image that is known already; ``root`` is whether it is the first one."""
+        await self._store.add_manifest(manifest)
+        self._note(manifest, root=root)
+
+    def _note(self, manifest: Manifest, *, root: bool) -> None:
+        if root:
+            self._root = manifest
+        if not manifest.is_index:
+            self._images.append(manifest)
 
     def blob(self, fetched: Blob) -> Blob:
         """Return a blob that goes through the store when it is read; ``fetched`` is read from elsewhere."""

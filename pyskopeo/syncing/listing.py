@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..errors import InvalidContent, InvalidInput, InvalidName, PyskopeoError
+from ..errors import InvalidContent, InvalidInput, InvalidName, PyskopeoError, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
 from ..streams.concurrency import SingleFlight, each
@@ -20,10 +21,11 @@ from .tag_selection import matching_pattern, matching_versions
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..model.platform import Platform
     from ..registry.tag_pages import TagList
-    from .yaml_source import RegistrySource
+    from .yaml_source import ImageItem, RegistrySource
 
-ListImages: TypeAlias = Callable[[], Awaitable[list[Reference]]]
+ListImages: TypeAlias = Callable[[], Awaitable[list[SourceImage]]]
 ListTags: TypeAlias = Callable[[Reference, "Access"], Awaitable["TagList"]]
 ShareConnections: TypeAlias = "Callable[[Access], Awaitable[Access]]"
 _REPOSITORIES_AT_ONCE = 8
@@ -31,11 +33,12 @@ _REPOSITORIES_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class _RepositoryEntry:
-    """A repository as a YAML file names it, and the access for its registry."""
+    """A repository as a YAML file names it, the access for its registry, and the platforms to lock."""
 
     registry: str
     name: str
     access: Access
+    platforms: tuple[Platform, ...] = ()
 
     @property
     def fields(self) -> dict[str, str]:
@@ -48,14 +51,16 @@ class _Lister:
     """Lists the images of one source into ``groups``.
 
     ``list_tags`` requests the tags of a repository. ``share`` returns an access with connections that all images of one
-    registry share. ``failures`` is the number of sources that could not be listed, or not to their end.
+    registry share. ``guard`` is that of `SyncRequest`. With ``strict`` the first source that cannot be listed raises
+    its error. ``failures`` is the number of sources that could not be listed, or not to their end.
     """
 
-    request: SyncRequest
     access: Access
     list_tags: ListTags
     share: ShareConnections
     report: SyncSink
+    guard: Callable[[], AbstractContextManager[None]] = nullcontext
+    strict: bool = False
     failures: int = 0
     groups: list[tuple[Access, list[SourceImage]]] = field(default_factory=list)
     _tags: SingleFlight[tuple[Reference, int], list[str]] = field(default_factory=SingleFlight)
@@ -65,6 +70,9 @@ class _Lister:
 
     def _fail(self, text: str, error: PyskopeoError, **fields: str) -> None:
         """Report and count a source that cannot be listed; the run copies the rest and fails at its end."""
+        if self.strict:
+            with prefix_errors(f"{text.removesuffix(', skipping')}: {'/'.join(fields.values())}"):
+                raise error
         self.failures += 1
         self.report(LogMessage("error", text, tuple(fields.items())))
         self.report(LogMessage("error", str(error)))
@@ -105,7 +113,7 @@ class _Lister:
 
         async def fill(one: tuple[Access, list[SourceImage], ListImages]) -> None:
             _, images, list_images = one
-            images += map(from_registry, await list_images())
+            images += await list_images()
 
         await each(found, fill, at_once=_REPOSITORIES_AT_ONCE)
         self.groups = [(access, images) for access, images, _ in found if images]
@@ -117,21 +125,25 @@ class _Lister:
             self.report(LogMessage("warning", f"Unknown key {ascii(key)} is passed over", about))
         if registry.is_empty:
             self.report(LogMessage("warning", "No images specified for registry", about))
+        if registry.has_lock_keys and not self.strict:
+            text = "Names and platforms are for lock files and are passed over: see --all and --platform"
+            self.report(LogMessage("warning", text, about))
 
     def _listings(self, registry: RegistrySource, access: Access) -> Iterator[ListImages]:
         """Yield one function for each repository that a file names; each returns its images."""
-        for name, items in registry.images.items():
-            yield partial(self._list_items, _RepositoryEntry(registry.registry, name, access), items)
-        for name, pattern in registry.by_pattern.items():
-            repository = _RepositoryEntry(registry.registry, name, access)
-            parse = partial(matching_pattern, pattern)
-            yield partial(self._list_matching, repository, "regex", parse)
-        for name, versions in registry.by_version.items():
-            repository = _RepositoryEntry(registry.registry, name, access)
-            parse = partial(matching_versions, versions)
-            yield partial(self._list_matching, repository, "semver constraint", parse)
+        def entry(name: str) -> _RepositoryEntry:
+            return _RepositoryEntry(registry.registry, name, access, registry.platforms)
 
-    async def _list_items(self, entry: _RepositoryEntry, items: tuple[str, ...]) -> list[Reference]:
+        for name, items in registry.images.items():
+            yield partial(self._list_items, entry(name), items)
+        for name, pattern in registry.by_pattern.items():
+            parse = partial(matching_pattern, pattern)
+            yield partial(self._list_matching, entry(name), "regex", parse)
+        for name, versions in registry.by_version.items():
+            parse = partial(matching_versions, versions)
+            yield partial(self._list_matching, entry(name), "semver constraint", parse)
+
+    async def _list_items(self, entry: _RepositoryEntry, items: tuple[ImageItem, ...]) -> list[SourceImage]:
         """Return the images with the tags and digests ``items``; without any, all tags."""
         repository = self._reference(entry)
         if repository is None:
@@ -139,17 +151,19 @@ class _Lister:
         self._info("Processing repo", **entry.fields)
         if not items:
             return await self._list_repository(entry, repository, lambda _: True)
-        found: list[Reference] = []
+        found: list[SourceImage] = []
         for item in items:
             try:
-                found.append(parse_tag_or_digest(repository, item))
+                reference = parse_tag_or_digest(repository, item.version)
             except InvalidName as error:
-                self._fail("Error parsing ref, skipping", error, ref=item)
+                self._fail("Error parsing ref, skipping", error, ref=item.version)
+            else:
+                found.append(from_registry(reference, item.name, item.platforms or entry.platforms))
         return self._warn_if_empty(entry, found)
 
     async def _list_matching(
         self, entry: _RepositoryEntry, kind: str, parse: Callable[[], Callable[[str], bool]]
-    ) -> list[Reference]:
+    ) -> list[SourceImage]:
         """Return the images of the tags that match; ``parse`` returns the predicate, ``kind`` names it in messages."""
         repository = self._reference(entry)
         if repository is None:
@@ -164,19 +178,19 @@ class _Lister:
 
     async def _list_repository(
         self, entry: _RepositoryEntry, repository: Reference, keep: Callable[[str], bool]
-    ) -> list[Reference]:
+    ) -> list[SourceImage]:
         """Return the images of the tags that ``keep`` accepts."""
         self._info("Querying registry for image tags", **entry.fields)
         try:
             tags = await self._repository_tags(repository, entry.access)
-            with self.request.guard():
+            with self.guard():
                 kept = [replace(repository, tag=tag) for tag in tags if keep(tag)]
         except PyskopeoError as error:
             self._fail("Error processing repo, skipping", error, **entry.fields)
             return []
-        return self._warn_if_empty(entry, kept)
+        return self._warn_if_empty(entry, [from_registry(one, platforms=entry.platforms) for one in kept])
 
-    def _warn_if_empty(self, entry: _RepositoryEntry, found: list[Reference]) -> list[Reference]:
+    def _warn_if_empty(self, entry: _RepositoryEntry, found: list[SourceImage]) -> list[SourceImage]:
         if not found:
             self.report(LogMessage("warning", "No refs to sync found", tuple(entry.fields.items())))
         return found
@@ -196,9 +210,8 @@ class _Lister:
         """List the images in and below a directory; raises `PathNotFound` and `StorageFailed`."""
         self.groups.append((self.access, [from_directory(source, path) for path in find_image_directories(source)]))
 
-    def list_oci(self, source: str) -> None:
-        """List the images of an OCI layout; raises `PathNotFound` and `InvalidContent`."""
-        keep = self.request.destination_transport == "oci"
+    def list_oci(self, source: str, *, keep: bool) -> None:
+        """List the images of an OCI layout, see `from_layout`; raises `PathNotFound` and `InvalidContent`."""
         images = list_layout_images(Path(source))
         self.groups.append((self.access, [from_layout(source, *image, keep=keep) for image in images]))
 
@@ -211,7 +224,7 @@ async def list_images(
     A repository of a YAML file that cannot be listed is reported and counted, the others are listed. Raises
     `InvalidInput` when there are no images, or two with the same name at the destination, and the source's errors.
     """
-    lister = _Lister(request, access, list_tags, share, report)
+    lister = _Lister(access, list_tags, share, report, request.guard)
     if request.source_transport == "docker":
         await lister.list_docker(request.source)
     elif request.source_transport == "yaml":
@@ -219,7 +232,7 @@ async def list_images(
     elif request.source_transport == "dir":
         lister.list_dir(request.source)
     else:
-        lister.list_oci(request.source)
+        lister.list_oci(request.source, keep=request.destination_transport == "oci")
     groups = _selected_groups(request, lister.groups)
     if not groups and request.source_transport != "yaml":
         found = sum(len(images) for _, images in lister.groups)
@@ -228,6 +241,19 @@ async def list_images(
     listing = Listing(groups, lister.failures)
     check_distinct(listing.images)
     return listing
+
+
+async def list_yaml_images(
+    source: str, access: Access, list_tags: ListTags, share: ShareConnections, report: SyncSink, *,
+    guard: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> list[tuple[Access, SourceImage]]:  # fmt: skip
+    """Return the images that a YAML file names, with the access for each; ``guard`` is that of `SyncRequest`.
+
+    Raises `StorageFailed`, `InvalidInput` and `TooLarge` for the file, and for everything that cannot be listed.
+    """
+    lister = _Lister(access, list_tags, share, report, guard, strict=True)
+    await lister.list_yaml(source)
+    return [(group, image) for group, images in lister.groups for image in images]
 
 
 def _selected_groups(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..engine.selection import check_depth
 from ..errors import InvalidContent, NetworkError, NotFound, PyskopeoError, RegistryError, prefix_errors
@@ -13,10 +16,17 @@ from ..streams.concurrency import each
 
 if TYPE_CHECKING:
     from ..access import Access
+    from ..model.descriptor import Descriptor
+    from ..model.events import Report
     from ..model.manifest import Manifest
     from ..model.reference import Reference
+    from ..registry.session import Session
     from ..registry.sessions import SharedConnections
     from ..registry.tag_pages import TagList
+    from ..streams.byte_streams import BlobReader
+    from ..transports.docker import DockerSource
+
+    Download: TypeAlias = Callable[[Descriptor, int], AbstractAsyncContextManager[BlobReader]]
 
 _REQUESTS_AT_ONCE = 8
 
@@ -34,14 +44,43 @@ class ManifestHead:
         return self.media_type in mediatype.INDEXES
 
 
-def shared_connections(actions: str = "pull") -> SharedConnections:
-    """Return an async context manager: connections and tokens for all images with the same access.
+class Share(Protocol):
+    """Returns an access with connections and tokens that all images which are given it share."""
 
-    ``actions`` are those of the token's scope, such as ``pull,push``.
-    """
-    from ..registry.sessions import SharedConnections
+    async def __call__(self, access: Access, actions: str = "pull") -> Access:
+        """``actions`` are those of the tokens' scope, such as ``pull,push``."""
+        ...
 
-    return SharedConnections(actions=actions)
+
+class _Connections:
+    """The connections and sessions of one `Share`; what they need is loaded for the first session."""
+
+    def __init__(self, actions: str) -> None:
+        self._actions = actions
+        self._opened: SharedConnections | None = None
+
+    def session(self, reference: Reference, access: Access) -> Session:
+        from ..registry.sessions import SharedConnections
+
+        self._opened = self._opened or SharedConnections(actions=self._actions)
+        return self._opened.session(reference, access)
+
+    async def aclose(self) -> None:
+        if self._opened is not None:
+            await self._opened.aclose()
+
+
+@asynccontextmanager
+async def shared_connections(report: Report) -> AsyncIterator[Share]:
+    """Yield a `Share`, whose connections are closed at the end; ``report`` gets the events of registries."""
+    async with AsyncExitStack() as stack:
+
+        async def share(access: Access, actions: str = "pull") -> Access:
+            pool = _Connections(actions)
+            stack.push_async_callback(pool.aclose)
+            return replace(access, report=report, network=replace(access.network, connections=pool))
+
+        yield share
 
 
 def share_pings(source: Access, destination: Access) -> tuple[Access, Access]:
@@ -49,6 +88,34 @@ def share_pings(source: Access, destination: Access) -> tuple[Access, Access]:
     from ..registry import sessions
 
     return sessions.share_pings(source, destination)
+
+
+@asynccontextmanager
+async def open_sources(reference: Reference, sources: Sequence[Reference], access: Access) -> AsyncIterator[Download]:
+    """Yield a function that opens a blob at a byte offset; it reads from the first of ``sources`` that has it.
+
+    ``reference`` is the image that the blobs belong to, see `open_endpoints`. Sends no request. Raises `InvalidInput`
+    for a blocked registry.
+    """
+    from ..registry.blob_download import BlobDownload
+    from ..registry.sessions import open_endpoints
+
+    async with open_endpoints(reference, access, sources) as endpoints:
+
+        def download(descriptor: Descriptor, offset: int) -> BlobDownload:
+            return BlobDownload(descriptor, endpoints, offset, access.network.ranges)
+
+        yield download
+
+
+async def list_referrers(source: DockerSource, digest: Digest) -> tuple[Descriptor, ...]:
+    """Return what refers to a manifest in the registry itself, since mirrors need not know.
+
+    Raises the registry's errors.
+    """
+    from ..registry import referrers
+
+    return await referrers.list_referrers(source.endpoints.repositories[-1], digest)
 
 
 async def list_tags(reference: Reference, access: Access) -> TagList:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ..errors import InvalidDigest, InvalidName
 from ..fast_dataclass import dataclass
 from ..model.digest import Digest
+from ..model.platform import Platform
 from ..model.reference import Reference, is_tag
 from .destination_names import familiar_name
 
@@ -18,7 +19,8 @@ class SourceImage:
 
     ``source`` is its image name (``transport:details``). ``path`` is what its name at the destination is made from, see
     `destination_name`. ``repository`` and ``tag`` are what a `TagSelection` applies to; the tag is "" where the image
-    has only a digest. ``pinned`` is the digest in its name, if there is one.
+    has only a digest. ``pinned`` is the digest in its name, if there is one. ``reference`` is its name in a registry,
+    None for other sources. ``name`` and ``platforms`` are what a YAML file says about it in a lock file.
     """
 
     source: str
@@ -26,13 +28,21 @@ class SourceImage:
     repository: str
     tag: str
     pinned: Digest | None = None
+    reference: Reference | None = None
+    name: str = ""
+    platforms: tuple[Platform, ...] = ()
 
 
-def from_registry(reference: Reference) -> SourceImage:
-    """Return the image of a registry that a reference names."""
+def from_registry(reference: Reference, name: str = "", platforms: tuple[Platform, ...] = ()) -> SourceImage:
+    """Return the image of a registry that a reference names; see `SourceImage` for ``name`` and ``platforms``.
+
+    With a tag and a digest, the tag is its name at the destination.
+    """
+    shown = replace(reference, digest=None) if reference.tag else reference
     return SourceImage(
-        f"docker://{familiar_name(reference)}", str(reference), reference.name, reference.tag, reference.digest
-    )
+        f"docker://{familiar_name(reference)}", str(shown), reference.name, reference.tag, reference.digest,
+        reference, name, platforms,
+    )  # fmt: skip
 
 
 def from_directory(root: str, path: str) -> SourceImage:
@@ -69,13 +79,16 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def parse_tag_or_digest(repository: Reference, item: str) -> Reference:
-    """Return the reference for a tag or a digest of a repository; raises `InvalidName`."""
+    """Return the reference for a tag or a digest of a repository, or for ``tag@digest``; raises `InvalidName`."""
+    tag, at, rest = item.partition("@")
     try:
-        digest = Digest.parse(item)
+        digest = Digest.parse(rest if at else item)
     except InvalidDigest:
-        if not is_tag(item):
+        if at or not is_tag(item):
             raise InvalidName(f"{ascii(item)[:200]} is neither a tag nor a digest") from None
         return replace(repository, tag=item)
+    if at and not is_tag(tag):
+        raise InvalidName(f"{ascii(item)[:200]} is neither a tag nor a digest")
     if not digest.verifiable:
         raise InvalidName(f"unsupported digest algorithm {digest.algorithm}")
-    return replace(repository, digest=digest)
+    return replace(repository, tag=tag if at else "", digest=digest)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -92,12 +91,7 @@ async def _list_and_copy(
     def report_registry_event(event: Event) -> None:
         emit(ImageEvent(None, event))
 
-    async with AsyncExitStack() as stack:
-        async def share(access: Access, actions: str = "pull") -> Access:
-            pool = await stack.enter_async_context(registry_queries.shared_connections(actions))
-            network = replace(access.network, connections=pool)
-            return replace(access, report=report_registry_event, network=network)
-
+    async with registry_queries.shared_connections(report_registry_event) as share:
         reading, writing = source_access or Access.from_environ(), destination_access or Access.from_environ()
         if request.source_transport in ("docker", "yaml") and request.destination_transport == "docker":
             reading, writing = registry_queries.share_pings(reading, writing)

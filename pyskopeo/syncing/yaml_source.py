@@ -1,6 +1,8 @@
-"""Parse the YAML file of ``sync --src yaml`` (skopeo-sync(1), "YAML file content").
+"""Parse the YAML file of ``sync --src yaml`` and of ``lock`` (skopeo-sync(1), "YAML file content").
 
 Parsed as by skopeo: unknown keys are allowed, and scalars are text, so that the tag ``1.10`` is not the number 1.1.
+Beyond skopeo's dialect, a registry may have ``platforms``, and an image of ``images`` may be a mapping of ``tag``,
+``digest``, ``name`` and ``platforms``: what `lock` records.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..credentials.authfile import Credentials
 from ..errors import InvalidInput, TooLarge
 from ..fast_dataclass import dataclass
+from ..model.platform import Platform
 
 if TYPE_CHECKING:
     import yaml
@@ -22,8 +25,9 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE = frozenset({"true", "yes", "on", "y"})
 _FALSE = frozenset({"false", "no", "off", "n"})
 _KEYS = frozenset(
-    {"images", "images-by-tag-regex", "images-by-semver", "credentials", "tls-verify", "cert-dir"}
+    {"images", "images-by-tag-regex", "images-by-semver", "credentials", "tls-verify", "cert-dir", "platforms"}
 )
+_IMAGE_KEYS = frozenset({"tag", "digest", "name", "platforms"})
 
 
 class _InvalidFileError(Exception):
@@ -31,22 +35,43 @@ class _InvalidFileError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class RegistrySource:
-    """The images to sync from one registry, or from a namespace in it, and how to access them.
+class ImageItem:
+    """An image of a repository: ``version`` is a tag, a digest, or ``tag@digest``.
 
-    ``images`` are tags and digests by repository; none for all of its tags. ``by_pattern`` are regular expressions for
+    ``name`` is its name in a lock file, "" for the default. ``platforms`` are those to lock, () for those of the
+    registry.
+    """
+
+    version: str
+    name: str = ""
+    platforms: tuple[Platform, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySource:
+    """The images of one registry, or of a namespace in it, and how to access them.
+
+    ``images`` are images by repository; none for all of its tags. ``by_pattern`` are regular expressions for
     tags, ``by_version`` ranges of versions, both by repository. ``tls_verify`` is None and ``cert_dir`` is "" where the
-    file does not set them. ``unknown`` are keys without a meaning.
+    file does not set them. ``platforms`` are those to lock of all these images, () for every platform. ``unknown`` are
+    keys without a meaning.
     """
 
     registry: str
-    images: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    images: Mapping[str, tuple[ImageItem, ...]] = field(default_factory=dict)
     by_pattern: Mapping[str, str] = field(default_factory=dict)
     by_version: Mapping[str, str] = field(default_factory=dict)
     credentials: Credentials | None = None
     tls_verify: bool | None = None
     cert_dir: str = ""
+    platforms: tuple[Platform, ...] = ()
     unknown: tuple[str, ...] = ()
+
+    @property
+    def has_lock_keys(self) -> bool:
+        """Whether a name or a platform is given, which only a lock file records."""
+        items = (item for items in self.images.values() for item in items)
+        return bool(self.platforms) or any(item.name or item.platforms for item in items)
 
     @property
     def is_empty(self) -> bool:
@@ -115,14 +140,15 @@ def _registry(name: object, value: object) -> RegistrySource:
     return RegistrySource(
         registry,
         images={
-            _text(repository, f"{registry}: images"): _texts(tags, f"{registry}: images: {ascii(repository)[:100]}")
-            for repository, tags in _entries(fields, registry, "images").items()
+            _text(repository, f"{registry}: images"): _items(items, f"{registry}: images: {ascii(repository)[:100]}")
+            for repository, items in _entries(fields, registry, "images").items()
         },
         by_pattern=_pairs(fields, registry, "images-by-tag-regex"),
         by_version=_pairs(fields, registry, "images-by-semver"),
         credentials=_credentials(fields.get("credentials"), f"{registry}: credentials"),
         tls_verify=None if _is_null(tls) else _boolean(tls, f"{registry}: tls-verify"),
         cert_dir="" if _is_null(cert_dir) else _text(cert_dir, f"{registry}: cert-dir"),
+        platforms=_platforms(fields.get("platforms"), f"{registry}: platforms"),
         unknown=tuple(str(key)[:100] for key in fields if key not in _KEYS),
     )
 
@@ -157,12 +183,37 @@ def _mapping(value: object, where: str) -> Mapping[object, object]:
     return value
 
 
-def _texts(value: object, where: str) -> tuple[str, ...]:
+def _list(value: object, where: str, what: str) -> list[object]:
     if _is_null(value):
-        return ()
+        return []
     if not isinstance(value, list):
-        raise _InvalidFileError(f"{where}: want a list of tags and digests")
-    return tuple(_text(item, where) for item in value)
+        raise _InvalidFileError(f"{where}: want a list of {what}")
+    return value
+
+
+def _items(value: object, where: str) -> tuple[ImageItem, ...]:
+    return tuple(_item(item, where) for item in _list(value, where, "tags and digests"))
+
+
+def _item(value: object, where: str) -> ImageItem:
+    if not isinstance(value, dict):
+        return ImageItem(_text(value, where))
+    fields = _mapping(value, where)
+    if unknown := next((key for key in fields if key not in _IMAGE_KEYS), None):
+        raise _InvalidFileError(f"{where}: unknown key {ascii(unknown)[:100]}: want {', '.join(sorted(_IMAGE_KEYS))}")
+    tag, digest, name = ("" if _is_null(fields.get(key)) else _text(fields[key], where) for key in
+                         ("tag", "digest", "name"))  # fmt: skip
+    if not tag and not digest:
+        raise _InvalidFileError(f"{where}: an image needs a tag or a digest")
+    version = f"{tag}@{digest}" if tag and digest else tag or digest
+    return ImageItem(version, name, _platforms(fields.get("platforms"), f"{where}: platforms"))
+
+
+def _platforms(value: object, where: str) -> tuple[Platform, ...]:
+    try:
+        return tuple(Platform.parse(_text(text, where)) for text in _list(value, where, "platforms"))
+    except InvalidInput as error:
+        raise _InvalidFileError(f"{where}: {error}") from None
 
 
 def _text(value: object, where: str) -> str:

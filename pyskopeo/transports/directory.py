@@ -6,7 +6,7 @@ The files are those that skopeo writes. A new image replaces the old one as a wh
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -184,13 +184,16 @@ class DirDestination(BlobFileDestination):
         self.committed = True
         return root.digest
 
-    def finish(self) -> None:
-        """Replace the old image by the new one; the old one remains if that fails."""
+    async def finish(self, warn: Callable[[str], None]) -> None:
+        """Replace the old image by the new one; the old one remains if that fails.
+
+        Waits for another process that is about to replace it, too; ``warn`` is called with a message then.
+        """
         with storage_errors(f"writing {self._path}"):
             if self._staging.parent == self._path:
                 self._replace_files()
             else:
-                self._replace_directory()
+                await self._replace_directory(warn)
         for digest, status in self._placed.items():
             self.existing.moved(status, self._path / blob_name(digest), digest)
 
@@ -198,10 +201,12 @@ class DirDestination(BlobFileDestination):
     def _staging(self) -> Path:
         return self._directory.path
 
-    def _replace_directory(self) -> None:
+    async def _replace_directory(self, warn: Callable[[str], None]) -> None:
         old = self._staging.with_name(partial_name(self._path.name) + REPLACED)
         try:
-            lock = lock_replaced(self._path)
+            lock = await lock_replaced(
+                self._path, lambda: warn(f"waiting for another process that replaces {self._path}")
+            )
         except FileNotFoundError:
             self._staging.rename(self._path)
             return
@@ -281,13 +286,17 @@ async def _open_destination(reference: DirReference, access: Access) -> AsyncIte
     parent = path if _cannot_rename(path) else path.parent
     staging = KeptDirectory(parent, path.name, _staging_key(path), resume=resume)
     files = RunFiles.of(access)
-    existing = files.existing_blobs(access, warn=lambda message: access.report(Warned(message)))
+
+    def warn(message: str) -> None:
+        access.report(Warned(message))
+
+    existing = files.existing_blobs(access, warn=warn)
     destination = DirDestination(path, staging, files, existing, resume=resume)
     failed = True
     try:
         yield destination
         if destination.committed:
-            destination.finish()
+            await destination.finish(warn)
         failed = False
     finally:
         staging.close(failed=failed)

@@ -18,7 +18,7 @@ from .target import InitialState, Target, empty
 from .traffic import AccessLog, Traffic
 
 # Contenders that can repeat a job with the warm-up's result in place: skopeo's sync refuses existing directories.
-_REPEATERS = {"oci": (OURS, BEFORE, "skopeo"), "sync-file": (OURS, BEFORE)}
+_REPEATERS = {"oci": (OURS, BEFORE, "skopeo"), "sync-file": (OURS, BEFORE), "prefetch": (OURS,)}
 # Bytes. For images over this size, the time that the system takes to provide memory is a part of the result.
 _LARGE = 50_000_000
 _SHORT = frozenset({"inspect", "version"})

@@ -154,6 +154,21 @@ CASES = (
         baseline=None,
         contenders=_VERSIONS,  # of several writers at once, skopeo keeps one name
     ),
+    Case(
+        *("lock20", "`prefetch` of a lock of 20 images to `oci:`, 30 ms away; skopeo: a loop of `copy`", "lock20"),
+        *("prefetch", 0.15),
+        baseline="skopeo",
+        link=Link.FAR,
+        contenders=frozenset({OURS, "skopeo"}),
+    ),
+    Case(
+        *("lock20-again", "the same lock again", "lock20", "prefetch", 400, Unit.MILLISECONDS),
+        baseline=None,
+        initial=InitialState.IMAGE,
+        link=Link.FAR,
+        no_requests=True,
+        contenders=frozenset({OURS}),
+    ),
     _start_up_case("inspect", "`inspect --raw`", "inspect", 180),
     _start_up_case("version", "`--version`", "version", 60),
 )

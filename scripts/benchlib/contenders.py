@@ -20,9 +20,10 @@ class Job:
 
     ``kind`` is ``oci``, ``docker-archive``, ``zstd`` (to ``oci:``, recompressed), ``docker`` (to another registry),
     ``sync`` (all images of the repository), ``sync-file`` (the same images, named in a file), ``inspect``, ``version``,
-    ``oci-pinned`` (to ``oci:``, by digest) or ``oci-four`` (to ``oci:``, by four processes at once, as 1 to 4). The
-    result is written to ``path``, or to ``target`` for ``docker``. ``tag`` is that of the image, and its name in a
-    layout, ``digest`` that of its manifest, ``store`` the content store.
+    ``oci-pinned`` (to ``oci:``, by digest), ``oci-four`` (to ``oci:``, by four processes at once, as 1 to 4),
+    ``prefetch`` (all images of the repository to one ``oci:``, by a lock file if the program has them) or ``lock`` (to
+    write that). The result is written to ``path``, or to ``target`` for ``docker``. ``tag`` is that of the image, and
+    its name in a layout, ``digest`` that of its manifest, ``store`` the content store.
     """
 
     kind: str
@@ -58,10 +59,10 @@ class Command:
 Contender = Callable[[Job], Command | None]
 
 
-def like_skopeo(program: str, *copy_flags: str) -> Contender:
+def like_skopeo(program: str, *copy_flags: str, locks: bool = False) -> Contender:
     """Return a contender with skopeo's command line; ``program`` is the command, with flags, as for a shell.
 
-    ``copy_flags`` are added to ``copy``.
+    ``copy_flags`` are added to ``copy``. ``locks`` is whether the program has lock files.
     """
 
     def command(job: Job) -> Command | None:
@@ -73,11 +74,19 @@ def like_skopeo(program: str, *copy_flags: str) -> Contender:
             return Command([*base, "inspect", "--raw", f"--{trust[0]}", *trust[1:], f"docker://{job.name}"])
         if job.kind in ("sync", "sync-file"):
             return Command([*base, "sync", f"--src-{trust[0]}", *trust[1:], *_sync_source(job), str(job.path)])
+        if job.kind == "lock":
+            return Command([*base, "lock", str(_image_list(job)), "-o", str(_lock(job))]) if locks else None
+        if job.kind == "prefetch" and locks:
+            return Command([*base, "prefetch", "--tls-verify=false", str(_lock(job)), "--dest", f"oci:{job.path}"])
         flags, target = _copy_destination(job)
         copy = [*base, "copy", *copy_flags, f"--src-{trust[0]}", *trust[1:], *flags, f"docker://{job.name}"]
         environ = {"PYSKOPEO_STORE": str(job.store)} if job.store else {}
         if job.kind == "oci-four":
             return Command(["sh", "-c", _all_at_once([[*copy, f"oci:{job.path}:{n}"] for n in range(1, 5)])], environ)
+        if job.kind == "prefetch":
+            source = f"docker://{job.host}/{job.image.repository}"
+            copies = [[*copy[:-1], f"{source}:{tag}", f"oci:{job.path}:{tag}"] for tag in job.image.manifests]
+            return Command(["sh", "-c", " && ".join(map(shlex.join, copies))])
         return Command([*copy, target], environ)
 
     return command
@@ -98,10 +107,19 @@ def _sync_source(job: Job) -> list[str]:
     """Return the transports of a ``sync`` to directories, and its source."""
     if job.kind == "sync":
         return ["--src", "docker", "--dest", "dir", f"{job.host}/{job.image.repository}"]
-    file = job.path.with_name("sync.yml")
+    return ["--src", "yaml", "--dest", "dir", str(_image_list(job))]
+
+
+def _image_list(job: Job) -> Path:
+    """Write a file that names all images of the repository; return its path."""
+    file = job.path.with_name("images.yaml")
     tags = ", ".join(job.image.manifests)
     file.write_text(f"{job.host}:\n  tls-verify: false\n  images: {{{job.image.repository}: [{tags}]}}\n")
-    return ["--src", "yaml", "--dest", "dir", str(file)]
+    return file
+
+
+def _lock(job: Job) -> Path:
+    return job.path.with_name("images.lock")
 
 
 def _copy_destination(job: Job) -> tuple[list[str], str]:

@@ -22,7 +22,9 @@ _FIRST_TAG = "t000"
 
 
 def prepare(initial: InitialState, contender: Contender, job: Job, scratch: Path) -> None:
-    """Bring about the ``initial`` state of ``job`` that takes an earlier run; raises `RunError`."""
+    """Bring about the ``initial`` state of ``job`` that takes an earlier run, and write its lock; raises `RunError`."""
+    if job.kind == "prefetch" and (command := contender(replace(job, kind="lock"))):
+        _wait(_start(command, scratch), command)
     if initial is InitialState.KILLED:
         if command := contender(job):
             _kill(command, job, scratch)

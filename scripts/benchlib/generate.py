@@ -41,11 +41,13 @@ RECIPES = {
     "many80": Recipe(80, 2_500_000),
     "huge1": Recipe(1, 1_500_000_000),
     "small100": Recipe(2, 20_000, images=100),
+    "lock20": Recipe(4, 400_000, images=20),
     "pair8": Recipe(8, 135_000_000, images=2),
     "layers8-quick": Recipe(8, 250_000),
     "many80-quick": Recipe(80, 10_000),
     "huge1-quick": Recipe(1, 2_000_000),
     "small100-quick": Recipe(2, 2_000, images=100),
+    "lock20-quick": Recipe(4, 4_000, images=20),
     "pair8-quick": Recipe(8, 250_000, images=2),
 }
 

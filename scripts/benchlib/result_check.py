@@ -20,23 +20,23 @@ _ZSTD_MAGIC = bytes.fromhex("28b52ffd")
 def check_result(job: Job, name: str) -> None:
     """Raise `RunError` unless contender ``name`` has done all of ``job``."""
     try:
-        if job.kind == "docker-archive":
-            if job.path.stat().st_size < job.image.tar_bytes:
-                raise RunError(f"{name} wrote an archive smaller than the layers")
-        elif job.kind in ("oci", "oci-pinned", "oci-four"):
-            folder = job.path if name == "floor" else _blobs(job.path)
-            for digest, size in job.image.blobs_of(job.tag).items():
-                _require_file(folder, digest, size, name)
-            if job.kind == "oci-four":
-                _check_names(job, name)
-        elif job.kind in ("sync", "sync-file"):
-            _check_directories(job, name)
-        elif job.kind == "zstd":
-            _check_zstd(job, name)
-        elif job.kind == "docker":
-            _check_registry(job, name)
+        if check := _CHECKS.get(job.kind):
+            check(job, name)
     except (OSError, ValueError, LookupError) as error:
         raise RunError(f"{name} did not do its work: {type(error).__name__}: {error}") from error
+
+
+def _check_archive(job: Job, name: str) -> None:
+    if job.path.stat().st_size < job.image.tar_bytes:
+        raise RunError(f"{name} wrote an archive smaller than the layers")
+
+
+def _check_blobs(job: Job, name: str) -> None:
+    folder = job.path if name == "floor" else _blobs(job.path)
+    for digest, size in job.image.blobs_of(job.tag).items():
+        _require_file(folder, digest, size, name)
+    if job.kind == "oci-four":
+        _check_names(job, name)
 
 
 def _check_directories(job: Job, name: str) -> None:
@@ -49,6 +49,15 @@ def _check_directories(job: Job, name: str) -> None:
         manifest: dict[str, Any] = json.loads(raw)
         for blob in (manifest["config"], *manifest["layers"]):
             _require_file(folder, blob["digest"], blob["size"], name)
+
+
+def _check_layout(job: Job, name: str) -> None:
+    """Check that every image is in the index of the layout, and all blobs are there."""
+    index: dict[str, Any] = json.loads((job.path / "index.json").read_text())
+    if {entry["digest"] for entry in index["manifests"]} != set(job.image.manifests.values()):
+        raise RunError(f"{name} did not name all images: there are {len(index['manifests'])}")
+    for digest, size in job.image.blobs.items():
+        _require_file(_blobs(job.path), digest, size, name)
 
 
 def _check_names(job: Job, name: str) -> None:
@@ -131,3 +140,13 @@ class _RegistryClient:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+_CHECKS = {
+    "docker-archive": _check_archive,
+    **dict.fromkeys(("oci", "oci-pinned", "oci-four"), _check_blobs),
+    "prefetch": _check_layout,
+    **dict.fromkeys(("sync", "sync-file"), _check_directories),
+    "zstd": _check_zstd,
+    "docker": _check_registry,
+}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 
 import pyskopeo
@@ -272,6 +275,26 @@ async def test_what_has_the_name_of_a_kept_directory_is_not_in_the_way(tmp_path:
     await pyskopeo.copy(source, f"dir:{tmp_path / 'a'}")
     assert everything(tmp_path / "a") == before
     assert os.listdir(seen) == []
+
+
+async def test_a_directory_is_not_moved_away_while_another_process_has_it_locked(tmp_path: Path) -> None:
+    """Else that process, when it ends, could take what it has just written for a leftover and remove it."""
+    image, waiting = tmp_path / "a", anyio.Event()
+
+    def report(event: Event) -> None:
+        if isinstance(event, Warned) and event.message == f"waiting for another process that replaces {image}":
+            waiting.set()
+
+    await pyskopeo.copy(layout(build("oci"), tmp_path), f"dir:{image}")
+    before, lock = everything(image), os.open(image, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    other = layout(build("oci-history"), tmp_path / "other")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(pyskopeo.copy, other, f"dir:{image}", report=report))
+        await waiting.wait()
+        assert everything(image) == before
+        os.close(lock)
+    await read_back(f"dir:{image}", build("oci-history"))
 
 
 async def test_blobs_that_are_there_are_second_names_until_the_old_ones_go(tmp_path: Path) -> None:

@@ -28,6 +28,12 @@ def _file_and_layer(scene: Scene, digest: str) -> tuple[Path, bytes]:
     return path, NEW.blobs[digest]
 
 
+def _needed_layer(scene: Scene, rng: Random) -> str:
+    """A wanted layer that the scene has in one image only: else that of another image can serve."""
+    others = {digest for image in scene.images if image is not NEW for digest in image.blobs}
+    return rng.choice([digest for digest in WANTED if digest not in others])
+
+
 def _replaced(path: Path, content: bytes) -> None:
     """Write a file anew, since the old one may have other names."""
     path.unlink()
@@ -38,7 +44,7 @@ def _damaged(name: str, ends: Ends, happens: Where, damage: _Damage) -> None:
     """Add a trouble with one of the wanted layers in its file, or with a compressed archive as a whole."""
 
     def begin(scene: Scene, undisturbed: Undisturbed, rng: Random) -> Iterator[None]:
-        path, layer = _file_and_layer(scene, rng.choice(WANTED))
+        path, layer = _file_and_layer(scene, _needed_layer(scene, rng))
         whole = path.read_bytes()
         place = whole.find(layer)
         damaged = damage(whole, rng) if place < 0 else whole[:place] + damage(layer, rng) + whole[place + len(layer) :]
@@ -77,7 +83,7 @@ _damaged("source-long", "badly", _one_file_a_blob, _lengthened)
 
 @trouble("source-missing", "badly", reads_files)
 def _missing(scene: Scene, undisturbed: Undisturbed, rng: Random) -> Iterator[None]:
-    path, _ = _file_and_layer(scene, rng.choice(WANTED))
+    path, _ = _file_and_layer(scene, _needed_layer(scene, rng))
     away = path.with_name("away")
     path.rename(away)
     yield

@@ -14,6 +14,9 @@ from typing import NoReturn
 SKOPEO = (1, 22)
 # Where scripts/sid_skopeo puts it.
 _UNPACKED = Path(__file__).resolve().parents[2] / ".peers" / "bin"
+# Where scripts/sid_root puts what only root can enter; `sid_root.py` runs it.
+SID_ROOT = Path(__file__).resolve().parents[2] / ".peers" / "root"
+_OF_SID = "sid-"
 _ALSO_IN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _OTHER_NAMES: dict[str, tuple[str, ...]] = {"docker-registry": ("registry",)}
 _OLDEST_LIKE_IT = (1, 20)
@@ -23,7 +26,10 @@ def find_program(name: str) -> str | None:
     """Return the path of program ``name``; system folders outside a user's PATH are searched too.
 
     ``skopeo`` is the one of Debian sid where there is one. ``skopeo-1.9`` is the installed one if it is of that version.
+    ``sid-NAME`` is the one in the root directory of Debian sid, see `sid_root.SidRoot`.
     """
+    if name.startswith(_OF_SID):
+        return _which(name.removeprefix(_OF_SID), str(SID_ROOT / "usr/bin")) if os.geteuid() == 0 else None
     if name == "skopeo" and (unpacked := _which("skopeo", str(_UNPACKED))):
         return unpacked
     if name == "skopeo-1.9":
@@ -57,6 +63,8 @@ def require_peer(name: str) -> str:
     Without it the test is skipped with the program's name, or fails when ``PYSKOPEO_REQUIRE_PEERS=1``.
     """
     found = find_program(name)
+    if found is None and name.startswith(_OF_SID):
+        unavailable(f"needs {name}, which scripts/sid_root unpacks, and root")
     if found is None:
         unavailable(f"needs the program {name}, which is not installed")
     if name == "skopeo" and skopeo_version(found) < _OLDEST_LIKE_IT:

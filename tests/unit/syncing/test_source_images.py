@@ -13,9 +13,13 @@ DIGEST = Digest.parse("sha256:" + "ab" * 32)
 
 
 def test_from_a_registry() -> None:
-    assert from_registry(Reference.parse("alpine:3")) == SourceImage(
-        "docker://alpine:3", "docker.io/library/alpine:3", "docker.io/library/alpine", "3"
+    alpine = Reference.parse("alpine:3")
+    assert from_registry(alpine) == SourceImage(
+        "docker://alpine:3", "docker.io/library/alpine:3", "docker.io/library/alpine", "3", reference=alpine
     )
+    both = from_registry(Reference.parse(f"alpine:3@{DIGEST}"), "name")
+    assert (both.source, both.path) == (f"docker://alpine:3@{DIGEST}", "docker.io/library/alpine:3")
+    assert (both.tag, both.pinned, both.name) == ("3", DIGEST, "name")
     pinned = from_registry(Reference.parse(f"h:1/a/b@{DIGEST}"))
     assert (pinned.path, pinned.tag, pinned.pinned) == (f"h:1/a/b@{DIGEST}", "", DIGEST)
 
@@ -57,6 +61,7 @@ def test_what_a_file_has_below_a_repository() -> None:
     repository = Reference.parse("h.example/a", default_tag="")
     assert str(parse_tag_or_digest(repository, "1.0")) == "h.example/a:1.0"
     assert str(parse_tag_or_digest(repository, str(DIGEST))) == f"h.example/a@{DIGEST}"
-    for wrong in ("", "a b", "x" * 129, "sha256:ab", "../x", "md4:" + "ab" * 16):
+    assert str(parse_tag_or_digest(repository, f"1.0@{DIGEST}")) == f"h.example/a:1.0@{DIGEST}"
+    for wrong in (f"@{DIGEST}", f"a b@{DIGEST}", "1.0@", "1.0@sha256:ab", f"{DIGEST}@{DIGEST}", "", "a b", "x" * 129, "sha256:ab", "../x", "md4:" + "ab" * 16):
         with pytest.raises(InvalidName):
             parse_tag_or_digest(repository, wrong)

@@ -6,7 +6,8 @@ import pytest
 
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.errors import InvalidInput, TooLarge
-from pyskopeo.syncing.yaml_source import FILE_LIMIT, RegistrySource, parse_yaml_source
+from pyskopeo.model.platform import Platform
+from pyskopeo.syncing.yaml_source import FILE_LIMIT, ImageItem, RegistrySource, parse_yaml_source
 
 MAN_PAGE = b"""\
 registry.example.com:
@@ -37,18 +38,22 @@ def parse(text: str) -> tuple[RegistrySource, ...]:
     return parse_yaml_source(text.encode(), "f.yaml")
 
 
+def items(*versions: str) -> tuple[ImageItem, ...]:
+    return tuple(map(ImageItem, versions))
+
+
 def test_the_example_of_the_manual() -> None:
     one, two = parse_yaml_source(MAN_PAGE, "sync.yml")
     assert one == RegistrySource(
         "registry.example.com",
-        images={"busybox": (), "redis": ("1.0", "2.0", "sha256:" + "0" * 32 + "1" * 32)},
+        images={"busybox": (), "redis": items("1.0", "2.0", "sha256:" + "0" * 32 + "1" * 32)},
         by_pattern={"nginx": r"^1\.13\.[12]-alpine-perl$"},
         by_version={"alpine": ">= 3.12.0"},
         credentials=Credentials("john", "this is a secret"),
         tls_verify=True,
         cert_dir="/home/john/certs",
     )
-    assert two == RegistrySource("quay.io", images={"coreos/etcd": ("latest",)}, tls_verify=False)
+    assert two == RegistrySource("quay.io", images={"coreos/etcd": items("latest")}, tls_verify=False)
     assert "secret" not in repr(one).replace("hidden", "")
 
 
@@ -69,7 +74,7 @@ def test_the_example_of_the_manual() -> None:
 )
 def test_a_tag_is_text_as_it_is_written(text: str, tags: tuple[str, ...]) -> None:
     (found,) = parse(f"h:\n  images:\n    a: {text}\n")
-    assert found.images == {"a": tags}
+    assert found.images == {"a": items(*tags)}
 
 
 @pytest.mark.parametrize(
@@ -84,13 +89,47 @@ def test_tls_verify_has_three_states(text: str, verify: bool | None) -> None:
 
 def test_anchors_and_merges_are_followed() -> None:
     one, two = parse("a: &a\n  images: {x: [v]}\n  tls-verify: no\nb:\n  <<: *a\n  tls-verify: yes\n")
-    assert (one.images, one.tls_verify) == ({"x": ("v",)}, False)
-    assert (two.images, two.tls_verify) == ({"x": ("v",)}, True)
+    assert (one.images, one.tls_verify) == ({"x": items("v")}, False)
+    assert (two.images, two.tls_verify) == ({"x": items("v")}, True)
 
 
 def test_what_means_nothing_is_passed_over_and_told() -> None:
     (found,) = parse("h:\n  image: {a: [b]}\n  images: {a: [b]}\n")
-    assert (found.images, found.unknown) == ({"a": ("b",)}, ("image",))
+    assert (found.images, found.unknown) == ({"a": items("b")}, ("image",))
+
+
+def test_names_and_platforms_for_locks() -> None:
+    digest = "sha256:" + "0" * 64
+    (found,) = parse(
+        "h:\n  platforms: [linux/amd64, linux/arm/v7]\n  images:\n    a:\n"
+        f"      - '1'\n      - {{tag: 2, name: two, platforms: [linux/arm64]}}\n      - {{digest: {digest}}}\n"
+        f"      - {{tag: 3, digest: {digest}, platforms: }}\n"
+    )
+    assert found.platforms == (Platform("linux", "amd64"), Platform("linux", "arm", "v7"))
+    assert found.images == {"a": (
+        ImageItem("1"), ImageItem("2", "two", (Platform("linux", "arm64"),)), ImageItem(digest), ImageItem(f"3@{digest}"),
+    )}  # fmt: skip
+    assert found.unknown == ()
+    assert found.has_lock_keys
+    assert not parse("h: {images: {a: [{tag: x}]}}")[0].has_lock_keys
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("h: {images: {a: [{name: x}]}}", "an image needs a tag or a digest"),
+        ("h: {images: {a: [{tag: x, arch: y}]}}", "unknown key 'arch'"),
+        ("h: {images: {a: [{tag: [x]}]}}", "want text"),
+        ("h: {images: {a: [[x]]}}", "want text"),
+        ("h: {platforms: linux/amd64}", "want a list of platforms"),
+        ("h: {platforms: [linux]}", "h: platforms: invalid platform 'linux'"),
+        ("h: {images: {a: [{tag: x, platforms: [a/b/c/d]}]}}", "invalid platform"),
+    ],
+)
+def test_names_and_platforms_that_are_none(text: str, expected: str) -> None:
+    with pytest.raises(InvalidInput, match="f.yaml") as caught:
+        parse(text)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "null\n", "{}\n"])

@@ -1,0 +1,309 @@
+"""Lock files: images by the digests of everything in them, with the bytes of their manifests. No I/O.
+
+The format is described in ``integrations/lock-file.md``. What a lock states about a manifest is derived from its bytes when the
+lock is written, and compared with them when it is read, so that a lock cannot say one thing and mean another.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..errors import InvalidContent, InvalidName, PyskopeoError, TooLarge, Unsupported, prefix_errors
+from ..fast_dataclass import dataclass
+from . import mediatype
+from .descriptor import Descriptor
+from .digest import Digest
+from .layout import check_name
+from .manifest import Manifest
+from .platform import Platform
+from .reference import Reference
+from .strict_json import parse_object
+
+LOCK_VERSION = 1
+LOCK_LIMIT = 64 * 1024 * 1024
+"""The largest lock file that is read, in bytes."""
+_NAME_LIMIT = 400
+# Of all manifests together; each needs about 1 KiB of memory.
+_MAX_DESCRIPTORS = 100_000
+_TABLES = ("images", "manifests", "blobs")
+
+
+@dataclass(frozen=True, slots=True)
+class LockedImage:
+    """One image of a lock file.
+
+    ``reference`` has the digest of its root manifest, and its tag if it was named by one. ``platforms`` are those that
+    were asked for, () for all. ``entries`` are the entries of its index that are locked; without an index, the image.
+    ``sources`` are the places to read it from, ``HOST/REPOSITORY``, in the order to try. ``referrers`` are what refers
+    to it (distribution specification, "Listing Referrers"), None if that was not asked for.
+    """
+
+    name: str
+    reference: Reference
+    sources: tuple[str, ...]
+    platforms: tuple[Platform, ...] = ()
+    entries: tuple[Descriptor, ...] = ()
+    referrers: tuple[Descriptor, ...] | None = None
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the root manifest."""
+        assert self.reference.digest is not None
+        return self.reference.digest
+
+
+@dataclass(frozen=True, slots=True)
+class LockFile:
+    """The images of a lock file by name, and a ``manifests`` mapping with all that they need.
+
+    Manifests that no image needs are not written.
+    """
+
+    images: Mapping[str, LockedImage]
+    manifests: Mapping[Digest, Manifest]
+
+    @classmethod
+    def parse(cls, raw: bytes, where: str) -> LockFile:
+        """Parse a lock file; ``where`` names it in errors.
+
+        Raises `TooLarge`, and `InvalidContent` for another version, invalid names, content that is not that of its
+        digest, and everything that the manifests contradict.
+        """
+        document = parse_object(raw, where, LOCK_LIMIT)
+        version = document.get("lockVersion")
+        if version != LOCK_VERSION or type(version) is not int:
+            raise InvalidContent(
+                f"{where}: lockVersion is {ascii(version)[:40]}, and this version of pyskopeo reads {LOCK_VERSION}"
+            )
+        if unknown := sorted(document.keys() - {"lockVersion", *_TABLES}):
+            raise InvalidContent(f"{where}: unknown key {ascii(unknown[0])[:60]}")
+        tables = {name: _table(document.get(name), f"{where}: {name}") for name in _TABLES}
+        manifests = list(_manifests(tables["manifests"], f"{where}: manifests"))
+        images = [_image(name, value, f"{where}: images") for name, value in tables["images"].items()]
+        found = cls({image.name: image for image in images}, {manifest.digest: manifest for manifest in manifests})
+        with prefix_errors(where):
+            _compare(tables, found.tables())
+        return found
+
+    def image(self, name: str) -> LockedImage:
+        """Return an image by its name; raises `InvalidName`."""
+        if name not in self.images:
+            known = ", ".join(sorted(self.images)[:10]) or "none"
+            raise InvalidName(f"no image {ascii(name)[:100]} is locked; there are: {known}")
+        return self.images[name]
+
+    def root(self, image: LockedImage) -> Manifest:
+        """Return the root manifest of an image; raises `InvalidContent` if it is not in the lock."""
+        return self._manifest(image.digest, image.name)
+
+    def manifests_of(self, image: LockedImage) -> tuple[Manifest, ...]:
+        """Return all manifests of an image, the root first; raises `InvalidContent` for one that is not in the lock."""
+        found = {image.digest: self.root(image)}
+        waiting = list(image.entries)
+        while waiting:
+            entry = waiting.pop(0)
+            if entry.digest in found or self._is_blob(entry):
+                continue
+            manifest = found[entry.digest] = self._manifest(entry.digest, image.name)
+            waiting += manifest.manifests
+        return tuple(found.values())
+
+    def blobs_of(self, image: LockedImage) -> tuple[Descriptor, ...]:
+        """Return all blobs of an image, each once; layers that come from URLs of their own are left out."""
+        manifests = self.manifests_of(image)
+        entries = (*image.entries, *(entry for one in manifests[1:] for entry in one.manifests))
+        found = {entry.digest: entry for entry in entries if self._is_blob(entry)}
+        for manifest in manifests:
+            for blob in () if manifest.is_index else manifest.blobs:
+                if not (mediatype.is_foreign(blob.media_type) and blob.urls):
+                    found.setdefault(blob.digest, blob)
+        return tuple(found.values())
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """Return what is written, by table and key; raises `InvalidContent` if something is missing or contradictory.
+
+        Images are sorted by name, the rest by digest.
+        """
+        manifests: dict[str, Any] = {}
+        blobs: dict[str, Any] = {}
+        for name in sorted(self.images):
+            image = self.images[name]
+            manifests |= {str(one.digest): _manifest_json(one) for one in self.manifests_of(image)}
+            for blob in self.blobs_of(image):
+                fields = {"mediaType": blob.media_type, "size": blob.size, "sources": []}
+                known = blobs.setdefault(str(blob.digest), fields)
+                if known["size"] != blob.size:
+                    sizes = f"{known['size']} bytes and {blob.size} bytes"
+                    raise InvalidContent(f"blob {blob.digest} is said to have {sizes}")
+                known["sources"] += [source for source in image.sources if source not in known["sources"]]
+        images = {name: self._image_json(self.images[name]) for name in sorted(self.images)}
+        return {"images": images, "manifests": dict(sorted(manifests.items())), "blobs": dict(sorted(blobs.items()))}
+
+    def to_bytes(self) -> bytes:
+        """Return the content of the file: the same for the same images, with one entry on each line."""
+        lines = [f'"lockVersion": {LOCK_VERSION}']
+        for name, table in self.tables().items():
+            entries = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in table.items())
+            lines.append(f'"{name}": {{\n{entries}\n}}' if entries else f'"{name}": {{}}')
+        return ("{\n" + ",\n".join(lines) + "\n}\n").encode("ascii")
+
+    def _manifest(self, digest: Digest, name: str) -> Manifest:
+        if digest not in self.manifests:
+            raise InvalidContent(f"manifest {digest} of {name} is not in the lock")
+        return self.manifests[digest]
+
+    def _is_blob(self, entry: Descriptor) -> bool:
+        """Return whether an entry of an index is a blob, as in a build cache."""
+        return entry.digest not in self.manifests and not entry.is_manifest and bool(entry.media_type)
+
+    def _image_json(self, image: LockedImage) -> dict[str, Any]:
+        root = self.root(image)
+        fields: dict[str, Any] = {
+            "reference": str(image.reference), "digest": str(root.digest), "mediaType": root.media_type,
+            "size": len(root.raw), "platforms": [str(platform) for platform in image.platforms],
+            "manifests": [entry.brief_json() for entry in _locked_entries(root, image)],
+            "sources": list(image.sources),
+        }  # fmt: skip
+        if image.referrers is not None:
+            fields["referrers"] = [_referrer_json(one) for one in image.referrers]
+        return fields
+
+
+def _locked_entries(root: Manifest, image: LockedImage) -> Iterator[Descriptor]:
+    """Yield the entries of an index that are locked, or for an image without one the image itself."""
+    if not root.is_index:
+        yield root.descriptor
+        return
+    locked = [(entry.digest, entry.platform) for entry in image.entries]
+    yield from (entry for entry in root.manifests if (entry.digest, entry.platform) in locked)
+
+
+def _referrer_json(descriptor: Descriptor) -> dict[str, Any]:
+    more = {"artifactType": descriptor.artifact_type, "annotations": dict(sorted(descriptor.annotations.items()))}
+    return descriptor.brief_json() | {name: value for name, value in more.items() if value}
+
+
+def _manifest_json(manifest: Manifest) -> dict[str, Any]:
+    fields: dict[str, Any] = {"mediaType": manifest.media_type, "size": len(manifest.raw)}
+    if manifest.config is not None:
+        fields["config"] = manifest.config.brief_json()
+    if not manifest.is_index:
+        fields["layers"] = [layer.brief_json() for layer in manifest.layers]
+    return fields | {"data": base64.b64encode(manifest.raw).decode("ascii")}
+
+
+def check_lockable(manifest: Manifest) -> None:
+    """Raise `Unsupported` for a manifest of Docker's schema 1, whose layers have no sizes."""
+    if manifest.is_schema1:
+        raise Unsupported(f"{manifest.digest} is a manifest of Docker's schema 1, which cannot be locked")
+
+
+def check_image_name(name: str) -> str:
+    """Return the name of an image in a lock file if it is valid as the name of one in a layout; raises `InvalidName`.
+
+    Its grammar has no ``..`` and no absolute paths.
+    """
+    if len(name) > _NAME_LIMIT:
+        raise InvalidName(f"the name {ascii(name)[:60]}... has more than {_NAME_LIMIT} characters")
+    return check_name(name)
+
+
+def parse_source(text: object) -> Reference:
+    """Return the repository that a source, ``HOST/REPOSITORY``, names; raises `InvalidName`."""
+    found = Reference.parse(text, default_tag="") if isinstance(text, str) else None
+    if found is None or found.name != text:
+        raise InvalidName(f"{ascii(text)[:200]} is not a source: want HOST/REPOSITORY")
+    return found
+
+
+def _table(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidContent(f"{where}: want an object")
+    for key, entry in value.items():
+        if not isinstance(entry, dict):
+            raise InvalidContent(f"{where}: {ascii(key)[:100]}: want an object")
+    return value
+
+
+def _manifests(table: Mapping[str, dict[str, Any]], where: str) -> Iterator[Manifest]:
+    number = 0
+    for key, value in table.items():
+        manifest = _manifest(key, value, where)
+        number += len(manifest.manifests) + len(manifest.layers)
+        if number > _MAX_DESCRIPTORS:
+            raise TooLarge(f"{where}: more than {_MAX_DESCRIPTORS} layers and entries", limit=_MAX_DESCRIPTORS)
+        yield manifest
+
+
+def _manifest(key: str, value: dict[str, Any], where: str) -> Manifest:
+    where = f"{where}: {ascii(key)[1:-1][:100]}"
+    data, media_type = value.get("data"), value.get("mediaType")
+    if not isinstance(data, str) or not isinstance(media_type, str):
+        raise InvalidContent(f"{where}: it has no data, or no mediaType")
+    with prefix_errors(where):
+        digest = Digest.parse(key)
+        try:
+            raw = base64.b64decode(data, validate=True)
+        except (binascii.Error, ValueError):
+            raise InvalidContent("data is not base64") from None
+        manifest = Manifest.parse(raw, content_type=media_type, expected=digest)
+        check_lockable(manifest)
+    return manifest
+
+
+def _image(name: str, value: dict[str, Any], where: str) -> LockedImage:
+    where = f"{where}: {ascii(name)[1:-1][:100]}"
+    try:
+        check_image_name(name)
+        reference = _reference(value.get("reference"))
+        referrers = value.get("referrers")
+        if not _list(value, "sources"):
+            raise InvalidContent("sources is empty")
+        return LockedImage(
+            name,
+            reference,
+            sources=tuple(parse_source(source).name for source in _list(value, "sources")),
+            platforms=tuple(Platform.parse(str(text)) for text in _list(value, "platforms")),
+            entries=_descriptors(value, "manifests"),
+            referrers=None if referrers is None else _descriptors(value, "referrers"),
+        )
+    except PyskopeoError as error:
+        raise InvalidContent(f"{where}: {error}") from None
+
+
+def _reference(value: object) -> Reference:
+    found = Reference.parse(value, default_tag="") if isinstance(value, str) else None
+    if found is None or found.digest is None or str(found) != value:
+        raise InvalidContent("reference is not HOST/REPOSITORY[:TAG]@DIGEST")
+    return found
+
+
+def _descriptors(value: dict[str, Any], key: str) -> tuple[Descriptor, ...]:
+    return tuple(Descriptor.from_json(one, f"{key}[{position}]") for position, one in enumerate(_list(value, key)))
+
+
+def _list(value: dict[str, Any], key: str) -> list[Any]:
+    found = value.get(key)
+    if not isinstance(found, list):
+        raise InvalidContent(f"{key} is not a list")
+    return found
+
+
+def _compare(stated: Mapping[str, dict[str, Any]], derived: Mapping[str, dict[str, Any]]) -> None:
+    """Raise `InvalidContent` for the first entry of a file that differs from what its manifests say."""
+    for table, entries in derived.items():
+        for key in stated[table].keys() - entries.keys():
+            raise InvalidContent(f"{table}: no image needs {ascii(key)[1:-1][:100]}")
+        for key, wanted in entries.items():
+            given = stated[table].get(key)
+            if given is None:
+                raise InvalidContent(f"{table}: {key} is missing")
+            for name in sorted(given.keys() | wanted.keys()):
+                # As JSON, where 1 is neither 1.0 nor true.
+                one, other = (json.dumps(fields.get(name), sort_keys=True) for fields in (given, wanted))
+                if one != other:
+                    raise InvalidContent(f"{table}: {key}: {ascii(name)[1:-1][:60]} is {one[:100]}, want {other[:100]}")

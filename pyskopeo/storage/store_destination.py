@@ -1,0 +1,51 @@
+"""The content store as the destination of a copy: what an image needs is brought there, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import StorageFailed
+from ..interfaces import Accepts, ImageDestination
+from ..model import mediatype
+
+if TYPE_CHECKING:
+    from ..model.descriptor import Descriptor
+    from ..model.digest import Digest
+    from ..model.events import Placement
+    from ..model.manifest import Manifest
+    from ..streams.progress import Progress
+    from ..streams.pump import Blob
+    from .content_store import ContentStore
+
+
+class StoreDestination(ImageDestination):
+    """Brings the blobs of a source that is read through the store into it; its name is given by the source.
+
+    Unlike for a copy through the store, it is an error if something cannot be stored.
+    """
+
+    accepts = Accepts(mediatype.MANIFESTS, foreign=True)
+
+    def __init__(self, store: ContentStore) -> None:
+        self._store = store
+
+    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
+        assert blob.stored is not None, "the source is read through the store"
+        _, placement = await blob.stored.bring(progress)
+        await self._check(blob.descriptor)
+        return placement
+
+    async def has_blob(self, descriptor: Descriptor) -> bool:
+        return await self._store.holds(descriptor)
+
+    async def put_manifest(self, manifest: Manifest) -> None:
+        await self._store.add_manifest(manifest)
+        await self._check(manifest.descriptor)
+
+    async def commit(self, root: Manifest) -> Digest:
+        await self.put_manifest(root)
+        return root.digest
+
+    async def _check(self, descriptor: Descriptor) -> None:
+        if not await self._store.holds(descriptor):
+            raise StorageFailed(f"{descriptor.digest} could not be added to the store {self._store.root}")

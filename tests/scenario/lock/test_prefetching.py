@@ -1,0 +1,348 @@
+"""``prefetch``: what is fetched, from where, what is not, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import pyskopeo
+from pyskopeo.errors import ContentMismatch, InvalidInput, Offline
+from tests.support.access import access_for
+from tests.support.cli import fatal, pyskopeo_here, succeed
+from tests.support.commands import environment, started
+from tests.support.faults import Body, Flip, Refuse, Stall
+from tests.support.images import ImageSpec, LayerSpec, build
+from tests.support.processes import free_port, wait_until
+from tests.support.pulling import check_layout
+from tests.support.simulator import BasicGate, Simulator
+
+from .locks import APP, BLOBS, EVERY, MOVED, MULTI, TOOL, change, files, lock, names, prefetch
+
+WANTED = {
+    *(digest for image in (APP, TOOL) for digest in (*image.manifests, *image.blobs)),
+    MULTI.digest, MULTI.child(0).digest, MULTI.child(1).digest,
+    *(digest for child in (0, 1) for digest in (*MULTI.layer_digests(MULTI.child(child).digest), MULTI.config_digest(MULTI.child(child).digest))),
+}  # fmt: skip
+BIG = build(ImageSpec(layers=(LayerSpec("small"), LayerSpec("big", size=3_000_000))))
+FETCHED = {digest for digest in WANTED if digest in BLOBS}
+
+
+def gets(registry: Simulator, since: int = 0) -> Counter[str]:
+    """How often each blob was requested."""
+    lines = [line for line in registry.log[since:] if "/blobs/" in line]
+    assert all(line.startswith("GET ") for line in lines)
+    return Counter(line.rpartition("/")[2] for line in lines)
+
+
+def test_into_a_layout(registry: Simulator, locked: Path) -> None:
+    asked = len(registry.requests)
+    layout = locked / "layout"
+    succeed(prefetch(locked, "--dest", f"oci:{layout}"))
+    check_layout(layout)
+    assert files(layout) == WANTED
+    assert names(layout) == {f"{registry.host}/team/app:1.0": APP.digest, f"{registry.host}/team/tool:3.0": TOOL.digest, "multi": MULTI.digest}
+    # Each blob once, though images share them, and no manifest.
+    assert gets(registry, asked) == dict.fromkeys(FETCHED, 1)
+    assert not any("/manifests/" in line for line in registry.log[asked:])
+    for digest, content in BLOBS.items():
+        if digest in WANTED:
+            assert (layout / "blobs" / digest.replace(":", "/")).read_bytes() == content
+
+
+def test_what_is_complete_needs_no_request(registry: Simulator, locked: Path) -> None:
+    for words in (("--dest", f"oci:{locked}/layout"), ("--store", locked / "store"), ("--store", locked / "store", "--dest", f"oci:{locked}/other")):
+        succeed(prefetch(locked, *words))
+        asked = len(registry.requests)
+        succeed(prefetch(locked, *words))
+        assert registry.log[asked:] == [], words
+        # Nor with another registry behind the names, nor without any.
+        assert succeed(prefetch(locked, *words, "--offline")).stdout == b""
+    assert registry.log[asked:] == []
+
+
+def test_nothing_for_requests_is_loaded_where_nothing_is_missing(locked: Path) -> None:
+    succeed(prefetch(locked, "--dest", f"oci:{locked}/layout"))
+    code = f"""
+import sys
+from pyskopeo.cli.main import main
+assert main(["prefetch", "{locked}/images.lock", "--dest", "oci:{locked}/layout"]) == 0
+print(sorted({{"httpx", "pyskopeo.registry.session", "rich", "yaml"}} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_into_the_store(registry: Simulator, locked: Path) -> None:
+    store = locked / "store"
+    succeed(prefetch(locked, "--store", store))
+    assert files(store) == WANTED
+    listed = json.loads(succeed(pyskopeo_here("store", "ls", "--json", "--store", store)).stdout)
+    assert {image["digest"]: image["complete"] for image in listed} == {APP.digest: True, TOOL.digest: True, MULTI.digest: True}
+    # A later copy by digest finds everything there.
+    asked = len(registry.requests)
+    succeed(pyskopeo_here("copy", "--store", store, f"docker://{registry.host}/team/app@{APP.digest}", f"oci:{locked}/out"))
+    assert registry.log[asked:] == []
+
+
+def test_from_the_store_into_a_layout(registry: Simulator, locked: Path) -> None:
+    store = locked / "store"
+    succeed(prefetch(locked, "--store", store))
+    asked = len(registry.requests)
+    succeed(prefetch(locked, "--store", store, "--dest", f"oci:{locked}/layout"))
+    assert registry.log[asked:] == []
+    check_layout(locked / "layout")
+    assert files(locked / "layout") == WANTED
+
+
+def test_a_store_that_cannot_be_written(registry: Simulator, locked: Path) -> None:
+    """What a copy would fetch elsewhere is an error here."""
+    store = locked / "store"
+    (store / "blobs").mkdir(parents=True)
+    (store / "blobs" / "sha256").write_text("in the way")
+    assert str(store) in fatal(prefetch(locked, "--store", store))
+
+
+def test_one_platform_and_several(registry: Simulator, locked: Path) -> None:
+    amd64 = MULTI.child(0)
+    succeed(prefetch(locked, "multi", "--dest", f"oci:{locked}/one", "--platform", "linux/amd64"))
+    assert names(locked / "one") == {"multi": amd64.digest}
+    assert files(locked / "one") == {amd64.digest, MULTI.config_digest(amd64.digest), *MULTI.layer_digests(amd64.digest)}
+    both = ("--platform", "linux/amd64", "--platform", "linux/arm64")
+    succeed(prefetch(locked, "multi", "--dest", f"oci:{locked}/both:other", *both))
+    assert names(locked / "both") == {"other": MULTI.digest}
+    assert amd64.digest in files(locked / "both")
+
+
+def test_what_is_not_in_the_lock(registry: Simulator, folder: Path) -> None:
+    path = folder / "images.yaml"
+    path.write_text(path.read_text().replace(", linux/arm64/v8", ""))
+    succeed(pyskopeo_here("lock", path))
+    asked = len(registry.requests)
+    message = fatal(prefetch(folder, "multi", "--dest", f"oci:{folder}/out", "--platform", "linux/arm64"))
+    assert f"manifest {MULTI.child(1).digest} for linux/arm64/v8 of multi is not in the lock" in message
+    assert "riscv64" in fatal(prefetch(folder, "multi", "--dest", f"oci:{folder}/out", "--platform", "linux/riscv64"))
+    assert "no image 'nope' is locked" in fatal(prefetch(folder, "nope", "--dest", f"oci:{folder}/out"))
+    assert registry.log[asked:] == []
+    assert not (folder / "out").exists()
+
+
+def test_offline(registry: Simulator, locked: Path) -> None:
+    asked = len(registry.requests)
+    done = prefetch(locked, "--dest", f"oci:{locked}/layout", "--offline")
+    assert done.code == 3
+    missing = json.loads(done.stdout)["missing"]
+    assert [one["digest"] for one in missing] == sorted(FETCHED)
+    assert {one["digest"]: one["size"] for one in missing} == {digest: len(BLOBS[digest]) for digest in FETCHED}
+    (base,) = [one for one in missing if one["digest"] == APP.layer_digests()[0]]
+    assert base["sources"] == [f"{registry.host}/team/{name}" for name in ("app", "tool", "multi")]
+    assert not (locked / "layout").exists()
+    succeed(prefetch(locked, f"{registry.host}/team/app:1.0", "--dest", f"oci:{locked}/layout"))
+    missing = json.loads(prefetch(locked, "--dest", f"oci:{locked}/layout", "--offline").stdout)["missing"]
+    assert {one["digest"] for one in missing} == FETCHED - set(APP.blobs)
+    assert len(registry.log[asked:]) > 0
+
+
+def test_a_dry_run(registry: Simulator, locked: Path) -> None:
+    asked = len(registry.requests)
+    lines = succeed(prefetch(locked, "--dest", f"oci:{locked}/layout", "--dry-run")).stdout.decode().splitlines()
+    total = sum(len(BLOBS[digest]) for digest in FETCHED)
+    assert {line.split()[2] for line in lines[:-1]} == FETCHED
+    assert lines[-1].startswith(f"3 images, {len(FETCHED)} blobs, ")
+    assert lines[-1].endswith(f"; to fetch: {len(FETCHED)} blobs, {total / 1024:.1f} KiB ({total} bytes)")
+    assert registry.log[asked:] == []
+    assert not (locked / "layout").exists()
+    succeed(prefetch(locked, "--dest", f"oci:{locked}/layout"))
+    lines = succeed(prefetch(locked, "--dest", f"oci:{locked}/layout", "--dry-run")).stdout.decode().splitlines()
+    assert len(lines) == 1
+    assert lines[0].endswith("; to fetch: 0 blobs, 0 B (0 bytes)")
+
+
+def test_a_registry_that_gives_something_else(registry: Simulator, locked: Path) -> None:
+    """Its manifests are never asked for; a blob with other bytes is refused, and has no name afterwards."""
+    registry.add(MOVED, "team/multi", "2.0")
+    registry.on("/v2/*/manifests/*", Body(b"{}"))
+    layer = MULTI.layer_digests(MULTI.child(0).digest)[1]
+    registry.on_blob(layer, Flip(100))
+    asked = len(registry.requests)
+    message = fatal(prefetch(locked, "--dest", f"oci:{locked}/layout"))
+    assert layer in message
+    assert not any("/manifests/" in line for line in registry.log[asked:])
+    assert layer not in files(locked / "layout")
+    assert "multi" not in (names(locked / "layout") if (locked / "layout" / "index.json").exists() else {})
+    registry.heal()
+    succeed(prefetch(locked, "--dest", f"oci:{locked}/layout"))
+    assert names(locked / "layout")["multi"] == MULTI.digest
+
+
+def test_the_sources_in_order(registry: Simulator, locked: Path) -> None:
+    """The first place is asked first; where it does not have a blob, or spoils it, the next one is."""
+    layer, config = APP.layer_digests()[1], APP.config_digest()
+    with Simulator(APP, "cache/app", "1.0") as cache:
+        cache.on_blob(layer, Refuse(404))
+        cache.on_blob(config, Flip(3))
+        own, both = f'["{registry.host}/team/app"]', f'["{cache.host}/cache/app", "{registry.host}/team/app"]'
+        change(locked, own, both)
+        # The base layer has the sources of all images that need it, in order.
+        change(locked, f'["{registry.host}/team/app", "{registry.host}/team/tool"', f'{both[:-1]}, "{registry.host}/team/tool"')
+        asked = len(registry.requests)
+        succeed(prefetch(locked, f"{registry.host}/team/app:1.0", "--dest", f"oci:{locked}/layout"))
+        assert set(gets(cache)) == set(APP.blobs)
+        assert set(gets(registry, asked)) == {layer, config}
+    check_layout(locked / "layout")
+
+
+def test_mirrors_of_this_machine(registry: Simulator, locked: Path, tmp_path: Path) -> None:
+    with Simulator(APP, "mirror/app", "1.0") as mirror:
+        conf = tmp_path / "registries.conf"
+        conf.write_text(f'[[registry]]\nlocation = "{registry.host}/team"\n[[registry.mirror]]\nlocation = "{mirror.host}/mirror"\ninsecure = true\n')
+        asked = len(registry.requests)
+        succeed(prefetch(locked, f"{registry.host}/team/app:1.0", "--dest", f"oci:{locked}/layout", "--registries-conf", conf))
+        assert set(gets(mirror)) == set(APP.blobs)
+        assert registry.log[asked:] == []
+
+
+def test_a_policy_is_kept(registry: Simulator, locked: Path) -> None:
+    policy = locked / "policy.json"
+    policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}], "transports": {"docker": {f"{registry.host}/team/app": [{"type": "reject"}]}}}))
+    asked = len(registry.requests)
+    assert "rejected" in fatal(prefetch(locked, f"{registry.host}/team/app:1.0", "--dest", f"oci:{locked}/layout", "--policy", policy))
+    assert registry.log[asked:] == []
+
+
+def test_credentials_are_those_of_the_users_files(locked: Path, registry: Simulator) -> None:
+    registry.gate = BasicGate({"someone": "s3cr3t"})
+    assert "unauthorized" in fatal(prefetch(locked, "--no-creds", "--dest", f"oci:{locked}/layout")).lower()
+    succeed(prefetch(locked, "--creds", "someone:s3cr3t", "--dest", f"oci:{locked}/layout"))
+    assert "s3cr3t" not in (locked / "images.lock").read_text()
+
+
+def test_it_goes_on_where_it_was_killed(registry: Simulator, locked: Path) -> None:
+    registry.add(BIG, "team/app", "1.0")
+    succeed(lock(locked, "--update"))
+    layer, needed = BIG.layer_digests()[1], {*(FETCHED - {*APP.blobs}), *BIG.blobs, *TOOL.blobs}
+    registry.on_blob(layer, Stall(2_000_000), times=1)
+    words = ("prefetch", "--tls-verify=false", locked / "images.lock", "--dest", f"oci:{locked}/layout")
+    with started(*map(str, words)) as process:
+        assert registry.stalling.wait(15)
+        kept = locked / "layout" / "blobs" / "sha256"
+        assert wait_until(lambda: any(path.stat().st_blocks * 512 >= 2_000_000 for path in kept.glob(".*")), 10)
+        assert wait_until(lambda: needed - files(locked / "layout") == {layer}, 10)
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+    asked = len(registry.requests)
+    succeed(prefetch(locked, "--dest", f"oci:{locked}/layout"))
+    assert gets(registry, asked) == {layer: 1}
+    (request,) = [one for one in registry.requests[asked:] if one.path.endswith(layer)]
+    assert request.header("Range") == "bytes=2000000-"
+    assert needed <= files(locked / "layout")
+    check_layout(locked / "layout")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), "none of them is given"),
+        (("--dest", "dir:x"), "want oci:DIR"),
+        (("--dest", "x"), "Invalid image name"),
+        (("--dest", "oci:x:name"), "3 images cannot all be named name"),
+        (("--dest", "oci:x", "--jobs", "0"), "--jobs: want 1 or more"),
+        (("--dest", "oci:x", "--platform", "linux"), "invalid platform"),
+    ],
+)
+def test_words_that_are_refused(locked: Path, words: tuple[str, ...], expected: str) -> None:
+    assert expected in fatal(prefetch(locked, *words))
+
+
+def test_a_lock_that_lies(registry: Simulator, locked: Path) -> None:
+    """Each in one line, before any request, and with nothing written."""
+    good = (locked / "images.lock").read_text()
+    asked = len(registry.requests)
+    for old, new, expected in (
+        ('"lockVersion": 1', '"lockVersion": 2', "lockVersion is 2"),
+        ('"multi": {', '"../multi": {', "Invalid image '../multi'"),
+        ('"multi": {', '"/etc/multi": {', "Invalid image '/etc/multi'"),
+        ('"blobs": {', '"blobs": {}, "blobs": {', "duplicate name"),
+        (f'"size": {len(APP.root.raw)}', '"size": 1', "size is 1"),
+        (f'"reference": "{registry.host}/team/multi:2.0@{MULTI.digest}"', f'"reference": "{registry.host}/team/multi:2.0@{APP.digest}"', "multi"),
+        (f'"sources": ["{registry.host}/team/multi"]', '"sources": ["https://evil.example/x"]', "multi"),
+    ):
+        assert old in good, old
+        (locked / "images.lock").write_text(good.replace(old, new, 1))
+        assert expected in fatal(prefetch(locked, "--dest", f"oci:{locked}/layout"))
+    (locked / "images.lock").write_bytes(b"\x00" * 100)
+    fatal(prefetch(locked, "--dest", f"oci:{locked}/layout"))
+    (locked / "images.lock").unlink()
+    assert "no such file" in fatal(prefetch(locked, "--dest", f"oci:{locked}/layout"))
+    assert registry.log[asked:] == []
+    assert not (locked / "layout").exists()
+
+
+def test_a_receipt(registry: Simulator, locked: Path) -> None:
+    receipt = locked / "receipt.json"
+    succeed(prefetch(locked, "--dest", f"oci:{locked}/one", "--receipt", receipt))
+    first = receipt.read_bytes()
+    found = json.loads(first)
+    assert (found["receiptVersion"], found["requested"]) == (1, str(locked / "images.lock"))
+    assert {one["requested"].rpartition("@")[2]: one["digest"] for one in found["images"]} == {image.digest: image.digest for image in EVERY}
+    assert [blob["digest"] for blob in found["blobs"]] == sorted(FETCHED)
+    assert {blob["placement"] for blob in found["blobs"]} == {"written"}
+    for blob in found["blobs"]:
+        assert blob["source"].startswith(f"{registry.host}/team/")
+        assert blob["size"] == len(BLOBS[blob["digest"]])
+    succeed(prefetch(locked, "--dest", f"oci:{locked}/one", "--receipt", receipt))
+    again = json.loads(receipt.read_bytes())
+    assert {(blob["placement"], blob["source"]) for blob in again["blobs"]} == {("present", "")}
+    assert again["images"] == found["images"]
+    succeed(prefetch(locked, "--store", locked / "store"))
+    succeed(prefetch(locked, "--store", locked / "store", "--dest", f"oci:{locked}/two", "--receipt", receipt))
+    assert {(blob["placement"], blob["source"]) for blob in json.loads(receipt.read_bytes())["blobs"]} == {("linked", "store")}
+
+
+def test_a_receipt_that_cannot_be_written_is_known_early(registry: Simulator, locked: Path) -> None:
+    asked = len(registry.requests)
+    assert "receipt" in fatal(prefetch(locked, "--dest", f"oci:{locked}/layout", "--receipt", locked / "no" / "x"))
+    assert registry.log[asked:] == []
+
+
+@pytest.mark.anyio
+async def test_the_library(registry: Simulator, locked: Path) -> None:
+    lock = pyskopeo.read_lock(locked / "images.lock")
+    access = access_for(locked)
+    request = pyskopeo.PrefetchRequest(lock, locked / "layout")
+    plan = await pyskopeo.plan_prefetch(request, access=access)
+    assert {str(one.descriptor.digest) for one in plan.missing} == FETCHED
+    assert plan.missing_bytes == plan.total
+    offline = pyskopeo.Access(access.keychain, access.trust, pyskopeo.Network(offline=True))
+    with pytest.raises(Offline):
+        await pyskopeo.prefetch(request, access=offline)
+    done = await pyskopeo.prefetch(request, access=access)
+    assert [one.image.name for one in done] == sorted(lock.images)
+    assert (await pyskopeo.plan_prefetch(request, access=access)).missing == ()
+    await pyskopeo.prefetch(request, access=offline)
+    with pytest.raises(InvalidInput):
+        await pyskopeo.prefetch(pyskopeo.PrefetchRequest(lock), access=access)
+
+
+@pytest.mark.anyio
+async def test_a_failure_cancels_the_rest(registry: Simulator, locked: Path) -> None:
+    registry.on_blob(TOOL.layer_digests()[1], Flip(9))
+    registry.on_blob(APP.layer_digests()[1], Stall(10))
+    request = pyskopeo.PrefetchRequest(pyskopeo.read_lock(locked / "images.lock"), locked / "layout")
+    with pytest.raises(ContentMismatch):
+        await pyskopeo.prefetch(request, access=access_for(locked))
+
+
+def test_a_source_that_is_away(registry: Simulator, locked: Path) -> None:
+    """A connection that is refused is one more reason to go on with the next source."""
+    away = f"localhost:{free_port()}/away/app"
+    own = f'["{registry.host}/team/app"]'
+    change(locked, own, f'["{away}", "{registry.host}/team/app"]')
+    change(locked, f'["{registry.host}/team/app", "{registry.host}/team/tool"', f'["{away}", "{registry.host}/team/app", "{registry.host}/team/tool"')
+    succeed(prefetch(locked, f"{registry.host}/team/app:1.0", "--dest", f"oci:{locked}/layout", "--retry-delay", "0.01"))
+    assert files(locked / "layout") == {APP.digest, *APP.blobs}
