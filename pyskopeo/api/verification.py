@@ -12,6 +12,7 @@ from ..engine.graph import find_image
 from ..engine.selection import has_only_blobs
 from ..engine.verification import Advance, ImageVerification, VerifyOptions, ignore_advance
 from ..errors import NotFound, PyskopeoError, prefix_errors
+from ..model.events import Warned
 from ..model.platform import Platform
 from ..model.reachability import Reachability
 from ..model.verification import Fault, FaultKind, VerificationReport
@@ -126,6 +127,7 @@ async def _verify_layout(
     return await verify_layout(
         reference.path, reference.name, shared=access.storage.shared_blobs, options=options,
         title=reference.image_name, advance=advance,
+        on_wait=lambda: access.report(Warned(f"waiting for {reference.image_name}, from which blobs are removed")),
     )  # fmt: skip
 
 

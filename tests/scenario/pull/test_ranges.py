@@ -15,6 +15,7 @@ import anyio
 import httpx
 import pytest
 
+import pyskopeo
 from pyskopeo.access import Access, Ranges
 from pyskopeo.errors import ContentMismatch, NetworkError, StorageFailed
 from pyskopeo.http.rate_limit import RateLimits
@@ -34,6 +35,7 @@ from tests.support.pulling import Pull, blobs
 from tests.support.registries_conf import parse_registries
 from tests.support.simulator import Simulator
 from tests.support.threads import blocked_threads, ends
+from tests.support.trees import leftovers
 
 pytestmark = pytest.mark.anyio
 
@@ -177,6 +179,21 @@ async def test_parts_go_into_the_content_store(pull: Pull, registry: Simulator, 
     before = asked(registry)
     await Pull(registry, IMAGE, tmp_path / "again", pull.access).run()
     assert asked(registry) == before
+
+
+async def test_parts_of_a_layer_that_is_decompressed(pull: Pull, registry: Simulator, tmp_path: Path) -> None:
+    """They are kept as they come, and decompressed in order."""
+    compressed = build(ImageSpec(layers=(LayerSpec("large", size=4 * MIB),)))
+    (digest,) = compressed.layer_digests()
+    with Simulator(compressed) as other:
+        other.on_blob(digest, SLOW)
+        for name, access in (("parts", pull.access), ("stream", in_parts(tmp_path, replace(RANGES, parts=0)))):
+            destination = f"docker-archive:{tmp_path}/{name}.tar:a:1"
+            await pyskopeo.copy(other.name(), destination, source_access=access, destination_access=access)
+        requests = [r for r in other.requests if r.path.endswith(digest) and r.header("If-Range")]
+    assert len(requests) > 6
+    assert (tmp_path / "parts.tar").read_bytes() == (tmp_path / "stream.tar").read_bytes()
+    assert leftovers(tmp_path) == []
 
 
 async def test_blobs_share_the_connections_to_a_host(tmp_path: Path) -> None:
