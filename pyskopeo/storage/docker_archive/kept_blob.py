@@ -10,10 +10,10 @@ import time
 
 from ...streams.byte_streams import PartSink
 from ...streams.concurrency import processors
-from ..part_files import PartFile
+from ..part_files import MIN_KEPT, PartFile
 
-# Bytes. Smaller layers are fetched again in the time of a few requests.
-LEAST = 1024 * 1024
+# Bytes. Smaller layers are fetched again in the time of a request.
+LEAST = 2 * MIN_KEPT
 # Bytes after which it is decided whether the source is slow.
 _TRIAL = 4 * 1024 * 1024
 # The source is slow if the thread that decompresses waits for it for this share of its time, and if the process keeps
