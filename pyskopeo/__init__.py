@@ -19,10 +19,17 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .access import Access, Network, Ranges, Storage, Writing
+    from .api.blobs import get_blob, get_blobs, get_manifest, put_blob, put_manifest
     from .api.deletion import delete
+    from .api.files import Extracted, ImageFile, export_files, extract_files, list_files, open_file
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
+    from .api.index_creation import create_index
     from .api.inspection import Inspection, inspect_image
+    from .api.layout_content import assemble_layout, complete_layout, find_missing_content, merge_layouts
+    from .api.layout_split import link_names, split_layout
     from .api.layouts import collect_garbage, list_layout, repair_layout
+    from .api.nix import NixImage, NixRequest, nix_prefetch
+    from .api.rebase import rebase
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
     from .api.verification import verify
@@ -61,10 +68,13 @@ if TYPE_CHECKING:
         UnsafeAddress,
         Unsupported,
     )
+    from .filesystem.contents import Attributes
     from .http.rate_limit import RateLimits
     from .http.retry import Retry
     from .http.tls import Trust
     from .interfaces import ImageDestination, ImageReference, ImageSource
+    from .model.choice import Choice
+    from .model.completion import CompletionReport, PlacedContent
     from .model.descriptor import Descriptor
     from .model.digest import Digest
     from .model.events import (
@@ -83,7 +93,9 @@ if TYPE_CHECKING:
         Retrying,
         Warned,
     )
-    from .model.lock_file import LockedImage, LockFile
+    from .model.layout_split import LayoutSplit, SplitImage
+    from .model.lock_file import LockFile
+    from .model.locked_image import LockedImage
     from .model.manifest import Manifest
     from .model.missing_content import MissingContent
     from .model.platform import Platform
@@ -98,8 +110,9 @@ if TYPE_CHECKING:
         UnneededFile,
         VerificationReport,
     )
+    from .storage.lock_files import read_lock, write_lock
     from .streams.pump import Blob
-    from .syncing.locking import LockChange, check_lock, lock_images, read_lock
+    from .syncing.locking import LockChange, check_lock, lock_images
     from .syncing.prefetch import Prefetched, PrefetchPlan, PrefetchRequest, plan_prefetch, prefetch
     from .syncing.sync_request import SyncFailed
     from .transports import parse_image_name
@@ -108,12 +121,15 @@ if TYPE_CHECKING:
 _HOMES = {
     "Access": "access",
     "AccessDenied": "errors",
+    "Attributes": "filesystem.contents",
     "Blob": "streams.pump",
     "BlobFinished": "model.events",
     "BlobProgress": "model.events",
     "BlobStarted": "model.events",
     "CannotPreserve": "errors",
     "CertificateNotTrusted": "errors",
+    "Choice": "model.choice",
+    "CompletionReport": "model.completion",
     "ConnectionFailed": "errors",
     "ContentMismatch": "errors",
     "Converted": "model.events",
@@ -127,12 +143,14 @@ _HOMES = {
     "Digest": "model.digest",
     "Event": "model.events",
     "Explained": "model.events",
+    "Extracted": "api.files",
     "Fault": "model.verification",
     "FaultKind": "model.verification",
     "Form": "engine.plan",
     "GarbageReport": "model.verification",
     "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
+    "ImageFile": "api.files",
     "ImageReference": "interfaces",
     "ImageSource": "interfaces",
     "IncompleteTags": "errors",
@@ -143,19 +161,23 @@ _HOMES = {
     "InvalidName": "errors",
     "Keychain": "credentials.keychain",
     "LayoutEntry": "model.verification",
+    "LayoutSplit": "model.layout_split",
     "LockChange": "syncing.locking",
     "LockFile": "model.lock_file",
-    "LockedImage": "model.lock_file",
+    "LockedImage": "model.locked_image",
     "Manifest": "model.manifest",
     "ManifestRefused": "errors",
     "ManifestWritten": "model.events",
     "MissingContent": "model.missing_content",
     "Network": "access",
     "NetworkError": "errors",
+    "NixImage": "api.nix",
+    "NixRequest": "api.nix",
     "NoMatchingPlatform": "errors",
     "NotFound": "errors",
     "Offline": "errors",
     "PathNotFound": "errors",
+    "PlacedContent": "model.completion",
     "Placement": "model.events",
     "Plan": "engine.plan",
     "Platform": "model.platform",
@@ -175,6 +197,7 @@ _HOMES = {
     "Retry": "http.retry",
     "Retrying": "model.events",
     "Selection": "engine.selection",
+    "SplitImage": "model.layout_split",
     "Stalled": "errors",
     "Storage": "access",
     "StorageFailed": "errors",
@@ -191,43 +214,65 @@ _HOMES = {
     "VerificationReport": "model.verification",
     "Warned": "model.events",
     "Writing": "access",
+    "assemble_layout": "api.layout_content",
     "carry_out": "engine.run",
     "check_lock": "syncing.locking",
     "collect_garbage": "api.layouts",
+    "complete_layout": "api.layout_content",
     "copy": "api.images",
+    "create_index": "api.index_creation",
     "delete": "api.deletion",
+    "export_files": "api.files",
+    "extract_files": "api.files",
+    "find_missing_content": "api.layout_content",
+    "get_blob": "api.blobs",
+    "get_blobs": "api.blobs",
+    "get_manifest": "api.blobs",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
+    "link_names": "api.layout_split",
+    "list_files": "api.files",
     "list_layout": "api.layouts",
     "list_store": "api.store",
     "list_tags": "api.repositories",
     "lock_images": "syncing.locking",
     "make_plan": "engine.run",
     "measure_store": "api.store",
+    "merge_layouts": "api.layout_content",
+    "nix_prefetch": "api.nix",
     "open_destination": "api.images",
+    "open_file": "api.files",
     "open_source": "api.images",
     "parse_image_name": "transports",
     "plan_copy": "api.images",
     "plan_prefetch": "syncing.prefetch",
     "prefetch": "syncing.prefetch",
     "prune_store": "api.store",
-    "read_lock": "syncing.locking",
+    "put_blob": "api.blobs",
+    "put_manifest": "api.blobs",
+    "read_lock": "storage.lock_files",
+    "rebase": "api.rebase",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
+    "split_layout": "api.layout_split",
     "tag": "api.repositories",
     "verify": "api.verification",
     "verify_store": "api.store",
+    "write_lock": "storage.lock_files",
 }
 
 __all__ = [
     "Access",
     "AccessDenied",
+    "Attributes",
     "Blob",
     "BlobFinished",
     "BlobProgress",
     "BlobStarted",
     "CannotPreserve",
     "CertificateNotTrusted",
+    "Choice",
+    "CompletionReport",
     "ConnectionFailed",
     "ContentMismatch",
     "Converted",
@@ -241,12 +286,14 @@ __all__ = [
     "Digest",
     "Event",
     "Explained",
+    "Extracted",
     "Fault",
     "FaultKind",
     "Form",
     "GarbageReport",
     "HandshakeFailed",
     "ImageDestination",
+    "ImageFile",
     "ImageReference",
     "ImageSource",
     "IncompleteTags",
@@ -257,6 +304,7 @@ __all__ = [
     "InvalidName",
     "Keychain",
     "LayoutEntry",
+    "LayoutSplit",
     "LockChange",
     "LockFile",
     "LockedImage",
@@ -266,10 +314,13 @@ __all__ = [
     "MissingContent",
     "Network",
     "NetworkError",
+    "NixImage",
+    "NixRequest",
     "NoMatchingPlatform",
     "NotFound",
     "Offline",
     "PathNotFound",
+    "PlacedContent",
     "Placement",
     "Plan",
     "Platform",
@@ -289,6 +340,7 @@ __all__ = [
     "Retry",
     "Retrying",
     "Selection",
+    "SplitImage",
     "Stalled",
     "Storage",
     "StorageFailed",
@@ -306,32 +358,51 @@ __all__ = [
     "Warned",
     "Writing",
     "__version__",
+    "assemble_layout",
     "carry_out",
     "check_lock",
     "collect_garbage",
+    "complete_layout",
     "copy",
+    "create_index",
     "delete",
+    "export_files",
+    "extract_files",
+    "find_missing_content",
+    "get_blob",
+    "get_blobs",
+    "get_manifest",
     "image_manifest",
     "inspect_image",
+    "link_names",
+    "list_files",
     "list_layout",
     "list_store",
     "list_tags",
     "lock_images",
     "make_plan",
     "measure_store",
+    "merge_layouts",
+    "nix_prefetch",
     "open_destination",
+    "open_file",
     "open_source",
     "parse_image_name",
     "plan_copy",
     "plan_prefetch",
     "prefetch",
     "prune_store",
+    "put_blob",
+    "put_manifest",
     "read_lock",
+    "rebase",
     "repair_layout",
     "run_copy",
+    "split_layout",
     "tag",
     "verify",
     "verify_store",
+    "write_lock",
 ]
 
 

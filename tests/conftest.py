@@ -11,12 +11,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.peers import Dockerd, PeerFailed, Registry
+from tests.support.release import built, single
 from tests.support.require import SKOPEO, find_program, require_peer, skopeo_version, unavailable
 from tests.support.tls import Authority, ServerCertificate
 from tests.support.token_server import TokenRules, TokenServer
 
 # PYTHONUNBUFFERED hides faults in how output is flushed at exit.
-_PREFIXES = ("XDG_", "DOCKER_", "REGISTRY_", "CONTAINERS_", "SSL_CERT_", "STORAGE_", "PYSKOPEO_", "PYTHONUNBUFFERED")
+_PREFIXES = (
+    "XDG_", "DOCKER_", "REGISTRY_", "CONTAINERS_", "SSL_CERT_", "STORAGE_", "PYSKOPEO_", "PYTHONUNBUFFERED",
+    "NIX_BUILD_TOP", "IN_NIX_SHELL", "SOURCE_DATE_EPOCH",
+)  # fmt: skip
 _KEPT = ("PYSKOPEO_REQUIRE_PEERS",)
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _COUNT = itertools.count()
@@ -89,6 +93,12 @@ def clean_environment(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """The CA that signed the certificates of `tls_registry`."""
     return Authority.create(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def single_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``pyskopeo-X.Y.Z.pyz``, with bytecode for the Pythons of this machine."""
+    return single(built(tmp_path_factory, "pyz"), "*.pyz")
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from ..transports import parse_image_name
 if TYPE_CHECKING:
     from ..engine.selection import Selection
     from ..interfaces import ImageDestination, ImageSource
+    from ..model.choice import Choice
     from ..model.digest import Digest
     from ..model.manifest import Manifest
 
@@ -27,6 +28,7 @@ class CopyArguments(TypedDict, total=False):
 
     selection: Selection | None
     form: Form
+    layers: bool
     jobs: int | None
     report: Report
     source_access: Access | None
@@ -39,6 +41,7 @@ async def copy(
     *,
     selection: Selection | None = None,
     form: Form = DEFAULT_FORM,
+    layers: bool = True,
     jobs: int | None = None,
     report: Report = ignore,
     source_access: Access | None = None,
@@ -48,14 +51,15 @@ async def copy(
 
     The image gets its name at the destination only when everything is there and verified. ``selection`` chooses among
     the images of an index; None: the one for this machine's architecture, on Linux. ``form`` is the manifest format and
-    layer compression. ``jobs`` is the maximum number of blobs copied concurrently, None for the default of `carry_out`.
+    layer compression. ``layers`` False leaves the layers out: the destination, an OCI layout, gets manifests and
+    configurations. ``jobs`` is the maximum number of blobs copied concurrently, None for the default of `carry_out`.
     ``report`` is called with every event, in the event loop. ``source_access`` and ``destination_access`` are the
     settings of either side; None: the user's own configuration (`Access.from_environ`).
 
     Works on asyncio and trio, and can be cancelled. Returns the digest of the root manifest at the destination.
     Raises `PyskopeoError` and its subclasses.
     """
-    options = CopyOptions(selection, form, jobs)
+    options = CopyOptions(selection, form, jobs, layers=layers)
     accesses = source_access, destination_access
     return (await _run(source, destination, options, report, accesses)).digest
 
@@ -66,6 +70,7 @@ async def plan_copy(
     *,
     selection: Selection | None = None,
     form: Form = DEFAULT_FORM,
+    layers: bool = True,
     jobs: int | None = None,
     report: Report = ignore,
     source_access: Access | None = None,
@@ -76,7 +81,7 @@ async def plan_copy(
     Takes the arguments of `copy`. Reads manifests, and configurations where a conversion needs them; writes nothing.
     Raises what `copy` raises before it copies the first blob.
     """
-    options = CopyOptions(selection, form, jobs, dry_run=True)
+    options = CopyOptions(selection, form, jobs, dry_run=True, layers=layers)
     result = await _run(source, destination, options, report, (source_access, destination_access))
     present = (digest for digest, placement in result.placements.items() if placement is Placement.PRESENT)
     return result.plan, frozenset(present)
@@ -120,7 +125,7 @@ async def open_source(name: str, access: Access | None = None) -> AsyncIterator[
         yield source
 
 
-async def image_manifest(source: ImageSource, platform: Platform | None = None) -> Manifest:
+async def image_manifest(source: ImageSource, platform: Platform | Choice | None = None) -> Manifest:
     """Return the manifest of the image for a platform: its ``layers``, ``config`` and ``blobs``.
 
     For a source that is a single image it is that image's; for an index, that of the best match in it or in the

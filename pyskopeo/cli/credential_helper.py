@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from ..credentials.authkey import AuthKey
 from ..errors import CredentialsFailed, InvalidInput, InvalidName, PyskopeoError
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
+from ..storage.token_cache import SavedToken, TokenCache
 from .accounts import ACCOUNT_NETWORK, AUTHFILE, CERT_DIR, TLS_VERIFY, credential_file, read_access
 from .command import Command
 from .flags import Parsed, UsageError
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from ..api.login_store import CredentialFile
 
 _LIMIT = 64 * 1024
+# How long a registry is taken to want no token, in seconds: Bazel keeps headers without a time for as long.
+_BASIC_LIFE = 1800.0
 # Set for the helpers that this process runs: if one of them runs this program, that one must not run helpers again.
 _GUARD = "PYSKOPEO_CREDENTIAL_HELPER"
 _ACTIONS = frozenset({"get", "docker-get"} | {f"{prefix}{name}" for prefix in ("", "docker-")
@@ -99,30 +104,65 @@ def _headers(request: str, access: Access, timeout: float) -> dict[str, Any]:
     if uri.startswith("http://") and not access.trust.insecure:
         log("warning", "credential-helper: no credentials for plain http; --tls-verify=false allows it")
         return {"headers": {}}
-    return supervise(_authorize(_reference(uri), access), timeout)
+    reference = _reference(uri)
+    return _saved_response(reference, access) or supervise(_authorize(reference, access), timeout)
+
+
+def _saved_response(reference: Reference, access: Access) -> dict[str, Any] | None:
+    """Return the response with a token that an earlier run has requested; None if there is none.
+
+    Only for credentials in a file. Those of helper programs take time anyway.
+    """
+    credentials = access.keychain.find_in_files(reference.registry, reference.repository)
+    cache = TokenCache.of(access.keychain.environ, access.storage.cache)
+    if credentials is None or cache is None:
+        return None
+    found = cache.find(reference.name, _dependence(credentials, access))
+    return None if found is None else _response(credentials, found)
 
 
 async def _authorize(reference: Reference, access: Access) -> dict[str, Any]:
-    from datetime import UTC, datetime, timedelta
-
-    from ..registry.challenge import basic_authorization
-    from ..registry.credential_check import Authorization, authorization
-
     credentials = await access.keychain.resolve(reference.registry, reference.repository)
     if not isinstance(credentials, Credentials):
         return {"headers": {}}
-    if reference.repository:
-        found = await authorization(reference, credentials, access)
-    else:
+    if not reference.repository:
         # Tokens are for a repository, and without one the host may not even be a registry.
-        found = None if credentials.identity_token else Authorization(basic_authorization(credentials))
+        return {"headers": {}} if credentials.identity_token else _response(credentials)
+    request = partial(_request_token, reference, credentials, access)
+    cache = TokenCache.of(access.keychain.environ, access.storage.cache)
+    if cache is None:
+        found = await request()
+    else:
+        found = await cache.get(reference.name, _dependence(credentials, access), request)
+    return {"headers": {}} if found is None else _response(credentials, found)
+
+
+async def _request_token(reference: Reference, credentials: Credentials, access: Access) -> SavedToken | None:
+    """Return a token of the registry, one without a value if it wants none, or None if the credentials are no use."""
+    from ..registry.credential_check import authorization
+
+    since = time.time()
+    found = await authorization(reference, credentials, access)
     if found is None:
-        return {"headers": {}}
-    response: dict[str, Any] = {"headers": {"Authorization": [found.value]}}
-    if found.life is not None:
-        expires = datetime.now(UTC) + timedelta(seconds=found.life)
-        response["expires"] = f"{expires:%Y-%m-%dT%H:%M:%SZ}"
-    return response
+        return None
+    return SavedToken("", since, _BASIC_LIFE) if found.life is None else SavedToken(found.value, since, found.life)
+
+
+def _dependence(credentials: Credentials, access: Access) -> str:
+    """Return what a token depends on: whose it is, and what the registry and its token server were trusted with."""
+    trust = access.trust
+    return json.dumps(
+        [credentials.username, credentials.password, credentials.identity_token, trust.insecure, sorted(trust.realms)]
+    )
+
+
+def _response(credentials: Credentials, token: SavedToken | None = None) -> dict[str, Any]:
+    if token is None or not token.value:
+        from ..registry.challenge import basic_authorization
+
+        return {"headers": {"Authorization": [basic_authorization(credentials)]}}
+    expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(token.expires))
+    return {"headers": {"Authorization": [token.value]}, "expires": expires}
 
 
 def _reference(uri: str) -> Reference:

@@ -7,6 +7,7 @@ import os
 from ..credentials.authkey import AuthKey
 from ..errors import CredentialsFailed, NetworkError, prefix_errors
 from ..fast_dataclass import dataclass
+from ..storage.token_cache import TokenCache
 from .accounts import ACCOUNT_NETWORK, AUTHFILE, COMPAT_AUTHFILE, TLS_VERIFY, Account, read_registry
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
@@ -44,6 +45,8 @@ class LogoutOptions:
 def run(options: LogoutOptions) -> int:
     """Remove the credentials for one registry, or for all in the file."""
     account, key = options.account, options.key
+    if tokens := TokenCache.of(account.access.keychain.environ, account.access.storage.cache):
+        tokens.clear()  # of the credential helper
     if key is None:
         supervise(account.store().clear())
         notice("Removed login credentials for all registries")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +30,7 @@ from ..model.events import (
 from .live_rows import WIDTH, LiveRows, byte_columns
 from .log import debugging, emit, emit_notice, line, log
 from .standard_streams import notice
+from .terminal import has_cursor_control, has_rich
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
 
 MODES = ("auto", "bars", "plain", "json", "none")
-_DUMB = ("", "dumb", "unknown")
 _INTERVAL = 10.0  # seconds between two lines about the same blob
 _NAME_WIDTH = 12  # columns of a digest in a row
 _WRITING = "Writing manifest to image destination"
@@ -63,14 +62,11 @@ def span(seconds: float) -> str:
     return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
 
 
-def has_cursor_control() -> bool:
-    """Return whether standard error is a terminal on which rows can be redrawn."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "") not in _DUMB
-
-
 @contextmanager
 def reporting(mode: str, *, steps: bool = False, signatures: bool = True) -> Iterator[Report]:
     """Show the progress of one copy in a mode of `MODES`; ``auto`` is bars on a terminal, else plain lines.
+
+    Without rich, plain lines take the place of bars.
 
     ``steps`` is whether ``auto`` also prints skopeo's lines to a standard output that is no terminal, ``signatures``
     whether the one about signatures is among them.
@@ -78,6 +74,8 @@ def reporting(mode: str, *, steps: bool = False, signatures: bool = True) -> Ite
     steps = steps and mode == "auto" and not sys.stdout.isatty()
     if mode == "auto":
         mode = "bars" if has_cursor_control() else "none" if steps else "plain"
+    elif mode == "bars" and not has_rich():
+        mode = "plain"
     with _reporter(mode) as report:
         yield Steps(report, signatures=signatures) if steps else report
 

@@ -13,8 +13,9 @@ from ..model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned,
 from ..syncing.sync_request import ImageEvent, ImageFinished, ImagesListed, ImageStarted, ImageWaiting, LogMessage
 from .live_rows import LiveRows
 from .log import emit_notice, log
-from .progress import Steps, has_cursor_control, size, span, warnings_only
+from .progress import Steps, size, span, warnings_only
 from .standard_streams import escape, notice
+from .terminal import has_cursor_control, has_rich
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -238,7 +239,7 @@ def show_summary(report: SyncReport) -> None:
     rows = [result for result in report.results if result.status != "present"]
     shown, more = rows[:_MAX_ROWS], len(rows) - _MAX_ROWS
     cells = [_cells(result) for result in shown]
-    if not (sys.stderr.isatty() and _draw(cells)):
+    if not (sys.stderr.isatty() and has_rich() and _draw(cells)):
         for status, digest, moved, seconds, name in cells:
             emit_notice(f"{status:<8} {digest:<20} {moved:>10} {seconds:>7}  {name}")
     if more > 0:

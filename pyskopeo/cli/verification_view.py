@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Offline
 from .live_rows import WIDTH, LiveRows, byte_columns
 from .log import emit_notice, log
-from .progress import has_cursor_control, size
+from .progress import size
+from .terminal import has_cursor_control
 
 if TYPE_CHECKING:
     from ..engine.verification import Advance
@@ -97,6 +98,8 @@ def _summary(report: VerificationReport) -> str:
 def _print_notes(report: VerificationReport) -> None:
     if report.absent:
         print(f"{_number(len(report.absent), 'image')} of a list missing as a whole, as --sparse accepts")
+    if report.left_out:
+        print(f"{_number(len(report.left_out), 'layer')} missing, as --layers none accepts")
     if report.external:
         print(f"{_number(len(report.external), 'blob')} stored elsewhere, at URLs of their own")
     if report.unneeded:

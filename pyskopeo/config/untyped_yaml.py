@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, Unsupported
 
 if TYPE_CHECKING:
     import yaml
@@ -28,8 +28,9 @@ def parse(text: str, where: str) -> Untyped:
     """Parse a document: an empty one and ``null`` are None, other scalars their text.
 
     ``where`` names it in errors. Raises `InvalidInput`, whose message never contains a value, since values
-    may be passwords.
+    may be passwords, and `Unsupported` as `check_parser` does.
     """
+    check_parser(where)
     import yaml
 
     try:
@@ -44,6 +45,14 @@ def parse(text: str, where: str) -> Untyped:
         raise InvalidInput(f"{where}: not valid YAML: it has characters that are not allowed there") from None
     except RecursionError:
         raise InvalidInput(f"{where}: not YAML that can be read: nested too deeply") from None
+
+
+def check_parser(where: str) -> None:
+    """Raise `Unsupported` if the package that parses YAML is not installed; ``where`` names the document."""
+    try:
+        import yaml  # noqa: F401 - only whether it is there
+    except ImportError:
+        raise Unsupported(f"{where}: YAML files need the package PyYAML, which is not installed") from None
 
 
 def _hide_value(quoted: re.Match[str]) -> str:

@@ -195,15 +195,38 @@ class Keychain:
             return None
         except OSError as error:
             raise CredentialsFailed(f"{path}: {error.strerror or error}; correct it, or name another") from None
-        try:
-            text = content.decode()
-        except UnicodeDecodeError:
-            raise CredentialsFailed(f"{path}: not text in UTF-8; correct the file or log in again") from None
-        file = (AuthFile.legacy if path.name == LEGACY_NAME else AuthFile.parse)(text, str(path))
+        file = _parse(path, content)
         if (problem := exposure(path, mode, has_secrets=file.has_secrets)) and problem not in _exposures:
             _exposures.add(problem)
             self.warn(problem)
         return file
+
+    def find_in_files(self, registry: str, repository: str = "") -> Credentials | None:
+        """Return the credentials that an auth file has, as `resolve` does; None if `resolve` has to be called.
+
+        Needs no event loop, whose import takes longer than all the rest of a short command.
+        """
+        from .authfile_io import exposure, read
+
+        if self.credentials is not None or self.anonymous or self.header_helpers:
+            return None
+        if self.authfile is None and self.helpers() != (AUTH_FILES,):
+            return None
+        for path in self._paths():
+            try:
+                content, mode = read(path)
+                file = _parse(path, content)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (OSError, CredentialsFailed):
+                return None
+            found = file.lookup(registry, repository)
+            if isinstance(found, Helper) or exposure(path, mode, has_secrets=file.has_secrets):
+                return None
+            if found is not None:
+                self._report_use(registry, found, file.where)
+                return found
+        return None
 
     def _may_run(self, name: str) -> bool:
         from .docker_helper import is_ourselves
@@ -234,3 +257,12 @@ class Keychain:
         if self.strict:
             raise CredentialsFailed(problem)
         self.warn(f"{problem}; {instead}")
+
+
+def _parse(path: Path, content: bytes) -> AuthFile:
+    """Parse an auth file; raises `CredentialsFailed`."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise CredentialsFailed(f"{path}: not text in UTF-8; correct the file or log in again") from None
+    return (AuthFile.legacy if path.name == LEGACY_NAME else AuthFile.parse)(text, str(path))

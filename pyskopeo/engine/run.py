@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import NoMatchingPlatform, PolicyRejected, Unsupported, first_error, prefix_errors
 from ..fast_dataclass import dataclass
-from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Placement, Report, ignore
+from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Placement, Report, Warned, ignore
 from ..model.platform import Platform
 from ..streams.concurrency import each
 from .graph import is_signed, read_graph
@@ -40,14 +40,16 @@ class CopyOptions:
 
     ``selection`` chooses among the images of an index; None: the one for this machine's architecture, on Linux.
     ``form`` is the manifest format and layer compression. ``jobs`` is the maximum number of blobs copied concurrently,
-    None for the default of `carry_out`. ``dry_run`` plans and writes nothing. ``wrap`` returns a wrapper of the
-    destination, with which several copies can share state.
+    None for the default of `carry_out`. ``dry_run`` plans and writes nothing. ``layers`` False leaves the layers out,
+    for destinations with `Accepts.sparse`. ``wrap`` returns a wrapper of the destination, with which several copies can
+    share state.
     """
 
     selection: Selection | None = None
     form: Form = DEFAULT_FORM
     jobs: int | None = None
     dry_run: bool = False
+    layers: bool = True
     wrap: Callable[[ImageDestination], ImageDestination] | None = None
 
 
@@ -83,12 +85,15 @@ async def copy(
     then. Raises `PyskopeoError` and its subclasses; an invalid policy file is an error before anything is opened.
     """
     started = time.monotonic()
+    if not options.layers and source.reference is not None:
+        writing = replace(destination_access.writing, recorded_source=source.reference.name)
+        destination_access = replace(destination_access, writing=writing)
     async with _open_ends(source, destination, source_access, destination_access) as (reader, opened):
         writer = options.wrap(opened) if options.wrap else opened
         async with _prefetched(writer, wanted=not options.dry_run):
             check = partial(check_policy, source, source_access)
             offline = source_access.network.offline
-            plan = await _plan((source, reader), (destination, writer), options, check, offline=offline)
+            plan = await _plan((source, reader), (destination, writer), options, check, report, offline=offline)
         assert plan.inputs is not None
         source_digest = plan.inputs.graph.chosen_from or plan.source
         if options.dry_run:
@@ -190,10 +195,13 @@ async def _plan(
     destination: tuple[ImageReference, ImageDestination],
     options: CopyOptions,
     check: Callable[[], None],
+    report: Report,
     *,
     offline: bool,
 ) -> Plan:
     """Read the manifests and return the plan; ``check`` raises for an image that must not be used.
+
+    ``report`` gets `Warned` if several images match the selection.
 
     Manifests of an image that is named by its digest are read from the destination, if that is on this machine and has
     them. With ``offline``, `Offline` is raised for all blobs that would have to be requested. Other errors are prefixed
@@ -202,16 +210,27 @@ async def _plan(
     (name, reader), (destination_name, writer) = source, destination
     selection = options.selection or Selection(Platform.host())
     accepts = replace(writer.accepts, called=destination_name.image_name)
+    form = options.form
+    if not options.layers:
+        from .shallow_copy import check_sparse, shallow_form, without_layers
+
+        check_sparse(accepts)
+        form = shallow_form(form)
     pinned = name.reference.digest if name.reference else None
     manifests, check_blobs = reader, None
     if pinned is not None or offline:
         from .local_content import LocalManifests, check_available
 
         manifests = reader if pinned is None else LocalManifests(reader, writer, pinned)
-        check_blobs = partial(check_available, source=reader, destination=writer) if offline else None
+        check_blobs = (
+            partial(check_available, source=reader, destination=writer, layers=options.layers) if offline else None
+        )
     try:
         with prefix_errors(f"initializing source {name.image_name}", unless=(NoMatchingPlatform, PolicyRejected)):
-            graph = await read_graph(manifests, selection, accepts, options.form, check, check_blobs=check_blobs)
+            graph = await read_graph(
+                manifests, selection, accepts, form, check,
+                check_blobs=check_blobs, warn=lambda message: report(Warned(f"{name.image_name}: {message}")),
+            )  # fmt: skip
     except NoMatchingPlatform as error:
         with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
             raise error from None
@@ -220,7 +239,8 @@ async def _plan(
             f"Can not copy signatures to {accepts.called}: {accepts.unsigned}; "
             "--remove-signatures copies the image without them"
         )
-    return decide(graph, accepts, options.form)
+    plan = decide(graph, accepts, form)
+    return plan if options.layers else without_layers(plan)
 
 
 async def _predict_placements(

@@ -48,14 +48,21 @@ def _registrable_domain(host: str) -> str:
         encoded = host.encode("idna").decode("ascii")
     except UnicodeError:
         return ""
-    return _public_suffixes().privatesuffix(encoded) or ""
+    suffixes = _public_suffixes()
+    return (suffixes.privatesuffix(encoded) or "") if suffixes is not None else ""
 
 
 @cache
-def _public_suffixes() -> PublicSuffixList:
-    from publicsuffixlist import PublicSuffixList
+def _public_suffixes() -> PublicSuffixList | None:
+    """Return the list; None where it is not installed: then all names belong to different owners."""
+    import pkgutil
 
-    return PublicSuffixList()
+    try:
+        from publicsuffixlist import PublicSuffixList
+    except ImportError:
+        return None
+    # As data of the package, which may be in a zip archive.
+    return PublicSuffixList(pkgutil.get_data("publicsuffixlist", "public_suffix_list.dat"))
 
 
 def _is_address(host: str) -> bool:

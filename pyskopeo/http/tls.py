@@ -109,9 +109,12 @@ def _add_fallback_authorities(context: ssl.SSLContext) -> None:
     paths = ssl.get_default_verify_paths()
     if paths.cafile or context.cert_store_stats()["x509"] or (paths.capath and _has_files(paths.capath)):
         return
-    import certifi
-
-    context.load_verify_locations(certifi.where())
+    try:
+        import certifi
+    except ImportError:
+        return
+    # Not as a file: in a zip archive there is none.
+    context.load_verify_locations(cadata=certifi.contents())
 
 
 def _has_files(directory: str) -> bool:

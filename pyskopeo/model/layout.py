@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import field, replace
+from types import MappingProxyType
 from typing import Any
 
-from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound
+from ..errors import DestinationRefused, InvalidContent, InvalidName, NotFound, PathNotFound
 from ..fast_dataclass import dataclass
 from ..gocompat.field_names import FieldNames
 from . import mediatype
@@ -36,9 +37,14 @@ _NTH = re.compile(r"@([0-9]{1,9})", re.ASCII)
 
 def check_name(name: str) -> str:
     """Return ``name`` if it is a valid ``org.opencontainers.image.ref.name``; raises `InvalidName`."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise InvalidName(f"Invalid image {name!r}: it contains characters a reference name may not have")
     return name
+
+
+def is_name(name: str) -> bool:
+    """Return whether ``name`` is a valid ``org.opencontainers.image.ref.name``."""
+    return _NAME.fullmatch(name) is not None
 
 
 def is_position(name: str) -> bool:
@@ -127,15 +133,20 @@ class LayoutIndex:
         """Return the index of a new layout, which has no file yet."""
         return cls(b"", {}, (), ())
 
-    def with_images(self, images: Mapping[str, Manifest], unnamed: Iterable[Manifest] = ()) -> LayoutIndex:
+    def with_images(
+        self, images: Mapping[str, Manifest], unnamed: Iterable[Manifest] = (),
+        annotations: Mapping[tuple[str, Digest], Mapping[str, str]] = MappingProxyType({}),
+    ) -> LayoutIndex:  # fmt: skip
         """Return the index in which each name in ``images`` refers to its manifest, and which lists ``unnamed`` ones.
 
-        An entry of the same name is replaced, where skopeo keeps it without its name. Of an unnamed image, an unnamed
-        entry of the same digest is replaced. All other entries are kept. Returns the index itself if nothing changes.
+        ``annotations`` are those of their entries, besides their names, by name and digest. An entry of the same name
+        is replaced, where skopeo keeps it without its name. Of an unnamed image, an unnamed entry of the same digest is
+        replaced. All other entries are kept. Returns the index itself if nothing changes.
         """
         new: list[tuple[dict[str, Any], Descriptor]] = []
         for name, root in (*images.items(), *(("", root) for root in unnamed)):
-            entry = root.descriptor.to_json() | ({"annotations": {REF_NAME: name}} if name else {})
+            notes = dict(annotations.get((name, root.digest), ())) | ({REF_NAME: name} if name else {})
+            entry = replace(root.descriptor, annotations=notes).to_json()
             found = self._replaced_by(name, root)
             if len(found) == 1 and entry == self.entries[found[0]]:
                 continue  # already as it should be; keep its position
@@ -152,11 +163,58 @@ class LayoutIndex:
         kept = [pair for pair in zip(self.entries, self.descriptors, strict=True) if is_kept(pair[1])]
         return self._with([*kept, *new])
 
+    def with_entries(self, others: Iterable[LayoutIndex]) -> LayoutIndex:
+        """Return the index with the entries of ``others`` after its own, or itself if they are all there already.
+
+        Of entries without a name, one is enough for a digest. Raises `DestinationRefused` for a name that refers to
+        different images, since one of the two would be lost.
+        """
+        pairs = list(zip(self.entries, self.descriptors, strict=True))
+        named, present = {name: digest for name, digest in self.images if name}, set(self.images)
+        for index in others:
+            for entry, descriptor, (name, digest) in zip(index.entries, index.descriptors, index.images, strict=True):
+                if name and (other := named.setdefault(name, digest)) != digest:
+                    raise DestinationRefused(
+                        f"{ascii(name)[1:-1]} is {other} in one layout and {digest} in another: give one another name"
+                    )
+                if (name, digest) not in present:
+                    pairs.append((entry, descriptor))
+                    present.add((name, digest))
+        return self if self.raw and len(pairs) == len(self.entries) else self._with(pairs)
+    @property
+    def images(self) -> Sequence[tuple[str, Digest]]:
+        """The name and the digest of each entry, "" for one without a name."""
+        return [(entry.annotations.get(REF_NAME, ""), entry.digest) for entry in self.descriptors]
+
+    def with_sorted(self, images: Collection[tuple[str, Digest]]) -> LayoutIndex:
+        """Return the index in which the entries of ``images``, pairs of name and digest, are sorted by these pairs.
+
+        Those without a name are last. They are sorted among the positions that they have; all other entries stay where
+        they are.
+        """
+        found = self.images
+        positions = [position for position, image in enumerate(found) if image in images]
+        ordered = sorted(positions, key=lambda position: (not found[position][0], found[position]))
+        if ordered == positions:
+            return self
+        pairs = list(zip(self.entries, self.descriptors, strict=True))
+        moved = dict(zip(positions, ordered, strict=True))
+        return self._with([pairs[moved.get(position, position)] for position in range(len(pairs))])
+
     def without(self, positions: Iterable[int]) -> LayoutIndex:
         """Return the index without the entries at ``positions``."""
         removed = set(positions)
         pairs = enumerate(zip(self.entries, self.descriptors, strict=True))
         return self._with([pair for position, pair in pairs if position not in removed])
+
+    def replaced_by(self, entries: Sequence[Mapping[str, Any]]) -> LayoutIndex:
+        """Return the index with exactly these entries, given as decoded; itself if it has them already.
+
+        Raises `InvalidContent`.
+        """
+        if tuple(entries) == self.entries:
+            return self
+        return self._with([(entry, Descriptor.from_json(entry, INDEX_FILE)) for entry in entries])
 
     def positions(self, name: str) -> Sequence[int]:
         """Return the positions of the entries with exactly this ``org.opencontainers.image.ref.name``."""

@@ -14,8 +14,9 @@ from ..errors import ContentMismatch, InvalidContent, Unsupported
 from ..fast_dataclass import dataclass
 from ..gocompat.field_names import FieldNames
 from . import mediatype
-from .descriptor import Descriptor, check_subject_names, read_annotations
+from .descriptor import UNKNOWN_SIZE, Descriptor, check_subject_names, read_annotations
 from .digest import Digest
+from .platform import Platform
 from .strict_json import MANIFEST_LIMIT, parse_object
 
 _DOCKER_CONFIGS = {mediatype.DOCKER_CONFIG}
@@ -38,7 +39,8 @@ class Manifest:
     attributes are derived from them. ``manifests`` are the entries of an index, ``config`` and ``layers``
     the blobs of an image, base layer first. A manifest of schema 1 has no config and its layers are of
     `UNKNOWN_SIZE`; its ``digest`` is that of its content without the signatures. ``served_as`` is the media
-    type that a server or a descriptor gave if the document is of another one, else "".
+    type that a server or a descriptor gave if the document is of another one, else "". ``platform`` is the one that an
+    index states for the image, None if it was not read from one.
     """
 
     raw: bytes
@@ -48,6 +50,7 @@ class Manifest:
     config: Descriptor | None = None
     layers: tuple[Descriptor, ...] = ()
     served_as: str = field(default="", compare=False)
+    platform: Platform | None = field(default=None, compare=False)
 
     @classmethod
     def parse(cls, raw: bytes, *, content_type: str = "", expected: Digest | None = None) -> Manifest:
@@ -132,10 +135,19 @@ class Manifest:
             )
         return self.layers if self.config is None else (*self.layers, self.config)
 
+    def check_size(self, descriptor: Descriptor) -> None:
+        """Raise `ContentMismatch` unless it has as many bytes as a descriptor of it says, if that says how many."""
+        if descriptor.size not in (len(self.raw), UNKNOWN_SIZE):
+            raise ContentMismatch(
+                f"manifest {self.digest} has {len(self.raw)} bytes, its descriptor says {descriptor.size}",
+                expected=str(descriptor.size),
+                actual=str(len(self.raw)),
+            )
+
     @property
     def descriptor(self) -> Descriptor:
-        """The descriptor of the manifest itself."""
-        return Descriptor(self.media_type, self.digest, len(self.raw))
+        """The descriptor of the manifest itself, with its platform if that is known."""
+        return Descriptor(self.media_type, self.digest, len(self.raw), self.platform)
 
 
 def _check_digest(digest: Digest, expected: Digest | None) -> None:

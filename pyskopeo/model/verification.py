@@ -16,6 +16,7 @@ class FaultKind(Enum):
     It is missing; cannot be read, or is no regular file; has another size or digest than its descriptor states; is
     other content than its media type says; violates its specification; has a digest that cannot be computed here; or is
     a layer that decompresses to another diff ID than the configuration states (OCI image specification, config.md).
+    Or it is valid, and a program for which the layout should be would refuse it (`layout_profiles`).
     """
 
     MISSING = "missing"
@@ -26,6 +27,7 @@ class FaultKind(Enum):
     INVALID = "invalid"
     UNVERIFIABLE = "unverifiable"
     DIFF_ID = "diff-id"
+    PROFILE = "profile"
 
 
 REPAIRABLE = frozenset({FaultKind.MISSING, FaultKind.UNREADABLE, FaultKind.SIZE, FaultKind.DIGEST})
@@ -117,8 +119,9 @@ class VerificationReport:
     configurations and layers, and ``size`` the bytes of all of them, as far as they were found. ``deep`` is whether
     layers were decompressed and compared with their diff IDs. ``faults`` are sorted by file and digest. ``unneeded``
     are files that nothing needs, which is no fault. ``absent`` are images of an index that are missing as a whole, and
-    ``external`` blobs that are stored elsewhere, at the URLs in their descriptors, as far as that was accepted.
-    ``repaired`` is what was put right, by `repair_layout` only, and ``offline`` what it would have had to request.
+    ``external`` blobs that are stored elsewhere, at the URLs in their descriptors, and ``left_out`` layers that are
+    missing, all as far as that was accepted. ``repaired`` is what was put right, by `repair_layout` only, and
+    ``offline`` what it would have had to request.
     """
 
     name: str
@@ -132,6 +135,7 @@ class VerificationReport:
     absent: tuple[Digest, ...] = ()
     external: tuple[Digest, ...] = ()
     repaired: tuple[Repair, ...] = ()
+    left_out: tuple[Digest, ...] = ()
     offline: tuple[Digest, ...] = ()
 
     @property
@@ -153,6 +157,7 @@ class VerificationReport:
             "unneeded": [file.to_json() for file in self.unneeded],
             "absent": list(map(str, self.absent)),
             "external": list(map(str, self.external)),
+            "leftOut": list(map(str, self.left_out)),
             "repaired": [repair.to_json() for repair in self.repaired],
         }
 

@@ -1,7 +1,8 @@
 """The ``index.json`` of a layout directory, which several images and processes read and write at the same time.
 
 It is parsed again only if it has changed. Writers lock the layout, read what others have written meanwhile, and replace
-the file as a whole; with ``deferred`` several images are added in one write.
+the file as a whole; with ``deferred`` several images are added in one write, in the order of their names: which of them
+was complete first makes no difference.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import NotFound, StorageFailed
@@ -18,15 +20,17 @@ from .locks import locked_if_possible
 from .partial_files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from anyio import Lock
 
+    from ..model.digest import Digest
     from ..model.manifest import Manifest
 
 # Seconds between two writes while images are added one after another, at least; a large index is written less often,
 # so that writing takes at most this share of the time.
 _INTERVAL, _SHARE = 0.1, 0.05
+_NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 
 
 class IndexFile:
@@ -40,6 +44,8 @@ class IndexFile:
         self._cached: tuple[tuple[int, ...], LayoutIndex] | None = None
         self._named: dict[str, Manifest] = {}
         self._unnamed: list[Manifest] = []
+        self._annotations: dict[tuple[str, Digest], Mapping[str, str]] = {}
+        self._added: set[tuple[str, Digest]] = set()  # with ``deferred``: the entries that were not there before
         self._flushing: Lock | None = None
         self._last_write, self._cost = time.monotonic(), 0.0
 
@@ -51,11 +57,17 @@ class IndexFile:
             self._cached = (state or (), index)
         return self._cached[1]
 
-    async def put(self, root: Manifest, name: str) -> None:
-        """Let ``name`` refer to ``root``, "" for an image without a name; with ``deferred`` only `flush` writes it.
+    async def put(
+        self, root: Manifest, name: str, annotations: Mapping[str, str] = _NO_ANNOTATIONS, *,
+        others: Mapping[str, Manifest] | None = None,
+    ) -> None:  # fmt: skip
+        """Let ``name`` refer to ``root``, "" for an image without a name, and further names to ``others``.
 
-        Raises what `flush` raises.
+        ``annotations`` are those of the entry of ``root``, besides its name. With ``deferred`` only `flush` writes
+        them. Raises what `flush` raises.
         """
+        self._annotations[name, root.digest] = annotations
+        self._named |= others or {}
         if name:
             self._named[name] = root
         else:
@@ -78,13 +90,24 @@ class IndexFile:
 
         self._flushing = self._flushing or Lock()
         async with self._flushing:  # so that what was put before this call is written when it returns
-            named, unnamed, self._named, self._unnamed = self._named, self._unnamed, {}, []
+            # Sorted, so that the file does not depend on which of several images was finished first.
+            named, unnamed, self._named, self._unnamed = dict(sorted(self._named.items())), self._unnamed, {}, []
             try:
                 if named or unnamed:
-                    await self.update(lambda index: index.with_images(named, unnamed))
+                    await self.update(lambda index: self._with_images(index, named, unnamed))
             except get_cancelled_exc_class():
                 self._named, self._unnamed = named | self._named, [*unnamed, *self._unnamed]
                 raise
+
+    def _with_images(
+        self, index: LayoutIndex, named: Mapping[str, Manifest], unnamed: Iterable[Manifest]
+    ) -> LayoutIndex:  # fmt: skip
+        changed = index.with_images(named, unnamed, self._annotations)
+        if changed is index or not self._deferred:
+            return changed
+        put = {(name, root.digest) for name, root in (*named.items(), *(("", root) for root in unnamed))}
+        self._added |= put - set(index.images)
+        return changed.with_sorted(self._added)
 
     async def update(self, change: Callable[[LayoutIndex], LayoutIndex]) -> None:
         """Replace the index by what ``change`` returns for it, which may be the same object.

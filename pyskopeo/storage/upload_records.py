@@ -11,14 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .kept_bytes import KEPT_BYTES
-from .locks import try_lock
+from .private_files import open_locked, remove_old
 
 if TYPE_CHECKING:
     from ..access import Access
@@ -55,7 +54,7 @@ class UploadRecords:
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._remove_old()
-            fd = _open_locked(path)
+            fd = open_locked(path)
         except OSError:
             return None
         return None if fd is None else UploadRecord(fd, path, key)
@@ -65,12 +64,7 @@ class UploadRecords:
         if self._cleaned:
             return
         self._cleaned = True
-        with os.scandir(self._directory) as entries:
-            old = [entry.path for entry in entries if entry.name.endswith(_SUFFIX) and _is_old(entry)]
-        for path in map(Path, old):
-            with suppress(OSError):
-                if (fd := _open_locked(path)) is not None:
-                    UploadRecord(fd, path, "").close()
+        remove_old(self._directory, _SUFFIX, _MAX_AGE)
 
 
 class UploadRecord:
@@ -111,37 +105,3 @@ class UploadRecord:
         # A clock that was set back makes a record young for ever.
         usable = found["upload"] == self._key and -_MAX_AGE < age < _MAX_AGE and sent >= 0
         return (location, sent) if usable else ("", 0)
-
-
-def _is_old(entry: os.DirEntry[str]) -> bool:
-    try:
-        return abs(time.time() - entry.stat(follow_symlinks=False).st_mtime) >= _MAX_AGE
-    except OSError:
-        return False
-
-
-def _open_locked(path: Path) -> int | None:
-    """Open a file of ours and lock it; None if it is locked, or not a regular file that only we can use."""
-    while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            status = os.fstat(fd)
-            private = status.st_uid == os.geteuid() and not status.st_mode & 0o077 and status.st_nlink <= 1
-            if stat.S_ISREG(status.st_mode) and private and try_lock(fd):
-                # The process that had the lock before may have removed the file.
-                if _is_at(path, status):
-                    return fd
-                os.close(fd)
-                continue
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
-        return None
-
-
-def _is_at(path: Path, status: os.stat_result) -> bool:
-    try:
-        return os.path.samestat(os.stat(path, follow_symlinks=False), status)
-    except FileNotFoundError:
-        return False

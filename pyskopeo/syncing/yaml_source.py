@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, cast
 
+from ..config.untyped_yaml import check_parser
 from ..credentials.authfile import Credentials
 from ..errors import InvalidInput, TooLarge
 from ..fast_dataclass import dataclass
@@ -87,6 +88,7 @@ def parse_yaml_source(raw: bytes, where: str) -> tuple[RegistrySource, ...]:
     if len(raw) > FILE_LIMIT:
         raise TooLarge(f"{where} is over the limit of {FILE_LIMIT} bytes", limit=FILE_LIMIT)
     try:
+        check_parser(where)
         document = _load(raw)
         if _is_null(document):
             return ()

@@ -91,7 +91,7 @@ async def _open_destination(reference: OciReference, access: Access) -> AsyncIte
 
     writer = LayoutWriter(
         reference.path, reference.name, files, files.existing_blobs(access, warn),
-        shared=storage.shared_blobs, resume=storage.resume, warn=warn,
+        shared=storage.shared_blobs, resume=storage.resume, writing=access.writing, warn=warn,
     )  # fmt: skip
     writer.check()
     try:

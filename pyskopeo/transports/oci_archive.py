@@ -28,7 +28,7 @@ from ..streams.cancellation import run_in_thread
 from ..streams.progress import note_kept
 
 if TYPE_CHECKING:
-    from ..access import Access
+    from ..access import Access, Writing
     from ..interfaces import Fill
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
@@ -97,8 +97,11 @@ class _ScratchWriter(LayoutWriter):
     Those that the image has are verified and used, others are removed.
     """
 
-    def __init__(self, directory: KeptDirectory, name: str, interrupted: InterruptedArchive) -> None:
-        super().__init__(directory.path / _LAYOUT, name, RunFiles(None, partial_age=0.0), resume=directory.resumes)
+    def __init__(
+        self, directory: KeptDirectory, name: str, writing: Writing, interrupted: InterruptedArchive
+    ) -> None:
+        files = RunFiles(None, partial_age=0.0)
+        super().__init__(directory.path / _LAYOUT, name, files, resume=directory.resumes, writing=writing)
         self._directory, self._interrupted = directory, interrupted
 
     async def begin(self, root: Manifest) -> None:
@@ -153,7 +156,7 @@ async def _open_destination(reference: OciArchiveReference, access: Access) -> A
     replaces = await run_in_thread(lambda: _is_replaced(path))
     directory = scratch_directory(path, access.storage)
     interrupted = InterruptedArchive(path)
-    writer = _ScratchWriter(directory, reference.name, interrupted)
+    writer = _ScratchWriter(directory, reference.name, access.writing, interrupted)
     failed = True
     try:
         try:

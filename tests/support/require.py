@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,7 +37,8 @@ def find_program(name: str) -> str | None:
     if name == "skopeo-1.9":
         installed = _installed("skopeo")
         return installed if installed and skopeo_version(installed)[:2] == (1, 9) else None
-    return _installed(name)
+    # Programs of distributions that the tests need are beside their interpreter.
+    return _installed(name) or _which(name, str(Path(sys.executable).parent))
 
 
 def _installed(name: str) -> str | None:
@@ -72,6 +75,12 @@ def require_peer(name: str) -> str:
     if name == "dockerd" and os.geteuid() != 0:
         unavailable("needs dockerd, which needs root")
     return found
+
+
+def require_package(name: str) -> None:
+    """Skip the test, or fail it, as `require_peer` does, if a Python package that it needs is not installed."""
+    if importlib.util.find_spec(name) is None:
+        unavailable(f"needs the package {name}, which is not installed: pip install -e '.[release]'")
 
 
 def unavailable(reason: str) -> NoReturn:

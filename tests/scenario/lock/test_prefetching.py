@@ -14,13 +14,15 @@ import pytest
 import pyskopeo
 from pyskopeo.errors import ContentMismatch, InvalidInput, Offline
 from tests.support.access import access_for
+from tests.support.caches import build_cache
 from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.commands import environment, started
-from tests.support.faults import Body, Flip, Refuse, Stall
-from tests.support.images import ImageSpec, LayerSpec, build
+from tests.support.faults import Body, Delay, Flip, Refuse, Stall
+from tests.support.images import ImageSpec, IndexSpec, LayerSpec, build
 from tests.support.processes import free_port, wait_until
 from tests.support.pulling import check_layout
 from tests.support.simulator import BasicGate, Simulator
+from tests.support.trees import tree
 
 from .locks import APP, BLOBS, EVERY, MOVED, MULTI, TOOL, change, files, lock, names, prefetch
 
@@ -53,6 +55,18 @@ def test_into_a_layout(registry: Simulator, locked: Path) -> None:
     for digest, content in BLOBS.items():
         if digest in WANTED:
             assert (layout / "blobs" / digest.replace(":", "/")).read_bytes() == content
+
+
+def test_the_same_lock_gives_the_same_bytes(registry: Simulator, locked: Path) -> None:
+    """However many images are fetched at once, and whichever is the first to be complete."""
+    first = MULTI.layer_digests(MULTI.child(0).digest)[1]
+    for jobs, slow in ((1, APP.config_digest()), (8, first), (8, TOOL.config_digest())):
+        registry.heal()
+        registry.on_blob(slow, Delay(0.3))
+        succeed(prefetch(locked, "--dest", f"oci:{locked}/{jobs}-{slow[-5:]}", "--jobs", jobs))
+    one, *others = [tree(path) for path in locked.glob("[18]-*")]
+    assert len(others) == 2
+    assert all(other == one for other in others)
 
 
 def test_what_is_complete_needs_no_request(registry: Simulator, locked: Path) -> None:
@@ -119,6 +133,24 @@ def test_one_platform_and_several(registry: Simulator, locked: Path) -> None:
     assert amd64.digest in files(locked / "both")
 
 
+def test_everything_of_an_index(registry: Simulator, tmp_path: Path) -> None:
+    """Attestations, nested indexes, and the blobs of a build cache."""
+    cache, nested = build_cache(), build(IndexSpec((IndexSpec((ImageSpec(),)), ImageSpec(layers=(LayerSpec("x"),)))))
+    registry.add(cache, "team/cache", "1")
+    registry.add(nested, "team/nested", "1")
+    images = "{team/multi: ['2.0'], team/cache: [{tag: '1', name: cache}], team/nested: [{tag: '1', name: nested}]}"
+    (tmp_path / "images.yaml").write_text(f"{registry.host}: {{tls-verify: false, images: {images}}}")
+    succeed(lock(tmp_path))
+    asked = len(registry.requests)
+    succeed(prefetch(tmp_path, "--dest", f"oci:{tmp_path}/layout"))
+    check_layout(tmp_path / "layout")
+    needed = {digest for image in (MULTI, cache, nested) for digest in (*image.manifests, *image.blobs)}
+    assert files(tmp_path / "layout") == needed
+    assert not any("/manifests/" in line for line in registry.log[asked:])
+    assert succeed(prefetch(tmp_path, "--dest", f"oci:{tmp_path}/layout", "--offline")).stdout == b""
+    succeed(pyskopeo_here("verify", f"oci:{tmp_path}/layout"))
+
+
 def test_what_is_not_in_the_lock(registry: Simulator, folder: Path) -> None:
     path = folder / "images.yaml"
     path.write_text(path.read_text().replace(", linux/arm64/v8", ""))
@@ -155,8 +187,11 @@ def test_a_dry_run(registry: Simulator, locked: Path) -> None:
     assert {line.split()[2] for line in lines[:-1]} == FETCHED
     assert lines[-1].startswith(f"3 images, {len(FETCHED)} blobs, ")
     assert lines[-1].endswith(f"; to fetch: {len(FETCHED)} blobs, {total / 1024:.1f} KiB ({total} bytes)")
+    succeed(prefetch(locked, "--store", locked / "store", "--dry-run"))
+    assert prefetch(locked, "--store", locked / "store", "--offline").code == 3
     assert registry.log[asked:] == []
     assert not (locked / "layout").exists()
+    assert not (locked / "store").exists()
     succeed(prefetch(locked, "--dest", f"oci:{locked}/layout"))
     lines = succeed(prefetch(locked, "--dest", f"oci:{locked}/layout", "--dry-run")).stdout.decode().splitlines()
     assert len(lines) == 1

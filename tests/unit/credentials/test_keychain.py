@@ -181,3 +181,44 @@ async def test_a_file_that_others_can_use(home: Home, mode: int, document: objec
 def test_no_repr_shows_a_secret(home: Home) -> None:
     keychain = home.keychain(registry_token="hunter2", credentials=FOUND, environ={"PASSWORD": "hunter2"})
     assert "hunter2" not in repr(keychain)
+
+
+# --- without an event loop ---
+
+
+async def test_a_file_is_read_without_an_event_loop_with_the_same_result(home: Home) -> None:
+    assert home.keychain().find_in_files("quay.io", "a") is None
+    for where in ("docker", "user", "session"):
+        home.write(where, entry(where))
+        keychain = home.keychain()
+        assert keychain.find_in_files("quay.io", "a") == await keychain.resolve("quay.io", "a") == Credentials(where, "p")
+        assert keychain.find_in_files("ghcr.io", "a") is None
+    explained: list[str] = []
+    home.keychain(explain=explained.append).find_in_files("quay.io", "a")
+    assert explained == [f"credentials for quay.io: user session ({home.root}/run/containers/auth.json)"]
+
+
+@pytest.mark.parametrize(
+    ("document", "options"),
+    [
+        ({**entry("u"), "credHelpers": {"quay.io": "x"}}, {}),
+        (USES_X, {}),
+        ("{damaged", {}),
+        (entry("u"), {"anonymous": True}),
+        (entry("u"), {"credentials": Credentials("me", "p")}),
+        (entry("u"), {"helpers": lambda: ("x", "containers-auth.json")}),
+        (entry("u"), {"authfile": Path("/missing/auth.json")}),
+        ("unreadable", {}),
+        ("exposed", {}),
+    ],
+    ids=["helper", "store", "damaged", "anonymous", "given", "registries.conf", "missing", "unreadable", "exposed"],
+)
+async def test_what_needs_a_program_or_a_warning_is_left_to_resolve(home: Home, document: object, options: dict[str, Any]) -> None:
+    path = home.write("session", entry("u") if document == "exposed" else document)
+    if document == "exposed":
+        path.chmod(0o644)
+    elif document == "unreadable":
+        path.unlink()
+        path.mkdir()
+    assert home.keychain(**options).find_in_files("quay.io", "a") is None
+    assert home.warnings == []

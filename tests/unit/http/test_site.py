@@ -102,3 +102,16 @@ def test_the_list_is_loaded_for_other_hosts_alone(monkeypatch: pytest.MonkeyPatc
     assert not may_have_credentials("10.0.0.1", "10.0.0.2")
     with pytest.raises(ImportError):
         may_have_credentials("a.example.com", "b.example.com")
+
+
+def test_without_the_list_other_hosts_get_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyskopeo.http import site
+
+    monkeypatch.setitem(sys.modules, "publicsuffixlist", None)
+    site._public_suffixes.cache_clear()
+    try:
+        assert may_have_credentials("docker.io", "auth.docker.io")
+        assert may_have_credentials("ghcr.io", "ghcr.io")
+        assert not may_have_credentials("registry.example.com", "auth.example.com")
+    finally:
+        site._public_suffixes.cache_clear()

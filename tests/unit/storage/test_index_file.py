@@ -92,6 +92,23 @@ async def test_what_others_write_meanwhile_is_kept(tmp_path: Path, parsed: list[
     assert len(first.read().entries) == 3
 
 
+async def test_the_order_is_not_that_of_time(tmp_path: Path) -> None:
+    """What one run adds is sorted, over all its writes; what was there, and what others add, stays in its place."""
+    others = IndexFile(tmp_path)
+    for name in ("z", "c", "m"):
+        await others.put(ROOT, name)
+    run = IndexFile(tmp_path, deferred=True)
+    for name in ("q", "b", "m", ""):
+        await run.put(ROOT, name)
+    await run.flush()
+    assert names(tmp_path) == ["z", "c", "m", "b", "q", ""]
+    await others.put(ROOT, "k")
+    for name in ("a", "c"):
+        await run.put(ROOT, name)
+    await run.flush()
+    assert names(tmp_path) == ["z", "c", "m", "a", "b", "q", "k", ""]
+
+
 async def test_after_a_flush_everything_put_before_it_is_written(tmp_path: Path) -> None:
     index = IndexFile(tmp_path, deferred=True)
 

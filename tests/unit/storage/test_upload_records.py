@@ -90,7 +90,7 @@ def test_the_file_of_one_that_was_removed_meanwhile_is_not_used(
             path.unlink()
         return True
 
-    monkeypatch.setattr("pyskopeo.storage.upload_records.try_lock", lock)
+    monkeypatch.setattr("pyskopeo.storage.private_files.try_lock", lock)
     record = opened(records)
     assert os.path.samestat(os.fstat(record._fd), path.stat())
     record.close()

@@ -1,0 +1,1 @@
+"""Builds the files of a release; `scripts/build_release` is the command."""

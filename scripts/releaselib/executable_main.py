@@ -1,0 +1,5 @@
+"""The program in the executable."""
+
+from pyskopeo.cli.main import run
+
+run()

@@ -1,0 +1,144 @@
+"""The same digest in, the same bytes out: each writer in every surroundings.
+
+What a compressor makes depends on its version as well; here it is the same one.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.images import IndexSpec, build
+from tests.support.outputs import write_layout
+from tests.support.simulator import Simulator
+from tests.support.specs import ImageSpec, layers, platforms
+from tests.support.surroundings import OTHERS, USUAL, Surroundings, frozen
+
+# Layers of all compressions, several of them large enough that they overtake each other.
+IMAGE = build(
+    ImageSpec("oci", layers=(*layers(3, size=300_000), *layers(2, size=900_000, compression="zstd"), *layers(1, compression="none")))
+)
+DOCKER = build(ImageSpec("docker", layers=layers(4, size=200_000)))
+INDEX = build(IndexSpec((platforms("oci"), ImageSpec(layers=layers(2))), annotations={"b": "1", "a": "2"}))
+PARALLEL = ("1", "6")
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Something that writes. ``words`` is its command line, for the folders of its sources and of what it writes.
+
+    ``parallel`` is whether it takes the number of blobs that are copied at the same time. ``pushes`` is whether it
+    writes to a registry, which is ``{registry}`` in its words.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    parallel: bool = True
+    pushes: bool = False
+
+
+WRITERS = (
+    Writer("oci", ("copy", "--all", "oci:{source}:index", "oci:{out}/layout:x")),
+    Writer("oci-converted", ("copy", "--format=oci", "oci:{source}:docker", "oci:{out}/layout:x")),
+    Writer("oci-archive", ("copy", "--all", "oci:{source}:index", "oci-archive:{out}/image.tar:x")),
+    Writer("docker-archive", ("copy", "oci:{source}:image", "docker-archive:{out}/image.tar:a/b:1")),
+    Writer("dir", ("copy", "--all", "oci:{source}:index", "dir:{out}/dir")),
+    Writer("gzip", ("copy", "--dest-compress-format=gzip", "oci:{source}:image", "oci-archive:{out}/image.tar")),
+    Writer("zstd", ("copy", "--dest-compress-format=zstd", "oci:{source}:image", "oci-archive:{out}/image.tar")),
+    Writer("plain", ("copy", "--dest-decompress", "oci:{source}:image", "dir:{out}/dir")),
+    Writer("registry", ("copy", "--all", "--dest-tls-verify=false", "oci:{source}:index", "docker://{registry}/test/x:1"), pushes=True),
+    Writer(
+        "registry-converted",
+        ("copy", "--format=v2s2", "--dest-compress-format=gzip", "--dest-tls-verify=false", "oci:{source}:image",
+         "docker://{registry}/test/x:1"),
+        pushes=True,
+    ),
+    Writer("sync", ("sync", "--all", "--src=oci", "--dest=oci", "{source}", "{out}"), parallel=False),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[Path]:
+    """A layout that everybody may read, outside of the directories of tests, which are private."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.chmod(folder, 0o755)
+        for tag, image in (("image", IMAGE), ("docker", DOCKER), ("index", INDEX)):
+            write_layout(image, folder / "layout", tag=tag)
+        for path in (folder / "layout", *(folder / "layout").rglob("*")):
+            os.chmod(path, 0o755 if path.is_dir() else 0o644)
+        yield folder / "layout"
+
+
+Outcome = dict[str, tuple[int, bytes]]
+
+
+def write(writer: Writer, surroundings: Surroundings, source: Path, more: tuple[str, ...] = ()) -> Outcome:
+    """What the writer makes: content and, for each file, whether it can be executed; of a registry, all it was sent."""
+    with tempfile.TemporaryDirectory() as name, Simulator() as registry:
+        out, home = Path(name) / "out", Path(name) / "home"
+        os.chmod(name, 0o755)
+        for folder in (out, home):
+            folder.mkdir(mode=0o700)
+            if surroundings.user is not None:
+                os.chown(folder, surroundings.user, surroundings.user)
+        words = [word.format(source=source, out=out, registry=registry.host) for word in (*writer.words, *more)]
+        restore = frozen(source) if surroundings.frozen else None
+        try:
+            done = surroundings.run(words, home)
+        finally:
+            if restore:
+                restore()
+        assert done.returncode == 0, done.stderr.decode()
+        if writer.pushes:
+            manifests = {name: found.raw for name, found in registry.store.manifests("test/x").items()}
+            sent = {**manifests, **registry.blobs("test/x")}
+        else:
+            sent = {}
+        return {name: (0, content) for name, content in sorted(sent.items())} | files(out)
+
+
+def files(folder: Path) -> Outcome:
+    """What a Nix archive keeps of a folder: names, contents, and whether a file can be executed."""
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_mode & 0o111, path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def usual(source: Path) -> Callable[[Writer], Outcome]:
+    """What a writer makes in the usual surroundings, once for all others."""
+    made: dict[str, Outcome] = {}
+
+    def outcome(writer: Writer) -> Outcome:
+        if writer.name not in made:
+            made[writer.name] = write(writer, USUAL, source)
+        assert made[writer.name]
+        return made[writer.name]
+
+    return outcome
+
+
+@pytest.mark.parametrize("surroundings", OTHERS, ids=lambda one: one.name)
+@pytest.mark.parametrize("writer", WRITERS, ids=lambda one: one.name)
+def test_the_bytes_do_not_depend_on_the_surroundings(
+    writer: Writer, surroundings: Surroundings, source: Path, usual: Callable[[Writer], Outcome]
+) -> None:
+    if surroundings.user is not None and os.geteuid() != 0:
+        pytest.skip("needs root, to run as another user")
+    assert write(writer, surroundings, source) == usual(writer)
+
+
+@pytest.mark.parametrize("number", PARALLEL)
+@pytest.mark.parametrize("writer", [one for one in WRITERS if one.parallel], ids=lambda one: one.name)
+def test_the_bytes_do_not_depend_on_what_is_done_at_the_same_time(
+    writer: Writer, number: str, source: Path, usual: Callable[[Writer], Outcome]
+) -> None:
+    assert write(writer, USUAL, source, (f"--image-parallel-copies={number}",)) == usual(writer)

@@ -1,0 +1,201 @@
+"""Each package that is not needed for everything is taken away: what needs it is refused in one line, all else works."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.support.commands import ROOT, environment
+from tests.support.gates import BearerGate
+from tests.support.images import ImageSpec, LayerSpec, build
+from tests.support.outputs import write_dir, write_layout
+from tests.support.simulator import Simulator
+from tests.support.tls import Authority
+from tests.support.token_server import TokenServer
+
+# The modules of each distribution that pyproject.toml names.
+MODULES = {
+    "backports-zstd": ("backports.zstd",),
+    "cryptography": ("cryptography",),
+    "h11": ("h11",),
+    "isal": ("isal",),
+    "publicsuffixlist": ("publicsuffixlist",),
+    "pyyaml": ("yaml", "_yaml"),
+    "rich": ("rich",),
+    "starlette": ("starlette",),
+    "uvicorn": ("uvicorn",),
+    # What they bring along.
+    "certifi": ("certifi",),
+    "click": ("click",),
+    "httpcore": ("httpcore",),
+    "socksio": ("socksio",),
+    "trio": ("trio",),
+}
+NEEDED = {"anyio", "httpx"}
+# What is refused, by the package that it needs and the command in `COMMANDS`; everything else succeeds.
+REFUSED = {
+    ("cryptography", "sign"): "manifests of schema 1 are signed with the package cryptography, which is not installed",
+    ("pyyaml", "sync yaml"): "images.yaml: YAML files need the package PyYAML, which is not installed",
+    ("pyyaml", "tls details"): "tls.yaml: YAML files need the package PyYAML, which is not installed",
+}
+if sys.version_info < (3, 14):
+    ZSTD = "zstd layers need the package backports.zstd, which is not installed"
+    REFUSED |= {("backports-zstd", name): ZSTD for name in ("zstd to an archive", "compress with zstd")}
+    REFUSED |= {("backports-zstd", "verify zstd"): "1 fault (1 unverifiable) in 1 image"}
+
+# Without arguments of its own: words of commands, as JSON, on standard input; results on standard output.
+DRIVER = """
+import io, json, sys
+sys.modules.update(dict.fromkeys(sys.argv[1].split(",")))
+from contextlib import redirect_stderr, redirect_stdout
+from pyskopeo.cli.main import main
+results = {}
+for name, words in json.load(sys.stdin).items():
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(words)
+    results[name] = [code, err.getvalue()]
+print(json.dumps(results))
+"""
+
+
+def commands(registry: Simulator, secure: Simulator, certificates: Path, folder: Path) -> dict[str, list[str]]:
+    """What users do, by its name here."""
+    plain = ["--src-tls-verify=false"]
+    gzip = write_dir(build("docker"), folder / "gzip")
+    zstd = write_dir(build(ImageSpec(layers=(LayerSpec("a", base=True, compression="zstd"),))), folder / "zstd")
+    layout = write_layout(build("oci"), folder / "layout")
+    images = folder / "images.yaml"
+    images.write_text(json.dumps({registry.host: {"images": {"test/image": ["latest"]}, "tls-verify": False}}))
+    (folder / "tls.yaml").write_text("minVersion: '1.2'\n")
+    repository = registry.name().removeprefix("docker://").rpartition(":")[0]
+    return {
+        "pull": ["copy", *plain, registry.name(), f"oci:{folder}/pulled:x"],
+        "pull by tls": ["copy", f"--src-cert-dir={certificates}", secure.name(), f"oci:{folder}/pulled-by-tls:x"],
+        "to an archive": ["copy", f"dir:{gzip}", f"docker-archive:{folder}/gzip.tar:a:b"],
+        "zstd to an archive": ["copy", f"dir:{zstd}", f"docker-archive:{folder}/zstd.tar:a:b"],
+        "zstd as it is": ["copy", f"dir:{zstd}", f"oci:{folder}/zstd-layout:x"],
+        "compress with zstd": ["copy", "--dest-compress-format=zstd", "--dest-force-compress-format", f"dir:{gzip}", f"oci:{folder}/compressed:x"],
+        "bars": ["copy", "--progress=bars", f"dir:{gzip}", f"dir:{folder}/bars"],
+        "sign": ["copy", "--format=v2s1", f"dir:{gzip}", f"dir:{folder}/signed"],
+        "tls details": [f"--tls-details={folder}/tls.yaml", "inspect", "--tls-verify=false", registry.name()],
+        "inspect": ["inspect", "--tls-verify=false", registry.name()],
+        "list tags": ["list-tags", "--tls-verify=false", f"docker://{repository}"],
+        "sync": ["sync", *plain, "--src", "docker", "--dest", "dir", "--scoped", repository, f"{folder}/synced"],
+        "sync yaml": ["sync", "--src", "yaml", "--dest", "dir", str(images), f"{folder}/synced-by-yaml"],
+        "log in": ["login", "--tls-verify=false", "--username=user", "--password=pass", f"--authfile={folder}/auth.json", registry.host],
+        "verify": ["verify", "--deep", "--tls-verify=false", registry.name()],
+        "verify zstd": ["verify", "--deep", f"dir:{zstd}"],
+        "verify a layout": ["layout", "verify", "--deep", f"oci:{layout}"],
+        "log out": ["logout", f"--authfile={folder}/auth.json", registry.host],
+    }  # fmt: skip
+
+
+def fatal_lines(stderr: str) -> list[str]:
+    return [json.loads(line.partition("msg=")[2]) for line in stderr.splitlines() if " level=fatal " in line]
+
+
+def test_every_dependency_is_taken_away() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    texts = [*project["dependencies"], *project["optional-dependencies"]["serve"], *project["optional-dependencies"]["socks"]]
+    declared = {re.sub(r"[-_.]+", "-", Requirement(text).name).lower() for text in texts}
+    assert declared - NEEDED <= MODULES.keys()
+    assert {package for package, _ in REFUSED} <= MODULES.keys()
+
+
+@pytest.mark.parametrize("package", [*MODULES, "all of them"])
+def test_it_is_not_needed(package: str, authority: Authority, tmp_path: Path) -> None:
+    packages = list(MODULES) if package == "all of them" else [package]
+    blocked = ",".join(module for one in packages for module in MODULES[one])
+    image = build("oci")
+    with (
+        TokenServer(tmp_path / "tokens") as tokens,
+        Simulator(image, gate=BearerGate(tokens.realm, lambda token, scope: True)) as registry,
+        Simulator(image, tls=authority.server("secure")) as secure,
+    ):
+        certificates = tmp_path / "certificates"
+        certificates.mkdir()
+        (certificates / "ca.crt").write_bytes(authority.path.read_bytes())
+        wanted = commands(registry, secure, certificates, tmp_path)
+        done = subprocess.run(
+            [sys.executable, "-c", DRIVER, blocked], input=json.dumps(wanted), env=environment(),
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    assert results.keys() == wanted.keys()
+    for name, (code, stderr) in results.items():
+        assert "Traceback" not in stderr
+        reasons = [REFUSED[one, name] for one in packages if (one, name) in REFUSED]
+        if reasons:
+            (line,) = fatal_lines(stderr)
+            assert code == 1
+            assert any(reason in line for reason in reasons), line
+        else:
+            assert (code, fatal_lines(stderr)) == (0, []), name
+
+
+def on_a_terminal(blocked: str, words: Sequence[str]) -> tuple[int, str]:
+    """Run a command on a terminal without the modules ``blocked``; return its exit code and what it showed."""
+    ours, theirs = pty.openpty()
+    start = f"import sys; sys.modules.update(dict.fromkeys({blocked.split(',')})); from pyskopeo.cli.main import run; run()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", start, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=environment({"TERM": "xterm"})
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:  # the other end is closed
+        pass
+    os.close(ours)
+    return process.wait(timeout=30), shown.decode()
+
+
+@pytest.mark.parametrize("command", ["copy", "sync", "verify"])
+def test_a_terminal_without_rich_shows_lines(command: str, tmp_path: Path) -> None:
+    layout = write_layout(build("oci"), tmp_path / "layout", tag="x")
+    words = {
+        "copy": ["copy", f"oci:{layout}:x", f"dir:{tmp_path}/new"],
+        "sync": ["sync", "--src", "oci", "--dest", "dir", str(layout), str(tmp_path / "new")],
+        "verify": ["layout", "verify", f"oci:{layout}"],
+    }[command]
+    code, shown = on_a_terminal("rich", words)
+    assert code == 0, shown
+    assert "\x1b" not in shown
+    expected = {"copy": r"Copying blob sha256:[0-9a-f]{64} done", "sync": "copied ", "verify": "no faults"}[command]
+    assert re.search(expected, shown), shown
+
+
+@pytest.mark.parametrize("package", ["uvicorn", "starlette", "h11", "click"])
+def test_serving_without_its_packages(package: str, tmp_path: Path) -> None:
+    layout = write_layout(build("oci"), tmp_path / "layout")
+    start = f"import sys; sys.modules[{package!r}] = None; from pyskopeo.cli.main import run; run()"
+    words = ["serve", f"oci:{layout}", "--listen", "127.0.0.1:0"]
+    done = subprocess.run([sys.executable, "-c", start, *words], env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert fatal_lines(done.stderr) == ["serving a layout needs uvicorn and starlette: pip install 'pyskopeo[serve]'"]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_socks_proxy_without_its_package(tmp_path: Path) -> None:
+    start = "import sys; sys.modules['socksio'] = None; from pyskopeo.cli.main import run; run()"
+    words = ["inspect", "docker://registry.example.com/a/b"]
+    done = subprocess.run(
+        [sys.executable, "-c", start, *words], env=environment({"https_proxy": "socks5://127.0.0.1:9"}),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    (line,) = fatal_lines(done.stderr)
+    assert line.endswith("proxy socks5://127.0.0.1:9 needs socksio: pip install 'pyskopeo[socks]'")

@@ -1,0 +1,74 @@
+"""The files of a release, built from this checkout once for all tests of a run, and interpreters to run them with."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from .cli import Done
+from .commands import ROOT
+
+# Isolated, and without the packages that are installed: no package that could be missing elsewhere.
+ISOLATED = ("-I", "-S")
+
+
+def build_release(output: Path, *words: str, root: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
+    """Run ``scripts/build_release`` of the checkout ``root``, and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, str(root / "scripts" / "build_release"), "--output", str(output), *words],
+        env=None if env is None else dict(env), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def built(factory: pytest.TempPathFactory, kind: str, *words: str) -> Path:
+    """Return the directory with a kind of file, which the first process to ask for it builds."""
+    base = factory.getbasetemp()
+    # The processes of one run have directories of their own in a common one.
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    output = shared / f"release-{kind}"
+    with open(shared / f"release-{kind}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not output.exists():
+            partial = output.with_name(f"{output.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            build_release(partial, "--only", kind, *words)
+            partial.rename(output)
+    return output
+
+
+def single(directory: Path, pattern: str) -> Path:
+    """Return the one file in ``directory`` that matches."""
+    (found,) = directory.glob(pattern)
+    return found
+
+
+def interpreter(version: str) -> str:
+    """Return a Python of this minor version, such as ``3.12``; without one the test is skipped with its name."""
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        return sys.executable
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path("~/.pyenv").expanduser(), "versions")
+    for path in (shutil.which(f"python{version}"), *sorted(map(str, pyenv.glob(f"{version}.*/bin/python{version}")))):
+        if path and subprocess.run([path, "-I", "-c", ""], capture_output=True, check=False).returncode == 0:
+            return path
+    pytest.skip(f"needs Python {version}, which is not installed")
+
+
+def run_file(
+    path: Path, *words: object, python: str = sys.executable, env: Mapping[str, str] | None = None,
+    cwd: Path | None = None, flags: tuple[str, ...] = ISOLATED,
+) -> Done:  # fmt: skip
+    """Run the single file with words, in this environment or in exactly ``env``."""
+    done = subprocess.run(
+        [python, *flags, str(path), *map(str, words)], env=None if env is None else dict(env), cwd=cwd,
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    return Done(done.returncode, done.stdout, done.stderr.decode())

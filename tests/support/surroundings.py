@@ -1,0 +1,75 @@
+"""Ways in which two runs of one command differ without a difference that anybody wanted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .commands import PYSKOPEO, environment
+from .require import require_peer
+
+_NOBODY = 65534
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a command runs in: its umask, user, and environment (None: not set).
+
+    ``frozen`` is whether its sources cannot be written to.
+    """
+
+    name: str
+    umask: int = 0o022
+    user: int | None = None
+    environ: Mapping[str, str | None] = field(default_factory=dict)
+    frozen: bool = False
+
+    def run(self, words: Sequence[object], home: Path, timeout: float = 60) -> subprocess.CompletedProcess[bytes]:
+        """Run ``pyskopeo WORDS`` to its end, in a home of its own."""
+        environ: dict[str, str | None] = {**environment({"HOME": str(home)}), **self.environ}
+        return subprocess.run(
+            [*self._as_user(), *PYSKOPEO, *map(str, words)],
+            env={name: value for name, value in environ.items() if value is not None}, umask=self.umask, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    def _as_user(self) -> tuple[str, ...]:
+        """A program that becomes the user, who may read everything, as the interpreter may be in root's home."""
+        if self.user is None:
+            return ()
+        capability = "+dac_read_search"
+        identity = (f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups")
+        return (require_peer("setpriv"), *identity, f"--inh-caps={capability}", f"--ambient-caps={capability}")
+
+
+USUAL = Surroundings("usual", environ={"PYTHONHASHSEED": "1"})
+_NO_HOME = ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
+OTHERS = (
+    Surroundings("again"),
+    Surroundings("umask", umask=0o077),
+    Surroundings("open-umask", umask=0),
+    Surroundings("time-zone", environ={"TZ": "XST-13:45"}),
+    Surroundings("locale", environ={"LC_ALL": "tr_TR.UTF-8", "LANGUAGE": "tr"}),
+    Surroundings("no-locale", environ={"LC_ALL": "C", "LANG": None, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
+    Surroundings("no-home", environ=dict.fromkeys(_NO_HOME)),
+    Surroundings("hash-seed", environ={"PYTHONHASHSEED": "2"}),
+    Surroundings("source-date", environ={"SOURCE_DATE_EPOCH": "1234567890"}),
+    Surroundings("nix-build", environ={"SOURCE_DATE_EPOCH": "315532800", "NIX_BUILD_TOP": "/build", "HOME": "/homeless-shelter"}),
+    Surroundings("frozen-source", frozen=True),
+    Surroundings("nobody", user=_NOBODY, umask=0o027, frozen=True),
+)
+
+
+def frozen(folder: Path) -> Callable[[], None]:
+    """Make a folder read-only with all that is in it; returns what gives the modes back."""
+    modes = {path: path.stat().st_mode for path in (folder, *folder.rglob("*"))}
+    for path, mode in modes.items():
+        os.chmod(path, mode & 0o555)
+
+    def restore() -> None:
+        for path, mode in modes.items():
+            os.chmod(path, mode)
+
+    return restore
