@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from ..model.events import (
@@ -31,6 +30,7 @@ from ..model.events import (
 from .live_rows import WIDTH, LiveRows, byte_columns
 from .log import debugging, emit, emit_notice, line, log
 from .standard_streams import notice
+from .terminal import has_cursor_control, has_rich
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
 
 MODES = ("auto", "bars", "plain", "json", "none")
-_DUMB = ("", "dumb", "unknown")
 _INTERVAL = 10.0  # seconds between two lines about the same blob
 _NAME_WIDTH = 12  # columns of a digest in a row
 _WRITING = "Writing manifest to image destination"
@@ -61,31 +60,6 @@ def span(seconds: float) -> str:
         return f"{whole}s"
     minutes, rest = divmod(whole, 60)
     return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
-
-
-def has_cursor_control() -> bool:
-    """Return whether standard error is a terminal on which rows can be redrawn, by rich.
-
-    That of a Nix build is a log, which shows each change of a row as a line; so is a terminal of no size, as programs
-    make it that record what others print. A shell that is opened for a build (``nix-shell``) has the user's terminal.
-    """
-    if not sys.stderr.isatty() or os.environ.get("TERM", "") in _DUMB:
-        return False
-    if "NIX_BUILD_TOP" in os.environ and "IN_NIX_SHELL" not in os.environ:
-        return False
-    with suppress(OSError):  # without a descriptor, its size is unknown
-        if not all(os.get_terminal_size(sys.stderr.fileno())):
-            return False
-    return has_rich()
-
-
-def has_rich() -> bool:
-    """Return whether the package that draws bars and tables is installed."""
-    try:
-        import rich  # noqa: F401 - only whether it is there
-    except ImportError:
-        return False
-    return True
 
 
 @contextmanager

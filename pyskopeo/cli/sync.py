@@ -19,8 +19,9 @@ from .command import Command, program
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .format_flags import FORM, compresses_plain_layers, manifest_format
 from .network_options import NETWORK, RANGES
-from .progress import has_cursor_control, warnings_only
+from .progress import warnings_only
 from .regex_timeout import bounded
+from .terminal import has_cursor_control
 
 if TYPE_CHECKING:
     from ..syncing.sync_request import SyncRequest

@@ -13,8 +13,9 @@ from ..model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned,
 from ..syncing.sync_request import ImageEvent, ImageFinished, ImagesListed, ImageStarted, ImageWaiting, LogMessage
 from .live_rows import LiveRows
 from .log import emit_notice, log
-from .progress import Steps, has_cursor_control, has_rich, size, span, warnings_only
+from .progress import Steps, size, span, warnings_only
 from .standard_streams import escape, notice
+from .terminal import has_cursor_control, has_rich
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from .live_rows import WIDTH, LiveRows, byte_columns
 from .log import emit_notice, log
-from .progress import has_cursor_control, size
+from .progress import size
+from .terminal import has_cursor_control
 
 if TYPE_CHECKING:
     from ..engine.verification import Advance
