@@ -20,10 +20,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .access import Access, Network, Ranges, Storage, Writing
     from .api.deletion import delete
+    from .api.files import Extracted, ImageFile, export_files, extract_files, list_files, open_file
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
+    from .api.index_creation import create_index
     from .api.inspection import Inspection, inspect_image
+    from .api.layout_split import link_names, split_layout
     from .api.layouts import collect_garbage, list_layout, repair_layout
     from .api.nix import NixImage, NixRequest, nix_prefetch
+    from .api.rebase import rebase
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
     from .api.verification import verify
@@ -62,10 +66,12 @@ if TYPE_CHECKING:
         UnsafeAddress,
         Unsupported,
     )
+    from .filesystem.contents import Attributes
     from .http.rate_limit import RateLimits
     from .http.retry import Retry
     from .http.tls import Trust
     from .interfaces import ImageDestination, ImageReference, ImageSource
+    from .model.choice import Choice
     from .model.descriptor import Descriptor
     from .model.digest import Digest
     from .model.events import (
@@ -84,6 +90,7 @@ if TYPE_CHECKING:
         Retrying,
         Warned,
     )
+    from .model.layout_split import LayoutSplit, SplitImage
     from .model.lock_file import LockedImage, LockFile
     from .model.manifest import Manifest
     from .model.missing_content import MissingContent
@@ -99,8 +106,9 @@ if TYPE_CHECKING:
         UnneededFile,
         VerificationReport,
     )
+    from .storage.lock_files import read_lock, write_lock
     from .streams.pump import Blob
-    from .syncing.locking import LockChange, check_lock, lock_images, read_lock
+    from .syncing.locking import LockChange, check_lock, lock_images
     from .syncing.prefetch import Prefetched, PrefetchPlan, PrefetchRequest, plan_prefetch, prefetch
     from .syncing.sync_request import SyncFailed
     from .transports import parse_image_name
@@ -109,12 +117,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "Access": "access",
     "AccessDenied": "errors",
+    "Attributes": "filesystem.contents",
     "Blob": "streams.pump",
     "BlobFinished": "model.events",
     "BlobProgress": "model.events",
     "BlobStarted": "model.events",
     "CannotPreserve": "errors",
     "CertificateNotTrusted": "errors",
+    "Choice": "model.choice",
     "ConnectionFailed": "errors",
     "ContentMismatch": "errors",
     "Converted": "model.events",
@@ -128,12 +138,14 @@ _HOMES = {
     "Digest": "model.digest",
     "Event": "model.events",
     "Explained": "model.events",
+    "Extracted": "api.files",
     "Fault": "model.verification",
     "FaultKind": "model.verification",
     "Form": "engine.plan",
     "GarbageReport": "model.verification",
     "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
+    "ImageFile": "api.files",
     "ImageReference": "interfaces",
     "ImageSource": "interfaces",
     "IncompleteTags": "errors",
@@ -144,6 +156,7 @@ _HOMES = {
     "InvalidName": "errors",
     "Keychain": "credentials.keychain",
     "LayoutEntry": "model.verification",
+    "LayoutSplit": "model.layout_split",
     "LockChange": "syncing.locking",
     "LockFile": "model.lock_file",
     "LockedImage": "model.lock_file",
@@ -178,6 +191,7 @@ _HOMES = {
     "Retry": "http.retry",
     "Retrying": "model.events",
     "Selection": "engine.selection",
+    "SplitImage": "model.layout_split",
     "Stalled": "errors",
     "Storage": "access",
     "StorageFailed": "errors",
@@ -198,9 +212,14 @@ _HOMES = {
     "check_lock": "syncing.locking",
     "collect_garbage": "api.layouts",
     "copy": "api.images",
+    "create_index": "api.index_creation",
     "delete": "api.deletion",
+    "export_files": "api.files",
+    "extract_files": "api.files",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
+    "list_files": "api.files",
+    "link_names": "api.layout_split",
     "list_layout": "api.layouts",
     "list_store": "api.store",
     "list_tags": "api.repositories",
@@ -209,29 +228,35 @@ _HOMES = {
     "measure_store": "api.store",
     "nix_prefetch": "api.nix",
     "open_destination": "api.images",
+    "open_file": "api.files",
     "open_source": "api.images",
     "parse_image_name": "transports",
     "plan_copy": "api.images",
     "plan_prefetch": "syncing.prefetch",
     "prefetch": "syncing.prefetch",
     "prune_store": "api.store",
-    "read_lock": "syncing.locking",
+    "rebase": "api.rebase",
+    "read_lock": "storage.lock_files",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
+    "split_layout": "api.layout_split",
     "tag": "api.repositories",
     "verify": "api.verification",
     "verify_store": "api.store",
+    "write_lock": "storage.lock_files",
 }
 
 __all__ = [
     "Access",
     "AccessDenied",
+    "Attributes",
     "Blob",
     "BlobFinished",
     "BlobProgress",
     "BlobStarted",
     "CannotPreserve",
     "CertificateNotTrusted",
+    "Choice",
     "ConnectionFailed",
     "ContentMismatch",
     "Converted",
@@ -245,12 +270,14 @@ __all__ = [
     "Digest",
     "Event",
     "Explained",
+    "Extracted",
     "Fault",
     "FaultKind",
     "Form",
     "GarbageReport",
     "HandshakeFailed",
     "ImageDestination",
+    "ImageFile",
     "ImageReference",
     "ImageSource",
     "IncompleteTags",
@@ -261,6 +288,7 @@ __all__ = [
     "InvalidName",
     "Keychain",
     "LayoutEntry",
+    "LayoutSplit",
     "LockChange",
     "LockFile",
     "LockedImage",
@@ -295,6 +323,7 @@ __all__ = [
     "Retry",
     "Retrying",
     "Selection",
+    "SplitImage",
     "Stalled",
     "Storage",
     "StorageFailed",
@@ -316,9 +345,14 @@ __all__ = [
     "check_lock",
     "collect_garbage",
     "copy",
+    "create_index",
     "delete",
+    "export_files",
+    "extract_files",
     "image_manifest",
     "inspect_image",
+    "link_names",
+    "list_files",
     "list_layout",
     "list_store",
     "list_tags",
@@ -327,6 +361,7 @@ __all__ = [
     "measure_store",
     "nix_prefetch",
     "open_destination",
+    "open_file",
     "open_source",
     "parse_image_name",
     "plan_copy",
@@ -334,11 +369,14 @@ __all__ = [
     "prefetch",
     "prune_store",
     "read_lock",
+    "rebase",
     "repair_layout",
     "run_copy",
+    "split_layout",
     "tag",
     "verify",
     "verify_store",
+    "write_lock",
 ]
 
 

@@ -138,12 +138,16 @@ class Writing:
     ``additional_tags`` are further names of the image (``docker:``, ``docker-archive:``, ``docker-daemon:``).
     ``verify_existing`` verifies the digests of blobs that are present already, not only their sizes (``oci:``,
     ``dir:``). ``precompute_digests`` compresses a layer to a temporary file first, so that it need not be sent to a
-    registry that has the result (``docker:``).
+    registry that has the result (``docker:``). ``platforms`` states the platform of an image in its entry of
+    ``index.json``, which skopeo does not, and ``tag_platforms`` is how each image of a list is named besides the list,
+    one of `platform_names.STYLES`, "": not at all (``oci:``, ``oci-archive:``).
     """
 
     additional_tags: tuple[str, ...] = ()
     verify_existing: bool = False
     precompute_digests: bool = False
+    platforms: bool = True
+    tag_platforms: str = ""
 
 
 def cache_directory(environ: Mapping[str, str], home: Path) -> Path | None:

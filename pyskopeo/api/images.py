@@ -18,6 +18,7 @@ from ..transports import parse_image_name
 if TYPE_CHECKING:
     from ..engine.selection import Selection
     from ..interfaces import ImageDestination, ImageSource
+    from ..model.choice import Choice
     from ..model.digest import Digest
     from ..model.manifest import Manifest
 
@@ -120,7 +121,7 @@ async def open_source(name: str, access: Access | None = None) -> AsyncIterator[
         yield source
 
 
-async def image_manifest(source: ImageSource, platform: Platform | None = None) -> Manifest:
+async def image_manifest(source: ImageSource, platform: Platform | Choice | None = None) -> Manifest:
     """Return the manifest of the image for a platform: its ``layers``, ``config`` and ``blobs``.
 
     For a source that is a single image it is that image's; for an index, that of the best match in it or in the

@@ -15,6 +15,7 @@ from ..model.strict_json import CONFIG_LIMIT
 
 if TYPE_CHECKING:
     from ..interfaces import ImageSource
+    from ..model.choice import Choice
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.manifest import Manifest
@@ -144,7 +145,7 @@ async def read_config(source: ImageSource, manifest: Manifest) -> bytes:
     return await source.blob(manifest.config).read(CONFIG_LIMIT)
 
 
-async def inspect_image(source: ImageSource, platform: Platform) -> Inspection:
+async def inspect_image(source: ImageSource, platform: Platform | Choice) -> Inspection:
     """Read the properties of an image, or of the image for ``platform`` if it is an index.
 
     Raises `NoMatchingPlatform`, `Unsupported` for an artifact, `InvalidContent`, and the source's errors.

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..access import Access
 from ..engine.graph import find_image
 from ..engine.selection import has_only_blobs
 from ..engine.verification import Advance, ImageVerification, VerifyOptions, ignore_advance
-from ..errors import NotFound, PyskopeoError, prefix_errors
+from ..errors import InvalidInput, NotFound, PyskopeoError, prefix_errors
+from ..model.choice import Choice
+from ..model.events import Report, Warned
+from ..model.layout_profiles import PROFILES
 from ..model.platform import Platform
 from ..model.reachability import Reachability
 from ..model.verification import Fault, FaultKind, VerificationReport
+from ..streams.cancellation import run_in_thread
 from ..transports import parse_image_name
 
 if TYPE_CHECKING:
@@ -32,10 +37,11 @@ async def verify(
     name: str,
     *,
     deep: bool = False,
-    platform: Platform | None = None,
+    platform: Platform | Choice | None = None,
     all_platforms: bool = False,
     sparse: bool = False,
     max_inflated: int | None = None,
+    profile: str = "",
     access: Access | None = None,
     advance: Advance = ignore_advance,
 ) -> VerificationReport:
@@ -49,7 +55,9 @@ async def verify(
     ``deep`` decompresses the layers, in bounded memory, and compares them with the diff IDs that the configuration
     states (OCI image specification, config.md); ``max_inflated`` is the maximum size of all of them in bytes, None: 16
     GiB, or 200 times their stored size if that is more. ``sparse`` accepts images of an index that are missing as a
-    whole. ``advance`` is called a few times per second with the number of bytes verified so far and that of all blobs.
+    whole. ``profile`` is a program, ``umoci`` or ``docker-library``, whose demands on a layout ``oci:PATH`` are checked
+    besides. ``advance`` is called a few times per second with the number of bytes verified so far and that of all
+    blobs.
 
     Returns all faults. Raises `InvalidName`, `PathNotFound` or `NotFound` if there is no such image, `NetworkError` and
     other kinds of `PyskopeoError` if it cannot be read at all.
@@ -59,12 +67,31 @@ async def verify(
     storage = replace(access.storage, store=None)
     access = replace(access, storage=storage if max_inflated is None else replace(storage, max_inflated=max_inflated))
     options = VerifyOptions(deep, sparse, external=reference.transport in _LOCAL, max_inflated=max_inflated)
+    if profile and (profile not in PROFILES or reference.transport != "oci"):
+        raise InvalidInput(f"profile {profile!r} of {name}: want {' or '.join(PROFILES)}, and a layout oci:PATH")
     if platform is None and reference.transport in _LOCAL:
-        return await _LOCAL[reference.transport](reference, options, access, advance)
+        report = await _LOCAL[reference.transport](reference, options, access, advance)
+        return await _with_profile(report, reference, profile, access) if profile else report
     if platform is None and reference.transport in _REMOTE and not all_platforms:
         platform = Platform.host()
     async with _opened(reference, access) as source:
-        return await _verify_image(reference, source, platform, options, advance)
+        return await _verify_image(
+            reference, source, platform, options, report_to=access.report, advance=advance
+        )  # fmt: skip
+
+
+async def _with_profile(
+    report: VerificationReport, reference: ImageReference, profile: str, access: Access
+) -> VerificationReport:
+    """Return the report of a layout with what a program would refuse."""
+    from ..storage.layout_profile_check import profile_faults
+    from ..storage.oci_layout import DirectoryFiles
+    from ..transports.oci import OciReference
+
+    assert isinstance(reference, OciReference)
+    files = DirectoryFiles(reference.path, access.storage.shared_blobs)
+    faults = await run_in_thread(partial(profile_faults, files, profile))
+    return replace(report, faults=(*report.faults, *faults))
 
 
 @asynccontextmanager
@@ -91,8 +118,9 @@ async def _opened(reference: ImageReference, access: Access) -> AsyncIterator[Im
 
 
 async def _verify_image(
-    reference: ImageReference, source: ImageSource, platform: Platform | None, options: VerifyOptions, advance: Advance
-) -> VerificationReport:
+    reference: ImageReference, source: ImageSource, platform: Platform | Choice | None, options: VerifyOptions, *,
+    report_to: Report, advance: Advance,
+) -> VerificationReport:  # fmt: skip
     path_of: Callable[[Descriptor], str] = _no_path
     if reference.transport == "dir":
         from ..storage.directory_files import file_of as path_of
@@ -100,7 +128,9 @@ async def _verify_image(
     with prefix_errors(f"reading {reference.image_name}"):
         root = await source.manifest()
         if platform is not None and not has_only_blobs(root):
-            root = await find_image(source, root, platform)
+            root = await find_image(
+                source, root, platform, lambda message: report_to(Warned(f"{reference.image_name}: {message}"))
+            )
     run.add_image(root, reference.image_name)
     await run.run()
     report = run.report(reference.image_name)

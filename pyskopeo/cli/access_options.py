@@ -12,7 +12,6 @@ from ..credentials.authfile import Credentials
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
 from ..model.events import Report
-from ..model.platform import Platform
 from .flags import Flag, Parsed, UsageError, age, boolean, utf8
 from .log import log
 from .network_options import NetworkOptions
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from ..credentials.bazel_helper import HeaderHelper
     from ..credentials.keychain import Keychain
 
-
-PLATFORM = Flag("platform", "choose the image for OS/ARCH[/VARIANT] from a list", value="PLATFORM",
-                read=Platform.parse)  # fmt: skip
 
 AUTHFILE = Flag("authfile", "read credentials from PATH only (default: $REGISTRY_AUTH_FILE, else the standard "
                 "locations)", value="PATH")  # fmt: skip
@@ -258,14 +254,3 @@ def _tls_verify(parsed: Parsed, prefix: str) -> bool | None:
     if prefix == "src-" and "tls-verify" not in parsed.inherited:  # warn once, although this is called for each side
         log("warning", "'--tls-verify' is deprecated, instead use: --src-tls-verify, --dest-tls-verify")
     return both if own is None else own
-
-
-def chosen_platform(parsed: Parsed) -> Platform:
-    """Return the platform of ``--platform`` or of ``--override-*``; raises `UsageError` for both."""
-    platform = parsed.optional("platform", Platform)
-    os_name, architecture, variant = (parsed.get(f"override-{name}", str) for name in ("os", "arch", "variant"))
-    if platform is None:
-        return Platform.host(os=os_name, architecture=architecture, variant=variant)
-    if os_name or architecture or variant:
-        raise UsageError("--platform and --override-os, -arch, -variant exclude each other")
-    return platform

@@ -42,7 +42,8 @@ class Command(Generic[Options]):
 
         Those in brackets at the end may be left out; if all are in brackets, the command itself checks them.
         """
-        wanted = [name for name in self.arguments.split() if not name.startswith("[")]
+        names = self.arguments.split()
+        wanted = [name for name in names if not name.startswith("[")]
         if self.arguments.startswith("["):
             return
         if not wanted:
@@ -53,10 +54,13 @@ class Command(Generic[Options]):
                 )
             return
         more = self.arguments.endswith(("...", "...]"))
-        if len(given) == len(wanted) or (more and len(given) > len(wanted)):
+        if len(wanted) <= len(given) and (more or len(given) <= len(names)):
             return
         count = ("one argument", "two arguments")[len(wanted) - 1]
-        expected = f"{'At least' if more else 'Exactly'} {count} expected"
+        least = "At least" if more or len(names) > len(wanted) else "Exactly"
+        expected = f"{least} {count} expected"
+        if len(given) > len(names) > len(wanted):
+            expected = f"At most {len(names)} arguments expected"
         stray = next((word for word in given if word in ("true", "false")), None)
         hint = f"; for a flag that is {stray} write --flag={stray}" if stray else _hint_of_order(self.name, given)
         raise UsageError(
@@ -104,20 +108,26 @@ def _hint_of_order(name: str, given: Sequence[str]) -> str:
 
 # Here, and not in the modules of the commands, so that the overview need not import them.
 SUMMARIES = {
+    "cat": "Print a file of an image",
     "completion": "Print a shell completion script for bash, zsh or fish",
     "copy": "Copy an image, or a list of images, from one location to another",
     "credential-helper": "Provide registry credentials to Bazel and Docker",
     "delete": "Delete an image, or only a tag, from a registry",
+    "export": "Write the files of an image as a tar archive",
+    "extract": "Extract files of an image to a directory",
     "help": "Show the help text of a command",
+    "index": "Make a list of images, one for each platform",
     "inspect": "Show the properties, the manifest or the configuration of an image",
-    "layout": "Verify, repair, clean up and list OCI layouts",
+    "layout": "Verify, repair, clean up, list and split OCI layouts",
     "list-tags": "List the tags of a repository, or of the images in an archive",
     "lock": "Record the digests of images in a lock file, or check or update one",
     "login": "Log in to a container registry",
     "logout": "Log out of a container registry",
+    "ls": "List the files of an image",
     "manifest-digest": "Compute the digest of a manifest file",
     "nix-prefetch": "Pull an image into the Nix store, and print the arguments for pullImage",
     "prefetch": "Fetch the images of a lock file into an OCI layout or the content store",
+    "rebase": "Put an image onto another base image",
     "serve": "Serve the images of an OCI layout as a read-only registry",
     "store": "List, measure, verify or prune the content store that pulls share",
     "sync": "Copy many images, and skip those that are up to date",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +17,15 @@ from ..interfaces import ImageReference
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement, Report
-from ..model.platform import Platform
 from ..model.reference import parse_additional_tag
 from ..transports import TRANSPORTS, parse_image_name
-from .access_options import AUTHFILE, PLATFORM, RESUME, AccessOptions, access_flags, chosen_platform
+from .access_options import AUTHFILE, RESUME, AccessOptions, access_flags
 from .command import Command, program
 from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .format_flags import FORM, form
+from .layout_output_flags import LAYOUT_OUTPUT, LayoutOutput
 from .network_options import NETWORK, RANGES
+from .platform_flags import CHOOSING, chosen_image, refuse_choice
 from .progress import MODES, reporting, size
 from .receipt_flag import RECEIPT, recording, write_receipt
 
@@ -34,7 +36,7 @@ _FLAGS = (
     Flag("multi-arch", "images of a list to copy: system, all, index-only, or OS/ARCH[/VARIANT],... (default: system)",
          value="CHOICE"),
     Flag("strip-removed-platforms", "remove platforms from the list that are not copied", read=boolean, default=False),
-    PLATFORM,
+    *CHOOSING,
     AUTHFILE,
     *access_flags("src-"),
     *access_flags("dest-"),
@@ -52,6 +54,7 @@ _FLAGS = (
     Flag("dry-run", "print what would be copied, without copying it", read=boolean, default=False),
     Flag("image-parallel-copies", "maximum number of blobs copied in parallel (default: 6, and 18 small ones)",
          value="N", read=integer, default=0),
+    *LAYOUT_OUTPUT,
     Flag("verify-existing", "verify the digests of blobs that exist at the destination", read=boolean, default=False),
 )  # fmt: skip
 # The state of a blob in a dry run. A registry can decline to mount a blob, which then is fetched.
@@ -74,6 +77,7 @@ class CopyOptions:
     selection: Selection
     form: Form
     writing: Writing
+    output: LayoutOutput
     source_access: AccessOptions
     destination_access: AccessOptions
     jobs: int | None
@@ -89,15 +93,20 @@ class CopyOptions:
         additional_tags = parsed.repeated("additional-tag", str)
         source, destination = _parse_names(parsed.arguments, additional_tags)
         dry_run = parsed.get("dry-run", bool)
+        selection = _selection(parsed)
+        output = LayoutOutput.of(parsed, parsed.arguments[1], several=selection.mode != "system")
         return cls(
             source=source,
             destination=destination,
-            selection=_selection(parsed),
-            form=form(parsed, parsed.arguments[1]),
+            selection=selection,
+            form=output.form(form(parsed, parsed.arguments[1])),
+            output=output,
             writing=Writing(
                 additional_tags=additional_tags,
                 verify_existing=parsed.get("verify-existing", bool),
                 precompute_digests=parsed.get("dest-precompute-digests", bool),
+                platforms=program() != "skopeo",
+                tag_platforms=output.tags,
             ),
             source_access=AccessOptions.of(parsed, "src-"),
             destination_access=AccessOptions.of(parsed, "dest-"),
@@ -114,19 +123,30 @@ async def run(options: CopyOptions) -> int:
     """Copy the image, or print the plan for it; then write the digest file and the receipt."""
     from ..engine import run as engine
 
-    signatures = not options.form.remove_signatures
+    signatures, output = not options.form.remove_signatures, options.output
+    split = "" if options.dry_run else output.split
     with (
         reporting(options.progress, steps=options.steps, signatures=signatures) as shown,
         recording(options.receipt, shown) as (report, record),
+        ExitStack() as stack,
     ):
+        writing = replace(options.destination_access.access(report), writing=options.writing)
+        if split:
+            from .split_copy import sharing_files, split_copied
+
+            writing = stack.enter_context(sharing_files(writing))
         result = await engine.copy(
             options.source,
             options.destination,
-            engine.CopyOptions(options.selection, options.form, options.jobs, options.dry_run),
+            engine.CopyOptions(
+                options.selection, options.form, options.jobs, options.dry_run, output.wrap(options.destination)
+            ),
             source_access=_reading(options, report),
-            destination_access=replace(options.destination_access.access(report), writing=options.writing),
+            destination_access=writing,
             report=report,
         )
+        if split:
+            await split_copied(options.destination, result.digest, split, writing)
     if options.dry_run:
         _print_plan(result.plan, result.placements)
         return 0
@@ -174,12 +194,12 @@ def _is_standard_output(name: str) -> bool:
 
 
 def _selection(parsed: Parsed) -> Selection:
-    platform = chosen_platform(parsed)
+    platform = chosen_image(parsed)
     choice, every = parsed.optional("multi-arch", str), parsed.get("all", bool)
     if every and choice is not None:
         raise UsageError("Cannot use --all and --multi-arch flags together")
-    if parsed.optional("platform", Platform) is not None and (every or choice not in (None, "system")):
-        raise UsageError("--platform chooses one image, so it does not go with --all or --multi-arch")
+    if every or choice not in (None, "system"):
+        refuse_choice(parsed, "--all or --multi-arch")
     strip = parsed.get("strip-removed-platforms", bool)
     return parse_selection("all" if every else choice or "system", platform=platform, strip=strip)
 

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 from ..errors import AccessDenied, InvalidContent, InvalidName, Offline, RegistryError, prefix_errors
 from ..fast_dataclass import dataclass
 from ..interfaces import ImageReference, ImageSource
+from ..model.choice import Choice
 from ..model.content_digest import content_digest
-from ..model.platform import Platform
 from ..model.strict_json import CONFIG_LIMIT
 from ..transports import TRANSPORTS, parse_image_name
-from .access_options import AUTHFILE, PLATFORM, AccessOptions, access_flags, chosen_platform
+from .access_options import AUTHFILE, AccessOptions, access_flags
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, utf8
 from .log import log
 from .network_options import NETWORK
+from .platform_flags import CHOOSING, chosen_image
 from .progress import warnings_only
 from .standard_streams import write_bytes
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .inspect_format import Kind
 
 _FLAGS = (
-    PLATFORM,
+    *CHOOSING,
     AUTHFILE,
     *access_flags(),
     *NETWORK,
@@ -50,7 +51,7 @@ class InspectOptions:
 
     name: str
     reference: ImageReference
-    platform: Platform
+    choice: Choice
     access: AccessOptions
     config: bool
     raw: bool
@@ -76,7 +77,7 @@ class InspectOptions:
         return cls(
             name=name,
             reference=reference,
-            platform=chosen_platform(parsed),
+            choice=chosen_image(parsed),
             access=AccessOptions.of(parsed),
             config=config,
             raw=raw,
@@ -103,12 +104,16 @@ async def run(options: InspectOptions) -> int:
         from ..engine.graph import find_image  # loads more than is needed for --raw
 
         with prefix_errors("Error parsing manifest for image: choosing image instance"):
-            manifest = await find_image(source, root, options.platform)
+            manifest = await find_image(source, root, options.choice, _warn)
         if options.config:
             await _print_config(source, manifest, options)
         else:
             await _print_properties(source, root, manifest, options)
     return 0
+
+
+def _warn(message: str) -> None:
+    log("warning", message)
 
 
 async def _print_config(source: ImageSource, manifest: Manifest, options: InspectOptions) -> None:

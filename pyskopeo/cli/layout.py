@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..access import Access
 from ..errors import InvalidName
 from ..fast_dataclass import dataclass
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags, shared_blob_dir
 from .command import Command, CommandGroup, program
 from .flags import Flag, Parsed, UsageError
+from .layout_options import LayoutOptions
+from .layout_output_flags import PROFILES
+from .layout_split import LINK_NAMES, SPLIT
 from .log import log
 from .network_options import NETWORK
 from .progress import size, warnings_only
@@ -26,33 +26,12 @@ _LOCAL = ("oci", "oci-archive", "docker-archive", "dir")
 
 
 @dataclass(frozen=True, slots=True)
-class LayoutOptions:
-    """What the commands for a local layout have in common; ``shared`` is the directory of blobs shared by layouts."""
-
-    name: str
-    shared: Path | None
-    scratch: Path | None
-    json: bool
-
-    @classmethod
-    def of(cls, parsed: Parsed) -> LayoutOptions:
-        """Read the options."""
-        (name,) = parsed.arguments
-        return cls(name, parsed.path("shared-blob-dir"), parsed.path("tmpdir"), parsed.get("json", bool))
-
-    def access(self) -> Access:
-        """Return the access to the layout."""
-        base = Access.from_environ(os.environ, report=warnings_only)
-        scratch = self.scratch or base.storage.scratch
-        return replace(base, storage=replace(base.storage, scratch=scratch, shared_blobs=self.shared))
-
-
-@dataclass(frozen=True, slots=True)
 class LayoutVerifyOptions:
     """The options of ``layout verify``."""
 
     layout: LayoutOptions
     verifying: VerifyFlags
+    profile: str
 
     @classmethod
     def of(cls, parsed: Parsed) -> LayoutVerifyOptions:
@@ -64,7 +43,10 @@ class LayoutVerifyOptions:
             hint = f"; for an image elsewhere: {program()} verify {layout.name}" if is_elsewhere else ""
             wanted = ", ".join(f"{local}:PATH" for local in _LOCAL)
             raise InvalidName(f'Invalid layout name "{layout.name}": want {wanted}{hint}')
-        return cls(layout, VerifyFlags.of(parsed))
+        profile = parsed.optional("profile", str) or ""
+        if profile and (transport != "oci" or ":" in layout.name.removeprefix("oci:")):
+            raise UsageError("--profile checks a whole layout: want oci:DIR")
+        return cls(layout, VerifyFlags.of(parsed), profile)
 
 
 async def verify(options: LayoutVerifyOptions) -> int:
@@ -78,6 +60,7 @@ async def verify(options: LayoutVerifyOptions) -> int:
             deep=flags.deep,
             sparse=flags.sparse,
             max_inflated=flags.max_inflated,
+            profile=options.profile,
             access=options.layout.access(),
             advance=advance,
         )
@@ -197,6 +180,7 @@ _VERIFY = Command(
         "valid. Blobs that no entry leads to, and temporary files, are listed; they are no faults, and may\n"
         "belong to a copy that is under way.\n"
         "Images in oci-archive:FILE, docker-archive:FILE and dir:DIR are verified in the same way.\n\n"
+        "With --profile, what umoci, or the importers of docker-library, would refuse is a fault, too.\n\n"
         "Each fault is a line on standard error; the exit code is 1 then. The report with all faults is\n"
         "printed as JSON to standard output, unless that is a terminal; with --json in any case."
     ),
@@ -205,10 +189,15 @@ _VERIFY = Command(
         "pyskopeo layout verify --deep oci:mirror:app",
         "pyskopeo layout verify --json oci-archive:app.tar",
     ),
-    flags=(*VERIFYING, _SHARED),
+    flags=(
+        *VERIFYING,
+        Flag("profile", "also check what this program demands of a layout: umoci or docker-library", value="PROFILE",
+             choices=PROFILES),
+        _SHARED,
+    ),
     read=LayoutVerifyOptions.of,
     run=verify,
-)
+)  # fmt: skip
 _REPAIR = Command(
     name="layout repair",
     arguments="LAYOUT",
@@ -263,6 +252,6 @@ _LS = Command(
 )
 COMMAND = CommandGroup(
     name="layout",
-    description="Verify, repair, clean up and list OCI layouts.",
-    commands=(_VERIFY, _REPAIR, _GC, _LS),
+    description="Verify, repair, clean up, list and split OCI layouts.",
+    commands=(_VERIFY, _REPAIR, _GC, _LS, SPLIT, LINK_NAMES),
 )

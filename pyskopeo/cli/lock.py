@@ -81,7 +81,8 @@ class LockOptions:
 
 async def run(options: LockOptions) -> int:
     """Write the lock if it is a new one, or compare it; the exit code is 1 if it has to be updated."""
-    from ..syncing.locking import check_lock, lock_images, read_lock
+    from ..storage.lock_files import read_lock
+    from ..syncing.locking import check_lock, lock_images
 
     access, guard = options.access.access(warnings_only), partial(bounded, "choosing images")
     path = options.output
@@ -91,7 +92,7 @@ async def run(options: LockOptions) -> int:
         changes = await check_lock(options.source, lock, access=access, report=warnings_only, guard=guard)
         _print_changes(changes, path, len(lock.images))
         return 1 if changes else 0
-    previous = None if path is None or not path.exists() else read_lock(path)
+    previous = read_lock(path) if path is not None and path.is_file() else None
     lock = await lock_images(
         options.source, previous, update=options.update, referrers=options.referrers, access=access,
         report=warnings_only, guard=guard,
@@ -110,22 +111,13 @@ async def run(options: LockOptions) -> int:
 
 
 def _write(path: Path, lock: LockFile, previous: LockFile | None) -> None:
-    """Replace the file, unless it is the same: build tools look at its time."""
-    from ..config.user_files import open_user_file
-    from ..storage.files import storage_errors
-    from ..storage.partial_files import write_atomically
+    from ..storage.lock_files import write_lock
 
-    content = lock.to_bytes()
     known = {} if previous is None else previous.images
     changed = sum(name in known and known[name].digest != image.digest for name, image in lock.images.items())
     new, removed = len(lock.images.keys() - known.keys()), len(known.keys() - lock.images.keys())
-    if previous is not None:
-        with storage_errors(f"open {path}"), open_user_file(path) as file:
-            if file.read() == content:
-                emit_notice(f"{path}: {len(lock.images)} images, unchanged")
-                return
-    write_atomically(path, content)
-    emit_notice(f"{path}: {len(lock.images)} images, {new} new, {changed} changed, {removed} removed")
+    counts = f"{new} new, {changed} changed, {removed} removed" if write_lock(path, lock) else "unchanged"
+    emit_notice(f"{path}: {len(lock.images)} images, {counts}")
 
 
 def _print_changes(changes: tuple[LockChange, ...], path: Path, number: int) -> None:

@@ -88,7 +88,7 @@ def _layout(dest: str | None) -> tuple[Path | None, str]:
 
 async def run(options: PrefetchOptions) -> int:
     """Fetch what is missing, or print it; the exit code is 3 if something is missing and nothing may be requested."""
-    from ..syncing.locking import read_lock
+    from ..storage.lock_files import read_lock
     from ..syncing.prefetch import PrefetchRequest, plan_prefetch, prefetch
     from ..syncing.sync_request import ImageEvent, ReportBuilder
     from .sync_view import show_summary, viewing

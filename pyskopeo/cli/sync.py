@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..access import cache_directory
+from ..access import Access, cache_directory
 from ..config.home import home_directory
 from ..engine.plan import Form
 from ..engine.selection import Selection
 from ..fast_dataclass import dataclass
-from ..model.platform import Platform
-from .access_options import AUTHFILE, PLATFORM, RESUME, AccessOptions, chosen_platform, registry_flags
+from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags
 from .command import Command, program
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .format_flags import FORM, compresses_plain_layers, manifest_format
 from .network_options import NETWORK, RANGES
+from .platform_flags import CHOOSING, chosen_image, refuse_choice
 from .progress import warnings_only
 from .regex_timeout import bounded
 from .terminal import has_cursor_control
@@ -33,7 +34,7 @@ _FLAGS = (
     Flag("scoped", "append the full source path to DESTINATION", read=boolean, default=False),
     Flag("append-suffix", "suffix to append to each name at the destination", value="TEXT", default=""),
     Flag("all", "copy every image of a list, not only that of one platform", short="a", read=boolean, default=False),
-    PLATFORM,
+    *CHOOSING,
     Flag("include", "copy only images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True),
     Flag("exclude", "do not copy images whose tag or full name contains a match of REGEX", value="REGEX", repeat=True),
     Flag("semver", "copy only images whose tag is a version in RANGE, such as '>= 1.2, < 3 || ^4.1'", value="RANGE"),
@@ -101,7 +102,7 @@ async def run(options: SyncOptions) -> int:
             await sync(
                 options.request,
                 source_access=options.source_access.access(warnings_only),
-                destination_access=options.destination_access.access(warnings_only),
+                destination_access=_writing(options),
                 report=show,
             )
     finally:
@@ -117,14 +118,19 @@ async def run(options: SyncOptions) -> int:
     return 0
 
 
+def _writing(options: SyncOptions) -> Access:
+    access = options.destination_access.access(warnings_only)
+    return replace(access, writing=replace(access.writing, platforms=not options.as_skopeo))
+
+
 def _request(parsed: Parsed) -> SyncRequest:
     from ..syncing.sync_request import SyncRequest
 
     source, destination = parsed.arguments
     wanted = manifest_format(parsed)
     tag_selection, every = _tag_selection(parsed), parsed.get("all", bool)
-    if parsed.optional("platform", Platform) is not None and every:
-        raise UsageError("--platform chooses one image, so it does not go with --all")
+    if every:
+        refuse_choice(parsed, "--all")
     jobs = parsed.get("jobs", int)
     if jobs < 1:
         raise UsageError("--jobs: want 1 or more")
@@ -134,7 +140,7 @@ def _request(parsed: Parsed) -> SyncRequest:
         source=source,
         destination_transport=transport,
         destination=destination,
-        selection=Selection(chosen_platform(parsed), "all" if every else "system"),
+        selection=Selection(chosen_image(parsed), "all" if every else "system"),
         scoped=parsed.get("scoped", bool),
         suffix=parsed.get("append-suffix", str),
         tag_selection=tag_selection,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ..errors import prefix_errors
 from ..fast_dataclass import dataclass
-from ..model.platform import Platform
+from ..model.choice import Choice
 from ..transports import TRANSPORTS, parse_image_name
-from .access_options import AUTHFILE, PLATFORM, AccessOptions, access_flags, chosen_platform
+from .access_options import AUTHFILE, AccessOptions, access_flags
 from .command import Command
-from .flags import Flag, Parsed, UsageError, boolean
+from .flags import Flag, Parsed, boolean
 from .network_options import NETWORK
+from .platform_flags import CHOOSING, chosen_image, is_chosen, refuse_choice
 from .progress import warnings_only
 from .verification_view import print_report, verifying
 from .verify_flags import VERIFYING, VerifyFlags
@@ -20,7 +21,7 @@ class VerifyOptions:
     """The options of ``verify``. ``platform`` is the one that was asked for, None: see `api.verification.verify`."""
 
     name: str
-    platform: Platform | None
+    platform: Choice | None
     all_platforms: bool
     verifying: VerifyFlags
     access: AccessOptions
@@ -32,10 +33,9 @@ class VerifyOptions:
         with prefix_errors(f'Error parsing image name "{name}"'):
             parse_image_name(name)
         every = parsed.get("all", bool)
-        chosen = parsed.given & {"platform", "override-os", "override-arch", "override-variant"}
-        if every and "platform" in chosen:
-            raise UsageError("--platform chooses one image, so it does not go with --all")
-        platform = chosen_platform(parsed) if chosen and not every else None
+        if every:
+            refuse_choice(parsed, "--all")
+        platform = chosen_image(parsed) if is_chosen(parsed) and not every else None
         return cls(name, platform, every, VerifyFlags.of(parsed), AccessOptions.of(parsed))
 
 
@@ -80,7 +80,7 @@ COMMAND = Command(
         *VERIFYING,
         Flag("all", "verify every image of a list, not only that of one platform", short="a", read=boolean,
              default=False),
-        PLATFORM,
+        *CHOOSING,
         AUTHFILE,
         *access_flags(),
         *NETWORK,

@@ -20,11 +20,20 @@ from ..errors import (
 )
 from ..fast_dataclass import dataclass
 from ..model import mediatype
+from ..model.choice import Choice
 from ..model.strict_json import CONFIG_LIMIT, MANIFEST_LIMIT
 from ..streams.concurrency import each
 from .layer_changes import layer_change
 from .plan import DEFAULT_FORM, Form, Graph
-from .selection import Selection, check_depth, has_only_blobs, matching_children, no_match, selected_children
+from .selection import (
+    Selection,
+    check_depth,
+    has_only_blobs,
+    matching_children,
+    no_match,
+    selected_children,
+    several_matches,
+)
 from .target_types import image_type
 
 if TYPE_CHECKING:
@@ -87,6 +96,10 @@ def _accept() -> None:
     """Check nothing: the default of `read_graph`."""
 
 
+def ignore_warning(_: str) -> None:
+    """Do nothing with a warning."""
+
+
 async def read_graph(
     source: ImageSource,
     selection: Selection,
@@ -95,13 +108,15 @@ async def read_graph(
     check_policy: Callable[[], None] = _accept,
     *,
     check_blobs: Callable[[Graph], Awaitable[None]] | None = None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> Graph:
     """Read the root manifest and the selected ones below it, concurrently, and the configurations to convert.
 
     An index whose entries are all blobs, such as a build cache, has no image to choose: it is copied as a whole.
 
-    ``check_policy`` is called when the image is known to exist, before more of it is read, and ``check_blobs`` when all
-    manifests are read; whatever they raise ends the copy. Raises the source's errors, `NoMatchingPlatform`,
+    ``warn`` is called with a message if several images match the selection. ``check_policy`` is called when the image
+    is known to exist, before more of it is read, and ``check_blobs`` when all manifests are read; whatever they raise
+    ends the copy. Raises the source's errors, `NoMatchingPlatform`,
     `InvalidContent` for indexes nested too deeply, and `TooLarge` for more manifests than a copy may hold in memory.
     Types that the destination does not accept are refused later, by `decide`.
     """
@@ -109,7 +124,7 @@ async def read_graph(
     if selection.mode == "system" and has_only_blobs(root):
         selection = replace(selection, mode="all")
     if selection.mode == "system":
-        index, root = root, await find_image(source, root, selection.platform)
+        index, root = root, await find_image(source, root, selection.platform, warn)
         chosen_from = index.digest if root is not index else None
     check_policy()
     children, kept = Children(), None
@@ -135,32 +150,38 @@ async def is_signed(source: ImageSource, graph: Graph) -> bool:
     return False
 
 
-async def find_image(source: ImageSource, root: Manifest, platform: Platform) -> Manifest:
-    """Return the image manifest for a platform.
+async def find_image(
+    source: ImageSource, root: Manifest, wanted: Platform | Choice, warn: Callable[[str], None] = ignore_warning
+) -> Manifest:
+    """Return the image manifest for a platform, with the `Manifest.platform` that the index states for it.
 
     It is ``root`` itself unless that is an index; else the first match in the index or in the indexes below it.
-    Raises `NoMatchingPlatform`, the source's errors, and `InvalidContent` for indexes nested too deeply.
+    ``warn`` is called with a message if several match. Raises `NoMatchingPlatform`, the source's errors, and
+    `InvalidContent` for indexes nested too deeply.
     """
-    return await _find_in_index(source, root, platform, set()) if root.is_index else root
+    choice = Choice.of(wanted)
+    seen: set[Digest] = set()
 
+    async def find(index: Manifest, depth: int) -> Manifest:
+        check_depth(depth)
+        missing: list[NoMatchingPlatform] = []
+        match = matching_children(index, choice)
+        if choice.warn and len(match.equal) > 1:
+            warn(several_matches(choice, match.equal))
+        for entry in match.entries:
+            if entry.digest in seen:
+                continue
+            seen.add(entry.digest)
+            found = await source.manifest(entry)
+            if not found.is_index:
+                return found if entry.platform is None else replace(found, platform=entry.platform)
+            try:
+                return await find(found, depth + 1)
+            except NoMatchingPlatform as error:
+                missing.append(error)
+        raise no_match(index, choice, tuple(name for error in missing for name in error.available))
 
-async def _find_in_index(
-    source: ImageSource, index: Manifest, platform: Platform, seen: set[Digest], depth: int = 1
-) -> Manifest:
-    check_depth(depth)
-    missing: list[NoMatchingPlatform] = []
-    for entry in matching_children(index, platform):
-        if entry.digest in seen:
-            continue
-        seen.add(entry.digest)
-        found = await source.manifest(entry)
-        if not found.is_index:
-            return found
-        try:
-            return await _find_in_index(source, found, platform, seen, depth + 1)
-        except NoMatchingPlatform as error:
-            missing.append(error)
-    raise no_match(index, platform, tuple(name for error in missing for name in error.available))
+    return await find(root, 1) if root.is_index else root
 
 
 async def read_children(source: ImageSource, index: Manifest) -> Children:

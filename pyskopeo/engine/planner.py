@@ -44,6 +44,8 @@ def decide(
     _check_contradictions(graph, form)
     conversion = ManifestConversion(PlanInputs(graph, accepts, form, outcomes or {}, stated_diff_ids(graph)))
     new_root = conversion.convert(root)
+    if root.platform is not None:
+        new_root = replace(new_root, platform=root.platform)
     blobs = _deduplicated(
         blob for blob in conversion.blobs
         if blob.digest not in conversion.contents

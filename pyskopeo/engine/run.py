@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import NoMatchingPlatform, PolicyRejected, Unsupported, first_error, prefix_errors
 from ..fast_dataclass import dataclass
-from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Placement, Report, ignore
+from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Placement, Report, Warned, ignore
 from ..model.platform import Platform
 from ..streams.concurrency import each
 from .graph import is_signed, read_graph
@@ -88,7 +88,7 @@ async def copy(
         async with _prefetched(writer, wanted=not options.dry_run):
             check = partial(check_policy, source, source_access)
             offline = source_access.network.offline
-            plan = await _plan((source, reader), (destination, writer), options, check, offline=offline)
+            plan = await _plan((source, reader), (destination, writer), options, check, report, offline=offline)
         assert plan.inputs is not None
         source_digest = plan.inputs.graph.chosen_from or plan.source
         if options.dry_run:
@@ -190,10 +190,13 @@ async def _plan(
     destination: tuple[ImageReference, ImageDestination],
     options: CopyOptions,
     check: Callable[[], None],
+    report: Report,
     *,
     offline: bool,
 ) -> Plan:
     """Read the manifests and return the plan; ``check`` raises for an image that must not be used.
+
+    ``report`` gets `Warned` if several images match the selection.
 
     Manifests of an image that is named by its digest are read from the destination, if that is on this machine and has
     them. With ``offline``, `Offline` is raised for all blobs that would have to be requested. Other errors are prefixed
@@ -211,7 +214,10 @@ async def _plan(
         check_blobs = partial(check_available, source=reader, destination=writer) if offline else None
     try:
         with prefix_errors(f"initializing source {name.image_name}", unless=(NoMatchingPlatform, PolicyRejected)):
-            graph = await read_graph(manifests, selection, accepts, options.form, check, check_blobs=check_blobs)
+            graph = await read_graph(
+                manifests, selection, accepts, options.form, check,
+                check_blobs=check_blobs, warn=lambda message: report(Warned(f"{name.image_name}: {message}")),
+            )  # fmt: skip
     except NoMatchingPlatform as error:
         with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
             raise error from None

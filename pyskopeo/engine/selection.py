@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from ..errors import InvalidContent, InvalidInput, NoMatchingPlatform
 from ..fast_dataclass import dataclass
 from ..model import mediatype
+from ..model.choice import Choice
 from ..model.descriptor import Descriptor
 from ..model.manifest import Manifest
-from ..model.platform import Platform, choose, compatible_platforms
+from ..model.platform import Platform, compatible_platforms
 
 _MAX_DEPTH = 8
+_ZSTD = "io.github.containers.compression.zstd"
+_SHOWN, _LONG = 8, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +25,11 @@ class Selection:
     """Which images of an index to copy.
 
     ``mode`` is ``system`` (the image for ``platform``, in the place of the index), ``all``, ``index-only`` or
-    ``platforms`` (those for ``platforms``, with the index). ``strip`` removes the other entries from the index.
+    ``platforms`` (those for ``platforms``, with the index). ``strip`` removes the other entries from the index. A
+    `Choice` in the place of a platform also selects by version, features and annotations.
     """
 
-    platform: Platform
+    platform: Platform | Choice
     mode: str = "system"
     platforms: tuple[Platform, ...] = ()
     strip: bool = False
@@ -57,47 +61,120 @@ def selected_children(index: Manifest, selection: Selection) -> Sequence[Descrip
     return found
 
 
-def choose_child(index: Manifest, platform: Platform) -> Descriptor:
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The entries of an index that a choice leads to.
+
+    There are several ``entries`` if none of them states a platform: a nested index among them may have no image for it.
+    ``equal`` are the entry and those that match as well, with other digests; it is the first of them.
+    """
+
+    entries: tuple[Descriptor, ...]
+    equal: tuple[Descriptor, ...] = ()
+
+
+def choose_child(index: Manifest, wanted: Platform | Choice) -> Descriptor:
     """Return the entry for a platform, by skopeo's rules; raises `NoMatchingPlatform`."""
-    return matching_children(index, platform)[0]
+    return matching_children(index, wanted).entries[0]
 
 
-def matching_children(index: Manifest, platform: Platform) -> tuple[Descriptor, ...]:
+def matching_children(index: Manifest, wanted: Platform | Choice) -> Match:
     """Return the entry for a platform, or all entries that state no platform if those are the best match.
 
-    There are several in the second case because a nested index among them may have no image for the platform.
-    Raises `NoMatchingPlatform`.
+    The rules are those of containers/image: compatible variants are tried from the best one downwards, and of several
+    entries for one platform the first whose layers are stated to be compressed with zstd is used, else the first. What
+    a `Choice` demands besides must be stated. Raises `NoMatchingPlatform`.
     """
-    candidates = [
-        entry for entry in index.manifests
-        if (entry.is_manifest or not entry.media_type) and not (entry.platform and entry.platform.is_attestation)
-    ]  # fmt: skip
-    position = choose(platform, [entry.platform for entry in candidates])
-    if position is None:
-        raise no_match(index, platform)
-    if candidates[position].platform is not None:
-        return (candidates[position],)
-    return tuple(entry for entry in candidates if entry.platform is None)
+    choice = Choice.of(wanted)
+    candidates = [entry for entry in index.manifests if _is_candidate(entry, choice)]
+    order = {platform: number for number, platform in enumerate(choice.compatible())}
+    version = choice.wanted_platform.os_version
+
+    def rank(entry: Descriptor) -> tuple[int, bool, bool] | None:
+        stated = entry.platform
+        if stated is None:
+            return len(order), False, False
+        found = order.get((stated.os, stated.architecture, stated.variant))
+        if found is None:
+            return None
+        return found, stated.os_version != version if version else False, entry.annotations.get(_ZSTD) != "true"
+
+    ranked = [(found, entry) for entry in candidates if (found := rank(entry)) is not None]
+    if not ranked:
+        if choice.platform is None and choice.annotations and len({entry.digest for entry in candidates}) == 1:
+            return Match((candidates[0],))
+        raise no_match(index, choice)
+    best = min(found for found, _ in ranked)
+    first = tuple(entry for found, entry in ranked if found == best)
+    if first[0].platform is None:
+        return Match(first)
+    return Match(first[:1], tuple({entry.digest: entry for entry in first}.values()))
 
 
-def no_match(index: Manifest, wanted: Platform, nested: tuple[str, ...] = ()) -> NoMatchingPlatform:
+def _is_candidate(entry: Descriptor, choice: Choice) -> bool:
+    """Return whether an entry may be the wanted image, whatever its platform; or an index that may have it."""
+    if entry.platform is None and entry.media_type in mediatype.INDEXES:
+        return True
+    if not (entry.is_manifest or not entry.media_type) or not choice.accepts_details(entry):
+        return False
+    is_attestation = entry.platform is not None and entry.platform.is_attestation
+    return not is_attestation or (choice.platform is None and bool(choice.annotations))
+
+
+def several_matches(choice: Choice, equal: Sequence[Descriptor]) -> str:
+    """Return the warning that several entries match; it names what can tell them apart."""
+    shown = [f"{entry.digest}{_distinguishing(entry, equal)}" for entry in equal[:_SHOWN]]
+    more = f" and {len(equal) - _SHOWN} more" if len(equal) > _SHOWN else ""
+    return (
+        f"{len(equal)} images of the list match {choice.wanted_platform}, of which the first is used: "
+        f"{', '.join(shown)}{more}; see --os-version, --os-feature and --select-annotation"
+    )
+
+
+def _distinguishing(entry: Descriptor, others: Sequence[Descriptor]) -> str:
+    """Return what an entry states and not all others do, in parentheses."""
+    def stated(one: Descriptor) -> list[tuple[str, str]]:
+        platform = one.platform
+        found = [("os.version", platform.os_version if platform else "")]
+        found += [("os.feature", name) for name in (platform.os_features if platform else ())]
+        return [(name, value) for name, value in (*found, *one.annotations.items()) if value]
+
+    common = set.intersection(*(set(stated(one)) for one in others))
+    own = [f"{name} {value}" for name, value in stated(entry) if (name, value) not in common and len(value) < _LONG]
+    return f" ({', '.join(ascii(text)[1:-1][:200] for text in own[:3])})" if own else ""
+
+
+def no_match(index: Manifest, wanted: Platform | Choice, nested: tuple[str, ...] = ()) -> NoMatchingPlatform:
     """Return the error for a platform without an image; it names the platforms of the index.
 
     ``nested`` are the platforms of the indexes below it.
     """
+    choice = Choice.of(wanted)
+    platform = choice.wanted_platform
     kind = "manifest list" if index.media_type == mediatype.DOCKER_LIST else "image index"
-    here = (str(entry.platform) for entry in index.manifests if entry.platform)
+    here = (_shown_platform(entry, detailed=choice.is_detailed) for entry in index.manifests if entry.platform)
     available = tuple(dict.fromkeys((*here, *nested)))
     there_is = ", ".join(available) or "nothing"
     if has_only_blobs(index):
         types = ", ".join(dict.fromkeys(ascii(entry.media_type)[:100] for entry in index.manifests[:10]))
         there_is = f"{len(index.manifests)} blobs and no manifest, as in a build cache ({types}); see --raw"
+    unknown = ""
+    if choice.known_variants and not platform.has_known_variant:
+        unknown = (
+            f"; {ascii(platform.variant)} is no variant of {platform.architecture} that is known, or that is in this "
+            "list (--os-version chooses by the version of the operating system)"
+        )
     return NoMatchingPlatform(
-        f'no image found in {kind} for architecture "{wanted.architecture}", variant "{wanted.variant}", '
-        f'OS "{wanted.os}"; there is: {there_is}',
-        wanted=str(wanted),
+        f'no image found in {kind} for architecture "{platform.architecture}", variant "{platform.variant}", '
+        f'OS "{platform.os}"{"".join(f", {detail}" for detail in choice.details)}; there is: {there_is}{unknown}',
+        wanted=str(platform),
         available=available,
     )
+
+
+def _shown_platform(entry: Descriptor, *, detailed: bool) -> str:
+    version = entry.platform.os_version if entry.platform and detailed else ""
+    return f"{entry.platform} (os.version {ascii(version)[1:-1][:100]})" if version else str(entry.platform)
 
 
 def has_only_blobs(manifest: Manifest) -> bool:
@@ -111,7 +188,7 @@ def check_depth(depth: int) -> None:
         raise InvalidContent(f"image indexes are nested more than {_MAX_DEPTH} deep")
 
 
-def parse_selection(multi_arch: str, *, platform: Platform, strip: bool = False) -> Selection:
+def parse_selection(multi_arch: str, *, platform: Platform | Choice, strip: bool = False) -> Selection:
     """Parse the value of ``--multi-arch``: ``system``, ``all``, ``index-only`` or a comma-separated list of platforms.
 
     Raises `InvalidInput`.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any
 
 from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound
@@ -36,9 +36,14 @@ _NTH = re.compile(r"@([0-9]{1,9})", re.ASCII)
 
 def check_name(name: str) -> str:
     """Return ``name`` if it is a valid ``org.opencontainers.image.ref.name``; raises `InvalidName`."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise InvalidName(f"Invalid image {name!r}: it contains characters a reference name may not have")
     return name
+
+
+def is_name(name: str) -> bool:
+    """Return whether ``name`` is a valid ``org.opencontainers.image.ref.name``."""
+    return _NAME.fullmatch(name) is not None
 
 
 def check_layout_file(raw: bytes, where: str) -> None:
@@ -130,7 +135,7 @@ class LayoutIndex:
         """
         new: list[tuple[dict[str, Any], Descriptor]] = []
         for name, root in (*images.items(), *(("", root) for root in unnamed)):
-            entry = root.descriptor.to_json() | ({"annotations": {REF_NAME: name}} if name else {})
+            entry = replace(root.descriptor, annotations={REF_NAME: name} if name else {}).to_json()
             found = self._replaced_by(name, root)
             if len(found) == 1 and entry == self.entries[found[0]]:
                 continue  # already as it should be; keep its position
@@ -172,6 +177,15 @@ class LayoutIndex:
         removed = set(positions)
         pairs = enumerate(zip(self.entries, self.descriptors, strict=True))
         return self._with([pair for position, pair in pairs if position not in removed])
+
+    def replaced_by(self, entries: Sequence[Mapping[str, Any]]) -> LayoutIndex:
+        """Return the index with exactly these entries, given as decoded; itself if it has them already.
+
+        Raises `InvalidContent`.
+        """
+        if tuple(entries) == self.entries:
+            return self
+        return self._with([(entry, Descriptor.from_json(entry, INDEX_FILE)) for entry in entries])
 
     def positions(self, name: str) -> Sequence[int]:
         """Return the positions of the entries with exactly this ``org.opencontainers.image.ref.name``."""

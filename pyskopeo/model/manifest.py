@@ -16,6 +16,7 @@ from ..gocompat.field_names import FieldNames
 from . import mediatype
 from .descriptor import Descriptor, check_subject_names, read_annotations
 from .digest import Digest
+from .platform import Platform
 from .strict_json import MANIFEST_LIMIT, parse_object
 
 _DOCKER_CONFIGS = {mediatype.DOCKER_CONFIG}
@@ -38,7 +39,8 @@ class Manifest:
     attributes are derived from them. ``manifests`` are the entries of an index, ``config`` and ``layers``
     the blobs of an image, base layer first. A manifest of schema 1 has no config and its layers are of
     `UNKNOWN_SIZE`; its ``digest`` is that of its content without the signatures. ``served_as`` is the media
-    type that a server or a descriptor gave if the document is of another one, else "".
+    type that a server or a descriptor gave if the document is of another one, else "". ``platform`` is the one that an
+    index states for the image, None if it was not read from one.
     """
 
     raw: bytes
@@ -48,6 +50,7 @@ class Manifest:
     config: Descriptor | None = None
     layers: tuple[Descriptor, ...] = ()
     served_as: str = field(default="", compare=False)
+    platform: Platform | None = field(default=None, compare=False)
 
     @classmethod
     def parse(cls, raw: bytes, *, content_type: str = "", expected: Digest | None = None) -> Manifest:
@@ -134,8 +137,8 @@ class Manifest:
 
     @property
     def descriptor(self) -> Descriptor:
-        """The descriptor of the manifest itself."""
-        return Descriptor(self.media_type, self.digest, len(self.raw))
+        """The descriptor of the manifest itself, with its platform if that is known."""
+        return Descriptor(self.media_type, self.digest, len(self.raw), self.platform)
 
 
 def _check_digest(digest: Digest, expected: Digest | None) -> None:

@@ -7,7 +7,8 @@ variants are tried from the requested one downwards, and the first match is sele
 from __future__ import annotations
 
 import platform as host
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +35,23 @@ _MACHINES = {
 _HOST_VARIANTS = {"armv6l": "v6", "armv7l": "v7", "armv8l": "v8", "aarch64": "v8", "arm64": "v8"}
 # Variants from newest to oldest: a v7 processor runs v7, v6 and v5.
 _COMPATIBLE = {"arm": ("v8", "v7", "v6", "v5"), "arm64": ("v8",)}
+# The variants that containers/image or containerd know, besides those.
+_KNOWN = {"amd64": re.compile(r"v[1-4]", re.ASCII), "arm64": re.compile(r"v[89](\.[0-9])?", re.ASCII)}
+# What docker-library's bashbrew calls the platforms that it builds for.
+BASHBREW = {
+    "amd64": "linux/amd64",
+    "arm32v5": "linux/arm/v5",
+    "arm32v6": "linux/arm/v6",
+    "arm32v7": "linux/arm/v7",
+    "arm64v8": "linux/arm64/v8",
+    "i386": "linux/386",
+    "mips64le": "linux/mips64le",
+    "ppc64le": "linux/ppc64le",
+    "riscv64": "linux/riscv64",
+    "s390x": "linux/s390x",
+    "windows-amd64": "windows/amd64",
+}
+_ALIAS = "bashbrew:"
 # The names of the OCI specification, and "features" of Docker's manifest lists.
 _NAMES = FieldNames.of("architecture", "os", "os.version", "os.features", "variant", "features")
 
@@ -50,7 +68,12 @@ class Platform:
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Parse ``os/architecture[/variant]``; raises `InvalidInput`."""
+        """Parse ``os/architecture[/variant]``, or ``bashbrew:NAME`` as in `BASHBREW`; raises `InvalidInput`."""
+        if text.startswith(_ALIAS):
+            known = BASHBREW.get(text.removeprefix(_ALIAS))
+            if known is None:
+                raise InvalidInput(f"invalid platform {text!r}: bashbrew's names are {', '.join(BASHBREW)}")
+            return cls.parse(known)
         parts = text.split("/")
         if len(parts) not in (2, 3) or not all(parts):
             raise InvalidInput(f"invalid platform {text!r}: want os/arch[/variant], for example linux/arm64/v8")
@@ -96,6 +119,14 @@ class Platform:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
     @property
+    def has_known_variant(self) -> bool:
+        """Whether the variant is one that the architecture is known to have, or there is none."""
+        if not self.variant or self.variant in _COMPATIBLE.get(self.architecture, ()):
+            return True
+        known = _KNOWN.get(self.architecture)
+        return known is not None and known.fullmatch(self.variant) is not None
+
+    @property
     def is_attestation(self) -> bool:
         """Whether it marks an attestation of BuildKit, ``unknown/unknown``, which is not an image to run."""
         return self.os == "unknown" and self.architecture == "unknown"
@@ -112,18 +143,3 @@ def compatible_platforms(wanted: Platform) -> Iterator[Platform]:
         variants = (wanted.variant, "")
     for variant in variants:
         yield replace(wanted, variant=variant, os_version="", os_features=())
-
-
-def choose(wanted: Platform, offered: Sequence[Platform | None]) -> int | None:
-    """Return the index of the best match in ``offered``, or None.
-
-    An entry without a platform matches if no other does, since it may be the only image.
-    """
-    for candidate in compatible_platforms(wanted):
-        for position, platform in enumerate(offered):
-            if platform is not None and (
-                (platform.os, platform.architecture, platform.variant)
-                == (candidate.os, candidate.architecture, candidate.variant)
-            ):
-                return position
-    return next((position for position, platform in enumerate(offered) if platform is None), None)

@@ -15,6 +15,7 @@ class FaultKind(Enum):
     It is missing; cannot be read, or is no regular file; has another size or digest than its descriptor states; is
     other content than its media type says; violates its specification; has a digest that cannot be computed here; or is
     a layer that decompresses to another diff ID than the configuration states (OCI image specification, config.md).
+    Or it is valid, and a program for which the layout should be would refuse it (`layout_profiles`).
     """
 
     MISSING = "missing"
@@ -25,6 +26,7 @@ class FaultKind(Enum):
     INVALID = "invalid"
     UNVERIFIABLE = "unverifiable"
     DIFF_ID = "diff-id"
+    PROFILE = "profile"
 
 
 REPAIRABLE = frozenset({FaultKind.MISSING, FaultKind.UNREADABLE, FaultKind.SIZE, FaultKind.DIGEST})

@@ -51,11 +51,12 @@ class IndexFile:
             self._cached = (state or (), index)
         return self._cached[1]
 
-    async def put(self, root: Manifest, name: str) -> None:
-        """Let ``name`` refer to ``root``, "" for an image without a name; with ``deferred`` only `flush` writes it.
+    async def put(self, root: Manifest, name: str, *, others: Mapping[str, Manifest] | None = None) -> None:
+        """Let ``name`` refer to ``root``, "" for an image without a name, and further names to ``others``.
 
-        Raises what `flush` raises.
+        With ``deferred`` only `flush` writes them. Raises what `flush` raises.
         """
+        self._named |= others or {}
         if name:
             self._named[name] = root
         else:

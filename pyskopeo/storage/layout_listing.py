@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import NotFound, PathNotFound, PyskopeoError
-from ..model.image_config import parse_config
+from ..model.configured_platform import configured_platform
 from ..model.layout import INDEX_FILE, INDEX_LIMIT, LayoutIndex, reference_name
-from ..model.platform import Platform
 from ..model.reachability import Reachability
 from ..model.strict_json import CONFIG_LIMIT
 from ..model.verification import LayoutEntry
@@ -18,6 +17,7 @@ from .reachable_blobs import read_manifest
 if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.manifest import Manifest
+    from ..model.platform import Platform
     from .oci_layout import LayoutFiles
 
 
@@ -71,7 +71,4 @@ def _configured_platform(files: LayoutFiles, manifest: Manifest | None) -> Platf
     """Return the platform in the configuration of an image whose entry states none."""
     if manifest is None or manifest.config is None or not manifest.is_image:
         return None
-    config = parse_config(files.content(f"blobs/{digest_name(manifest.config.digest)}", CONFIG_LIMIT))
-    found = (config.get(name) for name in ("os", "architecture", "variant"))
-    os, architecture, variant = (value if isinstance(value, str) else "" for value in found)
-    return Platform(os, architecture, variant)
+    return configured_platform(files.content(f"blobs/{digest_name(manifest.config.digest)}", CONFIG_LIMIT))

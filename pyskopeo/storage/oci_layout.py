@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from ..access import Writing
 from ..errors import NotFound, PathNotFound, StorageFailed
 from ..interfaces import Accepts, Fill, ImageSource
 from ..model import mediatype
@@ -63,6 +65,10 @@ class DirectoryFiles:
     def locate(self, name: str) -> LocalFile:
         return LocalFile(self._path(name))
 
+    def path_of(self, digest: Digest) -> Path:
+        """Return the path of a blob."""
+        return self._blobs / digest_name(digest)
+
     def _path(self, name: str) -> Path:
         directory, slash, rest = name.partition("/")
         return self._blobs / rest if slash and directory == "blobs" else self.root / name
@@ -87,13 +93,16 @@ class LayoutSource(ImageSource):
         self._open_external, self._through = open_external, through
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
+        is_root = descriptor is None
         if descriptor is None:
             found = self._root()
             if isinstance(found, Manifest):
                 return found
             descriptor = found
         raw = self._files.content(f"blobs/{digest_name(descriptor.digest)}", MANIFEST_LIMIT)
-        return Manifest.parse(raw, content_type=descriptor.media_type, expected=descriptor.digest)
+        manifest = Manifest.parse(raw, content_type=descriptor.media_type, expected=descriptor.digest)
+        is_described = is_root and descriptor.platform is not None and not manifest.is_index
+        return replace(manifest, platform=descriptor.platform) if is_described else manifest
 
     def blob(self, descriptor: Descriptor) -> Blob:
         name = f"blobs/{digest_name(descriptor.digest)}"
@@ -140,7 +149,7 @@ class LayoutWriter(BlobFileDestination):
 
     ``name`` is the reference name of the image in ``index.json``, ``shared`` the directory for blobs if several layouts
     share it. ``files`` is what images that are copied together share. ``digests`` are those of the blobs and manifests
-    that were put.
+    that were put. ``writing`` is whether entries state their platforms, and whether each image of a list is named.
     """
 
     accepts = Accepts(
@@ -151,11 +160,13 @@ class LayoutWriter(BlobFileDestination):
 
     def __init__(
         self, root: Path, name: str, files: RunFiles, existing: ExistingBlobs | None = None, *,
-        shared: Path | None = None, resume: bool = True,
+        shared: Path | None = None, resume: bool = True, writing: Writing | None = None,
     ) -> None:  # fmt: skip
         super().__init__(existing, resume=resume)
         self.root = root
         self._name, self._files = name, files
+        self._writing = Writing() if writing is None else writing
+        self._children: dict[Digest, Manifest] = {}  # only where they are to be named
         self._blobs = shared if shared is not None else root / "blobs"
         self._written: set[Path] = set()
         self.digests: list[Digest] = []
@@ -188,6 +199,8 @@ class LayoutWriter(BlobFileDestination):
 
     async def put_manifest(self, manifest: Manifest) -> None:
         path = self.writable_path(manifest.digest)
+        if self._writing.tag_platforms:
+            self._children[manifest.digest] = manifest
         if not await self.existing.holds(path, manifest.descriptor):
             write_atomically(path, manifest.raw)
 
@@ -197,11 +210,24 @@ class LayoutWriter(BlobFileDestination):
     async def commit(self, root: Manifest) -> Digest:
         await self.put_manifest(root)
         self._files.make_directory(self.root / "blobs", required=True)  # image-layout.md; even where blobs are shared
-        await self._files.index(self.root).put(root, self._name)
+        await self._name_image(root)
         for directory in (self.root, *self._written):
             done = (kept_name(digest.hex, digest.hex) for digest in self.digests)
             self._files.remove_leftovers(directory, done=done)
         return root.digest
+
+    async def _name_image(self, root: Manifest) -> None:
+        index = self._files.index(self.root)
+        if not self._writing.platforms:
+            await index.put(root if root.platform is None else replace(root, platform=None), self._name)
+            return
+        from .platform_entries import tagged_platforms, with_platform
+
+        others = None
+        if self._writing.tag_platforms and root.is_index:
+            style = self._writing.tag_platforms
+            others = tagged_platforms(root, self._name, style, self._children, self.existing_path)
+        await index.put(with_platform(root, self.existing_path), self._name, others=others)
 
     def close(self) -> None:
         """Release the lock that `begin` has taken."""

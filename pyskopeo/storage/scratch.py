@@ -29,7 +29,8 @@ from .files import open_regular, storage_errors
 from .kept_directories import KeptDirectory
 from .partial_files import create_partial_directory, final_name, partial_name, remove_leftovers, remove_tree
 from .tar import TarIndex
-from .tar_headers import BLOCK, TarEntries
+from .tar_fields import BLOCK
+from .tar_headers import TarEntries
 
 if TYPE_CHECKING:
     from ..access import Storage

@@ -15,11 +15,11 @@ from ..streams.locations import LocalFile
 from ..streams.pump import BUFFER_SIZE, thread_buffer
 from .archive_output import PipeSink, sink_for
 from .files import append_in_kernel, read_range, storage_errors
-from .tar_headers import BLOCK, TarEntries, TarEntry, padded_size
+from .tar_encoding import header, padding
+from .tar_fields import BLOCK
+from .tar_headers import TarEntries, TarEntry
 
 _MOST_LINKS = 32
-_OCTAL_LIMIT = 8**11
-_NAME_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class TarWriter:
 
     def add_bytes(self, name: str, content: bytes, mode: int) -> None:
         """Write a regular file with the given content."""
-        self._write(header(name, mode=mode, size=len(content)) + content + _padding(len(content)))
+        self._write(header(name, mode=mode, size=len(content)) + content + padding(len(content)))
 
     def add_symlink(self, name: str, target: str) -> None:
         """Write a symbolic link."""
@@ -187,14 +187,18 @@ class TarWriter:
 
         Raises `StorageFailed` if the source is shorter, and `Cancelled`.
         """
-        self._write(header(name, mode=mode, size=size))
+        self.add_member(header(name, mode=mode, size=size), source, size)
+
+    def add_member(self, head: bytes, source: Path, size: int) -> None:
+        """Write a member with a header of its own; see `add_file` for the rest."""
+        self._write(head)
         with storage_errors(f"reading {source}"):
             fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._append_file(fd, source, size)
         finally:
             os.close(fd)
-        self._write(_padding(size))
+        self._write(padding(size))
 
     def add_written(self, name: str, size: int, mode: int) -> None:
         """Write the header of a regular file whose content, ``size`` bytes, is in the archive already, after it."""
@@ -202,7 +206,11 @@ class TarWriter:
         with storage_errors(f"writing {self.path}"):
             os.lseek(self.file, size, os.SEEK_CUR)
         self.position += size
-        self._write(_padding(size))
+        self._write(padding(size))
+
+    def add_header(self, head: bytes) -> None:
+        """Write a member that has no content, with a header of its own."""
+        self._write(head)
 
     def finish(self) -> None:
         """Write the end of the archive, two blocks of zeros."""
@@ -237,55 +245,3 @@ class TarWriter:
         count = os.preadv(source, [buffer[: min(len(buffer), count)]], offset)
         self._sink.write(buffer[:count])
         return count
-
-
-def header(name: str, *, mode: int, size: int = 0, kind: bytes = b"0", link: str = "") -> bytes:
-    """Return the header blocks of a member: ustar, after a pax extended header if a field does not fit.
-
-    ``kind`` is the type flag: ``b"0"`` for a regular file, ``b"2"`` for a symbolic link to ``link``, ``b"5"`` for a
-    directory.
-    """
-    records = {}
-    if size >= _OCTAL_LIMIT:
-        records["size"] = str(size)
-    if len(name.encode()) > _NAME_LENGTH or not name.isascii():
-        records["path"] = name
-    if len(link.encode()) > _NAME_LENGTH or not link.isascii():
-        records["linkpath"] = link
-    main = _header_block(name, mode, 0 if size >= _OCTAL_LIMIT else size, kind, link)
-    if not records:
-        return main
-    content = b"".join(_record(key, records[key]) for key in sorted(records))
-    directory, base = posixpath.split(name)
-    extended_name = posixpath.join(directory, "PaxHeaders.0", base)
-    extended = _header_block(extended_name, 0, len(content), b"x", "", devices=False)
-    return extended + content + _padding(len(content)) + main
-
-
-def _header_block(name: str, mode: int, size: int, kind: bytes, link: str, *, devices: bool = True) -> bytes:
-    # As Go's archive/tar: device numbers in the headers of members, none in extended headers.
-    device = b"0000000\0" if devices else bytes(8)
-    fields = [
-        _field(name), b"%07o\0" % mode, b"0000000\0", b"0000000\0", b"%011o\0" % size, b"%011o\0" % 0,
-        b" " * 8, kind, _field(link), b"ustar\x0000", bytes(32), bytes(32), device, device, bytes(155 + 12),
-    ]  # fmt: skip
-    block = bytearray(b"".join(fields))
-    block[148:156] = b"%06o\0 " % sum(block)
-    return bytes(block)
-
-
-def _field(text: str) -> bytes:
-    return text.encode("ascii", "ignore")[:_NAME_LENGTH].ljust(_NAME_LENGTH, b"\0")
-
-
-def _record(key: str, value: str) -> bytes:
-    """Return the pax record ``length key=value``, whose length includes its own digits (POSIX.1-2001)."""
-    rest = f" {key}={value}\n".encode()
-    length = len(rest) + 1
-    while len(rest) + len(str(length)) != length:
-        length = len(rest) + len(str(length))
-    return str(length).encode() + rest
-
-
-def _padding(size: int) -> bytes:
-    return bytes(padded_size(size) - size)

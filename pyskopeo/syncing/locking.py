@@ -6,11 +6,9 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..access import Access
-from ..config.user_files import open_user_file
 from ..engine.graph import read_graph
 from ..engine.plan import Form
 from ..engine.run import check_policy
@@ -21,9 +19,8 @@ from ..interfaces import Accepts
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.events import Report, Warned, ignore
-from ..model.lock_file import LOCK_LIMIT, LockedImage, LockFile, check_image_name, check_lockable
+from ..model.lock_file import LockedImage, LockFile, check_image_name, check_lockable
 from ..model.platform import Platform
-from ..storage.files import storage_errors
 from ..streams.concurrency import work_off
 from ..transports.docker import DockerReference
 from .listing import list_yaml_images
@@ -86,13 +83,6 @@ class _Wanted:
         return self.reference.tag == locked.reference.tag
 
 
-def read_lock(path: Path) -> LockFile:
-    """Read a lock file; raises `StorageFailed`, and what `LockFile.parse` raises."""
-    with storage_errors(f"open {path}"), open_user_file(path) as file:
-        raw = file.read(LOCK_LIMIT + 1)
-    return LockFile.parse(raw, str(path))
-
-
 async def lock_images(
     source: str,
     previous: LockFile | None = None,
@@ -110,8 +100,8 @@ async def lock_images(
     says what refers to each image now. ``access`` None is the user's own configuration, ``report`` gets warnings and
     requests, ``guard`` bounds the time of matching regular expressions.
 
-    Raises `InvalidInput` for the file, and for a name in ``update`` that is not in it; `Unsupported` for images that
-    cannot be locked; the registries' errors, and `NoMatchingPlatform`.
+    Raises `InvalidInput` for the file, and for a name in ``update`` that is not in it; `Unsupported` and
+    `InvalidContent` for images that cannot be locked; the registries' errors, and `NoMatchingPlatform`.
     """
     access = access or Access.from_environ()
     known = {} if previous is None else previous.images
@@ -133,7 +123,8 @@ async def lock_images(
             manifests.update((manifest.digest, manifest) for manifest in found)
 
         await work_off(list(wanted.values()), lock, at_once=_IMAGES_AT_ONCE)
-    return LockFile(images, manifests)
+    # What is read again is checked, and has nothing left of images that were replaced.
+    return LockFile.parse(LockFile(images, manifests).to_bytes(), source)
 
 
 async def check_lock(

@@ -87,8 +87,9 @@ async def _open_destination(reference: OciReference, access: Access) -> AsyncIte
     existing = files.existing_blobs(access, warn=lambda message: access.report(Warned(message)))
     storage = access.storage
     writer = LayoutWriter(
-        reference.path, reference.name, files, existing, shared=storage.shared_blobs, resume=storage.resume
-    )
+        reference.path, reference.name, files, existing, shared=storage.shared_blobs, resume=storage.resume,
+        writing=access.writing,
+    )  # fmt: skip
     writer.check()
     try:
         yield writer

@@ -24,7 +24,7 @@ from ..storage.tar import TarIndex, TarWriter
 from ..streams.cancellation import run_in_thread
 
 if TYPE_CHECKING:
-    from ..access import Access
+    from ..access import Access, Writing
     from ..interfaces import Fill
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
@@ -90,8 +90,9 @@ class _ScratchWriter(LayoutWriter):
     An interrupted run may have left blobs there. Those that the image has are verified and used, others are removed.
     """
 
-    def __init__(self, directory: KeptDirectory, name: str) -> None:
-        super().__init__(directory.path / _LAYOUT, name, RunFiles(None, partial_age=0.0), resume=directory.resumes)
+    def __init__(self, directory: KeptDirectory, name: str, writing: Writing) -> None:
+        files = RunFiles(None, partial_age=0.0)
+        super().__init__(directory.path / _LAYOUT, name, files, resume=directory.resumes, writing=writing)
         self._directory = directory
 
     async def begin(self, root: Manifest) -> None:
@@ -135,7 +136,7 @@ async def _open_destination(reference: OciArchiveReference, access: Access) -> A
     check_output(path, replace=True)
     replaces = await run_in_thread(lambda: _is_replaced(path))
     directory = scratch_directory(path, access.storage)
-    writer = _ScratchWriter(directory, reference.name)
+    writer = _ScratchWriter(directory, reference.name, access.writing)
     failed = True
     try:
         try:

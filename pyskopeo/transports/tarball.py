@@ -28,7 +28,7 @@ from ..storage.archive_output import is_stream
 from ..storage.files import open_regular
 from ..storage.oci_layout import located_blob
 from ..storage.scratch import copy_layer, temporary_file
-from ..storage.tar_headers import BLOCK, is_header
+from ..storage.tar_fields import BLOCK, is_header
 from ..streams.byte_streams import BlobReader
 from ..streams.cancellation import check_cancelled, run_in_thread
 from ..streams.decompress import InflatingSink

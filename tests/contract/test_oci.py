@@ -43,15 +43,23 @@ def tags(path: Path) -> list[str]:
 
 
 class TestFilesWritten:
-    async def test_as_skopeo_writes_them(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("platforms", "platform"), [(False, ""), (True, ',"platform":{"architecture":"amd64","os":"linux"}')]
+    )
+    async def test_as_skopeo_writes_them_and_with_the_platform(
+        self, platforms: bool, platform: str, tmp_path: Path
+    ) -> None:
         image = build("oci")
-        await pyskopeo.copy(f"dir:{write_dir(image, tmp_path / 'd')}", f"oci:{tmp_path / 'a'}:t")
+        access = replace(pyskopeo.Access.from_environ(), writing=pyskopeo.Writing(platforms=platforms))
+        source = f"dir:{write_dir(image, tmp_path / 'd')}"
+        await pyskopeo.copy(source, f"oci:{tmp_path / 'a'}:t", destination_access=access)
         found = everything(tmp_path / "a")
         assert found["oci-layout"] == b'{"imageLayoutVersion":"1.0.0"}'
         assert found["index.json"] == (
             '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":['
             f'{{"mediaType":"{image.root.media_type}","digest":"{image.digest}","size":{len(image.root.raw)},'
-            '"annotations":{"org.opencontainers.image.ref.name":"t"}}]}'
+            '"annotations":{"org.opencontainers.image.ref.name":"t"}'
+            f'{platform}}}]}}'
         ).encode()
         files = {name for name, content in found.items() if content is not None}
         blobs = {f"blobs/sha256/{digest[7:]}" for digest in (*image.blobs, image.digest)}

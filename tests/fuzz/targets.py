@@ -31,6 +31,7 @@ from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.layout import LayoutIndex, read_entries
+from pyskopeo.model.lock_file import LockFile
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.manifest_conversion import image_to_docker, image_to_oci
 from pyskopeo.model.reference import Reference
@@ -66,6 +67,18 @@ def check_message(message: str) -> None:
 def text(data: bytes) -> str:
     """Return the bytes as text, as files are read."""
     return data.decode("utf-8", "replace")
+
+
+def lock_file(data: bytes) -> None:
+    """A lock that is read is written and read again as the same one; its names are no paths that lead elsewhere."""
+    with refusals():
+        found = LockFile.parse(data, "images.lock")
+        raw = found.to_bytes()
+        assert LockFile.parse(raw, "images.lock").to_bytes() == raw
+        for name, image in found.images.items():
+            assert not name.startswith(("/", "-", "."))
+            assert ".." not in name.split("/")
+            assert found.root(image).digest == image.digest
 
 
 def manifest(data: bytes) -> None:
@@ -269,6 +282,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "content-range": content_range,
     "layout-index": layout_index,
     "link": link,
+    "lock-file": lock_file,
     "manifest": manifest,
     "media-type": media_type,
     "policy": policy,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.support.cli import pyskopeo_here, succeed
-from tests.support.images import PROGRAM, BuiltImage, ImageSpec, LayerSpec, build
-from tests.support.outputs import blob_path, write_dir
+from tests.support.images import PROGRAM, BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
+from tests.support.outputs import blob_path, write_dir, write_layout
 from tests.support.require import require_peer
 from tests.support.trees import tree
 
@@ -101,3 +102,60 @@ def test_a_layout_all_its_own(tmp_path: Path) -> None:
     image = IMAGES["oci"]
     succeed(pyskopeo_here("copy", f"dir:{write_dir(image, tmp_path / 'source')}", f"oci:{layout}:ours"))
     assert sorted(umoci("ls", "--layout", layout).split()) == ["empty", "ours"]
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A layout of a list with a name for each of its images."""
+    folder = tmp_path_factory.mktemp("several")
+    offered = (PlatformSpec("amd64"), PlatformSpec("arm64", variant="v8"))
+    images = tuple(ImageSpec(layers=(*LAYERS[:2], LayerSpec(p.architecture)), platform=p) for p in offered)
+    source = write_dir(build(IndexSpec(images, attestations=True)), folder / "source")
+    flags = ("--all", "--tag-platforms", "--dest-layout-profile=umoci")
+    succeed(pyskopeo_here("copy", *flags, f"dir:{source}", f"oci:{folder}/layout:v1"))
+    return folder / "layout"
+
+
+class TestListsByPlatform:
+    NAMES = ("v1-linux-amd64", "v1-linux-arm64-v8")
+
+    def test_each_image_has_a_name_that_umoci_opens(self, several: Path, tmp_path: Path) -> None:
+        assert sorted(umoci("ls", "--layout", several).split()) == ["v1", *self.NAMES]
+        for name in self.NAMES:
+            umoci("stat", "--image", f"{several}:{name}")
+            umoci("unpack", "--rootless", "--image", f"{several}:{name}", tmp_path / name)
+            assert (tmp_path / name / "rootfs/data" / name.split("-")[2]).exists()
+        succeed(pyskopeo_here("layout", "verify", "--profile=umoci", f"oci:{several}"))
+
+    def test_the_list_itself_is_what_umoci_refuses(self, several: Path) -> None:
+        """Otherwise no further names would be needed."""
+        program = require_peer("umoci")
+        done = subprocess.run([program, "stat", "--image", f"{several}:v1"], capture_output=True, timeout=60, check=False)
+        assert done.returncode != 0
+        assert b"ambiguous" in done.stderr
+
+    def test_nothing_of_it_is_garbage(self, several: Path) -> None:
+        before = tree(several / "blobs")
+        umoci("gc", "--layout", several)
+        assert tree(several / "blobs") == before
+
+    def test_what_it_changed_is_joined_again(self, several: Path, tmp_path: Path) -> None:
+        shutil.copytree(several, tmp_path / "layout")
+        layout = tmp_path / "layout"
+        umoci("config", "--image", f"{layout}:{self.NAMES[0]}", "--config.label", "made.by=umoci")
+        succeed(pyskopeo_here("index", "create", "-q", f"oci:{layout}:v2", *(f"oci:{layout}:{name}" for name in self.NAMES)))
+        shown = json.loads(succeed(pyskopeo_here("inspect", "--platforms", f"oci:{layout}:v2")).stdout)
+        assert [one["Platform"] for one in shown["Platforms"]] == ["linux/amd64", "linux/arm64/v8"]
+        facts = json.loads(succeed(pyskopeo_here("inspect", "--platform=linux/amd64", f"oci:{layout}:v2")).stdout)
+        assert facts["Labels"]["made.by"] == "umoci"
+
+
+@pytest.mark.parametrize("fault", ["ambiguous", "docker", "no-name", "sha512"])
+def test_what_the_profile_finds_umoci_refuses(fault: str, tmp_path: Path) -> None:
+    """And what it does not find, umoci takes: see above."""
+    kinds = {"ambiguous": build("oci-index"), "docker": IMAGES["docker"], "sha512": build("oci-sha512"), "no-name": IMAGES["oci"]}
+    layout = write_layout(kinds[fault], tmp_path / "layout", tag=None if fault == "no-name" else "v1")
+    done = pyskopeo_here("layout", "verify", "--json", "--profile=umoci", f"oci:{layout}")
+    assert {one["kind"] for one in json.loads(done.stdout)["faults"]} == {"profile"}
+    command = [require_peer("umoci"), "unpack", "--rootless", "--image", f"{layout}:v1", str(tmp_path / "bundle")]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode != 0

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -36,7 +37,8 @@ def find_program(name: str) -> str | None:
     if name == "skopeo-1.9":
         installed = _installed("skopeo")
         return installed if installed and skopeo_version(installed)[:2] == (1, 9) else None
-    return _installed(name)
+    # Programs of distributions that the tests need are beside their interpreter.
+    return _installed(name) or _which(name, str(Path(sys.executable).parent))
 
 
 def _installed(name: str) -> str | None:

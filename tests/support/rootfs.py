@@ -24,7 +24,8 @@ class LayerSpec:
     """One layer. The same spec gives the same bytes, so naming a spec twice repeats the layer.
 
     ``size`` is that of its one data file, in bytes, and about that of the layer: the data does not
-    compress unless ``compressible``. ``base`` puts a root file system with `PROGRAM` below it.
+    compress unless ``compressible``. ``base`` puts a root file system with `PROGRAM` below it, ``files`` are further
+    paths and contents.
     """
 
     name: str = "data"
@@ -33,6 +34,7 @@ class LayerSpec:
     base: bool = False
     compressible: bool = False
     whiteout: str = ""
+    files: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ def _tar(spec: LayerSpec, architecture: str) -> bytes:
         _add(tar, "data", mode=0o755, kind=tarfile.DIRTYPE)
         content = spec.name.encode() * (spec.size // len(spec.name.encode()) + 1) if spec.compressible else b""
         _add(tar, f"data/{spec.name}", (content or seeded(spec.name, spec.size))[: spec.size])
+        for path, data in spec.files:
+            _add(tar, path, data)
         if spec.whiteout:
             directory, _, name = spec.whiteout.rpartition("/")
             _add(tar, f"{directory}/.wh.{name}" if directory else f".wh.{name}")

@@ -16,6 +16,8 @@ FORBIDDEN = {
     "system", "popen", "eval", "execv", "execve", "execvp", "execvpe", "execl", "spawnv", "spawnvp", "posix_spawn",
     "CDLL", "LoadLibrary", "load_module", "exec_module", "run_path", "unsafe_load", "full_load",
 }  # fmt: skip
+# Where files of images are made on request, below open directories.
+ALLOWED = {"filesystem/contents.py": {"fchown"}, "filesystem/tree_writer.py": {"chown", "mkfifo", "mknod"}}
 # Modules whose use alone would be an error: they run what they read.
 MODULES = {"ctypes", "marshal", "pickle", "pty", "runpy", "shelve", "zipimport"}
 
@@ -37,12 +39,12 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_nothing_is_unpacked_or_run(path: Path) -> None:
-    """No member of an archive becomes a file, and nothing of an image is executed or loaded.
+    """No library unpacks an archive, and nothing of an image is executed or loaded; one module makes special files.
 
     The modules that start programs are that of credential helpers and that of the Nix store, without a shell.
     """
     tree = ast.parse(path.read_text())
-    assert not FORBIDDEN & set(calls(tree))
+    assert not (FORBIDDEN - ALLOWED.get(path.relative_to(PACKAGE).as_posix(), set())) & set(calls(tree))
     assert not MODULES & set(imports(tree))
     shells = [node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "shell"]
     assert not shells

@@ -15,8 +15,8 @@ from ...fast_dataclass import dataclass
 from ...model import mediatype
 from ...model.digest import Digest
 from ...streams.decompress import estimate_uncompressed_size
-from ..tar import header
-from ..tar_headers import padded_size
+from ..tar_encoding import header
+from ..tar_fields import padded_size
 
 if TYPE_CHECKING:
     from anyio import Event

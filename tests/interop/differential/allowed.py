@@ -75,6 +75,18 @@ def unfinished(theirs: Outcome, ours: Outcome) -> Outcome:
     return replace(ours, files={**ours.files, **more}) if (theirs.code, ours.code) == (1, 1) else ours
 
 
+def without_platforms(index: bytes) -> bytes:
+    """An ``index.json`` as it is without the platforms of its entries, which are last in them."""
+    return re.sub(rb',"platform":\{[^}]*\}', b"", index)
+
+
+def layout_platform(theirs: Outcome, ours: Outcome) -> Outcome:
+    """skopeo's entries in the index of a layout have no platform."""
+    found = {path: file for path, file in ours.files.items() if path.endswith("/index.json") or path == "new.oci.tar"}
+    plain = {path: (mode, without_platforms(content)) for path, (mode, content) in found.items()}
+    return replace(ours, files={**ours.files, **plain})
+
+
 def retagged(theirs: Outcome, ours: Outcome) -> Outcome:
     """skopeo's index keeps the older image, without its name, before ours."""
     mode, content = ours.files["new/index.json"]
@@ -180,6 +192,7 @@ ALLOWED: Mapping[str, Undo] = {
     "tag-and-digest": taken,
     "archive-over-file": refused,
     "retagged": retagged,
+    "layout-platform": layout_platform,
     "additional-tag": taken,
     "registry-tags": refused,
     "schema1-signature": signed_anew,

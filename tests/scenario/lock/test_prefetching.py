@@ -14,10 +14,11 @@ import pytest
 import pyskopeo
 from pyskopeo.errors import ContentMismatch, InvalidInput, Offline
 from tests.support.access import access_for
+from tests.support.caches import build_cache
 from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.commands import environment, started
 from tests.support.faults import Body, Flip, Refuse, Stall
-from tests.support.images import ImageSpec, LayerSpec, build
+from tests.support.images import ImageSpec, IndexSpec, LayerSpec, build
 from tests.support.processes import free_port, wait_until
 from tests.support.pulling import check_layout
 from tests.support.simulator import BasicGate, Simulator
@@ -117,6 +118,24 @@ def test_one_platform_and_several(registry: Simulator, locked: Path) -> None:
     succeed(prefetch(locked, "multi", "--dest", f"oci:{locked}/both:other", *both))
     assert names(locked / "both") == {"other": MULTI.digest}
     assert amd64.digest in files(locked / "both")
+
+
+def test_everything_of_an_index(registry: Simulator, tmp_path: Path) -> None:
+    """Attestations, nested indexes, and the blobs of a build cache."""
+    cache, nested = build_cache(), build(IndexSpec((IndexSpec((ImageSpec(),)), ImageSpec(layers=(LayerSpec("x"),)))))
+    registry.add(cache, "team/cache", "1")
+    registry.add(nested, "team/nested", "1")
+    images = "{team/multi: ['2.0'], team/cache: [{tag: '1', name: cache}], team/nested: [{tag: '1', name: nested}]}"
+    (tmp_path / "images.yaml").write_text(f"{registry.host}: {{tls-verify: false, images: {images}}}")
+    succeed(lock(tmp_path))
+    asked = len(registry.requests)
+    succeed(prefetch(tmp_path, "--dest", f"oci:{tmp_path}/layout"))
+    check_layout(tmp_path / "layout")
+    needed = {digest for image in (MULTI, cache, nested) for digest in (*image.manifests, *image.blobs)}
+    assert files(tmp_path / "layout") == needed
+    assert not any("/manifests/" in line for line in registry.log[asked:])
+    assert succeed(prefetch(tmp_path, "--dest", f"oci:{tmp_path}/layout", "--offline")).stdout == b""
+    succeed(pyskopeo_here("verify", f"oci:{tmp_path}/layout"))
 
 
 def test_what_is_not_in_the_lock(registry: Simulator, folder: Path) -> None:

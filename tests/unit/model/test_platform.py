@@ -5,7 +5,7 @@ import platform as host
 import pytest
 
 from pyskopeo.errors import InvalidInput
-from pyskopeo.model.platform import Platform, choose, compatible_platforms
+from pyskopeo.model.platform import BASHBREW, Platform, compatible_platforms
 
 
 @pytest.mark.parametrize(
@@ -52,47 +52,29 @@ def test_which_platforms_will_do_best_first(wanted: str, variants: list[str]) ->
     assert {(one.os, one.architecture) for one in found} == {(platform.os, platform.architecture)}
 
 
-ARMS = "linux/arm/v5 linux/arm/v6 linux/arm/v7 linux/arm64/v8"
+@pytest.mark.parametrize("name", sorted(BASHBREW))
+def test_names_of_bashbrew(name: str) -> None:
+    assert str(Platform.parse(f"bashbrew:{name}")) == BASHBREW[name]
+
+
+@pytest.mark.parametrize("name", ["", "arm64", "linux/amd64", "bashbrew:amd64"])
+def test_no_name_of_bashbrew(name: str) -> None:
+    with pytest.raises(InvalidInput, match=r"bashbrew's names are amd64, arm32v5"):
+        Platform.parse(f"bashbrew:{name}")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "offered", "position"),
+    ("names", "known"),
     [
-        ("linux/amd64", "linux/arm64 linux/amd64 linux/amd64", 1),
-        ("linux/amd64", "windows/amd64 linux/386", None),
-        ("windows/amd64", "linux/amd64 windows/amd64", 1),
-        ("linux/arm", ARMS, 2),
-        ("linux/arm", "linux/arm/v6 linux/arm", 1),
-        ("linux/arm/v7", ARMS, 2),
-        ("linux/arm/v6", ARMS, 1),
-        ("linux/arm/v6", "linux/arm/v7 linux/arm", 1),
-        ("linux/arm/v5", "linux/arm/v7 linux/arm/v6", None),
-        ("linux/arm/v8", ARMS, 2),
-        ("linux/arm64", ARMS, 3),
-        ("linux/arm64/v8", "linux/arm64", 0),
-        ("linux/arm64", "linux/arm64/v8 linux/arm64", 1),
-        ("linux/amd64", "linux/amd64/v2", None),
-        ("linux/amd64/v2", "linux/amd64 linux/amd64/v2", 1),
-        # Entries without a platform come last.
-        ("linux/amd64", "- linux/amd64", 1),
-        ("linux/amd64", "linux/arm64 - -", 1),
-        ("linux/amd64", "-", 0),
-        ("linux/amd64", "", None),
+        ("linux/amd64 linux/sparc linux/amd64/v1 linux/amd64/v4 linux/arm/v5 linux/arm/v8 linux/arm64/v8", True),
+        ("linux/arm64/v8.1 linux/arm64/v9 linux/arm64/v9.7 windows/arm/v7", True),
+        ("darwin/arm64/macOS 12.6|linux/amd64/v5|linux/amd64/v0|linux/arm/v9|linux/arm/v4|linux/arm64/v7", False),
+        ("linux/arm64/v8.|linux/arm64/8|linux/s390x/v8|linux/amd64/v2\n|linux/arm64/v\u0668", False),
     ],
 )
-def test_choice(wanted: str, offered: str, position: int | None) -> None:
-    entries = [None if name == "-" else Platform.parse(name) for name in offered.split()]
-    assert choose(Platform.parse(wanted), entries) == position
-
-
-def test_os_version_and_features_do_not_count() -> None:
-    offered = [
-        Platform("windows", "amd64", os_version="10.0.20348.1"),
-        Platform("windows", "amd64", os_features=("win32k",)),
-    ]
-    wanted = Platform("windows", "amd64", os_version="10.0.17763.1", os_features=("other",))
-    assert choose(wanted, offered) == 0
-    assert choose(wanted, offered[1:]) == 0
+def test_known_variants(names: str, known: bool) -> None:
+    for name in names.split("|") if "|" in names else names.split():
+        assert Platform.parse(name).has_known_variant is known, name
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,7 @@ def test_kinds_of_faults_are_these() -> None:
     """They are part of the JSON report."""
     assert [kind.value for kind in FaultKind] == [
         "missing", "unreadable", "size", "digest", "media-type", "invalid", "unverifiable", "diff-id",
+        "profile",
     ]  # fmt: skip
 
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from pyskopeo.errors import InvalidContent, NotFound, StorageFailed, TooLarge
 from pyskopeo.storage import tar_headers
-from pyskopeo.storage.tar import TarIndex, TarWriter, header
+from pyskopeo.storage.tar import TarIndex, TarWriter
+from pyskopeo.storage.tar_encoding import header
 from pyskopeo.streams.cancellation import Cancellation, Cancelled
 
 

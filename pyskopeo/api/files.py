@@ -1,0 +1,311 @@
+"""The files of images, by image name: extract them, write them as an archive, list them, open one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ..access import Access
+from ..engine.graph import find_image, with_layer_sizes
+from ..engine.layer_changes import stated_diff_ids
+from ..engine.plan import Graph
+from ..engine.run import check_policy
+from ..errors import InvalidInput, prefix_errors
+from ..fast_dataclass import dataclass
+from ..filesystem.contents import Attributes
+from ..filesystem.path_selection import PathSelection
+from ..model.choice import Choice
+from ..model.events import Warned
+from ..model.platform import Platform
+from ..model.strict_json import CONFIG_LIMIT
+from ..streams.cancellation import run_in_thread
+from ..transports import parse_image_name
+
+if TYPE_CHECKING:
+    from ..filesystem.image_files import Layer
+    from ..filesystem.overlay import Node
+    from ..interfaces import ImageSource
+    from ..model.manifest import Manifest
+    from ..model.receipt import Receipt
+
+_NO_ATTRIBUTES = Attributes()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """A file of an image.
+
+    ``kind`` is ``file``, ``directory``, ``symlink``, ``character``, ``block`` or ``fifo``. ``mode`` are the permissions
+    with the special bits, ``mtime`` is in nanoseconds since 1970 and ``size`` in bytes. ``layer`` is the number of the
+    layer that the file is from, 1 for the base layer; 0 for a directory that no layer names, only files in it. ``link``
+    is the target of a symbolic link, ``device`` the major and minor number of a device. Bytes of ``path`` and ``link``
+    that are not UTF-8 are surrogates.
+    """
+
+    path: str
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    layer: int
+    link: str = ""
+    device: tuple[int, int] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the file as a JSON object; ``mode`` is in octal digits."""
+        value: dict[str, Any] = {
+            "path": self.path, "type": self.kind, "mode": f"{self.mode:04o}", "uid": self.uid, "gid": self.gid,
+            "size": self.size, "mtime": self.mtime, "layer": self.layer,
+        }  # fmt: skip
+        if self.link:
+            value["link"] = self.link
+        if self.device is not None:
+            value["device"] = list(self.device)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What was extracted, and from what.
+
+    ``receipt`` names the index or image that was asked for, the image that was chosen from it, and the blobs that were
+    read. ``files`` are the paths of the regular files with their sizes in bytes and, if that was asked for, their
+    sha256, else "". ``left_out`` are devices and named pipes that were not made.
+    """
+
+    receipt: Receipt
+    files: tuple[tuple[str, int, str], ...] = field(repr=False)
+    left_out: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the receipt as a JSON object, with the files: the same for the same image and options."""
+        files = [{"path": path, "size": size, "sha256": sha256} for path, size, sha256 in self.files]
+        return self.receipt.to_json() | {"files": files}
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """An image that is open for reading, chosen from ``root``, and those of its layers that are wanted.
+
+    ``where`` is the repository of an image in a registry, the image name of any other.
+    """
+
+    source: ImageSource
+    where: str
+    root: Manifest
+    manifest: Manifest
+    layers: tuple[Layer, ...]
+
+    def receipt(self, requested: str, layers: Sequence[int]) -> Receipt:
+        """Return what was read: the configuration, and the layers of these numbers."""
+        from ..model.events import Placement
+        from ..model.receipt import Receipt, ReceivedBlob
+
+        manifests = dict.fromkeys((self.root.descriptor, self.manifest.descriptor))
+        config = () if self.manifest.config is None or not self.manifest.is_image else (self.manifest.config,)
+        read = (layer.descriptor for layer in self.layers if layer.number in layers)
+        blobs = {blob.digest: ReceivedBlob(blob, Placement.WRITTEN, self.where) for blob in (*config, *read)}
+        return Receipt(requested, self.root.digest, tuple(manifests), tuple(blobs.values()))
+
+
+async def extract_files(
+    name: str,
+    destination: Path,
+    *,
+    paths: Sequence[str] = (),
+    layers: Sequence[str] = (),
+    platform: Platform | Choice | None = None,
+    attributes: Attributes = _NO_ATTRIBUTES,
+    overwrite: bool = False,
+    hashed: bool = False,
+    access: Access | None = None,
+) -> Extracted:
+    """Extract the files of an image (``transport:details``) to a directory, which must be new or empty.
+
+    ``paths`` are patterns (see `filesystem.path_selection`); none selects all files. ``layers`` are numbers, from 1 for
+    the base layer or negative from the top, digests or diff IDs; none selects all. ``platform`` chooses an image from
+    an index; None: this machine's architecture, on Linux. ``attributes`` are those that the files get. ``overwrite``
+    allows a directory with content. ``hashed`` computes the sha256 of each file.
+
+    Layers are applied with their whiteouts (OCI image specification, layer.md) and verified, by digest and diff ID. For
+    paths without wildcards only the upper layers that decide about them are read. Symbolic links in the image are
+    written as they are and never followed here. Raises `NotFound` for a path that is not there, `InvalidContent`,
+    `Unsupported` for layers that are no tar archives, `DestinationRefused`, `StorageFailed`, and the source's errors.
+    """
+    from ..filesystem.extraction import Extraction
+    from ..filesystem.image_files import ImageFiles
+
+    selection = PathSelection(tuple(paths))
+    with Extraction(destination, attributes, overwrite=overwrite, hashed=hashed) as extraction:
+        async with _opened(name, platform, layers, access) as image:
+            files = ImageFiles(image.source, image.layers, extraction.contents)
+            with prefix_errors(name):
+                await files.read(selection)
+        nodes = files.nodes()
+        left_out = await run_in_thread(partial(extraction.write, nodes, files.view.root))
+        digests = extraction.contents.digests
+    return Extracted(
+        image.receipt(name, files.layers_read),
+        tuple(
+            (path, node.entry.size, digests.get(node.entry.key, ""))
+            for path, node in nodes if node.entry is not None and _kind(node) == "file"
+        ),
+        tuple(left_out),
+    )  # fmt: skip
+
+
+async def export_files(
+    name: str,
+    path: Path,
+    *,
+    paths: Sequence[str] = (),
+    layers: Sequence[str] = (),
+    platform: Platform | Choice | None = None,
+    access: Access | None = None,
+) -> None:
+    """Write the files of an image as one tar archive to a file, or with ``-`` to standard output.
+
+    The archive has what a container would see, sorted by name, with owners, times and extended attributes; the same
+    image gives the same bytes. Takes the arguments of `extract_files` and raises the same errors.
+    """
+    from ..filesystem.contents import ContentDirectory
+    from ..filesystem.image_files import ImageFiles
+    from ..filesystem.tar_output import write_archive
+    from ..storage.archive_output import check_output, is_written_directly, open_output
+    from ..storage.scratch import create_directory, temporary_directory
+    from ..storage.tar import TarWriter
+
+    access = access or Access.from_environ()
+    selection = PathSelection(tuple(paths))
+    check_output(path, replace=True)
+    scratch = access.storage.scratch
+    if scratch is None and not is_written_directly(path):
+        scratch = path.parent
+    with temporary_directory(scratch) as directory:
+        create_directory(directory)
+        contents = ContentDirectory(directory)
+        try:
+            async with _opened(name, platform, layers, access) as image:
+                files = ImageFiles(image.source, image.layers, contents)
+                with prefix_errors(name):
+                    await files.read(selection)
+            nodes = files.nodes()
+
+            def write() -> None:
+                with open_output(path, replace=True) as (fd, shown):
+                    write_archive(TarWriter.to(fd, shown), nodes, contents)
+
+            await run_in_thread(write)
+        finally:
+            contents.close()
+
+
+async def list_files(
+    name: str,
+    path: str = "",
+    *,
+    layers: Sequence[str] = (),
+    platform: Platform | Choice | None = None,
+    access: Access | None = None,
+) -> tuple[ImageFile, ...]:
+    """Return the files of an image, sorted by name: all, or those at and below ``path``.
+
+    Takes the arguments of `extract_files`, and raises the same errors.
+    """
+    from ..filesystem.image_files import ImageFiles
+    from ..filesystem.path_selection import escaped
+
+    selection = PathSelection((escaped(path),) if path else ())
+    async with _opened(name, platform, layers, access) as image:
+        files = ImageFiles(image.source, image.layers)
+        with prefix_errors(name):
+            await files.read(selection)
+    chosen = files.chosen
+    return tuple(_listed(found, node) for found, node in files.nodes() if chosen is None or found in chosen)
+
+
+@asynccontextmanager
+async def open_file(
+    name: str,
+    path: str,
+    *,
+    layers: Sequence[str] = (),
+    platform: Platform | Choice | None = None,
+    access: Access | None = None,
+) -> AsyncIterator[BinaryIO]:
+    """Open one file of an image for reading, as an async context manager; symbolic links are followed in the image.
+
+    Its content is verified before it can be read. Takes the arguments of `extract_files`, and raises the same errors;
+    `InvalidInput` if ``path`` is not a regular file.
+    """
+    from ..filesystem.contents import ContentDirectory
+    from ..filesystem.image_files import ImageFiles
+    from ..filesystem.path_selection import escaped
+    from ..storage.files import open_regular
+    from ..storage.scratch import create_directory, temporary_directory
+
+    access = access or Access.from_environ()
+    selection = PathSelection((escaped(path),))
+    if selection.everything:
+        raise InvalidInput(f"{name}: {path} is the root directory, want a file")
+    with temporary_directory(access.storage.scratch) as directory:
+        create_directory(directory)
+        contents = ContentDirectory(directory)
+        try:
+            async with _opened(name, platform, layers, access) as image:
+                files = ImageFiles(image.source, image.layers, contents)
+                with prefix_errors(name):
+                    await files.read(selection, follow=True)
+            _, node = files.view.follow(path)
+            if node.entry is None or _kind(node) != "file":
+                raise InvalidInput(f"{name}: {path} is a {_kind(node)}, want a regular file")
+            with os.fdopen(open_regular(directory / contents.name(node.entry.key)), "rb") as file:
+                yield file
+        finally:
+            contents.close()
+
+
+@asynccontextmanager
+async def _opened(
+    name: str, platform: Platform | Choice | None, wanted: Sequence[str], access: Access | None
+) -> AsyncIterator[_Image]:
+    """Open an image, if the policy accepts it, and find its layers; no layer is read."""
+    from ..filesystem.image_files import chosen_layers, image_layers
+
+    reference, access = parse_image_name(name), access or Access.from_environ()
+    access.policy()  # raises for an invalid policy file before anything is read
+    async with reference.open_source(access) as source:
+        root = await source.manifest()
+        check_policy(reference, access)
+        wanted_image = platform or Platform.host()
+        manifest = await find_image(source, root, wanted_image, lambda message: access.report(Warned(message)))
+        graph = await with_layer_sizes(source, Graph(manifest))
+        config = manifest.config
+        configs = {}
+        if config is not None and manifest.is_image:
+            configs[config.digest] = await source.blob(config).read(CONFIG_LIMIT)
+        diff_ids = stated_diff_ids(Graph(manifest, configs=configs))
+        layers = image_layers(graph.root.layers, diff_ids, access.storage.max_inflated)
+        where = reference.image_name if reference.reference is None else reference.reference.name
+        yield _Image(source, where, root, manifest, chosen_layers(layers, wanted))
+
+
+def _kind(node: Node) -> str:
+    return "directory" if node.is_directory or node.entry is None else node.entry.kind.name.lower()
+
+
+def _listed(path: str, node: Node) -> ImageFile:
+    entry = node.entry
+    if entry is None:
+        return ImageFile(path, "directory", 0o755, 0, 0, 0, 0, 0)
+    return ImageFile(
+        path, _kind(node), entry.mode, entry.uid, entry.gid, entry.size, entry.mtime, entry.layer, entry.link,
+        entry.device if _kind(node) in ("character", "block") else None,
+    )  # fmt: skip

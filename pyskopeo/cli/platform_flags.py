@@ -1,0 +1,60 @@
+"""The flags that choose an image from a list, for every command that does, and the choice that they become."""
+
+from __future__ import annotations
+
+from ..model.choice import Choice
+from ..model.platform import Platform
+from .command import program
+from .flags import Flag, Parsed, UsageError, utf8
+
+PLATFORM = Flag("platform", "choose the image for OS/ARCH[/VARIANT] from a list, or for bashbrew:NAME, as in "
+                "bashbrew:arm32v7", value="PLATFORM", read=Platform.parse)  # fmt: skip
+_OVERRIDES = ("override-os", "override-arch", "override-variant")
+
+
+def _annotation(text: str) -> tuple[str, str]:
+    name, equals, value = utf8(text).partition("=")
+    if not name or not equals:
+        raise ValueError("want NAME=VALUE")
+    return name, value
+
+
+CHOOSING = (
+    PLATFORM,
+    Flag("os-version", "choose an image for this version of the operating system, or the beginning of it up to a dot, "
+         "as in 10.0.17763", value="VERSION", read=utf8),
+    Flag("os-feature", "choose an image that states this feature of the operating system; can be repeated",
+         value="FEATURE", read=utf8, repeat=True),
+    Flag("select-annotation", "choose an image whose entry in the list has this annotation; can be repeated",
+         value="NAME=VALUE", read=_annotation, repeat=True),
+)  # fmt: skip
+
+
+def is_chosen(parsed: Parsed) -> bool:
+    """Return whether a flag that chooses an image is given."""
+    return bool(parsed.given & {*(flag.name for flag in CHOOSING), *_OVERRIDES})
+
+
+def refuse_choice(parsed: Parsed, others: str) -> None:
+    """Raise `UsageError` if a flag of `CHOOSING` is given; it is for use with flags that ask for several images."""
+    for flag in CHOOSING:
+        if flag.name in parsed.given:
+            raise UsageError(f"--{flag.name} chooses one image, so it does not go with {others}")
+
+
+def chosen_image(parsed: Parsed) -> Choice:
+    """Return which image of a list is wanted; raises `UsageError` for flags that exclude each other."""
+    platform = parsed.optional("platform", Platform)
+    os_name, architecture, variant = (parsed.get(name, str) for name in _OVERRIDES)
+    overridden = bool(os_name or architecture or variant)
+    if platform is not None and overridden:
+        raise UsageError("--platform and --override-os, -arch, -variant exclude each other")
+    version, features = parsed.optional("os-version", str) or "", parsed.repeated("os-feature", str)
+    annotations = tuple(parsed.repeated("select-annotation", tuple))
+    if platform is None and (overridden or version or features or not annotations):
+        platform = Platform.host(os=os_name, architecture=architecture, variant=variant)
+    if platform is not None and (version or features):
+        from dataclasses import replace
+
+        platform = replace(platform, os_version=version, os_features=tuple(features))
+    return Choice(platform, annotations, known_variants=not overridden, warn=program() != "skopeo")

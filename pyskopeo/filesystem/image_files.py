@@ -1,0 +1,191 @@
+"""Read the layers of an image into its merged view, and the contents of the files that are wanted.
+
+Independent of transports: it uses `ImageSource` only. Each layer is read as a stream, and verified by its digest, its
+size and its diff ID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..errors import InvalidContent, InvalidInput, Unsupported
+from ..fast_dataclass import dataclass
+from ..model import mediatype
+from ..streams.cancellation import run_in_thread
+from ..streams.concurrency import processors, work_off
+from ..streams.decompress import InflatingSink
+from ..streams.plain_content import InflatedTotal, PlainContent, default_inflated_limit
+from ..streams.progress import uncounted
+from .contents import shown
+from .decision import Decision
+from .entry import Entry, Kind
+from .layer_sink import EntryTotal, LayerSink
+from .overlay import LayerEntries, Node, View
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..interfaces import ImageSource
+    from ..model.descriptor import Descriptor
+    from ..model.digest import Digest
+    from .contents import ContentDirectory
+    from .path_selection import PathSelection
+
+_AT_ONCE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of an image: ``number`` 1 is the base layer. ``plain`` is what its decompressed content must be."""
+
+    number: int
+    descriptor: Descriptor
+    plain: PlainContent
+
+    def __str__(self) -> str:
+        return f"layer {self.number} ({self.descriptor.digest})"
+
+
+def image_layers(
+    layers: Sequence[Descriptor], diff_ids: Mapping[Digest, tuple[Digest, ...]], max_inflated: int | None
+) -> tuple[Layer, ...]:
+    """Return the layers of an image, the base layer first.
+
+    ``max_inflated`` is the maximum size in bytes of all of them together when they are decompressed; None: 16 GiB, or
+    200 times their stored size if that is more.
+    """
+    stored = sum(layer.size for layer in layers)
+    total = InflatedTotal(default_inflated_limit(stored) if max_inflated is None else max_inflated)
+    return tuple(
+        Layer(number, layer, PlainContent(diff_ids.get(layer.digest, ()), total))
+        for number, layer in enumerate(layers, 1)
+    )
+
+
+def chosen_layers(layers: Sequence[Layer], wanted: Sequence[str]) -> tuple[Layer, ...]:
+    """Return the layers that are named by number, from the top if it is negative, by digest or by diff ID; all if none.
+
+    Raises `InvalidInput` for a layer that is not there.
+    """
+    found: set[int] = set()
+    for text in wanted:
+        digits = text.removeprefix("-")
+        if digits.isdigit() and len(digits) < 10:
+            number = int(text) if digits == text else len(layers) + 1 + int(text)
+            numbers = {layer.number for layer in layers if layer.number == number}
+        else:
+            numbers = {
+                layer.number for layer in layers
+                if text in (str(layer.descriptor.digest), *map(str, layer.plain.diff_ids))
+            }  # fmt: skip
+        if not numbers:
+            raise InvalidInput(f"this image has no layer {text}: want 1 to {len(layers)}, or a digest")
+        found |= numbers
+    return tuple(layer for layer in layers if not wanted or layer.number in found)
+
+
+class ImageFiles:
+    """The files of an image, or of some of its ``layers``; `read` them once, then use ``view`` and ``chosen``.
+
+    ``contents`` is where the contents of regular files go, None if they are not wanted. ``chosen`` are the paths that
+    were selected, None for all. ``layers_read`` are the numbers of the layers that had to be read.
+    """
+
+    def __init__(
+        self, source: ImageSource, layers: Sequence[Layer], contents: ContentDirectory | None = None
+    ) -> None:  # fmt: skip
+        """Raises `Unsupported` for a layer that is no archive of a kind that can be read."""
+        self._source, self._layers, self._contents = source, layers, contents
+        self._total = EntryTotal()
+        self._entries: dict[Digest, LayerEntries] = {}
+        self.view = View()
+        self.chosen: frozenset[str] | None = None
+        for layer in layers:
+            kind = layer.descriptor.media_type
+            if mediatype.compression(kind) is None:
+                raise Unsupported(
+                    f"{layer} is of type {ascii(kind)[1:-1][:100]}, which is no tar archive that can be read: "
+                    "choose other layers with --layer"
+                )
+
+    @property
+    def layers_read(self) -> tuple[int, ...]:
+        """The numbers of the layers that were read."""
+        return tuple(layer.number for layer in self._layers if layer.descriptor.digest in self._entries)
+
+    async def read(self, selection: PathSelection, *, follow: bool = False) -> None:
+        """Read what is needed for the files that are selected; for paths without wildcards not more than that.
+
+        ``follow`` selects what symbolic links at the end of such paths lead to, too. Raises the source's errors,
+        `InvalidContent` for layers that are damaged or that must not be unpacked, `NotFound` for files that are not
+        there, and `StorageFailed`.
+        """
+        literals = selection.literals
+        if literals is None:
+            await self._read_all(lambda entry: selection.matches(entry.path))
+        else:
+            await self._read_until(Decision(literals, follow=follow))
+        read = (self._entries.get(layer.descriptor.digest) for layer in self._layers)
+        self.view = await run_in_thread(partial(View.of, [layer for layer in read if layer is not None]))
+        self.chosen = selection.select(self.view)
+        if follow and literals is not None:
+            self.chosen = frozenset(self.view.follow(path)[0] for path in literals)
+        if self._contents is not None:
+            await self._read_missing(self._contents)
+
+    def nodes(self) -> list[tuple[str, Node]]:
+        """Return the selected files with their paths, sorted, and the directories that they are in."""
+        if self.chosen is None:
+            return list(self.view.walk())
+        needed = set(self.chosen)
+        for path in self.chosen:
+            while path := path.rpartition("/")[0]:
+                needed.add(path)
+        return [(path, node) for path, node in self.view.walk() if path in needed]
+
+    async def _read_all(self, wanted: Callable[[Entry], bool]) -> None:
+        fresh = list({layer.descriptor.digest: layer for layer in self._layers}.values())
+        fresh.sort(key=lambda layer: -layer.descriptor.size)
+        at_once = min(_AT_ONCE, processors())
+        await work_off(fresh, lambda layer: self._read_layer(layer, wanted), at_once=at_once, when_idle=_AT_ONCE)
+
+    async def _read_until(self, decision: Decision) -> None:
+        """Read layers from the top until it is decided what is at the paths."""
+        for layer in reversed(self._layers):
+            digest = layer.descriptor.digest
+            if digest not in self._entries:
+                await self._read_layer(layer, decision.wants)
+            if decision.add(self._entries[digest]):
+                return
+
+    async def _read_missing(self, contents: ContentDirectory) -> None:
+        """Read layers again for contents that turned out to be needed, as those of hard links to other files."""
+        keys = set()
+        for path, node in self.nodes():
+            if node.entry is None:
+                continue
+            if node.entry.kind is Kind.HARDLINK:
+                raise InvalidContent(f"{shown(path)} is a hard link to {shown(node.entry.link)}, which is not there")
+            if node.entry.kind is Kind.FILE:
+                keys.add(node.entry.key)
+        incomplete = {number for number, position in keys if (number, position) not in contents}
+        for layer in self._layers:
+            if layer.number in incomplete:
+                await self._read_layer(layer, lambda entry: entry.key in keys)
+
+    async def _read_layer(self, layer: Layer, wanted: Callable[[Entry], bool]) -> None:
+        sink = LayerSink(layer.number, str(layer), self._total, wanted, self._contents)
+        inflating = InflatingSink(sink, str(layer), layer.plain)
+
+        def finish() -> None:
+            inflating.finish()
+            sink.finish()
+
+        try:
+            await self._source.blob(layer.descriptor).copy_to(inflating, uncounted)
+            await run_in_thread(finish)
+        finally:
+            sink.close()
+        self._entries[layer.descriptor.digest] = sink.layer
