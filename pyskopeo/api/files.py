@@ -284,8 +284,10 @@ async def _opened(
     async with reference.open_source(access) as source:
         root = await source.manifest()
         check_policy(reference, access)
-        wanted_image = platform or Platform.host()
-        manifest = await find_image(source, root, wanted_image, lambda message: access.report(Warned(message)))
+        manifest = await find_image(
+            source, root, platform or Platform.host(),
+            lambda message: access.report(Warned(f"{reference.image_name}: {message}")),
+        )  # fmt: skip
         graph = await with_layer_sizes(source, Graph(manifest))
         config = manifest.config
         configs = {}

@@ -1,4 +1,4 @@
-"""What standard error is: a terminal on which rows can be redrawn, or not."""
+"""What standard error can show: rows that are redrawn, or lines only."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ from .private_files import open_locked, open_private, remove_old
 
 # Seconds.
 _MAX_AGE = 24 * 60 * 60.0
-# How long to wait, in seconds, for another process to request a token.
-_PATIENCE, _PAUSE = 5.0, 0.02
+# How long to wait, in seconds, for another process to request a token: as long as Bazel waits for a helper.
+_PATIENCE, _PAUSE = 10.0, 0.02
 # The fraction of its life after which a token is not used any more, as in `registry.authorization`.
 _REFRESH_AT = 0.75
 # Bytes.
@@ -76,7 +76,7 @@ class TokenCache:
         """Return the token for the repository ``name`` that was requested with ``secret``, or that of ``request()``.
 
         ``secret`` is all that a token depends on besides its repository. Concurrent calls, of other processes too, make
-        one request, unless it takes more than 5 s. Raises what ``request`` raises.
+        one request, unless it takes more than 10 s. Raises what ``request`` raises.
         """
         found = self.find(name, secret)
         if found is not None:

@@ -86,7 +86,7 @@ def compile_bundles(interpreters: Iterable[Interpreter], sources: Mapping[str, b
     """Return the bundle of bytecode for each interpreter, by its tag; ``sources`` are modules by their paths."""
     question = json.dumps(
         [
-            (_module_name(path), path.endswith("/__init__.py"), path, base64.b64encode(source).decode())
+            (module_name(path), path.endswith("/__init__.py"), path, base64.b64encode(source).decode())
             for path, source in sorted(sources.items())
         ]
     ).encode()
@@ -107,5 +107,6 @@ def _compile(interpreter: Interpreter, question: bytes) -> bytes:
     return done.stdout
 
 
-def _module_name(path: str) -> str:
+def module_name(path: str) -> str:
+    """Return the name of the module in a file, such as ``a.b`` for ``a/b/__init__.py``."""
     return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")

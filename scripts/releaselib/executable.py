@@ -10,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .distributions import ROOT
+from .bytecode import module_name
+from .distributions import ROOT, own_files
 
 _MAIN = Path(__file__).with_name("executable_main.py")
 # What is imported by names that are made up at run time.
@@ -36,9 +37,10 @@ def build_executable(path: Path, work: Path) -> str:
     command = [
         sys.executable, "-m", "PyInstaller", "--onefile", "--noconfirm", "--log-level", "ERROR", "--name", path.name,
         "--distpath", str(path.parent), "--workpath", str(work), "--specpath", str(work), "--paths", str(ROOT),
-        "--collect-submodules", "pyskopeo", "--collect-data", "publicsuffixlist", "--collect-data", "certifi",
+        "--collect-data", "publicsuffixlist", "--collect-data", "certifi",
     ]  # fmt: skip
-    command += [part for name in _HIDDEN for part in ("--hidden-import", name)]
+    own = [module_name(path) for path in own_files() if path.endswith(".py")]
+    command += [part for name in (*own, *_HIDDEN) for part in ("--hidden-import", name)]
     command += [part for name in _LEFT_OUT for part in ("--exclude-module", name)]
     environment = {
         **os.environ,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from tests.interop.beside_skopeo import (
 from tests.interop.differential.allowed import without_platforms
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.commands import pyskopeo, skopeo
-from tests.support.images import KINDS, IndexSpec, build, digest_of
+from tests.support.images import KINDS, ImageSpec, IndexSpec, LayerSpec, build, digest_of, edited
 from tests.support.outputs import blob_path, write_dir
 from tests.support.peers import Registry
 from tests.support.trees import tree
@@ -274,3 +275,21 @@ def test_a_single_platform_of_a_list_is_the_one_skopeo_takes(registry: Registry,
     for platform in PLATFORMS:
         words = ("inspect", "--no-tags", "--tls-verify=false", *overrides(platform), registry.name("skopeo/reversed"))
         assert json.loads(pyskopeo_here(*words).stdout)["Layers"] == json.loads(skopeo(*words).stdout)["Layers"]
+
+
+@pytest.mark.parametrize("flavor", ["gzip first", "zstd first", "gzip only"])
+def test_of_two_images_for_one_platform_the_one_with_zstd_is_taken(flavor: str, tmp_path: Path) -> None:
+    """By the annotation with which containers/image marks it, as it writes both into one list."""
+    names = {"gzip first": ("gzip", "zstd"), "zstd first": ("zstd", "gzip"), "gzip only": ("gzip", "other")}[flavor]
+    image = build(IndexSpec(tuple(ImageSpec(layers=(LayerSpec(name),)) for name in names)))
+
+    def mark(document: dict[str, Any]) -> None:
+        for entry, name in zip(document["manifests"], names, strict=True):
+            if name == "zstd":
+                entry["annotations"] = {"io.github.containers.compression.zstd": "true"}
+
+    source = write_dir(edited(image, mark), tmp_path / "source")
+    theirs, ours = both("--override-arch=amd64", "copy", f"dir:{source}", "dir:{}/x", out=tmp_path)
+    assert tree(ours) == tree(theirs)
+    wanted = image.child(names.index("zstd") if "zstd" in names else 0)
+    assert (ours / "x/manifest.json").read_bytes() == wanted.raw

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
-from tests.support.images import BuiltImage, BuiltManifest, ImageSpec, IndexSpec, LayerSpec, build, digest_of
+from tests.support.images import BuiltImage, ImageSpec, IndexSpec, LayerSpec, build, digest_of, edited
 from tests.support.outputs import write_layout
 from tests.support.simulator import Simulator
 from tests.support.specs import PlatformSpec
@@ -27,14 +28,12 @@ NAMES = ("8.0.1.arm64_ventura", "8.0.1.arm64_monterey", "8.0.1.x86_64_linux", "8
 def bottles() -> BuiltImage:
     """A list as Homebrew makes them: what tells images apart is in versions and annotations."""
     specs = (ImageSpec(layers=(LayerSpec(name),), platform=one) for name, one in zip(NAMES, PLATFORMS, strict=True))
-    made = build(IndexSpec(tuple(specs)))
-    document = json.loads(made.root.raw)
-    for entry, name in zip(document["manifests"], NAMES, strict=True):
-        entry["annotations"] = {REF_NAME: name}
-    raw = json.dumps(document).encode()
-    root = BuiltManifest(digest_of(raw), made.root.media_type, raw)
-    children = {digest: manifest for digest, manifest in made.manifests.items() if digest != made.digest}
-    return BuiltImage(root, {**children, root.digest: root}, made.blobs, made.tars)
+
+    def annotate(document: dict[str, Any]) -> None:
+        for entry, name in zip(document["manifests"], NAMES, strict=True):
+            entry["annotations"] = {REF_NAME: name}
+
+    return edited(build(IndexSpec(tuple(specs))), annotate)
 
 
 IMAGE = bottles()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from .configs import config_json
 from .rootfs import PROGRAM, Compression, LayerSpec, build_layer
@@ -29,6 +30,7 @@ __all__ = [
     "Spec",
     "build",
     "digest_of",
+    "edited",
 ]
 
 _OCI = "application/vnd.oci.image"
@@ -128,6 +130,16 @@ def build(spec: Spec | str) -> BuiltImage:
         MappingProxyType(builder.blobs),
         MappingProxyType(builder.tars),
     )
+
+
+def edited(image: BuiltImage, change: Callable[[dict[str, Any]], object]) -> BuiltImage:
+    """``image`` with another root: ``change`` gets the parsed one, to alter it."""
+    document = image.root.json
+    change(document)
+    raw = json.dumps(document).encode()
+    root = BuiltManifest(digest_of(raw), image.root.media_type, raw)
+    children = {digest: manifest for digest, manifest in image.manifests.items() if digest != image.digest}
+    return BuiltImage(root, {**children, root.digest: root}, image.blobs, image.tars)
 
 
 class _Builder:

@@ -44,7 +44,8 @@ pivot_root . .outside
 cd /
 umount -l /.outside
 echo ready
-exec sleep infinity
+# The first process is the parent of those whose own one has ended: a shell that waits removes them when they end.
+while :; do sleep 3600 & wait; done
 """
 
 
