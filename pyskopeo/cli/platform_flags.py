@@ -42,19 +42,23 @@ def refuse_choice(parsed: Parsed, others: str) -> None:
             raise UsageError(f"--{flag.name} chooses one image, so it does not go with {others}")
 
 
+def overridden(parsed: Parsed) -> dict[str, str]:
+    """Return what the flags ``--override-*`` replace, as the arguments of `Platform.host`."""
+    found = zip(("os", "architecture", "variant"), (parsed.get(name, str) for name in _OVERRIDES), strict=True)
+    return {name: value for name, value in found if value}
+
+
 def chosen_image(parsed: Parsed) -> Choice:
     """Return which image of a list is wanted; raises `UsageError` for flags that exclude each other."""
-    platform = parsed.optional("platform", Platform)
-    os_name, architecture, variant = (parsed.get(name, str) for name in _OVERRIDES)
-    overridden = bool(os_name or architecture or variant)
-    if platform is not None and overridden:
+    platform, overrides = parsed.optional("platform", Platform), overridden(parsed)
+    if platform is not None and overrides:
         raise UsageError("--platform and --override-os, -arch, -variant exclude each other")
     version, features = parsed.optional("os-version", str) or "", parsed.repeated("os-feature", str)
     annotations = tuple(parsed.repeated("select-annotation", tuple))
-    if platform is None and (overridden or version or features or not annotations):
-        platform = Platform.host(os=os_name, architecture=architecture, variant=variant)
+    if platform is None and (overrides or version or features or not annotations):
+        platform = Platform.host(**overrides)
     if platform is not None and (version or features):
         from dataclasses import replace
 
         platform = replace(platform, os_version=version, os_features=tuple(features))
-    return Choice(platform, annotations, known_variants=not overridden, warn=program() != "skopeo")
+    return Choice(platform, annotations, known_variants=not overrides, warn=program() != "skopeo")
