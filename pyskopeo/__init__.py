@@ -94,7 +94,8 @@ if TYPE_CHECKING:
         Warned,
     )
     from .model.layout_split import LayoutSplit, SplitImage
-    from .model.lock_file import LockedImage, LockFile
+    from .model.lock_file import LockFile
+    from .model.locked_image import LockedImage
     from .model.manifest import Manifest
     from .model.missing_content import MissingContent
     from .model.platform import Platform
@@ -163,7 +164,7 @@ _HOMES = {
     "LayoutSplit": "model.layout_split",
     "LockChange": "syncing.locking",
     "LockFile": "model.lock_file",
-    "LockedImage": "model.lock_file",
+    "LockedImage": "model.locked_image",
     "Manifest": "model.manifest",
     "ManifestRefused": "errors",
     "ManifestWritten": "model.events",

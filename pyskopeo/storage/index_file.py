@@ -87,7 +87,8 @@ class IndexFile:
 
         self._flushing = self._flushing or Lock()
         async with self._flushing:  # so that what was put before this call is written when it returns
-            named, unnamed, self._named, self._unnamed = self._named, self._unnamed, {}, []
+            # Sorted, so that the file does not depend on which of several images was finished first.
+            named, unnamed, self._named, self._unnamed = dict(sorted(self._named.items())), self._unnamed, {}, []
             try:
                 if named or unnamed:
                     await self.update(lambda index: self._with_images(index, named, unnamed))
