@@ -26,6 +26,7 @@ INDEX_FILE = "index.json"
 LAYOUT_CONTENT = b'{"imageLayoutVersion":"1.0.0"}'
 REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
+SOURCE_PREFIX = "containerd.io/distribution.source."  # see `recorded_sources`
 INDEX_LIMIT = 64 * 1024 * 1024
 _LAYOUT_NAMES = FieldNames.of("imageLayoutVersion")
 _INDEX_NAMES = FieldNames.of("schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations")

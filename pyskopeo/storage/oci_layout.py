@@ -16,9 +16,8 @@ from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement
-from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LayoutIndex, check_layout_file
+from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, SOURCE_PREFIX, LayoutIndex, check_layout_file
 from ..model.manifest import Manifest
-from ..model.recorded_sources import recorded_sources, source_annotation
 from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.byte_streams import BlobReader
 from ..streams.locations import LocalFile, RegistryBlob
@@ -146,7 +145,9 @@ class LayoutSource(ImageSource):
             # `NotFound` means exit code 2, for an image that is not in the layout; here there is no layout at all.
             raise PathNotFound(str(error)) from None
         found = index.find(self._name, self._where)
-        if isinstance(found, Descriptor):
+        if isinstance(found, Descriptor) and any(name.startswith(SOURCE_PREFIX) for name in found.annotations):
+            from ..model.recorded_sources import recorded_sources
+
             self._recorded = recorded_sources(found.annotations)
         return found
 
@@ -254,7 +255,11 @@ class LayoutWriter(BlobFileDestination):
         return root.digest
 
     async def _name_image(self, root: Manifest) -> None:
-        index, notes = self._files.index(self.root), source_annotation(self._writing.recorded_source)
+        index, notes = self._files.index(self.root), dict[str, str]()
+        if self._writing.recorded_source:
+            from ..model.recorded_sources import source_annotation
+
+            notes = source_annotation(self._writing.recorded_source)
         if not self._writing.platforms:
             await index.put(root if root.platform is None else replace(root, platform=None), self._name, notes)
             return
