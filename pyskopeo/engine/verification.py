@@ -29,7 +29,7 @@ from ..model.reachability import Node, Reachability
 from ..model.strict_json import CONFIG_LIMIT
 from ..model.verification import REPAIRABLE, Fault, FaultKind, VerificationReport
 from ..streams.cancellation import run_in_thread
-from ..streams.concurrency import processors, work_off
+from ..streams.concurrency import processors, while_ticking, work_off
 from ..streams.plain_content import InflatedTotal, PlainContent, default_inflated_limit
 from .layer_check import LayerCheck
 from .selection import check_depth
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from ..streams.pump import Blob
 
 _DOCUMENTS_AT_ONCE = 8
-_TICK = 0.2
 Repairer: TypeAlias = "Callable[[Fault, Descriptor, bool], Awaitable[str]]"
 """Puts content right: called with its fault, its descriptor, and whether it is a manifest. Returns why that was not
 possible, "" if it was."""
@@ -114,7 +113,8 @@ class ImageVerification:
         self._total = sum(max(node.descriptor.size, 0) for node in blobs)
         limit = self._options.max_inflated
         self._inflated.limit = default_inflated_limit(self._total) if limit is None else limit
-        await self._with_progress(self._verify_blobs(blobs))
+        await while_ticking(self._verify_blobs(blobs), lambda: self._advance(sum(self._done.values()), self._total))
+        self._advance(self._total, self._total)
 
     def report(self, name: str, faults: Sequence[Fault] = ()) -> VerificationReport:
         """Return the result for an image called ``name``, with further ``faults``, of its files."""
@@ -282,21 +282,6 @@ class ImageVerification:
             kind, node.kind, message, stated.digest, stated.size, stated.media_type, self._path_of(stated),
             self.graph.names(node),
         )  # fmt: skip
-
-    async def _with_progress(self, work: Awaitable[None]) -> None:
-        from anyio import create_task_group, sleep
-
-        async def tick() -> None:
-            while True:
-                self._advance(sum(self._done.values()), self._total)
-                await sleep(_TICK)
-
-        with first_error():
-            async with create_task_group() as ticker:
-                ticker.start_soon(tick)
-                await work
-                ticker.cancel_scope.cancel()
-        self._advance(self._total, self._total)
 
 
 def _order(fault: Fault) -> tuple[bool, str, str, str]:

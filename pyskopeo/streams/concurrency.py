@@ -21,6 +21,7 @@ _IDLE_PERIODS, _PERIOD = 2, 0.05
 # The share of the processors' time above which this process keeps them busy: a server on this machine needs
 # much of the rest to send.
 _BUSY_SHARE = 0.35
+_TICK = 0.2  # seconds
 
 
 def processors() -> int:
@@ -72,6 +73,22 @@ async def work_off(
                 tasks.start_soon(worker, queue)
             if (more := min(when_idle, len(items)) - at_once) > 0:
                 tasks.start_soon(queue.add_workers_when_idle, tasks, worker, more)
+
+
+async def while_ticking(work: Awaitable[None], tick: Callable[[], None]) -> None:
+    """Await ``work``, and call ``tick`` five times per second until it is done; raises what it raises."""
+    from anyio import create_task_group, sleep
+
+    async def go_on() -> None:
+        while True:
+            tick()
+            await sleep(_TICK)
+
+    with first_error():
+        async with create_task_group() as ticker:
+            ticker.start_soon(go_on)
+            await work
+            ticker.cancel_scope.cancel()
 
 
 class WorkQueue(Generic[T]):
