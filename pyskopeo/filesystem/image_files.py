@@ -14,7 +14,7 @@ from ..errors import InvalidContent, InvalidInput, Unsupported
 from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..streams.cancellation import run_in_thread
-from ..streams.concurrency import processors, while_ticking, work_off
+from ..streams.concurrency import processors, ticking, work_off
 from ..streams.decompress import InflatingSink
 from ..streams.plain_content import InflatedTotal, PlainContent, default_inflated_limit
 from .contents import shown
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .path_selection import PathSelection
 
 _AT_ONCE = 6
+_TICK = 0.2  # seconds
 Advance: TypeAlias = Callable[[int, int], None]
 """Called in the event loop with a number of bytes done, and that of all."""
 
@@ -130,7 +131,8 @@ class ImageFiles:
         if self._advance is None:
             await self._read(selection, follow=follow)
         else:
-            await while_ticking(self._read(selection, follow=follow), self._tick)
+            async with ticking(partial(self._tick, self._advance), _TICK):
+                await self._read(selection, follow=follow)
 
     async def _read(self, selection: PathSelection, *, follow: bool) -> None:
         literals = selection.literals
@@ -186,9 +188,8 @@ class ImageFiles:
             if layer.number in incomplete:
                 await self._read_layer(layer, lambda entry: entry.key in keys)
 
-    def _tick(self) -> None:
-        assert self._advance is not None
-        self._advance(sum(self._done.values()), self._size)
+    def _tick(self, advance: Advance) -> None:
+        advance(sum(self._done.values()), self._size)
 
     async def _read_layer(self, layer: Layer, wanted: Callable[[Entry], bool]) -> None:
         sink = LayerSink(layer.number, str(layer), self._total, wanted, self._contents)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import first_error
@@ -21,7 +22,6 @@ _IDLE_PERIODS, _PERIOD = 2, 0.05
 # The share of the processors' time above which this process keeps them busy: a server on this machine needs
 # much of the rest to send.
 _BUSY_SHARE = 0.35
-_TICK = 0.2  # seconds
 
 
 def processors() -> int:
@@ -75,20 +75,21 @@ async def work_off(
                 tasks.start_soon(queue.add_workers_when_idle, tasks, worker, more)
 
 
-async def while_ticking(work: Awaitable[None], tick: Callable[[], None]) -> None:
-    """Await ``work``, and call ``tick`` five times per second until it is done; raises what it raises."""
+@asynccontextmanager
+async def ticking(tick: Callable[[], None], seconds: float) -> AsyncIterator[None]:
+    """Call ``tick`` every so many seconds while the body runs, from its beginning on."""
     from anyio import create_task_group, sleep
 
-    async def go_on() -> None:
+    async def repeat() -> None:
         while True:
             tick()
-            await sleep(_TICK)
+            await sleep(seconds)
 
     with first_error():
-        async with create_task_group() as ticker:
-            ticker.start_soon(go_on)
-            await work
-            ticker.cancel_scope.cancel()
+        async with create_task_group() as tasks:
+            tasks.start_soon(repeat)
+            yield
+            tasks.cancel_scope.cancel()
 
 
 class WorkQueue(Generic[T]):
