@@ -23,8 +23,8 @@ _SHOWN_FAULTS, _SHOWN_FILES = 200, 10
 
 
 @contextmanager
-def verifying(*, quiet: bool = False) -> Iterator[Advance]:
-    """Show a bar on a terminal while content is verified."""
+def verifying(label: str = "Verifying", *, quiet: bool = False) -> Iterator[Advance]:
+    """Show a bar on a terminal while content is verified, or read for another purpose, which ``label`` names."""
     from ..engine.verification import ignore_advance
 
     if quiet or not has_cursor_control():
@@ -36,7 +36,7 @@ def verifying(*, quiet: bool = False) -> Iterator[Advance]:
     console = Console(stderr=True, highlight=False)
     progress = Progress(*byte_columns(size, wide=True), console=console, expand=True, auto_refresh=False)
     rows = LiveRows(console, progress.get_renderable, WIDTH)
-    task = progress.add_task("Verifying", total=None)
+    task = progress.add_task(label, total=None)
 
     def advance(done: int, total: int) -> None:
         progress.update(task, completed=done, total=total)
