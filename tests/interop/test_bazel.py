@@ -30,6 +30,8 @@ AMD64, ARM64 = LIST.child(0), LIST.child(1)
 SINGLE = build("docker")
 SLOW = build(ImageSpec(layers=(LayerSpec("slow", size=4_000_000),)))
 MANY = build(ImageSpec(layers=layers(20)))
+ONE, TWO = (build(ImageSpec(layers=(LayerSpec(name),))) for name in ("one", "two"))
+LOCKED = build(ImageSpec(layers=(LayerSpec("locked"), LayerSpec("with it"))))
 
 # Before what the README says is in MODULE.bazel.
 MODULE = """
@@ -66,7 +68,7 @@ load(":derived.bzl", "derived")
 derived(name = "app", base = "@debian//:image")
 derived(name = "app_arm64", base = "@debian//:linux_arm64_v8")
 derived(name = "app_single", base = "@single//:image")
-derived(name = "locked", base = "@images//many:image", tags = ["manual"])
+derived(name = "locked", base = "@images//locked:image", tags = ["manual"])
 pyskopeo_assemble(name = "full", layout = "@shallow//:linux_amd64", blobs = ["layer", "@debian//:linux_arm64_v8"])
 pyskopeo_assemble(name = "incomplete", layout = "@shallow//:linux_amd64", tags = ["manual"])
 pyskopeo_layout_test(name = "scan", layout = ":full", scanner = "scanner.sh", arguments = ["--all", "{layout}"])
@@ -96,7 +98,7 @@ exec python3 -I -S {program} credential-helper --tls-verify=false "$@"
 def origin() -> Iterator[Simulator]:
     """A registry that is open to everybody."""
     with Simulator() as running:
-        for image, repository in ((LIST, "team/base"), (SINGLE, "team/single"), (SLOW, "team/slow"), (MANY, "team/many")):
+        for image, repository in ((LIST, "team/base"), (SINGLE, "team/single"), (SLOW, "team/slow"), (LOCKED, "team/locked")):
             running.add(image, repository, "1")
         yield running
 
@@ -111,12 +113,14 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenServer]:
 def private(tokens: TokenServer) -> Iterator[Simulator]:
     """A registry that wants a token."""
     with Simulator(MANY, "private/many", "1", gate=BearerGate(tokens.realm, tokens.accepts)) as running:
+        running.add(ONE, "private/one", "1")
+        running.add(TWO, "private/two", "1")
         yield running
 
 
 @pytest.fixture(scope="module")
 def bazel(
-    origin: Simulator, private: Simulator, single_file: Path, tmp_path_factory: pytest.TempPathFactory
+    origin: Simulator, private: Simulator, tokens: TokenServer, single_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Bazel]:
     """Bazel 7.7 on a workspace with everything that these tests build; what they do not need is not fetched."""
     require_peer("sid-bazel")
@@ -124,10 +128,15 @@ def bazel(
     binds = {path: path for path in (folder, RULES, single_file.parent)}
     options = without_registry(folder / "modules")
     with SidRoot(binds) as sid, Bazel(sid.run, folder, options=options) as running:
-        running.write("MODULE.bazel", module(origin, private, single_file))
+        headers = {"Authorization": [f"Bearer {tokens.token_for('repository:private/two:pull')}"]}
+        helper = running.write("helper", f"#!/bin/sh\necho '{json.dumps({'headers': headers})}'\n", mode=0o755)
+        running.write("MODULE.bazel", module(origin, private, single_file, helper))
         fill(running, origin, single_file)
         lock(running, origin)
-        log_in(running.home, private)
+        running.write("logins.json", logins(private))
+        # Where Docker has them.
+        (running.home / ".docker").mkdir()
+        (running.home / ".docker" / "config.json").write_text(logins(private))
         yield running
 
 
@@ -145,17 +154,19 @@ def of_readme(words: str, origin: Simulator, program: Path) -> str:
     return re.sub(r'(platforms = \[.*?\]|lock = ".*?")', r"\1, tls_verify = False", text)
 
 
-def module(origin: Simulator, private: Simulator, program: Path) -> str:
-    """MODULE.bazel."""
+def module(origin: Simulator, private: Simulator, program: Path, helper: Path) -> str:
+    """MODULE.bazel; ``helper`` speaks Bazel's protocol."""
     return (
         MODULE.format(rules=RULES)
         + of_readme("bazel_dep", origin, program)
         + of_readme("pyskopeo.images", origin, program)
         + pull("shallow", f"{origin.host}/team/base@{LIST.digest}", platforms=["linux/amd64"], layers="none")
         + pull("single", f"docker://{origin.host}/team/single:1", digest=SINGLE.digest)
-        + pull("slow", f"{origin.host}/team/slow@{SLOW.digest}", timeout=15)
+        + pull("slow", f"{origin.host}/team/slow@{SLOW.digest}", timeout=25)
         + pull("floating", f"{origin.host}/team/single:1")
         + pull("private", f"{private.host}/private/many@{MANY.digest}")
+        + pull("by_file", f"{private.host}/private/one@{ONE.digest}", auth_file="//:logins.json")
+        + pull("by_helper", f"{private.host}/private/two@{TWO.digest}", credential_helpers=[f"127.0.0.1={helper}"])
         + f"""
 downloads = use_repo_rule("//:downloads.bzl", "downloads")
 downloads(
@@ -188,17 +199,14 @@ def lock(bazel: Bazel, origin: Simulator) -> None:
     """Write the lock file for two of the images."""
     images = {
         "team/base": [{"tag": "1", "name": "base"}],
-        "team/many": [{"tag": "1", "name": "many"}],
+        "team/locked": [{"tag": "1", "name": "locked"}],
     }
     path = bazel.write("images.yaml", json.dumps({origin.host: {"images": images, "tls-verify": False}}))
     succeed(pyskopeo("lock", path, "--output", bazel.workspace / "images.lock"))
 
 
-def log_in(home: Path, registry: Simulator) -> None:
-    """Put the registry's credentials where Docker has them."""
-    path = home / ".docker" / "config.json"
-    path.parent.mkdir()
-    path.write_text(json.dumps({"auths": {registry.host: {"auth": base64.b64encode(b"user:pass").decode()}}}))
+def logins(registry: Simulator) -> str:
+    return json.dumps({"auths": {registry.host: {"auth": base64.b64encode(b"user:pass").decode()}}})
 
 
 def integrity(path: Path) -> str:
@@ -239,23 +247,23 @@ def test_the_images_of_a_lock_are_pulled_when_they_are_needed(bazel: Bazel, orig
     """And no manifest is requested, since the lock has them."""
     before = len(origin.requests)
     assert bazel.succeed("query", "@images//...").split() == [
-        f"@images//{name}" for name in ("base:image", "base:linux_amd64", "base:linux_arm64_v8", "many:image")
+        f"@images//{name}" for name in ("base:image", "base:linux_amd64", "base:linux_arm64_v8", "locked:image")
     ]
     bazel.succeed("build", ":locked")
-    assert has(bazel.built("locked"), MANY, MANY.digest)
+    assert has(bazel.built("locked"), LOCKED, LOCKED.digest)
     asked = [request.path.rpartition("/")[2] for request in origin.requests[before:]]
-    assert sorted(asked) == sorted(MANY.blobs)
+    assert sorted(asked) == sorted(LOCKED.blobs)
 
 
 def test_a_fetch_that_bazel_ends_continues_with_the_next_build(bazel: Bazel, origin: Simulator) -> None:
     (layer,) = SLOW.layer_digests()
-    origin.on_blob(layer, Drip(piece=50_000, pause=0.5), times=1)
+    origin.on_blob(layer, Drip(piece=20_000, pause=0.5), times=1)
     said = bazel.fail("build", "@slow//:image")
-    assert "not done in 15 seconds: run the build again to continue, or set a larger `timeout`" in said
+    assert "not done in 25 seconds: run the build again to continue, or set a larger `timeout`" in said
     bazel.succeed("build", "@slow//:image")
     first, second = (request for request in origin.requests if request.path.endswith(layer))
     assert first.header("Range") is None
-    assert int((second.header("Range") or "bytes=0-").removeprefix("bytes=").partition("-")[0]) >= 50_000
+    assert int((second.header("Range") or "bytes=0-").removeprefix("bytes=").partition("-")[0]) >= 20_000
 
 
 def test_an_image_without_a_digest_is_refused(bazel: Bazel) -> None:
@@ -263,8 +271,11 @@ def test_an_image_without_a_digest_is_refused(bazel: Bazel) -> None:
     assert "has no digest: set `digest`, or `reproducible = False`" in said
 
 
-def test_the_users_credentials_are_used(bazel: Bazel) -> None:
-    bazel.succeed("build", "@private//:image")
+def test_the_users_credentials_are_used(bazel: Bazel, tokens: TokenServer) -> None:
+    for name, requests in {"private": 1, "by_file": 1, "by_helper": 0}.items():
+        before = len(tokens.requests)
+        bazel.succeed("build", f"@{name}//:image")
+        assert len(tokens.requests) - before == requests
 
 
 def test_one_token_for_all_that_bazel_downloads_itself(bazel: Bazel, private: Simulator, tokens: TokenServer) -> None:
@@ -284,13 +295,18 @@ def test_a_workspace_in_bazel_4(origin: Simulator, single_file: Path, tmp_path: 
     unused.mkdir()
     (unused / "WORKSPACE").touch()
     (unused / "BUILD").write_text('filegroup(name = "coverage_report_generator", visibility = ["//visibility:public"])')
+    shallow = f"{origin.host}/team/base@{LIST.digest}"
     with Bazel(run_here, tmp_path, options=[f"--override_repository={unused.name}={unused}"]) as bazel:
         bazel.write(
             "WORKSPACE",
             of_readme("local_repository", origin, single_file)
-            + pull("single", f"{origin.host}/team/single:1", rule="pyskopeo_pull", reproducible=False)
-            + pull("shallow", f"{origin.host}/team/base@{LIST.digest}", rule="pyskopeo_pull", layers="none"),
+            + pull("single", f"{origin.host}/team/single:1", rule="pyskopeo_pull", reproducible=False, python="//:python")
+            + pull("shallow", shallow, rule="pyskopeo_pull", layers="none", tool="//:program", timeout=60),
         )
+        started = f"#!/bin/sh\necho $(basename $0) >>{bazel.workspace}/started\nexec "
+        bazel.write("python", f'{started}python3 "$@"', mode=0o755)
+        # In the place of the executable for Linux.
+        bazel.write("program", f'{started}python3 -I -S {single_file} "$@"', mode=0o755)
         fill(bazel, origin, single_file)
         lock(bazel, origin)
         done = bazel("test", "//...", ":locked", "--test_output=all")
@@ -298,4 +314,5 @@ def test_a_workspace_in_bazel_4(origin: Simulator, single_file: Path, tmp_path: 
         assert f'for the same image in each build: digest = "{SINGLE.digest}"' in done.stderr
         assert has(bazel.built("app"), LIST, AMD64.digest)
         assert has(bazel.built("full"), LIST, AMD64.digest)
-        assert has(bazel.built("locked"), MANY, MANY.digest)
+        assert has(bazel.built("locked"), LOCKED, LOCKED.digest)
+        assert set((bazel.workspace / "started").read_text().split()) == {"python", "program"}

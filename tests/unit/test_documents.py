@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md and SECURITY.md name what there is."""
+"""ARCHITECTURE.md, SECURITY.md and the documents for build systems name what there is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+
+import pyskopeo
 
 ROOT = Path(__file__).parents[2]
 TESTS = {
@@ -30,3 +32,10 @@ def test_every_path_that_a_document_names_exists(document: str) -> None:
     paths |= {f"pyskopeo/{path}" for path in re.findall(rf"`((?:{rooms})/[\w./-]*)`", text)}
     missing = sorted(path for path in links | paths if not (ROOT / path).exists())
     assert missing == []
+
+
+def test_the_bazel_module_has_the_version_of_the_package() -> None:
+    (version,) = re.findall(r'^    version = "(.*)",$', (ROOT / "integrations/bazel/MODULE.bazel").read_text(), re.MULTILINE)
+    text = (ROOT / "integrations/README.md").read_text()
+    named = re.findall(r'bazel_dep\(name = "pyskopeo", version = "(.*?)"', text) + re.findall(r"pyskopeo-([\d.]+)\.pyz\"", text)
+    assert {version, *named} == {pyskopeo.__version__}
