@@ -19,11 +19,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .access import Access, Network, Ranges, Storage, Writing
+    from .api.blobs import get_blob, get_blobs, get_manifest, put_blob, put_manifest
     from .api.deletion import delete
     from .api.files import Extracted, ImageFile, export_files, extract_files, list_files, open_file
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.index_creation import create_index
     from .api.inspection import Inspection, inspect_image
+    from .api.layout_content import assemble_layout, complete_layout, find_missing_content, merge_layouts
     from .api.layout_split import link_names, split_layout
     from .api.layouts import collect_garbage, list_layout, repair_layout
     from .api.nix import NixImage, NixRequest, nix_prefetch
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
     from .http.tls import Trust
     from .interfaces import ImageDestination, ImageReference, ImageSource
     from .model.choice import Choice
+    from .model.completion import CompletionReport, PlacedContent
     from .model.descriptor import Descriptor
     from .model.digest import Digest
     from .model.events import (
@@ -91,7 +94,8 @@ if TYPE_CHECKING:
         Warned,
     )
     from .model.layout_split import LayoutSplit, SplitImage
-    from .model.lock_file import LockedImage, LockFile
+    from .model.lock_file import LockFile
+    from .model.locked_image import LockedImage
     from .model.manifest import Manifest
     from .model.missing_content import MissingContent
     from .model.platform import Platform
@@ -125,6 +129,7 @@ _HOMES = {
     "CannotPreserve": "errors",
     "CertificateNotTrusted": "errors",
     "Choice": "model.choice",
+    "CompletionReport": "model.completion",
     "ConnectionFailed": "errors",
     "ContentMismatch": "errors",
     "Converted": "model.events",
@@ -159,7 +164,7 @@ _HOMES = {
     "LayoutSplit": "model.layout_split",
     "LockChange": "syncing.locking",
     "LockFile": "model.lock_file",
-    "LockedImage": "model.lock_file",
+    "LockedImage": "model.locked_image",
     "Manifest": "model.manifest",
     "ManifestRefused": "errors",
     "ManifestWritten": "model.events",
@@ -172,6 +177,7 @@ _HOMES = {
     "NotFound": "errors",
     "Offline": "errors",
     "PathNotFound": "errors",
+    "PlacedContent": "model.completion",
     "Placement": "model.events",
     "Plan": "engine.plan",
     "Platform": "model.platform",
@@ -208,14 +214,20 @@ _HOMES = {
     "VerificationReport": "model.verification",
     "Warned": "model.events",
     "Writing": "access",
+    "assemble_layout": "api.layout_content",
     "carry_out": "engine.run",
     "check_lock": "syncing.locking",
     "collect_garbage": "api.layouts",
+    "complete_layout": "api.layout_content",
     "copy": "api.images",
     "create_index": "api.index_creation",
     "delete": "api.deletion",
     "export_files": "api.files",
     "extract_files": "api.files",
+    "find_missing_content": "api.layout_content",
+    "get_blob": "api.blobs",
+    "get_blobs": "api.blobs",
+    "get_manifest": "api.blobs",
     "image_manifest": "api.images",
     "inspect_image": "api.inspection",
     "link_names": "api.layout_split",
@@ -226,6 +238,7 @@ _HOMES = {
     "lock_images": "syncing.locking",
     "make_plan": "engine.run",
     "measure_store": "api.store",
+    "merge_layouts": "api.layout_content",
     "nix_prefetch": "api.nix",
     "open_destination": "api.images",
     "open_file": "api.files",
@@ -235,8 +248,10 @@ _HOMES = {
     "plan_prefetch": "syncing.prefetch",
     "prefetch": "syncing.prefetch",
     "prune_store": "api.store",
-    "rebase": "api.rebase",
+    "put_blob": "api.blobs",
+    "put_manifest": "api.blobs",
     "read_lock": "storage.lock_files",
+    "rebase": "api.rebase",
     "repair_layout": "api.layouts",
     "run_copy": "api.images",
     "split_layout": "api.layout_split",
@@ -257,6 +272,7 @@ __all__ = [
     "CannotPreserve",
     "CertificateNotTrusted",
     "Choice",
+    "CompletionReport",
     "ConnectionFailed",
     "ContentMismatch",
     "Converted",
@@ -304,6 +320,7 @@ __all__ = [
     "NotFound",
     "Offline",
     "PathNotFound",
+    "PlacedContent",
     "Placement",
     "Plan",
     "Platform",
@@ -341,14 +358,20 @@ __all__ = [
     "Warned",
     "Writing",
     "__version__",
+    "assemble_layout",
     "carry_out",
     "check_lock",
     "collect_garbage",
+    "complete_layout",
     "copy",
     "create_index",
     "delete",
     "export_files",
     "extract_files",
+    "find_missing_content",
+    "get_blob",
+    "get_blobs",
+    "get_manifest",
     "image_manifest",
     "inspect_image",
     "link_names",
@@ -359,6 +382,7 @@ __all__ = [
     "lock_images",
     "make_plan",
     "measure_store",
+    "merge_layouts",
     "nix_prefetch",
     "open_destination",
     "open_file",
@@ -368,6 +392,8 @@ __all__ = [
     "plan_prefetch",
     "prefetch",
     "prune_store",
+    "put_blob",
+    "put_manifest",
     "read_lock",
     "rebase",
     "repair_layout",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from . import __version__
 from .config import certificates
@@ -131,6 +131,9 @@ class Storage:
     shared_files: SharedFiles | None = None
 
 
+Reuse = Literal["copy", "hardlink", "symlink", "reflink"]
+
+
 @dataclass(frozen=True, slots=True)
 class Writing:
     """Options of a destination. Sources ignore them, and so do transports other than those named here.
@@ -141,6 +144,12 @@ class Writing:
     registry that has the result (``docker:``). ``platforms`` states the platform of an image in its entry of
     ``index.json``, which skopeo does not, and ``tag_platforms`` is how each image of a list is named besides the list,
     one of `platform_names.STYLES`, "": not at all (``oci:``, ``oci-archive:``).
+
+    ``reuse`` is what is made of a file of a local source that is a blob (``oci:``, ``dir:``): a copy of it, a hard link
+    to it, a symbolic link to its absolute path, or a file that shares its blocks; a copy, where the file system cannot
+    do that. The file is verified before. Files of the content store are hard-linked in any case. ``recorded_source`` is
+    the repository, HOST/REPOSITORY, that a layout records as the source of an image whose layers are left out, "" for
+    none (``oci:``, ``oci-archive:``).
     """
 
     additional_tags: tuple[str, ...] = ()
@@ -148,6 +157,8 @@ class Writing:
     precompute_digests: bool = False
     platforms: bool = True
     tag_platforms: str = ""
+    reuse: Reuse = "copy"
+    recorded_source: str = ""
 
 
 def cache_directory(environ: Mapping[str, str], home: Path) -> Path | None:

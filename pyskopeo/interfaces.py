@@ -87,7 +87,7 @@ class Accepts:
     ``compresses`` requests that uncompressed layers are compressed on the way. ``unchangeable`` is the reason why
     nothing may be converted, "" if there is none. ``named`` is the repository and tag to write into a manifest of
     schema 1. ``called`` is the destination's name in error messages. ``unsigned`` is the reason why signatures cannot
-    be stored.
+    be stored. ``sparse`` is whether an image can be stored without its layers.
     """
 
     media_types: frozenset[str]
@@ -100,6 +100,7 @@ class Accepts:
     called: str = "this destination"
     on_request: frozenset[str] = frozenset()
     unsigned: str = "signatures are not copied yet"
+    sparse: bool = False
 
     @property
     def indexes(self) -> bool:

@@ -28,6 +28,7 @@ class CopyArguments(TypedDict, total=False):
 
     selection: Selection | None
     form: Form
+    layers: bool
     jobs: int | None
     report: Report
     source_access: Access | None
@@ -40,6 +41,7 @@ async def copy(
     *,
     selection: Selection | None = None,
     form: Form = DEFAULT_FORM,
+    layers: bool = True,
     jobs: int | None = None,
     report: Report = ignore,
     source_access: Access | None = None,
@@ -49,14 +51,15 @@ async def copy(
 
     The image gets its name at the destination only when everything is there and verified. ``selection`` chooses among
     the images of an index; None: the one for this machine's architecture, on Linux. ``form`` is the manifest format and
-    layer compression. ``jobs`` is the maximum number of blobs copied concurrently, None for the default of `carry_out`.
+    layer compression. ``layers`` False leaves the layers out: the destination, an OCI layout, gets manifests and
+    configurations. ``jobs`` is the maximum number of blobs copied concurrently, None for the default of `carry_out`.
     ``report`` is called with every event, in the event loop. ``source_access`` and ``destination_access`` are the
     settings of either side; None: the user's own configuration (`Access.from_environ`).
 
     Works on asyncio and trio, and can be cancelled. Returns the digest of the root manifest at the destination.
     Raises `PyskopeoError` and its subclasses.
     """
-    options = CopyOptions(selection, form, jobs)
+    options = CopyOptions(selection, form, jobs, layers=layers)
     accesses = source_access, destination_access
     return (await _run(source, destination, options, report, accesses)).digest
 
@@ -67,6 +70,7 @@ async def plan_copy(
     *,
     selection: Selection | None = None,
     form: Form = DEFAULT_FORM,
+    layers: bool = True,
     jobs: int | None = None,
     report: Report = ignore,
     source_access: Access | None = None,
@@ -77,7 +81,7 @@ async def plan_copy(
     Takes the arguments of `copy`. Reads manifests, and configurations where a conversion needs them; writes nothing.
     Raises what `copy` raises before it copies the first blob.
     """
-    options = CopyOptions(selection, form, jobs, dry_run=True)
+    options = CopyOptions(selection, form, jobs, dry_run=True, layers=layers)
     result = await _run(source, destination, options, report, (source_access, destination_access))
     present = (digest for digest, placement in result.placements.items() if placement is Placement.PRESENT)
     return result.plan, frozenset(present)

@@ -42,6 +42,7 @@ async def repair_layout(
     *,
     deep: bool = False,
     sparse: bool = False,
+    layers: bool = True,
     max_inflated: int | None = None,
     access: Access | None = None,
     source_access: Access | None = None,
@@ -51,10 +52,10 @@ async def repair_layout(
 
     Each manifest and blob is fetched by its digest, from the first of ``sources`` that has it: image names of the
     transports docker, oci, oci-archive and dir, of which nothing else is read; the signature policy must accept them.
-    ``deep``, ``sparse``, ``max_inflated`` and ``advance`` are as for `verify`; ``access`` and ``source_access`` are the
-    settings of the layout and of the sources. Returns what was repaired, and the faults that are left. Raises
-    `InvalidInput`, `PathNotFound` if there is no such layout or image, `PolicyRejected`, and other kinds of
-    `PyskopeoError`.
+    ``deep``, ``sparse``, ``layers``, ``max_inflated`` and ``advance`` are as for `verify`; ``access`` and
+    ``source_access`` are the settings of the layout and of the sources. Returns what was repaired, and the faults that
+    are left. Raises `InvalidInput`, `PathNotFound` if there is no such layout or image, `PolicyRejected`, and other
+    kinds of `PyskopeoError`.
     """
     from ..storage.layout_repair import repair_layout as repair
 
@@ -75,7 +76,7 @@ async def repair_layout(
         return await repair(
             layout.path, opened, layout.name, shared=_shared(access), advance=advance,
             resume=reading.storage.resume, partial_age=reading.storage.partial_age,
-            options=VerifyOptions(deep, sparse, external=True, max_inflated=max_inflated),
+            options=VerifyOptions(deep, sparse, external=True, layers=layers, max_inflated=max_inflated),
         )  # fmt: skip
 
 

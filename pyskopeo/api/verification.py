@@ -40,6 +40,7 @@ async def verify(
     platform: Platform | Choice | None = None,
     all_platforms: bool = False,
     sparse: bool = False,
+    layers: bool = True,
     max_inflated: int | None = None,
     profile: str = "",
     access: Access | None = None,
@@ -55,9 +56,9 @@ async def verify(
     ``deep`` decompresses the layers, in bounded memory, and compares them with the diff IDs that the configuration
     states (OCI image specification, config.md); ``max_inflated`` is the maximum size of all of them in bytes, None: 16
     GiB, or 200 times their stored size if that is more. ``sparse`` accepts images of an index that are missing as a
-    whole. ``profile`` is a program, ``umoci`` or ``docker-library``, whose demands on a layout ``oci:PATH`` are checked
-    besides. ``advance`` is called a few times per second with the number of bytes verified so far and that of all
-    blobs.
+    whole, and ``layers`` False layers that are. ``profile`` is a program, ``umoci`` or ``docker-library``, whose
+    demands on a layout ``oci:PATH`` are checked besides. ``advance`` is called a few times per second with the number
+    of bytes verified so far and that of all blobs.
 
     Returns all faults. Raises `InvalidName`, `PathNotFound` or `NotFound` if there is no such image, `NetworkError` and
     other kinds of `PyskopeoError` if it cannot be read at all.
@@ -66,7 +67,8 @@ async def verify(
     # What the content store has says nothing about the image where it is.
     storage = replace(access.storage, store=None)
     access = replace(access, storage=storage if max_inflated is None else replace(storage, max_inflated=max_inflated))
-    options = VerifyOptions(deep, sparse, external=reference.transport in _LOCAL, max_inflated=max_inflated)
+    external = reference.transport in _LOCAL
+    options = VerifyOptions(deep, sparse, external, layers, max_inflated)
     if profile and (profile not in PROFILES or reference.transport != "oci"):
         raise InvalidInput(f"profile {profile!r} of {name}: want {' or '.join(PROFILES)}, and a layout oci:PATH")
     if platform is None and reference.transport in _LOCAL:

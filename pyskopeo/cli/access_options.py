@@ -14,7 +14,7 @@ from ..fast_dataclass import dataclass
 from ..model.events import Report
 from .flags import Flag, Parsed, UsageError, age, boolean, utf8
 from .log import log
-from .network_options import NetworkOptions
+from .network_options import NETWORK, NetworkOptions
 
 if TYPE_CHECKING:
     from ..credentials.bazel_helper import HeaderHelper
@@ -203,6 +203,13 @@ class AccessOptions:
             require_signed=require_signed,
             accept_all=accept_all,
         )
+
+    @classmethod
+    def without_registries(cls, parsed: Parsed) -> AccessOptions:
+        """Read the options of a command that has no flags for registries: these have their defaults."""
+        for flag in (AUTHFILE, *registry_flags(), *NETWORK):
+            parsed.values.setdefault(flag.name, [] if flag.repeat else flag.default)
+        return cls.of(parsed)
 
     def access(self, report: Report) -> Access:
         """Return the access that the environment and these options give, with events sent to ``report``."""

@@ -108,6 +108,7 @@ def _hint_of_order(name: str, given: Sequence[str]) -> str:
 
 # Here, and not in the modules of the commands, so that the overview need not import them.
 SUMMARIES = {
+    "blob": "Download or upload single blobs of a registry",
     "cat": "Print a file of an image",
     "completion": "Print a shell completion script for bash, zsh or fish",
     "copy": "Copy an image, or a list of images, from one location to another",
@@ -118,12 +119,13 @@ SUMMARIES = {
     "help": "Show the help text of a command",
     "index": "Make a list of images, one for each platform",
     "inspect": "Show the properties, the manifest or the configuration of an image",
-    "layout": "Verify, repair, clean up, list and split OCI layouts",
+    "layout": "Verify, repair, complete, merge, split, clean up and list OCI layouts",
     "list-tags": "List the tags of a repository, or of the images in an archive",
     "lock": "Record the digests of images in a lock file, or check or update one",
     "login": "Log in to a container registry",
     "logout": "Log out of a container registry",
     "ls": "List the files of an image",
+    "manifest": "Download or upload single manifests of a registry",
     "manifest-digest": "Compute the digest of a manifest file",
     "nix-prefetch": "Pull an image into the Nix store, and print the arguments for pullImage",
     "prefetch": "Fetch the images of a lock file into an OCI layout or the content store",

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from ..access import Access, Writing
-from ..engine.plan import Form, Plan
+from ..engine.plan import Form
 from ..engine.selection import Selection, parse_selection
 from ..errors import InvalidName
 from ..fast_dataclass import dataclass
 from ..interfaces import ImageReference
-from ..model.descriptor import Descriptor
-from ..model.digest import Digest
-from ..model.events import Placement, Report
+from ..model.events import Report
 from ..model.reference import parse_additional_tag
 from ..transports import TRANSPORTS, parse_image_name
 from .access_options import AUTHFILE, RESUME, AccessOptions, access_flags
 from .command import Command, program
+from .content_flags import LAYERS, PLAN_JSON, REUSE, layers, plan_as_json, reuse
 from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .format_flags import FORM, form
 from .layout_output_flags import LAYOUT_OUTPUT, LayoutOutput
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image, refuse_choice
-from .progress import MODES, reporting, size
+from .progress import MODES, reporting
 from .receipt_flag import RECEIPT, recording, write_receipt
 
 _FLAGS = (
@@ -52,16 +50,14 @@ _FLAGS = (
     Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
          choices=MODES),
     Flag("dry-run", "print what would be copied, without copying it", read=boolean, default=False),
+    PLAN_JSON,
+    LAYERS,
+    REUSE,
     Flag("image-parallel-copies", "maximum number of blobs copied in parallel (default: 6, and 18 small ones)",
          value="N", read=integer, default=0),
     *LAYOUT_OUTPUT,
     Flag("verify-existing", "verify the digests of blobs that exist at the destination", read=boolean, default=False),
 )  # fmt: skip
-# The state of a blob in a dry run. A registry can decline to mount a blob, which then is fetched.
-_STATES = {
-    Placement.PRESENT: "present", Placement.MOUNTED: "to mount", Placement.LINKED: "in store",
-    Placement.WRITTEN: "to fetch",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +65,7 @@ class CopyOptions:
     """The options of ``copy``.
 
     ``jobs`` is the maximum number of blobs in parallel, None: the default. ``steps`` is whether standard output is
-    for skopeo's lines.
+    for skopeo's lines, ``json`` whether the plan of a dry run is printed as JSON.
     """
 
     source: ImageReference
@@ -83,7 +79,9 @@ class CopyOptions:
     jobs: int | None
     progress: str
     steps: bool
+    layers: bool
     dry_run: bool
+    json: bool
     digestfile: Path | None
     receipt: Path | None
 
@@ -105,6 +103,7 @@ class CopyOptions:
                 additional_tags=additional_tags,
                 verify_existing=parsed.get("verify-existing", bool),
                 precompute_digests=parsed.get("dest-precompute-digests", bool),
+                reuse=reuse(parsed),
                 platforms=program() != "skopeo",
                 tag_platforms=output.tags,
             ),
@@ -113,7 +112,9 @@ class CopyOptions:
             jobs=_jobs(parsed),
             progress="none" if dry_run or parsed.get("quiet", bool) else parsed.get("progress", str),
             steps=program() == "skopeo" and not _is_standard_output(parsed.arguments[1]),
+            layers=layers(parsed),
             dry_run=dry_run,
+            json=plan_as_json(parsed),
             digestfile=parsed.path("digestfile"),
             receipt=None if dry_run else parsed.path("receipt"),
         )
@@ -130,6 +131,7 @@ async def run(options: CopyOptions) -> int:
         recording(options.receipt, shown) as (report, record),
         ExitStack() as stack,
     ):
+        reading = _reading(options, report)
         writing = replace(options.destination_access.access(report), writing=options.writing)
         if split:
             from .split_copy import sharing_files, split_copied
@@ -139,16 +141,22 @@ async def run(options: CopyOptions) -> int:
             options.source,
             options.destination,
             engine.CopyOptions(
-                options.selection, options.form, options.jobs, options.dry_run, output.wrap(options.destination)
+                options.selection, options.form, options.jobs, options.dry_run, options.layers,
+                output.wrap(options.destination),
             ),
-            source_access=_reading(options, report),
+            source_access=reading,
             destination_access=writing,
             report=report,
         )
         if split:
             await split_copied(options.destination, result.digest, split, writing)
     if options.dry_run:
-        _print_plan(result.plan, result.placements)
+        from .plan_view import print_plan, print_plan_json
+
+        if options.json:
+            print_plan_json(result, options.source, options.destination, reading)
+        else:
+            print_plan(result.plan, result.placements)
         return 0
     if record is not None and options.receipt is not None:
         local = "store" if options.source.transport == "docker" else options.source.image_name
@@ -209,32 +217,6 @@ def _jobs(parsed: Parsed) -> int | None:
     if jobs < 0:
         raise UsageError("--image-parallel-copies: want 0 or more")
     return jobs or None
-
-
-def _print_plan(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
-    """Print a table of the blobs and the manifests to standard output."""
-    descriptors = plan.all_blobs
-    for descriptor in descriptors:
-        state = _STATES[placements[descriptor.digest]]
-        print(f"{state:<9} {descriptor.digest}  {size(descriptor.size):>10}  {descriptor.media_type}")
-    for manifest in (*plan.manifests, plan.root):
-        print(f"{'manifest':<9} {manifest.digest}  {size(len(manifest.raw)):>10}  {manifest.media_type}")
-    if plan.inflates:
-        print(f"layers are decompressed on the way, to at most {size(plan.max_inflated)} in total (--max-inflated)")
-    if plan.converted:
-        print(f"converted: the image's digest changes from {plan.source}")
-    sums = [f"{plan.images} image{'s' * (plan.images != 1)}, {_sum(descriptors)}"]
-    for placement in (Placement.WRITTEN, Placement.LINKED, Placement.MOUNTED):
-        those = [descriptor for descriptor in descriptors if placements[descriptor.digest] is placement]
-        if those or placement is Placement.WRITTEN:
-            sums.append(f"{_STATES[placement]}: {_sum(those)}")
-    print("; ".join(sums))
-    sys.stdout.flush()
-
-
-def _sum(blobs: Sequence[Descriptor]) -> str:
-    total = sum(blob.size for blob in blobs)
-    return f"{len(blobs)} blobs, {size(total)} ({total} bytes)"
 
 
 COMMAND = Command(

@@ -2,6 +2,8 @@
 
 ``--flag value``, ``--flag=value``, ``-f value``, ``-fvalue``, ``-abc`` for several booleans, flags
 and arguments in any order, ``--`` ends the flags. A boolean never takes the next word.
+
+Where that is allowed, ``@FILE`` stands for the lines of a file: see `argument_file`.
 """
 
 from __future__ import annotations
@@ -166,11 +168,14 @@ class Parsed:
 _HELP = Flag("help", "show this help text", short="h", read=boolean, default=False)
 
 
-def parse(words: Sequence[str], flags: Sequence[Flag], *, stop_at_argument: bool = False) -> tuple[Parsed, list[str]]:
+def parse(
+    words: Sequence[str], flags: Sequence[Flag], *, stop_at_argument: bool = False, files: bool = False
+) -> tuple[Parsed, list[str]]:
     """Parse ``words``, and return the result with the words that are left over.
 
     With ``stop_at_argument`` those are the first argument and all after it, else there are none.
-    ``--help`` is accepted with any ``flags``. Raises `UsageError`, with pflag's messages.
+    ``--help`` is accepted with any ``flags``. With ``files``, a word ``@FILE`` that is not the value of a flag, nor
+    after ``--``, is replaced by what is in the file. Raises `UsageError`, with pflag's messages.
     """
     known = (_HELP, *flags)
     by_name = {flag.name: flag for flag in known}
@@ -179,6 +184,12 @@ def parse(words: Sequence[str], flags: Sequence[Flag], *, stop_at_argument: bool
     left = list(words)
     while left:
         word = left.pop(0)
+        if files and word.startswith("@"):
+            from .argument_file import LiteralWord, read_arguments
+
+            if not isinstance(word, LiteralWord):
+                left[:0] = read_arguments(word)
+                continue
         if word == "--":
             if stop_at_argument:
                 return parsed, left

@@ -20,11 +20,12 @@ def _width() -> int:
 
 def overview() -> str:
     """Return the help text of the program: its commands and its global flags."""
+    files = "" if program() == "skopeo" else "\nAn argument @FILE stands for the lines of a file, one argument each."
     return (
         "Copy and inspect container images, without a daemon\n\n"
         f"Usage:\n  {program()} [flags] COMMAND [command flags]\n\n"
         f"Available Commands:\n{_commands(SUMMARIES)}\n\nFlags:\n{usage((*GLOBAL, VERSION))}\n\n"
-        f'Use "{program()} COMMAND --help" for more information about a command.'
+        f'Use "{program()} COMMAND --help" for more information about a command.{files}'
     )
 
 

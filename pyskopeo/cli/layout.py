@@ -10,6 +10,7 @@ from ..fast_dataclass import dataclass
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags, shared_blob_dir
 from .command import Command, CommandGroup, program
 from .flags import Flag, Parsed, UsageError
+from .layout_completion import ASSEMBLE, COMPLETE, MERGE, MISSING
 from .layout_options import LayoutOptions
 from .layout_output_flags import PROFILES
 from .layout_split import LINK_NAMES, SPLIT
@@ -59,6 +60,7 @@ async def verify(options: LayoutVerifyOptions) -> int:
             options.layout.name,
             deep=flags.deep,
             sparse=flags.sparse,
+            layers=flags.layers,
             max_inflated=flags.max_inflated,
             profile=options.profile,
             access=options.layout.access(),
@@ -96,6 +98,7 @@ async def repair(options: RepairOptions) -> int:
             options.sources,
             deep=flags.deep,
             sparse=flags.sparse,
+            layers=flags.layers,
             max_inflated=flags.max_inflated,
             access=options.layout.access(),
             # The shared directory is the layout's: the blobs of a source are its own.
@@ -252,6 +255,6 @@ _LS = Command(
 )
 COMMAND = CommandGroup(
     name="layout",
-    description="Verify, repair, clean up, list and split OCI layouts.",
-    commands=(_VERIFY, _REPAIR, _GC, _LS, SPLIT, LINK_NAMES),
+    description="Verify, repair, complete, merge, split, clean up and list OCI layouts.",
+    commands=(_VERIFY, _REPAIR, _GC, _LS, MISSING, COMPLETE, ASSEMBLE, MERGE, SPLIT, LINK_NAMES),
 )

@@ -28,7 +28,7 @@ _NOT_SUPPORTED = {
 # What other programs call the commands.
 _OTHER_NAMES = {
     "append": "tag", "check": "verify", "cp": "copy", "digest": "inspect", "du": "store du", "export": "copy",
-    "fsck": "layout verify", "gc": "layout gc", "load": "copy", "ls": "list-tags", "manifest": "inspect",
+    "fsck": "layout verify", "gc": "layout gc", "load": "copy", "ls": "list-tags",
     "mirror": "sync", "prune": "store prune", "pull": "copy", "push": "copy", "repair": "layout repair",
     "rm": "delete", "rmi": "delete", "save": "copy", "tags": "list-tags", "validate": "verify",
 }  # fmt: skip
@@ -239,7 +239,7 @@ def _parse(
 ) -> tuple[Parsed, list[str]]:
     """Parse flags; the message for an unknown one names the help of ``usage``, which lists them."""
     try:
-        return parse(words, flags, stop_at_argument=stop_at_argument)
+        return parse(words, flags, stop_at_argument=stop_at_argument, files=program() != "skopeo")
     except UnknownFlag as error:
         raise UsageError(f"{error}\nTry '{usage} --help' for more information") from None
 

@@ -92,6 +92,8 @@ def _summary(report: VerificationReport) -> str:
 def _print_notes(report: VerificationReport) -> None:
     if report.absent:
         print(f"{_number(len(report.absent), 'image')} of a list missing as a whole, as --sparse accepts")
+    if report.left_out:
+        print(f"{_number(len(report.left_out), 'layer')} missing, as --layers none accepts")
     if report.external:
         print(f"{_number(len(report.external), 'blob')} stored elsewhere, at URLs of their own")
     if report.unneeded:

@@ -51,6 +51,7 @@ async def run(options: VerifyOptions) -> int:
             platform=options.platform,
             all_platforms=options.all_platforms,
             sparse=flags.sparse,
+            layers=flags.layers,
             max_inflated=flags.max_inflated,
             access=options.access.access(warnings_only),
             advance=advance,

@@ -9,6 +9,8 @@ JSON = Flag("json", "print the result as JSON to standard output", read=boolean,
 DRY_RUN = Flag("dry-run", "print what would be removed, without removing it", read=boolean, default=False)
 SPARSE = Flag("sparse", "accept images of a list that are missing as a whole, as after a copy of one platform",
               read=boolean, default=False)  # fmt: skip
+LAYERS = Flag("layers", "all, or none: accept layers that are missing, as after copy --layers none; those that are "
+              "there are verified (default: all)", value="WHICH", default="all", choices=("all", "none"))  # fmt: skip
 VERIFYING = (
     Flag("deep", "decompress layers, and compare them with the diff IDs of the configuration", read=boolean,
          default=False),
@@ -16,16 +18,18 @@ VERIFYING = (
          "(default: 16G, or 200 times their stored size if that is more)", value="SIZE", read=byte_count),
     Flag("quiet", "show no progress", short="q", read=boolean, default=False),
     SPARSE,
+    LAYERS,
     JSON,
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyFlags:
-    """The values of `VERIFYING`. ``max_inflated`` is in bytes, None for the default."""
+    """The values of `VERIFYING`. ``max_inflated`` is in bytes, None: the default. ``layers``: none may be missing."""
 
     deep: bool
     sparse: bool
+    layers: bool
     max_inflated: int | None
     quiet: bool
     json: bool
@@ -34,4 +38,4 @@ class VerifyFlags:
     def of(cls, parsed: Parsed) -> VerifyFlags:
         """Read the flags."""
         deep, sparse, quiet, json = (parsed.get(name, bool) for name in ("deep", "sparse", "quiet", "json"))
-        return cls(deep, sparse, parsed.optional("max-inflated", int), quiet, json)
+        return cls(deep, sparse, parsed.get("layers", str) == "all", parsed.optional("max-inflated", int), quiet, json)

@@ -43,8 +43,17 @@ class LocalManifests(ImageSource):
         return await self._source.is_stored(descriptor)
 
 
-async def check_available(graph: Graph, source: ImageSource, destination: ImageDestination) -> None:
-    """Raise `Offline`, with all blobs of the graph that are neither stored nor at the destination."""
+async def check_available(
+    graph: Graph, source: ImageSource, destination: ImageDestination, *, layers: bool = True
+) -> None:
+    """Raise `Offline`, with all blobs of the graph that are neither stored nor at the destination.
+
+    ``layers`` is whether the layers are needed.
+    """
+    if not layers:
+        from .shallow_copy import only_configs
+
+        graph = only_configs(graph)
     images = [manifest for manifest in (graph.root, *graph.children.values()) if not manifest.is_index]
     blobs = {blob.digest: blob for image in images for blob in image.blobs} | dict(graph.entry_blobs)
     missing = [

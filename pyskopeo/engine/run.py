@@ -40,14 +40,16 @@ class CopyOptions:
 
     ``selection`` chooses among the images of an index; None: the one for this machine's architecture, on Linux.
     ``form`` is the manifest format and layer compression. ``jobs`` is the maximum number of blobs copied concurrently,
-    None for the default of `carry_out`. ``dry_run`` plans and writes nothing. ``wrap`` returns a wrapper of the
-    destination, with which several copies can share state.
+    None for the default of `carry_out`. ``dry_run`` plans and writes nothing. ``layers`` False leaves the layers out,
+    for destinations with `Accepts.sparse`. ``wrap`` returns a wrapper of the destination, with which several copies can
+    share state.
     """
 
     selection: Selection | None = None
     form: Form = DEFAULT_FORM
     jobs: int | None = None
     dry_run: bool = False
+    layers: bool = True
     wrap: Callable[[ImageDestination], ImageDestination] | None = None
 
 
@@ -83,6 +85,9 @@ async def copy(
     then. Raises `PyskopeoError` and its subclasses; an invalid policy file is an error before anything is opened.
     """
     started = time.monotonic()
+    if not options.layers and source.reference is not None:
+        writing = replace(destination_access.writing, recorded_source=source.reference.name)
+        destination_access = replace(destination_access, writing=writing)
     async with _open_ends(source, destination, source_access, destination_access) as (reader, opened):
         writer = options.wrap(opened) if options.wrap else opened
         async with _prefetched(writer, wanted=not options.dry_run):
@@ -205,17 +210,25 @@ async def _plan(
     (name, reader), (destination_name, writer) = source, destination
     selection = options.selection or Selection(Platform.host())
     accepts = replace(writer.accepts, called=destination_name.image_name)
+    form = options.form
+    if not options.layers:
+        from .shallow_copy import check_sparse, shallow_form, without_layers
+
+        check_sparse(accepts)
+        form = shallow_form(form)
     pinned = name.reference.digest if name.reference else None
     manifests, check_blobs = reader, None
     if pinned is not None or offline:
         from .local_content import LocalManifests, check_available
 
         manifests = reader if pinned is None else LocalManifests(reader, writer, pinned)
-        check_blobs = partial(check_available, source=reader, destination=writer) if offline else None
+        check_blobs = (
+            partial(check_available, source=reader, destination=writer, layers=options.layers) if offline else None
+        )
     try:
         with prefix_errors(f"initializing source {name.image_name}", unless=(NoMatchingPlatform, PolicyRejected)):
             graph = await read_graph(
-                manifests, selection, accepts, options.form, check,
+                manifests, selection, accepts, form, check,
                 check_blobs=check_blobs, warn=lambda message: report(Warned(f"{name.image_name}: {message}")),
             )  # fmt: skip
     except NoMatchingPlatform as error:
@@ -226,7 +239,8 @@ async def _plan(
             f"Can not copy signatures to {accepts.called}: {accepts.unsigned}; "
             "--remove-signatures copies the image without them"
         )
-    return decide(graph, accepts, options.form)
+    plan = decide(graph, accepts, form)
+    return plan if options.layers else without_layers(plan)
 
 
 async def _predict_placements(

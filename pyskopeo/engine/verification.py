@@ -29,7 +29,7 @@ from ..model.reachability import Node, Reachability
 from ..model.strict_json import CONFIG_LIMIT
 from ..model.verification import REPAIRABLE, Fault, FaultKind, VerificationReport
 from ..streams.cancellation import run_in_thread
-from ..streams.concurrency import processors, work_off
+from ..streams.concurrency import processors, ticking, work_off
 from ..streams.plain_content import InflatedTotal, PlainContent, default_inflated_limit
 from .layer_check import LayerCheck
 from .selection import check_depth
@@ -64,12 +64,14 @@ class VerifyOptions:
     ``deep`` decompresses layers and compares them with the diff IDs of the configuration; ``max_inflated`` is the
     maximum size of all decompressed layers in bytes, None for the default of a copy (`Form`). ``sparse`` accepts images
     of an index that are missing as a whole, as after a copy of some platforms. ``external`` accepts blobs that are
-    missing and have URLs, as non-distributable layers have.
+    missing and have URLs, as non-distributable layers have. Without ``layers`` those that are missing are accepted, as
+    after a copy without them.
     """
 
     deep: bool = False
     sparse: bool = False
     external: bool = False
+    layers: bool = True
     max_inflated: int | None = None
 
 
@@ -87,6 +89,7 @@ class ImageVerification:
         self.graph, self.faults = graph, list[Fault]()
         self.absent: list[Digest] = []
         self.external: list[Digest] = []
+        self.left_out: list[Digest] = []
         self.verified: dict[Digest, int] = {}
         self._source, self._options, self._path_of = source, options, path_of
         self._repair, self._advance = repair, advance
@@ -129,6 +132,7 @@ class ImageVerification:
             faults=tuple(sorted((*faults, *self.faults), key=_order)),
             absent=tuple(self.absent),
             external=tuple(self.external),
+            left_out=tuple(self.left_out),
         )
 
     async def _verify_blobs(self, blobs: list[Node]) -> None:
@@ -260,6 +264,8 @@ class ImageVerification:
                 hint = "--sparse accepts images of a list that were left out"
                 fault = replace(fault, message=f"{fault.message}; {hint}")
             self.faults.append(fault)
+        elif node.kind == "layer" and not (self._options.external and node.descriptor.urls):
+            self.left_out.append(node.descriptor.digest)
         elif node.descriptor.urls:
             self.external.append(node.descriptor.digest)
         elif not node.is_subject:
@@ -271,7 +277,8 @@ class ImageVerification:
             return False
         if node.kind == "manifest":
             return node.is_subject or (self._options.sparse and node.is_platform)
-        return self._options.external and bool(node.descriptor.urls)
+        is_left_out = node.kind == "layer" and not self._options.layers
+        return is_left_out or (self._options.external and bool(node.descriptor.urls))
 
     def _fault(self, node: Node, error: PyskopeoError) -> Fault:
         return self._described(_kind(error, node.descriptor), node, str(error))
@@ -284,18 +291,8 @@ class ImageVerification:
         )  # fmt: skip
 
     async def _with_progress(self, work: Awaitable[None]) -> None:
-        from anyio import create_task_group, sleep
-
-        async def tick() -> None:
-            while True:
-                self._advance(sum(self._done.values()), self._total)
-                await sleep(_TICK)
-
-        with first_error():
-            async with create_task_group() as ticker:
-                ticker.start_soon(tick)
-                await work
-                ticker.cancel_scope.cancel()
+        async with ticking(lambda: self._advance(sum(self._done.values()), self._total), _TICK):
+            await work
         self._advance(self._total, self._total)
 
 

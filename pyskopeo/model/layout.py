@@ -9,9 +9,10 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
+from types import MappingProxyType
 from typing import Any
 
-from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound
+from ..errors import DestinationRefused, InvalidContent, InvalidName, NotFound, PathNotFound
 from ..fast_dataclass import dataclass
 from ..gocompat.field_names import FieldNames
 from . import mediatype
@@ -127,15 +128,20 @@ class LayoutIndex:
         """Return the index of a new layout, which has no file yet."""
         return cls(b"", {}, (), ())
 
-    def with_images(self, images: Mapping[str, Manifest], unnamed: Iterable[Manifest] = ()) -> LayoutIndex:
+    def with_images(
+        self, images: Mapping[str, Manifest], unnamed: Iterable[Manifest] = (),
+        annotations: Mapping[tuple[str, Digest], Mapping[str, str]] = MappingProxyType({}),
+    ) -> LayoutIndex:  # fmt: skip
         """Return the index in which each name in ``images`` refers to its manifest, and which lists ``unnamed`` ones.
 
-        An entry of the same name is replaced, where skopeo keeps it without its name. Of an unnamed image, an unnamed
-        entry of the same digest is replaced. All other entries are kept. Returns the index itself if nothing changes.
+        ``annotations`` are those of their entries, besides their names, by name and digest. An entry of the same name
+        is replaced, where skopeo keeps it without its name. Of an unnamed image, an unnamed entry of the same digest is
+        replaced. All other entries are kept. Returns the index itself if nothing changes.
         """
         new: list[tuple[dict[str, Any], Descriptor]] = []
         for name, root in (*images.items(), *(("", root) for root in unnamed)):
-            entry = replace(root.descriptor, annotations={REF_NAME: name} if name else {}).to_json()
+            notes = dict(annotations.get((name, root.digest), ())) | ({REF_NAME: name} if name else {})
+            entry = replace(root.descriptor, annotations=notes).to_json()
             found = self._replaced_by(name, root)
             if len(found) == 1 and entry == self.entries[found[0]]:
                 continue  # already as it should be; keep its position
@@ -152,6 +158,24 @@ class LayoutIndex:
         kept = [pair for pair in zip(self.entries, self.descriptors, strict=True) if is_kept(pair[1])]
         return self._with([*kept, *new])
 
+    def with_entries(self, others: Iterable[LayoutIndex]) -> LayoutIndex:
+        """Return the index with the entries of ``others`` after its own, or itself if they are all there already.
+
+        Of entries without a name, one is enough for a digest. Raises `DestinationRefused` for a name that refers to
+        different images, since one of the two would be lost.
+        """
+        pairs = list(zip(self.entries, self.descriptors, strict=True))
+        named, present = {name: digest for name, digest in self.images if name}, set(self.images)
+        for index in others:
+            for entry, descriptor, (name, digest) in zip(index.entries, index.descriptors, index.images, strict=True):
+                if name and (other := named.setdefault(name, digest)) != digest:
+                    raise DestinationRefused(
+                        f"{ascii(name)[1:-1]} is {other} in one layout and {digest} in another: give one another name"
+                    )
+                if (name, digest) not in present:
+                    pairs.append((entry, descriptor))
+                    present.add((name, digest))
+        return self if self.raw and len(pairs) == len(self.entries) else self._with(pairs)
     @property
     def images(self) -> Sequence[tuple[str, Digest]]:
         """The name and the digest of each entry, "" for one without a name."""

@@ -12,48 +12,23 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import InvalidContent, InvalidName, PyskopeoError, TooLarge, Unsupported, prefix_errors
+from ..errors import InvalidContent, InvalidName, TooLarge, Unsupported, prefix_errors
 from ..fast_dataclass import dataclass
 from . import mediatype
 from .descriptor import Descriptor
 from .digest import Digest
-from .layout import check_name
+from .locked_image import LockedImage
 from .manifest import Manifest
-from .platform import Platform
-from .reference import Reference
 from .strict_json import parse_object
 
 LOCK_VERSION = 1
 LOCK_LIMIT = 64 * 1024 * 1024
 """The largest lock file that is read, in bytes."""
-_NAME_LIMIT = 400
 # Of all manifests together; each needs about 1 KiB of memory.
 _MAX_DESCRIPTORS = 100_000
+# The same, counted again for each image that needs them: images of a lock share indexes.
+_MAX_NAMED = 2_000_000
 _TABLES = ("images", "manifests", "blobs")
-
-
-@dataclass(frozen=True, slots=True)
-class LockedImage:
-    """One image of a lock file.
-
-    ``reference`` has the digest of its root manifest, and its tag if it was named by one. ``platforms`` are those that
-    were asked for, () for all. ``entries`` are the entries of its index that are locked; without an index, the image.
-    ``sources`` are the places to read it from, ``HOST/REPOSITORY``, in the order to try. ``referrers`` are what refers
-    to it (distribution specification, "Listing Referrers"), None if that was not asked for.
-    """
-
-    name: str
-    reference: Reference
-    sources: tuple[str, ...]
-    platforms: tuple[Platform, ...] = ()
-    entries: tuple[Descriptor, ...] = ()
-    referrers: tuple[Descriptor, ...] | None = None
-
-    @property
-    def digest(self) -> Digest:
-        """The digest of the root manifest."""
-        assert self.reference.digest is not None
-        return self.reference.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +58,7 @@ class LockFile:
             raise InvalidContent(f"{where}: unknown key {ascii(unknown[0])[:60]}")
         tables = {name: _table(document.get(name), f"{where}: {name}") for name in _TABLES}
         manifests = list(_manifests(tables["manifests"], f"{where}: manifests"))
-        images = [_image(name, value, f"{where}: images") for name, value in tables["images"].items()]
+        images = [LockedImage.from_json(name, value, f"{where}: images") for name, value in tables["images"].items()]
         found = cls({image.name: image for image in images}, {manifest.digest: manifest for manifest in manifests})
         with prefix_errors(where):
             _compare(tables, found.tables())
@@ -128,20 +103,32 @@ class LockFile:
 
         Images are sorted by name, the rest by digest.
         """
-        manifests: dict[str, Any] = {}
-        blobs: dict[str, Any] = {}
+        manifests: dict[Digest, Manifest] = {}
+        blobs: dict[Digest, Descriptor] = {}
+        sources: dict[Digest, dict[str, None]] = {}
+        named = 0
         for name in sorted(self.images):
             image = self.images[name]
-            manifests |= {str(one.digest): _manifest_json(one) for one in self.manifests_of(image)}
+            needed = self.manifests_of(image)
+            named += sum(len(one.manifests) + len(one.layers) for one in needed)
+            if named > _MAX_NAMED:
+                raise TooLarge(f"its images name more than {_MAX_NAMED} layers and entries in total", limit=_MAX_NAMED)
+            manifests |= {one.digest: one for one in needed}
             for blob in self.blobs_of(image):
-                fields = {"mediaType": blob.media_type, "size": blob.size, "sources": []}
-                known = blobs.setdefault(str(blob.digest), fields)
-                if known["size"] != blob.size:
-                    sizes = f"{known['size']} bytes and {blob.size} bytes"
+                known = blobs.setdefault(blob.digest, blob)
+                if known.size != blob.size:
+                    sizes = f"{known.size} bytes and {blob.size} bytes"
                     raise InvalidContent(f"blob {blob.digest} is said to have {sizes}")
-                known["sources"] += [source for source in image.sources if source not in known["sources"]]
-        images = {name: self._image_json(self.images[name]) for name in sorted(self.images)}
-        return {"images": images, "manifests": dict(sorted(manifests.items())), "blobs": dict(sorted(blobs.items()))}
+                sources.setdefault(blob.digest, {}).update(dict.fromkeys(image.sources))
+        return {
+            "images": {name: self._image_json(self.images[name]) for name in sorted(self.images)},
+            "manifests": {str(digest): _manifest_json(manifests[digest]) for digest in sorted(manifests)},
+            "blobs": {
+                str(digest): {
+                    "mediaType": blobs[digest].media_type, "size": blobs[digest].size, "sources": [*sources[digest]]
+                } for digest in sorted(blobs)
+            },
+        }  # fmt: skip
 
     def to_bytes(self) -> bytes:
         """Return the content of the file: the same for the same images, with one entry on each line."""
@@ -162,10 +149,13 @@ class LockFile:
 
     def _image_json(self, image: LockedImage) -> dict[str, Any]:
         root = self.root(image)
+        locked = list(_locked_entries(root, image))
+        if root.manifests and not locked:
+            raise InvalidContent(f"images: {image.name}: nothing of its index is locked")
         fields: dict[str, Any] = {
             "reference": str(image.reference), "digest": str(root.digest), "mediaType": root.media_type,
             "size": len(root.raw), "platforms": [str(platform) for platform in image.platforms],
-            "manifests": [entry.brief_json() for entry in _locked_entries(root, image)],
+            "manifests": [entry.brief_json() for entry in locked],
             "sources": list(image.sources),
         }  # fmt: skip
         if image.referrers is not None:
@@ -178,7 +168,7 @@ def _locked_entries(root: Manifest, image: LockedImage) -> Iterator[Descriptor]:
     if not root.is_index:
         yield root.descriptor
         return
-    locked = [(entry.digest, entry.platform) for entry in image.entries]
+    locked = {(entry.digest, entry.platform) for entry in image.entries}
     yield from (entry for entry in root.manifests if (entry.digest, entry.platform) in locked)
 
 
@@ -200,24 +190,6 @@ def check_lockable(manifest: Manifest) -> None:
     """Raise `Unsupported` for a manifest of Docker's schema 1, whose layers have no sizes."""
     if manifest.is_schema1:
         raise Unsupported(f"{manifest.digest} is a manifest of Docker's schema 1, which cannot be locked")
-
-
-def check_image_name(name: str) -> str:
-    """Return the name of an image in a lock file if it is valid as the name of one in a layout; raises `InvalidName`.
-
-    Its grammar has no ``..`` and no absolute paths.
-    """
-    if len(name) > _NAME_LIMIT:
-        raise InvalidName(f"the name {ascii(name)[:60]}... has more than {_NAME_LIMIT} characters")
-    return check_name(name)
-
-
-def parse_source(text: object) -> Reference:
-    """Return the repository that a source, ``HOST/REPOSITORY``, names; raises `InvalidName`."""
-    found = Reference.parse(text, default_tag="") if isinstance(text, str) else None
-    if found is None or found.name != text:
-        raise InvalidName(f"{ascii(text)[:200]} is not a source: want HOST/REPOSITORY")
-    return found
 
 
 def _table(value: object, where: str) -> dict[str, Any]:
@@ -253,44 +225,6 @@ def _manifest(key: str, value: dict[str, Any], where: str) -> Manifest:
         manifest = Manifest.parse(raw, content_type=media_type, expected=digest)
         check_lockable(manifest)
     return manifest
-
-
-def _image(name: str, value: dict[str, Any], where: str) -> LockedImage:
-    where = f"{where}: {ascii(name)[1:-1][:100]}"
-    try:
-        check_image_name(name)
-        reference = _reference(value.get("reference"))
-        referrers = value.get("referrers")
-        if not _list(value, "sources"):
-            raise InvalidContent("sources is empty")
-        return LockedImage(
-            name,
-            reference,
-            sources=tuple(parse_source(source).name for source in _list(value, "sources")),
-            platforms=tuple(Platform.parse(str(text)) for text in _list(value, "platforms")),
-            entries=_descriptors(value, "manifests"),
-            referrers=None if referrers is None else _descriptors(value, "referrers"),
-        )
-    except PyskopeoError as error:
-        raise InvalidContent(f"{where}: {error}") from None
-
-
-def _reference(value: object) -> Reference:
-    found = Reference.parse(value, default_tag="") if isinstance(value, str) else None
-    if found is None or found.digest is None or str(found) != value:
-        raise InvalidContent("reference is not HOST/REPOSITORY[:TAG]@DIGEST")
-    return found
-
-
-def _descriptors(value: dict[str, Any], key: str) -> tuple[Descriptor, ...]:
-    return tuple(Descriptor.from_json(one, f"{key}[{position}]") for position, one in enumerate(_list(value, key)))
-
-
-def _list(value: dict[str, Any], key: str) -> list[Any]:
-    found = value.get(key)
-    if not isinstance(found, list):
-        raise InvalidContent(f"{key} is not a list")
-    return found
 
 
 def _compare(stated: Mapping[str, dict[str, Any]], derived: Mapping[str, dict[str, Any]]) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from .lock_file import LockedImage, LockFile
+    from .lock_file import LockFile
+    from .locked_image import LockedImage
 
     Attributes: TypeAlias = "Mapping[str, str | Attributes]"
 

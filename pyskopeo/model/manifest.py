@@ -14,7 +14,7 @@ from ..errors import ContentMismatch, InvalidContent, Unsupported
 from ..fast_dataclass import dataclass
 from ..gocompat.field_names import FieldNames
 from . import mediatype
-from .descriptor import Descriptor, check_subject_names, read_annotations
+from .descriptor import UNKNOWN_SIZE, Descriptor, check_subject_names, read_annotations
 from .digest import Digest
 from .platform import Platform
 from .strict_json import MANIFEST_LIMIT, parse_object
@@ -134,6 +134,15 @@ class Manifest:
                 "an index has no blobs of its own: choose one of its images, for example with pyskopeo.image_manifest"
             )
         return self.layers if self.config is None else (*self.layers, self.config)
+
+    def check_size(self, descriptor: Descriptor) -> None:
+        """Raise `ContentMismatch` unless it has as many bytes as a descriptor of it says, if that says how many."""
+        if descriptor.size not in (len(self.raw), UNKNOWN_SIZE):
+            raise ContentMismatch(
+                f"manifest {self.digest} has {len(self.raw)} bytes, its descriptor says {descriptor.size}",
+                expected=str(descriptor.size),
+                actual=str(len(self.raw)),
+            )
 
     @property
     def descriptor(self) -> Descriptor:

@@ -33,8 +33,6 @@ def missing_json(missing: Iterable[MissingContent]) -> dict[str, Any]:
     found: dict[str, MissingContent] = {}
     for content in missing:
         digest = str(content.descriptor.digest)
-        known = found.get(digest)
-        if known is not None:
-            content = replace(known, sources=tuple(dict.fromkeys(known.sources + content.sources)))  # noqa: PLW2901 - joined
-        found[digest] = content
+        known = found.setdefault(digest, content)
+        found[digest] = replace(known, sources=tuple(dict.fromkeys(known.sources + content.sources)))
     return {"missing": [found[digest].to_json() for digest in sorted(found)]}

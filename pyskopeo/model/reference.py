@@ -94,6 +94,17 @@ def parse_additional_tag(text: str, reference: Reference) -> str:
     return named.tag
 
 
+def parse_source(text: str) -> Reference:
+    """Parse another place of the same content, ``REPOSITORY@HOST``; raises `InvalidName`."""
+    repository, at, host = text.rpartition("@")
+    found = None
+    if at and ("." in host or ":" in host or host == "localhost"):
+        found = Reference.parse(f"{host}/{repository}", default_tag="")
+    if found is None or found.manifest_name:
+        raise InvalidName(f"invalid source {ascii(text)[1:-1][:400]}: want REPOSITORY@HOST, as in team/app@example.com")
+    return found
+
+
 def is_tag(text: str) -> bool:
     """Return whether ``text`` is a valid tag (distribution specification, "Pulling manifests")."""
     return _TAG.fullmatch(text) is not None

@@ -107,8 +107,8 @@ class VerificationReport:
     configurations and layers, and ``size`` the bytes of all of them, as far as they were found. ``deep`` is whether
     layers were decompressed and compared with their diff IDs. ``faults`` are sorted by file and digest. ``unneeded``
     are files that nothing needs, which is no fault. ``absent`` are images of an index that are missing as a whole, and
-    ``external`` blobs that are stored elsewhere, at the URLs in their descriptors, as far as that was accepted.
-    ``repaired`` is what was put right, by `repair_layout` only.
+    ``external`` blobs that are stored elsewhere, at the URLs in their descriptors, and ``left_out`` layers that are
+    missing, all as far as that was accepted. ``repaired`` is what was put right, by `repair_layout` only.
     """
 
     name: str
@@ -122,6 +122,7 @@ class VerificationReport:
     absent: tuple[Digest, ...] = ()
     external: tuple[Digest, ...] = ()
     repaired: tuple[Repair, ...] = ()
+    left_out: tuple[Digest, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -142,6 +143,7 @@ class VerificationReport:
             "unneeded": [file.to_json() for file in self.unneeded],
             "absent": list(map(str, self.absent)),
             "external": list(map(str, self.external)),
+            "leftOut": list(map(str, self.left_out)),
             "repaired": [repair.to_json() for repair in self.repaired],
         }
 

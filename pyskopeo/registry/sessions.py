@@ -19,6 +19,7 @@ from .session import SendRequest, Session
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Sequence
     from types import TracebackType
 
     import httpx

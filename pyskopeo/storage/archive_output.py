@@ -32,7 +32,8 @@ _STANDARD = {"stdin": 0, "stdout": 1, "stderr": 2}
 class PipeSink(FileSink):
     """A `FileSink` for a pipe or a terminal, where a slow reader may block writing for long.
 
-    `write` raises `Cancelled` while it waits, and `StorageFailed`.
+    `write` raises `Cancelled` while it waits, and `StorageFailed`; so does `restart`, since what was written cannot be
+    taken back.
     """
 
     def __init__(self, fd: int, path: Path) -> None:
@@ -45,7 +46,15 @@ class PipeSink(FileSink):
             while len(buffer):
                 while not self._poll.poll(_POLL):
                     check_cancelled()
-                buffer = buffer[os.write(self.fd, buffer[:_PIECE]) :]
+                count = os.write(self.fd, buffer[:_PIECE])
+                self._written += count
+                buffer = buffer[count:]
+
+    def restart(self) -> None:
+        if self._written:
+            raise StorageFailed(
+                f"{self._written} bytes were written to {self.path} before they turned out to be wrong: do not use them"
+            )
 
 
 def sink_for(fd: int, path: Path) -> FileSink:

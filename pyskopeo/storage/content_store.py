@@ -128,7 +128,9 @@ class ContentStore:
             self._lock = -1
 
     async def holds(self, descriptor: Descriptor) -> bool:
-        """Return whether a blob is stored."""
+        """Return whether a blob is stored; a store that is not there is not created."""
+        if self._lock < 0 and not is_directory(self._blobs):
+            return False
         return await self.open() and await self._status(self.path(descriptor.digest), descriptor) is not None
 
     async def bring(self, fetched: Blob, progress: Progress) -> tuple[Blob, Placement]:

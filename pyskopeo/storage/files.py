@@ -161,6 +161,14 @@ def digest_name(digest: Digest) -> str:
     return f"{digest.algorithm}/{digest.hex}"
 
 
+def file_size(path: Path) -> int:
+    """Return the size of a file in bytes, -1 where there is none or it may not be known."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return -1
+
+
 def is_there(path: Path) -> bool:
     """Return whether a path exists; unlike `Path.exists`, False where that may not be known."""
     return os.path.exists(path)

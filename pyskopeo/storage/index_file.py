@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import NotFound, StorageFailed
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 # Seconds between two writes while images are added one after another, at least; a large index is written less often,
 # so that writing takes at most this share of the time.
 _INTERVAL, _SHARE = 0.1, 0.05
+_NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 
 
 class IndexFile:
@@ -39,6 +41,7 @@ class IndexFile:
         self._cached: tuple[tuple[int, ...], LayoutIndex] | None = None
         self._named: dict[str, Manifest] = {}
         self._unnamed: list[Manifest] = []
+        self._annotations: dict[tuple[str, Digest], Mapping[str, str]] = {}
         self._added: set[tuple[str, Digest]] = set()  # with ``deferred``: the entries that were not there before
         self._flushing: Lock | None = None
         self._last_write, self._cost = time.monotonic(), 0.0
@@ -51,11 +54,16 @@ class IndexFile:
             self._cached = (state or (), index)
         return self._cached[1]
 
-    async def put(self, root: Manifest, name: str, *, others: Mapping[str, Manifest] | None = None) -> None:
+    async def put(
+        self, root: Manifest, name: str, annotations: Mapping[str, str] = _NO_ANNOTATIONS, *,
+        others: Mapping[str, Manifest] | None = None,
+    ) -> None:  # fmt: skip
         """Let ``name`` refer to ``root``, "" for an image without a name, and further names to ``others``.
 
-        With ``deferred`` only `flush` writes them. Raises what `flush` raises.
+        ``annotations`` are those of the entry of ``root``, besides its name. With ``deferred`` only `flush` writes
+        them. Raises what `flush` raises.
         """
+        self._annotations[name, root.digest] = annotations
         self._named |= others or {}
         if name:
             self._named[name] = root
@@ -79,7 +87,8 @@ class IndexFile:
 
         self._flushing = self._flushing or Lock()
         async with self._flushing:  # so that what was put before this call is written when it returns
-            named, unnamed, self._named, self._unnamed = self._named, self._unnamed, {}, []
+            # Sorted, so that the file does not depend on which of several images was finished first.
+            named, unnamed, self._named, self._unnamed = dict(sorted(self._named.items())), self._unnamed, {}, []
             try:
                 if named or unnamed:
                     await self.update(lambda index: self._with_images(index, named, unnamed))
@@ -90,7 +99,7 @@ class IndexFile:
     def _with_images(
         self, index: LayoutIndex, named: Mapping[str, Manifest], unnamed: Iterable[Manifest]
     ) -> LayoutIndex:  # fmt: skip
-        changed = index.with_images(named, unnamed)
+        changed = index.with_images(named, unnamed, self._annotations)
         if changed is index or not self._deferred:
             return changed
         put = {(name, root.digest) for name, root in (*named.items(), *(("", root) for root in unnamed))}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.verification import Advance, VerifyOptions, ignore_advance
-from ..errors import ContentMismatch, PyskopeoError, StorageFailed
+from ..errors import PyskopeoError, StorageFailed
 from ..model.layout import LAYOUT_CONTENT, LAYOUT_FILE
 from ..model.verification import Fault, Repair, VerificationReport
 from ..streams.progress import uncounted
@@ -61,11 +61,7 @@ class _Replacements:
 
     async def _place_manifest(self, source: ImageSource, descriptor: Descriptor, path: Path) -> None:
         manifest = await source.manifest(descriptor)
-        if len(manifest.raw) != descriptor.size:
-            raise ContentMismatch(
-                f"manifest {descriptor.digest} has {len(manifest.raw)} bytes, its descriptor says {descriptor.size}",
-                expected=str(descriptor.size), actual=str(len(manifest.raw)),
-            )  # fmt: skip
+        manifest.check_size(descriptor)
         write_atomically(path, manifest.raw)
 
 

@@ -18,9 +18,10 @@ from ..model.digest import Digest
 from ..model.events import Placement
 from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LayoutIndex, check_layout_file
 from ..model.manifest import Manifest
+from ..model.recorded_sources import recorded_sources, source_annotation
 from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.byte_streams import BlobReader
-from ..streams.locations import LocalFile
+from ..streams.locations import LocalFile, RegistryBlob
 from ..streams.pump import Blob
 from .files import digest_name, open_reader, read_bounded, read_local_manifest, read_range, suggest_archive
 from .locks import lock_directory
@@ -28,6 +29,7 @@ from .partial_files import kept_name, write_atomically
 from .place_blob import BlobFileDestination, receive_blob
 
 if TYPE_CHECKING:
+    from ..model.reference import Reference
     from .existing_blobs import ExistingBlobs
     from .index_file import IndexFile
     from .shared_files import RunFiles
@@ -91,6 +93,7 @@ class LayoutSource(ImageSource):
     ) -> None:  # fmt: skip
         self._files, self._name, self._where, self._index = files, name, where, index
         self._open_external, self._through = open_external, through
+        self._recorded: tuple[Reference, ...] = ()
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
         is_root = descriptor is None
@@ -109,7 +112,22 @@ class LayoutSource(ImageSource):
         if descriptor.urls and self._open_external is not None and not self._holds(name):
             external = Blob(descriptor, partial(self._open_external, descriptor))
             return external if self._through is None else self._through(external)
-        return located_blob(descriptor, self._files.locate(name))
+        if self._recorded and not self._holds(name):
+            hint = ": layout complete fetches it" if isinstance(self._files, DirectoryFiles) else ""
+            where = f"blob {descriptor.digest} was left out of this layout, and the destination does not have it"
+            return self._left_out(descriptor, f"{self._where}: {where}{hint}")
+        try:
+            return located_blob(descriptor, self._files.locate(name))
+        except NotFound as error:  # in an archive; a destination that has the blob does not open it
+            return self._left_out(descriptor, str(error))
+
+    def _left_out(self, descriptor: Descriptor, message: str) -> Blob:
+        """Return a blob that is not in the layout, with the repositories that are recorded to have it, to mount it."""
+
+        def opened(_: int) -> AbstractAsyncContextManager[BlobReader]:
+            raise NotFound(message)
+
+        return Blob(descriptor, opened, tuple(RegistryBlob(one.api_host, one.repository) for one in self._recorded))
 
     def _holds(self, name: str) -> bool:
         try:
@@ -127,7 +145,10 @@ class LayoutSource(ImageSource):
         except NotFound as error:
             # `NotFound` means exit code 2, for an image that is not in the layout; here there is no layout at all.
             raise PathNotFound(str(error)) from None
-        return index.find(self._name, self._where)
+        found = index.find(self._name, self._where)
+        if isinstance(found, Descriptor):
+            self._recorded = recorded_sources(found.annotations)
+        return found
 
     def _read_index(self) -> LayoutIndex:
         if self._index is not None:
@@ -144,16 +165,25 @@ def located_blob(descriptor: Descriptor, location: LocalFile) -> Blob:
     return Blob(descriptor, lambda offset: open_reader(location, descriptor.size, offset), (location,), ending)
 
 
+def check_path(root: Path) -> None:
+    """Raise `StorageFailed` if the path of a layout exists and is not a directory."""
+    if root.exists() and not root.is_dir():
+        raise StorageFailed(
+            f"{root} is there and is not a directory: remove it, or choose another path{suggest_archive(root)}"
+        )
+
+
 class LayoutWriter(BlobFileDestination):
     """Writes an image into a layout directory, which other writers, in this or other processes, may use concurrently.
 
     ``name`` is the reference name of the image in ``index.json``, ``shared`` the directory for blobs if several layouts
     share it. ``files`` is what images that are copied together share. ``digests`` are those of the blobs and manifests
-    that were put. ``writing`` is whether entries state their platforms, and whether each image of a list is named.
+    that were put. ``writing`` is how local files are reused, whether entries state their platforms and where an image
+    without its layers is from, and whether each image of a list is named.
     """
 
     accepts = Accepts(
-        frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}), foreign=True, compresses=True,
+        frozenset({mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}), foreign=True, compresses=True, sparse=True,
         on_request=frozenset({mediatype.DOCKER_MANIFEST, mediatype.DOCKER_LIST}),
         unsigned="Pushing signatures for OCI images is not supported",
     )  # fmt: skip
@@ -162,10 +192,10 @@ class LayoutWriter(BlobFileDestination):
         self, root: Path, name: str, files: RunFiles, existing: ExistingBlobs | None = None, *,
         shared: Path | None = None, resume: bool = True, writing: Writing | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(existing, resume=resume)
+        self._writing = Writing() if writing is None else writing
+        super().__init__(existing, resume=resume, reuse=self._writing.reuse)
         self.root = root
         self._name, self._files = name, files
-        self._writing = Writing() if writing is None else writing
         self._children: dict[Digest, Manifest] = {}  # only where they are to be named
         self._blobs = shared if shared is not None else root / "blobs"
         self._written: set[Path] = set()
@@ -178,11 +208,7 @@ class LayoutWriter(BlobFileDestination):
 
     def check(self) -> None:
         """Raise `StorageFailed` if the path exists and is not a directory; changes nothing."""
-        if self.root.exists() and not self.root.is_dir():
-            raise StorageFailed(
-                f"{self.root} is there and is not a directory: remove it, or choose another path"
-                f"{suggest_archive(self.root)}"
-            )
+        check_path(self.root)
 
     async def begin(self, root: Manifest) -> None:
         # Shared with other writers, so that no blob found or written is deleted until the index has the image.
@@ -217,9 +243,9 @@ class LayoutWriter(BlobFileDestination):
         return root.digest
 
     async def _name_image(self, root: Manifest) -> None:
-        index = self._files.index(self.root)
+        index, notes = self._files.index(self.root), source_annotation(self._writing.recorded_source)
         if not self._writing.platforms:
-            await index.put(root if root.platform is None else replace(root, platform=None), self._name)
+            await index.put(root if root.platform is None else replace(root, platform=None), self._name, notes)
             return
         from .platform_entries import tagged_platforms, with_platform
 
@@ -227,7 +253,7 @@ class LayoutWriter(BlobFileDestination):
         if self._writing.tag_platforms and root.is_index:
             style = self._writing.tag_platforms
             others = tagged_platforms(root, self._name, style, self._children, self.existing_path)
-        await index.put(with_platform(root, self.existing_path), self._name, others=others)
+        await index.put(with_platform(root, self.existing_path), self._name, notes, others=others)
 
     def close(self) -> None:
         """Release the lock that `begin` has taken."""

@@ -25,6 +25,7 @@ from .partial_files import open_partial
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..access import Reuse
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..streams.pump import Blob, Stored
@@ -36,10 +37,15 @@ _COPY_STEP = 64 * 1024 * 1024
 class BlobFileDestination(ImageDestination):
     """A destination that stores each blob in a file of its own: an OCI layout, or ``dir:``."""
 
-    def __init__(self, existing: ExistingBlobs | None = None, *, resume: bool = True) -> None:
-        """``resume`` is whether an interrupted blob is kept for a later run, and used from an earlier one."""
+    def __init__(
+        self, existing: ExistingBlobs | None = None, *, resume: bool = True, reuse: Reuse = "copy"
+    ) -> None:  # fmt: skip
+        """``resume`` is whether an interrupted blob is kept for a later run, and used from an earlier one.
+
+        ``reuse`` is that of `Writing`.
+        """
         self.existing = ExistingBlobs() if existing is None else existing
-        self.resume = resume
+        self.resume, self.reuse = resume, reuse
 
     @abstractmethod
     def existing_path(self, digest: Digest) -> Path:
@@ -54,7 +60,7 @@ class BlobFileDestination(ImageDestination):
         existing = self.existing_path(blob.descriptor.digest)
         return await place_blob(
             blob, path, progress, self.existing,
-            link_from=existing if existing != path else None, resume=self.resume,
+            link_from=existing if existing != path else None, resume=self.resume, reuse=self.reuse,
         )  # fmt: skip
 
     async def has_blob(self, descriptor: Descriptor) -> bool:
@@ -63,7 +69,7 @@ class BlobFileDestination(ImageDestination):
 
 async def place_blob(
     blob: Blob, path: Path, progress: Progress, existing: ExistingBlobs, *,
-    link_from: Path | None = None, resume: bool = True, mode: int = 0o666,
+    link_from: Path | None = None, resume: bool = True, mode: int = 0o666, reuse: Reuse = "copy",
 ) -> Placement:  # fmt: skip
     """Put the blob at ``path`` in the cheapest way, and return which way it was.
 
@@ -72,8 +78,8 @@ async def place_blob(
     one, and linked from there. Otherwise a local location is copied inside the kernel, which shares blocks where the
     file system can, and then hashed; anything else is streamed. Where several tasks or processes want one blob, one
     writes it and the others wait. With ``resume`` what an interrupted run has streamed is completed, and what this one
-    has is kept if it is interrupted; see `part_files`. ``mode`` is that of the file, limited by the umask. Raises
-    `ContentMismatch`, `StorageFailed`, and what reading the blob raises.
+    has is kept if it is interrupted; see `part_files`. ``mode`` is that of the file, limited by the umask. ``reuse`` is
+    that of `Writing`. Raises `ContentMismatch`, `StorageFailed`, and what reading the blob raises.
     """
     if await existing.holds(path, blob.descriptor):
         return Placement.PRESENT
@@ -85,6 +91,13 @@ async def place_blob(
                 if existing.verified.vouches(before, blob.descriptor.digest):
                     existing.moved(before, path, blob.descriptor.digest)
                 return Placement.LINKED
+    if reuse != "copy" and files:
+        from .reused_files import reuse_file  # not needed for an ordinary copy
+
+        reused = await reuse_file(blob, path, existing, reuse)
+        if isinstance(reused, Placement):
+            return reused
+        blob = reused
     if blob.stored is not None:
         return await _place_stored(blob.stored, path, progress, existing, resume=resume, mode=mode)
     return await _write_file(blob, path, progress, existing, resume=resume, mode=mode)

@@ -159,19 +159,19 @@ def copy_layer(path: Path, sink: FileSink, observe: Callable[[memoryview], None]
     `_TRAILING_LIMIT` bytes after a tar archive without members, as from a device, `StorageFailed`, and `Cancelled`.
     """
 
-    def observed(stream: _Stream) -> Iterator[memoryview]:
+    def observed(stream: StreamReader) -> Iterator[memoryview]:
         for piece in _read(stream):
             observe(piece)
             yield piece
 
-    with _open_stream(path) as stream:
+    with open_stream(path) as stream:
         pieces = _Pieces(observed(stream), sink, _shown(path))
         if pieces.grow(2 * BLOCK) and not any(os.pread(sink.fd, 2 * BLOCK, 0)):
             pieces.limit()
         pieces.grow(sys.maxsize)
 
 
-def _read(stream: _Stream) -> Iterator[memoryview]:
+def _read(stream: StreamReader) -> Iterator[memoryview]:
     buffer = thread_buffer()
     while count := stream.readinto(buffer):
         yield buffer[:count]
@@ -179,7 +179,7 @@ def _read(stream: _Stream) -> Iterator[memoryview]:
 
 def _unpack(path: Path, sink: FileSink, max_inflated: int | None) -> None:
     """Copy an archive to ``sink``, decompressed if it is gzip, zstd, bzip2 or xz."""
-    with _open_stream(path) as stream:
+    with open_stream(path) as stream:
         pieces = _Pieces(_decompressed(path, stream, max_inflated), sink, _shown(path))
         try:
             pieces.grow_archive()
@@ -192,7 +192,7 @@ def _unpack(path: Path, sink: FileSink, max_inflated: int | None) -> None:
         pieces.grow(sys.maxsize)
 
 
-def _decompressed(path: Path, stream: _Stream, max_inflated: int | None) -> Iterator[memoryview]:
+def _decompressed(path: Path, stream: StreamReader, max_inflated: int | None) -> Iterator[memoryview]:
     """Yield the content of an archive; raises `TooLarge` if it is larger than allowed, and than what is stored."""
     decompressor = Decompressor(str(_shown(path)), archive=True)
     stored = size = 0
@@ -271,7 +271,7 @@ def _shown(path: Path) -> Path:
 
 
 @contextmanager
-def _open_stream(path: Path) -> Iterator[_Stream]:
+def open_stream(path: Path) -> Iterator[StreamReader]:
     number = inherited_descriptor(path, dash=0)
     if number is not None:
         check_descriptor(number, _shown(path), writing=False)
@@ -279,12 +279,12 @@ def _open_stream(path: Path) -> Iterator[_Stream]:
         # Non-blocking: opening a named pipe would otherwise wait, uncancellable, for a writer.
         source = os.dup(0) if str(path) == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        yield _Stream(source, _shown(path))
+        yield StreamReader(source, _shown(path))
     finally:
         os.close(source)
 
 
-class _Stream(ByteReader):
+class StreamReader(ByteReader):
     """Reads from a descriptor that may block for long; raises `Cancelled` while it waits, and `StorageFailed`."""
 
     def __init__(self, fd: int, path: Path) -> None:

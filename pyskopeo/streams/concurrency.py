@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import first_error
@@ -72,6 +73,23 @@ async def work_off(
                 tasks.start_soon(worker, queue)
             if (more := min(when_idle, len(items)) - at_once) > 0:
                 tasks.start_soon(queue.add_workers_when_idle, tasks, worker, more)
+
+
+@asynccontextmanager
+async def ticking(tick: Callable[[], None], seconds: float) -> AsyncIterator[None]:
+    """Call ``tick`` every so many seconds while the body runs, from its beginning on."""
+    from anyio import create_task_group, sleep
+
+    async def repeat() -> None:
+        while True:
+            tick()
+            await sleep(seconds)
+
+    with first_error():
+        async with create_task_group() as tasks:
+            tasks.start_soon(repeat)
+            yield
+            tasks.cancel_scope.cancel()
 
 
 class WorkQueue(Generic[T]):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..config.policy_scopes import Subject, by_reference
 from ..errors import InvalidContent
 from ..interfaces import ImageReference, ImageSource
-from ..model.lock_file import parse_source
+from ..model.locked_image import parse_source
 from ..streams.locations import RegistryBlob
 from ..streams.pump import Blob
 from .registry_queries import open_sources
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from ..access import Access
     from ..model.descriptor import Descriptor
-    from ..model.lock_file import LockedImage, LockFile
+    from ..model.lock_file import LockFile
+    from ..model.locked_image import LockedImage
     from ..model.manifest import Manifest
     from ..model.reference import Reference
     from ..storage.pull_through import PullThrough

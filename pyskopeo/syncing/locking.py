@@ -19,7 +19,8 @@ from ..interfaces import Accepts
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.events import Report, Warned, ignore
-from ..model.lock_file import LockedImage, LockFile, check_image_name, check_lockable
+from ..model.lock_file import LockFile, check_lockable
+from ..model.locked_image import LockedImage, check_image_name
 from ..model.platform import Platform
 from ..streams.concurrency import work_off
 from ..transports.docker import DockerReference

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from ..engine.run import CopyResult
     from ..model.descriptor import Descriptor
     from ..model.events import Event, Report
-    from ..model.lock_file import LockedImage, LockFile
+    from ..model.lock_file import LockFile
+    from ..model.locked_image import LockedImage
     from .sync_request import Status, SyncSink
 
 _LAST_WRITES = 10.0  # seconds for naming the images that are complete, when a run is interrupted

@@ -48,7 +48,7 @@ from ..streams.progress import Progress
 from ..streams.pump import Blob
 
 if TYPE_CHECKING:
-    from ..access import Access
+    from ..access import Access, Reuse
     from ..storage.existing_blobs import ExistingBlobs
 
 
@@ -126,9 +126,10 @@ class DirDestination(BlobFileDestination):
     accepts = Accepts(mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES)
 
     def __init__(
-        self, path: Path, staging: KeptDirectory, files: RunFiles, existing: ExistingBlobs, *, resume: bool = True
-    ) -> None:
-        super().__init__(existing, resume=resume)
+        self, path: Path, staging: KeptDirectory, files: RunFiles, existing: ExistingBlobs, *, resume: bool = True,
+        reuse: Reuse = "copy",
+    ) -> None:  # fmt: skip
+        super().__init__(existing, resume=resume, reuse=reuse)
         self._path, self._directory, self._files = path, staging, files
         self._names: set[str] = set()
         self._placed: dict[Digest, os.stat_result] = {}
@@ -291,7 +292,7 @@ async def _open_destination(reference: DirReference, access: Access) -> AsyncIte
         access.report(Warned(message))
 
     existing = files.existing_blobs(access, warn=warn)
-    destination = DirDestination(path, staging, files, existing, resume=resume)
+    destination = DirDestination(path, staging, files, existing, resume=resume, reuse=access.writing.reuse)
     failed = True
     try:
         yield destination

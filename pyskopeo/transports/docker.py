@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -63,13 +63,10 @@ class DockerReference(ImageReference):
         return share_pings(access, writing)
 
     def open_source(self, access: Access) -> AbstractAsyncContextManager[DockerSource]:
-        """Open the image for reading; the first request is sent with the first call of the source.
-
-        Raises `InvalidName` for a name with an unknown digest.
-        """
+        """Open the image for reading, without a request; raises `InvalidName` for a name with an unknown digest."""
         if not self.reference.manifest_name:
             raise InvalidName(f"{self}: an unknown digest can only be written, not read")
-        return _open_source(self, access)
+        return open_repository(self.reference, access)
 
     def open_destination(self, access: Access) -> AbstractAsyncContextManager[ImageDestination]:
         """Open the repository for writing; the first request is sent with the first call of the destination.
@@ -282,16 +279,19 @@ _ACCEPTS_ONE_DIGEST = Accepts(_MANIFESTS, foreign=True, unchangeable="the destin
 
 
 @asynccontextmanager
-async def _open_source(name: DockerReference, access: Access) -> AsyncIterator[DockerSource]:
+async def open_repository(
+    reference: Reference, access: Access, sources: Sequence[Reference] = ()
+) -> AsyncIterator[DockerSource]:
+    """Open a repository for reading; ``sources``, its names in other places, are asked before it, in their order."""
     from ..registry.sessions import open_endpoints
 
-    async with open_endpoints(name.reference, access) as endpoints:
+    async with open_endpoints(reference, access, (*sources, reference)) as endpoints:
         if access.storage.store is None:
             yield DockerSource(endpoints, access.report, access.network.ranges)
             return
         from ..storage.pull_through import open_through
 
-        async with open_through(name.reference, access) as through:
+        async with open_through(reference, access) as through:
             yield DockerSource(endpoints, access.report, access.network.ranges, through)
 
 

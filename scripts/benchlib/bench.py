@@ -14,6 +14,7 @@ from .images import Image
 from .links import Link
 from .measure import Run, Runs, run_timed
 from .result_check import check_result
+from .samples import sample_file
 from .target import InitialState, Target, empty
 from .traffic import AccessLog, Traffic
 
@@ -87,7 +88,9 @@ class Bench:
         stored = case.initial in (InitialState.STORED, InitialState.FIRST_STORED)
         store = folder / "store" if stored else None
         digest = image.manifests.get(case.tag, "")
-        return Job(case.kind, registry, host, image, folder / f"{name}.out", target, case.tag, digest, store)
+        wanted = sample_file(image, source.registry, self.environment.cache) if case.kind == "extract-one" else ""
+        path = folder / f"{name}.out"
+        return Job(case.kind, registry, host, image, path, target, case.tag, digest, store, wanted)
 
     def _target(self, case: Case, image: Image) -> Target:
         other = case.initial is InitialState.OTHER_REPOSITORY

@@ -169,6 +169,11 @@ CASES = (
         no_requests=True,
         contenders=frozenset({OURS}),
     ),
+    Case(
+        *("extract-one", "one file of an image of 8 layers, from the middle", "layers8", "extract-one", 0.50),
+        baseline="crane",
+        contenders=_VERSIONS | {"crane", "skopeo"},
+    ),
     _start_up_case("inspect", "`inspect --raw`", "inspect", 180),
     _start_up_case("version", "`--version`", "version", 60),
 )

@@ -21,9 +21,10 @@ class Job:
     ``kind`` is ``oci``, ``docker-archive``, ``zstd`` (to ``oci:``, recompressed), ``docker`` (to another registry),
     ``sync`` (all images of the repository), ``sync-file`` (the same images, named in a file), ``inspect``, ``version``,
     ``oci-pinned`` (to ``oci:``, by digest), ``oci-four`` (to ``oci:``, by four processes at once, as 1 to 4),
-    ``prefetch`` (all images of the repository to one ``oci:``, by a lock file if the program has them) or ``lock`` (to
-    write that). The result is written to ``path``, or to ``target`` for ``docker``. ``tag`` is that of the image, and
-    its name in a layout, ``digest`` that of its manifest, ``store`` the content store.
+    ``prefetch`` (all images of the repository to one ``oci:``, by a lock file if the program has them), ``lock`` (to
+    write that) or ``extract-one`` (the file with the path ``file``). The result is written to ``path``, or to
+    ``target`` for ``docker``. ``tag`` is that of the image, and its name in a layout, ``digest`` that of its manifest,
+    ``store`` the content store.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Job:
     tag: str = "1"
     digest: str = ""
     store: Path | None = None
+    file: str = ""
 
     @property
     def name(self) -> str:
@@ -62,27 +64,23 @@ Contender = Callable[[Job], Command | None]
 def like_skopeo(program: str, *copy_flags: str, locks: bool = False) -> Contender:
     """Return a contender with skopeo's command line; ``program`` is the command, with flags, as for a shell.
 
-    ``copy_flags`` are added to ``copy``. ``locks`` is whether the program has lock files.
+    ``copy_flags`` are added to ``copy``. ``locks`` is whether the program has lock files, and extracts files.
     """
 
     def command(job: Job) -> Command | None:
         base = shlex.split(program)
-        if job.kind == "version":
-            return Command([*base, "--version"])
         trust = ["cert-dir", str(job.certs)] if job.certs else ["tls-verify=false"]
-        if job.kind == "inspect":
-            return Command([*base, "inspect", "--raw", f"--{trust[0]}", *trust[1:], f"docker://{job.name}"])
-        if job.kind in ("sync", "sync-file"):
-            return Command([*base, "sync", f"--src-{trust[0]}", *trust[1:], *_sync_source(job), str(job.path)])
-        if job.kind == "lock":
-            return Command([*base, "lock", str(_image_list(job)), "-o", str(_lock(job))]) if locks else None
-        if job.kind == "prefetch" and locks:
-            return Command([*base, "prefetch", "--tls-verify=false", str(_lock(job)), "--dest", f"oci:{job.path}"])
+        if job.kind == "lock" and not locks:
+            return None
+        if (found := _without_copy(base, trust, job, locks=locks)) is not None:
+            return Command(found)
         flags, target = _copy_destination(job)
         copy = [*base, "copy", *copy_flags, f"--src-{trust[0]}", *trust[1:], *flags, f"docker://{job.name}"]
         environ = {"PYSKOPEO_STORE": str(job.store)} if job.store else {}
         if job.kind == "oci-four":
             return Command(["sh", "-c", _all_at_once([[*copy, f"oci:{job.path}:{n}"] for n in range(1, 5)])], environ)
+        if job.kind == "extract-one":
+            return Command(["sh", "-c", f"{shlex.join([*copy, target])} && {_unpack_file(job)}"])
         if job.kind == "prefetch":
             source = f"docker://{job.host}/{job.image.repository}"
             copies = [[*copy[:-1], f"{source}:{tag}", f"oci:{job.path}:{tag}"] for tag in job.image.manifests]
@@ -90,6 +88,24 @@ def like_skopeo(program: str, *copy_flags: str, locks: bool = False) -> Contende
         return Command([*copy, target], environ)
 
     return command
+
+
+def _without_copy(base: list[str], trust: list[str], job: Job, *, locks: bool) -> list[str] | None:
+    """Return the command line for a job that takes no ``copy``, else None."""
+    source = [f"--{trust[0]}", *trust[1:], f"docker://{job.name}"]
+    if job.kind == "version":
+        return [*base, "--version"]
+    if job.kind == "inspect":
+        return [*base, "inspect", "--raw", *source]
+    if job.kind in ("sync", "sync-file"):
+        return [*base, "sync", f"--src-{trust[0]}", *trust[1:], *_sync_source(job), str(job.path)]
+    if job.kind == "lock":
+        return [*base, "lock", str(_image_list(job)), "-o", str(_lock(job))]
+    if job.kind == "prefetch" and locks:
+        return [*base, "prefetch", "--tls-verify=false", str(_lock(job)), "--dest", f"oci:{job.path}"]
+    if job.kind == "extract-one" and locks:
+        return [*base, "extract", "--path", job.file, "--dest", str(job.path), *source]
+    return None
 
 
 def without_store(contender: Contender) -> Contender:
@@ -101,6 +117,14 @@ def _all_at_once(commands: list[list[str]]) -> str:
     """Return a shell command that runs ``commands`` concurrently and fails if one of them does."""
     started = "".join(f"{shlex.join(command)} & p{number}=$!; " for number, command in enumerate(commands))
     return started + " && ".join(f"wait $p{number}" for number in range(len(commands)))
+
+
+def _unpack_file(job: Job) -> str:
+    """Return a shell command that extracts the file of a job from a ``dir:``, from the uppermost layer that has it."""
+    layers = [digest.partition(":")[2] for digest in job.image.blobs if digest != job.image.config]
+    folder = shlex.quote(str(job.path))
+    tries = (f"tar -xz -C {folder} -f {folder}.dir/{layer} {shlex.quote(job.file)}" for layer in reversed(layers))
+    return f"mkdir {folder} && ({' || '.join(tries)})"
 
 
 def _sync_source(job: Job) -> list[str]:
@@ -126,6 +150,8 @@ def _copy_destination(job: Job) -> tuple[list[str], str]:
     """Return the flags for the destination of a ``copy``, and its image name."""
     if job.target:
         return ["--dest-tls-verify=false"], f"docker://{job.target.name}"
+    if job.kind == "extract-one":
+        return [], f"dir:{job.path}.dir"
     if job.kind == "zstd":
         return ["--dest-compress-format", "zstd"], f"oci:{job.path}:1"
     transport = job.kind.partition("-")[0] if job.kind.startswith("oci-") else job.kind
@@ -154,10 +180,14 @@ def floor(job: Job) -> Command | None:
 
 
 def crane(job: Job) -> Command | None:
-    """Return ``crane pull`` to a layout, or ``crane copy``."""
+    """Return ``crane pull`` to a layout, ``crane copy``, or ``crane export`` of one file."""
     trust = [] if job.certs else ["--insecure"]
     if job.target:
         return Command(["crane", "copy", *trust, job.name, job.target.name])
+    if job.kind == "extract-one":
+        folder, export = shlex.quote(str(job.path)), shlex.join(["crane", "export", *trust, job.name, "-"])
+        unpack = f"mkdir {folder} && {export} | tar -x -C {folder} {shlex.quote(job.file)}"
+        return Command(["sh", "-c", unpack], _certificate_environ(job))
     if job.kind != "oci":
         return None
     return Command(["crane", "pull", "--format=oci", *trust, job.name, str(job.path)], _certificate_environ(job))

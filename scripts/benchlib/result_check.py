@@ -142,7 +142,13 @@ class _RegistryClient:
         self._connection.close()
 
 
+def _check_file(job: Job, name: str) -> None:
+    if not (job.path / job.file).stat().st_size:
+        raise RunError(f"{name} extracted an empty {job.file}")
+
+
 _CHECKS = {
+    "extract-one": _check_file,
     "docker-archive": _check_archive,
     **dict.fromkeys(("oci", "oci-pinned", "oci-four"), _check_blobs),
     "prefetch": _check_layout,

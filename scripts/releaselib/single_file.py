@@ -12,7 +12,7 @@ from .distributions import modules_and_data, own_files
 
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip archive can hold
-_MAIN = Path(__file__).with_name("pyz_main.py")
+_MAIN, _IMPORTER = (Path(__file__).with_name(name) for name in ("pyz_main.py", "bytecode_importer.py"))
 
 
 def write_single_file(path: Path, dependencies: Iterable[str], interpreters: Iterable[Interpreter]) -> None:
@@ -21,7 +21,7 @@ def write_single_file(path: Path, dependencies: Iterable[str], interpreters: Ite
     Its bytes depend on the sources, on the interpreters and on the zlib of the Python that runs this, and on nothing
     else. The bundles of bytecode are stored, since what is in them is deflated already.
     """
-    files = own_files()
+    files = {**own_files(), _IMPORTER.name: _IMPORTER.read_bytes()}
     for name in sorted(dependencies):
         files |= modules_and_data(name)
     bundles = compile_bundles(interpreters, {name: content for name, content in files.items() if name.endswith(".py")})

@@ -17,11 +17,12 @@ from tests.support.access import access_for
 from tests.support.caches import build_cache
 from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.commands import environment, started
-from tests.support.faults import Body, Flip, Refuse, Stall
+from tests.support.faults import Body, Delay, Flip, Refuse, Stall
 from tests.support.images import ImageSpec, IndexSpec, LayerSpec, build
 from tests.support.processes import free_port, wait_until
 from tests.support.pulling import check_layout
 from tests.support.simulator import BasicGate, Simulator
+from tests.support.trees import tree
 
 from .locks import APP, BLOBS, EVERY, MOVED, MULTI, TOOL, change, files, lock, names, prefetch
 
@@ -54,6 +55,18 @@ def test_into_a_layout(registry: Simulator, locked: Path) -> None:
     for digest, content in BLOBS.items():
         if digest in WANTED:
             assert (layout / "blobs" / digest.replace(":", "/")).read_bytes() == content
+
+
+def test_the_same_lock_gives_the_same_bytes(registry: Simulator, locked: Path) -> None:
+    """However many images are fetched at once, and whichever is the first to be complete."""
+    first = MULTI.layer_digests(MULTI.child(0).digest)[1]
+    for jobs, slow in ((1, APP.config_digest()), (8, first), (8, TOOL.config_digest())):
+        registry.heal()
+        registry.on_blob(slow, Delay(0.3))
+        succeed(prefetch(locked, "--dest", f"oci:{locked}/{jobs}-{slow[-5:]}", "--jobs", jobs))
+    one, *others = [tree(path) for path in locked.glob("[18]-*")]
+    assert len(others) == 2
+    assert all(other == one for other in others)
 
 
 def test_what_is_complete_needs_no_request(registry: Simulator, locked: Path) -> None:
@@ -174,8 +187,11 @@ def test_a_dry_run(registry: Simulator, locked: Path) -> None:
     assert {line.split()[2] for line in lines[:-1]} == FETCHED
     assert lines[-1].startswith(f"3 images, {len(FETCHED)} blobs, ")
     assert lines[-1].endswith(f"; to fetch: {len(FETCHED)} blobs, {total / 1024:.1f} KiB ({total} bytes)")
+    succeed(prefetch(locked, "--store", locked / "store", "--dry-run"))
+    assert prefetch(locked, "--store", locked / "store", "--offline").code == 3
     assert registry.log[asked:] == []
     assert not (locked / "layout").exists()
+    assert not (locked / "store").exists()
     succeed(prefetch(locked, "--dest", f"oci:{locked}/layout"))
     lines = succeed(prefetch(locked, "--dest", f"oci:{locked}/layout", "--dry-run")).stdout.decode().splitlines()
     assert len(lines) == 1

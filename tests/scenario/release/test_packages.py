@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import pyskopeo
 from tests.support.commands import ROOT
+from tests.support.images import build
+from tests.support.outputs import write_layout
 from tests.support.release import build_release, built, single
-from tests.support.require import require_package
+from tests.support.require import require_package, unavailable
+from tests.support.simulator import Simulator
 
 # What makes pip, hatchling and everything below them fail if they want anything from a network.
 OFFLINE = {"PIP_NO_INDEX": "1", "https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
@@ -40,14 +46,15 @@ def pip(*words: object) -> None:
 
 
 def test_the_wheel_installs_and_its_commands_run(wheel: Path, tmp_path: Path) -> None:
-    pip("install", "--no-deps", "--prefix", tmp_path / "there", wheel)
-    (installed,) = (tmp_path / "there").glob("lib*/python*/site-packages")
+    installed = tmp_path / "there"
+    # With --target what is installed in this environment stays as it is.
+    pip("install", "--no-deps", "--target", installed, wheel)
     env = {"PATH": os.defpath, "PYTHONPATH": f"{installed}", "HOME": str(tmp_path)}
     for name, words, code, said in (
         ("pyskopeo", ["--version"], 0, f"pyskopeo version {pyskopeo.__version__}\n"),
         ("docker-credential-pyskopeo", ["list"], 0, "{}\n"),
     ):
-        done = subprocess.run([tmp_path / "there" / "bin" / name, *words], env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run([installed / "bin" / name, *words], env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.startswith(said)) == (code, True), done.stderr
     shown = subprocess.run(
         [sys.executable, "-c", "import pyskopeo; print(pyskopeo.__file__)"], env=env, cwd=tmp_path, capture_output=True, text=True, check=True
@@ -61,16 +68,52 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     assert names == modules | {"pyskopeo/py.typed"}
 
 
-def test_uvx_runs_the_wheel(wheel: Path, tmp_path: Path) -> None:
-    """As it would run it from an index: here with the dependencies of this environment."""
-    uv = shutil.which("uv")
+def needed(name: str, known: dict[str, Distribution]) -> dict[str, Distribution]:
+    """All that an installed distribution needs here, directly or not."""
+    for text in distribution(name).requires or ():
+        requirement = Requirement(text)
+        if requirement.name not in known and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+            known[requirement.name] = distribution(requirement.name)
+            needed(requirement.name, known)
+    return known
+
+
+@pytest.fixture(scope="module")
+def index(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of wheels: this one, and those of its dependencies, made of what is installed here."""
+    folder = tmp_path_factory.mktemp("index")
+    shutil.copy(wheel, folder)
+    for found in needed("pyskopeo", {}).values():
+        files = [file for file in found.files or () if not file.as_posix().startswith("..") and "__pycache__" not in file.parts]
+        (info,) = {file.parts[0] for file in files if file.parts[0].endswith(".dist-info")}
+        (tag, *_) = re.findall(r"^Tag: (\S+)$", found.read_text("WHEEL") or "", re.MULTILINE)
+        with zipfile.ZipFile(folder / f"{info.removesuffix('.dist-info')}-{tag}.whl", "w") as archive:
+            for file in files:
+                if file.name not in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
+                    archive.write(str(file.locate()), file.as_posix())
+            archive.writestr(f"{info}/RECORD", "".join(f"{file},,\n" for file in files))
+    return folder
+
+
+def test_pip_installs_what_the_wheel_needs(index: Path, tmp_path: Path) -> None:
+    """Into an environment that has nothing else."""
+    pip("install", "--find-links", index, "--target", tmp_path / "there", "pyskopeo")
+    layout = write_layout(build("oci"), tmp_path / "layout")
+    env = {"PATH": os.defpath, "PYTHONPATH": str(tmp_path / "there"), "HOME": str(tmp_path)}
+    with Simulator(build("oci")) as registry:
+        for words in (["inspect", "--tls-verify=false", registry.name()], ["copy", f"oci:{layout}:latest", f"dir:{tmp_path}/new"]):
+            done = subprocess.run([sys.executable, "-S", "-m", "pyskopeo", *words], env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+
+
+def test_uvx_runs_the_wheel(index: Path, wheel: Path, tmp_path: Path) -> None:
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if uv is None:
-        pytest.skip("needs the program uv, which is not installed")
-    pip("wheel", "--no-deps", "--wheel-dir", tmp_path / "wheels", wheel)
-    env = {**os.environ, "HOME": str(tmp_path), "UV_CACHE_DIR": str(tmp_path / "cache"), "UV_OFFLINE": "1"}
-    command = [uv, "tool", "run", "--no-index", "--with-editable", str(ROOT), "--python", sys.executable, "--from", str(wheel), "pyskopeo"]
-    done = subprocess.run([*command, "--version"], env=env, capture_output=True, text=True, check=False)
-    assert done.stdout.startswith("pyskopeo version"), done.stderr
+        unavailable("needs the program uv, which is not installed: pip install -e '.[release]'")
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "UV_CACHE_DIR": str(tmp_path / "cache"), **OFFLINE}
+    command = [uv, "tool", "run", "--offline", "--no-index", "--find-links", str(index), "--python", sys.executable, "--from", str(wheel)]
+    done = subprocess.run([*command, "pyskopeo", "--version"], env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith(f"pyskopeo version {pyskopeo.__version__}\n"), done.stderr
 
 
 def test_the_source_distribution_builds_without_a_network(sdist: Path, wheel: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from pyskopeo.errors import InvalidContent, InvalidName, TooLarge, Unsupported
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.model.lock_file import LOCK_LIMIT, LockedImage, LockFile, check_image_name, check_lockable, parse_source
+from pyskopeo.model.lock_file import LOCK_LIMIT, LockFile, check_lockable
+from pyskopeo.model.locked_image import LockedImage, check_image_name, parse_source
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
 from pyskopeo.model.reference import Reference
@@ -241,6 +242,32 @@ def test_too_many_layers() -> None:
         raw = json.dumps({"schemaVersion": 2, "mediaType": ONE.root.media_type, "config": layer, "layers": [layer] * 10_000, "annotations": {"n": str(number)}}).encode()
         changed["manifests"][str(Digest.of(raw))] = {"mediaType": ONE.root.media_type, "size": len(raw), "data": base64.b64encode(raw).decode()}
     assert "more than 100000" in refused(changed)
+
+
+def test_images_that_share_a_huge_index() -> None:
+    """What has to be gone through for each image is limited, not only what is in the file."""
+    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": "sha256:" + "0" * 64, "size": 1}
+    media_type = "application/vnd.oci.image.index.v1+json"
+    raw = json.dumps({"schemaVersion": 2, "mediaType": media_type, "manifests": [layer] * 20_000}).encode()
+    digest = str(Digest.of(raw))
+    image = {
+        "reference": f"h.example/app@{digest}", "digest": digest, "mediaType": media_type, "size": len(raw),
+        "platforms": [], "manifests": [layer] * 20_000, "sources": ["h.example/app"],
+    }  # fmt: skip
+    manifests = {digest: {"mediaType": media_type, "size": len(raw), "data": base64.b64encode(raw).decode()}}
+    blobs = {layer["digest"]: {"mediaType": layer["mediaType"], "size": 1, "sources": ["h.example/app"]}}
+    lock = {"lockVersion": 1, "images": {"one": image}, "manifests": manifests, "blobs": blobs}
+    assert LockFile.parse(json.dumps(lock).encode(), "x").images["one"].entries
+    few = image | {"manifests": [layer]}
+    assert "more than 2000000" in refused(lock | {"images": {f"n{number}": few for number in range(150)}})
+
+
+def test_an_index_of_which_nothing_is_locked() -> None:
+    changed = document()
+    changed["images"]["a"]["manifests"] = []
+    for child in (0, 1):
+        del changed["manifests"][TWO.child(child).digest]
+    assert "nothing of its index is locked" in refused(changed)
 
 
 def test_schema1() -> None:

@@ -6,8 +6,9 @@ import shlex
 
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.model.lock_file import LockedImage, LockFile
+from pyskopeo.model.lock_file import LockFile
 from pyskopeo.model.lock_formats import to_buildozer, to_nix
+from pyskopeo.model.locked_image import LockedImage
 from pyskopeo.model.platform import Platform
 from pyskopeo.model.reference import Reference
 

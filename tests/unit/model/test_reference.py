@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pyskopeo.errors import InvalidName
 from pyskopeo.model.digest import Digest
-from pyskopeo.model.reference import Reference
+from pyskopeo.model.reference import Reference, parse_source
 
 HEX = "0123456789abcdef" * 4
 DIGEST = f"sha256:{HEX}"
@@ -135,3 +135,23 @@ def test_whatever_parses_is_stable_and_safe_in_an_address(text: str) -> None:
     assert ".." not in reference.repository.split("/")
     assert not set(reference.repository) & set(" :@\n?#%")
     assert not set(reference.registry) & set(" @/\n?#%")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("team/app@example.com", "example.com/team/app"),
+        ("app@localhost", "localhost/app"),
+        ("library/alpine@docker.io", "docker.io/library/alpine"),
+        ("a@127.0.0.1:5000", "127.0.0.1:5000/a"),
+    ],
+)
+def test_other_sources(text: str, name: str) -> None:
+    found = parse_source(text)
+    assert (found.name, found.manifest_name) == (name, "")
+
+
+@pytest.mark.parametrize("text", ["", "a", "a@", "@b.c", "a@host", "A@b.c", "a:tag@b.c", "a@sha256:" + "0" * 64, "a@b.c/d:e", "a@u@b.c"])
+def test_what_is_no_source(text: str) -> None:
+    with pytest.raises(InvalidName):
+        parse_source(text)

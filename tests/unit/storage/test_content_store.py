@@ -53,8 +53,9 @@ async def test_it_is_created_when_it_is_needed(store: ContentStore) -> None:
     store.check()
     assert not store.root.exists()
     async with store.used():
-        assert not store.root.exists()
         assert not await store.holds(fetched().descriptor)
+        assert not store.root.exists()  # nothing is written to look for something
+        assert await store.manifest(MANIFEST.digest) is None
         assert sorted(os.listdir(store.root)) == ["blobs", "index.json", "oci-layout"]
         assert json.loads((store.root / "index.json").read_bytes())["manifests"] == []
 

@@ -11,7 +11,7 @@ import pytest
 
 from pyskopeo.errors import InvalidInput
 from pyskopeo.streams import concurrency
-from pyskopeo.streams.concurrency import WorkQueue, each, work_off
+from pyskopeo.streams.concurrency import WorkQueue, each, ticking, work_off
 
 pytestmark = pytest.mark.anyio
 
@@ -216,3 +216,19 @@ async def test_a_failure_in_its_turn_ends_the_rest(monkeypatch: pytest.MonkeyPat
     with anyio.fail_after(5), pytest.RaisesGroup(pytest.RaisesExc(InvalidInput, match="2 is no good")):
         await by_turns(range(5), work, at_once=2, at_most=4)
     assert begun == [0, 1, 2]
+
+
+async def test_ticks_come_from_the_beginning_to_the_end() -> None:
+    ticks: list[int] = []
+    async with ticking(lambda: ticks.append(1), 0.001):
+        while len(ticks) < 3:
+            await anyio.sleep(0.001)
+    before = len(ticks)
+    await anyio.sleep(0.01)
+    assert len(ticks) == before
+
+
+async def test_an_error_of_what_is_done_meanwhile_comes_as_it_is() -> None:
+    with pytest.raises(InvalidInput, match="^x$"):
+        async with ticking(lambda: None, 60):
+            raise InvalidInput("x")

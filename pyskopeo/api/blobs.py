@@ -1,0 +1,240 @@
+"""Get and put single blobs and manifests of a registry (distribution specification 1.1, "Pull", "Push")."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..access import Access
+from ..engine.run import check_policy
+from ..errors import ContentMismatch, InvalidName, Offline, PyskopeoError
+from ..model.descriptor import UNKNOWN_SIZE, Descriptor
+from ..model.digest import Digest, new_hasher
+from ..model.manifest import Manifest
+from ..model.reference import Reference
+from ..streams.cancellation import run_in_thread
+from ..streams.concurrency import each
+from ..streams.progress import uncounted
+from ..streams.pump import thread_buffer
+from ..transports.docker import DockerReference, open_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from ..interfaces import ImageDestination
+    from ..storage.shared_files import RunFiles
+    from ..streams.byte_streams import BlobSink
+    from ..streams.pump import Blob
+    from ..transports.docker import DockerSource
+
+_TYPE = "application/octet-stream"
+_BLOBS_AT_ONCE = 6
+
+
+def parse_blob_name(text: str) -> Reference:
+    """Parse ``[docker://]REPOSITORY@DIGEST``; raises `InvalidName`."""
+    reference = parse_name(text)
+    if reference.digest is None:
+        raise InvalidName(f"invalid blob name {ascii(text)[1:-1][:400]}: want REPOSITORY@DIGEST")
+    return replace(reference, tag="")
+
+
+def parse_name(text: str) -> Reference:
+    """Parse ``[docker://]REPOSITORY[:TAG][@DIGEST]``, without a default tag; raises `InvalidName`."""
+    return Reference.parse(text.removeprefix("docker://"), default_tag="")
+
+
+async def get_blobs(
+    outputs: Mapping[str, Path], *, sources: Sequence[Reference] = (), access: Access | None = None
+) -> None:
+    """Write blobs, by their names ``REPOSITORY@DIGEST``, to files; a file that is the blob already is not requested.
+
+    ``sources`` are other repositories with the same content, which are asked first, in their order, each after its own
+    mirrors. A file has its name when its content is complete and verified; what is interrupted is continued by the
+    next call. A path that is a pipe, a device or ``-``, standard output, gets the bytes as they arrive: after an error
+    they must not be used. The signature policy must accept the repositories. Raises `InvalidName`, `NotFound`,
+    `ContentMismatch`, `PolicyRejected`, `Offline`, `NetworkError` and `StorageFailed`.
+    """
+    from ..registry.sessions import SharedConnections
+    from ..storage.shared_files import RunFiles
+
+    access = access or Access.from_environ()
+    wanted = [(parse_blob_name(name), path) for name, path in outputs.items()]
+    for reference, _ in wanted:
+        check_policy(_named(reference), access)
+    files = RunFiles.of(access)
+    async with SharedConnections() as connections:
+        shared = replace(
+            access, network=replace(access.network, connections=access.network.connections or connections),
+            storage=replace(access.storage, shared_files=files),
+        )  # fmt: skip
+
+        async def get(one: tuple[Reference, Path]) -> None:
+            await _get_blob(one[0], one[1], sources, shared, files)
+
+        try:
+            await each(wanted, get, at_once=_BLOBS_AT_ONCE)
+        finally:
+            files.save()
+
+
+async def get_blob(
+    name: str, output: Path, *, sources: Sequence[Reference] = (), access: Access | None = None
+) -> None:
+    """Write the blob ``REPOSITORY@DIGEST`` to a file, as `get_blobs` does; raises what that raises."""
+    await get_blobs({name: output}, sources=sources, access=access)
+
+
+async def _get_blob(
+    reference: Reference, path: Path, sources: Sequence[Reference], access: Access, files: RunFiles
+) -> None:
+    from ..storage.archive_output import check_output, is_written_directly, open_output, sink_for
+    from ..storage.files import file_size, real_path
+    from ..storage.partial_files import remove_leftovers
+    from ..storage.place_blob import place_blob
+
+    check_output(path, replace=True)
+    existing, storage = files.existing_blobs(access), access.storage
+    assert reference.digest is not None
+    descriptor = Descriptor(_TYPE, reference.digest, UNKNOWN_SIZE)
+    target, directly = real_path(path), is_written_directly(path)  # the file behind a symbolic link is replaced
+
+    async def write(blob: Blob) -> None:
+        if directly:
+            with ExitStack() as stack:
+                fd, shown = await run_in_thread(lambda: stack.enter_context(open_output(path, replace=True)))
+                await blob.copy_to(sink_for(fd, shown), uncounted)
+            return
+        await place_blob(blob, target, uncounted, existing, resume=storage.resume)
+        remove_leftovers(target.parent, target.name, age=storage.partial_age)
+
+    if not directly and await existing.holds(target, replace(descriptor, size=file_size(target))):
+        return
+    named = [replace(source, digest=reference.digest) for source in sources]
+    async with open_repository(reference, access, named) as source:
+        await _read_blob(source, descriptor, access, write, again=not directly)
+
+
+async def _read_blob(
+    source: DockerSource, descriptor: Descriptor, access: Access, write: Callable[[Blob], Awaitable[None]], *,
+    again: bool,
+) -> None:  # fmt: skip
+    """Find out the size of a blob, and call ``write`` with it.
+
+    If that turns out to be wrong, and another endpoint states another size, ``write`` is called ``again``.
+    """
+    stored = None if source.through is None else await source.through.blob_size(descriptor)
+    if access.network.offline and stored is None:
+        where = f"in the store {access.storage.store}" if access.storage.store else "here"
+        raise Offline(
+            f"blob {descriptor.digest} is not {where}, and --offline allows no request",
+            missing=(str(descriptor.digest),),
+        )
+    size = await source.blob_size(descriptor) if stored is None else stored
+    try:
+        await write(source.blob(replace(descriptor, size=size)))
+    except ContentMismatch as error:
+        if not again or ":" in error.expected or stored is not None:
+            raise  # the digest is wrong, wherever it was read
+        for repository in source.endpoints.repositories:
+            try:
+                other = await repository.blob_size(descriptor.digest)
+            except PyskopeoError:
+                continue
+            if other != size:
+                await write(source.blob(replace(descriptor, size=other)))
+                return
+        raise
+
+
+async def put_blob(name: str, file: Path, *, access: Access | None = None) -> Descriptor:
+    """Upload a file, or ``-`` for standard input, to ``REPOSITORY[@DIGEST]`` unless it is there; return its descriptor.
+
+    The content must have the digest, if one is given. Raises `InvalidName`, `ContentMismatch`, `NotFound`,
+    `StorageFailed` and `NetworkError`.
+    """
+    from ..storage.archive_output import is_written_directly
+    from ..storage.content_sources import hash_file
+    from ..storage.oci_layout import located_blob
+    from ..streams.locations import LocalFile
+
+    reference, access = parse_name(name), access or Access.from_environ()
+    if reference.tag:
+        raise InvalidName(f"{name}: a blob has no tag: want REPOSITORY or REPOSITORY@DIGEST")
+    expected = reference.digest
+    if is_written_directly(file):
+        access = replace(access, writing=replace(access.writing, precompute_digests=True))  # it cannot be read twice
+    async with _named(replace(reference, digest=None)).open_destination(access) as destination:
+        if is_written_directly(file):
+            return await _put_stream(destination, file, expected)
+        found, size = await run_in_thread(lambda: hash_file(file, expected.algorithm if expected else "sha256"))
+        _check_digest(found, expected, file)
+        descriptor = Descriptor(_TYPE, found, size)
+        await destination.put_blob(located_blob(descriptor, LocalFile(file)), uncounted)
+        return descriptor
+
+
+async def _put_stream(destination: ImageDestination, file: Path, expected: Digest | None) -> Descriptor:
+    from ..storage.scratch import open_stream
+
+    async def fill(sink: BlobSink) -> Descriptor:
+        def work() -> Descriptor:
+            algorithm = expected.algorithm if expected else "sha256"
+            hasher, buffer, size = new_hasher(algorithm), thread_buffer(), 0
+            with open_stream(file) as reader:
+                while count := reader.readinto(buffer):
+                    hasher.update(buffer[:count])
+                    sink.write(buffer[:count])
+                    size += count
+            found = Digest(algorithm, hasher.hexdigest())
+            _check_digest(found, expected, file)
+            return Descriptor(_TYPE, found, size)
+
+        return await run_in_thread(work)
+
+    descriptor, _ = await destination.receive(fill)
+    return descriptor
+
+
+def _check_digest(found: Digest, expected: Digest | None, file: Path) -> None:
+    if expected is not None and found != expected:
+        raise ContentMismatch(
+            f"{file}: digest mismatch: want {expected}, got {found}", expected=str(expected), actual=str(found)
+        )
+
+
+async def get_manifest(
+    name: str, *, sources: Sequence[Reference] = (), access: Access | None = None
+) -> Manifest:
+    """Return the manifest or index ``REPOSITORY:TAG`` or ``REPOSITORY@DIGEST`` of a registry, or of its mirrors.
+
+    ``sources`` are as for `get_blobs`. The signature policy must accept the image. Raises `InvalidName`, `NotFound`,
+    `InvalidContent`, `PolicyRejected`, `Offline` and `NetworkError`.
+    """
+    reference, access = parse_name(name), access or Access.from_environ()
+    if not reference.manifest_name:
+        raise InvalidName(f"{name}: want REPOSITORY:TAG or REPOSITORY@DIGEST")
+    check_policy(_named(reference), access)
+    named = [replace(source, tag=reference.tag, digest=reference.digest) for source in sources]
+    async with open_repository(reference, access, named) as source:
+        return await source.manifest()
+
+
+async def put_manifest(name: str, raw: bytes, *, media_type: str = "", access: Access | None = None) -> Digest:
+    """Write a manifest or an index, byte for byte, to ``REPOSITORY[:TAG][@DIGEST]`` of a registry; return its digest.
+
+    Without a tag it is written by its digest. What it refers to must be there. ``media_type`` counts if the document
+    does not state its own. Raises `InvalidName`, `InvalidContent` if it is no manifest, or not that of the digest,
+    `Unsupported`, `ManifestRefused` and `NetworkError`.
+    """
+    reference, access = parse_name(name), access or Access.from_environ()
+    manifest = Manifest.parse(raw, content_type=media_type, expected=reference.digest)
+    async with _named(reference).open_destination(access) as destination:
+        await destination.begin(manifest)
+        return await destination.commit(manifest)
+
+
+def _named(reference: Reference) -> DockerReference:
+    return DockerReference(f"//{reference}", reference)

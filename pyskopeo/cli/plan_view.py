@@ -1,0 +1,107 @@
+"""The output of a dry run: a table of blobs and manifests, or the whole graph as JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..model.descriptor import platform_json
+from ..model.events import Placement
+from .progress import size
+from .verification_view import print_json
+
+if TYPE_CHECKING:
+    from ..access import Access
+    from ..engine.plan import Plan
+    from ..engine.run import CopyResult
+    from ..interfaces import ImageReference
+    from ..model.descriptor import Descriptor
+    from ..model.digest import Digest
+    from ..model.manifest import Manifest
+
+# The state of a blob in a dry run. A registry can decline to mount a blob, which then is fetched.
+_STATES = {
+    Placement.PRESENT: "present", Placement.MOUNTED: "to mount", Placement.LINKED: "in store",
+    Placement.WRITTEN: "to fetch",
+}  # fmt: skip
+
+
+def print_plan(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
+    """Print a table of the blobs and the manifests to standard output."""
+    descriptors = plan.all_blobs
+    for descriptor in descriptors:
+        state = _STATES[placements[descriptor.digest]]
+        print(f"{state:<9} {descriptor.digest}  {size(descriptor.size):>10}  {descriptor.media_type}")
+    for manifest in (*plan.manifests, plan.root):
+        print(f"{'manifest':<9} {manifest.digest}  {size(len(manifest.raw)):>10}  {manifest.media_type}")
+    if plan.inflates:
+        print(f"layers are decompressed on the way, to at most {size(plan.max_inflated)} in total (--max-inflated)")
+    if plan.converted:
+        print(f"converted: the image's digest changes from {plan.source}")
+    sums = [f"{plan.images} image{'s' * (plan.images != 1)}, {_sum(descriptors)}"]
+    for placement in (Placement.WRITTEN, Placement.LINKED, Placement.MOUNTED):
+        those = [descriptor for descriptor in descriptors if placements[descriptor.digest] is placement]
+        if those or placement is Placement.WRITTEN:
+            sums.append(f"{_STATES[placement]}: {_sum(those)}")
+    print("; ".join(sums))
+    sys.stdout.flush()
+
+
+def _sum(blobs: Sequence[Descriptor]) -> str:
+    total = sum(blob.size for blob in blobs)
+    return f"{len(blobs)} blobs, {size(total)} ({total} bytes)"
+
+
+def print_plan_json(
+    result: CopyResult, source: ImageReference, destination: ImageReference, source_access: Access
+) -> None:  # fmt: skip
+    """Print the graph of a dry run as JSON: manifests, the root first, and blobs, with sizes and places."""
+    plan, placements = result.plan, result.placements
+    reference = source.reference
+    endpoints = () if reference is None else source_access.registries().endpoints(reference)
+    places = [endpoint.reference.name for endpoint in endpoints]
+    changed = {descriptor.digest for descriptor, _ in plan.changes}
+    generated = {descriptor.digest for descriptor, _ in plan.contents}
+    manifests = (plan.root, *plan.manifests)
+    configs = {manifest.config.digest for manifest in manifests if manifest.config is not None}
+    print_json({
+        "source": source.image_name,
+        "destination": destination.image_name,
+        "sourceDigest": str(result.source_digest),
+        # Where layers are converted, the digest is known when that is done.
+        "digest": None if plan.changes else str(plan.root.digest),
+        "images": plan.images,
+        "size": plan.total,
+        "toFetch": sum(blob.size for blob in plan.all_blobs if placements[blob.digest] is Placement.WRITTEN),
+        "manifests": [_manifest(manifest, _platforms(manifests)) for manifest in manifests],
+        "blobs": [
+            _described(blob) | {
+                "kind": "config" if blob.digest in configs else "layer",
+                "placement": placements[blob.digest].value,
+                "converted": blob.digest in changed or blob.digest in generated,
+                "sources": [] if blob.digest in generated else places,
+            }
+            for blob in plan.all_blobs
+        ],
+    })  # fmt: skip
+
+
+def _platforms(manifests: Sequence[Manifest]) -> dict[Digest, dict[str, Any]]:
+    """Return the platforms that indexes state for their entries, by digest."""
+    entries = (entry for manifest in manifests for entry in manifest.manifests)
+    return {entry.digest: platform_json(entry.platform) for entry in entries if entry.platform is not None}
+
+
+def _manifest(manifest: Manifest, platforms: Mapping[Digest, dict[str, Any]]) -> dict[str, Any]:
+    described = _described(manifest.descriptor)
+    if manifest.digest in platforms:
+        described["platform"] = platforms[manifest.digest]
+    if manifest.is_index:
+        return described | {"manifests": [str(entry.digest) for entry in manifest.manifests]}
+    config = None if manifest.config is None else str(manifest.config.digest)
+    return described | {"config": config, "layers": [str(layer.digest) for layer in manifest.layers]}
+
+
+def _described(descriptor: Descriptor) -> dict[str, Any]:
+    return {"mediaType": descriptor.media_type, "digest": str(descriptor.digest), "size": descriptor.size}
