@@ -31,8 +31,8 @@ SINGLE = build("docker")
 SLOW = build(ImageSpec(layers=(LayerSpec("slow", size=4_000_000),)))
 MANY = build(ImageSpec(layers=layers(20)))
 ONE, TWO = (build(ImageSpec(layers=(LayerSpec(name),))) for name in ("one", "two"))
-# What its index says is part of a BUILD file.
-HOSTILE = build(IndexSpec((ImageSpec(platform=PlatformSpec('amd64")\nfail("x")\n', os="linux")),)))
+# What its index says is part of a BUILD file. There is an attestation besides, which is no image.
+HOSTILE = build(IndexSpec((ImageSpec(platform=PlatformSpec('amd64")\nfail("x")\n')),), attestations=True))
 LOCKED = build(ImageSpec(layers=(LayerSpec("locked"), LayerSpec("with it"))))
 
 # Before what the README says is in MODULE.bazel.
@@ -178,6 +178,9 @@ def test_images_are_directories_for_other_rules_and_are_completed_and_scanned_of
     assert has(bazel.built("app"), LIST, AMD64.digest)
     assert has(bazel.built("app_arm64"), LIST, ARM64.digest)
     assert has(bazel.built("app_single"), SINGLE, SINGLE.digest)
+    succeed(pyskopeo_here("verify", "--all", f"oci:{bazel.built('list')}"))
+    names = {path.name for path in bazel.built("list").glob("blobs/*/*")}
+    assert names == {digest.partition(":")[2] for digest in (*LIST.manifests, *LIST.blobs)}
     assert has(bazel.built("full"), LIST, AMD64.digest)
     # The program in the test wrote it, and a scanner ran in a place where there was no network.
     log = bazel.workspace / "bazel-testlogs" / "scan" / "test.log"
@@ -195,7 +198,7 @@ def test_the_images_of_a_lock_are_pulled_when_they_are_needed(bazel: Bazel, orig
     """And no manifest is requested, since the lock has them."""
     before = len(origin.requests)
     assert bazel.succeed("query", "@images//...").split() == [
-        f"@images//{name}" for name in ("base:image", "base:linux_amd64", "base:linux_arm64_v8", "locked:image")
+        f"@images//{name}" for name in ("base:image", "base:index", "base:linux_amd64", "base:linux_arm64_v8", "locked:image")
     ]
     bazel.succeed("build", ":locked")
     assert has(bazel.built("locked"), LOCKED, LOCKED.digest)
@@ -215,7 +218,9 @@ def test_a_fetch_that_bazel_ends_continues_with_the_next_build(bazel: Bazel, ori
 
 
 def test_what_an_image_says_is_no_code(bazel: Bazel) -> None:
-    assert bazel.succeed("query", "kind(layout_directory, @hostile//...)").split() == ["@hostile//:linux_amd64___fail__x___"]
+    assert bazel.succeed("query", "kind(layout_directory, @hostile//...)").split() == [
+        "@hostile//:index", "@hostile//:linux_amd64___fail__x___"
+    ]  # fmt: skip
 
 
 def test_an_image_without_a_digest_is_refused(bazel: Bazel) -> None:
