@@ -133,6 +133,21 @@ class TestVerify:
         }  # fmt: skip
 
 
+    def test_other_care_of_such_a_layout(self, registry: Simulator, layout: Path) -> None:
+        before = tree(layout)
+        succeed(pyskopeo_here("layout", "gc", f"oci:{layout}"))
+        assert tree(layout) == before
+        done = succeed(pyskopeo_here("layout", "ls", "--json", f"oci:{layout}"))
+        assert json.loads(done.stdout)["entries"][0]["problem"] == ""
+        source = f"docker://{registry.host}/team/app:v1"
+        words = ("layout", "repair", "--tls-verify=false", "--from", source)
+        blob_path(layout, LIST.config_digest(AMD64)).unlink()
+        succeed(pyskopeo_here(*words, "--layers=none", f"oci:{layout}"))
+        assert tree(layout) == before
+        succeed(pyskopeo_here(*words, f"oci:{layout}"))
+        assert blobs(layout) == {*LIST.manifests, *LIST.blobs}
+
+
 class TestPush:
     @pytest.mark.parametrize("form", ["layout", "archive", "without a record"])
     def test_to_a_registry_that_has_the_layers(self, form: str, layout: Path, tmp_path: Path) -> None:
