@@ -432,7 +432,11 @@ def test_merge(registry: Simulator, layout: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("transport", ["oci", "dir"])
 def test_reuse_of_the_files_of_a_layout(reuse: str, transport: str, tmp_path: Path) -> None:
     source = write_layout(LIST, tmp_path / "source", tag="v1")
-    succeed(pyskopeo_here("copy", "-q", "--all", "--reuse", reuse, f"oci:{source}:v1", f"{transport}:{tmp_path}/out"))
+    words = ("--all", "--progress=json", "--reuse", reuse, f"oci:{source}:v1", f"{transport}:{tmp_path}/out")
+    done = succeed(pyskopeo_here("copy", *words))
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    placements = {event["placement"] for event in events if event["event"] == "BlobFinished"}
+    assert placements == {"linked" if reuse in ("hardlink", "symlink") else "written"}
     for digest in LIST.blobs:
         path = blob_path(tmp_path / "out", digest) if transport == "oci" else tmp_path / "out" / digest[7:]
         assert path.read_bytes() == LIST.blobs[digest]
