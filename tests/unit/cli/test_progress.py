@@ -59,7 +59,7 @@ SCHEMA: dict[str, dict[str, object]] = {
         {"digest": str(A), "size": 40 * MIB, "mediaType": GZIP}, {"digest": str(B), "size": 512, "mediaType": CONFIG}]},
     "Converted": {"source": str(A), "digest": str(C)},
     "BlobStarted": {"digest": str(A), "size": 40 * MIB, "kind": "layer"},
-    "BlobProgress": {"digest": str(A), "done": 10 * MIB, "size": 40 * MIB},
+    "BlobProgress": {"digest": str(A), "done": 10 * MIB, "size": 40 * MIB, "kept": 0},
     "Retrying": {"what": "reading blob", "reason": "cut", "delay": 1.25},
     "Warned": {"message": "something odd"},
     "Requested": {"method": "GET", "url": "https://r.example/v2/", "status": 401, "seconds": 0.0126},
@@ -333,6 +333,35 @@ def test_what_is_there_already_counts_neither_as_moved_nor_as_to_be_moved(still:
         bars.rows.refresh()
         total = next(line for line in screen(out.getvalue()) if line.startswith("Total"))
     assert " 5.0/10.0 MiB " in total + " "
+
+
+def test_what_an_interrupted_run_has_brought_counts_as_there_and_not_as_speed(
+    still: Callable[[Console], Bars], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read back much faster than the rest comes."""
+    console, _ = terminal(100)
+    now = 1000.0
+    with still(console) as bars:
+        bars._progress.get_time = lambda: now
+        bars(CopyPlanned(C, (Descriptor(GZIP, A, 100 * MIB),), 100 * MIB, 1))
+        bars(BlobStarted(A, 100 * MIB, "layer"))
+        for done in (20, 40, 60, 80, 81, 82, 83, 84):
+            now += 0.5
+            bars(BlobProgress(A, done * MIB, 100 * MIB, kept=80 * MIB))
+        for task in bars._progress.tasks:
+            assert task.completed == 84 * MIB
+            assert task.speed
+            assert 1.9 * MIB < task.speed < 2.1 * MIB
+
+
+def test_lines_say_the_speed_of_this_run(
+    capsys: pytest.CaptureFixture[str], ticking: Callable[[float], None]
+) -> None:
+    lines = Lines()
+    lines(BlobStarted(A, 100 * MIB, "layer"))
+    ticking(10)
+    lines(BlobProgress(A, 90 * MIB, 100 * MIB, kept=80 * MIB))
+    assert said(capsys) == [f"Copying blob {A} 90.0 MiB of 100.0 MiB, 1.0 MiB/s, 10s left"]
 
 
 @pytest.mark.parametrize("width", [40, 50, 59, 60, 74, 75, 80, 200])
