@@ -75,8 +75,9 @@ async def complete_layout(
     read, ``store:DIR``, a file that is a blob, a directory of such files, a blob index with paths below ``base``, or a
     lock file, which has manifests. Layouts are asked first, then files, blob indexes, stores, and registries last.
     Without places, the registries are those that the layout records. The signature policy must accept images.
-    ``access`` and ``source_access`` are the settings of the layout and of the places. Returns what was added, and what is still missing. Raises `InvalidInput`,
-    `PathNotFound` if there is no such layout or image, `PolicyRejected`, `InvalidContent` and `StorageFailed`.
+    ``access`` and ``source_access`` are the settings of the layout and of the places. Returns what was added, and what
+    is still missing. Raises `InvalidInput`, `PathNotFound` if there is no such layout or image, `PolicyRejected`,
+    `InvalidContent` and `StorageFailed`.
     """
     layout, access = layout_reference(name), access or Access.from_environ()
     reading = source_access or access

@@ -75,13 +75,12 @@ WRITERS = (
          "docker://{registry}/test/x:1"),
         pushes=True,
     ),
-    Writer("oci-without-layers", ("copy", "--all", "--layers=none", "oci:{source}:index", "oci:{out}/layout:x")),
     Writer("tag-platforms", ("copy", "--all", "--tag-platforms", "oci:{source}:list", "oci:{out}/layout:x")),
     Writer("split-platforms", ("copy", "--all", "--split-platforms", "oci:{source}:list", "oci:{out}/layouts")),
     Writer("receipt", ("copy", "--all", "--receipt={out}/receipt", "oci:{source}:index", "oci:{out}/layout:x")),
-    Writer("layout split", ("layout", "split", "oci:{source}:list", "oci:{out}/layouts"), parallel=False),
+    Writer("layout-split", ("layout", "split", "oci:{source}:list", "oci:{out}/layouts"), parallel=False),
     Writer(
-        "index create",
+        "index-create",
         ("index", "create", "--annotation=b=1", "--annotation=a=2", "oci:{out}/layout:x", "oci:{source}:list"),
         parallel=False,
     ),
@@ -98,8 +97,14 @@ WRITERS = (
         ("prefetch", "{source}/../images.lock", "--tls-verify=false", "--dest=oci:{out}/layout", "--receipt={out}/receipt"),
         parallel=False,
     ),
-    Writer("assemble", ("layout", "assemble", "--root=" + LIST.digest, "--from=oci:{source}", "--out=oci:{out}/layout:x"), parallel=False),
-    Writer("merge", ("layout", "merge", "oci:{source}", "oci:{source}/../other", "--out=oci:{out}/layout"), parallel=False),
+    Writer("oci-without-layers", ("copy", "--all", "--layers=none", "oci:{source}:index", "oci:{out}/layout:x")),
+    Writer(
+        "layout-assemble",
+        ("layout", "assemble", "--root", INDEX.digest, "--from", "oci:{source}", "--out", "oci:{out}/layout:x"), parallel=False,
+    ),
+    Writer(
+        "layout-merge", ("layout", "merge", "oci:{source}", "oci:{source}/../other", "--out", "oci:{out}/layout"), parallel=False,
+    ),
     Writer("sync", ("sync", "--all", "--src=oci", "--dest=oci", "{source}", "{out}"), parallel=False),
 )  # fmt: skip
 

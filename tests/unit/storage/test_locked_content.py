@@ -9,7 +9,8 @@ import pytest
 from pyskopeo.errors import InvalidContent, NotFound
 from pyskopeo.model.descriptor import UNKNOWN_SIZE, Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.model.lock_file import LockedImage, LockFile
+from pyskopeo.model.lock_file import LockFile
+from pyskopeo.model.locked_image import LockedImage
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.reference import Reference
 from pyskopeo.storage.locked_content import open_lock
