@@ -13,6 +13,7 @@ from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import emit_notice
 from .network_options import NETWORK
+from .platform_flags import overridden
 from .progress import warnings_only
 from .regex_timeout import bounded
 
@@ -61,6 +62,8 @@ class LockOptions:
         output = parsed.optional("output", str)
         if check and (update or output == "-"):
             raise UsageError("--check compares a lock file and writes nothing: it goes without --update and -o -")
+        if overridden(parsed):
+            raise UsageError(f"--override-os, -arch and -variant choose one image: name platforms in {source}")
         if names and not update:
             raise UsageError(f"names of images are for --update: lock --update {source} {' '.join(names)}")
         path = Path(source).with_suffix(".lock") if not output else Path(output)

@@ -12,7 +12,8 @@ PLATFORM = Flag("platform", "choose the image for OS/ARCH[/VARIANT] from a list,
 _OVERRIDES = ("override-os", "override-arch", "override-variant")
 
 
-def _annotation(text: str) -> tuple[str, str]:
+def annotation(text: str) -> tuple[str, str]:
+    """Parse ``NAME=VALUE``; raises `ValueError`."""
     name, equals, value = utf8(text).partition("=")
     if not name or not equals:
         raise ValueError("want NAME=VALUE")
@@ -26,7 +27,7 @@ CHOOSING = (
     Flag("os-feature", "choose an image that states this feature of the operating system; can be repeated",
          value="FEATURE", read=utf8, repeat=True),
     Flag("select-annotation", "choose an image whose entry in the list has this annotation; can be repeated",
-         value="NAME=VALUE", read=_annotation, repeat=True),
+         value="NAME=VALUE", read=annotation, repeat=True),
 )  # fmt: skip
 
 
@@ -42,19 +43,23 @@ def refuse_choice(parsed: Parsed, others: str) -> None:
             raise UsageError(f"--{flag.name} chooses one image, so it does not go with {others}")
 
 
+def overridden(parsed: Parsed) -> dict[str, str]:
+    """Return what the flags ``--override-*`` replace, as the arguments of `Platform.host`."""
+    found = zip(("os", "architecture", "variant"), (parsed.get(name, str) for name in _OVERRIDES), strict=True)
+    return {name: value for name, value in found if value}
+
+
 def chosen_image(parsed: Parsed) -> Choice:
     """Return which image of a list is wanted; raises `UsageError` for flags that exclude each other."""
-    platform = parsed.optional("platform", Platform)
-    os_name, architecture, variant = (parsed.get(name, str) for name in _OVERRIDES)
-    overridden = bool(os_name or architecture or variant)
-    if platform is not None and overridden:
+    platform, overrides = parsed.optional("platform", Platform), overridden(parsed)
+    if platform is not None and overrides:
         raise UsageError("--platform and --override-os, -arch, -variant exclude each other")
     version, features = parsed.optional("os-version", str) or "", parsed.repeated("os-feature", str)
     annotations = tuple(parsed.repeated("select-annotation", tuple))
-    if platform is None and (overridden or version or features or not annotations):
-        platform = Platform.host(os=os_name, architecture=architecture, variant=variant)
+    if platform is None and (overrides or version or features or not annotations):
+        platform = Platform.host(**overrides)
     if platform is not None and (version or features):
         from dataclasses import replace
 
         platform = replace(platform, os_version=version, os_features=tuple(features))
-    return Choice(platform, annotations, known_variants=not overridden, warn=program() != "skopeo")
+    return Choice(platform, annotations, known_variants=not overrides, warn=program() != "skopeo")

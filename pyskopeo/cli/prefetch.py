@@ -13,6 +13,7 @@ from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags
 from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .network_options import NETWORK, RANGES
+from .platform_flags import overridden
 from .progress import size, warnings_only
 from .receipt_flag import RECEIPT, recording, write_receipt
 from .verification_view import print_json
@@ -66,12 +67,21 @@ class PrefetchOptions:
             names=tuple(names),
             layout=layout,
             name=name,
-            platforms=parsed.repeated("platform", Platform),
+            platforms=_platforms(parsed),
             jobs=jobs,
             dry_run=parsed.get("dry-run", bool),
             receipt=parsed.path("receipt"),
             access=AccessOptions.of(parsed),
         )
+
+
+def _platforms(parsed: Parsed) -> tuple[Platform, ...]:
+    """Return the platforms of ``--platform``, or the one of ``--override-*``; () for all that is locked."""
+    platforms = parsed.repeated("platform", Platform)
+    overrides = overridden(parsed)
+    if platforms and overrides:
+        raise UsageError("--platform and --override-os, -arch, -variant exclude each other")
+    return (Platform.host(**overrides),) if overrides else platforms
 
 
 def _layout(dest: str | None) -> tuple[Path | None, str]:

@@ -188,6 +188,7 @@ def test_other_formats(registry: Simulator, locked: Path) -> None:
         (("multi",), "names of images are for --update"),
         (("--update", "nope"), "names no image 'nope'"),
         (("-o", "-", "--format", "nix"), "the lock cannot go there"),
+        (("--override-arch", "arm64"), "name platforms in "),
         (("--format", "toml"), "want one of json, nix, buildozer"),
     ],
 )

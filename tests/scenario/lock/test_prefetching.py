@@ -127,6 +127,8 @@ def test_one_platform_and_several(registry: Simulator, locked: Path) -> None:
     succeed(prefetch(locked, "multi", "--dest", f"oci:{locked}/one", "--platform", "linux/amd64"))
     assert names(locked / "one") == {"multi": amd64.digest}
     assert files(locked / "one") == {amd64.digest, MULTI.config_digest(amd64.digest), *MULTI.layer_digests(amd64.digest)}
+    succeed(prefetch(locked, "multi", "--dest", f"oci:{locked}/other", "--override-arch", "amd64"))
+    assert names(locked / "other") == {"multi": amd64.digest}
     both = ("--platform", "linux/amd64", "--platform", "linux/arm64")
     succeed(prefetch(locked, "multi", "--dest", f"oci:{locked}/both:other", *both))
     assert names(locked / "both") == {"other": MULTI.digest}
@@ -288,6 +290,7 @@ def test_it_goes_on_where_it_was_killed(registry: Simulator, locked: Path) -> No
         (("--dest", "oci:x:name"), "3 images cannot all be named name"),
         (("--dest", "oci:x", "--jobs", "0"), "--jobs: want 1 or more"),
         (("--dest", "oci:x", "--platform", "linux"), "invalid platform"),
+        (("--dest", "oci:x", "--platform", "linux/amd64", "--override-os", "linux"), "exclude each other"),
     ],
 )
 def test_words_that_are_refused(locked: Path, words: tuple[str, ...], expected: str) -> None:
