@@ -151,12 +151,9 @@ async def run(options: CopyOptions) -> int:
         if split:
             await split_copied(options.destination, result.digest, split, writing)
     if options.dry_run:
-        from .plan_view import print_plan, print_plan_json
+        from .plan_view import print_dry_run
 
-        if options.json:
-            print_plan_json(result, options.source, options.destination, reading)
-        else:
-            print_plan(result.plan, result.placements)
+        print_dry_run(result, options.source, options.destination, reading, as_json=options.json)
         return 0
     if record is not None and options.receipt is not None:
         local = "store" if options.source.transport == "docker" else options.source.image_name

@@ -27,7 +27,17 @@ _STATES = {
 }  # fmt: skip
 
 
-def print_plan(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
+def print_dry_run(
+    result: CopyResult, source: ImageReference, destination: ImageReference, source_access: Access, *, as_json: bool
+) -> None:
+    """Print the result of a dry run to standard output, as a table or as JSON."""
+    if as_json:
+        _print_json(result, source, destination, source_access)
+    else:
+        _print_table(result.plan, result.placements)
+
+
+def _print_table(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
     """Print a table of the blobs and the manifests to standard output."""
     descriptors = plan.all_blobs
     for descriptor in descriptors:
@@ -53,7 +63,7 @@ def _sum(blobs: Sequence[Descriptor]) -> str:
     return f"{len(blobs)} blobs, {size(total)} ({total} bytes)"
 
 
-def print_plan_json(
+def _print_json(
     result: CopyResult, source: ImageReference, destination: ImageReference, source_access: Access
 ) -> None:  # fmt: skip
     """Print the graph of a dry run as JSON: manifests, the root first, and blobs, with sizes and places."""

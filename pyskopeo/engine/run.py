@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from ..access import Access
-    from ..interfaces import ImageDestination, ImageReference, ImageSource
+    from ..interfaces import Accepts, ImageDestination, ImageReference, ImageSource
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.manifest import Manifest
-    from .plan import Plan
+    from .plan import Graph, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +212,9 @@ async def _plan(
     accepts = replace(writer.accepts, called=destination_name.image_name)
     form = options.form
     if not options.layers:
-        from .shallow_copy import check_sparse, shallow_form, without_layers
+        from .shallow_copy import shallow_form, without_layers
 
-        check_sparse(accepts)
-        form = shallow_form(form)
+        form = shallow_form(form, accepts)
     pinned = name.reference.digest if name.reference else None
     manifests, check_blobs = reader, None
     if pinned is not None or offline:
@@ -234,13 +233,19 @@ async def _plan(
     except NoMatchingPlatform as error:
         with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
             raise error from None
-    if not options.form.remove_signatures and await is_signed(reader, graph):
+    if not form.remove_signatures:
+        await _refuse_signatures(reader, graph, accepts)
+    plan = decide(graph, accepts, form)
+    return plan if options.layers else without_layers(plan)
+
+
+async def _refuse_signatures(source: ImageSource, graph: Graph, accepts: Accepts) -> None:
+    """Raise `Unsupported` if the source stores signatures of the image, which would be lost."""
+    if await is_signed(source, graph):
         raise Unsupported(
             f"Can not copy signatures to {accepts.called}: {accepts.unsigned}; "
             "--remove-signatures copies the image without them"
         )
-    plan = decide(graph, accepts, form)
-    return plan if options.layers else without_layers(plan)
 
 
 async def _predict_placements(

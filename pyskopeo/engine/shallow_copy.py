@@ -12,15 +12,14 @@ if TYPE_CHECKING:
     from .plan import Form, Graph, Plan
 
 
-def shallow_form(form: Form) -> Form:
-    """Return the format of a copy without layers: uncompressed ones are not compressed, so that no digest changes."""
-    return replace(form, keep_plain=True)
+def shallow_form(form: Form, accepts: Accepts) -> Form:
+    """Return the format of a copy without layers: uncompressed ones are not compressed, so that no digest changes.
 
-
-def check_sparse(accepts: Accepts) -> None:
-    """Raise `Unsupported` for a destination that cannot hold an image without its layers."""
+    Raises `Unsupported` for a destination that cannot hold an image without its layers.
+    """
     if not accepts.sparse:
         raise Unsupported(f"{accepts.called}: --layers none writes an OCI layout: want oci: or oci-archive:")
+    return replace(form, keep_plain=True)
 
 
 def without_layers(plan: Plan) -> Plan:

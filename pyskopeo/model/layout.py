@@ -12,7 +12,7 @@ from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import DestinationRefused, InvalidContent, InvalidName, NotFound, PathNotFound
+from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound
 from ..fast_dataclass import dataclass
 from ..gocompat.field_names import FieldNames
 from . import mediatype
@@ -164,24 +164,6 @@ class LayoutIndex:
         kept = [pair for pair in zip(self.entries, self.descriptors, strict=True) if is_kept(pair[1])]
         return self._with([*kept, *new])
 
-    def with_entries(self, others: Iterable[LayoutIndex]) -> LayoutIndex:
-        """Return the index with the entries of ``others`` after its own, or itself if they are all there already.
-
-        Of entries without a name, one is enough for a digest. Raises `DestinationRefused` for a name that refers to
-        different images, since one of the two would be lost.
-        """
-        pairs = list(zip(self.entries, self.descriptors, strict=True))
-        named, present = {name: digest for name, digest in self.images if name}, set(self.images)
-        for index in others:
-            for entry, descriptor, (name, digest) in zip(index.entries, index.descriptors, index.images, strict=True):
-                if name and (other := named.setdefault(name, digest)) != digest:
-                    raise DestinationRefused(
-                        f"{ascii(name)[1:-1]} is {other} in one layout and {digest} in another: give one another name"
-                    )
-                if (name, digest) not in present:
-                    pairs.append((entry, descriptor))
-                    present.add((name, digest))
-        return self if self.raw and len(pairs) == len(self.entries) else self._with(pairs)
     @property
     def images(self) -> Sequence[tuple[str, Digest]]:
         """The name and the digest of each entry, "" for one without a name."""

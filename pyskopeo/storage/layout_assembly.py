@@ -9,6 +9,7 @@ from ..engine.verification import Advance, ignore_advance
 from ..errors import ContentMismatch, InvalidContent, NotFound, PathNotFound
 from ..model.events import Report, ignore
 from ..model.layout import LayoutIndex
+from ..model.layout_merge import merge_indexes
 from .files import read_local_manifest, storage_errors
 from .index_file import IndexFile
 from .layout_completion import CompletionOptions, LayoutCompletion, layout_roots
@@ -72,7 +73,7 @@ async def merge_layouts(
         current = target.read()
     except NotFound:
         current = LayoutIndex.empty()
-    merged = current.with_entries(indexes)  # refuses a merge before anything is written
+    merged = merge_indexes(current, indexes)  # refuses a merge before anything is written
     sources = [source for _, source in layouts]
     completion = LayoutCompletion(root / BLOBS, sources, existing, options, report=report, advance=advance)
     _make_directory(root / BLOBS)
@@ -83,7 +84,7 @@ async def merge_layouts(
                 f"{len(found.missing)} of the blobs are wrong or missing in all layouts: {found.rejected[0]}",
                 expected=str(found.missing[0].descriptor.digest), actual="other content",
             )  # fmt: skip
-        await target.update(lambda index: index.with_entries(indexes))
+        await target.update(lambda index: merge_indexes(index, indexes))
     return found
 
 

@@ -152,7 +152,7 @@ class DirDestination(BlobFileDestination):
             status = os.stat(self._staging / blob_name(digest))
         if self.existing.verified.vouches(status, digest):
             self._placed[digest] = status
-        return Placement.PRESENT if placement is Placement.LINKED else placement
+        return Placement.PRESENT if placement is Placement.LINKED and self.reuse == "copy" else placement
 
     def locations(self, digest: Digest) -> tuple[Location, ...]:
         """Return the blob's path until `finish`, and the one from then on."""

@@ -58,6 +58,12 @@ WRITERS = (
          "docker://{registry}/test/x:1"),
         pushes=True,
     ),
+    Writer("oci-without-layers", ("copy", "--all", "--layers=none", "oci:{source}:index", "oci:{out}/layout:x")),
+    Writer(
+        "layout-assemble",
+        ("layout", "assemble", "--root", INDEX.digest, "--from", "oci:{source}", "--out", "oci:{out}/layout:x"), parallel=False,
+    ),
+    Writer("layout-merge", ("layout", "merge", "oci:{source}", "--out", "oci:{out}/layout"), parallel=False),
     Writer("sync", ("sync", "--all", "--src=oci", "--dest=oci", "{source}", "{out}"), parallel=False),
 )  # fmt: skip
 

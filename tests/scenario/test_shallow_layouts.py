@@ -133,6 +133,21 @@ class TestVerify:
         }  # fmt: skip
 
 
+    def test_other_care_of_such_a_layout(self, registry: Simulator, layout: Path) -> None:
+        before = tree(layout)
+        succeed(pyskopeo_here("layout", "gc", f"oci:{layout}"))
+        assert tree(layout) == before
+        done = succeed(pyskopeo_here("layout", "ls", "--json", f"oci:{layout}"))
+        assert json.loads(done.stdout)["entries"][0]["problem"] == ""
+        source = f"docker://{registry.host}/team/app:v1"
+        words = ("layout", "repair", "--tls-verify=false", "--from", source)
+        blob_path(layout, LIST.config_digest(AMD64)).unlink()
+        succeed(pyskopeo_here(*words, "--layers=none", f"oci:{layout}"))
+        assert tree(layout) == before
+        succeed(pyskopeo_here(*words, f"oci:{layout}"))
+        assert blobs(layout) == {*LIST.manifests, *LIST.blobs}
+
+
 class TestPush:
     @pytest.mark.parametrize("form", ["layout", "archive", "without a record"])
     def test_to_a_registry_that_has_the_layers(self, form: str, layout: Path, tmp_path: Path) -> None:
@@ -417,7 +432,11 @@ def test_merge(registry: Simulator, layout: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("transport", ["oci", "dir"])
 def test_reuse_of_the_files_of_a_layout(reuse: str, transport: str, tmp_path: Path) -> None:
     source = write_layout(LIST, tmp_path / "source", tag="v1")
-    succeed(pyskopeo_here("copy", "-q", "--all", "--reuse", reuse, f"oci:{source}:v1", f"{transport}:{tmp_path}/out"))
+    words = ("--all", "--progress=json", "--reuse", reuse, f"oci:{source}:v1", f"{transport}:{tmp_path}/out")
+    done = succeed(pyskopeo_here("copy", *words))
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    placements = {event["placement"] for event in events if event["event"] == "BlobFinished"}
+    assert placements == {"linked" if reuse in ("hardlink", "symlink") else "written"}
     for digest in LIST.blobs:
         path = blob_path(tmp_path / "out", digest) if transport == "oci" else tmp_path / "out" / digest[7:]
         assert path.read_bytes() == LIST.blobs[digest]

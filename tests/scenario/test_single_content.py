@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
-from tests.support.commands import PYSKOPEO, environment, pyskopeo
-from tests.support.faults import Cut, Flip, SetHeaders
+from tests.support.commands import PYSKOPEO, environment, pyskopeo, started
+from tests.support.faults import Cut, Drip, Flip, SetHeaders, Stall
 from tests.support.images import ImageSpec, LayerSpec, build, digest_of
 from tests.support.policies import REJECT, policy
+from tests.support.processes import wait_until
+from tests.support.pulling import ranges
 from tests.support.simulator import BasicGate, Pushing, Simulator
 
 IMAGE = build(ImageSpec(layers=(LayerSpec("large", size=400_000, compression="none"), LayerSpec("small"))))
@@ -130,6 +133,30 @@ class TestGet:
         assert ranges[0].startswith("bytes=")
         assert ranges[0] != "bytes=0-"
         assert os.listdir(tmp_path) == ["layer"]
+        assert (tmp_path / "layer").read_bytes() == CONTENT
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["TERM", "KILL"])
+    def test_after_a_time_out_of_a_build_the_next_run_goes_on(
+        self, registry: Simulator, tmp_path: Path, number: signal.Signals
+    ) -> None:
+        registry.on_blob(LARGE, Stall(200_000), times=1)
+        words = ("blob", "get", "--tls-verify=false", blob(registry), "--output", tmp_path / "layer")
+        with started(*words) as process:
+            assert wait_until(lambda: any(path.stat().st_size == 200_000 for path in tmp_path.iterdir()), 30)
+            process.send_signal(number)
+            process.wait(30)
+        assert not (tmp_path / "layer").exists()
+        succeed(pyskopeo_here(*words))
+        assert ranges(registry, LARGE) == [None, "bytes=200000-"]
+        assert (tmp_path / "layer").read_bytes() == CONTENT
+        assert os.listdir(tmp_path) == ["layer"]
+
+    def test_processes_that_want_the_same_file_fetch_it_once(self, registry: Simulator, tmp_path: Path) -> None:
+        registry.on_blob(LARGE, Drip(50_000, 0.1))
+        words = ("blob", "get", "--tls-verify=false", blob(registry), "--output", tmp_path / "layer")
+        with started(*words) as one, started(*words) as other:
+            assert (one.wait(60), other.wait(60)) == (0, 0)
+        assert downloads(registry) == [LARGE]
         assert (tmp_path / "layer").read_bytes() == CONTENT
 
     def test_sources_in_their_order_and_the_named_one_last(self, registry: Simulator, mirror: Simulator, tmp_path: Path) -> None:

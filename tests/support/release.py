@@ -24,10 +24,15 @@ def build_release(output: Path, *words: str, root: Path = ROOT, env: Mapping[str
     """Run ``scripts/build_release`` of the checkout ``root``, and return what it printed."""
     done = subprocess.run(
         [sys.executable, str(root / "scripts" / "build_release"), "--output", str(output), *words],
-        env=None if env is None else dict(env), capture_output=True, text=True, check=False,
+        env=unmeasured() if env is None else dict(env), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def unmeasured() -> dict[str, str]:
+    """Return this environment, without what starts coverage's measurement: it cannot read modules in the single file."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 def built(factory: pytest.TempPathFactory, kind: str, *words: str) -> Path:
@@ -85,7 +90,7 @@ def run_file(
 ) -> Done:  # fmt: skip
     """Run the single file with words, in this environment or in exactly ``env``."""
     done = subprocess.run(
-        [*python, *flags, str(path), *map(str, words)], env=None if env is None else dict(env), cwd=cwd,
+        [*python, *flags, str(path), *map(str, words)], env=unmeasured() if env is None else dict(env), cwd=cwd,
         stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     return Done(done.returncode, done.stdout, done.stderr.decode())

@@ -8,11 +8,13 @@ import hashlib
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import pyskopeo
+from tests.support.commands import ROOT
 
 
 @pytest.fixture
@@ -44,6 +46,21 @@ def test_the_table_of_the_bazel_rules(directory: Path, single_file: Path) -> Non
     files = ast.literal_eval(table)[pyskopeo.__version__]
     assert f"{files[single_file.name]}  {single_file.name}" in (directory / "INTEGRITY").read_text().splitlines()
     assert set(files) == {single_file.name}
+
+
+def test_the_table_keeps_what_was_released_before(single_file: Path, tmp_path: Path) -> None:
+    released = tmp_path / "released.bzl"
+    released.write_text('"""Old."""\n\nPYSKOPEO_VERSIONS = {\n    "0.0.1": {\n        "pyskopeo-0.0.1.pyz": "sha256-x",\n    },\n}\n')
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); from releaselib import checksums;"
+        "checksums._RELEASED = Path(sys.argv[2]); checksums.write_versions(Path(sys.argv[3]), [Path(sys.argv[4])])"
+    )
+    arguments = [ROOT / "scripts", released, tmp_path / "new.bzl", single_file]
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True)
+    (table,) = (ast.literal_eval(node.value) for node in ast.parse((tmp_path / "new.bzl").read_text()).body if isinstance(node, ast.Assign))
+    assert list(table) == ["0.0.1", pyskopeo.__version__]
+    assert table["0.0.1"] == {"pyskopeo-0.0.1.pyz": "sha256-x"}
+    assert table[pyskopeo.__version__].keys() == {single_file.name}
 
 
 def test_the_bill_of_materials(directory: Path, single_file: Path) -> None:

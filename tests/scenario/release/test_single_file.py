@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -19,8 +20,8 @@ import pyskopeo
 from tests.support.cli import Done, fatal, succeed
 from tests.support.commands import ROOT
 from tests.support.images import ImageSpec, LayerSpec, build
-from tests.support.outputs import write_dir
-from tests.support.release import ISOLATED, build_release, interpreter, run_file
+from tests.support.outputs import write_dir, write_layout
+from tests.support.release import ISOLATED, build_release, interpreter, run_file, unmeasured
 from tests.support.simulator import Simulator
 from tests.support.trees import tree
 
@@ -148,6 +149,26 @@ def test_the_authorities_inside_are_used_where_openssl_finds_none(single_file: P
     assert evaluate(single_file, code) == "True"
 
 
+def test_it_starts_about_as_fast_as_installed_modules(single_file: Path, tmp_path: Path) -> None:
+    """In processor time, with room for busy and slow machines; from sources it would take three times as long."""
+    layout = write_layout(IMAGE, tmp_path / "layout")
+    words = ("inspect", "--raw", f"oci:{layout}:latest")
+    env = unmeasured() | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
+
+    def least(*command: str) -> float:
+        times = []
+        for _ in range(7):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([*command, *words], env=env, capture_output=True, check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        return min(times)
+
+    installed = least(sys.executable, "-X", f"pycache_prefix={tmp_path}/bytecode", "-m", "pyskopeo")
+    single = least(sys.executable, *ISOLATED, str(single_file))
+    assert single < installed * 1.5
+
+
 # --- what is inside ---
 
 
@@ -185,7 +206,7 @@ def test_the_same_bytes_from_anywhere_by_anybody_at_any_time(tmp_path: Path) -> 
     """Another directory with another checkout, another user, umask, time zone, locale and hash seed."""
     build_release(tmp_path / "one", "--only", "pyz", "--this-python", env={**os.environ, "PYTHONHASHSEED": "1", "TZ": "UTC"})
     checkout = tmp_path / "a checkout elsewhere"
-    for name in ("pyskopeo", "scripts"):
+    for name in ("pyskopeo", "scripts", "integrations"):
         shutil.copytree(ROOT / name, checkout / name)
     for name in ("pyproject.toml", "LICENSE"):
         shutil.copy(ROOT / name, checkout)

@@ -8,7 +8,7 @@ import pytest
 
 from pyskopeo.engine.plan import Form, Graph
 from pyskopeo.engine.planner import decide
-from pyskopeo.engine.shallow_copy import check_sparse, only_configs, shallow_form, without_layers
+from pyskopeo.engine.shallow_copy import only_configs, shallow_form, without_layers
 from pyskopeo.errors import Unsupported
 from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
@@ -29,7 +29,7 @@ def graph_of(image: object) -> Graph:
 
 
 def test_only_configurations_are_left() -> None:
-    plan = without_layers(decide(graph_of(LIST), ACCEPTS, shallow_form(Form())))
+    plan = without_layers(decide(graph_of(LIST), ACCEPTS, shallow_form(Form(), ACCEPTS)))
     assert {str(blob.digest) for blob in plan.blobs} == {LIST.config_digest(LIST.child(n).digest) for n in (0, 1)}
     assert plan.root.raw == LIST.root.raw
     assert {str(manifest.digest) for manifest in plan.manifests} == {LIST.child(n).digest for n in (0, 1)}
@@ -37,19 +37,18 @@ def test_only_configurations_are_left() -> None:
 
 def test_uncompressed_layers_are_left_alone() -> None:
     image = build(ImageSpec(layers=(LayerSpec("plain", compression="none"),)))
-    plan = without_layers(decide(graph_of(image), ACCEPTS, shallow_form(Form())))
+    plan = without_layers(decide(graph_of(image), ACCEPTS, shallow_form(Form(), ACCEPTS)))
     assert plan.root.raw == image.root.raw
 
 
 def test_layers_that_would_be_converted_are_refused() -> None:
     with pytest.raises(Unsupported, match="--layers none copies no layers"):
-        without_layers(decide(graph_of(None), ACCEPTS, shallow_form(Form(compression="zstd"))))
+        without_layers(decide(graph_of(None), ACCEPTS, shallow_form(Form(compression="zstd"), ACCEPTS)))
 
 
 def test_destinations_that_need_layers() -> None:
-    check_sparse(ACCEPTS)
     with pytest.raises(Unsupported, match="dir:x: --layers none writes an OCI layout"):
-        check_sparse(replace(ACCEPTS, sparse=False, called="dir:x"))
+        shallow_form(Form(), replace(ACCEPTS, sparse=False, called="dir:x"))
 
 
 def test_what_is_looked_up_without_layers() -> None:

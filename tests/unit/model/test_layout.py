@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyskopeo.errors import DestinationRefused, InvalidContent, InvalidName, NotFound, PathNotFound
+from pyskopeo.errors import InvalidContent, InvalidName, NotFound, PathNotFound
 from pyskopeo.model import mediatype
 from pyskopeo.model.layout import REF_NAME, LayoutIndex, check_layout_file, check_name
 from pyskopeo.model.manifest import Manifest
@@ -304,35 +304,6 @@ class TestFlat:
     def test_what_is_not_flat(self, entries: list[dict[str, Any]]) -> None:
         with pytest.raises(PathNotFound, match="choose an image"):
             index(*entries).find("", "w")
-
-
-class TestWithEntries:
-    """The entries of several layouts in one index."""
-
-    def test_all_of_them_once_in_order(self) -> None:
-        one, other = root(), Manifest.parse(build("docker").root.raw)
-        first = LayoutIndex.empty().with_images({"a": one}, [one])
-        second = LayoutIndex.empty().with_images({"b": other, "a": one}, [one, other])
-        merged = first.with_entries([second])
-        names = [descriptor.annotations.get(REF_NAME, "") for descriptor in merged.descriptors]
-        assert names == ["a", "", "b", ""]
-        assert LayoutIndex.parse(merged.raw).entries == merged.entries
-        assert merged.with_entries([first, second]) is merged
-        assert first.with_entries([]) is first
-
-    def test_of_no_layout_it_is_an_index_still(self) -> None:
-        assert LayoutIndex.parse(LayoutIndex.empty().with_entries([]).raw).entries == ()
-
-    def test_what_entries_say_besides_stays(self) -> None:
-        entry = {**root().descriptor.to_json(), "x": 1, "platform": {"architecture": "amd64", "os": "linux"}}
-        other = LayoutIndex.parse(json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode())
-        assert LayoutIndex.empty().with_entries([other]).entries == (entry,)
-
-    def test_a_name_of_two_images_is_refused(self) -> None:
-        one = LayoutIndex.empty().with_images({"a": root()})
-        other = LayoutIndex.empty().with_images({"a": Manifest.parse(build("docker").root.raw)})
-        with pytest.raises(DestinationRefused, match="a is sha256:.* in one layout and sha256:.* in another: give one"):
-            one.with_entries([other])
 
 
 def test_annotations_of_an_entry_go_when_it_is_written_without_them() -> None:
