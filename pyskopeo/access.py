@@ -59,6 +59,11 @@ class Ranges:
     size: int = 16 * 1024 * 1024
     least: int = 64 * 1024 * 1024
 
+    @property
+    def stretch(self) -> int:
+        """The number of bytes that a stream requests at once beside parts, so that it need not be cut for them."""
+        return 2 * self.size
+
 
 @dataclass(frozen=True, slots=True)
 class Network:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.peers import Dockerd, PeerFailed, Registry
-from tests.support.release import built, single
+from tests.support.release import built, sid_python, single
 from tests.support.require import SKOPEO, find_program, require_peer, skopeo_version, unavailable
 from tests.support.tls import Authority, ServerCertificate
 from tests.support.token_server import TokenRules, TokenServer
@@ -98,7 +99,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="session")
 def single_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``pyskopeo-X.Y.Z.pyz``, with bytecode for the Pythons of this machine."""
-    return single(built(tmp_path_factory, "pyz"), "*.pyz")
+    newest = shlex.join(sid_python("3.14"))
+    return single(built(tmp_path_factory, "pyz", *(["--python", newest] if newest else [])), "*.pyz")
 
 
 @pytest.fixture(scope="session")

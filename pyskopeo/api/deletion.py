@@ -177,7 +177,10 @@ async def delete_from_layout(
     if tag_only:
         raise Unsupported(f"{name}: a tag alone can be deleted in registries only")
     shared = access.storage.shared_blobs
-    return await delete_image(reference.path, reference.name, shared=shared, dry_run=dry_run)
+    return await delete_image(
+        reference.path, reference.name, shared=shared, dry_run=dry_run,
+        on_wait=lambda: access.report(Warned(f"waiting for copies to {name} that are under way")),
+    )  # fmt: skip
 
 
 def _is_missing(error: PyskopeoError) -> bool:

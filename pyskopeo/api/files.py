@@ -27,7 +27,7 @@ from ..streams.cancellation import run_in_thread
 from ..transports import parse_image_name
 
 if TYPE_CHECKING:
-    from ..filesystem.image_files import Layer
+    from ..filesystem.image_files import Advance, Layer
     from ..filesystem.overlay import Node
     from ..interfaces import ImageSource
     from ..model.manifest import Manifest
@@ -126,13 +126,15 @@ async def extract_files(
     overwrite: bool = False,
     hashed: bool = False,
     access: Access | None = None,
+    advance: Advance | None = None,
 ) -> Extracted:
     """Extract the files of an image (``transport:details``) to a directory, which must be new or empty.
 
     ``paths`` are patterns (see `filesystem.path_selection`); none selects all files. ``layers`` are numbers, from 1 for
     the base layer or negative from the top, digests or diff IDs; none selects all. ``platform`` chooses an image from
     an index; None: this machine's architecture, on Linux. ``attributes`` are those that the files get. ``overwrite``
-    allows a directory with content. ``hashed`` computes the sha256 of each file.
+    allows a directory with content. ``hashed`` computes the sha256 of each file. ``advance`` is called a few times per
+    second with the number of bytes read so far and that of all layers.
 
     Layers are applied with their whiteouts (OCI image specification, layer.md) and verified, by digest and diff ID. For
     paths without wildcards only the upper layers that decide about them are read. Symbolic links in the image are
@@ -145,7 +147,7 @@ async def extract_files(
     selection = PathSelection(tuple(paths))
     with Extraction(destination, attributes, overwrite=overwrite, hashed=hashed) as extraction:
         async with _opened(name, platform, layers, access) as image:
-            files = ImageFiles(image.source, image.layers, extraction.contents)
+            files = ImageFiles(image.source, image.layers, extraction.contents, advance=advance)
             with prefix_errors(name):
                 await files.read(selection)
         nodes = files.nodes()
@@ -169,6 +171,7 @@ async def export_files(
     layers: Sequence[str] = (),
     platform: Platform | Choice | None = None,
     access: Access | None = None,
+    advance: Advance | None = None,
 ) -> None:
     """Write the files of an image as one tar archive to a file, or with ``-`` to standard output.
 
@@ -193,7 +196,7 @@ async def export_files(
         contents = ContentDirectory(directory)
         try:
             async with _opened(name, platform, layers, access) as image:
-                files = ImageFiles(image.source, image.layers, contents)
+                files = ImageFiles(image.source, image.layers, contents, advance=advance)
                 with prefix_errors(name):
                     await files.read(selection)
             nodes = files.nodes()
@@ -214,6 +217,7 @@ async def list_files(
     layers: Sequence[str] = (),
     platform: Platform | Choice | None = None,
     access: Access | None = None,
+    advance: Advance | None = None,
 ) -> tuple[ImageFile, ...]:
     """Return the files of an image, sorted by name: all, or those at and below ``path``.
 
@@ -224,7 +228,7 @@ async def list_files(
 
     selection = PathSelection((escaped(path),) if path else ())
     async with _opened(name, platform, layers, access) as image:
-        files = ImageFiles(image.source, image.layers)
+        files = ImageFiles(image.source, image.layers, advance=advance)
         with prefix_errors(name):
             await files.read(selection)
     chosen = files.chosen
@@ -239,6 +243,7 @@ async def open_file(
     layers: Sequence[str] = (),
     platform: Platform | Choice | None = None,
     access: Access | None = None,
+    advance: Advance | None = None,
 ) -> AsyncIterator[BinaryIO]:
     """Open one file of an image for reading, as an async context manager; symbolic links are followed in the image.
 
@@ -260,7 +265,7 @@ async def open_file(
         contents = ContentDirectory(directory)
         try:
             async with _opened(name, platform, layers, access) as image:
-                files = ImageFiles(image.source, image.layers, contents)
+                files = ImageFiles(image.source, image.layers, contents, advance=advance)
                 with prefix_errors(name):
                     await files.read(selection, follow=True)
             _, node = files.view.follow(path)

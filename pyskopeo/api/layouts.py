@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..model.verification import GarbageReport, LayoutEntry, VerificationReport
     from ..transports.oci import OciReference
 
-# Those that hold blobs by their digests, so that nothing else has to be read.
-_SOURCES = ("docker", "oci", "oci-archive", "dir")
+# Those that have blobs by their digests; a docker-archive has its layers decompressed.
+_SOURCES = ("docker", "oci", "oci-archive", "dir", "docker-archive")
 
 
 def layout_reference(name: str, *, whole: bool = False) -> OciReference:
@@ -51,7 +51,8 @@ async def repair_layout(
     """Verify the layout ``oci:PATH``, or one image of it, and fetch exactly what is broken or missing.
 
     Each manifest and blob is fetched by its digest, from the first of ``sources`` that has it: image names of the
-    transports docker, oci, oci-archive and dir, of which nothing else is read; the signature policy must accept them.
+    transports docker, oci, oci-archive, dir and docker-archive, of which nothing else is read; the signature policy
+    must accept them. For an image that is named, its entry in the index is written again if that is missing.
     ``deep``, ``sparse``, ``layers``, ``max_inflated`` and ``advance`` are as for `verify`; ``access`` and
     ``source_access`` are the settings of the layout and of the sources. Returns what was repaired, and the faults that
     are left. Raises `InvalidInput`, `PathNotFound` if there is no such layout or image, `PolicyRejected`, and other
@@ -73,10 +74,13 @@ async def repair_layout(
         for source, reference in references:
             with prefix_errors(f"initializing source {source}"):
                 opened.append((source, await stack.enter_async_context(reference.open_source(reading))))
+                if reference.transport == "docker-archive":
+                    await opened[-1][1].manifest()  # which says what the digests of its layers are
         return await repair(
             layout.path, opened, layout.name, shared=_shared(access), advance=advance,
             resume=reading.storage.resume, partial_age=reading.storage.partial_age,
             options=VerifyOptions(deep, sparse, external=True, layers=layers, max_inflated=max_inflated),
+            on_wait=lambda: reading.report(Warned(f"waiting for {name}, which is locked by a program that deletes")),
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from ..access import Access
 from ..engine import run as engine
 from ..engine.run import CopyOptions
 from ..engine.selection import Selection
-from ..errors import InvalidName, StorageFailed, prefix_errors
+from ..errors import InvalidName, prefix_errors
 from ..fast_dataclass import dataclass
 from ..interfaces import ImageDestination, ImageReference
 from ..model.digest import Digest
@@ -20,6 +20,7 @@ from ..model.nix_hash import to_nix_base32, to_sri
 from ..model.platform import Platform
 from ..model.reference import Reference
 from ..storage.docker_archive.hashed_archive import HashedArchiveDestination
+from ..storage.nix_store import NixStore
 from ..storage.scratch import create_directory, temporary_directory
 from ..transports import docker
 from ..transports.docker_archive import parse_tag
@@ -115,18 +116,18 @@ async def nix_prefetch(
 
     Raises `StorageFailed` if Nix is not installed or refuses the file, and what `copy` raises.
     """
-    nix_store = _find_nix_store() if add else ""
+    nix_store = NixStore.find() if add else None
     reading = replace(access or Access.from_environ(), report=report)
     source = docker.parse(f"//{request.reference}")
     with temporary_directory(reading.storage.scratch) as directory:
         create_directory(directory)
-        path = directory / request.file_name if add else None
+        path = None if nix_store is None else directory / request.file_name
         archive = _Archive(path, directory, parse_tag(f"{request.final_name}:{request.final_tag}"))
         options = CopyOptions(Selection(request.platform))
         result = await engine.copy(
             source, archive, options, source_access=reading, destination_access=reading, report=report
         )
-        added = await _add_to_store(nix_store, path) if path is not None else None
+        added = None if nix_store is None or path is None else await nix_store.add(path)
     platform_digest = result.plan.source
     return NixImage(
         image_name=request.name,
@@ -158,27 +159,3 @@ class _Archive(ImageReference):
         async with destination:
             yield destination
         self.digest = destination.digest
-
-
-def _find_nix_store() -> str:
-    import shutil
-
-    found = shutil.which("nix-store")
-    if found is None:
-        raise StorageFailed("adding to the Nix store: no program nix-store in $PATH; --no-add only prints the hash")
-    return found
-
-
-async def _add_to_store(nix_store: str, path: Path) -> str:
-    """Add a file to the Nix store by its sha256; returns its path there."""
-    import anyio
-
-    what = "adding to the Nix store"
-    try:
-        done = await anyio.run_process([nix_store, "--add-fixed", "sha256", str(path)], check=False)
-    except OSError as error:
-        raise StorageFailed.of(error, what) from error
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise StorageFailed(f"{what}: nix-store: {lines[-1].strip() if lines else f'exit code {done.returncode}'}")
-    return done.stdout.decode().strip()

@@ -158,6 +158,7 @@ async def _verify_layout(
     return await verify_layout(
         reference.path, reference.name, shared=access.storage.shared_blobs, options=options,
         title=reference.image_name, advance=advance,
+        on_wait=lambda: access.report(Warned(f"waiting for {reference.image_name}, from which blobs are removed")),
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 from ..fast_dataclass import dataclass
 from ..transports import TRANSPORTS
 from .command import Command
@@ -30,9 +32,12 @@ async def run(options: CatOptions) -> int:
     from ..api.files import open_file
 
     files = options.files
-    async with open_file(
-        files.name, options.path, layers=files.layers, platform=files.choice, access=files.access()
-    ) as file:
+    async with AsyncExitStack() as stack:
+        with files.showing_progress() as advance:
+            file = await stack.enter_async_context(open_file(
+                files.name, options.path, layers=files.layers, platform=files.choice, access=files.access(),
+                advance=advance,
+            ))  # fmt: skip
         while piece := file.read(_PIECE):
             write_bytes(piece)
     return 0

@@ -29,14 +29,16 @@ async def run(options: ExportOptions) -> int:
     """Write the archive."""
     from ..api.files import export_files
 
-    await export_files(
-        options.files.name,
-        options.path,
-        paths=options.paths,
-        layers=options.files.layers,
-        platform=options.files.choice,
-        access=options.files.access(),
-    )
+    with options.files.showing_progress() as advance:
+        await export_files(
+            options.files.name,
+            options.path,
+            paths=options.paths,
+            layers=options.files.layers,
+            platform=options.files.choice,
+            access=options.files.access(),
+            advance=advance,
+        )
     return 0
 
 

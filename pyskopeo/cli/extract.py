@@ -55,17 +55,19 @@ async def run(options: ExtractOptions) -> int:
     what = f'Failed to write receipt to file "{options.receipt}"'
     if options.receipt is not None:
         check_output(options.receipt, what)
-    done = await extract_files(
-        options.files.name,
-        options.destination,
-        paths=options.paths,
-        layers=options.files.layers,
-        platform=options.files.choice,
-        attributes=options.attributes,
-        overwrite=options.overwrite,
-        hashed=options.receipt is not None,
-        access=options.files.access(),
-    )
+    with options.files.showing_progress() as advance:
+        done = await extract_files(
+            options.files.name,
+            options.destination,
+            paths=options.paths,
+            layers=options.files.layers,
+            platform=options.files.choice,
+            attributes=options.attributes,
+            overwrite=options.overwrite,
+            hashed=options.receipt is not None,
+            access=options.files.access(),
+            advance=advance,
+        )
     if options.receipt is not None:
         from ..model.receipt import receipt_bytes
 
@@ -87,8 +89,8 @@ COMMAND = Command(
         "their order, with their whiteouts, and verified by digest and diff ID. For a --path without\n"
         "wildcards, only the upper layers that decide about it are fetched.\n\n"
         "The files belong to you, have the permissions and times that the image says, and no set-user-ID,\n"
-        "set-group-ID or sticky bits. Devices and named pipes are left out. Symbolic links are written as\n"
-        "they are and never followed.\n\n"
+        "set-group-ID or sticky bits. Devices, named pipes and extended attributes are left out. Symbolic\n"
+        "links are written as they are and never followed.\n\n"
         f"Supported transports:\n{', '.join(TRANSPORTS)}"
     ),
     examples=(

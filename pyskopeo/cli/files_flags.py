@@ -9,18 +9,22 @@ from ..errors import prefix_errors
 from ..fast_dataclass import dataclass
 from ..transports import parse_image_name
 from .access_options import AUTHFILE, AccessOptions, access_flags
-from .flags import Flag, Parsed, byte_count
+from .flags import Flag, Parsed, boolean, byte_count
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image
 from .progress import warnings_only
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from ..access import Access
+    from ..engine.verification import Advance
     from ..model.choice import Choice
 
 PATHS = Flag("path", "only files that match GLOB, and what is in such directories: * and ? match no slash, ** matches "
              "any; can be repeated", value="GLOB", read=lambda text: [text], repeat=True)  # fmt: skip
 FILES = (
+    Flag("quiet", "show no progress", short="q", read=boolean, default=False),
     Flag("layer", "use only this layer: its number (1 is the base layer, -1 the top), digest or diff ID; can be "
          "repeated", value="LAYER", read=lambda text: [text], repeat=True),
     *CHOOSING,
@@ -41,6 +45,7 @@ class FilesOptions:
     choice: Choice
     layers: tuple[str, ...]
     max_inflated: int | None
+    quiet: bool
     access_options: AccessOptions
 
     @classmethod
@@ -54,8 +59,15 @@ class FilesOptions:
             chosen_image(parsed),
             parsed.repeated("layer", str),
             parsed.optional("max-inflated", int),
+            parsed.get("quiet", bool),
             AccessOptions.of(parsed),
         )
+
+    def showing_progress(self) -> AbstractContextManager[Advance]:
+        """Show a bar on a terminal while layers are read."""
+        from .verification_view import verifying
+
+        return verifying("Reading", quiet=self.quiet)
 
     def access(self) -> Access:
         """Return the access to the image."""

@@ -9,9 +9,10 @@ from ..fast_dataclass import dataclass
 from ..transports import TRANSPORTS, parse_image_name
 from .access_options import AUTHFILE, RESUME, AccessOptions, access_flags
 from .command import Command, CommandGroup
-from .flags import Flag, Parsed, UsageError, boolean, utf8
+from .flags import Flag, Parsed, UsageError, boolean
 from .format_flags import manifest_format
 from .network_options import NETWORK, RANGES
+from .platform_flags import annotation
 from .progress import MODES, reporting
 
 
@@ -70,14 +71,6 @@ async def create(options: CreateOptions) -> int:
 
         write_output(options.digestfile, str(digest).encode(), f'Failed to write digest to file "{options.digestfile}"')
     return 0
-
-
-def annotation(text: str) -> tuple[str, str]:
-    """Parse ``NAME=VALUE``."""
-    name, equals, value = utf8(text).partition("=")
-    if not name or not equals:
-        raise ValueError("want NAME=VALUE")
-    return name, value
 
 
 _CREATE = Command(

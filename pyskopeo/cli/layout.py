@@ -208,8 +208,9 @@ _REPAIR = Command(
     description=(
         'Verify "LAYOUT", oci:DIR or oci:DIR:NAME, and fetch exactly what is broken or missing from the\n'
         "images given with --from, in their order; of these nothing else is read. What is there and good\n"
-        "stays as it is. index.json cannot be repaired. The exit code is 1 if faults are left.\n\n"
-        "Transports for --from:\ndocker, oci, oci-archive, dir"
+        "stays as it is. An entry of index.json that is missing, or in an index that cannot be read, is\n"
+        "written again for oci:DIR:NAME. The exit code is 1 if faults are left.\n\n"
+        "Transports for --from:\ndocker, oci, oci-archive, dir, docker-archive (configuration, plain layers)"
     ),
     examples=(
         "pyskopeo layout repair --from docker://quay.io/team/app oci:mirror",

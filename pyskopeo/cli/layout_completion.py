@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from ..access import Access, Reuse
     from ..model.completion import CompletionReport
 
-_FROM = Flag(
-    "from", "place to take content from: oci:DIR, oci-archive:FILE, dir:DIR, a file, a directory, a blob index, "
-    "store:DIR or docker://HOST/NAME; can be repeated", value="PLACE", read=lambda text: [text], repeat=True,
+_LOCAL_FROM = Flag(
+    "from", "place to take content from: oci:DIR, oci-archive:FILE, dir:DIR, a file, a directory, a blob index or "
+    "store:DIR; can be repeated", value="PLACE", read=lambda text: [text], repeat=True,
 )  # fmt: skip
+_FROM = replace(_LOCAL_FROM, help=_LOCAL_FROM.help.replace(" or store:DIR", ", store:DIR or docker://HOST/NAME"))
 _BASE = Flag("blob-root", "directory that relative paths in a blob index are in (default: the working directory)",
              value="DIR")  # fmt: skip
 _OUT = Flag("out", "layout to write: oci:DIR, or oci:DIR:NAME for an image", value="LAYOUT")
@@ -265,7 +266,7 @@ ASSEMBLE = Command(
     flags=(
         Flag("root", "digest of the image or list, or a file with its manifest, or with its descriptor",
              value="DIGEST|FILE"),
-        _FROM, _BASE, _OUT, SPARSE, REUSE, JSON, _QUIET, *RESUME,
+        _LOCAL_FROM, _BASE, _OUT, SPARSE, REUSE, JSON, _QUIET,
     ),
     read=AssembleOptions.of,
     run=assemble,
@@ -281,7 +282,7 @@ MERGE = Command(
         "error, and nothing is written then."
     ),
     examples=("pyskopeo layout merge oci:one oci:two --out oci:both",),
-    flags=(_OUT, REUSE, JSON, _QUIET, *RESUME),
+    flags=(_OUT, REUSE, JSON, _QUIET),
     read=MergeOptions.of,
     run=merge,
 )

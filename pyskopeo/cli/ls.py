@@ -41,9 +41,10 @@ async def run(options: LsOptions) -> int:
     from ..api.files import list_files
 
     files = options.files
-    found = await list_files(
-        files.name, options.path, layers=files.layers, platform=files.choice, access=files.access()
-    )  # fmt: skip
+    with files.showing_progress() as advance:
+        found = await list_files(
+            files.name, options.path, layers=files.layers, platform=files.choice, access=files.access(), advance=advance
+        )
     if options.json:
         import json
 

@@ -127,7 +127,8 @@ async def supervised(work: Awaitable[T], seconds: float = 0.0) -> T:
     if received:
         raise Interrupted(received[0])
     if limit.cancelled_caught:
-        raise PyskopeoError(f"not finished after {seconds:g} s: given up, as --command-timeout says")
+        text = f"not finished after {seconds:g} s: given up, as --command-timeout says"
+        raise PyskopeoError(text + _what_is_kept())
     return result
 
 
@@ -153,9 +154,21 @@ def _place(error: OSError) -> str:
     return "the system"
 
 
+def _what_is_kept() -> str:
+    """Return the end of a message: what the next run will go on with, "" if that is nothing."""
+    if f"{__package__.rpartition('.')[0]}.storage.kept_bytes" not in sys.modules:
+        return ""  # nothing was to be kept
+    from ..storage.kept_bytes import KEPT_BYTES
+    from .progress import size
+
+    if not KEPT_BYTES.total:
+        return ""
+    return f": {size(KEPT_BYTES.total)} of what was transferred are kept, and the same command goes on there"
+
+
 def _exit_for_signal(number: int) -> NoReturn:
     """Exit as a program that was ended by a signal: with code 130 or 143."""
-    log("fatal", "interrupted" if number == signal.SIGINT else "terminated")
+    log("fatal", ("interrupted" if number == signal.SIGINT else "terminated") + _what_is_kept())
     try:
         flush_standard_streams()
     except (PyskopeoError, BrokenPipeError) as error:

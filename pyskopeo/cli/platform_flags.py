@@ -12,7 +12,8 @@ PLATFORM = Flag("platform", "choose the image for OS/ARCH[/VARIANT] from a list,
 _OVERRIDES = ("override-os", "override-arch", "override-variant")
 
 
-def _annotation(text: str) -> tuple[str, str]:
+def annotation(text: str) -> tuple[str, str]:
+    """Parse ``NAME=VALUE``; raises `ValueError`."""
     name, equals, value = utf8(text).partition("=")
     if not name or not equals:
         raise ValueError("want NAME=VALUE")
@@ -26,7 +27,7 @@ CHOOSING = (
     Flag("os-feature", "choose an image that states this feature of the operating system; can be repeated",
          value="FEATURE", read=utf8, repeat=True),
     Flag("select-annotation", "choose an image whose entry in the list has this annotation; can be repeated",
-         value="NAME=VALUE", read=_annotation, repeat=True),
+         value="NAME=VALUE", read=annotation, repeat=True),
 )  # fmt: skip
 
 

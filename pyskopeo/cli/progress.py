@@ -209,7 +209,7 @@ def _line(event: Converted | CopyFinished) -> str:
 
 
 def _rate(event: BlobProgress, seconds: float) -> str:
-    speed = event.done / seconds if seconds > 0 else 0.0
+    speed = max(0, event.done - event.kept) / seconds if seconds > 0 else 0.0
     left = f", {span((event.size - event.done) / speed)} left" if speed else ""
     return f"{size(event.done)} of {size(event.size)}, {size(speed)}/s{left}"
 
@@ -229,6 +229,8 @@ class Bars:
         self._tasks: dict[Digest, TaskID] = {}
         self._names: dict[Digest, str] = {}
         self._done: dict[Digest, int] = {}
+        self._kept: dict[Digest, int] = {}  # of those, from an interrupted run
+        self._counted_kept = 0
         self._planned = self._present = self._finished = 0
         self._expected: set[Digest] = set()
         self._total: TaskID | None = None
@@ -271,8 +273,9 @@ class Bars:
             self._names[event.digest] = name
             self._tasks[event.digest] = self._progress.add_task(event.digest.short, total=event.size)
         elif isinstance(event, BlobProgress):
-            self._progress.update(self._tasks[event.digest], completed=event.done)
             self._done[event.digest] = event.done
+            kept = self._kept[event.digest] = min(event.done, event.kept)
+            self._update(self._tasks[event.digest], event.done, event.size, moved=event.done > kept or not kept)
             self._update_total()
         elif isinstance(event, BlobFinished):
             self._finish(event)
@@ -300,4 +303,13 @@ class Bars:
     def _update_total(self) -> None:
         if self._total is not None:
             done = self._finished + sum(self._done.values())
-            self._progress.update(self._total, completed=done, total=self._planned - self._present)
+            kept = sum(self._kept.values())
+            self._update(self._total, done, self._planned - self._present, moved=kept <= self._counted_kept)
+            self._counted_kept = max(kept, self._counted_kept)
+
+    def _update(self, task: TaskID, done: int, total: int, *, moved: bool) -> None:
+        """Set the bytes of a row; unless they were ``moved`` by this run, its speed is measured from now on only."""
+        if moved:
+            self._progress.update(task, completed=done, total=total)
+        else:
+            self._progress.reset(task, completed=done, total=total)

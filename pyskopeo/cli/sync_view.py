@@ -91,7 +91,7 @@ class Lines:
     def show_blob(self, image: SyncImage, event: Event) -> None:
         """Show an event of the copy of one image."""
         if isinstance(event, BlobProgress):
-            self._bytes[image][event.digest] = event.done
+            self._bytes[image][event.digest] = max(0, event.done - event.kept)
             if time.monotonic() - self._shown >= _INTERVAL:
                 self._shown = time.monotonic()
                 log("info", f"{self._finished} of {self._number} images done, {size(self.transferred)} moved")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..errors import Offline
 from .live_rows import WIDTH, LiveRows, byte_columns
 from .log import emit_notice, log
 from .progress import size
@@ -22,8 +23,8 @@ _SHOWN_FAULTS, _SHOWN_FILES = 200, 10
 
 
 @contextmanager
-def verifying(*, quiet: bool = False) -> Iterator[Advance]:
-    """Show a bar on a terminal while content is verified."""
+def verifying(label: str = "Verifying", *, quiet: bool = False) -> Iterator[Advance]:
+    """Show a bar on a terminal while content is verified, or read for another purpose, which ``label`` names."""
     from ..engine.verification import ignore_advance
 
     if quiet or not has_cursor_control():
@@ -35,7 +36,7 @@ def verifying(*, quiet: bool = False) -> Iterator[Advance]:
     console = Console(stderr=True, highlight=False)
     progress = Progress(*byte_columns(size, wide=True), console=console, expand=True, auto_refresh=False)
     rows = LiveRows(console, progress.get_renderable, WIDTH)
-    task = progress.add_task("Verifying", total=None)
+    task = progress.add_task(label, total=None)
 
     def advance(done: int, total: int) -> None:
         progress.update(task, completed=done, total=total)
@@ -48,7 +49,8 @@ def verifying(*, quiet: bool = False) -> Iterator[Advance]:
 
 
 def print_report(report: VerificationReport, *, as_json: bool) -> int:
-    """Print the result of a verification or a repair, and return the exit code: 1 if there are faults.
+    """Print the result of a verification or a repair, and return the exit code: 1 if there are faults, 3 if a request
+    would be needed for them and none is allowed.
 
     Faults are lines on standard error. The report is printed to standard output as JSON with ``as_json``, and also if
     there are faults, unless standard output is a terminal.
@@ -70,7 +72,11 @@ def print_report(report: VerificationReport, *, as_json: bool) -> int:
         return 0
     kinds = Counter(fault.kind.value for fault in report.faults)
     counted = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
-    log("fatal", f"{report.name}: {_number(len(report.faults), 'fault')} ({counted}) in {_summary(report)}")
+    text = f"{report.name}: {_number(len(report.faults), 'fault')} ({counted}) in {_summary(report)}"
+    if report.offline:
+        log("fatal", f"{text}; --offline allows no request. Missing: {', '.join(map(str, report.offline))}")
+        return Offline.exit_code
+    log("fatal", text)
     return 1
 
 
@@ -98,7 +104,9 @@ def _print_notes(report: VerificationReport) -> None:
         print(f"{_number(len(report.external), 'blob')} stored elsewhere, at URLs of their own")
     if report.unneeded:
         total = size(sum(file.size for file in report.unneeded))
-        print(f"{_number(len(report.unneeded), 'file')} that no image needs, {total} (layout gc removes blobs):")
+        removable = any(file.is_blob or file.is_leftover for file in report.unneeded)
+        hint = " (layout gc removes blobs)" if removable and report.name.startswith("oci:") else ""
+        print(f"{_number(len(report.unneeded), 'file')} that no image needs, {total}{hint}:")
         for file in report.unneeded[:_SHOWN_FILES]:
             print(f"  {size(file.size):>10}  {file.path}")
         if (more := len(report.unneeded) - _SHOWN_FILES) > 0:

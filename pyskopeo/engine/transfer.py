@@ -196,7 +196,8 @@ class Transfer:
             for progress in list(self._under_way):
                 if progress.reported != progress.done:
                     progress.reported = progress.done
-                    self.report(BlobProgress(progress.descriptor.digest, progress.done, progress.descriptor.size))
+                    blob = progress.descriptor
+                    self.report(BlobProgress(blob.digest, progress.done, blob.size, progress.kept))
 
 
 class _LocatedBlobs:
@@ -213,7 +214,7 @@ class _LocatedBlobs:
         found = self._source.blob(descriptor)
         known = self._configs.get(descriptor.digest)
         if known is not None:
-            return replace(found, opener=in_memory(descriptor, known).opener)
+            return replace(found, opener=in_memory(descriptor, known).opener, range_opener=None)
         return replace(found, plain=PlainContent(self._diff_ids.get(descriptor.digest, ()), self._total))
 
 

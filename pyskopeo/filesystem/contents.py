@@ -46,14 +46,15 @@ class ContentDirectory:
     """Holds the contents of files, each under a name made of its layer's number and its position there.
 
     With ``attributes`` the files have them, else they are readable by this user only. ``digests`` are the sha256 of
-    contents by `Entry.key`, if they are ``hashed``. `keep` may be called from several threads at once.
+    contents by `Entry.key`, if they are ``hashed``. Several threads may use it at once, each for a layer of its own.
     """
 
     def __init__(self, path: Path, *, attributes: Attributes | None = None, hashed: bool = False) -> None:
         """Open a directory that is there and private; raises `StorageFailed`."""
         self.path, self._attributes, self._hashed = path, attributes, hashed
         self.digests: dict[tuple[int, int], str] = {}
-        self._kept: set[tuple[int, int]] = set()
+        # Positions by layer: no two threads write contents of the same layer.
+        self._kept: dict[int, set[int]] = {}
         try:
             self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -64,7 +65,7 @@ class ContentDirectory:
         os.close(self.fd)
 
     def __contains__(self, key: tuple[int, int]) -> bool:
-        return key in self._kept
+        return key[1] in self._kept.get(key[0], ())
 
     def name(self, key: tuple[int, int]) -> str:
         """Return the name of a content's file in the directory."""
@@ -76,7 +77,7 @@ class ContentDirectory:
 
     def forget(self, layer: int) -> None:
         """Forget the contents of a layer that were wrong, or incomplete."""
-        self._kept = {key for key in self._kept if key[0] != layer}
+        self._kept.pop(layer, None)
 
     def complete(self, entry: Entry, fd: int, digest: str) -> None:
         """Note that a content is complete, and set its attributes; raises `StorageFailed`."""
@@ -85,7 +86,7 @@ class ContentDirectory:
                 self._attributes.apply(fd, entry)
             except OSError as error:
                 raise StorageFailed.of(error, f"setting the attributes of {shown(entry.path)}") from error
-        self._kept.add(entry.key)
+        self._kept.setdefault(entry.layer, set()).add(entry.position)
         if self._hashed:
             self.digests[entry.key] = digest
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import InvalidContent, InvalidInput, Unsupported
 from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..streams.cancellation import run_in_thread
-from ..streams.concurrency import processors, work_off
+from ..streams.concurrency import processors, ticking, work_off
 from ..streams.decompress import InflatingSink
 from ..streams.plain_content import InflatedTotal, PlainContent, default_inflated_limit
-from ..streams.progress import uncounted
 from .contents import shown
 from .decision import Decision
 from .entry import Entry, Kind
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
     from .path_selection import PathSelection
 
 _AT_ONCE = 6
+_TICK = 0.2  # seconds
+Advance: TypeAlias = Callable[[int, int], None]
+"""Called in the event loop with a number of bytes done, and that of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +92,19 @@ class ImageFiles:
     """The files of an image, or of some of its ``layers``; `read` them once, then use ``view`` and ``chosen``.
 
     ``contents`` is where the contents of regular files go, None if they are not wanted. ``chosen`` are the paths that
-    were selected, None for all. ``layers_read`` are the numbers of the layers that had to be read.
+    were selected, None for all. ``layers_read`` are the numbers of the layers that had to be read. ``advance`` is
+    called a few times per second with the number of bytes read so far and that of all layers.
     """
 
     def __init__(
-        self, source: ImageSource, layers: Sequence[Layer], contents: ContentDirectory | None = None
+        self, source: ImageSource, layers: Sequence[Layer], contents: ContentDirectory | None = None, *,
+        advance: Advance | None = None,
     ) -> None:  # fmt: skip
         """Raises `Unsupported` for a layer that is no archive of a kind that can be read."""
         self._source, self._layers, self._contents = source, layers, contents
-        self._total = EntryTotal()
+        self._total, self._advance = EntryTotal(), advance
+        self._done: dict[Digest, int] = {}
+        self._size = sum({layer.descriptor.digest: max(0, layer.descriptor.size) for layer in layers}.values())
         self._entries: dict[Digest, LayerEntries] = {}
         self.view = View()
         self.chosen: frozenset[str] | None = None
@@ -122,6 +128,13 @@ class ImageFiles:
         `InvalidContent` for layers that are damaged or that must not be unpacked, `NotFound` for files that are not
         there, and `StorageFailed`.
         """
+        if self._advance is None:
+            await self._read(selection, follow=follow)
+        else:
+            async with ticking(partial(self._tick, self._advance), _TICK):
+                await self._read(selection, follow=follow)
+
+    async def _read(self, selection: PathSelection, *, follow: bool) -> None:
         literals = selection.literals
         if literals is None:
             await self._read_all(lambda entry: selection.matches(entry.path))
@@ -175,17 +188,23 @@ class ImageFiles:
             if layer.number in incomplete:
                 await self._read_layer(layer, lambda entry: entry.key in keys)
 
+    def _tick(self, advance: Advance) -> None:
+        advance(sum(self._done.values()), self._size)
+
     async def _read_layer(self, layer: Layer, wanted: Callable[[Entry], bool]) -> None:
         sink = LayerSink(layer.number, str(layer), self._total, wanted, self._contents)
-        inflating = InflatingSink(sink, str(layer), layer.plain)
+        inflating, digest = InflatingSink(sink, str(layer), layer.plain), layer.descriptor.digest
 
         def finish() -> None:
             inflating.finish()
             sink.finish()
 
+        def moved(count: int) -> None:
+            self._done[digest] = count
+
         try:
-            await self._source.blob(layer.descriptor).copy_to(inflating, uncounted)
+            await self._source.blob(layer.descriptor).copy_to(inflating, moved)
             await run_in_thread(finish)
         finally:
             sink.close()
-        self._entries[layer.descriptor.digest] = sink.layer
+        self._entries[digest] = sink.layer

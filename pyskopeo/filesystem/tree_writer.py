@@ -89,13 +89,15 @@ class TreeWriter:
         if entry.kind in (Kind.CHARACTER, Kind.BLOCK, Kind.FIFO) and not self._attributes.devices:
             self.left_out.append(path)
             return
-        self._check_replaceable(path, encoded)
         if entry.kind is Kind.FILE:
             source = self._take_content(entry)
         else:
             source = _NEW
             self._make(entry)
-        os.rename(source, encoded, src_dir_fd=self._contents.fd, dst_dir_fd=self._open[-1])
+        try:
+            os.rename(source, encoded, src_dir_fd=self._contents.fd, dst_dir_fd=self._open[-1])
+        except IsADirectoryError as error:
+            raise DestinationRefused(f"{shown(path)} is there and is a directory, unlike in the image") from error
 
     def _enter(self, path: str, name: bytes, entry: Entry | None) -> None:
         """Make a directory, or open the one that is there."""
@@ -113,15 +115,6 @@ class TreeWriter:
         self._open.append(fd)
         self._entries.append(entry)
         self._made.append(made)
-
-    def _check_replaceable(self, path: str, name: bytes) -> None:
-        """Raise `DestinationRefused` for a directory, which is not replaced."""
-        try:
-            found = os.stat(name, dir_fd=self._open[-1], follow_symlinks=False)
-        except FileNotFoundError:
-            return
-        if stat.S_ISDIR(found.st_mode):
-            raise DestinationRefused(f"{shown(path)} is there and is a directory, unlike in the image")
 
     def _take_content(self, entry: Entry) -> str:
         """Return the name of a file with the content: the content itself, or a hard link if it is needed again."""

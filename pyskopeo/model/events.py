@@ -55,11 +55,15 @@ class BlobStarted:
 
 @dataclass(frozen=True, slots=True)
 class BlobProgress:
-    """``done`` of ``size`` bytes have been transferred; sent a few times per second and blob."""
+    """``done`` of ``size`` bytes have been transferred; sent a few times per second and blob.
+
+    ``kept`` of them are bytes that an interrupted run had transferred.
+    """
 
     digest: Digest
     done: int
     size: int
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)

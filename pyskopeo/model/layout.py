@@ -26,6 +26,7 @@ INDEX_FILE = "index.json"
 LAYOUT_CONTENT = b'{"imageLayoutVersion":"1.0.0"}'
 REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
+SOURCE_PREFIX = "containerd.io/distribution.source."  # see `recorded_sources`
 INDEX_LIMIT = 64 * 1024 * 1024
 _LAYOUT_NAMES = FieldNames.of("imageLayoutVersion")
 _INDEX_NAMES = FieldNames.of("schemaVersion", "mediaType", "artifactType", "manifests", "subject", "annotations")
@@ -45,6 +46,11 @@ def check_name(name: str) -> str:
 def is_name(name: str) -> bool:
     """Return whether ``name`` is a valid ``org.opencontainers.image.ref.name``."""
     return _NAME.fullmatch(name) is not None
+
+
+def is_position(name: str) -> bool:
+    """Return whether a name is the position of an entry, ``@N``."""
+    return _NTH.fullmatch(name) is not None
 
 
 def check_layout_file(raw: bytes, where: str) -> None:

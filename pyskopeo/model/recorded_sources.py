@@ -9,24 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..errors import InvalidName
+from .layout import SOURCE_PREFIX
 from .reference import Reference
-
-_PREFIX = "containerd.io/distribution.source."
 
 
 def source_annotation(source: str) -> dict[str, str]:
-    """Return the annotation for a repository, HOST/REPOSITORY; none for ""."""
+    """Return the annotation for a repository, HOST/REPOSITORY."""
     registry, _, repository = source.partition("/")
-    return {f"{_PREFIX}{registry}": repository} if source else {}
+    return {f"{SOURCE_PREFIX}{registry}": repository}
 
 
 def recorded_sources(annotations: Mapping[str, str]) -> tuple[Reference, ...]:
     """Return the repositories that the annotations of a layout's entry name; what is no repository is passed over."""
     found: dict[Reference, None] = {}
     for name, repositories in annotations.items():
-        if not name.startswith(_PREFIX):
+        if not name.startswith(SOURCE_PREFIX):
             continue
-        registry = name.removeprefix(_PREFIX)
+        registry = name.removeprefix(SOURCE_PREFIX)
         for repository in repositories.split(","):
             try:
                 reference = Reference.parse(f"{registry}/{repository}", default_tag="")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+from ..errors import InvalidDigest
 from ..fast_dataclass import dataclass
 from .digest import Digest
 
@@ -76,6 +77,17 @@ class UnneededFile:
     size: int
     is_leftover: bool = False
 
+    @property
+    def is_blob(self) -> bool:
+        """Whether it has the name of a blob of a layout."""
+        directory, _, name = self.path.partition("/")
+        algorithm, _, encoded = name.partition("/")
+        try:
+            Digest.parse(f"{algorithm}:{encoded}")
+        except InvalidDigest:
+            return False
+        return directory == "blobs"
+
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object."""
         return {"path": self.path, "size": self.size, "leftover": self.is_leftover}
@@ -108,7 +120,8 @@ class VerificationReport:
     layers were decompressed and compared with their diff IDs. ``faults`` are sorted by file and digest. ``unneeded``
     are files that nothing needs, which is no fault. ``absent`` are images of an index that are missing as a whole, and
     ``external`` blobs that are stored elsewhere, at the URLs in their descriptors, and ``left_out`` layers that are
-    missing, all as far as that was accepted. ``repaired`` is what was put right, by `repair_layout` only.
+    missing, all as far as that was accepted. ``repaired`` is what was put right, by `repair_layout` only, and
+    ``offline`` what it would have had to request.
     """
 
     name: str
@@ -123,6 +136,7 @@ class VerificationReport:
     external: tuple[Digest, ...] = ()
     repaired: tuple[Repair, ...] = ()
     left_out: tuple[Digest, ...] = ()
+    offline: tuple[Digest, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -38,21 +38,34 @@ class BlobDownload(BlobReader):
 
     An async context manager. Entering it sends the first request, so that the destination creates nothing if that
     fails. Raises `NetworkError`, `NotFound` and `InvalidContent` when all endpoints have failed.
+
+    ``requested_end`` is the end of the bytes of the response that is being read, if there are only a few; else 0.
     """
 
     def __init__(
-        self, descriptor: Descriptor, endpoints: BlobEndpoints, offset: int = 0, ranges: Ranges | None = None
-    ) -> None:
-        """``ranges`` says when the blob is downloaded in parts; None: never."""
+        self, descriptor: Descriptor, endpoints: BlobEndpoints, offset: int = 0, ranges: Ranges | None = None,
+        until: int | None = None,
+    ) -> None:  # fmt: skip
+        """``ranges`` says when the blob is downloaded in parts; None: never.
+
+        ``until`` is the end of the bytes that are needed at first, if that is not the end of the blob.
+        """
         self.descriptor = descriptor
-        self._endpoints, self._ranges, self.report = endpoints, ranges, endpoints.report
+        self._endpoints, self.report = endpoints, endpoints.report
+        # What a foreign layer's URLs have is not requested in parts.
+        has_parts = ranges is not None and ranges.parts > 1 and descriptor.size >= ranges.least and not descriptor.urls
+        self._ranges = ranges if has_parts else None
         retries = [repository.retry.times for repository in endpoints.repositories]
         self._state = DownloadState(retries, endpoints.position, offset)
         self._response: httpx.Response | None = None
         self._host: RangeHost | None = None
         self._body: ByteReader | None = None
         self._end: int | None = None
+        self.requested_end = 0
+        if offset and self._ranges is not None:
+            until = min(offset + self._ranges.stretch, descriptor.size if until is None else until)
         self._until: int | None = None
+        self._set_until(until)
         self._encoding = ""
         self._etag: tuple[BlobEndpoint | None, str] = None, ""
         self._time: BlobTime | None = None
@@ -111,6 +124,7 @@ class BlobDownload(BlobReader):
             error.args = (f"{error}{self._encoding}", *error.args[1:])
             if self._state.content_mismatched() is Step.RAISE:
                 return False
+            self._until = None
             await self._close_response()
             self._leave_endpoint(served, error)
             return True
@@ -118,13 +132,11 @@ class BlobDownload(BlobReader):
         return run_in_loop(restart)
 
     def in_parts(self, sink: PartSink, offset: int, progress: Progress) -> PartReader | None:
-        ranges, size = self._ranges, self.descriptor.size
-        # What a foreign layer's URLs have is not requested in parts.
-        if ranges is None or ranges.parts < 2 or size < ranges.least or self.descriptor.urls:
+        if self._ranges is None:
             return None
         from .parted_download import PartedDownload  # loaded only for large blobs
 
-        return PartedDownload(self, sink, offset, progress, ranges)
+        return PartedDownload(self, sink, offset, progress, self._ranges)
 
     @property
     def endpoint(self) -> BlobEndpoint:
@@ -143,7 +155,7 @@ class BlobDownload(BlobReader):
 
     def seek(self, offset: int, until: int) -> None:
         """Go on at ``offset``, for the bytes up to ``until``. Called in a worker thread."""
-        self._until = until if until < self.descriptor.size else None
+        self._set_until(until)
         if offset != self._state.offset:
             self.leave()
             self._state.skip_to(offset)
@@ -156,7 +168,11 @@ class BlobDownload(BlobReader):
     def start_over(self) -> None:
         """Go on at byte 0 of the same endpoint. Called in a worker thread."""
         self.leave()
+        self._until = None
         self._state.start_over()
+
+    def _set_until(self, until: int | None) -> None:
+        self._until = until if until is not None and until < self.descriptor.size else None
 
     async def _open(self) -> None:
         """Send requests until a response has the bytes from the offset on; raises when the state says so."""
@@ -166,8 +182,9 @@ class BlobDownload(BlobReader):
             state.move_to(endpoints.position)
             repository = endpoints.repositories[state.endpoint]
             what = f"reading blob {self.descriptor.digest} in {repository.name}"
+            until = self._until if self._until is not None and self._until > state.offset else None
             try:
-                response = await repository.request_blob(self.descriptor, state.offset, what, self._until)
+                response = await self._request(repository, what, until)
             except PyskopeoError as error:
                 step = state.request_failed(temporary=error.temporary and not error.retried)
                 if step is Step.RETRY:
@@ -181,6 +198,18 @@ class BlobDownload(BlobReader):
                 endpoints.move_to(state.endpoint, failures)
             await self._use_response(response)
 
+    async def _request(self, endpoint: BlobEndpoint, what: str, until: int | None) -> httpx.Response:
+        """Send a request as soon as there may be another connection; raises as `request_blob`."""
+        host, offset = HOSTS[endpoint.range_host], self._state.offset
+        await HOSTS.wait_for(host, self, self.descriptor.size - offset)
+        try:
+            response = await endpoint.request_blob(self.descriptor, offset, what, until)
+        except BaseException:
+            HOSTS.release(host)
+            raise
+        self._host = host
+        return response
+
     async def _use_response(self, response: httpx.Response) -> None:
         """Read from ``response`` from now on, unless it has other bytes than those requested."""
         state = self._state
@@ -189,18 +218,18 @@ class BlobDownload(BlobReader):
         try:
             part = blob_part(response, self.descriptor, state.offset)
         except InvalidContent as error:
-            await response.aclose()
+            await self._close(response)
             if state.response_rejected() is Step.RAISE:
                 raise
             self._leave_endpoint(endpoint, error)
             return
-        self._host = HOSTS[self.endpoint.range_host]
-        HOSTS.add(self._host)
         self._etag = self.endpoint, strong_etag(response)
         body = body_reader(response)
         skip = state.offset - part.start
         self._response, self._body = response, SkippingReader(body, skip) if skip else body
         self._end = part.end
+        if self._ranges is not None and part.end is not None and part.end - state.offset <= self._ranges.stretch:
+            self.requested_end = part.end
         limits = response.extensions.get("time_limits")
         self._time = BlobTime(*limits) if limits else None
         self._encoding = describe_encoding(response)
@@ -226,8 +255,12 @@ class BlobDownload(BlobReader):
 
     async def _close_response(self) -> None:
         response, self._response, self._body = self._response, None, None
+        self.requested_end = 0
+        if response is not None:
+            await self._close(response)
+
+    async def _close(self, response: httpx.Response) -> None:
         host, self._host = self._host, None
         if host is not None:
             HOSTS.release(host)
-        if response is not None:
-            await response.aclose()
+        await response.aclose()

@@ -162,7 +162,7 @@ class PartWorkers:
         while len(self._workers) < self._count.target and not self._host.refused:
             if not HOSTS.take(self._host, self._ranges.parts, self, self._parts.left):
                 return
-            part = self._parts.take(lead)
+            part = self._parts.take(lead, self.rate)
             if part is None:
                 HOSTS.release(self._host)
                 return

@@ -43,6 +43,11 @@ class Stream(StreamedBlob, BlobReader, Protocol):
         """Whether there is a response to read on from."""
         ...
 
+    @property
+    def requested_end(self) -> int:
+        """The end of the bytes that this response has, if there are only a few; else 0."""
+        ...
+
     def seek(self, offset: int, until: int) -> None:
         """Go on at ``offset``, for the bytes up to ``until``."""
 
@@ -58,8 +63,9 @@ class PartedDownload(PartReader):
 
     def __init__(self, stream: Stream, sink: PartSink, offset: int, progress: Progress, ranges: Ranges) -> None:
         """``offset`` is where the stream begins; ``sink`` has the bytes before it and may have others."""
-        self._stream, self._file, self._progress = stream, sink, progress
+        self._stream, self._file, self._progress, self._ranges = stream, sink, progress, ranges
         self._parts = SharedParts(stream.descriptor.size, ranges, sink, offset)
+        self._parts.schedule.reserve(stream.requested_end)
         self._resumed = bool(offset or sink.parts)
         self._position = offset  # of the file
         self._is_read_back = False
@@ -76,6 +82,7 @@ class PartedDownload(PartReader):
         while True:
             with self._parts.changed:
                 schedule = self._parts.schedule
+                schedule.reserve(self._stream.requested_end)
                 offset, end, part = schedule.offset, schedule.readable_end(), schedule.awaited()
                 room = 0 if end > offset or part else schedule.claim_stream(len(buffer))
                 limit, received = schedule.stream_end(), schedule.received
@@ -118,6 +125,8 @@ class PartedDownload(PartReader):
 
     def _read_stream(self, buffer: memoryview, offset: int, limit: int) -> int:
         self._is_read_back = False
+        if self._resumed or self._parts.used:
+            limit = min(limit, offset + self._ranges.stretch)
         self._stream.seek(offset, limit)
         self._reading_since, cpu = time.monotonic(), time.thread_time()
         try:

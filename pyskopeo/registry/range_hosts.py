@@ -1,11 +1,13 @@
-"""What this process has learned about range requests to each host, and how many connections to it fetch blobs."""
+"""What this process has learned about range requests to each host, and which connections to it fetch blobs."""
 
 from __future__ import annotations
 
 import threading
 
-# The number of connections for blobs, to all hosts, above which no part is fetched.
-_MOST_CONNECTIONS = 128
+# The number of connections that fetch blobs at the same time, to all hosts and to one.
+_MOST_CONNECTIONS, _MOST_TO_A_HOST = 128, 64
+# Seconds between two attempts to get a connection: the one before may end in another thread, with another event loop.
+_POLL = 0.01
 
 
 class RangeHost:
@@ -22,19 +24,21 @@ class RangeHost:
         self.proven = False
         self.most_parts = _MOST_CONNECTIONS
         self.connections = 0
-        # The bytes that are left of each blob that waits for a connection for a part.
+        # The bytes that are left of each blob that waits for a connection for a part, and for its stream.
         self.waiting: dict[object, int] = {}
+        self.waiting_streams: dict[object, int] = {}
 
 
 class RangeHosts:
     """All hosts of this process, by name, and the connections to them that fetch blobs.
 
-    A stream of a whole blob always gets a connection, since others may wait for its bytes; parts get those that are
-    left, first those of the blob with most bytes left. May be used from several threads.
+    Streams of whole blobs come first, the largest of them before others; parts get the connections that are left,
+    first those of the blob with most bytes left. May be used from several threads, and event loops.
     """
 
-    def __init__(self, most: int = _MOST_CONNECTIONS) -> None:
-        self._most, self._connections = most, 0
+    def __init__(self, most: int = _MOST_CONNECTIONS, most_to_a_host: int = _MOST_TO_A_HOST) -> None:
+        self._most, self._most_to_a_host = most, most_to_a_host
+        self._connections = 0
         self._hosts: dict[str, RangeHost] = {}
         self._lock = threading.Lock()
 
@@ -48,9 +52,18 @@ class RangeHosts:
         with self._lock:
             self._hosts.clear()
 
-    def add(self, host: RangeHost) -> None:
-        """Count a connection for a whole blob, or the rest of one, until `release` is called."""
-        self._add(host, 1)
+    async def wait_for(self, host: RangeHost, blob: object, left: int) -> None:
+        """Wait for a connection for the stream of ``blob``, which has ``left`` bytes left; `release` gives it back."""
+        if self._take_for_stream(host, blob, left):
+            return
+        from anyio import sleep
+
+        try:
+            while not self._take_for_stream(host, blob, left):  # noqa: ASYNC110 - see `_POLL`
+                await sleep(_POLL)
+        finally:
+            with self._lock:
+                host.waiting_streams.pop(blob, None)
 
     def take(self, host: RangeHost, most: int, blob: object, left: int) -> bool:
         """Take a connection for a part of ``blob``, which has ``left`` bytes left; return whether there is one.
@@ -59,28 +72,40 @@ class RangeHosts:
         for it, this one waits, too, until it asks again or `leave` is called.
         """
         with self._lock:
-            idle = self._connections < self._most and host.connections < most
+            idle = self._is_idle(host, most) and not any(known.waiting_streams for known in self._hosts.values())
             if not idle or any(left < other for key, other in host.waiting.items() if key is not blob):
                 host.waiting[blob] = left
                 return False
             host.waiting.pop(blob, None)
-            host.connections += 1
-            self._connections += 1
+            self._count(host, 1)
             return True
 
     def release(self, host: RangeHost) -> None:
-        """Count a connection no more."""
-        self._add(host, -1)
+        """Give a connection back."""
+        with self._lock:
+            self._count(host, -1)
 
     def leave(self, host: RangeHost, blob: object) -> None:
         """Have ``blob`` wait no more."""
         with self._lock:
             host.waiting.pop(blob, None)
 
-    def _add(self, host: RangeHost, count: int) -> None:
+    def _take_for_stream(self, host: RangeHost, blob: object, left: int) -> bool:
         with self._lock:
-            host.connections += count
-            self._connections += count
+            largest = all(other <= left for key, other in host.waiting_streams.items() if key is not blob)
+            if not (largest and self._is_idle(host, self._most_to_a_host)):
+                host.waiting_streams[blob] = left
+                return False
+            host.waiting_streams.pop(blob, None)
+            self._count(host, 1)
+            return True
+
+    def _is_idle(self, host: RangeHost, most: int) -> bool:
+        return self._connections < self._most and host.connections < most
+
+    def _count(self, host: RangeHost, count: int) -> None:
+        host.connections += count
+        self._connections += count
 
 
 HOSTS = RangeHosts()

@@ -214,10 +214,11 @@ class Repository:
     ) -> httpx.Response:
         session, path = self.session, self.blob_path(descriptor.digest)
         last = "" if until is None else until - 1
+        ranged = bool(offset) or until is not None
         try:
-            response = await session.request("GET", path, {"Range": f"bytes={offset}-{last}"} if offset else {})
+            response = await session.request("GET", path, {"Range": f"bytes={offset}-{last}"} if ranged else {})
             wrong_range = response.status_code == 206 and not starts_at(response, offset, descriptor.size)
-            if offset and (wrong_range or response.status_code in (400, 403, 416)):
+            if ranged and (wrong_range or response.status_code in (400, 403, 416)):
                 # Presigned URLs that do not allow a Range, and servers that do not support ranges correctly.
                 await response.aclose()
                 response = await session.request("GET", path, {})

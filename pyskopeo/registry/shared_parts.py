@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from ..streams.part_schedule import Part, PartSchedule
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from ..streams.byte_streams import PartSink
 
 # Bytes. A part is noted for a later run each time that so much of it has been written.
-_NOTED = 1024 * 1024
+_NOTED = 256 * 1024
 
 
 class SharedParts:
@@ -62,17 +63,20 @@ class SharedParts:
         with self.changed:
             self.schedule.suspend()
 
-    def take(self, lead: int) -> Part | None:
-        """Return the next part to fetch, at least ``lead`` bytes ahead of the stream; None if there is none."""
+    def take(self, lead: int, rate: float) -> Part | None:
+        """Return the next part to fetch, at least ``lead`` bytes ahead of the stream; None if there is none.
+
+        ``rate`` is the throughput of the stream in bytes per second.
+        """
         with self.changed:
-            part = self.schedule.take(lead)
+            part = self.schedule.take(lead, time.monotonic(), rate)
             self.used = self.used or part is not None
         return part
 
     def begin(self, part: Part) -> None:
         """Record that the server sends a part."""
         with self.changed:
-            part.begun = True
+            part.since = time.monotonic()
             self.changed.notify_all()
 
     def claim(self, part: Part, count: int) -> int:

@@ -160,6 +160,21 @@ def open_output(path: Path, *, replace: bool, keep: Callable[[], bool] | None = 
         os.close(fd)
 
 
+def open_interrupted(path: Path) -> tuple[int, Path] | None:
+    """Open and lock what an interrupted run has left of the archive for ``path``, with ``keep`` of `open_output`.
+
+    Returns a file descriptor and the temporary path; None if there is nothing.
+    """
+    if is_written_directly(path):
+        return None
+    from .kept_files import lock_kept_file
+
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(kept_name(target.name, _key(target)))
+    fd = lock_kept_file(temporary)
+    return None if fd is None else (fd, temporary)
+
+
 def _open_kept(path: Path, mode: int) -> tuple[int, Path]:
     from .kept_files import open_kept_file
 

@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from ..streams.progress import Progress
     from ..streams.pump import Blob
 
-# Only their owner can write to files of the store, whatever the umask says: others could change what was verified.
-FILE_MODE = 0o644
+# Only their owner can write to files and directories of the store, whatever the umask says: others could change what
+# was verified.
+FILE_MODE, DIRECTORY_MODE = 0o644, 0o755
 _LAST_WRITES = 10.0  # seconds for adding names to the index when a copy ends, or is interrupted
 _OF_LAYOUTS = frozenset({"blobs", INDEX_FILE, LAYOUT_FILE})
 
@@ -61,7 +62,7 @@ class ContentStore:
 
         self.root, self._blobs = root, root / "blobs"
         self._files, self._warn, self._resume = files, warn, resume
-        self._index = IndexFile(root, deferred=True)
+        self._index = IndexFile(root, deferred=True, mode=FILE_MODE)
         self._existing = ExistingBlobs(files.verified, warn=warn)
         self._written: set[Path] = set()  # directories
         self._readable = self._writable = True
@@ -183,8 +184,8 @@ class ContentStore:
             note_use(path)
             return
         try:
-            _make_directory(path.parent)
-            write_atomically(path, manifest.raw)
+            self._make_directory(path.parent)
+            write_atomically(path, manifest.raw, FILE_MODE)
         except StorageFailed as error:
             self._stop_writing(error)
 
@@ -231,7 +232,7 @@ class ContentStore:
 
     async def _create(self) -> None:
         try:
-            _make_directory(self._blobs / "sha256")
+            self._make_directory(self._blobs / "sha256")
             if not is_there(self.root / INDEX_FILE):
                 await self._index.update(_written)
         except StorageFailed as error:
@@ -249,7 +250,7 @@ class ContentStore:
             self._warn(f"{error}: the store is not used")
 
     async def _place(self, fetched: Blob, path: Path, progress: Progress) -> Placement:
-        _make_directory(path.parent)
+        self._make_directory(path.parent)
         _remove_symlink(path)
         self._written.add(path.parent)
         return await place_blob(fetched, path, progress, self._existing, resume=self._resume, mode=FILE_MODE)
@@ -263,6 +264,13 @@ class ContentStore:
         if not stat.S_ISREG(status.st_mode) or status.st_size != descriptor.size:
             return None
         return status if await self._existing.holds(path, descriptor) else None
+
+    def _make_directory(self, path: Path) -> None:
+        """Create a directory in the store, and the store; raises `StorageFailed`."""
+        with storage_errors(f"creating {path}"):
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            for directory in (self.root, self._blobs, path):
+                directory.mkdir(DIRECTORY_MODE, exist_ok=True)
 
     def _stop_writing(self, error: StorageFailed) -> None:
         """Add nothing to the store from now on; the first error is a warning."""
@@ -280,11 +288,6 @@ class ContentStore:
 def _written(index: LayoutIndex) -> LayoutIndex:
     """Return an index as an object that is written, also for a layout without one."""
     return index if index.raw else index.without(())
-
-
-def _make_directory(path: Path) -> None:
-    with storage_errors(f"creating {path}"):
-        path.mkdir(parents=True, exist_ok=True)
 
 
 def _remove_symlink(path: Path) -> None:

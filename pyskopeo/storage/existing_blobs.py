@@ -35,6 +35,7 @@ class ExistingBlobs:
         self.verified = VerifiedFiles() if verified is None else verified
         self._always, self._warn = always, warn
         self._warned: set[Path] = set()
+        self._reported_idle = False
 
     async def holds(self, path: Path, descriptor: Descriptor) -> bool:
         """Return whether the file at ``path`` is the blob."""
@@ -55,6 +56,12 @@ class ExistingBlobs:
         if status is not None:
             self.verified.add(status, descriptor.digest)
         return True
+
+    def report_idle(self, part: Path) -> None:
+        """Warn, once, of a process that has locked the part file of a blob, and does nothing."""
+        if self._warn is not None and not self._reported_idle:
+            self._reported_idle = True
+            self._warn(f"{part} is locked by a process that writes nothing to it, so its blob is fetched here as well")
 
     def moved(self, before: os.stat_result, path: Path, digest: Digest) -> None:
         """Note that a file that had this digest when its status was ``before`` is at ``path`` now.

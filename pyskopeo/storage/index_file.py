@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ..errors import NotFound, StorageFailed
 from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_CONTENT, LAYOUT_FILE, LayoutIndex
 from .files import read_bounded
-from .locks import locked
+from .locks import locked_if_possible
 from .partial_files import write_atomically
 
 if TYPE_CHECKING:
@@ -34,10 +34,13 @@ _NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 
 
 class IndexFile:
-    """The index of the layout in the directory ``root``."""
+    """The index of the layout in the directory ``root``.
 
-    def __init__(self, root: Path, *, deferred: bool = False) -> None:
-        self._root, self._path, self._deferred = root, root / INDEX_FILE, deferred
+    ``mode`` is that of the files that are written, limited by the umask.
+    """
+
+    def __init__(self, root: Path, *, deferred: bool = False, mode: int = 0o666) -> None:
+        self._root, self._path, self._deferred, self._mode = root, root / INDEX_FILE, deferred, mode
         self._cached: tuple[tuple[int, ...], LayoutIndex] | None = None
         self._named: dict[str, Manifest] = {}
         self._unnamed: list[Manifest] = []
@@ -111,17 +114,17 @@ class IndexFile:
 
         Raises what ``change`` raises, `InvalidContent`, `TooLarge` and `StorageFailed`.
         """
-        async with locked(self._root):
+        async with locked_if_possible(self._root):
             started = time.monotonic()
             try:
                 current = self.read()
             except NotFound:
                 current = LayoutIndex.empty()
             if not (self._root / LAYOUT_FILE).exists():
-                write_atomically(self._root / LAYOUT_FILE, LAYOUT_CONTENT)
+                write_atomically(self._root / LAYOUT_FILE, LAYOUT_CONTENT, self._mode)
             changed = change(current)
             if changed is not current:
-                write_atomically(self._path, changed.raw)
+                write_atomically(self._path, changed.raw, self._mode)
                 self._cached = (self._state() or (), changed)
             self._last_write = time.monotonic()
             self._cost = self._last_write - started

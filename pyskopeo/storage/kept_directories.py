@@ -11,9 +11,10 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from .kept_bytes import KEPT_BYTES
 from .locks import try_lock
 from .part_files import MIN_KEPT
-from .partial_files import create_partial_directory, kept_name, partial_name, remove_leftovers, remove_tree
+from .partial_files import create_partial_directory, is_kept, kept_name, partial_name, remove_leftovers, remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,9 @@ class KeptDirectory:
         """
         if self._lock is None:
             return
-        if not (failed and self._resume and (useful or _is_worth_keeping(self.path))):
+        if failed and self._resume and (useful or _is_worth_keeping(self.path)):
+            _count_kept(self.path)
+        else:
             remove_tree(self.path)
         os.close(self._lock)
         self._lock = None
@@ -139,6 +142,15 @@ def remove_others(directory: Path, wanted: Callable[[str], bool]) -> None:
                 remove_tree(directory / entry.name)
             else:
                 os.unlink(entry.path)
+
+
+def _count_kept(directory: Path) -> None:
+    """Count the files below a directory, but for part files, which are counted where they are left."""
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            if not is_kept(name):
+                with suppress(OSError):
+                    KEPT_BYTES.add_file(os.lstat(os.path.join(folder, name)))
 
 
 def _is_worth_keeping(directory: Path) -> bool:

@@ -15,7 +15,8 @@ from .partial_files import kept_name, open_partial
 
 # How often a file is opened again that was renamed or removed before it was locked.
 ATTEMPTS = 100
-_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_FLAGS = _READING | os.O_RDWR
 
 
 def open_kept_file(path: Path, mode: int, *, key: str) -> tuple[int, Path]:
@@ -38,14 +39,14 @@ def open_kept_file(path: Path, mode: int, *, key: str) -> tuple[int, Path]:
             usable = False
             if not found:
                 temporary.unlink(missing_ok=True)
-        if usable and is_at(fd, temporary):
-            try:
+        try:
+            if usable and is_at(fd, temporary):
                 if not found or stat.S_IMODE(os.fstat(fd).st_mode) == new_mode(path):
                     return fd, temporary
-            except OSError:  # the disk is full, for example
-                os.close(fd)
-                raise
-            temporary.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
+        except OSError:  # the disk is full, for example
+            os.close(fd)
+            raise
         os.close(fd)
         if not usable:
             break
@@ -68,6 +69,22 @@ def open_stable(path: Path, mode: int = 0o666) -> tuple[int | None, bool]:
         raise
     except OSError:
         return None, True
+
+
+def lock_kept_file(path: Path) -> int | None:
+    """Open for reading and lock a file that an interrupted run has left; None if there is none that may be used."""
+    try:
+        fd = os.open(path, _READING)
+    except OSError:
+        return None
+    try:
+        usable = is_ours(os.fstat(fd)) and try_lock(fd) and is_at(fd, path)
+    except OSError:
+        usable = False
+    if not usable:
+        os.close(fd)
+        return None
+    return fd
 
 
 def is_at(fd: int, path: Path) -> bool:

@@ -15,7 +15,7 @@ from .oci_layout import DirectoryFiles
 from .reachable_blobs import read_reachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
@@ -33,12 +33,16 @@ class LayoutDeletion:
     blobs: tuple[tuple[Digest, int], ...]
 
 
-async def delete_image(root: Path, name: str, *, shared: Path | None = None, dry_run: bool = False) -> LayoutDeletion:
+async def delete_image(
+    root: Path, name: str, *,
+    shared: Path | None = None, dry_run: bool = False, on_wait: Callable[[], None] | None = None,
+) -> LayoutDeletion:  # fmt: skip
     """Delete the image ``name`` from the layout in ``root``; see `LayoutIndex.find` for names.
 
     ``shared`` is the directory that has the blobs if several layouts share them: nothing in it is deleted, since other
     layouts may need it. Waits for copies to this layout that are under way. An image whose blobs are all needed by
     others, or are missing, loses its entry only. With ``dry_run`` nothing is changed, and nothing waited for.
+    ``on_wait`` is called if it has to wait for long.
 
     Raises `NotFound`, `PathNotFound`, `StorageFailed`, and `InvalidContent` if a manifest of the layout cannot be read:
     then nothing is deleted, since blobs that it needs are not known.
@@ -53,7 +57,7 @@ async def delete_image(root: Path, name: str, *, shared: Path | None = None, dry
     blobs = root / "blobs"
     if not blobs.is_dir():
         return await _delete_entries(index, name, root, files)
-    async with locked(blobs):
+    async with locked(blobs, on_wait=on_wait):
         deletion = await _delete_entries(index, name, root, files)
         for digest, _ in deletion.blobs:
             with storage_errors(f"deleting blob {digest} of {root}"):

@@ -146,7 +146,8 @@ class _Splitter:
         """Return the name of the image in each layout: that of its entry."""
         index = self._run_files.index(self._root).read()
         named = (reference_name(entry) for entry in index.descriptors if entry.digest == top.digest)
-        return next((found for found in named if not name or name.startswith("@") or found == name), name.lstrip("@"))
+        is_position = name.startswith("@")
+        return next((found for found in named if not name or is_position or found == name), "" if is_position else name)
 
     async def _write(self, path: str, label: str, image: Manifest) -> Descriptor:
         """Write an image as the only one of its layout."""

@@ -28,7 +28,7 @@ from .oci_layout import DirectoryFiles, LayoutSource
 from .reachable_blobs import named_by_documents
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Callable, Container, Sequence
     from collections.abc import Set as AbstractSet
 
     from ..model.descriptor import Descriptor
@@ -137,12 +137,14 @@ async def verify_layout(
     options: VerifyOptions,
     title: str = "",
     advance: Advance = ignore_advance,
+    on_wait: Callable[[], None] | None = None,
 ) -> VerificationReport:
     """Verify the layout in the directory ``root``, or one image of it, and return each fault.
 
-    Blobs and manifests that a deletion would remove stay until it is done, where the file system has locks. ``shared``
-    is the directory that has the blobs if several layouts share them: of the files in it none is unneeded. Raises
-    `PathNotFound` if there is no layout or no image of that name, `TooLarge`, and `StorageFailed`.
+    Blobs and manifests that a deletion would remove stay until it is done, where the file system has locks; ``on_wait``
+    is called if one is under way and takes long. ``shared`` is the directory that has the blobs if several layouts
+    share them: of the files in it none is unneeded. Raises `PathNotFound` if there is no layout or no image of that
+    name, `TooLarge`, and `StorageFailed`.
     """
     check_layout_directory(root)
     blobs = root / BLOBS if shared is None else shared
@@ -152,7 +154,7 @@ async def verify_layout(
     )  # fmt: skip
     async with AsyncExitStack() as stack:
         with suppress(StorageFailed):  # no such directory, or a file system without locks
-            await stack.enter_async_context(locked(blobs, shared=True))
+            await stack.enter_async_context(locked(blobs, shared=True, on_wait=on_wait))
         await run.run()
         unneeded: list[UnneededFile] = []
         if not name:

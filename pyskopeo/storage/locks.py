@@ -6,6 +6,7 @@ process that holds it ends, however it ends.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +16,28 @@ from pathlib import Path
 from ..errors import StorageFailed
 
 _PATIENCE = 1.0  # seconds
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+
+
+class NoLocks(StorageFailed):
+    """The file system has no locks. Raised as `StorageFailed` where one is indispensable."""
+
+
+@asynccontextmanager
+async def locked_if_possible(
+    directory: Path, *, shared: bool = False, on_wait: Callable[[], None] | None = None
+) -> AsyncIterator[None]:  # fmt: skip
+    """Hold a lock of a directory as `locked` does; none where the file system has no locks."""
+    try:
+        fd = await lock_directory(directory, shared=shared, on_wait=on_wait)
+    except NoLocks:
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.close(fd)
+
 
 @asynccontextmanager
 async def locked(
@@ -34,7 +57,7 @@ async def lock_directory(
     """Lock a directory and return a file descriptor; closing it releases the lock. Waiting can be cancelled.
 
     The lock is exclusive, or one that others can share. ``on_wait`` is called if it is not free for a second. Raises
-    `StorageFailed`.
+    `StorageFailed`, and `NoLocks`.
     """
     from anyio import sleep
 
@@ -61,7 +84,8 @@ def _try_lock(fd: int, directory: Path, *, shared: bool) -> bool:
     try:
         return try_lock(fd, shared=shared)
     except OSError as error:
-        raise StorageFailed.of(error, f"locking {directory}") from error
+        kind = NoLocks if error.errno in _NO_LOCKS else StorageFailed
+        raise kind.of(error, f"locking {directory}") from error
 
 
 def try_lock(fd: int, *, shared: bool = False) -> bool:

@@ -16,15 +16,14 @@ from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.events import Placement
-from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, LayoutIndex, check_layout_file
+from ..model.layout import INDEX_FILE, INDEX_LIMIT, LAYOUT_FILE, SOURCE_PREFIX, LayoutIndex, check_layout_file
 from ..model.manifest import Manifest
-from ..model.recorded_sources import recorded_sources, source_annotation
 from ..model.strict_json import MANIFEST_LIMIT
 from ..streams.byte_streams import BlobReader
 from ..streams.locations import LocalFile, RegistryBlob
 from ..streams.pump import Blob
 from .files import digest_name, open_reader, read_bounded, read_local_manifest, read_range, suggest_archive
-from .locks import lock_directory
+from .locks import NoLocks, lock_directory
 from .partial_files import kept_name, write_atomically
 from .place_blob import BlobFileDestination, receive_blob
 
@@ -146,7 +145,9 @@ class LayoutSource(ImageSource):
             # `NotFound` means exit code 2, for an image that is not in the layout; here there is no layout at all.
             raise PathNotFound(str(error)) from None
         found = index.find(self._name, self._where)
-        if isinstance(found, Descriptor):
+        if isinstance(found, Descriptor) and any(name.startswith(SOURCE_PREFIX) for name in found.annotations):
+            from ..model.recorded_sources import recorded_sources
+
             self._recorded = recorded_sources(found.annotations)
         return found
 
@@ -177,9 +178,10 @@ class LayoutWriter(BlobFileDestination):
     """Writes an image into a layout directory, which other writers, in this or other processes, may use concurrently.
 
     ``name`` is the reference name of the image in ``index.json``, ``shared`` the directory for blobs if several layouts
-    share it. ``files`` is what images that are copied together share. ``digests`` are those of the blobs and manifests
-    that were put. ``writing`` is how local files are reused, whether entries state their platforms and where an image
-    without its layers is from, and whether each image of a list is named.
+    share it. ``files`` is what images that are copied together share. ``writing`` is how local files are reused,
+    whether entries state their platforms and where an image without its layers is from, and whether each image of a
+    list is named. ``warn`` is called with a message if it has to wait for those who delete blobs, or cannot keep them
+    out. ``digests`` are those of the blobs and manifests that were put.
     """
 
     accepts = Accepts(
@@ -191,10 +193,11 @@ class LayoutWriter(BlobFileDestination):
     def __init__(
         self, root: Path, name: str, files: RunFiles, existing: ExistingBlobs | None = None, *,
         shared: Path | None = None, resume: bool = True, writing: Writing | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         self._writing = Writing() if writing is None else writing
         super().__init__(existing, resume=resume, reuse=self._writing.reuse)
-        self.root = root
+        self.root, self._warn = root, warn
         self._name, self._files = name, files
         self._children: dict[Digest, Manifest] = {}  # only where they are to be named
         self._blobs = shared if shared is not None else root / "blobs"
@@ -213,7 +216,16 @@ class LayoutWriter(BlobFileDestination):
     async def begin(self, root: Manifest) -> None:
         # Shared with other writers, so that no blob found or written is deleted until the index has the image.
         self._files.make_directory(self._blobs)
-        self._lock = await lock_directory(self._blobs, shared=True)
+        try:
+            self._lock = await lock_directory(self._blobs, shared=True, on_wait=self._report_waiting)
+        except NoLocks as error:
+            if self._warn is not None and self._blobs not in self._files.without_locks:
+                self._files.without_locks.add(self._blobs)
+                self._warn(f"{error}: nobody may write to {self.root}, or remove blobs from it, at the same time")
+
+    def _report_waiting(self) -> None:
+        if self._warn is not None:
+            self._warn(f"waiting for {self._blobs}, which is locked by a program that removes blobs from it")
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         directory = self._blobs / "sha256"
@@ -243,7 +255,11 @@ class LayoutWriter(BlobFileDestination):
         return root.digest
 
     async def _name_image(self, root: Manifest) -> None:
-        index, notes = self._files.index(self.root), source_annotation(self._writing.recorded_source)
+        index, notes = self._files.index(self.root), dict[str, str]()
+        if self._writing.recorded_source:
+            from ..model.recorded_sources import source_annotation
+
+            notes = source_annotation(self._writing.recorded_source)
         if not self._writing.platforms:
             await index.put(root if root.platform is None else replace(root, platform=None), self._name, notes)
             return

@@ -16,7 +16,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from ..errors import InvalidContent, StorageFailed
 from ..streams.byte_streams import PartSink
 from ..streams.pump import FileSink
 from .files import storage_errors, write_at
+from .kept_bytes import KEPT_BYTES
 from .kept_files import ATTEMPTS, is_at, is_ours, new_mode, open_stable
 from .locks import try_lock
 from .partial_files import kept_name, open_partial
@@ -34,11 +35,12 @@ if TYPE_CHECKING:
 
 # Bytes. Less than this is fetched again in the time of a request.
 MIN_KEPT = 64 * 1024
-# Seconds that the holder of a lock may write nothing before the blob is fetched by another task or process as well.
-_PATIENCE = 20.0
+# Seconds that the holder of a lock may write nothing before the blob is fetched by another task or process as well. If
+# it has written nothing for longer when it is found, it is watched for the second time only.
+_PATIENCE, _GLANCE = 20.0, 1.0
 _JOURNAL = b"pyskopeo parts 1"
 _RECORD = 16  # bytes: start and end of a part
-_STEP = 1024 * 1024  # bytes that are written in order before they are noted in the journal
+_STEP = 256 * 1024  # bytes that are written in order before they are noted in the journal
 _TOUCH = 64 * 1024 * 1024  # bytes that are read back before others are shown that the file is in use
 
 
@@ -71,6 +73,7 @@ class PartFile(FileSink, PartSink):
         found = [(0, status.st_size)]
         if status.st_size > self._size:
             found = self._read_journal(status.st_size)
+        os.utime(self.fd)  # somebody is at work on it again
         if sum(end - start for start, end in found) < MIN_KEPT:
             return False
         self.kept = found.pop(0)[1]
@@ -188,21 +191,25 @@ def _parse_record(record: bytes) -> tuple[int, int]:
 
 @asynccontextmanager
 async def open_part(
-    path: Path, descriptor: Descriptor, *, resume: bool, mode: int = 0o666
-) -> AsyncIterator[PartFile]:
+    path: Path, descriptor: Descriptor, *,
+    resume: bool, mode: int = 0o666, on_idle: Callable[[Path], None] | None = None,
+) -> AsyncIterator[PartFile]:  # fmt: skip
     """Open and lock the part file of a blob, and rename it to ``path`` if the context succeeds and has finished it.
 
     Waits while another task or process writes it, which may mean that the blob is at ``path`` afterwards. After an
     error the file stays, unless there is wrong content in it, for a later run, if ``resume`` is set and it has
     `MIN_KEPT` bytes; otherwise it is removed, as it is if the context leaves it unfinished. Without ``resume`` nothing
-    that an earlier run has left is used. ``mode`` is limited by the umask. Raises `StorageFailed`.
+    that an earlier run has left is used. ``mode`` is limited by the umask. ``on_idle`` is called with the path of a
+    part file whose writer is not waited for any more, since it does nothing. Raises `StorageFailed`.
     """
     with storage_errors(f"creating {path}"):
-        part = await _open(path, descriptor, resume=resume, mode=mode)
+        part = await _open(path, descriptor, resume=resume, mode=mode, on_idle=on_idle)
         try:
             held = os.dup(part.fd)  # keeps the lock until the file has its final name
         except OSError:
             os.close(part.fd)
+            if not part.kept:
+                part.temporary.unlink(missing_ok=True)
             raise
     keep = False
     try:
@@ -223,10 +230,14 @@ async def open_part(
     finally:
         if not keep:
             part.temporary.unlink(missing_ok=True)
+        elif not part.finished:
+            KEPT_BYTES.add_file(os.fstat(held))
         os.close(held)
 
 
-async def _open(path: Path, descriptor: Descriptor, *, resume: bool, mode: int) -> PartFile:
+async def _open(
+    path: Path, descriptor: Descriptor, *, resume: bool, mode: int, on_idle: Callable[[Path], None] | None
+) -> PartFile:
     """Open and lock the part file, or a temporary file with a random name; raises `OSError`."""
     size, temporary = descriptor.size, path.with_name(kept_name(path.name, descriptor.digest.hex))
     for _ in range(ATTEMPTS):
@@ -238,7 +249,7 @@ async def _open(path: Path, descriptor: Descriptor, *, resume: bool, mode: int) 
             break
         part = PartFile(fd, path, temporary, size, stable=True)
         try:
-            usable = await _lock(part, found=found)
+            usable = await _lock(part, found=found, on_idle=on_idle)
             if usable and (not found or (resume and part.adopt(mode))):
                 return part
             if usable:
@@ -253,12 +264,12 @@ async def _open(path: Path, descriptor: Descriptor, *, resume: bool, mode: int) 
     return PartFile(fd, path, temporary, size, stable=False)
 
 
-async def _lock(part: PartFile, *, found: bool) -> bool | None:
+async def _lock(part: PartFile, *, found: bool, on_idle: Callable[[Path], None] | None) -> bool | None:
     """Lock a part file as soon as it is free.
 
     Returns True if it is locked and still has its name, False if it has to be opened again, None if it cannot be used:
     it belongs to another user, the process with the lock has written nothing for `_PATIENCE`, or the file system has
-    no locks.
+    no locks. ``on_idle`` is as for `open_part`.
     """
     if found and not is_ours(os.fstat(part.fd)):
         return None
@@ -269,6 +280,8 @@ async def _lock(part: PartFile, *, found: bool) -> bool | None:
             part.temporary.unlink(missing_ok=True)
         return None
     if not locked:
+        if on_idle is not None:
+            on_idle(part.temporary)
         return None
     return is_at(part.fd, part.temporary)
 
@@ -276,13 +289,15 @@ async def _lock(part: PartFile, *, found: bool) -> bool | None:
 async def _wait_for_lock(fd: int) -> bool:
     from anyio import sleep
 
-    pause, written, since = 0.002, -1, time.monotonic()
+    status = os.fstat(fd)
+    pause, written, since = 0.002, status.st_mtime_ns, time.monotonic()
+    patience = min(_GLANCE, _PATIENCE) if time.time() - status.st_mtime > _PATIENCE else _PATIENCE
     while not try_lock(fd):
         await sleep(pause)
         pause = min(pause * 1.5, 0.05)
         now = os.fstat(fd).st_mtime_ns
         if now != written:
-            written, since = now, time.monotonic()
-        elif time.monotonic() - since > _PATIENCE:
+            written, since, patience = now, time.monotonic(), _PATIENCE
+        elif time.monotonic() - since > patience:
             return False
     return True

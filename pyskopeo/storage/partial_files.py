@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..streams.pump import FileSink
 from .files import storage_errors
+from .kept_bytes import KEPT_BYTES
 from .locks import try_lock
 
 PARTIAL = ".partial"
@@ -96,7 +97,13 @@ def staged(
     """
     with storage_errors(f"creating {path}"):
         fd, temporary = (open_file or open_partial)(path, mode)
-        held = os.dup(fd)  # keeps the lock until the file has its final name
+        try:
+            held = os.dup(fd)  # keeps the lock until the file has its final name
+        except OSError:
+            os.close(fd)
+            if not is_kept(temporary.name):
+                temporary.unlink(missing_ok=True)
+            raise
     try:
         try:
             yield fd, temporary
@@ -107,7 +114,9 @@ def staged(
         with storage_errors(f"writing {path}"):
             os.replace(temporary, path)
     except BaseException:
-        if not (keep is not None and is_kept(temporary.name) and keep()):
+        if keep is not None and is_kept(temporary.name) and keep():
+            KEPT_BYTES.add_file(os.fstat(held))
+        else:
             temporary.unlink(missing_ok=True)
         raise
     finally:
@@ -122,9 +131,17 @@ def open_partial(path: Path, mode: int = 0o666) -> tuple[int, Path]:
     while True:
         temporary = path.with_name(partial_name(path.name))
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        if _lock_new(fd, temporary):
+        locked = False
+        try:
+            locked = _lock_new(fd, temporary)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        finally:
+            if not locked:
+                os.close(fd)
+        if locked:
             return fd, temporary
-        os.close(fd)
 
 
 def create_partial_directory(path: Path, mode: int = 0o777) -> int:
@@ -135,9 +152,14 @@ def create_partial_directory(path: Path, mode: int = 0o777) -> int:
     while True:
         path.mkdir(mode=mode)
         fd = os.open(path, _DIRECTORY)
-        if _lock_new(fd, path):
+        locked = False
+        try:
+            locked = _lock_new(fd, path)
+        finally:
+            if not locked:
+                os.close(fd)
+        if locked:
             return fd
-        os.close(fd)
 
 
 async def lock_replaced(path: Path, on_wait: Callable[[], None]) -> int:
@@ -230,7 +252,10 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the content of a small file; readers see the old or the new content. Raises `StorageFailed`."""
-    with staged(path) as (fd, _):
+def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Replace the content of a small file; readers see the old or the new content. Raises `StorageFailed`.
+
+    ``mode`` is that of the file, limited by the umask.
+    """
+    with staged(path, mode) as (fd, _):
         FileSink(fd, path).write(memoryview(content))

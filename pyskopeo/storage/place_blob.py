@@ -130,7 +130,9 @@ async def _write_file(
     from .part_files import open_part  # not needed for a copy that finds everything
 
     files = [location for location in blob.locations if isinstance(location, LocalFile)]
-    async with open_part(path, blob.descriptor, resume=resume and not files, mode=mode) as part:
+    async with open_part(
+        path, blob.descriptor, resume=resume and not files, mode=mode, on_idle=existing.report_idle
+    ) as part:
         # Another task or process may have written it since we looked, and while we waited.
         if blob_status(path, blob.descriptor) is not None and await existing.holds(path, blob.descriptor):
             return Placement.PRESENT
@@ -227,7 +229,12 @@ async def receive_blob(
     """
     with storage_errors(f"creating a file in {directory}"):
         fd, temporary = open_partial(directory / "blob")
-        held = os.dup(fd)  # keeps the lock until the file has its final name
+        try:
+            held = os.dup(fd)  # keeps the lock until the file has its final name
+        except OSError:
+            os.close(fd)
+            temporary.unlink(missing_ok=True)
+            raise
     try:
         try:
             descriptor = await fill(FileSink(fd, directory))

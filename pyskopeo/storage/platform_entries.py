@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, StorageFailed
 from ..model.configured_platform import configured_platform
-from ..model.platform_names import platform_names
 from ..model.strict_json import CONFIG_LIMIT
 from .files import read_bounded
 
@@ -41,6 +40,8 @@ def tagged_platforms(
     ``manifests`` are those that were written, ``style`` one of `platform_names.STYLES`. Attestations and images without
     a platform get no name.
     """
+    from ..model.platform_names import platform_names  # not needed for a plain copy
+
     found: dict[Digest, tuple[Platform, Manifest]] = {}
 
     def walk(index: Manifest, seen: frozenset[Digest]) -> None:

@@ -165,7 +165,9 @@ class _StoredBlob:
         self._through, self._fetched = through, fetched
 
     async def bring(self, progress: Progress, *, is_document: bool = False) -> tuple[Blob, Placement]:
-        fetched = replace(self._fetched, opener=self._open_document) if is_document else self._fetched
+        fetched = self._fetched
+        if is_document:
+            fetched = replace(fetched, opener=self._open_document, range_opener=None)
         return await self._through.bring(fetched, progress)
 
     @asynccontextmanager

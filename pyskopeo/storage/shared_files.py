@@ -28,7 +28,8 @@ class RunFiles(SharedFiles):
 
     ``cache`` is the directory for the record of verified files, None to keep it in memory. With ``deferred`` the
     indexes of layouts are written by `flush` only. ``partial_age`` is that of `Storage`, ``linked`` that of
-    `VerifiedFiles`. ``store`` is the `ContentStore` of the run, if it has one and has used it.
+    `VerifiedFiles`. ``store`` is the `ContentStore` of the run, if it has one and has used it. ``without_locks`` are
+    directories that could not be locked, since their file systems have no locks.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class RunFiles(SharedFiles):
         self._partial_age = partial_age
         self.verified = VerifiedFiles(None if cache is None else cache / _RECORD, linked=linked)
         self.store: object = None
+        self.without_locks: set[Path] = set()
         self._deferred = deferred
         self._indexes: dict[Path, IndexFile] = {}
         self._leftovers: dict[Path, frozenset[str]] = {}

@@ -42,8 +42,10 @@ class TarIndex:
         self._members = members
 
     @classmethod
-    def read(cls, path: Path, name: Path | None = None) -> TarIndex:
+    def read(cls, path: Path, name: Path | None = None, *, incomplete: bool = False) -> TarIndex:
         """Read all headers of an archive; for a worker thread. ``name`` is ``path`` by default.
+
+        With ``incomplete``, an archive that is damaged has the members before the damage.
 
         Raises `InvalidContent` if it is no tar archive, damaged, or has a sparse member; `TooLarge` for more than
         200 000 members or headers that are too long; `StorageFailed`, and `Cancelled`.
@@ -60,6 +62,9 @@ class TarIndex:
                 known = members.setdefault(key, member)
                 if known is not member and not (known and _is_repeated(known, member, fd, name)):
                     members[key] = None
+        except InvalidContent:
+            if not incomplete:
+                raise
         finally:
             os.close(fd)
         return cls(path, name, members)

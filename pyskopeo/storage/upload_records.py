@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .kept_bytes import KEPT_BYTES
 from .private_files import open_locked, remove_old
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ class UploadRecord:
 
     def close(self) -> None:
         """Release the lock; a record without a location is removed."""
-        if not self.location:
+        if self.location:
+            KEPT_BYTES.add(self.sent)
+        else:
             with suppress(OSError):
                 self._path.unlink()
         os.close(self._fd)

@@ -1,6 +1,8 @@
 """A record of files whose content was verified, so that they need not be read again while they stay as they are.
 
 What identifies the state of a file is its device, inode and size, and when its content and its inode last changed.
+A record vouches for a file only until the system is restarted: nothing is synced to the disk, so after a power failure
+the content of a file may be lost although its size and times are as they were.
 Where files have several names (the content store and what is linked to it), their inodes change whenever one of the
 names is removed; for them, the time of their content decides alone, unless other users could have reset it. The record
 is a text file with one line for each verified file, to which every process appends; it is kept in the user's cache
@@ -14,6 +16,7 @@ import os
 import stat
 import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +33,7 @@ _LIMIT = 16 * 1024 * 1024  # size in bytes at which the older half of the record
 _TICK, _COARSE_TICK = 0.011, 2.0
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a named pipe would block for ever
 _LARGE = 32 * 1024 * 1024  # bytes from which waiting for a tick costs less than hashing the file again
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class VerifiedFiles:
@@ -85,7 +89,7 @@ class VerifiedFiles:
         state = [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns]
         if not (self._linked and is_private(status)):
             state.append(status.st_ctime_ns)
-        return f"{' '.join(map(str, state))} {digest}\n".encode()
+        return f"{' '.join(map(str, state))} {digest} {_boot()}\n".encode()
 
     def _changed(self, status: os.stat_result) -> float:
         """Return when the state that the record has of a file last changed, in seconds since the epoch."""
@@ -125,6 +129,15 @@ class VerifiedFiles:
         lines = self._path.read_bytes().splitlines(keepends=True)
         with staged(self._path, 0o600) as (fd, _):
             os.write(fd, b"".join(lines[len(lines) // 2 :]))
+
+
+@cache
+def _boot() -> str:
+    """Return what identifies this run of the system; "" where the system does not say, which is anything but Linux."""
+    try:
+        return _BOOT_ID.read_text()[:36].strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def is_private(status: os.stat_result) -> bool:

@@ -14,24 +14,30 @@ from .byte_ranges import ByteRanges
 # After a worker has failed, no part is taken until the stream has received this many bytes of its own: the stream has
 # the retries, and shows that the server can be reached.
 _PROOF = 1024 * 1024
-# The smallest part that is divided for another worker, in parts of the ordinary size.
-_DIVISIBLE = 0.5
+# The smallest rest of a part that is divided for another worker, in parts of the ordinary size, and in seconds that it
+# would take; it has to be under way for as long. What the server has sent already of the second half is lost.
+_DIVISIBLE, _WORTH = 0.5, 1.0
 
 
 class Part:
     """The bytes of a blob from ``start`` up to ``end`` that one worker fetches, in order.
 
     ``done`` is the offset up to which they are in the sink, ``claimed`` that up to which the worker may write without
-    asking again, ``noted`` that up to which they are noted for a later run. ``begun`` is whether the server has agreed
-    to send them. ``end`` moves down if another worker takes the rest.
+    asking again, ``noted`` that up to which they are noted for a later run. ``since`` is the time in seconds at which
+    the server has agreed to send them, None if it has not yet. ``end`` moves down if another worker takes the rest.
     """
 
-    __slots__ = ("begun", "claimed", "done", "end", "noted", "start")
+    __slots__ = ("claimed", "done", "end", "noted", "since", "start")
 
     def __init__(self, start: int, end: int) -> None:
         self.start = self.done = self.claimed = self.noted = start
         self.end = end
-        self.begun = False
+        self.since: float | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the server has agreed to send it."""
+        return self.since is not None
 
     def __repr__(self) -> str:
         return f"part {self.start}-{self.end}"
@@ -51,7 +57,7 @@ class PartSchedule:
         self._held.add(0, offset)
         self._parts: list[Part] = []
         self._claimed = self.offset = offset
-        self.streamed = 0
+        self._reserved = self.streamed = 0
         self._resumes_at = 0
 
     @property
@@ -100,6 +106,10 @@ class PartSchedule:
         self._claimed = min(self.offset + count, self.stream_end())
         return self._claimed - self.offset
 
+    def reserve(self, end: int) -> None:
+        """Have no part begin before ``end``, up to which the stream has requested the bytes; 0 if it has not."""
+        self._reserved = end
+
     def advance(self, count: int, *, fetched: bool) -> None:
         """Record that the stream has read ``count`` more bytes, and whether it ``fetched`` them itself."""
         if fetched:
@@ -108,19 +118,22 @@ class PartSchedule:
         self.offset += count
         self._claimed = self.offset
 
-    def take(self, lead: int) -> Part | None:
+    def take(self, lead: int, now: float, rate: float) -> Part | None:
         """Return the next part to fetch, None if there is none.
 
-        The stream keeps the next ``lead`` bytes, and what it has claimed. Where every byte has somebody who fetches
-        it, the rest of the longest stretch is divided.
+        The stream keeps the next ``lead`` bytes, and what it has claimed or requested. Where every byte has somebody
+        who fetches it, the rest that takes longest is divided, if it takes long. ``now`` is the time in seconds,
+        ``rate`` the throughput of the stream in bytes per second, 0 if it is not known.
         """
         if self.suspended:
             return None
         for start, end in self._missing():
-            first = max(self._round_up(start + lead), self._claimed) if start == self.offset else start
+            first = start
+            if start == self.offset:
+                first = max(self._round_up(start + lead), self._claimed, self._reserved)
             if first < end:
                 return self._add(first, min(end, (first // self._part_size + 1) * self._part_size))
-        return self._divide()
+        return self._divide(now, rate)
 
     def claim(self, part: Part, count: int) -> int:
         """Claim up to ``count`` more bytes of a part for its worker, and return how many it is to write."""
@@ -153,19 +166,27 @@ class PartSchedule:
             yield start, end
             start = taken.end_at(end)
 
-    def _divide(self) -> Part | None:
-        """Take the second half of what is left of the part with the most left, or of what the stream still has."""
-        begun = [part for part in self._parts if part.begun]
-        longest = max(begun, key=lambda part: part.end - part.claimed, default=None)
-        left = longest.end - longest.claimed if longest else 0
+    def _divide(self, now: float, rate: float) -> Part | None:
+        """Take the second half of what is left of the part that takes longest, or of what the stream still has."""
+        slowest, most = None, 0.0
+        for part in self._parts:
+            if (seconds := self._seconds_left(part, now)) > most:
+                slowest, most = part, seconds
         end = self.stream_end() if self.awaited() is None and self.readable_end() == self.offset else self._claimed
         own = end - self._claimed
-        if max(left, own) < self._part_size * _DIVISIBLE:
-            return None
-        if longest is None or own > left:
+        if own >= self._part_size * _DIVISIBLE and own >= rate * max(most, _WORTH):
             return self._add(self._claimed + own // 2, end)
-        end, longest.end = longest.end, longest.claimed + left // 2
-        return self._add(longest.end, end)
+        if slowest is None or most < _WORTH:
+            return None
+        end, slowest.end = slowest.end, slowest.claimed + (slowest.end - slowest.claimed) // 2
+        return self._add(slowest.end, end)
+
+    def _seconds_left(self, part: Part, now: float) -> float:
+        """Return the time that the rest of a part takes at its throughput so far; 0 if it is not to be divided."""
+        left = part.end - part.claimed
+        if part.since is None or now < part.since + _WORTH or left < self._part_size * _DIVISIBLE:
+            return 0.0
+        return left * (now - part.since) / max(1, part.done - part.start)
 
     def _round_up(self, offset: int) -> int:
         return -(-offset // self._part_size) * self._part_size

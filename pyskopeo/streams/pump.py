@@ -180,6 +180,8 @@ def thread_buffer() -> memoryview:
 
 Opener: TypeAlias = Callable[[int], AbstractAsyncContextManager[BlobReader]]
 """Opens a blob for reading from a byte offset on; 0 for the whole blob."""
+RangeOpener: TypeAlias = Callable[[int, int], AbstractAsyncContextManager[BlobReader]]
+"""Opens a blob for reading from a byte offset on, when only the bytes up to another offset are needed at first."""
 Ending: TypeAlias = Callable[[int], Awaitable[bytes]]
 
 
@@ -204,6 +206,7 @@ class Blob:
     ``ending`` returns the last bytes of the blob, as many as it is asked for or none, not verified: for guesses only.
     ``plain`` is what must hold for the content when it is decompressed, for destinations that do that.
     ``stored`` brings the blob into the content store; it is read there then, and ``opener`` is not called.
+    ``range_opener`` is for sources that send no more than what is requested.
     """
 
     descriptor: Descriptor
@@ -212,23 +215,30 @@ class Blob:
     ending: Ending | None = None
     plain: PlainContent = ANY_CONTENT
     stored: Stored | None = None
+    range_opener: RangeOpener | None = None
 
-    async def copy_to(self, sink: BlobSink, progress: Progress) -> None:
+    async def copy_to(self, sink: BlobSink, progress: Progress, *, also: BlobSink | None = None) -> None:
         """Move every byte to ``sink``, verified. After wrong bytes both ends begin anew, while the source has
-        another place to read from.
+        another place to read from. ``also`` gets all bytes in order, before they are verified, and begins anew with
+        ``sink``; not for a blob that is read through the content store.
 
         Bytes that a `PartSink` has kept are read back instead of being fetched. If the whole turns out to be wrong, all
         of it is fetched, from the same place. Raises `ContentMismatch` for a wrong size or digest, `InvalidContent` for
         an image configuration that names a field twice, and what the two ends raise. What the sink holds after an
         error must not be used.
         """
-        await self._copy_to(sink, progress, is_document=False)
+        await self._copy_to(sink, progress, also, is_document=False)
 
-    async def _copy_to(self, sink: BlobSink, progress: Progress, *, is_document: bool) -> None:
+    async def _copy_to(self, sink: BlobSink, progress: Progress, also: BlobSink | None, *, is_document: bool) -> None:
         if self.stored is not None:
+            assert also is None
             await self._copy_stored(self.stored, sink, progress, is_document=is_document)
             return
         verifier = verifier_for(self.descriptor)
+        if also is not None:
+            from .passing_verifier import PassingVerifier  # for docker archives only
+
+            verifier = PassingVerifier(verifier, also)
         if isinstance(sink, PartSink) and (sink.kept or sink.parts):
             note_kept(progress, sink.kept + sum(end - start for start, end in sink.parts))
             if await self._complete(sink, verifier, progress):
@@ -245,12 +255,11 @@ class Blob:
                 await _pump_parts(parts, verifier)
 
     async def _copy_stored(self, stored: Stored, sink: BlobSink, progress: Progress, *, is_document: bool) -> None:
-        """Move every byte from the content store to ``sink``; if they are wrong there, bring the blob there again."""
+        """Move every byte from the content store to ``sink``; if the disk has changed them, bring the blob again."""
         blob, _ = await stored.bring(progress, is_document=is_document)
         try:
             await blob.copy_to(sink, progress)
         except InvalidContent:  # also from a sink that decompresses
-            # Nothing has changed the file since it was verified, as far as can be seen: the disk may have.
             if not await stored.discard():
                 raise
             await run_in_thread(sink.restart)
@@ -265,7 +274,8 @@ class Blob:
         size = self.descriptor.size
         for start, end in ((0, sink.kept), *sink.parts, (size, size)):
             if verifier.size < start:
-                async with self.opener(verifier.size) as reader:
+                bounded = self.range_opener
+                async with self.opener(verifier.size) if bounded is None else bounded(verifier.size, start) as reader:
                     if (parts := reader.in_parts(sink, verifier.size, progress)) is not None:
                         return await _succeeds(_pump_parts(parts, verifier))
                     # To the end of the source if no part follows, so that surplus bytes are noticed.
@@ -286,7 +296,7 @@ class Blob:
         if self.descriptor.size > limit:
             raise TooLarge(f"blob {self.descriptor.digest} is over the limit of {limit} bytes", limit=limit)
         sink = MemorySink()
-        await self._copy_to(sink, uncounted, is_document=True)
+        await self._copy_to(sink, uncounted, None, is_document=True)
         return bytes(sink.content)
 
 

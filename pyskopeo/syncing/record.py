@@ -17,7 +17,7 @@ from ..fast_dataclass import dataclass
 from ..model.digest import Digest
 from ..model.strict_json import parse_object
 from ..storage.files import read_bounded
-from ..storage.locks import locked
+from ..storage.locks import locked_if_possible
 from ..storage.partial_files import remove_leftovers, write_atomically
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Record:
         self._written = started = time.monotonic()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            async with locked(self._path.parent):
+            async with locked_if_possible(self._path.parent):
                 self._entries = dict(self._read()) | self._entries | new
                 write_atomically(self._path, _document(self._entries))
             if not self._cost:  # once in a run

@@ -131,12 +131,12 @@ class DockerSource(ImageSource):
         async def ending(count: int) -> bytes:
             return await self.endpoints.current.blob_ending(descriptor, count)
 
-        def download(offset: int) -> BlobDownload:
+        def download(offset: int, until: int | None = None) -> BlobDownload:
             from ..registry.blob_download import BlobDownload
 
-            return BlobDownload(descriptor, self.endpoints, offset, self._ranges)
+            return BlobDownload(descriptor, self.endpoints, offset, self._ranges, until)
 
-        fetched = Blob(descriptor, download, (here,), ending)
+        fetched = Blob(descriptor, download, (here,), ending, range_opener=download)
         return fetched if self.through is None else self.through.blob(fetched)
 
     async def is_stored(self, descriptor: Descriptor) -> bool:

@@ -84,11 +84,14 @@ def _open_external(
 @asynccontextmanager
 async def _open_destination(reference: OciReference, access: Access) -> AsyncIterator[ImageDestination]:
     files = RunFiles.of(access)
-    existing = files.existing_blobs(access, warn=lambda message: access.report(Warned(message)))
     storage = access.storage
+
+    def warn(message: str) -> None:
+        access.report(Warned(message))
+
     writer = LayoutWriter(
-        reference.path, reference.name, files, existing, shared=storage.shared_blobs, resume=storage.resume,
-        writing=access.writing,
+        reference.path, reference.name, files, files.existing_blobs(access, warn),
+        shared=storage.shared_blobs, resume=storage.resume, writing=access.writing, warn=warn,
     )  # fmt: skip
     writer.check()
     try:

@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_path
-from ..errors import DestinationRefused, InvalidContent, InvalidName
+from ..errors import DestinationRefused, InvalidContent, InvalidName, NotFound
 from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.events import Warned
 from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_name
 from ..storage.archive_output import check_output, is_written_directly, open_output
 from ..storage.files import real_path, storage_errors
+from ..storage.interrupted_archive import InterruptedArchive
 from ..storage.kept_directories import KeptDirectory, remove_others
-from ..storage.oci_layout import LayoutSource, LayoutWriter
+from ..storage.oci_layout import LayoutSource, LayoutWriter, located_blob
+from ..storage.part_files import MIN_KEPT
 from ..storage.scratch import readable_archive, scratch_directory
 from ..storage.shared_files import RunFiles
 from ..storage.tar import TarIndex, TarWriter
 from ..streams.cancellation import run_in_thread
+from ..streams.progress import note_kept
 
 if TYPE_CHECKING:
     from ..access import Access, Writing
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from ..model.events import Placement
     from ..model.manifest import Manifest
     from ..streams.byte_streams import BlobReader
+    from ..streams.progress import Progress
+    from ..streams.pump import Blob
 
 _LAYOUT = "layout"
 
@@ -87,17 +93,30 @@ def _open_external(
 class _ScratchWriter(LayoutWriter):
     """Writes the layout that becomes an archive, in a temporary directory that is created when it is needed.
 
-    An interrupted run may have left blobs there. Those that the image has are verified and used, others are removed.
+    An interrupted run may have left blobs there, or in the archive if it was ``interrupted`` while it assembled that.
+    Those that the image has are verified and used, others are removed.
     """
 
-    def __init__(self, directory: KeptDirectory, name: str, writing: Writing) -> None:
+    def __init__(
+        self, directory: KeptDirectory, name: str, writing: Writing, interrupted: InterruptedArchive
+    ) -> None:
         files = RunFiles(None, partial_age=0.0)
         super().__init__(directory.path / _LAYOUT, name, files, resume=directory.resumes, writing=writing)
-        self._directory = directory
+        self._directory, self._interrupted = directory, interrupted
 
     async def begin(self, root: Manifest) -> None:
         self._prepare()
         await super().begin(root)
+
+    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
+        location = self._interrupted.locate(blob.descriptor)
+        if location is not None and not await self.has_blob(blob.descriptor):
+            there = replace(located_blob(blob.descriptor, location), plain=blob.plain)
+            with suppress(InvalidContent, NotFound):  # it is fetched then
+                placement = await super().put_blob(there, progress)
+                note_kept(progress, blob.descriptor.size)
+                return placement
+        return await super().put_blob(blob, progress)
 
     async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
         self._prepare()
@@ -136,16 +155,20 @@ async def _open_destination(reference: OciArchiveReference, access: Access) -> A
     check_output(path, replace=True)
     replaces = await run_in_thread(lambda: _is_replaced(path))
     directory = scratch_directory(path, access.storage)
-    writer = _ScratchWriter(directory, reference.name, access.writing)
+    interrupted = InterruptedArchive(path)
+    writer = _ScratchWriter(directory, reference.name, access.writing, interrupted)
     failed = True
     try:
         try:
+            if directory.resumes:
+                await run_in_thread(interrupted.open)
             yield writer
         finally:
             writer.close()
+            interrupted.close()
         committed = (writer.root / INDEX_FILE).exists()
         if committed:
-            await run_in_thread(lambda: _write_file(path, writer.root))
+            await run_in_thread(lambda: _write_file(path, writer.root, keep=directory.resumes))
         failed = False
     finally:
         directory.close(failed=failed)
@@ -170,9 +193,16 @@ def _is_replaced(path: Path) -> bool:
     return True
 
 
-def _write_file(path: Path, root: Path) -> None:
-    with open_output(path, replace=True) as (fd, shown):
-        _write(TarWriter.to(fd, shown), root)
+def _write_file(path: Path, root: Path, *, keep: bool) -> None:
+    """Write the archive; with ``keep`` what is there of it stays after an error, since its blobs are nowhere else."""
+    archive: TarWriter | None = None
+
+    def is_worth_keeping() -> bool:
+        return archive is not None and archive.position >= MIN_KEPT
+
+    with open_output(path, replace=True, keep=is_worth_keeping if keep else None) as (fd, shown):
+        archive = TarWriter.to(fd, shown, out_of_order=not is_written_directly(path))
+        _write(archive, root)
 
 
 def _write(archive: TarWriter, root: Path) -> None:

@@ -27,6 +27,7 @@ FORMATS = {
     "`docker-archive:`": (("copy", "oci:{source}:docker", "docker-archive:{made}:example.com/a/b:1"), True),
     "`docker-archive:` of an OCI image": (("copy", "oci:{source}:oci", "docker-archive:{made}:b:1"), True),
     "`oci-archive:`": (("copy", "--all", "oci:{source}:index", "oci-archive:{made}:1"), True),
+    "`oci:` of one platform": (("copy", "oci:{source}:index", "oci:{made}:1"), False),
     "`oci:`": (("copy", "--all", "oci:{source}:index", "oci:{made}:1"), False),
     "`dir:`": (("copy", "--all", "oci:{source}:index", "dir:{made}"), False),
     "conversion to OCI": (("copy", "--format=oci", "oci:{source}:docker", "dir:{made}"), False),

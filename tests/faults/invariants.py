@@ -50,7 +50,8 @@ def check_between(before: State, after: State, final: State, *, killed: bool = F
         known = [state.names[name] for state in (before, final) if name in state.names]
         require("a name has its old content or its new one, whole", unless=target not in known and name)
     lost = sorted(before.names.keys() - after.names.keys())
-    require("no name is lost", unless=[name for name in lost if not (killed and _moved_away(before, after, name))])
+    there = [state for state in (before, final) if killed]  # the other one of two may have put the new one there
+    require("no name is lost", unless=[name for name in lost if not any(_moved_away(one, after, name) for one in there)])
     if not killed:
         require("no litter", unless=litter(after.temporary) if resume else sorted(after.temporary))
         require("no empty directories", unless=sorted(after.empty - before.empty - final.empty))
@@ -64,7 +65,7 @@ def _moved_away(before: State, after: State, name: str) -> bool:
         directory, _, file = path.partition("/")
         if directory.endswith(".old"):
             tree[file] = content
-    return bool(tree == before.names[name])
+    return bool(tree == before.names.get(name))
 
 
 def check_final(state: State, final: State, before: State) -> None:

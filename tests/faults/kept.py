@@ -20,6 +20,11 @@ def litter(temporary: Mapping[str, bytes]) -> list[str]:
     return sorted(path for path in temporary if not is_kept(path))
 
 
+def _is_plain(path: str, temporary: Mapping[str, bytes]) -> bool:
+    """Whether a file is of the directory of a docker archive, where files called as blobs have what is in these."""
+    return str(PurePath(path).with_name("journal")) in temporary
+
+
 def kept_bytes(temporary: Mapping[str, bytes]) -> dict[str, int]:
     """How many bytes of each blob are kept.
 
@@ -30,6 +35,6 @@ def kept_bytes(temporary: Mapping[str, bytes]) -> dict[str, int]:
         name = PurePath(path).name
         for digest, size in SIZES.items():
             encoded = digest.partition(":")[2]
-            if is_kept(path) and (name == encoded or name.startswith(f".{encoded[:40]}.")) and len(content) <= size:
+            if is_kept(path) and ((name == encoded and not _is_plain(path, temporary)) or name.startswith(f".{encoded[:40]}.")) and len(content) <= size:
                 found[digest] = max(found.get(digest, 0), len(content))
     return found

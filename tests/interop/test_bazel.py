@@ -15,7 +15,7 @@ from tests.support.bazel import RULES, Bazel, run_here, without_registry
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.commands import pyskopeo
 from tests.support.faults import Drip
-from tests.support.images import BuiltImage, ImageSpec, LayerSpec, PlatformSpec, build
+from tests.support.images import BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
 from tests.support.require import require_peer
 from tests.support.sid_root import SidRoot
 from tests.support.simulator import BearerGate, Simulator
@@ -31,6 +31,8 @@ SINGLE = build("docker")
 SLOW = build(ImageSpec(layers=(LayerSpec("slow", size=4_000_000),)))
 MANY = build(ImageSpec(layers=layers(20)))
 ONE, TWO = (build(ImageSpec(layers=(LayerSpec(name),))) for name in ("one", "two"))
+# What its index says is part of a BUILD file. There is an attestation besides, which is no image.
+HOSTILE = build(IndexSpec((ImageSpec(platform=PlatformSpec('amd64")\nfail("x")\n')),), attestations=True))
 LOCKED = build(ImageSpec(layers=(LayerSpec("locked"), LayerSpec("with it"))))
 
 # Before what the README says is in MODULE.bazel.
@@ -38,68 +40,15 @@ MODULE = """
 module(name = "app")
 local_path_override(module_name = "pyskopeo", path = "{rules}")
 """
-# As oci_image of rules_oci uses its `base`: a directory, whose blobs it lists, and the one image in index.json.
-DERIVED = """
-def _derived(ctx):
-    directory = ctx.actions.declare_directory(ctx.label.name)
-    ctx.actions.run_shell(
-        inputs = [ctx.file.base],
-        outputs = [directory],
-        arguments = [ctx.file.base.path, directory.path],
-        command = '''set -eu
-for blob in $(ls -1 -d "$1"/blobs/*/*); do
-  mkdir -p "$2/${blob#"$1/"}"; rmdir "$2/${blob#"$1/"}"; cp "$blob" "$2/${blob#"$1/"}"
-done
-cp "$1/oci-layout" "$1/index.json" "$2"
-''',
-    )
-    return DefaultInfo(files = depset([directory]))
-
-derived = rule(implementation = _derived, attrs = {"base": attr.label(allow_single_file = True, mandatory = True)})
-"""
-SCANNER = """#!/bin/bash
-if (exec 3<>/dev/tcp/127.0.0.1/PORT) 2>/dev/null; then echo "there is a network"; exit 1; fi
-echo "scanned $(ls "$2"/blobs/sha256 | wc -l) files, option $1"
-"""
-BUILD = """
-load("@pyskopeo//:defs.bzl", "pyskopeo_assemble", "pyskopeo_layout_test")
-load(":derived.bzl", "derived")
-
-derived(name = "app", base = "@debian//:image")
-derived(name = "app_arm64", base = "@debian//:linux_arm64_v8")
-derived(name = "app_single", base = "@single//:image")
-derived(name = "locked", base = "@images//locked:image", tags = ["manual"])
-pyskopeo_assemble(name = "full", layout = "@shallow//:linux_amd64", blobs = ["layer", "@debian//:linux_arm64_v8"])
-pyskopeo_assemble(name = "incomplete", layout = "@shallow//:linux_amd64", tags = ["manual"])
-pyskopeo_layout_test(name = "scan", layout = ":full", scanner = "scanner.sh", arguments = ["--all", "{layout}"])
-"""
-DOWNLOADS = """
-def _downloads(rctx):
-    # As rules_oci's oci_pull does: Bazel's own downloader, all blobs at once.
-    waiting = [
-        rctx.download(url = rctx.attr.url + "sha256:" + sha256, output = sha256, sha256 = sha256, block = False)
-        for sha256 in rctx.attr.blobs
-    ]
-    for one in waiting:
-        one.wait()
-    rctx.file("BUILD.bazel", "exports_files(glob(['*']))")
-
-downloads = repository_rule(
-    implementation = _downloads,
-    attrs = {"blobs": attr.string_list(), "url": attr.string()},
-)
-"""
-CREDENTIALS = """#!/bin/sh
-exec python3 -I -S {program} credential-helper --tls-verify=false "$@"
-"""
 
 
 @pytest.fixture(scope="module")
 def origin() -> Iterator[Simulator]:
     """A registry that is open to everybody."""
     with Simulator() as running:
-        for image, repository in ((LIST, "team/base"), (SINGLE, "team/single"), (SLOW, "team/slow"), (LOCKED, "team/locked")):
-            running.add(image, repository, "1")
+        images = {"base": LIST, "single": SINGLE, "slow": SLOW, "locked": LOCKED, "hostile": HOSTILE}
+        for name, image in images.items():
+            running.add(image, f"team/{name}", "1")
         yield running
 
 
@@ -163,6 +112,7 @@ def module(origin: Simulator, private: Simulator, program: Path, helper: Path) -
         + pull("shallow", f"{origin.host}/team/base@{LIST.digest}", platforms=["linux/amd64"], layers="none")
         + pull("single", f"docker://{origin.host}/team/single:1", digest=SINGLE.digest)
         + pull("slow", f"{origin.host}/team/slow@{SLOW.digest}", timeout=25)
+        + pull("hostile", f"{origin.host}/team/hostile@{HOSTILE.digest}")
         + pull("floating", f"{origin.host}/team/single:1")
         + pull("private", f"{private.host}/private/many@{MANY.digest}")
         + pull("by_file", f"{private.host}/private/one@{ONE.digest}", auth_file="//:logins.json")
@@ -187,11 +137,9 @@ def pull(name: str, image: str, *, rule: str = "pyskopeo.pull", **attributes: ob
 
 def fill(bazel: Bazel, origin: Simulator, program: Path) -> None:
     """Write the workspace, except for the repositories."""
-    bazel.write("BUILD.bazel", BUILD)
-    bazel.write("derived.bzl", DERIVED)
-    bazel.write("downloads.bzl", DOWNLOADS)
-    bazel.write("scanner.sh", SCANNER.replace("PORT", str(origin.port)), mode=0o755)
-    bazel.write("credentials", CREDENTIALS.format(program=program), mode=0o755)
+    for path in (Path(__file__).parent / "bazel_workspace").iterdir():
+        text = path.read_text().replace("PORT", str(origin.port)).replace("PROGRAM", str(program))
+        bazel.write(path.name, text, mode=0o755)
     bazel.write("layer", LIST.blobs[LIST.layer_digests(AMD64.digest)[0]])
 
 
@@ -230,6 +178,9 @@ def test_images_are_directories_for_other_rules_and_are_completed_and_scanned_of
     assert has(bazel.built("app"), LIST, AMD64.digest)
     assert has(bazel.built("app_arm64"), LIST, ARM64.digest)
     assert has(bazel.built("app_single"), SINGLE, SINGLE.digest)
+    succeed(pyskopeo_here("verify", "--all", f"oci:{bazel.built('list')}"))
+    names = {path.name for path in bazel.built("list").glob("blobs/*/*")}
+    assert names == {digest.partition(":")[2] for digest in (*LIST.manifests, *LIST.blobs)}
     assert has(bazel.built("full"), LIST, AMD64.digest)
     # The program in the test wrote it, and a scanner ran in a place where there was no network.
     log = bazel.workspace / "bazel-testlogs" / "scan" / "test.log"
@@ -247,7 +198,7 @@ def test_the_images_of_a_lock_are_pulled_when_they_are_needed(bazel: Bazel, orig
     """And no manifest is requested, since the lock has them."""
     before = len(origin.requests)
     assert bazel.succeed("query", "@images//...").split() == [
-        f"@images//{name}" for name in ("base:image", "base:linux_amd64", "base:linux_arm64_v8", "locked:image")
+        f"@images//{name}" for name in ("base:image", "base:index", "base:linux_amd64", "base:linux_arm64_v8", "locked:image")
     ]
     bazel.succeed("build", ":locked")
     assert has(bazel.built("locked"), LOCKED, LOCKED.digest)
@@ -264,6 +215,12 @@ def test_a_fetch_that_bazel_ends_continues_with_the_next_build(bazel: Bazel, ori
     first, second = (request for request in origin.requests if request.path.endswith(layer))
     assert first.header("Range") is None
     assert int((second.header("Range") or "bytes=0-").removeprefix("bytes=").partition("-")[0]) >= 20_000
+
+
+def test_what_an_image_says_is_no_code(bazel: Bazel) -> None:
+    assert bazel.succeed("query", "kind(layout_directory, @hostile//...)").split() == [
+        "@hostile//:index", "@hostile//:linux_amd64___fail__x___"
+    ]  # fmt: skip
 
 
 def test_an_image_without_a_digest_is_refused(bazel: Bazel) -> None:
@@ -301,6 +258,7 @@ def test_a_workspace_in_bazel_4(origin: Simulator, single_file: Path, tmp_path: 
             "WORKSPACE",
             of_readme("local_repository", origin, single_file)
             + pull("single", f"{origin.host}/team/single:1", rule="pyskopeo_pull", reproducible=False, python="//:python")
+            + 'pyskopeo_tool(name = "old", urls = ["https://example.com/pyskopeo-{version}.pyz"], version = "0.0.9")\n'
             + pull("shallow", shallow, rule="pyskopeo_pull", layers="none", tool="//:program", timeout=60),
         )
         started = f"#!/bin/sh\necho $(basename $0) >>{bazel.workspace}/started\nexec "
@@ -316,3 +274,4 @@ def test_a_workspace_in_bazel_4(origin: Simulator, single_file: Path, tmp_path: 
         assert has(bazel.built("full"), LIST, AMD64.digest)
         assert has(bazel.built("locked"), LOCKED, LOCKED.digest)
         assert set((bazel.workspace / "started").read_text().split()) == {"python", "program"}
+        assert "versions.bzl has no hash of pyskopeo-0.0.9.pyz" in bazel.fail("build", "@old//:launcher")

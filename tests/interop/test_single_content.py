@@ -37,7 +37,8 @@ def test_an_image_is_pushed_and_pulled_piece_by_piece(registry: Registry, tmp_pa
     here("blob", "get", *names, "--output", f"{tmp_path}/pieces/")
     words = ("--root", tmp_path / "again.json", "--from", tmp_path / "pieces", "--out", f"oci:{tmp_path}/ours:v1")
     succeed(pyskopeo_here("layout", "assemble", *words))
-    assert tree(tmp_path / "ours") == tree(tmp_path / "skopeo")
+    assert tree(tmp_path / "ours" / "blobs") == tree(tmp_path / "skopeo" / "blobs")
+    succeed(skopeo("copy", f"oci:{tmp_path}/ours:v1", f"dir:{tmp_path}/dir"))
 
 
 @pytest.mark.peer("docker-registry", "skopeo")

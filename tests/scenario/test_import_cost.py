@@ -120,6 +120,20 @@ def test_a_copy_without_a_store_loads_nothing_of_it(tmp_path: Path) -> None:
     assert done.stdout.split() == []
 
 
+def test_an_ordinary_copy_loads_nothing_for_build_systems(tmp_path: Path) -> None:
+    image = write_dir(build("oci"), tmp_path / "image")
+    code = (
+        "import sys; from pyskopeo.cli.main import main;"
+        f"assert main(['copy', '-q', 'dir:{image}', 'oci:{tmp_path}/one:v1']) == 0;"
+        f"assert main(['copy', '-q', 'oci:{tmp_path}/one:v1', 'oci:{tmp_path}/two:v1']) == 0;"
+        "unwanted = ('argument_file', 'plan_view', 'shallow_copy', 'reused_files', 'recorded_sources', 'content_sources',"
+        " 'blob_index', 'layout_completion', 'layout_assembly', 'missing_content', 'completion', 'blobs', 'output_flags');"
+        "print(*[name for name in sys.modules if name.startswith('pyskopeo') and name.rpartition('.')[2] in unwanted])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_rate_limits_and_records_of_uploads_are_loaded_where_they_are_used(tmp_path: Path) -> None:
     program = (
         "import pyskopeo, dataclasses; access = pyskopeo.Access.from_environ();"

@@ -59,8 +59,8 @@ def report_of(done: Done, code: int = 1) -> dict[str, Any]:
     return found
 
 
-def faults(done: Done) -> list[tuple[str, str]]:
-    return [(fault["kind"], fault["digest"] or fault["path"]) for fault in report_of(done)["faults"]]
+def faults(done: Done, code: int = 1) -> list[tuple[str, str]]:
+    return [(fault["kind"], fault["digest"] or fault["path"]) for fault in report_of(done, code)["faults"]]
 
 
 def test_a_good_layout_is_one_line(layout: Path) -> None:
@@ -143,7 +143,7 @@ def test_other_names_of_layouts(layout: Path, tmp_path: Path) -> None:
         assert "want oci:PATH" in fatal(pyskopeo_here("layout", verb, f"oci:{layout}:one"))
         assert "want oci:PATH" in fatal(pyskopeo_here("layout", verb, f"dir:{layout}"))
     assert "--from is required" in fatal(pyskopeo_here("layout", "repair", f"oci:{layout}"))
-    assert "from docker, oci, oci-archive, dir only" in fatal(
+    assert "from docker, oci, oci-archive, dir, docker-archive only" in fatal(
         pyskopeo_here("layout", "repair", "--from", "tarball:x", f"oci:{layout}")
     )
 
@@ -560,7 +560,7 @@ def test_a_layout_is_repaired_from_a_content_store(registry: Simulator, layout: 
     assert len(registry.log) == asked
     blob_path(layout, TWO.layer_digests()[1]).unlink()
     done = pyskopeo_here(*words, f"oci:{layout}")
-    assert faults(done) == [("missing", TWO.layer_digests()[1])]
+    assert faults(done, 3) == [("missing", TWO.layer_digests()[1])]
     assert "--offline" in done.stderr
 
 
@@ -569,3 +569,45 @@ def test_offline_only_what_is_here_is_verified(registry: Simulator, layout: Path
     done = pyskopeo_here("verify", "--offline", "--tls-verify=false", registry.name())
     assert done.code == 3
     assert not registry.requests
+
+
+def test_files_that_garbage_collection_leaves_are_not_said_to_go(layout: Path) -> None:
+    (layout / "blobs" / "sha256" / "readme").write_text("x")
+    said = succeed(pyskopeo_here("layout", "verify", f"oci:{layout}")).stdout.decode()
+    assert "1 file that no image needs, 1 B:" in said
+    (layout / "blobs" / "sha256" / ("0" * 64)).write_text("x")
+    said = succeed(pyskopeo_here("layout", "verify", f"oci:{layout}")).stdout.decode()
+    assert "2 files that no image needs, 2 B (layout gc removes blobs):" in said
+
+
+def test_a_repair_that_would_need_a_request(layout: Path) -> None:
+    """What is missing is listed, and the exit code says why."""
+    blob_path(layout, LAYER).unlink()
+    done = pyskopeo_here("layout", "repair", "--offline", "--from", "docker://localhost:1/a", f"oci:{layout}")
+    assert f"--offline allows no request. Missing: {LAYER}" in done.lines[-1]
+    assert faults(done, 3) == [("missing", LAYER)]
+    done = pyskopeo_here("layout", "repair", "--offline", "--from", "docker://localhost:1/a", f"oci:{layout}:three")
+    assert "no descriptor found" in fatal(done, 3)
+
+
+def test_a_repair_from_a_docker_archive(layout: Path, tmp_path: Path) -> None:
+    """It has the configuration, and layers that are not compressed in the layout either."""
+    succeed(pyskopeo_here("copy", f"oci:{layout}:one", f"docker-archive:{tmp_path}/a.tar:a/b:one"))
+    config = ONE.config_digest()
+    blob_path(layout, config).unlink()
+    blob_path(layout, ONE.layer_digests()[0]).unlink()
+    done = pyskopeo_here("layout", "repair", "--from", f"docker-archive:{tmp_path}/a.tar", f"oci:{layout}:one")
+    assert blob_path(layout, config).read_bytes() == ONE.blobs[config]
+    assert [kind for kind, _ in faults(done)] == ["missing"]
+    assert "in this image" in done.stderr
+
+
+def test_a_copy_that_waits_says_for_what(layout: Path) -> None:
+    with ExitStack() as stack:
+        lock = os.open(layout / "blobs", os.O_RDONLY)
+        stack.callback(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = stack.enter_context(started("copy", f"oci:{layout}:one", f"oci:{layout}:again"))
+        assert process.stderr is not None
+        said = "".join(process.stderr.readline().decode() for _ in range(3))
+        assert f"waiting for {layout}/blobs, which is locked by a program that removes blobs from it" in said

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from pyskopeo.storage.partial_files import is_kept
+from pyskopeo.storage import part_files
+from pyskopeo.storage.partial_files import is_kept, kept_name
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.commands import PYSKOPEO, environment, started
 from tests.support.faults import Body, Cut, Drip, RangeMode, Ranges, Stall
@@ -316,3 +320,90 @@ def test_a_copy_that_finds_everything_removes_what_is_left_of_it(registry: Simul
     left.write_bytes(content)
     copy(registry, f"oci:{tmp_path}/new:x")
     assert leftovers(tmp_path) == []
+
+
+_KILLED_IN_ASSEMBLY = """
+import os, sys
+from pyskopeo.storage.tar import TarWriter
+add = TarWriter.add_file
+
+def dies(self, name, *more):
+    if name.endswith(sys.argv[1]):
+        self._write(b"x" * 1000)  # as if it was killed in the middle of a member
+        os.kill(os.getpid(), 9)
+    add(self, name, *more)
+
+TarWriter.add_file = dies
+from pyskopeo.cli.main import main
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("member", [max(digest[7:] for digest in IMAGE.blobs), "index.json", "oci-layout"])
+def test_an_archive_that_was_being_assembled(registry: Simulator, there: Path, tmp_path: Path, member: str) -> None:
+    """Files are removed when they are in the archive: they are taken from there."""
+    there.mkdir()
+    destination = f"oci-archive:{there}/new.tar"
+    command = [sys.executable, "-c", _KILLED_IN_ASSEMBLY, member, *COPY, registry.name(), destination]
+    assert subprocess.run(command, env=environment(), check=False).returncode == -signal.SIGKILL
+    asked = len(registry.log)
+    copy(registry, destination)
+    assert [line for line in registry.log[asked:] if "/blobs/" in line] == []
+    assert leftovers(there) == []
+    assert tree(there) == fresh(registry, destination, tmp_path)
+
+
+def test_an_archive_that_was_being_assembled_and_is_spoiled(registry: Simulator, there: Path, tmp_path: Path) -> None:
+    there.mkdir()
+    destination = f"oci-archive:{there}/new.tar"
+    command = [sys.executable, "-c", _KILLED_IN_ASSEMBLY, "index.json", *COPY, registry.name(), destination]
+    assert subprocess.run(command, env=environment(), check=False).returncode == -signal.SIGKILL
+    (left,) = (path for path in there.glob("*.partial") if path.is_file())
+    content = bytearray(left.read_bytes())
+    at = content.index(IMAGE.blobs[BIG])
+    content[at + 1_000_000] ^= 1
+    left.write_bytes(content)
+    copy(registry, destination)
+    assert ranges(registry, BIG) == [None, None]
+    assert leftovers(there) == []
+    assert tree(there) == fresh(registry, destination, tmp_path)
+
+
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_what_is_kept_is_said(
+    registry: Simulator, destination: str, there: Path, number: signal.Signals, word: str
+) -> None:
+    registry.on_blob(BIG, Stall(AT), times=1)
+    with started(*COPY, registry.name(), destination) as process:
+        assert registry.stalling.wait(15)
+        assert wait_until(lambda: kept(there, AT) is not None, 10)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=10)
+    last = said.decode().splitlines()[-1]
+    found = re.search(rf"{word}: ([0-9.]+) MiB of what was transferred are kept, and the same command goes on there", last)
+    assert found
+    assert AT / 2**20 - 0.1 <= float(found[1]) <= (AT + 600_000) / 2**20  # other blobs are complete
+
+
+def test_without_resume_nothing_is_said(registry: Simulator, destination: str) -> None:
+    registry.on_blob(BIG, Stall(AT), times=1)
+    with started(*COPY, "--no-resume", registry.name(), destination) as process:
+        assert registry.stalling.wait(15)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+    assert said.decode().splitlines()[-1].endswith('interrupted"')
+
+
+def test_a_process_that_does_nothing_is_waited_for_once(
+    registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has locked the part files of two blobs, and one warning says so."""
+    monkeypatch.setattr(part_files, "_PATIENCE", 0.5)
+    folder = tmp_path / "new" / "blobs" / "sha256"
+    folder.mkdir(parents=True)
+    with ExitStack() as stack:
+        for digest in IMAGE.layer_digests()[1:]:
+            file = stack.enter_context((folder / kept_name(digest[7:], digest[7:])).open("xb"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        done = succeed(pyskopeo_here(*COPY, registry.name(), f"oci:{tmp_path}/new:x"))
+    assert done.stderr.count("is locked by a process that writes nothing to it") == 1

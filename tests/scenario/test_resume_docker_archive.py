@@ -22,6 +22,8 @@ SPECS = tuple(LayerSpec(f"layer {number}", size=300_000 + 50_000 * number) for n
 IMAGE = build(ImageSpec(layers=SPECS))
 OTHER = build(ImageSpec(layers=(LayerSpec("of another", size=400_000), SPECS[4], LayerSpec("and another", size=200_000))))
 LAYERS = IMAGE.layer_digests()
+LARGE = build(ImageSpec(layers=(LayerSpec("base", base=True), LayerSpec("large", size=3_000_000))))
+LARGE_LAYER, AT = LARGE.layer_digests()[1], 2_000_000
 COPY = ("copy", "--src-tls-verify=false")
 
 
@@ -130,6 +132,49 @@ def test_another_image_uses_the_layer_that_it_shares(registry: Simulator, there:
     interrupt(registry, there, 3, signal.SIGKILL)
     assert copy(registry, there, repository="test/other") == fresh(registry, tmp_path, "test/other")
     assert len(ranges(registry, LAYERS[4])) == 2
+
+
+@pytest.fixture
+def large() -> Iterator[Simulator]:
+    with Simulator(LARGE) as simulator:
+        yield simulator
+
+
+def interrupt_large(registry: Simulator, folder: Path, number: signal.Signals) -> Path:
+    """A copy that is ended by a signal when it has all but the last part of its large layer; returns what it has."""
+    registry.on_blob(LARGE_LAYER, Stall(AT), times=1)
+    with started(*COPY, registry.name(), f"docker-archive:{folder}/new.tar:a:1") as process:
+        assert registry.stalling.wait(15)
+        assert wait_until(lambda: any(path.stat().st_size == AT for path in part_files_below(folder)), 10)
+        process.send_signal(number)
+        process.wait(10)
+    (path,) = part_files_below(folder)
+    return path
+
+
+def part_files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*.kept.partial") if LARGE_LAYER[7:47] in path.name]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["INT", "TERM", "KILL"])
+def test_the_layer_under_way_goes_on_where_it_was(
+    large: Simulator, there: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """What was decompressed of it is made again from the compressed bytes, which are kept too."""
+    interrupt_large(large, there, number)
+    done = copy(large, there)
+    assert [request for request in ranges(large, LARGE_LAYER) if request != "bytes=-4"][:2] == [None, f"bytes={AT}-"]
+    assert done == fresh(large, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [with_other_bytes, lambda path: path.write_bytes(b"x" * 100_000)], ids=["other bytes", "garbage"]
+)
+def test_wrong_bytes_of_the_layer_under_way(
+    large: Simulator, there: Path, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    change(interrupt_large(large, there, signal.SIGKILL))
+    assert copy(large, there) == fresh(large, tmp_path)
 
 
 def test_without_resume(registry: Simulator, there: Path, tmp_path: Path) -> None:

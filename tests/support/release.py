@@ -7,13 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from .cli import Done
 from .commands import ROOT
+from .require import SID_ROOT
 
 # Isolated, and without the packages that are installed: no package that could be missing elsewhere.
 ISOLATED = ("-I", "-S")
@@ -51,24 +52,40 @@ def single(directory: Path, pattern: str) -> Path:
     return found
 
 
-def interpreter(version: str) -> str:
-    """Return a Python of this minor version, such as ``3.12``; without one the test is skipped with its name."""
+def interpreter(version: str) -> tuple[str, ...]:
+    """Return the command of a Python of this minor version, such as ``3.12``; without one the test is skipped."""
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
-        return sys.executable
+        return (sys.executable,)
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path("~/.pyenv").expanduser(), "versions")
     for path in (shutil.which(f"python{version}"), *sorted(map(str, pyenv.glob(f"{version}.*/bin/python{version}")))):
         if path and subprocess.run([path, "-I", "-c", ""], capture_output=True, check=False).returncode == 0:
-            return path
+            return (path,)
+    if command := sid_python(version):
+        return command
     pytest.skip(f"needs Python {version}, which is not installed")
 
 
+def sid_python(version: str) -> tuple[str, ...]:
+    """Return the command of Debian sid's Python, if it is of this version and `scripts/sid_root` has unpacked it.
+
+    By its own loader, and so with its own libraries.
+    """
+    program = SID_ROOT / "usr" / "bin" / f"python{version}"
+    if not program.exists():
+        return ()
+    loader, library = next(SID_ROOT.glob("usr/lib*/ld-linux*.so.*")), next(SID_ROOT.glob("usr/lib/*/libc.so.6"))
+    return (
+        str(loader), "--argv0", str(program), "--inhibit-cache", "--library-path", str(library.parent), str(program),
+    )  # fmt: skip
+
+
 def run_file(
-    path: Path, *words: object, python: str = sys.executable, env: Mapping[str, str] | None = None,
+    path: Path, *words: object, python: Sequence[str] = (sys.executable,), env: Mapping[str, str] | None = None,
     cwd: Path | None = None, flags: tuple[str, ...] = ISOLATED,
 ) -> Done:  # fmt: skip
     """Run the single file with words, in this environment or in exactly ``env``."""
     done = subprocess.run(
-        [python, *flags, str(path), *map(str, words)], env=None if env is None else dict(env), cwd=cwd,
+        [*python, *flags, str(path), *map(str, words)], env=None if env is None else dict(env), cwd=cwd,
         stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     return Done(done.returncode, done.stdout, done.stderr.decode())

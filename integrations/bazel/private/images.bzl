@@ -1,7 +1,7 @@
 """`pyskopeo_images`: a repository with the images of a lock file, which `pyskopeo lock` writes."""
 
 load(":program.bzl", "PROGRAM_ATTRS", "apparent_name", "network_flags", "new_program", "run")
-load(":targets.bzl", "new_image", "target_name", "target_names", "write_package")
+load(":targets.bzl", "new_image", "new_list", "target_name", "target_names", "write_package")
 
 IMAGES_ATTRS = dict(
     PROGRAM_ATTRS,
@@ -17,16 +17,19 @@ IMAGES_ATTRS = dict(
 
 _LOCK_VERSION = 1
 _LAYOUT = "layout"
+_ROOT = 'exports_files(glob(["{}/**"]), ["//visibility:public"])\n'
 
 def _pyskopeo_images_impl(rctx):
     program = new_program(rctx)
-    images = locked_images(rctx, rctx.attr.lock, rctx.attr.only)
+    wanted = locked_images(rctx, rctx.attr.lock, rctx.attr.only)
     words = ["prefetch", "--dest=oci:" + _LAYOUT] + program.store_flags + network_flags(rctx)
-    run(rctx, program, words + [rctx.path(rctx.attr.lock)] + rctx.attr.only, "{}: pulling the images of {}".format(apparent_name(rctx), rctx.attr.lock))
-    rctx.file("BUILD.bazel", 'exports_files(glob(["{}/**"]), ["//visibility:public"])\n'.format(_LAYOUT), executable = False)
+    what = "{}: pulling the images of {}".format(apparent_name(rctx), rctx.attr.lock)
+    run(rctx, program, words + [rctx.path(rctx.attr.lock)] + rctx.attr.only, what)
+    rctx.file("BUILD.bazel", _ROOT.format(_LAYOUT), executable = False)
     manifests = _lock(rctx, rctx.attr.lock)["manifests"]
-    for name, image in images.items():
-        write_package(rctx, package_name(name) + "/", "//:" + _LAYOUT, _platforms(image, manifests))
+    for name, image in wanted.items():
+        images, whole = _contents(image, manifests)
+        write_package(rctx, package_name(name) + "/", "//:" + _LAYOUT, images, whole)
     if hasattr(rctx, "repo_metadata"):
         return rctx.repo_metadata(reproducible = True)
     return None
@@ -55,22 +58,29 @@ def package_name(image):
     """Returns the name of the package for an image: its name in the lock, with what a package may not have replaced."""
     return "".join([letter if letter.isalnum() or letter in "/._-" else "_" for letter in image.elems()])
 
-def _platforms(image, manifests):
-    """Returns what `write_package` wants for the platforms of an image in a lock."""
+def _contents(image, manifests):
+    """Returns what `write_package` wants for an image in a lock: its platforms, and in a list the image if it is one."""
     is_list = "layers" not in manifests[image["digest"]]
-    found = []
+    platforms = []
+    all_digests = [image["digest"]]
     for entry in image["manifests"]:
         manifest = manifests.get(entry["digest"], {})
-        if "layers" in manifest and "config" in manifest and ("platform" in entry or not is_list):
-            digests = [entry["digest"], manifest["config"]["digest"]]
-            digests += [layer["digest"] for layer in manifest["layers"]]
-            found.append(new_image(target_name(entry) if is_list else "", entry, digests))
-    return found
+        if "layers" not in manifest or "config" not in manifest:
+            continue
+        digests = [entry["digest"], manifest["config"]["digest"]] + [layer["digest"] for layer in manifest["layers"]]
+        all_digests += digests
+        if not is_list or entry.get("platform", {}).get("os", "unknown") != "unknown":  # that of attestations
+            platforms.append(new_image(target_name(entry) if is_list else "", entry, digests))
+    root = {key: image[key] for key in ("mediaType", "digest", "size")}
+    return platforms, [new_list(root, all_digests)] if is_list else []
 
 pyskopeo_images = repository_rule(
     implementation = _pyskopeo_images_impl,
     attrs = IMAGES_ATTRS,
-    doc = """The images of a lock file, pulled by one process. `//NAME:image`, `//NAME:linux_amd64`, ... are as those of `pyskopeo_pull`.""",
+    doc = """The images of a lock file, pulled by one process.
+
+`//NAME:image`, `//NAME:linux_amd64` and so on are as those of `pyskopeo_pull`.
+""",
 )
 
 def _pyskopeo_images_hub_impl(rctx):
@@ -88,10 +98,11 @@ def _pyskopeo_images_hub_impl(rctx):
 def image_targets(context, label, only):
     """Returns the names of the targets of each image in a lock file, by the image's name."""
     manifests = _lock(context, label)["manifests"]
-    return {
-        name: target_names(_platforms(image, manifests))
-        for name, image in locked_images(context, label, only).items()
-    }
+    targets = {}
+    for name, image in locked_images(context, label, only).items():
+        images, whole = _contents(image, manifests)
+        targets[name] = target_names(images, whole)
+    return targets
 
 pyskopeo_images_hub = repository_rule(
     implementation = _pyskopeo_images_hub_impl,

@@ -1,7 +1,7 @@
 """`pyskopeo_pull`: a repository with one image of a registry, of some or all platforms."""
 
 load(":program.bzl", "PROGRAM_ATTRS", "apparent_name", "network_flags", "new_program", "run")
-load(":targets.bzl", "new_image", "platform_words", "target_name", "write_package")
+load(":targets.bzl", "new_image", "new_list", "platform_words", "target_name", "write_package")
 
 PULL_ATTRS = dict(
     PROGRAM_ATTRS,
@@ -86,24 +86,24 @@ def _write_targets(rctx, what):
     document = _document(rctx, root)
     if "manifests" not in document:
         _check_platform(rctx, root, document, what)
-        images = [new_image("", _plain(root), _digests(rctx, root, document))]
-    else:
-        images = []
-        for entry in document["manifests"]:
-            manifest = _document(rctx, entry)
-            if manifest and "platform" in entry and "layers" in manifest and not _is_attestation(entry):
+        write_package(rctx, "", _LAYOUT, [new_image("", _plain(root), _digests(rctx, root, document))], [])
+        return
+    images = []
+    digests = [root["digest"]]
+    for entry in document["manifests"]:
+        manifest = _document(rctx, entry)
+        if manifest and "layers" in manifest:
+            digests += _digests(rctx, entry, manifest)
+            if entry.get("platform", {}).get("os", "unknown") != "unknown":  # that of attestations
                 images.append(new_image(target_name(entry), _plain(entry), _digests(rctx, entry, manifest)))
     if not images:
         fail("{}: no image for a platform was pulled".format(what))
-    write_package(rctx, "", _LAYOUT, images)
+    write_package(rctx, "", _LAYOUT, images, [new_list(_plain(root), digests)])
 
 def _document(rctx, descriptor):
     """Returns the manifest for a descriptor; None if it was not pulled."""
     path = rctx.path("{}/blobs/{}".format(_LAYOUT, descriptor["digest"].replace(":", "/")))
     return json.decode(rctx.read(path)) if path.exists else None
-
-def _is_attestation(entry):
-    return "vnd.docker.reference.digest" in entry.get("annotations", {})
 
 def _plain(descriptor):
     """Returns a descriptor without the name that the image has in the layout."""
@@ -125,9 +125,12 @@ def _check_platform(rctx, descriptor, manifest, what):
 pyskopeo_pull = repository_rule(
     implementation = _pyskopeo_pull_impl,
     attrs = PULL_ATTRS,
-    doc = """An image by its digest. Targets, each an OCI layout in a directory with one image, as `oci_image(base = ...)` of rules_oci takes it:
+    doc = """An image by its digest. Its targets are OCI layouts in directories.
+
+The first two have one image each, as `oci_image(base = ...)` of rules_oci takes it.
 
 * `:image`: the image for the platform that is built for; the only one, if there is one only
 * `:linux_amd64`, `:linux_arm64`, ...: the image for a platform, where the image is a list
+* `:index`: the list, with the images that were pulled
 """,
 )

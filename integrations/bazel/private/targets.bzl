@@ -64,13 +64,17 @@ def new_image(name, descriptor, blobs):
     """
     return struct(name = name or "image", descriptor = descriptor, blobs = blobs)
 
-def target_names(images):
-    """Returns the names of the targets that `write_package` makes for images."""
-    named = [image.name for image in _with_different_names(images)]
+def new_list(descriptor, blobs):
+    """Returns a list of images for `write_package`, with the digests of everything that belongs to it."""
+    return new_image("index", descriptor, blobs)
+
+def target_names(images, whole):
+    """Returns the names of the targets that `write_package` makes for the same arguments."""
+    named = [image.name for image in _with_different_names(images + whole)]
     has_choice = _chosen(images) if len(images) != 1 else True
     return named + (["image"] if has_choice and "image" not in named else [])
 
-def write_package(rctx, package, layout, images):
+def write_package(rctx, package, layout, images, whole):
     """Writes a BUILD file with a directory for each image, and `:image` for that of the target platform.
 
     Args:
@@ -78,10 +82,11 @@ def write_package(rctx, package, layout, images):
       package: the path of the package in the repository, with a slash at its end, or empty
       layout: the label of the package with the layout that all blobs are in, and the path in it
       images: what `new_image` returned, in the order of preference
+      whole: what `new_list` returned, in a list; empty if the image is none
     """
     text = _HEADER.format(layout = str(Label("//private:layout.bzl")))
     images = _with_different_names(images)
-    for image in images:
+    for image in images + whole:
         index = "{}.index.json".format(image.name)
         rctx.file(package + index, json.encode({
             "schemaVersion": 2,
@@ -134,7 +139,7 @@ def _with_different_names(images):
         if name in named:
             name += "_" + image.descriptor["digest"].partition(":")[2][:12]
         named[name] = new_image(name, image.descriptor, image.blobs)
-    return named.values()
+    return list(named.values())
 
 def _unique(values):
     return {value: None for value in values}.keys()

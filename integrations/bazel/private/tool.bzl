@@ -56,7 +56,8 @@ def _pyskopeo_tool_impl(rctx):
         python = repr(str(rctx.attr.python)) if rctx.attr.python else None,
     ))
     if hasattr(rctx, "repo_metadata"):
-        return rctx.repo_metadata(reproducible = True)
+        # A link into the workspace is no content that could be kept for others.
+        return rctx.repo_metadata(reproducible = not rctx.attr.file)
     return None
 
 def _known_integrity(rctx):

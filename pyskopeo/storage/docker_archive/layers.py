@@ -14,10 +14,13 @@ from ...model.descriptor import Descriptor
 from ...model.digest import Digest
 from ...streams.cancellation import check_cancelled, run_in_thread
 from ...streams.decompress import InflatingSink
+from ...streams.locations import LocalFile
 from ...streams.plain_content import PlainVerifier
 from ...streams.progress import Progress, note_kept
 from ...streams.pump import Blob, thread_buffer
+from ..part_files import open_part
 from ..tar import TarWriter
+from .kept_blob import LEAST, KeptBlob
 from .layer_journal import KeptLayer, LayerJournal
 from .layer_slots import LayerSlot
 from .offset_prediction import OffsetPredictor, content_span
@@ -120,7 +123,7 @@ class LayerWriter:
             async with self._predictor.fetching(blob):
                 slot = await self._new_slot(digest)
                 sink = InflatingSink(slot, f"blob {digest}", blob.plain)
-                await blob.copy_to(sink, progress)
+                await self._fetch(blob, sink, progress)
                 sink.finish()
                 slot.complete()
         except BaseException:
@@ -131,6 +134,16 @@ class LayerWriter:
         if self.journal is not None:
             self.journal.add(digest, KeptLayer(sink.size, slot.start if slot.in_archive else None))
         await self.append_ready()
+
+    async def _fetch(self, blob: Blob, sink: InflatingSink, progress: Progress) -> None:
+        """Move a blob to ``sink``; keep it meanwhile for the run after an interruption, if it has to be fetched."""
+        is_near = blob.stored is not None or any(isinstance(place, LocalFile) for place in blob.locations)
+        if self.journal is None or is_near or blob.descriptor.size < LEAST:
+            await blob.copy_to(sink, progress)
+            return
+        path = self._scratch / blob.descriptor.digest.hex
+        async with open_part(path, blob.descriptor, resume=True, mode=0o600) as part:
+            await blob.copy_to(KeptBlob(part), progress, also=sink)
 
     async def _use_kept(self, blob: Blob, progress: Progress) -> bool:
         """Verify a layer that an interrupted run has written; False, and its place is free again, if it is wrong."""

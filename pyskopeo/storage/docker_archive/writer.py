@@ -25,6 +25,7 @@ from ...streams.pump import Blob
 from ..archive_output import is_written_directly, open_output
 from ..files import storage_errors
 from ..kept_directories import KeptDirectory, remove_others
+from ..partial_files import is_kept
 from ..tar import TarWriter
 from .layer_journal import LayerJournal
 from .layers import READ_ONLY, DecompressedBlob, LayerWriter
@@ -175,7 +176,7 @@ class DockerArchiveDestination(ImageDestination):
             if journal is not None and self._kept.adopted:
                 journal.read()
                 files = {digest.hex for digest, layer in journal.layers.items() if layer.start is None}
-                remove_others(self._kept.path, {*files, _JOURNAL}.__contains__)
+                remove_others(self._kept.path, lambda name: name in files or name == _JOURNAL or is_kept(name))
         self._layers.use(self._kept.path, journal)
 
     @contextmanager

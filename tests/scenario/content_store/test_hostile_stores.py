@@ -186,6 +186,8 @@ async def test_files_of_the_store_can_be_written_to_by_their_owner_only(store: P
     finally:
         os.umask(mask)
     assert {stat.S_IMODE(path_of(store, digest).stat().st_mode) for digest in IMAGE.blobs} == {0o644}
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (store, *store.rglob("*"))}
+    assert {path.name: mode for path, mode in modes.items() if mode not in (0o644, 0o755)} == {}
 
 
 async def test_a_file_that_is_swapped_while_it_is_linked(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import pyskopeo as pyskopeo_library
 from pyskopeo.storage.partial_files import PARTIAL
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.commands import pyskopeo
@@ -211,6 +212,11 @@ class TestDestination:
         assert extracted(name, tmp_path, "--overwrite") == {**MERGED, "etc/mine": b"mine"}
         assert extracted(name, tmp_path, "--overwrite") == {**MERGED, "etc/mine": b"mine"}
 
+    @pytest.mark.parametrize("path", ["etc/os-release", "lib"])
+    def test_a_directory_is_not_replaced_by_a_file(self, path: str, name: str, tmp_path: Path) -> None:
+        (tmp_path / "dest" / path).mkdir(parents=True)
+        assert f"{path} is there and is a directory, unlike in the image" in fatal(extract(name, tmp_path, "--overwrite"))
+
     @pytest.mark.parametrize("existing", ["file", "link-to-nothing", "no-parent", "link-to-a-file"])
     def test_what_is_no_place(self, existing: str, name: str, tmp_path: Path) -> None:
         target = tmp_path / "dest"
@@ -355,6 +361,19 @@ def test_a_layer_is_read_again_for_what_turned_out_to_be_needed(tmp_path: Path) 
         assert extracted(registry.name(), tmp_path, "--tls-verify=false", "--path", "usr/lib")["usr/lib/two"] == b"2"
         fetched = [request.path.rpartition("/")[2] for request in registry.requests if "/blobs/" in request.path]
     assert sorted(fetched) == sorted((*IMAGE.blobs, IMAGE.layer_digests()[1]))
+
+
+@pytest.mark.anyio
+async def test_progress_is_told(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    source = f"oci:{write_layout(IMAGE, tmp_path / 'layout')}:latest"
+    await pyskopeo_library.extract_files(
+        source, tmp_path / "dest", platform=pyskopeo_library.Platform("linux", "amd64"), advance=lambda *pair: told.append(pair)
+    )
+    sizes = sum(len(IMAGE.blobs[digest]) for digest in IMAGE.layer_digests())
+    assert told
+    assert {total for _, total in told} == {sizes}
+    assert all(0 <= done <= sizes for done, _ in told)
 
 
 def test_each_layer_is_fetched_once(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,14 +15,17 @@ import anyio
 import httpx
 import pytest
 
+import pyskopeo
 from pyskopeo.access import Access, Ranges
 from pyskopeo.errors import ContentMismatch, NetworkError, StorageFailed
 from pyskopeo.http.rate_limit import RateLimits
 from pyskopeo.http.retry import Retry
+from pyskopeo.model.descriptor import Descriptor
+from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Explained
 from pyskopeo.registry import part_count, part_workers, parted_download
 from pyskopeo.registry.range_hosts import HOSTS
-from pyskopeo.storage.part_files import PartFile
+from pyskopeo.storage.part_files import PartFile, open_part
 from pyskopeo.streams import part_schedule
 from tests.support import faults as f
 from tests.support.access import access_for, networked
@@ -30,6 +35,7 @@ from tests.support.pulling import Pull, blobs
 from tests.support.registries_conf import parse_registries
 from tests.support.simulator import Simulator
 from tests.support.threads import blocked_threads, ends
+from tests.support.trees import leftovers
 
 pytestmark = pytest.mark.anyio
 
@@ -175,6 +181,21 @@ async def test_parts_go_into_the_content_store(pull: Pull, registry: Simulator, 
     assert asked(registry) == before
 
 
+async def test_parts_of_a_layer_that_is_decompressed(pull: Pull, registry: Simulator, tmp_path: Path) -> None:
+    """They are kept as they come, and decompressed in order."""
+    compressed = build(ImageSpec(layers=(LayerSpec("large", size=4 * MIB),)))
+    (digest,) = compressed.layer_digests()
+    with Simulator(compressed) as other:
+        other.on_blob(digest, SLOW)
+        for name, access in (("parts", pull.access), ("stream", in_parts(tmp_path, replace(RANGES, parts=0)))):
+            destination = f"docker-archive:{tmp_path}/{name}.tar:a:1"
+            await pyskopeo.copy(other.name(), destination, source_access=access, destination_access=access)
+        requests = [r for r in other.requests if r.path.endswith(digest) and r.header("If-Range")]
+    assert len(requests) > 6
+    assert (tmp_path / "parts.tar").read_bytes() == (tmp_path / "stream.tar").read_bytes()
+    assert leftovers(tmp_path) == []
+
+
 async def test_blobs_share_the_connections_to_a_host(tmp_path: Path) -> None:
     """The streams of all of them count, and their parts get what is left."""
     image = build(ImageSpec(layers=tuple(LayerSpec(name, size=3 * MIB, compression="none") for name in ("one", "two"))))
@@ -186,6 +207,18 @@ async def test_blobs_share_the_connections_to_a_host(tmp_path: Path) -> None:
         assert min(both) > 1
         # One more may be closing, and the configuration is not large.
         assert registry.most_at_once <= RANGES.parts + 3
+
+
+async def test_streams_wait_for_a_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many blobs may be copied at the same time."""
+    monkeypatch.setattr(HOSTS, "_most_to_a_host", 2)
+    image = build(ImageSpec(layers=tuple(LayerSpec(f"{n}", size=200 * KIB, compression="none") for n in range(8))))
+    with Simulator(image) as registry:
+        for digest in image.layer_digests():
+            registry.on_blob(digest, SLOW)
+        await Pull(registry, image, tmp_path / "layout", in_parts(tmp_path)).run(jobs=8)
+        assert registry.most_at_once <= 2 + 1  # one may be closing
+        assert HOSTS[registry.host].connections == 0
 
 
 @pytest.mark.filterwarnings(
@@ -438,6 +471,52 @@ async def test_parts_of_an_interrupted_run_are_not_fetched_again(
     await pull.run()
     assert fetched <= SIZE - kept + 32 * KIB  # the journal, the configuration, and blocks that were written in part
     assert asked(registry)[before][0] > 0
+
+
+def gaps(held: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The bytes that a part file lacks, as ranges."""
+    ends, starts = [end for _, end in held], [start for start, _ in held[1:]]
+    return [gap for gap in zip(ends, [*starts, SIZE], strict=True) if gap[0] < gap[1]]
+
+
+async def leave(root: Path, held: list[tuple[int, int]]) -> None:
+    """Have the part file of an interrupted run that has these bytes of the blob."""
+    folder = root / "blobs" / "sha256"
+    folder.mkdir(parents=True)
+    content = memoryview(IMAGE.blobs[LARGE])
+    with suppress(RuntimeError):
+        async with open_part(folder / LARGE[7:], Descriptor("", Digest.parse(LARGE), SIZE), resume=True) as part:
+            part.write(content[: held[0][1]])
+            for start, end in held[1:]:
+                part.write_at(content[start:end], start)
+                part.part_written(start, end)
+            raise RuntimeError
+
+
+KEPT = {
+    "a few gaps": [(0, 300 * KIB), (400 * KIB, MIB), (MIB + 20 * KIB, 3 * MIB), (3 * MIB + 200 * KIB, SIZE)],
+    "one small gap": [(0, 2 * MIB), (2 * MIB + 10_000, SIZE)],
+    "the end": [(0, SIZE - 100 * KIB)],
+    "a large gap": [(0, 200 * KIB), (SIZE - 300 * KIB, SIZE)],
+    "the beginning": [(0, 0), (MIB // 2, SIZE)],
+    "almost nothing": [(0, 100 * KIB)],
+}
+
+
+@pytest.mark.parametrize("proven", [True, False], ids=["parts", "stream"])
+@pytest.mark.parametrize("held", KEPT.values(), ids=KEPT)
+async def test_no_byte_is_requested_twice_after_an_interruption(
+    held: list[tuple[int, int]], proven: bool, pull: Pull, registry: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a response has beyond that would be sent for nothing, even if it is not read."""
+    monkeypatch.setattr(part_workers, "_LEAD", 0.0)
+    if not proven:
+        pull.access = in_parts(pull.root, replace(RANGES, parts=0))
+    await leave(pull.root, held)
+    await pull.run()
+    requested = sorted(asked(registry))
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(requested))
+    assert sum(end - start for start, end in requested) == sum(end - start for start, end in gaps(held))
 
 
 async def test_wrong_bytes_of_an_interrupted_run(pull: Pull, registry: Simulator) -> None:

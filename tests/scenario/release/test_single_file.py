@@ -30,7 +30,7 @@ HERE = f"cp{sys.version_info[0]}{sys.version_info[1]}/modules"
 
 
 @pytest.fixture(params=MINORS)
-def python(request: pytest.FixtureRequest) -> str:
+def python(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return interpreter(request.param)
 
 
@@ -44,7 +44,7 @@ def changed(path: Path, target: Path, change: Callable[[str, bytes], bytes | Non
     return target
 
 
-def evaluate(path: Path, code: str, python: str = sys.executable) -> str:
+def evaluate(path: Path, code: str) -> str:
     """Run code in a process that has been started from the single file, and return what it prints."""
     start = (
         "import os, runpy, sys\n"
@@ -53,7 +53,7 @@ def evaluate(path: Path, code: str, python: str = sys.executable) -> str:
         f"try: runpy.run_path({str(path)!r}, run_name='__main__')\n"
         f"except SystemExit: sys.path.append({str(path)!r})\n"
     )
-    done = subprocess.run([python, *ISOLATED, "-c", start + code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, *ISOLATED, "-c", start + code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     version, _, rest = done.stdout.partition("\n")
     assert version == f"pyskopeo version {pyskopeo.__version__}"
@@ -63,7 +63,7 @@ def evaluate(path: Path, code: str, python: str = sys.executable) -> str:
 # --- it runs ---
 
 
-def test_on_every_python_without_any_package(single_file: Path, python: str, tmp_path: Path) -> None:
+def test_on_every_python_without_any_package(single_file: Path, python: tuple[str, ...], tmp_path: Path) -> None:
     done = succeed(run_file(single_file, "--version", python=python))
     assert done.stdout.decode().startswith(f"pyskopeo version {pyskopeo.__version__}\n")
     with Simulator(IMAGE) as registry:
@@ -99,8 +99,8 @@ def test_older_pythons_are_told_so(single_file: Path, version: str) -> None:
 # --- bytecode ---
 
 
-def test_bytecode_is_used_where_it_is_inside(single_file: Path, tmp_path: Path, python: str) -> None:
-    version = subprocess.check_output([python, "-c", "import sys; print(*sys.version_info[:2], sep='')"], text=True)
+def test_bytecode_is_used_where_it_is_inside(single_file: Path, tmp_path: Path, python: tuple[str, ...]) -> None:
+    version = subprocess.check_output([*python, "-c", "import sys; print(*sys.version_info[:2], sep='')"], text=True)
     assert f"cp{version.strip()}/modules" in zipfile.ZipFile(single_file).namelist()
     without_sources = changed(single_file, tmp_path / "x.pyz", lambda name, content: content if "/" not in name or name.startswith("cp3") else None)
     assert b"pyskopeo version" in succeed(run_file(without_sources, "--version", python=python)).stdout
@@ -205,7 +205,7 @@ def test_the_same_bytes_from_anywhere_by_anybody_at_any_time(tmp_path: Path) -> 
 # --- nothing is written ---
 
 
-def test_nothing_is_written_but_what_is_asked_for(single_file: Path, tmp_path: Path, python: str) -> None:
+def test_nothing_is_written_but_what_is_asked_for(single_file: Path, tmp_path: Path, python: tuple[str, ...]) -> None:
     """Neither to the home directory nor for temporary files nor beside the file."""
     for name in ("home", "tmp", "cwd", "file"):
         (tmp_path / name).mkdir()

@@ -91,9 +91,9 @@ class TestManyImages:
             counts["parsed"] += 1
             return parse(raw, where)
 
-        def written(path: Path, raw: bytes) -> None:
+        def written(path: Path, raw: bytes, mode: int) -> None:
             counts["written"] += path.name == "index.json"
-            write_atomically(path, raw)
+            write_atomically(path, raw, mode)
 
         monkeypatch.setattr(LayoutIndex, "parse", parsed)
         monkeypatch.setattr(index_file, "write_atomically", written)

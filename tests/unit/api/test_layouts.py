@@ -59,8 +59,8 @@ async def test_sources_that_are_none(layout: Path, tmp_path: Path) -> None:
     access = access_for(tmp_path)
     with pytest.raises(pyskopeo.InvalidInput, match="at least one image"):
         await pyskopeo.repair_layout(f"oci:{layout}", [], access=access, source_access=access)
-    with pytest.raises(pyskopeo.Unsupported, match="docker, oci, oci-archive, dir only"):
-        await pyskopeo.repair_layout(f"oci:{layout}", ["docker-archive:x"], source_access=access)
+    with pytest.raises(pyskopeo.Unsupported, match="docker, oci, oci-archive, dir, docker-archive only"):
+        await pyskopeo.repair_layout(f"oci:{layout}", ["tarball:x"], source_access=access)
     with pytest.raises(pyskopeo.InvalidName):
         await pyskopeo.repair_layout(f"oci:{layout}", ["nothing"], source_access=access)
     rejecting = replace(access, policy=lambda: Policy.parse(b'{"default":[{"type":"reject"}]}', "policy"))

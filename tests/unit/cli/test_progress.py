@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
-import termios
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, get_args
@@ -61,7 +59,7 @@ SCHEMA: dict[str, dict[str, object]] = {
         {"digest": str(A), "size": 40 * MIB, "mediaType": GZIP}, {"digest": str(B), "size": 512, "mediaType": CONFIG}]},
     "Converted": {"source": str(A), "digest": str(C)},
     "BlobStarted": {"digest": str(A), "size": 40 * MIB, "kind": "layer"},
-    "BlobProgress": {"digest": str(A), "done": 10 * MIB, "size": 40 * MIB},
+    "BlobProgress": {"digest": str(A), "done": 10 * MIB, "size": 40 * MIB, "kept": 0},
     "Retrying": {"what": "reading blob", "reason": "cut", "delay": 1.25},
     "Warned": {"message": "something odd"},
     "Requested": {"method": "GET", "url": "https://r.example/v2/", "status": 401, "seconds": 0.0126},
@@ -258,51 +256,6 @@ def test_a_terminal_without_cursor_control_gets_lines(
         assert isinstance(report, Bars if mode == "bars" else Lines)
 
 
-@pytest.fixture
-def real_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, int], None]]:
-    """A function that makes standard error a terminal of so many columns and lines."""
-    ours, theirs = os.openpty()
-    with open(theirs, "w") as stream:
-
-        def use(columns: int, lines: int) -> None:
-            termios.tcsetwinsize(theirs, (lines, columns))
-            monkeypatch.setattr(sys, "stderr", stream)
-            monkeypatch.setenv("TERM", "xterm")
-
-        yield use
-    os.close(ours)
-
-
-@pytest.mark.parametrize(("columns", "lines", "bars"), [(80, 24, True), (0, 0, False), (80, 0, False), (0, 24, False)])
-def test_a_terminal_of_no_size_gets_lines(
-    real_terminal: Callable[[int, int], None], columns: int, lines: int, bars: bool
-) -> None:
-    """Programs that record what others print make such terminals, and their records would be full of bars."""
-    real_terminal(columns, lines)
-    with reporting("auto") as report:
-        assert isinstance(report, Bars if bars else Lines)
-
-
-@pytest.mark.parametrize(
-    ("environ", "bars"),
-    [
-        ({"NIX_BUILD_TOP": "/build"}, False),
-        ({"NIX_BUILD_TOP": "/build", "IN_NIX_SHELL": "impure"}, True),  # a terminal, and somebody who looks at it
-        ({"IN_NIX_SHELL": "pure"}, True),
-    ],
-)
-def test_the_log_of_a_nix_build_gets_lines(
-    real_terminal: Callable[[int, int], None], environ: dict[str, str], bars: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real_terminal(80, 24)
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    with reporting("auto") as report:
-        assert isinstance(report, Bars if bars else Lines)
-    with reporting("bars") as report:  # as asked for
-        assert isinstance(report, Bars)
-
-
 def test_auto_is_lines_where_there_is_no_terminal() -> None:
     with reporting("auto") as report:
         assert isinstance(report, Lines)
@@ -380,6 +333,35 @@ def test_what_is_there_already_counts_neither_as_moved_nor_as_to_be_moved(still:
         bars.rows.refresh()
         total = next(line for line in screen(out.getvalue()) if line.startswith("Total"))
     assert " 5.0/10.0 MiB " in total + " "
+
+
+def test_what_an_interrupted_run_has_brought_counts_as_there_and_not_as_speed(
+    still: Callable[[Console], Bars], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read back much faster than the rest comes."""
+    console, _ = terminal(100)
+    now = 1000.0
+    with still(console) as bars:
+        bars._progress.get_time = lambda: now
+        bars(CopyPlanned(C, (Descriptor(GZIP, A, 100 * MIB),), 100 * MIB, 1))
+        bars(BlobStarted(A, 100 * MIB, "layer"))
+        for done in (20, 40, 60, 80, 81, 82, 83, 84):
+            now += 0.5
+            bars(BlobProgress(A, done * MIB, 100 * MIB, kept=80 * MIB))
+        for task in bars._progress.tasks:
+            assert task.completed == 84 * MIB
+            assert task.speed
+            assert 1.9 * MIB < task.speed < 2.1 * MIB
+
+
+def test_lines_say_the_speed_of_this_run(
+    capsys: pytest.CaptureFixture[str], ticking: Callable[[float], None]
+) -> None:
+    lines = Lines()
+    lines(BlobStarted(A, 100 * MIB, "layer"))
+    ticking(10)
+    lines(BlobProgress(A, 90 * MIB, 100 * MIB, kept=80 * MIB))
+    assert said(capsys) == [f"Copying blob {A} 90.0 MiB of 100.0 MiB, 1.0 MiB/s, 10s left"]
 
 
 @pytest.mark.parametrize("width", [40, 50, 59, 60, 74, 75, 80, 200])

@@ -14,7 +14,6 @@ def test_what_is_recorded_is_read_again(name: str) -> None:
 
 def test_as_containerd_writes_it() -> None:
     assert source_annotation("docker.io/library/alpine") == {"containerd.io/distribution.source.docker.io": "library/alpine"}
-    assert source_annotation("") == {}
     found = recorded_sources({
         "org.opencontainers.image.ref.name": "a",
         "containerd.io/distribution.source.docker.io": "library/alpine,team/app",

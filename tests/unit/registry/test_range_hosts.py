@@ -2,26 +2,72 @@
 
 from __future__ import annotations
 
+import anyio
+import pytest
+
 from pyskopeo.registry.range_hosts import RangeHosts
 
+pytestmark = pytest.mark.anyio
 
-def test_parts_get_what_streams_leave() -> None:
+
+async def test_parts_get_what_streams_leave() -> None:
     hosts = RangeHosts(100)
     host = hosts["a"]
-    hosts.add(host)
-    hosts.add(host)
+    for blob in ("one", "two"):
+        await hosts.wait_for(host, blob, 9)
     assert [hosts.take(host, 4, "blob", 9) for _ in range(3)] == [True, True, False]
     hosts.release(host)
     assert hosts.take(host, 4, "blob", 9)
 
 
-def test_a_stream_never_waits() -> None:
+@pytest.mark.parametrize(("most", "most_to_a_host"), [(2, 9), (9, 2)], ids=["process", "host"])
+async def test_streams_wait_for_a_connection_and_the_largest_comes_first(most: int, most_to_a_host: int) -> None:
+    hosts = RangeHosts(most, most_to_a_host)
+    host, begun = hosts["a"], list[int]()
+
+    async def stream(size: int) -> None:
+        await hosts.wait_for(host, f"of {size}", size)
+        begun.append(size)
+
+    async with anyio.create_task_group() as tasks:
+        for size in (1, 2, 5, 9, 7):
+            tasks.start_soon(stream, size)
+            await anyio.sleep(0)
+        await anyio.sleep(0.05)
+        assert sorted(begun) == [1, 2]
+        assert host.connections == 2
+        for number in (3, 4, 5):
+            hosts.release(host)
+            with anyio.fail_after(5):
+                while len(begun) < number:
+                    await anyio.sleep(0.01)
+    assert begun[2:] == [9, 7, 5]
+    assert (host.connections, host.waiting_streams) == (2, {})
+
+
+async def test_a_part_does_not_come_before_a_stream() -> None:
+    """Others may wait for the bytes of the stream."""
     hosts = RangeHosts(2)
     host = hosts["a"]
-    for _ in range(3):
-        hosts.add(host)
-    assert host.connections == 3
-    assert not hosts.take(host, 8, "blob", 9)
+    assert [hosts.take(host, 8, "large", 500) for _ in range(2)] == [True, True]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hosts.wait_for, hosts["b"], "small", 5)
+        await anyio.sleep(0.05)
+        hosts.release(host)
+        assert not hosts.take(host, 8, "large", 400)
+    assert (host.connections, hosts["b"].connections) == (1, 1)
+
+
+async def test_a_stream_that_is_cancelled_waits_no_more() -> None:
+    hosts = RangeHosts(1)
+    host = hosts["a"]
+    await hosts.wait_for(host, "first", 5)
+    with anyio.move_on_after(0.05) as scope:
+        await hosts.wait_for(host, "second", 9)
+    assert scope.cancelled_caught
+    hosts.release(host)
+    assert hosts.take(host, 1, "third", 1)
+    assert host.connections == 1
 
 
 def test_one_limit_for_all_hosts() -> None:

@@ -62,9 +62,9 @@ async def test_ten_thousand_entries_are_parsed_once_and_written_twice(
     )
     writes: list[Path] = []
 
-    def watched(path: Path, raw: bytes) -> None:
+    def watched(path: Path, raw: bytes, mode: int) -> None:
         writes.append(path)
-        write_atomically(path, raw)
+        write_atomically(path, raw, mode)
 
     monkeypatch.setattr(index_file, "write_atomically", watched)
     index = IndexFile(tmp_path, deferred=True)
@@ -141,9 +141,9 @@ async def test_a_large_index_is_written_less_often(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     index = IndexFile(tmp_path, deferred=True)
 
-    def slow(path: Path, raw: bytes) -> None:
+    def slow(path: Path, raw: bytes, mode: int) -> None:
         now[0] += 1  # the layout file, then the index
-        write_atomically(path, raw)
+        write_atomically(path, raw, mode)
 
     monkeypatch.setattr(index_file, "write_atomically", slow)
     await index.put(ROOT, "a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ import anyio
 import pytest
 
 from pyskopeo.engine.verification import VerifyOptions
-from pyskopeo.errors import PathNotFound
+from pyskopeo.errors import NotFound, PathNotFound
 from pyskopeo.interfaces import ImageSource
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.manifest import Manifest
@@ -252,3 +253,63 @@ async def test_blobs_that_layouts_share(layout: Path, good: Path, tmp_path: Path
     assert (shared / "sha256" / digest[7:]).read_bytes() == INDEX.blobs[digest]
     assert not (layout / "blobs").exists()
     assert (await verify_layout(layout, shared=shared, options=OPTIONS)).ok
+
+
+def entries(layout: Path) -> dict[str, str]:
+    """The digests in the index by their names."""
+    listed = json.loads((layout / "index.json").read_bytes())["manifests"]
+    return {entry["annotations"]["org.opencontainers.image.ref.name"]: entry["digest"] for entry in listed}
+
+
+@pytest.mark.parametrize("index", [None, b"", b"{", b'{"schemaVersion":2,"manifests":[]}', b'{"schemaVersion":2,"manifests":[5]}'])
+async def test_the_entry_of_an_image_that_is_named(index: bytes | None, layout: Path, good: Path) -> None:
+    (layout / "index.json").unlink()
+    if index is not None:
+        (layout / "index.json").write_bytes(index)
+    blob_path(layout, CHILD).unlink()
+    report = await repair(layout, Recording(good), name="v1")
+    assert report.ok
+    assert entries(layout) == {"v1": INDEX.digest}
+    assert sorted(map(str, (one.digest for one in report.repaired))) == sorted([INDEX.digest, CHILD])
+    is_valid = index is None or b"[]" in index
+    assert (layout / "index.json.broken").exists() != is_valid
+    if not is_valid:
+        assert (layout / "index.json.broken").read_bytes() == index
+    (layout / "index.json.broken").unlink(missing_ok=True)
+    assert tree(layout) == tree(good)
+
+
+async def test_the_other_entries_stay(layout: Path, good: Path) -> None:
+    report = await repair(layout, Recording(good), name="v2")
+    assert report.ok
+    assert entries(layout) == {"v1": INDEX.digest, "v2": INDEX.digest}
+
+
+async def test_an_entry_is_for_the_one_image_of_a_list_that_is_there(layout: Path, good: Path) -> None:
+    (layout / "index.json").unlink()
+    for digest in INDEX.manifests.keys() - {CHILD}:
+        blob_path(layout, digest).unlink()
+    source = Recording(good)
+    assert (await repair(layout, source, name="v1")).ok
+    assert entries(layout) == {"v1": CHILD}
+    assert source.asked == ["root", CHILD]
+
+
+async def test_an_entry_that_no_source_can_tell(layout: Path, good: Path, tmp_path: Path) -> None:
+    before = tree(layout)
+    with pytest.raises(NotFound, match="not repaired: source0: .*no descriptor found"):
+        await repair(layout, LayoutSource(DirectoryFiles(good), "nothing", str(good)), name="v2")
+    docker = write_layout(build("docker"), tmp_path / "docker", tag="v1")
+    with pytest.raises(NotFound, match="not repaired: source0: its manifest is .*copy it again"):
+        await repair(layout, Recording(docker), name="v2")
+    with pytest.raises(NotFound, match="too large"):
+        await repair(layout, Recording(good), name="@7")
+    assert tree(layout) == before
+
+
+async def test_of_a_whole_index_nothing_says_what_it_named(layout: Path, good: Path) -> None:
+    (layout / "index.json").write_bytes(b"{")
+    report = await repair(layout, Recording(good))
+    (fault,) = report.faults
+    assert f"not repaired: nothing says what it has to name: name an image to have its entry written again, oci:{layout}:NAME" in fault.message
+    assert (layout / "index.json").read_bytes() == b"{"

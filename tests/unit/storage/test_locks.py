@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from pyskopeo.errors import StorageFailed
 from pyskopeo.storage import locks
-from pyskopeo.storage.locks import lock_directory, locked
+from pyskopeo.storage.locks import lock_directory, locked, locked_if_possible
 
 pytestmark = pytest.mark.anyio
 
@@ -98,3 +99,21 @@ class TestLocked:
         with anyio.fail_after(2):
             async with locked(tmp_path):
                 pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+async def test_where_the_file_system_has_no_locks(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some things are done nevertheless; nothing is done where others could lose something."""
+    monkeypatch.setattr(fcntl, "flock", fails_with(number))
+    async with locked_if_possible(tmp_path):
+        pass
+    with pytest.raises(StorageFailed, match="locking"):
+        async with locked(tmp_path):
+            raise AssertionError
+
+
+async def test_another_error_is_one_in_any_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", fails_with(errno.EIO))
+    with pytest.raises(StorageFailed, match="locking"):
+        async with locked_if_possible(tmp_path):
+            raise AssertionError

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pyskopeo.errors import StorageFailed
 from pyskopeo.storage import partial_files
 from pyskopeo.storage.locks import try_lock
 from pyskopeo.storage.partial_files import (
@@ -201,3 +202,26 @@ class TestLeftovers:
         assert len(calls) == 2
         assert os.listdir(tmp_path) == [path.name]
         assert path.name.endswith(PARTIAL)
+
+
+@pytest.mark.parametrize("call", ["fstat", "dup"])
+def test_an_error_after_a_file_was_made_leaves_nothing_behind(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No descriptor and no file, as on a disk that fails."""
+    before = set(os.listdir("/dev/fd"))
+    monkeypatch.setattr(os, call, fails_with(errno.EIO))
+    with pytest.raises(StorageFailed), staged(tmp_path / "file"):
+        raise AssertionError
+    monkeypatch.undo()
+    assert set(os.listdir("/dev/fd")) == before
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_error_after_a_directory_was_made_leaves_no_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(os.listdir("/dev/fd"))
+    monkeypatch.setattr(os, "fstat", fails_with(errno.EIO))
+    with pytest.raises(OSError, match="[Ii]nput"):
+        create_partial_directory(tmp_path / partial_name("x"))
+    monkeypatch.undo()
+    assert set(os.listdir("/dev/fd")) == before

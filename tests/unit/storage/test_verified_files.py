@@ -245,3 +245,20 @@ def test_a_record_that_others_could_have_written_is_neither_used_nor_written(
     second.add(path.stat(), DIGEST)
     second.save()
     assert [file.read_bytes() for file in record.parent.iterdir() if file.is_file()] == before
+
+
+@pytest.mark.usefixtures("later")
+def test_a_restart_of_the_system_takes_the_word_back(path: Path, record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a power failure a file may have lost its content, and its size and times may be as they were."""
+    first = VerifiedFiles(record)
+    first.add(path.stat(), DIGEST)
+    first.save()
+    monkeypatch.setattr(verified_files, "_boot", lambda: "another")
+    second = VerifiedFiles(record)
+    assert not second.vouches(path.stat(), DIGEST)
+    second.add(path.stat(), DIGEST)
+    second.save()
+    assert VerifiedFiles(record).vouches(path.stat(), DIGEST)
+    monkeypatch.undo()
+    assert verified_files._boot() == verified_files._boot()
+    assert len(verified_files._boot()) in (0, 36)

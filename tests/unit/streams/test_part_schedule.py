@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,11 @@ from pyskopeo.streams.part_schedule import Part, PartSchedule
 
 KIB = 1024
 MIB = 1024 * KIB
+
+
+def take(schedule: PartSchedule, lead: int, now: float = 100.0, rate: float = 0.0) -> Part | None:
+    """The next part, at a time when those that have begun are slow, for a stream of unknown throughput."""
+    return schedule.take(lead, now, rate)
 
 
 def bounds(part: Part | None) -> tuple[int, int] | None:
@@ -29,27 +35,27 @@ def test_parts_lie_ahead_of_the_stream() -> None:
     schedule = PartSchedule(100, 10)
     schedule.claim_stream(4)
     schedule.advance(4, fetched=True)
-    assert [bounds(schedule.take(15)) for _ in range(3)] == [(20, 30), (30, 40), (40, 50)]
+    assert [bounds(take(schedule, 15)) for _ in range(3)] == [(20, 30), (30, 40), (40, 50)]
     assert schedule.stream_end() == 20
 
 
 def test_the_last_part_is_shorter() -> None:
     schedule = PartSchedule(25, 10)
-    assert [bounds(schedule.take(10)) for _ in range(2)] == [(10, 20), (20, 25)]
+    assert [bounds(take(schedule, 10)) for _ in range(2)] == [(10, 20), (20, 25)]
 
 
 def test_a_claim_of_the_stream_is_not_taken() -> None:
     """What it reads at this moment it writes, so nobody else may."""
     schedule = PartSchedule(100, 10)
     schedule.claim_stream(47)
-    assert bounds(schedule.take(10)) == (47, 50)
+    assert bounds(take(schedule, 10)) == (47, 50)
 
 
 def test_bytes_of_a_part_are_read_back_as_they_come() -> None:
     schedule = PartSchedule(40, 10)
-    part = schedule.take(10)
+    part = take(schedule, 10)
     assert part
-    part.begun = True
+    part.since = 0.0
     schedule.claim_stream(99)
     schedule.advance(10, fetched=True)
     assert (schedule.readable_end(), schedule.awaited()) == (10, part)
@@ -62,7 +68,7 @@ def test_bytes_of_a_part_are_read_back_as_they_come() -> None:
 
 def test_what_a_part_leaves_missing_is_read_by_the_stream() -> None:
     schedule = PartSchedule(40, 10)
-    part, after = schedule.take(10), schedule.take(10)
+    part, after = take(schedule, 10), take(schedule, 10)
     assert part
     assert after
     schedule.claim(part, 4)
@@ -79,7 +85,7 @@ def test_what_a_part_leaves_missing_is_read_by_the_stream() -> None:
 def test_a_part_that_was_never_begun_is_the_streams_again() -> None:
     """So a stream goes on beyond it on the same connection."""
     schedule = PartSchedule(40, 10)
-    part = schedule.take(10)
+    part = take(schedule, 10)
     assert part
     assert schedule.stream_end() == 10
     schedule.close(part)
@@ -90,14 +96,14 @@ def test_after_a_failure_the_stream_has_to_prove_the_server() -> None:
     schedule = PartSchedule(100 * MIB, 10 * MIB)
     schedule.suspend()
     assert schedule.suspended
-    assert schedule.take(0) is None
+    assert take(schedule, 0) is None
     schedule.claim_stream(MIB - 1)
     schedule.advance(MIB - 1, fetched=True)
-    assert schedule.take(0) is None
+    assert take(schedule, 0) is None
     schedule.claim_stream(1)
     schedule.advance(1, fetched=True)
     assert not schedule.suspended
-    assert bounds(schedule.take(0)) == (10 * MIB, 20 * MIB)
+    assert bounds(take(schedule, 0)) == (10 * MIB, 20 * MIB)
 
 
 def test_bytes_that_are_read_back_prove_nothing() -> None:
@@ -111,47 +117,108 @@ def test_what_an_earlier_run_has_left_is_not_fetched() -> None:
     schedule = PartSchedule(100, 10, 7, [(20, 35), (60, 70)])
     assert schedule.received == 32
     assert schedule.stream_end() == 20
-    assert [bounds(schedule.take(10)) for _ in range(4)] == [(35, 40), (40, 50), (50, 60), (70, 80)]
+    assert [bounds(take(schedule, 10)) for _ in range(4)] == [(35, 40), (40, 50), (50, 60), (70, 80)]
 
 
 def test_the_rest_of_the_longest_part_is_divided() -> None:
     """When nothing else is left, so that one slow connection does not hold up the blob."""
     schedule = PartSchedule(40, 10)
-    first, second, third = (schedule.take(10) for _ in range(3))
+    first, second, third = (take(schedule, 10) for _ in range(3))
     assert first
     assert second
     assert third
     for part in (first, second, third):
-        part.begun = True
+        part.since = 0.0
     schedule.claim_stream(10)
     schedule.advance(10, fetched=True)
     schedule.claim(second, 8)
     schedule.claim(first, 2)
     schedule.written(first, 2)
     schedule.claim(third, 1)
-    assert bounds(schedule.take(0)) == (25 + 10, 40)  # of the third, from the middle of what is not claimed
+    assert bounds(take(schedule, 0)) == (25 + 10, 40)  # of the third, from the middle of what is not claimed
     assert third.end == 35
-    assert bounds(schedule.take(0)) == (16, 20)
-    assert schedule.take(0) is None  # what is left of each is less than half a part
+    assert bounds(take(schedule, 0)) == (16, 20)
+    assert take(schedule, 0) is None  # what is left of each is less than half a part
 
 
 def test_the_rest_of_the_stream_is_divided() -> None:
     schedule = PartSchedule(30, 20)
     schedule.claim_stream(12)
-    assert bounds(schedule.take(20)) == (20, 30)
-    assert bounds(schedule.take(20)) is None
+    assert bounds(take(schedule, 20)) == (20, 30)
+    assert bounds(take(schedule, 20)) is None
     schedule = PartSchedule(30, 10)
     schedule.claim_stream(6)
-    assert bounds(schedule.take(25)) == (18, 30)
+    assert bounds(take(schedule, 25)) == (18, 30)
 
 
 def test_a_part_that_is_not_begun_is_not_divided() -> None:
     """A server that does not answer gets no more requests for that."""
     schedule = PartSchedule(30, 10)
-    assert schedule.take(10)
-    assert schedule.take(10)
+    assert take(schedule, 10)
+    assert take(schedule, 10)
     schedule.claim_stream(10)
-    assert schedule.take(10) is None
+    assert take(schedule, 10) is None
+
+
+def slow_part(since: float, *, done: int) -> PartSchedule:
+    """A blob of two parts, both under way; half of the first is there."""
+    schedule = PartSchedule(40 * MIB, 20 * MIB)
+    schedule.claim_stream(1)
+    first, second = take(schedule, 0), take(schedule, 0)
+    assert first
+    assert second
+    first.since = second.since = since
+    for part in (first, second):
+        schedule.claim(part, done)
+        schedule.written(part, done)
+    return schedule
+
+
+@pytest.mark.parametrize(
+    ("passed", "done", "divided"),
+    [
+        (0.0, 0, False),  # it has just begun
+        (0.9, 100, False),
+        (1.1, 10 * MIB, True),  # a second to go
+        (1.1, 10 * MIB - 1, True),
+        (1.5, 10 * MIB, True),
+        (0.2, 5 * MIB, False),  # fast: what is on its way of the second half would be fetched twice
+        (1.1, 11 * MIB, False),  # less than half of a part is left
+        (9.0, 0, True),  # it stalls
+    ],
+)
+def test_a_part_is_divided_if_the_rest_takes_long(passed: float, done: int, divided: bool) -> None:
+    schedule = slow_part(50.0, done=done)
+    assert (schedule.take(0, 50.0 + passed, 1.0) is not None) is divided
+
+
+def test_the_slowest_part_is_divided() -> None:
+    """Not the one with most bytes left."""
+    schedule = PartSchedule(40, 20)
+    first, second = take(schedule, 0), take(schedule, 20)
+    assert first
+    assert second
+    first.since, second.since = 0.0, 90.0
+    for part, done in ((first, 6), (second, 4)):
+        schedule.claim(part, done)
+        schedule.written(part, done)
+    assert bounds(take(schedule, 0)) == (13, 20)
+
+
+@pytest.mark.parametrize(("rate", "divided"), [(0, True), (8 * MIB, True), (50 * MIB, False)])
+def test_the_rest_of_a_fast_stream_is_not_divided(rate: float, divided: bool) -> None:
+    schedule = PartSchedule(20 * MIB, 16 * MIB)
+    schedule.claim_stream(4 * MIB)
+    assert (schedule.take(32 * MIB, 100.0, rate) is not None) is divided
+
+
+def test_no_part_begins_in_what_the_stream_has_requested() -> None:
+    """It would be sent twice."""
+    schedule = PartSchedule(100, 10, 7, [(60, 70)])
+    schedule.reserve(25)
+    assert bounds(take(schedule, 4)) == (25, 30)
+    schedule.reserve(0)
+    assert bounds(take(schedule, 4)) == (20, 25)
 
 
 @settings(max_examples=100)
@@ -183,11 +250,11 @@ def test_every_byte_is_written_by_one(data: st.DataObject) -> None:
 
     def work() -> None:
         part = data.draw(st.sampled_from(parts))
-        part.begun = True
+        part.since = 0.0
         count = schedule.claim(part, data.draw(st.integers(1, 20)))
         if data.draw(st.booleans()):  # the stream, or another worker, gets its turn between a claim and the bytes
             stream()
-            if (more := schedule.take(0)) is not None:
+            if (more := take(schedule, 0)) is not None:
                 parts.append(more)
         for offset in range(part.done, part.done + count):
             writers[offset] += 1
@@ -200,7 +267,7 @@ def test_every_byte_is_written_by_one(data: st.DataObject) -> None:
         action = data.draw(st.sampled_from("stw"))
         if action == "s":
             stream()
-        elif action == "t" and (taken := schedule.take(data.draw(st.integers(0, 50)))) is not None:
+        elif action == "t" and (taken := take(schedule, data.draw(st.integers(0, 50)))) is not None:
             parts.append(taken)
         elif action == "w" and parts:
             work()

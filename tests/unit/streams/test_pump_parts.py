@@ -12,7 +12,7 @@ from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.streams.byte_streams import BlobReader, PartSink, SkippingReader
 from pyskopeo.streams.progress import uncounted
-from pyskopeo.streams.pump import Blob, MemoryReader
+from pyskopeo.streams.pump import Blob, MemoryReader, NullSink
 
 pytestmark = pytest.mark.anyio
 CONTENT = bytes(range(256)) * 40
@@ -158,3 +158,33 @@ def test_a_reader_that_skips() -> None:
     assert (reader.readinto(buffer), bytes(buffer[:3])) == (3, b"789")
     assert reader.readinto(buffer) == 0
     assert SkippingReader(MemoryReader(b"012"), 7).readinto(buffer) == 0
+
+
+class Collecting(NullSink):
+    """Takes the bytes in order, and may find the first ones wrong."""
+
+    def __init__(self) -> None:
+        self.content, self.restarts = bytearray(), 0
+
+    def write(self, buffer: memoryview) -> None:
+        self.content += buffer
+
+    def restart(self) -> None:
+        self.content.clear()
+        self.restarts += 1
+
+
+@pytest.mark.parametrize("sink", [Kept(0), Kept(4000), Kept(300, (1000, 2000), (5000, len(CONTENT)))], ids=["new", "some", "parts"])
+async def test_another_sink_gets_all_in_order(sink: Kept) -> None:
+    """Also what was kept: it is read back for that as well as for the digest."""
+    also = Collecting()
+    await blob(Origin()).copy_to(sink, uncounted, also=also)
+    assert bytes(also.content) == CONTENT
+    assert also.restarts == 0
+
+
+async def test_another_sink_begins_anew_with_the_first() -> None:
+    also = Collecting()
+    await blob(Origin()).copy_to(Kept(4000, wrong=True), uncounted, also=also)
+    assert bytes(also.content) == CONTENT
+    assert also.restarts == 1
