@@ -126,13 +126,14 @@ class _Rebase:
         original = await self._read(shown, self._source, manifest)
         new_name = self._new_base or _named_base(manifest.annotations, shown)
         new_source, new_root = await self._open(new_name)
-        found = await find_image(new_source, new_root, original.platform)
+        wanted = Choice(original.platform, known_variants=False)  # whatever its configuration calls it
+        found = await find_image(new_source, new_root, wanted)
         new = await self._read(new_name, new_source, found)
         old = None
         old_name = self._old_base or _old_base(manifest.annotations, new_name, shown)
         if old_name != SCRATCH:
             old_source, old_root = await self._open(old_name)
-            found = await find_image(old_source, old_root, original.platform)
+            found = await find_image(old_source, old_root, wanted)
             old = await self._read(old_name, old_source, found, owns=False)
         annotations = {BASE_DIGEST: str(new_root.digest)}
         if (reference := parse_image_name(new_name).reference) is not None:
