@@ -185,6 +185,10 @@ def test_images_are_directories_for_other_rules_and_are_completed_and_scanned_of
     # The program in the test wrote it, and a scanner ran in a place where there was no network.
     log = bazel.workspace / "bazel-testlogs" / "scan" / "test.log"
     assert "scanned 4 files, option --all\n" in log.read_text()
+    # Bazel makes its outputs executable; they are not the files of the store, which others use too.
+    stored = [*(bazel.home / ".cache" / "pyskopeo" / "store").glob("blobs/*/*")]
+    assert stored
+    assert {path.stat().st_mode & 0o777 for path in stored} == {0o644}
     blobs = [request.path for request in origin.requests if "/blobs/" in request.path]
     assert len(blobs) == len(set(blobs)) == len(LIST.blobs) + len(SINGLE.blobs)
 

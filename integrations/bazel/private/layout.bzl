@@ -10,8 +10,10 @@ LayoutInfo = provider(
     },
 )
 
-# Arguments: the directory, its index.json, blobs as .../ALGORITHM/DIGEST. Files become hard links where that is possible.
-_LINK = """\
+# Arguments: the directory, its index.json, blobs as .../ALGORITHM/DIGEST. Files become clones where the file system can
+# make them, else copies. Hard links would be cheaper, but the repository shares its files with the content store, and
+# Bazel changes the modes of outputs.
+_COPY = """\
 set -eu
 out=$1
 cp -L "$2" "$out/index.json"
@@ -21,7 +23,7 @@ for blob in "$@"; do
   algorithm=${blob%/*}
   directory=$out/blobs/${algorithm##*/}
   mkdir -p "$directory"
-  cp -lL "$blob" "$directory/" 2>/dev/null || cp -L "$blob" "$directory/"
+  cp -L --reflink=auto "$blob" "$directory/" 2>/dev/null || cp -L "$blob" "$directory/"
 done
 """
 
@@ -34,12 +36,12 @@ def _layout_directory_impl(ctx):
     ctx.actions.run_shell(
         outputs = [directory],
         inputs = [ctx.file.index] + ctx.files.blobs,
-        command = _LINK,
+        command = _COPY,
         arguments = [arguments],
         mnemonic = "PyskopeoLayout",
-        progress_message = "Linking image layout {}".format(ctx.label),
-        # Links to files outside of a sandbox are not possible, and copies elsewhere cost more than they save.
-        execution_requirements = {"no-cache": "1", "no-remote": "1", "no-sandbox": "1"},
+        progress_message = "Copying image layout {}".format(ctx.label),
+        # To send the blobs elsewhere costs more than to copy them here.
+        execution_requirements = {"no-cache": "1", "no-remote": "1"},
     )
     return _providers(ctx, directory, ctx.attr.digest)
 
