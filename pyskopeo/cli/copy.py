@@ -19,6 +19,7 @@ from ..transports import TRANSPORTS, parse_image_name
 from .access_options import AUTHFILE, RESUME, AccessOptions, access_flags
 from .command import Command, program
 from .content_flags import LAYERS, PLAN_JSON, REUSE, layers, plan_as_json, reuse
+from .encryption_flags import ENCRYPTION, with_encryption
 from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .format_flags import FORM, form
 from .layout_output_flags import LAYOUT_OUTPUT, LayoutOutput
@@ -39,6 +40,7 @@ _FLAGS = (
     *access_flags("src-"),
     *access_flags("dest-"),
     *FORM,
+    *ENCRYPTION,
     Flag("dest-precompute-digests", "compress layers to temporary files first, and do not upload those that exist",
          read=boolean, default=False),
     *NETWORK,
@@ -97,7 +99,7 @@ class CopyOptions:
             source=source,
             destination=destination,
             selection=selection,
-            form=output.form(form(parsed, parsed.arguments[1])),
+            form=with_encryption(output.form(form(parsed, parsed.arguments[1])), parsed),
             output=output,
             writing=Writing(
                 additional_tags=additional_tags,

@@ -229,7 +229,7 @@ def _hint(name: str, by_name: Mapping[str, Flag]) -> str:
     if name.startswith("sign-"):
         return ": signing is not supported yet"
     if "crypt" in name:
-        return ": encryption is not supported"
+        return ": only the command copy encrypts and decrypts"
     from difflib import get_close_matches
 
     shown = [flag.name for flag in by_name.values() if not flag.hidden]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import CannotPreserve, Unsupported, prefix_errors
 from ..model import mediatype
 from ..model.change import Change
-from .layer_changes import layer_change, typed_like
+from .layer_changes import layer_change, layers_to_encrypt, typed_like
 from .plan import PlanInputs
 from .target_types import IMAGE_TYPES, image_type, index_type
 
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 class ManifestConversion:
     """Converts the manifests of a graph where the destination does not accept them, or the form requires it.
 
+    Raises what `layers_to_encrypt` raises.
+
     Results accumulate with each call of `convert`. ``converted`` are the manifests to write, by their digests at the
-    source. ``blobs`` are to be copied unchanged, and may repeat. ``changes`` are the layers to recompress or to read
+    source. ``blobs`` are to be copied unchanged, and may repeat. ``changes`` are the layers to change or to read
     before their manifests can be converted, by digest; until then `convert` returns such a manifest unchanged.
     ``contents`` are the blobs generated here, by digest. ``images`` is the number of manifests that are no indexes.
     """
@@ -43,6 +45,7 @@ class ManifestConversion:
         self.changes: dict[Digest, tuple[Descriptor, Change]] = {}
         self.blobs: list[Descriptor] = []
         self.images = 0
+        self._to_encrypt = layers_to_encrypt(inputs.graph, inputs.form)
 
     def convert(self, manifest: Manifest) -> Manifest:
         """Return the manifest to write in the place of ``manifest``, after those of its children.
@@ -82,7 +85,11 @@ class ManifestConversion:
             assert manifest.config is not None
             self.blobs.append(manifest.config)
             return _replace_layers(manifest, changed)
-        return self._change_type(_replace_layers(replace(manifest, layers=layers), changed), target)
+        encrypted = {digest: new for digest, new in changed.items() if mediatype.is_encrypted(new.media_type)}
+        others = {digest: new for digest, new in changed.items() if digest not in encrypted}
+        # No Docker manifest names encrypted layers, so they are replaced in the one that was converted from it.
+        new = self._change_type(_replace_layers(replace(manifest, layers=layers), others), target)
+        return _replace_layers(new, encrypted)
 
     def _add_layers(self, layers: Iterable[Descriptor], changes: Mapping[Digest, tuple[Descriptor, Change]]) -> bool:
         """Add the layers of one manifest to ``blobs`` and ``changes``; return whether any change is still to be made.
@@ -94,14 +101,17 @@ class ManifestConversion:
         pending = {digest: change for digest, change in changes.items() if digest not in outcomes}
         self.changes |= pending
         replaced = {
-            digest for digest, (_, change) in changes.items() if change.format is not None
+            digest for digest, (_, change) in changes.items() if change.rewrites
             and (digest in pending or outcomes[digest].descriptor.digest != digest)
         }  # fmt: skip
         self.blobs += [layer for layer in layers if layer.digest not in replaced]
         return bool(pending)
 
     def _layer_change(self, layer: Descriptor, stated_type: str) -> Change | None:
-        return layer_change(layer, stated_type, self._accepts, self._form, synthesized=self._graph.synthesized)
+        return layer_change(
+            layer, stated_type, self._accepts, self._form,
+            synthesized=self._graph.synthesized, encrypt=layer.digest in self._to_encrypt,
+        )  # fmt: skip
 
     def _outcome(self, layer: Descriptor) -> Outcome:
         """Return what a layer was changed to, with a media type of the family that this manifest uses.
@@ -109,7 +119,8 @@ class ManifestConversion:
         Another manifest may name the same layer with a type of the other family (OCI, Docker).
         """
         outcome = self.inputs.outcomes[layer.digest]
-        return replace(outcome, descriptor=typed_like(outcome.descriptor, layer))
+        plain = replace(layer, media_type=mediatype.decrypted(layer.media_type))
+        return replace(outcome, descriptor=typed_like(outcome.descriptor, plain))
 
     def _actual_layers(self, manifest: Manifest, target: str) -> tuple[Descriptor, ...]:
         """Return the layers with media types for their actual compression, even where the manifest states another.
@@ -200,7 +211,8 @@ class ManifestConversion:
                 kind = ascii(layer.media_type)[:100]
                 raise Unsupported(
                     f"{self._accepts.called} holds layers decompressed, and this image has encrypted layers ({kind}): "
-                    "copy it to a registry, oci: or dir:, which keep them as they are"
+                    "copy it to a registry, oci: or dir: first, which keep them as they are, or decrypt them with "
+                    "--decryption-key"
                 )
 
     def _refuse_conversion_of_artifact(self, manifest: Manifest) -> None:

@@ -23,7 +23,7 @@ from ..model import mediatype
 from ..model.choice import Choice
 from ..model.strict_json import CONFIG_LIMIT, MANIFEST_LIMIT
 from ..streams.concurrency import each
-from .layer_changes import layer_change
+from .layer_changes import changes_ciphers, has_encrypted_layers, layer_change
 from .plan import DEFAULT_FORM, Form, Graph
 from .selection import (
     Selection,
@@ -282,7 +282,7 @@ async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form
         for layer in manifest.layers:
             if not mediatype.is_foreign(layer.media_type):
                 actual_types[layer.digest] = source.blob(layer).descriptor.media_type
-        recompressed = any(
+        recompressed = changes_ciphers(manifest, form) or any(
             layer_change(
                 replace(layer, media_type=actual_types.get(layer.digest, layer.media_type)), layer.media_type,
                 accepts, form, synthesized=graph.synthesized,
@@ -291,7 +291,7 @@ async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form
         # A Docker manifest may contain an OCI configuration unchanged.
         converted = target not in (manifest.media_type, mediatype.DOCKER_MANIFEST)
         # Encrypted layers are stored as they are, or refused.
-        decompressed = accepts.ordered and not any(mediatype.is_encrypted(one.media_type) for one in manifest.layers)
+        decompressed = accepts.ordered and not has_encrypted_layers(manifest)
         if (converted or recompressed or decompressed) and manifest.config.digest not in configs:
             wanted[manifest.config.digest] = manifest.config
 

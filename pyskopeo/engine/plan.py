@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from ..fast_dataclass import dataclass
 from ..interfaces import Accepts
@@ -16,6 +17,9 @@ from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.manifest import Manifest
 from ..streams.plain_content import default_inflated_limit
+
+if TYPE_CHECKING:
+    from ..encryption.keys import Decryption, Encryption
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,9 @@ class Form:
 
     ``max_inflated`` is the maximum size in bytes of all layers that are decompressed during the copy, in total; None:
     16 GiB, or 200 times their size at the source if that is more.
+
+    ``encryption`` is what layers are encrypted with, which requires OCI; ``decryption`` what encrypted ones are
+    decrypted with.
     """
 
     format: str = ""
@@ -42,6 +49,8 @@ class Form:
     preserve_digests: bool = False
     remove_signatures: bool = False
     max_inflated: int | None = None
+    encryption: Encryption | None = None
+    decryption: Decryption | None = None
 
 
 DEFAULT_FORM = Form()
@@ -92,8 +101,9 @@ class Plan:
     its children, each before the index that names it. ``blobs`` are copied unchanged; ``contents`` are generated, with
     their content in memory. ``images`` is the number of manifests that are no indexes.
 
-    ``changes`` are layers to recompress, or to read for their diff IDs, while they are copied. The manifests that
-    contain them are known only afterwards: until then (`plan_with_outcomes`) the plan has the source's in their place.
+    ``changes`` are layers to recompress, encrypt or decrypt, or to read for their diff IDs, while they are copied. The
+    manifests that contain them are known only afterwards: until then (`plan_with_outcomes`) the plan has the source's
+    in their place.
     """
 
     source: Digest
@@ -108,7 +118,7 @@ class Plan:
     @property
     def all_blobs(self) -> tuple[Descriptor, ...]:
         """The blobs that will be written: copied ones, layers to change as the source has them, generated ones."""
-        changed = (descriptor for descriptor, change in self.changes if change.format is not None)
+        changed = (descriptor for descriptor, change in self.changes if change.rewrites)
         return (*self.blobs, *changed, *(descriptor for descriptor, _ in self.contents))
 
     @property

@@ -78,12 +78,18 @@ def _check_contradictions(graph: Graph, form: Form) -> None:
     """Raise `Unsupported` or `CannotPreserve` for options that exclude each other."""
     if form.compression == "zstd" and form.format in ("v2s1", "v2s2"):
         raise Unsupported(f"--format {form.format} has no layers compressed with zstd: choose oci, or gzip")
+    if form.encryption is not None and form.format in ("v2s1", "v2s2"):
+        raise Unsupported(
+            f"encryption required together with format {form.format}, which does not support encryption: choose oci"
+        )
     if not form.preserve_digests:
         return
     if graph.kept is not None:
         raise CannotPreserve("--strip-removed-platforms changes the index, and --preserve-digests forbids it")
     if form.compression or form.compress or form.decompress:
         raise CannotPreserve("layers in another compression have other digests, and --preserve-digests forbids that")
+    if form.encryption is not None:
+        raise CannotPreserve("encrypted layers have other digests, and --preserve-digests forbids that")
 
 
 def _deduplicated(blobs: Iterator[Descriptor]) -> tuple[Descriptor, ...]:

@@ -253,10 +253,13 @@ async def _predict_placements(
 ) -> dict[Digest, Placement]:
     """Return how each blob of a plan would be placed, as far as that can be found out without writing."""
     unchanged = {blob.digest for blob in plan.blobs}  # only these exist already, so only they can be mounted
+    ciphered = {blob.digest for blob, change in plan.changes if change.cipher}
     placements: dict[Digest, Placement] = {}
 
     async def predict(blob: Descriptor) -> None:
-        if await destination.has_blob(blob):
+        if blob.digest in ciphered:
+            placements[blob.digest] = Placement.WRITTEN
+        elif await destination.has_blob(blob):
             placements[blob.digest] = Placement.PRESENT
         elif blob.digest in unchanged and destination.would_mount(source.blob(blob)):
             placements[blob.digest] = Placement.MOUNTED

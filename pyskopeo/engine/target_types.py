@@ -54,6 +54,8 @@ def _required_format(accepts: Accepts, form: Form) -> str | None:
         return form.format
     if form.preserve_digests:
         return None
+    if form.encryption is not None:
+        return "oci"
     # Only OCI defines a media type for layers compressed with zstd; archives store layers uncompressed.
     compresses = accepts.compresses or (form.compress and not accepts.ordered)
     return "oci" if form.compression == "zstd" and compresses else ""
@@ -74,6 +76,8 @@ def _accepted_types(accepts: Accepts, form: Form) -> frozenset[str]:
 
 def _advice(accepts: Accepts, form: Form, types: Mapping[str, str]) -> str:
     """Return the end of the error message: which flag to leave out, or which of the formats in ``types`` to choose."""
+    if form.encryption is not None:
+        return ", which hold no encrypted layers: copy to a registry, oci: or dir: to encrypt"
     if not form.format:
         return ": leave out --dest-compress-format zstd" if _required_format(accepts, form) else ""
     taken = " or ".join(format for format, media_type in types.items() if media_type in _accepted_types(accepts, form))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
@@ -16,6 +17,7 @@ from ..streams.concurrency import WorkQueue, processors
 from ..streams.plain_content import InflatedTotal, PlainContent
 from ..streams.progress import KeptProgress, uncounted
 from ..streams.pump import Blob, MemoryReader, NullSink
+from .plan import DEFAULT_FORM
 from .planner import plan_with_outcomes
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from ..interfaces import ImageDestination, ImageSource
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
-    from ..streams.byte_streams import BlobReader, BlobSink
+    from ..streams.byte_streams import BlobReader, BlobSink, ChangingSink
     from .plan import Plan
 
 _TICK = 0.2
@@ -82,6 +84,7 @@ class Transfer:
         self._jobs = jobs
         self._under_way: dict[_Progress, None] = {}
         self._placed: set[Digest] = set()
+        self._form = DEFAULT_FORM
         self.moved = 0
         self.outcomes: dict[Digest, Outcome] = {}
 
@@ -93,6 +96,7 @@ class Transfer:
         """
         from anyio import create_task_group
 
+        self._form = plan.inputs.form if plan.inputs else DEFAULT_FORM
         items = self._items(plan, present)
         in_order = self.destination.accepts.ordered or bool(plan.changes)
         if not in_order:  # largest first: if a large blob came last, it would be copied alone
@@ -143,7 +147,7 @@ class Transfer:
         """Copy blobs from the queue until it is empty."""
         for item in queue:
             digest = item.blob.descriptor.digest
-            if item.change is not None and item.change.format is None:
+            if item.change is not None and not item.change.rewrites:
                 self.outcomes[digest] = Outcome(item.blob.descriptor, await _diff_id(item.blob))
                 continue
             with self._reported(item) as progress:
@@ -155,12 +159,10 @@ class Transfer:
 
     async def _change(self, blob: Blob, change: Change, progress: _Progress) -> tuple[Digest, Placement]:
         """Copy a layer and change it on the way; return its digest at the destination."""
-        from ..streams.compress import RecompressingSink
-
         descriptor = blob.descriptor
 
         async def fill(sink: BlobSink) -> Descriptor:
-            changing = RecompressingSink(sink, change, descriptor, f"blob {descriptor.digest}", blob.plain)
+            changing = await self._changing_sink(sink, change, blob)
             try:
                 await blob.copy_to(changing, progress)
                 await run_in_thread(changing.finish)
@@ -171,6 +173,21 @@ class Transfer:
 
         made, placement = await self.destination.receive(fill)
         return made.digest, placement
+
+    async def _changing_sink(self, sink: BlobSink, change: Change, blob: Blob) -> ChangingSink:
+        """Return a sink that writes a layer to ``sink`` as ``change`` says."""
+        if not change.cipher:
+            from ..streams.compress import RecompressingSink
+
+            return RecompressingSink(sink, change, blob.descriptor, f"blob {blob.descriptor.digest}", blob.plain)
+        from ..encryption.sinks import DecryptingSink, EncryptingSink
+
+        if change.cipher == "encrypt":
+            assert self._form.encryption is not None
+            return EncryptingSink(sink, change, blob, self._form.encryption.recipients)
+        assert self._form.decryption is not None
+        # In a thread: trying private keys takes milliseconds.
+        return await run_in_thread(partial(DecryptingSink, sink, change, blob, self._form.decryption.keys))
 
     @contextmanager
     def _reported(self, item: _Item) -> Iterator[_Progress]:

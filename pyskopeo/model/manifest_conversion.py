@@ -196,4 +196,15 @@ def _replace_entry(entry: Mapping[str, Any], new: Descriptor) -> dict[str, Any]:
         changed["annotations"] = kept
         if not kept:
             del changed["annotations"]
+    if mediatype.is_encrypted(new.media_type) or mediatype.is_encrypted(entry.get("mediaType") or ""):
+        changed = _replace_keys(changed, new)
     return changed | {"mediaType": new.media_type, "digest": str(new.digest), "size": new.size}
+
+
+def _replace_keys(entry: dict[str, Any], new: Descriptor) -> dict[str, Any]:
+    """Return an entry with the annotations of ``new`` for decryption in the place of its own, in the order of Go."""
+    prefix = mediatype.ENCRYPTION_ANNOTATIONS
+    annotations = {name: text for name, text in (entry.get("annotations") or {}).items() if not name.startswith(prefix)}
+    annotations |= {name: text for name, text in new.annotations.items() if name.startswith(prefix)}
+    others = {name: value for name, value in entry.items() if name != "annotations"}
+    return others | ({"annotations": dict(sorted(annotations.items()))} if annotations else {})

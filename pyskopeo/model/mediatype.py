@@ -39,6 +39,10 @@ _BLOB_PREFIXES = (
     "application/vnd.oci.empty.",
 )
 
+_ENCRYPTED = "+encrypted"
+ENCRYPTION_ANNOTATIONS = "org.opencontainers.image.enc."
+"""The prefix of annotations with which an encrypted layer can be decrypted (ocicrypt)."""
+
 # In the order in which skopeo 1.22 sends them.
 ACCEPT = (OCI_MANIFEST, DOCKER_MANIFEST, SCHEMA1_SIGNED, SCHEMA1, DOCKER_LIST, OCI_INDEX)
 
@@ -78,7 +82,17 @@ def is_foreign(media_type: str) -> bool:
 
 def is_encrypted(media_type: str) -> bool:
     """Return whether a layer is encrypted (ocicrypt, "MediaType")."""
-    return media_type.endswith("+encrypted")
+    return media_type.endswith(_ENCRYPTED)
+
+
+def encrypted(media_type: str) -> str:
+    """Return the type of a layer of ``media_type`` when it is encrypted."""
+    return media_type + _ENCRYPTED
+
+
+def decrypted(media_type: str) -> str:
+    """Return the type of an encrypted layer when it is decrypted, any other type unchanged."""
+    return media_type.removesuffix(_ENCRYPTED)
 
 
 def compression(media_type: str) -> str | None:

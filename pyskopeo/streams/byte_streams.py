@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import InvalidContent
+
+if TYPE_CHECKING:
+    from ..model.change import Outcome
 
 
 class ByteReader(Protocol):
@@ -84,6 +87,23 @@ class BlobSink(ByteSink, Protocol):
 
     def restart(self) -> None:
         """Forget what was written: it was wrong, and the blob follows from byte 0. Called by the thread that writes."""
+        ...
+
+
+class ChangingSink(BlobSink, Protocol):
+    """A `BlobSink` that writes a layer to another sink and changes it on the way, its compression for example."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """After `finish`: the descriptor and the diff ID of the layer as it was written."""
+        ...
+
+    def finish(self) -> None:
+        """Verify what was written and write what is still buffered; called once, by the thread that writes."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held; does nothing after `finish`."""
         ...
 
 

@@ -40,7 +40,7 @@ def image(tmp_path: Path) -> Path:
         (["copy", "--src-tls-verfy=false", "a", "b"], "unknown flag: --src-tls-verfy; did you mean --src-tls-verify?"),
         (["copy", "--creds=a:b", "a", "b"], "unknown flag: --creds; did you mean --src-creds or --dest-creds?"),
         (["copy", "--sign-by=x", "a", "b"], "unknown flag: --sign-by: signing is not supported yet"),
-        (["copy", "--encryption-key=x", "a", "b"], "unknown flag: --encryption-key: encryption is not supported"),
+        (["sync", "--encryption-key=x", "a", "b"], "unknown flag: --encryption-key: only the command copy encrypts and decrypts"),
         (["copy", "-v", "a", "b"], "unknown shorthand flag: 'v' in -v\nTry 'pyskopeo copy --help' for more information"),
         (["copy"], ("Exactly two arguments expected: SOURCE-IMAGE DESTINATION-IMAGE, got 0\n"
                    "Try 'pyskopeo copy --help' for more information")),
