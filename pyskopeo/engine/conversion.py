@@ -206,13 +206,20 @@ class ManifestConversion:
         """Raise `Unsupported` for encrypted layers where the destination stores layers uncompressed."""
         if not self._accepts.ordered:
             return
+        if self._form.encryption is not None:
+            raise Unsupported(
+                f"{self._accepts.called} holds layers decompressed, so it cannot hold encrypted ones: copy to a "
+                "registry, oci: or dir: to encrypt"
+            )
         for layer in manifest.layers:
             if mediatype.is_encrypted(layer.media_type):
                 kind = ascii(layer.media_type)[:100]
+                advice = "copy it to a registry, oci: or dir:, which keep them as they are"
+                if self._form.decryption is not None:
+                    advice = "decrypt it into a registry, oci: or dir: first"
                 raise Unsupported(
                     f"{self._accepts.called} holds layers decompressed, and this image has encrypted layers ({kind}): "
-                    "copy it to a registry, oci: or dir: first, which keep them as they are, or decrypt them with "
-                    "--decryption-key"
+                    f"{advice}"
                 )
 
     def _refuse_conversion_of_artifact(self, manifest: Manifest) -> None:

@@ -77,7 +77,7 @@ def _accepted_types(accepts: Accepts, form: Form) -> frozenset[str]:
 def _advice(accepts: Accepts, form: Form, types: Mapping[str, str]) -> str:
     """Return the end of the error message: which flag to leave out, or which of the formats in ``types`` to choose."""
     if form.encryption is not None:
-        return ", which hold no encrypted layers: copy to a registry, oci: or dir: to encrypt"
+        return ", and encrypted layers require it: leave out --encryption-key"
     if not form.format:
         return ": leave out --dest-compress-format zstd" if _required_format(accepts, form) else ""
     taken = " or ".join(format for format, media_type in types.items() if media_type in _accepted_types(accepts, form))
