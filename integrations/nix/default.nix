@@ -92,8 +92,46 @@ let
       destination = name: tag: "oci:${out}:${tag}";
     };
   };
+  digestParts =
+    digest:
+    let
+      parts = builtins.match "([^:]+):(.+)" digest;
+    in
+    {
+      algorithm = builtins.elemAt parts 0;
+      hex = builtins.elemAt parts 1;
+    };
+
+  # Docker Hub's API is not at the name of the registry.
+  apiHost = host: if host == "docker.io" then "registry-1.docker.io" else host;
+
+  sourceParts =
+    source:
+    let
+      parts = builtins.match "([^/]+)/(.+)" source;
+    in
+    {
+      host = builtins.elemAt parts 0;
+      repository = builtins.elemAt parts 1;
+    };
+
+  blobUrl =
+    tlsVerify: digest: source:
+    let
+      inherit (sourceParts source) host repository;
+    in
+    "http${if tlsVerify then "s" else ""}://${apiHost host}/v2/${repository}/blobs/${digest}";
+
+  select =
+    names: attributes:
+    builtins.listToAttrs (
+      map (name: {
+        inherit name;
+        value = attributes.${name};
+      }) names
+    );
 in
-{
+rec {
   # One image. With the format docker-archive the output is that of nixpkgs' dockerTools.pullImage, byte for byte, so
   # that hashes of either work with the other. Without a hash, the build fails and says which it is.
   pullImage =
@@ -142,4 +180,166 @@ in
         outputHashMode = formats.${format}.mode;
         outputHash = sha256;
       };
+
+  # One blob of a registry, as a file. Its output hash is its digest, so that it has the same path in every image.
+  # `sources` are places that have it, HOST/REPOSITORY. With `downloader = "nix"` Nix itself downloads it, from the first
+  # of them, which must need no token.
+  fetchBlob =
+    {
+      digest,
+      sources,
+      tlsVerify ? true,
+      downloader ? "pyskopeo",
+    }:
+    let
+      name = fixName digest;
+      fixed = {
+        outputHashMode = "flat";
+        outputHashAlgo = (digestParts digest).algorithm;
+        outputHash = (digestParts digest).hex;
+      };
+    in
+    if downloader == "nix" then
+      derivation (
+        {
+          inherit name;
+          system = "builtin";
+          builder = "builtin:fetchurl";
+          url = blobUrl tlsVerify digest (builtins.head sources);
+          executable = false;
+          unpack = false;
+          preferLocalBuild = true;
+        }
+        // fixed
+      )
+    else
+      fetch name (
+        [
+          "blob"
+          "get"
+          (tlsFlag "" tlsVerify)
+        ]
+        ++ credentials
+        ++ builtins.concatMap (source: [
+          "--source"
+          "${(sourceParts source).repository}@${(sourceParts source).host}"
+        ]) (builtins.tail sources)
+        ++ [
+          "${builtins.head sources}@${digest}"
+          "--output"
+          out
+        ]
+      ) fixed;
+
+  # The images of a lock file (pyskopeo lock): an attribute set with an OCI layout for each, by its name in the lock.
+  # Every blob is a derivation of its own, whose output hash is the digest that the lock states; a layout is put together
+  # from them and from the manifests in the lock, without a network. It changes only if the image does. Its attribute
+  # `blobs` is the list of its blobs, to fetch them before.
+  lockedImages =
+    {
+      lockFile,
+      tlsVerify ? true,
+      downloader ? "pyskopeo",
+    }:
+    let
+      lock = builtins.fromJSON (builtins.readFile lockFile);
+      blobs = builtins.mapAttrs (
+        digest: blob:
+        fetchBlob {
+          inherit digest tlsVerify downloader;
+          inherit (blob) sources;
+        }
+      ) lock.blobs;
+      layout =
+        name: image:
+        let
+          isManifest = descriptor: lock.manifests ? ${descriptor.digest};
+          # The root first, then in the order of its entries.
+          manifests =
+            [ image.digest ]
+            ++ builtins.filter (digest: digest != image.digest) (
+              map (entry: entry.digest) (builtins.filter isManifest image.manifests)
+            );
+          # An index states what it names in its bytes only, which Nix cannot decode.
+          nested = builtins.any (
+            digest: digest != image.digest && !(lock.manifests.${digest} ? layers)
+          ) manifests;
+          named =
+            builtins.filter (entry: !(isManifest entry)) image.manifests
+            ++ builtins.concatMap (
+              digest:
+              let
+                manifest = lock.manifests.${digest};
+              in
+              (if manifest ? config then [ manifest.config ] else [ ]) ++ (manifest.layers or [ ])
+            ) manifests;
+          # Of a digest that is named twice, the first; images may name the same blob by different media types.
+          needed =
+            if nested then
+              lock.blobs
+            else
+              builtins.listToAttrs (
+                map (descriptor: {
+                  name = descriptor.digest;
+                  value = {
+                    inherit (descriptor) mediaType size;
+                    inherit (image) sources;
+                  };
+                }) (builtins.filter (descriptor: lock.blobs ? ${descriptor.digest}) named)
+              );
+          # What of the lock is about this image, so that it is built again only if the image changes.
+          part =
+            if nested then
+              "${lockFile}"
+            else
+              builtins.toFile "image.lock" (
+                builtins.toJSON {
+                  inherit (lock) lockVersion;
+                  images.${name} = image;
+                  manifests = select manifests lock.manifests;
+                  blobs = needed;
+                }
+              );
+        in
+        run (fixName name) (
+          [
+            "layout"
+            "assemble"
+            "--sparse"
+            "--root"
+            image.digest
+            "--out"
+            "oci:${out}:${name}"
+            "--from"
+            part
+          ]
+          ++ builtins.concatMap (digest: [
+            "--from"
+            "${blobs.${digest}}"
+          ]) (builtins.attrNames needed)
+        ) { }
+        // {
+          blobs = builtins.attrValues (builtins.intersectAttrs needed blobs);
+        };
+    in
+    builtins.mapAttrs layout lock.images;
+
+  # An OCI layout as a file for `docker load`; `layout` has one image, which gets `name` and `tag`.
+  dockerArchive =
+    {
+      layout,
+      name,
+      tag ? "latest",
+      os ? "linux",
+      arch ? "amd64",
+    }:
+    run "${fixName "docker-image-${name}-${tag}"}.tar" [
+      "--override-os"
+      os
+      "--override-arch"
+      arch
+      "copy"
+      "oci:${layout}"
+      "docker-archive:${out}:${name}:${tag}"
+    ] { };
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import field
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..engine.graph import find_image, with_layer_sizes
 from ..engine.layer_changes import stated_diff_ids
 from ..engine.plan import Graph
 from ..engine.run import check_policy
-from ..errors import InvalidInput, prefix_errors
+from ..errors import InvalidInput, PolicyRejected, prefix_errors
 from ..fast_dataclass import dataclass
 from ..filesystem.contents import Attributes
 from ..filesystem.path_selection import PathSelection
@@ -286,19 +286,21 @@ async def _opened(
 
     reference, access = parse_image_name(name), access or Access.from_environ()
     access.policy()  # raises for an invalid policy file before anything is read
-    async with reference.open_source(access) as source:
-        root = await source.manifest()
-        check_policy(reference, access)
-        manifest = await find_image(
-            source, root, platform or Platform.host(),
-            lambda message: access.report(Warned(f"{reference.image_name}: {message}")),
-        )  # fmt: skip
-        graph = await with_layer_sizes(source, Graph(manifest))
-        config = manifest.config
-        configs = {}
-        if config is not None and manifest.is_image:
-            configs[config.digest] = await source.blob(config).read(CONFIG_LIMIT)
-        diff_ids = stated_diff_ids(Graph(manifest, configs=configs))
+    async with AsyncExitStack() as stack:
+        with prefix_errors(f"reading {reference.image_name}", unless=PolicyRejected):
+            source = await stack.enter_async_context(reference.open_source(access))
+            root = await source.manifest()
+            check_policy(reference, access)
+            manifest = await find_image(
+                source, root, platform or Platform.host(),
+                lambda message: access.report(Warned(f"{reference.image_name}: {message}")),
+            )  # fmt: skip
+            graph = await with_layer_sizes(source, Graph(manifest))
+            config = manifest.config
+            configs = {}
+            if config is not None and manifest.is_image:
+                configs[config.digest] = await source.blob(config).read(CONFIG_LIMIT)
+            diff_ids = stated_diff_ids(Graph(manifest, configs=configs))
         layers = image_layers(graph.root.layers, diff_ids, access.storage.max_inflated)
         where = reference.image_name if reference.reference is None else reference.reference.name
         yield _Image(source, where, root, manifest, chosen_layers(layers, wanted))

@@ -21,6 +21,7 @@ from ..storage.files import read_bounded
 from ..storage.index_file import IndexFile
 from ..storage.layout_completion import CompletionOptions, layout_roots
 from ..storage.layout_completion import complete_layout as complete
+from ..storage.locked_content import open_lock
 from ..storage.oci_layout import DirectoryFiles, LayoutSource
 from ..storage.shared_files import RunFiles
 from ..streams.cancellation import run_in_thread
@@ -71,11 +72,12 @@ async def complete_layout(
     """Complete the layout ``oci:PATH``, or one image of it: what is missing or broken is brought from ``places``.
 
     A place is an image name of the transports oci, oci-archive, dir or docker, of which only blobs and manifests are
-    read, ``store:DIR``, a file that is a blob, a directory of such files, or a blob index with paths below ``base``.
-    Layouts are asked first, then files, blob indexes, stores, and registries last. Without places, the registries are
-    those that the layout records. The signature policy must accept images. ``access`` and ``source_access`` are the
-    settings of the layout and of the places. Returns what was added, and what is still missing. Raises `InvalidInput`,
-    `PathNotFound` if there is no such layout or image, `PolicyRejected`, `InvalidContent` and `StorageFailed`.
+    read, ``store:DIR``, a file that is a blob, a directory of such files, a blob index with paths below ``base``, or a
+    lock file, which has manifests. Layouts are asked first, then files, blob indexes, stores, and registries last.
+    Without places, the registries are those that the layout records. The signature policy must accept images.
+    ``access`` and ``source_access`` are the settings of the layout and of the places. Returns what was added, and what
+    is still missing. Raises `InvalidInput`, `PathNotFound` if there is no such layout or image, `PolicyRejected`,
+    `InvalidContent` and `StorageFailed`.
     """
     layout, access = layout_reference(name), access or Access.from_environ()
     reading = source_access or access
@@ -206,6 +208,8 @@ def _layout_content(name: str, path: Path) -> ContentSource:
 
 def _open_path(place: str, base: Path) -> tuple[str, ContentSource]:
     try:
+        if (lock := open_lock(Path(place))) is not None:
+            return "files", lock
         found = open_files(Path(place), base)
     except NotFound as error:
         raise PathNotFound(str(error)) from None

@@ -70,10 +70,12 @@ async def rebase(
     name, target = parse_image_name(source), parse_image_name(destination)
     reading, writing = name.share(target, reading, writing)
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(name.open_source(reading))
-        writer = await stack.enter_async_context(target.open_destination(writing))
-        root = await opened.manifest()
+        with prefix_errors(f"reading {name.image_name}"):
+            opened = await stack.enter_async_context(name.open_source(reading))
+            root = await opened.manifest()
         check_policy(name, reading)
+        with prefix_errors(f"initializing destination {target.image_name}"):
+            writer = await stack.enter_async_context(target.open_destination(writing))
         rebasing = _Rebase(stack, name, opened, reading, bases=(old_base, new_base), destination=writer)
         if root.is_index and all_platforms:
             result = await rebasing.rebase_index(root)
@@ -124,13 +126,14 @@ class _Rebase:
         original = await self._read(shown, self._source, manifest)
         new_name = self._new_base or _named_base(manifest.annotations, shown)
         new_source, new_root = await self._open(new_name)
-        found = await find_image(new_source, new_root, original.platform)
+        wanted = Choice(original.platform, known_variants=False)  # whatever its configuration calls it
+        found = await find_image(new_source, new_root, wanted)
         new = await self._read(new_name, new_source, found)
         old = None
         old_name = self._old_base or _old_base(manifest.annotations, new_name, shown)
         if old_name != SCRATCH:
             old_source, old_root = await self._open(old_name)
-            found = await find_image(old_source, old_root, original.platform)
+            found = await find_image(old_source, old_root, wanted)
             old = await self._read(old_name, old_source, found, owns=False)
         annotations = {BASE_DIGEST: str(new_root.digest)}
         if (reference := parse_image_name(new_name).reference) is not None:

@@ -34,7 +34,8 @@ _QUIET = Flag("quiet", "show no progress", short="q", read=boolean, default=Fals
 _PLACES = (
     "Places, in the order in which they are asked: layouts (oci:DIR, oci-archive:FILE, dir:DIR); files that\n"
     "are blobs, and directories of such files; blob indexes (FILE.json with\n"
-    '{"Blobs": {"sha256:...": "path"}}); content stores (store:DIR)'
+    '{"Blobs": {"sha256:...": "path"}}); lock files (FILE.lock), for the manifests in them; content stores\n'
+    "(store:DIR)"
 )
 
 

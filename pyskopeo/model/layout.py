@@ -48,11 +48,6 @@ def is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def is_position(name: str) -> bool:
-    """Return whether a name is the position of an entry, ``@N``."""
-    return _NTH.fullmatch(name) is not None
-
-
 def check_layout_file(raw: bytes, where: str) -> None:
     """Check the content of an ``oci-layout`` file, whose version must be 1.0.0; raises `InvalidContent`."""
     document = parse_object(raw, where, 1024 * 1024)

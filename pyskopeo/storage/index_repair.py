@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, Offline, PathNotFound, PyskopeoError, TooLarge, Unsupported
 from ..model import mediatype
-from ..model.layout import INDEX_FILE, is_position
+from ..model.layout import INDEX_FILE
 from ..model.verification import Repair
 from .files import digest_name, storage_errors
 from .index_file import IndexFile
@@ -44,7 +44,7 @@ async def repair_entry(
         problem = error
     else:
         return None
-    if is_position(name):
+    if name.startswith("@"):  # a position
         raise problem
     reasons, offline = [], list[Offline]()
     for source_name, source in sources:

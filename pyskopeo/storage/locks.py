@@ -20,7 +20,7 @@ _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSU
 
 
 class NoLocks(StorageFailed):
-    """The file system has no locks. Raised as `StorageFailed` where one is indispensable."""
+    """Internal: the file system has no locks. Raised as `StorageFailed` where one is indispensable."""
 
 
 @asynccontextmanager

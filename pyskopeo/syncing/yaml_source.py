@@ -7,6 +7,7 @@ Beyond skopeo's dialect, a registry may have ``platforms``, and an image of ``im
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, cast
@@ -28,6 +29,7 @@ _FALSE = frozenset({"false", "no", "off", "n"})
 _KEYS = frozenset(
     {"images", "images-by-tag-regex", "images-by-semver", "credentials", "tls-verify", "cert-dir", "platforms"}
 )
+_WORDS: dict[object, str] = {None: "null", True: "true", False: "false"}  # as they are written in JSON
 _IMAGE_KEYS = frozenset({"tag", "digest", "name", "platforms"})
 
 
@@ -81,21 +83,56 @@ class RegistrySource:
 
 
 def parse_yaml_source(raw: bytes, where: str) -> tuple[RegistrySource, ...]:
-    """Parse the content of a file; ``where`` is its name, for errors.
+    """Parse the content of a file; ``where`` is its name, for errors. JSON needs no package for YAML.
 
     Raises `InvalidInput` and `TooLarge`. Error messages contain no values of the file, which may be secrets.
     """
     if len(raw) > FILE_LIMIT:
         raise TooLarge(f"{where} is over the limit of {FILE_LIMIT} bytes", limit=FILE_LIMIT)
     try:
-        check_parser(where)
-        document = _load(raw)
+        document = _load_json(raw)
+        if document is None:
+            check_parser(where)
+            document = _load(raw)
         if _is_null(document):
             return ()
         registries = _mapping(document, "the file")
         return tuple(_registry(name, value) for name, value in registries.items())
     except _InvalidFileError as error:
         raise InvalidInput(f'Failed to unmarshal "{where}": yaml: {error}') from None
+
+
+def _load_json(raw: bytes) -> object:
+    """Return the document of a file of JSON, whose scalars are text as in YAML; None for any other content.
+
+    Raises `_InvalidFileError` for a key that is given twice.
+    """
+    if not raw.lstrip().startswith(b"{"):
+        return None
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise _InvalidFileError(f"key {ascii(key)[:100]} is given twice")
+            found[key] = value
+        return found
+
+    try:
+        return _as_text(
+            json.loads(raw, object_pairs_hook=unique, parse_int=str, parse_float=str, parse_constant=str)
+        )
+    except (ValueError, RecursionError):
+        return None
+
+
+def _as_text(value: object) -> object:
+    """Return decoded JSON with the words for null, true and false in their place."""
+    if isinstance(value, dict):
+        return {key: _as_text(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_as_text(one) for one in value]
+    return _WORDS[value] if value is None or isinstance(value, bool) else value
 
 
 def _load(raw: bytes) -> object:

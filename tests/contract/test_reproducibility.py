@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.images import IndexSpec, build
+from tests.support.cli import pyskopeo_here, succeed
+from tests.support.images import IndexSpec, LayerSpec, build
 from tests.support.outputs import write_layout
 from tests.support.simulator import Simulator
 from tests.support.specs import ImageSpec, layers, platforms
@@ -24,8 +25,21 @@ IMAGE = build(
     ImageSpec("oci", layers=(*layers(3, size=300_000), *layers(2, size=900_000, compression="zstd"), *layers(1, compression="none")))
 )
 DOCKER = build(ImageSpec("docker", layers=layers(4, size=200_000)))
+OLD = build(ImageSpec("oci", layers=layers(2, size=300_000)))  # what the first one is built on
+NEW = build(ImageSpec("oci", layers=(LayerSpec("new", base=True), LayerSpec("newer"))))
+LIST = build("oci-index-attested")
+# With an index among its images.
 INDEX = build(IndexSpec((platforms("oci"), ImageSpec(layers=layers(2))), annotations={"b": "1", "a": "2"}))
-PARALLEL = ("1", "6")
+IMAGES = {"image": IMAGE, "docker": DOCKER, "old": OLD, "new": NEW, "list": LIST, "index": INDEX}
+YAML = """
+{host}:
+  tls-verify: false
+  platforms: [linux/amd64, linux/arm64]
+  images:
+    test/list: ["1"]
+    test/image: [{{tag: "1", name: some/app}}]
+    test/old: []
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +47,15 @@ class Writer:
     """Something that writes. ``words`` is its command line, for the folders of its sources and of what it writes.
 
     ``parallel`` is whether it takes the number of blobs that are copied at the same time. ``pushes`` is whether it
-    writes to a registry, which is ``{registry}`` in its words.
+    writes to a registry, which is ``{registry}`` in its words. ``modes`` is whether permissions and times of files are
+    those of the image.
     """
 
     name: str
     words: tuple[str, ...]
     parallel: bool = True
     pushes: bool = False
+    modes: bool = False
 
 
 WRITERS = (
@@ -58,33 +74,69 @@ WRITERS = (
          "docker://{registry}/test/x:1"),
         pushes=True,
     ),
+    Writer("tag-platforms", ("copy", "--all", "--tag-platforms", "oci:{source}:list", "oci:{out}/layout:x")),
+    Writer("split-platforms", ("copy", "--all", "--split-platforms", "oci:{source}:list", "oci:{out}/layouts")),
+    Writer("receipt", ("copy", "--all", "--receipt={out}/receipt", "oci:{source}:index", "oci:{out}/layout:x")),
+    Writer("layout-split", ("layout", "split", "oci:{source}:list", "oci:{out}/layouts"), parallel=False),
+    Writer(
+        "index-create",
+        ("index", "create", "--annotation=b=1", "--annotation=a=2", "oci:{out}/layout:x", "oci:{source}:list"),
+        parallel=False,
+    ),
+    Writer(
+        "rebase",
+        ("rebase", "--old-base=oci:{source}:old", "--new-base=oci:{source}:new", "oci:{source}:image", "oci:{out}/layout:x"),
+        parallel=False,
+    ),
+    Writer("export", ("export", "oci:{source}:image", "{out}/files.tar"), parallel=False),
+    Writer("extract", ("extract", "oci:{source}:image", "--dest={out}/files", "--receipt={out}/receipt"), parallel=False, modes=True),
+    Writer("lock", ("lock", "{source}/../images.yaml", "--output={out}/images.lock"), parallel=False),
+    Writer(
+        "prefetch",
+        ("prefetch", "{source}/../images.lock", "--tls-verify=false", "--dest=oci:{out}/layout", "--receipt={out}/receipt"),
+        parallel=False,
+    ),
     Writer("oci-without-layers", ("copy", "--all", "--layers=none", "oci:{source}:index", "oci:{out}/layout:x")),
     Writer(
         "layout-assemble",
         ("layout", "assemble", "--root", INDEX.digest, "--from", "oci:{source}", "--out", "oci:{out}/layout:x"), parallel=False,
     ),
-    Writer("layout-merge", ("layout", "merge", "oci:{source}", "--out", "oci:{out}/layout"), parallel=False),
+    Writer(
+        "layout-merge", ("layout", "merge", "oci:{source}", "oci:{source}/../other", "--out", "oci:{out}/layout"), parallel=False,
+    ),
     Writer("sync", ("sync", "--all", "--src=oci", "--dest=oci", "{source}", "{out}"), parallel=False),
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def source() -> Iterator[Path]:
-    """A layout that everybody may read, outside of the directories of tests, which are private."""
+def hub() -> Iterator[Simulator]:
+    """The registry that images are locked in: its address is part of the lock."""
+    with Simulator() as registry:
+        for name in ("list", "image", "old"):
+            registry.add(IMAGES[name], f"test/{name}", "1")
+        registry.add(OLD, "test/old", "2")
+        yield registry
+
+
+@pytest.fixture(scope="module")
+def source(hub: Simulator) -> Iterator[Path]:
+    """A layout that everybody may read, outside of the directories of tests, which are private; a lock is beside it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        os.chmod(folder, 0o755)
-        for tag, image in (("image", IMAGE), ("docker", DOCKER), ("index", INDEX)):
+        for tag, image in IMAGES.items():
             write_layout(image, folder / "layout", tag=tag)
-        for path in (folder / "layout", *(folder / "layout").rglob("*")):
+        write_layout(OLD, folder / "other", tag="another")
+        (folder / "images.yaml").write_text(YAML.format(host=hub.host))
+        succeed(pyskopeo_here("lock", folder / "images.yaml", "-o", folder / "images.lock"))
+        for path in (folder, *folder.rglob("*")):
             os.chmod(path, 0o755 if path.is_dir() else 0o644)
         yield folder / "layout"
 
 
-Outcome = dict[str, tuple[int, bytes]]
+Outcome = dict[str, tuple[object, bytes]]
 
 
-def write(writer: Writer, surroundings: Surroundings, source: Path, more: tuple[str, ...] = ()) -> Outcome:
+def write(writer: Writer, surroundings: Surroundings, source: Path) -> Outcome:
     """What the writer makes: content and, for each file, whether it can be executed; of a registry, all it was sent."""
     with tempfile.TemporaryDirectory() as name, Simulator() as registry:
         out, home = Path(name) / "out", Path(name) / "home"
@@ -93,7 +145,9 @@ def write(writer: Writer, surroundings: Surroundings, source: Path, more: tuple[
             folder.mkdir(mode=0o700)
             if surroundings.user is not None:
                 os.chown(folder, surroundings.user, surroundings.user)
-        words = [word.format(source=source, out=out, registry=registry.host) for word in (*writer.words, *more)]
+        words = [word.format(source=source, out=out, registry=registry.host) for word in writer.words]
+        if writer.parallel and surroundings.parallel:
+            words.append(f"--image-parallel-copies={surroundings.parallel}")
         restore = frozen(source) if surroundings.frozen else None
         try:
             done = surroundings.run(words, home)
@@ -106,16 +160,20 @@ def write(writer: Writer, surroundings: Surroundings, source: Path, more: tuple[
             sent = {**manifests, **registry.blobs("test/x")}
         else:
             sent = {}
-        return {name: (0, content) for name, content in sorted(sent.items())} | files(out)
+        return {name: (0, content) for name, content in sorted(sent.items())} | files(out, modes=writer.modes)
 
 
-def files(folder: Path) -> Outcome:
-    """What a Nix archive keeps of a folder: names, contents, and whether a file can be executed."""
-    return {
-        path.relative_to(folder).as_posix(): (path.stat().st_mode & 0o111, path.read_bytes())
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+def files(folder: Path, *, modes: bool) -> Outcome:
+    """What a Nix archive keeps of a folder: names, contents, and whether a file can be executed; or mode and time."""
+    found: Outcome = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        kept = (status.st_mode, status.st_mtime) if modes and path.parent != folder else status.st_mode & 0o111
+        if path.is_symlink():
+            found[path.relative_to(folder).as_posix()] = "link", os.fsencode(os.readlink(path))
+        elif path.is_file() or modes:
+            found[path.relative_to(folder).as_posix()] = kept, path.read_bytes() if path.is_file() else b""
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +198,3 @@ def test_the_bytes_do_not_depend_on_the_surroundings(
     if surroundings.user is not None and os.geteuid() != 0:
         pytest.skip("needs root, to run as another user")
     assert write(writer, surroundings, source) == usual(writer)
-
-
-@pytest.mark.parametrize("number", PARALLEL)
-@pytest.mark.parametrize("writer", [one for one in WRITERS if one.parallel], ids=lambda one: one.name)
-def test_the_bytes_do_not_depend_on_what_is_done_at_the_same_time(
-    writer: Writer, number: str, source: Path, usual: Callable[[Writer], Outcome]
-) -> None:
-    assert write(writer, USUAL, source, (f"--image-parallel-copies={number}",)) == usual(writer)

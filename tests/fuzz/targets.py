@@ -21,6 +21,11 @@ from pyskopeo.credentials.authfile import AuthFile
 from pyskopeo.credentials.bazel_helper import parse_output
 from pyskopeo.credentials.helper_program import Output
 from pyskopeo.errors import InvalidContent, NotFound, PyskopeoError
+from pyskopeo.filesystem.contents import Attributes, ContentDirectory
+from pyskopeo.filesystem.entry import Kind
+from pyskopeo.filesystem.layer_sink import EntryTotal, LayerSink
+from pyskopeo.filesystem.overlay import View
+from pyskopeo.filesystem.tree_writer import TreeWriter
 from pyskopeo.gocompat.template import GoTime, Struct, render
 from pyskopeo.http.connect import Connector, UnixSocket, no_proxy
 from pyskopeo.http.connection import Connection
@@ -186,6 +191,34 @@ def tar(data: bytes) -> None:
             assert member.offset + member.size <= len(data)
 
 
+def layer(data: bytes) -> None:
+    """A layer: what is extracted are the files of its view, at their paths, and nothing beside them changes."""
+    with tempfile.TemporaryDirectory() as folder, refusals():
+        for name in ("root", "outside", "contents"):
+            os.mkdir(f"{folder}/{name}")
+        kept = ContentDirectory(Path(folder, "contents"), attributes=Attributes())
+        sink = LayerSink(1, "layer 1", EntryTotal(), lambda _: True, kept)
+        fd = os.open(f"{folder}/root", os.O_RDONLY)
+        try:
+            sink.write(memoryview(data))
+            sink.finish()
+            nodes = list(View.of([sink.layer]).walk())
+            wanted = [(path, node) for path, node in nodes if node.entry is None or node.entry.kind is not Kind.HARDLINK]
+            writer = TreeWriter(fd, kept, Attributes())
+            writer.write(wanted)
+            made = {path.encode("utf-8", "surrogateescape") for path, _ in wanted} - set(map(os.fsencode, writer.left_out))
+            for path in made:
+                assert not {b"", b".", b".."} & set(path.split(b"/"))
+                assert os.path.lexists(os.path.join(os.fsencode(folder), b"root", path))
+        finally:
+            os.chmod(f"{folder}/root", 0o700)
+            os.close(fd)
+            sink.close()
+            kept.close()
+            assert sorted(os.listdir(folder)) == ["contents", "outside", "root"]
+            assert os.listdir(f"{folder}/outside") == []
+
+
 def registries_conf(data: bytes) -> None:
     """``registries.conf``."""
     with refusals():
@@ -280,6 +313,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "bazel-helper": bazel_helper,
     "challenge": challenge,
     "content-range": content_range,
+    "layer": layer,
     "layout-index": layout_index,
     "link": link,
     "lock-file": lock_file,

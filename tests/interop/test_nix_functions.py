@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 
 from tests.support.cli import pyskopeo_here, succeed
 from tests.support.commands import ROOT
-from tests.support.images import BuiltImage, build
+from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build, digest_of
 from tests.support.nar import sri_of
 from tests.support.nix import Nix
 from tests.support.peers import Registry
+from tests.support.require import require_peer
 from tests.support.sid_root import SidRoot
+from tests.support.simulator import Simulator
 
 FUNCTIONS = ROOT / "integrations" / "nix" / "default.nix"
 LIST = build("docker-list")
@@ -107,6 +110,96 @@ def test_all_platforms(nix: Nix, functions: str, registry: Registry, pushed: Bui
     more = {"format": '"oci"', "allPlatforms": "true"}
     (path,) = nix.built(pull(functions, registry, pushed.digest, wanted, **more))
     succeed(pyskopeo_here("layout", "verify", f"oci:{path}"))
+
+
+DOWNLOADERS = ("pyskopeo", "nix")
+ONE = build(ImageSpec("oci", layers=(LayerSpec("base", base=True), LayerSpec("shared"))))
+NESTED = build("nested-index")
+YAML = """
+{host}:
+  tls-verify: false
+  images:
+    nix/one: [{{tag: "1", name: one}}]
+    nix/list: [{{tag: "1", name: "two/some:x", platforms: [linux/amd64, linux/arm64]}}]
+    nix/nested: ["1"]
+"""
+
+
+@pytest.fixture
+def own_registry() -> Iterator[Registry]:
+    require_peer("docker-registry")
+    with Registry() as running:
+        for name, image in (("one", ONE), ("list", LIST), ("nested", NESTED)):
+            running.push(image, f"nix/{name}", "1")
+        yield running
+
+
+def locked(functions: str, nix: Nix, registry: Registry, downloader: str) -> str:
+    """An expression for the images of a lock file, which is written."""
+    (nix.folder / "images.yaml").write_text(YAML.format(host=registry.host))
+    succeed(pyskopeo_here("lock", nix.folder / "images.yaml", "-o", nix.folder / "images.lock"))
+    arguments = f'lockFile = ./images.lock; tlsVerify = false; downloader = "{downloader}";'
+    return f"({functions}).lockedImages {{ {arguments} }}"
+
+
+@pytest.mark.parametrize("downloader", DOWNLOADERS)
+def test_the_images_of_a_lock(
+    downloader: str, nix: Nix, functions: str, own_registry: Registry, tmp_path: Path
+) -> None:
+    """One derivation for each blob, then the layouts, when there is no registry any more."""
+    images = locked(functions, nix, own_registry, downloader)
+    every = f"builtins.concatMap (image: image.blobs) (builtins.attrValues ({images}))"
+    blobs = nix.built(every)
+    lock = json.loads((nix.folder / "images.lock").read_text())
+    assert {digest_of(path.read_bytes()) for path in blobs} == lock["blobs"].keys()
+    assert {path.name.partition("-")[2] for path in blobs} == {name.replace(":", "-") for name in lock["blobs"]}
+    wanted = {}
+    for name in lock["images"]:
+        layout = tmp_path / "wanted" / name.replace("/", "-").replace(":", "-")
+        flags = ("--tls-verify=false", "--dest", f"oci:{layout}")
+        succeed(pyskopeo_here("prefetch", *flags, nix.folder / "images.lock", name))
+        wanted[name] = sri_of(layout, flat=False)
+    own_registry.stop()
+    images = f"builtins.attrValues ({images})"
+    layouts = nix.built(images)
+    assert {name: sri_of(path, flat=False) for name, path in zip(sorted(wanted), layouts, strict=True)} == wanted
+    assert nix.built(images, "--check") == layouts
+
+
+def test_an_image_stays_where_it_is_when_another_changes(nix: Nix, functions: str, own_registry: Registry) -> None:
+    before = nix.built(f"({locked(functions, nix, own_registry, 'pyskopeo')}).one")
+    content = (nix.folder / "images.lock").read_bytes()
+    own_registry.push(ONE, "nix/list", "1")
+    (nix.folder / "images.lock").unlink()
+    images = locked(functions, nix, own_registry, "pyskopeo")
+    assert (nix.folder / "images.lock").read_bytes() != content
+    assert nix.built(f"({images}).one") == before
+
+
+def test_a_locked_image_for_docker(nix: Nix, functions: str, own_registry: Registry, tmp_path: Path) -> None:
+    images = locked(functions, nix, own_registry, "pyskopeo")
+    call = f'dockerArchive {{ layout = ({images}).one; name = "a/b"; tag = "7"; }}'
+    (path,) = nix.built(f"({functions}).{call}")
+    source = f"docker://{own_registry.host}/nix/one:1"
+    succeed(pyskopeo_here("copy", "--src-tls-verify=false", source, f"docker-archive:{tmp_path}/x.tar:a/b:7"))
+    assert path.read_bytes() == (tmp_path / "x.tar").read_bytes()
+
+
+@pytest.mark.parametrize("downloader", DOWNLOADERS)
+def test_a_blob_that_is_another_one(downloader: str, nix: Nix, functions: str) -> None:
+    """Whoever downloads it, nothing else than the blob gets its path."""
+    digest = ONE.layer_digests()[0]
+    with Simulator(ONE, "nix/one") as registry:
+        registry.store.add_blob("nix/one", digest, b"something else")
+        arguments = f'digest = "{digest}"; sources = [ "{registry.host}/nix/one" ]; tlsVerify = false;'
+        blob = f'({functions}).fetchBlob {{ {arguments} downloader = "{downloader}"; }}'
+        done = nix.build(blob)
+    assert done.returncode != 0
+    assert ("hash mismatch" if downloader == "nix" else "digest mismatch") in done.stderr
+    (nix.folder / "path.nix").write_text(f"({blob}).outPath")
+    path = json.loads(nix.run("nix-instantiate", "--eval", "--json", "path.nix").stdout)
+    assert path.startswith(f"{nix.folder}/store/")
+    assert nix.run("nix-store", "--check-validity", path).returncode != 0
 
 
 def test_the_sandbox_hides_the_machine(nix: Nix) -> None:

@@ -198,6 +198,14 @@ class TestPlatformsOfEntries:
         succeed(pyskopeo_here("copy", "-q", "--all", f"oci:{tmp_path}/source:x", f"oci:{tmp_path}/a:x"))
         assert "platform" not in self.entry(tmp_path / "a")
 
+    def test_images_without_names_for_different_platforms_are_one_image(self, registry: Simulator, tmp_path: Path) -> None:
+        for platform in ("linux/amd64", "linux/s390x"):
+            words = ("--src-tls-verify=false", "--platform", platform, registry.name())
+            succeed(pyskopeo_here("copy", "-q", *words, f"oci:{tmp_path}/a"))
+        for platform, digest in (("linux/amd64", DIGESTS[2]), ("linux/s390x", DIGESTS[3])):
+            succeed(pyskopeo_here("copy", "-q", "--platform", platform, f"oci:{tmp_path}/a", f"dir:{tmp_path}/d"))
+            assert digest_of((tmp_path / "d/manifest.json").read_bytes()) == digest
+
     def test_sync(self, registry: Simulator, tmp_path: Path) -> None:
         name = registry.name().removeprefix("docker://")
         words = ("sync", "--src-tls-verify=false", "--src=docker", "--dest=oci", "--platform=linux/s390x", name)

@@ -15,7 +15,9 @@ from pyskopeo import errors
 from pyskopeo.errors import DaemonError, NotFound, PyskopeoError, first_error, prefix_errors
 
 # Errors that no caller of the library catches by their own names.
-INTERNAL = {"DuplicateName", "TemplateError", "TokenExpired", "TokenRefused", "UnknownField", "UnknownFlag", "UsageError"}
+INTERNAL = {
+    "DuplicateName", "NoLocks", "TemplateError", "TokenExpired", "TokenRefused", "UnknownField", "UnknownFlag", "UsageError",
+}  # fmt: skip
 
 
 def drawn() -> dict[str, str]:

@@ -259,7 +259,8 @@ def test_credentials_are_those_of_the_users_files(locked: Path, registry: Simula
     assert "s3cr3t" not in (locked / "images.lock").read_text()
 
 
-def test_it_goes_on_where_it_was_killed(registry: Simulator, locked: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_it_goes_on_where_it_was_ended(registry: Simulator, locked: Path, number: signal.Signals) -> None:
     registry.add(BIG, "team/app", "1.0")
     succeed(lock(locked, "--update"))
     layer, needed = BIG.layer_digests()[1], {*(FETCHED - {*APP.blobs}), *BIG.blobs, *TOOL.blobs}
@@ -270,8 +271,11 @@ def test_it_goes_on_where_it_was_killed(registry: Simulator, locked: Path) -> No
         kept = locked / "layout" / "blobs" / "sha256"
         assert wait_until(lambda: any(path.stat().st_blocks * 512 >= 2_000_000 for path in kept.glob(".*")), 10)
         assert wait_until(lambda: needed - files(locked / "layout") == {layer}, 10)
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.send_signal(number)
+        code = process.wait(10)
+    if number is signal.SIGINT:  # images that are complete have their names
+        assert code == 130
+        assert set(names(locked / "layout")) == {"multi", f"{registry.host}/team/tool:3.0"}
     asked = len(registry.requests)
     succeed(prefetch(locked, "--dest", f"oci:{locked}/layout"))
     assert gets(registry, asked) == {layer: 1}

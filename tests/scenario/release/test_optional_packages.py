@@ -76,7 +76,9 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
     zstd = write_dir(build(ImageSpec(layers=(LayerSpec("a", base=True, compression="zstd"),))), folder / "zstd")
     layout = write_layout(build("oci"), folder / "layout")
     images = folder / "images.yaml"
-    images.write_text(json.dumps({registry.host: {"images": {"test/image": ["latest"]}, "tls-verify": False}}))
+    images.write_text(f"{registry.host}:\n  images: {{test/image: [latest]}}\n  tls-verify: false\n")
+    in_json = folder / "images.json"
+    in_json.write_text(json.dumps({registry.host: {"images": {"test/image": ["latest"]}, "tls-verify": False}}))
     (folder / "tls.yaml").write_text("minVersion: '1.2'\n")
     repository = registry.name().removeprefix("docker://").rpartition(":")[0]
     return {
@@ -93,6 +95,8 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
         "list tags": ["list-tags", "--tls-verify=false", f"docker://{repository}"],
         "sync": ["sync", *plain, "--src", "docker", "--dest", "dir", "--scoped", repository, f"{folder}/synced"],
         "sync yaml": ["sync", "--src", "yaml", "--dest", "dir", str(images), f"{folder}/synced-by-yaml"],
+        "sync json": ["sync", "--src", "yaml", "--dest", "dir", str(in_json), f"{folder}/synced-by-json"],
+        "lock": ["lock", str(in_json), "-o", f"{folder}/images.lock"],
         "log in": ["login", "--tls-verify=false", "--username=user", "--password=pass", f"--authfile={folder}/auth.json", registry.host],
         "verify": ["verify", "--deep", "--tls-verify=false", registry.name()],
         "verify zstd": ["verify", "--deep", f"dir:{zstd}"],

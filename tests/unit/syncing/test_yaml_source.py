@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from pyskopeo.credentials.authfile import Credentials
@@ -75,6 +77,27 @@ def test_the_example_of_the_manual() -> None:
 def test_a_tag_is_text_as_it_is_written(text: str, tags: tuple[str, ...]) -> None:
     (found,) = parse(f"h:\n  images:\n    a: {text}\n")
     assert found.images == {"a": items(*tags)}
+
+
+def test_json_is_read_without_a_parser_for_yaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As YAML would be: a tag that is a number is text as it is written."""
+    text = """ {"h": {"images": {"a": [1.10, "2", true, {"tag": 012e1, "name": "x"}], "b": null}, "tls-verify": false,
+              "cert-dir": null}, "i": null}""".replace("012e1", "12e1")
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    one, two = parse(text)
+    assert one.images == {"a": (*items("1.10", "2", "true"), ImageItem("12e1", "x")), "b": ()}
+    assert (one.tls_verify, one.cert_dir, two) == (False, "", RegistrySource("i"))
+    with pytest.raises(InvalidInput, match="key 'a' is given twice"):
+        parse('{"h": {"images": {"a": [], "a": []}}}')
+    for other in ("{h: {images: {a: [b]}}}", '{"h": ', "{" * 100_000, '{"h": {}} x'):
+        with pytest.raises(InvalidInput, match="PyYAML"):
+            parse(other)
+    for depth in range(100, 1000, 50):
+        with pytest.raises(InvalidInput):
+            parse('{"h": ' + "[" * depth + "]" * depth + "}")
+    monkeypatch.undo()
+    assert parse(text) == (one, two)
+    assert parse(text.replace("{", "{ ").replace('"h"', "h")) == (one, two)
 
 
 @pytest.mark.parametrize(
