@@ -172,8 +172,10 @@ class Registries:
         registry = self.find(reference)
         if registry is None:
             return set()
-        places = (registry, *registry.mirrors)
-        return {_relocate(reference, registry, place.location).name for place in places if place.insecure}
+        locations = [mirror.location for mirror in registry.mirrors if mirror.insecure]
+        if registry.insecure:
+            locations.append(registry.location)
+        return {_relocate(reference, registry, location).name for location in locations}
 
     def _blocking(self, reference: Reference) -> Registry | None:
         found = self.find(reference)
