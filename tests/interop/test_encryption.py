@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.cli import pyskopeo_here, succeed
-from tests.support.commands import Done, skopeo
+from tests.support.cli import Done, pyskopeo_here, succeed
+from tests.support.commands import skopeo
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.keys import KINDS, private_pem, write_keys
 from tests.support.outputs import write_dir, write_layout

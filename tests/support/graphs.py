@@ -29,6 +29,10 @@ PLACES = {
 }
 
 
+# A configuration, of an image from `image_of`.
+CONFIG = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}).encode()
+
+
 def parsed(image: BuiltImage, digest: str | None = None) -> Manifest:
     built = image.manifests[digest or image.digest]
     return Manifest.parse(built.raw, content_type=built.media_type, expected=Digest.parse(built.digest))
@@ -57,3 +61,26 @@ def entry(number: int, platform: str = "", media_type: str = mediatype.OCI_MANIF
         names = ("os", "architecture", "variant")
         found["platform"] = dict(zip(names, platform.split("/"), strict=False))
     return found
+
+
+def image_of(*layers: str | dict[str, Any], media_type: str | None = None, **more: Any) -> Manifest:
+    """An image with these layers: by their type, and what else is said of them."""
+    entries = [
+        {"mediaType": layer, "digest": str(Digest.of(f"{n}".encode())), "size": 1} if isinstance(layer, str)
+        else {"digest": str(Digest.of(f"{n}".encode())), "size": 1, **layer}
+        for n, layer in enumerate(layers)
+    ]  # fmt: skip
+    docker = any(str(entry["mediaType"]).startswith(mediatype.DOCKER_LAYER[:24]) for entry in entries)
+    kind = media_type or (mediatype.DOCKER_MANIFEST if docker else mediatype.OCI_MANIFEST)
+    config = {
+        "mediaType": mediatype.DOCKER_CONFIG if docker else mediatype.OCI_CONFIG,
+        "digest": str(Digest.of(CONFIG)), "size": len(CONFIG), "unknown": "config",
+    }  # fmt: skip
+    document = {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": entries, **more}
+    return Manifest.parse(json.dumps(document).encode())
+
+
+def graph(manifest: Manifest, **actual: str) -> Graph:
+    """``actual`` says what the layer of that number, as in ``_0``, really is."""
+    found = {manifest.layers[int(n[1:])].digest: media_type for n, media_type in actual.items()}
+    return Graph(manifest, configs={Digest.of(CONFIG): CONFIG}, actual_types=found)

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from tests.support.commands import ROOT, environment
 from tests.support.gates import BearerGate
 from tests.support.images import ImageSpec, LayerSpec, build
+from tests.support.keys import write_keys
 from tests.support.outputs import write_dir, write_layout
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority
@@ -45,6 +46,7 @@ NEEDED = {"anyio", "httpx"}
 # What is refused, by the package that it needs and the command in `COMMANDS`; everything else succeeds.
 REFUSED = {
     ("cryptography", "sign"): "manifests of schema 1 are signed with the package cryptography, which is not installed",
+    ("cryptography", "encrypt"): "layers are encrypted and decrypted with the package cryptography, which is not installed",
     ("pyyaml", "sync yaml"): "images.yaml: YAML files need the package PyYAML, which is not installed",
     ("pyyaml", "tls details"): "tls.yaml: YAML files need the package PyYAML, which is not installed",
 }
@@ -90,6 +92,7 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
         "compress with zstd": ["copy", "--dest-compress-format=zstd", "--dest-force-compress-format", f"dir:{gzip}", f"oci:{folder}/compressed:x"],
         "bars": ["copy", "--progress=bars", f"dir:{gzip}", f"dir:{folder}/bars"],
         "sign": ["copy", "--format=v2s1", f"dir:{gzip}", f"dir:{folder}/signed"],
+        "encrypt": ["copy", f"--encryption-key=jwe:{write_keys(folder, 'RSA')[0]}", f"dir:{gzip}", f"dir:{folder}/secret"],
         "tls details": [f"--tls-details={folder}/tls.yaml", "inspect", "--tls-verify=false", registry.name()],
         "inspect": ["inspect", "--tls-verify=false", registry.name()],
         "list tags": ["list-tags", "--tls-verify=false", f"docker://{repository}"],

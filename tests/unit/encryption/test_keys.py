@@ -7,6 +7,7 @@ import sys
 import pytest
 from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from pyskopeo.encryption.keys import Decryption, Encryption, parse_private_key, parse_public_key
 from pyskopeo.errors import InvalidInput, Unsupported
@@ -92,5 +93,6 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_key_is_printed() -> None:
     key = private_key("RSA")
+    assert isinstance(key, RSAPrivateKey)
     assert str(key.private_numbers().d) not in repr(Decryption((key,)))
     assert "0x" in repr(Decryption((key,))) + repr(Encryption((key.public_key(),)))

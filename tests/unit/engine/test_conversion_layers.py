@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pyskopeo.engine.plan import Form, Graph, Plan
+from pyskopeo.engine.plan import Form, Plan
 from pyskopeo.engine.planner import decide, plan_with_outcomes
 from pyskopeo.errors import CannotPreserve, Unsupported
 from pyskopeo.interfaces import Accepts
@@ -16,8 +15,7 @@ from pyskopeo.model import mediatype
 from pyskopeo.model.change import Change, Outcome
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.model.manifest import Manifest
-from tests.support.graphs import PLACES, graph_of, parsed
+from tests.support.graphs import CONFIG, PLACES, graph, graph_of, image_of, parsed
 from tests.support.images import ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
 
 OCI, OCI_GZIP, OCI_ZSTD = mediatype.OCI_LAYER, mediatype.OCI_LAYER_GZIP, mediatype.OCI_LAYER_ZSTD
@@ -25,31 +23,7 @@ DOCKER, DOCKER_GZIP, DOCKER_ZSTD = mediatype.DOCKER_LAYER, mediatype.DOCKER_LAYE
 FOREIGN, DOCKER_FOREIGN = mediatype.OCI_NONDISTRIBUTABLE, mediatype.DOCKER_FOREIGN
 ENCRYPTED = f"{OCI_GZIP}+encrypted"
 ELSEWHERE = ("https://example.com/layer",)
-CONFIG = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}).encode()
 CHUNKED = "io.github.containers.zstd-chunked.manifest-position"
-
-
-def image_of(*layers: str | dict[str, Any], media_type: str | None = None, **more: Any) -> Manifest:
-    """An image with these layers: by their type, and what else is said of them."""
-    entries = [
-        {"mediaType": layer, "digest": str(Digest.of(f"{n}".encode())), "size": 1} if isinstance(layer, str)
-        else {"digest": str(Digest.of(f"{n}".encode())), "size": 1, **layer}
-        for n, layer in enumerate(layers)
-    ]  # fmt: skip
-    docker = any(str(entry["mediaType"]).startswith(DOCKER[:24]) for entry in entries)
-    kind = media_type or (mediatype.DOCKER_MANIFEST if docker else mediatype.OCI_MANIFEST)
-    config = {
-        "mediaType": mediatype.DOCKER_CONFIG if docker else mediatype.OCI_CONFIG,
-        "digest": str(Digest.of(CONFIG)), "size": len(CONFIG), "unknown": "config",
-    }  # fmt: skip
-    document = {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": entries, **more}
-    return Manifest.parse(json.dumps(document).encode())
-
-
-def graph(manifest: Manifest, **actual: str) -> Graph:
-    """``actual`` says what the layer of that number, as in ``_0``, really is."""
-    found = {manifest.layers[int(n[1:])].digest: media_type for n, media_type in actual.items()}
-    return Graph(manifest, configs={Digest.of(CONFIG): CONFIG}, actual_types=found)
 
 
 def settled(plan: Plan) -> Plan:

@@ -17,19 +17,11 @@ from pyskopeo.model import mediatype
 from pyskopeo.model.change import Change, Outcome
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
-from tests.support.graphs import PLACES, graph_of
+from tests.support.graphs import PLACES, graph, graph_of, image_of
 from tests.support.images import ImageSpec, IndexSpec, LayerSpec, build
-from tests.unit.engine.test_conversion_layers import (
-    DOCKER_GZIP,
-    ENCRYPTED,
-    FOREIGN,
-    OCI,
-    OCI_GZIP,
-    OCI_ZSTD,
-    graph,
-    image_of,
-)  # fmt: skip
 
+OCI, OCI_GZIP, OCI_ZSTD = mediatype.OCI_LAYER, mediatype.OCI_LAYER_GZIP, mediatype.OCI_LAYER_ZSTD
+DOCKER_GZIP, FOREIGN, ENCRYPTED = mediatype.DOCKER_LAYER_GZIP, mediatype.OCI_NONDISTRIBUTABLE, f"{OCI_GZIP}+encrypted"
 KEYS, OPTIONS = (f"{mediatype.ENCRYPTION_ANNOTATIONS}{name}" for name in ("keys.jwe", "pubopts"))
 ENCRYPT, DECRYPT = Form(encryption=Encryption(())), Form(decryption=Decryption(()))
 LAYOUT = PLACES["layout"]
