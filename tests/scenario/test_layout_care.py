@@ -419,6 +419,14 @@ def test_a_bar_on_a_terminal(registry: Simulator) -> None:
     assert "Verifying" not in on_a_terminal("verify", "--quiet", "--tls-verify=false", registry.name())
 
 
+def test_a_bar_says_what_is_done(registry: Simulator, tmp_path: Path) -> None:
+    succeed(pyskopeo_here("copy", "-q", "--all", "--layers=none", "--src-tls-verify=false", registry.name(), f"oci:{tmp_path}/x"))
+    registry.on("/v2/*/blobs/*", Drip(500, 0.1))
+    output = on_a_terminal("layout", "complete", "--tls-verify=false", f"oci:{tmp_path}/x")
+    assert "Completing" in output
+    assert "Verifying" not in output
+
+
 def test_on_a_terminal_faults_are_lines_alone(layout: Path) -> None:
     blob_path(layout, LAYER).unlink()
     output = on_a_terminal("layout", "verify", f"oci:{layout}")
