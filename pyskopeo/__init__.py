@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .access import Access, Network, Ranges, Storage, Writing
     from .api.blobs import get_blob, get_blobs, get_manifest, put_blob, put_manifest
     from .api.deletion import delete
-    from .api.files import Extracted, ImageFile, export_files, extract_files, list_files, open_file
+    from .api.files import export_files, extract_files, list_files, open_file
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.index_creation import create_index
     from .api.inspection import Inspection, inspect_image
@@ -94,6 +94,7 @@ if TYPE_CHECKING:
         Retrying,
         Warned,
     )
+    from .model.extracted_files import Extracted, ImageFile
     from .model.layout_split import LayoutSplit, SplitImage
     from .model.lock_file import LockFile
     from .model.locked_image import LockedImage
@@ -145,14 +146,14 @@ _HOMES = {
     "Digest": "model.digest",
     "Event": "model.events",
     "Explained": "model.events",
-    "Extracted": "api.files",
+    "Extracted": "model.extracted_files",
     "Fault": "model.verification",
     "FaultKind": "model.verification",
     "Form": "engine.plan",
     "GarbageReport": "model.verification",
     "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
-    "ImageFile": "api.files",
+    "ImageFile": "model.extracted_files",
     "ImageReference": "interfaces",
     "ImageSource": "interfaces",
     "IncompleteTags": "errors",

@@ -66,13 +66,18 @@ class Decision:
                     return _is_file(layer.entries.get(entry.link), entry)
                 return entry.kind is not Kind.DIRECTORY
             if layer.removes(path):
-                return True
+                # What upper layers have below it may be a hard link to a file of a layer that is not read yet.
+                return not any(upper.links_elsewhere(path) for upper in self._layers)
         return False
 
 
     def _target(self, link: Entry, rest: str) -> str:
         """Return where a path leads by a symbolic link, ``rest`` being what follows; "" if that takes a closer look."""
-        if ".." in link.link.split("/") and not self._names(link.path.rpartition("/")[0]):
+        names = [name for name in link.link.split("/") if name not in ("", ".")]
+        up = names.count("..")
+        if ".." in names[up:]:
+            return ""  # what it leads through before it goes up may be a symbolic link
+        if up and not self._names(link.path.rpartition("/")[0]):
             return ""  # its directory may be a symbolic link itself
         return _lexical_target(link, rest)
 
@@ -105,6 +110,14 @@ class _NamedEntries:
         """Return whether the layer removes a path from those below it."""
         prefixes = _prefixes(path)
         return not self._removed.isdisjoint(prefixes) or not self._opaque.isdisjoint(("", *prefixes[:-1]))
+
+    def links_elsewhere(self, path: str) -> bool:
+        """Return whether something below a directory is a hard link to a file that the layer does not have."""
+        return any(
+            entry.kind is Kind.HARDLINK and entry.path.startswith(f"{path}/")
+            and not _is_file(self.entries.get(entry.link), entry)
+            for entry in self.entries.values()
+        )  # fmt: skip
 
     def may_alias(self, path: str, *, is_real: bool) -> bool:
         """Return whether the layer may have or remove the file, or a directory that it is in, by another name.

@@ -74,7 +74,7 @@ def chosen_layers(layers: Sequence[Layer], wanted: Sequence[str]) -> tuple[Layer
     found: set[int] = set()
     for text in wanted:
         digits = text.removeprefix("-")
-        if digits.isdigit() and len(digits) < 10:
+        if digits.isascii() and digits.isdigit() and len(digits) < 10:
             number = int(text) if digits == text else len(layers) + 1 + int(text)
             numbers = {layer.number for layer in layers if layer.number == number}
         else:

@@ -382,7 +382,9 @@ class TestAssemble:
         for digest in (AMD64, LIST.config_digest(AMD64)):
             blob_path(whole, digest).unlink()
         words = ("--root", LIST.digest, "--from", f"oci:{whole}", "--out", f"oci:{tmp_path}/out")
-        assert [found["digest"] for found in missing(self.assemble(*words))] == [AMD64]
+        done = self.assemble(*words)
+        assert [found["digest"] for found in missing(done)] == [AMD64]
+        assert done.stderr.rstrip().endswith('; add a place that has them: --from"')
         succeed(self.assemble("--sparse", *words))
         succeed(pyskopeo_here("layout", "verify", "--sparse", f"oci:{tmp_path}/out"))
 

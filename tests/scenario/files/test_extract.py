@@ -160,7 +160,7 @@ class TestLayers:
         (tmp_path / "dest").rename(tmp_path / "other")
         assert extracted(name, tmp_path, "--layer", diff_id) == first
 
-    @pytest.mark.parametrize("wrong", ["0", "4", "-4", "top", "sha256:" + "0" * 64, "1.5", "9" * 30])
+    @pytest.mark.parametrize("wrong", ["0", "4", "-4", "top", "sha256:" + "0" * 64, "1.5", "9" * 30, "\u00b2"])
     def test_layers_that_are_not_there(self, wrong: str, name: str, tmp_path: Path) -> None:
         assert "this image has no layer" in fatal(extract(name, tmp_path, f"--layer={wrong}"))
 

@@ -54,6 +54,8 @@ BASE = ("d a", "f a/x", "f a/y", "d b", "f b/x")
         # Hard links: to a file before it in the layer, or to one of any layer below.
         ([BASE, BASE, ("d a", "f a/f", "h a/h a/f")], "a/h", 1),
         ([BASE, BASE, ("d a", "h a/h a/x")], "a/h", 3),
+        ([BASE, BASE, ("- a", "h a/h b/x")], "a", 3),
+        ([BASE, BASE, ("- a", "f a/f", "h a/h a/f")], "a", 1),
         # By another name, through a link that a lower layer may have.
         ([("l c a", *BASE), BASE, ("f c/x",), BASE], "a/x", 1),
         ([("l c a", *BASE), ("f a/x",), ("f c/x",)], "a/x", 3),
@@ -72,6 +74,10 @@ def test_a_link_at_the_end_is_followed_on_request() -> None:
     assert layers_needed(layers, "l") == 1
     assert layers_needed(layers, "l", follow=True) == 2
     assert layers_needed([BASE, ("l l l",)], "l", follow=True) == 2
+    # What a link leads through before it goes up may be a link itself.
+    layers = [("d d/e", "f d/z"), ("l b d/e",), ("f z", "l c b/../z")]
+    assert layers_needed(layers, "c") == 1
+    assert layers_needed(layers, "c", follow=True) == 3
 
 
 def test_several_paths_need_what_each_needs() -> None:
