@@ -17,6 +17,7 @@ from ..model import mediatype
 from ..model.referrer import (
     COSIGN_SUFFIXES,
     MAX_REFERRERS,
+    Origin,
     ReferredImage,
     Referrer,
     ReferrerReport,
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
     from ..storage.layout_referrers import LayoutReferrers
 
 _AT_ONCE = 8
-# How deep referrers of referrers are listed, those of the image at 1, and how many of them are asked for theirs.
-_MAX_DEPTH, _MAX_LOOKUPS = 8, 1000
+# How deep referrers of referrers are listed, those of the image at 1, how many of them are asked for theirs, and how
+# many characters all their annotations may have.
+_MAX_DEPTH, _MAX_LOOKUPS, _MAX_TEXT = 8, 1000, 64 * 1024 * 1024
 
 
 async def list_referrers(
@@ -101,9 +103,11 @@ class _RepositoryLister:
         listing = await referrers.list_referrers(self.repository, digest, wanted, has_api=has_api)
         # One that has listed something has the API, even if it says 404 for another digest.
         self.has_api = self.has_api or not listing.by_tag
+        origin: Origin = "tag schema" if listing.by_tag else "referrers API"
         tag = referrers_tag(digest) if listing.by_tag else ""
         found = [
-            Referrer(one, one.artifact_type, "tag schema" if listing.by_tag else "referrers API", tag)
+            # Without content that is embedded, of which there may be much.
+            Referrer(replace(one, data=None), one.artifact_type, origin, tag)
             for one in listing.descriptors
         ]
         for suffix in COSIGN_SUFFIXES:
@@ -175,15 +179,20 @@ async def _read_subjects(
 
 
 class _Walk:
-    """Lists the referrers of images, level by level; ``unread`` is as in `ReferrerReport`."""
+    """Lists the referrers of images, level by level."""
 
     def __init__(self, source: ImageSource, lister: _Lister, types: tuple[str, ...]) -> None:
         self._source, self._lister, self._types = source, lister, types
         self._found: dict[Digest, tuple[Referrer, ...]] = {}
         self._attestations: dict[Digest, tuple[Referrer, ...]] = {}
         self._placed: set[Digest] = set()
-        self._count = self._types_read = 0
-        self.unread = 0
+        self._unread: set[Digest] = set()
+        self._count = self._text = self._types_read = 0
+
+    @property
+    def unread(self) -> int:
+        """The number of referrers that were not read, or not asked for what refers to them."""
+        return len(self._unread)
 
     async def add_attestations(self, digest: Digest, entries: Sequence[Descriptor]) -> None:
         """Add entries of the index that are attestations of the image ``digest``."""
@@ -195,7 +204,7 @@ class _Walk:
         self._placed |= set(subjects)
         for depth in range(_MAX_DEPTH + 1):
             allowed = max(0, _MAX_LOOKUPS - len(self._found)) if depth < _MAX_DEPTH else 0
-            self.unread += len(level[allowed:])
+            self._unread |= set(level[allowed:])
             level = level[:allowed]
             await work_off(level, partial(self._look_up, types=types), at_once=_AT_ONCE)
             for digest in level:
@@ -216,6 +225,9 @@ class _Walk:
         self._count += len(listed)
         if self._count > MAX_REFERRERS:
             raise TooLarge(f"more than {MAX_REFERRERS} referrers in total: given up", limit=MAX_REFERRERS)
+        self._text += sum(len(key) + len(text) for one in listed for key, text in one.descriptor.annotations.items())
+        if self._text > _MAX_TEXT:
+            raise TooLarge(f"the annotations of referrers are over {_MAX_TEXT} characters: given up", limit=_MAX_TEXT)
         found = (*self._attestations.get(digest, ()), *await self._typed(listed))
         self._found[digest] = tuple(one for one in found if not types or one.artifact_type in types)
 
@@ -225,6 +237,7 @@ class _Walk:
         untyped = [(position, one) for position, one in enumerate(listed) if not one.artifact_type]
         allowed = max(0, _MAX_LOOKUPS - self._types_read)
         self._types_read += len(untyped)
+        self._unread |= {one.descriptor.digest for _, one in untyped[allowed:]}
 
         async def read(item: tuple[int, Referrer]) -> None:
             position, one = item

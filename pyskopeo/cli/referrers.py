@@ -63,7 +63,7 @@ async def run(options: ReferrersOptions) -> int:
         print("\n".join(_tree(report)))
     if report.unread:
         plural = "s were" if report.unread != 1 else " was"
-        emit_notice(f"{report.unread} manifest{plural} not asked for what refers to them: too many, or too deep")
+        emit_notice(f"{report.unread} manifest{plural} not looked into: too many, or too deep")
     return 0
 
 

@@ -74,8 +74,8 @@ class ReferredImage:
 class ReferrerReport:
     """What refers to an image ``name``: to its index, if it has one, and to each image in that.
 
-    ``unread`` is the number of referrers that were not asked for what refers to them, because there are too many or
-    they are too deep.
+    ``unread`` is the number of referrers that were not read, or not asked for what refers to them, because there are
+    too many or they are too deep.
     """
 
     name: str

@@ -199,7 +199,7 @@ def test_a_long_chain_is_cut(registry: Simulator) -> None:
         lists(registry, str(link(number)["digest"]), [link(number + 1)])
     done = succeed(pyskopeo_here("referrers", "--tls-verify=false", registry.name()))
     assert len(done.stdout.decode().splitlines()) == 9
-    assert "1 manifest was not asked for what refers to them: too many, or too deep" in done.stderr
+    assert "1 manifest was not looked into: too many, or too deep" in done.stderr
     assert len([one for one in registry.requests if "/referrers/" in one.path]) == 8
 
 
@@ -222,6 +222,30 @@ async def test_ten_thousand_and_one_more(registry: Simulator, tmp_path: Path, mo
     lists(registry, IMAGE.digest, *(page_of(1000 * number, 1000) for number in range(11)))
     with pytest.raises(TooLarge, match="more than 10000: given up"):
         await pyskopeo.list_referrers(registry.name(), access=access)
+
+
+@pytest.mark.anyio
+async def test_annotations_without_end(registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyskopeo.api.referrers._MAX_TEXT", 1000)
+    entries = [entry | {"annotations": {"k": "v" * 100}} for entry in page_of(0, 9)]
+    lists(registry, IMAGE.digest, entries)
+    found = await pyskopeo.list_referrers(registry.name(), access=access_for(tmp_path))
+    assert len(found.images[0].referrers) == 9
+    lists(registry, IMAGE.digest, entries, page_of(9, 1))
+    lists(registry, entries[0]["digest"], [entry | {"annotations": {"k": "v" * 200}} for entry in page_of(20, 1)])
+    with pytest.raises(TooLarge, match="annotations"):
+        await pyskopeo.list_referrers(registry.name(), access=access_for(tmp_path))
+
+
+@pytest.mark.anyio
+async def test_types_of_too_many_are_not_read(registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyskopeo.api.referrers._MAX_LOOKUPS", 5)
+    entries = [{**entry, "artifactType": ""} for entry in page_of(0, 9)]
+    lists(registry, IMAGE.digest, entries)
+    found = await pyskopeo.list_referrers(registry.name(), types=["a/b"], access=access_for(tmp_path))
+    assert (found.images[0].referrers, found.unread) == ((), 4)
+    asked = {one.path.rpartition("/")[2] for one in registry.requests if "/manifests/sha256:" in one.path}
+    assert len(asked) == 5
 
 
 @pytest.mark.parametrize(
