@@ -96,7 +96,7 @@ async def complete(options: CompleteOptions) -> int:
     from ..api.layout_content import complete_layout
 
     access = _writing(options.access, options.reuse)
-    with verifying(quiet=options.quiet) as advance:
+    with verifying("Completing", quiet=options.quiet) as advance:
         report = await complete_layout(
             options.layout, options.places, base=options.base, sparse=options.sparse, access=access,
             # The shared directory is the layout's: the blobs of a place are its own.
@@ -137,7 +137,7 @@ async def assemble(options: AssembleOptions) -> int:
     """Write the layout; print what was added, or what is missing."""
     from ..api.layout_content import assemble_layout
 
-    with verifying(quiet=options.quiet) as advance:
+    with verifying("Assembling", quiet=options.quiet) as advance:
         report = await assemble_layout(
             options.out, options.root, options.places, base=options.base, sparse=options.sparse,
             access=_writing(options.access, options.reuse), advance=advance,
@@ -169,7 +169,7 @@ async def merge(options: MergeOptions) -> int:
     """Write the layout; warn about what all of them lack."""
     from ..api.layout_content import merge_layouts
 
-    with verifying(quiet=options.quiet) as advance:
+    with verifying("Merging", quiet=options.quiet) as advance:
         report = await merge_layouts(
             options.out, options.layouts, access=_writing(options.access, options.reuse), advance=advance
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import Offline
+from ..model.descriptor import UNKNOWN_SIZE
 from ..model.missing_content import missing_json
 from .log import log
 from .progress import quantity, size
@@ -28,7 +29,9 @@ def missing_code(where: str, missing: Sequence[MissingContent], advice: str = ""
     """Return the exit code, after a line on standard error if something is missing."""
     if not missing:
         return 0
-    blobs = len({content.descriptor.digest for content in missing})
-    total = sum(max(content.descriptor.size, 0) for content in missing)
-    log("fatal", f"{where}: {quantity(blobs, 'blob')} missing, {size(total)}{advice}")
+    descriptors = {content.descriptor.digest: content.descriptor for content in missing}.values()
+    known = [descriptor.size for descriptor in descriptors if descriptor.size != UNKNOWN_SIZE]
+    total = f", {size(sum(known))}" if known else ""
+    unknown = f", {len(descriptors) - len(known)} of unknown size" if len(known) < len(descriptors) else ""
+    log("fatal", f"{where}: {quantity(len(descriptors), 'blob')} missing{total}{unknown}{advice}")
     return Offline.exit_code

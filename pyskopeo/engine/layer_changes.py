@@ -52,10 +52,9 @@ def _compression_change(
 ) -> Change | None:
     """Return how the compression of a layer has to change: never for encrypted layers and unknown media types.
 
-    An uncompressed layer that is stated to be uncompressed
-    keeps its digest unless the form asks for compression. One that is stated to be compressed (archives store layers
-    uncompressed) or whose image the source ``synthesized`` is compressed where the destination wants that.
-    Destinations with `Accepts.ordered` decompress layers themselves.
+    An uncompressed layer that is stated to be uncompressed keeps its digest unless the form asks for compression. One
+    that is stated to be compressed (archives store layers uncompressed) or whose image the source ``synthesized`` is
+    compressed where the destination wants that. Destinations with `Accepts.ordered` decompress layers themselves.
     """
     now = mediatype.compression(layer.media_type)
     if now is None or accepts.ordered or form.preserve_digests or accepts.unchangeable:
