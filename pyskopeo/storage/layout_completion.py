@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ from ..errors import (
     PathNotFound,
     PyskopeoError,
     RegistryError,
+    StorageFailed,
     first_error,
 )
 from ..fast_dataclass import dataclass
@@ -184,6 +187,8 @@ class LayoutCompletion:
                         blob, path, moved, self._existing, resume=self._options.resume, reuse=self._options.reuse
                     )
                 except PyskopeoError as error:
+                    if isinstance(error, StorageFailed) and _cannot_write(error, path.parent):
+                        raise  # no other source is of use
                     self._note_failure(source, error)
                     continue
                 self._placed.append(PlacedContent(descriptor, placement, source.name))
@@ -221,6 +226,13 @@ class LayoutCompletion:
             return
         sources = dict.fromkeys(source for name in self._graph.names(node) for source in self._recorded.get(name, ()))
         self._missing.append(MissingContent(node.descriptor, tuple(sources)))
+
+
+def _cannot_write(error: StorageFailed, directory: Path) -> bool:
+    """Return whether an error is about writing into ``directory``, not about reading a source."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return not os.access(directory, os.W_OK)
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def layout_roots(index: LayoutIndex, name: str, where: str) -> list[tuple[str, Descriptor]]:

@@ -14,8 +14,8 @@ A, B = Digest.of(b"a"), Digest.of(b"b", "sha512")
 
 
 def test_paths_by_digest() -> None:
-    raw = json.dumps({"Blobs": {str(A): "dir/../a", str(B): "/b"}, "Other": 1}).encode()
-    assert parse_blob_index(raw, "x.json") == {A: "dir/../a", B: "/b"}
+    raw = json.dumps({"Blobs": {str(A): "dir/../a", str(B): "/\udcff"}, "Other": 1}).encode()
+    assert parse_blob_index(raw, "x.json") == {A: "dir/../a", B: "/\udcff"}
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,12 @@ def test_paths_by_digest() -> None:
         (b"[]", "x.json is not a JSON object"),
         (b"{}", "x.json is no blob index"),
         (b'{"Blobs": []}', "x.json is no blob index"),
-        (b'{"Blobs": {"sha256:abc": "a"}}', "invalid digest 'sha256:abc'"),
+        (b'{"Blobs": {"sha256:abc": "a"}}', "x.json: invalid digest 'sha256:abc'"),
         (b'{"Blobs": {"../../x": "a"}}', "invalid digest"),
         (json.dumps({"Blobs": {str(A): 1}}).encode(), "the path of sha256:"),
         (json.dumps({"Blobs": {str(A): ""}}).encode(), "the path of sha256:"),
         (json.dumps({"Blobs": {str(A): "a\0b"}}).encode(), "want a path"),
+        (json.dumps({"Blobs": {str(A): "a\ud800b"}}).encode(), "want a path"),
         (f'{{"Blobs": {{"{A}": "a", "{A}": "b"}}}}'.encode(), "duplicate name"),
         (b'{"Blobs": {}, "Blobs": {}}', "duplicate name"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from pyskopeo.errors import PathNotFound
+from pyskopeo.errors import PathNotFound, StorageFailed
 from pyskopeo.model.completion import CompletionReport
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
@@ -100,6 +101,31 @@ async def test_a_missing_manifest_and_all_below_it(layout: Path, good: Path) -> 
     assert (await complete(layout, sparse=True)).complete
     assert (await complete(layout, content_of(good))).complete
     assert tree(layout) == tree(good)
+
+
+@pytest.mark.parametrize(("number", "raised"), [
+    (errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EROFS, True), (errno.EACCES, True), (errno.EIO, False),
+])  # fmt: skip
+async def test_a_layout_that_takes_nothing_is_not_the_fault_of_a_source(
+    layout: Path, good: Path, number: int, raised: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = INDEX.layer_digests(CHILD)[0]
+    blob_path(layout, digest).unlink()
+    access = os.access
+
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
+    if raised:
+        with pytest.raises(StorageFailed, match="copying") as caught:
+            await complete(layout, content_of(good), content_of(good))
+        assert caught.value.errno == number
+    else:  # the source's disk may be the broken one
+        assert digests((await complete(layout, content_of(good))).missing) == [digest]
+    assert not blob_path(layout, digest).exists()
+    assert not leftovers(layout)
 
 
 async def test_what_nobody_has_is_reported_and_the_rest_is_brought(layout: Path, good: Path) -> None:
