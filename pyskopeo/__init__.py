@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .api.layouts import collect_garbage, list_layout, repair_layout
     from .api.nix import NixImage, NixRequest, nix_prefetch
     from .api.rebase import rebase
+    from .api.referrers import list_referrers
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
     from .api.verification import verify
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
     from .model.missing_content import MissingContent
     from .model.platform import Platform
     from .model.reference import Reference
+    from .model.referrer import ReferredImage, Referrer, ReferrerReport
     from .model.stored_content import Pruning, StoredFile, StoredImage, StoreSize, StoreVerification
     from .model.verification import (
         Fault,
@@ -191,6 +193,9 @@ _HOMES = {
     "Ranges": "access",
     "RateLimits": "http.rate_limit",
     "Reference": "model.reference",
+    "ReferredImage": "model.referrer",
+    "Referrer": "model.referrer",
+    "ReferrerReport": "model.referrer",
     "RegistryError": "errors",
     "Repair": "model.verification",
     "Report": "model.events",
@@ -234,6 +239,7 @@ _HOMES = {
     "link_names": "api.layout_split",
     "list_files": "api.files",
     "list_layout": "api.layouts",
+    "list_referrers": "api.referrers",
     "list_store": "api.store",
     "list_tags": "api.repositories",
     "lock_images": "syncing.locking",
@@ -334,6 +340,9 @@ __all__ = [
     "Ranges",
     "RateLimits",
     "Reference",
+    "ReferredImage",
+    "Referrer",
+    "ReferrerReport",
     "RegistryError",
     "Repair",
     "Report",
@@ -378,6 +387,7 @@ __all__ = [
     "link_names",
     "list_files",
     "list_layout",
+    "list_referrers",
     "list_store",
     "list_tags",
     "lock_images",
