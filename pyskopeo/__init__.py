@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .access import Access, Network, Ranges, Storage, Writing
     from .api.blobs import get_blob, get_blobs, get_manifest, put_blob, put_manifest
     from .api.deletion import delete
-    from .api.files import Extracted, ImageFile, export_files, extract_files, list_files, open_file
+    from .api.files import export_files, extract_files, list_files, open_file
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.index_creation import create_index
     from .api.inspection import Inspection, inspect_image
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .api.layouts import collect_garbage, list_layout, repair_layout
     from .api.nix import NixImage, NixRequest, nix_prefetch
     from .api.rebase import rebase
+    from .api.referrers import list_referrers
     from .api.repositories import list_tags, tag
     from .api.store import list_store, measure_store, prune_store, verify_store
     from .api.verification import verify
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
         Retrying,
         Warned,
     )
+    from .model.extracted_files import Extracted, ImageFile
     from .model.layout_split import LayoutSplit, SplitImage
     from .model.lock_file import LockFile
     from .model.locked_image import LockedImage
@@ -100,6 +102,7 @@ if TYPE_CHECKING:
     from .model.missing_content import MissingContent
     from .model.platform import Platform
     from .model.reference import Reference
+    from .model.referrer import ReferredImage, Referrer, ReferrerReport
     from .model.stored_content import Pruning, StoredFile, StoredImage, StoreSize, StoreVerification
     from .model.verification import (
         Fault,
@@ -143,14 +146,14 @@ _HOMES = {
     "Digest": "model.digest",
     "Event": "model.events",
     "Explained": "model.events",
-    "Extracted": "api.files",
+    "Extracted": "model.extracted_files",
     "Fault": "model.verification",
     "FaultKind": "model.verification",
     "Form": "engine.plan",
     "GarbageReport": "model.verification",
     "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
-    "ImageFile": "api.files",
+    "ImageFile": "model.extracted_files",
     "ImageReference": "interfaces",
     "ImageSource": "interfaces",
     "IncompleteTags": "errors",
@@ -190,6 +193,9 @@ _HOMES = {
     "Ranges": "access",
     "RateLimits": "http.rate_limit",
     "Reference": "model.reference",
+    "ReferredImage": "model.referrer",
+    "Referrer": "model.referrer",
+    "ReferrerReport": "model.referrer",
     "RegistryError": "errors",
     "Repair": "model.verification",
     "Report": "model.events",
@@ -233,6 +239,7 @@ _HOMES = {
     "link_names": "api.layout_split",
     "list_files": "api.files",
     "list_layout": "api.layouts",
+    "list_referrers": "api.referrers",
     "list_store": "api.store",
     "list_tags": "api.repositories",
     "lock_images": "syncing.locking",
@@ -333,6 +340,9 @@ __all__ = [
     "Ranges",
     "RateLimits",
     "Reference",
+    "ReferredImage",
+    "Referrer",
+    "ReferrerReport",
     "RegistryError",
     "Repair",
     "Report",
@@ -377,6 +387,7 @@ __all__ = [
     "link_names",
     "list_files",
     "list_layout",
+    "list_referrers",
     "list_store",
     "list_tags",
     "lock_images",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from ..model.digest import Digest, new_hasher
 from ..model.manifest import Manifest
 from ..model.reference import Reference
 from ..streams.cancellation import run_in_thread
-from ..streams.concurrency import each
+from ..streams.concurrency import each, ticking
 from ..streams.progress import uncounted
 from ..streams.pump import thread_buffer
 from ..transports.docker import DockerReference, open_repository
@@ -23,14 +23,17 @@ from ..transports.docker import DockerReference, open_repository
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from ..engine.verification import Advance
     from ..interfaces import ImageDestination
     from ..storage.shared_files import RunFiles
     from ..streams.byte_streams import BlobSink
+    from ..streams.progress import Progress
     from ..streams.pump import Blob
     from ..transports.docker import DockerSource
 
 _TYPE = "application/octet-stream"
 _BLOBS_AT_ONCE = 6
+_TICK = 0.2  # seconds
 
 
 def parse_blob_name(text: str) -> Reference:
@@ -46,15 +49,40 @@ def parse_name(text: str) -> Reference:
     return Reference.parse(text.removeprefix("docker://"), default_tag="")
 
 
+class _Counts:
+    """How many bytes of the blobs that are written have arrived; ``report`` is called with these, and their sizes."""
+
+    def __init__(self, report: Advance) -> None:
+        self._report = report
+        self._sizes, self._done = dict[Path, int](), dict[Path, int]()
+
+    def progress(self, path: Path, size: int) -> Progress:
+        """Return the progress of a blob of this size."""
+        # The keys are set here: a worker thread would change the size of a dictionary that is being summed up.
+        self._sizes[path], self._done[path] = size, 0
+
+        def note(moved: int) -> None:
+            self._done[path] = moved
+
+        return note
+
+    def tick(self) -> None:
+        """Report what is known."""
+        if self._sizes:
+            self._report(sum(self._done.values()), sum(self._sizes.values()))
+
+
 async def get_blobs(
-    outputs: Mapping[str, Path], *, sources: Sequence[Reference] = (), access: Access | None = None
-) -> None:
+    outputs: Mapping[str, Path], *, sources: Sequence[Reference] = (), access: Access | None = None,
+    advance: Advance | None = None,
+) -> None:  # fmt: skip
     """Write blobs, by their names ``REPOSITORY@DIGEST``, to files; a file that is the blob already is not requested.
 
     ``sources`` are other repositories with the same content, which are asked first, in their order, each after its own
     mirrors. A file has its name when its content is complete and verified; what is interrupted is continued by the
     next call. A path that is a pipe, a device or ``-``, standard output, gets the bytes as they arrive: after an error
-    they must not be used. The signature policy must accept the repositories. Raises `InvalidName`, `NotFound`,
+    they must not be used. The signature policy must accept the repositories. ``advance`` is called with the number of
+    bytes that have arrived, and the size of the blobs that are under way or complete. Raises `InvalidName`, `NotFound`,
     `ContentMismatch`, `PolicyRejected`, `Offline`, `NetworkError` and `StorageFailed`.
     """
     from ..registry.sessions import SharedConnections
@@ -71,11 +99,14 @@ async def get_blobs(
             storage=replace(access.storage, shared_files=files),
         )  # fmt: skip
 
+        counts = None if advance is None else _Counts(advance)
+
         async def get(one: tuple[Reference, Path]) -> None:
-            await _get_blob(one[0], one[1], sources, shared, files)
+            await _get_blob(one[0], one[1], sources, shared, files, counts=counts)
 
         try:
-            await each(wanted, get, at_once=_BLOBS_AT_ONCE)
+            async with nullcontext() if counts is None else ticking(counts.tick, _TICK):
+                await each(wanted, get, at_once=_BLOBS_AT_ONCE)
         finally:
             files.save()
 
@@ -88,8 +119,9 @@ async def get_blob(
 
 
 async def _get_blob(
-    reference: Reference, path: Path, sources: Sequence[Reference], access: Access, files: RunFiles
-) -> None:
+    reference: Reference, path: Path, sources: Sequence[Reference], access: Access, files: RunFiles, *,
+    counts: _Counts | None,
+) -> None:  # fmt: skip
     from ..storage.archive_output import check_output, is_written_directly, open_output, sink_for
     from ..storage.files import file_size, real_path
     from ..storage.partial_files import remove_leftovers
@@ -102,12 +134,13 @@ async def _get_blob(
     target, directly = real_path(path), is_written_directly(path)  # the file behind a symbolic link is replaced
 
     async def write(blob: Blob) -> None:
+        progress = uncounted if counts is None else counts.progress(path, blob.descriptor.size)
         if directly:
             with ExitStack() as stack:
                 fd, shown = await run_in_thread(lambda: stack.enter_context(open_output(path, replace=True)))
-                await blob.copy_to(sink_for(fd, shown), uncounted)
+                await blob.copy_to(sink_for(fd, shown), progress)
             return
-        await place_blob(blob, target, uncounted, existing, resume=storage.resume)
+        await place_blob(blob, target, progress, existing, resume=storage.resume)
         remove_leftovers(target.parent, target.name, age=storage.partial_age)
 
     if not directly and await existing.holds(target, replace(descriptor, size=file_size(target))):

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import field
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..access import Access
 from ..engine.graph import find_image, with_layer_sizes
 from ..engine.layer_changes import stated_diff_ids
 from ..engine.plan import Graph
 from ..engine.run import check_policy
-from ..errors import InvalidInput, prefix_errors
+from ..errors import InvalidInput, PolicyRejected, prefix_errors
 from ..fast_dataclass import dataclass
 from ..filesystem.contents import Attributes
 from ..filesystem.path_selection import PathSelection
 from ..model.choice import Choice
 from ..model.events import Warned
+from ..model.extracted_files import Extracted, ImageFile
 from ..model.platform import Platform
 from ..model.strict_json import CONFIG_LIMIT
 from ..streams.cancellation import run_in_thread
@@ -34,60 +34,6 @@ if TYPE_CHECKING:
     from ..model.receipt import Receipt
 
 _NO_ATTRIBUTES = Attributes()
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """A file of an image.
-
-    ``kind`` is ``file``, ``directory``, ``symlink``, ``character``, ``block`` or ``fifo``. ``mode`` are the permissions
-    with the special bits, ``mtime`` is in nanoseconds since 1970 and ``size`` in bytes. ``layer`` is the number of the
-    layer that the file is from, 1 for the base layer; 0 for a directory that no layer names, only files in it. ``link``
-    is the target of a symbolic link, ``device`` the major and minor number of a device. Bytes of ``path`` and ``link``
-    that are not UTF-8 are surrogates.
-    """
-
-    path: str
-    kind: str
-    mode: int
-    uid: int
-    gid: int
-    size: int
-    mtime: int
-    layer: int
-    link: str = ""
-    device: tuple[int, int] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the file as a JSON object; ``mode`` is in octal digits."""
-        value: dict[str, Any] = {
-            "path": self.path, "type": self.kind, "mode": f"{self.mode:04o}", "uid": self.uid, "gid": self.gid,
-            "size": self.size, "mtime": self.mtime, "layer": self.layer,
-        }  # fmt: skip
-        if self.link:
-            value["link"] = self.link
-        if self.device is not None:
-            value["device"] = list(self.device)
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class Extracted:
-    """What was extracted, and from what.
-
-    ``receipt`` names the index or image that was asked for, the image that was chosen from it, and the blobs that were
-    read. ``files`` are the paths of the regular files with their sizes in bytes and, if that was asked for, their
-    sha256, else "". ``left_out`` are devices and named pipes that were not made.
-    """
-
-    receipt: Receipt
-    files: tuple[tuple[str, int, str], ...] = field(repr=False)
-    left_out: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the receipt as a JSON object, with the files: the same for the same image and options."""
-        files = [{"path": path, "size": size, "sha256": sha256} for path, size, sha256 in self.files]
-        return self.receipt.to_json() | {"files": files}
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,19 +232,21 @@ async def _opened(
 
     reference, access = parse_image_name(name), access or Access.from_environ()
     access.policy()  # raises for an invalid policy file before anything is read
-    async with reference.open_source(access) as source:
-        root = await source.manifest()
-        check_policy(reference, access)
-        manifest = await find_image(
-            source, root, platform or Platform.host(),
-            lambda message: access.report(Warned(f"{reference.image_name}: {message}")),
-        )  # fmt: skip
-        graph = await with_layer_sizes(source, Graph(manifest))
-        config = manifest.config
-        configs = {}
-        if config is not None and manifest.is_image:
-            configs[config.digest] = await source.blob(config).read(CONFIG_LIMIT)
-        diff_ids = stated_diff_ids(Graph(manifest, configs=configs))
+    async with AsyncExitStack() as stack:
+        with prefix_errors(f"reading {reference.image_name}", unless=PolicyRejected):
+            source = await stack.enter_async_context(reference.open_source(access))
+            root = await source.manifest()
+            check_policy(reference, access)
+            manifest = await find_image(
+                source, root, platform or Platform.host(),
+                lambda message: access.report(Warned(f"{reference.image_name}: {message}")),
+            )  # fmt: skip
+            graph = await with_layer_sizes(source, Graph(manifest))
+            config = manifest.config
+            configs = {}
+            if config is not None and manifest.is_image:
+                configs[config.digest] = await source.blob(config).read(CONFIG_LIMIT)
+            diff_ids = stated_diff_ids(Graph(manifest, configs=configs))
         layers = image_layers(graph.root.layers, diff_ids, access.storage.max_inflated)
         where = reference.image_name if reference.reference is None else reference.reference.name
         yield _Image(source, where, root, manifest, chosen_layers(layers, wanted))

@@ -70,10 +70,12 @@ async def rebase(
     name, target = parse_image_name(source), parse_image_name(destination)
     reading, writing = name.share(target, reading, writing)
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(name.open_source(reading))
-        writer = await stack.enter_async_context(target.open_destination(writing))
-        root = await opened.manifest()
+        with prefix_errors(f"reading {name.image_name}"):
+            opened = await stack.enter_async_context(name.open_source(reading))
+            root = await opened.manifest()
         check_policy(name, reading)
+        with prefix_errors(f"initializing destination {target.image_name}"):
+            writer = await stack.enter_async_context(target.open_destination(writing))
         rebasing = _Rebase(stack, name, opened, reading, bases=(old_base, new_base), destination=writer)
         if root.is_index and all_platforms:
             result = await rebasing.rebase_index(root)

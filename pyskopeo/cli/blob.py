@@ -12,6 +12,7 @@ from .flags import Parsed
 from .network_options import NETWORK, RANGES
 from .output_flags import OUTPUT, SOURCES, output, outputs, sources
 from .progress import warnings_only
+from .terminal import has_cursor_control
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,14 @@ async def get(options: GetOptions) -> int:
     for parent in {path.parent for path in options.outputs.values()}:
         with storage_errors(f"creating {parent}"):
             parent.mkdir(parents=True, exist_ok=True)
-    await get_blobs(options.outputs, sources=options.sources, access=options.access.access(warnings_only))
+    access = options.access.access(warnings_only)
+    if not has_cursor_control() or Path("-") in options.outputs.values():  # a bar would be between what a reader prints
+        await get_blobs(options.outputs, sources=options.sources, access=access)
+        return 0
+    from .verification_view import verifying
+
+    with verifying("Downloading") as advance:
+        await get_blobs(options.outputs, sources=options.sources, access=access, advance=advance)
     return 0
 
 

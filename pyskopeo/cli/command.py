@@ -130,6 +130,7 @@ SUMMARIES = {
     "nix-prefetch": "Pull an image into the Nix store, and print the arguments for pullImage",
     "prefetch": "Fetch the images of a lock file into an OCI layout or the content store",
     "rebase": "Put an image onto another base image",
+    "referrers": "List what refers to an image: signatures, attestations, lists of packages",
     "serve": "Serve the images of an OCI layout as a read-only registry",
     "store": "List, measure, verify or prune the content store that pulls share",
     "sync": "Copy many images, and skip those that are up to date",

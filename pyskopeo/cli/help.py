@@ -42,8 +42,6 @@ def group_help(group: CommandGroup) -> str:
 def _described(text: str) -> str:
     """Wrap the paragraphs of a description again that have lines which are too long for a page."""
     width = _width()
-    if width == _WIDTH:
-        return text
     paragraphs = []
     for paragraph in text.split("\n\n"):
         lines = paragraph.splitlines()

@@ -14,7 +14,7 @@ from .flags import Flag, Parsed, UsageError, boolean
 from .log import emit_notice, log
 from .network_options import NETWORK, RANGES
 from .output_flags import SOURCES, sources
-from .progress import size, warnings_only
+from .progress import quantity, size, warnings_only
 from .verification_view import print_json, verifying
 from .verify_flags import JSON, SPARSE
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..access import Access, Reuse
     from ..model.completion import CompletionReport
 
+# The next step where something is still missing.
+_ELSEWHERE = "; add a place that has them: --from"
 _LOCAL_FROM = Flag(
     "from", "place to take content from: oci:DIR, oci-archive:FILE, dir:DIR, a file, a directory, a blob index or "
     "store:DIR; can be repeated", value="PLACE", read=lambda text: [text], repeat=True,
@@ -63,7 +65,7 @@ async def missing(options: MissingOptions) -> int:
     report = await find_missing_content(
         options.layout, sources=options.sources, sparse=options.sparse, access=options.access.access(warnings_only)
     )
-    return report_missing(options.layout, report.missing)
+    return report_missing(options.layout, report.missing, "; layout complete brings them")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ async def complete(options: CompleteOptions) -> int:
     from ..api.layout_content import complete_layout
 
     access = _writing(options.access, options.reuse)
-    with verifying(quiet=options.quiet) as advance:
+    with verifying("Completing", quiet=options.quiet) as advance:
         report = await complete_layout(
             options.layout, options.places, base=options.base, sparse=options.sparse, access=access,
             # The shared directory is the layout's: the blobs of a place are its own.
@@ -135,7 +137,7 @@ async def assemble(options: AssembleOptions) -> int:
     """Write the layout; print what was added, or what is missing."""
     from ..api.layout_content import assemble_layout
 
-    with verifying(quiet=options.quiet) as advance:
+    with verifying("Assembling", quiet=options.quiet) as advance:
         report = await assemble_layout(
             options.out, options.root, options.places, base=options.base, sparse=options.sparse,
             access=_writing(options.access, options.reuse), advance=advance,
@@ -167,7 +169,7 @@ async def merge(options: MergeOptions) -> int:
     """Write the layout; warn about what all of them lack."""
     from ..api.layout_content import merge_layouts
 
-    with verifying(quiet=options.quiet) as advance:
+    with verifying("Merging", quiet=options.quiet) as advance:
         report = await merge_layouts(
             options.out, options.layouts, access=_writing(options.access, options.reuse), advance=advance
         )
@@ -200,16 +202,16 @@ def _print_report(layout: str, report: CompletionReport, *, as_json: bool) -> in
 
     if as_json:
         print_json(report.to_json())
-        return missing_code(layout, report.missing)
+        return missing_code(layout, report.missing, _ELSEWHERE)
     if report.missing:
-        return report_missing(layout, report.missing)
+        return report_missing(layout, report.missing, _ELSEWHERE)
     _say(layout, report)
     return 0
 
 
 def _say(layout: str, report: CompletionReport) -> None:
-    number, total = len(report.placed), sum(one.descriptor.size for one in report.placed)
-    emit_notice(f"{layout}: {number} blob{'s' * (number != 1)} added, {size(total)}; {report.present} were there")
+    added = f"{quantity(len(report.placed), 'blob')} added, {size(sum(one.descriptor.size for one in report.placed))}"
+    emit_notice(f"{layout}: {added}; {report.present} {'was' if report.present == 1 else 'were'} there")
 
 
 _SHARED = shared_blob_dir()

@@ -13,7 +13,7 @@ from .flags import Parsed
 from .verify_flags import JSON
 
 if TYPE_CHECKING:
-    from ..api.files import ImageFile
+    from ..model.extracted_files import ImageFile
 
 _LETTERS = {"file": "-", "directory": "d", "symlink": "l", "hardlink": "h", "character": "c", "block": "b", "fifo": "p"}
 _PERMISSIONS = "rwxrwxrwx"

@@ -34,6 +34,8 @@ class GetOptions:
         print_digest, path = parsed.get("print-digest", bool), output(parsed)
         if print_digest and path == "-":
             raise UsageError("--print-digest and --output - both write to standard output: name a file")
+        if path.endswith("/"):
+            raise UsageError(f"--output {path}: want the name of a file, not of a directory")
         return cls(parsed.arguments[0], Path(path), print_digest, sources(parsed), AccessOptions.of(parsed))
 
 

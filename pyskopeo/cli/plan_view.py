@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.descriptor import platform_json
 from ..model.events import Placement
-from .progress import size
+from .progress import quantity, size
 from .verification_view import print_json
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _print_table(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
         print(f"layers are decompressed on the way, to at most {size(plan.max_inflated)} in total (--max-inflated)")
     if plan.converted:
         print(f"converted: the image's digest changes from {plan.source}")
-    sums = [f"{plan.images} image{'s' * (plan.images != 1)}, {_sum(descriptors)}"]
+    sums = [f"{quantity(plan.images, 'image')}, {_sum(descriptors)}"]
     for placement in (Placement.WRITTEN, Placement.LINKED, Placement.MOUNTED):
         those = [descriptor for descriptor in descriptors if placements[descriptor.digest] is placement]
         if those or placement is Placement.WRITTEN:
@@ -60,7 +60,7 @@ def _print_table(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
 
 def _sum(blobs: Sequence[Descriptor]) -> str:
     total = sum(blob.size for blob in blobs)
-    return f"{len(blobs)} blobs, {size(total)} ({total} bytes)"
+    return f"{quantity(len(blobs), 'blob')}, {size(total)} ({total} bytes)"
 
 
 def _print_json(

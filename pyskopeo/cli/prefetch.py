@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import Offline
 from ..fast_dataclass import dataclass
 from ..model.platform import Platform
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags
@@ -14,9 +13,8 @@ from .command import Command
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .network_options import NETWORK, RANGES
 from .platform_flags import overridden
-from .progress import size, warnings_only
+from .progress import quantity, size, warnings_only
 from .receipt_flag import RECEIPT, recording, write_receipt
-from .verification_view import print_json
 
 if TYPE_CHECKING:
     from ..model.events import Event
@@ -87,10 +85,14 @@ def _platforms(parsed: Parsed) -> tuple[Platform, ...]:
 def _layout(dest: str | None) -> tuple[Path | None, str]:
     if not dest:
         return None, ""
+    from ..errors import InvalidName
     from ..transports import parse_image_name
     from ..transports.oci import OciReference
 
-    found = parse_image_name(dest)
+    try:
+        found = parse_image_name(dest)
+    except InvalidName as error:
+        raise UsageError(f"--dest: want oci:DIR, or --store DIR alone: {error}") from None
     if not isinstance(found, OciReference):
         raise UsageError(f"--dest {dest}: want oci:DIR, or --store DIR alone")
     return found.path, found.name
@@ -110,10 +112,9 @@ async def run(options: PrefetchOptions) -> int:
     if options.dry_run or access.network.offline:
         plan = await plan_prefetch(request, access=access)
         if access.network.offline and plan.missing:
-            from ..model.missing_content import missing_json
+            from .missing_view import report_missing
 
-            print_json(missing_json(plan.missing))
-            return Offline.exit_code
+            return report_missing(str(options.lock), plan.missing, "; without --offline they are fetched")
         if options.dry_run:
             _print_plan(plan)
             return 0
@@ -143,8 +144,9 @@ def _print_plan(plan: PrefetchPlan) -> None:
     for one in plan.missing:
         blob = one.descriptor
         print(f"to fetch  {blob.digest}  {size(blob.size):>10}  {one.sources[0]}")
-    whole = f"{len(plan.images)} images, {plan.blobs} blobs, {size(plan.total)} ({plan.total} bytes)"
-    print(f"{whole}; to fetch: {len(plan.missing)} blobs, {size(plan.missing_bytes)} ({plan.missing_bytes} bytes)")
+    whole = f"{quantity(plan.blobs, 'blob')}, {size(plan.total)} ({plan.total} bytes)"
+    missing = f"{quantity(len(plan.missing), 'blob')}, {size(plan.missing_bytes)} ({plan.missing_bytes} bytes)"
+    print(f"{quantity(len(plan.images), 'image')}, {whole}; to fetch: {missing}")
     sys.stdout.flush()
 
 

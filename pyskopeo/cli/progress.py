@@ -53,6 +53,11 @@ def size(count: float) -> str:
     return f"{count:.2f} GiB"
 
 
+def quantity(count: int, noun: str) -> str:
+    """Format a number of things, such as ``1 blob`` and ``2 blobs``."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def span(seconds: float) -> str:
     """Format a duration in seconds, such as ``1m30s``."""
     whole = round(seconds)
@@ -138,7 +143,7 @@ class Lines:
         now = time.monotonic()
         if isinstance(event, CopyPlanned):
             emit_notice(_getting(event))
-            emit_notice(f"Copying {len(event.blobs)} blobs, {size(event.total)}")
+            emit_notice(f"Copying {quantity(len(event.blobs), 'blob')}, {size(event.total)}")
         elif isinstance(event, BlobStarted):
             self._kinds[event.digest] = "config" if event.kind == "config" else "blob"
             self._started[event.digest] = self._shown[event.digest] = now

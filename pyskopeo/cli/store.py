@@ -14,7 +14,7 @@ from ..fast_dataclass import dataclass
 from .command import Command, CommandGroup
 from .flags import Flag, Parsed, UsageError, age, byte_count
 from .log import emit_notice
-from .progress import size
+from .progress import quantity, size
 from .verification_view import print_json
 from .verify_flags import DRY_RUN, JSON
 
@@ -126,7 +126,7 @@ async def verify(options: VerifyOptions) -> int:
     else:
         for file in found.wrong:
             print(f"wrong content: {file.digest}{', removed' if found.removed else ''}")
-        print(f"{found.files} files, {size(found.size)} ({found.size} bytes): {len(found.wrong)} wrong")
+        print(f"{quantity(found.files, 'file')}, {size(found.size)} ({found.size} bytes): {len(found.wrong)} wrong")
         sys.stdout.flush()
     return 1 if found.wrong else 0
 
@@ -153,8 +153,8 @@ def _print_pruning(done: Pruning, verb: str) -> None:
     for name in done.names:
         print(f"{verb} image {name}")
     total = sum(file.size for file in done.removed)
-    print(f"{verb} {len(done.removed)} files, {size(total)} ({total} bytes)")
-    print(f"left: {done.files} files, {size(done.size)} ({done.size} bytes)")
+    print(f"{verb} {quantity(len(done.removed), 'file')}, {size(total)} ({total} bytes)")
+    print(f"left: {quantity(done.files, 'file')}, {size(done.size)} ({done.size} bytes)")
     sys.stdout.flush()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Offline
 from .live_rows import WIDTH, LiveRows, byte_columns
 from .log import emit_notice, log
-from .progress import size
+from .progress import quantity, size
 from .terminal import has_cursor_control
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def print_report(report: VerificationReport, *, as_json: bool) -> int:
         return 0
     kinds = Counter(fault.kind.value for fault in report.faults)
     counted = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
-    text = f"{report.name}: {_number(len(report.faults), 'fault')} ({counted}) in {_summary(report)}"
+    text = f"{report.name}: {quantity(len(report.faults), 'fault')} ({counted}) in {_summary(report)}"
     if report.offline:
         log("fatal", f"{text}; --offline allows no request. Missing: {', '.join(map(str, report.offline))}")
         return Offline.exit_code
@@ -92,26 +92,22 @@ def _line(fault: Fault) -> str:
 
 
 def _summary(report: VerificationReport) -> str:
-    return f"{_number(report.images, 'image')}, {_number(report.blobs, 'blob')}, {size(report.size)} verified"
+    return f"{quantity(report.images, 'image')}, {quantity(report.blobs, 'blob')}, {size(report.size)} verified"
 
 
 def _print_notes(report: VerificationReport) -> None:
     if report.absent:
-        print(f"{_number(len(report.absent), 'image')} of a list missing as a whole, as --sparse accepts")
+        print(f"{quantity(len(report.absent), 'image')} of a list missing as a whole, as --sparse accepts")
     if report.left_out:
-        print(f"{_number(len(report.left_out), 'layer')} missing, as --layers none accepts")
+        print(f"{quantity(len(report.left_out), 'layer')} missing, as --layers none accepts")
     if report.external:
-        print(f"{_number(len(report.external), 'blob')} stored elsewhere, at URLs of their own")
+        print(f"{quantity(len(report.external), 'blob')} stored elsewhere, at URLs of their own")
     if report.unneeded:
         total = size(sum(file.size for file in report.unneeded))
         removable = any(file.is_blob or file.is_leftover for file in report.unneeded)
         hint = " (layout gc removes blobs)" if removable and report.name.startswith("oci:") else ""
-        print(f"{_number(len(report.unneeded), 'file')} that no image needs, {total}{hint}:")
+        print(f"{quantity(len(report.unneeded), 'file')} that no image needs, {total}{hint}:")
         for file in report.unneeded[:_SHOWN_FILES]:
             print(f"  {size(file.size):>10}  {file.path}")
         if (more := len(report.unneeded) - _SHOWN_FILES) > 0:
             print(f"  and {more} more")
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"

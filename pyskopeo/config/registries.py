@@ -142,6 +142,17 @@ class Registries:
             raise self._refusal(blocking)
         return unblocked
 
+    def source_endpoints(self, source: Reference, reference: Reference) -> tuple[Endpoint, ...]:
+        """Return the `endpoints` of ``source``, another name that ``reference`` can be read from.
+
+        One that is a location or a mirror of ``reference`` is as insecure as that is. Raises what `endpoints` raises.
+        """
+        insecure = self._insecure_places(reference)
+        return tuple(
+            replace(endpoint, insecure=endpoint.insecure or endpoint.reference.name in insecure)
+            for endpoint in self.endpoints(source)
+        )
+
     def direct(self, reference: Reference) -> Endpoint:
         """Return where to write or delete an image, or list tags: the reference itself, without mirrors.
 
@@ -155,6 +166,16 @@ class Registries:
         if registry is not None and registry.blocked:
             raise self._refusal(registry)
         return registry is not None and registry.insecure
+
+    def _insecure_places(self, reference: Reference) -> set[str]:
+        """Return the names of the insecure mirrors and locations of an image, those for other tags and digests too."""
+        registry = self.find(reference)
+        if registry is None:
+            return set()
+        locations = [mirror.location for mirror in registry.mirrors if mirror.insecure]
+        if registry.insecure:
+            locations.append(registry.location)
+        return {_relocate(reference, registry, location).name for location in locations}
 
     def _blocking(self, reference: Reference) -> Registry | None:
         found = self.find(reference)

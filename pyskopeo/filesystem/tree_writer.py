@@ -10,7 +10,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import DestinationRefused, InvalidContent, StorageFailed
 from ..streams.cancellation import check_cancelled
@@ -26,6 +26,15 @@ _NEW = "new"
 _IMPLICIT_MODE = 0o755
 
 
+class _Directory(NamedTuple):
+    """A directory that is open; ``made`` is whether it was not there before."""
+
+    name: str
+    fd: int
+    entry: Entry | None
+    made: bool
+
+
 class TreeWriter:
     """Writes files below the directory that is open as ``root``; ``contents`` are on the same file system.
 
@@ -34,11 +43,8 @@ class TreeWriter:
 
     def __init__(self, root: int, contents: ContentDirectory, attributes: Attributes) -> None:
         self._root, self._contents, self._attributes = root, contents, attributes
-        # The directories that are open: the one that is written to is the last.
-        self._names: list[str] = []
-        self._entries: list[Entry | None] = []
-        self._open: list[int] = [root]
-        self._made: list[bool] = []
+        # The directories that are open below the root: the one that is written to is the last.
+        self._open: list[_Directory] = []
         self._links: Counter[tuple[int, int]] = Counter()
         self.left_out: list[str] = []
 
@@ -60,29 +66,27 @@ class TreeWriter:
                     raise StorageFailed.of(error, f"writing {shown(path)}") from error
             self._go_to([])
         finally:
-            for fd in self._open[1:]:
-                os.close(fd)
+            for opened in self._open:
+                os.close(opened.fd)
 
     def _go_to(self, names: list[str]) -> None:
         """Leave the directories that are not on the way to this one, the innermost first."""
-        while self._names != names[: len(self._names)]:
-            name, entry, fd, made = self._names.pop(), self._entries.pop(), self._open.pop(), self._made.pop()
+        while [directory.name for directory in self._open] != names[: len(self._open)]:
+            last = self._open.pop()
             try:
-                if entry is not None:
-                    self._attributes.apply(fd, entry)
-                elif made:
-                    os.fchmod(fd, _IMPLICIT_MODE)
-                    os.utime(fd, ns=(0, 0))
+                if last.entry is not None:
+                    self._attributes.apply(last.fd, last.entry)
+                elif last.made:
+                    os.fchmod(last.fd, _IMPLICIT_MODE)
+                    os.utime(last.fd, ns=(0, 0))
             except OSError as error:
-                raise StorageFailed.of(error, f"setting the attributes of {shown(name)}") from error
+                raise StorageFailed.of(error, f"setting the attributes of {shown(last.name)}") from error
             finally:
-                os.close(fd)
+                os.close(last.fd)
 
     def _write(self, path: str, name: str, node: Node) -> None:
-        encoded = name.encode("utf-8", "surrogateescape")
         if node.is_directory:
-            self._enter(path, encoded, node.entry)
-            self._names.append(name)
+            self._enter(path, name, node.entry)
             return
         entry = node.entry
         assert entry is not None
@@ -95,26 +99,30 @@ class TreeWriter:
             source = _NEW
             self._make(entry)
         try:
-            os.rename(source, encoded, src_dir_fd=self._contents.fd, dst_dir_fd=self._open[-1])
+            encoded = name.encode("utf-8", "surrogateescape")
+            os.rename(source, encoded, src_dir_fd=self._contents.fd, dst_dir_fd=self._here)
         except IsADirectoryError as error:
             raise DestinationRefused(f"{shown(path)} is there and is a directory, unlike in the image") from error
 
-    def _enter(self, path: str, name: bytes, entry: Entry | None) -> None:
+    @property
+    def _here(self) -> int:
+        """The directory that is written to."""
+        return self._open[-1].fd if self._open else self._root
+
+    def _enter(self, path: str, name: str, entry: Entry | None) -> None:
         """Make a directory, or open the one that is there."""
-        parent, made = self._open[-1], True
+        encoded, made = name.encode("utf-8", "surrogateescape"), True
         try:
-            os.mkdir(name, 0o700, dir_fd=parent)
+            os.mkdir(encoded, 0o700, dir_fd=self._here)
         except FileExistsError:
             made = False
         try:
-            fd = os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
+            fd = os.open(encoded, _OPEN_DIRECTORY, dir_fd=self._here)
         except OSError as error:
             if made:
                 raise
             raise DestinationRefused(f"{shown(path)} is there and is no directory, as it is in the image") from error
-        self._open.append(fd)
-        self._entries.append(entry)
-        self._made.append(made)
+        self._open.append(_Directory(name, fd, entry, made))
 
     def _take_content(self, entry: Entry) -> str:
         """Return the name of a file with the content: the content itself, or a hard link if it is needed again."""

@@ -48,7 +48,11 @@ class LockFile:
         Raises `TooLarge`, and `InvalidContent` for another version, invalid names, content that is not that of its
         digest, and everything that the manifests contradict.
         """
-        document = parse_object(raw, where, LOCK_LIMIT)
+        try:
+            document = parse_object(raw, where, LOCK_LIMIT)
+        except InvalidContent as error:
+            error.args = (f"{error}; want a lock file, which pyskopeo lock writes",)
+            raise
         version = document.get("lockVersion")
         if version != LOCK_VERSION or type(version) is not int:
             raise InvalidContent(

@@ -119,6 +119,12 @@ class Manifest:
         return self.config.media_type if self.config else ""
 
     @property
+    def subject(self) -> Descriptor | None:
+        """The manifest that this one refers to, None if there is none; raises `InvalidContent`."""
+        stated = self.document.get("subject")
+        return None if stated is None else Descriptor.from_json(stated, "subject")
+
+    @property
     def annotations(self) -> Mapping[str, str]:
         """The annotations of the manifest; raises `InvalidContent`."""
         return read_annotations(self.document.get("annotations"), "manifest")

@@ -2,61 +2,119 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from ..errors import InvalidContent, NotFound, RegistryError, TooLarge, UnsafeAddress
+from ..errors import ContentMismatch, InvalidContent, NotFound, RegistryError, TooLarge, UnsafeAddress, Unsupported
+from ..fast_dataclass import dataclass
 from ..http.origin import Origin
+from ..http.printable import to_printable
 from ..http.read_bounded import read_bounded
 from ..model import mediatype
+from ..model.descriptor import Descriptor
 from ..model.manifest import Manifest
+from ..model.referrer import MAX_REFERRERS, referrers_tag
 from ..model.strict_json import MANIFEST_LIMIT
 from .link_header import find_next_page
 from .response_checks import closing, read_error
 
 if TYPE_CHECKING:
     from ..http.httpx_import import httpx
-    from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from .repository_reader import Repository
 
 _MAX_PAGES = 100
+_MAX_BYTES = 64 * 1024 * 1024
+# The responses of registries without the API; the specification requires 404.
+_NO_API = frozenset({400, 404, 405, 501})
 
 
-async def list_referrers(repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
-    """Return the descriptors of the manifests whose subject is ``digest``, sorted by digest ("Listing Referrers").
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Referrers, sorted by digest. ``by_tag`` is whether they are those of the tag schema, not of the API."""
 
-    Of a registry without that API it is the index with the tag that is made of the digest ("Referrers Tag Schema").
-    Each request is retried. Raises `NetworkError`, `InvalidContent`, and `TooLarge` for more than 100 pages.
+    descriptors: tuple[Descriptor, ...]
+    by_tag: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A response of the API. ``next`` is the path of the next page, "" if there is none; ``size`` is in bytes."""
+
+    descriptors: tuple[Descriptor, ...]
+    next: str
+    size: int
+
+
+async def list_referrers(
+    repository: Repository, digest: Digest, artifact_type: str = "", *, has_api: bool = True
+) -> Listing:
+    """Return the descriptors of the manifests whose subject is ``digest`` ("Listing Referrers").
+
+    Of a registry without that API it is the index with the tag that is made of the digest ("Referrers Tag Schema");
+    ``has_api`` False reads that at once. With ``artifact_type``, the API is asked for those of that type; a registry
+    need not support that, so others may be returned as well. Each request is retried.
+
+    Raises `NetworkError`, `InvalidContent`, and `TooLarge` for more than 100 pages, 64 MiB or 10,000 referrers.
     """
-    session, what = repository.session, f"listing referrers of {digest} in {repository.name}"
+    listing = None
+    if has_api:
+        listing = await _read_pages(repository, digest, artifact_type)
+    if listing is None:
+        listing = Listing(await _tagged_referrers(repository, digest), by_tag=True)
+    if len(listing.descriptors) > MAX_REFERRERS:
+        raise TooLarge(f"{_what(repository, digest)}: more than {MAX_REFERRERS}: given up", limit=MAX_REFERRERS)
+    return replace(listing, descriptors=tuple(sorted(listing.descriptors, key=lambda one: one.digest)))
+
+
+async def _read_pages(repository: Repository, digest: Digest, artifact_type: str) -> Listing | None:
+    """Return what the API lists, None if the registry does not have it."""
+    what, size = _what(repository, digest), 0
     page = f"/v2/{repository.reference.repository}/referrers/{quote(str(digest), safe=':')}"
-    found: list[Descriptor] = []
-    try:
-        for _ in range(_MAX_PAGES):
-            entries, page = await session.retry(partial(_read_page, repository, page, what), what)
-            found += entries
-            if not page:
-                break
-        else:
-            raise TooLarge(f"{what}: more than {_MAX_PAGES} pages: given up", limit=_MAX_PAGES)
-    except (NotFound, RegistryError) as error:
-        if isinstance(error, RegistryError) and error.status not in (404, 405):
-            raise
-        found = list(await _tagged_referrers(repository, digest))
-    return tuple(sorted(found, key=lambda one: one.digest))
+    if artifact_type:
+        page += f"?artifactType={quote(artifact_type, safe='')}"
+    found: dict[Digest, Descriptor] = {}
+    for number in range(_MAX_PAGES):
+        try:
+            read = await repository.session.retry(partial(_read_page, repository, page, artifact_type, what), what)
+        except (NotFound, RegistryError) as error:
+            # After the first page, an error does not say that there is no such API.
+            if number or (isinstance(error, RegistryError) and error.status not in _NO_API):
+                raise
+            return None
+        found |= {one.digest: one for one in read.descriptors}
+        size += read.size
+        if size > _MAX_BYTES or len(found) > MAX_REFERRERS:
+            limit = _MAX_BYTES if size > _MAX_BYTES else MAX_REFERRERS
+            unit = " bytes" if size > _MAX_BYTES else ""
+            raise TooLarge(f"{what}: more than {limit}{unit}: given up", limit=limit)
+        page = read.next
+        if not page:
+            return Listing(tuple(found.values()))
+    raise TooLarge(f"{what}: more than {_MAX_PAGES} pages: given up", limit=_MAX_PAGES)
 
 
-async def _read_page(repository: Repository, page: str, what: str) -> tuple[tuple[Descriptor, ...], str]:
-    """GET a page; return its descriptors, and the path of the next page, "" if there is none."""
+def _what(repository: Repository, digest: Digest) -> str:
+    return f"listing referrers of {digest} in {repository.name}"
+
+
+async def _read_page(repository: Repository, page: str, artifact_type: str, what: str) -> _Page:
     session = repository.session
     response = await session.request("GET", page, {"Accept": mediatype.OCI_INDEX})
     if response.status_code != 200:
         raise await read_error(session, response, what)
     async with closing(response):
         raw = await read_bounded(response, MANIFEST_LIMIT, what)
-    return _entries(raw, what), _next_page(response, session.origin, what)
+    content_type = mediatype.essence(response.headers.get("content-type", ""))
+    if content_type == "text/html":
+        raise InvalidContent(f"{what}: the registry sent {content_type}, want {mediatype.OCI_INDEX}")
+    entries = _entries(raw, what)
+    applied = ",".join(response.headers.get_list("oci-filters-applied")).split(",")
+    if artifact_type and "artifactType" in map(str.strip, applied):
+        entries = tuple(replace(one, artifact_type=one.artifact_type or artifact_type) for one in entries)
+    return _Page(entries, _next_page(response, session.origin, what), len(raw))
 
 
 def _next_page(response: httpx.Response, registry: Origin, what: str) -> str:
@@ -69,20 +127,35 @@ def _next_page(response: httpx.Response, registry: Origin, what: str) -> str:
 
 
 async def _tagged_referrers(repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
-    tag = f"{digest.algorithm}-{digest.hex}"[:128]
+    tag = referrers_tag(digest)
+    found = await _read_tag(repository, tag)
+    return () if found is None else _entries(found[0], f"reading the referrers in {repository.name}:{tag}")
+
+
+async def read_tagged(repository: Repository, tag: str) -> Manifest | None:
+    """Return the manifest with a tag, None if there is none. Raises `NetworkError`, `InvalidContent`, `Unsupported`."""
+    found = await _read_tag(repository, tag)
+    return None if found is None else repository.parse_manifest(found, expected=None)
+
+
+async def _read_tag(repository: Repository, tag: str) -> tuple[bytes, str] | None:
     try:
-        raw, _ = await repository.manifest(tag)
+        return await repository.manifest(tag)
     except NotFound:
-        return ()
+        return None
     except RegistryError as error:
         if error.status != 404:
             raise
-        return ()
-    return _entries(raw, f"reading the referrers in {repository.name}:{tag}")
+        return None
 
 
 def _entries(raw: bytes, what: str) -> tuple[Descriptor, ...]:
-    index = Manifest.parse(raw, content_type=mediatype.OCI_INDEX)
+    try:
+        index = Manifest.parse(raw, content_type=mediatype.OCI_INDEX)
+    except ContentMismatch:
+        raise
+    except (InvalidContent, Unsupported) as error:
+        raise InvalidContent(f"{what}: {to_printable(error)}") from error
     if not index.is_index:
         raise InvalidContent(f"{what}: it is no index")
     return index.manifests

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # The statuses of registries that do not support HEAD, and of stores with URLs that are signed for GET alone.
 _NO_HEAD = frozenset({400, 403, 405, 406, 500, 501})
+# What a 404 means in a response to HEAD, which has no body ("Checking if content exists in the registry").
+_NO_SUCH_BLOB = b'{"errors": [{"code": "BLOB_UNKNOWN"}]}'
 
 
 class Repository:
@@ -148,7 +150,8 @@ class Repository:
                 if response.status_code == 200 and length.isascii() and length.isdigit() and len(length) < 19:
                     return int(length)
                 if response.status_code != 200 and (method == "GET" or response.status_code not in _NO_HEAD):
-                    raise await self.session.response_error(response, b"", what)
+                    body = _NO_SUCH_BLOB if response.status_code == 404 else b""
+                    raise await self.session.response_error(response, body, what)
         raise InvalidContent(f"{what}: the registry does not say")
 
     async def _tags(self, what: str) -> list[str]:

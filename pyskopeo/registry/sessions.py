@@ -41,15 +41,18 @@ async def open_endpoints(
 ) -> AsyncIterator[Endpoints]:
     """Open the endpoints for reading ``reference``: mirrors from ``registries.conf`` first, then the registry.
 
-    ``sources`` are its names in other places, to read it from instead, in order, each with its own mirrors. Sends no
-    request. Raises `InvalidInput` for a blocked registry.
+    ``sources`` are its names in other places, to read it from instead, in order, each with its own mirrors; of one that
+    is a mirror or the location of ``reference``, that ``insecure`` counts too. Sends no request. Raises `InvalidInput`
+    for a blocked registry.
     """
     from .mirrors import Endpoints
     from .repository_reader import Repository
 
+    registries = access.registries()
+    groups = [registries.source_endpoints(source, reference) for source in sources] or [registries.endpoints(reference)]
     async with AsyncExitStack() as stack:
         repositories = []
-        for endpoint in _joined(map(access.registries().endpoints, sources or (reference,))):
+        for endpoint in _joined(groups):
             endpoint_access = _access_for(endpoint, reference, access)
             session = await stack.enter_async_context(_open(endpoint.reference, endpoint_access, "pull"))
             repositories.append(Repository(endpoint.reference, session, endpoint_access.network.retry, session.report))

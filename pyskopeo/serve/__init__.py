@@ -7,6 +7,8 @@ images have the same tag, the one whose full name contains the requested reposit
 such a one the tag is not served. Images without a tag are served by digest, and also as ``latest`` if the
 layout contains no other image.
 
+What refers to a digest is listed ("Listing Referrers") from the manifests with a ``subject`` that index.json leads to.
+
 Manifests are verified before they are sent. Blobs are verified by clients, except for those behind
 symbolic links, which are verified once so that links cannot expose other files.
 

@@ -21,13 +21,15 @@ from ..errors import (
     StorageFailed,
     Unsupported,
 )
-from ..model.descriptor import Descriptor
+from ..model.descriptor import UNKNOWN_SIZE, Descriptor
 from ..model.digest import Digest
 from ..model.layout import INDEX_FILE, LAYOUT_FILE, check_layout_file
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..model.verifier import Verifier
 from ..storage.files import digest_name, open_regular, read_bounded, storage_errors
+from ..storage.layout_referrers import LayoutReferrers, read_referrers
+from ..storage.oci_layout import DirectoryFiles
 from ..streams.cancellation import run_in_thread
 from ..streams.progress import uncounted
 from ..streams.pump import FileReader, NullSink, pump
@@ -42,6 +44,7 @@ from .responses import (
     missing_extra,
     page_reply,
     reason,
+    referrers_reply,
     refusal,
     reply,
     requested_range,
@@ -83,6 +86,7 @@ def application(layout: Path, repository: str | None = None) -> Starlette:
             Route("/v2/{name:path}/manifests/{reference}", registry.manifest),
             Route("/v2/{name:path}/blobs/{digest}", registry.blob),
             Route("/v2/{name:path}/tags/list", registry.tags),
+            Route("/v2/{name:path}/referrers/{digest}", registry.referrers),
         ],
         exception_handlers={HTTPException: _on_no_route, PyskopeoError: _on_error},
     )
@@ -99,6 +103,8 @@ class _Registry:
         self._title = repository or (layout.name if is_repository(layout.name) else "image")
         self._index = IndexFile(layout / INDEX_FILE)
         self._verified_links: dict[Digest, FileState] = {}
+        self._files = DirectoryFiles(layout)
+        self._referrers: tuple[Catalog, LayoutReferrers] | None = None
 
     async def base(self, request: Request) -> Response:
         """``/v2/``: the registry supports the specification."""
@@ -160,6 +166,17 @@ class _Registry:
                 return error_reply(request, 416, "RANGE_INVALID", f"the blob has {size} bytes", extent)
             stack.pop_all()
         return Stream(file, part, status, headers)
+
+    async def referrers(self, request: Request) -> Response:
+        """The manifests whose subject is a digest (distribution specification, "Listing Referrers")."""
+        self._name(request)
+        digest = _digest(request.path_params["digest"])
+        catalog = await self._catalog()
+        if self._referrers is None or self._referrers[0] is not catalog:
+            entries = [Descriptor(media_type, one, UNKNOWN_SIZE) for one, media_type in catalog.types.items()]
+            self._referrers = catalog, await run_in_thread(lambda: read_referrers(self._files, entries))
+        found = self._referrers[1].by_subject.get(digest, {})
+        return referrers_reply(request, [one.descriptor for one in found.values()])
 
     def _name(self, request: Request) -> str:
         name: str = request.path_params["name"]

@@ -7,10 +7,11 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from io import FileIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ContentMismatch, PyskopeoError, RegistryError, StorageFailed, TooLarge, Unsupported
 from ..fast_dataclass import dataclass
+from ..model import mediatype
 from ..model.digest import Digest
 from ..storage.files import storage_errors
 from ..streams.pump import BUFFER_SIZE
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
+    from ..model.descriptor import Descriptor
+
 _RANGE = re.compile(r"bytes=([0-9]{0,99})-([0-9]{0,99})", re.ASCII | re.IGNORECASE)
+_PAGE_SIZE = 3 * 1024 * 1024
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 VERSION = {"Docker-Distribution-API-Version": "registry/2.0"}
 
@@ -142,6 +146,34 @@ def page_reply(request: Request, value: dict[str, object], key: str, names: Sequ
             headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
         names = page
     return json_reply(request, value | {key: names}, headers=headers)
+
+
+def referrers_reply(request: Request, found: Sequence[Descriptor]) -> Response:
+    """Return the page of referrers after the digest ``last``, of one type if ``artifactType`` asks for that.
+
+    A page is at most 3 MiB, unless its only entry is larger ("Listing Referrers").
+    """
+    from urllib.parse import urlencode
+
+    headers, query = {"Content-Type": mediatype.OCI_INDEX}, {}
+    if wanted := request.query_params.get("artifactType"):
+        found = [one for one in found if one.artifact_type == wanted]
+        headers["OCI-Filters-Applied"] = "artifactType"
+        query["artifactType"] = wanted
+    last = request.query_params.get("last", "")
+    left = sorted((one for one in found if str(one.digest) > last), key=lambda one: str(one.digest))
+    entries: list[dict[str, Any]] = []
+    size = 0
+    for one in left:
+        entry = one.to_json() | {"artifactType": one.artifact_type}
+        size += len(json.dumps(entry))
+        if entries and size > _PAGE_SIZE:
+            query["last"] = str(entries[-1]["digest"])
+            headers["Link"] = f'<{request.url.path}?{urlencode(query)}>; rel="next"'
+            break
+        entries.append(entry)
+    document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": entries}
+    return json_reply(request, document, headers=headers)
 
 
 def error_reply(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..config.user_files import open_user_file
+from ..errors import StorageFailed
 from ..model.lock_file import LOCK_LIMIT, LockFile
 from .files import storage_errors
 from .output_file import write_output
@@ -13,7 +14,13 @@ from .partial_files import write_atomically
 
 def read_lock(path: Path) -> LockFile:
     """Read a lock file; raises `StorageFailed`, and what `LockFile.parse` raises."""
-    return LockFile.parse(_read(path), str(path))
+    try:
+        content = _read(path)
+    except StorageFailed as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            error.args = (f"{error}; pyskopeo lock writes it",)
+        raise
+    return LockFile.parse(content, str(path))
 
 
 def write_lock(path: Path, lock: LockFile) -> bool:

@@ -53,7 +53,9 @@ if TYPE_CHECKING:
 
 _LAST_WRITES = 10.0  # seconds for naming the images that are complete, when a run is interrupted
 _UNCHANGED = Form(preserve_digests=True)
-_DOES_NOTHING = "a lock is prefetched into a layout, into a content store, or into both: none of them is given"
+_DOES_NOTHING = (
+    "no place to put the images of the lock: give a layout (--dest oci:DIR), a content store (--store DIR), or both"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ async def list_referrers(source: DockerSource, digest: Digest) -> tuple[Descript
     """
     from ..registry import referrers
 
-    return await referrers.list_referrers(source.endpoints.repositories[-1], digest)
+    return (await referrers.list_referrers(source.endpoints.repositories[-1], digest)).descriptors
 
 
 async def list_tags(reference: Reference, access: Access) -> TagList:

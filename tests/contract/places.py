@@ -25,8 +25,7 @@ class Place:
     ``indexes``: it can hold several platforms. ``artifacts``: what is no image, too. ``bytes_kept``: manifests
     and blobs come back as they went in. ``remembers``: a second copy finds the blobs of the first.
     ``whole_blobs_stay``: a failed copy may leave blobs, each of them whole. ``resumes``: the copy after one that
-    failed fetches no blob again that was complete; ``resumes_blobs``: nor the bytes of others that had arrived.
-    ``replaces``: a second
+    failed fetches no blob again that was complete, nor the bytes of others that had arrived. ``replaces``: a second
     image takes the place of the first. ``in_files``: it lies in files of this machine. ``missing`` is
     what is said when there is nothing.
     """
@@ -39,7 +38,6 @@ class Place:
     remembers: bool = False
     whole_blobs_stay: bool = False
     resumes: bool = True
-    resumes_blobs: bool = True
     replaces: bool = True
     in_files: bool = True
     missing: str = "no such file"
@@ -61,11 +59,11 @@ PLACES = (
     Place("oci-archive", "oci-archive:{}/image.tar:tag"),
     Place(
         "docker-archive", "docker-archive:{}/image.tar:example.com/a/b:tag",
-        indexes=False, artifacts=False, bytes_kept=False, replaces=False, resumes_blobs=False,
+        indexes=False, artifacts=False, bytes_kept=False, replaces=False,
     ),
     Place(
         "docker-daemon", "docker-daemon:example.com/{}:tag",
-        indexes=False, artifacts=False, bytes_kept=False, in_files=False, resumes=False, resumes_blobs=False,
+        indexes=False, artifacts=False, bytes_kept=False, in_files=False, resumes=False,
         missing="reference does not exist",
     ),
 )  # fmt: skip

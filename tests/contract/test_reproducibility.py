@@ -40,7 +40,6 @@ YAML = """
     test/image: [{{tag: "1", name: some/app}}]
     test/old: []
 """
-PARALLEL = ("1", "6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +136,7 @@ def source(hub: Simulator) -> Iterator[Path]:
 Outcome = dict[str, tuple[object, bytes]]
 
 
-def write(writer: Writer, surroundings: Surroundings, source: Path, more: tuple[str, ...] = ()) -> Outcome:
+def write(writer: Writer, surroundings: Surroundings, source: Path) -> Outcome:
     """What the writer makes: content and, for each file, whether it can be executed; of a registry, all it was sent."""
     with tempfile.TemporaryDirectory() as name, Simulator() as registry:
         out, home = Path(name) / "out", Path(name) / "home"
@@ -146,7 +145,9 @@ def write(writer: Writer, surroundings: Surroundings, source: Path, more: tuple[
             folder.mkdir(mode=0o700)
             if surroundings.user is not None:
                 os.chown(folder, surroundings.user, surroundings.user)
-        words = [word.format(source=source, out=out, registry=registry.host) for word in (*writer.words, *more)]
+        words = [word.format(source=source, out=out, registry=registry.host) for word in writer.words]
+        if writer.parallel and surroundings.parallel:
+            words.append(f"--image-parallel-copies={surroundings.parallel}")
         restore = frozen(source) if surroundings.frozen else None
         try:
             done = surroundings.run(words, home)
@@ -197,11 +198,3 @@ def test_the_bytes_do_not_depend_on_the_surroundings(
     if surroundings.user is not None and os.geteuid() != 0:
         pytest.skip("needs root, to run as another user")
     assert write(writer, surroundings, source) == usual(writer)
-
-
-@pytest.mark.parametrize("number", PARALLEL)
-@pytest.mark.parametrize("writer", [one for one in WRITERS if one.parallel], ids=lambda one: one.name)
-def test_the_bytes_do_not_depend_on_what_is_done_at_the_same_time(
-    writer: Writer, number: str, source: Path, usual: Callable[[Writer], Outcome]
-) -> None:
-    assert write(writer, USUAL, source, (f"--image-parallel-copies={number}",)) == usual(writer)

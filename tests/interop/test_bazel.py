@@ -33,6 +33,7 @@ MANY = build(ImageSpec(layers=layers(20)))
 ONE, TWO = (build(ImageSpec(layers=(LayerSpec(name),))) for name in ("one", "two"))
 # What its index says is part of a BUILD file. There is an attestation besides, which is no image.
 HOSTILE = build(IndexSpec((ImageSpec(platform=PlatformSpec('amd64")\nfail("x")\n')),), attestations=True))
+NESTED = build("nested-index")
 LOCKED = build(ImageSpec(layers=(LayerSpec("locked"), LayerSpec("with it"))))
 
 # Before what the README says is in MODULE.bazel.
@@ -46,7 +47,7 @@ local_path_override(module_name = "pyskopeo", path = "{rules}")
 def origin() -> Iterator[Simulator]:
     """A registry that is open to everybody."""
     with Simulator() as running:
-        images = {"base": LIST, "single": SINGLE, "slow": SLOW, "locked": LOCKED, "hostile": HOSTILE}
+        images = {"base": LIST, "single": SINGLE, "slow": SLOW, "locked": LOCKED, "hostile": HOSTILE, "nested": NESTED}
         for name, image in images.items():
             running.add(image, f"team/{name}", "1")
         yield running
@@ -113,6 +114,7 @@ def module(origin: Simulator, private: Simulator, program: Path, helper: Path) -
         + pull("single", f"docker://{origin.host}/team/single:1", digest=SINGLE.digest)
         + pull("slow", f"{origin.host}/team/slow@{SLOW.digest}", timeout=25)
         + pull("hostile", f"{origin.host}/team/hostile@{HOSTILE.digest}")
+        + pull("nested", f"{origin.host}/team/nested@{NESTED.digest}")
         + pull("floating", f"{origin.host}/team/single:1")
         + pull("private", f"{private.host}/private/many@{MANY.digest}")
         + pull("by_file", f"{private.host}/private/one@{ONE.digest}", auth_file="//:logins.json")
@@ -225,6 +227,14 @@ def test_what_an_image_says_is_no_code(bazel: Bazel) -> None:
     assert bazel.succeed("query", "kind(layout_directory, @hostile//...)").split() == [
         "@hostile//:index", "@hostile//:linux_amd64___fail__x___"
     ]  # fmt: skip
+
+
+def test_lists_in_lists(bazel: Bazel) -> None:
+    names = bazel.succeed("query", "kind(layout_directory, @nested//...)").split()
+    assert names == [f"@nested//:{name}" for name in ("index", "linux_amd64", "linux_arm64_v8", "linux_arm_v6", "linux_arm_v7")]
+    bazel.succeed("build", "@nested//:index")
+    (directory,) = (bazel.workspace / "bazel-bin" / "external").glob("*nested/index")
+    succeed(pyskopeo_here("verify", "--all", f"oci:{directory}"))
 
 
 def test_an_image_without_a_digest_is_refused(bazel: Bazel) -> None:

@@ -16,10 +16,13 @@ import anyio
 import httpx
 import pytest
 
+import pyskopeo
 from pyskopeo.errors import NetworkError
 from pyskopeo.serve import protocol, serve
+from tests.support.access import access_for
 from tests.support.images import build, digest_of
 from tests.support.outputs import blob_path, write_dir, write_layout
+from tests.support.referring import SBOM, referring
 from tests.support.require import require_peer
 
 pytestmark = pytest.mark.anyio
@@ -63,6 +66,17 @@ def never(host: str, port: int) -> None:
 
 def files(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+async def test_referrers_are_listed(tmp_path: Path) -> None:
+    image = build("oci")
+    every = [referring(image, note=str(number) * 1_500_000) for number in range(4)]
+    for one, tag in ((image, "v1"), *((one, None) for one in every)):
+        write_layout(one, tmp_path / "layout", tag=tag)
+    async with running(tmp_path / "layout") as address:
+        found = await pyskopeo.list_referrers(f"docker://{address}/x:v1", types=[SBOM], access=access_for(tmp_path))
+    assert [str(one.descriptor.digest) for one in found.images[0].referrers] == sorted(one.digest for one in every)
+    assert {one.origin for one in found.images[0].referrers} == {"referrers API"}
 
 
 @pytest.mark.parametrize("kind", ["docker", "oci", "oci-index", "docker-list", "oci-zstd", "docker-repeated"])

@@ -403,7 +403,7 @@ def on_a_terminal(*words: object) -> str:
     os.close(ours)
     os.close(theirs)
     assert process.returncode in (0, 1)
-    return output.decode()
+    return output.decode(errors="replace")
 
 
 def test_a_bar_on_a_terminal(registry: Simulator) -> None:
@@ -417,6 +417,25 @@ def test_a_bar_on_a_terminal(registry: Simulator) -> None:
     assert line.startswith(f"{registry.name()}: 1 image, 3 blobs")
     assert "\u2501" not in line
     assert "Verifying" not in on_a_terminal("verify", "--quiet", "--tls-verify=false", registry.name())
+
+
+def test_a_bar_of_single_blobs(registry: Simulator, tmp_path: Path) -> None:
+    registry.on("/v2/*/blobs/*", Drip(500, 0.1))
+    words = ("blob", "get", "--tls-verify=false", f"{registry.name().removeprefix('docker://').rpartition(':')[0]}@{LAYER}")
+    output = on_a_terminal(*words, "-o", tmp_path / "layer")
+    assert "Downloading" in output
+    shown = Screen(80)
+    shown.write(output)
+    assert "".join(shown.lines).strip() == ""
+    assert "Downloading" not in on_a_terminal(*words, "-o", "-")
+
+
+def test_a_bar_says_what_is_done(registry: Simulator, tmp_path: Path) -> None:
+    succeed(pyskopeo_here("copy", "-q", "--all", "--layers=none", "--src-tls-verify=false", registry.name(), f"oci:{tmp_path}/x"))
+    registry.on("/v2/*/blobs/*", Drip(500, 0.1))
+    output = on_a_terminal("layout", "complete", "--tls-verify=false", f"oci:{tmp_path}/x")
+    assert "Completing" in output
+    assert "Verifying" not in output
 
 
 def test_on_a_terminal_faults_are_lines_alone(layout: Path) -> None:

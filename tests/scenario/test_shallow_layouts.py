@@ -382,7 +382,14 @@ class TestAssemble:
         for digest in (AMD64, LIST.config_digest(AMD64)):
             blob_path(whole, digest).unlink()
         words = ("--root", LIST.digest, "--from", f"oci:{whole}", "--out", f"oci:{tmp_path}/out")
-        assert [found["digest"] for found in missing(self.assemble(*words))] == [AMD64]
+        done = self.assemble(*words)
+        assert [found["digest"] for found in missing(done)] == [AMD64]
+        (size,) = [entry["size"] for entry in json.loads(LIST.root.raw)["manifests"] if entry["digest"] == AMD64]
+        assert done.stderr.rstrip().endswith(f'/out: 1 blob missing, {size} B; add a place that has them: --from"')
+        (tmp_path / "empty").mkdir()
+        done = self.assemble("--root", AMD64, "--from", tmp_path / "empty", "--out", f"oci:{tmp_path}/out")
+        assert [found["size"] for found in missing(done)] == [None]
+        assert "/out: 1 blob missing, 1 of unknown size; add a place" in done.stderr
         succeed(self.assemble("--sparse", *words))
         succeed(pyskopeo_here("layout", "verify", "--sparse", f"oci:{tmp_path}/out"))
 

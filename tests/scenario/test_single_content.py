@@ -296,6 +296,7 @@ class TestManifest:
     def test_mistakes(self, tmp_path: Path) -> None:
         assert "want REPOSITORY:TAG" in fatal(get("example.com/a", "--output", tmp_path / "x", kind="manifest"))
         assert "both write to standard output" in fatal(get("example.com/a:b", "-o", "-", "--print-digest", kind="manifest"))
+        assert "x/: want the name of a file" in fatal(get("example.com/a:b", "-o", "x/", kind="manifest"))
 
     def put(self, *words: object) -> Done:
         return pyskopeo_here("manifest", "put", "--tls-verify=false", "--retry-delay=1ms", *words)

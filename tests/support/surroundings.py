@@ -18,7 +18,8 @@ _NOBODY = 65534
 class Surroundings:
     """What a command runs in: its umask, user, and environment (None: not set).
 
-    ``frozen`` is whether its sources cannot be written to.
+    ``frozen`` is whether its sources cannot be written to, ``parallel`` the number of blobs to copy at the same time, 0
+    for the default.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Surroundings:
     user: int | None = None
     environ: Mapping[str, str | None] = field(default_factory=dict)
     frozen: bool = False
+    parallel: int = 0
 
     def run(self, words: Sequence[object], home: Path, timeout: float = 60) -> subprocess.CompletedProcess[bytes]:
         """Run ``pyskopeo WORDS`` to its end, in a home of its own."""
@@ -45,21 +47,26 @@ class Surroundings:
 
 
 USUAL = Surroundings("usual", environ={"PYTHONHASHSEED": "1"})
-_NO_HOME = ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
+_NO_HOME = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"))
+# Each differs in many ways at once, as real ones do; if one fails, take these away one after another.
 OTHERS = (
     Surroundings("again"),
-    Surroundings("umask", umask=0o077),
-    Surroundings("open-umask", umask=0),
-    Surroundings("time-zone", environ={"TZ": "XST-13:45"}),
-    Surroundings("locale", environ={"LC_ALL": "tr_TR.UTF-8", "LANGUAGE": "tr"}),
-    Surroundings("no-locale", environ={"LC_ALL": "C", "LANG": None, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
-    Surroundings("no-home", environ=dict.fromkeys(_NO_HOME)),
-    Surroundings("hash-seed", environ={"PYTHONHASHSEED": "2"}),
-    Surroundings("source-date", environ={"SOURCE_DATE_EPOCH": "1234567890"}),
-    Surroundings("nix-build", environ={"SOURCE_DATE_EPOCH": "315532800", "NIX_BUILD_TOP": "/build", "HOME": "/homeless-shelter"}),
-    Surroundings("frozen-source", frozen=True),
-    Surroundings("nobody", user=_NOBODY, umask=0o027, frozen=True),
-)
+    Surroundings(
+        "elsewhere", umask=0o077, parallel=1,
+        environ={
+            "TZ": "XST-13:45", "LC_ALL": "tr_TR.UTF-8", "LANGUAGE": "tr", "PYTHONHASHSEED": "2",
+            "SOURCE_DATE_EPOCH": "1234567890", **_NO_HOME,
+        },
+    ),
+    Surroundings(
+        "nix-build", umask=0, parallel=6,
+        environ={
+            **_NO_HOME, "HOME": "/homeless-shelter", "NIX_BUILD_TOP": "/build", "SOURCE_DATE_EPOCH": "315532800",
+            "LC_ALL": "C", "LANG": None, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONHASHSEED": "3",
+        },
+    ),
+    Surroundings("nobody", umask=0o027, user=_NOBODY, frozen=True),
+)  # fmt: skip
 
 
 def frozen(folder: Path) -> Callable[[], None]:

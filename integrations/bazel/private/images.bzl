@@ -59,20 +59,25 @@ def package_name(image):
     return "".join([letter if letter.isalnum() or letter in "/._-" else "_" for letter in image.elems()])
 
 def _contents(image, manifests):
-    """Returns what `write_package` wants for an image in a lock: its platforms, and in a list the image if it is one."""
+    """Returns what `write_package` wants for an image in a lock: its platforms, and in a list the image if it is one.
+
+    A list with other lists in it is left out: the lock has their entries in the bytes of their manifests only.
+    """
     is_list = "layers" not in manifests[image["digest"]]
+    is_nested = False
     platforms = []
     all_digests = [image["digest"]]
     for entry in image["manifests"]:
         manifest = manifests.get(entry["digest"], {})
         if "layers" not in manifest or "config" not in manifest:
+            is_nested = True
             continue
         digests = [entry["digest"], manifest["config"]["digest"]] + [layer["digest"] for layer in manifest["layers"]]
         all_digests += digests
         if not is_list or entry.get("platform", {}).get("os", "unknown") != "unknown":  # that of attestations
             platforms.append(new_image(target_name(entry) if is_list else "", entry, digests))
     root = {key: image[key] for key in ("mediaType", "digest", "size")}
-    return platforms, [new_list(root, all_digests)] if is_list else []
+    return platforms, [new_list(root, all_digests)] if is_list and not is_nested else []
 
 pyskopeo_images = repository_rule(
     implementation = _pyskopeo_images_impl,

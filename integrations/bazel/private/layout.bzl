@@ -74,6 +74,7 @@ def _pyskopeo_assemble_impl(ctx):
         mnemonic = "PyskopeoAssemble",
         progress_message = "Assembling image layout {}".format(ctx.label),
         execution_requirements = {"block-network": "1"},
+        use_default_shell_env = True,  # where `python3` is
     )
     return _providers(ctx, directory, layout.digest)
 

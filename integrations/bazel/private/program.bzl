@@ -13,7 +13,7 @@ PROGRAM_ATTRS = {
         doc = "Variables to set, besides those of Bazel's client and --repo_env.",
     ),
     "flags": attr.string_list(
-        doc = "Further flags, such as `--limit-rate=10M`.",
+        doc = "Further flags about the network, such as `--limit-rate=10M`, for every command that is run.",
     ),
     "python": attr.label(
         allow_single_file = True,

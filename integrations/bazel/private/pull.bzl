@@ -27,6 +27,7 @@ PULL_ATTRS = dict(
 )
 
 _LAYOUT = "layout"
+_MAX_DEPTH = 8
 
 def _pyskopeo_pull_impl(rctx):
     program = new_program(rctx)
@@ -88,17 +89,14 @@ def _write_targets(rctx, what):
         _check_platform(rctx, root, document, what)
         write_package(rctx, "", _LAYOUT, [new_image("", _plain(root), _digests(rctx, root, document))], [])
         return
-    images = []
-    digests = [root["digest"]]
-    for entry in document["manifests"]:
-        manifest = _document(rctx, entry)
-        if manifest and "layers" in manifest:
-            digests += _digests(rctx, entry, manifest)
-            if entry.get("platform", {}).get("os", "unknown") != "unknown":  # that of attestations
-                images.append(new_image(target_name(entry), _plain(entry), _digests(rctx, entry, manifest)))
+    images = [
+        new_image(target_name(entry), _plain(entry), _digests(rctx, entry, manifest))
+        for entry, manifest in _pulled_images(rctx, document["manifests"])
+        if entry.get("platform", {}).get("os", "unknown") != "unknown"  # that of attestations
+    ]
     if not images:
         fail("{}: no image for a platform was pulled".format(what))
-    write_package(rctx, "", _LAYOUT, images, [new_list(_plain(root), digests)])
+    write_package(rctx, "", _LAYOUT, images, [new_list(_plain(root), _all_digests(rctx))])
 
 def _document(rctx, descriptor):
     """Returns the manifest for a descriptor; None if it was not pulled."""
@@ -113,6 +111,27 @@ def _digests(rctx, descriptor, manifest):
     """Returns the digests of what belongs to an image: of its manifest, configuration and layers that were pulled."""
     layers = manifest["layers"] if rctx.attr.layers == "all" else []
     return [descriptor["digest"], manifest["config"]["digest"]] + [layer["digest"] for layer in layers]
+
+def _pulled_images(rctx, entries):
+    """Returns pairs of the descriptor and the manifest of the images in a list that were pulled; also of lists in it."""
+    images = []
+    for _ in range(_MAX_DEPTH):
+        nested = []
+        for entry in entries:
+            manifest = _document(rctx, entry)
+            if manifest and "layers" in manifest:
+                images.append((entry, manifest))
+            elif manifest:
+                nested += manifest.get("manifests", [])
+        entries = nested
+    return images
+
+def _all_digests(rctx):
+    """Returns the digests of everything that was pulled."""
+    found = []
+    for directory in rctx.path(_LAYOUT + "/blobs").readdir():
+        found += ["{}:{}".format(directory.basename, file.basename) for file in directory.readdir()]
+    return sorted(found)
 
 def _check_platform(rctx, descriptor, manifest, what):
     """Fails if the image, which is no list, is for another platform than the wanted one."""

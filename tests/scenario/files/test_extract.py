@@ -271,6 +271,10 @@ class TestFailures:
         assert "the image configuration says sha256:" in message
         assert not (tmp_path / "dest").exists() or list((tmp_path / "dest").iterdir()) == []
 
+    def test_an_image_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        message = fatal(extract(f"oci:{tmp_path}/nothing", tmp_path))
+        assert message == f"reading oci:{tmp_path}/nothing: open {tmp_path}/nothing/index.json: no such file or directory"
+
     def test_another_number_of_layers_than_the_configuration_says(self, tmp_path: Path) -> None:
         wrong = image(BASE, MIDDLE, diff_ids=[_diff_id(BASE)])
         message = fatal(extract(f"oci:{write_layout(wrong, tmp_path / 'wrong')}:latest", tmp_path))

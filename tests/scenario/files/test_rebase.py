@@ -109,6 +109,39 @@ def test_a_base_that_is_not_there(base: str, layouts: Path) -> None:
     assert "Invalid base image name" in fatal(rebase(layouts, f"--{base}-base", "nothing"))
 
 
+def test_an_image_that_is_not_there_is_named(layouts: Path) -> None:
+    words = ("--new-base", f"oci:{layouts}/new", f"oci:{layouts}/nothing:x", f"oci:{layouts}/out:v2")
+    assert fatal(pyskopeo_here("rebase", *words)).startswith(f"reading oci:{layouts}/nothing:x: open ")
+    assert not (layouts / "out").exists()
+
+
+def test_an_index_without_images_or_within_another(layouts: Path) -> None:
+    def names(*entries: dict[str, Any]) -> str:
+        raw = json.dumps({"schemaVersion": 2, "mediaType": KIND, "manifests": entries}).encode()
+        root = BuiltManifest(digest_of(raw), KIND, raw)
+        write_layout(BuiltImage(root, {root.digest: root}, {}, {}), layouts / "odd")
+        return root.digest
+
+    words = ("--all", "--new-base", f"oci:{layouts}/new", f"oci:{layouts}/odd:latest", f"oci:{layouts}/out:v2")
+    inner = names()
+    assert "this index has no images" in fatal(pyskopeo_here("rebase", *words))
+    size = blob_path(layouts / "odd", inner).stat().st_size
+    names({"mediaType": KIND, "digest": inner, "size": size, "platform": {"os": "linux", "architecture": "amd64"}})
+    assert f"an index in an index cannot be rebased: {inner}" in fatal(pyskopeo_here("rebase", *words))
+
+
+@pytest.mark.parametrize("name", ["no name", "UPPER/case:1"])
+def test_annotations_that_name_no_base(name: str, layouts: Path) -> None:
+    write_layout(image(*OLD_TARS, annotations={BASE_NAME: name, BASE_DIGEST: OLD.digest}), layouts / "odd")
+    words = f"oci:{layouts}/odd:latest", f"oci:{layouts}/out:v2"
+    assert "name its new base with --new-base" in fatal(pyskopeo_here("rebase", *words))
+    assert "use --old-base" in fatal(pyskopeo_here("rebase", "--new-base", f"oci:{layouts}/new", *words))
+
+
+def test_a_name_of_no_image(layouts: Path) -> None:
+    assert "Invalid destination name out" in fatal(pyskopeo_here("rebase", f"oci:{layouts}/app", "out"))
+
+
 def test_an_artifact_has_no_base(layouts: Path) -> None:
     from tests.support.images import build
 

@@ -172,6 +172,8 @@ def test_offline(registry: Simulator, locked: Path) -> None:
     assert done.code == 3
     missing = json.loads(done.stdout)["missing"]
     assert [one["digest"] for one in missing] == sorted(FETCHED)
+    total = sum(len(BLOBS[digest]) for digest in FETCHED)
+    assert done.stderr.rstrip().endswith(f'images.lock: {len(FETCHED)} blobs missing, {total / 1024:.1f} KiB; without --offline they are fetched"')
     assert {one["digest"]: one["size"] for one in missing} == {digest: len(BLOBS[digest]) for digest in FETCHED}
     (base,) = [one for one in missing if one["digest"] == APP.layer_digests()[0]]
     assert base["sources"] == [f"{registry.host}/team/{name}" for name in ("app", "tool", "multi")]
@@ -244,6 +246,23 @@ def test_mirrors_of_this_machine(registry: Simulator, locked: Path, tmp_path: Pa
         assert registry.log[asked:] == []
 
 
+def test_locations_and_mirrors_are_as_insecure_as_they_were_for_the_lock(folder: Path, registry: Simulator) -> None:
+    """Though they have no entry of their own: without --tls-verify."""
+    with Simulator(APP, "mirror/app", "1.0") as mirror:
+        conf = folder / "registries.conf"
+        conf.write_text(
+            f'[[registry]]\nprefix = "example.com"\nlocation = "{registry.host}"\ninsecure = true\n'
+            f'[[registry.mirror]]\nlocation = "{mirror.host}/mirror"\ninsecure = true\n'
+        )
+        (folder / "images.yaml").write_text("example.com: {images: {app: ['1.0'], team/tool: ['3.0']}}\n")
+        registry.add(APP, "app", "1.0")
+        succeed(lock(folder, "--registries-conf", conf))
+        succeed(pyskopeo_here("prefetch", folder / "images.lock", "--registries-conf", conf, "--dest", f"oci:{folder}/layout"))
+        assert set(APP.blobs) <= set(gets(mirror))
+        assert set(gets(registry)) == set(TOOL.blobs) - set(APP.blobs)
+    check_layout(folder / "layout")
+
+
 def test_a_policy_is_kept(registry: Simulator, locked: Path) -> None:
     policy = locked / "policy.json"
     policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}], "transports": {"docker": {f"{registry.host}/team/app": [{"type": "reject"}]}}}))
@@ -288,9 +307,9 @@ def test_it_goes_on_where_it_was_ended(registry: Simulator, locked: Path, number
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ((), "none of them is given"),
+        ((), "give a layout (--dest oci:DIR), a content store (--store DIR), or both"),
         (("--dest", "dir:x"), "want oci:DIR"),
-        (("--dest", "x"), "Invalid image name"),
+        (("--dest", "x"), '--dest: want oci:DIR, or --store DIR alone: Invalid image name "x"'),
         (("--dest", "oci:x:name"), "3 images cannot all be named name"),
         (("--dest", "oci:x", "--jobs", "0"), "--jobs: want 1 or more"),
         (("--dest", "oci:x", "--platform", "linux"), "invalid platform"),
@@ -317,10 +336,11 @@ def test_a_lock_that_lies(registry: Simulator, locked: Path) -> None:
         assert old in good, old
         (locked / "images.lock").write_text(good.replace(old, new, 1))
         assert expected in fatal(prefetch(locked, "--dest", f"oci:{locked}/layout"))
-    (locked / "images.lock").write_bytes(b"\x00" * 100)
-    fatal(prefetch(locked, "--dest", f"oci:{locked}/layout"))
+    for other in (b"\x00" * 100, (locked / "images.yaml").read_bytes()):
+        (locked / "images.lock").write_bytes(other)
+        assert fatal(prefetch(locked, "--dest", f"oci:{locked}/layout")).endswith("; want a lock file, which pyskopeo lock writes")
     (locked / "images.lock").unlink()
-    assert "no such file" in fatal(prefetch(locked, "--dest", f"oci:{locked}/layout"))
+    assert fatal(prefetch(locked, "--dest", f"oci:{locked}/layout")).endswith("images.lock: no such file or directory; pyskopeo lock writes it")
     assert registry.log[asked:] == []
     assert not (locked / "layout").exists()
 

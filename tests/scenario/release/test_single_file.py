@@ -184,6 +184,17 @@ def test_nothing_but_python_and_data_is_inside(single_file: Path) -> None:
     assert "LICENSE" in names
 
 
+def test_every_module_can_be_imported_without_any_package(single_file: Path) -> None:
+    """What needs a native package imports it where it uses it."""
+    modules = sorted(
+        path.relative_to(ROOT).as_posix().removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for path in (ROOT / "pyskopeo").rglob("*.py")
+        if path.name != "__main__.py"
+    )
+    code = f"import importlib\nfor name in {modules}: importlib.import_module(name)\nimport sys; print(sum(name.startswith('pyskopeo') for name in sys.modules))"
+    assert int(evaluate(single_file, code)) == len(modules)
+
+
 def test_every_dependency_is_inside_or_known_to_be_native(single_file: Path) -> None:
     import tomllib
 

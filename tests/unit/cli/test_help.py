@@ -38,6 +38,8 @@ def test_a_page_has_the_flags_of_the_command_and_the_global_ones(name: str) -> N
     assert page.endswith(f"Global Flags:\n{usage(GLOBAL)}")
     assert not command.flags or f"\nFlags:\n{usage(command.flags)}\n" in page
     assert max(map(len, page.splitlines())) <= 110
+    described, _, _ = page.partition("\nUsage:")
+    assert max(map(len, described.splitlines())) <= 100
 
 
 @pytest.mark.parametrize("page", ["overview", *GROUPS, *COMMANDS])

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pyskopeo.cli.live_rows import LiveRows
 from pyskopeo.cli.log import set_debugging
-from pyskopeo.cli.progress import Bars, Lines, reporting, size, span, warnings_only
+from pyskopeo.cli.progress import Bars, Lines, quantity, reporting, size, span, warnings_only
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import (
@@ -153,6 +153,11 @@ def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "Writing manifest to image destination",
         f"Copied {C}: 40.0 MiB in 12.3s",
     ]
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 blobs"), (1, "1 blob"), (2, "2 blobs")])
+def test_a_quantity(count: int, text: str) -> None:
+    assert quantity(count, "blob") == text
 
 
 def test_what_an_interrupted_run_has_left_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -135,6 +135,22 @@ def test_nothing_configured_leaves_everything_as_it_is() -> None:
         assert nothing.direct(ref(name)) == Endpoint(ref(name))
 
 
+def test_a_source_is_as_insecure_as_the_mirror_or_location_that_it_is() -> None:
+    """As a lock file names them: `insecure` is that of the entry for the image, where the mirror has no entry itself."""
+    mirrors = (Mirror("mirror.net:5000", insecure=True, pull="tag-only"), Mirror("safe.net"))
+    registries = of(Registry("example.com", "internal.net", insecure=True, mirrors=mirrors))
+    image = ref(f"example.com/img:1@{DIGEST}")
+    for name, insecure in (
+        ("mirror.net:5000/img", True), ("internal.net/img", True), ("safe.net/img", False),
+        ("mirror.net:5000/other", False), ("mirror.net/img", False),
+    ):  # fmt: skip
+        source = ref(f"{name}@{DIGEST}")
+        assert registries.endpoints(source) == (Endpoint(source),)
+        assert registries.source_endpoints(source, image) == (Endpoint(source, insecure),)
+        assert registries.source_endpoints(source, ref("elsewhere.org/img")) == (Endpoint(source),)
+    assert [one.insecure for one in registries.source_endpoints(image, image)] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("prefix", "location", "name", "expected"),
     [

@@ -503,16 +503,21 @@ async def test_the_size_of_a_blob(head: Answer, get: Answer | None, methods: lis
 
 
 @pytest.mark.parametrize(
-    ("status", "length", "error", "count"),
-    [(404, "0", RegistryError, 1), (405, "0", RegistryError, 2), (200, "", InvalidContent, 2), (200, "-1", InvalidContent, 2)],
+    ("status", "length", "error", "reason", "count"),
+    [
+        (404, "0", RegistryError, r"blob unknown \(status 404\)", 1),
+        (405, "0", RegistryError, "StatusCode: 405", 2),
+        (200, "", InvalidContent, "the registry does not say", 2),
+        (200, "-1", InvalidContent, "the registry does not say", 2),
+    ],
 )
 async def test_a_size_that_nobody_tells(
-    status: int, length: str, error: type[PyskopeoError], count: int, script: Script
+    status: int, length: str, error: type[PyskopeoError], reason: str, count: int, script: Script
 ) -> None:
     path = f"/v2/a/b/blobs/{DIGEST}"
     script.on(path, answer(status, content_length=length), method="HEAD")
     script.on(path, answer(status, content_length=length))
     async with script.repository() as repository:
-        with pytest.raises(error, match="asking for the size of blob"):
+        with pytest.raises(error, match=f"^asking for the size of blob {DIGEST} in .*: {reason}"):
             await repository.blob_size(Digest.parse(DIGEST))
     assert len(script.requests) == count

@@ -115,7 +115,8 @@ NO_DIGEST = "sha256:" + "0" * 64
         ("/v2/x/blobs/%2e%2e", 400, "DIGEST_INVALID"),
         ("/v2/x/blobs/sha256:..%2f..%2f..%2findex.json", 404, "UNSUPPORTED"),
         ("/v2/x/blobs/uploads/", 404, "UNSUPPORTED"),
-        (f"/v2/x/referrers/{NO_DIGEST}", 404, "UNSUPPORTED"),
+        ("/v2/x/referrers/sha256:abc", 400, "DIGEST_INVALID"),
+        (f"/v2/X/referrers/{NO_DIGEST}", 400, "NAME_INVALID"),
         ("/", 404, "UNSUPPORTED"),
     ],
 )

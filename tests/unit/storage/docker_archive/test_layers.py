@@ -21,7 +21,7 @@ from pyskopeo.errors import ConnectionFailed, ContentMismatch, StorageFailed
 from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
-from pyskopeo.storage import tar
+from pyskopeo.storage import tar_encoding
 from pyskopeo.storage.docker_archive import offset_prediction
 from pyskopeo.storage.docker_archive.layer_slots import LayerSlot
 from pyskopeo.storage.docker_archive.layers import READ_ONLY, LayerWriter
@@ -241,7 +241,7 @@ async def test_nobody_is_asked_about_small_layers_or_the_last_one(
 
 async def test_a_layer_too_large_for_a_plain_header_is_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its header is longer than was thought when its first byte came."""
-    monkeypatch.setattr(tar, "_OCTAL_LIMIT", 2000)
+    monkeypatch.setattr(tar_encoding, "_OCTAL_LIMIT", 2000)
     image = [Layer(1, 3, NONE), Layer(2, 4, NONE), Layer(3, 1, NONE)]
     assert await write_all(tmp_path, [image], 1) == (expected(image), 1)
 

@@ -1,0 +1,79 @@
+"""The names by which referrers are found, and what they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyskopeo.model.descriptor import Descriptor
+from pyskopeo.model.digest import Digest
+from pyskopeo.model.manifest import Manifest
+from pyskopeo.model.referrer import (
+    ReferredImage,
+    Referrer,
+    ReferrerReport,
+    artifact_type,
+    attested_digest,
+    cosign_tag,
+    referrers_tag,
+)
+from tests.support.images import ArtifactSpec, ImageSpec, build, edited
+
+
+def test_tags() -> None:
+    """The tag schema takes at most 64 characters of a digest: 128 and more are no tag."""
+    digest, long = Digest.parse("sha256:" + "ab" * 32), Digest.parse("sha512:" + "cd" * 64)
+    assert referrers_tag(digest) == "sha256-" + "ab" * 32
+    assert referrers_tag(long) == "sha512-" + "cd" * 32
+    assert cosign_tag(digest, "att") == "sha256-" + "ab" * 32 + ".att"
+
+
+@pytest.mark.parametrize(
+    ("stated", "layer", "expected"),
+    [
+        ("a/b", "text/plain", "a/b"),
+        (None, "application/vnd.in-toto+json", "application/vnd.in-toto+json"),
+        (None, "application/vnd.oci.image.layer.v1.tar+gzip", "application/vnd.oci.image.config.v1+json"),
+        (None, "application/vnd.docker.image.rootfs.diff.tar.gzip", "application/vnd.oci.image.config.v1+json"),
+    ],
+)
+def test_the_type_of_an_image_that_is_none(stated: str | None, layer: str, expected: str) -> None:
+    def change(made: dict[str, object]) -> None:
+        layers = made["layers"]
+        assert isinstance(layers, list)
+        layers[0]["mediaType"] = layer
+        if stated:
+            made["artifactType"] = stated
+
+    assert artifact_type(Manifest.parse(edited(build(ImageSpec()), change).root.raw)) == expected
+
+
+def test_the_type_of_an_artifact() -> None:
+    assert artifact_type(Manifest.parse(build(ArtifactSpec("a/b")).root.raw)) == "a/b"
+    without = edited(build(ArtifactSpec("a/b")), lambda made: made.pop("artifactType"))
+    assert artifact_type(Manifest.parse(without.root.raw)) == "application/vnd.oci.empty.v1+json"
+
+
+def test_attestations() -> None:
+    note = {"vnd.docker.reference.digest": "sha256:1", "vnd.docker.reference.type": "attestation-manifest"}
+    assert attested_digest(note) == "sha256:1"
+    assert attested_digest(note | {"vnd.docker.reference.type": "other"}) == ""
+    assert attested_digest({}) == ""
+
+
+def test_json() -> None:
+    digest = Digest.parse("sha256:" + "0" * 64)
+    one = Descriptor("m/t", digest, 7, annotations={"k": "v"})
+    inner = Referrer(Descriptor("m/t", digest, 7), "", "referrers API", repeated=True)
+    report = ReferrerReport(
+        "oci:x", (ReferredImage(Descriptor("i/t", digest, 1), (Referrer(one, "a/b", "cosign tag", "t", (inner,)),)),), 3
+    )
+    entry = {"mediaType": "m/t", "digest": str(digest), "size": 7}
+    assert report.to_json() == {
+        "name": "oci:x", "unread": 3, "images": [
+            {"mediaType": "i/t", "digest": str(digest), "referrers": [
+                {**entry, "artifactType": "a/b", "foundBy": "cosign tag", "tag": "t", "annotations": {"k": "v"}, "referrers": [
+                    {**entry, "artifactType": "", "foundBy": "referrers API", "repeated": True, "referrers": []},
+                ]},
+            ]},
+        ],
+    }  # fmt: skip
