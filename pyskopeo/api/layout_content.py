@@ -83,11 +83,14 @@ async def complete_layout(
     reading = source_access or access
     places = places or _recorded_places(layout)
     async with open_places(places, reading, base=base) as sources:
-        return await _with_files(access, lambda files: complete(
+        report = await _with_files(access, lambda files: complete(
             layout.path, sources, layout.name, shared=access.storage.shared_blobs,
             existing=files.existing_blobs(access), options=_options(access, sparse=sparse),
             report=access.report, advance=advance,
         ))  # fmt: skip
+    if report.missing and not places:
+        raise InvalidInput(f"{layout} does not record where it is from: say so with --from docker://HOST/REPOSITORY")
+    return report
 
 
 async def assemble_layout(
@@ -217,14 +220,12 @@ def _open_path(place: str, base: Path) -> tuple[str, ContentSource]:
 
 
 def _recorded_places(layout: OciReference) -> list[str]:
-    """Return the image names of the repositories that a layout records; raises `InvalidInput` if there are none."""
+    """Return the image names of the repositories that a layout records."""
     try:
         roots = layout_roots(IndexFile(layout.path).read(), layout.name, str(layout.path))
     except NotFound:
         return []  # the completion says what is wrong
     found = dict.fromkeys(source.name for _, root in roots for source in recorded_sources(root.annotations))
-    if not found:
-        raise InvalidInput(f"{layout} does not record where it is from: say so with --from docker://HOST/REPOSITORY")
     return [f"docker://{name}" for name in found]
 
 
