@@ -14,13 +14,19 @@ _PATIENCE = 30.0  # seconds that the reader of a pipe may take before it reads o
 
 
 def check_output(path: Path, what: str) -> None:
-    """Create the file, to find out early whether it can be written; a pipe or device is not touched.
+    """Find out early whether a file can be written; a pipe or device is not touched.
 
-    A pipe would end for its reader when it is closed. Raises `StorageFailed`, with the message "what: reason".
+    A pipe would end for its reader when it is closed. A file that is not there is created and removed again, so that a
+    run that fails leaves none. Raises `StorageFailed`, with the message "what: reason".
     """
     try:
-        if not path.exists() or path.is_file():
+        if path.is_file() or path.is_dir():  # opening a directory is the error that is wanted
             path.open("ab").close()
+        elif not path.exists():
+            # What a symbolic link to nothing leads to is created; the link stays.
+            target = path.resolve()
+            target.open("xb").close()
+            target.unlink()
     except OSError as error:
         raise StorageFailed.of(error, what) from error
 

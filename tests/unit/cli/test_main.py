@@ -15,9 +15,16 @@ from pyskopeo.cli.command import SUMMARIES, Command, CommandGroup, every_command
 from pyskopeo.cli.flags import Flag, Parsed, boolean
 from pyskopeo.cli.main import Interrupted, main, supervised
 from pyskopeo.errors import NotFound, PyskopeoError, StorageFailed
+from pyskopeo.storage.kept_bytes import KEPT_BYTES
 from tests.support.cli import pyskopeo_here, run, said
 from tests.support.images import build
 from tests.support.outputs import write_dir
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Earlier tests of this process may have left something for a later run."""
+    monkeypatch.setattr(KEPT_BYTES, "total", 0)
 
 
 @pytest.fixture

@@ -27,6 +27,24 @@ def test_a_file_is_replaced(tmp_path: Path) -> None:
         assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("content", [None, b"", b"old"])
+def test_a_check_changes_nothing(content: bytes | None, tmp_path: Path) -> None:
+    path, link = tmp_path / "digest", tmp_path / "link"
+    link.symlink_to("digest")
+    if content is not None:
+        path.write_bytes(content)
+    for one in (path, link):
+        check_output(one, "checking")
+        assert (path.read_bytes() if path.exists() else None) == content
+    assert link.is_symlink()
+
+
+def test_a_check_finds_what_cannot_be_written(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none" / "digest"):
+        with pytest.raises(StorageFailed, match=r"^checking: "):
+            check_output(path, "checking")
+
+
 def test_a_pipe_without_a_reader_is_an_error(pipe: Path) -> None:
     with pytest.raises(StorageFailed, match=r"^writing it: the named pipe has no reader$"):
         write_output(pipe, b"digest", "writing it")
@@ -66,7 +84,7 @@ def test_a_reader_that_does_not_read_is_an_error(pipe: Path) -> None:
 def test_the_early_check_does_not_touch_a_pipe(pipe: Path, tmp_path: Path) -> None:
     check_output(pipe, "checking")
     check_output(tmp_path / "new", "checking")
-    assert (tmp_path / "new").read_bytes() == b""
+    assert not (tmp_path / "new").exists()
     with pytest.raises(StorageFailed, match=re.escape("checking: no such file or directory")):
         check_output(tmp_path / "no" / "file", "checking")
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import anyio
 import pytest
@@ -142,9 +143,13 @@ async def test_threads_are_used_again_and_each_work_has_its_own_cancellation() -
                 time.sleep(0.001)
                 check_cancelled()
 
-        with anyio.move_on_after(0.05 if cancel else 5) as scope:
-            await run_in_thread(run, limiter=limiter)
-        assert scope.cancelled_caught == cancel
+        async with anyio.create_task_group() as tasks:
+            started = len(seen)
+            tasks.start_soon(partial(run_in_thread, run, limiter=limiter))
+            while len(seen) == started:
+                await anyio.sleep(0.001)
+            if cancel:
+                tasks.cancel_scope.cancel()
 
     for cancel in (False, True, False):
         await work(cancel)
