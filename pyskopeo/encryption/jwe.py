@@ -31,7 +31,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 
 
 class NoKey(InvalidContent):
-    """No private key opens the content."""
+    """Internal: no private key opens the content. Raised as `InvalidContent`."""
 
 
 def encrypt(content: bytes, recipients: Sequence[PublicKey]) -> bytes:

@@ -13,7 +13,7 @@ from tests.support.cli import pyskopeo_here, succeed
 from tests.support.commands import started
 from tests.support.faults import Cut, Stall
 from tests.support.images import ImageSpec, LayerSpec, build
-from tests.support.processes import wait_until
+from tests.support.processes import any_file, wait_until
 from tests.support.pulling import ranges
 from tests.support.simulator import Simulator
 from tests.support.trees import leftovers, tree
@@ -145,7 +145,7 @@ def interrupt_large(registry: Simulator, folder: Path, number: signal.Signals) -
     registry.on_blob(LARGE_LAYER, Stall(AT), times=1)
     with started(*COPY, registry.name(), f"docker-archive:{folder}/new.tar:a:1") as process:
         assert registry.stalling.wait(15)
-        assert wait_until(lambda: any(path.stat().st_size == AT for path in part_files_below(folder)), 10)
+        assert wait_until(lambda: any_file(part_files_below(folder), lambda file: file.st_size == AT), 10)
         process.send_signal(number)
         process.wait(10)
     (path,) = part_files_below(folder)

@@ -18,7 +18,7 @@ from tests.support.commands import PYSKOPEO, environment, pyskopeo, started
 from tests.support.faults import Cut, Drip, Flip, SetHeaders, Stall
 from tests.support.images import ImageSpec, LayerSpec, build, digest_of
 from tests.support.policies import REJECT, policy
-from tests.support.processes import wait_until
+from tests.support.processes import any_file, wait_until
 from tests.support.pulling import ranges
 from tests.support.simulator import BasicGate, Pushing, Simulator
 
@@ -142,7 +142,7 @@ class TestGet:
         registry.on_blob(LARGE, Stall(200_000), times=1)
         words = ("blob", "get", "--tls-verify=false", blob(registry), "--output", tmp_path / "layer")
         with started(*words) as process:
-            assert wait_until(lambda: any(path.stat().st_size == 200_000 for path in tmp_path.iterdir()), 30)
+            assert wait_until(lambda: any_file(tmp_path.iterdir(), lambda file: file.st_size == 200_000), 30)
             process.send_signal(number)
             process.wait(30)
         assert not (tmp_path / "layer").exists()

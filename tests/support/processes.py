@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -142,3 +142,14 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def any_file(paths: Iterable[Path], holds: Callable[[os.stat_result], bool]) -> bool:
+    """Whether something is true of a file, of those that are still there when it is looked at."""
+    for path in paths:
+        try:
+            if holds(path.stat()):
+                return True
+        except FileNotFoundError:
+            continue
+    return False

@@ -19,7 +19,7 @@ from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.commands import environment, started
 from tests.support.faults import Body, Delay, Flip, Refuse, Stall
 from tests.support.images import ImageSpec, IndexSpec, LayerSpec, build
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import any_file, free_port, wait_until
 from tests.support.pulling import check_layout
 from tests.support.simulator import BasicGate, Simulator
 from tests.support.trees import tree
@@ -288,7 +288,7 @@ def test_it_goes_on_where_it_was_ended(registry: Simulator, locked: Path, number
     with started(*map(str, words)) as process:
         assert registry.stalling.wait(15)
         kept = locked / "layout" / "blobs" / "sha256"
-        assert wait_until(lambda: any(path.stat().st_blocks * 512 >= 2_000_000 for path in kept.glob(".*")), 10)
+        assert wait_until(lambda: any_file(kept.glob(".*"), lambda file: file.st_blocks * 512 >= 2_000_000), 10)
         assert wait_until(lambda: needed - files(locked / "layout") == {layer}, 10)
         process.send_signal(number)
         code = process.wait(10)
