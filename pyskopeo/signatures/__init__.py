@@ -1,0 +1,1 @@
+"""What a signature proves: decisions about bytes, keys and a time, without I/O."""
