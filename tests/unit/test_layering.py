@@ -26,7 +26,7 @@ HEAVY = {
     # Imported where uvicorn is.
     **dict.fromkeys(("asyncio", "uvicorn"), ("serve/protocol.py",)),
     **dict.fromkeys(
-        ("backports", "bz2", "certifi", "cryptography", "isal", "lzma", "multiprocessing", "publicsuffixlist",
+        ("backports", "bz2", "certifi", "cryptography", "isal", "lzma", "multiprocessing", "publicsuffixlist", "pysequoia",
          "rich", "ssl", "starlette", "subprocess", "tomllib", "trio", "yaml"), (),
     ),
 }  # fmt: skip
