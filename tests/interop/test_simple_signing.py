@@ -20,7 +20,7 @@ from pyskopeo.model.reference import Reference
 from pyskopeo.model.signature import Signature
 from pyskopeo.signatures.simple_signing import SimplePayload, verify
 from pyskopeo.signatures.verdict import SignedImage, Verdict
-from tests.support.gnupg import DAY, GnuPG
+from tests.support.key_states import DAY, KeyStates
 from tests.support.require import require_peer
 
 MANIFEST = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json"}'
@@ -41,96 +41,96 @@ def payload(identity: str = NAME, digest: str = str(Digest.of(MANIFEST))) -> byt
     return SimplePayload(identity, digest).to_bytes()
 
 
-def signed(*options: str, algorithm: str = "ed25519", at: int = 0, text: bytes = PAYLOAD) -> Callable[[GnuPG], Case]:
-    def make(gpg: GnuPG) -> Case:
+def signed(*options: str, algorithm: str = "ed25519", at: int = 0, text: bytes = PAYLOAD) -> Callable[[KeyStates], Case]:
+    def make(gpg: KeyStates) -> Case:
         key = gpg.make_key("signer", algorithm=algorithm)
-        return Case(gpg.sign(text, key, *options, at=at), gpg.export(key), key)
+        return Case(gpg.message(text, key, *options, at=at), gpg.export(key), key)
 
     return make
 
 
-def with_subkey(algorithm: str = "ed25519", expire: str = "never") -> Callable[[GnuPG], Case]:
-    def make(gpg: GnuPG) -> Case:
+def with_subkey(algorithm: str = "ed25519", expire: str = "never") -> Callable[[KeyStates], Case]:
+    def make(gpg: KeyStates) -> Case:
         of_primary = algorithm.partition("/")[0]
         key = gpg.make_key("primary", "cert", of_primary, at=-800 * DAY)
         subkey = gpg.add_subkey(key, algorithm=algorithm, expire=expire, at=-799 * DAY)
-        return Case(gpg.sign(PAYLOAD, f"{subkey}!", at=-700 * DAY), gpg.export(key), key)
+        return Case(gpg.message(PAYLOAD, f"{subkey}!", at=-700 * DAY), gpg.export(key), key)
 
     return make
 
 
-def by_another_key(gpg: GnuPG) -> Case:
+def by_another_key(gpg: KeyStates) -> Case:
     key, other = gpg.make_key("signer"), gpg.make_key("other")
-    return Case(gpg.sign(PAYLOAD, other), gpg.export(key), other)
+    return Case(gpg.message(PAYLOAD, other), gpg.export(key), other)
 
 
-def one_of_two(armor: bool) -> Callable[[GnuPG], Case]:
-    def make(gpg: GnuPG) -> Case:
+def one_of_two(armor: bool) -> Callable[[KeyStates], Case]:
+    def make(gpg: KeyStates) -> Case:
         one, other = gpg.make_key("one"), gpg.make_key("other")
-        return Case(gpg.sign(PAYLOAD, other), gpg.export(one, armor=armor) + gpg.export(other, armor=armor), other)
+        return Case(gpg.message(PAYLOAD, other), gpg.export(one, armor=armor) + gpg.export(other, armor=armor), other)
 
     return make
 
 
-def by_two(gpg: GnuPG) -> Case:
+def by_two(gpg: KeyStates) -> Case:
     one, other = gpg.make_key("one"), gpg.make_key("other")
-    return Case(gpg.sign(PAYLOAD, one, "--local-user", other), gpg.export(), one)
+    return Case(gpg.message(PAYLOAD, one, "--local-user", other), gpg.export(), one)
 
 
-def expired(*options: str, expire: str = "1y") -> Callable[[GnuPG], Case]:
-    def make(gpg: GnuPG) -> Case:
+def expired(*options: str, expire: str = "1y") -> Callable[[KeyStates], Case]:
+    def make(gpg: KeyStates) -> Case:
         key = gpg.make_key("old", expire=expire, at=-800 * DAY)
-        return Case(gpg.sign(PAYLOAD, key, *options, at=-790 * DAY), gpg.export(key), key)
+        return Case(gpg.message(PAYLOAD, key, *options, at=-790 * DAY), gpg.export(key), key)
 
     return make
 
 
-def extended(subkey: bool, kept: bool) -> Callable[[GnuPG], Case]:
+def extended(subkey: bool, kept: bool) -> Callable[[KeyStates], Case]:
     """The key was extended since; with ``kept`` the keyring has both states of it."""
 
-    def make(gpg: GnuPG) -> Case:
+    def make(gpg: KeyStates) -> Case:
         key = gpg.make_key("extended", "cert" if subkey else "sign", expire="never" if subkey else "1y", at=-800 * DAY)
         by = gpg.add_subkey(key, expire="1y", at=-799 * DAY) if subkey else key
-        message = gpg.sign(PAYLOAD, f"{by}!", at=-700 * DAY)
+        message = gpg.message(PAYLOAD, f"{by}!", at=-700 * DAY)
         before = gpg.export(key)
-        gpg.run("--quick-set-expire", key, "5y", *([by] if subkey else []))
+        gpg.at(0, "--quick-set-expire", key, "5y", *([by] if subkey else []))
         return Case(message, (before if kept else b"") + gpg.export(key), key)
 
     return make
 
 
-def revoked(gpg: GnuPG) -> Case:
+def revoked(gpg: KeyStates) -> Case:
     key = gpg.make_key("revoked")
-    message = gpg.sign(PAYLOAD, key)
+    message = gpg.message(PAYLOAD, key)
     gpg.revoke(key)
     return Case(message, gpg.export(key), key)
 
 
-def revoked_subkey(reason: str) -> Callable[[GnuPG], Case]:
-    def make(gpg: GnuPG) -> Case:
+def revoked_subkey(reason: str) -> Callable[[KeyStates], Case]:
+    def make(gpg: KeyStates) -> Case:
         key = gpg.make_key("primary", "cert")
         subkey = gpg.add_subkey(key)
-        message = gpg.sign(PAYLOAD, f"{subkey}!")
+        message = gpg.message(PAYLOAD, f"{subkey}!")
         gpg.edit(key, "key 1", "revkey", "y", reason, "", "y")
         return Case(message, gpg.export(key), key)
 
     return make
 
 
-def beside_revoked_subkey(gpg: GnuPG) -> Case:
+def beside_revoked_subkey(gpg: KeyStates) -> Case:
     key = gpg.make_key("primary", "cert")
     gpg.add_subkey(key)
     good = gpg.add_subkey(key)
-    message = gpg.sign(PAYLOAD, f"{good}!")
+    message = gpg.message(PAYLOAD, f"{good}!")
     gpg.edit(key, "key 1", "revkey", "y", "0", "", "y")
     return Case(message, gpg.export(key), key)
 
 
-def not_for_signing(subkey: bool, kept: bool = False) -> Callable[[GnuPG], Case]:
-    def make(gpg: GnuPG) -> Case:
+def not_for_signing(subkey: bool, kept: bool = False) -> Callable[[KeyStates], Case]:
+    def make(gpg: KeyStates) -> Case:
         key = gpg.make_key("changed", "cert" if subkey else "sign", at=-9 * DAY)
         by = gpg.add_subkey(key, at=-8 * DAY) if subkey else key
-        message = gpg.sign(PAYLOAD, f"{by}!", at=-5 * DAY)
+        message = gpg.message(PAYLOAD, f"{by}!", at=-5 * DAY)
         before = gpg.export(key)
         gpg.edit(key, *(["key 1", "change-usage", "S", "A", "Q"] if subkey else ["change-usage", "S", "Q"]))
         return Case(message, (before if kept else b"") + gpg.export(key), key)
@@ -138,38 +138,38 @@ def not_for_signing(subkey: bool, kept: bool = False) -> Callable[[GnuPG], Case]
     return make
 
 
-def encrypted(gpg: GnuPG) -> Case:
+def encrypted(gpg: KeyStates) -> Case:
     key = gpg.make_key("encrypted", "default", "default")
-    return Case(gpg.sign(PAYLOAD, key, "--recipient", key, "--sign", "--encrypt"), gpg.export(key), key)
+    return Case(gpg.message(PAYLOAD, key, "--recipient", key, "--sign", "--encrypt"), gpg.export(key), key)
 
 
-def changed(change: Callable[[bytes], bytes]) -> Callable[[GnuPG], Case]:
+def changed(change: Callable[[bytes], bytes]) -> Callable[[KeyStates], Case]:
     """A message that is not compressed, and is changed."""
 
-    def make(gpg: GnuPG) -> Case:
+    def make(gpg: KeyStates) -> Case:
         case = signed("--compress-algo", "none")(gpg)
         return Case(change(case.message), case.keys, case.signer)
 
     return make
 
 
-def after(packets: bytes) -> Callable[[GnuPG], Case]:
-    def make(gpg: GnuPG) -> Case:
+def after(packets: bytes) -> Callable[[KeyStates], Case]:
+    def make(gpg: KeyStates) -> Case:
         case = signed()(gpg)
         return Case(packets + case.message, case.keys, case.signer)
 
     return make
 
 
-def with_keys(keys: Callable[[GnuPG, Case], bytes]) -> Callable[[GnuPG], Case]:
-    def make(gpg: GnuPG) -> Case:
+def with_keys(keys: Callable[[KeyStates, Case], bytes]) -> Callable[[KeyStates], Case]:
+    def make(gpg: KeyStates) -> Case:
         case = signed()(gpg)
         return Case(case.message, keys(gpg, case), case.signer)
 
     return make
 
 
-ACCEPTED: dict[str, Callable[[GnuPG], Case]] = {
+ACCEPTED: dict[str, Callable[[KeyStates], Case]] = {
     "compressed": signed(),
     "not compressed": signed("--compress-algo", "none"),
     "zlib": signed("--compress-algo", "zlib"),
@@ -180,7 +180,7 @@ ACCEPTED: dict[str, Callable[[GnuPG], Case]] = {
     "nistp256": signed(algorithm="nistp256"),
     "one of two": one_of_two(armor=False),
     "one of two, armored": one_of_two(armor=True),
-    "secret keys in the keyring": with_keys(lambda gpg, case: gpg.run("--export-secret-keys", case.signer)),
+    "secret keys in the keyring": with_keys(lambda gpg, case: gpg.at(0, "--export-secret-keys", case.signer)),
     "an old signature": expired(expire="never"),
     "subkey": with_subkey(),
     "subkey, rsa": with_subkey("rsa2048"),
@@ -197,7 +197,7 @@ ACCEPTED: dict[str, Callable[[GnuPG], Case]] = {
     "unknown optional field": signed(text=PAYLOAD.replace(b'"optional":{', b'"optional":{"other":[1,2],')),
 }
 # What both refuse, with what our reason has to say.
-REFUSED: dict[str, tuple[Callable[[GnuPG], Case], str]] = {
+REFUSED: dict[str, tuple[Callable[[KeyStates], Case], str]] = {
     "another key": (by_another_key, r"made by the key [0-9A-F]{40}, which is not the key that may sign"),
     "no keys": (with_keys(lambda *_: b""), "No public keys imported"),
     "no OpenPGP keys": (with_keys(lambda *_: b"garbage"), "No public keys imported"),
@@ -251,7 +251,7 @@ REFUSED: dict[str, tuple[Callable[[GnuPG], Case], str]] = {
     "a huge time": (signed(text=PAYLOAD.replace(b'"timestamp":1', b'"timestamp":"1"')), "is not a whole number"),
 }  # fmt: skip
 # What skopeo accepts with GnuPG, and we do not.
-STRICTER: dict[str, tuple[Callable[[GnuPG], Case], str]] = {
+STRICTER: dict[str, tuple[Callable[[KeyStates], Case], str]] = {
     # Signatures with SHA-1 can be made to fit another text. podman with Sequoia refuses them, too.
     "sha1": (signed("--digest-algo", "SHA1"), "it uses SHA-1"),
     "in the future": (signed(at=3 * DAY), "which is in the future"),
@@ -271,8 +271,8 @@ STRICTER: dict[str, tuple[Callable[[GnuPG], Case], str]] = {
 
 
 @pytest.fixture
-def gpg() -> Iterator[GnuPG]:
-    with GnuPG() as found:
+def gpg() -> Iterator[KeyStates]:
+    with KeyStates() as found:
         yield found
 
 
@@ -295,7 +295,7 @@ def theirs(case: Case, folder: Path) -> tuple[bool, str]:
 
 @pytest.mark.parametrize("name", ACCEPTED)
 @pytest.mark.peer("gpg")
-def test_accepted(name: str, gpg: GnuPG, tmp_path: Path) -> None:
+def test_accepted(name: str, gpg: KeyStates, tmp_path: Path) -> None:
     case = ACCEPTED[name](gpg)
     verdict = ours(case)
     assert verdict == Verdict(True, "", case.signer, NAME, verdict.digest, "signature-1", "simple")
@@ -305,7 +305,7 @@ def test_accepted(name: str, gpg: GnuPG, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.peer("gpg")
-def test_refused(name: str, gpg: GnuPG, tmp_path: Path) -> None:
+def test_refused(name: str, gpg: KeyStates, tmp_path: Path) -> None:
     make, reason = REFUSED[name]
     case = make(gpg)
     verdict = ours(case)
@@ -317,7 +317,7 @@ def test_refused(name: str, gpg: GnuPG, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", STRICTER)
 @pytest.mark.peer("gpg")
-def test_refused_by_us_only(name: str, gpg: GnuPG, tmp_path: Path) -> None:
+def test_refused_by_us_only(name: str, gpg: KeyStates, tmp_path: Path) -> None:
     make, reason = STRICTER[name]
     case = make(gpg)
     verdict = ours(case)
