@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CredentialsFailed, InvalidContent, Unsupported
 from ..fast_dataclass import dataclass
-from .sigstore import CERTIFICATE, CHAIN, SigningMaterial
+from ..signatures.sigstore_annotations import CERTIFICATE_ANNOTATION, CHAIN_ANNOTATION
+from .sigstore import SigningMaterial
 from .sigstore_keys import sign_message
 from .web_service import WebService
 
@@ -94,9 +95,9 @@ class FulcioCertificate:
         if not is_ours:
             raise InvalidContent(f"{self._service.what}: the certificate is for another key")
         own = certificate.public_bytes(Encoding.PEM)
-        annotations = [(CERTIFICATE, own.decode())]
+        annotations = [(CERTIFICATE_ANNOTATION, own.decode())]
         if chain:
-            annotations.append((CHAIN, chain))
+            annotations.append((CHAIN_ANNOTATION, chain))
         return SigningMaterial(key, own, tuple(annotations), certificate.not_valid_after_utc.timestamp())
 
 

@@ -13,6 +13,8 @@ from ..errors import InvalidInput, StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
 from ..model.signature import Signature
+from ..signatures.sigstore_annotations import LOG_ENTRY_ANNOTATION, PAYLOAD_TYPE, SIGNATURE_ANNOTATION
+from ..signatures.sigstore_payload import TYPE
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import SingleFlight
 from .sigstore_keys import KEY_LIMIT, decrypt_private_key, public_key_pem, require_packages, sign_message
@@ -21,15 +23,6 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
     from ..model.reference import Reference
     from .sigstore_keys import SigningKey
-
-MEDIA_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
-"""The media type of a payload."""
-
-SIGNATURE = "dev.cosignproject.cosign/signature"
-LOG_ENTRY = "dev.sigstore.cosign/bundle"
-CERTIFICATE = "dev.sigstore.cosign/certificate"
-CHAIN = "dev.sigstore.cosign/chain"
-
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class SigningMaterial:
@@ -122,10 +115,10 @@ class SigstoreSigner:
         material = await self._material()
         content = payload(str(digest), str(identity), int(time.time()))
         signature = sign_message(material.key, content)
-        annotations = {SIGNATURE: base64.b64encode(signature).decode(), **dict(material.annotations)}
+        annotations = {SIGNATURE_ANNOTATION: base64.b64encode(signature).decode(), **dict(material.annotations)}
         if self._log is not None:
-            annotations[LOG_ENTRY] = await self._log.add(material.checked_with, signature, content)
-        return Signature("sigstore", content, MEDIA_TYPE, annotations)
+            annotations[LOG_ENTRY_ANNOTATION] = await self._log.add(material.checked_with, signature, content)
+        return Signature("sigstore", content, PAYLOAD_TYPE, annotations)
 
     async def _material(self) -> SigningMaterial:
         return await self._opened.get(None, self._source.open, usable=SigningMaterial.is_usable)
@@ -140,7 +133,7 @@ def payload(digest: str, identity: str, now: int) -> bytes:
         "critical": {
             "identity": {"docker-reference": identity},
             "image": {"docker-manifest-digest": digest},
-            "type": "cosign container image signature",
+            "type": TYPE,
         },
         "optional": {"creator": f"pyskopeo {__version__}", "timestamp": now},
     }
