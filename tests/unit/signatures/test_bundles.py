@@ -254,7 +254,7 @@ CASES = (*keys(), *contents(), *formats(), *logs(), *certificates())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_verdicts(case: Case) -> None:
+def test_each_bundle_of_the_table(case: Case) -> None:
     verdict = verify(case.signature, SignedImage(MANIFEST, "oci:image"), case.trust, None, NOW)
     assert (verdict.accepted, verdict.reason == "") == (not case.reason, not case.reason), verdict.reason
     assert case.reason in verdict.reason
@@ -289,7 +289,7 @@ EXACT = identity("exactReference", dockerReference=REFERENCE)
         ("", EXACT, "the bundle does not say the name of the image"),
     ],
 )
-def test_names(name: str | None, wanted: SignedIdentity, reason: str) -> None:
+def test_names_in_bundles(name: str | None, wanted: SignedIdentity, reason: str) -> None:
     bundle = BundleMaker.of(KEY, statement(DIGEST, name)).signature
     verdict = verify(bundle, IMAGE, trusting(KEY), wanted, NOW)
     assert verdict.accepted is (not reason), verdict.reason
