@@ -175,7 +175,7 @@ def logs() -> Iterator[Case]:
     yield case("no proof", BY_KEY.logged(LOG, proven=False), trust, "the log entry has no inclusion proof")
     yield case("tampered body", _entry(lambda e: e.update(canonicalizedBody=encoded(dsse(LOGGED.made, public_pem(KEY), STATEMENT, b"x")))), trust, no_path)
     yield case("body no JSON", _entry(lambda e: e.update(canonicalizedBody="eA==")), trust, "the log entry's body is not valid JSON")
-    yield case("another index", _entry(lambda e: e["inclusionProof"].update(logIndex="0")), trust, no_path)
+    yield case("another index", _entry(lambda e: e["inclusionProof"].update(logIndex="0")), trust, "the inclusion proof")
     yield case("index beyond the tree", _entry(lambda e: e["inclusionProof"].update(logIndex="999")), trust, "an entry beyond the log's tree")
     yield case("negative index", _entry(lambda e: e["inclusionProof"].update(logIndex="-1")), trust, "inclusionProof.logIndex is not an integer")
     yield case("another root", _entry(lambda e: e["inclusionProof"].update(rootHash=encoded(b"0" * 32))), trust, no_path)
