@@ -41,8 +41,8 @@ class RequirementKeys:
 def load_keys(requirement: SignedBy | SigstoreSigned) -> RequirementKeys:
     """Read the files that a requirement names.
 
-    Raises `StorageFailed` for one that cannot be read, `TooLarge` for one over 16 MiB, and `InvalidInput` for a path that
-    no file can have.
+    Raises `StorageFailed` for one that cannot be read, `TooLarge` for one over 16 MiB, and `InvalidInput` for a path
+    that no file can have.
     """
     if isinstance(requirement, SignedBy):
         data = () if requirement.key_data is None else (requirement.key_data,)
