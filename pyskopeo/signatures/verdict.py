@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """What is judged, and the judgement: an image as it was named, and whether one signature is enough."""
-=======
-"""What is judged, and the judgement: an image with the name it was asked for by, and whether a signature is enough."""
->>>>>>> 34de9a77
 
 from __future__ import annotations
 
@@ -44,11 +40,7 @@ class Verdict:
     """Whether one signature satisfies a requirement.
 
     ``reason`` says in one line why it does not, "" if it does. ``signer`` is who made it, as far as that is proven: a
-<<<<<<< HEAD
     fingerprint, a key's file, the identity in a certificate. ``identity`` is the image name that the signature is for,
-=======
-    fingerprint, a key's file, the identity in a certificate. ``identity`` is the image name that the signature is for
->>>>>>> 34de9a77
     and ``digest`` the digest, as it claims: neither is proven by a signature that is refused. ``where`` is the place of
     the signature, and ``format`` its format.
     """
