@@ -56,10 +56,10 @@ class ImageCheck:
         with prefix_errors("reading signatures"):
             signatures = await self._source.signatures(descriptor)
         if needed:
-            await self._verify(rule, manifest, signatures)
+            self._verify(rule, manifest, signatures)
         return signatures if copied else ()
 
-    async def _verify(self, rule: Rule, manifest: Manifest, signatures: Sequence[Signature]) -> None:
+    def _verify(self, rule: Rule, manifest: Manifest, signatures: Sequence[Signature]) -> None:
         """Raise `PolicyRejected` unless signatures satisfy every requirement of a rule."""
         from ..config.policy_requirements import SignedBy, SigstoreSigned
         from ..signatures.verdict import SignedImage
@@ -69,27 +69,19 @@ class ImageCheck:
             if not isinstance(requirement, SignedBy | SigstoreSigned):
                 with prefix_errors(_REFUSED):
                     rule.check(requirement, self._name.image_name)
-            elif reasons := await self._reasons_against(requirement, manifest, image, signatures):
+            elif reasons := self._reasons_against(requirement, image, signatures):
                 place = f"({requirement.type} for image {manifest.digest}, the rule: {rule})"
                 raise rule.refusal(f"{_REFUSED}: {reasons} {place}")
 
-    async def _reasons_against(
-        self, requirement: SignedBy | SigstoreSigned, manifest: Manifest, image: SignedImage,
-        signatures: Sequence[Signature],
-    ) -> str:  # fmt: skip
-        """Return why no signature satisfies a requirement, or why that cannot be found out; "" if one does.
-
-        Bundles, which are a request of their own at least, are read only if other signatures are not enough.
-        """
-        from ..config.policy_requirements import SigstoreSigned
+    @staticmethod
+    def _reasons_against(
+        requirement: SignedBy | SigstoreSigned, image: SignedImage, signatures: Sequence[Signature]
+    ) -> str:
+        """Return why no signature satisfies a requirement, or why that cannot be found out; "" if one does."""
         from ..signatures.requirements import may_satisfy
 
         candidates = [signature for signature in signatures if may_satisfy(requirement, signature)]
         reasons = _judge_all(requirement, image, candidates)
-        if reasons is not None and isinstance(requirement, SigstoreSigned):
-            bundles = await self._source.bundles(manifest.digest)
-            more = _judge_all(requirement, image, bundles)
-            reasons = None if more is None else [*reasons, *more]
         if reasons is None:
             return ""
         if not reasons:
