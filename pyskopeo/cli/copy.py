@@ -27,6 +27,7 @@ from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image, refuse_choice
 from .progress import MODES, reporting
 from .receipt_flag import RECEIPT, recording, write_receipt
+from .signing_flags import SIGN_IDENTITY, SIGNING, SigningOptions
 
 _FLAGS = (
     Flag("additional-tag", "additional tag for the image (docker:, docker-archive:, docker-daemon:)",
@@ -41,6 +42,8 @@ _FLAGS = (
     *access_flags("dest-"),
     *FORM,
     *ENCRYPTION,
+    *SIGNING,
+    SIGN_IDENTITY,
     Flag("dest-precompute-digests", "compress layers to temporary files first, and do not upload those that exist",
          read=boolean, default=False),
     *NETWORK,
@@ -76,6 +79,7 @@ class CopyOptions:
     form: Form
     writing: Writing
     output: LayoutOutput
+    signing: SigningOptions
     source_access: AccessOptions
     destination_access: AccessOptions
     jobs: int | None
@@ -101,6 +105,7 @@ class CopyOptions:
             selection=selection,
             form=with_encryption(output.form(form(parsed, parsed.arguments[1])), parsed),
             output=output,
+            signing=SigningOptions.of(parsed, dry_run=dry_run),
             writing=Writing(
                 additional_tags=additional_tags,
                 verify_existing=parsed.get("verify-existing", bool),
@@ -144,7 +149,7 @@ async def run(options: CopyOptions) -> int:
             options.destination,
             engine.CopyOptions(
                 options.selection, options.form, options.jobs, options.dry_run, options.layers,
-                output.wrap(options.destination),
+                output.wrap(options.destination), options.signing.signers(writing), options.signing.identity,
             ),
             source_access=reading,
             destination_access=writing,

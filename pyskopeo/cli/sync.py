@@ -22,6 +22,7 @@ from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image, refuse_choice
 from .progress import warnings_only
 from .regex_timeout import bounded
+from .signing_flags import SIGNING, SigningOptions
 from .terminal import has_cursor_control
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ _FLAGS = (
     *registry_flags("src-"),
     *registry_flags("dest-"),
     *(flag for flag in FORM if flag.name in ("format", "preserve-digests", "remove-signatures", "max-inflated")),
+    *SIGNING,
     *NETWORK,
     *RANGES,
     *RESUME,
@@ -64,6 +66,7 @@ class SyncOptions:
     """
 
     request: SyncRequest
+    signing: SigningOptions
     source_access: AccessOptions
     destination_access: AccessOptions
     digestfile: Path | None
@@ -77,6 +80,7 @@ class SyncOptions:
         request.check()
         return cls(
             request=request,
+            signing=SigningOptions.of(parsed, dry_run=request.dry_run),
             source_access=AccessOptions.of(parsed, "src-"),
             destination_access=AccessOptions.of(parsed, "dest-"),
             digestfile=None if request.dry_run else parsed.path("digestfile"),
@@ -97,12 +101,13 @@ async def run(options: SyncOptions) -> int:
     builder = ReportBuilder()
     signatures = not options.request.form.remove_signatures
     steps = (ImageSteps(signatures=signatures),) if options.as_skopeo and not sys.stdout.isatty() else ()
+    writing = _writing(options)
     try:
         with viewing(builder, *steps) as show:
             await sync(
-                options.request,
+                replace(options.request, signers=options.signing.signers(writing)),
                 source_access=options.source_access.access(warnings_only),
-                destination_access=_writing(options),
+                destination_access=writing,
                 report=show,
             )
     finally:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidInput, Unsupported, prefix_errors
+from ..errors import Unsupported, prefix_errors
 from ..streams.concurrency import each
+from .signing import NO_SIGNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from ..interfaces import Accepts, ImageDestination
     from ..model.digest import Digest
     from ..model.manifest import Manifest
-    from ..model.reference import Reference
     from ..model.signature import Signature
-    from ..signatures.signer import Signer
     from .plan import Form, Graph
+    from .signing import Signing
 
 _MANIFESTS_AT_ONCE = 8
 
@@ -42,16 +42,13 @@ def check_signatures(graph: Graph, accepts: Accepts) -> None:
 class Attachments:
     """The signatures to write with the manifests of a copy.
 
-    ``copied`` are those of the source, by the digest of their manifest, which has not changed then. ``signers`` make
-    one more each, for every manifest, as the image ``identity``.
+    ``copied`` are those of the source, by the digest of their manifest, which has not changed then. ``signing`` makes
+    more, for every manifest.
     """
 
-    def __init__(
-        self, copied: Mapping[Digest, Sequence[Signature]], signers: Sequence[Signer] = (),
-        identity: Reference | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, copied: Mapping[Digest, Sequence[Signature]], signing: Signing = NO_SIGNING) -> None:
         self._copied = {digest: tuple(found) for digest, found in copied.items() if found}
-        self._signers, self._identity = tuple(signers), identity
+        self._signing = signing
 
     async def write_for_children(self, manifests: Iterable[Manifest], destination: ImageDestination) -> None:
         """Write what belongs to child manifests, which are at the destination; raises its errors and the signers'."""
@@ -73,20 +70,10 @@ class Attachments:
         await self._write_signatures(root, destination, root=True)
 
     def _has_any(self, manifest: Manifest) -> bool:
-        return bool(self._signers) or manifest.digest in self._copied
+        return bool(self._signing.signers) or manifest.digest in self._copied
 
     async def _write_signatures(self, manifest: Manifest, destination: ImageDestination, *, root: bool) -> None:
-        signatures = [*self._copied.get(manifest.digest, ()), *await self._sign(manifest)]
+        signatures = [*self._copied.get(manifest.digest, ()), *await self._signing.sign(manifest.digest)]
         if signatures:
             with prefix_errors("writing signatures"):
                 await destination.put_signatures(signatures, manifest.digest, root=root)
-
-    async def _sign(self, manifest: Manifest) -> list[Signature]:
-        """Return a signature by each signer, in their order."""
-        made = []
-        for number, signer in enumerate(self._signers, 1):
-            if self._identity is None:
-                raise InvalidInput("signing needs the name of an image in a registry: give one with --sign-identity")
-            with prefix_errors("creating signature" if len(self._signers) == 1 else f"creating signature {number}"):
-                made.append(await signer.sign(manifest.digest, self._identity))
-        return made

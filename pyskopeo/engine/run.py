@@ -23,10 +23,11 @@ from .plan import DEFAULT_FORM, Form
 from .planner import decide
 from .policy_check import ImageCheck
 from .selection import Selection
+from .signing import NO_SIGNING, Signing
 from .transfer import SMALL_AT_ONCE, Transfer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from ..access import Access
     from ..interfaces import ImageDestination, ImageReference, ImageSource
@@ -100,6 +101,7 @@ async def copy(
         destination_access = replace(destination_access, writing=writing)
     async with _open_ends(source, destination, source_access, destination_access) as (reader, opened):
         writer = options.wrap(opened) if options.wrap else opened
+        signing = Signing.of(options.signers, options.sign_identity, destination, writer)
         async with _prefetched(writer, wanted=not options.dry_run):
             alone = options.selection is not None and options.selection.mode == "index-only"
             check = ImageCheck(source, reader, source_access, options.form, alone=alone)
@@ -110,8 +112,9 @@ async def copy(
         if options.dry_run:
             placements = await _predict_placements(plan, reader, writer)
             return CopyResult(plan, source_digest, plan.root.digest, placements=placements)
+        await signing.prepare()
         transfer = Transfer(reader, writer, report, options.jobs)
-        attachments = _attachments(plan, options.signers, options.sign_identity or destination.reference)
+        attachments = _attachments(plan, signing)
         plan, digest = await _carry_out(plan, transfer, attachments)
     report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
     return CopyResult(plan, source_digest, digest, transfer.moved)
@@ -145,9 +148,9 @@ async def carry_out(
     return digest
 
 
-def _attachments(plan: Plan, signers: Sequence[Signer] = (), identity: Reference | None = None) -> Attachments:
+def _attachments(plan: Plan, signing: Signing = NO_SIGNING) -> Attachments:
     copied = plan.inputs.graph.signatures if plan.inputs else {}
-    return Attachments(copied, signers, identity)
+    return Attachments(copied, signing)
 
 
 async def _carry_out(plan: Plan, transfer: Transfer, attachments: Attachments) -> tuple[Plan, Digest]:

@@ -230,8 +230,10 @@ class _SyncRun:
     async def _copy_image(self, group: ImageGroup, image: SyncImage) -> ImageResult:
         source, destination = parse_image_name(image.source), parse_image_name(image.destination)
         there, wrap = await self._occupant(image, destination)
-        present = await self._presence.present_digest(image, source, destination, group.access, there)
-        if present is not None and not needs_signatures(source, group.access):
+        present = None
+        if not self._request.signers and not needs_signatures(source, group.access):
+            present = await self._presence.present_digest(image, source, destination, group.access, there)
+        if present is not None:
             await self._claim(image, present)
             remove_leftovers(destination, self._writing)
             return ImageResult(image, "present", present)
@@ -243,7 +245,7 @@ class _SyncRun:
         result = await copy(
             source,
             destination,
-            CopyOptions(self._request.selection, self._request.form, wrap=wrap),
+            CopyOptions(self._request.selection, self._request.form, wrap=wrap, signers=self._request.signers),
             source_access=replace(group.access, report=self._writing.report),
             destination_access=self._writing,
             report=report,
