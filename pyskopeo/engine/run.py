@@ -243,7 +243,7 @@ async def _plan(
     except NoMatchingPlatform as error:
         with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
             raise error from None
-    check_signatures(graph, accepts)
+    check_signatures(graph, writer, accepts.called)
     plan = decide(graph, accepts, form)
     return plan if options.layers else without_layers(plan)
 
