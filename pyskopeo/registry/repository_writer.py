@@ -5,6 +5,8 @@ Blobs are uploaded by `BlobUploads`. A manifest has to be written after everythi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidDigest, ManifestRefused, PyskopeoError, RegistryError
@@ -17,6 +19,7 @@ from .session import Session
 if TYPE_CHECKING:
     from ..http.httpx_import import httpx
 
+_UNCONDITIONAL: Mapping[str, str] = MappingProxyType({})
 _WRITTEN = frozenset({200, 201, 202, 204})
 _DELETED = frozenset({200, 202, 204})
 # The error codes of registries that do not support OCI manifests, or schema 2.
@@ -50,26 +53,34 @@ class RepositoryWriter:
 
         return await ask(self._session, once, what)
 
-    async def put_manifest(self, name: str, manifest: Manifest) -> None:
-        """PUT the manifest's bytes, unchanged ("Pushing Manifests").
+    @property
+    def session(self) -> Session:
+        """The session that sends the requests."""
+        return self._session
 
-        Raises `ManifestRefused` if the registry does not accept this type of manifest, and `ContentMismatch` if it
-        states another digest than the manifest's.
+    async def put_manifest(
+        self, name: str, manifest: Manifest, conditions: Mapping[str, str] = _UNCONDITIONAL
+    ) -> bool:
+        """PUT the manifest's bytes, unchanged ("Pushing Manifests"); ``conditions`` are further headers.
+
+        Returns whether the registry says that it lists the manifest as a referrer of its subject by itself
+        ("Pushing Manifests with Subject"). Raises `ManifestRefused` if the registry does not accept this type of
+        manifest, and `ContentMismatch` if it states another digest than the manifest's.
         """
         what = f"writing manifest {name} to {self.reference.name}"
 
-        async def once() -> None:
-            response = await self._session.request(
-                "PUT", self._path(name), {"Content-Type": manifest.media_type}, content=manifest.raw
-            )
+        async def once() -> bool:
+            headers = {"Content-Type": manifest.media_type, **conditions}
+            response = await self._session.request("PUT", self._path(name), headers, content=manifest.raw)
             if response.status_code not in _WRITTEN:
                 raise _as_manifest_refused(await read_error(self._session, response, what))
             async with closing(response):
                 stated = self._stored_digest(response, what)
             if stated is not None and stated.algorithm == manifest.digest.algorithm and stated != manifest.digest:
                 raise mismatch(what, stated, manifest.digest)
+            return "oci-subject" in response.headers
 
-        await self._session.retry(once, what)
+        return await self._session.retry(once, what)
 
     async def delete_manifest(self, name: str) -> None:
         """DELETE a manifest and all its tags by its digest, or a tag alone ("Deleting tags", "Deleting Manifests").
