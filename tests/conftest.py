@@ -20,7 +20,7 @@ from tests.support.token_server import TokenRules, TokenServer
 # PYTHONUNBUFFERED hides faults in how output is flushed at exit.
 _PREFIXES = (
     "XDG_", "DOCKER_", "REGISTRY_", "CONTAINERS_", "SSL_CERT_", "STORAGE_", "PYSKOPEO_", "PYTHONUNBUFFERED",
-    "NIX_BUILD_TOP", "IN_NIX_SHELL", "SOURCE_DATE_EPOCH",
+    "NIX_BUILD_TOP", "IN_NIX_SHELL", "SOURCE_DATE_EPOCH", "GNUPGHOME", "SEQUOIA_",
 )  # fmt: skip
 _KEPT = ("PYSKOPEO_REQUIRE_PEERS",)
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

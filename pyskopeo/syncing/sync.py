@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..engine.run import CopyOptions, check_policy, copy
+from ..engine.policy_check import check_policy
+from ..engine.run import CopyOptions, copy
 from ..errors import DestinationRefused, Offline, PyskopeoError, first_error
 from ..model.events import CopyFinished
 from ..storage.shared_files import RunFiles
@@ -243,7 +244,7 @@ class _SyncRun:
         result = await copy(
             source,
             destination,
-            CopyOptions(self._request.selection, self._request.form, wrap=wrap),
+            CopyOptions(self._request.selection, self._request.form, wrap=wrap, referrers=self._request.referrers),
             source_access=replace(group.access, report=self._writing.report),
             destination_access=self._writing,
             report=report,

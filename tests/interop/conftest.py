@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.interop.differential.world import World, fill
+from tests.interop.programs import PROGRAMS, Program
 from tests.support.fake_daemon import FakeDaemon
+from tests.support.gnupg import Gnupg
 from tests.support.images import build
 from tests.support.peers import Registry
 from tests.support.tls import Authority
@@ -31,3 +33,26 @@ def world(
     with FakeDaemon() as daemon:
         daemon.images = dict.fromkeys(("example.com/team/app:1", build("docker").config_digest()), archive)
         yield World(registries, token_server, daemon, folder)
+
+
+@pytest.fixture(params=PROGRAMS)
+def program(request: pytest.FixtureRequest) -> Program:
+    """Each of the two programs in turn: what a test says holds for both."""
+    return PROGRAMS[request.param]
+
+
+@pytest.fixture(scope="session")
+def _keys() -> Iterator[Gnupg]:
+    with Gnupg() as keys:
+        for user in ("alice@example.com", "bob@example.com"):
+            keys.create(user)
+        keys.create("locked@example.com", passphrase="opensesame")
+        yield keys
+
+
+@pytest.fixture
+def keys(_keys: Gnupg, monkeypatch: pytest.MonkeyPatch) -> Gnupg:
+    """The keyring of both programs: alice, bob, and locked, whose passphrase is ``opensesame``."""
+    monkeypatch.setenv("GNUPGHOME", str(_keys.home))
+    _keys.forget_passphrases()
+    return _keys
