@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidInput, Unsupported, prefix_errors
+from ..errors import Unsupported, prefix_errors
 from ..streams.concurrency import each
+from .signing import NO_SIGNING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -18,11 +19,10 @@ if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.manifest import Manifest
-    from ..model.reference import Reference
     from ..model.signature import Signature
-    from ..signatures.signer import Signer
     from .plan import Form, Graph
     from .referrer_copy import ReferrerCopy
+    from .signing import Signing
 
 _MANIFESTS_AT_ONCE = 8
 
@@ -52,17 +52,16 @@ def check_signatures(graph: Graph, accepts: Accepts) -> None:
 class Attachments:
     """The signatures to write with the manifests of a copy.
 
-    ``copied`` are those of the source, by the digest of their manifest, which has not changed then. ``signers`` make
-    one more each, for every manifest, as the image ``identity``. ``referrers`` are copied, too, after the signatures.
+    ``copied`` are those of the source, by the digest of their manifest, which has not changed then. ``signing`` makes
+    more, for every manifest. ``referrers`` are copied, too, after the signatures.
     """
 
     def __init__(
-        self, copied: Mapping[Digest, Sequence[Signature]], signers: Sequence[Signer] = (),
-        identity: Reference | None = None, referrers: ReferrerCopy | None = None,
+        self, copied: Mapping[Digest, Sequence[Signature]], signing: Signing = NO_SIGNING,
+        referrers: ReferrerCopy | None = None,
     ) -> None:  # fmt: skip
         self._copied = {digest: tuple(found) for digest, found in copied.items() if found}
-        self._signers, self._identity = tuple(signers), identity
-        self._referrers = referrers
+        self._signing, self._referrers = signing, referrers
         self._written: set[Digest] = set()
 
     async def write_for_children(self, manifests: Collection[Manifest], destination: ImageDestination) -> None:
@@ -96,20 +95,10 @@ class Attachments:
             self._referrers.destination_has_begun()
 
     def _has_any(self, manifest: Manifest) -> bool:
-        return bool(self._signers) or manifest.digest in self._copied
+        return bool(self._signing.signers) or manifest.digest in self._copied
 
     async def _write_signatures(self, manifest: Manifest, destination: ImageDestination, *, root: bool) -> None:
-        signatures = [*self._copied.get(manifest.digest, ()), *await self._sign(manifest)]
+        signatures = [*self._copied.get(manifest.digest, ()), *await self._signing.sign(manifest.digest)]
         if signatures:
             with prefix_errors("writing signatures"):
                 await destination.put_signatures(signatures, manifest.digest, root=root)
-
-    async def _sign(self, manifest: Manifest) -> list[Signature]:
-        """Return a signature by each signer, in their order."""
-        made = []
-        for number, signer in enumerate(self._signers, 1):
-            if self._identity is None:
-                raise InvalidInput("signing needs the name of an image in a registry: give one with --sign-identity")
-            with prefix_errors("creating signature" if len(self._signers) == 1 else f"creating signature {number}"):
-                made.append(await signer.sign(manifest.digest, self._identity))
-        return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .entry import Entry, Kind
 from .overlay import LayerEntries
@@ -20,26 +20,29 @@ class Decision:
     """
 
     def __init__(self, paths: Sequence[str], *, follow: bool = False) -> None:
-        self._wanted = tuple(paths)
+        self._undecided = tuple(paths)
         self.paths = set(paths)
         self._follow = follow
         self._layers: list[_NamedEntries] = []
 
-    def wants(self, entry: Entry) -> bool:
-        """Return whether the content of a file in the next layer may be needed; to be asked about its entries in order.
+    def next_layer(self) -> WantedPaths:
+        """Return which files' contents may be needed of a layer that is about to be read."""
+        return WantedPaths(self.paths, follow=self._follow)
 
-        Of a symbolic link that is on the way to a path, what it leads to may be, so it need not be read for that again.
+    def probably_decided(self, wanted: WantedPaths) -> bool:
+        """Return whether what has been read of the next layer has all files, so that no other layer will be needed."""
+        return wanted.files.issuperset(self._undecided)
+
+    def add(self, layer: LayerEntries, wanted: WantedPaths | None = None) -> bool:
+        """Take the next layer below those before; return whether no other one is needed.
+
+        ``wanted`` was asked about the entries of the layer.
         """
-        if entry.kind is Kind.SYMLINK:
-            for path in tuple(self.paths):
-                if path.startswith(f"{entry.path}/") or (self._follow and path == entry.path):
-                    self.paths.add(_lexical_target(entry, path[len(entry.path) :]))
-        return any(entry.path == path or entry.path.startswith(f"{path}/") for path in self.paths)
-
-    def add(self, layer: LayerEntries) -> bool:
-        """Take the next layer below those before; return whether no other one is needed."""
         self._layers.append(_NamedEntries(layer))
-        return all(map(self._is_decided, self._wanted))
+        if wanted is not None:
+            self.paths |= wanted.paths
+        self._undecided = tuple(path for path in self._undecided if not self._is_decided(path))
+        return not self._undecided
 
     def _is_decided(self, path: str) -> bool:
         for _ in range(_MOST_LINKS):
@@ -70,7 +73,6 @@ class Decision:
                 return not any(upper.links_elsewhere(path) for upper in self._layers)
         return False
 
-
     def _target(self, link: Entry, rest: str) -> str:
         """Return where a path leads by a symbolic link, ``rest`` being what follows; "" if that takes a closer look."""
         names = [name for name in link.link.split("/") if name not in ("", ".")]
@@ -93,6 +95,30 @@ class Decision:
             if prefix not in layer.directories:
                 return layer.entries[prefix].kind is Kind.SYMLINK
         return True
+
+
+class WantedPaths:
+    """Says of each file of one layer whether its content may be needed; to be asked about its entries in order.
+
+    Of a symbolic link that is on the way to a path, what it leads to may be, so it need not be read for that again:
+    that is added to ``paths``. ``files`` are those paths that are regular files in the layer. The object belongs to the
+    thread that reads the layer; others may look at ``files``.
+    """
+
+    def __init__(self, paths: Iterable[str], *, follow: bool) -> None:
+        self.paths = set(paths)
+        self.files: set[str] = set()
+        self._follow = follow
+
+    def __call__(self, entry: Entry) -> bool:
+        """Return whether the content of a file may be needed."""
+        if entry.kind is Kind.SYMLINK:
+            for path in tuple(self.paths):
+                if path.startswith(f"{entry.path}/") or (self._follow and path == entry.path):
+                    self.paths.add(_lexical_target(entry, path[len(entry.path) :]))
+        elif entry.kind is Kind.FILE and entry.path in self.paths:
+            self.files.add(entry.path)
+        return any(entry.path == path or entry.path.startswith(f"{path}/") for path in self.paths)
 
 
 class _NamedEntries:

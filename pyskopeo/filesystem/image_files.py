@@ -18,10 +18,11 @@ from ..streams.concurrency import processors, ticking, work_off
 from ..streams.decompress import InflatingSink
 from ..streams.plain_content import InflatedTotal, PlainContent, default_inflated_limit
 from .contents import shown
-from .decision import Decision
+from .decision import Decision, WantedPaths
 from .entry import Entry, Kind
 from .layer_sink import EntryTotal, LayerSink
 from .overlay import LayerEntries, Node, View
+from .read_ahead import read_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 6
 _TICK = 0.2  # seconds
+# Bytes of a layer while which is read the one below it is read, too. For a smaller one it is not worth a request.
+_LARGE = 1024 * 1024
 Advance: TypeAlias = Callable[[int, int], None]
 """Called in the event loop with a number of bytes done, and that of all."""
 
@@ -101,9 +104,8 @@ class ImageFiles:
         advance: Advance | None = None,
     ) -> None:  # fmt: skip
         """Raises `Unsupported` for a layer that is no archive of a kind that can be read."""
-        self._source, self._layers, self._contents = source, layers, contents
-        self._total, self._advance = EntryTotal(), advance
-        self._done: dict[Digest, int] = {}
+        self._layers, self._contents, self._advance = layers, contents, advance
+        self._reader = _LayerReader(source, contents)
         self._size = sum({layer.descriptor.digest: max(0, layer.descriptor.size) for layer in layers}.values())
         self._entries: dict[Digest, LayerEntries] = {}
         self.view = View()
@@ -139,7 +141,8 @@ class ImageFiles:
         if literals is None:
             await self._read_all(lambda entry: selection.matches(entry.path))
         else:
-            await self._read_until(Decision(literals, follow=follow))
+            decision = Decision(literals, follow=follow)
+            await read_in_order(self._layers[::-1], _LayersFromTop(self._reader, self._entries, decision))
         read = (self._entries.get(layer.descriptor.digest) for layer in self._layers)
         self.view = await run_in_thread(partial(View.of, [layer for layer in read if layer is not None]))
         self.chosen = selection.select(self.view)
@@ -162,16 +165,10 @@ class ImageFiles:
         fresh = list({layer.descriptor.digest: layer for layer in self._layers}.values())
         fresh.sort(key=lambda layer: -layer.descriptor.size)
         at_once = min(_AT_ONCE, processors())
-        await work_off(fresh, lambda layer: self._read_layer(layer, wanted), at_once=at_once, when_idle=_AT_ONCE)
+        await work_off(fresh, lambda layer: self._read_and_take(layer, wanted), at_once=at_once, when_idle=_AT_ONCE)
 
-    async def _read_until(self, decision: Decision) -> None:
-        """Read layers from the top until it is decided what is at the paths."""
-        for layer in reversed(self._layers):
-            digest = layer.descriptor.digest
-            if digest not in self._entries:
-                await self._read_layer(layer, decision.wants)
-            if decision.add(self._entries[digest]):
-                return
+    async def _read_and_take(self, layer: Layer, wanted: Callable[[Entry], bool]) -> None:
+        self._entries[layer.descriptor.digest] = await self._reader.read(layer, wanted)
 
     async def _read_missing(self, contents: ContentDirectory) -> None:
         """Read layers again for contents that turned out to be needed, as those of hard links to other files."""
@@ -186,12 +183,22 @@ class ImageFiles:
         incomplete = {number for number, position in keys if (number, position) not in contents}
         for layer in self._layers:
             if layer.number in incomplete:
-                await self._read_layer(layer, lambda entry: entry.key in keys)
+                await self._reader.read(layer, lambda entry: entry.key in keys)
 
     def _tick(self, advance: Advance) -> None:
-        advance(sum(self._done.values()), self._size)
+        advance(sum(self._reader.done.values()), self._size)
 
-    async def _read_layer(self, layer: Layer, wanted: Callable[[Entry], bool]) -> None:
+
+class _LayerReader:
+    """Reads layers of an image; ``done`` are the bytes of each that have been read."""
+
+    def __init__(self, source: ImageSource, contents: ContentDirectory | None) -> None:
+        self._source, self._contents = source, contents
+        self._total = EntryTotal()
+        self.done: dict[Digest, int] = {}
+
+    async def read(self, layer: Layer, wanted: Callable[[Entry], bool]) -> LayerEntries:
+        """Return the entries of a layer; ``wanted`` says which contents are kept."""
         sink = LayerSink(layer.number, str(layer), self._total, wanted, self._contents)
         inflating, digest = InflatingSink(sink, str(layer), layer.plain), layer.descriptor.digest
 
@@ -200,11 +207,54 @@ class ImageFiles:
             sink.finish()
 
         def moved(count: int) -> None:
-            self._done[digest] = count
+            self.done[digest] = count
 
         try:
             await self._source.blob(layer.descriptor).copy_to(inflating, moved)
             await run_in_thread(finish)
         finally:
             sink.close()
-        self._entries[digest] = sink.layer
+        return sink.layer
+
+    def forget(self, layer: Layer) -> None:
+        """Forget what was read of a layer, which is no longer read: it counts towards no limit then."""
+        self.done.pop(layer.descriptor.digest, None)
+        self._total.count(layer.number, 0, 0)
+        if layer.plain.total is not None:
+            layer.plain.total.count(str(layer), 0)
+        if self._contents is not None:
+            self._contents.forget(layer.number)
+
+
+class _LayersFromTop:
+    """Takes the entries of layers into ``entries``, from the top until it is decided what is at the wanted paths.
+
+    An `OrderedReader`.
+    """
+
+    def __init__(self, reader: _LayerReader, entries: dict[Digest, LayerEntries], decision: Decision) -> None:
+        self._reader, self._entries, self._decision = reader, entries, decision
+        # By the numbers of layers.
+        self._read: dict[int, LayerEntries] = {}
+        self._wanted: dict[int, WantedPaths] = {}
+
+    async def read(self, layer: Layer) -> None:
+        if layer.descriptor.digest not in self._entries:
+            wanted = self._wanted[layer.number] = self._decision.next_layer()
+            self._read[layer.number] = await self._reader.read(layer, wanted)
+
+    def take(self, layer: Layer) -> bool:
+        digest = layer.descriptor.digest
+        if layer.number in self._read:
+            self._entries[digest] = self._read.pop(layer.number)
+        return self._decision.add(self._entries[digest], self._wanted.get(layer.number))
+
+    def worth_reading_ahead(self, layer: Layer, following: Layer) -> bool:
+        if layer.descriptor.size < _LARGE or following.descriptor.digest in (layer.descriptor.digest, *self._entries):
+            return False
+        wanted = self._wanted.get(layer.number)
+        return wanted is None or not self._decision.probably_decided(wanted)
+
+    def discard(self, layer: Layer) -> None:
+        self._read.pop(layer.number, None)
+        self._reader.forget(layer)

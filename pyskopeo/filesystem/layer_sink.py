@@ -44,7 +44,7 @@ class LayerSink:
     """A `BlobSink` for the decompressed archive of one layer, the layer ``number``; ``where`` names it in errors.
 
     ``wanted`` says which files' contents go into ``contents``, by their entries; it is asked about all of them, in
-    order. Without ``contents`` none are kept. Call `finish` after the last byte.
+    order. Without ``contents`` it is asked, too, but none are kept. Call `finish` after the last byte.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class LayerSink:
             self.layer.whiteouts.append(found)
         elif found is not None:
             self.layer.entries.append(found)
-            if self._contents is not None and self._wanted(found) and found.kind is Kind.FILE:
+            if self._wanted(found) and found.kind is Kind.FILE and self._contents is not None:
                 self._file = self._contents.keep(found)
         self._content, self._padding = member.size, padded_size(member.size) - member.size
         if not member.size:

@@ -35,7 +35,7 @@ class ReferrerIndex:
     def parse(cls, raw: bytes, where: str) -> ReferrerIndex:
         """Parse the index ``raw``, which ``where`` names in errors; raises `InvalidContent` for what is no index."""
         try:
-            index = Manifest.parse(raw, content_type=mediatype.OCI_INDEX)
+            index = Manifest.parse(raw)
         except ContentMismatch:
             raise
         except (InvalidContent, Unsupported) as error:

@@ -112,8 +112,7 @@ class LayoutSource(ImageSource):
         return (await self._layout_referrers()).tagged(digest)
 
     async def _layout_referrers(self) -> LayoutReferrers:
-        from .layout_content import LayoutFiles
-    from .layout_referrers import ReferrerCache
+        from .layout_referrers import ReferrerCache
 
         index = self._read_index()
         if self._index is not None:  # several images of it may be read

@@ -230,7 +230,9 @@ class _SyncRun:
     async def _copy_image(self, group: ImageGroup, image: SyncImage) -> ImageResult:
         source, destination = parse_image_name(image.source), parse_image_name(image.destination)
         there, wrap = await self._occupant(image, destination)
-        present = await self._presence.present_digest(image, source, destination, group.access, there)
+        present = None
+        if not self._request.signers:
+            present = await self._presence.present_digest(image, source, destination, group.access, there)
         if present is not None:
             check_policy(source, group.access)
             await self._claim(image, present)
@@ -244,7 +246,10 @@ class _SyncRun:
         result = await copy(
             source,
             destination,
-            CopyOptions(self._request.selection, self._request.form, wrap=wrap, referrers=self._request.referrers),
+            CopyOptions(
+                self._request.selection, self._request.form, wrap=wrap, signers=self._request.signers,
+                referrers=self._request.referrers,
+            ),
             source_access=replace(group.access, report=self._writing.report),
             destination_access=self._writing,
             report=report,

@@ -13,6 +13,7 @@ from .images import BuiltManifest, digest_of
 from .store import Store, refusal
 
 _LARGEST_MANIFEST = 4 * 1024 * 1024
+_INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,9 @@ class Pushing:
     ``refused_types`` of manifests are refused with ``refused_as``. ``checks_blobs`` False: manifests may name
     what is not there. ``deletes`` and ``deletes_tags``: whether manifests can be deleted by digest, by tag.
     ``delete_scope`` is the action that DELETE needs, of an upload too, as docker-registry has it.
+    ``referrers``: it has the referrers API, and says so with ``OCI-Subject``. ``conditions``: manifests have entity
+    tags, and a PUT under a condition that does not hold is refused; if they are ``ignored``, it is not, as
+    docker-registry has it.
     """
 
     absolute: bool = False
@@ -46,6 +50,8 @@ class Pushing:
     deletes: bool = True
     deletes_tags: bool = False
     delete_scope: str = "delete"
+    referrers: bool = False
+    conditions: Literal["none", "ignored", "honoured"] = "none"
 
 
 def _drop(piece: bytes) -> object:
@@ -89,12 +95,41 @@ def put_manifest(store: Store, pushing: Pushing, repository: str, name: str) -> 
         digest = name if ":" in name else digest_of(raw)
         manifest = BuiltManifest(digest, request.header("Content-Type") or "", raw)
         with store.lock:
+            if pushing.conditions == "honoured" and not _holds(request, store.manifests(repository).get(name)):
+                return refusal(412, "PRECONDITION_FAILED")
             store.add_manifest(repository, digest, manifest)
             store.add_manifest(repository, name, manifest)
-        headers = (("Location", f"/v2/{repository}/manifests/{digest}"), ("Docker-Content-Digest", digest))
-        return Response(201, headers)
+        headers = [("Location", f"/v2/{repository}/manifests/{digest}"), ("Docker-Content-Digest", digest)]
+        subject = json.loads(raw).get("subject")
+        if pushing.referrers and subject:
+            headers.append(("OCI-Subject", subject["digest"]))
+        return Response(201, tuple(headers))
 
     return Handling(finish, write, keeps=body)
+
+
+def _holds(request: Request, current: BuiltManifest | None) -> bool:
+    """Whether the conditions of a PUT hold (RFC 9110 section 13.1)."""
+    match, none_match = request.header("If-Match"), request.header("If-None-Match")
+    if match is not None and (current is None or match not in ("*", f'"{current.digest}"')):
+        return False
+    return none_match is None or current is None
+
+
+def referrers_answer(request: Request, store: Store, repository: str, digest: str) -> Response:
+    """GET of what refers to a manifest (distribution specification, "Listing Referrers")."""
+    found: dict[str, dict[str, Any]] = {}
+    for manifest in store.manifests(repository).values():
+        document = json.loads(manifest.raw)
+        if (document.get("subject") or {}).get("digest") == digest:
+            kind = document.get("artifactType") or document.get("config", {}).get("mediaType", "")
+            entry = {"mediaType": manifest.media_type, "digest": manifest.digest, "size": len(manifest.raw)}
+            found[manifest.digest] = entry | {"artifactType": kind, "annotations": document.get("annotations") or {}}
+    wanted = request.query.get("artifactType", [])
+    entries = [entry for _, entry in sorted(found.items()) if not wanted or entry["artifactType"] in wanted]
+    body = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": entries}
+    applied = (("OCI-Filters-Applied", "artifactType"),) if wanted else ()
+    return Response(200, (("Content-Type", _INDEX), *applied), json.dumps(body).encode())
 
 
 def _refused(

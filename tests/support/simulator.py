@@ -24,7 +24,7 @@ from .gates import BasicGate, BearerGate, Gate
 from .httpd import HttpServer
 from .images import BuiltImage, BuiltManifest
 from .intake import Manner
-from .pushing import Handling, Pushing, answered, delete_manifest, put_manifest
+from .pushing import Handling, Pushing, answered, delete_manifest, put_manifest, referrers_answer
 from .store import Store, blob_answer, refusal
 from .tls import ServerCertificate
 from .upload_faults import BodyFault, loses, prevents
@@ -33,7 +33,7 @@ from .uploads import Uploads
 __all__ = ["BasicGate", "BearerGate", "Gate", "Pushing", "Simulator"]
 
 _ROUTE = re.compile(
-    r"/v2/(?P<name>.+?)/(?:blobs/uploads/(?P<upload>.*)|(?P<kind>manifests|blobs|tags)/(?P<last>[^/]+))"
+    r"/v2/(?P<name>.+?)/(?:blobs/uploads/(?P<upload>.*)|(?P<kind>manifests|blobs|tags|referrers)/(?P<last>[^/]+))"
 )
 
 
@@ -178,7 +178,12 @@ class Simulator(HttpServer):
         if name not in self.store.repositories():
             return answered(refusal(404, "NAME_UNKNOWN"))
         if kind == "manifests":
-            return answered(self.store.manifest_answer(name, last))
+            tagged = self.pushing.conditions != "none"
+            return answered(self.store.manifest_answer(name, last, entity_tag=tagged))
+        if kind == "referrers":
+            if not self.pushing.referrers:
+                return answered(Response(404, (("Content-Type", "text/plain"),), b"404 page not found\n"))
+            return answered(referrers_answer(request, self.store, name, last))
         if kind == "blobs":
             return answered(blob_answer(request, last, self.store.blobs(name).get(last)))
         return answered(self.store.tags_answer(request, name, self.page_size))

@@ -100,13 +100,14 @@ class Store:
                 for digest in self.missing(repository, manifest.raw):
                     yield f"{repository} {name}: {digest}"
 
-    def manifest_answer(self, repository: str, name: str) -> Response:
+    def manifest_answer(self, repository: str, name: str, *, entity_tag: bool = False) -> Response:
         """GET or HEAD of a manifest."""
         manifest = self.manifests(repository).get(name)
         if manifest is None:
             return refusal(404, "MANIFEST_UNKNOWN")
         headers = (("Content-Type", manifest.media_type), ("Docker-Content-Digest", manifest.digest))
-        return Response(200, headers, manifest.raw)
+        tag = (("ETag", f'"{manifest.digest}"'),) if entity_tag else ()
+        return Response(200, (*headers, *tag), manifest.raw)
 
     def tags_answer(self, request: Request, repository: str, page_size: int) -> Response:
         """GET of a page of tags."""

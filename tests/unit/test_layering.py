@@ -26,14 +26,15 @@ HEAVY = {
     # Imported where uvicorn is.
     **dict.fromkeys(("asyncio", "uvicorn"), ("serve/protocol.py",)),
     **dict.fromkeys(
-        ("backports", "bz2", "certifi", "cryptography", "isal", "lzma", "multiprocessing", "publicsuffixlist",
+        ("backports", "bz2", "certifi", "cryptography", "isal", "lzma", "multiprocessing", "nacl", "publicsuffixlist",
+         "pysequoia",
          "rich", "ssl", "starlette", "subprocess", "tomllib", "trio", "yaml"), (),
     ),
 }  # fmt: skip
 
 # What values and grammar have no business with: files, clocks, networks, event loops.
 NOT_IN_MODEL = {"os", "pathlib", "io", "tempfile", "shutil", "time", "socket", "subprocess", "threading", "asyncio"}
-THIRD_PARTY = {"httpx", "anyio", "rich", "yaml", "isal", "backports", "starlette", "uvicorn", "certifi", "cryptography", "trio", "publicsuffixlist"}
+THIRD_PARTY = {"httpx", "anyio", "rich", "yaml", "isal", "backports", "starlette", "uvicorn", "certifi", "cryptography", "trio", "publicsuffixlist", "nacl"}
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,30 @@ def test_several_paths_need_what_each_needs() -> None:
     assert decision.add(layer(2, "d b", "f b/x"))
 
 
+def test_files_that_were_found_probably_decide() -> None:
+    decision = Decision(["a/x", "b/x"])
+    wanted = decision.next_layer()
+    top = layer(2, "d a", "f a/x", "d b")
+    assert [wanted(entry) for entry in top.entries] == [False, True, False]
+    assert not decision.probably_decided(wanted)
+    assert not decision.add(top, wanted)
+    wanted = decision.next_layer()
+    assert not decision.probably_decided(wanted)
+    assert [wanted(entry) for entry in layer(1, "d b/x", "f b/y").entries] == [True, False]
+    assert not decision.probably_decided(wanted)
+    assert wanted(layer(1, "f b/x").entries[0])
+    assert decision.probably_decided(wanted)
+
+
+def test_what_a_link_leads_to_is_wanted_of_lower_layers_too() -> None:
+    decision = Decision(["l/x"])
+    wanted = decision.next_layer()
+    top = layer(2, "l l a")
+    assert not wanted(top.entries[0])
+    assert not decision.add(top, wanted)
+    assert decision.next_layer()(layer(1, "f a/x").entries[0])
+
+
 def _rows() -> st.SearchStrategy[str]:
     names = st.sampled_from("abc")
     paths = st.lists(names, min_size=1, max_size=3).map("/".join)
