@@ -103,7 +103,8 @@ async def copy(
         writer = options.wrap(opened) if options.wrap else opened
         signing = Signing.of(options.signers, options.sign_identity, destination, writer)
         async with _prefetched(writer, wanted=not options.dry_run):
-            check = ImageCheck(source, reader, source_access, options.form)
+            alone = options.selection is not None and options.selection.mode == "index-only"
+            check = ImageCheck(source, reader, source_access, options.form, alone=alone)
             offline = source_access.network.offline
             plan = await _plan((source, reader), (destination, writer), options, check, report, offline=offline)
         assert plan.inputs is not None
