@@ -11,8 +11,8 @@ from .json_members import decode_base64, shown
 from .public_keys import (
     encode_public_key,
     is_signed_by,
+    load_log_keys,
     load_public_key,
-    load_rekor_keys,
     require_cryptography,
 )
 from .refusals import SignatureRefused
@@ -117,7 +117,7 @@ def _signer_by_key(signature: Signature, made: bytes, trust: SigstoreTrust) -> s
 
 def _logged(signature: Signature, made: bytes, rekor_keys: Sequence[TrustFile]) -> tuple[datetime, bytes]:
     """Return the time of the log entry of a signature, and the key or certificate in it (DER)."""
-    keys = load_rekor_keys(rekor_keys)
+    keys = load_log_keys(rekor_keys)
     entry = parse_promised_entry(_annotation(signature, LOG_ENTRY_ANNOTATION), keys)
     body = RekorBody.parse(decode_base64(entry.body, "the body of the Rekor SET"))
     if body.kind != "hashedrekord":

@@ -14,7 +14,7 @@ IMAGE = SignedImage(MANIFEST, "dir:/image")
 
 
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
-def test_verdicts(case: Case) -> None:
+def test_each_signature_of_the_table(case: Case) -> None:
     verdict = verify(case.signature, IMAGE, case.trust, parse_identity(IDENTITY, "identity"), NOW)
     assert (verdict.accepted, verdict.reason) == (case.accepted, verdict.reason if case.reason else "")
     assert case.reason in verdict.reason
