@@ -91,5 +91,5 @@ async def _copy(
     async with opened as writer:
         accepts = replace(writer.accepts, called=target.image_name)
         graph = await read_graph(source, _EVERYTHING, accepts, form, check)
-        check_signatures(graph, accepts)
+        check_signatures(graph, writer, accepts.called)
         return await carry_out(decide(graph, accepts, form), source, writer, jobs=jobs, report=access.report)

@@ -12,7 +12,6 @@ from ..engine.plan import DEFAULT_FORM, Form
 from ..engine.policy_check import ImageCheck
 from ..engine.run import carry_out, make_plan
 from ..engine.selection import Selection
-from ..engine.transfer import in_memory
 from ..errors import InvalidInput, InvalidName, Unsupported, prefix_errors
 from ..interfaces import ImageSource
 from ..model import mediatype
@@ -23,6 +22,7 @@ from ..model.platform import Platform
 from ..model.rebase import BASE_DIGEST, BASE_NAME, RebaseImage, rebase_image
 from ..model.reference import Reference
 from ..model.strict_json import CONFIG_LIMIT
+from ..streams.memory_blob import in_memory
 from ..transports import parse_image_name
 
 if TYPE_CHECKING:

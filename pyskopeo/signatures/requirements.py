@@ -48,10 +48,9 @@ def may_satisfy(requirement: SignedBy | SigstoreSigned, signature: Signature) ->
 
 def describe(verdict: Verdict) -> str:
     """Return why a signature was refused, which it is, and what it claims, in one line."""
-    known = {"signed by": verdict.signer, "for": verdict.identity if verdict.identity not in verdict.reason else ""}
-    said = ", ".join(f"{name} {value}" for name, value in known.items() if value and value not in verdict.reason)
-    place = f"{verdict.where}: " if verdict.where else ""
-    return f"{place}{verdict.reason}" + (f" ({said})" if said else "")
+    known = (("", verdict.where), ("signed by ", verdict.signer), ("for ", verdict.identity))
+    said = ", ".join(f"{name}{value}" for name, value in known if value and value not in verdict.reason)
+    return f"{verdict.reason} ({said})" if said else verdict.reason
 
 
 def _judge_simple(

@@ -245,7 +245,10 @@ class _SyncRun:
         result = await copy(
             source,
             destination,
-            CopyOptions(self._request.selection, self._request.form, wrap=wrap, signers=self._request.signers),
+            CopyOptions(
+                self._request.selection, self._request.form, wrap=wrap, signers=self._request.signers,
+                referrers=self._request.referrers,
+            ),
             source_access=replace(group.access, report=self._writing.report),
             destination_access=self._writing,
             report=report,

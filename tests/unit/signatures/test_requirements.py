@@ -75,15 +75,15 @@ def test_the_first_that_is_accepted_is_enough() -> None:
 def test_a_type_of_keys_that_nobody_implements(kind: str) -> None:
     (verdict,) = judge(SignedBy(kind, ("/k",)), IMAGE, [SIMPLE], RequirementKeys(), NOW)
     assert (verdict.accepted, verdict.reason) == (False, f'Unimplemented "keyType" value "{kind}"')
-    assert describe(verdict) == f'signature-1: Unimplemented "keyType" value "{kind}"'
+    assert describe(verdict) == f'Unimplemented "keyType" value "{kind}" (signature-1)'
 
 
 @pytest.mark.parametrize(
     ("verdict", "said"),
     [
         (Verdict(False, "no"), "no"),
-        (Verdict(False, "no", where="a/signature-1"), "a/signature-1: no"),
-        (Verdict(False, "no", "KEY", "a.b/c:d"), "no (signed by KEY, for a.b/c:d)"),
+        (Verdict(False, "no", where="a/signature-1"), "no (a/signature-1)"),
+        (Verdict(False, "no", "KEY", "a.b/c:d", where="signature-1"), "no (signature-1, signed by KEY, for a.b/c:d)"),
         (Verdict(False, "not for a.b/c:d", "KEY", "a.b/c:d"), "not for a.b/c:d (signed by KEY)"),
         (Verdict(False, "unknown key KEY", "KEY"), "unknown key KEY"),
     ],
