@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .access import Access
     from .config.policy_scopes import Subject
     from .model.reference import Reference
+    from .model.referrer import Referrer
     from .model.signature import Signature, SignatureFormat
 
 Fill: TypeAlias = Callable[[BlobSink], Awaitable[Descriptor]]
@@ -81,6 +82,27 @@ class ImageSource(ABC):
         """
         return ()
 
+    async def referrers(self, digest: Digest, artifact_type: str = "") -> tuple[Referrer, ...]:
+        """Return the manifests here whose subject is ``digest``, sorted by digest, without what refers to them.
+
+        ``artifact_type`` is the only type that is needed, "" for all; others may be returned as well. Raises the
+        source's errors, `InvalidContent`, `TooLarge`, and `Unsupported` if the transport has none.
+        """
+        raise Unsupported(
+            "what refers to an image is found in registries, layouts and their archives: docker:, oci:, oci-archive:"
+        )
+
+    async def cosign_tags(self, digest: Digest) -> tuple[Referrer, ...]:
+        """Return the images here with cosign's tags for ``digest``, such as ``sha256-HEX.sig``.
+
+        Raises what `referrers` raises.
+        """
+        raise Unsupported("cosign's tags are found in registries, OCI layouts and their archives")
+
+    def for_referrers(self) -> ImageSource:
+        """Return the source to read the manifests and blobs of referrers from: itself, unless mirrors may lack them."""
+        return self
+
     async def tags(self) -> list[str]:
         """Return all tags of the repository; empty for transports other than ``docker:``. Raises `NetworkError`."""
         return []
@@ -96,7 +118,8 @@ class Accepts:
     ``compresses`` requests that uncompressed layers are compressed on the way. ``unchangeable`` is the reason why
     nothing may be converted, "" if there is none. ``named`` is the repository and tag to write into a manifest of
     schema 1. ``called`` is the destination's name in error messages. ``unsigned`` is the reason why signatures cannot
-    be stored, "" if they can. ``sparse`` is whether an image can be stored without its layers.
+    be stored, "" if they can. ``sparse`` is whether an image can be stored without its layers. ``no_referrers`` is the
+    reason why what refers to an image cannot be stored, "" if it can.
     """
 
     media_types: frozenset[str]
@@ -110,6 +133,7 @@ class Accepts:
     on_request: frozenset[str] = frozenset()
     unsigned: str = "there is no place for them"
     sparse: bool = False
+    no_referrers: str = "what refers to an image is stored in registries, OCI layouts and their archives"
 
     @property
     def indexes(self) -> bool:
@@ -121,7 +145,8 @@ class ImageDestination(ABC):
     """One image or index that can be written. It does not get its name before `commit`.
 
     ``accepts`` describes what can be written. Every method raises the transport's errors. Subclasses override those
-    defaults that they can improve on; one that wraps another destination derives from `DestinationWrapper`.
+    defaults that they can improve on; one that wraps another destination derives from
+    `engine.destination_wrapper.DestinationWrapper`.
     """
 
     accepts: Accepts
@@ -197,59 +222,24 @@ class ImageDestination(ABC):
         """
         raise Unsupported(f"Can not copy signatures to {self.accepts.called}: {self.accepts.unsigned}")
 
+    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> None:
+        """Write manifests whose subject is ``subject``, whose blobs are here, so that they are found by it.
+
+        What others have written there meanwhile, or before, stays. Raises `Unsupported` where `Accepts.no_referrers`
+        says why.
+        """
+        raise Unsupported(f"Can not copy referrers to {self.accepts.called}: {self.accepts.no_referrers}")
+
+    async def put_tagged(self, manifest: Manifest, tag: str) -> None:
+        """Write a manifest, whose blobs and children are here, by a further tag of the image's repository or layout.
+
+        Raises `Unsupported` where `Accepts.no_referrers` says why.
+        """
+        raise Unsupported(f"Can not write {tag} to {self.accepts.called}: {self.accepts.no_referrers}")
+
     @abstractmethod
     async def commit(self, root: Manifest) -> Digest:
         """Write the root manifest and give the image its name; return the manifest's digest as written."""
-
-
-class DestinationWrapper(ImageDestination):
-    """Forwards every method to another destination; subclasses override some of them."""
-
-    def __init__(self, destination: ImageDestination) -> None:
-        self._destination = destination
-        self.accepts = destination.accepts
-
-    async def prefetch(self) -> None:
-        await self._destination.prefetch()
-
-    async def begin(self, root: Manifest) -> None:
-        await self._destination.begin(root)
-
-    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        return await self._destination.put_blob(blob, progress)
-
-    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
-        return await self._destination.receive(fill)
-
-    async def has_blob(self, descriptor: Descriptor) -> bool:
-        return await self._destination.has_blob(descriptor)
-
-    async def has_manifest(self, manifest: Manifest) -> bool:
-        return await self._destination.has_manifest(manifest)
-
-    def local_manifest(self, digest: Digest, media_type: str) -> Manifest | None:
-        return self._destination.local_manifest(digest, media_type)
-
-    def would_mount(self, blob: Blob) -> bool:
-        return self._destination.would_mount(blob)
-
-    def locations(self, digest: Digest) -> tuple[Location, ...]:
-        return self._destination.locations(digest)
-
-    async def put_manifest(self, manifest: Manifest) -> None:
-        await self._destination.put_manifest(manifest)
-
-    async def put_root(self, root: Manifest) -> None:
-        await self._destination.put_root(root)
-
-    def why_unsigned(self, format: SignatureFormat) -> str:
-        return self._destination.why_unsigned(format)
-
-    async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
-        await self._destination.put_signatures(signatures, digest, root=root)
-
-    async def commit(self, root: Manifest) -> Digest:
-        return await self._destination.commit(root)
 
 
 class ImageReference:

@@ -1,4 +1,4 @@
-"""What is written besides an image: its signatures, those that are copied and those that are made.
+"""What is written besides an image: its signatures, those that are copied and those that are made, and its referrers.
 
 They are written after the manifests that they are for, and before the image gets its name, so that nobody finds an
 image without its signatures.
@@ -13,58 +13,55 @@ from ..streams.concurrency import each
 from .signing import NO_SIGNING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from ..interfaces import Accepts, ImageDestination, ImageSource
-    from ..model.descriptor import Descriptor
+    from ..interfaces import ImageDestination
     from ..model.digest import Digest
     from ..model.manifest import Manifest
     from ..model.signature import Signature
     from .plan import Form, Graph
+    from .referrer_copy import ReferrerCopy
     from .signing import Signing
 
 _MANIFESTS_AT_ONCE = 8
 
 
-async def signatures_to_copy(
-    source: ImageSource, manifest: Manifest, descriptor: Descriptor | None, *, form: Form
-) -> tuple[Signature, ...]:
-    """Return the signatures of a manifest that a copy takes along; ``descriptor`` None: it is the source's root.
-
-    Raises the source's errors, and `InvalidContent` for a signature of an unknown format.
-    """
-    if form.remove_signatures or (form.remove_list_signatures and manifest.is_index):
-        return ()
-    with prefix_errors("reading signatures"):
-        return await source.signatures(descriptor)
+def is_copied(manifest: Manifest, form: Form) -> bool:
+    """Return whether a copy takes the signatures of a manifest along."""
+    return not (form.remove_signatures or (form.remove_list_signatures and manifest.is_index))
 
 
-def check_signatures(graph: Graph, accepts: Accepts) -> None:
-    """Raise `Unsupported` if a graph has signatures and the destination cannot store them."""
-    if accepts.unsigned and any(graph.signatures.values()):
-        raise Unsupported(
-            f"Can not copy signatures to {accepts.called}: {accepts.unsigned}; "
-            "--remove-signatures copies the image without them"
-        )
+def check_signatures(graph: Graph, destination: ImageDestination, called: str) -> None:
+    """Raise `Unsupported` if a graph has signatures that the destination, ``called`` so in errors, cannot store."""
+    for format in {signature.format for found in graph.signatures.values() for signature in found}:
+        if reason := destination.why_unsigned(format):
+            raise Unsupported(
+                f"Can not copy signatures to {called}: {reason}; --remove-signatures copies the image without them"
+            )
 
 
 class Attachments:
     """The signatures to write with the manifests of a copy.
 
     ``copied`` are those of the source, by the digest of their manifest, which has not changed then. ``signing`` makes
-    more, for every manifest.
+    more, for every manifest. ``referrers`` are copied, too, after the signatures.
     """
 
-    def __init__(self, copied: Mapping[Digest, Sequence[Signature]], signing: Signing = NO_SIGNING) -> None:
+    def __init__(
+        self, copied: Mapping[Digest, Sequence[Signature]], signing: Signing = NO_SIGNING,
+        referrers: ReferrerCopy | None = None,
+    ) -> None:  # fmt: skip
         self._copied = {digest: tuple(found) for digest, found in copied.items() if found}
-        self._signing = signing
+        self._signing, self._referrers = signing, referrers
+        self._written: set[Digest] = set()
 
-    async def write_for_children(self, manifests: Iterable[Manifest], destination: ImageDestination) -> None:
+    async def write_for_children(self, manifests: Collection[Manifest], destination: ImageDestination) -> None:
         """Write what belongs to child manifests, which are at the destination; raises its errors and the signers'."""
 
         async def write(manifest: Manifest) -> None:
             await self._write_signatures(manifest, destination, root=False)
 
+        self._written = {manifest.digest for manifest in manifests}
         wanted = [manifest for manifest in manifests if self._has_any(manifest)]
         await each(wanted, write, at_once=_MANIFESTS_AT_ONCE)
 
@@ -73,10 +70,20 @@ class Attachments:
 
         Raises the destination's errors and the signers'.
         """
-        if not self._has_any(root):
+        referrers = self._referrers
+        if referrers is not None and not await referrers.wait({root.digest, *self._written}):
+            referrers = None
+        if referrers is None and not self._has_any(root):
             return
         await destination.put_root(root)
         await self._write_signatures(root, destination, root=True)
+        if referrers is not None:
+            await referrers.write()
+
+    def destination_has_begun(self) -> None:
+        """Note that the destination takes blobs from now on."""
+        if self._referrers is not None:
+            self._referrers.destination_has_begun()
 
     def _has_any(self, manifest: Manifest) -> bool:
         return bool(self._signing.signers) or manifest.digest in self._copied

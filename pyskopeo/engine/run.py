@@ -6,7 +6,7 @@ Independent of transports, files and registries: it uses `ImageSource` and `Imag
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -35,9 +35,12 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
     from ..model.manifest import Manifest
     from ..model.reference import Reference
+    from ..model.referrer import WantedReferrers
     from ..signatures.signer import Signer
     from .graph import Check
     from .plan import Plan
+    from .referrer_copy import ReferrerCopy
+    from .referrer_reading import CopiedReferrer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class CopyOptions:
     share state.
 
     ``signers`` sign every manifest as it is written, as the image ``sign_identity``; None: as the destination's name,
-    which has to be one in a registry then.
+    which has to be one in a registry then. ``referrers`` is what is copied, or required, of what refers to the image
+    and to the images in its index.
     """
 
     selection: Selection | None = None
@@ -62,6 +66,7 @@ class CopyOptions:
     wrap: Callable[[ImageDestination], ImageDestination] | None = None
     signers: tuple[Signer, ...] = ()
     sign_identity: Reference | None = None
+    referrers: WantedReferrers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class CopyResult:
     index's where an image was chosen from one. ``digest`` is that of the root manifest at the destination. ``moved`` is
     the size in bytes of the blobs that were written. ``placements`` is set by a dry run: `PRESENT`, `MOUNTED` (unless
     the registry declines), `LINKED` (the content store has it) or `WRITTEN` for each blob of the plan, by digest.
+    ``referrers`` are copied with the image.
     """
 
     plan: Plan
@@ -79,6 +85,7 @@ class CopyResult:
     digest: Digest
     moved: int = 0
     placements: Mapping[Digest, Placement] = field(default_factory=dict)
+    referrers: tuple[CopiedReferrer, ...] = ()
 
 
 async def copy(
@@ -102,21 +109,38 @@ async def copy(
     async with _open_ends(source, destination, source_access, destination_access) as (reader, opened):
         writer = options.wrap(opened) if options.wrap else opened
         signing = Signing.of(options.signers, options.sign_identity, destination, writer)
+        referrers = None
+        if options.referrers is not None and options.referrers.any:
+            from .referrer_copy import ReferrerCopy
+
+            with prefix_errors(destination.image_name):
+                referrers = ReferrerCopy(reader, writer, options.referrers, report, options.jobs)
         async with _prefetched(writer, wanted=not options.dry_run):
-            check = ImageCheck(source, reader, source_access, options.form)
+            alone = options.selection is not None and options.selection.mode == "index-only"
+            check = ImageCheck(source, reader, source_access, options.form, alone=alone)
             offline = source_access.network.offline
             plan = await _plan((source, reader), (destination, writer), options, check, report, offline=offline)
         assert plan.inputs is not None
         source_digest = plan.inputs.graph.chosen_from or plan.source
         if options.dry_run:
             placements = await _predict_placements(plan, reader, writer)
-            return CopyResult(plan, source_digest, plan.root.digest, placements=placements)
+            if referrers is not None:
+                await referrers.prepare(plan)
+            return CopyResult(
+                plan, source_digest, plan.root.digest, placements=placements, referrers=_found(referrers)
+            )  # fmt: skip
         await signing.prepare()
         transfer = Transfer(reader, writer, report, options.jobs)
-        attachments = _attachments(plan, signing)
-        plan, digest = await _carry_out(plan, transfer, attachments)
-    report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
-    return CopyResult(plan, source_digest, digest, transfer.moved)
+        attachments = _attachments(plan, signing, referrers)
+        async with nullcontext() if referrers is None else referrers.beside(plan):
+            plan, digest = await _carry_out(plan, transfer, attachments)
+    moved = transfer.moved + (0 if referrers is None else referrers.moved)
+    report(CopyFinished(digest, moved, round(time.monotonic() - started, 3)))
+    return CopyResult(plan, source_digest, digest, moved, referrers=_found(referrers))
+
+
+def _found(referrers: ReferrerCopy | None) -> tuple[CopiedReferrer, ...]:
+    return () if referrers is None else referrers.found
 
 
 async def make_plan(
@@ -147,9 +171,11 @@ async def carry_out(
     return digest
 
 
-def _attachments(plan: Plan, signing: Signing = NO_SIGNING) -> Attachments:
+def _attachments(
+    plan: Plan, signing: Signing = NO_SIGNING, referrers: ReferrerCopy | None = None
+) -> Attachments:
     copied = plan.inputs.graph.signatures if plan.inputs else {}
-    return Attachments(copied, signing)
+    return Attachments(copied, signing, referrers)
 
 
 async def _carry_out(plan: Plan, transfer: Transfer, attachments: Attachments) -> tuple[Plan, Digest]:
@@ -162,6 +188,7 @@ async def _carry_out(plan: Plan, transfer: Transfer, attachments: Attachments) -
         report(Converted(plan.source, reported))
     with first_error():
         await destination.begin(plan.root)
+        attachments.destination_has_begun()
         present = await _present_manifests(plan, destination)
         plan = await transfer.run(plan, present)
         plan, digest = await write_manifests(plan, transfer, present, attachments)
@@ -242,7 +269,7 @@ async def _plan(
     except NoMatchingPlatform as error:
         with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
             raise error from None
-    check_signatures(graph, accepts)
+    check_signatures(graph, writer, accepts.called)
     plan = decide(graph, accepts, form)
     return plan if options.layers else without_layers(plan)
 

@@ -243,7 +243,7 @@ class LayoutIndex:
                 count = len(self.descriptors)
                 raise PathNotFound(f"{where}: index {position} is too large, only {count} entries available")
             return [position]
-        found = self._named(name) if name else [n for n, _ in enumerate(self.descriptors) if self._is_usable(n)]
+        found = self._named(name) if name else self._images()
         if not found:
             if name:
                 raise NotFound(f"{where}: no descriptor found for reference {json.dumps(name)}{self._available()}")
@@ -252,6 +252,19 @@ class LayoutIndex:
         if len({descriptor.digest for descriptor in descriptors}) > 1 and not _is_flat(descriptors):
             raise PathNotFound(f"{where}: more than one image in oci, choose an image: {_choices(descriptors)}")
         return found
+
+    def _images(self) -> Sequence[int]:
+        """Return the entries that can be images; of several, not those that belong to an image by their names."""
+        found = [position for position, _ in enumerate(self.descriptors) if self._is_usable(position)]
+        if len(found) < 2:
+            return found
+        from .referrer import belongs_to_image
+
+        images = [
+            position for position in found
+            if not belongs_to_image(reference_name(self.descriptors[position]).rpartition(":")[2])
+        ]  # fmt: skip
+        return images or found
 
     def _is_usable(self, position: int) -> bool:
         media_type = self.descriptors[position].media_type

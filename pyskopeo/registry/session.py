@@ -14,6 +14,7 @@ from ..errors import ConnectionFailed, NotFound, PyskopeoError
 from ..http.httpx_import import httpx
 from ..http.locality import Locality, reach_from
 from ..http.origin import Origin, redact_url, resolve_location
+from ..http.redactor import Redactor
 from ..http.request_body import RequestBody
 from ..model.events import Event, Requested
 from ..model.reference import Reference
@@ -30,7 +31,6 @@ from .authorization import (
     describe_credentials,
 )
 from .ping import Ping, Pings
-from .redactor import Redactor
 from .redirects import follow_redirects
 from .request import Content, WarningReporter, build_request, httpx_errors, limit_body
 
@@ -101,6 +101,12 @@ class Session:
     def origin(self) -> Origin:
         """The registry's own origin, with https before the scheme is known."""
         return Origin.of(f"{self._scheme or 'https'}://{self._reference.api_host}")
+
+    @property
+    def keeps_signatures(self) -> bool:
+        """Whether the registry has said that it keeps signatures by an API of its own; nothing is asked for."""
+        ping = self._pings.known(self._access.trust, f"{self.origin}/v2/")
+        return ping is not None and ping.keeps_signatures
 
     async def retry(self, once: Callable[[], Awaitable[T]], what: str, *, last: bool = False) -> T:
         """Run ``once`` with this access's retry policy; ``what`` names it in events.

@@ -85,12 +85,13 @@ class SimplePayload:
 
 
 def verify(
-    signature: Signature, image: SignedImage, keyrings: Sequence[bytes], identity: SignedIdentity, now: datetime
+    signature: Signature, image: SignedImage, keyrings: Sequence[bytes], identity: SignedIdentity | None, now: datetime
 ) -> Verdict:
     """Return whether ``signature`` is one of ``image`` by a key in ``keyrings``, for ``identity``, at the time ``now``.
 
-    ``keyrings`` are the contents of key files, binary or armored; every key in them is trusted. ``now`` is in UTC.
-    Raises `Unsupported` without the extra ``openpgp``.
+    Without ``identity``, the name of the image that is signed does not matter. ``keyrings`` are the contents of key
+    files, binary or armored; every key in them is trusted. ``now`` is in UTC. Raises `Unsupported` without the
+    extra ``openpgp``.
     """
     if signature.format != "simple":
         return _verdict(signature, "not an OpenPGP signature")
@@ -111,7 +112,7 @@ def verify(
     elif not image.has_digest(payload.digest):
         reason = f"Signature for digest {payload.digest} does not match"
     else:
-        reason = refusal(identity, image.reference, payload.identity)
+        reason = "" if identity is None else refusal(identity, image.reference, payload.identity)
     return _verdict(signature, reason, signer=signer, identity=payload.identity, digest=payload.digest)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..errors import InvalidInput, Unsupported
 from ..model.signature import Signature
@@ -19,6 +19,9 @@ _CREATOR = "pyskopeo"
 
 class SimpleSigner:
     """A `Signer` that makes OpenPGP messages; what it is based on says how (`sign_text`)."""
+
+    format: Final = "simple"
+    method = "Signing image using simple signing"
 
     async def sign(self, digest: Digest, identity: Reference) -> Signature:
         """Sign a manifest ``digest`` as the image ``identity``; raises `InvalidInput`, and what `sign_text` does."""

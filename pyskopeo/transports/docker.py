@@ -4,35 +4,32 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
-from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, PyskopeoError, RegistryError
-from ..interfaces import Accepts, Fill, ImageDestination, ImageReference, ImageSource
-from ..model import mediatype
+from ..errors import InvalidContent, InvalidName, NetworkError
+from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..model.events import Placement, Report, Warned
+from ..model.events import Warned
 from ..model.manifest import Manifest
 from ..model.reference import Reference, parse_additional_tag
-from ..streams.concurrency import each
-from ..streams.locations import Location, RegistryBlob
-from ..streams.progress import Progress, uncounted
+from ..streams.locations import RegistryBlob
 from ..streams.pump import Blob
 
 if TYPE_CHECKING:
-    from ..access import Access, Ranges
+    from ..access import Access
     from ..http.retry import Call
+    from ..model.referrer import Referrer
+    from ..model.signature import Signature
     from ..registry.blob_download import BlobDownload
-    from ..registry.blob_upload import BlobUploads
     from ..registry.mirrors import Endpoints
+    from ..registry.referrers import ReferrerLister
     from ..registry.repository_reader import Repository
-    from ..registry.repository_writer import RepositoryWriter
+    from ..registry.signature_places import SignatureWriter
     from ..registry.tag_pages import TagList
     from ..storage.pull_through import PullThrough
-    from ..storage.spool import Spool
     from ..storage.upload_records import UploadRecords
 
 _UNKNOWN_DIGEST = "@@unknown-digest@@"
@@ -97,16 +94,17 @@ def parse(details: str, default_tag: str = "latest") -> DockerReference:
 class DockerSource(ImageSource):
     """An image in a registry, or in one of its mirrors; ``through`` is the content store that it is read through."""
 
-    def __init__(
-        self, endpoints: Endpoints, report: Report, ranges: Ranges, through: PullThrough | None = None
-    ) -> None:  # fmt: skip
-        self.endpoints = endpoints
-        self._report, self._ranges, self.through = report, ranges, through
+    def __init__(self, endpoints: Endpoints, access: Access, through: PullThrough | None = None) -> None:
+        self.endpoints, self._access, self.through = endpoints, access, through
+        self._root: Digest | None = None
+        self._referrers: ReferrerLister | None = None
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
-        if self.through is not None:
-            return await self.through.manifest(descriptor, partial(self._request_manifest, descriptor))
-        return await self._request_manifest(descriptor)
+        request = partial(self._request_manifest, descriptor)
+        found = await request() if self.through is None else await self.through.manifest(descriptor, request)
+        if descriptor is None:
+            self._root = found.digest
+        return found
 
     async def _request_manifest(self, descriptor: Descriptor | None) -> Manifest:
         asked = self.endpoints.reference
@@ -134,7 +132,7 @@ class DockerSource(ImageSource):
         def download(offset: int, until: int | None = None) -> BlobDownload:
             from ..registry.blob_download import BlobDownload
 
-            return BlobDownload(descriptor, self.endpoints, offset, self._ranges, until)
+            return BlobDownload(descriptor, self.endpoints, offset, self._access.network.ranges, until)
 
         fetched = Blob(descriptor, download, (here,), ending, range_opener=download)
         return fetched if self.through is None else self.through.blob(fetched)
@@ -149,6 +147,43 @@ class DockerSource(ImageSource):
         return await self.endpoints.first_result(
             lambda repository: repository.blob_size(descriptor.digest), make_current=False
         )
+
+    async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
+        """Return the signatures that the registry keeps, or a lookaside, or attachments, as it is configured.
+
+        Raises `NetworkError`, `InvalidContent`, `TooLarge`, `StorageFailed`, and `Unsupported` and `InvalidInput` for a
+        configuration that cannot be used.
+        """
+        from ..registry.signature_places import read_signatures
+        from ..storage.signature_files import LookasideFiles
+
+        digest = self._root or self.endpoints.reference.digest if descriptor is None else descriptor.digest
+        if digest is None:
+            digest = (await self.manifest()).digest
+        return await read_signatures(self.endpoints, digest, self._access, LookasideFiles())
+
+    async def referrers(self, digest: Digest, artifact_type: str = "") -> tuple[Referrer, ...]:
+        if self.through is None:
+            return await self._lister().referrers(digest, artifact_type)
+        return await self.through.referrers.list(digest, partial(self._lister().referrers, digest))
+
+    async def cosign_tags(self, digest: Digest) -> tuple[Referrer, ...]:
+        request = partial(self._lister().cosign_tags, digest)
+        return await request() if self.through is None else await self.through.referrers.list_tags(digest, request)
+
+    def _lister(self) -> ReferrerLister:
+        """Return what lists referrers in the registry itself, since mirrors need not know them."""
+        if self._referrers is None:
+            from ..registry.referrers import ReferrerLister
+
+            self._referrers = ReferrerLister(self.endpoints.repositories[-1])
+        return self._referrers
+
+    def for_referrers(self) -> DockerSource:
+        """Return the image in the registry itself: a mirror that lacks a referrer would not be asked again."""
+        if len(self.endpoints.repositories) == 1:
+            return self
+        return DockerSource(self.endpoints.last(), self._access, self.through)
 
     async def tags(self) -> list[str]:
         """Return all tags of the repository; a list that may go on is reported as a warning."""
@@ -165,117 +200,12 @@ class DockerSource(ImageSource):
                 lambda repository: repository.resolve(reference.tag), make_current=False
             )
         except (NetworkError, InvalidContent) as error:
-            self._report(Warned(f"{reference.name}:{reference.tag} could not be compared with its digest: {error}"))
+            tagged = f"{reference.name}:{reference.tag}"
+            self._access.report(Warned(f"{tagged} could not be compared with its digest: {error}"))
             return
         asked = reference.digest
         if found is not None and asked is not None and found.algorithm == asked.algorithm and found != asked:
-            self._report(Warned(f"{reference.name}:{reference.tag} is {found} now; copying {asked}, as asked"))
-
-
-class DockerDestination(ImageDestination):
-    """A repository of a registry. Tags are set last, when all blobs and child manifests are there.
-
-    The blobs of a manifest that exists already need no requests of their own.
-    """
-
-    def __init__(
-        self,
-        reference: Reference,
-        tags: tuple[str, ...],
-        writer: RepositoryWriter,
-        uploads: BlobUploads,
-        spool: Spool,
-    ) -> None:
-        accepts = _ACCEPTS_ANY_DIGEST if reference.digest is None else _ACCEPTS_ONE_DIGEST
-        self.accepts = replace(accepts, named=(reference.repository, reference.tag))
-        self._reference, self._tags = reference, tags
-        self._writer, self._uploads, self._spool = writer, uploads, spool
-        self._tag_digests: dict[str, Digest | None] = {}
-        self._prefetched = False
-        self._failure: PyskopeoError | None = None
-        self._present: set[Digest] = set()
-
-    async def prefetch(self) -> None:
-        """Request the digests that the tags refer to now, by HEAD."""
-        async def look_up(tag: str) -> None:
-            self._tag_digests[tag] = await self._writer.head_manifest(tag)
-
-        try:
-            await each(self._tags, look_up, at_once=_TAGS_AT_ONCE)
-        except PyskopeoError as error:
-            self._failure = error
-        self._prefetched = True
-
-    async def begin(self, root: Manifest) -> None:
-        """Find out which tags refer to the image already.
-
-        Raises `DestinationRefused` if the destination is named by another digest than the image's.
-        """
-        wanted = self._reference.digest
-        if wanted is not None and root.digest != wanted:
-            raise DestinationRefused(f"docker://{self._reference}: the image's digest is {root.digest}")
-        if not self._prefetched:
-            await self.prefetch()
-        if self._failure is not None:
-            raise self._failure
-        self._present |= {root.digest} & set(self._tag_digests.values())
-
-    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        return await self._uploads.put(blob, progress, self._mount_sources(blob))
-
-    def would_mount(self, blob: Blob) -> bool:
-        return bool(self._mount_sources(blob))
-
-    def locations(self, digest: Digest) -> tuple[Location, ...]:
-        return (RegistryBlob(self._reference.api_host, self._reference.repository),)
-
-    def _mount_sources(self, blob: Blob) -> list[str]:
-        """Return the other repositories of this registry that are known to have a blob."""
-        return [
-            place.repository for place in blob.locations
-            if isinstance(place, RegistryBlob) and place.host == self._reference.api_host
-            and place.repository != self._reference.repository
-        ]  # fmt: skip
-
-    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
-        if not self._spool.wanted:
-            try:
-                return await self._uploads.receive(fill)
-            except RegistryError as error:
-                # The registry requires the length of a body, or knows no chunks (RFC 9112 section 6.1).
-                if error.status not in (411, 501):
-                    raise
-                self._spool.wanted = True
-        # With its digest known beforehand, put_blob() need not send a blob that the registry has.
-        async with self._spool.filled(fill) as blob:
-            return blob.descriptor, await self.put_blob(blob, uncounted)
-
-    async def has_blob(self, descriptor: Descriptor) -> bool:
-        return await self._uploads.has(descriptor)
-
-    async def has_manifest(self, manifest: Manifest) -> bool:
-        digest = manifest.digest
-        if digest not in self._present and await self._writer.head_manifest(str(digest)) == digest:
-            self._present.add(digest)
-        return digest in self._present
-
-    async def put_manifest(self, manifest: Manifest) -> None:
-        if manifest.digest not in self._present:
-            await self._writer.put_manifest(str(manifest.digest), manifest)
-            self._present.add(manifest.digest)
-
-    async def commit(self, root: Manifest) -> Digest:
-        for tag in self._tags:
-            if self._tag_digests.get(tag) != root.digest:
-                await self._writer.put_manifest(tag, root)
-        if not self._tags:
-            await self.put_manifest(root)
-        return root.digest
-
-
-_MANIFESTS = mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES
-_ACCEPTS_ANY_DIGEST = Accepts(_MANIFESTS, foreign=True, compresses=True)
-_ACCEPTS_ONE_DIGEST = Accepts(_MANIFESTS, foreign=True, unchangeable="the destination is named by digest")
+            self._access.report(Warned(f"{reference.name}:{reference.tag} is {found} now; copying {asked}, as asked"))
 
 
 @asynccontextmanager
@@ -287,17 +217,18 @@ async def open_repository(
 
     async with open_endpoints(reference, access, (*sources, reference)) as endpoints:
         if access.storage.store is None:
-            yield DockerSource(endpoints, access.report, access.network.ranges)
+            yield DockerSource(endpoints, access)
             return
         from ..storage.pull_through import open_through
 
         async with open_through(reference, access) as through:
-            yield DockerSource(endpoints, access.report, access.network.ranges, through)
+            yield DockerSource(endpoints, access, through)
 
 
 @asynccontextmanager
 async def _open_destination(name: DockerReference, access: Access) -> AsyncIterator[ImageDestination]:
     from ..registry.blob_upload import BlobUploads
+    from ..registry.image_destination import DockerDestination
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.sessions import open_session
     from ..storage.spool import Spool
@@ -317,4 +248,15 @@ async def _open_destination(name: DockerReference, access: Access) -> AsyncItera
 
             uploads = BlobUploads(reference, session, access.network.retry, access.report, records)
             writer = RepositoryWriter(reference, session)
-            yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, spool)
+
+            @cache
+            def signatures() -> SignatureWriter:
+                from ..registry.signature_places import SignatureWriter
+                from ..storage.signature_files import LookasideFiles
+
+                return SignatureWriter(access, LookasideFiles(), writer, uploads)
+
+            yield DockerDestination(
+                reference, tuple(dict.fromkeys(tags)), writer, uploads, spool,
+                retry=access.network.retry, open_signatures=signatures,
+            )  # fmt: skip

@@ -46,7 +46,7 @@ def image(tmp_path: Path) -> Path:
         (["inspect", "--tag=x", "a"], "unknown flag: --tag\nTry 'pyskopeo inspect --help' for more information"),
         (["copy", "--src-tls-verfy=false", "a", "b"], "unknown flag: --src-tls-verfy; did you mean --src-tls-verify?"),
         (["copy", "--creds=a:b", "a", "b"], "unknown flag: --creds; did you mean --src-creds or --dest-creds?"),
-        (["copy", "--sign-by=x", "a", "b"], "unknown flag: --sign-by: signing is not supported yet"),
+        (["delete", "--sign-by=x", "a"], "unknown flag: --sign-by: only the commands copy and sync sign images"),
         (["sync", "--encryption-key=x", "a", "b"], "unknown flag: --encryption-key: only the command copy encrypts and decrypts"),
         (["copy", "-v", "a", "b"], "unknown shorthand flag: 'v' in -v\nTry 'pyskopeo copy --help' for more information"),
         (["copy"], ("Exactly two arguments expected: SOURCE-IMAGE DESTINATION-IMAGE, got 0\n"

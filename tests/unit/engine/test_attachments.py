@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from pyskopeo.engine.attachments import Attachments, check_signatures
+from pyskopeo.engine.destination_wrapper import DestinationWrapper
 from pyskopeo.engine.plan import Graph
 from pyskopeo.engine.run import carry_out, make_plan
 from pyskopeo.engine.selection import Selection
 from pyskopeo.engine.signing import Signing
 from pyskopeo.errors import CredentialsFailed, Unsupported
-from pyskopeo.interfaces import Accepts, DestinationWrapper
+from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
@@ -87,8 +88,8 @@ async def test_a_destination_without_a_place_for_signatures() -> None:
     accepts = Accepts(mediatype.MANIFESTS, unsigned="it is read-only", called="x:y")
     graph = Graph(ROOT, signatures={ROOT.digest: (Signature("simple", b"a"),)})
     with pytest.raises(Unsupported, match="^Can not copy signatures to x:y: it is read-only; --remove-signatures copies"):
-        check_signatures(graph, accepts)
-    check_signatures(graph, replace(accepts, unsigned=""))
-    check_signatures(Graph(ROOT), accepts)
+        check_signatures(graph, Destination(accepts), "x:y")
+    check_signatures(graph, Destination(replace(accepts, unsigned="")), "x:y")
+    check_signatures(Graph(ROOT), Destination(accepts), "x:y")
     with pytest.raises(Unsupported, match="^Can not copy signatures to x:y: it is read-only$"):
         await Destination(accepts).put_signatures([Signature("simple", b"a")], ROOT.digest, root=True)

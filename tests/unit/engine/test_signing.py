@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from pyskopeo.engine.destination_wrapper import DestinationWrapper
 from pyskopeo.engine.signing import NO_SIGNING, Signing
 from pyskopeo.errors import InvalidInput, Unsupported
-from pyskopeo.interfaces import DestinationWrapper
 from pyskopeo.model.reference import Reference
 from pyskopeo.model.signature import SignatureFormat
 from pyskopeo.transports import parse_image_name
