@@ -45,6 +45,8 @@ from pyskopeo.registry.content_range import blob_part
 from pyskopeo.registry.link_header import find_next_page
 from pyskopeo.storage.tar import TarIndex
 
+from . import signatures
+
 _LONGEST_MESSAGE = 3000
 _TEMPLATE_VALUE = Struct(
     "T", {"A": "text", "L": ["x", "y"], "M": {"k": "v"}, "N": None, "C": GoTime(2020, 1, 1), "I": {"d": [1, None]}}
@@ -308,6 +310,24 @@ def response(data: bytes) -> None:
                     pass
 
 
+def signed_message(data: bytes) -> None:
+    """A simple signature."""
+    with refusals():
+        signatures.signed_message(data)
+
+
+def simple_payload(data: bytes) -> None:
+    """What a simple signature says."""
+    with refusals():
+        signatures.payload(data)
+
+
+def openpgp_keys(data: bytes) -> None:
+    """A keyring."""
+    with refusals():
+        signatures.openpgp_keys(data)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "auth-file": auth_file,
     "bazel-helper": bazel_helper,
@@ -319,10 +339,13 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "lock-file": lock_file,
     "manifest": manifest,
     "media-type": media_type,
+    "openpgp-keys": openpgp_keys,
     "policy": policy,
     "reference": reference,
     "registries-conf": registries_conf,
     "response": response,
+    "signed-message": signed_message,
+    "simple-payload": simple_payload,
     "tar": tar,
     "template": template,
     "token": token,
