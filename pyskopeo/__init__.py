@@ -93,6 +93,7 @@ if TYPE_CHECKING:
         Report,
         Requested,
         Retrying,
+        SignaturesWritten,
         Warned,
     )
     from .model.extracted_files import Extracted, ImageFile
@@ -115,7 +116,11 @@ if TYPE_CHECKING:
         VerificationReport,
     )
     from .signatures.report import CheckedManifest, CheckedRequirement, SignatureReport
+    from .signatures.signer import Signer
     from .signatures.verdict import Verdict
+    from .signing.gpg import GpgSigner
+    from .signing.sigstore import PrivateKeyFile, SigstoreSigner
+    from .signing.sigstore_keys import KeyPair, generate_key_pair
     from .storage.lock_files import read_lock, write_lock
     from .streams.pump import Blob
     from .syncing.locking import LockChange, check_lock, lock_images
@@ -156,6 +161,7 @@ _HOMES = {
     "FaultKind": "model.verification",
     "Form": "engine.plan",
     "GarbageReport": "model.verification",
+    "GpgSigner": "signing.gpg",
     "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
     "ImageFile": "model.extracted_files",
@@ -167,6 +173,7 @@ _HOMES = {
     "InvalidDigest": "errors",
     "InvalidInput": "errors",
     "InvalidName": "errors",
+    "KeyPair": "signing.sigstore_keys",
     "Keychain": "credentials.keychain",
     "LayoutEntry": "model.verification",
     "LayoutSplit": "model.layout_split",
@@ -193,6 +200,7 @@ _HOMES = {
     "PrefetchPlan": "syncing.prefetch",
     "PrefetchRequest": "syncing.prefetch",
     "Prefetched": "syncing.prefetch",
+    "PrivateKeyFile": "signing.sigstore",
     "Pruning": "model.stored_content",
     "PyskopeoError": "errors",
     "Ranges": "access",
@@ -210,6 +218,9 @@ _HOMES = {
     "Selection": "engine.selection",
     "SignatureReport": "signatures.report",
     "SignatureTrust": "api.signature_verification",
+    "SignaturesWritten": "model.events",
+    "Signer": "signatures.signer",
+    "SigstoreSigner": "signing.sigstore",
     "SplitImage": "model.layout_split",
     "Stalled": "errors",
     "Storage": "access",
@@ -239,6 +250,7 @@ _HOMES = {
     "export_files": "api.files",
     "extract_files": "api.files",
     "find_missing_content": "api.layout_content",
+    "generate_key_pair": "signing.sigstore_keys",
     "get_blob": "api.blobs",
     "get_blobs": "api.blobs",
     "get_manifest": "api.blobs",
@@ -309,6 +321,7 @@ __all__ = [
     "FaultKind",
     "Form",
     "GarbageReport",
+    "GpgSigner",
     "HandshakeFailed",
     "ImageDestination",
     "ImageFile",
@@ -320,6 +333,7 @@ __all__ = [
     "InvalidDigest",
     "InvalidInput",
     "InvalidName",
+    "KeyPair",
     "Keychain",
     "LayoutEntry",
     "LayoutSplit",
@@ -346,6 +360,7 @@ __all__ = [
     "PrefetchPlan",
     "PrefetchRequest",
     "Prefetched",
+    "PrivateKeyFile",
     "Pruning",
     "PyskopeoError",
     "Ranges",
@@ -363,6 +378,9 @@ __all__ = [
     "Selection",
     "SignatureReport",
     "SignatureTrust",
+    "SignaturesWritten",
+    "Signer",
+    "SigstoreSigner",
     "SplitImage",
     "Stalled",
     "Storage",
@@ -393,6 +411,7 @@ __all__ = [
     "export_files",
     "extract_files",
     "find_missing_content",
+    "generate_key_pair",
     "get_blob",
     "get_blobs",
     "get_manifest",
