@@ -15,8 +15,7 @@ from .signing import NO_SIGNING
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from ..interfaces import Accepts, ImageDestination, ImageSource
-    from ..model.descriptor import Descriptor
+    from ..interfaces import ImageDestination
     from ..model.digest import Digest
     from ..model.manifest import Manifest
     from ..model.signature import Signature
@@ -27,26 +26,18 @@ if TYPE_CHECKING:
 _MANIFESTS_AT_ONCE = 8
 
 
-async def signatures_to_copy(
-    source: ImageSource, manifest: Manifest, descriptor: Descriptor | None, *, form: Form
-) -> tuple[Signature, ...]:
-    """Return the signatures of a manifest that a copy takes along; ``descriptor`` None: it is the source's root.
-
-    Raises the source's errors, and `InvalidContent` for a signature of an unknown format.
-    """
-    if form.remove_signatures or (form.remove_list_signatures and manifest.is_index):
-        return ()
-    with prefix_errors("reading signatures"):
-        return await source.signatures(descriptor)
+def is_copied(manifest: Manifest, form: Form) -> bool:
+    """Return whether a copy takes the signatures of a manifest along."""
+    return not (form.remove_signatures or (form.remove_list_signatures and manifest.is_index))
 
 
-def check_signatures(graph: Graph, accepts: Accepts) -> None:
-    """Raise `Unsupported` if a graph has signatures and the destination cannot store them."""
-    if accepts.unsigned and any(graph.signatures.values()):
-        raise Unsupported(
-            f"Can not copy signatures to {accepts.called}: {accepts.unsigned}; "
-            "--remove-signatures copies the image without them"
-        )
+def check_signatures(graph: Graph, destination: ImageDestination, called: str) -> None:
+    """Raise `Unsupported` if a graph has signatures that the destination, ``called`` so in errors, cannot store."""
+    for format in {signature.format for found in graph.signatures.values() for signature in found}:
+        if reason := destination.why_unsigned(format):
+            raise Unsupported(
+                f"Can not copy signatures to {called}: {reason}; --remove-signatures copies the image without them"
+            )
 
 
 class Attachments:

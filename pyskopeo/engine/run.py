@@ -116,7 +116,8 @@ async def copy(
             with prefix_errors(destination.image_name):
                 referrers = ReferrerCopy(reader, writer, options.referrers, report, options.jobs)
         async with _prefetched(writer, wanted=not options.dry_run):
-            check = ImageCheck(source, reader, source_access, options.form)
+            alone = options.selection is not None and options.selection.mode == "index-only"
+            check = ImageCheck(source, reader, source_access, options.form, alone=alone)
             offline = source_access.network.offline
             plan = await _plan((source, reader), (destination, writer), options, check, report, offline=offline)
         assert plan.inputs is not None
@@ -268,7 +269,7 @@ async def _plan(
     except NoMatchingPlatform as error:
         with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
             raise error from None
-    check_signatures(graph, accepts)
+    check_signatures(graph, writer, accepts.called)
     plan = decide(graph, accepts, form)
     return plan if options.layers else without_layers(plan)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..engine.policy_check import check_policy
+from ..engine.policy_check import needs_signatures
 from ..engine.run import CopyOptions, copy
 from ..errors import DestinationRefused, Offline, PyskopeoError, first_error
 from ..model.events import CopyFinished
@@ -231,10 +231,9 @@ class _SyncRun:
         source, destination = parse_image_name(image.source), parse_image_name(image.destination)
         there, wrap = await self._occupant(image, destination)
         present = None
-        if not self._request.signers:
+        if not self._request.signers and not needs_signatures(source, group.access):
             present = await self._presence.present_digest(image, source, destination, group.access, there)
         if present is not None:
-            check_policy(source, group.access)
             await self._claim(image, present)
             remove_leftovers(destination, self._writing)
             return ImageResult(image, "present", present)

@@ -190,7 +190,7 @@ def test_nobody_imports_the_front_door_from_inside() -> None:
         ("credentials", {"config", "credentials", "errors", "gocompat", "model", "streams"}),
         ("http", {"config", "errors", "http", "model", "streams"}),
         ("encryption", {"encryption", "errors", "gocompat", "model", "streams"}),
-        ("engine", {"access", "encryption", "engine", "errors", "interfaces", "model", "signatures", "streams"}),
+        ("engine", {"access", "config", "encryption", "engine", "errors", "interfaces", "model", "signatures", "streams"}),
     ],
 )
 def test_rooms_that_know_few_others_even_by_type(room: str, allowed: set[str]) -> None:

@@ -88,8 +88,8 @@ async def test_a_destination_without_a_place_for_signatures() -> None:
     accepts = Accepts(mediatype.MANIFESTS, unsigned="it is read-only", called="x:y")
     graph = Graph(ROOT, signatures={ROOT.digest: (Signature("simple", b"a"),)})
     with pytest.raises(Unsupported, match="^Can not copy signatures to x:y: it is read-only; --remove-signatures copies"):
-        check_signatures(graph, accepts)
-    check_signatures(graph, replace(accepts, unsigned=""))
-    check_signatures(Graph(ROOT), accepts)
+        check_signatures(graph, Destination(accepts), "x:y")
+    check_signatures(graph, Destination(replace(accepts, unsigned="")), "x:y")
+    check_signatures(Graph(ROOT), Destination(accepts), "x:y")
     with pytest.raises(Unsupported, match="^Can not copy signatures to x:y: it is read-only$"):
         await Destination(accepts).put_signatures([Signature("simple", b"a")], ROOT.digest, root=True)
