@@ -222,6 +222,13 @@ class ImageDestination(ABC):
         """
         raise Unsupported(f"Can not copy signatures to {self.accepts.called}: {self.accepts.unsigned}")
 
+    async def present_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> frozenset[Digest]:
+        """Return the digests of those of ``referrers`` that are found here by ``subject``, with all their blobs.
+
+        Called without any ``referrers`` when it is known that there will be some, so that a list is requested early.
+        """
+        return frozenset()
+
     async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
         """Write manifests whose subject is ``subject``, whose blobs are here, so that they are found by it.
 
