@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .api.rebase import rebase
     from .api.referrers import list_referrers
     from .api.repositories import list_tags, tag
+    from .api.signature_verification import SignatureTrust, verify_signatures
     from .api.store import list_store, measure_store, prune_store, verify_store
     from .api.verification import verify
     from .credentials.authfile import Credentials
@@ -113,6 +114,8 @@ if TYPE_CHECKING:
         UnneededFile,
         VerificationReport,
     )
+    from .signatures.report import CheckedManifest, CheckedRequirement, SignatureReport
+    from .signatures.verdict import Verdict
     from .storage.lock_files import read_lock, write_lock
     from .streams.pump import Blob
     from .syncing.locking import LockChange, check_lock, lock_images
@@ -131,6 +134,8 @@ _HOMES = {
     "BlobStarted": "model.events",
     "CannotPreserve": "errors",
     "CertificateNotTrusted": "errors",
+    "CheckedManifest": "signatures.report",
+    "CheckedRequirement": "signatures.report",
     "Choice": "model.choice",
     "CompletionReport": "model.completion",
     "ConnectionFailed": "errors",
@@ -203,6 +208,8 @@ _HOMES = {
     "Retry": "http.retry",
     "Retrying": "model.events",
     "Selection": "engine.selection",
+    "SignatureReport": "signatures.report",
+    "SignatureTrust": "api.signature_verification",
     "SplitImage": "model.layout_split",
     "Stalled": "errors",
     "Storage": "access",
@@ -217,6 +224,7 @@ _HOMES = {
     "UnneededFile": "model.verification",
     "UnsafeAddress": "errors",
     "Unsupported": "errors",
+    "Verdict": "signatures.verdict",
     "VerificationReport": "model.verification",
     "Warned": "model.events",
     "Writing": "access",
@@ -264,6 +272,7 @@ _HOMES = {
     "split_layout": "api.layout_split",
     "tag": "api.repositories",
     "verify": "api.verification",
+    "verify_signatures": "api.signature_verification",
     "verify_store": "api.store",
     "write_lock": "storage.lock_files",
 }
@@ -278,6 +287,8 @@ __all__ = [
     "BlobStarted",
     "CannotPreserve",
     "CertificateNotTrusted",
+    "CheckedManifest",
+    "CheckedRequirement",
     "Choice",
     "CompletionReport",
     "ConnectionFailed",
@@ -350,6 +361,8 @@ __all__ = [
     "Retry",
     "Retrying",
     "Selection",
+    "SignatureReport",
+    "SignatureTrust",
     "SplitImage",
     "Stalled",
     "Storage",
@@ -364,6 +377,7 @@ __all__ = [
     "UnneededFile",
     "UnsafeAddress",
     "Unsupported",
+    "Verdict",
     "VerificationReport",
     "Warned",
     "Writing",
@@ -412,6 +426,7 @@ __all__ = [
     "split_layout",
     "tag",
     "verify",
+    "verify_signatures",
     "verify_store",
     "write_lock",
 ]
