@@ -30,7 +30,7 @@ from .authorization import (
     Send,
     describe_credentials,
 )
-from .ping import Ping, Pings
+from .ping import KEEPS_SIGNATURES, Ping, Pings
 from .redirects import follow_redirects
 from .request import Content, WarningReporter, build_request, httpx_errors, limit_body
 
@@ -76,6 +76,7 @@ class Session:
         self._scheme = ""
         self._pings = pings or Pings()
         self._peer = ""
+        self._keeps_signatures = False
         self._reads_only = actions == "pull" and not exact_scope
         self._scope = f"repository:{reference.repository}:{actions}" if reference.repository else ""
         self._tokens: SingleFlight[str, BearerToken] = SingleFlight()
@@ -104,9 +105,12 @@ class Session:
 
     @property
     def keeps_signatures(self) -> bool:
-        """Whether the registry has said that it keeps signatures by an API of its own; nothing is asked for."""
+        """Whether a response of the registry said that it keeps signatures by an API of its own.
+
+        Nothing is requested for that. Registries that have it say so in each response, and skopeo asks ``/v2/``.
+        """
         ping = self._pings.known(self._access.trust, f"{self.origin}/v2/")
-        return ping is not None and ping.keeps_signatures
+        return self._keeps_signatures or (ping is not None and ping.keeps_signatures)
 
     async def retry(self, once: Callable[[], Awaitable[T]], what: str, *, last: bool = False) -> T:
         """Run ``once`` with this access's retry policy; ``what`` names it in events.
@@ -323,4 +327,6 @@ class Session:
         response.extensions["url"] = url
         limit_body(request, response, self._access.network)
         self._warnings.report_new(response)
+        if response.headers.get(KEEPS_SIGNATURES) == "1" and Origin.of(url) == self.origin:
+            self._keeps_signatures = True
         return response
