@@ -57,12 +57,15 @@ class SimplePayload:
             Digest.parse(digest)
         except InvalidDigest as error:
             raise InvalidContent(f"docker-manifest-digest of the payload: {error}") from None
-        creator, timestamp = optional.get("creator"), optional.get("timestamp")
+        # As in Go, null is an empty text, and zero.
+        creator, timestamp = optional.get("creator", ""), optional.get("timestamp", 0)
+        creator = _text("" if creator is None else creator, "optional.creator")
+        timestamp = _whole_number(0 if timestamp is None else timestamp)
         return cls(
             identity=_text(identity["docker-reference"], "docker-reference"),
             digest=digest,
-            creator=None if creator is None else _text(creator, "optional.creator"),
-            timestamp=None if timestamp is None else _whole_number(timestamp),
+            creator=creator if "creator" in optional else None,
+            timestamp=timestamp if "timestamp" in optional else None,
         )
 
     def to_bytes(self) -> bytes:

@@ -33,6 +33,8 @@ class SimpleSigner:
         """Sign a manifest ``digest`` as ``identity``, which may be any text; raises as `sign` does."""
         if digest.algorithm != "sha256":
             raise Unsupported(f"simple signatures are of sha256 digests, not of {digest}")
+        if not identity:
+            raise InvalidInput("Unexpected empty signature content: no name to sign the image as")
         payload = SimplePayload(identity, str(digest), _CREATOR, int(time.time()))
         return Signature("simple", await self.sign_text(payload.to_bytes()))
 

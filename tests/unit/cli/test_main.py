@@ -72,8 +72,14 @@ def image(tmp_path: Path) -> Path:
                                         "'pyskopeo layout verify'?\nTry 'pyskopeo verify --help' for more information")),
         (["inspect", "copy", "a"], ("Exactly one argument expected: IMAGE-NAME, got 2\n"
                                    "Try 'pyskopeo inspect --help' for more information")),
-        (["standalone-sign"], ("Unrecognized command `pyskopeo standalone-sign`\n"
-                              "signing is not supported yet. Try 'pyskopeo --help' for more information")),
+        (["layers"], ("Unrecognized command `pyskopeo layers`\n"
+                     "it is deprecated: copy the image to a dir: instead. Try 'pyskopeo --help' for more information")),
+        (["standalone-sign", "a"], "Usage: pyskopeo standalone-sign manifest docker-reference key-fingerprint -o signature"),
+        (["standalone-sign", "a", "b", "c"], "Usage: pyskopeo standalone-sign manifest docker-reference key-fingerprint -o signature"),
+        (["standalone-verify", "a", "b", "c"], "Usage: pyskopeo standalone-verify manifest docker-reference key-fingerprint signature"),
+        (["standalone-verify", "a", "b", "any", "d"], "Cannot use any fingerprint without a public key file"),
+        (["untrusted-signature-dump-without-verification"],
+         "Usage: pyskopeo untrusted-signature-dump-without-verification signature"),
         (["inspect", "--raw", "--format", "x", "dir:x"], "raw output does not support format option"),
         (["sync", "--dest", "dir", "a", "b"], "A source transport must be specified: --src docker, dir, oci or yaml"),
         (["sync", "--src", "foo", "--dest", "dir", "a", "b"],
