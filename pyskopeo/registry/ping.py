@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from ..model.events import Event
 
 Get: TypeAlias = Callable[[str], Awaitable[httpx.Response]]
-KEEPS_SIGNATURES = "x-registry-supports-signatures"
 # Redirects included.
 _MAX_REQUESTS = 5
 
@@ -140,7 +139,7 @@ async def _request(url: str, get: Get) -> Ping:
         tuple(response.headers.get_list("www-authenticate")) if response.status_code == 401 else (),
         response.extensions.get("peer") or "",
         response.headers.get("retry-after"),
-        keeps_signatures=response.headers.get(KEEPS_SIGNATURES) == "1",
+        keeps_signatures=response.headers.get("x-registry-supports-signatures") == "1",
     )
 
 

@@ -30,7 +30,7 @@ from .authorization import (
     Send,
     describe_credentials,
 )
-from .ping import KEEPS_SIGNATURES, Ping, Pings
+from .ping import Ping, Pings
 from .redirects import follow_redirects
 from .request import Content, WarningReporter, build_request, httpx_errors, limit_body
 
@@ -76,7 +76,6 @@ class Session:
         self._scheme = ""
         self._pings = pings or Pings()
         self._peer = ""
-        self._keeps_signatures = False
         self._reads_only = actions == "pull" and not exact_scope
         self._scope = f"repository:{reference.repository}:{actions}" if reference.repository else ""
         self._tokens: SingleFlight[str, BearerToken] = SingleFlight()
@@ -105,12 +104,9 @@ class Session:
 
     @property
     def keeps_signatures(self) -> bool:
-        """Whether a response of the registry said that it keeps signatures by an API of its own.
-
-        Nothing is requested for that. Registries that have it say so in each response, and skopeo asks ``/v2/``.
-        """
+        """Whether the registry has said that it keeps signatures by an API of its own; nothing is asked for."""
         ping = self._pings.known(self._access.trust, f"{self.origin}/v2/")
-        return self._keeps_signatures or (ping is not None and ping.keeps_signatures)
+        return ping is not None and ping.keeps_signatures
 
     async def retry(self, once: Callable[[], Awaitable[T]], what: str, *, last: bool = False) -> T:
         """Run ``once`` with this access's retry policy; ``what`` names it in events.
@@ -327,6 +323,4 @@ class Session:
         response.extensions["url"] = url
         limit_body(request, response, self._access.network)
         self._warnings.report_new(response)
-        if response.headers.get(KEEPS_SIGNATURES) == "1" and Origin.of(url) == self.origin:
-            self._keeps_signatures = True
         return response
