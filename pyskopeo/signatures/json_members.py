@@ -91,10 +91,11 @@ def number(value: Any, where: str) -> int:
 
 
 def decode_base64(value: Any, where: str) -> bytes:
+    """Decode text, which may be in several lines, as by the programs base64 and openssl."""
     if not isinstance(value, str):
         raise SignatureRefused(f"{where} is not a string")
     try:
-        return base64.b64decode(value, validate=True)
+        return base64.b64decode(value.replace("\r", "").replace("\n", ""), validate=True)
     except ValueError:
         raise SignatureRefused(f"{where} is not base64") from None
 

@@ -108,30 +108,38 @@ def as_signature(document: object) -> Signature:
     return Signature("bundle", document if isinstance(document, bytes) else json.dumps(document).encode(), where="test")
 
 
-def trusted_root(authority: Authority, log: TransparencyLog) -> bytes:
+def trusted_root(
+    authority: Authority,
+    log: TransparencyLog,
+    *,
+    authorities: tuple[x509.Certificate, ...] = (),
+    authorities_until: datetime | None = None,
+    logs_until: datetime | None = None,
+    certificate_logs_until: datetime | None = None,
+) -> bytes:
     """A ``trusted_root.json`` with one authority, its log of certificates, and one log of signatures."""
-    valid = {"start": _time(NOW - timedelta(days=3650))}
 
-    def instance(key: PrivateKey, url: str) -> dict[str, Any]:
+    def instance(key: PrivateKey, url: str, end: datetime | None) -> dict[str, Any]:
         details = "PKIX_ECDSA_P256_SHA_256" if isinstance(key, ec.EllipticCurvePrivateKey) else "PKIX_ED25519"
         return {
             "baseUrl": url, "hashAlgorithm": "SHA2_256",
-            "publicKey": {"rawBytes": encoded(public_der(key)), "keyDetails": details, "validFor": valid},
+            "publicKey": {"rawBytes": encoded(public_der(key)), "keyDetails": details, "validFor": _period(end)},
             "logId": {"keyId": encoded(hashlib.sha256(public_der(key)).digest())},
         }  # fmt: skip
 
-    chain = [{"rawBytes": encoded(der(one))} for one in (authority.issuing, authority.root)]
+    chain = [{"rawBytes": encoded(der(one))} for one in authorities or (authority.issuing, authority.root)]
     return json.dumps({
         "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-        "tlogs": [instance(log.key, f"https://{ORIGIN}")],
+        "tlogs": [instance(log.key, f"https://{ORIGIN}", logs_until)],
         "certificateAuthorities": [{
             "subject": {"organization": "example", "commonName": "sigstore"}, "uri": "https://fulcio.example",
-            "certChain": {"certificates": chain}, "validFor": valid,
+            "certChain": {"certificates": chain}, "validFor": _period(authorities_until),
         }],
-        "ctlogs": [instance(authority.ct_key, "https://ctfe.example")],
+        "ctlogs": [instance(authority.ct_key, "https://ctfe.example", certificate_logs_until)],
         "timestampAuthorities": [],
     }).encode()  # fmt: skip
 
 
-def _time(time: datetime) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _period(end: datetime | None) -> dict[str, str]:
+    times = {"start": NOW - timedelta(days=5000)} | ({} if end is None else {"end": end})
+    return {name: time.strftime("%Y-%m-%dT%H:%M:%SZ") for name, time in times.items()}
