@@ -40,9 +40,6 @@ class LocalManifests(ImageSource):
     async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
         return await self._source.signatures(descriptor)
 
-    async def bundles(self, digest: Digest) -> tuple[Signature, ...]:
-        return await self._source.bundles(digest)
-
     async def blob_size(self, descriptor: Descriptor) -> int:
         return await self._source.blob_size(descriptor)
 
