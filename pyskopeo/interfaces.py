@@ -77,13 +77,6 @@ class ImageSource(ABC):
         """
         return ()
 
-    async def bundles(self, digest: Digest) -> tuple[Signature, ...]:
-        """Return the sigstore bundles that refer to a manifest by its ``digest``; none is verified.
-
-        Raises what `signatures` raises.
-        """
-        return ()
-
     async def referrers(self, digest: Digest, artifact_type: str = "") -> tuple[Referrer, ...]:
         """Return the manifests here whose subject is ``digest``, sorted by digest, without what refers to them.
 

@@ -42,9 +42,6 @@ class LocalManifests(ImageSource):
     ) -> tuple[Signature, ...]:
         return await self._source.signatures(descriptor, required=required)
 
-    async def bundles(self, digest: Digest) -> tuple[Signature, ...]:
-        return await self._source.bundles(digest)
-
     async def blob_size(self, descriptor: Descriptor) -> int:
         return await self._source.blob_size(descriptor)
 
