@@ -7,7 +7,7 @@ skip it, link it, mount it or copy it. `Blob.copy_to` is the only way to read a 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .access import Access
     from .config.policy_scopes import Subject
     from .model.reference import Reference
+    from .model.referrer import Referrer
 
 Fill: TypeAlias = Callable[[BlobSink], Awaitable[Descriptor]]
 """Writes a blob to a sink and returns its descriptor; may be called again, with a new sink."""
@@ -72,6 +73,27 @@ class ImageSource(ABC):
         """
         return False
 
+    async def referrers(self, digest: Digest, artifact_type: str = "") -> tuple[Referrer, ...]:
+        """Return the manifests here whose subject is ``digest``, sorted by digest, without what refers to them.
+
+        ``artifact_type`` is the only type that is needed, "" for all; others may be returned as well. Raises the
+        source's errors, `InvalidContent`, `TooLarge`, and `Unsupported` if the transport has none.
+        """
+        raise Unsupported(
+            "what refers to an image is found in registries, layouts and their archives: docker:, oci:, oci-archive:"
+        )
+
+    async def cosign_tags(self, digest: Digest) -> tuple[Referrer, ...]:
+        """Return the images here with cosign's tags for ``digest``, such as ``sha256-HEX.sig``.
+
+        Raises what `referrers` raises.
+        """
+        raise Unsupported("cosign's tags are found in registries, OCI layouts and their archives")
+
+    def for_referrers(self) -> ImageSource:
+        """Return the source to read the manifests and blobs of referrers from: itself, unless mirrors may lack them."""
+        return self
+
     async def tags(self) -> list[str]:
         """Return all tags of the repository; empty for transports other than ``docker:``. Raises `NetworkError`."""
         return []
@@ -87,7 +109,8 @@ class Accepts:
     ``compresses`` requests that uncompressed layers are compressed on the way. ``unchangeable`` is the reason why
     nothing may be converted, "" if there is none. ``named`` is the repository and tag to write into a manifest of
     schema 1. ``called`` is the destination's name in error messages. ``unsigned`` is the reason why signatures cannot
-    be stored. ``sparse`` is whether an image can be stored without its layers.
+    be stored. ``sparse`` is whether an image can be stored without its layers. ``no_referrers`` is the reason
+    why what refers to an image cannot be stored, "" if it can.
     """
 
     media_types: frozenset[str]
@@ -101,6 +124,7 @@ class Accepts:
     on_request: frozenset[str] = frozenset()
     unsigned: str = "signatures are not copied yet"
     sparse: bool = False
+    no_referrers: str = "what refers to an image is stored in registries, OCI layouts and their archives"
 
     @property
     def indexes(self) -> bool:
@@ -171,6 +195,21 @@ class ImageDestination(ABC):
     async def put_manifest(self, manifest: Manifest) -> None:
         """Write a child manifest by its digest; called before the index that contains it is written."""
 
+    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> None:
+        """Write manifests whose subject is ``subject``, whose blobs are here, so that they are found by it.
+
+        What others have written there meanwhile, or before, stays. Raises `Unsupported` where `Accepts.no_referrers`
+        says why.
+        """
+        raise Unsupported(f"Can not copy referrers to {self.accepts.called}: {self.accepts.no_referrers}")
+
+    async def put_tagged(self, manifest: Manifest, tag: str) -> None:
+        """Write a manifest, whose blobs and children are here, by a further tag of the image's repository or layout.
+
+        Raises `Unsupported` where `Accepts.no_referrers` says why.
+        """
+        raise Unsupported(f"Can not write {tag} to {self.accepts.called}: {self.accepts.no_referrers}")
+
     @abstractmethod
     async def commit(self, root: Manifest) -> Digest:
         """Write the root manifest and give the image its name; return the manifest's digest as written."""
@@ -212,6 +251,12 @@ class DestinationWrapper(ImageDestination):
 
     async def put_manifest(self, manifest: Manifest) -> None:
         await self._destination.put_manifest(manifest)
+
+    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> None:
+        await self._destination.put_referrers(subject, referrers)
+
+    async def put_tagged(self, manifest: Manifest, tag: str) -> None:
+        await self._destination.put_tagged(manifest, tag)
 
     async def commit(self, root: Manifest) -> Digest:
         return await self._destination.commit(root)

@@ -22,6 +22,8 @@ COSIGN_SUFFIXES = ("sig", "att", "sbom")
 MAX_REFERRERS = 10_000
 """The number of referrers of one manifest, and of all those that are listed for an image."""
 
+_HEX = "0123456789abcdef"
+_HEX_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
 _REFERENCE_TYPE = "vnd.docker.reference.type"
 _REFERENCE_DIGEST = "vnd.docker.reference.digest"
 
@@ -87,6 +89,29 @@ class ReferrerReport:
         return {"name": self.name, "images": [one.to_json() for one in self.images], "unread": self.unread}
 
 
+@dataclass(frozen=True, slots=True)
+class WantedReferrers:
+    """What a copy does with what refers to an image.
+
+    ``copied`` is whether manifests whose subject it is are copied, and what refers to them in turn; with ``types`` only
+    those of these artifact types, and all that refers to them. ``cosign_tags`` is whether the images with cosign's tags
+    ``sha256-HEX.sig``, ``.att`` and ``.sbom`` are. ``required`` are artifact types of which there must be one each.
+    """
+
+    copied: bool = False
+    types: tuple[str, ...] = ()
+    cosign_tags: bool = False
+    required: tuple[str, ...] = ()
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is copied or required."""
+        return self.copied or self.cosign_tags or bool(self.required)
+
+
+NO_REFERRERS = WantedReferrers()
+
+
 def referrers_tag(digest: Digest) -> str:
     """Return the tag of the index that lists what refers to ``digest`` ("Referrers Tag Schema")."""
     return f"{digest.algorithm[:32]}-{digest.hex[:64]}"
@@ -95,6 +120,19 @@ def referrers_tag(digest: Digest) -> str:
 def cosign_tag(digest: Digest, suffix: str) -> str:
     """Return the tag by which cosign finds what belongs to ``digest``; ``suffix`` is one of `COSIGN_SUFFIXES`."""
     return f"{digest.algorithm}-{digest.hex}.{suffix}"
+
+
+def is_referrers_tag(tag: str) -> bool:
+    """Return whether a tag is one that `referrers_tag` makes, such as ``sha256-HEX``."""
+    algorithm, _, encoded = tag.partition("-")
+    return algorithm in _HEX_DIGITS and len(encoded) == 64 and not encoded.strip(_HEX)
+
+
+def is_cosign_tag(tag: str) -> bool:
+    """Return whether a tag is one that `cosign_tag` makes, such as ``sha256-HEX.sig``."""
+    name, _, suffix = tag.rpartition(".")
+    algorithm, _, encoded = name.partition("-")
+    return suffix in COSIGN_SUFFIXES and len(encoded) == _HEX_DIGITS.get(algorithm) and not encoded.strip(_HEX)
 
 
 def artifact_type(manifest: Manifest) -> str:

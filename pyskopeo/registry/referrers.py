@@ -15,14 +15,23 @@ from ..http.read_bounded import read_bounded
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.manifest import Manifest
-from ..model.referrer import MAX_REFERRERS, referrers_tag
+from ..model.referrer import (
+    COSIGN_SUFFIXES,
+    MAX_REFERRERS,
+    Referrer,
+    artifact_type,
+    cosign_tag,
+    referrers_tag,
+)
 from ..model.strict_json import MANIFEST_LIMIT
+from ..streams.concurrency import each
 from .link_header import find_next_page
 from .response_checks import closing, read_error
 
 if TYPE_CHECKING:
     from ..http.httpx_import import httpx
     from ..model.digest import Digest
+    from ..model.referrer import Origin as FoundBy
     from .repository_reader import Repository
 
 _MAX_PAGES = 100
@@ -46,6 +55,43 @@ class _Page:
     descriptors: tuple[Descriptor, ...]
     next: str
     size: int
+
+
+class ReferrerLister:
+    """Lists what refers to manifests of one repository, and finds out once whether it has the referrers API."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._has_api: bool | None = None
+
+    async def referrers(self, digest: Digest, artifact_type: str = "") -> tuple[Referrer, ...]:
+        """Return what `list_referrers` finds; raises what it raises."""
+        listing = await list_referrers(
+            self._repository, digest, artifact_type, has_api=self._has_api is not False
+        )  # fmt: skip
+        # One that has listed something has the API, even if it says 404 for another digest.
+        self._has_api = self._has_api or not listing.by_tag
+        origin: FoundBy = "tag schema" if listing.by_tag else "referrers API"
+        tag = referrers_tag(digest) if listing.by_tag else ""
+        # Without content that is embedded, of which there may be much.
+        return tuple(Referrer(replace(one, data=None), one.artifact_type, origin, tag) for one in listing.descriptors)
+
+    async def cosign_tags(self, digest: Digest) -> tuple[Referrer, ...]:
+        """Return the images with cosign's tags for ``digest``.
+
+        Raises `NetworkError`, `InvalidContent` and `Unsupported`.
+        """
+        found: dict[str, Referrer] = {}
+
+        async def look_up(suffix: str) -> None:
+            tag = cosign_tag(digest, suffix)
+            manifest = await read_tagged(self._repository, tag)
+            if manifest is not None:
+                descriptor = replace(manifest.descriptor, annotations=manifest.annotations)
+                found[suffix] = Referrer(descriptor, artifact_type(manifest), "cosign tag", tag)
+
+        await each(COSIGN_SUFFIXES, look_up, at_once=len(COSIGN_SUFFIXES))
+        return tuple(found[suffix] for suffix in COSIGN_SUFFIXES if suffix in found)
 
 
 async def list_referrers(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ..model.digest import Digest
     from ..model.manifest import Manifest
+    from .layout_referrers import ReferrerCache
 
 # Seconds between two writes while images are added one after another, at least; a large index is written less often,
 # so that writing takes at most this share of the time.
@@ -36,7 +37,8 @@ _NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 class IndexFile:
     """The index of the layout in the directory ``root``.
 
-    ``mode`` is that of the files that are written, limited by the umask.
+    ``mode`` is that of the files that are written, limited by the umask. ``referrers`` is a `ReferrerCache`, if
+    anybody has asked what refers to an image in the layout.
     """
 
     def __init__(self, root: Path, *, deferred: bool = False, mode: int = 0o666) -> None:
@@ -47,6 +49,7 @@ class IndexFile:
         self._annotations: dict[tuple[str, Digest], Mapping[str, str]] = {}
         self._added: set[tuple[str, Digest]] = set()  # with ``deferred``: the entries that were not there before
         self._flushing: Lock | None = None
+        self.referrers: ReferrerCache | None = None
         self._last_write, self._cost = time.monotonic(), 0.0
 
     def read(self) -> LayoutIndex:

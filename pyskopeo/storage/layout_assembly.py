@@ -14,8 +14,8 @@ from .files import read_local_manifest, storage_errors
 from .index_file import IndexFile
 from .layout_completion import CompletionOptions, LayoutCompletion, layout_roots
 from .layout_files import BLOBS, check_layout_directory
+from .layout_writer import check_path
 from .locks import locked
-from .oci_layout import check_path
 from .platform_entries import with_platform
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, TooLarge, Unsupported
@@ -13,13 +14,14 @@ from ..model.layout import reference_name
 from ..model.manifest import Manifest
 from ..model.referrer import COSIGN_SUFFIXES, Referrer, artifact_type, cosign_tag, referrers_tag
 from ..model.strict_json import MANIFEST_LIMIT
-from ..streams.cancellation import check_cancelled
+from ..streams.cancellation import check_cancelled, run_in_thread
 from .files import digest_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..model.digest import Digest
+    from ..model.layout import LayoutIndex
     from .oci_layout import LayoutFiles
 
 # The number of manifests of a layout that are read, and the size in bytes of those that are kept.
@@ -37,13 +39,34 @@ class LayoutReferrers:
 
     def of(self, digest: Digest) -> tuple[Referrer, ...]:
         """Return all that refers to ``digest``, sorted by digest, cosign's last."""
+        return (*self.referring(digest), *self.tagged(digest))
+
+    def referring(self, digest: Digest) -> tuple[Referrer, ...]:
+        """Return the manifests whose subject is ``digest``, or that the tag schema lists, sorted by digest."""
         found = dict(self.by_subject.get(digest, ()))
         tag = referrers_tag(digest)
         for one in self.by_tag.get(tag, ()):
             found.setdefault(one.digest, Referrer(one, one.artifact_type, "tag schema", tag))
+        return tuple(sorted(found.values(), key=lambda one: one.descriptor.digest))
+
+    def tagged(self, digest: Digest) -> tuple[Referrer, ...]:
+        """Return the images with cosign's tags for ``digest``."""
         tags = (cosign_tag(digest, suffix) for suffix in COSIGN_SUFFIXES)
-        tagged = [self.cosign[tag] for tag in tags if tag in self.cosign]
-        return (*sorted(found.values(), key=lambda one: one.descriptor.digest), *tagged)
+        return tuple(self.cosign[tag] for tag in tags if tag in self.cosign)
+
+
+class ReferrerCache:
+    """The referrers in a layout as its index was read last, for several images of it."""
+
+    def __init__(self) -> None:
+        self._read: tuple[LayoutIndex, LayoutReferrers] | None = None
+
+    async def read(self, files: LayoutFiles, index: LayoutIndex) -> LayoutReferrers:
+        """Return the referrers of ``index``; raises what `read_referrers` raises."""
+        if self._read is None or self._read[0] is not index:
+            found = await run_in_thread(partial(read_referrers, files, index.descriptors))
+            self._read = index, found
+        return self._read[1]
 
 
 def read_referrers(files: LayoutFiles, entries: Iterable[Descriptor]) -> LayoutReferrers:

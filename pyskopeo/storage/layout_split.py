@@ -20,8 +20,9 @@ from ..model.platform_names import platform_names
 from .files import digest_name, storage_errors
 from .layout_files import BLOBS, check_layout_directory
 from .layout_garbage import collect_garbage
+from .layout_writer import LayoutWriter
 from .locks import locked
-from .oci_layout import DirectoryFiles, LayoutSource, LayoutWriter, located_blob
+from .oci_layout import DirectoryFiles, LayoutSource, located_blob
 from .partial_files import is_partial, write_atomically
 from .platform_entries import with_platform
 

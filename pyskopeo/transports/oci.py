@@ -14,7 +14,8 @@ from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.events import Warned
 from ..model.layout import check_name
 from ..storage.files import real_path
-from ..storage.oci_layout import DirectoryFiles, LayoutSource, LayoutWriter
+from ..storage.layout_writer import LayoutWriter
+from ..storage.oci_layout import DirectoryFiles, LayoutSource
 from ..storage.shared_files import RunFiles
 
 if TYPE_CHECKING:

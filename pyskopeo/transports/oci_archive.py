@@ -19,7 +19,8 @@ from ..storage.archive_output import check_output, is_written_directly, open_out
 from ..storage.files import real_path, storage_errors
 from ..storage.interrupted_archive import InterruptedArchive
 from ..storage.kept_directories import KeptDirectory, remove_others
-from ..storage.oci_layout import LayoutSource, LayoutWriter, located_blob
+from ..storage.layout_writer import LayoutWriter
+from ..storage.oci_layout import LayoutSource, located_blob
 from ..storage.part_files import MIN_KEPT
 from ..storage.scratch import readable_archive, scratch_directory
 from ..storage.shared_files import RunFiles

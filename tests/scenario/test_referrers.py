@@ -212,7 +212,7 @@ def page_of(first: int, count: int) -> list[dict[str, Any]]:
 
 @pytest.mark.anyio
 async def test_ten_thousand_and_one_more(registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyskopeo.api.referrers._MAX_LOOKUPS", 20)
+    monkeypatch.setattr("pyskopeo.engine.referrer_walk._MAX_LOOKUPS", 20)
     access = access_for(tmp_path)
     lists(registry, IMAGE.digest, *(page_of(1000 * number, 1000) for number in range(10)))
     found = await pyskopeo.list_referrers(registry.name(), access=access)
@@ -226,7 +226,7 @@ async def test_ten_thousand_and_one_more(registry: Simulator, tmp_path: Path, mo
 
 @pytest.mark.anyio
 async def test_annotations_without_end(registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyskopeo.api.referrers._MAX_TEXT", 1000)
+    monkeypatch.setattr("pyskopeo.engine.referrer_walk._MAX_TEXT", 1000)
     entries = [entry | {"annotations": {"k": "v" * 100}} for entry in page_of(0, 9)]
     lists(registry, IMAGE.digest, entries)
     found = await pyskopeo.list_referrers(registry.name(), access=access_for(tmp_path))
@@ -239,7 +239,7 @@ async def test_annotations_without_end(registry: Simulator, tmp_path: Path, monk
 
 @pytest.mark.anyio
 async def test_types_of_too_many_are_not_read(registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyskopeo.api.referrers._MAX_LOOKUPS", 5)
+    monkeypatch.setattr("pyskopeo.engine.referrer_walk._MAX_LOOKUPS", 5)
     entries = [{**entry, "artifactType": ""} for entry in page_of(0, 9)]
     lists(registry, IMAGE.digest, entries)
     found = await pyskopeo.list_referrers(registry.name(), types=["a/b"], access=access_for(tmp_path))

@@ -10,7 +10,7 @@ from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest
-from pyskopeo.storage.oci_layout import LayoutWriter
+from pyskopeo.storage.layout_writer import LayoutWriter
 
 from .images import BuiltImage
 
