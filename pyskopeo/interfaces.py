@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .config.policy_scopes import Subject
     from .model.reference import Reference
     from .model.referrer import Referrer
+    from .model.signature import Signature
 
 Fill: TypeAlias = Callable[[BlobSink], Awaitable[Descriptor]]
 """Writes a blob to a sink and returns its descriptor; may be called again, with a new sink."""
@@ -66,12 +67,20 @@ class ImageSource(ABC):
         """Return whether the content store has a blob that the source would have to request otherwise."""
         return False
 
-    async def is_signed(self, descriptor: Descriptor | None = None) -> bool:
-        """Return whether the source stores signatures of the root manifest, or of a child by its descriptor.
+    async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
+        """Return the stored signatures of the root manifest, or of a child by its descriptor; none is verified.
 
-        Signatures that a registry's lookaside storage or further tags may hold are not looked for.
+        Raises the transport's errors, `InvalidContent` for one of an unknown format, and `TooLarge` for one over
+        `SIGNATURE_LIMIT` bytes or more than `MAX_SIGNATURES`.
         """
-        return False
+        return ()
+
+    async def bundles(self, digest: Digest) -> tuple[Signature, ...]:
+        """Return the sigstore bundles that refer to a manifest by its ``digest``; none is verified.
+
+        Raises what `signatures` raises.
+        """
+        return ()
 
     async def referrers(self, digest: Digest, artifact_type: str = "") -> tuple[Referrer, ...]:
         """Return the manifests here whose subject is ``digest``, sorted by digest, without what refers to them.
@@ -109,8 +118,8 @@ class Accepts:
     ``compresses`` requests that uncompressed layers are compressed on the way. ``unchangeable`` is the reason why
     nothing may be converted, "" if there is none. ``named`` is the repository and tag to write into a manifest of
     schema 1. ``called`` is the destination's name in error messages. ``unsigned`` is the reason why signatures cannot
-    be stored. ``sparse`` is whether an image can be stored without its layers. ``no_referrers`` is the reason
-    why what refers to an image cannot be stored, "" if it can.
+    be stored, "" if they can. ``sparse`` is whether an image can be stored without its layers. ``no_referrers`` is the
+    reason why what refers to an image cannot be stored, "" if it can.
     """
 
     media_types: frozenset[str]
@@ -122,7 +131,7 @@ class Accepts:
     named: tuple[str, str] = ("", "")
     called: str = "this destination"
     on_request: frozenset[str] = frozenset()
-    unsigned: str = "signatures are not copied yet"
+    unsigned: str = "there is no place for them"
     sparse: bool = False
     no_referrers: str = "what refers to an image is stored in registries, OCI layouts and their archives"
 
@@ -210,6 +219,19 @@ class ImageDestination(ABC):
         """
         raise Unsupported(f"Can not write {tag} to {self.accepts.called}: {self.accepts.no_referrers}")
 
+    async def put_root(self, root: Manifest) -> None:  # noqa: B027 - a default: most need no manifest before its name
+        """Have the root manifest by its digest, before what refers to it and before `commit`; it gets no name.
+
+        Called only if signatures or referrers of it are to be written.
+        """
+
+    async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
+        """Store signatures of the manifest ``digest``, which is here: the root, or a child; called once for each.
+
+        Raises `Unsupported` where they cannot be stored (`Accepts.unsigned`).
+        """
+        raise Unsupported(f"Can not copy signatures to {self.accepts.called}: {self.accepts.unsigned}")
+
     @abstractmethod
     async def commit(self, root: Manifest) -> Digest:
         """Write the root manifest and give the image its name; return the manifest's digest as written."""
@@ -257,6 +279,12 @@ class DestinationWrapper(ImageDestination):
 
     async def put_tagged(self, manifest: Manifest, tag: str) -> None:
         await self._destination.put_tagged(manifest, tag)
+
+    async def put_root(self, root: Manifest) -> None:
+        await self._destination.put_root(root)
+
+    async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
+        await self._destination.put_signatures(signatures, digest, root=root)
 
     async def commit(self, root: Manifest) -> Digest:
         return await self._destination.commit(root)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..engine.run import check_policy
+from ..engine.policy_check import check_policy
 from ..errors import ContentMismatch, InvalidName, Offline, PyskopeoError
 from ..model.descriptor import UNKNOWN_SIZE, Descriptor
 from ..model.digest import Digest, new_hasher

@@ -13,7 +13,7 @@ from ..access import Access
 from ..engine.graph import find_image, with_layer_sizes
 from ..engine.layer_changes import stated_diff_ids
 from ..engine.plan import Graph
-from ..engine.run import check_policy
+from ..engine.policy_check import check_policy
 from ..errors import InvalidInput, PolicyRejected, prefix_errors
 from ..fast_dataclass import dataclass
 from ..filesystem.contents import Attributes

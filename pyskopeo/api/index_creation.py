@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..engine.graph import is_signed, read_graph
+from ..engine.attachments import check_signatures, signatures_to_copy
+from ..engine.graph import read_graph
 from ..engine.joined_images import join_images
 from ..engine.plan import DEFAULT_FORM, Form
 from ..engine.planner import decide
-from ..engine.run import carry_out, check_policy
+from ..engine.policy_check import check_policy
+from ..engine.run import carry_out
 from ..engine.selection import Selection
-from ..errors import InvalidInput, Unsupported, prefix_errors
+from ..errors import InvalidInput, prefix_errors
 from ..model.events import Report, ignore
 from ..model.platform import Platform
 from ..transports import parse_image_name
@@ -72,7 +75,6 @@ async def _copy(
         opened = target.open_destination(access)
     async with opened as writer:
         accepts = replace(writer.accepts, called=target.image_name)
-        graph = await read_graph(source, _EVERYTHING, accepts, form)
-        if not form.remove_signatures and await is_signed(source, graph):
-            raise Unsupported(f"Can not copy signatures to {accepts.called}: {accepts.unsigned}")
+        graph = await read_graph(source, _EVERYTHING, accepts, form, partial(signatures_to_copy, source, form=form))
+        check_signatures(graph, accepts)
         return await carry_out(decide(graph, accepts, form), source, writer, jobs=jobs, report=access.report)

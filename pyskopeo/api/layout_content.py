@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..engine.run import check_policy
+from ..engine.policy_check import check_policy
 from ..engine.verification import Advance, ignore_advance
 from ..errors import InvalidContent, InvalidInput, InvalidName, NotFound, PathNotFound, prefix_errors
 from ..model.descriptor import UNKNOWN_SIZE, Descriptor

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..engine.run import check_policy
+from ..engine.policy_check import check_policy
 from ..engine.verification import Advance, VerifyOptions, ignore_advance
 from ..errors import InvalidInput, InvalidName, Unsupported, prefix_errors
 from ..model.events import Warned, ignore

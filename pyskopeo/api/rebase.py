@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ..access import Access
 from ..engine.graph import find_image
 from ..engine.plan import DEFAULT_FORM, Form
-from ..engine.run import carry_out, check_policy, make_plan
+from ..engine.policy_check import check_policy
+from ..engine.run import carry_out, make_plan
 from ..engine.selection import Selection
 from ..engine.transfer import in_memory
 from ..errors import InvalidInput, InvalidName, Unsupported, prefix_errors

@@ -116,6 +116,7 @@ SUMMARIES = {
     "delete": "Delete an image, or only a tag, from a registry",
     "export": "Write the files of an image as a tar archive",
     "extract": "Extract files of an image to a directory",
+    "generate-sigstore-key": "Make a key for signatures of sigstore",
     "help": "Show the help text of a command",
     "index": "Make a list of images, one for each platform",
     "inspect": "Show the properties, the manifest or the configuration of an image",

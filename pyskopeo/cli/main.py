@@ -19,7 +19,6 @@ from .standard_streams import flush_standard_streams, prepare_standard_streams
 # What commands of skopeo that do not exist here are about.
 _NOT_SUPPORTED = {
     "experimental-image-proxy": "the image proxy is not supported",
-    "generate-sigstore-key": "signing is not supported yet",
     "layers": "it is deprecated: copy the image to a dir: instead",
     "standalone-sign": "signing is not supported yet",
     "standalone-verify": "signatures are not supported yet",

@@ -14,7 +14,7 @@ from ..errors import CannotPreserve, Unsupported, prefix_errors
 from ..model import mediatype
 from ..model.change import Change
 from .layer_changes import layer_change, layers_to_encrypt, typed_like
-from .plan import PlanInputs
+from .plan import PlanInputs, why_unchangeable
 from .target_types import IMAGE_TYPES, image_type, index_type
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class ManifestConversion:
         self.changes: dict[Digest, tuple[Descriptor, Change]] = {}
         self.blobs: list[Descriptor] = []
         self.images = 0
+        self._pending: set[Digest] = set()  # manifests that will change, in a way that is not known yet
         self._to_encrypt = layers_to_encrypt(inputs.graph, inputs.form)
 
     def convert(self, manifest: Manifest) -> Manifest:
@@ -73,9 +74,10 @@ class ManifestConversion:
         layers, outcomes = self._actual_layers(manifest, target), self.inputs.outcomes
         changes = {
             layer.digest: (layer, change) for layer, stated in zip(layers, manifest.layers, strict=True)
-            if (change := self._layer_change(layer, stated.media_type)) is not None
+            if (change := self._layer_change(manifest, layer, stated.media_type)) is not None
         }  # fmt: skip
         if self._add_layers(manifest.layers, changes):
+            self._pending.add(manifest.digest)
             return manifest
         changed = {
             digest: self._outcome(layer).descriptor
@@ -107,9 +109,10 @@ class ManifestConversion:
         self.blobs += [layer for layer in layers if layer.digest not in replaced]
         return bool(pending)
 
-    def _layer_change(self, layer: Descriptor, stated_type: str) -> Change | None:
+    def _layer_change(self, manifest: Manifest, layer: Descriptor, stated_type: str) -> Change | None:
+        reason = why_unchangeable(manifest, self._graph, self._accepts, self._form)
         return layer_change(
-            layer, stated_type, self._accepts, self._form,
+            layer, stated_type, replace(self._accepts, unchangeable=reason), self._form,
             synthesized=self._graph.synthesized, encrypt=layer.digest in self._to_encrypt,
         )  # fmt: skip
 
@@ -168,9 +171,11 @@ class ManifestConversion:
         sized = {layer.digest: layer for layer in manifest.layers}
         filled = [sized[layer.digest] for layer in schema1.non_empty_layers(manifest)]
         changes = {
-            layer.digest: (layer, self._layer_change(layer, layer.media_type) or Change(None)) for layer in filled
+            layer.digest: (layer, self._layer_change(manifest, layer, layer.media_type) or Change(None))
+            for layer in filled
         }  # fmt: skip
         if self._add_layers(filled, changes):
+            self._pending.add(manifest.digest)
             return manifest
         convert = schema1.to_oci if target == mediatype.OCI_MANIFEST else schema1.to_docker
         new, descriptor, content = convert(manifest, [self._outcome(layer) for layer in filled])
@@ -194,6 +199,10 @@ class ManifestConversion:
         from ..model.manifest_conversion import index_to_docker, index_to_oci, replace_children
 
         kept = self._graph.kept if index.digest == self._graph.root.digest else None
+        if any(entry.digest in self._pending for entry in index.manifests):
+            self._pending.add(index.digest)
+        if kept is not None or changed or index.digest in self._pending:
+            self._check_may_be_edited(index)
         if kept is not None:
             index = replace_children(index, {}, kept)
         if target == index.media_type:
@@ -250,13 +259,20 @@ class ManifestConversion:
 
         Its layers do not change then either, see `_layer_change`, nor do the entries of an index.
         """
-        reason = "Instructed to preserve digests" if self._form.preserve_digests else self._accepts.unchangeable
+        reason = why_unchangeable(manifest, self._graph, self._accepts, self._form)
         if reason and target != manifest.media_type:
             kind = "Manifest list" if manifest.is_index else "Manifest"
             raise CannotPreserve(
                 f'{kind} must be converted to type "{target}" to be written to destination, '
                 f'but we cannot modify it: "{reason}"'
             )
+
+
+    def _check_may_be_edited(self, index: Manifest) -> None:
+        """Raise `CannotPreserve` for an index whose entries change if it must not; other reasons are found before."""
+        if self._graph.signatures.get(index.digest):
+            reason = why_unchangeable(index, self._graph, self._accepts, self._form)
+            raise CannotPreserve(f'Manifest list was edited, but we cannot modify it: "{reason}"')
 
 
 def _replace_layers(manifest: Manifest, changed: dict[Digest, Descriptor]) -> Manifest:

@@ -24,7 +24,7 @@ from ..model.choice import Choice
 from ..model.strict_json import CONFIG_LIMIT, MANIFEST_LIMIT
 from ..streams.concurrency import each
 from .layer_changes import changes_ciphers, has_encrypted_layers, layer_change
-from .plan import DEFAULT_FORM, Form, Graph
+from .plan import DEFAULT_FORM, Form, Graph, why_unchangeable
 from .selection import (
     Selection,
     check_depth,
@@ -37,13 +37,17 @@ from .selection import (
 from .target_types import image_type
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from typing import TypeAlias
 
     from ..interfaces import Accepts, ImageSource
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.manifest import Manifest
     from ..model.platform import Platform
+    from ..model.signature import Signature
+
+    Check: TypeAlias = Callable[[Manifest, Descriptor | None], Awaitable[tuple[Signature, ...]]]
 
 _MANIFESTS_AT_ONCE = 8
 # Manifests and configurations of one copy: their size in bytes in total, their number, and the number of descriptors in
@@ -92,8 +96,9 @@ class _Documents:
                 )
 
 
-def _accept() -> None:
+async def _without_signatures(_: Manifest, __: Descriptor | None) -> tuple[Signature, ...]:
     """Check nothing: the default of `read_graph`."""
+    return ()
 
 
 def ignore_warning(_: str) -> None:
@@ -105,7 +110,7 @@ async def read_graph(
     selection: Selection,
     accepts: Accepts,
     form: Form = DEFAULT_FORM,
-    check_policy: Callable[[], None] = _accept,
+    check: Check = _without_signatures,
     *,
     check_blobs: Callable[[Graph], Awaitable[None]] | None = None,
     warn: Callable[[str], None] = ignore_warning,
@@ -114,10 +119,11 @@ async def read_graph(
 
     An index whose entries are all blobs, such as a build cache, has no image to choose: it is copied as a whole.
 
-    ``warn`` is called with a message if several images match the selection. ``check_policy`` is called when the image
-    is known to exist, before more of it is read, and ``check_blobs`` when all manifests are read; whatever they raise
-    ends the copy. Raises the source's errors, `NoMatchingPlatform`,
-    `InvalidContent` for indexes nested too deeply, and `TooLarge` for more manifests than a copy may hold in memory.
+    ``warn`` is called with a message if several images match the selection. ``check`` is called with each manifest that
+    is copied and its descriptor, None for the source's root, before more of it is read; it returns the signatures that
+    are copied with it. ``check_blobs`` is called when all manifests are read. Whatever they raise ends the copy. Raises
+    the source's errors, `NoMatchingPlatform`, `InvalidContent` for indexes nested too deeply, and `TooLarge` for more
+    manifests than a copy may hold in memory.
     Types that the destination does not accept are refused later, by `decide`.
     """
     root, chosen_from = await source.manifest(), None
@@ -126,28 +132,31 @@ async def read_graph(
     if selection.mode == "system":
         index, root = root, await find_image(source, root, selection.platform, warn)
         chosen_from = index.digest if root is not index else None
-    check_policy()
+    signatures = {root.digest: await check(root, None if chosen_from is None else root.descriptor)}
     children, kept = Children(), None
     if root.is_index:
         first = selected_children(root, selection)
         kept = frozenset(entry.digest for entry in first) if selection.strip else None
         await _read_children(source, first, children)
+        signatures |= await _check_children(children.manifests.values(), check)
     graph = Graph(
         root, children.manifests, kept=kept, synthesized=source.synthesized, chosen_from=chosen_from,
-        entry_blobs=children.blobs,
+        entry_blobs=children.blobs, signatures={digest: found for digest, found in signatures.items() if found},
     )  # fmt: skip
     if check_blobs is not None:
         await check_blobs(graph)
     return await with_configs(source, await with_layer_sizes(source, graph), accepts, form)
 
 
-async def is_signed(source: ImageSource, graph: Graph) -> bool:
-    """Return whether the source stores signatures of a manifest of the graph; raises the source's errors."""
-    root = None if graph.chosen_from is None else graph.root.descriptor
-    for descriptor in (root, *(child.descriptor for child in graph.children.values())):
-        if await source.is_signed(descriptor):
-            return True
-    return False
+async def _check_children(manifests: Iterable[Manifest], check: Check) -> dict[Digest, tuple[Signature, ...]]:
+    """Return the signatures of child manifests; raises what ``check`` raises."""
+    found: dict[Digest, tuple[Signature, ...]] = {}
+
+    async def check_one(manifest: Manifest) -> None:
+        found[manifest.digest] = await check(manifest, manifest.descriptor)
+
+    await each(manifests, check_one, at_once=_MANIFESTS_AT_ONCE)
+    return found
 
 
 async def find_image(
@@ -278,6 +287,7 @@ async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form
     documents = _Documents()
     for manifest, target in zip(images, targets, strict=True):
         assert manifest.config is not None
+        takes = replace(accepts, unchangeable=why_unchangeable(manifest, graph, accepts, form))
         documents.add_manifest(manifest)
         for layer in manifest.layers:
             if not mediatype.is_foreign(layer.media_type):
@@ -285,7 +295,7 @@ async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form
         recompressed = changes_ciphers(manifest, form) or any(
             layer_change(
                 replace(layer, media_type=actual_types.get(layer.digest, layer.media_type)), layer.media_type,
-                accepts, form, synthesized=graph.synthesized,
+                takes, form, synthesized=graph.synthesized,
             ) for layer in manifest.layers
         )  # fmt: skip
         # A Docker manifest may contain an OCI configuration unchanged.

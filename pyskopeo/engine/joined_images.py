@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.platform import Platform
+    from ..model.signature import Signature
     from ..streams.pump import Blob
 
 
@@ -29,6 +30,7 @@ class JoinedImages(ImageSource):
     def __init__(self, root: Manifest, owners: dict[Digest, ImageSource], known: dict[Digest, Manifest]) -> None:
         """``owners`` are the sources of manifests by digest, ``known`` the manifests that were read already."""
         self._root, self._owners, self._known = root, owners, known
+        self._roots = frozenset(known)
         for digest, manifest in known.items():
             self._add(manifest, owners[digest])
 
@@ -51,8 +53,11 @@ class JoinedImages(ImageSource):
     async def is_stored(self, descriptor: Descriptor) -> bool:
         return await self._owners[descriptor.digest].is_stored(descriptor)
 
-    async def is_signed(self, descriptor: Descriptor | None = None) -> bool:
-        return descriptor is not None and await self._owners[descriptor.digest].is_signed(descriptor)
+    async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
+        if descriptor is None:
+            return ()
+        owner = self._owners[descriptor.digest]
+        return await owner.signatures(None if descriptor.digest in self._roots else descriptor)
 
     def _add(self, manifest: Manifest, source: ImageSource) -> None:
         """Note where the content that a manifest names is."""

@@ -24,8 +24,9 @@ def layer_change(
     """Return how a layer has to change, None if it stays.
 
     ``stated_type`` is the layer's media type in its manifest, ``encrypt`` whether it is to be encrypted; one that is
-    encrypted already stays as it is. Raises `CannotPreserve` for a layer that has to be encrypted or decrypted but must
-    not change, and `Unsupported` for one of an unknown media type.
+    encrypted already stays as it is. `Accepts.unchangeable` is why its manifest must not change. Raises
+    `CannotPreserve` for a layer that has to be encrypted or decrypted but must not change, and `Unsupported` for one of
+    an unknown media type.
     """
     if not (encrypt or form.decryption is not None):
         return _compression_change(layer, stated_type, accepts, form, synthesized=synthesized)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.manifest import Manifest
+    from ..model.signature import Signature
     from ..streams.pump import Blob
     from .plan import Graph
 
@@ -35,6 +36,12 @@ class LocalManifests(ImageSource):
 
     def blob(self, descriptor: Descriptor) -> Blob:
         return self._source.blob(descriptor)
+
+    async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
+        return await self._source.signatures(descriptor)
+
+    async def bundles(self, digest: Digest) -> tuple[Signature, ...]:
+        return await self._source.bundles(digest)
 
     async def blob_size(self, descriptor: Descriptor) -> int:
         return await self._source.blob_size(descriptor)

@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
     from ..model.events import Report
     from ..model.manifest import Manifest
+    from .attachments import Attachments
     from .plan import Plan
     from .transfer import Transfer
 
 MANIFESTS_AT_ONCE = 8
 
 
-async def write_manifests(plan: Plan, transfer: Transfer, present: frozenset[Digest]) -> tuple[Plan, Digest]:
-    """Write all manifests except those ``present`` at the destination.
+async def write_manifests(
+    plan: Plan, transfer: Transfer, present: frozenset[Digest], attachments: Attachments
+) -> tuple[Plan, Digest]:
+    """Write all manifests except those ``present`` at the destination, and the ``attachments`` of all of them.
 
     Returns the plan that was carried out and the digest of its root at the destination. Raises the destination's
     errors; `ManifestRefused` when it accepts none of the possible media types; `Unsupported` if a manifest of schema 1
@@ -40,7 +43,8 @@ async def write_manifests(plan: Plan, transfer: Transfer, present: frozenset[Dig
         attempt = _Attempt(transfer.destination, transfer.report, present)
         try:
             await attempt.write_children(plan)
-            return plan, await attempt.write_root(plan.root)
+            await attachments.write_for_children(plan.manifests, transfer.destination)
+            return plan, await attempt.write_root(plan.root, attachments)
         except ManifestRefused:
             assert attempt.refused is not None
             refused, error = attempt.refused
@@ -101,8 +105,9 @@ class _Attempt:
             if manifest.is_index:
                 await self._put(manifest)
 
-    async def write_root(self, manifest: Manifest) -> Digest:
+    async def write_root(self, manifest: Manifest, attachments: Attachments) -> Digest:
         try:
+            await attachments.write_for_root(manifest, self._destination)
             return await self._destination.commit(manifest)
         except ManifestRefused as error:
             self.refused = (manifest.media_type, error)

@@ -20,6 +20,7 @@ from ..streams.plain_content import default_inflated_limit
 
 if TYPE_CHECKING:
     from ..encryption.keys import Decryption, Encryption
+    from ..model.signature import Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class Form:
     ``level`` (the compressor's own scale; None: its default); "" compresses only uncompressed layers, with gzip, and
     only where the destination asks for it. ``compress`` does so at any destination; ``decompress`` stores layers
     uncompressed. ``keep_plain`` leaves uncompressed layers as they are. ``preserve_digests`` forbids any change.
-    ``remove_signatures`` copies a signed image without its signatures, which is refused otherwise.
+    ``remove_signatures`` copies a signed image without its signatures, ``remove_list_signatures`` without those of an
+    index only.
 
     ``max_inflated`` is the maximum size in bytes of all layers that are decompressed during the copy, in total; None:
     16 GiB, or 200 times their size at the source if that is more.
@@ -48,6 +50,7 @@ class Form:
     keep_plain: bool = False
     preserve_digests: bool = False
     remove_signatures: bool = False
+    remove_list_signatures: bool = False
     max_inflated: int | None = None
     encryption: Encryption | None = None
     decryption: Decryption | None = None
@@ -65,7 +68,8 @@ class Graph:
     the entries that stay in the root index when the others are stripped; None keeps all. ``synthesized`` is whether the
     source generated the manifest (see `ImageSource`). ``chosen_from`` is the digest of the index that the root was
     chosen from, if the source's name refers to one. ``entry_blobs`` are blobs that are entries of an index themselves,
-    as in a build cache, by digest.
+    as in a build cache, by digest. ``signatures`` are those that are copied, by the digest of their manifest: it must
+    not change then.
     """
 
     root: Manifest
@@ -76,6 +80,7 @@ class Graph:
     synthesized: bool = False
     chosen_from: Digest | None = None
     entry_blobs: Mapping[Digest, Descriptor] = field(default_factory=dict)
+    signatures: Mapping[Digest, tuple[Signature, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,18 @@ class Plan:
     def converted(self) -> bool:
         """Whether the root manifest differs from the source's."""
         return self.root.digest != self.source
+
+
+def why_unchangeable(manifest: Manifest, graph: Graph, accepts: Accepts, form: Form) -> str:
+    """Return the reason why a manifest of a graph must stay as it is, "" if it may change."""
+    if form.preserve_digests:
+        return "Instructed to preserve digests"
+    if accepts.unchangeable:
+        return accepts.unchangeable
+    if not graph.signatures.get(manifest.digest):
+        return ""
+    flag = "--remove-list-signatures" if manifest.is_index else "--remove-signatures"
+    return f"Would invalidate signatures; {flag} copies it without them"
 
 
 def has_foreign_urls(blob: Descriptor) -> bool:

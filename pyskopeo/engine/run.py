@@ -11,27 +11,32 @@ from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import NoMatchingPlatform, PolicyRejected, Unsupported, first_error, prefix_errors
+from ..errors import NoMatchingPlatform, PolicyRejected, first_error, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.events import Converted, CopyFinished, CopyPlanned, ManifestWritten, Placement, Report, Warned, ignore
 from ..model.platform import Platform
 from ..streams.concurrency import each
-from .graph import is_signed, read_graph
+from .attachments import Attachments, check_signatures
+from .graph import read_graph
 from .manifest_writer import MANIFESTS_AT_ONCE, write_manifests
 from .plan import DEFAULT_FORM, Form
 from .planner import decide
+from .policy_check import ImageCheck
 from .selection import Selection
 from .transfer import SMALL_AT_ONCE, Transfer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from ..access import Access
-    from ..interfaces import Accepts, ImageDestination, ImageReference, ImageSource
+    from ..interfaces import ImageDestination, ImageReference, ImageSource
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.manifest import Manifest
-    from .plan import Graph, Plan
+    from ..model.reference import Reference
+    from ..signatures.signer import Signer
+    from .graph import Check
+    from .plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,9 @@ class CopyOptions:
     None for the default of `carry_out`. ``dry_run`` plans and writes nothing. ``layers`` False leaves the layers out,
     for destinations with `Accepts.sparse`. ``wrap`` returns a wrapper of the destination, with which several copies can
     share state.
+
+    ``signers`` sign every manifest as it is written, as the image ``sign_identity``; None: as the destination's name,
+    which has to be one in a registry then.
     """
 
     selection: Selection | None = None
@@ -51,6 +59,8 @@ class CopyOptions:
     dry_run: bool = False
     layers: bool = True
     wrap: Callable[[ImageDestination], ImageDestination] | None = None
+    signers: tuple[Signer, ...] = ()
+    sign_identity: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ async def copy(
     async with _open_ends(source, destination, source_access, destination_access) as (reader, opened):
         writer = options.wrap(opened) if options.wrap else opened
         async with _prefetched(writer, wanted=not options.dry_run):
-            check = partial(check_policy, source, source_access)
+            check = ImageCheck(source, reader, source_access, options.form)
             offline = source_access.network.offline
             plan = await _plan((source, reader), (destination, writer), options, check, report, offline=offline)
         assert plan.inputs is not None
@@ -100,7 +110,8 @@ async def copy(
             placements = await _predict_placements(plan, reader, writer)
             return CopyResult(plan, source_digest, plan.root.digest, placements=placements)
         transfer = Transfer(reader, writer, report, options.jobs)
-        plan, digest = await _carry_out(plan, transfer)
+        attachments = _attachments(plan, options.signers, options.sign_identity or destination.reference)
+        plan, digest = await _carry_out(plan, transfer, attachments)
     report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
     return CopyResult(plan, source_digest, digest, transfer.moved)
 
@@ -128,22 +139,17 @@ async def carry_out(
     """
     started = time.monotonic()
     transfer = Transfer(source, destination, report, jobs)
-    _, digest = await _carry_out(plan, transfer)
+    _, digest = await _carry_out(plan, transfer, _attachments(plan))
     report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
     return digest
 
 
-def check_policy(source: ImageReference, access: Access) -> None:
-    """Raise `PolicyRejected` for an image that the policy does not allow, `InvalidInput` for an invalid policy file.
-
-    containers-policy.json(5).
-    """
-    policy = access.policy()
-    with prefix_errors("Source image rejected"):
-        policy.judge(source.subject(), source.image_name)
+def _attachments(plan: Plan, signers: Sequence[Signer] = (), identity: Reference | None = None) -> Attachments:
+    copied = plan.inputs.graph.signatures if plan.inputs else {}
+    return Attachments(copied, signers, identity)
 
 
-async def _carry_out(plan: Plan, transfer: Transfer) -> tuple[Plan, Digest]:
+async def _carry_out(plan: Plan, transfer: Transfer, attachments: Attachments) -> tuple[Plan, Digest]:
     """Return the plan as it was carried out, with the digests of changed layers, and the digest of the root."""
     destination, report = transfer.destination, transfer.report
     report(CopyPlanned(plan.root.digest, plan.all_blobs, plan.total, plan.images))
@@ -155,7 +161,7 @@ async def _carry_out(plan: Plan, transfer: Transfer) -> tuple[Plan, Digest]:
         await destination.begin(plan.root)
         present = await _present_manifests(plan, destination)
         plan = await transfer.run(plan, present)
-        plan, digest = await write_manifests(plan, transfer, present)
+        plan, digest = await write_manifests(plan, transfer, present, attachments)
     if plan.converted and plan.root.digest != reported:
         report(Converted(plan.source, plan.root.digest))
     report(ManifestWritten(digest, len(plan.root.raw), root=True))
@@ -194,12 +200,12 @@ async def _plan(
     source: tuple[ImageReference, ImageSource],
     destination: tuple[ImageReference, ImageDestination],
     options: CopyOptions,
-    check: Callable[[], None],
+    check: Check,
     report: Report,
     *,
     offline: bool,
 ) -> Plan:
-    """Read the manifests and return the plan; ``check`` raises for an image that must not be used.
+    """Read the manifests and return the plan; ``check`` is that of `read_graph`.
 
     ``report`` gets `Warned` if several images match the selection.
 
@@ -233,19 +239,9 @@ async def _plan(
     except NoMatchingPlatform as error:
         with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
             raise error from None
-    if not form.remove_signatures:
-        await _refuse_signatures(reader, graph, accepts)
+    check_signatures(graph, accepts)
     plan = decide(graph, accepts, form)
     return plan if options.layers else without_layers(plan)
-
-
-async def _refuse_signatures(source: ImageSource, graph: Graph, accepts: Accepts) -> None:
-    """Raise `Unsupported` if the source stores signatures of the image, which would be lost."""
-    if await is_signed(source, graph):
-        raise Unsupported(
-            f"Can not copy signatures to {accepts.called}: {accepts.unsigned}; "
-            "--remove-signatures copies the image without them"
-        )
 
 
 async def _predict_placements(

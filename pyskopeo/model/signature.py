@@ -13,8 +13,8 @@ from ..fast_dataclass import dataclass
 from .strict_json import parse_object
 
 SignatureFormat: TypeAlias = Literal["simple", "sigstore", "bundle"]
-"""``simple``: an OpenPGP message (containers-signature(5)); ``sigstore``: a payload with annotations, as in cosign's tags
-``sha256-HEX.sig``; ``bundle``: a sigstore bundle, which only referrers hold."""
+"""``simple``: an OpenPGP message (containers-signature(5)); ``sigstore``: a payload with annotations, as in cosign's
+tags ``sha256-HEX.sig``; ``bundle``: a sigstore bundle, which only referrers hold."""
 
 SIGNATURE_LIMIT = 4 * 1024 * 1024
 """The maximum size of one stored signature, in bytes."""

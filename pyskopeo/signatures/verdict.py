@@ -1,4 +1,4 @@
-"""What is judged, and the judgement: an image with the name it was asked for by, and whether one signature is enough."""
+"""What is judged, and the judgement: an image as it was named, and whether one signature is enough."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Verdict:
     """Whether one signature satisfies a requirement.
 
     ``reason`` says in one line why it does not, "" if it does. ``signer`` is who made it, as far as that is proven: a
-    fingerprint, a key's file, the identity in a certificate. ``identity`` is the image name that the signature is for and
-    ``digest`` the digest, as it claims: neither is proven by a signature that is refused. ``where`` is the place of the
-    signature, and ``format`` its format.
+    fingerprint, a key's file, the identity in a certificate. ``identity`` is the image name that the signature is for,
+    and ``digest`` the digest, as it claims: neither is proven by a signature that is refused. ``where`` is the place of
+    the signature, and ``format`` its format.
     """
 
     accepted: bool

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..access import Access
 from ..engine.graph import read_graph
 from ..engine.plan import Form
-from ..engine.run import check_policy
+from ..engine.policy_check import ImageCheck
 from ..engine.selection import Selection, selected_children
 from ..errors import InvalidInput, InvalidName, NotFound, RegistryError, prefix_errors
 from ..fast_dataclass import dataclass
@@ -191,7 +190,7 @@ async def _resolve(one: _Wanted, *, referrers: bool = False) -> tuple[LockedImag
     selection = Selection(Platform.host(), "platforms" if platforms else "all", platforms)
     with prefix_errors(f"locking {one.name}"):
         async with name.open_source(one.access) as source:
-            graph = await read_graph(source, selection, _ACCEPTS, _UNCHANGED, partial(check_policy, name, one.access))
+            graph = await read_graph(source, selection, _ACCEPTS, _UNCHANGED, ImageCheck(name, source, one.access))
             referring = await _referrers(source, graph.root.digest) if referrers else None
         manifests = [graph.root, *graph.children.values()]
         for manifest in manifests:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..engine.run import CopyOptions, check_policy, copy
+from ..engine.policy_check import check_policy
+from ..engine.run import CopyOptions, copy
 from ..errors import DestinationRefused, Offline, PyskopeoError, first_error
 from ..model.events import CopyFinished
 from ..storage.shared_files import RunFiles

@@ -6,9 +6,10 @@ The files are those that skopeo writes. A new image replaces the old one as a wh
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,13 @@ from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
 from ..storage.directory_files import (
     MANIFEST_FILE,
-    SIGNATURE_FILE,
     VERSION_FILE,
     VERSION_TEXT,
     blob_name,
     check_replaceable,
     is_blob,
+    read_signatures,
+    signature_name,
 )
 from ..storage.files import is_plain_tar, read_bounded, read_local_manifest, real_path, storage_errors
 from ..storage.kept_directories import KeptDirectory, remove_others
@@ -49,6 +51,7 @@ from ..streams.pump import Blob
 
 if TYPE_CHECKING:
     from ..access import Access, Reuse
+    from ..model.signature import Signature
     from ..storage.existing_blobs import ExistingBlobs
 
 
@@ -83,7 +86,6 @@ class DirSource(ImageSource):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._names: frozenset[str] | None = None
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
         name = MANIFEST_FILE if descriptor is None else f"{blob_name(descriptor.digest)}.{MANIFEST_FILE}"
@@ -102,12 +104,13 @@ class DirSource(ImageSource):
             descriptor = replace(descriptor, media_type=mediatype.DOCKER_LAYER)
         return located_blob(descriptor, LocalFile(path))
 
-    async def is_signed(self, descriptor: Descriptor | None = None) -> bool:
-        prefix = "" if descriptor is None else f"{blob_name(descriptor.digest)}."
-        if self._names is None:
-            with storage_errors(f"reading {self._path}"):
-                self._names = frozenset(filter(SIGNATURE_FILE.fullmatch, os.listdir(self._path)))
-        return any(name.rpartition("signature-")[0] == prefix for name in self._names)
+    async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
+        """Return the signatures in files that are numbered from 1; those after a number that is missing are not read.
+
+        Raises `StorageFailed`, `InvalidContent` and `TooLarge`.
+        """
+        digest = None if descriptor is None else descriptor.digest
+        return read_signatures(self._path / signature_name(number, digest) for number in count(1))
 
     async def blob_size(self, descriptor: Descriptor) -> int:
         """Return the size of a blob's file in bytes; raises `StorageFailed`."""
@@ -123,7 +126,7 @@ class DirDestination(BlobFileDestination):
     blobs that an interrupted run has left in ``staging`` are used.
     """
 
-    accepts = Accepts(mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES)
+    accepts = Accepts(mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES, unsigned="")
 
     def __init__(
         self, path: Path, staging: KeptDirectory, files: RunFiles, existing: ExistingBlobs, *, resume: bool = True,
@@ -173,6 +176,13 @@ class DirDestination(BlobFileDestination):
         names = (MANIFEST_FILE, f"{blob_name(digest)}.{MANIFEST_FILE}")  # of the image itself, and of one in an index
         found = (read_local_manifest(self._path / name, digest, media_type) for name in names)
         return next((manifest for manifest in found if manifest is not None), None)
+
+    async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
+        self._prepare()
+        for number, signature in enumerate(signatures, 1):
+            name = signature_name(number, None if root else digest)
+            self._names.add(name)
+            write_atomically(self._staging / name, signature.to_bytes())
 
     async def commit(self, root: Manifest) -> Digest:
         self._prepare()

@@ -15,12 +15,11 @@ import anyio
 import pytest
 
 import pyskopeo
-from pyskopeo.engine.plan import Form
-from pyskopeo.errors import ContentMismatch, DestinationRefused, InvalidName, PathNotFound, StorageFailed, Unsupported
+from pyskopeo.errors import ContentMismatch, DestinationRefused, InvalidName, PathNotFound, StorageFailed
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Event, Warned
 from pyskopeo.storage.partial_files import REPLACED, kept_name
-from tests.contract.places import AMD64, EVERYTHING, everything
+from tests.contract.places import EVERYTHING, everything
 from tests.contract.reading import layout, read_back
 from tests.support.images import build
 from tests.support.nobody import folder_of_nobody
@@ -58,35 +57,6 @@ async def test_a_corrupted_blob_of_the_same_size_is_written_again(tmp_path: Path
     await read_back(f"dir:{tmp_path / 'a'}", image)
     (warning,) = [event.message for event in events if isinstance(event, Warned)]
     assert warning.startswith(f"{path} has the size of blob {image.layer_digests()[1]} but other content")
-
-
-@pytest.mark.parametrize(
-    "destination", ["dir:{}/b", "oci:{}/b:t", "oci-archive:{}/b.tar:t", "docker-archive:{}/b.tar:a:t"]
-)
-async def test_signatures_are_not_dropped_in_silence(destination: str, tmp_path: Path) -> None:
-    source, to = write_dir(build("docker"), tmp_path / "a"), destination.format(tmp_path)
-    (source / "signature-1").write_bytes(b"signature")
-    before = everything(tmp_path)
-    with pytest.raises(Unsupported, match=rf"^Can not copy signatures to {to}: .*; --remove-signatures copies"):
-        await pyskopeo.copy(f"dir:{source}", to)
-    assert everything(tmp_path) == before
-    await pyskopeo.copy(f"dir:{source}", to, form=Form(remove_signatures=True))
-    assert not (tmp_path / "b" / "signature-1").exists()
-
-
-async def test_signatures_of_what_is_not_copied_do_not_matter(tmp_path: Path) -> None:
-    image = build("oci-index")
-    source = write_dir(image, tmp_path / "a")
-    chosen = image.child(0).digest[7:]
-    (source / f"{image.child(1).digest[7:]}.signature-1").write_bytes(b"signature")
-    await pyskopeo.copy(f"dir:{source}", f"oci:{tmp_path / 'b'}:t", selection=AMD64)
-    with pytest.raises(
-        Unsupported, match="Can not copy signatures to .*: Pushing signatures for OCI images is not supported"
-    ):
-        await pyskopeo.copy(f"dir:{source}", f"oci:{tmp_path / 'c'}:t", selection=EVERYTHING)
-    (source / f"{chosen}.signature-1").write_bytes(b"signature")
-    with pytest.raises(Unsupported, match="Can not copy signatures"):
-        await pyskopeo.copy(f"dir:{source}", f"oci:{tmp_path / 'd'}:t", selection=AMD64)
 
 
 async def test_the_version_is_not_needed_to_read(tmp_path: Path) -> None:

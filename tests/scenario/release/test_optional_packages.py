@@ -31,6 +31,7 @@ MODULES = {
     "h11": ("h11",),
     "isal": ("isal",),
     "publicsuffixlist": ("publicsuffixlist",),
+    "pynacl": ("nacl",),
     "pyyaml": ("yaml", "_yaml"),
     "rich": ("rich",),
     "starlette": ("starlette",),
@@ -47,6 +48,8 @@ NEEDED = {"anyio", "httpx"}
 REFUSED = {
     ("cryptography", "sign"): "manifests of schema 1 are signed with the package cryptography, which is not installed",
     ("cryptography", "encrypt"): "layers are encrypted and decrypted with the package cryptography, which is not installed",
+    **{(name, "make a key"): "private keys of sigstore need pynacl and cryptography: pip install 'pyskopeo[signing]'"
+       for name in ("cryptography", "pynacl")},
     ("pyyaml", "sync yaml"): "images.yaml: YAML files need the package PyYAML, which is not installed",
     ("pyyaml", "tls details"): "tls.yaml: YAML files need the package PyYAML, which is not installed",
 }
@@ -81,6 +84,7 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
     images.write_text(f"{registry.host}:\n  images: {{test/image: [latest]}}\n  tls-verify: false\n")
     in_json = folder / "images.json"
     in_json.write_text(json.dumps({registry.host: {"images": {"test/image": ["latest"]}, "tls-verify": False}}))
+    (folder / "passphrase").write_text("secret")
     (folder / "tls.yaml").write_text("minVersion: '1.2'\n")
     repository = registry.name().removeprefix("docker://").rpartition(":")[0]
     return {
@@ -93,6 +97,7 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
         "bars": ["copy", "--progress=bars", f"dir:{gzip}", f"dir:{folder}/bars"],
         "sign": ["copy", "--format=v2s1", f"dir:{gzip}", f"dir:{folder}/signed"],
         "encrypt": ["copy", f"--encryption-key=jwe:{write_keys(folder, 'RSA')[0]}", f"dir:{gzip}", f"dir:{folder}/secret"],
+        "make a key": ["generate-sigstore-key", f"--output-prefix={folder}/key", f"--passphrase-file={folder}/passphrase"],
         "tls details": [f"--tls-details={folder}/tls.yaml", "inspect", "--tls-verify=false", registry.name()],
         "inspect": ["inspect", "--tls-verify=false", registry.name()],
         "list tags": ["list-tags", "--tls-verify=false", f"docker://{repository}"],
@@ -115,6 +120,7 @@ def fatal_lines(stderr: str) -> list[str]:
 def test_every_dependency_is_taken_away() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     texts = [*project["dependencies"], *project["optional-dependencies"]["serve"], *project["optional-dependencies"]["socks"]]
+    texts += project["optional-dependencies"]["signing"]
     declared = {re.sub(r"[-_.]+", "-", Requirement(text).name).lower() for text in texts}
     assert declared - NEEDED <= MODULES.keys()
     assert {package for package, _ in REFUSED} <= MODULES.keys()

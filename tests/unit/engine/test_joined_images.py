@@ -37,8 +37,8 @@ async def test_what_it_is_made_of_is_read_from_where_it_is(tmp_path: Path) -> No
         for blob in manifest.blobs:
             content = await source.blob(blob).read(10_000_000)
             assert content in (one.blobs.get(str(blob.digest)), two.blobs.get(str(blob.digest)))
-        assert not await source.is_signed(entry)
-    assert not await source.is_signed()
+        assert not await source.signatures(entry)
+    assert not await source.signatures()
     assert not await source.is_stored(root.manifests[0])
 
 
