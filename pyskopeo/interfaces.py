@@ -145,7 +145,8 @@ class ImageDestination(ABC):
     """One image or index that can be written. It does not get its name before `commit`.
 
     ``accepts`` describes what can be written. Every method raises the transport's errors. Subclasses override those
-    defaults that they can improve on; one that wraps another destination derives from `DestinationWrapper`.
+    defaults that they can improve on; one that wraps another destination derives from
+    `engine.destination_wrapper.DestinationWrapper`.
     """
 
     accepts: Accepts
@@ -204,6 +205,19 @@ class ImageDestination(ABC):
     async def put_manifest(self, manifest: Manifest) -> None:
         """Write a child manifest by its digest; called before the index that contains it is written."""
 
+    async def put_root(self, root: Manifest) -> None:  # noqa: B027 - a default: most need no manifest before its name
+        """Have the root manifest by its digest, before what refers to it and before `commit`; it gets no name.
+
+        Called only if signatures or referrers of it are to be written.
+        """
+
+    async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
+        """Store signatures of the manifest ``digest``, which is here: the root, or a child; called once for each.
+
+        Raises `Unsupported` where they cannot be stored (`Accepts.unsigned`).
+        """
+        raise Unsupported(f"Can not copy signatures to {self.accepts.called}: {self.accepts.unsigned}")
+
     async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> None:
         """Write manifests whose subject is ``subject``, whose blobs are here, so that they are found by it.
 
@@ -219,75 +233,9 @@ class ImageDestination(ABC):
         """
         raise Unsupported(f"Can not write {tag} to {self.accepts.called}: {self.accepts.no_referrers}")
 
-    async def put_root(self, root: Manifest) -> None:  # noqa: B027 - a default: most need no manifest before its name
-        """Have the root manifest by its digest, before what refers to it and before `commit`; it gets no name.
-
-        Called only if signatures or referrers of it are to be written.
-        """
-
-    async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
-        """Store signatures of the manifest ``digest``, which is here: the root, or a child; called once for each.
-
-        Raises `Unsupported` where they cannot be stored (`Accepts.unsigned`).
-        """
-        raise Unsupported(f"Can not copy signatures to {self.accepts.called}: {self.accepts.unsigned}")
-
     @abstractmethod
     async def commit(self, root: Manifest) -> Digest:
         """Write the root manifest and give the image its name; return the manifest's digest as written."""
-
-
-class DestinationWrapper(ImageDestination):
-    """Forwards every method to another destination; subclasses override some of them."""
-
-    def __init__(self, destination: ImageDestination) -> None:
-        self._destination = destination
-        self.accepts = destination.accepts
-
-    async def prefetch(self) -> None:
-        await self._destination.prefetch()
-
-    async def begin(self, root: Manifest) -> None:
-        await self._destination.begin(root)
-
-    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        return await self._destination.put_blob(blob, progress)
-
-    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
-        return await self._destination.receive(fill)
-
-    async def has_blob(self, descriptor: Descriptor) -> bool:
-        return await self._destination.has_blob(descriptor)
-
-    async def has_manifest(self, manifest: Manifest) -> bool:
-        return await self._destination.has_manifest(manifest)
-
-    def local_manifest(self, digest: Digest, media_type: str) -> Manifest | None:
-        return self._destination.local_manifest(digest, media_type)
-
-    def would_mount(self, blob: Blob) -> bool:
-        return self._destination.would_mount(blob)
-
-    def locations(self, digest: Digest) -> tuple[Location, ...]:
-        return self._destination.locations(digest)
-
-    async def put_manifest(self, manifest: Manifest) -> None:
-        await self._destination.put_manifest(manifest)
-
-    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> None:
-        await self._destination.put_referrers(subject, referrers)
-
-    async def put_tagged(self, manifest: Manifest, tag: str) -> None:
-        await self._destination.put_tagged(manifest, tag)
-
-    async def put_root(self, root: Manifest) -> None:
-        await self._destination.put_root(root)
-
-    async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
-        await self._destination.put_signatures(signatures, digest, root=root)
-
-    async def commit(self, root: Manifest) -> Digest:
-        return await self._destination.commit(root)
 
 
 class ImageReference:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..access import Access, Writing
 from ..engine.plan import Form
@@ -27,6 +28,10 @@ from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image, refuse_choice
 from .progress import MODES, reporting
 from .receipt_flag import RECEIPT, recording, write_receipt
+from .referrer_flags import REFERRERS, wanted_referrers
+
+if TYPE_CHECKING:
+    from ..model.referrer import WantedReferrers
 
 _FLAGS = (
     Flag("additional-tag", "additional tag for the image (docker:, docker-archive:, docker-daemon:)",
@@ -41,6 +46,7 @@ _FLAGS = (
     *access_flags("dest-"),
     *FORM,
     *ENCRYPTION,
+    *REFERRERS,
     Flag("dest-precompute-digests", "compress layers to temporary files first, and do not upload those that exist",
          read=boolean, default=False),
     *NETWORK,
@@ -86,6 +92,7 @@ class CopyOptions:
     json: bool
     digestfile: Path | None
     receipt: Path | None
+    referrers: WantedReferrers | None
 
     @classmethod
     def of(cls, parsed: Parsed) -> CopyOptions:
@@ -119,6 +126,7 @@ class CopyOptions:
             json=plan_as_json(parsed),
             digestfile=parsed.path("digestfile"),
             receipt=None if dry_run else parsed.path("receipt"),
+            referrers=wanted_referrers(parsed),
         )
 
 
@@ -144,7 +152,7 @@ async def run(options: CopyOptions) -> int:
             options.destination,
             engine.CopyOptions(
                 options.selection, options.form, options.jobs, options.dry_run, options.layers,
-                output.wrap(options.destination),
+                output.wrap(options.destination), referrers=options.referrers,
             ),
             source_access=reading,
             destination_access=writing,

@@ -96,7 +96,8 @@ class Flag:
 
     ``value`` is the placeholder of its value in the help text, ``read`` converts the text of a value
     and raises `ValueError`. A flag that is not given has the value ``default``, or an empty list if
-    it can be repeated (``repeat``). ``choices`` are the values allowed, if only some are.
+    it can be repeated (``repeat``). ``choices`` are the values allowed, if only some are. ``implied`` is the
+    text of the value if none is given after ``=``; None: it is the next word.
     """
 
     name: str
@@ -108,11 +109,12 @@ class Flag:
     repeat: bool = False
     hidden: bool = False
     choices: tuple[str, ...] = ()
+    implied: str | None = None
 
     @property
     def is_boolean(self) -> bool:
         """Whether the flag takes no value from the next word."""
-        return self.read is boolean
+        return self.read is boolean or self.implied is not None
 
     def __str__(self) -> str:
         return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
@@ -216,7 +218,7 @@ def _long(word: str, left: list[str], by_name: dict[str, Flag], parsed: Parsed) 
         raise (UsageError if hint else UnknownFlag)(f"unknown flag: --{name}{hint}")
     if not equals:
         if flag.is_boolean:
-            text = "true"
+            text = "true" if flag.implied is None else flag.implied
         elif left:
             text = left.pop(0)
         else:

@@ -81,7 +81,8 @@ def usage(flags: Sequence[Flag], width: int | None = None) -> str:
     for flag in sorted(flags, key=lambda flag: flag.name):
         if not flag.hidden:
             short = f"-{flag.short}, " if flag.short else "    "
-            rows.append((f"  {short}--{flag.name}{' ' + flag.value if flag.value else ''}", flag.help))
+            value = flag.value if flag.implied is not None else f" {flag.value}"
+            rows.append((f"  {short}--{flag.name}{value.rstrip()}", flag.help))
     return _table(rows, max(len(left) for left, _ in rows) + 3, width)
 
 

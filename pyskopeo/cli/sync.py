@@ -21,6 +21,7 @@ from .format_flags import FORM, compresses_plain_layers, manifest_format
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image, refuse_choice
 from .progress import warnings_only
+from .referrer_flags import REFERRERS, wanted_referrers
 from .regex_timeout import bounded
 from .terminal import has_cursor_control
 
@@ -50,6 +51,7 @@ _FLAGS = (
     *registry_flags("src-"),
     *registry_flags("dest-"),
     *(flag for flag in FORM if flag.name in ("format", "preserve-digests", "remove-signatures", "max-inflated")),
+    *REFERRERS,
     *NETWORK,
     *RANGES,
     *RESUME,
@@ -156,6 +158,7 @@ def _request(parsed: Parsed) -> SyncRequest:
         jobs=jobs,
         record=_record(transport, destination),
         guard=partial(bounded, "choosing images"),
+        referrers=wanted_referrers(parsed),
     )
 
 

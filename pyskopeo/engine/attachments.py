@@ -1,4 +1,4 @@
-"""What is written besides an image: its signatures, those that are copied and those that are made.
+"""What is written besides an image: its signatures, those that are copied and those that are made, and its referrers.
 
 They are written after the manifests that they are for, and before the image gets its name, so that nobody finds an
 image without its signatures.
@@ -12,7 +12,7 @@ from ..errors import InvalidInput, Unsupported, prefix_errors
 from ..streams.concurrency import each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ..interfaces import Accepts, ImageDestination, ImageSource
     from ..model.descriptor import Descriptor
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..model.signature import Signature
     from ..signatures.signer import Signer
     from .plan import Form, Graph
+    from .referrer_copy import ReferrerCopy
 
 _MANIFESTS_AT_ONCE = 8
 
@@ -52,22 +53,25 @@ class Attachments:
     """The signatures to write with the manifests of a copy.
 
     ``copied`` are those of the source, by the digest of their manifest, which has not changed then. ``signers`` make
-    one more each, for every manifest, as the image ``identity``.
+    one more each, for every manifest, as the image ``identity``. ``referrers`` are copied, too, after the signatures.
     """
 
     def __init__(
         self, copied: Mapping[Digest, Sequence[Signature]], signers: Sequence[Signer] = (),
-        identity: Reference | None = None,
+        identity: Reference | None = None, referrers: ReferrerCopy | None = None,
     ) -> None:  # fmt: skip
         self._copied = {digest: tuple(found) for digest, found in copied.items() if found}
         self._signers, self._identity = tuple(signers), identity
+        self._referrers = referrers
+        self._written: set[Digest] = set()
 
-    async def write_for_children(self, manifests: Iterable[Manifest], destination: ImageDestination) -> None:
+    async def write_for_children(self, manifests: Collection[Manifest], destination: ImageDestination) -> None:
         """Write what belongs to child manifests, which are at the destination; raises its errors and the signers'."""
 
         async def write(manifest: Manifest) -> None:
             await self._write_signatures(manifest, destination, root=False)
 
+        self._written = {manifest.digest for manifest in manifests}
         wanted = [manifest for manifest in manifests if self._has_any(manifest)]
         await each(wanted, write, at_once=_MANIFESTS_AT_ONCE)
 
@@ -76,10 +80,20 @@ class Attachments:
 
         Raises the destination's errors and the signers'.
         """
-        if not self._has_any(root):
+        referrers = self._referrers
+        if referrers is not None and not await referrers.wait({root.digest, *self._written}):
+            referrers = None
+        if referrers is None and not self._has_any(root):
             return
         await destination.put_root(root)
         await self._write_signatures(root, destination, root=True)
+        if referrers is not None:
+            await referrers.write()
+
+    def destination_has_begun(self) -> None:
+        """Note that the destination takes blobs from now on."""
+        if self._referrers is not None:
+            self._referrers.destination_has_begun()
 
     def _has_any(self, manifest: Manifest) -> bool:
         return bool(self._signers) or manifest.digest in self._copied

@@ -6,7 +6,7 @@ Independent of transports, files and registries: it uses `ImageSource` and `Imag
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -34,9 +34,12 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
     from ..model.manifest import Manifest
     from ..model.reference import Reference
+    from ..model.referrer import WantedReferrers
     from ..signatures.signer import Signer
     from .graph import Check
     from .plan import Plan
+    from .referrer_copy import ReferrerCopy
+    from .referrer_reading import CopiedReferrer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class CopyOptions:
     share state.
 
     ``signers`` sign every manifest as it is written, as the image ``sign_identity``; None: as the destination's name,
-    which has to be one in a registry then.
+    which has to be one in a registry then. ``referrers`` is what is copied, or required, of what refers to the image
+    and to the images in its index.
     """
 
     selection: Selection | None = None
@@ -61,6 +65,7 @@ class CopyOptions:
     wrap: Callable[[ImageDestination], ImageDestination] | None = None
     signers: tuple[Signer, ...] = ()
     sign_identity: Reference | None = None
+    referrers: WantedReferrers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class CopyResult:
     index's where an image was chosen from one. ``digest`` is that of the root manifest at the destination. ``moved`` is
     the size in bytes of the blobs that were written. ``placements`` is set by a dry run: `PRESENT`, `MOUNTED` (unless
     the registry declines), `LINKED` (the content store has it) or `WRITTEN` for each blob of the plan, by digest.
+    ``referrers`` are copied with the image.
     """
 
     plan: Plan
@@ -78,6 +84,7 @@ class CopyResult:
     digest: Digest
     moved: int = 0
     placements: Mapping[Digest, Placement] = field(default_factory=dict)
+    referrers: tuple[CopiedReferrer, ...] = ()
 
 
 async def copy(
@@ -100,6 +107,12 @@ async def copy(
         destination_access = replace(destination_access, writing=writing)
     async with _open_ends(source, destination, source_access, destination_access) as (reader, opened):
         writer = options.wrap(opened) if options.wrap else opened
+        referrers = None
+        if options.referrers is not None and options.referrers.any:
+            from .referrer_copy import ReferrerCopy
+
+            with prefix_errors(destination.image_name):
+                referrers = ReferrerCopy(reader, writer, options.referrers, report, options.jobs)
         async with _prefetched(writer, wanted=not options.dry_run):
             check = ImageCheck(source, reader, source_access, options.form)
             offline = source_access.network.offline
@@ -108,12 +121,23 @@ async def copy(
         source_digest = plan.inputs.graph.chosen_from or plan.source
         if options.dry_run:
             placements = await _predict_placements(plan, reader, writer)
-            return CopyResult(plan, source_digest, plan.root.digest, placements=placements)
+            if referrers is not None:
+                await referrers.prepare(plan)
+            return CopyResult(
+                plan, source_digest, plan.root.digest, placements=placements, referrers=_found(referrers)
+            )  # fmt: skip
         transfer = Transfer(reader, writer, report, options.jobs)
-        attachments = _attachments(plan, options.signers, options.sign_identity or destination.reference)
-        plan, digest = await _carry_out(plan, transfer, attachments)
-    report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
-    return CopyResult(plan, source_digest, digest, transfer.moved)
+        identity = options.sign_identity or destination.reference
+        attachments = _attachments(plan, options.signers, identity, referrers)
+        async with nullcontext() if referrers is None else referrers.beside(plan):
+            plan, digest = await _carry_out(plan, transfer, attachments)
+    moved = transfer.moved + (0 if referrers is None else referrers.moved)
+    report(CopyFinished(digest, moved, round(time.monotonic() - started, 3)))
+    return CopyResult(plan, source_digest, digest, moved, referrers=_found(referrers))
+
+
+def _found(referrers: ReferrerCopy | None) -> tuple[CopiedReferrer, ...]:
+    return () if referrers is None else referrers.found
 
 
 async def make_plan(
@@ -144,9 +168,11 @@ async def carry_out(
     return digest
 
 
-def _attachments(plan: Plan, signers: Sequence[Signer] = (), identity: Reference | None = None) -> Attachments:
+def _attachments(
+    plan: Plan, signers: Sequence[Signer] = (), identity: Reference | None = None, referrers: ReferrerCopy | None = None
+) -> Attachments:
     copied = plan.inputs.graph.signatures if plan.inputs else {}
-    return Attachments(copied, signers, identity)
+    return Attachments(copied, signers, identity, referrers)
 
 
 async def _carry_out(plan: Plan, transfer: Transfer, attachments: Attachments) -> tuple[Plan, Digest]:
@@ -159,6 +185,7 @@ async def _carry_out(plan: Plan, transfer: Transfer, attachments: Attachments) -
         report(Converted(plan.source, reported))
     with first_error():
         await destination.begin(plan.root)
+        attachments.destination_has_begun()
         present = await _present_manifests(plan, destination)
         plan = await transfer.run(plan, present)
         plan, digest = await write_manifests(plan, transfer, present, attachments)

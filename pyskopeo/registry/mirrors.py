@@ -88,6 +88,10 @@ class Endpoints:
         """The repository that requests are sent to first."""
         return self.repositories[self.position]
 
+    def last(self) -> Endpoints:
+        """Return the registry itself, without its mirrors."""
+        return Endpoints(self.reference, self.repositories[-1:], self.report)
+
     async def first_result(self, choose: Callable[[Repository], Call[T]], *, make_current: bool = True) -> T:
         """Make the call that ``choose`` returns for a repository, at each from the current one on, until one succeeds.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..engine.destination_wrapper import DestinationWrapper
 from ..errors import DestinationRefused, NotFound, Unsupported
-from ..interfaces import DestinationWrapper
 from ..model import mediatype
 from ..model.layout import reference_name
 from ..model.layout_profiles import manifest_problems

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..streams.byte_streams import BlobReader
     from ..streams.progress import Progress
     from ..streams.pump import Blob
+    from .stored_referrers import StoredReferrers
 
 
 @asynccontextmanager
@@ -38,6 +39,7 @@ async def open_through(reference: Reference | None, access: Access) -> AsyncIter
         async with store.used():
             yield through
             await through.name_image()
+            await through.name_referrers()
     finally:
         if access.storage.shared_files is None:
             store.save_record()
@@ -55,11 +57,27 @@ class PullThrough:
         self._pinned = None if reference is None else reference.digest
         self._root: Manifest | None = None
         self._images: list[Manifest] = []
+        self._stored_referrers: StoredReferrers | None = None
+        self._reference = reference
+
+    @property
+    def referrers(self) -> StoredReferrers:
+        """What refers to the images, listed through the store."""
+        if self._stored_referrers is None:
+            from .stored_referrers import StoredReferrers
+
+            self._stored_referrers = StoredReferrers(self._store, self._reference, offline=self._offline)
+        return self._stored_referrers
 
     async def name_image(self) -> None:
         """Name the image in the index of the store, if an image of it is complete there."""
         if self._root is not None and await self._is_complete():
             await self._store.name(self._name, self._root)
+
+    async def name_referrers(self) -> None:
+        """Name what refers to the images in the index of the store, if that was asked for."""
+        if self._stored_referrers is not None:
+            await self._stored_referrers.name_all()
 
     async def digest(self) -> Digest | None:
         """Return the digest of the image, if no request is allowed and it was pulled by this name before."""
@@ -99,6 +117,8 @@ class PullThrough:
         self._note(manifest, root=root)
 
     def _note(self, manifest: Manifest, *, root: bool) -> None:
+        if self._stored_referrers is not None and manifest.digest in self._stored_referrers.listed:
+            return  # that it is complete does not mean that an image is
         if root:
             self._root = manifest
         if not manifest.is_index:

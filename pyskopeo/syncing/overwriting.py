@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ..engine.destination_wrapper import DestinationWrapper
 from ..errors import DestinationRefused
-from ..interfaces import DestinationWrapper
 
 if TYPE_CHECKING:
     from ..interfaces import ImageDestination, ImageReference

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from ..engine.destination_wrapper import DestinationWrapper
 from ..engine.transfer import LARGE_AT_ONCE, SMALL, SMALL_AT_ONCE
-from ..interfaces import DestinationWrapper
 from ..model.events import Placement
 from ..streams.locations import RegistryBlob
 from ..streams.pump import Blob

@@ -244,7 +244,7 @@ class _SyncRun:
         result = await copy(
             source,
             destination,
-            CopyOptions(self._request.selection, self._request.form, wrap=wrap),
+            CopyOptions(self._request.selection, self._request.form, wrap=wrap, referrers=self._request.referrers),
             source_access=replace(group.access, report=self._writing.report),
             destination_access=self._writing,
             report=report,

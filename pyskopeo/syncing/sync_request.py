@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..engine.selection import Selection
     from ..model.digest import Digest
     from ..model.events import Event
+    from ..model.referrer import WantedReferrers
 
 SOURCES = ("docker", "dir", "oci", "yaml")
 DESTINATIONS = ("docker", "dir", "oci")
@@ -43,7 +44,7 @@ class SyncRequest:
     together. ``record`` is a file that records the source of each copy, so that one request to the source's registry
     tells whether an image has changed, and that an image in a directory or a layout is a copy of the same source, which
     may be replaced; None keeps none. ``guard`` returns a context manager that bounds the time of
-    matching a user's regular expressions.
+    matching a user's regular expressions. ``referrers`` is what is copied, or required, of what refers to each image.
     """
 
     source_transport: str
@@ -60,6 +61,7 @@ class SyncRequest:
     jobs: int = IMAGES_AT_ONCE
     record: Path | None = None
     guard: Callable[[], AbstractContextManager[None]] = nullcontext
+    referrers: WantedReferrers | None = None
 
     def check(self) -> None:
         """Raise `InvalidInput` for an impossible combination, in skopeo's words."""

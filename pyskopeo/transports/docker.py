@@ -4,35 +4,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
-from ..errors import DestinationRefused, InvalidContent, InvalidName, NetworkError, PyskopeoError, RegistryError
-from ..interfaces import Accepts, Fill, ImageDestination, ImageReference, ImageSource
-from ..model import mediatype
+from ..errors import InvalidContent, InvalidName, NetworkError
+from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..model.events import Placement, Report, Warned
+from ..model.events import Report, Warned
 from ..model.manifest import Manifest
 from ..model.reference import Reference, parse_additional_tag
-from ..streams.concurrency import each
-from ..streams.locations import Location, RegistryBlob
-from ..streams.progress import Progress, uncounted
+from ..streams.locations import RegistryBlob
 from ..streams.pump import Blob
 
 if TYPE_CHECKING:
     from ..access import Access, Ranges
     from ..http.retry import Call
+    from ..model.referrer import Referrer
     from ..registry.blob_download import BlobDownload
-    from ..registry.blob_upload import BlobUploads
     from ..registry.mirrors import Endpoints
+    from ..registry.referrers import ReferrerLister
     from ..registry.repository_reader import Repository
-    from ..registry.repository_writer import RepositoryWriter
     from ..registry.tag_pages import TagList
     from ..storage.pull_through import PullThrough
-    from ..storage.spool import Spool
     from ..storage.upload_records import UploadRecords
 
 _UNKNOWN_DIGEST = "@@unknown-digest@@"
@@ -102,6 +97,7 @@ class DockerSource(ImageSource):
     ) -> None:  # fmt: skip
         self.endpoints = endpoints
         self._report, self._ranges, self.through = report, ranges, through
+        self._referrers: ReferrerLister | None = None
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
         if self.through is not None:
@@ -150,6 +146,29 @@ class DockerSource(ImageSource):
             lambda repository: repository.blob_size(descriptor.digest), make_current=False
         )
 
+    async def referrers(self, digest: Digest, artifact_type: str = "") -> tuple[Referrer, ...]:
+        if self.through is None:
+            return await self._lister().referrers(digest, artifact_type)
+        return await self.through.referrers.list(digest, partial(self._lister().referrers, digest))
+
+    async def cosign_tags(self, digest: Digest) -> tuple[Referrer, ...]:
+        request = partial(self._lister().cosign_tags, digest)
+        return await request() if self.through is None else await self.through.referrers.list_tags(digest, request)
+
+    def _lister(self) -> ReferrerLister:
+        """Return what lists referrers in the registry itself, since mirrors need not know them."""
+        if self._referrers is None:
+            from ..registry.referrers import ReferrerLister
+
+            self._referrers = ReferrerLister(self.endpoints.repositories[-1])
+        return self._referrers
+
+    def for_referrers(self) -> DockerSource:
+        """Return the image in the registry itself: a mirror that lacks a referrer would not be asked again."""
+        if len(self.endpoints.repositories) == 1:
+            return self
+        return DockerSource(self.endpoints.last(), self._report, self._ranges, self.through)
+
     async def tags(self) -> list[str]:
         """Return all tags of the repository; a list that may go on is reported as a warning."""
         return await self.endpoints.first_result(lambda repository: repository.tags(), make_current=False)
@@ -172,112 +191,6 @@ class DockerSource(ImageSource):
             self._report(Warned(f"{reference.name}:{reference.tag} is {found} now; copying {asked}, as asked"))
 
 
-class DockerDestination(ImageDestination):
-    """A repository of a registry. Tags are set last, when all blobs and child manifests are there.
-
-    The blobs of a manifest that exists already need no requests of their own.
-    """
-
-    def __init__(
-        self,
-        reference: Reference,
-        tags: tuple[str, ...],
-        writer: RepositoryWriter,
-        uploads: BlobUploads,
-        spool: Spool,
-    ) -> None:
-        accepts = _ACCEPTS_ANY_DIGEST if reference.digest is None else _ACCEPTS_ONE_DIGEST
-        self.accepts = replace(accepts, named=(reference.repository, reference.tag))
-        self._reference, self._tags = reference, tags
-        self._writer, self._uploads, self._spool = writer, uploads, spool
-        self._tag_digests: dict[str, Digest | None] = {}
-        self._prefetched = False
-        self._failure: PyskopeoError | None = None
-        self._present: set[Digest] = set()
-
-    async def prefetch(self) -> None:
-        """Request the digests that the tags refer to now, by HEAD."""
-        async def look_up(tag: str) -> None:
-            self._tag_digests[tag] = await self._writer.head_manifest(tag)
-
-        try:
-            await each(self._tags, look_up, at_once=_TAGS_AT_ONCE)
-        except PyskopeoError as error:
-            self._failure = error
-        self._prefetched = True
-
-    async def begin(self, root: Manifest) -> None:
-        """Find out which tags refer to the image already.
-
-        Raises `DestinationRefused` if the destination is named by another digest than the image's.
-        """
-        wanted = self._reference.digest
-        if wanted is not None and root.digest != wanted:
-            raise DestinationRefused(f"docker://{self._reference}: the image's digest is {root.digest}")
-        if not self._prefetched:
-            await self.prefetch()
-        if self._failure is not None:
-            raise self._failure
-        self._present |= {root.digest} & set(self._tag_digests.values())
-
-    async def put_blob(self, blob: Blob, progress: Progress) -> Placement:
-        return await self._uploads.put(blob, progress, self._mount_sources(blob))
-
-    def would_mount(self, blob: Blob) -> bool:
-        return bool(self._mount_sources(blob))
-
-    def locations(self, digest: Digest) -> tuple[Location, ...]:
-        return (RegistryBlob(self._reference.api_host, self._reference.repository),)
-
-    def _mount_sources(self, blob: Blob) -> list[str]:
-        """Return the other repositories of this registry that are known to have a blob."""
-        return [
-            place.repository for place in blob.locations
-            if isinstance(place, RegistryBlob) and place.host == self._reference.api_host
-            and place.repository != self._reference.repository
-        ]  # fmt: skip
-
-    async def receive(self, fill: Fill) -> tuple[Descriptor, Placement]:
-        if not self._spool.wanted:
-            try:
-                return await self._uploads.receive(fill)
-            except RegistryError as error:
-                # The registry requires the length of a body, or knows no chunks (RFC 9112 section 6.1).
-                if error.status not in (411, 501):
-                    raise
-                self._spool.wanted = True
-        # With its digest known beforehand, put_blob() need not send a blob that the registry has.
-        async with self._spool.filled(fill) as blob:
-            return blob.descriptor, await self.put_blob(blob, uncounted)
-
-    async def has_blob(self, descriptor: Descriptor) -> bool:
-        return await self._uploads.has(descriptor)
-
-    async def has_manifest(self, manifest: Manifest) -> bool:
-        digest = manifest.digest
-        if digest not in self._present and await self._writer.head_manifest(str(digest)) == digest:
-            self._present.add(digest)
-        return digest in self._present
-
-    async def put_manifest(self, manifest: Manifest) -> None:
-        if manifest.digest not in self._present:
-            await self._writer.put_manifest(str(manifest.digest), manifest)
-            self._present.add(manifest.digest)
-
-    async def commit(self, root: Manifest) -> Digest:
-        for tag in self._tags:
-            if self._tag_digests.get(tag) != root.digest:
-                await self._writer.put_manifest(tag, root)
-        if not self._tags:
-            await self.put_manifest(root)
-        return root.digest
-
-
-_MANIFESTS = mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES
-_ACCEPTS_ANY_DIGEST = Accepts(_MANIFESTS, foreign=True, compresses=True)
-_ACCEPTS_ONE_DIGEST = Accepts(_MANIFESTS, foreign=True, unchangeable="the destination is named by digest")
-
-
 @asynccontextmanager
 async def open_repository(
     reference: Reference, access: Access, sources: Sequence[Reference] = ()
@@ -298,6 +211,7 @@ async def open_repository(
 @asynccontextmanager
 async def _open_destination(name: DockerReference, access: Access) -> AsyncIterator[ImageDestination]:
     from ..registry.blob_upload import BlobUploads
+    from ..registry.image_destination import DockerDestination
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.sessions import open_session
     from ..storage.spool import Spool
@@ -317,4 +231,6 @@ async def _open_destination(name: DockerReference, access: Access) -> AsyncItera
 
             uploads = BlobUploads(reference, session, access.network.retry, access.report, records)
             writer = RepositoryWriter(reference, session)
-            yield DockerDestination(reference, tuple(dict.fromkeys(tags)), writer, uploads, spool)
+            yield DockerDestination(
+                reference, tuple(dict.fromkeys(tags)), writer, uploads, spool, retry=access.network.retry
+            )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pyskopeo
 from pyskopeo.model.referrer import referrers_tag
 from tests.support.access import access_for
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
+from tests.support.commands import PYSKOPEO, environment
 from tests.support.commands import pyskopeo as pyskopeo_process
 from tests.support.faults import Refuse
 from tests.support.images import BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build, digest_of
@@ -178,7 +180,9 @@ class TestAttach:
         with Simulator(IMAGE) as registry:
             name = registry.name() if kind == "registry" else f"oci:{write_layout(IMAGE, tmp_path / 'layout')}:latest"
             words = ("attach", "--tls-verify=false", name, "-", "--type", SBOM)
-            succeed(pyskopeo_process(*words, stdin=b"from a pipe"))
+            command = [*PYSKOPEO, *words]
+            run_ = subprocess.run(command, input=b"from a pipe", env=environment(), capture_output=True, check=True, timeout=60)
+            assert run_.stdout.startswith(b"sha256:")
             done = succeed(pyskopeo_process("download", "--tls-verify=false", name, "--type", SBOM, "--output", "-"))
         assert done.stdout == b"from a pipe"
 
@@ -240,7 +244,7 @@ class TestAttach:
             assert registry.requests == []
 
     def test_a_layout_without_names_stays_usable(self, sbom: Path, tmp_path: Path) -> None:
-        layout = write_layout(IMAGE, tmp_path / "layout", name=None)
+        layout = write_layout(IMAGE, tmp_path / "layout", tag=None)
         attach(f"oci:{layout}", sbom, "--type", SBOM)
         attach(f"oci:{layout}", sbom, "--type", SIGNATURE)
         assert {one["artifactType"] for one in referrers(f"oci:{layout}")} == {SBOM, SIGNATURE}
@@ -432,6 +436,8 @@ class TestDetach:
         assert not blob_path(layout, first).exists()
         succeed(pyskopeo_here("layout", "verify", f"oci:{layout}"))
         succeed(run("detach", name, second))
+        assert not {first, second, digest_of(sbom.read_bytes())} & {f"sha256:{digits}" for digits in _blobs(layout)}
+        succeed(pyskopeo_here("layout", "gc", f"oci:{layout}"))  # the list of both is one that nothing needs
         assert _blobs(layout) == before
         assert json.loads((layout / "index.json").read_bytes())["manifests"] == json.loads(index)["manifests"]
 

@@ -310,7 +310,7 @@ def test_layouts(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_listed(registry: Simulator, tmp_path: Path) -> None:
-    assert "in registries and layouts: docker:, oci:" in fatal(pyskopeo_here("referrers", f"dir:{tmp_path}"))
+    assert "in registries, layouts and their archives: docker:, oci:, oci-archive:" in fatal(pyskopeo_here("referrers", f"dir:{tmp_path}"))
     assert "exclude each other" in fatal(pyskopeo_here("referrers", "--json", "--table", registry.name()))
     assert "manifest unknown" in fatal(pyskopeo_here("referrers", "--tls-verify=false", registry.name(tag="no")), 2)
     fatal(pyskopeo_here("--offline", "referrers", registry.name()), 3)

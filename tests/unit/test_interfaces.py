@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 
 from pyskopeo.config.policy_scopes import Subject
-from pyskopeo.interfaces import DestinationWrapper, ImageDestination, ImageReference
+from pyskopeo.engine.destination_wrapper import DestinationWrapper
+from pyskopeo.interfaces import ImageDestination, ImageReference
 
 
 def test_a_wrapper_forwards_every_method() -> None:

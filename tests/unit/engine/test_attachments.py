@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from pyskopeo.engine.attachments import Attachments, check_signatures
+from pyskopeo.engine.destination_wrapper import DestinationWrapper
 from pyskopeo.engine.plan import Graph
 from pyskopeo.engine.run import carry_out, make_plan
 from pyskopeo.engine.selection import Selection
 from pyskopeo.errors import CredentialsFailed, InvalidInput, Unsupported
-from pyskopeo.interfaces import Accepts, DestinationWrapper
+from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.manifest import Manifest

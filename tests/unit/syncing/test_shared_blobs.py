@@ -10,8 +10,9 @@ import pytest
 
 from pyskopeo.access import Access
 from pyskopeo.api.images import open_destination
+from pyskopeo.engine.destination_wrapper import DestinationWrapper
 from pyskopeo.errors import ConnectionFailed
-from pyskopeo.interfaces import Accepts, DestinationWrapper, Fill, ImageDestination
+from pyskopeo.interfaces import Accepts, Fill, ImageDestination
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import Placement
