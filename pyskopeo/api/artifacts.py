@@ -116,7 +116,19 @@ async def _find_subject(
         )
     if root.is_schema1:
         raise Unsupported("an image of Docker's schema 1: nothing can refer to it; copy it with --format oci first")
+    if reference.transport == "oci" and root.is_index and not _is_blob(reference, root, access):
+        raise Unsupported("this list of images is the layout's index.json, which changes: choose one of its images")
     return root
+
+
+def _is_blob(reference: ImageReference, manifest: Manifest, access: Access) -> bool:
+    """Return whether a manifest of a layout is in a file of its own."""
+    from ..storage.files import is_there
+    from ..storage.oci_layout import DirectoryFiles
+    from ..transports.oci import OciReference
+
+    assert isinstance(reference, OciReference)
+    return is_there(DirectoryFiles(reference.path, access.storage.shared_blobs).path_of(manifest.digest))
 
 
 def _titled(file: Path) -> Mapping[str, str]:

@@ -87,7 +87,7 @@ COMMAND = Command(
     examples=(
         "pyskopeo attach docker://registry.example.com/app:1.4 sbom.spdx.json --type application/spdx+json",
         "pyskopeo attach oci:images:app --platform linux/arm64 app.cdx.json --type application/vnd.cyclonedx+json",
-        "syft oci-dir:images -o spdx-json | pyskopeo attach oci:images:app - --type application/spdx+json",
+        "pyskopeo attach oci:images:app - --type application/spdx+json < app.spdx.json",
     ),
     flags=(
         Flag("type", "what the files are: the artifact type, by which they are found", value="TYPE", read=utf8),

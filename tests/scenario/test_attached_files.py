@@ -18,10 +18,22 @@ from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.commands import PYSKOPEO, environment
 from tests.support.commands import pyskopeo as pyskopeo_process
 from tests.support.faults import Refuse
-from tests.support.images import BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build, digest_of
+from tests.support.images import (
+    ArtifactSpec,
+    BuiltImage,
+    BuiltManifest,
+    ImageSpec,
+    IndexSpec,
+    LayerSpec,
+    PlatformSpec,
+    build,
+    digest_of,
+    edited,
+)
 from tests.support.outputs import blob_path, write_layout
 from tests.support.pushing import Pushing
 from tests.support.referring import INDEX, SBOM, SIGNATURE, described, index_of, referring
+from tests.support.schema1 import IDS, document
 from tests.support.simulator import Simulator
 
 pytestmark = pytest.mark.usefixtures("no_machine_policy")
@@ -57,7 +69,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[
             return registry.name()
 
         yield put
-        assert registry.incomplete == []
+        # Lists that have been replaced have no tag any more.
+        assert [line for line in registry.incomplete if not line.startswith("test/image sha256:")] == []
         assert registry.open_uploads == ()
 
 
@@ -194,7 +207,7 @@ class TestAttach:
             listed = referring(IMAGE, SBOM, b"listed", x="y")
             registry.add(listed, "test/image", None)
             raw = index_of(described(listed, artifactType=SBOM, annotations={"kept": "as it is"}))
-            registry.store.add_manifest("test/image", tag, _index(raw))
+            registry.store.add_manifest("test/image", tag, BuiltManifest(digest_of(raw), INDEX, raw))
             digest = attach(registry.name(), sbom, "--type", SBOM)
             entries = json.loads(_raw(registry, tag))["manifests"]
         assert [one["digest"] for one in entries] == [listed.digest, digest]
@@ -223,25 +236,31 @@ class TestAttach:
 
     def test_what_is_not_there(self, sbom: Path, tmp_path: Path) -> None:
         layout = write_layout(IMAGE, tmp_path / "layout")
-        assert "no such file" in fatal(run("attach", f"oci:{layout}:latest", tmp_path / "none", "--type", SBOM))
-        assert "other" in fatal(run("attach", f"oci:{layout}:other", sbom, "--type", SBOM))
-        assert "none" in fatal(run("attach", f"oci:{tmp_path / 'none'}", sbom, "--type", SBOM))
+        before = _blobs(layout)
+        for name, file, code, said in (
+            (f"oci:{layout}:latest", tmp_path / "none", 2, "no such file"), (f"oci:{layout}:other", sbom, 2, '"other"'),
+            (f"oci:{tmp_path / 'none'}", sbom, 1, "no such file"),
+        ):  # fmt: skip
+            done = run("attach", name, file, "--type", SBOM)
+            assert done.code == code
+            assert said in done.stderr.replace('\\"', '"')
+        assert _blobs(layout) == before
         assert not (tmp_path / "none").exists()
         with Simulator(IMAGE) as registry:
-            assert "manifest unknown" in fatal(run("attach", registry.name(tag="no"), sbom, "--type", SBOM))
+            assert "manifest unknown" in run("attach", registry.name(tag="no"), sbom, "--type", SBOM).stderr
             assert all(request.reads for request in registry.requests)
 
     def test_nothing_is_listed_if_the_registry_refuses_the_artifact(self, sbom: Path) -> None:
         with Simulator(IMAGE) as registry:
             registry.on("/v2/*/manifests/*", Refuse(400, "MANIFEST_INVALID"), methods=("PUT",))
-            assert "manifest invalid" in fatal(run("attach", registry.name(), sbom, "--type", SBOM))
+            assert "the simulator refuses" in fatal(run("attach", registry.name(), sbom, "--type", SBOM))
             assert [name for name in registry.store.manifests("test/image") if name.startswith("sha256-")] == []
 
     def test_offline_nothing_is_sent(self, sbom: Path) -> None:
         with Simulator(IMAGE) as registry:
             done = pyskopeo_here("--offline", "attach", "--tls-verify=false", registry.name(), sbom, "--type", SBOM)
             assert done.code == 3
-            assert registry.requests == []
+            assert not registry.requests
 
     def test_a_layout_without_names_stays_usable(self, sbom: Path, tmp_path: Path) -> None:
         layout = write_layout(IMAGE, tmp_path / "layout", tag=None)
@@ -252,10 +271,27 @@ class TestAttach:
         succeed(pyskopeo_here("copy", f"oci:{layout}", f"dir:{tmp_path / 'dir'}"))
 
 
-def _index(raw: bytes) -> Any:
-    from tests.support.images import BuiltManifest
+    def test_a_flat_layout(self, sbom: Path, tmp_path: Path) -> None:
+        """Its list is a file that changes, so nothing can refer to it."""
+        layout = tmp_path / "layout"
+        for image in (IMAGE, build(ImageSpec(layers=(LayerSpec("arm"),), platform=PlatformSpec("arm64")))):
+            write_layout(image, layout, tag=None)
+        index = json.loads((layout / "index.json").read_bytes())
+        for entry, machine in zip(index["manifests"], ("amd64", "arm64"), strict=True):
+            entry["platform"] = {"os": "linux", "architecture": machine}
+        (layout / "index.json").write_text(json.dumps(index))
+        assert "choose one of its images" in fatal(run("attach", f"oci:{layout}", sbom, "--type", SBOM))
+        digest = attach(f"oci:{layout}", sbom, "--type", SBOM, "--platform", "linux/arm64")
+        assert [one["digest"] for one in referrers(f"oci:{layout}", "--platform", "linux/arm64")] == [digest]
 
-    return BuiltManifest(digest_of(raw), INDEX, raw)
+    def test_schema_1(self, sbom: Path) -> None:
+        raw = json.dumps(document({"id": IDS[0]})).encode()
+        with Simulator() as registry:
+            made = BuiltManifest(digest_of(raw), "application/vnd.docker.distribution.manifest.v1+json", raw)
+            registry.store.add_manifest("test/image", "latest", made)
+            assert "nothing can refer to it" in fatal(run("attach", registry.name(), sbom, "--type", SBOM))
+
+
 
 
 def _raw(registry: Simulator, name: str) -> bytes:
@@ -325,8 +361,6 @@ class TestDownload:
         "title", ["../../escape", "/etc/passwd", "..", ".bashrc", "a\0b", "a\nb", "", "\u202egnp.exe", "x" * 5000, "C:\\x", " ", "_"]
     )
     def test_names_lead_nowhere_else(self, title: str, tmp_path: Path) -> None:
-        from tests.support.images import ArtifactSpec, edited
-
         def change(made: dict[str, Any]) -> None:
             made["subject"] = described(IMAGE)
             made["layers"][0]["annotations"] = {"org.opencontainers.image.title": title}
@@ -451,7 +485,7 @@ class TestDetach:
         name = f"oci:{write_layout(IMAGE, tmp_path / 'layout')}:latest"
         assert "want the digest of what to detach, or its --type" in fatal(run("detach", name))
         assert "DIGEST" in fatal(run("detach", name, "sha256:x"))
-        assert "does not refer to" in fatal(run("detach", name, IMAGE.digest))
+        assert "does not refer to" in run("detach", name, IMAGE.digest).stderr
         assert "registries and layouts" in fatal(run("detach", "dir:x", IMAGE.digest))
 
 
