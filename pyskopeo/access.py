@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .config.policy import Policy
     from .config.registries import Registries
+    from .config.registries_d import RegistriesD
     from .http.rate_limit import RateLimits
     from .model.reference import Reference
     from .registry.ping import Pings
@@ -197,6 +198,20 @@ def _load_registries(environ: Mapping[str, str], home: Path, path: Path | None, 
     return found
 
 
+def _no_signature_stores() -> RegistriesD:
+    from .config.registries_d import RegistriesD
+
+    return RegistriesD()
+
+
+def _load_signature_stores(environ: Mapping[str, str], home: Path, folder: Path | None, report: Report) -> RegistriesD:
+    from .config.registries_d import load
+
+    found = load(environ, home, folder)
+    report(Explained(f"where signatures are is configured in {', '.join(found.files) or 'no file'}"))
+    return found
+
+
 def _accept_all_policy() -> Policy:
     from .config.policy import Policy
 
@@ -219,7 +234,8 @@ class Access:
 
     ``keychain`` finds credentials, ``trust`` holds certificates and verification settings. ``registries`` returns the
     mirrors and settings of registries (containers-registries.conf(5)), ``policy`` the signature policy
-    (containers-policy.json(5)); both are called on first use, and may raise `InvalidInput`. ``report`` is called with
+    (containers-policy.json(5)), ``signature_stores`` where signatures are kept (containers-registries.d(5)); they are
+    called on first use, and may raise `InvalidInput`. ``report`` is called with
     warnings, requests and retries.
     """
 
@@ -228,6 +244,7 @@ class Access:
     network: Network = field(default_factory=Network)
     registries: Callable[[], Registries] = _no_registries
     policy: Callable[[], Policy] = _accept_all_policy
+    signature_stores: Callable[[], RegistriesD] = _no_signature_stores
     storage: Storage = field(default_factory=Storage)
     writing: Writing = field(default_factory=Writing)
     report: Report = ignore
@@ -241,12 +258,13 @@ class Access:
         registries_conf: Path | None = None,
         policy: str | None = None,
         require_signed: bool = False,
+        registries_d: Path | None = None,
     ) -> Access:
         """Return the settings of the user's environment and configuration files, as the command line uses them.
 
         ``environ`` are the environment variables, None for those of the process. ``registries_conf`` and ``policy`` are
-        files to read in the place of the default ones. ``require_signed`` refuses images that the policy would accept
-        without a signature. The files are read on first use.
+        files to read in the place of the default ones, ``registries_d`` a directory. ``require_signed`` refuses images
+        that the policy would accept without a signature. The files are read on first use.
         """
         environ = os.environ if environ is None else environ
         home = home_directory(environ)
@@ -270,6 +288,7 @@ class Access:
             network=Network(proxies=Proxies.from_environ(environ), daemon_host=environ.get("DOCKER_HOST", "")),
             registries=registries,
             policy=cache(partial(_load_policy, environ, home, policy, report, require_signed=require_signed)),
+            signature_stores=cache(partial(_load_signature_stores, environ, home, registries_d, report)),
             storage=Storage(
                 scratch=Path(environ["TMPDIR"]) if environ.get("TMPDIR") else None,
                 store=Path(environ["PYSKOPEO_STORE"]) if environ.get("PYSKOPEO_STORE") else None,

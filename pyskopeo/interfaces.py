@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .config.policy_scopes import Subject
     from .model.reference import Reference
     from .model.referrer import Referrer
-    from .model.signature import Signature
+    from .model.signature import Signature, SignatureFormat
 
 Fill: TypeAlias = Callable[[BlobSink], Awaitable[Descriptor]]
 """Writes a blob to a sink and returns its descriptor; may be called again, with a new sink."""
@@ -210,6 +210,10 @@ class ImageDestination(ABC):
 
         Called only if signatures or referrers of it are to be written.
         """
+
+    def why_unsigned(self, format: SignatureFormat) -> str:
+        """Return why signatures of a format cannot be stored, "" if they can, as far as that is known before."""
+        return self.accepts.unsigned
 
     async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
         """Store signatures of the manifest ``digest``, which is here: the root, or a child; called once for each.

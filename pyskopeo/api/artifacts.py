@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from ..access import Access
 from ..engine.graph import find_image
 from ..engine.policy_check import ImageCheck
-from ..engine.transfer import in_memory
 from ..errors import DestinationRefused, InvalidInput, NotFound, Unsupported, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.artifact import (
@@ -26,6 +25,7 @@ from ..model.artifact import (
 )
 from ..model.events import Warned
 from ..streams.concurrency import each
+from ..streams.memory_blob import in_memory
 from ..streams.progress import uncounted
 from ..transports import parse_image_name
 from .blobs import access_for_file, store_file, write_blob

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..engine.policy_check import check_policy
+from ..engine.policy_check import ImageCheck, check_policy, needs_signatures
 from ..errors import ContentMismatch, InvalidName, Offline, PyskopeoError
 from ..model.descriptor import UNKNOWN_SIZE, Descriptor
 from ..model.digest import Digest, new_hasher
@@ -280,10 +280,13 @@ async def get_manifest(
     reference, access = parse_name(name), access or Access.from_environ()
     if not reference.manifest_name:
         raise InvalidName(f"{name}: want REPOSITORY:TAG or REPOSITORY@DIGEST")
-    check_policy(_named(reference), access)
+    image = _named(reference)
+    needs_signatures(image, access)  # raises for an image that is refused before anything is requested
     named = [replace(source, tag=reference.tag, digest=reference.digest) for source in sources]
     async with open_repository(reference, access, named) as source:
-        return await source.manifest()
+        manifest = await source.manifest()
+        await ImageCheck(image, source, access, alone=True)(manifest, None)
+        return manifest
 
 
 async def put_manifest(name: str, raw: bytes, *, media_type: str = "", access: Access | None = None) -> Digest:

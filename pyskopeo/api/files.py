@@ -13,7 +13,7 @@ from ..access import Access
 from ..engine.graph import find_image, with_layer_sizes
 from ..engine.layer_changes import stated_diff_ids
 from ..engine.plan import Graph
-from ..engine.policy_check import check_policy
+from ..engine.policy_check import ImageCheck
 from ..errors import InvalidInput, PolicyRejected, prefix_errors
 from ..fast_dataclass import dataclass
 from ..filesystem.contents import Attributes
@@ -236,11 +236,11 @@ async def _opened(
         with prefix_errors(f"reading {reference.image_name}", unless=PolicyRejected):
             source = await stack.enter_async_context(reference.open_source(access))
             root = await source.manifest()
-            check_policy(reference, access)
             manifest = await find_image(
                 source, root, platform or Platform.host(),
                 lambda message: access.report(Warned(f"{reference.image_name}: {message}")),
             )  # fmt: skip
+            await ImageCheck(reference, source, access)(manifest, None if manifest is root else manifest.descriptor)
             graph = await with_layer_sizes(source, Graph(manifest))
             config = manifest.config
             configs = {}

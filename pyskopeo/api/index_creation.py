@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..engine.attachments import check_signatures, signatures_to_copy
+from ..engine.attachments import check_signatures
 from ..engine.graph import read_graph
-from ..engine.joined_images import join_images
+from ..engine.joined_images import JoinedImages, join_images
 from ..engine.plan import DEFAULT_FORM, Form
 from ..engine.planner import decide
-from ..engine.policy_check import check_policy
+from ..engine.policy_check import ImageCheck, needs_signatures
 from ..engine.run import carry_out
 from ..engine.selection import Selection
 from ..errors import InvalidInput, prefix_errors
@@ -25,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..interfaces import ImageReference, ImageSource
+    from ..model.descriptor import Descriptor
     from ..model.digest import Digest
+    from ..model.manifest import Manifest
+    from ..model.signature import Signature
 
 _EVERYTHING = Selection(Platform("", ""), "all")
 
@@ -59,22 +61,35 @@ async def create_index(
     reading.policy()  # raises for an invalid policy file before anything is read
     async with AsyncExitStack() as stack:
         sources: list[tuple[str, ImageSource]] = []
+        checks: dict[ImageSource, ImageCheck] = {}
         for name, reference in references:
-            check_policy(reference, reading)
+            needs_signatures(reference, reading)  # raises for an image that is refused before anything is requested
             own, writing = reference.share(target, reading, writing)
             with prefix_errors(f"initializing source {name}"):
-                sources.append((name, await stack.enter_async_context(reference.open_source(own))))
+                source = await stack.enter_async_context(reference.open_source(own))
+            sources.append((name, source))
+            checks[source] = ImageCheck(reference, source, own, form)
         joined = await join_images(sources, annotations)
-        return await _copy(joined, target, writing, form, jobs)
+        return await _copy(joined, checks, (target, writing), form, jobs)
 
 
 async def _copy(
-    source: ImageSource, target: ImageReference, access: Access, form: Form, jobs: int | None
-) -> Digest:
+    source: JoinedImages, checks: Mapping[ImageSource, ImageCheck], destination: tuple[ImageReference, Access],
+    form: Form, jobs: int | None,
+) -> Digest:  # fmt: skip
+    """Copy a list whose images are checked by ``checks``, each as one of its source."""
+    target, access = destination
+
+    async def check(manifest: Manifest, descriptor: Descriptor | None) -> tuple[Signature, ...]:
+        if descriptor is None:  # the new list, which nobody has signed
+            return ()
+        owner, known_as = source.owner(descriptor)
+        return await checks[owner](manifest, known_as)
+
     with prefix_errors(f"initializing destination {target.image_name}"):
         opened = target.open_destination(access)
     async with opened as writer:
         accepts = replace(writer.accepts, called=target.image_name)
-        graph = await read_graph(source, _EVERYTHING, accepts, form, partial(signatures_to_copy, source, form=form))
-        check_signatures(graph, accepts)
+        graph = await read_graph(source, _EVERYTHING, accepts, form, check)
+        check_signatures(graph, writer, accepts.called)
         return await carry_out(decide(graph, accepts, form), source, writer, jobs=jobs, report=access.report)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from ..access import Access
 from ..engine.graph import find_image
 from ..engine.plan import DEFAULT_FORM, Form
-from ..engine.policy_check import check_policy
+from ..engine.policy_check import ImageCheck
 from ..engine.run import carry_out, make_plan
 from ..engine.selection import Selection
-from ..engine.transfer import in_memory
 from ..errors import InvalidInput, InvalidName, Unsupported, prefix_errors
 from ..interfaces import ImageSource
 from ..model import mediatype
@@ -23,6 +22,7 @@ from ..model.platform import Platform
 from ..model.rebase import BASE_DIGEST, BASE_NAME, RebaseImage, rebase_image
 from ..model.reference import Reference
 from ..model.strict_json import CONFIG_LIMIT
+from ..streams.memory_blob import in_memory
 from ..transports import parse_image_name
 
 if TYPE_CHECKING:
@@ -74,14 +74,15 @@ async def rebase(
         with prefix_errors(f"reading {name.image_name}"):
             opened = await stack.enter_async_context(name.open_source(reading))
             root = await opened.manifest()
-        check_policy(name, reading)
+        check = ImageCheck(name, opened, reading)
         with prefix_errors(f"initializing destination {target.image_name}"):
             writer = await stack.enter_async_context(target.open_destination(writing))
         rebasing = _Rebase(stack, name, opened, reading, bases=(old_base, new_base), destination=writer)
         if root.is_index and all_platforms:
-            result = await rebasing.rebase_index(root)
+            result = await rebasing.rebase_index(root, check)
         else:
             image = await find_image(opened, root, platform or Platform.host(), lambda message: report(Warned(message)))
+            await check(image, None if image is root else image.descriptor)
             result = await rebasing.rebase(image)
         rebased = _RebasedSource(result, rebasing)
         selection = Selection(platform or Platform.host(), "all" if result.is_index else "system")
@@ -102,13 +103,17 @@ class _Rebase:
         self._stack, self._name, self._source, self._access = stack, name, source, access
         self._old_base, self._new_base = bases
         self._accepts = destination.accepts
-        self._opened: dict[str, tuple[ImageSource, Manifest]] = {}
+        self._opened: dict[str, tuple[ImageSource, Manifest, ImageCheck]] = {}
         self.manifests: dict[Digest, Manifest] = {}
         self.contents: dict[Digest, tuple[Descriptor, bytes]] = {}
         self.owners: dict[Digest, ImageSource] = {}
 
-    async def rebase_index(self, index: Manifest) -> Manifest:
-        """Rebase every image of an index; return the new index, without entries that are no images for a platform."""
+    async def rebase_index(self, index: Manifest, check: ImageCheck) -> Manifest:
+        """Rebase every image of an index; return the new index, without entries that are no images for a platform.
+
+        ``check`` is called with the index and its images.
+        """
+        await check(index, None)
         changed: dict[Digest, Descriptor] = {}
         for entry in index.manifests:
             if not entry.is_manifest or (entry.platform is not None and entry.platform.is_attestation):
@@ -116,6 +121,7 @@ class _Rebase:
             image = await self._source.manifest(entry)
             if image.is_index:
                 raise Unsupported(f"{self._name.image_name}: an index in an index cannot be rebased: {entry.digest}")
+            await check(image, entry)
             changed[entry.digest] = (await self.rebase(image)).descriptor
         if not changed:
             raise Unsupported(f"{self._name.image_name}: this index has no images")
@@ -126,15 +132,17 @@ class _Rebase:
         shown = self._name.image_name
         original = await self._read(shown, self._source, manifest)
         new_name = self._new_base or _named_base(manifest.annotations, shown)
-        new_source, new_root = await self._open(new_name)
+        new_source, new_root, check = await self._open(new_name)
         wanted = Choice(original.platform, known_variants=False)  # whatever its configuration calls it
         found = await find_image(new_source, new_root, wanted)
+        await check(found, None if found is new_root else found.descriptor)
         new = await self._read(new_name, new_source, found)
         old = None
         old_name = self._old_base or _old_base(manifest.annotations, new_name, shown)
         if old_name != SCRATCH:
-            old_source, old_root = await self._open(old_name)
+            old_source, old_root, check = await self._open(old_name)
             found = await find_image(old_source, old_root, wanted)
+            await check(found, None if found is old_root else found.descriptor)
             old = await self._read(old_name, old_source, found, owns=False)
         annotations = {BASE_DIGEST: str(new_root.digest)}
         if (reference := parse_image_name(new_name).reference) is not None:
@@ -159,8 +167,8 @@ class _Rebase:
             manifest, _, config = image_to_oci(manifest, config)
         return RebaseImage.of(name, manifest, config)
 
-    async def _open(self, name: str) -> tuple[ImageSource, Manifest]:
-        """Open a base image, once, and read its root manifest."""
+    async def _open(self, name: str) -> tuple[ImageSource, Manifest, ImageCheck]:
+        """Open a base image, once, and read its root manifest; the third value checks those that are used."""
         if name not in self._opened:
             try:
                 reference = parse_image_name(name)
@@ -169,8 +177,7 @@ class _Rebase:
             access = self._base_access(reference)
             with prefix_errors(f"reading the base image {name}"):
                 source = await self._stack.enter_async_context(reference.open_source(access))
-                self._opened[name] = source, await source.manifest()
-            check_policy(reference, access)
+                self._opened[name] = source, await source.manifest(), ImageCheck(reference, source, access)
         return self._opened[name]
 
     def _base_access(self, reference: ImageReference) -> Access:

@@ -171,6 +171,7 @@ class AccessOptions:
     resume: bool | None
     partial_age: float | None
     registries_conf: Path | None
+    registries_d: Path | None
     policy: str | None
     require_signed: bool
     accept_all: bool
@@ -199,6 +200,7 @@ class AccessOptions:
             resume=not parsed.get("no-resume", bool) if writes else None,
             partial_age=parsed.get("partial-age", float) if writes else None,
             registries_conf=parsed.path("registries-conf"),
+            registries_d=parsed.path("registries.d"),
             policy=parsed.optional("policy", str) or None,
             require_signed=require_signed,
             accept_all=accept_all,
@@ -217,6 +219,7 @@ class AccessOptions:
             os.environ,
             report=report,
             registries_conf=self.registries_conf,
+            registries_d=self.registries_d,
             policy=self.policy,
             require_signed=self.require_signed,
         )
@@ -246,7 +249,7 @@ class AccessOptions:
 
 
 def _check_registries_d(path: Path | None) -> None:
-    """Raise `InvalidInput` for a directory that cannot be read, or is invalid; it has no other use yet."""
+    """Raise `InvalidInput` for a directory that cannot be read, or is invalid, before anything else is done."""
     if path is not None:
         from ..config.registries_d import load
 

@@ -29,6 +29,7 @@ from .platform_flags import CHOOSING, chosen_image, refuse_choice
 from .progress import MODES, reporting
 from .receipt_flag import RECEIPT, recording, write_receipt
 from .referrer_flags import REFERRERS, wanted_referrers
+from .signing_flags import SIGN_IDENTITY, SIGNING, SigningOptions
 
 if TYPE_CHECKING:
     from ..model.referrer import WantedReferrers
@@ -47,6 +48,8 @@ _FLAGS = (
     *FORM,
     *ENCRYPTION,
     *REFERRERS,
+    *SIGNING,
+    SIGN_IDENTITY,
     Flag("dest-precompute-digests", "compress layers to temporary files first, and do not upload those that exist",
          read=boolean, default=False),
     *NETWORK,
@@ -82,6 +85,7 @@ class CopyOptions:
     form: Form
     writing: Writing
     output: LayoutOutput
+    signing: SigningOptions
     source_access: AccessOptions
     destination_access: AccessOptions
     jobs: int | None
@@ -108,6 +112,7 @@ class CopyOptions:
             selection=selection,
             form=with_encryption(output.form(form(parsed, parsed.arguments[1])), parsed),
             output=output,
+            signing=SigningOptions.of(parsed, dry_run=dry_run),
             writing=Writing(
                 additional_tags=additional_tags,
                 verify_existing=parsed.get("verify-existing", bool),
@@ -152,7 +157,8 @@ async def run(options: CopyOptions) -> int:
             options.destination,
             engine.CopyOptions(
                 options.selection, options.form, options.jobs, options.dry_run, options.layers,
-                output.wrap(options.destination), referrers=options.referrers,
+                output.wrap(options.destination), options.signing.signers(writing), options.signing.identity,
+                options.referrers,
             ),
             source_access=reading,
             destination_access=writing,

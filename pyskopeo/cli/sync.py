@@ -23,6 +23,7 @@ from .platform_flags import CHOOSING, chosen_image, refuse_choice
 from .progress import warnings_only
 from .referrer_flags import REFERRERS, wanted_referrers
 from .regex_timeout import bounded
+from .signing_flags import SIGNING, SigningOptions
 from .terminal import has_cursor_control
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ _FLAGS = (
     *registry_flags("dest-"),
     *(flag for flag in FORM if flag.name in ("format", "preserve-digests", "remove-signatures", "max-inflated")),
     *REFERRERS,
+    *SIGNING,
     *NETWORK,
     *RANGES,
     *RESUME,
@@ -66,6 +68,7 @@ class SyncOptions:
     """
 
     request: SyncRequest
+    signing: SigningOptions
     source_access: AccessOptions
     destination_access: AccessOptions
     digestfile: Path | None
@@ -79,6 +82,7 @@ class SyncOptions:
         request.check()
         return cls(
             request=request,
+            signing=SigningOptions.of(parsed, dry_run=request.dry_run),
             source_access=AccessOptions.of(parsed, "src-"),
             destination_access=AccessOptions.of(parsed, "dest-"),
             digestfile=None if request.dry_run else parsed.path("digestfile"),
@@ -99,12 +103,13 @@ async def run(options: SyncOptions) -> int:
     builder = ReportBuilder()
     signatures = not options.request.form.remove_signatures
     steps = (ImageSteps(signatures=signatures),) if options.as_skopeo and not sys.stdout.isatty() else ()
+    writing = _writing(options)
     try:
         with viewing(builder, *steps) as show:
             await sync(
-                options.request,
+                replace(options.request, signers=options.signing.signers(writing)),
                 source_access=options.source_access.access(warnings_only),
-                destination_access=_writing(options),
+                destination_access=writing,
                 report=show,
             )
     finally:

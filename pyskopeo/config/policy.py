@@ -6,14 +6,22 @@ Files are parsed as strictly as by skopeo: an unreadable file, or a single error
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 
 from ..errors import InvalidContent, InvalidInput, PolicyRejected, StorageFailed, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.strict_json import parse_object
 from .policy_fields import fields, members, policy_error, quoted
-from .policy_requirements import InsecureAcceptAnything, Reject, Requirement, parse_requirements
+from .policy_requirements import (
+    InsecureAcceptAnything,
+    Reject,
+    Requirement,
+    SignedBaseLayer,
+    SignedBy,
+    SigstoreSigned,
+    parse_requirements,
+)
 from .policy_scopes import Subject, check_scope
 from .user_files import is_inaccessible, open_user_file
 
@@ -23,6 +31,32 @@ _LIMIT = 16 * 1024 * 1024
 
 Requirements = tuple[Requirement, ...]
 Scopes = Mapping[str, Requirements]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Requirements of a policy for one image that are still to be satisfied, in this order; none: it is accepted.
+
+    ``scope`` is the path of the rule within the policy, ``where`` the policy's file, "" without one.
+    """
+
+    requirements: Requirements
+    scope: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.scope} in {self.where}" if self.where else self.scope
+
+    def check(self, requirement: Requirement, name: str) -> None:
+        """Raise `PolicyRejected` for a requirement that refuses every image; ``name`` is the image's."""
+        if isinstance(requirement, Reject):
+            raise self.refusal(f"Running image {name} is rejected by policy. (The rule: {self})")
+        if isinstance(requirement, SignedBaseLayer):
+            raise self.refusal(f"{requirement.type} not implemented yet! (The rule: {self})")
+
+    def refusal(self, message: str) -> PolicyRejected:
+        """Return the error for an image that is refused."""
+        return PolicyRejected(message, scope=self.scope, where=self.where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,31 +103,24 @@ class Policy:
                 return scopes[scope], _place(image.transport, scope)
         return self.default, "default"
 
-    def judge(self, image: Subject, name: str) -> None:
-        """Raise `PolicyRejected` unless ``image`` satisfies every requirement; ``name`` is for the message.
+    def judge(self, image: Subject, name: str) -> Rule:
+        """Return what signatures have to prove for ``image`` to be accepted; ``name`` is for messages.
 
-        Verification of signatures is not implemented, so that requirements for signatures are never satisfied.
+        The result begins with the first requirement that needs signatures; whoever calls this verifies them. Raises
+        `PolicyRejected` if a requirement before it refuses the image.
         """
         requirements, scope = self.requirements_for(image)
-        rule = f"{scope} in {self.where}" if self.where else scope
+        rule = Rule((), scope, self.where)
         if not requirements:
-            raise self._refusal("List of verification policy requirements must not be empty", scope)
-        for requirement in requirements:
-            if isinstance(requirement, InsecureAcceptAnything):
-                continue
-            if isinstance(requirement, Reject):
-                raise self._refusal(f"Running image {name} is rejected by policy. (The rule: {rule})", scope)
-            raise self._refusal(
-                f"A signature was required for image {name} ({requirement.type}, the rule: {rule}), but this version "
-                "cannot verify signatures; name another policy with --policy to do without",
-                scope,
-            )
+            raise rule.refusal("List of verification policy requirements must not be empty")
+        for number, requirement in enumerate(requirements):
+            if isinstance(requirement, SignedBy | SigstoreSigned):
+                return replace(rule, requirements=requirements[number:])
+            rule.check(requirement, name)
         if self.require_signed:
             because = f"{rule} accepts it unsigned" if self.where else "there is no policy that demands a signature"
-            raise self._refusal(f"No signature verification policy found for image {name}: {because}", scope)
-
-    def _refusal(self, message: str, scope: str) -> PolicyRejected:
-        return PolicyRejected(message, scope=scope, where=self.where)
+            raise rule.refusal(f"No signature verification policy found for image {name}: {because}")
+        return rule
 
 
 def locations(environ: Mapping[str, str], home: Path) -> tuple[Path, ...]:

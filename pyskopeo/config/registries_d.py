@@ -33,11 +33,15 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class RegistriesD:
-    """The settings of one file or of all: by namespace (``host[/path][:tag|@digest]``), ``default`` for any other."""
+    """The settings of one file or of all: by namespace (``host[/path][:tag|@digest]``), ``default`` for any other.
+
+    ``lookaside_directory`` is the URL of the user's own lookaside, for images without a configured one; "": none.
+    """
 
     default: Section | None = None
     namespaces: Mapping[str, Section] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    lookaside_directory: str = ""
 
     @classmethod
     def parse(cls, text: str, where: str) -> RegistriesD:
@@ -83,15 +87,15 @@ class RegistriesD:
             yield self.default
 
     def lookaside(self, reference: Reference, *, write: bool = False) -> str:
-        """Return the base URL to read, or to ``write``, signatures of an image; "" if none is configured.
+        """Return the base URL to read, or to ``write``, signatures of an image.
 
-        As in skopeo, it is that of the first of `sections` that has one.
+        As in skopeo, it is that of the first of `sections` that has one, else the user's own.
         """
         for section in self.sections(reference):
             found = (section.lookaside_staging if write else "") or section.lookaside
             if found:
                 return found
-        return ""
+        return self.lookaside_directory
 
     def uses_attachments(self, reference: Reference) -> bool:
         """Return whether signatures are stored as tags in the image's repository (sigstore attachments)."""
@@ -110,7 +114,8 @@ def locations(environ: Mapping[str, str], home: Path, named: Path | None = None)
 def load(environ: Mapping[str, str], home: Path, named: Path | None = None) -> RegistriesD:
     """Read the ``*.yaml`` files in the first of `locations` that exists.
 
-    Without such a directory, even if it is ``named``, nothing is configured. Raises `InvalidInput`,
+    Without such a directory, even if it is ``named``, nothing is configured, and the user's own lookaside is used.
+    Raises `InvalidInput`,
     `StorageFailed` or `TooLarge` for a file that is invalid, cannot be read, or is over the limit.
     """
     for folder in locations(environ, home, named):
@@ -120,8 +125,18 @@ def load(environ: Mapping[str, str], home: Path, named: Path | None = None) -> R
             if not os.path.exists(folder):
                 continue
             raise StorageFailed.of(error, f"reading {folder}") from None
-        return RegistriesD.merge(_files(folder / name for name in names))
-    return RegistriesD()
+        found = RegistriesD.merge(_files(folder / name for name in names))
+        break
+    else:
+        found = RegistriesD()
+    return replace(found, lookaside_directory=own_lookaside(home).as_uri())
+
+
+def own_lookaside(home: Path) -> Path:
+    """Return the directory of the user's own lookaside: that of the machine for root."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/containers/sigstore")
+    return Path(os.path.abspath(home)) / ".local/share/containers/sigstore"
 
 
 def _files(paths: Iterable[Path]) -> Iterator[RegistriesD]:

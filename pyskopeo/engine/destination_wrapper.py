@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
     from ..model.events import Placement
     from ..model.manifest import Manifest
-    from ..model.signature import Signature
+    from ..model.signature import Signature, SignatureFormat
     from ..streams.locations import Location
     from ..streams.progress import Progress
     from ..streams.pump import Blob
@@ -59,6 +59,9 @@ class DestinationWrapper(ImageDestination):
 
     async def put_root(self, root: Manifest) -> None:
         await self._destination.put_root(root)
+
+    def why_unsigned(self, format: SignatureFormat) -> str:
+        return self._destination.why_unsigned(format)
 
     async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
         await self._destination.put_signatures(signatures, digest, root=root)

@@ -56,8 +56,12 @@ class JoinedImages(ImageSource):
     async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
         if descriptor is None:
             return ()
-        owner = self._owners[descriptor.digest]
-        return await owner.signatures(None if descriptor.digest in self._roots else descriptor)
+        owner, known_as = self.owner(descriptor)
+        return await owner.signatures(known_as)
+
+    def owner(self, descriptor: Descriptor) -> tuple[ImageSource, Descriptor | None]:
+        """Return the source of a manifest, and its descriptor there, None if it is that source's root."""
+        return self._owners[descriptor.digest], None if descriptor.digest in self._roots else descriptor
 
     def _add(self, manifest: Manifest, source: ImageSource) -> None:
         """Note where the content that a manifest names is."""

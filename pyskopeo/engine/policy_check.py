@@ -1,47 +1,148 @@
-"""Check the images of a copy against the user's signature policy (containers-policy.json(5))."""
+"""Check the images of a copy against the user's signature policy (containers-policy.json(5)).
+
+Signatures are read if the policy asks for them, or if they are copied, and once for both.
+"""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..errors import prefix_errors
-from .attachments import signatures_to_copy
+from ..errors import PyskopeoError, prefix_errors
+from ..model import mediatype
+from .attachments import is_copied
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..access import Access
+    from ..config.policy import Rule
+    from ..config.policy_requirements import SignedBy, SigstoreSigned
     from ..interfaces import ImageReference, ImageSource
     from ..model.descriptor import Descriptor
     from ..model.manifest import Manifest
     from ..model.signature import Signature
+    from ..signatures.verdict import SignedImage
     from .plan import Form
+
+_REFUSED = "Source image rejected"
 
 
 class ImageCheck:
     """Checks the manifests of one source, as `read_graph` calls it.
 
     ``name`` is the image as the user named it; with ``form`` the signatures are read that a copy takes along, None:
-    nothing is copied.
+    nothing is copied. With ``alone`` an index is copied without its images.
     """
 
-    def __init__(self, name: ImageReference, source: ImageSource, access: Access, form: Form | None = None) -> None:
-        self._name, self._source, self._access, self._form = name, source, access, form
+    def __init__(
+        self, name: ImageReference, source: ImageSource, access: Access, form: Form | None = None, *,
+        alone: bool = False,
+    ) -> None:  # fmt: skip
+        self._name, self._source, self._access = name, source, access
+        self._form, self._alone = form, alone
 
     async def __call__(self, manifest: Manifest, descriptor: Descriptor | None) -> tuple[Signature, ...]:
         """Raise `PolicyRejected` for a manifest that must not be used; return the signatures that are copied with it.
 
-        ``descriptor`` None: it is the source's root. Raises the errors of reading signatures, too.
+        ``descriptor`` None: it is the source's root. Signatures of an index are not asked for if those of all its
+        images are, as in containers/image. Raises the errors of reading signatures, too.
         """
-        check_policy(self._name, self._access)
-        if self._form is None:
+        rule = _judge(self._name, self._access)
+        needed = bool(rule.requirements) and (not manifest.is_index or self._alone or _has_blobs(manifest))
+        copied = self._form is not None and is_copied(manifest, self._form)
+        if not needed and not copied:
             return ()
-        return await signatures_to_copy(self._source, manifest, descriptor, form=self._form)
+        with prefix_errors("reading signatures"):
+            signatures = await self._source.signatures(descriptor)
+        if needed:
+            self._verify(rule, manifest, signatures)
+        return signatures if copied else ()
+
+    def _verify(self, rule: Rule, manifest: Manifest, signatures: Sequence[Signature]) -> None:
+        """Raise `PolicyRejected` unless signatures satisfy every requirement of a rule."""
+        from ..config.policy_requirements import SignedBy, SigstoreSigned
+        from ..signatures.verdict import SignedImage
+
+        image = SignedImage(manifest.raw, self._name.image_name, self._name.reference)
+        for requirement in rule.requirements:
+            if not isinstance(requirement, SignedBy | SigstoreSigned):
+                with prefix_errors(_REFUSED):
+                    rule.check(requirement, self._name.image_name)
+            elif reasons := self._reasons_against(requirement, image, signatures):
+                place = f"({requirement.type} for image {manifest.digest}, the rule: {rule})"
+                raise rule.refusal(f"{_REFUSED}: {reasons} {place}")
+
+    @staticmethod
+    def _reasons_against(
+        requirement: SignedBy | SigstoreSigned, image: SignedImage, signatures: Sequence[Signature]
+    ) -> str:
+        """Return why no signature satisfies a requirement, or why that cannot be found out; "" if one does."""
+        from ..signatures.requirements import may_satisfy
+
+        candidates = [signature for signature in signatures if may_satisfy(requirement, signature)]
+        reasons = _judge_all(requirement, image, candidates)
+        if reasons is None:
+            return ""
+        if not reasons:
+            others = f" ({len(signatures)} of other kinds)" if signatures else ""
+            return f"A signature was required, but no signature exists{others}"
+        if len(reasons) == 1:
+            return reasons[0]
+        return f"None of the signatures were accepted, reasons: {'; '.join(reasons)}"
+
+
+def _judge_all(
+    requirement: SignedBy | SigstoreSigned, image: SignedImage, signatures: Sequence[Signature]
+) -> list[str] | None:
+    """Return why each of the signatures is refused, None as soon as one is accepted.
+
+    That a file of keys cannot be read, or a library is missing, is a reason of its own.
+    """
+    if not signatures:
+        return []
+    from ..config.policy_keys import load_keys
+    from ..signatures.requirements import describe, judge
+
+    reasons: list[str] = []
+    try:
+        for verdict in judge(requirement, image, signatures, load_keys(requirement), datetime.now(UTC)):
+            if verdict.accepted:
+                return None
+            reasons.append(describe(verdict))
+    except PyskopeoError as error:
+        reasons.append(str(error))
+    return reasons
 
 
 def check_policy(source: ImageReference, access: Access) -> None:
-    """Raise `PolicyRejected` for an image that the policy does not allow, `InvalidInput` for an invalid policy file.
+    """Raise `PolicyRejected` for what the policy does not allow, `InvalidInput` for an invalid policy file.
 
-    containers-policy.json(5).
+    For content that is read by its digest, without the manifest that a signature could be for: where a signature is
+    required, it is refused.
     """
+    rule = _judge(source, access)
+    if rule.requirements:
+        kind = rule.requirements[0].type
+        with prefix_errors(_REFUSED):
+            raise rule.refusal(
+                f"A signature was required for image {source.image_name} ({kind}, the rule: {rule}), and this command "
+                "verifies none: copy the image first, or name another policy with --policy"
+            )
+
+
+def needs_signatures(source: ImageReference, access: Access) -> bool:
+    """Return whether an image is allowed only with signatures; raises `PolicyRejected` if it is not allowed at all."""
+    return bool(_judge(source, access).requirements)
+
+
+def _judge(source: ImageReference, access: Access) -> Rule:
     policy = access.policy()
-    with prefix_errors("Source image rejected"):
-        policy.judge(source.subject(), source.image_name)
+    with prefix_errors(_REFUSED):
+        return policy.judge(source.subject(), source.image_name)
+
+
+def _has_blobs(index: Manifest) -> bool:
+    """Return whether an index has entries that are no manifests, which no signature of their own can be for."""
+    manifests = mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES | {""}
+    return not index.manifests or not all(entry.media_type in manifests for entry in index.manifests)

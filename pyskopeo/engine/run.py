@@ -23,10 +23,11 @@ from .plan import DEFAULT_FORM, Form
 from .planner import decide
 from .policy_check import ImageCheck
 from .selection import Selection
+from .signing import NO_SIGNING, Signing
 from .transfer import SMALL_AT_ONCE, Transfer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from ..access import Access
     from ..interfaces import ImageDestination, ImageReference, ImageSource
@@ -107,6 +108,7 @@ async def copy(
         destination_access = replace(destination_access, writing=writing)
     async with _open_ends(source, destination, source_access, destination_access) as (reader, opened):
         writer = options.wrap(opened) if options.wrap else opened
+        signing = Signing.of(options.signers, options.sign_identity, destination, writer)
         referrers = None
         if options.referrers is not None and options.referrers.any:
             from .referrer_copy import ReferrerCopy
@@ -114,7 +116,8 @@ async def copy(
             with prefix_errors(destination.image_name):
                 referrers = ReferrerCopy(reader, writer, options.referrers, report, options.jobs)
         async with _prefetched(writer, wanted=not options.dry_run):
-            check = ImageCheck(source, reader, source_access, options.form)
+            alone = options.selection is not None and options.selection.mode == "index-only"
+            check = ImageCheck(source, reader, source_access, options.form, alone=alone)
             offline = source_access.network.offline
             plan = await _plan((source, reader), (destination, writer), options, check, report, offline=offline)
         assert plan.inputs is not None
@@ -126,9 +129,9 @@ async def copy(
             return CopyResult(
                 plan, source_digest, plan.root.digest, placements=placements, referrers=_found(referrers)
             )  # fmt: skip
+        await signing.prepare()
         transfer = Transfer(reader, writer, report, options.jobs)
-        identity = options.sign_identity or destination.reference
-        attachments = _attachments(plan, options.signers, identity, referrers)
+        attachments = _attachments(plan, signing, referrers)
         async with nullcontext() if referrers is None else referrers.beside(plan):
             plan, digest = await _carry_out(plan, transfer, attachments)
     moved = transfer.moved + (0 if referrers is None else referrers.moved)
@@ -169,10 +172,10 @@ async def carry_out(
 
 
 def _attachments(
-    plan: Plan, signers: Sequence[Signer] = (), identity: Reference | None = None, referrers: ReferrerCopy | None = None
+    plan: Plan, signing: Signing = NO_SIGNING, referrers: ReferrerCopy | None = None
 ) -> Attachments:
     copied = plan.inputs.graph.signatures if plan.inputs else {}
-    return Attachments(copied, signers, identity, referrers)
+    return Attachments(copied, signing, referrers)
 
 
 async def _carry_out(plan: Plan, transfer: Transfer, attachments: Attachments) -> tuple[Plan, Digest]:
@@ -266,7 +269,7 @@ async def _plan(
     except NoMatchingPlatform as error:
         with prefix_errors(f"choosing an image from manifest list {name.image_name}"):
             raise error from None
-    check_signatures(graph, accepts)
+    check_signatures(graph, writer, accepts.called)
     plan = decide(graph, accepts, form)
     return plan if options.layers else without_layers(plan)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,19 +14,20 @@ from ..model.events import BlobFinished, BlobProgress, BlobStarted, Placement, R
 from ..model.mediatype import compression
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import WorkQueue, processors
+from ..streams.memory_blob import in_memory
 from ..streams.plain_content import InflatedTotal, PlainContent
 from ..streams.progress import KeptProgress, uncounted
-from ..streams.pump import Blob, MemoryReader, NullSink
+from ..streams.pump import Blob, NullSink
 from .plan import DEFAULT_FORM
 from .planner import plan_with_outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from ..interfaces import ImageDestination, ImageSource
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
-    from ..streams.byte_streams import BlobReader, BlobSink, ChangingSink
+    from ..streams.byte_streams import BlobSink, ChangingSink
     from .plan import Plan
 
 _TICK = 0.2
@@ -243,13 +244,3 @@ async def _diff_id(blob: Blob) -> Digest:
     await blob.copy_to(inflating, uncounted)
     inflating.finish()
     return inflating.digest
-
-
-def in_memory(descriptor: Descriptor, content: bytes) -> Blob:
-    """Return a blob with the given content."""
-
-    @asynccontextmanager
-    async def opened(offset: int) -> AsyncIterator[BlobReader]:
-        yield MemoryReader(content, offset)
-
-    return Blob(descriptor, opened)

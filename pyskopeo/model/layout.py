@@ -19,7 +19,6 @@ from . import mediatype
 from .descriptor import Descriptor
 from .digest import Digest
 from .manifest import Manifest
-from .referrer import is_cosign_tag, is_referrers_tag
 from .strict_json import parse_object
 
 LAYOUT_FILE = "oci-layout"
@@ -256,10 +255,17 @@ class LayoutIndex:
         return found
 
     def _images(self) -> Sequence[int]:
-        """Return all entries but those that say what refers to others, unless there are no others."""
-        usable = [position for position in range(len(self.descriptors)) if self._is_usable(position)]
-        names = {position: self.descriptors[position].annotations.get(REF_NAME, "") for position in usable}
-        return [n for n in usable if not is_referrers_tag(names[n]) and not is_cosign_tag(names[n])] or usable
+        """Return the entries that can be images; of several, not those that belong to an image by their names."""
+        found = [position for position, _ in enumerate(self.descriptors) if self._is_usable(position)]
+        if len(found) < 2:
+            return found
+        from .referrer import belongs_to_image
+
+        images = [
+            position for position in found
+            if not belongs_to_image(reference_name(self.descriptors[position]).rpartition(":")[2])
+        ]  # fmt: skip
+        return images or found
 
     def _is_usable(self, position: int) -> bool:
         media_type = self.descriptors[position].media_type

@@ -135,6 +135,11 @@ def is_cosign_tag(tag: str) -> bool:
     return suffix in COSIGN_SUFFIXES and len(encoded) == _HEX_DIGITS.get(algorithm) and not encoded.strip(_HEX)
 
 
+def belongs_to_image(tag: str) -> bool:
+    """Return whether what has a tag belongs to the image whose digest is in it: by the tag schema, or cosign's tags."""
+    return is_referrers_tag(tag) or is_cosign_tag(tag)
+
+
 def artifact_type(manifest: Manifest) -> str:
     """Return what a referrer is: its artifact type, or the type of its first layer if its configuration is an image's.
 

@@ -41,7 +41,8 @@ _MAX_REQUESTS = 5
 class Ping:
     """The response to ``GET /v2/``.
 
-    ``challenges`` are the values of ``WWW-Authenticate`` if the status is 401. ``peer`` is the IP address of the
+    ``challenges`` are the values of ``WWW-Authenticate`` if the status is 401. ``keeps_signatures`` is whether the
+    registry says that it keeps signatures (``X-Registry-Supports-Signatures``). ``peer`` is the IP address of the
     registry, "" through a proxy. ``retry_after`` is the header of that name. ``final`` is True after the last retry.
     """
 
@@ -50,6 +51,7 @@ class Ping:
     peer: str = ""
     retry_after: str | None = None
     final: bool = False
+    keeps_signatures: bool = False
 
     @property
     def temporary(self) -> bool:
@@ -85,6 +87,10 @@ class Pings:
         if not trust.insecure:
             return "https"
         return await self._schemes.get((host, trust), partial(probe_scheme, host, partial(self.response, trust, get)))
+
+    def known(self, trust: Trust, url: str) -> Ping | None:
+        """Return the response to a GET for ``url`` if it was requested before, else None."""
+        return self._responses.values.get((url, trust))
 
     async def response(self, trust: Trust, get: Get, url: str) -> Ping:
         """Return the response to a GET for ``url``, the ``/v2/`` of a registry; a temporary one is not kept."""
@@ -133,6 +139,7 @@ async def _request(url: str, get: Get) -> Ping:
         tuple(response.headers.get_list("www-authenticate")) if response.status_code == 401 else (),
         response.extensions.get("peer") or "",
         response.headers.get("retry-after"),
+        keeps_signatures=response.headers.get("x-registry-supports-signatures") == "1",
     )
 
 

@@ -102,6 +102,12 @@ class Session:
         """The registry's own origin, with https before the scheme is known."""
         return Origin.of(f"{self._scheme or 'https'}://{self._reference.api_host}")
 
+    @property
+    def keeps_signatures(self) -> bool:
+        """Whether the registry has said that it keeps signatures by an API of its own; nothing is asked for."""
+        ping = self._pings.known(self._access.trust, f"{self.origin}/v2/")
+        return ping is not None and ping.keeps_signatures
+
     async def retry(self, once: Callable[[], Awaitable[T]], what: str, *, last: bool = False) -> T:
         """Run ``once`` with this access's retry policy; ``what`` names it in events.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.manifest import Manifest
     from ..model.platform import Platform
-    from .oci_layout import LayoutFiles
+    from .layout_content import LayoutFiles
 
 
 def list_entries(files: LayoutFiles, where: str) -> list[LayoutEntry]:

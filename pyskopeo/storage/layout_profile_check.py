@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
-    from .oci_layout import LayoutFiles
+    from .layout_content import LayoutFiles
 
 _DEPTH = 8
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..model.digest import Digest
     from ..model.layout import LayoutIndex
-    from .oci_layout import LayoutFiles
+    from .layout_content import LayoutFiles
 
 # The number of manifests of a layout that are read, and the size in bytes of those that are kept.
 _MAX_MANIFESTS = 100_000

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
-    from .oci_layout import LayoutFiles
+    from .layout_content import LayoutFiles
     from .tar import TarIndex
 
 _LAYOUT_FILE_LIMIT = 1024 * 1024

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import NotFound, PathNotFound
 from ..interfaces import ImageSource
@@ -25,23 +25,12 @@ if TYPE_CHECKING:
     from ..model.reference import Reference
     from ..model.referrer import Referrer
     from .index_file import IndexFile
+    from .layout_content import LayoutFiles
     from .layout_referrers import LayoutReferrers, ReferrerCache
     from .tar import TarIndex
 
 _LAYOUT_FILE_LIMIT = 1024 * 1024
 OpenExternal: TypeAlias = Callable[[Descriptor, int], AbstractAsyncContextManager[BlobReader]]
-
-
-class LayoutFiles(Protocol):
-    """Access to the files of a layout by their names, such as ``blobs/sha256/...``."""
-
-    def content(self, name: str, limit: int) -> bytes:
-        """Return the bytes of a file; raises `NotFound`, `StorageFailed`, and `TooLarge` over ``limit`` bytes."""
-        ...
-
-    def locate(self, name: str) -> LocalFile:
-        """Return where the bytes of a blob are; raises `NotFound`."""
-        ...
 
 
 class DirectoryFiles:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..engine.policy_check import check_policy
+from ..engine.policy_check import needs_signatures
 from ..engine.run import CopyOptions, copy
 from ..errors import DestinationRefused, Offline, PyskopeoError, first_error
 from ..model.events import CopyFinished
@@ -230,9 +230,10 @@ class _SyncRun:
     async def _copy_image(self, group: ImageGroup, image: SyncImage) -> ImageResult:
         source, destination = parse_image_name(image.source), parse_image_name(image.destination)
         there, wrap = await self._occupant(image, destination)
-        present = await self._presence.present_digest(image, source, destination, group.access, there)
+        present = None
+        if not self._request.signers and not needs_signatures(source, group.access):
+            present = await self._presence.present_digest(image, source, destination, group.access, there)
         if present is not None:
-            check_policy(source, group.access)
             await self._claim(image, present)
             remove_leftovers(destination, self._writing)
             return ImageResult(image, "present", present)
@@ -244,7 +245,10 @@ class _SyncRun:
         result = await copy(
             source,
             destination,
-            CopyOptions(self._request.selection, self._request.form, wrap=wrap, referrers=self._request.referrers),
+            CopyOptions(
+                self._request.selection, self._request.form, wrap=wrap, signers=self._request.signers,
+                referrers=self._request.referrers,
+            ),
             source_access=replace(group.access, report=self._writing.report),
             destination_access=self._writing,
             report=report,

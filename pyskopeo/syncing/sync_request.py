@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
     from ..model.events import Event
     from ..model.referrer import WantedReferrers
+    from ..signatures.signer import Signer
 
 SOURCES = ("docker", "dir", "oci", "yaml")
 DESTINATIONS = ("docker", "dir", "oci")
@@ -38,7 +39,8 @@ class SyncRequest:
     ``destination`` are names without a transport. ``selection`` chooses among the images of an index,
     ``tag_selection`` among the listed images. ``scoped`` keeps the source's whole path below the destination,
     ``suffix`` is appended to each name at the destination. ``form`` is the manifest format. ``keep_going`` continues
-    after an image has failed. ``dry_run`` lists the images and copies nothing.
+    after an image has failed. ``dry_run`` lists the images and copies nothing. ``signers`` sign each image, as its name
+    at the destination; then no image is taken for present.
 
     ``jobs`` is the maximum number of images copied concurrently; the limit for concurrent blobs applies to all of them
     together. ``record`` is a file that records the source of each copy, so that one request to the source's registry
@@ -62,6 +64,7 @@ class SyncRequest:
     record: Path | None = None
     guard: Callable[[], AbstractContextManager[None]] = nullcontext
     referrers: WantedReferrers | None = None
+    signers: tuple[Signer, ...] = ()
 
     def check(self) -> None:
         """Raise `InvalidInput` for an impossible combination, in skopeo's words."""

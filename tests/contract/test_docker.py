@@ -13,11 +13,11 @@ from pyskopeo import Access, Placement
 from pyskopeo.engine import run as engine
 from pyskopeo.engine.plan import DEFAULT_FORM
 from pyskopeo.engine.run import CopyOptions
-from pyskopeo.engine.transfer import in_memory
 from pyskopeo.errors import ContentMismatch, DestinationRefused, NetworkError, NotFound, PyskopeoError, Unsupported
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import BlobFinished, BlobStarted, CopyFinished, CopyPlanned, Event, ManifestWritten, Warned
+from pyskopeo.streams.memory_blob import in_memory
 from pyskopeo.streams.progress import uncounted
 from tests.contract.places import AMD64, EVERYTHING, PLACES, Place
 from tests.contract.reading import insecure, layout, read_layers

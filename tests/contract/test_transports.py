@@ -530,7 +530,7 @@ class TestRefused:
         assert everything(there) == {}
 
     async def test_a_blob_of_a_digest_nobody_can_check(self, place: Place, there: Path) -> None:
-        from pyskopeo.engine.transfer import in_memory
+        from pyskopeo.streams.memory_blob import in_memory
 
         blob = in_memory(Descriptor("", Digest("md5", "d41d8cd98f00b204e9800998ecf8427e"), 0), b"")
         async with pyskopeo.open_destination(place.at(there)) as destination:

@@ -48,7 +48,7 @@ def check_between(before: State, after: State, final: State, *, killed: bool = F
     require("no content that nobody has asked for", unless=sorted(after.blobs.keys() - before.blobs.keys() - final.blobs.keys()))
     for name, target in after.names.items():
         known = [state.names[name] for state in (before, final) if name in state.names]
-        require("a name has its old content or its new one, whole", unless=target not in known and name)
+        require("a name has its old content or its new one, whole", unless=target not in known and (name, sorted(target), [sorted(k) for k in known]))
     lost = sorted(before.names.keys() - after.names.keys())
     there = [state for state in (before, final) if killed]  # the other one of two may have put the new one there
     require("no name is lost", unless=[name for name in lost if not any(_moved_away(one, after, name) for one in there)])

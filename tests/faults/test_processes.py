@@ -142,6 +142,7 @@ def test_one_of_two_is_killed(destination: str, number: int, tmp_path: Path) -> 
             killed.join(_WAIT)
             other.join(_WAIT)
             codes = killed.exitcode, other.exitcode
+        assert None not in codes, "still running"
         if destination in SEVERAL:
             assert codes[1] == children.DONE
         check_between(before, scene.state(), reference.final, killed=True)

@@ -80,13 +80,24 @@ class TestPolicy:
             assert fatal(done).startswith(f'Error loading trust policy: invalid policy in "{tmp_path}/p.json": ')
         assert registry.log == []
 
-    def test_a_signature_that_cannot_be_verified(self, registry: Simulator, tmp_path: Path) -> None:
+    def test_a_signature_that_is_missing(self, registry: Simulator, tmp_path: Path) -> None:
         document = policy(tmp_path / "p.json", docker={"": [BY_PATH]})
         flags = ("copy", "--src-tls-verify=false", registry.name(), f"dir:{tmp_path}/o")
-        said = fatal(pyskopeo_here(f"--policy={document}", *flags))
-        assert said.startswith(f"Source image rejected: A signature was required for image {registry.name()} (signedBy")
-        assert "--policy" in said
+        assert fatal(pyskopeo_here(f"--policy={document}", *flags)) == (
+            "Source image rejected: A signature was required, but no signature exists "
+            f'(signedBy for image {IMAGE.digest}, the rule: transports.docker[""] in {document})'
+        )
+        assert asked_for_blobs(registry) == []
         assert not (tmp_path / "o").exists()
+
+    def test_content_without_its_manifest(self, registry: Simulator, tmp_path: Path) -> None:
+        document = policy(tmp_path / "p.json", docker={"": [BY_PATH]})
+        blob = registry.name().removesuffix(":latest").removeprefix("docker://") + f"@{IMAGE.layer_digests()[0]}"
+        done = pyskopeo_here(f"--policy={document}", "blob", "get", "--tls-verify=false", blob, f"--output={tmp_path}/o")
+        said = fatal(done)
+        assert said.startswith("Source image rejected: A signature was required for image docker://")
+        assert said.endswith("this command verifies none: copy the image first, or name another policy with --policy")
+        assert registry.log == []
 
     def test_all_transports(self, registry: Simulator, tmp_path: Path) -> None:
         folder = tmp_path.resolve() / "in"

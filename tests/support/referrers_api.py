@@ -23,7 +23,8 @@ class ReferrersRegistry(Simulator):
 
     ``page`` is the number of entries of a page, ``filters`` whether it filters by type and says so. With ``etags`` it
     gives manifests entity tags; with ``conditions`` it keeps ``If-Match`` and ``If-None-Match``, too.
-    ``before_put`` is called with each PUT of a manifest before that is stored, as another writer would come between.
+    ``before_put`` and ``after_put`` are called with the repository and the name of each manifest before and after it is
+    stored, as another writer would come between.
     """
 
     api = True
@@ -32,6 +33,7 @@ class ReferrersRegistry(Simulator):
     etags = False
     conditions = False
     before_put: Callable[[str, str], object] | None = None
+    after_put: Callable[[str, str], object] | None = None
 
     def listed(self, digest: str, repository: str = "test/image") -> set[str]:
         """The digests that the API lists for a subject."""
@@ -64,6 +66,8 @@ class ReferrersRegistry(Simulator):
             if self.conditions and not self._may_replace(asked, name, last):
                 return Response(412)
             response = handling.finish(asked)
+            if self.after_put is not None:
+                self.after_put(name, last)
             raw = handling.keeps.getvalue() if handling.keeps else b""
             subject = json.loads(raw).get("subject") if response.status == 201 else None
             return response.with_header("OCI-Subject", subject["digest"]) if subject and self.api else response

@@ -16,7 +16,7 @@ from pyskopeo.errors import DaemonError, NotFound, PyskopeoError, first_error, p
 
 # Errors that no caller of the library catches by their own names.
 INTERNAL = {
-    "DuplicateName", "NoKey", "NoLocks", "TemplateError", "TokenExpired", "TokenRefused", "UnknownField", "UnknownFlag",
+    "DuplicateName", "NoKey", "NoLocks", "SignatureRefused", "TemplateError", "TokenExpired", "TokenRefused", "UnknownField", "UnknownFlag",
     "UsageError",
 }  # fmt: skip
 

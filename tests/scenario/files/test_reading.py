@@ -91,9 +91,11 @@ class TestExport:
         """As tar sees it, which makes the files by a way of its own."""
         archive = self.export(name, tmp_path)
         with tarfile.open(fileobj=io.BytesIO(archive), errors="surrogateescape") as tar:
+            # An attribute: the first releases of Python 3.11 know no argument for it.
+            tar.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)
             for one in tar.getmembers():
                 if not one.isdev():
-                    tar.extract(one, tmp_path / "theirs", filter="fully_trusted", set_attrs=False)
+                    tar.extract(one, tmp_path / "theirs", set_attrs=False)
         succeed(pyskopeo_here("extract", name, "--dest", tmp_path / "ours"))
         assert contents(tmp_path / "theirs") == contents(tmp_path / "ours")
 

@@ -26,7 +26,7 @@ from tests.support.nobody import folder_of_nobody
 from tests.support.policies import ACCEPT, REJECT
 
 YES, NO = (InsecureAcceptAnything(),), (Reject(),)
-SIGNED: tuple[Requirement, ...] = (SignedBy("GPGKeys", ("/k",)), SigstoreSigned(("/k",)), SignedBaseLayer(MatchExact()))
+SIGNED: tuple[Requirement, ...] = (SignedBy("GPGKeys", ("/k",)), SigstoreSigned(("/k",)))
 IMAGE = by_reference("docker", Reference.parse("x.example.com:5000/a/b:v1"))
 NAME = "docker://x.example.com:5000/a/b:v1"
 ORDER = (
@@ -94,17 +94,25 @@ class TestJudging:
         assert len(lists) == 1 + 2 + 3
         for requirements, require_signed in itertools.product(lists, (False, True)):
             policy = Policy(YES, {"docker": {"x.example.com:5000": requirements}}, "/p", require_signed)
-            found = self.refusal(policy)
-            assert str(found) == (
-                f"A signature was required for image {NAME} ({requirement.type}, the rule: "
-                'transports.docker["x.example.com:5000"] in /p), but this version cannot verify signatures; '
-                "name another policy with --policy to do without"
-            )
+            rule = policy.judge(IMAGE, NAME)
+            assert rule.requirements == requirements[requirements.index(requirement) :]
+            assert str(rule) == 'transports.docker["x.example.com:5000"] in /p'
 
     @pytest.mark.parametrize("requirement", SIGNED)
-    def test_the_first_that_is_not_met_speaks(self, requirement: Requirement) -> None:
-        assert str(self.refusal(Policy((*YES, requirement, *NO)))).startswith("A signature was required")
+    def test_requirements_count_in_their_order(self, requirement: Requirement) -> None:
+        rule = Policy((*YES, requirement, *YES, *NO), {}, "/p").judge(IMAGE, NAME)
+        assert rule.requirements == (requirement, *YES, *NO)
+        rule.check(requirement, NAME)
+        rule.check(YES[0], NAME)
+        with pytest.raises(PolicyRejected, match=r"^Running image .* \(The rule: default in /p\)$"):
+            rule.check(NO[0], NAME)
         assert str(self.refusal(Policy((*YES, *NO, requirement)))).startswith("Running image")
+
+    def test_a_requirement_that_nobody_implements(self) -> None:
+        base = SignedBaseLayer(MatchExact())
+        assert str(self.refusal(Policy((*YES, base), {}, "/p"))) == (
+            "signedBaseLayer not implemented yet! (The rule: default in /p)"
+        )
 
     def test_a_list_of_nothing_accepts_nothing(self) -> None:
         assert "must not be empty" in str(self.refusal(Policy(())))

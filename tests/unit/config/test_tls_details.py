@@ -218,6 +218,10 @@ def test_a_suite_that_openssl_has_not_is_refused(suite: str, others: tuple[str, 
     [("secp256r1", "prime256v1"), ("secp384r1", "secp384r1"), ("secp521r1", "secp521r1"), ("x25519", "X25519")],
 )
 def test_one_named_group_is_the_only_one_spoken(certificate: ServerCertificate, group: str, name: str) -> None:
+    try:
+        ssl.create_default_context().set_ecdh_curve(name)
+    except ValueError:  # the first releases of Python 3.11
+        pytest.skip(f"this Python cannot be told {name}")
     context = client_for(certificate, TlsDetails(named_groups=(group,)))
     assert shake(context, server_for(certificate, curve=name))[0] == "TLSv1.3"
     other = "secp384r1" if name != "secp384r1" else "secp521r1"

@@ -12,7 +12,8 @@ from pyskopeo.engine.destination_wrapper import DestinationWrapper
 from pyskopeo.engine.plan import Graph
 from pyskopeo.engine.run import carry_out, make_plan
 from pyskopeo.engine.selection import Selection
-from pyskopeo.errors import CredentialsFailed, InvalidInput, Unsupported
+from pyskopeo.engine.signing import Signing
+from pyskopeo.errors import CredentialsFailed, Unsupported
 from pyskopeo.interfaces import Accepts
 from pyskopeo.model import mediatype
 from pyskopeo.model.digest import Digest
@@ -21,6 +22,7 @@ from pyskopeo.model.reference import Reference
 from pyskopeo.model.signature import Signature
 from tests.support.images import build
 from tests.support.memory import AMD64, OCI, Destination, Source
+from tests.support.signers import NamedSigner
 
 pytestmark = pytest.mark.anyio
 IMAGE = build("oci-index")
@@ -39,21 +41,6 @@ class Noting(Destination):
         self.log.append(f"signatures of {'the root' if root else digest}: {shown}")
 
 
-class NamedSigner:
-    """Signs with its name."""
-
-    def __init__(self, called: str) -> None:
-        self.called = called
-
-    async def prepare(self) -> None:
-        """Nothing to read."""
-
-    async def sign(self, digest: Digest, identity: Reference) -> Signature:
-        if not self.called:
-            raise CredentialsFailed("no key")
-        return Signature("simple", f"{self.called} {identity}".encode())
-
-
 async def test_signatures_follow_their_manifests_and_precede_the_name() -> None:
     destination = Noting(replace(OCI, unsigned=""))
     plan = await make_plan(Source(IMAGE), destination, Selection(AMD64, "all"))
@@ -70,7 +57,7 @@ async def test_signatures_follow_their_manifests_and_precede_the_name() -> None:
 async def test_every_signer_signs_every_manifest_after_those_that_are_copied() -> None:
     destination = Noting()
     copied = {ROOT.digest: (Signature("simple", b"old"),)}
-    attachments = Attachments(copied, (NamedSigner("first"), NamedSigner("second")), IDENTITY)
+    attachments = Attachments(copied, Signing((NamedSigner("first"), NamedSigner("second")), IDENTITY))
     children = [Manifest.parse(IMAGE.child(number).raw) for number in range(2)]
     await attachments.write_for_children(children, DestinationWrapper(destination))
     await attachments.write_for_root(ROOT, DestinationWrapper(destination))
@@ -87,19 +74,12 @@ async def test_without_any_nothing_is_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("signers", "identity", "refusal", "error"),
-    [
-        (("a",), None, "signing needs the name of an image in a registry: give one with --sign-identity", InvalidInput),
-        (("",), IDENTITY, "creating signature: no key", CredentialsFailed),
-        (("a", ""), IDENTITY, "creating signature 2: no key", CredentialsFailed),
-    ],
-)  # fmt: skip
-async def test_an_image_that_cannot_be_signed_gets_no_name(
-    signers: tuple[str, ...], identity: Reference | None, refusal: str, error: type[Exception]
-) -> None:
+    ("signers", "refusal"), [(("",), "creating signature: no key"), (("a", ""), "creating signature 2: no key")]
+)
+async def test_an_image_that_cannot_be_signed_gets_no_name(signers: tuple[str, ...], refusal: str) -> None:
     destination = Noting()
-    attachments = Attachments({}, [NamedSigner(name) for name in signers], identity)
-    with pytest.raises(error, match=f"^{refusal}$"):
+    attachments = Attachments({}, Signing(tuple(NamedSigner(name) for name in signers), IDENTITY))
+    with pytest.raises(CredentialsFailed, match=f"^{refusal}$"):
         await attachments.write_for_root(ROOT, destination)
     assert not any("signatures" in entry or entry == "commit" for entry in destination.log)
 
@@ -108,8 +88,8 @@ async def test_a_destination_without_a_place_for_signatures() -> None:
     accepts = Accepts(mediatype.MANIFESTS, unsigned="it is read-only", called="x:y")
     graph = Graph(ROOT, signatures={ROOT.digest: (Signature("simple", b"a"),)})
     with pytest.raises(Unsupported, match="^Can not copy signatures to x:y: it is read-only; --remove-signatures copies"):
-        check_signatures(graph, accepts)
-    check_signatures(graph, replace(accepts, unsigned=""))
-    check_signatures(Graph(ROOT), accepts)
+        check_signatures(graph, Destination(accepts), "x:y")
+    check_signatures(graph, Destination(replace(accepts, unsigned="")), "x:y")
+    check_signatures(Graph(ROOT), Destination(accepts), "x:y")
     with pytest.raises(Unsupported, match="^Can not copy signatures to x:y: it is read-only$"):
         await Destination(accepts).put_signatures([Signature("simple", b"a")], ROOT.digest, root=True)

@@ -1,0 +1,119 @@
+"""The flags for signing what is copied."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InvalidName, prefix_errors
+from ..fast_dataclass import dataclass
+from .flags import Flag, Parsed, UsageError
+
+if TYPE_CHECKING:
+    from ..access import Access
+    from ..config.signing_parameters import SigningParameters
+    from ..model.reference import Reference
+    from ..signatures.signer import Signer
+
+SIGNING = (
+    Flag("sign-by-sigstore", "sign the image as a file of parameters says: with a key, or with a certificate of Fulcio "
+         "(containers-sigstore-signing-params.yaml(5))", value="PATH"),
+    Flag("sign-by-sigstore-private-key", "sign the image with a private key of sigstore", value="PATH"),
+    Flag("sign-passphrase-file", "read the passphrase for signing from the first line of PATH (default: a prompt)",
+         value="PATH"),
+)  # fmt: skip
+
+SIGN_IDENTITY = Flag("sign-identity", "the name to sign the image as, REGISTRY/REPOSITORY:TAG (default: that of the "
+                     "destination)", value="REFERENCE")  # fmt: skip
+
+_SHARE_PASSPHRASE = ("sign-by-sigstore-private-key",)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SigningOptions:
+    """Who signs, and as which image; nothing has been read yet but passphrases and parameters."""
+
+    parameters: SigningParameters | None = None
+    parameters_passphrase: bytes = b""
+    private_key: Path | None = None
+    passphrase: bytes | None = field(default=None, repr=False)
+    identity: Reference | None = None
+
+    @classmethod
+    def of(cls, parsed: Parsed, *, dry_run: bool) -> SigningOptions:
+        """Read the options, and ask for the passphrases of keys, not in a dry run; raises `PyskopeoError`."""
+        identity = _identity(parsed.optional("sign-identity", str)) if "sign-identity" in parsed.values else None
+        if dry_run:
+            return cls(identity=identity)
+        private_key, passphrase = parsed.path("sign-by-sigstore-private-key"), _passphrase(parsed)
+        if private_key is not None and passphrase is None:
+            passphrase = _ask(private_key, "use --sign-passphrase-file")
+        parameters, parameters_passphrase = None, b""
+        if path := parsed.path("sign-by-sigstore"):
+            with prefix_errors("Error using --sign-by-sigstore"):
+                parameters, parameters_passphrase = _parameters(path)
+        return cls(parameters, parameters_passphrase, private_key, passphrase, identity)
+
+    def signers(self, access: Access) -> tuple[Signer, ...]:
+        """Return the signers, in skopeo's order; ``access`` says how services are reached. Raises `InvalidInput`."""
+        found: list[Signer] = []
+        if self.parameters is not None:
+            from ..signing.from_parameters import sigstore_signer
+
+            with prefix_errors("Error using --sign-by-sigstore"):
+                found.append(sigstore_signer(self.parameters, self.parameters_passphrase, access))
+        if self.private_key is not None:
+            from ..signing.sigstore import PrivateKeyFile, SigstoreSigner
+
+            found.append(SigstoreSigner(PrivateKeyFile(self.private_key, self.passphrase or b"")))
+        return tuple(found)
+
+
+def _identity(text: str | None) -> Reference | None:
+    """Parse a name that has to be written in full: nothing is added to it."""
+    from ..model.reference import Reference
+
+    if not text:
+        return None
+    try:
+        found = Reference.parse(text, default_tag="")
+        if str(found) != text:
+            raise InvalidName(f"repository name must be canonical: want {found}")
+    except InvalidName as error:
+        raise InvalidName(f"Could not parse --sign-identity: {error}") from None
+    return found
+
+
+def _passphrase(parsed: Parsed) -> bytes | None:
+    """Return the passphrase in the file that was given, None without one."""
+    path = parsed.path("sign-passphrase-file")
+    if path is None:
+        return None
+    from ..config.passphrase_file import read_passphrase
+
+    if sum(bool(parsed.optional(name, str)) for name in _SHARE_PASSPHRASE) > 1:
+        raise UsageError(
+            "Only one of --sign-by, --sign-by-sq-fingerprint and --sign-by-sigstore-private-key can be used with "
+            "--sign-passphrase-file"
+        )
+    return read_passphrase(path)
+
+
+def _parameters(path: Path) -> tuple[SigningParameters, bytes]:
+    """Read a file of parameters, and the passphrase of the key that it names."""
+    from ..config.passphrase_file import read_passphrase
+    from ..config.signing_parameters import load
+
+    parameters = load(path)
+    if parameters.key_file is None:
+        return parameters, b""
+    if parameters.passphrase_file is not None:
+        return parameters, read_passphrase(parameters.passphrase_file)
+    return parameters, _ask(parameters.key_file, f"set privateKeyPassphraseFile in {path}")
+
+
+def _ask(key: Path, instead: str) -> bytes:
+    from .passphrase_prompt import prompt_for_passphrase
+
+    return prompt_for_passphrase(str(key), instead)

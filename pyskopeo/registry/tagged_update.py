@@ -1,0 +1,101 @@
+"""Change a manifest that several writers keep under one tag, without losing what the others write."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..errors import RegistryError
+from ..fast_dataclass import dataclass
+from ..http.read_bounded import read_bounded
+from ..model import mediatype
+from ..model.manifest import Manifest
+from ..model.strict_json import MANIFEST_LIMIT
+from .response_checks import check_stated_digest, closing, read_error
+
+if TYPE_CHECKING:
+    from .repository_writer import RepositoryWriter
+
+_ATTEMPTS = 10
+# Another writer has changed the manifest since it was read (RFC 9110 section 15.5.13), or is changing it.
+_CHANGED = frozenset({409, 412})
+# Seconds before the manifest is read again: in that time writers that had read it earlier write it.
+_LONGEST_WAIT, _SHORTEST_WAIT = 1.0, 0.01
+
+Update: TypeAlias = Callable[[bytes | None], Awaitable[Manifest | None]]
+"""Returns what a manifest, None if there is none, is to be replaced by; None if it is to stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The manifest as it was read: ``raw`` None if there is none, ``etag`` its entity tag, "" if none is known."""
+
+    raw: bytes | None
+    etag: str = ""
+
+    @property
+    def conditions(self) -> Mapping[str, str]:
+        """The headers by which it is replaced only if it is still this one (RFC 9110 section 13.1)."""
+        if self.raw is None:
+            return {"If-None-Match": "*"}
+        # A weak entity tag never matches (RFC 9110 section 13.1.1).
+        return {"If-Match": self.etag} if self.etag and not self.etag.startswith("W/") else {}
+
+
+async def update_tagged(writer: RepositoryWriter, tag: str, update: Update, what: str) -> None:
+    """Replace the manifest ``tag`` by what ``update`` makes of it, until that has nothing to change any more.
+
+    The manifest is replaced under the condition that it has not changed, and read again afterwards, since registries
+    may ignore conditions: what others have overwritten is changed again. ``what`` begins the messages of errors. Raises
+    `NetworkError`, what ``update`` raises, and `TooLarge` for a manifest over 4 MiB.
+    """
+    conditional, before = True, None
+    refusal: RegistryError | None = None
+    for _ in range(_ATTEMPTS):
+        started = time.monotonic()
+        current = await _read(writer, tag, what)
+        changed = await update(current.raw)
+        if changed is None:
+            return
+        if refusal is not None and current == before:
+            conditional = False  # it was refused although nothing had changed: this registry knows no conditions
+        before, refusal = current, None
+        conditions = current.conditions if conditional else {}
+        try:
+            await writer.put_manifest(tag, changed, conditions)
+        except RegistryError as error:
+            if error.status not in _CHANGED:
+                raise
+            refusal = error
+        await _wait_for_others(time.monotonic() - started)
+    if refusal is not None:
+        raise refusal
+    raise RegistryError(f"{what}: others keep replacing it: try again later", status=409)
+
+
+async def _wait_for_others(took: float) -> None:
+    from anyio import sleep
+
+    # Not always the same time, so that two writers do not stay in step.
+    spread = 1.0 + int.from_bytes(os.urandom(2)) / 65536
+    await sleep(min(_LONGEST_WAIT, max(_SHORTEST_WAIT, took)) * spread)
+
+
+async def _read(writer: RepositoryWriter, tag: str, what: str) -> _Read:
+    session, path = writer.session, f"/v2/{writer.reference.repository}/manifests/{tag}"
+
+    async def once() -> _Read:
+        response = await session.request("GET", path, {"Accept": ", ".join(mediatype.ACCEPT)})
+        if response.status_code == 404:
+            await response.aclose()
+            return _Read(None)
+        if response.status_code != 200:
+            raise await read_error(session, response, what)
+        async with closing(response):
+            raw = await read_bounded(response, MANIFEST_LIMIT, what)
+        check_stated_digest(response, raw, what)
+        return _Read(raw, response.headers.get("etag", ""))
+
+    return await session.retry(once, what)

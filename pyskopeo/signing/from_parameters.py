@@ -1,0 +1,49 @@
+"""Make a signer of what a file of parameters says (`config.signing_parameters`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .sigstore import KeySource, PrivateKeyFile, SigstoreSigner
+
+if TYPE_CHECKING:
+    from ..access import Access
+    from ..config.signing_parameters import FulcioParameters, SigningParameters
+    from .fulcio import TokenSource
+    from .web_service import ServiceAccess
+
+
+def sigstore_signer(parameters: SigningParameters, passphrase: bytes, access: Access) -> SigstoreSigner:
+    """Return a signer; ``passphrase`` is that of ``parameters.key_file``.
+
+    Of ``access`` the network settings are used and the trusted authorities, except for the registry's own ones. Nothing
+    is read and no request is sent before `SigstoreSigner.prepare`. Raises `InvalidInput` for a URL that is none.
+    """
+    services = _services(access)
+    source: KeySource
+    if parameters.key_file is not None:
+        source = PrivateKeyFile(parameters.key_file, passphrase)
+    else:
+        from .fulcio import FulcioCertificate
+
+        assert parameters.fulcio is not None
+        source = FulcioCertificate(parameters.fulcio.url, _tokens(parameters.fulcio), services)
+    if not parameters.rekor_url:
+        return SigstoreSigner(source)
+    from .rekor import RekorLog
+
+    return SigstoreSigner(source, RekorLog(parameters.rekor_url, services))
+
+
+def _tokens(parameters: FulcioParameters) -> TokenSource:
+    from .identity_tokens import GivenToken
+
+    return GivenToken(parameters.token)
+
+
+def _services(access: Access) -> ServiceAccess:
+    from .web_service import ServiceAccess
+
+    trust = replace(access.trust, insecure=None, cert_dir=None, roots=())
+    return ServiceAccess(access.network, trust, access.report)

@@ -1,0 +1,60 @@
+"""Signatures in files that are numbered from 1, as in ``dir:`` and in a lookaside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import NotFound, TooLarge
+from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature
+from .files import read_bounded, storage_errors
+from .partial_files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+
+def read_signatures(paths: Iterable[Path]) -> tuple[Signature, ...]:
+    """Return the signatures in numbered files, until one does not exist.
+
+    Raises `StorageFailed`, `InvalidContent` for an unknown format, and `TooLarge` for a file over `SIGNATURE_LIMIT`
+    bytes and for more than `MAX_SIGNATURES` files.
+    """
+    found: list[Signature] = []
+    for path in paths:
+        try:
+            raw = read_bounded(path, SIGNATURE_LIMIT)
+        except NotFound:
+            break
+        if len(found) == MAX_SIGNATURES:
+            raise TooLarge(f"{path}: more than {MAX_SIGNATURES} signatures of one image", limit=MAX_SIGNATURES)
+        found.append(Signature.parse(raw, str(path)))
+    return tuple(found)
+
+
+class LookasideFiles:
+    """A lookaside in local files: one directory for each manifest, with files ``signature-1`` and so on.
+
+    ``directory`` is that of a manifest, as `registry.lookaside` names it.
+    """
+
+    @staticmethod
+    def read(directory: Path) -> tuple[Signature, ...]:
+        """Return the signatures in a directory, none if it does not exist; raises what `read_signatures` raises."""
+        return read_signatures(directory / f"signature-{number}" for number in range(1, MAX_SIGNATURES + 2))
+
+    @staticmethod
+    def write(directory: Path, signatures: Sequence[Signature]) -> None:
+        """Store signatures in the place of those that are there; raises `StorageFailed`.
+
+        Each file is replaced as a whole. Readers stop at the first number that is missing.
+        """
+        with storage_errors(f"creating {directory}"):
+            directory.mkdir(parents=True, exist_ok=True)
+        for number, signature in enumerate(signatures, 1):
+            write_atomically(directory / f"signature-{number}", signature.to_bytes())
+        number = len(signatures) + 1
+        with storage_errors(f"writing {directory}"):
+            while (old := directory / f"signature-{number}").exists():
+                old.unlink()
+                number += 1
