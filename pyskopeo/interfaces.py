@@ -222,18 +222,18 @@ class ImageDestination(ABC):
         """
         raise Unsupported(f"Can not copy signatures to {self.accepts.called}: {self.accepts.unsigned}")
 
-    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> None:
+    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
         """Write manifests whose subject is ``subject``, whose blobs are here, so that they are found by it.
 
-        What others have written there meanwhile, or before, stays. Raises `Unsupported` where `Accepts.no_referrers`
-        says why.
+        What others have written there meanwhile, or before, stays. Returns how many were not found by it before. Raises
+        `Unsupported` where `Accepts.no_referrers` says why.
         """
         raise Unsupported(f"Can not copy referrers to {self.accepts.called}: {self.accepts.no_referrers}")
 
-    async def put_tagged(self, manifest: Manifest, tag: str) -> None:
+    async def put_tagged(self, manifest: Manifest, tag: str) -> bool:
         """Write a manifest, whose blobs and children are here, by a further tag of the image's repository or layout.
 
-        Raises `Unsupported` where `Accepts.no_referrers` says why.
+        Returns whether it did not have that tag before. Raises `Unsupported` where `Accepts.no_referrers` says why.
         """
         raise Unsupported(f"Can not write {tag} to {self.accepts.called}: {self.accepts.no_referrers}")
 

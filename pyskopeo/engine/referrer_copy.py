@@ -39,7 +39,8 @@ class ReferrerCopy(ReferrerReading):
 
     `run` finds them and copies their blobs while the image itself is copied, `write` writes them when that is at the
     destination by its digest. ``report`` gets warnings and events, ``jobs`` is that of `Transfer`: with it, no blob is
-    copied beside those of the image. ``moved`` is the size in bytes of the blobs that were written.
+    copied beside those of the image. ``moved`` is the size in bytes of the blobs that were written, and ``written`` how
+    many referrers the destination did not have.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class ReferrerCopy(ReferrerReading):
         self._destination = destination
         self._jobs, self._may_copy, self._ready = jobs, Event(), Event()
         self._transfer: Transfer | None = None
+        self.written = 0
 
     @property
     def moved(self) -> int:
@@ -164,11 +166,11 @@ class ReferrerCopy(ReferrerReading):
 
     async def _put_referrers(self, item: tuple[Digest, list[Manifest]]) -> None:
         subject, manifests = item
-        await self._destination.put_referrers(subject, manifests)
+        self.written += await self._destination.put_referrers(subject, manifests)
         self._report_written(manifests)
 
     async def _put_tagged(self, one: CopiedReferrer) -> None:
-        await self._destination.put_tagged(one.manifest, one.tag)
+        self.written += await self._destination.put_tagged(one.manifest, one.tag)
         self._report_written([one.manifest])
 
     def _report_written(self, manifests: Iterable[Manifest]) -> None:

@@ -134,22 +134,23 @@ class DockerDestination(ImageDestination):
     async def put_root(self, root: Manifest) -> None:
         await self.put_manifest(root)
 
-    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> None:
+    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
         if self._referrers is None:
             from .referrer_writer import ReferrerWriter
 
             self._referrers = ReferrerWriter(self._writer, self._retry)
-        await self._referrers.put(subject, referrers, frozenset(self._present))
+        return await self._referrers.put(subject, referrers, frozenset(self._present))
 
-    async def put_tagged(self, manifest: Manifest, tag: str) -> None:
+    async def put_tagged(self, manifest: Manifest, tag: str) -> bool:
         there = await self._writer.head_manifest(tag)
         if there == manifest.digest:
-            return
+            return False
         if there is not None:
             self._writer.session.warn_once(
                 f"{self._reference.name}:{tag} was {there}, and is replaced by {manifest.digest}"
             )
         await self._writer.put_manifest(tag, manifest)
+        return True
 
     async def commit(self, root: Manifest) -> Digest:
         for tag in self._tags:

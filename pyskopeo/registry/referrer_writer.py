@@ -33,10 +33,10 @@ class ReferrerWriter:
         session = writer.session
         self._lister = ReferrerLister(Repository(writer.reference, session, retry, session.report))
 
-    async def put(self, subject: Digest, referrers: Sequence[Manifest], present: frozenset[Digest]) -> None:
+    async def put(self, subject: Digest, referrers: Sequence[Manifest], present: frozenset[Digest]) -> int:
         """Write ``referrers`` of ``subject``; those that are ``present`` as manifests may be found already.
 
-        Raises `NetworkError`, `ManifestRefused`, and what `add_referrers` raises.
+        Returns how many were not. Raises `NetworkError`, `ManifestRefused`, and what `add_referrers` raises.
         """
         listed: set[Digest] = set()
         if any(manifest.digest in present for manifest in referrers):
@@ -47,6 +47,8 @@ class ReferrerWriter:
             if not await self._writer.put_manifest(str(manifest.digest), manifest):
                 unnoted.append(manifest)
 
-        await work_off([one for one in referrers if one.digest not in listed], put, at_once=_AT_ONCE)
+        new = [one for one in referrers if one.digest not in listed]
+        await work_off(new, put, at_once=_AT_ONCE)
         if unnoted:
             await add_referrers(self._writer, subject, [referrer_descriptor(manifest) for manifest in unnoted])
+        return len(new)
