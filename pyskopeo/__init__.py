@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .api.rebase import rebase
     from .api.referrers import list_referrers
     from .api.repositories import list_tags, tag
+    from .api.signature_verification import SignatureTrust, verify_signatures
     from .api.store import list_store, measure_store, prune_store, verify_store
     from .api.verification import verify
     from .credentials.authfile import Credentials
@@ -115,6 +116,8 @@ if TYPE_CHECKING:
         UnneededFile,
         VerificationReport,
     )
+    from .signatures.report import CheckedManifest, CheckedRequirement, SignatureReport
+    from .signatures.verdict import Verdict
     from .storage.lock_files import read_lock, write_lock
     from .streams.pump import Blob
     from .syncing.locking import LockChange, check_lock, lock_images
@@ -134,6 +137,8 @@ _HOMES = {
     "BlobStarted": "model.events",
     "CannotPreserve": "errors",
     "CertificateNotTrusted": "errors",
+    "CheckedManifest": "signatures.report",
+    "CheckedRequirement": "signatures.report",
     "Choice": "model.choice",
     "CompletionReport": "model.completion",
     "ConnectionFailed": "errors",
@@ -207,6 +212,8 @@ _HOMES = {
     "Retry": "http.retry",
     "Retrying": "model.events",
     "Selection": "engine.selection",
+    "SignatureReport": "signatures.report",
+    "SignatureTrust": "api.signature_verification",
     "SplitImage": "model.layout_split",
     "Stalled": "errors",
     "Storage": "access",
@@ -221,6 +228,7 @@ _HOMES = {
     "UnneededFile": "model.verification",
     "UnsafeAddress": "errors",
     "Unsupported": "errors",
+    "Verdict": "signatures.verdict",
     "VerificationReport": "model.verification",
     "Warned": "model.events",
     "Writing": "access",
@@ -271,6 +279,7 @@ _HOMES = {
     "split_layout": "api.layout_split",
     "tag": "api.repositories",
     "verify": "api.verification",
+    "verify_signatures": "api.signature_verification",
     "verify_store": "api.store",
     "write_lock": "storage.lock_files",
 }
@@ -286,6 +295,8 @@ __all__ = [
     "BlobStarted",
     "CannotPreserve",
     "CertificateNotTrusted",
+    "CheckedManifest",
+    "CheckedRequirement",
     "Choice",
     "CompletionReport",
     "ConnectionFailed",
@@ -359,6 +370,8 @@ __all__ = [
     "Retry",
     "Retrying",
     "Selection",
+    "SignatureReport",
+    "SignatureTrust",
     "SplitImage",
     "Stalled",
     "Storage",
@@ -373,6 +386,7 @@ __all__ = [
     "UnneededFile",
     "UnsafeAddress",
     "Unsupported",
+    "Verdict",
     "VerificationReport",
     "Warned",
     "Writing",
@@ -424,6 +438,7 @@ __all__ = [
     "split_layout",
     "tag",
     "verify",
+    "verify_signatures",
     "verify_store",
     "write_lock",
 ]

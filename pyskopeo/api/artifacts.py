@@ -180,7 +180,7 @@ async def download(
     reference, access = parse_image_name(name), access or Access.from_environ()
     access.policy()  # raises for an invalid policy file before anything is read
     async with reference.open_source(access) as source:
-        wanted, check = frozenset(digests), ImageCheck(reference, source, access)
+        wanted, check = frozenset(digests), ImageCheck(reference, source, access, alone=True)
         report = await read_referrers(reference.image_name, source, () if wanted else types, platform, check=check)
         own = source.for_referrers()
         found = []

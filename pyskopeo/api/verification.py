@@ -12,7 +12,7 @@ from ..access import Access
 from ..engine.graph import find_image
 from ..engine.selection import has_only_blobs
 from ..engine.verification import Advance, ImageVerification, VerifyOptions, ignore_advance
-from ..errors import InvalidInput, NotFound, PyskopeoError, prefix_errors
+from ..errors import ContentMismatch, InvalidInput, NotFound, PyskopeoError, prefix_errors
 from ..model.choice import Choice
 from ..model.events import Report, Warned
 from ..model.layout_profiles import PROFILES
@@ -25,6 +25,7 @@ from ..transports import parse_image_name
 if TYPE_CHECKING:
     from ..interfaces import ImageReference, ImageSource
     from ..model.descriptor import Descriptor
+    from ..model.digest import Digest
     from ..storage.docker_archive.reader import DockerArchive, ManifestItem
     from ..transports.docker_archive import DockerArchiveReference
     from ..transports.oci import OciReference
@@ -43,6 +44,7 @@ async def verify(
     layers: bool = True,
     max_inflated: int | None = None,
     profile: str = "",
+    expected: Digest | None = None,
     access: Access | None = None,
     advance: Advance = ignore_advance,
 ) -> VerificationReport:
@@ -57,11 +59,13 @@ async def verify(
     states (OCI image specification, config.md); ``max_inflated`` is the maximum size of all of them in bytes, None: 16
     GiB, or 200 times their stored size if that is more. ``sparse`` accepts images of an index that are missing as a
     whole, and ``layers`` False layers that are. ``profile`` is a program, ``umoci`` or ``docker-library``, whose
-    demands on a layout ``oci:PATH`` are checked besides. ``advance`` is called a few times per second with the number
-    of bytes verified so far and that of all blobs.
+    demands on a layout ``oci:PATH`` are checked besides. ``expected`` is the digest of the manifest that the name has
+    to lead to, as `verify_signatures` has found it; it is not compared where all images of a layout or an archive are
+    verified. ``advance`` is called a few times per second with the number of bytes verified so far and that of all
+    blobs.
 
-    Returns all faults. Raises `InvalidName`, `PathNotFound` or `NotFound` if there is no such image, `NetworkError` and
-    other kinds of `PyskopeoError` if it cannot be read at all.
+    Returns all faults. Raises `InvalidName`, `PathNotFound` or `NotFound` if there is no such image, `ContentMismatch`
+    if it is not the ``expected`` one, `NetworkError` and other kinds of `PyskopeoError` if it cannot be read at all.
     """
     reference, access = parse_image_name(name), access or Access.from_environ()
     # What the content store has says nothing about the image where it is.
@@ -78,7 +82,7 @@ async def verify(
         platform = Platform.host()
     async with _opened(reference, access) as source:
         return await _verify_image(
-            reference, source, platform, options, report_to=access.report, advance=advance
+            reference, source, platform, options, expected=expected, report_to=access.report, advance=advance
         )  # fmt: skip
 
 
@@ -121,7 +125,7 @@ async def _opened(reference: ImageReference, access: Access) -> AsyncIterator[Im
 
 async def _verify_image(
     reference: ImageReference, source: ImageSource, platform: Platform | Choice | None, options: VerifyOptions, *,
-    report_to: Report, advance: Advance,
+    expected: Digest | None, report_to: Report, advance: Advance,
 ) -> VerificationReport:  # fmt: skip
     path_of: Callable[[Descriptor], str] = _no_path
     if reference.transport == "dir":
@@ -129,6 +133,11 @@ async def _verify_image(
     run = ImageVerification(source, Reachability(), options, path_of=path_of, advance=advance)
     with prefix_errors(f"reading {reference.image_name}"):
         root = await source.manifest()
+        if expected is not None and root.digest != expected:
+            raise ContentMismatch(
+                f"the name leads to {root.digest}, and led to {expected} a moment ago: run it again",
+                expected=str(expected), actual=str(root.digest),
+            )  # fmt: skip
         if platform is not None and not has_only_blobs(root):
             root = await find_image(
                 source, root, platform, lambda message: report_to(Warned(f"{reference.image_name}: {message}"))

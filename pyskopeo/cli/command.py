@@ -25,7 +25,8 @@ class Command(Generic[Options]):
     line into the command's options and raises `InvalidInput` for flags that are invalid or exclude
     each other. ``run`` carries the command out and returns the exit code; it is a coroutine function
     if the command needs an event loop from its beginning to its end. ``summary`` is one line for the help text of
-    a group; for the other commands it is in `SUMMARIES`.
+    a group; for the other commands it is in `SUMMARIES`. ``usage`` is skopeo's answer to a wrong number of arguments,
+    for the commands for which it has one of their own.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Command(Generic[Options]):
     read: Callable[[Parsed], Options]
     run: Callable[[Options], int | Coroutine[Any, Any, int]]
     summary: str = ""
+    usage: str = ""
 
     def check_count(self, given: Sequence[str]) -> None:
         """Raise `UsageError` unless as many arguments are given as are named, or more if the name ends with ``...``.
@@ -56,6 +58,8 @@ class Command(Generic[Options]):
         more = self.arguments.endswith(("...", "...]"))
         if len(wanted) <= len(given) and (more or len(given) <= len(names)):
             return
+        if self.usage:
+            raise UsageError(f"Usage: {program()} {self.usage}")
         count = ("one argument", "two arguments")[len(wanted) - 1]
         least = "At least" if more or len(names) > len(wanted) else "Exactly"
         expected = f"{least} {count} expected"
@@ -136,11 +140,16 @@ SUMMARIES = {
     "rebase": "Put an image onto another base image",
     "referrers": "List what refers to an image: signatures, attestations, lists of packages",
     "serve": "Serve the images of an OCI layout as a read-only registry",
+    "standalone-sign": "Sign a manifest in a file with a GPG key",
+    "standalone-verify": "Verify a signature of a manifest, both in files",
     "store": "List, measure, verify or prune the content store that pulls share",
     "sync": "Copy many images, and skip those that are up to date",
     "tag": "Add tags to an image in a registry",
     "verify": "Verify every blob of an image, without storing it",
 }
+
+# Commands that no help text names, as for skopeo.
+HIDDEN = frozenset({"untrusted-signature-dump-without-verification"})
 
 VERSION = Flag("version", "print the version", short="v", read=boolean, default=False)
 
@@ -172,7 +181,7 @@ GLOBAL = (
 
 
 def load_command(name: str) -> Command[object] | CommandGroup:
-    """Import the module of the command ``name``, a key of `SUMMARIES` other than ``help``."""
+    """Import the module of the command ``name``, a key of `SUMMARIES` other than ``help``, or one of `HIDDEN`."""
     command: Command[object] | CommandGroup = import_module(f".{name.replace('-', '_')}", __package__).COMMAND
     return command
 

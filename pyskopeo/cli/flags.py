@@ -229,7 +229,7 @@ def _long(word: str, left: list[str], by_name: dict[str, Flag], parsed: Parsed) 
 def _hint(name: str, by_name: Mapping[str, Flag]) -> str:
     """Return what to write instead of an unknown flag, or which part of skopeo is missing; "" if nothing is known."""
     if name.startswith("sign-"):
-        return ": signing is not supported yet"
+        return ": only the commands copy and sync sign images"
     if "crypt" in name:
         return ": only the command copy encrypts and decrypts"
     from difflib import get_close_matches

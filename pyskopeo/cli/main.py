@@ -11,7 +11,7 @@ from typing import NoReturn, TypeVar
 
 from .. import __version__
 from ..errors import PyskopeoError, StorageFailed, first_error
-from .command import GLOBAL, SKOPEO, SUMMARIES, VERSION, Command, CommandGroup, load_command, program
+from .command import GLOBAL, HIDDEN, SKOPEO, SUMMARIES, VERSION, Command, CommandGroup, load_command, program
 from .flags import Flag, Parsed, UnknownFlag, UsageError, parse
 from .log import debugging, emit, log, set_debugging
 from .standard_streams import flush_standard_streams, prepare_standard_streams
@@ -20,9 +20,6 @@ from .standard_streams import flush_standard_streams, prepare_standard_streams
 _NOT_SUPPORTED = {
     "experimental-image-proxy": "the image proxy is not supported",
     "layers": "it is deprecated: copy the image to a dir: instead",
-    "standalone-sign": "signing is not supported yet",
-    "standalone-verify": "signatures are not supported yet",
-    "untrusted-signature-dump-without-verification": "signatures are not supported yet",
 }
 # What other programs call the commands.
 _OTHER_NAMES = {
@@ -199,7 +196,7 @@ def _parse_command_line(words: Sequence[str]) -> tuple[Command[object], object, 
         print(overview())
         return None
     verb, *words = rest
-    if verb not in SUMMARIES:
+    if verb not in SUMMARIES and verb not in HIDDEN:
         raise UsageError(
             f"Unrecognized command `{program()} {verb}`\n"
             f"{_suggestion(verb)}Try '{program()} --help' for more information"

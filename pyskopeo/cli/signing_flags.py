@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ..signatures.signer import Signer
 
 SIGNING = (
+    Flag("sign-by", "sign the image with a GPG key of the user's keyring, by the program gpg", value="FINGERPRINT"),
     Flag("sign-by-sigstore", "sign the image as a file of parameters says: with a key, or with a certificate of Fulcio "
          "(containers-sigstore-signing-params.yaml(5))", value="PATH"),
     Flag("sign-by-sigstore-private-key", "sign the image with a private key of sigstore", value="PATH"),
@@ -27,7 +29,7 @@ SIGNING = (
 SIGN_IDENTITY = Flag("sign-identity", "the name to sign the image as, REGISTRY/REPOSITORY:TAG (default: that of the "
                      "destination)", value="REFERENCE")  # fmt: skip
 
-_SHARE_PASSPHRASE = ("sign-by-sigstore-private-key",)
+_SHARE_PASSPHRASE = ("sign-by", "sign-by-sigstore-private-key")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -36,6 +38,7 @@ class SigningOptions:
 
     parameters: SigningParameters | None = None
     parameters_passphrase: bytes = b""
+    gpg_key: str = ""
     private_key: Path | None = None
     passphrase: bytes | None = field(default=None, repr=False)
     identity: Reference | None = None
@@ -53,7 +56,8 @@ class SigningOptions:
         if path := parsed.path("sign-by-sigstore"):
             with prefix_errors("Error using --sign-by-sigstore"):
                 parameters, parameters_passphrase = _parameters(path)
-        return cls(parameters, parameters_passphrase, private_key, passphrase, identity)
+        gpg_key = parsed.optional("sign-by", str) or ""
+        return cls(parameters, parameters_passphrase, gpg_key, private_key, passphrase, identity)
 
     def signers(self, access: Access) -> tuple[Signer, ...]:
         """Return the signers, in skopeo's order; ``access`` says how services are reached. Raises `InvalidInput`."""
@@ -63,6 +67,10 @@ class SigningOptions:
 
             with prefix_errors("Error using --sign-by-sigstore"):
                 found.append(sigstore_signer(self.parameters, self.parameters_passphrase, access))
+        if self.gpg_key:
+            from ..signing.gpg import GpgSigner
+
+            found.append(GpgSigner(self.gpg_key, os.environ, self.passphrase or b""))
         if self.private_key is not None:
             from ..signing.sigstore import PrivateKeyFile, SigstoreSigner
 

@@ -18,6 +18,7 @@ from .terminal import has_cursor_control
 if TYPE_CHECKING:
     from ..engine.verification import Advance
     from ..model.verification import Fault, VerificationReport
+    from ..signatures.report import SignatureReport
 
 _SHOWN_FAULTS, _SHOWN_FILES = 200, 10
 
@@ -48,9 +49,11 @@ def verifying(label: str = "Verifying", *, quiet: bool = False) -> Iterator[Adva
         rows.stop()
 
 
-def print_report(report: VerificationReport, *, as_json: bool) -> int:
+def print_report(
+    report: VerificationReport, *, as_json: bool, signatures: SignatureReport | None = None
+) -> int:
     """Print the result of a verification or a repair, and return the exit code: 1 if there are faults, 3 if a request
-    would be needed for them and none is allowed.
+    would be needed for them and none is allowed. ``signatures`` were accepted; they are printed besides.
 
     Faults are lines on standard error. The report is printed to standard output as JSON with ``as_json``, and also if
     there are faults, unless standard output is a terminal.
@@ -64,8 +67,12 @@ def print_report(report: VerificationReport, *, as_json: bool) -> int:
         if (more := len(report.faults) - _SHOWN_FAULTS) > 0:
             emit_notice(f"and {more} more")
     if as_json or (report.faults and not sys.stdout.isatty()):
-        print_json(report.to_json())
+        print_json(report.to_json() | ({} if signatures is None else {"signatures": signatures.to_json()}))
     if not as_json and report.ok:
+        if signatures is not None:
+            from .signature_view import print_signatures
+
+            print_signatures(signatures)
         print(f"{report.name}: {_summary(report)}: no faults{' left' if report.repaired else ''}")
         _print_notes(report)
     if report.ok:

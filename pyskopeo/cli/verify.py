@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..errors import prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.choice import Choice
@@ -9,22 +11,33 @@ from ..transports import TRANSPORTS, parse_image_name
 from .access_options import AUTHFILE, AccessOptions, access_flags
 from .command import Command
 from .flags import Flag, Parsed, boolean
+from .log import log
 from .network_options import NETWORK
 from .platform_flags import CHOOSING, chosen_image, is_chosen, refuse_choice
 from .progress import warnings_only
-from .verification_view import print_report, verifying
+from .signature_flags import SIGNATURE_CHECKS, read_signature_checks
+from .verification_view import print_json, print_report, verifying
 from .verify_flags import VERIFYING, VerifyFlags
+
+if TYPE_CHECKING:
+    from ..api.signature_verification import SignatureTrust
+    from ..signatures.report import SignatureReport
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """The options of ``verify``. ``platform`` is the one that was asked for, None: see `api.verification.verify`."""
+    """The options of ``verify``. ``platform`` is the one that was asked for, None: see `api.verification.verify`.
+
+    ``trust`` None: signatures are not checked; ``signatures_only``: nothing else is.
+    """
 
     name: str
     platform: Choice | None
     all_platforms: bool
     verifying: VerifyFlags
     access: AccessOptions
+    trust: SignatureTrust | None = None
+    signatures_only: bool = False
 
     @classmethod
     def of(cls, parsed: Parsed) -> VerifyOptions:
@@ -36,11 +49,49 @@ class VerifyOptions:
         if every:
             refuse_choice(parsed, "--all")
         platform = chosen_image(parsed) if is_chosen(parsed) and not every else None
-        return cls(name, platform, every, VerifyFlags.of(parsed), AccessOptions.of(parsed))
+        only = parsed.get("signatures-only", bool)
+        trust = read_signature_checks(parsed)
+        return cls(name, platform, every, VerifyFlags.of(parsed), AccessOptions.of(parsed), trust, only)
 
 
 async def run(options: VerifyOptions) -> int:
-    """Verify the image, and print the result."""
+    """Check the signatures of the image, if that is wanted, verify its content, and print the result."""
+    signatures = await _check_signatures(options)
+    if signatures is not None and (options.signatures_only or not signatures.accepted):
+        return _print_signatures(signatures, as_json=options.verifying.json)
+    return await _verify_content(options, signatures)
+
+
+async def _check_signatures(options: VerifyOptions) -> SignatureReport | None:
+    if options.trust is None:
+        return None
+    from ..api.signature_verification import verify_signatures
+
+    return await verify_signatures(
+        options.name,
+        options.trust,
+        platform=options.platform,
+        all_platforms=options.all_platforms,
+        access=options.access.access(warnings_only),
+    )
+
+
+def _print_signatures(signatures: SignatureReport, *, as_json: bool) -> int:
+    """Print the result of checking signatures alone; return the exit code."""
+    from .signature_view import print_signatures, refusal
+
+    if as_json:
+        print_json({"name": signatures.name, "ok": signatures.accepted, "signatures": signatures.to_json()})
+    else:
+        print_signatures(signatures)
+    if signatures.accepted:
+        return 0
+    log("fatal", refusal(signatures))
+    return 1
+
+
+async def _verify_content(options: VerifyOptions, signatures: SignatureReport | None) -> int:
+    """Verify the content of the image whose signatures were checked."""
     from ..api.verification import verify
 
     flags = options.verifying
@@ -53,10 +104,11 @@ async def run(options: VerifyOptions) -> int:
             sparse=flags.sparse,
             layers=flags.layers,
             max_inflated=flags.max_inflated,
+            expected=None if signatures is None else signatures.root,
             access=options.access.access(warnings_only),
             advance=advance,
         )
-    return print_report(report, as_json=flags.json)
+    return print_report(report, as_json=flags.json, signatures=signatures)
 
 
 COMMAND = Command(
@@ -67,6 +119,8 @@ COMMAND = Command(
         "with its digest, size and media type. From a registry or a Docker daemon that is the image for this\n"
         "machine, or with --all every image of a list. Of oci:DIR, oci-archive:FILE and docker-archive:FILE\n"
         "all images are verified, with :NAME one; see also: layout verify.\n\n"
+        "With --policy, --key or --certificate-identity signatures are checked first, and nothing else is read\n"
+        "if they are not accepted, or with --signatures-only. A table shows each signature that was found.\n\n"
         "Each fault is a line on standard error; the exit code is 1 then. The report with all faults is\n"
         "printed as JSON to standard output, unless that is a terminal; with --json in any case.\n\n"
         f"Supported transports:\n{', '.join(TRANSPORTS)}"
@@ -76,8 +130,11 @@ COMMAND = Command(
         "pyskopeo verify --all --deep docker://registry.example.com/team/app:1.4",
         "pyskopeo verify oci:images:app",
         "pyskopeo verify --json docker-archive:app.tar",
+        "pyskopeo verify --policy policy.json --signatures-only docker://registry.example.com/team/app:1.4",
+        "pyskopeo verify --key cosign.pub --all docker://registry.example.com/team/app:1.4",
     ),
     flags=(
+        *SIGNATURE_CHECKS,
         *VERIFYING,
         Flag("all", "verify every image of a list, not only that of one platform", short="a", read=boolean,
              default=False),

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import httpx
 
     from ..credentials.bazel_helper import HelperHeaders
+    from ..http.redactor import Redactor
     from .challenge import Challenge, TokenRequest
-    from .redactor import Redactor
 
 # The fraction of a token's life after which a new one is requested.
 _REFRESH_AT = 0.75

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,14 +21,16 @@ from ..streams.pump import Blob
 
 if TYPE_CHECKING:
     from ..http.retry import Retry
+    from ..model.signature import Signature, SignatureFormat
     from ..storage.spool import Spool
     from .blob_upload import BlobUploads
     from .referrer_writer import ReferrerWriter
     from .repository_writer import RepositoryWriter
+    from .signature_places import SignatureWriter
 
 _TAGS_AT_ONCE = 8
 _MANIFESTS = mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES
-_ACCEPTS_ANY_DIGEST = Accepts(_MANIFESTS, foreign=True, compresses=True, no_referrers="")
+_ACCEPTS_ANY_DIGEST = Accepts(_MANIFESTS, foreign=True, compresses=True, unsigned="", no_referrers="")
 _ACCEPTS_ONE_DIGEST = replace(
     _ACCEPTS_ANY_DIGEST, compresses=False, unchangeable="the destination is named by digest"
 )  # fmt: skip
@@ -38,7 +40,7 @@ class DockerDestination(ImageDestination):
     """A repository of a registry. Tags are set last, when all blobs and child manifests are there.
 
     The blobs of a manifest that exists already need no requests of their own. ``retry`` is the policy for reading what
-    refers to an image here.
+    refers to an image here; ``open_signatures`` returns what stores signatures, and is called when there are some.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class DockerDestination(ImageDestination):
         spool: Spool,
         *,
         retry: Retry,
+        open_signatures: Callable[[], SignatureWriter],
     ) -> None:
         accepts = _ACCEPTS_ANY_DIGEST if reference.digest is None else _ACCEPTS_ONE_DIGEST
         self.accepts = replace(accepts, named=(reference.repository, reference.tag))
@@ -61,6 +64,7 @@ class DockerDestination(ImageDestination):
         self._present: set[Digest] = set()
         self._retry = retry
         self._referrers: ReferrerWriter | None = None
+        self._signatures = open_signatures
 
     async def prefetch(self) -> None:
         """Request the digests that the tags refer to now, by HEAD."""
@@ -133,6 +137,12 @@ class DockerDestination(ImageDestination):
 
     async def put_root(self, root: Manifest) -> None:
         await self.put_manifest(root)
+
+    def why_unsigned(self, format: SignatureFormat) -> str:
+        return self._signatures().why_not(format)
+
+    async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
+        await self._signatures().write(digest, signatures)
 
     async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
         if self._referrers is None:

@@ -10,9 +10,9 @@ from ..errors import ConnectionFailed, InvalidContent
 from ..http.httpx_import import httpx
 from ..http.origin import Origin, redact_url
 from ..http.printable import to_printable
+from ..http.redactor import Redactor
 from ..http.request_body import RequestBody
 from ..model.events import Report, Warned
-from .redactor import Redactor
 
 if TYPE_CHECKING:
     from ..access import Network

@@ -14,6 +14,7 @@ from ..errors import ConnectionFailed, NotFound, PyskopeoError
 from ..http.httpx_import import httpx
 from ..http.locality import Locality, reach_from
 from ..http.origin import Origin, redact_url, resolve_location
+from ..http.redactor import Redactor
 from ..http.request_body import RequestBody
 from ..model.events import Event, Requested
 from ..model.reference import Reference
@@ -30,7 +31,6 @@ from .authorization import (
     describe_credentials,
 )
 from .ping import Ping, Pings
-from .redactor import Redactor
 from .redirects import follow_redirects
 from .request import Content, WarningReporter, build_request, httpx_errors, limit_body
 

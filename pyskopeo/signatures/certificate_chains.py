@@ -83,17 +83,19 @@ def encode_certificate(certificate: Certificate) -> bytes:
 
 def check_chain(
     leaf: Certificate, intermediates: Iterable[Certificate], authorities: Sequence[Certificate], time: datetime
-) -> None:
-    """Raise `SignatureRefused` unless a chain of valid certificates leads from one of ``authorities`` to ``leaf``.
+) -> list[Certificate]:
+    """Return a chain of valid certificates from ``leaf`` to one of ``authorities``, both included.
 
-    All of them have to be valid at ``time``, and none may exclude the signing of code. Raises `Unsupported` where the
-    package cryptography is too old for it.
+    All of them have to be valid at ``time``, and none may exclude the signing of code. Raises `SignatureRefused` if
+    there is none, and `Unsupported` where the package cryptography is too old for it.
     """
     from cryptography import __version__ as installed
     from cryptography.x509 import verification
 
     if not hasattr(verification, "ExtensionPolicy"):
         raise Unsupported(f"certificates of signatures are verified with cryptography 45 or newer, not {installed}")
+    if not authorities:
+        raise SignatureRefused("verifying the certificate failed: no authority was trusted at its time")
     authority_policy, leaf_policy = _policies()
     verifier = (
         verification.PolicyBuilder()
@@ -103,7 +105,7 @@ def check_chain(
         .build_client_verifier()
     )
     try:
-        verifier.verify(leaf, list(intermediates))
+        return verifier.verify(leaf, list(intermediates)).chain
     except (verification.VerificationError, ValueError) as error:
         reason = _DETAIL.sub("", str(error)).replace(_NO_ISSUER, "no authority that is trusted has issued it")
         raise SignatureRefused(f"verifying the certificate failed: {reason}") from None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _ISSUER = "1.3.6.1.4.1.57264.1.1"
 _ISSUER_2 = "1.3.6.1.4.1.57264.1.8"
+_OTHER_NAME = "1.3.6.1.4.1.57264.1.7"
 _BUILD_SIGNER = "1.3.6.1.4.1.57264.1.9"
 _UTF8_STRING = 0x0C
 
@@ -28,6 +29,16 @@ def subjects(certificate: Certificate) -> tuple[str, ...]:
 
     kinds = (x509.RFC822Name, x509.UniformResourceIdentifier, x509.DNSName, x509.IPAddress)
     return tuple(str(name) for kind in kinds for name in _alternative_names(certificate, kind))
+
+
+def is_for_identity(certificate: Certificate, identity: str) -> bool:
+    """Return whether a certificate is for an email address, a URI, or another name that Fulcio writes."""
+    from cryptography import x509
+
+    others = _alternative_names(certificate, x509.OtherName)
+    named = [_utf8_string(one.value) for one in others if one.type_id.dotted_string == _OTHER_NAME]
+    kinds = (x509.RFC822Name, x509.UniformResourceIdentifier)
+    return identity in [*named, *(name for kind in kinds for name in _alternative_names(certificate, kind))]
 
 
 def is_for_host(certificate: Certificate, host: str) -> bool:
@@ -98,13 +109,21 @@ def _text_extension(certificate: Certificate, identifier: str) -> str | None:
     content = _extension(certificate, identifier)
     if content is None:
         return None
+    text = _utf8_string(content)
+    if text is None:
+        raise SignatureRefused(f"invalid ASN.1 in the certificate's extension {identifier}")
+    return text
+
+
+def _utf8_string(content: bytes) -> str | None:
+    """Return the text of a UTF8String in DER, None for anything else."""
     length, start = _length(content)
     if content[:1] != bytes([_UTF8_STRING]) or len(content) != start + length:
-        raise SignatureRefused(f"invalid ASN.1 in the certificate's extension {identifier}")
+        return None
     try:
         return content[start:].decode()
     except UnicodeDecodeError:
-        raise SignatureRefused(f"the certificate's extension {identifier} is not UTF-8") from None
+        return None
 
 
 def _length(content: bytes) -> tuple[int, int]:

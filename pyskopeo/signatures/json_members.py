@@ -29,13 +29,18 @@ def exact(value: Any, where: str, names: Iterable[str]) -> tuple[Any, ...]:
     """Return the members ``names`` of an object that has to have exactly these: one that is unknown may be critical."""
     wanted = tuple(names)
     found = an_object(value, where)
-    for name in found:
-        if name not in wanted:
-            raise SignatureRefused(f"Unknown key {shown(name)} in {where}")
+    known(found, where, *wanted)
     for name in wanted:
         if name not in found:
             raise SignatureRefused(f"Key {shown(name)} missing in {where}")
     return tuple(found[name] for name in wanted)
+
+
+def known(value: dict[str, Any], where: str, *names: str) -> None:
+    """Check that an object has no other members than these; each may be absent."""
+    for name in value:
+        if name not in names:
+            raise SignatureRefused(f"Unknown key {shown(name)} in {where}")
 
 
 def an_object(value: Any, where: str) -> dict[str, Any]:
@@ -49,8 +54,10 @@ def member_object(value: dict[str, Any], name: str, where: str) -> dict[str, Any
 
 
 def member_list(value: dict[str, Any], name: str, where: str) -> list[Any]:
-    """Return an array; empty without the member, which is how protobuf's JSON leaves out an empty one."""
-    found = value.get(name, [])
+    """Return an array. One without the member is empty: protobuf's JSON leaves out what has its default value."""
+    found = value.get(name)
+    if found is None:
+        return []
     if not isinstance(found, list):
         raise SignatureRefused(f"{where}.{name} is not a JSON array")
     return found
@@ -68,8 +75,10 @@ def member_bytes(value: dict[str, Any], name: str, where: str) -> bytes:
 
 
 def member_number(value: dict[str, Any], name: str, where: str) -> int:
-    """Return an integer that is not negative, which protobuf's JSON writes as text."""
+    """Return an integer that is not negative, 0 without the member; protobuf's JSON writes it as text."""
     found = value.get(name)
+    if found is None:
+        return 0
     if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) <= 16:
         found = int(found)
     return number(found, f"{where}.{name}")
@@ -82,10 +91,11 @@ def number(value: Any, where: str) -> int:
 
 
 def decode_base64(value: Any, where: str) -> bytes:
+    """Decode text, which may be in several lines, as by the programs base64 and openssl."""
     if not isinstance(value, str):
         raise SignatureRefused(f"{where} is not a string")
     try:
-        return base64.b64decode(value, validate=True)
+        return base64.b64decode(value.replace("\r", "").replace("\n", ""), validate=True)
     except ValueError:
         raise SignatureRefused(f"{where} is not base64") from None
 

@@ -68,13 +68,15 @@ def encode_public_key(key: PublicKey) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def load_rekor_keys(files: Sequence[TrustFile]) -> list[PublicKey]:
-    """Return the keys of logs, which have to be of ECDSA; raises `SignatureRefused`."""
+def load_log_keys(files: Sequence[TrustFile], *, edwards: bool = False) -> list[PublicKey]:
+    """Return the keys of logs, which are of ECDSA, or, with ``edwards``, of Ed25519; raises `SignatureRefused`."""
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    allowed = (EllipticCurvePublicKey, Ed25519PublicKey) if edwards else (EllipticCurvePublicKey,)
     found = [(file.where, load_public_key(file)) for file in files]
     for where, key in found:
-        if not isinstance(key, EllipticCurvePublicKey):
+        if not isinstance(key, allowed):
             raise SignatureRefused(f"Rekor public key {where} is not using ECDSA")
     return [key for _, key in found]
 

@@ -41,6 +41,7 @@ class RekorBody:
     """
 
     kind: str
+    version: str
     algorithm: str
     content_hash: bytes
     signatures: tuple[LoggedSignature, ...]
@@ -67,7 +68,7 @@ def _hashedrekord(spec: dict[str, Any]) -> RekorBody:
         _der(member_bytes(key, "content", "spec.signature.publicKey")),
     )
     hashed = member_object(member_object(spec, "data", "spec"), "hash", "spec.data")
-    return RekorBody("hashedrekord", *_hex_hash(hashed, "spec.data.hash"), (logged,))
+    return RekorBody("hashedrekord", "0.0.1", *_hex_hash(hashed, "spec.data.hash"), (logged,))
 
 
 def _dsse(spec: dict[str, Any]) -> RekorBody:
@@ -79,19 +80,19 @@ def _dsse(spec: dict[str, Any]) -> RekorBody:
         )
         for one in member_list(spec, "signatures", "spec")
     )
-    return RekorBody("dsse", *_hex_hash(hashed, "spec.payloadHash"), signatures)
+    return RekorBody("dsse", "0.0.1", *_hex_hash(hashed, "spec.payloadHash"), signatures)
 
 
 def _hashedrekord_2(spec: dict[str, Any]) -> RekorBody:
     found = member_object(spec, "hashedRekordV002", "spec")
     signature = _logged_2(member_object(found, "signature", "spec"))
-    return RekorBody("hashedrekord", *_hash_2(member_object(found, "data", "spec")), (signature,))
+    return RekorBody("hashedrekord", "0.0.2", *_hash_2(member_object(found, "data", "spec")), (signature,))
 
 
 def _dsse_2(spec: dict[str, Any]) -> RekorBody:
     found = member_object(spec, "dsseV002", "spec")
     signatures = tuple(_logged_2(an_object(one, "signatures")) for one in member_list(found, "signatures", "spec"))
-    return RekorBody("dsse", *_hash_2(member_object(found, "payloadHash", "spec")), signatures)
+    return RekorBody("dsse", "0.0.2", *_hash_2(member_object(found, "payloadHash", "spec")), signatures)
 
 
 def _logged_2(signature: dict[str, Any]) -> LoggedSignature:

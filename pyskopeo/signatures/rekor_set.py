@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -58,10 +58,10 @@ def check_promise(entry: LogEntry, signature: bytes, rekor_keys: Sequence[Public
         raise SignatureRefused("cryptographic signature verification of Rekor SET failed")
 
 
-def parse_promised_entry(raw: str, rekor_keys: Sequence[PublicKey]) -> LogEntry:
+def parse_promised_entry(raw: str, keys_at: Callable[[datetime], Sequence[PublicKey]]) -> LogEntry:
     """Return the entry of the annotation ``dev.sigstore.cosign/bundle`` if one of the log's keys has signed it.
 
-    Raises `SignatureRefused`.
+    ``keys_at`` returns the keys that the log had at a time. Raises `SignatureRefused`.
     """
     try:
         encoded = raw.encode()
@@ -73,5 +73,5 @@ def parse_promised_entry(raw: str, rekor_keys: Sequence[PublicKey]) -> LogEntry:
     if not isinstance(body, str) or not isinstance(log, str):
         raise SignatureRefused("body and logID of the Rekor SET are not strings")
     entry = LogEntry(body, number(time, "Payload.integratedTime"), log, number(index, "Payload.logIndex"))
-    check_promise(entry, decode_base64(promise, "SignedEntryTimestamp"), rekor_keys)
+    check_promise(entry, decode_base64(promise, "SignedEntryTimestamp"), keys_at(entry.time))
     return entry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .certificate_chains import encode_certificate, load_intermediates, load_leaf
@@ -11,8 +11,8 @@ from .json_members import decode_base64, shown
 from .public_keys import (
     encode_public_key,
     is_signed_by,
+    load_log_keys,
     load_public_key,
-    load_rekor_keys,
     require_cryptography,
 )
 from .refusals import SignatureRefused
@@ -26,7 +26,8 @@ from .sigstore_annotations import (
     SIGNATURE_ANNOTATION,
 )
 from .sigstore_payload import SigstorePayload
-from .trusted_certificates import check_fulcio, check_pki
+from .trusted_certificates import check_fulcio, check_keyless, check_pki
+from .trusted_roots import TrustedRoot
 from .verdict import Verdict
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 
     from ..config.policy_identities import SignedIdentity
     from ..model.signature import Signature
-    from .sigstore_trust import FulcioTrust, PkiTrust, SigstoreTrust, TrustFile
+    from .public_keys import PublicKey
+    from .sigstore_trust import FulcioTrust, KeylessTrust, PkiTrust, SigstoreTrust, TrustFile
     from .trusted_certificates import CertifiedKey
     from .verdict import SignedImage
 
@@ -93,6 +95,8 @@ def _signer(signature: Signature, trust: SigstoreTrust, now: datetime) -> str:
         signer = _fulcio_signer(signature, made, trust.fulcio, trust.rekor_keys)
     elif trust.pki is not None:
         signer = _pki_signer(signature, trust.pki, now)
+    elif trust.keyless is not None:
+        signer = _keyless_signer(signature, made, trust.keyless)
     else:
         raise SignatureRefused("neither a key nor an authority is trusted for signatures of this format")
     if not is_signed_by(signer.key, made, signature.content):
@@ -104,7 +108,8 @@ def _signer_by_key(signature: Signature, made: bytes, trust: SigstoreTrust) -> s
     # All keys are read, so that one that is wrong is noticed before it is needed.
     keys = [(file.where, load_public_key(file)) for file in trust.keys]
     if trust.rekor_keys:
-        logged = _logged(signature, made, trust.rekor_keys)[1]
+        rekor_keys = load_log_keys(trust.rekor_keys)
+        logged = _logged(signature, made, lambda _: rekor_keys)[1]
         keys = [(where, key) for where, key in keys if encode_public_key(key) == logged]
         if not keys:
             raise SignatureRefused("publicKey in Rekor SET does not match a key that is trusted")
@@ -115,10 +120,11 @@ def _signer_by_key(signature: Signature, made: bytes, trust: SigstoreTrust) -> s
     raise SignatureRefused(f"cryptographic signature verification failed: the signature is not by {known}")
 
 
-def _logged(signature: Signature, made: bytes, rekor_keys: Sequence[TrustFile]) -> tuple[datetime, bytes]:
+def _logged(
+    signature: Signature, made: bytes, keys_at: Callable[[datetime], Sequence[PublicKey]]
+) -> tuple[datetime, bytes]:
     """Return the time of the log entry of a signature, and the key or certificate in it (DER)."""
-    keys = load_rekor_keys(rekor_keys)
-    entry = parse_promised_entry(_annotation(signature, LOG_ENTRY_ANNOTATION), keys)
+    entry = parse_promised_entry(_annotation(signature, LOG_ENTRY_ANNOTATION), keys_at)
     body = RekorBody.parse(decode_base64(entry.body, "the body of the Rekor SET"))
     if body.kind != "hashedrekord":
         raise SignatureRefused(f"the Rekor SET is for an entry of type {body.kind}, not hashedrekord")
@@ -134,12 +140,27 @@ def _fulcio_signer(
 ) -> CertifiedKey:
     if not rekor_keys:
         raise SignatureRefused("certificates of Fulcio need the public key of a Rekor log")
-    leaf_text = _annotation(signature, CERTIFICATE_ANNOTATION)
-    time, logged = _logged(signature, made, rekor_keys)
-    leaf = load_leaf(leaf_text)
+    keys = load_log_keys(rekor_keys)
+    leaf, time = _logged_certificate(signature, made, lambda _: keys)
+    return check_fulcio(leaf, _chain(signature), fulcio, time)
+
+
+def _keyless_signer(signature: Signature, made: bytes, keyless: KeylessTrust) -> CertifiedKey:
+    root = TrustedRoot.parse(keyless.trusted_root)
+    leaf, time = _logged_certificate(signature, made, root.log_keys_at)
+    return check_keyless(leaf, _chain(signature), root, keyless, time)
+
+
+def _logged_certificate(
+    signature: Signature, made: bytes, keys_at: Callable[[datetime], Sequence[PublicKey]]
+) -> tuple[Certificate, datetime]:
+    """Return the certificate of a signature, which is in the log, too, and the time of the log's entry."""
+    text = _annotation(signature, CERTIFICATE_ANNOTATION)
+    time, logged = _logged(signature, made, keys_at)
+    leaf = load_leaf(text)
     if encode_certificate(leaf) != logged:
         raise SignatureRefused("publicKey in Rekor SET does not match the certificate")
-    return check_fulcio(leaf, _chain(signature), fulcio, time)
+    return leaf, time
 
 
 def _pki_signer(signature: Signature, pki: PkiTrust, now: datetime) -> CertifiedKey:

@@ -57,12 +57,15 @@ class SimplePayload:
             Digest.parse(digest)
         except InvalidDigest as error:
             raise InvalidContent(f"docker-manifest-digest of the payload: {error}") from None
-        creator, timestamp = optional.get("creator"), optional.get("timestamp")
+        # As in Go, null is an empty text, and zero.
+        creator, timestamp = optional.get("creator", ""), optional.get("timestamp", 0)
+        creator = _text("" if creator is None else creator, "optional.creator")
+        timestamp = _whole_number(0 if timestamp is None else timestamp)
         return cls(
             identity=_text(identity["docker-reference"], "docker-reference"),
             digest=digest,
-            creator=None if creator is None else _text(creator, "optional.creator"),
-            timestamp=None if timestamp is None else _whole_number(timestamp),
+            creator=creator if "creator" in optional else None,
+            timestamp=timestamp if "timestamp" in optional else None,
         )
 
     def to_bytes(self) -> bytes:
@@ -82,12 +85,13 @@ class SimplePayload:
 
 
 def verify(
-    signature: Signature, image: SignedImage, keyrings: Sequence[bytes], identity: SignedIdentity, now: datetime
+    signature: Signature, image: SignedImage, keyrings: Sequence[bytes], identity: SignedIdentity | None, now: datetime
 ) -> Verdict:
     """Return whether ``signature`` is one of ``image`` by a key in ``keyrings``, for ``identity``, at the time ``now``.
 
-    ``keyrings`` are the contents of key files, binary or armored; every key in them is trusted. ``now`` is in UTC.
-    Raises `Unsupported` without the extra ``openpgp``.
+    Without ``identity``, the name of the image that is signed does not matter. ``keyrings`` are the contents of key
+    files, binary or armored; every key in them is trusted. ``now`` is in UTC. Raises `Unsupported` without the
+    extra ``openpgp``.
     """
     if signature.format != "simple":
         return _verdict(signature, "not an OpenPGP signature")
@@ -108,7 +112,7 @@ def verify(
     elif not image.has_digest(payload.digest):
         reason = f"Signature for digest {payload.digest} does not match"
     else:
-        reason = refusal(identity, image.reference, payload.identity)
+        reason = "" if identity is None else refusal(identity, image.reference, payload.identity)
     return _verdict(signature, reason, signer=signer, identity=payload.identity, digest=payload.digest)
 
 

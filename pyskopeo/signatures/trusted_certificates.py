@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from ..fast_dataclass import dataclass
 from .certificate_chains import check_chain, load_authorities
-from .certificate_subjects import build_signer_uri, email_addresses, is_for_host, oidc_issuer, subjects
+from .certificate_subjects import (
+    build_signer_uri,
+    email_addresses,
+    is_for_host,
+    is_for_identity,
+    oidc_issuer,
+    subjects,
+)
+from .certificate_timestamps import check_certificate_timestamp
 from .json_members import shown
 from .public_keys import supported_key
 from .refusals import SignatureRefused
@@ -18,7 +26,8 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
     from .public_keys import PublicKey
-    from .sigstore_trust import FulcioTrust, PkiTrust
+    from .sigstore_trust import FulcioTrust, KeylessTrust, PkiTrust
+    from .trusted_roots import TrustedRoot
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,27 @@ def check_fulcio(leaf: Certificate, chain: Sequence[Certificate], fulcio: Fulcio
         wanted = shown(fulcio.build_signer_uri)
         raise SignatureRefused(f"Required build signer URI {wanted} not found (got {shown(uri)})")
     called = f"{_listed(subjects(leaf))} (issuer {issuer})"
+    return CertifiedKey(supported_key(leaf.public_key(), "the certificate's key"), called)
+
+
+def check_keyless(
+    leaf: Certificate, chain: Sequence[Certificate], root: TrustedRoot, trust: KeylessTrust, time: datetime
+) -> CertifiedKey:
+    """Return the key of a certificate by an authority of a trusted root, which a log of certificates has to have seen.
+
+    ``chain`` are the authorities that come with the signature, ``time`` is that of the log's entry. Raises
+    `SignatureRefused`.
+    """
+    issuers = check_chain(leaf, chain, root.certificates_at(time), time)[1:]
+    if not issuers:
+        raise SignatureRefused("the certificate is an authority of the trusted root, which has no issuer to verify")
+    check_certificate_timestamp(leaf, issuers[0], root.certificate_logs)
+    if (found := oidc_issuer(leaf)) != trust.oidc_issuer:
+        raise SignatureRefused(f"Unexpected Fulcio OIDC issuer {shown(found)}")
+    if not is_for_identity(leaf, trust.certificate_identity):
+        names = _listed(subjects(leaf))
+        raise SignatureRefused(f"Required identity {shown(trust.certificate_identity)} not found (got {names})")
+    called = f"{trust.certificate_identity} (issuer {found})"
     return CertifiedKey(supported_key(leaf.public_key(), "the certificate's key"), called)
 
 

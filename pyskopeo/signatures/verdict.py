@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidDigest, Unsupported
+from ..errors import InvalidContent, Unsupported
 from ..fast_dataclass import dataclass
 from ..model.content_digest import content_digest
 from ..model.digest import Digest
@@ -27,11 +27,15 @@ class SignedImage:
     reference: Reference | None = None
 
     def has_digest(self, digest: str) -> bool:
-        """Return whether ``digest`` is that of the manifest; False for text that is no digest which can be computed."""
+        """Return whether ``digest`` is that of the manifest.
+
+        False for text that is no digest which can be computed, and for a manifest of schema 1 whose own signatures are
+        malformed, of which no digest is.
+        """
         try:
             wanted = Digest.parse(digest)
             return content_digest(self.manifest, wanted.algorithm) == wanted
-        except (InvalidDigest, Unsupported):
+        except (InvalidContent, Unsupported):
             return False
 
 

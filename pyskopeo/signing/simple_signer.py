@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..errors import InvalidInput, Unsupported
 from ..model.signature import Signature
@@ -20,6 +20,9 @@ _CREATOR = "pyskopeo"
 class SimpleSigner:
     """A `Signer` that makes OpenPGP messages; what it is based on says how (`sign_text`)."""
 
+    format: Final = "simple"
+    method = "Signing image using simple signing"
+
     async def sign(self, digest: Digest, identity: Reference) -> Signature:
         """Sign a manifest ``digest`` as the image ``identity``; raises `InvalidInput`, and what `sign_text` does."""
         if not identity.manifest_name:
@@ -30,6 +33,8 @@ class SimpleSigner:
         """Sign a manifest ``digest`` as ``identity``, which may be any text; raises as `sign` does."""
         if digest.algorithm != "sha256":
             raise Unsupported(f"simple signatures are of sha256 digests, not of {digest}")
+        if not identity:
+            raise InvalidInput("Unexpected empty signature content: no name to sign the image as")
         payload = SimplePayload(identity, str(digest), _CREATOR, int(time.time()))
         return Signature("simple", await self.sign_text(payload.to_bytes()))
 

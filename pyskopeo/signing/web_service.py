@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidInput, RegistryError, UnsafeAddress
+from ..errors import ConnectionFailed, InvalidInput, RegistryError, UnsafeAddress
 from ..fast_dataclass import dataclass
 from ..http.origin import Origin, redact_url
 from ..http.printable import to_printable
+from ..http.redactor import Redactor
 from ..http.retry import parse_retry_after
 from ..model.events import Report, Requested, Warned, ignore
 
@@ -57,8 +58,6 @@ class WebService:
     """
 
     def __init__(self, what: str, url: str, access: ServiceAccess) -> None:
-        from ..registry.redactor import Redactor
-
         try:
             self.origin = Origin.of(url)
         except UnsafeAddress as error:
@@ -104,26 +103,34 @@ class WebService:
         )
 
     async def _send(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Answer:
+        from ..http.httpx_import import httpx
         from ..http.read_bounded import read_bounded
-        from ..registry.request import build_request, httpx_errors, limit_body
 
         network, report = self._access.network, self._access.report
-        with httpx_errors(url):
-            request = build_request(method, url, headers, content, network, reach=None)
-            async with _open_sender(self._access) as send:
-                started, status = time.monotonic(), 0
-                try:
-                    response = await send(request)
-                    status = response.status_code
-                finally:
-                    report(Requested(method, redact_url(url), status, round(time.monotonic() - started, 3)))
-                limit_body(request, response, network)
-                refused = status >= 300
-                try:
-                    limit = _ERROR_LIMIT if refused else ANSWER_LIMIT
-                    body = await read_bounded(response, limit, self.what, truncate=refused)
-                finally:
-                    await response.aclose()
+        network.check_online(f"{method} {redact_url(url)}")
+        complete = {"User-Agent": network.user_agent, "Accept-Encoding": "identity", **headers}
+        timeout = httpx.Timeout(network.stall_timeout, connect=network.connect_timeout, read=network.response_timeout)
+        request = httpx.Request(
+            method, url, headers=complete, content=content or None, extensions={"timeout": timeout.as_dict()}
+        )
+        async with _open_sender(self._access) as send:
+            started, status = time.monotonic(), 0
+            try:
+                response = await send(request)
+                status = response.status_code
+            except httpx.TransportError as error:
+                reason = str(error) or type(error).__name__
+                raise ConnectionFailed(f"{self.what}: {reason}", host=self.origin.netloc) from error
+            finally:
+                report(Requested(method, redact_url(url), status, round(time.monotonic() - started, 3)))
+            request.extensions["timeout"]["read"] = network.stall_timeout
+            response.extensions["time_limits"] = network.stall_timeout, network.response_timeout
+            refused = status >= 300
+            try:
+                limit = _ERROR_LIMIT if refused else ANSWER_LIMIT
+                body = await read_bounded(response, limit, self.what, truncate=refused)
+            finally:
+                await response.aclose()
         return Answer(status, {name.lower(): value for name, value in response.headers.items()}, body)
 
 

@@ -12,20 +12,22 @@ from ..errors import InvalidContent, InvalidName, NetworkError
 from ..interfaces import ImageDestination, ImageReference, ImageSource
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
-from ..model.events import Report, Warned
+from ..model.events import Warned
 from ..model.manifest import Manifest
 from ..model.reference import Reference, parse_additional_tag
 from ..streams.locations import RegistryBlob
 from ..streams.pump import Blob
 
 if TYPE_CHECKING:
-    from ..access import Access, Ranges
+    from ..access import Access
     from ..http.retry import Call
     from ..model.referrer import Referrer
+    from ..model.signature import Signature
     from ..registry.blob_download import BlobDownload
     from ..registry.mirrors import Endpoints
     from ..registry.referrers import ReferrerLister
     from ..registry.repository_reader import Repository
+    from ..registry.signature_places import SignatureWriter
     from ..registry.tag_pages import TagList
     from ..storage.pull_through import PullThrough
     from ..storage.upload_records import UploadRecords
@@ -92,17 +94,17 @@ def parse(details: str, default_tag: str = "latest") -> DockerReference:
 class DockerSource(ImageSource):
     """An image in a registry, or in one of its mirrors; ``through`` is the content store that it is read through."""
 
-    def __init__(
-        self, endpoints: Endpoints, report: Report, ranges: Ranges, through: PullThrough | None = None
-    ) -> None:  # fmt: skip
-        self.endpoints = endpoints
-        self._report, self._ranges, self.through = report, ranges, through
+    def __init__(self, endpoints: Endpoints, access: Access, through: PullThrough | None = None) -> None:
+        self.endpoints, self._access, self.through = endpoints, access, through
+        self._root: Digest | None = None
         self._referrers: ReferrerLister | None = None
 
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
-        if self.through is not None:
-            return await self.through.manifest(descriptor, partial(self._request_manifest, descriptor))
-        return await self._request_manifest(descriptor)
+        request = partial(self._request_manifest, descriptor)
+        found = await request() if self.through is None else await self.through.manifest(descriptor, request)
+        if descriptor is None:
+            self._root = found.digest
+        return found
 
     async def _request_manifest(self, descriptor: Descriptor | None) -> Manifest:
         asked = self.endpoints.reference
@@ -130,7 +132,7 @@ class DockerSource(ImageSource):
         def download(offset: int, until: int | None = None) -> BlobDownload:
             from ..registry.blob_download import BlobDownload
 
-            return BlobDownload(descriptor, self.endpoints, offset, self._ranges, until)
+            return BlobDownload(descriptor, self.endpoints, offset, self._access.network.ranges, until)
 
         fetched = Blob(descriptor, download, (here,), ending, range_opener=download)
         return fetched if self.through is None else self.through.blob(fetched)
@@ -145,6 +147,20 @@ class DockerSource(ImageSource):
         return await self.endpoints.first_result(
             lambda repository: repository.blob_size(descriptor.digest), make_current=False
         )
+
+    async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
+        """Return the signatures that the registry keeps, or a lookaside, or attachments, as it is configured.
+
+        Raises `NetworkError`, `InvalidContent`, `TooLarge`, `StorageFailed`, and `Unsupported` and `InvalidInput` for a
+        configuration that cannot be used.
+        """
+        from ..registry.signature_places import read_signatures
+        from ..storage.signature_files import LookasideFiles
+
+        digest = self._root or self.endpoints.reference.digest if descriptor is None else descriptor.digest
+        if digest is None:
+            digest = (await self.manifest()).digest
+        return await read_signatures(self.endpoints, digest, self._access, LookasideFiles())
 
     async def referrers(self, digest: Digest, artifact_type: str = "") -> tuple[Referrer, ...]:
         if self.through is None:
@@ -167,7 +183,7 @@ class DockerSource(ImageSource):
         """Return the image in the registry itself: a mirror that lacks a referrer would not be asked again."""
         if len(self.endpoints.repositories) == 1:
             return self
-        return DockerSource(self.endpoints.last(), self._report, self._ranges, self.through)
+        return DockerSource(self.endpoints.last(), self._access, self.through)
 
     async def tags(self) -> list[str]:
         """Return all tags of the repository; a list that may go on is reported as a warning."""
@@ -184,11 +200,12 @@ class DockerSource(ImageSource):
                 lambda repository: repository.resolve(reference.tag), make_current=False
             )
         except (NetworkError, InvalidContent) as error:
-            self._report(Warned(f"{reference.name}:{reference.tag} could not be compared with its digest: {error}"))
+            tagged = f"{reference.name}:{reference.tag}"
+            self._access.report(Warned(f"{tagged} could not be compared with its digest: {error}"))
             return
         asked = reference.digest
         if found is not None and asked is not None and found.algorithm == asked.algorithm and found != asked:
-            self._report(Warned(f"{reference.name}:{reference.tag} is {found} now; copying {asked}, as asked"))
+            self._access.report(Warned(f"{reference.name}:{reference.tag} is {found} now; copying {asked}, as asked"))
 
 
 @asynccontextmanager
@@ -200,12 +217,12 @@ async def open_repository(
 
     async with open_endpoints(reference, access, (*sources, reference)) as endpoints:
         if access.storage.store is None:
-            yield DockerSource(endpoints, access.report, access.network.ranges)
+            yield DockerSource(endpoints, access)
             return
         from ..storage.pull_through import open_through
 
         async with open_through(reference, access) as through:
-            yield DockerSource(endpoints, access.report, access.network.ranges, through)
+            yield DockerSource(endpoints, access, through)
 
 
 @asynccontextmanager
@@ -231,6 +248,15 @@ async def _open_destination(name: DockerReference, access: Access) -> AsyncItera
 
             uploads = BlobUploads(reference, session, access.network.retry, access.report, records)
             writer = RepositoryWriter(reference, session)
+
+            @cache
+            def signatures() -> SignatureWriter:
+                from ..registry.signature_places import SignatureWriter
+                from ..storage.signature_files import LookasideFiles
+
+                return SignatureWriter(access, LookasideFiles(), writer, uploads)
+
             yield DockerDestination(
-                reference, tuple(dict.fromkeys(tags)), writer, uploads, spool, retry=access.network.retry
+                reference, tuple(dict.fromkeys(tags)), writer, uploads, spool,
+                retry=access.network.retry, open_signatures=signatures,
             )  # fmt: skip

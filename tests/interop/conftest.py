@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.interop.differential.world import World, fill
 from tests.interop.programs import PROGRAMS, Program
+from tests.interop.signing_stage import Stage
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.gnupg import Gnupg
 from tests.support.images import build
 from tests.support.peers import Registry
 from tests.support.tls import Authority
 from tests.support.token_server import TokenServer
+
+_COUNT = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +61,9 @@ def keys(_keys: Gnupg, monkeypatch: pytest.MonkeyPatch) -> Gnupg:
     monkeypatch.setenv("GNUPGHOME", str(_keys.home))
     _keys.forget_passphrases()
     return _keys
+
+
+@pytest.fixture
+def stage(registry: Registry, program: Program, tmp_path: Path) -> Stage:
+    """Where one program signs and checks."""
+    return Stage(registry, f"{registry.host}/signed{next(_COUNT)}", tmp_path, program)

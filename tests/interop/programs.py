@@ -62,3 +62,8 @@ def exact_repository(name: str) -> dict[str, str]:
 
 def _policy(policy: Path | None) -> tuple[str, ...]:
     return ("--insecure-policy",) if policy is None else ("--policy", str(policy))
+
+
+def sigstore_signed(*keys: Path, **more: object) -> dict[str, Any]:
+    """The requirement of a signature of sigstore by one of ``keys``."""
+    return {"type": "sigstoreSigned", "keyPaths": list(map(str, keys)), **more}

@@ -44,7 +44,7 @@ def ours(signature: Signature, manifest: bytes, trust: SigstoreTrust, identity: 
 
 
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
-def test_the_same_verdict(case: Case, tmp_path: Path) -> None:
+def test_the_same_verdict_as_skopeo(case: Case, tmp_path: Path) -> None:
     directory = write_dir(build("oci"), tmp_path / "image")
     (directory / "signature-1").write_bytes(case.signature.to_bytes())
     said = theirs(directory, requirement(case.trust, IDENTITY), tmp_path)

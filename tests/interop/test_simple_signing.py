@@ -295,7 +295,7 @@ def theirs(case: Case, folder: Path) -> tuple[bool, str]:
 
 @pytest.mark.parametrize("name", ACCEPTED)
 @pytest.mark.peer("gpg")
-def test_accepted(name: str, gpg: KeyStates, tmp_path: Path) -> None:
+def test_what_skopeo_accepts_is_accepted(name: str, gpg: KeyStates, tmp_path: Path) -> None:
     case = ACCEPTED[name](gpg)
     verdict = ours(case)
     assert verdict == Verdict(True, "", case.signer, NAME, verdict.digest, "signature-1", "simple")
@@ -305,7 +305,7 @@ def test_accepted(name: str, gpg: KeyStates, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.peer("gpg")
-def test_refused(name: str, gpg: KeyStates, tmp_path: Path) -> None:
+def test_what_skopeo_refuses_is_refused(name: str, gpg: KeyStates, tmp_path: Path) -> None:
     make, reason = REFUSED[name]
     case = make(gpg)
     verdict = ours(case)
@@ -317,7 +317,7 @@ def test_refused(name: str, gpg: KeyStates, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", STRICTER)
 @pytest.mark.peer("gpg")
-def test_refused_by_us_only(name: str, gpg: KeyStates, tmp_path: Path) -> None:
+def test_what_only_we_refuse(name: str, gpg: KeyStates, tmp_path: Path) -> None:
     make, reason = STRICTER[name]
     case = make(gpg)
     verdict = ours(case)

@@ -393,11 +393,15 @@ class TestDownload:
         assert "want a digest or a --type" in fatal(run("download", name))
         assert "DIGEST" in fatal(run("download", name, "x"))
 
-    def test_the_policy_is_honoured(self, sbom: Path, tmp_path: Path) -> None:
-        name = f"oci:{write_layout(IMAGE, tmp_path / 'layout')}:latest"
+    @pytest.mark.parametrize("made", [IMAGE, MULTI], ids=["image", "list"])
+    @pytest.mark.parametrize("requirement", [{"type": "reject"}, {"type": "signedBy", "keyType": "GPGKeys", "keyPath": "none"}])
+    def test_the_policy_is_honoured(
+        self, made: BuiltImage, requirement: dict[str, str], sbom: Path, tmp_path: Path
+    ) -> None:
+        name = f"oci:{write_layout(made, tmp_path / 'layout')}:latest"
         attach(name, sbom, "--type", SBOM)
         policy = tmp_path / "policy.json"
-        policy.write_text('{"default": [{"type": "reject"}]}')
+        policy.write_text(json.dumps({"default": [requirement]}))
         done = pyskopeo_here("--policy", policy, "download", name, "--type", SBOM, "--output", f"{tmp_path}/out/")
         assert "Source image rejected" in fatal(done)
         assert not (tmp_path / "out").exists()

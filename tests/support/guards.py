@@ -89,7 +89,7 @@ GUARDS = {
         f"{_HOSTILE}/test_credentials.py::test_a_realm_of_somebody_else",
     ),
     "redaction": Guard(
-        "registry.redactor", "Redactor.redact", _unchanged, f"{_HOSTILE}/test_messages.py::test_no_secret_is_ever_said"
+        "http.redactor", "Redactor.redact", _unchanged, f"{_HOSTILE}/test_messages.py::test_no_secret_is_ever_said"
     ),
     "scope": Guard(
         "registry.challenge", "widen_scope", lambda scope, demanded: demanded or scope,

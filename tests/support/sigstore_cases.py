@@ -5,6 +5,7 @@ All are judged for `MANIFEST` as the image `REFERENCE`, by ``exactReference``.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -111,6 +112,9 @@ def forms() -> Iterator[Case]:
     found = SIGNED.signature
     yield case("no signature", replace(found, annotations={}), trusting(KEY), f"missing {SIGNATURE_ANNOTATION} annotation")
     yield case("no base64", SIGNED.with_annotations({SIGNATURE_ANNOTATION: "?"}), trusting(KEY), f"{SIGNATURE_ANNOTATION} is not base64")
+    lines = base64.encodebytes(SIGNED.made).decode().replace("\n", "\r\n")
+    yield case("signature in lines", SIGNED.with_annotations({SIGNATURE_ANNOTATION: lines}), trusting(KEY))
+    yield case("base64 with blanks", SIGNED.with_annotations({SIGNATURE_ANNOTATION: f" {encoded(SIGNED.made)}"}), trusting(KEY), f"{SIGNATURE_ANNOTATION} is not base64")
     yield case("empty signature", SIGNED.with_annotations({SIGNATURE_ANNOTATION: ""}), trusting(KEY), "signature verification failed")
     yield case("tampered signature", replace(SIGNED, made=SIGNED.made[:-1] + bytes([SIGNED.made[-1] ^ 1])), trusting(KEY), "signature verification failed")
     yield case("longer signature", replace(SIGNED, made=SIGNED.made + b"\0"), trusting(KEY), "signature verification failed")

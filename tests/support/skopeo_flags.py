@@ -48,11 +48,13 @@ FLAGS: dict[str, frozenset[str]] = {
     ),
     "logout": frozenset({"all", "authfile", "compat-auth-file", "tls-verify"}),
     "generate-sigstore-key": frozenset({"output-prefix", "passphrase-file"}),
+    "standalone-sign": frozenset({"output", "passphrase-file"}),
+    "standalone-verify": frozenset({"public-key-file"}),
 }  # fmt: skip
 # Those that have no flags of their own here, or none that matter yet.
 VERBS = FLAGS.keys() | {
-    "completion", "experimental-image-proxy", "layers", "manifest-digest", "standalone-sign",
-    "standalone-verify", "untrusted-signature-dump-without-verification",
+    "completion", "experimental-image-proxy", "layers", "manifest-digest",
+    "untrusted-signature-dump-without-verification",
 }  # fmt: skip
 TRANSPORTS = frozenset(
     {

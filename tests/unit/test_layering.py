@@ -27,7 +27,8 @@ HEAVY = {
     **dict.fromkeys(("asyncio", "uvicorn"), ("serve/protocol.py",)),
     **dict.fromkeys(
         ("backports", "bz2", "certifi", "cryptography", "isal", "lzma", "multiprocessing", "nacl", "publicsuffixlist",
-         "pysequoia", "rich", "ssl", "starlette", "subprocess", "tomllib", "trio", "yaml"), (),
+         "pysequoia",
+         "rich", "ssl", "starlette", "subprocess", "tomllib", "trio", "yaml"), (),
     ),
 }  # fmt: skip
 

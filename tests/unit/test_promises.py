@@ -21,6 +21,9 @@ ALLOWED = {"filesystem/contents.py": {"fchown"}, "filesystem/tree_writer.py": {"
 # Modules whose use alone would be an error: they run what they read.
 MODULES = {"ctypes", "marshal", "pickle", "pty", "runpy", "shelve", "zipimport"}
 
+# Modules that start programs.
+STARTING = ("credentials/helper_program.py", "signing/programs.py", "storage/nix_store.py")
+
 
 def calls(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
@@ -41,14 +44,14 @@ def imports(tree: ast.AST) -> Iterator[str]:
 def test_nothing_is_unpacked_or_run(path: Path) -> None:
     """No library unpacks an archive, and nothing of an image is executed or loaded; one module makes special files.
 
-    The modules that start programs are that of credential helpers and that of the Nix store, without a shell.
+    The modules that start programs are those of credential helpers, of the Nix store and of signers, without a shell.
     """
     tree = ast.parse(path.read_text())
     assert not (FORBIDDEN - ALLOWED.get(path.relative_to(PACKAGE).as_posix(), set())) & set(calls(tree))
     assert not MODULES & set(imports(tree))
     shells = [node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "shell"]
     assert not shells
-    if path not in (PACKAGE / "credentials" / "helper_program.py", PACKAGE / "storage" / "nix_store.py"):
+    if path.relative_to(PACKAGE).as_posix() not in STARTING:
         assert not {"Popen", "run_process", "create_subprocess_exec"} & set(calls(tree))
 
 

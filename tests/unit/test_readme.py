@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.cli.command import GLOBAL, VERSION, every_command
+from pyskopeo.cli.command import GLOBAL, HIDDEN, VERSION, every_command
 from pyskopeo.cli.flags import parse
+from pyskopeo.config.policy import Policy
 from pyskopeo.syncing.yaml_source import parse_yaml_source
 from pyskopeo.transports import TRANSPORTS
 from tests.support import skopeo_flags as skopeo
@@ -57,7 +58,7 @@ def test_every_verb_with_flags_has_a_row() -> None:
 @pytest.mark.parametrize(
     ("row", "theirs", "ours"),
     [
-        ("verbs", skopeo.VERBS, OURS.keys() - {"any verb"}),
+        ("verbs", skopeo.VERBS, (OURS.keys() | HIDDEN) - {"any verb"}),
         ("transports", skopeo.TRANSPORTS, set(TRANSPORTS)),
         *((verb, flags, OURS[verb]) for verb, flags in THEIRS.items()),
     ],
@@ -87,7 +88,7 @@ def test_its_verbs_are_spoken_of_by_our_help(capsys: pytest.CaptureFixture[str])
 
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for verb in skopeo.VERBS - set(ROWS["verbs"]["not yet"]):
+    for verb in skopeo.VERBS - set(ROWS["verbs"]["not yet"]) - HIDDEN:
         assert f"\n  {verb} " in shown
 
 
@@ -127,3 +128,11 @@ def test_the_example_of_a_file_to_sync_from() -> None:
     found = parse_yaml_source(text.encode(), "images.yaml")
     assert [source.registry for source in found] == ["docker.io", "quay.io"]
     assert not any(source.unknown for source in found)
+
+
+def test_the_policy_is_one() -> None:
+    """Strictly parsed: everything is rejected but what is signed."""
+    (text,) = re.findall(r"```json\n(.*?)```", README.read_text(), re.DOTALL)
+    policy = Policy.parse(text.encode(), "README.md")
+    assert [one.type for one in policy.default] == ["reject"]
+    assert [one.type for scope in policy.transports["docker"].values() for one in scope] == ["sigstoreSigned"]

@@ -170,7 +170,7 @@ class TestExitCodes:
 class TestSignatures:
     def test_they_are_not_dropped_in_silence(self, tmp_path: Path) -> None:
         source = write_dir(build("oci"), tmp_path / "in" / "app:1")
-        (source / "signature-1").write_bytes(b"signature")
+        (source / "signature-1").write_bytes(b"\x90signature")
         words = ("sync", "--src", "dir", "--dest", "oci", tmp_path / "in", tmp_path / "out")
         done = pyskopeo_here(*words)
         assert done.code == 1

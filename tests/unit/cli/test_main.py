@@ -46,7 +46,7 @@ def image(tmp_path: Path) -> Path:
         (["inspect", "--tag=x", "a"], "unknown flag: --tag\nTry 'pyskopeo inspect --help' for more information"),
         (["copy", "--src-tls-verfy=false", "a", "b"], "unknown flag: --src-tls-verfy; did you mean --src-tls-verify?"),
         (["copy", "--creds=a:b", "a", "b"], "unknown flag: --creds; did you mean --src-creds or --dest-creds?"),
-        (["copy", "--sign-by=x", "a", "b"], "unknown flag: --sign-by: signing is not supported yet"),
+        (["delete", "--sign-by=x", "a"], "unknown flag: --sign-by: only the commands copy and sync sign images"),
         (["sync", "--encryption-key=x", "a", "b"], "unknown flag: --encryption-key: only the command copy encrypts and decrypts"),
         (["copy", "-v", "a", "b"], "unknown shorthand flag: 'v' in -v\nTry 'pyskopeo copy --help' for more information"),
         (["copy"], ("Exactly two arguments expected: SOURCE-IMAGE DESTINATION-IMAGE, got 0\n"
@@ -72,8 +72,14 @@ def image(tmp_path: Path) -> Path:
                                         "'pyskopeo layout verify'?\nTry 'pyskopeo verify --help' for more information")),
         (["inspect", "copy", "a"], ("Exactly one argument expected: IMAGE-NAME, got 2\n"
                                    "Try 'pyskopeo inspect --help' for more information")),
-        (["standalone-sign"], ("Unrecognized command `pyskopeo standalone-sign`\n"
-                              "signing is not supported yet. Try 'pyskopeo --help' for more information")),
+        (["layers"], ("Unrecognized command `pyskopeo layers`\n"
+                     "it is deprecated: copy the image to a dir: instead. Try 'pyskopeo --help' for more information")),
+        (["standalone-sign", "a"], "Usage: pyskopeo standalone-sign manifest docker-reference key-fingerprint -o signature"),
+        (["standalone-sign", "a", "b", "c"], "Usage: pyskopeo standalone-sign manifest docker-reference key-fingerprint -o signature"),
+        (["standalone-verify", "a", "b", "c"], "Usage: pyskopeo standalone-verify manifest docker-reference key-fingerprint signature"),
+        (["standalone-verify", "a", "b", "any", "d"], "Cannot use any fingerprint without a public key file"),
+        (["untrusted-signature-dump-without-verification"],
+         "Usage: pyskopeo untrusted-signature-dump-without-verification signature"),
         (["inspect", "--raw", "--format", "x", "dir:x"], "raw output does not support format option"),
         (["sync", "--dest", "dir", "a", "b"], "A source transport must be specified: --src docker, dir, oci or yaml"),
         (["sync", "--src", "foo", "--dest", "dir", "a", "b"],

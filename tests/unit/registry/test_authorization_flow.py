@@ -15,6 +15,7 @@ import pytest
 from pyskopeo.credentials.authfile import Credentials
 from pyskopeo.credentials.bazel_helper import HelperHeaders
 from pyskopeo.errors import InvalidContent, UnsafeAddress
+from pyskopeo.http.redactor import Redactor
 from pyskopeo.registry import authorization, challenge
 from pyskopeo.registry.authorization import (
     Authorizer,
@@ -27,7 +28,6 @@ from pyskopeo.registry.authorization import (
     describe_credentials,
 )
 from pyskopeo.registry.challenge import Challenge, token_request
-from pyskopeo.registry.redactor import Redactor
 
 HOST = "registry.example.com"
 URL = f"https://{HOST}/v2/a/b/tags/list"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pyskopeo.errors import ConnectionFailed, InvalidContent, NotFound, PyskopeoError, RegistryError
+from pyskopeo.http.redactor import Redactor
 from pyskopeo.http.retry import Call, Retry
 from pyskopeo.model.events import Event, Retrying, Warned
 from pyskopeo.model.reference import Reference
 from pyskopeo.registry.mirrors import Endpoints
-from pyskopeo.registry.redactor import Redactor
 from pyskopeo.registry.repository_reader import Repository
 
 if TYPE_CHECKING:

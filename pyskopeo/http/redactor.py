@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
 
 from ..errors import PyskopeoError
-from ..http.origin import HARMLESS_PARAMETERS
+from .origin import HARMLESS_PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyskopeo.errors import AccessDenied, ConnectionFailed, ContentMismatch
+from pyskopeo.http.redactor import Redactor
 from pyskopeo.model.events import Explained, Requested, Retrying, Warned
-from pyskopeo.registry.redactor import Redactor
 
 
 @pytest.mark.parametrize(
