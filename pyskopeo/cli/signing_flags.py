@@ -64,9 +64,10 @@ class SigningOptions:
         found: list[Signer] = []
         if self.parameters is not None:
             from ..signing.from_parameters import sigstore_signer
+            from .signing_user import TerminalUser
 
             with prefix_errors("Error using --sign-by-sigstore"):
-                found.append(sigstore_signer(self.parameters, self.parameters_passphrase, access))
+                found.append(sigstore_signer(self.parameters, self.parameters_passphrase, access, TerminalUser()))
         if self.gpg_key:
             from ..signing.gpg import GpgSigner
 

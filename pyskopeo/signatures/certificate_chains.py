@@ -120,10 +120,6 @@ def _policies() -> tuple[Any, Any]:
     from cryptography.x509.oid import ExtendedKeyUsageOID
     from cryptography.x509.verification import Criticality, ExtensionPolicy
 
-    def is_authority(_: Any, __: Any, constraints: x509.BasicConstraints) -> None:
-        if not constraints.ca:
-            raise ValueError("an issuer is no authority")
-
     def may_issue(_: Any, __: Any, usage: x509.KeyUsage | None) -> None:
         if usage is not None and not usage.key_cert_sign:
             raise ValueError("an issuer's key must not sign certificates")
@@ -137,7 +133,8 @@ def _policies() -> tuple[Any, Any]:
     leaf = ExtensionPolicy.permit_all().may_be_present(x509.ExtendedKeyUsage, any_of, may_sign_code)
     authority = (
         ExtensionPolicy.permit_all()
-        .require_present(x509.BasicConstraints, any_of, is_authority)
+        # That it says that it is an authority is verified by the package, as the length of the path.
+        .require_present(x509.BasicConstraints, any_of, None)
         .may_be_present(x509.KeyUsage, any_of, may_issue)
         .may_be_present(x509.ExtendedKeyUsage, any_of, may_sign_code)
     )

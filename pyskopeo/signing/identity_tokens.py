@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import InvalidContent, InvalidInput
 from ..model.strict_json import parse_object
@@ -13,6 +13,26 @@ from .fulcio import IdentityToken
 _LIMIT = 64 * 1024  # bytes
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*", re.ASCII)
 _TRUE = (True, "true", "True")
+
+
+class User(Protocol):
+    """The user who signs in, as far as a program can talk to one."""
+
+    def show(self, text: str) -> None:
+        """Show a line."""
+        ...
+
+    async def ask(self, question: str) -> str:
+        """Show a question and return the answer; raises `InvalidInput` if nobody can answer."""
+        ...
+
+    def has_browser(self) -> bool:
+        """Return whether there may be a browser with a window of its own."""
+        ...
+
+    async def open_browser(self, address: str) -> bool:
+        """Open an address in that browser; return whether it could be."""
+        ...
 
 
 class GivenToken:

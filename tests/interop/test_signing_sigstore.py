@@ -24,7 +24,7 @@ from tests.support.images import build
 from tests.support.outputs import write_dir
 from tests.support.sigstore_authority import EMAIL
 from tests.support.sigstore_keys import KINDS, PASSPHRASE, write_sigstore_key
-from tests.support.sigstore_services import SigstoreServices
+from tests.support.sigstore_services import CLIENT, SigstoreServices
 
 from .programs import PROGRAMS, copied, real_skopeo, refused, write_policy
 
@@ -117,6 +117,23 @@ def test_with_a_certificate(program: str, services: SigstoreServices, source: Pa
     for email, accepted in ((EMAIL, True), ("other@example.com", False)):
         fulcio_trust = FulcioTrust(TrustFile(services.authority.root_pem, "ca"), services.url, email)
         check(signed, SigstoreTrust(fulcio=fulcio_trust, rekor_keys=(log,)), tmp_path, accepted=accepted)
+
+
+@BOTH
+def test_with_a_certificate_for_a_user_who_agrees_elsewhere(
+    program: str, services: SigstoreServices, source: Path, tmp_path: Path
+) -> None:
+    parameters = tmp_path / "parameters.yaml"
+    fulcio = {"fulcioURL": services.url, "oidcMode": "deviceGrant", "oidcIssuerURL": services.url, "oidcClientID": CLIENT}
+    parameters.write_text(json.dumps({"fulcio": fulcio, "rekorURL": services.url}))
+    # Not with -q, with which skopeo has nobody to tell.
+    done = succeed(PROGRAMS[program](
+        "--insecure-policy", "copy", f"--sign-by-sigstore={parameters}", f"--sign-identity={NAME}", f"dir:{source}", f"dir:{tmp_path}/signed",
+    ))  # fmt: skip
+    assert "Enter the verification code ABCD-EFGH in your browser at: " in done.stdout.decode() + done.stderr
+    fulcio_trust = FulcioTrust(TrustFile(services.authority.root_pem, "ca"), services.url, EMAIL)
+    log = TrustFile(services.log_of_signatures.public_pem, "rekor")
+    check(tmp_path / "signed", SigstoreTrust(fulcio=fulcio_trust, rekor_keys=(log,)), tmp_path)
 
 
 @BOTH

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 from ipaddress import ip_address
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -131,6 +132,8 @@ _PAYLOADS: dict[str, tuple[bytes, str]] = {
     "optional float": (PAYLOAD.replace(b"null", b'{"timestamp":1e3}'), ""),
     "optional fraction": (PAYLOAD.replace(b"null", b'{"timestamp":1.5}'), "optional.timestamp is not an integer"),
     "optional creator": (PAYLOAD.replace(b"null", b'{"creator":1}'), "optional.creator is not a string"),
+    "optional empty": (PAYLOAD.replace(b"null", b"{}"), ""),
+    "optional text": (PAYLOAD.replace(b"null", b'{"timestamp":"1"}'), "optional.timestamp is not an integer"),
     "optional array": (PAYLOAD.replace(b"null", b"[]"), "optional is not a JSON object"),
     "optional twice": (PAYLOAD.replace(b"null", b'{"a":1,"a":2}'), "duplicate name"),
     "no optional": (PAYLOAD.replace(b',"optional":null', b""), "Key 'optional' missing in the payload"),
@@ -178,11 +181,15 @@ def _signed_set(**changes: object) -> Signed:
     return LOGGED.with_annotations({LOG_ENTRY_ANNOTATION: json.dumps(document)})
 
 
-def _body(change: Callable[[dict[str, object]], None]) -> Signed:
+def _body(change: Callable[[dict[str, Any]], None]) -> Signed:
     """Logged with another body."""
     document = json.loads(LOG.entries[0].body)
     change(document)
     return SIGNED.promised(LOG, LOG.add(compact(document)))
+
+
+def _with_hash(value: str) -> Callable[[dict[str, Any]], None]:
+    return lambda body: body["spec"]["data"]["hash"].update(value=value)
 
 
 def logs() -> Iterator[Case]:
@@ -202,9 +209,16 @@ def logs() -> Iterator[Case]:
         yield case(f"tampered {name}", _set(**{name: value}), trust, failed)
     yield case("more in the entry", _set(other=1), trust, "Unknown key 'other' in Payload")
     yield case("time as text", _signed_set(integratedTime="1"), trust, "Payload.integratedTime is not an integer")
+    yield case("time beyond calendars", _signed_set(integratedTime=2**52), trust, "the time of the log entry is out of range")
+    yield case("number too large", _signed_set(logIndex=2**60), trust, "Payload.logIndex is not an integer")
+    yield case("body a number", _signed_set(body=1), trust, "body and logID of the Rekor SET are not strings")
+    surrogate = LOGGED.with_annotations({LOG_ENTRY_ANNOTATION: text.replace('"logID": "', '"logID": "\\ud800')})
+    yield case("log no Unicode", surrogate, trust, "the log entry is not valid Unicode")
     yield case("log entry no JSON", LOGGED.with_annotations({LOG_ENTRY_ANNOTATION: "x"}), trust, "the Rekor SET is not valid JSON")
     yield case("log entry twice", LOGGED.with_annotations({LOG_ENTRY_ANNOTATION: text + text}), trust, "the Rekor SET is not valid JSON")
     yield case("log entry, duplicate", LOGGED.with_annotations({LOG_ENTRY_ANNOTATION: text[:-1] + ', "Payload": {}}'}), trust, "duplicate name 'Payload'")
+    document = json.loads(text) | {"SignedEntryTimestamp": 1}
+    yield case("promise a number", LOGGED.with_annotations({LOG_ENTRY_ANNOTATION: json.dumps(document)}), trust, "SignedEntryTimestamp is not a string")
     yield case("body no base64", _signed_set(body="?"), trust, "the body of the Rekor SET is not base64")
     yield case("body no JSON", _signed_set(body=encoded(b"x")), trust, "the log entry's body is not valid JSON")
     yield case("entry of another key", SIGNED.logged(LOG, verifier=public_pem(OTHER)), trust, "publicKey in Rekor SET does not match")
@@ -215,6 +229,8 @@ def logs() -> Iterator[Case]:
     yield case("entry of another type", SIGNED.promised(LOG, LOG.add(dsse(SIGNED.made, public_pem(KEY), PAYLOAD))), trust, "type dsse, not hashedrekord")
     yield case("entry of another version", _body(lambda body: body.update(apiVersion="0.0.9")), trust, "version '0.0.9': not supported")
     yield case("entry of another kind", _body(lambda body: body.update(kind="rpm")), trust, "type 'rpm'")
+    yield case("entry with a hash that is none", _body(_with_hash("x")), trust, "spec.data.hash.value is not hexadecimal")
+    yield case("entry with a short hash", _body(_with_hash("00")), trust, "the log entry has no hash that is supported")
     yield case("entry without a specification", _body(lambda body: body.update(spec={})), trust, "spec.signature is not a JSON object")
 
 

@@ -62,6 +62,18 @@ def hashedrekord_2(signature: bytes, message: bytes, *, key: bytes = b"", certif
     })  # fmt: skip
 
 
+def dsse_2(signature: bytes, payload: bytes, *, key: bytes) -> bytes:
+    """The body of an entry for a DSSE envelope, of Rekor's second version."""
+    verifier = {"publicKey": {"rawBytes": encoded(key)}, "keyDetails": "PKIX_ED25519"}
+    return compact({
+        "apiVersion": "0.0.2", "kind": "dsse",
+        "spec": {"dsseV002": {
+            "payloadHash": {"algorithm": "SHA2_256", "digest": encoded(hashlib.sha256(payload).digest())},
+            "signatures": [{"content": encoded(signature), "verifier": verifier}],
+        }},
+    })  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Entry:
     """An entry, as it was added at ``index`` and ``time``, in seconds since 1970."""

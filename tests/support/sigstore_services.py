@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, unquote_plus, urlencode
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -179,11 +179,10 @@ class SigstoreServices(HttpServer):
 
     def _grant(self, request: Request) -> Response:
         form = _form(request)
-        known = base64.b64encode(f"{CLIENT}:{self.rules.secret}".encode()).decode()
         asks = self._grants.get(form.get("device_code") or form.get("code", ""))
         if asks is None:
             return _json(400, {"error": "invalid_grant"})
-        if self.rules.secret and "code" in form and request.header("authorization") != f"Basic {known}":
+        if self.rules.secret and "code" in form and self.rules.secret != _secret(request):
             return _json(401, {"error": "invalid_client"})
         challenge = _encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
         if challenge != asks["code_challenge"] or form.get("redirect_uri", "") != asks.get("redirect_uri", ""):
@@ -214,6 +213,12 @@ def _is_signed(verifier: bytes, signature: bytes, digest: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+def _secret(request: Request) -> str:
+    """The secret of a client, as it proves who it is (RFC 6749, section 2.3.1)."""
+    pair = base64.b64decode((request.header("authorization") or "").removeprefix("Basic ")).decode()
+    return unquote_plus(pair.partition(":")[2])
 
 
 def _form(request: Request) -> dict[str, str]:

@@ -23,10 +23,10 @@ from pyskopeo.signatures.sigstore_annotations import PAYLOAD_TYPE
 from pyskopeo.signatures.sigstore_trust import KeylessTrust, SigstoreTrust, TrustFile
 from pyskopeo.signatures.verdict import SignedImage
 from tests.support.keys import private_key
-from tests.support.sigstore_authority import EMAIL, ISSUER, NOW, public_pem
+from tests.support.sigstore_authority import EMAIL, ISSUER, NOW, public_der, public_pem
 from tests.support.sigstore_bundles import BundleMaker, as_signature, envelope_message, statement, trusted_root
 from tests.support.sigstore_cases import FULCIO, KEY, LOG, MANIFEST, OTHER, YEAR, by_fulcio, by_pki, trusting
-from tests.support.sigstore_log import TransparencyLog, dsse, encoded, hashedrekord
+from tests.support.sigstore_log import TransparencyLog, dsse, dsse_2, encoded, hashedrekord
 from tests.support.sigstore_signatures import REFERENCE, digest_of, payload_for
 
 DIGEST = digest_of(MANIFEST)
@@ -219,6 +219,8 @@ def _bodies(trust: SigstoreTrust) -> Iterator[Case]:
     strange = json.loads(dsse(made, public_pem(KEY), STATEMENT))
     strange["spec"]["payloadHash"] = {"algorithm": "md5", "value": "00"}
     yield case("entry of another hash", BY_KEY.logged(LOG, body=json.dumps(strange).encode()), trust, "no hash that is supported: 'md5'")
+    key_2 = BundleMaker.of(EDWARDS.key, STATEMENT)
+    yield case("dsse of Rekor 2", key_2.logged(LOG, body=dsse_2(key_2.made, STATEMENT, key=public_der(EDWARDS.key)), version="0.0.2"), trusting(EDWARDS.key, rekor=LOG))
     unknown = json.dumps({"kind": "intoto", "apiVersion": "0.0.2", "spec": {}}).encode()
     yield case("entry of another type", BY_KEY.logged(LOG, body=unknown), trust, "of type 'intoto', version '0.0.2': not supported")
 
@@ -362,6 +364,13 @@ def test_keyless_with_a_trusted_root(bundle: BundleMaker, trust: SigstoreTrust, 
     if not reason:
         assert trust.keyless is not None
         assert verdict.signer == f"{trust.keyless.certificate_identity} (issuer {ISSUER})"
+
+
+def test_what_the_package_verified_is_what_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = pytest.importorskip("sigstore.verify").Verifier
+    monkeypatch.setattr(verifier, "verify_dsse", lambda *_: ("application/vnd.in-toto+json", b"{}"))
+    verdict = verify(SERVED.signature, IMAGE, by_root(), None, NOW)
+    assert verdict.reason == "the package sigstore has verified another payload than the bundle's"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ from tests.support.sigstore_cases import (
     SIGNED,
     Case,
     all_cases,
+    by_fulcio,
+    by_pki,
     trusting,
 )
 from tests.support.sigstore_log import TransparencyLog
@@ -34,6 +36,7 @@ from tests.support.sigstore_signatures import REFERENCE, Signed, digest_of, keyl
 
 IMAGE = SignedImage(MANIFEST, "dir:/image")
 EXACT = parse_identity(IDENTITY, "identity")
+GOOD = keyless(FULCIO, LOG, KEY, PAYLOAD)
 
 
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
@@ -64,6 +67,24 @@ def test_nobody_is_trusted() -> None:
     assert verdict.reason == "neither a key nor an authority is trusted for signatures of this format"
 
 
+@pytest.mark.parametrize(
+    ("trust", "reason"),
+    [
+        (replace(by_fulcio(), rekor_keys=()), "certificates of Fulcio need the public key of a Rekor log"),
+        (by_fulcio(email=""), "neither an email address nor a build signer URI is trusted"),
+        (by_pki(), "neither an email address nor a host name is trusted"),
+    ],
+)
+def test_trust_that_is_incomplete(trust: SigstoreTrust, reason: str) -> None:
+    """A policy cannot say so; it would mean anybody."""
+    assert verify(GOOD.signature, IMAGE, trust, None, NOW).reason == reason
+
+
+def test_text_that_is_no_unicode() -> None:
+    signature = SIGNED.with_annotations({"dev.sigstore.cosign/bundle": "\ud800"}).signature
+    assert verify(signature, IMAGE, trusting(KEY, rekor=LOG), None, NOW).reason == "the Rekor SET is not valid Unicode"
+
+
 def test_without_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography", None)
     with pytest.raises(Unsupported, match="are verified with the package cryptography, which is not installed"):
@@ -75,7 +96,6 @@ def by_root(raw: bytes | None = None, subject: str = EMAIL, issuer: str = ISSUER
     return SigstoreTrust(keyless=KeylessTrust(root, subject, issuer))
 
 
-GOOD = keyless(FULCIO, LOG, KEY, PAYLOAD)
 URI = "https://ci.example/workflow@main"
 OTHER_NAME = x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7"), utf8_string("me!example.com"))
 STRANGE = x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7"), b"\x0c\x02\xff\xff")

@@ -1,0 +1,329 @@
+"""Signing with certificates of Fulcio and a log of Rekor: how a user signs in, and what the services may do wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from pyskopeo.model.signature import Signature
+from pyskopeo.signatures.sigstore_annotations import CERTIFICATE_ANNOTATION, LOG_ENTRY_ANNOTATION
+from tests.support.cli import Done, fatal, pyskopeo_here, succeed
+from tests.support.commands import PYSKOPEO, environment, pyskopeo
+from tests.support.exchange import Response
+from tests.support.images import build
+from tests.support.outputs import write_dir
+from tests.support.sigstore_authority import EMAIL, pem
+from tests.support.sigstore_keys import write_sigstore_key
+from tests.support.sigstore_services import CLIENT, SigstoreServices
+
+pytestmark = pytest.mark.usefixtures("no_machine_policy")
+CERTIFY, RECORD, TOKEN = "/api/v1/signingCert", "/api/v1/log/entries", "/token"
+
+
+@pytest.fixture
+def services() -> Iterator[SigstoreServices]:
+    with SigstoreServices() as running:
+        yield running
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_dir(build("oci"), tmp_path / "source")
+
+
+def write_parameters(folder: Path, services: SigstoreServices, **fulcio: str) -> Path:
+    """Parameters for a certificate of Fulcio, recorded by Rekor."""
+    path = folder / "parameters.yaml"
+    path.write_text(json.dumps({"fulcio": {"fulcioURL": services.url, **fulcio}, "rekorURL": services.url}))
+    return path
+
+
+def given(folder: Path, services: SigstoreServices, **claims: object) -> Path:
+    return write_parameters(folder, services, oidcMode="staticToken", oidcIDToken=services.token(**claims))
+
+
+def words(parameters: Path, source: Path) -> tuple[object, ...]:
+    target = parameters.parent / "signed"
+    return ("copy", "-q", "--retry-delay=10ms", f"--sign-by-sigstore={parameters}", "--sign-identity=example.com/a:1", f"dir:{source}", f"dir:{target}")
+
+
+def signed(folder: Path) -> Signature:
+    return Signature.parse((folder / "signed/signature-1").read_bytes(), "signature-1")
+
+
+def signer(signature: Signature) -> list[str]:
+    """Whom the certificate in a signature is for."""
+    certificate = x509.load_pem_x509_certificate(signature.annotations[CERTIFICATE_ANNOTATION].encode())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(name.value) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("claims", "whom"),
+    [({}, EMAIL), ({"email_verified": "true"}, EMAIL), ({"email": "", "sub": "https://ci.example/job"}, "https://ci.example/job")],
+)
+def test_a_token_that_is_given(claims: dict[str, object], whom: str, services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    done = succeed(pyskopeo_here(*words(given(tmp_path, services, **claims), source)))
+    assert signer(signed(tmp_path)) == [whom]
+    assert LOG_ENTRY_ANNOTATION in signed(tmp_path).annotations
+    assert f"an identity token is sent to {services.url} without TLS" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("claims", "message"),
+    [
+        ({"email_verified": False}, "parsing OIDC token: its e-mail address is not verified by identity provider"),
+        ({"email": None, "sub": ""}, "parsing OIDC token: no subject found in claims"),
+    ],
+)
+def test_tokens_of_nobody(claims: dict[str, object], message: str, services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    assert fatal(pyskopeo_here(*words(given(tmp_path, services, **claims), source))) == message
+    assert services.log == []
+    assert not (tmp_path / "signed").exists()
+
+
+def test_a_token_that_fulcio_refuses_is_not_repeated(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    parameters, token = given(tmp_path, services), services.token()
+    parameters = write_parameters(tmp_path, services, oidcMode="staticToken", oidcIDToken=token)
+    services.faults[CERTIFY] = [Response(401, (), f"the token {token} is not for you".encode())]
+    message = fatal(pyskopeo_here(*words(parameters, source)))
+    assert message == f"obtaining certificate from Fulcio: Fulcio at {services.url}: status 401: the token *** is not for you"
+    assert services.log == [f"POST {CERTIFY}"]
+    assert not (tmp_path / "signed").exists()
+
+
+JSON = (("Content-Type", "application/json"),)
+FULCIO_FAULTS = {
+    "an error": (Response(400, (), b"<html>no\r\n\x1b[31m"), "status 400: <html>no [31m"),
+    "a redirect": (Response(307, (("Location", "http://127.0.0.1:1/x?token=1"),)), "redirects to http://127.0.0.1:1/x?token=***, which is not followed"),
+    "no certificate": (Response(201, (), b"hello"), "did not find a cert from Fulcio"),
+    "nothing in it": (Response(201, (), b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "the answer is no certificate"),
+    "without end": (Response(201, (), b"x" * (1024 * 1024 + 1)), "the answer is over the limit of 1048576 bytes"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FULCIO_FAULTS)
+def test_what_fulcio_may_do_wrong(fault: str, services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    answer, reason = FULCIO_FAULTS[fault]
+    services.faults[CERTIFY] = [answer]
+    message = fatal(pyskopeo_here(*words(given(tmp_path, services), source)))
+    assert message.partition(f"Fulcio at {services.url}")[2].lstrip(": ") == reason
+    assert not (tmp_path / "signed").exists()
+
+
+def test_a_certificate_for_another_key(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    services.faults[CERTIFY] = [Response(201, (), pem(services.authority.root))]
+    message = fatal(pyskopeo_here(*words(given(tmp_path, services), source)))
+    assert message == f"Fulcio at {services.url}: the certificate is for another key"
+
+
+def test_services_that_are_out_of_order_for_a_while(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    services.faults = {CERTIFY: [Response(503), Response(429, (("Retry-After", "0"),))], RECORD: [Response(502)]}
+    succeed(pyskopeo_here(*words(given(tmp_path, services), source)))
+    assert services.log == [f"POST {CERTIFY}"] * 3 + [f"POST {RECORD}"] * 2
+
+
+def test_a_log_that_is_out_of_order(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    services.faults[RECORD] = [Response(500, (), b"sorry")] * 9
+    message = fatal(pyskopeo_here(*words(given(tmp_path, services), source)))
+    assert message == f"creating signature: Rekor at {services.url}: status 500: sorry"
+    assert services.log == [f"POST {CERTIFY}"] + [f"POST {RECORD}"] * 5
+    assert not (tmp_path / "signed").exists()
+
+
+def entry(**changes: object) -> bytes:
+    whole = {"body": "e30=", "integratedTime": 1, "logID": "a", "logIndex": 0, "verification": {"signedEntryTimestamp": "a"}}
+    return json.dumps({"uuid": whole | changes}).encode()
+
+
+REKOR_FAULTS = {
+    "an error": (Response(400, JSON, b'{"code": 400, "message": "no"}'), 'status 400: {"code": 400, "message": "no"}'),
+    "no JSON": (Response(201, (), b"<html>"), "the answer is not valid JSON: it begins with <, as HTML and XML do"),
+    "no entry": (Response(201, JSON, b"{}"), "expected 1 Rekor entry, got 0"),
+    "two of them": (Response(201, JSON, b'{"a": {}, "b": {}}'), "expected 1 Rekor entry, got 2"),
+    "a number in its place": (Response(201, JSON, b'{"a": 1}'), "invalid Rekor entry (missing data): want body, time, index and signature"),
+    "no signature": (Response(201, JSON, entry(verification={})), "invalid Rekor entry (missing data): want body, time, index and signature"),
+    "no time": (Response(201, JSON, entry(integratedTime=True)), "invalid Rekor entry (missing data): want body, time, index and signature"),
+    "another one": (Response(201, JSON, entry()), "the entry is that of another signature"),
+    "no body": (Response(201, JSON, entry(body="!")), "the entry is that of another signature"),
+    "it knows it, not where": (Response(409, JSON, b"{}"), "status 409: {}"),
+    "it knows it elsewhere": (Response(409, (("Location", "/api/v1/log/entries/../x"),), b""), 'status 404: {"code": 404, "message": "no such entry"}'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", REKOR_FAULTS)
+def test_what_rekor_may_do_wrong(fault: str, services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    answer, reason = REKOR_FAULTS[fault]
+    services.faults[RECORD] = [answer]
+    message = fatal(pyskopeo_here(*words(given(tmp_path, services), source)))
+    assert message == f"creating signature: Rekor at {services.url}: {reason}"
+    assert not (tmp_path / "signed").exists()
+
+
+def test_an_entry_whose_first_answer_got_lost(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    record = services._record
+
+    def record_and_lose(document: dict[str, object]) -> Response:
+        services._record = record  # type: ignore[method-assign]  # the next time all is well
+        record(document)
+        return Response(504)
+
+    services._record = record_and_lose  # type: ignore[method-assign]  # see above
+    succeed(pyskopeo_here(*words(given(tmp_path, services), source)))
+    assert [line.partition(" ")[0] for line in services.log[1:]] == ["POST", "POST", "GET"]
+    assert len(services.log_of_signatures.entries) == 1
+
+
+def test_a_certificate_is_renewed_before_it_expires(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    services.lifetime = timedelta(seconds=30)  # less than is left of one that is used
+    succeed(pyskopeo_here(*words(given(tmp_path, services), source)))
+    assert services.log == [f"POST {CERTIFY}"] * 2 + [f"POST {RECORD}"]
+
+
+def test_several_images_are_signed_with_one_certificate(services: SigstoreServices, tmp_path: Path) -> None:
+    source = write_dir(build("oci-index"), tmp_path / "list")
+    command, *rest = words(given(tmp_path, services), source)
+    succeed(pyskopeo_here(command, "--all", *rest))
+    signatures = len(list((tmp_path / "signed").glob("*signature-1")))
+    assert signatures > 1
+    assert services.log == [f"POST {CERTIFY}"] + [f"POST {RECORD}"] * signatures
+
+
+def test_offline_nothing_is_asked(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    done = pyskopeo_here("--offline", *words(given(tmp_path, services), source))
+    assert f"POST {services.url}{CERTIFY}: this needs a request, and --offline allows none" in fatal(done, 3)
+    assert services.log == []
+
+
+@pytest.mark.parametrize("url", ["ftp://a.example", "https://user:secret@a.example", "nonsense"])
+def test_addresses_that_are_none(url: str, source: Path, tmp_path: Path) -> None:
+    keys = write_sigstore_key(tmp_path)
+    path = tmp_path / "parameters.yaml"
+    path.write_text(json.dumps({"privateKeyFile": str(keys.private), "privateKeyPassphraseFile": str(keys.passphrase), "rekorURL": url}))
+    message = fatal(pyskopeo_here(*words(path, source)))
+    assert message.startswith("Error using --sign-by-sigstore: Rekor at: ")
+    assert "secret" not in message
+
+
+def device(folder: Path, services: SigstoreServices, **more: str) -> Path:
+    return write_parameters(folder, services, oidcMode="deviceGrant", oidcIssuerURL=services.url, oidcClientID=CLIENT, **more)
+
+
+def test_another_device(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    services.rules.pending = 2
+    done = succeed(pyskopeo_here(*words(device(tmp_path, services), source)))
+    assert signer(signed(tmp_path)) == [EMAIL]
+    assert [line for line in done.lines if "level=" not in line] == [
+        f"Enter the verification code ABCD-EFGH in your browser at: {services.url}/enter?user_code=ABCD-EFGH",
+        "Code will be valid for 300 seconds",
+        "Token received!",
+    ]
+    assert services.log.count("POST /token") == 3
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"device_error": "access_denied"}, "error obtaining token: access_denied"),
+        ({"device_error": "expired_token"}, "error obtaining token: expired_token"),
+        ({"device_error": "server_error"}, "unexpected error in device flow: server_error"),
+        ({"methods": ("plain",)}, "OIDC issuer {}: PKCE is not supported by OIDC provider"),
+        ({"claims": {"aud": "other"}}, "OIDC issuer {}: expected audience 'sigstore' not in the token"),
+        ({"claims": {"iss": "https://other"}}, "OIDC issuer {}: the token was issued by another one"),
+        ({"claims": {"exp": 1}}, "OIDC issuer {}: the token has expired"),
+        ({"claims": {"email_verified": False}}, "OIDC issuer {}: parsing OIDC token: its e-mail address is not verified by identity provider"),
+    ],
+)  # fmt: skip
+def test_no_token_for_a_device(rules: dict[str, object], message: str, services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    for name, value in rules.items():
+        setattr(services.rules, name, value)
+    assert fatal(pyskopeo_here(*words(device(tmp_path, services), source))) == message.format(services.url)
+    assert f"POST {CERTIFY}" not in services.log
+    assert not (tmp_path / "signed").exists()
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (b"<html>", "its configuration is not valid JSON: it begins with <, as HTML and XML do"),
+        (b'{"issuer": "https://other"}', "issuer did not match the issuer returned by provider, expected '{}' got 'https://other'"),
+    ],
+)
+def test_what_is_no_issuer(document: bytes, reason: str, services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    services.faults["/.well-known/openid-configuration"] = [Response(200, JSON, document)]
+    message = fatal(pyskopeo_here(*words(device(tmp_path, services), source)))
+    assert message == f"OIDC issuer {services.url}: {reason.format(services.url)}"
+
+
+def browser(folder: Path, services: SigstoreServices, **more: str) -> Path:
+    return write_parameters(folder, services, oidcMode="interactive", oidcIssuerURL=services.url, oidcClientID=CLIENT, **more)
+
+
+def follows(folder: Path) -> str:
+    """A browser without a window, whose user agrees to everything."""
+    path = folder / "browser"
+    path.write_text(f"#!{sys.executable}\nimport sys, urllib.request\nurllib.request.urlopen(sys.argv[1], timeout=20).read()\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def without_desktop(more: Mapping[str, str]) -> dict[str, str]:
+    known = environment(more)
+    return {name: value for name, value in known.items() if name in more or name not in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")}
+
+
+@pytest.mark.parametrize("secret", ["", "s3cret with blanks"])
+def test_a_browser(secret: str, services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    services.rules.secret = secret
+    parameters = browser(tmp_path, services, **({"oidcClientSecret": secret} if secret else {}))
+    done = succeed(pyskopeo(*words(parameters, source), env={"BROWSER": follows(tmp_path)}, timeout=60))
+    assert signer(signed(tmp_path)) == [EMAIL]
+    assert "Your browser will now be opened to:" in done.stderr
+    assert re.search(rf"{services.url}/auth\?client_id=sigstore&scope=openid\+email&response_type=code&redirect_uri=http", done.stderr)
+    assert secret not in done.stderr or not secret
+
+
+def test_a_wrong_secret_of_the_client(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    services.rules.secret = "right"
+    parameters = browser(tmp_path, services, oidcClientSecret="wrong-one")
+    done = pyskopeo(*words(parameters, source), env={"BROWSER": follows(tmp_path)}, timeout=60)
+    assert fatal(done) == "error obtaining token: invalid_client"
+
+
+def test_without_a_browser_a_code_is_entered(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    import pty
+    import urllib.request
+
+    ours, theirs = pty.openpty()
+    command = [*PYSKOPEO, *map(str, words(browser(tmp_path, services), source))]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=without_desktop({}))
+    os.close(theirs)
+    assert process.stderr is not None
+    shown = ""
+    while "Enter verification code: " not in shown:
+        line = process.stderr.readline().decode()
+        assert line, shown
+        shown += line
+        if found := re.match(rf"{services.url}/auth\S+oob\S+", line):
+            page = urllib.request.urlopen(found[0], timeout=20).read()
+    os.write(ours, page + b"\n")
+    _, rest = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0, shown + rest.decode()
+    assert signer(signed(tmp_path)) == [EMAIL]
+
+
+def test_without_a_browser_and_a_terminal(services: SigstoreServices, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    done: Done = pyskopeo_here(*words(browser(tmp_path, services), source))
+    assert fatal(done) == "Enter verification code: standard input is not a TTY; oidcMode staticToken needs no user"
