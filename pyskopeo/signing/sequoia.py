@@ -26,6 +26,8 @@ class SqSigner(SimpleSigner):
     let ask for one.
     """
 
+    method = "Signing image using Sequoia-PGP simple signing"
+
     def __init__(self, fingerprint: str, environ: Mapping[str, str], passphrase: bytes = b"") -> None:
         self._fingerprint = fingerprint.replace(" ", "").upper()
         self._environ = environ

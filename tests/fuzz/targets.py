@@ -10,7 +10,7 @@ import os
 import socket
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
@@ -43,9 +43,10 @@ from pyskopeo.model.reference import Reference
 from pyskopeo.registry.challenge import Challenge, parse_challenges, parse_token, select_challenge, token_request
 from pyskopeo.registry.content_range import blob_part
 from pyskopeo.registry.link_header import find_next_page
+from pyskopeo.signatures.verdict import Verdict
 from pyskopeo.storage.tar import TarIndex
-
-from . import signatures
+from tests.fuzz import simple_signature_targets
+from tests.fuzz.signature_targets import judged, judged_bundle, parse_root
 
 _LONGEST_MESSAGE = 3000
 _TEMPLATE_VALUE = Struct(
@@ -273,6 +274,33 @@ def link(data: bytes) -> None:
             check_message(page.problem)
 
 
+def sigstore_signature(data: bytes) -> None:
+    """A signature of sigstore, as in a directory: it is accepted, or refused for a reason."""
+    with refusals():
+        if not data.startswith(b"\x00"):
+            data = b"\x00sigstore-json\n" + data
+        check_verdicts(judged(data))
+
+
+def sigstore_bundle(data: bytes) -> None:
+    """A bundle of sigstore: it is accepted, or refused for a reason."""
+    check_verdicts(judged_bundle(data))
+
+
+def check_verdicts(verdicts: Sequence[Verdict]) -> None:
+    """Refuse a verdict that is accepted with a reason, or refused without one."""
+    for verdict in verdicts:
+        assert verdict.accepted == (not verdict.reason)
+        for said in filter(None, (verdict.reason, verdict.signer)):
+            check_message(said)
+
+
+def trusted_root(data: bytes) -> None:
+    """A trusted root of sigstore."""
+    with refusals():
+        parse_root(data)
+
+
 class _Scripted:
     """A connector whose one connection has received ``data`` already, and is closed then."""
 
@@ -313,19 +341,19 @@ def response(data: bytes) -> None:
 def signed_message(data: bytes) -> None:
     """A simple signature."""
     with refusals():
-        signatures.signed_message(data)
+        simple_signature_targets.signed_message(data)
 
 
 def simple_payload(data: bytes) -> None:
     """What a simple signature says."""
     with refusals():
-        signatures.payload(data)
+        simple_signature_targets.payload(data)
 
 
 def openpgp_keys(data: bytes) -> None:
     """A keyring."""
     with refusals():
-        signatures.openpgp_keys(data)
+        simple_signature_targets.openpgp_keys(data)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -346,7 +374,10 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "response": response,
     "signed-message": signed_message,
     "simple-payload": simple_payload,
+    "sigstore-bundle": sigstore_bundle,
+    "sigstore-signature": sigstore_signature,
     "tar": tar,
     "template": template,
     "token": token,
+    "trusted-root": trusted_root,
 }
