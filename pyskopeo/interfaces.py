@@ -67,18 +67,13 @@ class ImageSource(ABC):
         """Return whether the content store has a blob that the source would have to request otherwise."""
         return False
 
-    async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
+    async def signatures(
+        self, descriptor: Descriptor | None = None, *, required: bool = False
+    ) -> tuple[Signature, ...]:
         """Return the stored signatures of the root manifest, or of a child by its descriptor; none is verified.
 
-        Raises the transport's errors, `InvalidContent` for one of an unknown format, and `TooLarge` for one over
-        `SIGNATURE_LIMIT` bytes or more than `MAX_SIGNATURES`.
-        """
-        return ()
-
-    async def bundles(self, digest: Digest) -> tuple[Signature, ...]:
-        """Return the sigstore bundles that refer to a manifest by its ``digest``; none is verified.
-
-        Raises what `signatures` raises.
+        With ``required`` even places are asked that few sources have. Raises the transport's errors, `InvalidContent`
+        for one of an unknown format, and `TooLarge` for one over `SIGNATURE_LIMIT` bytes or more than `MAX_SIGNATURES`.
         """
         return ()
 
