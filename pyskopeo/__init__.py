@@ -95,6 +95,7 @@ if TYPE_CHECKING:
         Report,
         Requested,
         Retrying,
+        SignaturesWritten,
         Warned,
     )
     from .model.extracted_files import Extracted, ImageFile
@@ -117,7 +118,11 @@ if TYPE_CHECKING:
         VerificationReport,
     )
     from .signatures.report import CheckedManifest, CheckedRequirement, SignatureReport
+    from .signatures.signer import Signer
     from .signatures.verdict import Verdict
+    from .signing.gpg import GpgSigner
+    from .signing.sigstore import PrivateKeyFile, SigstoreSigner
+    from .signing.sigstore_keys import KeyPair, generate_key_pair
     from .storage.lock_files import read_lock, write_lock
     from .streams.pump import Blob
     from .syncing.locking import LockChange, check_lock, lock_images
@@ -160,6 +165,7 @@ _HOMES = {
     "FaultKind": "model.verification",
     "Form": "engine.plan",
     "GarbageReport": "model.verification",
+    "GpgSigner": "signing.gpg",
     "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
     "ImageFile": "model.extracted_files",
@@ -171,6 +177,7 @@ _HOMES = {
     "InvalidDigest": "errors",
     "InvalidInput": "errors",
     "InvalidName": "errors",
+    "KeyPair": "signing.sigstore_keys",
     "Keychain": "credentials.keychain",
     "LayoutEntry": "model.verification",
     "LayoutSplit": "model.layout_split",
@@ -197,6 +204,7 @@ _HOMES = {
     "PrefetchPlan": "syncing.prefetch",
     "PrefetchRequest": "syncing.prefetch",
     "Prefetched": "syncing.prefetch",
+    "PrivateKeyFile": "signing.sigstore",
     "Pruning": "model.stored_content",
     "PyskopeoError": "errors",
     "Ranges": "access",
@@ -214,6 +222,9 @@ _HOMES = {
     "Selection": "engine.selection",
     "SignatureReport": "signatures.report",
     "SignatureTrust": "api.signature_verification",
+    "SignaturesWritten": "model.events",
+    "Signer": "signatures.signer",
+    "SigstoreSigner": "signing.sigstore",
     "SplitImage": "model.layout_split",
     "Stalled": "errors",
     "Storage": "access",
@@ -246,6 +257,7 @@ _HOMES = {
     "export_files": "api.files",
     "extract_files": "api.files",
     "find_missing_content": "api.layout_content",
+    "generate_key_pair": "signing.sigstore_keys",
     "get_blob": "api.blobs",
     "get_blobs": "api.blobs",
     "get_manifest": "api.blobs",
@@ -318,6 +330,7 @@ __all__ = [
     "FaultKind",
     "Form",
     "GarbageReport",
+    "GpgSigner",
     "HandshakeFailed",
     "ImageDestination",
     "ImageFile",
@@ -329,6 +342,7 @@ __all__ = [
     "InvalidDigest",
     "InvalidInput",
     "InvalidName",
+    "KeyPair",
     "Keychain",
     "LayoutEntry",
     "LayoutSplit",
@@ -355,6 +369,7 @@ __all__ = [
     "PrefetchPlan",
     "PrefetchRequest",
     "Prefetched",
+    "PrivateKeyFile",
     "Pruning",
     "PyskopeoError",
     "Ranges",
@@ -372,6 +387,9 @@ __all__ = [
     "Selection",
     "SignatureReport",
     "SignatureTrust",
+    "SignaturesWritten",
+    "Signer",
+    "SigstoreSigner",
     "SplitImage",
     "Stalled",
     "Storage",
@@ -405,6 +423,7 @@ __all__ = [
     "export_files",
     "extract_files",
     "find_missing_content",
+    "generate_key_pair",
     "get_blob",
     "get_blobs",
     "get_manifest",

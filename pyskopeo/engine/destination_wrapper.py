@@ -66,6 +66,9 @@ class DestinationWrapper(ImageDestination):
     async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
         await self._destination.put_signatures(signatures, digest, root=root)
 
+    async def present_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> frozenset[Digest]:
+        return await self._destination.present_referrers(subject, referrers)
+
     async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
         return await self._destination.put_referrers(subject, referrers)
 

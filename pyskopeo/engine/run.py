@@ -132,7 +132,7 @@ async def copy(
             )  # fmt: skip
         await signing.prepare()
         transfer = Transfer(reader, writer, report, options.jobs)
-        attachments = _attachments(plan, signing, referrers)
+        attachments = _attachments(plan, report, signing, referrers)
         async with nullcontext() if referrers is None else referrers.beside(plan):
             plan, digest = await _carry_out(plan, transfer, attachments)
     moved = transfer.moved + (0 if referrers is None else referrers.moved)
@@ -168,16 +168,16 @@ async def carry_out(
     """
     started = time.monotonic()
     transfer = Transfer(source, destination, report, jobs)
-    _, digest = await _carry_out(plan, transfer, _attachments(plan))
+    _, digest = await _carry_out(plan, transfer, _attachments(plan, report))
     report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
     return digest
 
 
 def _attachments(
-    plan: Plan, signing: Signing = NO_SIGNING, referrers: ReferrerCopy | None = None
+    plan: Plan, report: Report, signing: Signing = NO_SIGNING, referrers: ReferrerCopy | None = None
 ) -> Attachments:
     copied = plan.inputs.graph.signatures if plan.inputs else {}
-    return Attachments(copied, signing, referrers)
+    return Attachments(copied, signing, referrers, report)
 
 
 async def _carry_out(plan: Plan, transfer: Transfer, attachments: Attachments) -> tuple[Plan, Digest]:

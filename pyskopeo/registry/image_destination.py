@@ -144,12 +144,18 @@ class DockerDestination(ImageDestination):
     async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
         await self._signatures().write(digest, signatures)
 
+    async def present_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> frozenset[Digest]:
+        return await self._referrer_writer().present(subject, referrers)
+
     async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
+        return await self._referrer_writer().put(subject, referrers)
+
+    def _referrer_writer(self) -> ReferrerWriter:
         if self._referrers is None:
             from .referrer_writer import ReferrerWriter
 
             self._referrers = ReferrerWriter(self._writer, self._retry)
-        return await self._referrers.put(subject, referrers, frozenset(self._present))
+        return self._referrers
 
     async def put_tagged(self, manifest: Manifest, tag: str) -> bool:
         there = await self._writer.head_manifest(tag)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..access import Access
 from ..engine.policy_check import needs_signatures
 from ..engine.run import CopyOptions, copy
+from ..engine.signing import PreparedOnce
 from ..errors import DestinationRefused, Offline, PyskopeoError, first_error
 from ..model.events import CopyFinished
 from ..storage.shared_files import RunFiles
@@ -67,6 +68,7 @@ async def sync(
     ``request.keep_going``. Raises `InvalidInput` for an impossible request.
     """
     request.check()
+    request = replace(request, signers=tuple(map(PreparedOnce, request.signers)))
     builder = ReportBuilder()
 
     def emit(event: SyncEvent) -> None:
@@ -107,6 +109,8 @@ async def _list_and_copy(
             emit(LogMessage("warning", "Running in dry-run mode"))
             await _SyncRun(request, listing, writing, files, emit).report_plan()
         else:
+            for signer in request.signers:  # what is wrong with one is wrong for every image
+                await signer.prepare()
             await _SyncRun(request, listing, await share(writing, "pull,push"), files, emit).copy_all()
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
+from tests.support.delay import DelayProxy
 from tests.support.exchange import Response
 from tests.support.faults import Body, Refuse
 from tests.support.images import BuiltManifest, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build, digest_of, edited
@@ -233,7 +235,7 @@ def test_a_dry_run_shows_them(source: ReferrersRegistry, destination: ReferrersR
     found = json.loads(succeed(copy(source.name(), destination.name(), "--referrers", "--dry-run", "--json")).stdout)
     (bom,) = (one for one in found["referrers"] if one["digest"] == BOM.digest)
     assert (bom["subject"], bom["artifactType"], len(bom["blobs"])) == (IMAGE.digest, SBOM, 2)
-    assert {one.method for one in destination.requests} == {"HEAD"}
+    assert {one.method for one in destination.requests} == {"GET", "HEAD"}
 
 
 @pytest.mark.parametrize("words", [("--format=v2s2",), ("--dest-compress-format=zstd", "--dest-force-compress-format")])
@@ -399,3 +401,44 @@ def test_blobs_one_after_another(source: ReferrersRegistry, destination: Referre
 )  # fmt: skip
 def test_flags_that_say_nothing(words: tuple[str, ...], says: str) -> None:
     assert says in copy("docker://127.0.0.1:1/a", "docker://127.0.0.1:1/b", *words).stderr
+
+
+def test_a_list_at_the_destination_that_names_what_was_deleted(
+    source: ReferrersRegistry, destination: ReferrersRegistry
+) -> None:
+    destination.api = False
+    succeed(copy(source.name(), destination.name(), "--referrers"))
+    destination.store.remove_manifest("test/image", BOM.digest)
+    succeed(copy(source.name(), destination.name(), "--referrers"))
+    assert destination.manifest(BOM.digest) is not None
+    assert destination.incomplete == []
+
+
+def test_html_in_place_of_the_list_at_the_destination(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    """What it answers to each manifest decides."""
+    page = Response(200, (("Content-Type", "text/html"),), b"<html>")
+    destination.routes[f"/v2/test/image/referrers/{IMAGE.digest}"] = page
+    succeed(copy(source.name(), destination.name(), "--referrers"))
+    assert destination.listed(IMAGE.digest) == {BOM.digest, OTHER.digest}
+    destination.api = False
+    succeed(copy(source.name(), destination.name(), "--referrers"))
+    assert {one["digest"] for one in destination.tagged(IMAGE.digest)} == {BOM.digest, OTHER.digest}
+
+
+def test_twenty_over_a_distance(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    """They are copied at the same time: as many of them take a few round trips more, and not as many as they are."""
+    round_trip = 0.1
+    for number in range(20):
+        source.add(referring(IMAGE, SBOM, b"%d" % number), "test/image", None)
+    with (
+        DelayProxy("127.0.0.1", source.port, round_trip) as far,
+        DelayProxy("127.0.0.1", destination.port, round_trip) as away,
+    ):
+        times = []
+        for words in ((), ("--referrers",)):
+            started = time.monotonic()
+            name = f"docker://{far.host}/test/image:latest"
+            succeed(copy(name, f"docker://{away.host}/m{len(words)}/app:1", *words))
+            times.append(time.monotonic() - started)
+    assert len(destination.listed(IMAGE.digest, "m1/app")) == 22
+    assert times[1] - times[0] < 16 * round_trip
