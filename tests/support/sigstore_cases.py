@@ -209,7 +209,8 @@ def logs() -> Iterator[Case]:
         yield case(f"tampered {name}", _set(**{name: value}), trust, failed)
     yield case("more in the entry", _set(other=1), trust, "Unknown key 'other' in Payload")
     yield case("time as text", _signed_set(integratedTime="1"), trust, "Payload.integratedTime is not an integer")
-    yield case("time beyond calendars", _signed_set(integratedTime=2**52), trust, "the time of the log entry is out of range")
+    # skopeo does not look at the time where it trusts a key.
+    yield case("time beyond calendars", _signed_set(integratedTime=2**52), trust, "the time of the log entry is out of range", skopeo=True)
     yield case("number too large", _signed_set(logIndex=2**60), trust, "Payload.logIndex is not an integer")
     yield case("body a number", _signed_set(body=1), trust, "body and logID of the Rekor SET are not strings")
     surrogate = LOGGED.with_annotations({LOG_ENTRY_ANNOTATION: text.replace('"logID": "', '"logID": "\\ud800')})
