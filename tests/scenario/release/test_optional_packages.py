@@ -23,10 +23,17 @@ from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.keys import write_keys
 from tests.support.openpgp import Signatory
 from tests.support.outputs import write_dir, write_layout
+from tests.support.referring import referring
+from tests.support.sigstore_authority import EMAIL, ISSUER, new_key, public_pem
+from tests.support.sigstore_authority import Authority as SigstoreAuthority
+from tests.support.sigstore_bundles import MEDIA_TYPE, BundleMaker, statement, trusted_root
+from tests.support.sigstore_log import TransparencyLog
+from tests.support.sigstore_signatures import Signed, payload_for
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority
 from tests.support.token_server import TokenServer
 
+KEY = new_key()
 # The modules of each distribution that pyproject.toml names.
 MODULES = {
     "backports-zstd": ("backports.zstd",),
@@ -38,6 +45,7 @@ MODULES = {
     "pynacl": ("nacl",),
     "pyyaml": ("yaml", "_yaml"),
     "rich": ("rich",),
+    "sigstore": ("sigstore",),
     "starlette": ("starlette",),
     "uvicorn": ("uvicorn",),
     # What they bring along.
@@ -59,6 +67,9 @@ REFUSED = {
         "pip install 'pyskopeo[openpgp]'"
         for package in ("cryptography", "pysequoia")
     },
+    ("sigstore", "check a certificate"): "bundles with certificates need the package sigstore: pip install 'pyskopeo[sigstore]'",
+    **{("cryptography", name): "signatures of sigstore are verified with the package cryptography, which is not installed"
+       for name in ("check a key", "check a certificate")},
     ("pyyaml", "sync yaml"): "images.yaml: YAML files need the package PyYAML, which is not installed",
     ("pyyaml", "tls details"): "tls.yaml: YAML files need the package PyYAML, which is not installed",
 }
@@ -81,6 +92,26 @@ for name, words in json.load(sys.stdin).items():
     results[name] = [code, err.getvalue()]
 print(json.dumps(results))
 """
+
+
+def signed_by_key(directory: Path) -> Path:
+    """An image with a signature, and the key beside it."""
+    image = build("oci")
+    (directory.parent / "key1.pub").write_bytes(public_pem(KEY))
+    write_dir(image, directory)
+    (directory / "signature-1").write_bytes(Signed.by(KEY, payload_for(image.digest)).signature.to_bytes())
+    return directory
+
+
+def with_certificate(directory: Path) -> Path:
+    """An image with a bundle, and the trusted root for its certificate beside it."""
+    image, log = build("oci"), TransparencyLog()
+    fulcio = SigstoreAuthority()
+    made = BundleMaker.of(KEY, statement(image.digest)).certified(fulcio.issue(KEY.public_key())).logged(log)
+    write_layout(image, directory)
+    write_layout(referring(image, MEDIA_TYPE, made.signature.content), directory, tag=None)
+    (directory.parent / "trusted_root.json").write_bytes(trusted_root(fulcio, log))
+    return directory
 
 
 def commands(registry: Simulator, secure: Simulator, certificates: Path, folder: Path) -> dict[str, list[str]]:
@@ -112,6 +143,11 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
         "verify a signature": [
             "standalone-verify", f"--public-key-file={folder}/keys", f"{folder}/passphrase", "app:1", "any", f"{folder}/signature"
         ],
+        "check a key": ["verify", "--signatures-only", f"--key={folder}/key1.pub", f"dir:{signed_by_key(folder / 'by-key')}"],
+        "check a certificate": [
+            "verify", "--signatures-only", f"--certificate-identity={EMAIL}", f"--certificate-oidc-issuer={ISSUER}",
+            f"--trusted-root={folder}/trusted_root.json", f"oci:{with_certificate(folder / 'certified')}:latest",
+        ],
         "tls details": [f"--tls-details={folder}/tls.yaml", "inspect", "--tls-verify=false", registry.name()],
         "inspect": ["inspect", "--tls-verify=false", registry.name()],
         "list tags": ["list-tags", "--tls-verify=false", f"docker://{repository}"],
@@ -135,6 +171,7 @@ def test_every_dependency_is_taken_away() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     texts = [*project["dependencies"], *project["optional-dependencies"]["serve"], *project["optional-dependencies"]["socks"]]
     texts += project["optional-dependencies"]["signing"] + project["optional-dependencies"]["openpgp"]
+    texts += [*project["optional-dependencies"]["signing"], *project["optional-dependencies"]["sigstore"]]
     declared = {re.sub(r"[-_.]+", "-", Requirement(text).name).lower() for text in texts}
     assert declared - NEEDED <= MODULES.keys()
     assert {package for package, _ in REFUSED} <= MODULES.keys()
