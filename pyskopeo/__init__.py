@@ -19,8 +19,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .access import Access, Network, Ranges, Storage, Writing
+    from .api.artifacts import AttachedFile, attach, download
     from .api.blobs import get_blob, get_blobs, get_manifest, put_blob, put_manifest
     from .api.deletion import delete
+    from .api.detachment import DetachedReferrer, detach
     from .api.files import export_files, extract_files, list_files, open_file
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.index_creation import create_index
@@ -132,6 +134,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Access": "access",
     "AccessDenied": "errors",
+    "AttachedFile": "api.artifacts",
     "Attributes": "filesystem.contents",
     "Blob": "streams.pump",
     "BlobFinished": "model.events",
@@ -153,6 +156,7 @@ _HOMES = {
     "DaemonError": "errors",
     "Descriptor": "model.descriptor",
     "DestinationRefused": "errors",
+    "DetachedReferrer": "api.detachment",
     "Digest": "model.digest",
     "Event": "model.events",
     "Explained": "model.events",
@@ -240,6 +244,7 @@ _HOMES = {
     "Warned": "model.events",
     "Writing": "access",
     "assemble_layout": "api.layout_content",
+    "attach": "api.artifacts",
     "carry_out": "engine.run",
     "check_lock": "syncing.locking",
     "collect_garbage": "api.layouts",
@@ -247,6 +252,8 @@ _HOMES = {
     "copy": "api.images",
     "create_index": "api.index_creation",
     "delete": "api.deletion",
+    "detach": "api.detachment",
+    "download": "api.artifacts",
     "export_files": "api.files",
     "extract_files": "api.files",
     "find_missing_content": "api.layout_content",
@@ -292,6 +299,7 @@ _HOMES = {
 __all__ = [
     "Access",
     "AccessDenied",
+    "AttachedFile",
     "Attributes",
     "Blob",
     "BlobFinished",
@@ -313,6 +321,7 @@ __all__ = [
     "DaemonError",
     "Descriptor",
     "DestinationRefused",
+    "DetachedReferrer",
     "Digest",
     "Event",
     "Explained",
@@ -401,6 +410,7 @@ __all__ = [
     "Writing",
     "__version__",
     "assemble_layout",
+    "attach",
     "carry_out",
     "check_lock",
     "collect_garbage",
@@ -408,6 +418,8 @@ __all__ = [
     "copy",
     "create_index",
     "delete",
+    "detach",
+    "download",
     "export_files",
     "extract_files",
     "find_missing_content",

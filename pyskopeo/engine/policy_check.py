@@ -8,8 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..errors import PyskopeoError, prefix_errors
+from ..errors import Offline, PyskopeoError, prefix_errors
 from ..model import mediatype
+from ..model.events import Warned
 from .attachments import is_copied
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.manifest import Manifest
     from ..model.signature import Signature
-    from ..signatures.verdict import SignedImage
+    from ..signatures.verdict import SignedImage, Verdict
     from .plan import Form
 
 _REFUSED = "Source image rejected"
@@ -46,15 +47,22 @@ class ImageCheck:
         """Raise `PolicyRejected` for a manifest that must not be used; return the signatures that are copied with it.
 
         ``descriptor`` None: it is the source's root. Signatures of an index are not asked for if those of all its
-        images are, as in containers/image. Raises the errors of reading signatures, too.
+        images are, as in containers/image. Raises the errors of reading signatures, too; those that are only copied,
+        and would need a request that is not allowed, are left behind with a warning.
         """
         rule = _judge(self._name, self._access)
         needed = bool(rule.requirements) and (not manifest.is_index or self._alone or _has_blobs(manifest))
         copied = self._form is not None and is_copied(manifest, self._form)
         if not needed and not copied:
             return ()
-        with prefix_errors("reading signatures"):
-            signatures = await self._source.signatures(descriptor)
+        try:
+            with prefix_errors("reading signatures"):
+                signatures = await self._source.signatures(descriptor, required=needed)
+        except Offline as error:
+            if needed:
+                raise
+            self._access.report(Warned(f"{self._name.image_name}: signatures are not copied: {error}"))
+            return ()
         if needed:
             self._verify(rule, manifest, signatures)
         return signatures if copied else ()
@@ -78,41 +86,36 @@ class ImageCheck:
         requirement: SignedBy | SigstoreSigned, image: SignedImage, signatures: Sequence[Signature]
     ) -> str:
         """Return why no signature satisfies a requirement, or why that cannot be found out; "" if one does."""
+        from ..signatures.reasons import summarize
         from ..signatures.requirements import may_satisfy
 
         candidates = [signature for signature in signatures if may_satisfy(requirement, signature)]
-        reasons = _judge_all(requirement, image, candidates)
-        if reasons is None:
-            return ""
-        if not reasons:
-            others = f" ({len(signatures)} of other kinds)" if signatures else ""
-            return f"A signature was required, but no signature exists{others}"
-        if len(reasons) == 1:
-            return reasons[0]
-        return f"None of the signatures were accepted, reasons: {'; '.join(reasons)}"
+        refused = _judge_all(requirement, image, candidates)
+        return "" if refused is None else summarize(refused, others=len(signatures) - len(candidates))
 
 
 def _judge_all(
     requirement: SignedBy | SigstoreSigned, image: SignedImage, signatures: Sequence[Signature]
-) -> list[str] | None:
-    """Return why each of the signatures is refused, None as soon as one is accepted.
+) -> list[Verdict] | None:
+    """Return the verdict on each of the signatures, which are all refused; None as soon as one is accepted.
 
-    That a file of keys cannot be read, or a library is missing, is a reason of its own.
+    That a file of keys cannot be read, or a library is missing, is one, too.
     """
     if not signatures:
         return []
     from ..config.policy_keys import load_keys
-    from ..signatures.requirements import describe, judge
+    from ..signatures.requirements import judge
+    from ..signatures.verdict import Verdict
 
-    reasons: list[str] = []
+    refused: list[Verdict] = []
     try:
         for verdict in judge(requirement, image, signatures, load_keys(requirement), datetime.now(UTC)):
             if verdict.accepted:
                 return None
-            reasons.append(describe(verdict))
+            refused.append(verdict)
     except PyskopeoError as error:
-        reasons.append(str(error))
-    return reasons
+        refused.append(Verdict(False, str(error)))
+    return refused
 
 
 def check_policy(source: ImageReference, access: Access) -> None:

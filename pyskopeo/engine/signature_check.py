@@ -11,6 +11,7 @@ from ..errors import PolicyRejected, PyskopeoError
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import each
 from .graph import find_image, ignore_warning, read_children
+from .referring_signatures import read_referring_signatures
 from .selection import has_only_blobs
 
 if TYPE_CHECKING:
@@ -57,10 +58,12 @@ class GivenCheck:
         self._name, self._source, self._trust = name, source, trust
 
     async def __call__(self, manifest: Manifest, descriptor: Descriptor | None, /) -> tuple[CheckedRequirement, ...]:
-        """Read all signatures of the manifest and judge them."""
+        """Read all signatures of the manifest, also those that refer to it by themselves, and judge them."""
         from ..signatures.given_trust import judge
 
-        found = [*await self._source.signatures(descriptor), *await self._source.bundles(manifest.digest)]
+        found = [*await self._source.signatures(descriptor)]
+        referring = await read_referring_signatures(self._source, manifest.digest)
+        found += [one for one in referring if one not in found]  # attachments are in cosign's tags
         image, now = _signed_image(manifest, self._name), datetime.now(UTC)
         return (await run_in_thread(partial(judge, self._trust, image, found, now)),)
 

@@ -8,6 +8,7 @@ from typing import Any
 from ..fast_dataclass import dataclass
 from ..model.digest import Digest
 from ..model.platform import Platform
+from .reasons import summarize
 from .verdict import Verdict
 
 
@@ -28,13 +29,7 @@ class CheckedRequirement:
     @classmethod
     def of(cls, kind: str, where: str, verdicts: Sequence[Verdict]) -> CheckedRequirement:
         """Return the result of judging all signatures that could satisfy a requirement."""
-        reasons = [one.reason for one in verdicts]
-        if any(one.accepted for one in verdicts):
-            reason = ""
-        elif len(reasons) > 1:
-            reason = f"None of the signatures were accepted, reasons: {'; '.join(reasons)}"
-        else:
-            reason = reasons[0] if reasons else "A signature was required, but no signature exists"
+        reason = "" if any(one.accepted for one in verdicts) else summarize(verdicts)
         return cls(kind, where, reason, tuple(verdicts))
 
     @property

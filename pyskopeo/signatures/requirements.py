@@ -46,13 +46,6 @@ def may_satisfy(requirement: SignedBy | SigstoreSigned, signature: Signature) ->
     return signature.format == "sigstore" and signature.media_type == PAYLOAD_TYPE
 
 
-def describe(verdict: Verdict) -> str:
-    """Return why a signature was refused, which it is, and what it claims, in one line."""
-    known = (("", verdict.where), ("signed by ", verdict.signer), ("for ", verdict.identity))
-    said = ", ".join(f"{name}{value}" for name, value in known if value and value not in verdict.reason)
-    return f"{verdict.reason} ({said})" if said else verdict.reason
-
-
 def _judge_simple(
     requirement: SignedBy, image: SignedImage, signature: Signature, keys: RequirementKeys, now: datetime
 ) -> Verdict:

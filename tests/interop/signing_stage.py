@@ -36,6 +36,11 @@ class Stage:
         return self.folder / "lookaside"
 
     @property
+    def unexpected(self) -> Path:
+        """The folder of signatures for which nothing is configured."""
+        return self.folder / "unexpected"
+
+    @property
     def registries_d(self) -> Path:
         """The directory of ``registries.d``; with the lookaside, unless `configure` has written another file."""
         path = self.folder / "registries.d"
@@ -44,10 +49,14 @@ class Stage:
         return path
 
     def configure(self, namespaces: Mapping[str, Mapping[str, object]]) -> None:
-        """Write ``registries.d``: the settings of each namespace. JSON is YAML too."""
+        """Write ``registries.d``: the settings of each namespace. JSON is YAML too.
+
+        Elsewhere signatures go into `unexpected`, not into the folder of the machine that both programs use by default.
+        """
         path = self.folder / "registries.d"
         path.mkdir(exist_ok=True)
-        (path / "test.yaml").write_text(json.dumps({"docker": namespaces}))
+        default = {"lookaside": f"file://{self.unexpected}"}
+        (path / "test.yaml").write_text(json.dumps({"default-docker": default, "docker": namespaces}))
 
     def name(self, repository: str, tag: str = "latest") -> str:
         """``docker://HOST/NAMESPACE/REPOSITORY:TAG``."""

@@ -108,7 +108,8 @@ class TestAnImage:
         (stage.source / "signature-3").write_bytes(signed("sha256:" + "0" * 64))
         said = stage.refused()
         assert said.startswith("Source image rejected: None of the signatures were accepted, reasons: ")
-        assert f"Signature for digest sha256:{'0' * 64} does not match ({stage.source}/signature-3" in said
+        assert f"; Signature for digest sha256:{'0' * 64} does not match (1: {stage.source}/signature-1, " in said
+        assert f"; 2: {stage.source}/signature-3" in said
         (stage.source / "signature-4").write_bytes(signed(stage.image.digest))
         succeed(stage.copy())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from dataclasses import replace
 from io import BytesIO
 
 from .exchange import Request, Response
@@ -20,7 +21,7 @@ class ExtendedRegistry(Simulator):
     """The registry; a context manager.
 
     ``signatures`` are the stored ones, as JSON has them, by digest of the manifest. All repositories share them, as in
-    OpenShift. ``supported`` False is a registry that does not say that it has them.
+    OpenShift. Every response says that it has them, unless ``supported`` is False.
     """
 
     supported = True
@@ -34,9 +35,9 @@ class ExtendedRegistry(Simulator):
         if (route := _ROUTE.fullmatch(request.path)) is not None:
             return self._extension(request, route["digest"])
         handling = super()._honest(request)
-        if request.path != "/v2/" or not self.supported:
+        if not self.supported:
             return handling
-        return Handling(lambda asked: handling.finish(asked).with_header(*_HEADER))
+        return replace(handling, finish=lambda asked: handling.finish(asked).with_header(*_HEADER))
 
     def _extension(self, request: Request, digest: str) -> Handling:
         if request.method == "PUT":

@@ -10,9 +10,9 @@ from pyskopeo.config.policy_identities import ExactReference
 from pyskopeo.config.policy_keys import KeyFile, RequirementKeys
 from pyskopeo.config.policy_requirements import CertificateChain, Fulcio, SignedBy, SigstoreSigned
 from pyskopeo.model.signature import Signature
-from pyskopeo.signatures.requirements import describe, judge, may_satisfy
+from pyskopeo.signatures.requirements import judge, may_satisfy
 from pyskopeo.signatures.sigstore_trust import SigstoreTrust
-from pyskopeo.signatures.verdict import SignedImage, Verdict
+from pyskopeo.signatures.verdict import SignedImage
 from tests.support.sigstore_authority import NOW
 from tests.support.sigstore_cases import MANIFEST, SIGNED, Case, all_cases, trusting
 from tests.support.sigstore_signatures import REFERENCE
@@ -75,18 +75,3 @@ def test_the_first_that_is_accepted_is_enough() -> None:
 def test_a_type_of_keys_that_nobody_implements(kind: str) -> None:
     (verdict,) = judge(SignedBy(kind, ("/k",)), IMAGE, [SIMPLE], RequirementKeys(), NOW)
     assert (verdict.accepted, verdict.reason) == (False, f'Unimplemented "keyType" value "{kind}"')
-    assert describe(verdict) == f'Unimplemented "keyType" value "{kind}" (signature-1)'
-
-
-@pytest.mark.parametrize(
-    ("verdict", "said"),
-    [
-        (Verdict(False, "no"), "no"),
-        (Verdict(False, "no", where="a/signature-1"), "no (a/signature-1)"),
-        (Verdict(False, "no", "KEY", "a.b/c:d", where="signature-1"), "no (signature-1, signed by KEY, for a.b/c:d)"),
-        (Verdict(False, "not for a.b/c:d", "KEY", "a.b/c:d"), "not for a.b/c:d (signed by KEY)"),
-        (Verdict(False, "unknown key KEY", "KEY"), "unknown key KEY"),
-    ],
-)
-def test_what_is_said(verdict: Verdict, said: str) -> None:
-    assert describe(verdict) == said
