@@ -20,6 +20,8 @@ from tests.support.gates import BearerGate
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.keys import write_keys
 from tests.support.outputs import write_dir, write_layout
+from tests.support.sigstore_keys import write_sigstore_key
+from tests.support.sigstore_services import CLIENT, SigstoreServices
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority
 from tests.support.token_server import TokenServer
@@ -48,8 +50,10 @@ NEEDED = {"anyio", "httpx"}
 REFUSED = {
     ("cryptography", "sign"): "manifests of schema 1 are signed with the package cryptography, which is not installed",
     ("cryptography", "encrypt"): "layers are encrypted and decrypted with the package cryptography, which is not installed",
-    **{(name, "make a key"): "private keys of sigstore need pynacl and cryptography: pip install 'pyskopeo[signing]'"
-       for name in ("cryptography", "pynacl")},
+    **{(package, name): "private keys of sigstore need pynacl and cryptography: pip install 'pyskopeo[signing]'"
+       for package in ("cryptography", "pynacl") for name in ("make a key", "sign with a key")},
+    ("pyyaml", "sign as parameters say"): "parameters.yaml: YAML files need the package PyYAML, which is not installed",
+    ("cryptography", "sign as parameters say"): "certificates need the package cryptography, which is not installed",
     ("pyyaml", "sync yaml"): "images.yaml: YAML files need the package PyYAML, which is not installed",
     ("pyyaml", "tls details"): "tls.yaml: YAML files need the package PyYAML, which is not installed",
 }
@@ -74,10 +78,16 @@ print(json.dumps(results))
 """
 
 
-def commands(registry: Simulator, secure: Simulator, certificates: Path, folder: Path) -> dict[str, list[str]]:
+def commands(
+    registry: Simulator, secure: Simulator, services: SigstoreServices, certificates: Path, folder: Path
+) -> dict[str, list[str]]:
     """What users do, by its name here."""
     plain = ["--src-tls-verify=false"]
     gzip = write_dir(build("docker"), folder / "gzip")
+    keys, identity = write_sigstore_key(folder), "--sign-identity=example.com/a:b"
+    services.rules.pending = 0
+    fulcio = {"fulcioURL": services.url, "oidcMode": "deviceGrant", "oidcIssuerURL": services.url, "oidcClientID": CLIENT}
+    (folder / "parameters.yaml").write_text(json.dumps({"fulcio": fulcio, "rekorURL": services.url}))
     zstd = write_dir(build(ImageSpec(layers=(LayerSpec("a", base=True, compression="zstd"),))), folder / "zstd")
     layout = write_layout(build("oci"), folder / "layout")
     images = folder / "images.yaml"
@@ -98,6 +108,8 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
         "sign": ["copy", "--format=v2s1", f"dir:{gzip}", f"dir:{folder}/signed"],
         "encrypt": ["copy", f"--encryption-key=jwe:{write_keys(folder, 'RSA')[0]}", f"dir:{gzip}", f"dir:{folder}/secret"],
         "make a key": ["generate-sigstore-key", f"--output-prefix={folder}/key", f"--passphrase-file={folder}/passphrase"],
+        "sign with a key": ["copy", f"--sign-by-sigstore-private-key={keys.private}", f"--sign-passphrase-file={keys.passphrase}", identity, f"dir:{gzip}", f"dir:{folder}/signed-with-a-key"],
+        "sign as parameters say": ["copy", f"--sign-by-sigstore={folder}/parameters.yaml", identity, f"dir:{gzip}", f"dir:{folder}/signed-as-parameters-say"],
         "tls details": [f"--tls-details={folder}/tls.yaml", "inspect", "--tls-verify=false", registry.name()],
         "inspect": ["inspect", "--tls-verify=false", registry.name()],
         "list tags": ["list-tags", "--tls-verify=false", f"docker://{repository}"],
@@ -135,11 +147,12 @@ def test_it_is_not_needed(package: str, authority: Authority, tmp_path: Path) ->
         TokenServer(tmp_path / "tokens") as tokens,
         Simulator(image, gate=BearerGate(tokens.realm, lambda token, scope: True)) as registry,
         Simulator(image, tls=authority.server("secure")) as secure,
+        SigstoreServices() as services,
     ):
         certificates = tmp_path / "certificates"
         certificates.mkdir()
         (certificates / "ca.crt").write_bytes(authority.path.read_bytes())
-        wanted = commands(registry, secure, certificates, tmp_path)
+        wanted = commands(registry, secure, services, certificates, tmp_path)
         done = subprocess.run(
             [sys.executable, "-c", DRIVER, blocked], input=json.dumps(wanted), env=environment(),
             capture_output=True, text=True, timeout=120, check=False,
