@@ -12,6 +12,7 @@ import pytest
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.images import BuiltImage, build, edited
 from tests.support.keys import private_key
+from tests.support.listed_referrers import lists
 from tests.support.outputs import write_layout
 from tests.support.referring import SBOM, described, referring
 from tests.support.sigstore_authority import EMAIL, ISSUER, public_pem
@@ -19,7 +20,6 @@ from tests.support.sigstore_bundles import MEDIA_TYPE, BundleMaker, statement, t
 from tests.support.sigstore_cases import FULCIO, KEY, LOG
 from tests.support.sigstore_signatures import Signed, payload_for
 from tests.support.simulator import Simulator
-from tests.scenario.test_referrers import lists
 
 IMAGE, LIST = build("oci"), build("oci-index")
 REPOSITORY = "registry.example/team/app"
