@@ -19,8 +19,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .access import Access, Network, Ranges, Storage, Writing
+    from .api.artifacts import AttachedFile, attach, download
     from .api.blobs import get_blob, get_blobs, get_manifest, put_blob, put_manifest
     from .api.deletion import delete
+    from .api.detachment import DetachedReferrer, detach
     from .api.files import export_files, extract_files, list_files, open_file
     from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
     from .api.index_creation import create_index
@@ -93,6 +95,7 @@ if TYPE_CHECKING:
         Report,
         Requested,
         Retrying,
+        SignaturesWritten,
         Warned,
     )
     from .model.extracted_files import Extracted, ImageFile
@@ -115,7 +118,11 @@ if TYPE_CHECKING:
         VerificationReport,
     )
     from .signatures.report import CheckedManifest, CheckedRequirement, SignatureReport
+    from .signatures.signer import Signer
     from .signatures.verdict import Verdict
+    from .signing.gpg import GpgSigner
+    from .signing.sigstore import PrivateKeyFile, SigstoreSigner
+    from .signing.sigstore_keys import KeyPair, generate_key_pair
     from .storage.lock_files import read_lock, write_lock
     from .streams.pump import Blob
     from .syncing.locking import LockChange, check_lock, lock_images
@@ -127,6 +134,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Access": "access",
     "AccessDenied": "errors",
+    "AttachedFile": "api.artifacts",
     "Attributes": "filesystem.contents",
     "Blob": "streams.pump",
     "BlobFinished": "model.events",
@@ -148,6 +156,7 @@ _HOMES = {
     "DaemonError": "errors",
     "Descriptor": "model.descriptor",
     "DestinationRefused": "errors",
+    "DetachedReferrer": "api.detachment",
     "Digest": "model.digest",
     "Event": "model.events",
     "Explained": "model.events",
@@ -156,6 +165,7 @@ _HOMES = {
     "FaultKind": "model.verification",
     "Form": "engine.plan",
     "GarbageReport": "model.verification",
+    "GpgSigner": "signing.gpg",
     "HandshakeFailed": "errors",
     "ImageDestination": "interfaces",
     "ImageFile": "model.extracted_files",
@@ -167,6 +177,7 @@ _HOMES = {
     "InvalidDigest": "errors",
     "InvalidInput": "errors",
     "InvalidName": "errors",
+    "KeyPair": "signing.sigstore_keys",
     "Keychain": "credentials.keychain",
     "LayoutEntry": "model.verification",
     "LayoutSplit": "model.layout_split",
@@ -193,6 +204,7 @@ _HOMES = {
     "PrefetchPlan": "syncing.prefetch",
     "PrefetchRequest": "syncing.prefetch",
     "Prefetched": "syncing.prefetch",
+    "PrivateKeyFile": "signing.sigstore",
     "Pruning": "model.stored_content",
     "PyskopeoError": "errors",
     "Ranges": "access",
@@ -210,6 +222,9 @@ _HOMES = {
     "Selection": "engine.selection",
     "SignatureReport": "signatures.report",
     "SignatureTrust": "api.signature_verification",
+    "SignaturesWritten": "model.events",
+    "Signer": "signatures.signer",
+    "SigstoreSigner": "signing.sigstore",
     "SplitImage": "model.layout_split",
     "Stalled": "errors",
     "Storage": "access",
@@ -229,6 +244,7 @@ _HOMES = {
     "Warned": "model.events",
     "Writing": "access",
     "assemble_layout": "api.layout_content",
+    "attach": "api.artifacts",
     "carry_out": "engine.run",
     "check_lock": "syncing.locking",
     "collect_garbage": "api.layouts",
@@ -236,9 +252,12 @@ _HOMES = {
     "copy": "api.images",
     "create_index": "api.index_creation",
     "delete": "api.deletion",
+    "detach": "api.detachment",
+    "download": "api.artifacts",
     "export_files": "api.files",
     "extract_files": "api.files",
     "find_missing_content": "api.layout_content",
+    "generate_key_pair": "signing.sigstore_keys",
     "get_blob": "api.blobs",
     "get_blobs": "api.blobs",
     "get_manifest": "api.blobs",
@@ -280,6 +299,7 @@ _HOMES = {
 __all__ = [
     "Access",
     "AccessDenied",
+    "AttachedFile",
     "Attributes",
     "Blob",
     "BlobFinished",
@@ -301,6 +321,7 @@ __all__ = [
     "DaemonError",
     "Descriptor",
     "DestinationRefused",
+    "DetachedReferrer",
     "Digest",
     "Event",
     "Explained",
@@ -309,6 +330,7 @@ __all__ = [
     "FaultKind",
     "Form",
     "GarbageReport",
+    "GpgSigner",
     "HandshakeFailed",
     "ImageDestination",
     "ImageFile",
@@ -320,6 +342,7 @@ __all__ = [
     "InvalidDigest",
     "InvalidInput",
     "InvalidName",
+    "KeyPair",
     "Keychain",
     "LayoutEntry",
     "LayoutSplit",
@@ -346,6 +369,7 @@ __all__ = [
     "PrefetchPlan",
     "PrefetchRequest",
     "Prefetched",
+    "PrivateKeyFile",
     "Pruning",
     "PyskopeoError",
     "Ranges",
@@ -363,6 +387,9 @@ __all__ = [
     "Selection",
     "SignatureReport",
     "SignatureTrust",
+    "SignaturesWritten",
+    "Signer",
+    "SigstoreSigner",
     "SplitImage",
     "Stalled",
     "Storage",
@@ -383,6 +410,7 @@ __all__ = [
     "Writing",
     "__version__",
     "assemble_layout",
+    "attach",
     "carry_out",
     "check_lock",
     "collect_garbage",
@@ -390,9 +418,12 @@ __all__ = [
     "copy",
     "create_index",
     "delete",
+    "detach",
+    "download",
     "export_files",
     "extract_files",
     "find_missing_content",
+    "generate_key_pair",
     "get_blob",
     "get_blobs",
     "get_manifest",

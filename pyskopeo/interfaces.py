@@ -67,11 +67,13 @@ class ImageSource(ABC):
         """Return whether the content store has a blob that the source would have to request otherwise."""
         return False
 
-    async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
+    async def signatures(
+        self, descriptor: Descriptor | None = None, *, required: bool = False
+    ) -> tuple[Signature, ...]:
         """Return the stored signatures of the root manifest, or of a child by its descriptor; none is verified.
 
-        Raises the transport's errors, `InvalidContent` for one of an unknown format, and `TooLarge` for one over
-        `SIGNATURE_LIMIT` bytes or more than `MAX_SIGNATURES`.
+        With ``required`` even places are asked that few sources have. Raises the transport's errors, `InvalidContent`
+        for one of an unknown format, and `TooLarge` for one over `SIGNATURE_LIMIT` bytes or more than `MAX_SIGNATURES`.
         """
         return ()
 
@@ -215,18 +217,25 @@ class ImageDestination(ABC):
         """
         raise Unsupported(f"Can not copy signatures to {self.accepts.called}: {self.accepts.unsigned}")
 
-    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> None:
+    async def present_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> frozenset[Digest]:
+        """Return the digests of those of ``referrers`` that are found here by ``subject``, with all their blobs.
+
+        Called without any ``referrers`` when it is known that there will be some, so that a list is requested early.
+        """
+        return frozenset()
+
+    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
         """Write manifests whose subject is ``subject``, whose blobs are here, so that they are found by it.
 
-        What others have written there meanwhile, or before, stays. Raises `Unsupported` where `Accepts.no_referrers`
-        says why.
+        What others have written there meanwhile, or before, stays. Returns how many were not found by it before. Raises
+        `Unsupported` where `Accepts.no_referrers` says why.
         """
         raise Unsupported(f"Can not copy referrers to {self.accepts.called}: {self.accepts.no_referrers}")
 
-    async def put_tagged(self, manifest: Manifest, tag: str) -> None:
+    async def put_tagged(self, manifest: Manifest, tag: str) -> bool:
         """Write a manifest, whose blobs and children are here, by a further tag of the image's repository or layout.
 
-        Raises `Unsupported` where `Accepts.no_referrers` says why.
+        Returns whether it did not have that tag before. Raises `Unsupported` where `Accepts.no_referrers` says why.
         """
         raise Unsupported(f"Can not write {tag} to {self.accepts.called}: {self.accepts.no_referrers}")
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..engine.verification import Advance
     from ..interfaces import ImageDestination
+    from ..storage.existing_blobs import ExistingBlobs
     from ..storage.shared_files import RunFiles
     from ..streams.byte_streams import BlobSink
     from ..streams.progress import Progress
@@ -122,32 +123,46 @@ async def _get_blob(
     reference: Reference, path: Path, sources: Sequence[Reference], access: Access, files: RunFiles, *,
     counts: _Counts | None,
 ) -> None:  # fmt: skip
-    from ..storage.archive_output import check_output, is_written_directly, open_output, sink_for
+    from ..storage.archive_output import check_output, is_written_directly
     from ..storage.files import file_size, real_path
-    from ..storage.partial_files import remove_leftovers
-    from ..storage.place_blob import place_blob
 
     check_output(path, replace=True)
-    existing, storage = files.existing_blobs(access), access.storage
+    existing = files.existing_blobs(access)
     assert reference.digest is not None
     descriptor = Descriptor(_TYPE, reference.digest, UNKNOWN_SIZE)
-    target, directly = real_path(path), is_written_directly(path)  # the file behind a symbolic link is replaced
+    target, directly = real_path(path), is_written_directly(path)
 
     async def write(blob: Blob) -> None:
         progress = uncounted if counts is None else counts.progress(path, blob.descriptor.size)
-        if directly:
-            with ExitStack() as stack:
-                fd, shown = await run_in_thread(lambda: stack.enter_context(open_output(path, replace=True)))
-                await blob.copy_to(sink_for(fd, shown), progress)
-            return
-        await place_blob(blob, target, progress, existing, resume=storage.resume)
-        remove_leftovers(target.parent, target.name, age=storage.partial_age)
+        await write_blob(blob, path, access, existing, progress)
 
     if not directly and await existing.holds(target, replace(descriptor, size=file_size(target))):
         return
     named = [replace(source, digest=reference.digest) for source in sources]
     async with open_repository(reference, access, named) as source:
         await _read_blob(source, descriptor, access, write, again=not directly)
+
+
+async def write_blob(
+    blob: Blob, path: Path, access: Access, existing: ExistingBlobs, progress: Progress = uncounted
+) -> None:
+    """Write a blob to a file, which is replaced, or to a pipe, a device or ``-``, standard output.
+
+    A file has its name when its content is complete and verified. Raises `StorageFailed` and what reading it raises.
+    """
+    from ..storage.archive_output import is_written_directly, open_output, sink_for
+    from ..storage.files import real_path
+    from ..storage.partial_files import remove_leftovers
+    from ..storage.place_blob import place_blob
+
+    if is_written_directly(path):
+        with ExitStack() as stack:
+            fd, shown = await run_in_thread(lambda: stack.enter_context(open_output(path, replace=True)))
+            await blob.copy_to(sink_for(fd, shown), progress)
+        return
+    target, storage = real_path(path), access.storage  # the file behind a symbolic link is replaced
+    await place_blob(blob, target, progress, existing, resume=storage.resume)
+    remove_leftovers(target.parent, target.name, age=storage.partial_age)
 
 
 async def _read_blob(
@@ -188,25 +203,41 @@ async def put_blob(name: str, file: Path, *, access: Access | None = None) -> De
     The content must have the digest, if one is given. Raises `InvalidName`, `ContentMismatch`, `NotFound`,
     `StorageFailed` and `NetworkError`.
     """
+    reference, access = parse_name(name), access or Access.from_environ()
+    if reference.tag:
+        raise InvalidName(f"{name}: a blob has no tag: want REPOSITORY or REPOSITORY@DIGEST")
+    named = _named(replace(reference, digest=None))
+    async with named.open_destination(access_for_file(access, file)) as destination:
+        return await store_file(destination, file, reference.digest)
+
+
+def access_for_file(access: Access, file: Path) -> Access:
+    """Return the access for a destination that gets ``file``: of a pipe the digest is found out before it is sent."""
+    from ..storage.archive_output import is_written_directly
+
+    if not is_written_directly(file):
+        return access
+    return replace(access, writing=replace(access.writing, precompute_digests=True))  # it cannot be read twice
+
+
+async def store_file(destination: ImageDestination, file: Path, expected: Digest | None = None) -> Descriptor:
+    """Store the content of ``file``, or of standard input for ``-``, as a blob; return its descriptor.
+
+    The access of the destination is that of `access_for_file`. Raises `ContentMismatch` unless the content has the
+    digest ``expected``, `StorageFailed`, and the destination's errors.
+    """
     from ..storage.archive_output import is_written_directly
     from ..storage.content_sources import hash_file
     from ..storage.oci_layout import located_blob
     from ..streams.locations import LocalFile
 
-    reference, access = parse_name(name), access or Access.from_environ()
-    if reference.tag:
-        raise InvalidName(f"{name}: a blob has no tag: want REPOSITORY or REPOSITORY@DIGEST")
-    expected = reference.digest
     if is_written_directly(file):
-        access = replace(access, writing=replace(access.writing, precompute_digests=True))  # it cannot be read twice
-    async with _named(replace(reference, digest=None)).open_destination(access) as destination:
-        if is_written_directly(file):
-            return await _put_stream(destination, file, expected)
-        found, size = await run_in_thread(lambda: hash_file(file, expected.algorithm if expected else "sha256"))
-        _check_digest(found, expected, file)
-        descriptor = Descriptor(_TYPE, found, size)
-        await destination.put_blob(located_blob(descriptor, LocalFile(file)), uncounted)
-        return descriptor
+        return await _put_stream(destination, file, expected)
+    found, size = await run_in_thread(lambda: hash_file(file, expected.algorithm if expected else "sha256"))
+    _check_digest(found, expected, file)
+    descriptor = Descriptor(_TYPE, found, size)
+    await destination.put_blob(located_blob(descriptor, LocalFile(file)), uncounted)
+    return descriptor
 
 
 async def _put_stream(destination: ImageDestination, file: Path, expected: Digest | None) -> Descriptor:

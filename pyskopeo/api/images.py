@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ..model.choice import Choice
     from ..model.digest import Digest
     from ..model.manifest import Manifest
+    from ..model.reference import Reference
     from ..model.referrer import WantedReferrers
+    from ..signatures.signer import Signer
 
 
 class CopyArguments(TypedDict, total=False):
@@ -31,6 +33,8 @@ class CopyArguments(TypedDict, total=False):
     form: Form
     layers: bool
     referrers: WantedReferrers | None
+    signers: tuple[Signer, ...]
+    sign_identity: Reference | None
     jobs: int | None
     report: Report
     source_access: Access | None
@@ -45,6 +49,8 @@ async def copy(
     form: Form = DEFAULT_FORM,
     layers: bool = True,
     referrers: WantedReferrers | None = None,
+    signers: tuple[Signer, ...] = (),
+    sign_identity: Reference | None = None,
     jobs: int | None = None,
     report: Report = ignore,
     source_access: Access | None = None,
@@ -55,15 +61,18 @@ async def copy(
     The image gets its name at the destination only when everything is there and verified. ``selection`` chooses among
     the images of an index; None: the one for this machine's architecture, on Linux. ``form`` is the manifest format and
     layer compression. ``layers`` False leaves the layers out: the destination, an OCI layout, gets manifests and
-    configurations. ``referrers`` is what is copied, or required, of what refers to the image. ``jobs`` is the maximum
-    number of blobs copied concurrently, None for the default of `carry_out`.
-    ``report`` is called with every event, in the event loop. ``source_access`` and ``destination_access`` are the
-    settings of either side; None: the user's own configuration (`Access.from_environ`).
+    configurations. ``referrers`` is what is copied, or required, of what refers to the image. ``signers`` sign every
+    manifest that is written, as the image ``sign_identity``; None: as the destination, in a registry. ``jobs`` is the
+    maximum number of blobs copied concurrently, None for the default of `carry_out`. ``report`` is called with every
+    event, in the event loop. ``source_access`` and ``destination_access`` are the settings of either side; None: the
+    user's own configuration (`Access.from_environ`).
 
     Works on asyncio and trio, and can be cancelled. Returns the digest of the root manifest at the destination.
     Raises `PyskopeoError` and its subclasses.
     """
-    options = CopyOptions(selection, form, jobs, layers=layers, referrers=referrers)
+    options = CopyOptions(
+        selection, form, jobs, layers=layers, referrers=referrers, signers=signers, sign_identity=sign_identity
+    )
     accesses = source_access, destination_access
     return (await _run(source, destination, options, report, accesses)).digest
 
@@ -76,6 +85,8 @@ async def plan_copy(
     form: Form = DEFAULT_FORM,
     layers: bool = True,
     referrers: WantedReferrers | None = None,
+    signers: tuple[Signer, ...] = (),
+    sign_identity: Reference | None = None,
     jobs: int | None = None,
     report: Report = ignore,
     source_access: Access | None = None,
@@ -86,7 +97,10 @@ async def plan_copy(
     Takes the arguments of `copy`. Reads manifests, and configurations where a conversion needs them; writes nothing.
     Raises what `copy` raises before it copies the first blob.
     """
-    options = CopyOptions(selection, form, jobs, dry_run=True, layers=layers, referrers=referrers)
+    options = CopyOptions(
+        selection, form, jobs, dry_run=True, layers=layers, referrers=referrers, signers=signers,
+        sign_identity=sign_identity,
+    )  # fmt: skip
     result = await _run(source, destination, options, report, (source_access, destination_access))
     present = (digest for digest, placement in result.placements.items() if placement is Placement.PRESENT)
     return result.plan, frozenset(present)

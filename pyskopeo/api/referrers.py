@@ -9,12 +9,13 @@ from ..access import Access
 from ..engine.graph import find_image
 from ..engine.referrer_walk import ReferrerWalk
 from ..engine.selection import check_depth
-from ..errors import Unsupported, prefix_errors
+from ..errors import PolicyRejected, Unsupported, prefix_errors
 from ..model import mediatype
 from ..model.referrer import ReferredImage, ReferrerReport, attested_digest
 from ..transports import parse_image_name
 
 if TYPE_CHECKING:
+    from ..engine.policy_check import ImageCheck
     from ..interfaces import ImageSource
     from ..model.choice import Choice
     from ..model.descriptor import Descriptor
@@ -53,19 +54,32 @@ async def list_referrers(
             f"{', '.join(f'{name}:' for name in _TRANSPORTS)}"
         )
     async with reference.open_source(access) as source:
-        with prefix_errors(f"reading {reference.image_name}"):
-            root = await source.manifest()
-            subjects, attestations = await _read_subjects(source, root)
-            if platform is not None:
-                chosen = (await find_image(source, root, platform)).descriptor
-                subjects = {chosen.digest: subjects.get(chosen.digest, chosen)}
-        walk = ReferrerWalk(source, types=types)
-        for digest, entries in attestations.items():
-            if digest in subjects:
-                await walk.add_attestations(digest, entries)
-        await walk.run(list(subjects))
-        images = tuple(ReferredImage(one, walk.tree(digest)) for digest, one in subjects.items())
-    return ReferrerReport(reference.image_name, images, walk.unread)
+        return await read_referrers(reference.image_name, source, types, platform)
+
+
+async def read_referrers(
+    name: str, source: ImageSource, types: Sequence[str], platform: Platform | Choice | None, *,
+    check: ImageCheck | None = None,
+) -> ReferrerReport:  # fmt: skip
+    """Return what refers to the open image ``name``, as `list_referrers` does; raises what that raises.
+
+    With ``check`` the signature policy must accept the image.
+    """
+    with prefix_errors(f"reading {name}", unless=PolicyRejected):
+        root = await source.manifest()
+        image = root if platform is None else await find_image(source, root, platform)
+        if check is not None:
+            await check(image, None if image is root else image.descriptor)
+        subjects, attestations = await _read_subjects(source, root)
+        if image is not root:
+            subjects = {image.digest: subjects.get(image.digest, image.descriptor)}
+    walk = ReferrerWalk(source, types=types)
+    for digest, entries in attestations.items():
+        if digest in subjects:
+            await walk.add_attestations(digest, entries)
+    await walk.run(list(subjects))
+    images = tuple(ReferredImage(one, walk.tree(digest)) for digest, one in subjects.items())
+    return ReferrerReport(name, images, walk.unread)
 
 
 async def _read_subjects(

@@ -112,12 +112,15 @@ def _hint_of_order(name: str, given: Sequence[str]) -> str:
 
 # Here, and not in the modules of the commands, so that the overview need not import them.
 SUMMARIES = {
+    "attach": "Attach files to an image, such as lists of packages",
     "blob": "Download or upload single blobs of a registry",
     "cat": "Print a file of an image",
     "completion": "Print a shell completion script for bash, zsh or fish",
     "copy": "Copy an image, or a list of images, from one location to another",
     "credential-helper": "Provide registry credentials to Bazel and Docker",
     "delete": "Delete an image, or only a tag, from a registry",
+    "detach": "Remove what is attached to an image",
+    "download": "Download what is attached to an image",
     "export": "Write the files of an image as a tar archive",
     "extract": "Extract files of an image to a directory",
     "generate-sigstore-key": "Make a key for signatures of sigstore",

@@ -14,8 +14,9 @@ FORM = (
     Flag("format", "manifest type to write: oci, v2s2 or v2s1 (default: that of the source, if the destination "
          "accepts it)", short="f", value="TYPE"),
     Flag("preserve-digests", "fail if a manifest would have to change", read=boolean, default=False),
-    Flag("remove-signatures", "copy a signed image without its signatures (none are copied yet)", read=boolean,
-         default=False),
+    Flag("remove-signatures", "copy signed images without their signatures", read=boolean, default=False),
+    Flag("remove-list-signatures", "copy signed lists of images without the lists' signatures; those of the images are "
+         "copied", read=boolean, default=False),
     Flag("dest-compress", "compress uncompressed layers, also in dir:", read=boolean, default=False),
     Flag("dest-decompress", "decompress layers", read=boolean, default=False),
     Flag("dest-compress-format", "compression of the layers: gzip or zstd", value="FORMAT"),
@@ -55,6 +56,7 @@ def form(parsed: Parsed, destination: str) -> Form:
         keep_plain=accepts_plain and destination.startswith(("oci:", "oci-archive:")),
         preserve_digests=parsed.get("preserve-digests", bool),
         remove_signatures=parsed.get("remove-signatures", bool),
+        remove_list_signatures=parsed.get("remove-list-signatures", bool),
         max_inflated=parsed.optional("max-inflated", int),
     )
 

@@ -14,6 +14,7 @@ from .verification_view import print_json
 if TYPE_CHECKING:
     from ..access import Access
     from ..engine.plan import Plan
+    from ..engine.referrer_reading import CopiedReferrer
     from ..engine.run import CopyResult
     from ..interfaces import ImageReference
     from ..model.descriptor import Descriptor
@@ -34,10 +35,12 @@ def print_dry_run(
     if as_json:
         _print_json(result, source, destination, source_access)
     else:
-        _print_table(result.plan, result.placements)
+        _print_table(result.plan, result.placements, result.referrers)
 
 
-def _print_table(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
+def _print_table(
+    plan: Plan, placements: Mapping[Digest, Placement], referrers: Sequence[CopiedReferrer]
+) -> None:
     """Print a table of the blobs and the manifests to standard output."""
     descriptors = plan.all_blobs
     for descriptor in descriptors:
@@ -45,6 +48,10 @@ def _print_table(plan: Plan, placements: Mapping[Digest, Placement]) -> None:
         print(f"{state:<9} {descriptor.digest}  {size(descriptor.size):>10}  {descriptor.media_type}")
     for manifest in (*plan.manifests, plan.root):
         print(f"{'manifest':<9} {manifest.digest}  {size(len(manifest.raw)):>10}  {manifest.media_type}")
+    for one in referrers:
+        whole = len(one.manifest.raw) + sum(blob.size for blob in one.blobs)
+        kind = one.tag or ascii(one.artifact_type)[1:-1][:100]
+        print(f"{'referrer':<9} {one.manifest.digest}  {size(whole):>10}  {kind} of {one.subject}")
     if plan.inflates:
         print(f"layers are decompressed on the way, to at most {size(plan.max_inflated)} in total (--max-inflated)")
     if plan.converted:
@@ -94,7 +101,16 @@ def _print_json(
             }
             for blob in plan.all_blobs
         ],
+        **({"referrers": [_referrer(one) for one in result.referrers]} if result.referrers else {}),
     })  # fmt: skip
+
+
+def _referrer(one: CopiedReferrer) -> dict[str, Any]:
+    described = _described(one.manifest.descriptor) | {
+        "artifactType": one.artifact_type, "subject": str(one.subject),
+        "blobs": [str(blob.digest) for blob in one.blobs],
+    }  # fmt: skip
+    return described | ({"tag": one.tag} if one.tag else {})
 
 
 def _platforms(manifests: Sequence[Manifest]) -> dict[Digest, dict[str, Any]]:

@@ -23,6 +23,7 @@ from ..model.events import (
     Report,
     Requested,
     Retrying,
+    SignaturesWritten,
     Warned,
     ignore,
     to_json,
@@ -138,6 +139,7 @@ class Lines:
         self._kinds: dict[Digest, str] = {}
         self._started: dict[Digest, float] = {}
         self._shown: dict[Digest, float] = {}
+        self._signatures_of_root: list[str] = []
 
     def __call__(self, event: Event) -> None:
         now = time.monotonic()
@@ -153,7 +155,10 @@ class Lines:
         elif isinstance(event, BlobFinished):
             emit_notice(f"{self._name(event.digest)} {_outcome(event)}")
         elif isinstance(event, ManifestWritten) and event.root:
-            emit_notice(_WRITING)
+            for line in (_WRITING, *self._signatures_of_root):
+                emit_notice(line)
+        elif isinstance(event, SignaturesWritten) and event.root:
+            self._signatures_of_root = _signature_lines(event, is_list=False)
         elif isinstance(event, Converted | CopyFinished):
             emit_notice(_line(event))
         else:
@@ -179,6 +184,7 @@ class Steps:
         self._report, self._write, self._signatures = report, write, signatures
         self._is_list = False
         self._configs: list[str] = []
+        self._signatures_of_root: list[str] = []
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, CopyPlanned):
@@ -190,10 +196,29 @@ class Steps:
         elif isinstance(event, BlobStarted):
             self._write(f"Copying blob {event.digest}")
         elif isinstance(event, ManifestWritten):
-            while self._configs:
-                self._write(self._configs.pop(0))
+            self._write_all(self._configs)
             self._write(_WRITING.replace("manifest", "manifest list") if event.root and self._is_list else _WRITING)
+            if event.root:
+                self._write_all(self._signatures_of_root)
+        elif isinstance(event, SignaturesWritten) and event.root:
+            # skopeo writes them after the manifest has its name.
+            self._signatures_of_root = _signature_lines(event, is_list=self._is_list)
+        elif isinstance(event, SignaturesWritten):
+            self._write_all(_signature_lines(event, is_list=False))
         self._report(event)
+
+    def _write_all(self, lines: list[str]) -> None:
+        while lines:
+            self._write(lines.pop(0))
+
+
+def _signature_lines(event: SignaturesWritten, *, is_list: bool) -> list[str]:
+    several = len(event.made) > 1
+    lines = [
+        f"Creating signature {number}: {method}" if several else f"Creating signature: {method}"
+        for number, method in enumerate(event.made, 1)
+    ]
+    return [*lines, "Storing list signatures" if is_list else "Storing signatures"]
 
 
 def _outcome(event: BlobFinished) -> str:

@@ -22,6 +22,8 @@ SIGNING = (
     Flag("sign-by-sigstore", "sign the image as a file of parameters says: with a key, or with a certificate of Fulcio "
          "(containers-sigstore-signing-params.yaml(5))", value="PATH"),
     Flag("sign-by-sigstore-private-key", "sign the image with a private key of sigstore", value="PATH"),
+    Flag("sign-by-sq-fingerprint", "sign the image with a key of Sequoia's key store, by the program sq",
+         value="FINGERPRINT"),
     Flag("sign-passphrase-file", "read the passphrase for signing from the first line of PATH (default: a prompt)",
          value="PATH"),
 )  # fmt: skip
@@ -29,7 +31,7 @@ SIGNING = (
 SIGN_IDENTITY = Flag("sign-identity", "the name to sign the image as, REGISTRY/REPOSITORY:TAG (default: that of the "
                      "destination)", value="REFERENCE")  # fmt: skip
 
-_SHARE_PASSPHRASE = ("sign-by", "sign-by-sigstore-private-key")
+_SHARE_PASSPHRASE = ("sign-by", "sign-by-sq-fingerprint", "sign-by-sigstore-private-key")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -38,6 +40,7 @@ class SigningOptions:
 
     parameters: SigningParameters | None = None
     parameters_passphrase: bytes = b""
+    sequoia_key: str = ""
     gpg_key: str = ""
     private_key: Path | None = None
     passphrase: bytes | None = field(default=None, repr=False)
@@ -56,8 +59,8 @@ class SigningOptions:
         if path := parsed.path("sign-by-sigstore"):
             with prefix_errors("Error using --sign-by-sigstore"):
                 parameters, parameters_passphrase = _parameters(path)
-        gpg_key = parsed.optional("sign-by", str) or ""
-        return cls(parameters, parameters_passphrase, gpg_key, private_key, passphrase, identity)
+        sequoia_key, gpg_key = (parsed.optional(name, str) or "" for name in ("sign-by-sq-fingerprint", "sign-by"))
+        return cls(parameters, parameters_passphrase, sequoia_key, gpg_key, private_key, passphrase, identity)
 
     def signers(self, access: Access) -> tuple[Signer, ...]:
         """Return the signers, in skopeo's order; ``access`` says how services are reached. Raises `InvalidInput`."""
@@ -68,6 +71,10 @@ class SigningOptions:
 
             with prefix_errors("Error using --sign-by-sigstore"):
                 found.append(sigstore_signer(self.parameters, self.parameters_passphrase, access, TerminalUser()))
+        if self.sequoia_key:
+            from ..signing.sequoia import SqSigner
+
+            found.append(SqSigner(self.sequoia_key, os.environ, self.passphrase or b""))
         if self.gpg_key:
             from ..signing.gpg import GpgSigner
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..syncing.sync_request import SyncRequest
     from ..syncing.tag_selection import TagSelection
 
+_FORM = ("format", "preserve-digests", "remove-signatures", "remove-list-signatures", "max-inflated")
 _FLAGS = (
     Flag("src", "transport of SOURCE: docker, dir, oci or yaml", short="s", value="TRANSPORT", default=""),
     Flag("dest", "transport of DESTINATION: docker, dir or oci", short="d", value="TRANSPORT", default=""),
@@ -51,7 +52,7 @@ _FLAGS = (
     AUTHFILE,
     *registry_flags("src-"),
     *registry_flags("dest-"),
-    *(flag for flag in FORM if flag.name in ("format", "preserve-digests", "remove-signatures", "max-inflated")),
+    *(flag for flag in FORM if flag.name in _FORM),
     *REFERRERS,
     *SIGNING,
     *NETWORK,
@@ -156,6 +157,7 @@ def _request(parsed: Parsed) -> SyncRequest:
             compress=compresses_plain_layers(parsed, f"{transport}:"),
             preserve_digests=parsed.get("preserve-digests", bool),
             remove_signatures=parsed.get("remove-signatures", bool),
+            remove_list_signatures=parsed.get("remove-list-signatures", bool),
             max_inflated=parsed.optional("max-inflated", int),
         ),
         keep_going=parsed.get("keep-going", bool),

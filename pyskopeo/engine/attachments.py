@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import Unsupported, prefix_errors
+from ..model.events import Report, SignaturesWritten, ignore
 from ..streams.concurrency import each
 from .signing import NO_SIGNING
 
@@ -44,15 +45,15 @@ class Attachments:
     """The signatures to write with the manifests of a copy.
 
     ``copied`` are those of the source, by the digest of their manifest, which has not changed then. ``signing`` makes
-    more, for every manifest. ``referrers`` are copied, too, after the signatures.
+    more, for every manifest. ``referrers`` are copied, too, after the signatures. ``report`` gets `SignaturesWritten`.
     """
 
     def __init__(
         self, copied: Mapping[Digest, Sequence[Signature]], signing: Signing = NO_SIGNING,
-        referrers: ReferrerCopy | None = None,
+        referrers: ReferrerCopy | None = None, report: Report = ignore,
     ) -> None:  # fmt: skip
         self._copied = {digest: tuple(found) for digest, found in copied.items() if found}
-        self._signing, self._referrers = signing, referrers
+        self._signing, self._referrers, self._report = signing, referrers, report
         self._written: set[Digest] = set()
 
     async def write_for_children(self, manifests: Collection[Manifest], destination: ImageDestination) -> None:
@@ -93,3 +94,5 @@ class Attachments:
         if signatures:
             with prefix_errors("writing signatures"):
                 await destination.put_signatures(signatures, manifest.digest, root=root)
+            made = tuple(signer.method for signer in self._signing.signers)
+            self._report(SignaturesWritten(manifest.digest, len(signatures), made, root))

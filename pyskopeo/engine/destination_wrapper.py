@@ -66,11 +66,14 @@ class DestinationWrapper(ImageDestination):
     async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
         await self._destination.put_signatures(signatures, digest, root=root)
 
-    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> None:
-        await self._destination.put_referrers(subject, referrers)
+    async def present_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> frozenset[Digest]:
+        return await self._destination.present_referrers(subject, referrers)
 
-    async def put_tagged(self, manifest: Manifest, tag: str) -> None:
-        await self._destination.put_tagged(manifest, tag)
+    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
+        return await self._destination.put_referrers(subject, referrers)
+
+    async def put_tagged(self, manifest: Manifest, tag: str) -> bool:
+        return await self._destination.put_tagged(manifest, tag)
 
     async def commit(self, root: Manifest) -> Digest:
         return await self._destination.commit(root)

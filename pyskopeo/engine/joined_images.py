@@ -53,11 +53,13 @@ class JoinedImages(ImageSource):
     async def is_stored(self, descriptor: Descriptor) -> bool:
         return await self._owners[descriptor.digest].is_stored(descriptor)
 
-    async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
+    async def signatures(
+        self, descriptor: Descriptor | None = None, *, required: bool = False
+    ) -> tuple[Signature, ...]:
         if descriptor is None:
             return ()
         owner, known_as = self.owner(descriptor)
-        return await owner.signatures(known_as)
+        return await owner.signatures(known_as, required=required)
 
     def owner(self, descriptor: Descriptor) -> tuple[ImageSource, Descriptor | None]:
         """Return the source of a manifest, and its descriptor there, None if it is that source's root."""

@@ -37,8 +37,10 @@ class LocalManifests(ImageSource):
     def blob(self, descriptor: Descriptor) -> Blob:
         return self._source.blob(descriptor)
 
-    async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
-        return await self._source.signatures(descriptor)
+    async def signatures(
+        self, descriptor: Descriptor | None = None, *, required: bool = False
+    ) -> tuple[Signature, ...]:
+        return await self._source.signatures(descriptor, required=required)
 
     async def blob_size(self, descriptor: Descriptor) -> int:
         return await self._source.blob_size(descriptor)

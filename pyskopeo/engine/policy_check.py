@@ -8,8 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..errors import PyskopeoError, prefix_errors
+from ..errors import Offline, PyskopeoError, prefix_errors
 from ..model import mediatype
+from ..model.events import Warned
 from .attachments import is_copied
 
 if TYPE_CHECKING:
@@ -46,15 +47,22 @@ class ImageCheck:
         """Raise `PolicyRejected` for a manifest that must not be used; return the signatures that are copied with it.
 
         ``descriptor`` None: it is the source's root. Signatures of an index are not asked for if those of all its
-        images are, as in containers/image. Raises the errors of reading signatures, too.
+        images are, as in containers/image. Raises the errors of reading signatures, too; those that are only copied,
+        and would need a request that is not allowed, are left behind with a warning.
         """
         rule = _judge(self._name, self._access)
         needed = bool(rule.requirements) and (not manifest.is_index or self._alone or _has_blobs(manifest))
         copied = self._form is not None and is_copied(manifest, self._form)
         if not needed and not copied:
             return ()
-        with prefix_errors("reading signatures"):
-            signatures = await self._source.signatures(descriptor)
+        try:
+            with prefix_errors("reading signatures"):
+                signatures = await self._source.signatures(descriptor, required=needed)
+        except Offline as error:
+            if needed:
+                raise
+            self._access.report(Warned(f"{self._name.image_name}: signatures are not copied: {error}"))
+            return ()
         if needed:
             self._verify(rule, manifest, signatures)
         return signatures if copied else ()

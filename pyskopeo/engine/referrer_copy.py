@@ -39,7 +39,8 @@ class ReferrerCopy(ReferrerReading):
 
     `run` finds them and copies their blobs while the image itself is copied, `write` writes them when that is at the
     destination by its digest. ``report`` gets warnings and events, ``jobs`` is that of `Transfer`: with it, no blob is
-    copied beside those of the image. ``moved`` is the size in bytes of the blobs that were written.
+    copied beside those of the image. ``moved`` is the size in bytes of the blobs that were written, and ``written`` how
+    many referrers the destination did not have.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class ReferrerCopy(ReferrerReading):
         self._destination = destination
         self._jobs, self._may_copy, self._ready = jobs, Event(), Event()
         self._transfer: Transfer | None = None
+        self._present: frozenset[Digest] = frozenset()
+        self.written = 0
 
     @property
     def moved(self) -> int:
@@ -110,15 +113,32 @@ class ReferrerCopy(ReferrerReading):
     async def _copy_blobs(self) -> None:
         """Copy the blobs of all that is copied, unless they are at the destination; raises the errors of both ends."""
         manifests = {one.digest: one for found in self.found for one in found.manifests}
+        self._present = await self._present_manifests()
+        self._transfer = Transfer(
+            self.content, self._destination, self._report, self._jobs, small_at_once=REFERRERS_AT_ONCE
+        )  # fmt: skip
+        await self._transfer.run(self._plan(manifests), self._present)
+
+    async def note_listed(self, subjects: Collection[Digest]) -> None:
+        if self._wanted.copied:
+            await each(subjects, lambda one: self._destination.present_referrers(one, ()), at_once=_SUBJECTS_AT_ONCE)
+
+    async def _present_manifests(self) -> frozenset[Digest]:
+        """Return the digests of the manifests that the destination has, with all that is below them."""
         present: set[Digest] = set()
 
-        async def look_up(manifest: Manifest) -> None:
-            if await self._destination.has_manifest(manifest):
-                present.add(manifest.digest)
+        async def look_up_referrers(item: tuple[Digest, list[Manifest]]) -> None:
+            present.update(await self._destination.present_referrers(*item))
 
-        await work_off(list(manifests.values()), look_up, at_once=REFERRERS_AT_ONCE)
-        self._transfer = Transfer(self.content, self._destination, self._report, self._jobs)
-        await self._transfer.run(self._plan(manifests), frozenset(present))
+        async def look_up_tagged(one: CopiedReferrer) -> None:
+            if await self._destination.has_manifest(one.manifest):
+                present.add(one.manifest.digest)
+
+        for level in self.levels:
+            await each(_by_subject(level).items(), look_up_referrers, at_once=_SUBJECTS_AT_ONCE)
+            await work_off([one for one in level if one.tag], look_up_tagged, at_once=REFERRERS_AT_ONCE)
+        below = {digest for one in self.found if one.manifest.digest in present for digest in one.children}
+        return frozenset(present | below)
 
     def _plan(self, manifests: Mapping[Digest, Manifest]) -> Plan:
         accepts = self._destination.accepts
@@ -144,16 +164,14 @@ class ReferrerCopy(ReferrerReading):
         with prefix_errors("writing what refers to the image"), _refusals_of_referrers():
             await self._write_children()
             for level in reversed(self.levels):
-                by_subject: dict[Digest, list[Manifest]] = {}
-                for one in level:
-                    if not one.tag:
-                        by_subject.setdefault(one.subject, []).append(one.manifest)
-                await each(by_subject.items(), self._put_referrers, at_once=_SUBJECTS_AT_ONCE)
+                await each(_by_subject(level).items(), self._put_referrers, at_once=_SUBJECTS_AT_ONCE)
                 await each([one for one in level if one.tag], self._put_tagged, at_once=_SUBJECTS_AT_ONCE)
 
     async def _write_children(self) -> None:
         """Write the manifests below those that are indexes, innermost first."""
-        children = {digest: child for one in self.found for digest, child in one.children.items()}
+        children = {
+            digest: child for one in self.found for digest, child in one.children.items() if digest not in self._present
+        }  # fmt: skip
         await each(
             [child for child in children.values() if not child.is_index], self._destination.put_manifest,
             at_once=REFERRERS_AT_ONCE,
@@ -164,16 +182,25 @@ class ReferrerCopy(ReferrerReading):
 
     async def _put_referrers(self, item: tuple[Digest, list[Manifest]]) -> None:
         subject, manifests = item
-        await self._destination.put_referrers(subject, manifests)
+        self.written += await self._destination.put_referrers(subject, manifests)
         self._report_written(manifests)
 
     async def _put_tagged(self, one: CopiedReferrer) -> None:
-        await self._destination.put_tagged(one.manifest, one.tag)
+        self.written += await self._destination.put_tagged(one.manifest, one.tag)
         self._report_written([one.manifest])
 
     def _report_written(self, manifests: Iterable[Manifest]) -> None:
         for manifest in manifests:
             self._report(ManifestWritten(manifest.digest, len(manifest.raw), root=False))
+
+def _by_subject(level: Iterable[CopiedReferrer]) -> dict[Digest, list[Manifest]]:
+    """Return the manifests that name a subject, by it."""
+    found: dict[Digest, list[Manifest]] = {}
+    for one in level:
+        if not one.tag:
+            found.setdefault(one.subject, []).append(one.manifest)
+    return found
+
 
 @contextmanager
 def _refusals_of_referrers() -> Iterator[None]:

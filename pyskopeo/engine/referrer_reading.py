@@ -115,9 +115,17 @@ class ReferrerReading:
             position, (subject, referrer) = item
             found[position] = await self._read(subject, referrer)
 
+        from anyio import create_task_group
+
         found: dict[int, CopiedReferrer | None] = {}
-        await work_off(list(enumerate(listed)), read, at_once=REFERRERS_AT_ONCE)
+        with first_error():
+            async with create_task_group() as tasks:
+                tasks.start_soon(self.note_listed, {subject for subject, _ in listed})
+                await work_off(list(enumerate(listed)), read, at_once=REFERRERS_AT_ONCE)
         level += [one for position in sorted(found) if (one := found[position]) is not None]
+
+    async def note_listed(self, subjects: Collection[Digest]) -> None:
+        """Do what can be done while what refers to ``subjects`` is read: nothing, here."""
 
     async def _read(self, subject: Digest, referrer: Referrer) -> CopiedReferrer | None:
         """Return a referrer with all below it, None for one that is not there or does not refer to ``subject``."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Level: TypeAlias = list[tuple[Digest, tuple[Referrer, ...]]]
 
-REFERRERS_AT_ONCE = 16
+REFERRERS_AT_ONCE = 32
 """The number of requests for referrers that are under way at the same time."""
 _MAX_DEPTH = 8
 # How many manifests are asked for what refers to them, and how many characters all annotations may have.

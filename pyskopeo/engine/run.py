@@ -19,19 +19,19 @@ from ..streams.concurrency import each
 from .attachments import Attachments, check_signatures
 from .graph import read_graph
 from .manifest_writer import MANIFESTS_AT_ONCE, write_manifests
+from .placements import predict_placements
 from .plan import DEFAULT_FORM, Form
 from .planner import decide
 from .policy_check import ImageCheck
 from .selection import Selection
 from .signing import NO_SIGNING, Signing
-from .transfer import SMALL_AT_ONCE, Transfer
+from .transfer import Transfer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from ..access import Access
     from ..interfaces import ImageDestination, ImageReference, ImageSource
-    from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.manifest import Manifest
     from ..model.reference import Reference
@@ -77,7 +77,7 @@ class CopyResult:
     index's where an image was chosen from one. ``digest`` is that of the root manifest at the destination. ``moved`` is
     the size in bytes of the blobs that were written. ``placements`` is set by a dry run: `PRESENT`, `MOUNTED` (unless
     the registry declines), `LINKED` (the content store has it) or `WRITTEN` for each blob of the plan, by digest.
-    ``referrers`` are copied with the image.
+    ``referrers`` are copied with the image; ``written_referrers`` of them were not at the destination before.
     """
 
     plan: Plan
@@ -86,6 +86,7 @@ class CopyResult:
     moved: int = 0
     placements: Mapping[Digest, Placement] = field(default_factory=dict)
     referrers: tuple[CopiedReferrer, ...] = ()
+    written_referrers: int = 0
 
 
 async def copy(
@@ -123,7 +124,7 @@ async def copy(
         assert plan.inputs is not None
         source_digest = plan.inputs.graph.chosen_from or plan.source
         if options.dry_run:
-            placements = await _predict_placements(plan, reader, writer)
+            placements = await predict_placements(plan, reader, writer)
             if referrers is not None:
                 await referrers.prepare(plan)
             return CopyResult(
@@ -131,12 +132,13 @@ async def copy(
             )  # fmt: skip
         await signing.prepare()
         transfer = Transfer(reader, writer, report, options.jobs)
-        attachments = _attachments(plan, signing, referrers)
+        attachments = _attachments(plan, report, signing, referrers)
         async with nullcontext() if referrers is None else referrers.beside(plan):
             plan, digest = await _carry_out(plan, transfer, attachments)
     moved = transfer.moved + (0 if referrers is None else referrers.moved)
     report(CopyFinished(digest, moved, round(time.monotonic() - started, 3)))
-    return CopyResult(plan, source_digest, digest, moved, referrers=_found(referrers))
+    written = 0 if referrers is None else referrers.written
+    return CopyResult(plan, source_digest, digest, moved, referrers=_found(referrers), written_referrers=written)
 
 
 def _found(referrers: ReferrerCopy | None) -> tuple[CopiedReferrer, ...]:
@@ -166,16 +168,16 @@ async def carry_out(
     """
     started = time.monotonic()
     transfer = Transfer(source, destination, report, jobs)
-    _, digest = await _carry_out(plan, transfer, _attachments(plan))
+    _, digest = await _carry_out(plan, transfer, _attachments(plan, report))
     report(CopyFinished(digest, transfer.moved, round(time.monotonic() - started, 3)))
     return digest
 
 
 def _attachments(
-    plan: Plan, signing: Signing = NO_SIGNING, referrers: ReferrerCopy | None = None
+    plan: Plan, report: Report, signing: Signing = NO_SIGNING, referrers: ReferrerCopy | None = None
 ) -> Attachments:
     copied = plan.inputs.graph.signatures if plan.inputs else {}
-    return Attachments(copied, signing, referrers)
+    return Attachments(copied, signing, referrers, report)
 
 
 async def _carry_out(plan: Plan, transfer: Transfer, attachments: Attachments) -> tuple[Plan, Digest]:
@@ -272,30 +274,6 @@ async def _plan(
     check_signatures(graph, writer, accepts.called)
     plan = decide(graph, accepts, form)
     return plan if options.layers else without_layers(plan)
-
-
-async def _predict_placements(
-    plan: Plan, source: ImageSource, destination: ImageDestination
-) -> dict[Digest, Placement]:
-    """Return how each blob of a plan would be placed, as far as that can be found out without writing."""
-    unchanged = {blob.digest for blob in plan.blobs}  # only these exist already, so only they can be mounted
-    ciphered = {blob.digest for blob, change in plan.changes if change.cipher}
-    placements: dict[Digest, Placement] = {}
-
-    async def predict(blob: Descriptor) -> None:
-        if blob.digest in ciphered:
-            placements[blob.digest] = Placement.WRITTEN
-        elif await destination.has_blob(blob):
-            placements[blob.digest] = Placement.PRESENT
-        elif blob.digest in unchanged and destination.would_mount(source.blob(blob)):
-            placements[blob.digest] = Placement.MOUNTED
-        elif blob.digest in unchanged and await source.is_stored(blob):
-            placements[blob.digest] = Placement.LINKED
-        else:
-            placements[blob.digest] = Placement.WRITTEN
-
-    await each(plan.all_blobs, predict, at_once=SMALL_AT_ONCE)
-    return placements
 
 
 async def _present_manifests(plan: Plan, destination: ImageDestination) -> frozenset[Digest]:

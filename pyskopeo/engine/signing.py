@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidInput, Unsupported, prefix_errors
+from ..errors import InvalidInput, PyskopeoError, Unsupported, prefix_errors
 from ..fast_dataclass import dataclass
+from ..streams.concurrency import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from ..interfaces import ImageDestination, ImageReference
     from ..model.digest import Digest
     from ..model.reference import Reference
-    from ..model.signature import Signature
+    from ..model.signature import Signature, SignatureFormat
     from ..signatures.signer import Signer
 
 
@@ -66,6 +67,37 @@ class Signing:
             with prefix_errors("creating signature" if len(self.signers) == 1 else f"creating signature {number}"):
                 made.append(await signer.sign(digest, self.identity))
         return made
+
+
+class PreparedOnce:
+    """A signer for several copies at a time, which is prepared once for all of them. A `Signer`."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+        self._prepared: SingleFlight[None, None] = SingleFlight(remembered=PyskopeoError)
+
+    @property
+    def called(self) -> str:
+        """The signer's own name."""
+        return self._signer.called
+
+    @property
+    def format(self) -> SignatureFormat:
+        """The format of its signatures."""
+        return self._signer.format
+
+    @property
+    def method(self) -> str:
+        """What skopeo says while it signs."""
+        return self._signer.method
+
+    async def prepare(self) -> None:
+        """Prepare the signer, if nobody has; raises what that raised, each time."""
+        await self._prepared.get(None, self._signer.prepare)
+
+    async def sign(self, digest: Digest, identity: Reference) -> Signature:
+        """Sign with it; raises its errors."""
+        return await self._signer.sign(digest, identity)
 
 
 NO_SIGNING = Signing()

@@ -72,17 +72,19 @@ class Transfer:
     """Copies the blobs of one image and reports their progress.
 
     ``moved`` is the number of bytes fetched for the blobs written so far; ``outcomes`` are the changed layers, by their
-    digests at the source. ``jobs`` is the maximum number of blobs copied concurrently; None: see `carry_out`.
+    digests at the source. ``jobs`` is the maximum number of blobs copied concurrently; None: see `carry_out`;
+    ``small_at_once`` is that of the small ones then.
     """
 
     def __init__(
-        self, source: ImageSource, destination: ImageDestination, report: Report, jobs: int | None = None
-    ) -> None:
+        self, source: ImageSource, destination: ImageDestination, report: Report, jobs: int | None = None, *,
+        small_at_once: int = SMALL_AT_ONCE,
+    ) -> None:  # fmt: skip
         """Raises `InvalidInput` for ``jobs`` below 1."""
         if jobs is not None and jobs < 1:
             raise InvalidInput(f"{jobs} blobs at once are too few: want at least 1")
         self.source, self.destination, self.report = source, destination, report
-        self._jobs = jobs
+        self._jobs, self._small_at_once = jobs, small_at_once
         self._under_way: dict[_Progress, None] = {}
         self._placed: set[Digest] = set()
         self._form = DEFAULT_FORM
@@ -107,7 +109,7 @@ class Transfer:
         async with create_task_group() as ticker:
             ticker.start_soon(self._report_progress)
             async with create_task_group() as workers:
-                for part, at_once in ((large, large_at_once), (items[len(large) :], SMALL_AT_ONCE)):
+                for part, at_once in ((large, large_at_once), (items[len(large) :], self._small_at_once)):
                     queue = WorkQueue(part)
                     for _ in range(min(at_once, len(part))):
                         workers.start_soon(self._move, queue)

@@ -97,6 +97,19 @@ class ManifestWritten:
 
 
 @dataclass(frozen=True, slots=True)
+class SignaturesWritten:
+    """The ``count`` signatures of the manifest ``digest`` were written; ``root`` as in `ManifestWritten`.
+
+    ``made`` says how those were made that the source did not have, in skopeo's words, in order.
+    """
+
+    digest: Digest
+    count: int
+    made: tuple[str, ...]
+    root: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Retrying:
     """``what`` failed for the given ``reason`` and will be retried after ``delay`` seconds."""
 
@@ -152,6 +165,7 @@ Event: TypeAlias = (
     | BlobFinished
     | Converted
     | ManifestWritten
+    | SignaturesWritten
     | Retrying
     | Warned
     | Requested

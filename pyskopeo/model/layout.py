@@ -226,6 +226,7 @@ class LayoutIndex:
     def find(self, name: str, where: str) -> Descriptor | Manifest:
         """Find an image by name, by position (``@N``, from 0), or by "" if it is the only one.
 
+        Entries with the names of the tag schema, and of cosign's tags, say what refers to an image, and are none.
         Returns its descriptor, or the index itself if the layout is flat: the entries of index.json
         are the platforms of one image. ``where`` names the layout in errors. Raises `NotFound`, and
         `PathNotFound` for a position beyond the end, or if there is more than one image to choose from.
@@ -250,7 +251,7 @@ class LayoutIndex:
             raise NotFound(f"{where}: no images in this layout")
         descriptors = [self.descriptors[position] for position in found]
         if len({descriptor.digest for descriptor in descriptors}) > 1 and not _is_flat(descriptors):
-            raise PathNotFound(f"{where}: more than one image in oci, choose an image: {_choices(descriptors)}")
+            raise PathNotFound(f"{where}: more than one image in oci, choose an image: {self._choices(found)}")
         return found
 
     def _images(self) -> Sequence[int]:
@@ -282,8 +283,14 @@ class LayoutIndex:
 
     def _available(self) -> str:
         """Return the end of an error message: the names of the images, at most ten."""
-        usable = [descriptor for n, descriptor in enumerate(self.descriptors) if self._is_usable(n)]
-        return f"; there are: {_choices(usable)}" if usable else "; the layout has no images"
+        usable = [position for position in range(len(self.descriptors)) if self._is_usable(position)]
+        return f"; there are: {self._choices(usable)}" if usable else "; the layout has no images"
+
+    def _choices(self, positions: Sequence[int]) -> str:
+        """Return the first names for a message, cut and escaped, since the layout may come from anybody."""
+        names = [self.descriptors[n].annotations.get(REF_NAME) or f"@{n}" for n in positions[:10]]
+        shown = [name if _NAME.fullmatch(name) or name.startswith("@") else ascii(name) for name in names]
+        return ", ".join(name[:100] for name in shown) + (", ..." if len(positions) > 10 else "")
 
     def _flat(self, found: Sequence[Descriptor]) -> Manifest:
         stated = self.document.get("mediaType") or mediatype.OCI_INDEX
@@ -305,10 +312,3 @@ def _is_flat(found: Sequence[Descriptor]) -> bool:
     platforms = [d.platform for d in found if not (d.platform and d.platform.is_attestation)]
     names = {d.annotations.get(REF_NAME, "") for d in found}
     return None not in platforms and len(set(platforms)) == len(platforms) and len(names) == 1
-
-
-def _choices(found: Sequence[Descriptor]) -> str:
-    """Return the first names for a message, cut and escaped, since the layout may come from anybody."""
-    names = [descriptor.annotations.get(REF_NAME) or f"@{n}" for n, descriptor in enumerate(found[:10])]
-    shown = [name if _NAME.fullmatch(name) or name.startswith("@") else ascii(name) for name in names]
-    return ", ".join(name[:100] for name in shown) + (", ..." if len(found) > 10 else "")

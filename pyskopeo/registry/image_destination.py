@@ -144,22 +144,29 @@ class DockerDestination(ImageDestination):
     async def put_signatures(self, signatures: Sequence[Signature], digest: Digest, *, root: bool) -> None:
         await self._signatures().write(digest, signatures)
 
-    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> None:
+    async def present_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> frozenset[Digest]:
+        return await self._referrer_writer().present(subject, referrers)
+
+    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
+        return await self._referrer_writer().put(subject, referrers)
+
+    def _referrer_writer(self) -> ReferrerWriter:
         if self._referrers is None:
             from .referrer_writer import ReferrerWriter
 
             self._referrers = ReferrerWriter(self._writer, self._retry)
-        await self._referrers.put(subject, referrers, frozenset(self._present))
+        return self._referrers
 
-    async def put_tagged(self, manifest: Manifest, tag: str) -> None:
+    async def put_tagged(self, manifest: Manifest, tag: str) -> bool:
         there = await self._writer.head_manifest(tag)
         if there == manifest.digest:
-            return
+            return False
         if there is not None:
             self._writer.session.warn_once(
                 f"{self._reference.name}:{tag} was {there}, and is replaced by {manifest.digest}"
             )
         await self._writer.put_manifest(tag, manifest)
+        return True
 
     async def commit(self, root: Manifest) -> Digest:
         for tag in self._tags:

@@ -50,8 +50,7 @@ def lookaside_directory(base: str, repository: str, digest: Digest) -> str:
         raise Unsupported(
             f"Unsupported scheme of the lookaside {redact_url(base)}: want file:///, http:// or https://, and no query"
         )
-    path = f"{parts.path}/{repository}@{digest.algorithm}={digest.hex}"
-    return parts._replace(path=path, fragment="").geturl()
+    return f"{parts.scheme}://{parts.netloc}{parts.path}/{repository}@{digest.algorithm}={digest.hex}"
 
 
 def local_path(url: str) -> Path | None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ..model.events import Event
 
 Get: TypeAlias = Callable[[str], Awaitable[httpx.Response]]
+KEEPS_SIGNATURES = "x-registry-supports-signatures"
+"""The header of a registry that keeps signatures; its value is 1 then."""
 # Redirects included.
 _MAX_REQUESTS = 5
 
@@ -74,10 +76,12 @@ class Client(Protocol):
 class Pings:
     """The responses of registries to ``GET /v2/``, requested once each for all sessions that share this object.
 
-    ``get`` sends a GET for a URL, without credentials, and raises `NetworkError`.
+    ``get`` sends a GET for a URL, without credentials, and raises `NetworkError`. ``keep_signatures`` are the origins
+    that were asked besides whether they keep signatures, and their answers.
     """
 
     def __init__(self) -> None:
+        self.keep_signatures: dict[Origin, bool] = {}
         self._schemes: SingleFlight[tuple[str, Trust], str] = SingleFlight()
         self._broken: dict[tuple[str, Trust], Ping] = {}
         self._responses: SingleFlight[tuple[str, Trust], Ping] = SingleFlight()
@@ -88,9 +92,9 @@ class Pings:
             return "https"
         return await self._schemes.get((host, trust), partial(probe_scheme, host, partial(self.response, trust, get)))
 
-    def known(self, trust: Trust, url: str) -> Ping | None:
-        """Return the response to a GET for ``url`` if it was requested before, else None."""
-        return self._responses.values.get((url, trust))
+    def keeps_signatures(self, url: str) -> bool:
+        """Return whether a response to a GET for ``url``, if there was one, said so; nothing is requested."""
+        return any(ping.keeps_signatures for (asked, _), ping in self._responses.values.items() if asked == url)
 
     async def response(self, trust: Trust, get: Get, url: str) -> Ping:
         """Return the response to a GET for ``url``, the ``/v2/`` of a registry; a temporary one is not kept."""
@@ -139,7 +143,7 @@ async def _request(url: str, get: Get) -> Ping:
         tuple(response.headers.get_list("www-authenticate")) if response.status_code == 401 else (),
         response.extensions.get("peer") or "",
         response.headers.get("retry-after"),
-        keeps_signatures=response.headers.get("x-registry-supports-signatures") == "1",
+        keeps_signatures=response.headers.get(KEEPS_SIGNATURES) == "1",
     )
 
 

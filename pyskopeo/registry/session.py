@@ -74,7 +74,7 @@ class Session:
         self._send_request = send
         self._access = access
         self._scheme = ""
-        self._pings = pings or Pings()
+        self.pings = pings or Pings()
         self._peer = ""
         self._reads_only = actions == "pull" and not exact_scope
         self._scope = f"repository:{reference.repository}:{actions}" if reference.repository else ""
@@ -101,12 +101,6 @@ class Session:
     def origin(self) -> Origin:
         """The registry's own origin, with https before the scheme is known."""
         return Origin.of(f"{self._scheme or 'https'}://{self._reference.api_host}")
-
-    @property
-    def keeps_signatures(self) -> bool:
-        """Whether the registry has said that it keeps signatures by an API of its own; nothing is asked for."""
-        ping = self._pings.known(self._access.trust, f"{self.origin}/v2/")
-        return ping is not None and ping.keeps_signatures
 
     async def retry(self, once: Callable[[], Awaitable[T]], what: str, *, last: bool = False) -> T:
         """Run ``once`` with this access's retry policy; ``what`` names it in events.
@@ -188,7 +182,7 @@ class Session:
         if network.offline:  # before credentials are looked up
             network.check_online(f"{method} {path} at {self._reference.registry}")
         if not self._scheme:
-            self._scheme = await self._pings.scheme(self._reference.api_host, self._access.trust, self._get)
+            self._scheme = await self.pings.scheme(self._reference.api_host, self._access.trust, self._get)
         scope = f"{self._scope} {extra_scope}" if extra_scope else self._scope
 
         async def send(url: str) -> httpx.Response:
@@ -280,7 +274,7 @@ class Session:
 
     async def _ping(self) -> Ping:
         url, network = f"{self.origin}/v2/", self._access.network
-        found = await self._pings.settled(self._access.trust, self._get, url, network.retry, self)
+        found = await self.pings.settled(self._access.trust, self._get, url, network.retry, self)
         self._peer = self._peer or found.peer
         return found
 

@@ -15,6 +15,7 @@ from ..errors import InvalidContent, TooLarge, Unsupported
 from ..http.read_bounded import read_bounded
 from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature
 from ..model.strict_json import parse_object
+from .ping import KEEPS_SIGNATURES
 from .response_checks import closing, read_error
 
 if TYPE_CHECKING:
@@ -27,6 +28,27 @@ if TYPE_CHECKING:
 # Bytes of the list of all signatures of a manifest.
 _LIST_LIMIT = 4 * 1024 * 1024
 _VERSION, _TYPE = 2, "atomic"
+
+
+def is_offered(session: Session) -> bool:
+    """Return whether the registry has said that it has this API; nothing is requested to find out."""
+    pings, origin = session.pings, session.origin
+    return pings.keep_signatures.get(origin, False) or pings.keeps_signatures(f"{origin}/v2/")
+
+
+async def ask_for_offer(session: Session) -> bool:
+    """Return whether the registry says that it has this API; it is asked once. Raises `NetworkError`."""
+    known = session.pings.keep_signatures
+    if not is_offered(session) and session.origin not in known:
+
+        async def once() -> bool:
+            response = await session.request("GET", "/v2/", {})
+            await response.aclose()
+            return bool(response.headers.get(KEEPS_SIGNATURES) == "1")
+
+        offered = await session.retry(once, f"asking {session.origin.netloc} whether it keeps signatures")
+        known[session.origin] = offered
+    return is_offered(session)
 
 
 async def read_extension(session: Session, reference: Reference, digest: Digest) -> tuple[Signature, ...]:

@@ -14,7 +14,7 @@ from .lookaside import download_signatures, local_path, lookaside_directory
 from .mirrors import Endpoints
 from .repository_reader import Repository
 from .signature_attachments import AttachmentWriter, read_attachments
-from .signature_extension import read_extension, write_extension
+from .signature_extension import ask_for_offer, is_offered, read_extension, write_extension
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,17 +41,19 @@ class SignatureFiles(Protocol):
 
 
 async def read_signatures(
-    endpoints: Endpoints, digest: Digest, access: Access, files: SignatureFiles
+    endpoints: Endpoints, digest: Digest, access: Access, files: SignatureFiles, *, required: bool = False
 ) -> tuple[Signature, ...]:
     """Return the stored signatures of a manifest, as they belong to the place that it was read from.
 
-    A mirror has its own ones, by its own name. Nothing is requested but the signatures. Raises `NetworkError`,
-    `InvalidContent`, `TooLarge`, `StorageFailed`, and `Unsupported` for a lookaside that is none.
+    A mirror has its own ones, by its own name. With ``required`` the registry is asked whether it keeps signatures, if
+    it has not said so; otherwise nothing but signatures is requested. Raises `NetworkError`, `InvalidContent`,
+    `TooLarge`, `StorageFailed`, and `Unsupported` for a lookaside that is none.
     """
     repository = endpoints.current
     reference, configured = repository.reference, access.signature_stores()
-    if repository.session.keeps_signatures:
-        found = await read_extension(repository.session, reference, digest)
+    session = repository.session
+    if is_offered(session) or (required and await ask_for_offer(session)):
+        found = await read_extension(session, reference, digest)
     else:
         found = await _read_lookaside(configured.lookaside(reference), reference, digest, access, files)
     if configured.uses_attachments(reference):
@@ -90,7 +92,7 @@ class SignatureWriter:
             )
         if format == "bundle":
             return "bundles are stored as referrers only"
-        if self._writer.session.keeps_signatures:
+        if is_offered(self._writer.session):
             return ""
         base = configured.lookaside(self._reference, write=True)
         if not base:
@@ -109,11 +111,13 @@ class SignatureWriter:
         Those in a lookaside are replaced, those in the registry and attachments stay beside them. Raises `Unsupported`
         where there is no place for one, and what writing there raises.
         """
+        attached = [signature for signature in signatures if signature.format == "sigstore"]
+        simple = [signature for signature in signatures if signature.format == "simple"]
+        if simple:
+            await ask_for_offer(self._writer.session)
         for format in dict.fromkeys(signature.format for signature in signatures):
             if reason := self.why_not(format):
                 raise Unsupported(reason)
-        attached = [signature for signature in signatures if signature.format == "sigstore"]
-        simple = [signature for signature in signatures if signature.format == "simple"]
         if attached:
             session, network = self._writer.session, self._access.network
             repository = Repository(self._reference, session, network.retry, session.report)
@@ -122,7 +126,7 @@ class SignatureWriter:
             await writer.add(digest, attached)
         if not simple:
             return
-        if self._writer.session.keeps_signatures:
+        if is_offered(self._writer.session):
             await write_extension(self._writer.session, self._reference, digest, simple)
             return
         base = self._access.signature_stores().lookaside(self._reference, write=True)

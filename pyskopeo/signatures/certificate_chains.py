@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Unsupported
+from .json_members import one_line
 from .pem import all_blocks, first_block
+from .public_keys import supported_key
 from .refusals import SignatureRefused
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
+    from .public_keys import PublicKey
     from .sigstore_trust import TrustFile
 
 _LABEL = "CERTIFICATE"
@@ -64,14 +67,36 @@ def load_intermediates(text: str) -> tuple[Certificate, ...]:
 
 def parse_certificate(content: bytes, what: str) -> Certificate:
     """Parse a certificate (DER), with its extensions; raises `SignatureRefused`."""
+    import warnings
+
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.utils import CryptographyDeprecationWarning
+
+    malformed = (
+        ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
+        # What no standard allows but the package still does; it would be printed.
+        CryptographyDeprecationWarning,
+    )  # fmt: skip
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            certificate = x509.load_der_x509_certificate(content)
+            certificate.extensions  # noqa: B018 - they are parsed when they are first read
+    except malformed as error:
+        raise SignatureRefused(f"parsing {what}: {one_line(error)}") from None
+    return certificate
+
+
+def certificate_key(certificate: Certificate) -> PublicKey:
+    """Return the key of a certificate; raises `SignatureRefused` for one that signatures cannot be verified with."""
+    from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
-        certificate = x509.load_der_x509_certificate(content)
-        certificate.extensions  # noqa: B018 - they are parsed when they are first read
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise SignatureRefused(f"parsing {what}: {error}") from None
-    return certificate
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise SignatureRefused(f"parsing the key of a certificate: {one_line(error)}") from None
+    return supported_key(key, "the key of a certificate")
 
 
 def encode_certificate(certificate: Certificate) -> bytes:
@@ -90,7 +115,7 @@ def check_chain(
     there is none, and `Unsupported` where the package cryptography is too old for it.
     """
     from cryptography import __version__ as installed
-    from cryptography.x509 import verification
+    from cryptography.x509 import UnsupportedGeneralNameType, verification
 
     if not hasattr(verification, "ExtensionPolicy"):
         raise Unsupported(f"certificates of signatures are verified with cryptography 45 or newer, not {installed}")
@@ -106,8 +131,8 @@ def check_chain(
     )
     try:
         return verifier.verify(leaf, list(intermediates)).chain
-    except (verification.VerificationError, ValueError) as error:
-        reason = _DETAIL.sub("", str(error)).replace(_NO_ISSUER, "no authority that is trusted has issued it")
+    except (verification.VerificationError, UnsupportedGeneralNameType, ValueError) as error:
+        reason = _DETAIL.sub("", one_line(error)).replace(_NO_ISSUER, "no authority that is trusted has issued it")
         raise SignatureRefused(f"verifying the certificate failed: {reason}") from None
 
 

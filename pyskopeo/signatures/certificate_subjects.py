@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .json_members import shown
 from .refusals import SignatureRefused
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def oidc_issuer(certificate: Certificate) -> str:
     newer = _text_extension(certificate, _ISSUER_2)
     first = None if older is None else older.decode(errors="replace")
     if first is not None and newer is not None and first != newer:
-        raise SignatureRefused(f"inconsistent OIDC issuer extension values: v1 {first!r}, v2 {newer!r}")
+        raise SignatureRefused(f"inconsistent OIDC issuer extension values: v1 {shown(first)}, v2 {shown(newer)}")
     issuer = newer if first is None else first
     if issuer is None:
         raise SignatureRefused("Fulcio certificate is missing the issuer extension")

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from .public_keys import encode_public_key, is_signed_by, supported_key
+from .certificate_chains import certificate_key
+from .public_keys import encode_public_key, is_signed_by
 from .refusals import SignatureRefused
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _is_by(stamp: SignedCertificateTimestamp, leaf: Certificate, issuer: Certifi
     time = stamp.timestamp.replace(tzinfo=UTC)
     if stamp.log_id != log.log_id or stamp.entry_type != LogEntryType.PRE_CERTIFICATE or not log.period.includes(time):
         return False
-    issuer_key = encode_public_key(supported_key(issuer.public_key(), "the issuer's key"))
+    issuer_key = encode_public_key(certificate_key(issuer))
     certificate, extensions = leaf.tbs_precertificate_bytes, stamp.extension_bytes
     milliseconds = (time - _EPOCH) // timedelta(milliseconds=1)
     message = (

@@ -100,6 +100,12 @@ def decode_base64(value: Any, where: str) -> bytes:
         raise SignatureRefused(f"{where} is not base64") from None
 
 
+def one_line(error: BaseException) -> str:
+    """Return what another package's error says, as `shown` returns a value; those of pydantic repeat their input."""
+    said = " ".join(str(error).split()).partition(" [type=")[0]
+    return ascii(said[:500])[1:-1] or type(error).__name__
+
+
 def shown(value: object) -> str:
     """Return a value for a message, in ASCII and not longer than about 100 characters."""
     return ascii(value if not isinstance(value, str) or len(value) <= 100 else value[:100] + "...")

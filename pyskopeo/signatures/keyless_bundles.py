@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Unsupported
 from .bundle_format import Envelope
 from .certificate_subjects import oidc_issuer
-from .json_members import parse_document, shown
+from .json_members import one_line, parse_document, shown
 from .refusals import SignatureRefused
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def check_keyless(raw: bytes, bundle: Bundle, manifest: bytes, trust: KeylessTru
     except SignatureRefused:
         raise
     except Exception as error:  # noqa: BLE001 - the errors of all its parts; whichever it is, nothing is proven
-        raise SignatureRefused(f"verifying the bundle failed: {_line(error)}") from None
+        raise SignatureRefused(f"verifying the bundle failed: {one_line(error)}") from None
     if isinstance(content, Envelope) and found != (content.payload_type, content.payload):
         raise SignatureRefused("the package sigstore has verified another payload than the bundle's")
     return f"{trust.certificate_identity} (issuer {trust.oidc_issuer})"
@@ -78,12 +78,7 @@ def _verifier(trust: KeylessTrust) -> Verifier:
     try:
         return Verifier(trusted_root=ClientTrustConfig.from_json(json.dumps(config)).trusted_root)
     except Exception as error:  # noqa: BLE001 - as above
-        raise SignatureRefused(f"{file.where} is not a trusted root of sigstore: {_line(error)}") from None
-
-
-def _line(error: Exception) -> str:
-    """Return what an error says in one line; those of pydantic have several, and repeat their input."""
-    return " ".join(f"{error}".split()).partition(" [type=")[0][:500] or type(error).__name__
+        raise SignatureRefused(f"{file.where} is not a trusted root of sigstore: {one_line(error)}") from None
 
 
 def _require_sigstore() -> None:

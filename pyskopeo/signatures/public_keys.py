@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import Unsupported
+from .json_members import one_line
 from .pem import first_block
 from .refusals import SignatureRefused
 
@@ -47,7 +48,7 @@ def parse_public_key(content: bytes, what: str) -> PublicKey:
     try:
         return supported_key(load_der_public_key(content), what)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise SignatureRefused(f"parsing {what}: {error}") from None
+        raise SignatureRefused(f"parsing {what}: {one_line(error)}") from None
 
 
 def supported_key(key: object, what: str) -> PublicKey:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..fast_dataclass import dataclass
-from .certificate_chains import check_chain, load_authorities
+from .certificate_chains import certificate_key, check_chain, load_authorities
 from .certificate_subjects import (
     build_signer_uri,
     email_addresses,
@@ -17,7 +17,6 @@ from .certificate_subjects import (
 )
 from .certificate_timestamps import check_certificate_timestamp
 from .json_members import shown
-from .public_keys import supported_key
 from .refusals import SignatureRefused
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def check_fulcio(leaf: Certificate, chain: Sequence[Certificate], fulcio: Fulcio
         wanted = shown(fulcio.build_signer_uri)
         raise SignatureRefused(f"Required build signer URI {wanted} not found (got {shown(uri)})")
     called = f"{_listed(subjects(leaf))} (issuer {issuer})"
-    return CertifiedKey(supported_key(leaf.public_key(), "the certificate's key"), called)
+    return CertifiedKey(certificate_key(leaf), called)
 
 
 def check_keyless(
@@ -75,7 +74,7 @@ def check_keyless(
         names = _listed(subjects(leaf))
         raise SignatureRefused(f"Required identity {shown(trust.certificate_identity)} not found (got {names})")
     called = f"{trust.certificate_identity} (issuer {found})"
-    return CertifiedKey(supported_key(leaf.public_key(), "the certificate's key"), called)
+    return CertifiedKey(certificate_key(leaf), called)
 
 
 def check_pki(leaf: Certificate, chain: Sequence[Certificate], pki: PkiTrust, now: datetime) -> CertifiedKey:
@@ -88,7 +87,7 @@ def check_pki(leaf: Certificate, chain: Sequence[Certificate], pki: PkiTrust, no
         _check_email(leaf, pki.subject_email)
     if pki.subject_hostname and not is_for_host(leaf, pki.subject_hostname):
         raise SignatureRefused(f"Unexpected subject hostname: the certificate is for {_listed(subjects(leaf))}")
-    return CertifiedKey(supported_key(leaf.public_key(), "the certificate's key"), _listed(subjects(leaf)))
+    return CertifiedKey(certificate_key(leaf), _listed(subjects(leaf)))
 
 
 def _check_email(leaf: Certificate, wanted: str) -> None:

@@ -13,10 +13,10 @@ from dataclasses import replace
 
 from ..errors import CredentialsFailed, InvalidInput
 from ..fast_dataclass import dataclass
-from .programs import Finished, find_program, run_program
+from .programs import FD, Finished, find_program, run_program
 from .simple_signer import SimpleSigner
 
-_LOOPBACK = ("--pinentry-mode", "loopback", "--passphrase-fd", "{fd}")
+_LOOPBACK = ("--pinentry-mode", "loopback", "--passphrase-fd", FD)
 # Numbers of libgpg-error, in the lower bits of what a status line says.
 _REASONS = {
     11: "Bad passphrase",

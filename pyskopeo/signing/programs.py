@@ -22,6 +22,9 @@ from ..streams.cancellation import Cancellation, run_in_thread
 if TYPE_CHECKING:
     import subprocess
 
+FD = "{fd}"
+"""Stands in a command for the number of the pipe with the secret."""
+
 _MAX_LINE = 300
 
 
@@ -55,7 +58,7 @@ async def run_program(
 ) -> Finished:
     """Run ``command`` with ``given`` on standard input, in a worker thread.
 
-    ``secret`` can be read from a pipe whose number stands for ``{fd}`` in the command. Raises `Unsupported` if the
+    ``secret`` can be read from a pipe whose number takes the place of `FD` in the command. Raises `Unsupported` if the
     program cannot be started, but not for an exit status other than 0.
     """
     return await run_in_thread(partial(_run, tuple(command), given, dict(environ), secret))
@@ -69,7 +72,7 @@ def _run(command: Sequence[str], given: bytes, environ: dict[str, str], secret: 
     descriptors = [] if secret is None else [_filled_pipe(secret)]
     try:
         process = subprocess.Popen(  # noqa: S603 - an absolute path; no argument is taken for another thing
-            [word.format(fd=descriptors[0]) if descriptors and word == "{fd}" else word for word in command],
+            [word.replace(FD, str(descriptors[0])) if descriptors else word for word in command],
             stdin=pipe, stdout=pipe, stderr=pipe, env=environ, pass_fds=descriptors, start_new_session=True,
         )  # fmt: skip
     except OSError as error:
@@ -86,7 +89,7 @@ def _filled_pipe(secret: bytes) -> int:
     """Return the end of a pipe from which ``secret`` can be read; it is smaller than the buffer of a pipe."""
     read, write = os.pipe()
     with os.fdopen(write, "wb") as file:
-        file.write(secret + b"\n")
+        file.write(secret)
     return read
 
 

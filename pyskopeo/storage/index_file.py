@@ -78,6 +78,17 @@ class IndexFile:
         if not self._deferred:
             await self.flush()
 
+    async def put_tagged(self, root: Manifest, name: str) -> bool:
+        """Call `put` unless ``name`` refers to ``root``; return whether it did not."""
+        try:
+            index = self.read()
+            if [index.descriptors[position].digest for position in index.positions(name)] == [root.digest]:
+                return False
+        except NotFound:
+            pass
+        await self.put(root, name)
+        return True
+
     @property
     def due(self) -> bool:
         """Whether it is time to write the images that were put, when there are more to come."""

@@ -104,16 +104,16 @@ class LayoutWriter(BlobFileDestination):
     def local_manifest(self, digest: Digest, media_type: str) -> Manifest | None:
         return read_local_manifest(self.existing_path(digest), digest, media_type)
 
-    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> None:
+    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
         from .referrer_entries import add_referrers
 
         for manifest in referrers:
             await self.put_manifest(manifest)
-        await add_referrers(self._files.index(self.root), self, subject, referrers)
+        return await add_referrers(self._files.index(self.root), self, subject, referrers)
 
-    async def put_tagged(self, manifest: Manifest, tag: str) -> None:
+    async def put_tagged(self, manifest: Manifest, tag: str) -> bool:
         await self.put_manifest(manifest)
-        await self._files.index(self.root).put(manifest, tag)
+        return await self._files.index(self.root).put_tagged(manifest, tag)
 
     async def commit(self, root: Manifest) -> Digest:
         await self.put_manifest(root)

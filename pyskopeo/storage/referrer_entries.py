@@ -39,13 +39,22 @@ class BlobPaths(Protocol):
         ...
 
 
-async def add_referrers(index: IndexFile, paths: BlobPaths, subject: Digest, referrers: Sequence[Manifest]) -> None:
+async def add_referrers(index: IndexFile, paths: BlobPaths, subject: Digest, referrers: Sequence[Manifest]) -> int:
     """Add ``referrers``, which are in the layout, to what refers to ``subject``; the entries of others stay.
 
-    Raises what `change_referrers` raises.
+    Returns how many were not among them. Raises what `change_referrers` raises.
     """
     entries = [referrer_descriptor(manifest) for manifest in referrers]
-    await change_referrers(index, paths, subject, lambda found: found.with_referrers(entries))
+    added = 0
+
+    def change(found: ReferrerIndex) -> ReferrerIndex:
+        nonlocal added
+        changed = found.with_referrers(entries)
+        added = len(changed.entries) - len(found.entries)
+        return changed
+
+    await change_referrers(index, paths, subject, change)
+    return added
 
 
 async def change_referrers(index: IndexFile, paths: BlobPaths, subject: Digest, change: Change) -> None:

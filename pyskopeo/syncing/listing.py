@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..errors import InvalidContent, InvalidInput, InvalidName, PyskopeoError, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
+from ..model.referrer import belongs_to_image, is_referrers_tag
 from ..streams.concurrency import SingleFlight, each
 from .destination_names import check_distinct, destination_name, invalid_reference
 from .local_sources import find_image_directories, list_layout_images, read_yaml_source
@@ -233,7 +234,7 @@ async def list_images(
         lister.list_dir(request.source)
     else:
         lister.list_oci(request.source, keep=request.destination_transport == "oci")
-    groups = _selected_groups(request, lister.groups)
+    groups = _selected_groups(request, lister.groups, report)
     if not groups and request.source_transport != "yaml":
         found = sum(len(images) for _, images in lister.groups)
         left_out = f": {request.tag_selection.flags} selects none of the {found} there" if found else ""
@@ -257,19 +258,31 @@ async def list_yaml_images(
 
 
 def _selected_groups(
-    request: SyncRequest, groups: list[tuple[Access, list[SourceImage]]]
+    request: SyncRequest, groups: list[tuple[Access, list[SourceImage]]], report: SyncSink
 ) -> tuple[ImageGroup, ...]:
-    """Apply the tag selection, name each image at the destination, and drop duplicates and empty groups."""
+    """Apply the tag selection, name each image at the destination, and drop duplicates and empty groups.
+
+    The indexes of the tag schema are dropped, too, where referrers are copied with their images: to copy such an index
+    would undo what others have written into the one at the destination.
+    """
     everything = [(number, image) for number, (_, found) in enumerate(groups) for image in found]
     with request.guard():
         selected = request.tag_selection.apply(everything, lambda one: (one[1].repository, one[1].tag))
     images: dict[SyncImage, int] = {}
+    skipped = 0
     for number, image in selected:
+        belongs = belongs_to_image(image.tag)
+        if belongs and request.referrers is not None and request.referrers.copied and is_referrers_tag(image.tag):
+            skipped += 1
+            continue
         destination = destination_name(
             request.destination_transport, request.destination, image.path,
             scoped=request.scoped, suffix=request.suffix,
         )  # fmt: skip
-        images.setdefault(SyncImage(image.source, destination, image.pinned), number)
+        images.setdefault(SyncImage(image.source, destination, image.pinned, belongs), number)
+    if skipped:
+        text = f"{skipped} lists of referrers are not copied as images: --referrers copies what they list"
+        report(LogMessage("info", text))
     by_group: dict[int, list[SyncImage]] = {}
     for named, number in images.items():
         by_group.setdefault(number, []).append(named)

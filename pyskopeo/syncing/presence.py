@@ -25,15 +25,16 @@ class PresenceCheck:
     For a destination on disk this takes at most one HEAD, to the source's registry. For a registry it takes one HEAD to
     either side, and for an index the requests of `has_complete_index`.
 
-    ``options`` describes the request's platform and format: only copies made with the same ones are comparable.
     """
 
     def __init__(self, request: SyncRequest, record: Record, writing: Access) -> None:
         self._request, self._record, self._writing = request, record, writing
-        self._all = request.selection.mode == "all"
-        platform = "all" if self._all else str(request.selection.platform)
-        form = request.form
-        self.options = " ".join(
+
+    def options(self, image: SyncImage) -> str:
+        """Return the platform and format of the copy of an image: only those made with the same ones are comparable."""
+        form, selection = self._request.form, self._request.selection_of(image)
+        platform = "all" if selection.mode == "all" else str(selection.platform)
+        return " ".join(
             word for word in (platform, form.format, "preserve-digests" if form.preserve_digests else "") if word
         )
 
@@ -102,7 +103,7 @@ class PresenceCheck:
 
     def _may_match(self, image: SyncImage, present: Digest, *, is_index: bool) -> bool:
         """Return whether any digest of the source could match; if not, the source need not be asked."""
-        return self._recorded_source(image, present) is not None or self._copies_unchanged(is_index=is_index)
+        return self._recorded_source(image, present) is not None or self._copies_unchanged(image, is_index=is_index)
 
     def _matches(self, image: SyncImage, wanted: Digest | None, present: Digest, *, is_index: bool) -> bool:
         """Return whether a copy of the source with digest ``wanted`` is present with digest ``present``."""
@@ -110,15 +111,15 @@ class PresenceCheck:
             return False
         if self._recorded_source(image, present) == wanted:
             return True
-        return wanted == present and self._copies_unchanged(is_index=is_index)
+        return wanted == present and self._copies_unchanged(image, is_index=is_index)
 
     def _recorded_source(self, image: SyncImage, present: Digest) -> Digest | None:
         """Return the digest of the source that the image at the destination was copied from, if it is recorded."""
         entry = self._record.get(self.key(image))
-        if entry is None or entry.options != self.options or entry.digest != present:
+        if entry is None or entry.options != self.options(image) or entry.digest != present:
             return None
         return entry.source_digest
 
-    def _copies_unchanged(self, *, is_index: bool) -> bool:
+    def _copies_unchanged(self, image: SyncImage, *, is_index: bool) -> bool:
         """Return whether a copy has the source's digest: not of an index from which one image is chosen."""
-        return not self._request.form.format and (self._all or not is_index)
+        return not self._request.form.format and (not is_index or self._request.selection_of(image).mode == "all")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..access import Access
 from ..engine.policy_check import needs_signatures
 from ..engine.run import CopyOptions, copy
+from ..engine.signing import PreparedOnce
 from ..errors import DestinationRefused, Offline, PyskopeoError, first_error
 from ..model.events import CopyFinished
 from ..storage.shared_files import RunFiles
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from ..model.digest import Digest
     from ..model.events import Event
     from ..model.manifest import Manifest
-    from .sync_request import ImageGroup, Listing, SyncEvent, SyncImage, SyncSink
+    from .sync_request import ImageGroup, Listing, Status, SyncEvent, SyncImage, SyncSink
 
     Wrap: TypeAlias = Callable[[ImageDestination], ImageDestination]
 
@@ -67,6 +68,7 @@ async def sync(
     ``request.keep_going``. Raises `InvalidInput` for an impossible request.
     """
     request.check()
+    request = replace(request, signers=tuple(map(PreparedOnce, request.signers)))
     builder = ReportBuilder()
 
     def emit(event: SyncEvent) -> None:
@@ -107,6 +109,8 @@ async def _list_and_copy(
             emit(LogMessage("warning", "Running in dry-run mode"))
             await _SyncRun(request, listing, writing, files, emit).report_plan()
         else:
+            for signer in request.signers:  # what is wrong with one is wrong for every image
+                await signer.prepare()
             await _SyncRun(request, listing, await share(writing, "pull,push"), files, emit).copy_all()
 
 
@@ -233,7 +237,7 @@ class _SyncRun:
         present = None
         if not self._request.signers and not needs_signatures(source, group.access):
             present = await self._presence.present_digest(image, source, destination, group.access, there)
-        if present is not None:
+        if present is not None and not self._wants_referrers:
             await self._claim(image, present)
             remove_leftovers(destination, self._writing)
             return ImageResult(image, "present", present)
@@ -246,22 +250,29 @@ class _SyncRun:
             source,
             destination,
             CopyOptions(
-                self._request.selection, self._request.form, wrap=wrap, signers=self._request.signers,
+                self._request.selection_of(image), self._request.form, wrap=wrap, signers=self._request.signers,
                 referrers=self._request.referrers,
             ),
             source_access=replace(group.access, report=self._writing.report),
             destination_access=self._writing,
             report=report,
         )
-        entry = Entry(source_identity(image.source), result.source_digest, result.digest, self._presence.options)
+        options = self._presence.options(image)
+        entry = Entry(source_identity(image.source), result.source_digest, result.digest, options)
         await self._record.put(self._presence.key(image), entry)
-        return ImageResult(image, "copied", result.digest, result.moved)
+        status: Status = "present" if present == result.digest and not result.written_referrers else "copied"
+        return ImageResult(image, status, result.digest, result.moved)
+
+    @property
+    def _wants_referrers(self) -> bool:
+        """Whether an image that is there has to be looked at: something may refer to it that did not before."""
+        return self._request.referrers is not None and self._request.referrers.any
 
     async def _claim(self, image: SyncImage, present: Digest) -> None:
         """Record that what is at a local destination is the source's image, if nothing is recorded of it."""
         key = self._presence.key(image)
         if self._request.destination_transport != "docker" and self._record.get(key) is None:
-            entry = Entry(source_identity(image.source), present, present, self._presence.options)
+            entry = Entry(source_identity(image.source), present, present, self._presence.options(image))
             await self._record.put(key, entry)
 
     async def _occupant(self, image: SyncImage, destination: ImageReference) -> tuple[Manifest | None, Wrap]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -82,6 +82,21 @@ class SyncRequest:
             raise Unsupported("sync from 'dir' to 'dir' not implemented, consider using rsync instead")
         if self.jobs < 1:
             raise InvalidInput(f"{self.jobs} images at once are too few: want at least 1")
+        self._check_referrers()
+
+    def _check_referrers(self) -> None:
+        wanted = self.referrers
+        if wanted is None or not wanted.any:
+            return
+        sides = [self.source_transport]
+        if wanted.copied or wanted.cosign_tags:
+            sides.append(self.destination_transport)
+        if "dir" in sides:
+            raise Unsupported("what refers to an image is not in dir: choose a registry or an OCI layout")
+
+    def selection_of(self, image: SyncImage) -> Selection:
+        """Return which images of the index of ``image`` to copy."""
+        return replace(self.selection, mode="all") if image.whole else self.selection
 
 
 def _one_of(transports: tuple[str, ...]) -> str:
@@ -92,12 +107,15 @@ def _one_of(transports: tuple[str, ...]) -> str:
 class SyncImage:
     """One image to copy; ``source`` and ``destination`` are image names (``transport:details``).
 
-    ``pinned`` is the digest in the source's name, if it has one: what it refers to never changes.
+    ``pinned`` is the digest in the source's name, if it has one: what it refers to never changes. ``whole`` is whether
+    it is copied with everything in its index, whatever images are selected, since it belongs to another image: the tag
+    is one of the tag schema of referrers, or cosign's.
     """
 
     source: str
     destination: str
     pinned: Digest | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,9 @@ class DirSource(ImageSource):
             descriptor = replace(descriptor, media_type=mediatype.DOCKER_LAYER)
         return located_blob(descriptor, LocalFile(path))
 
-    async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
+    async def signatures(
+        self, descriptor: Descriptor | None = None, *, required: bool = False
+    ) -> tuple[Signature, ...]:
         """Return the signatures in files that are numbered from 1; those after a number that is missing are not read.
 
         Raises `StorageFailed`, `InvalidContent` and `TooLarge`.

@@ -148,7 +148,9 @@ class DockerSource(ImageSource):
             lambda repository: repository.blob_size(descriptor.digest), make_current=False
         )
 
-    async def signatures(self, descriptor: Descriptor | None = None) -> tuple[Signature, ...]:
+    async def signatures(
+        self, descriptor: Descriptor | None = None, *, required: bool = False
+    ) -> tuple[Signature, ...]:
         """Return the signatures that the registry keeps, or a lookaside, or attachments, as it is configured.
 
         Raises `NetworkError`, `InvalidContent`, `TooLarge`, `StorageFailed`, and `Unsupported` and `InvalidInput` for a
@@ -160,7 +162,7 @@ class DockerSource(ImageSource):
         digest = self._root or self.endpoints.reference.digest if descriptor is None else descriptor.digest
         if digest is None:
             digest = (await self.manifest()).digest
-        return await read_signatures(self.endpoints, digest, self._access, LookasideFiles())
+        return await read_signatures(self.endpoints, digest, self._access, LookasideFiles(), required=required)
 
     async def referrers(self, digest: Digest, artifact_type: str = "") -> tuple[Referrer, ...]:
         if self.through is None:

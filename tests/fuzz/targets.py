@@ -10,7 +10,7 @@ import os
 import socket
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
@@ -43,7 +43,9 @@ from pyskopeo.model.reference import Reference
 from pyskopeo.registry.challenge import Challenge, parse_challenges, parse_token, select_challenge, token_request
 from pyskopeo.registry.content_range import blob_part
 from pyskopeo.registry.link_header import find_next_page
+from pyskopeo.signatures.verdict import Verdict
 from pyskopeo.storage.tar import TarIndex
+from tests.fuzz.signature_targets import judged, judged_bundle, parse_root
 
 _LONGEST_MESSAGE = 3000
 _TEMPLATE_VALUE = Struct(
@@ -271,6 +273,33 @@ def link(data: bytes) -> None:
             check_message(page.problem)
 
 
+def sigstore_signature(data: bytes) -> None:
+    """A signature of sigstore, as in a directory: it is accepted, or refused for a reason."""
+    with refusals():
+        if not data.startswith(b"\x00"):
+            data = b"\x00sigstore-json\n" + data
+        check_verdicts(judged(data))
+
+
+def sigstore_bundle(data: bytes) -> None:
+    """A bundle of sigstore: it is accepted, or refused for a reason."""
+    check_verdicts(judged_bundle(data))
+
+
+def check_verdicts(verdicts: Sequence[Verdict]) -> None:
+    """Refuse a verdict that is accepted with a reason, or refused without one."""
+    for verdict in verdicts:
+        assert verdict.accepted == (not verdict.reason)
+        for said in filter(None, (verdict.reason, verdict.signer)):
+            check_message(said)
+
+
+def trusted_root(data: bytes) -> None:
+    """A trusted root of sigstore."""
+    with refusals():
+        parse_root(data)
+
+
 class _Scripted:
     """A connector whose one connection has received ``data`` already, and is closed then."""
 
@@ -323,7 +352,10 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "reference": reference,
     "registries-conf": registries_conf,
     "response": response,
+    "sigstore-bundle": sigstore_bundle,
+    "sigstore-signature": sigstore_signature,
     "tar": tar,
     "template": template,
     "token": token,
+    "trusted-root": trusted_root,
 }

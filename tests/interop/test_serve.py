@@ -18,11 +18,12 @@ import pytest
 
 import pyskopeo
 from pyskopeo.errors import NetworkError
+from pyskopeo.model.referrer import WantedReferrers
 from pyskopeo.serve import protocol, serve
 from tests.support.access import access_for
 from tests.support.images import build, digest_of
 from tests.support.outputs import blob_path, write_dir, write_layout
-from tests.support.referring import SBOM, referring
+from tests.support.referring import SBOM, SIGNATURE, referring
 from tests.support.require import require_peer
 
 pytestmark = pytest.mark.anyio
@@ -77,6 +78,23 @@ async def test_referrers_are_listed(tmp_path: Path) -> None:
         found = await pyskopeo.list_referrers(f"docker://{address}/x:v1", types=[SBOM], access=access_for(tmp_path))
     assert [str(one.descriptor.digest) for one in found.images[0].referrers] == sorted(one.digest for one in every)
     assert {one.origin for one in found.images[0].referrers} == {"referrers API"}
+
+
+async def test_referrers_are_copied(tmp_path: Path) -> None:
+    image = build("oci")
+    bom = referring(image)
+    signed = referring(bom, SIGNATURE)
+    for one, tag in ((image, "v1"), (bom, None), (signed, None)):
+        write_layout(one, tmp_path / "layout", tag=tag)
+    async with running(tmp_path / "layout") as address:
+        await pyskopeo.copy(
+            f"docker://{address}/x:v1", f"oci:{tmp_path / 'copy'}:v1", source_access=access_for(tmp_path),
+            destination_access=access_for(tmp_path), referrers=WantedReferrers(copied=True),
+        )  # fmt: skip
+    found = await pyskopeo.list_referrers(f"oci:{tmp_path / 'copy'}:v1", access=access_for(tmp_path))
+    (refers,) = found.images[0].referrers
+    assert str(refers.descriptor.digest) == bom.digest
+    assert [str(below.descriptor.digest) for below in refers.referrers] == [signed.digest]
 
 
 @pytest.mark.parametrize("kind", ["docker", "oci", "oci-index", "docker-list", "oci-zstd", "docker-repeated"])

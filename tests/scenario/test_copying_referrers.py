@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cli import Done, pyskopeo_here, succeed
-from tests.support.faults import Refuse
+from tests.support.cli import Done, fatal, pyskopeo_here, succeed
+from tests.support.delay import DelayProxy
+from tests.support.exchange import Response
+from tests.support.faults import Body, Refuse
 from tests.support.images import BuiltManifest, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build, digest_of, edited
+from tests.support.pushing import Pushing
 from tests.support.referrers_api import ReferrersRegistry
 from tests.support.referring import SBOM, SIGNATURE, described, index_of, referring
 
@@ -218,3 +223,222 @@ def test_cosigns_tags(source: ReferrersRegistry, destination: ReferrersRegistry)
     done = succeed(copy(source.name(), destination.name(), "--cosign-tags", "--referrers"))
     assert f"{tag_of(IMAGE.digest)}.sig was {sbom.digest}, and is replaced by {signature.digest}" in done.stderr
     assert destination.listed(IMAGE.digest) == {BOM.digest, OTHER.digest}
+
+
+def test_a_dry_run_shows_them(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    lines = succeed(copy(source.name(), destination.name(), "--referrers", "--dry-run")).stdout.decode().splitlines()
+    shown = {tuple(line.split()[1:2] + line.split()[4:]) for line in lines if line.startswith("referrer")}
+    assert shown == {
+        (BOM.digest, SBOM, "of", IMAGE.digest), (OTHER.digest, SIGNATURE, "of", IMAGE.digest),
+        (SIGNED.digest, SIGNATURE, "of", BOM.digest),
+    }  # fmt: skip
+    found = json.loads(succeed(copy(source.name(), destination.name(), "--referrers", "--dry-run", "--json")).stdout)
+    (bom,) = (one for one in found["referrers"] if one["digest"] == BOM.digest)
+    assert (bom["subject"], bom["artifactType"], len(bom["blobs"])) == (IMAGE.digest, SBOM, 2)
+    assert {one.method for one in destination.requests} == {"GET", "HEAD"}
+
+
+@pytest.mark.parametrize("words", [("--format=v2s2",), ("--dest-compress-format=zstd", "--dest-force-compress-format")])
+def test_a_conversion_that_changes_what_is_referred_to(
+    source: ReferrersRegistry, destination: ReferrersRegistry, words: tuple[str, ...]
+) -> None:
+    message = fatal(copy(source.name(), destination.name(), "--referrers", *words))
+    assert message == (
+        f"2 referrers cannot be copied: {IMAGE.digest}, which they refer to, changes at the destination and gets another "
+        "digest; --preserve-digests says what changes it, and without --referrers and --cosign-tags the image is copied alone"
+    )
+    assert not [one for one in destination.requests if one.method in ("POST", "PUT")]
+    # Where nothing refers to the image, it may be converted.
+    with ReferrersRegistry(IMAGE) as bare:
+        succeed(copy(bare.name(), destination.name(), "--referrers", *words))
+
+
+def test_a_registry_that_refuses_the_image_as_it_is(source: ReferrersRegistry) -> None:
+    """That it has to be converted is known when its manifest is refused; then it gets no name."""
+    refuses = Pushing(refused_types=frozenset({IMAGE.root.media_type}))
+    with ReferrersRegistry(pushing=refuses) as destination:
+        assert "which they refer to, changes" in fatal(copy(source.name(), destination.name(), "--referrers"))
+        assert destination.manifest() is None
+        succeed(copy(source.name(), destination.name()))
+
+
+def test_a_registry_that_refuses_artifacts(source: ReferrersRegistry) -> None:
+    """The image, of Docker's type, is not converted for that."""
+    image = build("docker")
+    bom = referring(image)
+    source.add(image, "test/image", "docker")
+    source.add(bom, "test/image", None)
+    with ReferrersRegistry(pushing=Pushing(refused_types=frozenset({bom.root.media_type}))) as destination:
+        message = fatal(copy(source.name(tag="docker"), destination.name(), "--referrers"))
+        assert message.startswith(f"writing what refers to the image: writing manifest {bom.digest} to ")
+        assert destination.manifest() is None
+
+
+def test_what_is_required(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    for words in ((), ("--referrers",), (f"--referrers={SBOM}",)):
+        done = copy(source.name(), destination.name(), "--require-referrer=a/missing", *words)
+        assert fatal(done) == f"Source image rejected: no a/missing, which is required, refers to {IMAGE.digest}"
+        assert not [one for one in destination.requests if one.method in ("POST", "PUT")]
+    succeed(copy(source.name(), destination.name(), "--require-referrer", SBOM))
+    assert destination.listed(IMAGE.digest) == set()
+    succeed(copy(source.name(), destination.name(), f"--require-referrer={SBOM},{SIGNATURE}", f"--referrers={SIGNATURE}"))
+    assert destination.listed(IMAGE.digest) == {OTHER.digest}
+    assert destination.manifest(SIGNED.digest) is None
+
+
+def test_what_is_required_is_read(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    """That a registry lists a type, and what it lists is not there, or is of another type, is not enough."""
+    other = referring(IMAGE, "a/other", b"o")
+    source.add(other, "test/image", None)
+    path = f"/v2/test/image/referrers/{IMAGE.digest}"
+    gone = referring(IMAGE, "a/gone", b"2")
+    for entry in (described(other, artifactType="a/wanted"), described(gone, artifactType="a/wanted")):
+        source.routes[path] = Response(200, (("Content-Type", INDEX),), index_of(entry))
+        done = copy(source.name(), destination.name(), "--require-referrer=a/wanted")
+        assert "no a/wanted, which is required" in fatal(done)
+
+
+def test_what_is_required_of_each_image_of_an_index(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    multi = build("oci-index")
+    source.add(multi, "test/image", "multi")
+    children = [multi.manifests[str(one["digest"])] for one in multi.root.json["manifests"]]  # type: ignore[attr-defined]  # JSON
+    name, words = source.name(tag="multi"), ("--all", "--require-referrer", SBOM)
+    for position, child in enumerate(children):
+        assert "which is required, refers to " in fatal(copy(name, destination.name(), *words))
+        entry = {"mediaType": child.media_type, "digest": child.digest, "size": len(child.raw)}
+        source.add(referring(entry, content=str(position).encode()), "test/image", None)
+    succeed(copy(name, destination.name(), *words))
+
+    with ReferrersRegistry(multi) as other:
+        other.add(referring(multi), "test/image", None)
+        succeed(copy(other.name(), destination.name(), *words))
+        message = fatal(copy(other.name(), destination.name(), "--require-referrer", SBOM))
+        assert message.endswith(f"; of the index {multi.digest} only this image is copied")
+
+
+def test_html_in_place_of_a_list(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    source.routes[f"/v2/test/image/referrers/{IMAGE.digest}"] = Response(200, (("Content-Type", "text/html"),), b"<html>")
+    message = fatal(copy(source.name(), destination.name(), "--referrers"))
+    assert message.startswith("reading what refers to the image: listing referrers of ")
+    assert "the registry sent text/html" in message
+    assert destination.manifest() is None
+
+
+def test_html_in_place_of_the_index_at_the_destination(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    destination.api = False
+    destination.routes[f"/v2/test/image/manifests/{tag_of(IMAGE.digest)}"] = Response(200, (("Content-Type", "text/html"),), b"<html>")
+    message = fatal(copy(source.name(), destination.name(), "--referrers"))
+    assert message.startswith("writing what refers to the image: updating the list of referrers ")
+    assert destination.manifest() is None
+
+
+def test_an_error_of_the_list(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    source.on("/v2/test/image/referrers/*", Refuse(503))
+    assert "503" in fatal(copy(source.name(), destination.name(), "--referrers"))
+    assert destination.manifest() is None
+
+
+def test_what_is_listed_and_is_not_there_is_left_out(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    source.on_manifest(BOM.digest, Refuse(404))
+    done = succeed(copy(source.name(), destination.name(), "--referrers"))
+    assert f"{BOM.digest} is listed as a referrer of {IMAGE.digest}" in done.stderr
+    assert destination.listed(IMAGE.digest) == {OTHER.digest}
+
+
+def test_the_api_is_gone_in_between(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    """404 for what refers to a referrer, after 200 for the image, is nothing that refers to it."""
+    source.on(f"/v2/test/image/referrers/{BOM.digest}", Refuse(404))
+    succeed(copy(source.name(), destination.name(), "--referrers"))
+    assert destination.listed(IMAGE.digest) == {BOM.digest, OTHER.digest}
+    assert destination.listed(BOM.digest) == set()
+
+
+@pytest.mark.parametrize("kind", ["other", "none", "cycle"])
+def test_what_refers_to_something_else(source: ReferrersRegistry, destination: ReferrersRegistry, kind: str) -> None:
+    """Lists of a registry are not trusted: what a manifest itself says counts, and circles come to an end."""
+    listed = {"other": SIGNED, "none": build("docker"), "cycle": BOM}[kind]
+    at = BOM.digest if kind == "cycle" else IMAGE.digest
+    source.add(listed, "test/image", None)
+    body = index_of(described(BOM, artifactType=SBOM), described(listed))
+    source.routes[f"/v2/test/image/referrers/{at}"] = Response(200, (("Content-Type", INDEX),), body)
+    done = succeed(copy(source.name(), destination.name(), "--referrers"))
+    assert f"{listed.digest} is listed as a referrer of {at}, but " in done.stderr
+    assert listed.digest not in destination.listed(at)
+    assert destination.manifest() is not None
+
+
+def test_content_of_another_digest(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    source.on_manifest(BOM.digest, Body(OTHER.root.raw))
+    assert "digest" in fatal(copy(source.name(), destination.name(), "--referrers"))
+    source.heal()
+    blob = BOM.layer_digests()[0]
+    source.on_blob(blob, Body(b"[]"))
+    assert blob in fatal(copy(source.name(), destination.name(), "--referrers"))
+    assert destination.manifest() is None
+
+
+def test_very_many(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    entry = described(BOM, artifactType=SBOM)
+    entries = [entry | {"digest": f"sha256:{number:064x}"} for number in range(10_001)]
+    source.routes[f"/v2/test/image/referrers/{IMAGE.digest}"] = Response(200, (("Content-Type", INDEX),), index_of(*entries))
+    message = fatal(copy(source.name(), destination.name(), "--referrers"))
+    assert "more than 10000" in message
+    assert destination.manifest() is None
+
+
+def test_blobs_one_after_another(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    succeed(copy(source.name(), destination.name(), "--referrers", "--image-parallel-copies=1"))
+    assert destination.listed(IMAGE.digest) == {BOM.digest, OTHER.digest}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--referrers=sbom",), "--referrers: 'sbom' is no artifact type: want one such as application/spdx+json"),
+        (("--require-referrer=x",), "--require-referrer: 'x' is no artifact type: want one such as application/spdx+json"),
+        (("--referrers", "--referrers=a/b"), "--referrers copies all, --referrers=TYPE,... some: want one of the two"),
+    ],
+)  # fmt: skip
+def test_flags_that_say_nothing(words: tuple[str, ...], says: str) -> None:
+    assert says in copy("docker://127.0.0.1:1/a", "docker://127.0.0.1:1/b", *words).stderr
+
+
+def test_a_list_at_the_destination_that_names_what_was_deleted(
+    source: ReferrersRegistry, destination: ReferrersRegistry
+) -> None:
+    destination.api = False
+    succeed(copy(source.name(), destination.name(), "--referrers"))
+    destination.store.remove_manifest("test/image", BOM.digest)
+    succeed(copy(source.name(), destination.name(), "--referrers"))
+    assert destination.manifest(BOM.digest) is not None
+    assert destination.incomplete == []
+
+
+def test_html_in_place_of_the_list_at_the_destination(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    """What it answers to each manifest decides."""
+    page = Response(200, (("Content-Type", "text/html"),), b"<html>")
+    destination.routes[f"/v2/test/image/referrers/{IMAGE.digest}"] = page
+    succeed(copy(source.name(), destination.name(), "--referrers"))
+    assert destination.listed(IMAGE.digest) == {BOM.digest, OTHER.digest}
+    destination.api = False
+    succeed(copy(source.name(), destination.name(), "--referrers"))
+    assert {one["digest"] for one in destination.tagged(IMAGE.digest)} == {BOM.digest, OTHER.digest}
+
+
+def test_twenty_over_a_distance(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    """They are copied at the same time: as many of them take a few round trips more, and not as many as they are."""
+    round_trip = 0.1
+    for number in range(20):
+        source.add(referring(IMAGE, SBOM, b"%d" % number), "test/image", None)
+    with (
+        DelayProxy("127.0.0.1", source.port, round_trip) as far,
+        DelayProxy("127.0.0.1", destination.port, round_trip) as away,
+    ):
+        times = []
+        for words in ((), ("--referrers",)):
+            started = time.monotonic()
+            name = f"docker://{far.host}/test/image:latest"
+            succeed(copy(name, f"docker://{away.host}/m{len(words)}/app:1", *words))
+            times.append(time.monotonic() - started)
+    assert len(destination.listed(IMAGE.digest, "m1/app")) == 22
+    assert times[1] - times[0] < 16 * round_trip

@@ -27,12 +27,12 @@ _OLDEST_LIKE_IT = (1, 20)
 def find_program(name: str) -> str | None:
     """Return the path of program ``name``; system folders outside a user's PATH are searched too.
 
-    ``skopeo`` is the one of Debian sid where there is one. ``skopeo-1.9`` is the installed one if it is of that version.
+    ``skopeo`` and ``sq`` are those of Debian sid where there are these. ``skopeo-1.9`` is the installed one if it is of that version.
     ``sid-NAME`` is the one in the root directory of Debian sid, see `sid_root.SidRoot`.
     """
     if name.startswith(_OF_SID):
         return _which(name.removeprefix(_OF_SID), str(SID_ROOT / "usr/bin")) if os.geteuid() == 0 else None
-    if name == "skopeo" and (unpacked := _which("skopeo", str(_UNPACKED))):
+    if name in ("skopeo", "sq") and (unpacked := _which(name, str(_UNPACKED))):
         return unpacked
     if name == "skopeo-1.9":
         installed = _installed("skopeo")

@@ -30,6 +30,7 @@ from pyskopeo.model.events import (
     Placement,
     Requested,
     Retrying,
+    SignaturesWritten,
     Warned,
 )
 from tests.support.terminal import Screen, Terminal, screen, terminal
@@ -51,9 +52,11 @@ EVENTS: tuple[Event, ...] = (
     BlobFinished(B, 512, Placement.PRESENT),
     BlobFinished(A, 40 * MIB, Placement.WRITTEN),
     ManifestWritten(A, 300, False),
+    SignaturesWritten(C, 2, ("Signing image using a sigstore signature",), True),
     ManifestWritten(C, 300, True),
     CopyFinished(C, 40 * MIB, 12.34),
 )
+SIGNED = ("Creating signature: Signing image using a sigstore signature", "Storing signatures")
 SCHEMA: dict[str, dict[str, object]] = {
     "CopyPlanned": {"digest": str(C), "total": 40 * MIB + 512, "images": 1, "blobs": [
         {"digest": str(A), "size": 40 * MIB, "mediaType": GZIP}, {"digest": str(B), "size": 512, "mediaType": CONFIG}]},
@@ -66,6 +69,7 @@ SCHEMA: dict[str, dict[str, object]] = {
     "Explained": {"message": "the policy is in /p.json"},
     "BlobFinished": {"digest": str(B), "size": 512, "placement": "present", "kept": 0},
     "ManifestWritten": {"digest": str(A), "size": 300, "root": False},
+    "SignaturesWritten": {"digest": str(C), "count": 2, "made": ["Signing image using a sigstore signature"], "root": True},
     "CopyFinished": {"digest": str(C), "moved": 40 * MIB, "seconds": 12.34},
 }  # fmt: skip
 
@@ -151,6 +155,7 @@ def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
         f"Copying config {B} skipped: already exists",
         f"Copying blob {A} done, 40.0 MiB",
         "Writing manifest to image destination",
+        *SIGNED,
         f"Copied {C}: 40.0 MiB in 12.3s",
     ]
 
@@ -210,12 +215,26 @@ def test_steps_of_skopeo_on_standard_output(capsys: pytest.CaptureFixture[str]) 
     blobs = [f"Copying blob {A}", f"Copying config {B}"]
     manifest, manifest_list = "Writing manifest to image destination", "Writing manifest list to image destination"
     assert captured.out.splitlines() == [
-        "Getting image source signatures", *blobs, manifest, manifest,
-        "Getting image list signatures", *blobs, manifest, manifest_list,
+        "Getting image source signatures", *blobs, manifest, manifest, *SIGNED,
+        "Getting image list signatures", *blobs, manifest, manifest_list, SIGNED[0], "Storing list signatures",
     ]  # fmt: skip
     assert [line.partition("msg=")[2] for line in captured.err.splitlines()] == [
         '"reading blob: failed, retrying in 1.2s. Error: cut"', '"something odd"',
     ] * 2  # fmt: skip
+
+
+def test_steps_of_several_signatures(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporting("auto", steps=True) as report:
+        for event in (
+            EVENTS[0], ManifestWritten(A, 300, False), SignaturesWritten(A, 1, (), False),
+            SignaturesWritten(C, 3, ("one", "two"), True), ManifestWritten(C, 300, True),
+        ):  # fmt: skip
+            report(event)
+    assert capsys.readouterr().out.splitlines() == [
+        "Getting image source signatures",
+        "Writing manifest to image destination", "Storing signatures",
+        "Writing manifest to image destination", "Creating signature 1: one", "Creating signature 2: two", "Storing signatures",
+    ]  # fmt: skip
 
 
 def test_the_step_of_the_configuration_is_after_those_of_layers(capsys: pytest.CaptureFixture[str]) -> None:

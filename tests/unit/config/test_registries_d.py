@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -152,15 +153,17 @@ def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_the_first_folder_alone_is_read(roots: list[Path], tmp_path: Path) -> None:
-    assert load({}, tmp_path) == RegistriesD()
+    own = Path("/var/lib/containers/sigstore") if os.geteuid() == 0 else tmp_path / ".local/share/containers/sigstore"
+    assert load({}, tmp_path) == RegistriesD(lookaside_directory=own.as_uri())
     for number, root in reversed(list(enumerate(roots))):
         root.mkdir()
         (root / "x.yaml").write_text(f"docker:\n a{number}.org: {{}}\n")
         assert list(load({}, tmp_path).namespaces) == [f"a{number}.org"]
     (roots[0] / "x.yaml").unlink()
-    assert load({}, tmp_path) == RegistriesD()
+    own = Path("/var/lib/containers/sigstore") if os.geteuid() == 0 else tmp_path / ".local/share/containers/sigstore"
+    assert load({}, tmp_path) == RegistriesD(lookaside_directory=own.as_uri())
     assert list(load({}, tmp_path, roots[2]).namespaces) == ["a2.org"]
-    assert load({}, tmp_path, tmp_path / "not there") == RegistriesD()
+    assert load({}, tmp_path, tmp_path / "not there") == RegistriesD(lookaside_directory=own.as_uri())
 
 
 def test_only_yaml_files_count(roots: list[Path], tmp_path: Path) -> None:

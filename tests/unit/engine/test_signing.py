@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
 from pyskopeo.engine.destination_wrapper import DestinationWrapper
-from pyskopeo.engine.signing import NO_SIGNING, Signing
-from pyskopeo.errors import InvalidInput, Unsupported
+from pyskopeo.engine.signing import NO_SIGNING, PreparedOnce, Signing
+from pyskopeo.errors import CredentialsFailed, InvalidInput, Unsupported
+from pyskopeo.model.digest import Digest
 from pyskopeo.model.reference import Reference
 from pyskopeo.model.signature import SignatureFormat
 from pyskopeo.transports import parse_image_name
@@ -50,6 +52,26 @@ def test_no_identity(name: str, identity: Reference | None, message: str) -> Non
     with pytest.raises(InvalidInput) as refused:
         Signing.of(SIGNERS, identity, parse_image_name(name), TAKES)
     assert str(refused.value) == message
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_signer_of_several_copies_is_prepared_once(fails: bool) -> None:
+    asked: list[str] = []
+
+    class Asking(NamedSigner):
+        async def prepare(self) -> None:
+            asked.append(self.called)
+            if fails:
+                raise CredentialsFailed("wrong passphrase")
+
+    signer = PreparedOnce(Asking("a", "sigstore"))
+    assert (signer.called, signer.format, signer.method) == ("a", "sigstore", NamedSigner.method)
+    for _ in range(3):
+        with pytest.raises(CredentialsFailed, match="^wrong passphrase$") if fails else nullcontext():
+            await signer.prepare()
+    assert asked == ["a"]
+    assert (await signer.sign(Digest.parse("sha256:" + "0" * 64), OTHER)).content == b"a example.com/other:2"
 
 
 def test_a_destination_that_cannot_store_them() -> None:

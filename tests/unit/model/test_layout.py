@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pyskopeo.errors import InvalidContent, InvalidName, NotFound, PathNotFound
 from pyskopeo.model import mediatype
+from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.layout import REF_NAME, LayoutIndex, check_layout_file, check_name
 from pyskopeo.model.manifest import Manifest
 from tests.support.images import build
@@ -251,6 +252,18 @@ class TestFinding:
         assert str(caught.value).isprintable()
         with pytest.raises(NotFound, match="no images in this layout"):
             index().find("", "w")
+
+    def test_what_refers_to_an_image_is_no_image(self) -> None:
+        """Lists of the tag schema, and cosign's images."""
+        names = [f"sha256-{'ab' * 32}{ending}" for ending in ("", ".sig", ".att", ".sbom")]
+        others = [entry(number, name) for number, name in enumerate(names)]
+        found = index(others[0], entry(7), *others[1:]).find("", "w")
+        assert found == Descriptor.from_json(entry(7), "entry")
+        assert index(entry(7, "sha256-ab"), *others).find("", "w") == Descriptor.from_json(entry(7, "sha256-ab"), "entry")
+        assert index(others[1]).find("", "w") == Descriptor.from_json(others[1], "entry")
+        assert index(entry(7), *others).find(names[2], "w") == Descriptor.from_json(others[2], "entry")
+        with pytest.raises(PathNotFound, match="choose an image: @1, a$"):
+            index(others[0], entry(7), entry(8, "a")).find("", "w")
 
     def test_a_position_beyond_the_end(self) -> None:
         with pytest.raises(PathNotFound, match="where: index 7 is too large, only 2 entries available") as caught:

@@ -16,7 +16,7 @@ from pyskopeo.http.tls import Trust
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.reference import Reference
-from pyskopeo.registry import referrer_index
+from pyskopeo.registry import tagged_update
 from pyskopeo.registry.referrer_index import add_referrer, add_referrers, remove_referrers
 from pyskopeo.registry.repository_writer import RepositoryWriter
 from pyskopeo.registry.sessions import open_session
@@ -37,7 +37,7 @@ PATH = f"/v2/a/b/manifests/sha256-{SUBJECT.hex}"
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(referrer_index, "_LONGEST_WAIT", 0.001)
+    monkeypatch.setattr(tagged_update, "_LONGEST_WAIT", 0.001)
 
 
 def descriptor(content: bytes) -> Descriptor:
@@ -170,7 +170,7 @@ async def test_overwritten_by_one_who_had_read_it_before(script: Script) -> None
 
 @pytest.mark.parametrize("honours", [True, False])
 async def test_many_at_once_lose_nothing(honours: bool, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(referrer_index, "_LONGEST_WAIT", 1.0)
+    monkeypatch.setattr(tagged_update, "_LONGEST_WAIT", 1.0)
     tag = Tag(script, honours=honours)
     contents = [b"%d" % number for number in range(6)]
     async with writing(script) as writer, anyio.create_task_group() as tasks:

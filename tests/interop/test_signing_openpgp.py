@@ -1,4 +1,4 @@
-"""``--sign-by`` beside the real skopeo: alone, with a passphrase file, and together with a key of sigstore."""
+"""``--sign-by`` and ``--sign-by-sq-fingerprint`` beside the real skopeo: alone, and together with a key of sigstore."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from tests.support.gnupg import Gnupg
 from tests.support.images import build
 from tests.support.outputs import write_dir
+from tests.support.sequoia import Sequoia
 from tests.support.sigstore_keys import write_sigstore_key
 
 from .programs import PROGRAMS, Program, copied, exact_repository, real_skopeo, refused, signed_by, write_policy
@@ -65,3 +66,19 @@ def test_what_both_refuse(keys: Gnupg, source: Path, tmp_path: Path) -> None:
             message = refused(program, *words, f"dir:{source}", f"dir:{tmp_path}/{name}")
             assert said in message or (name == "skopeo" and "nobody" in said)
     assert not (tmp_path / "pyskopeo").exists()
+
+
+@pytest.mark.peer("sq")
+def test_a_key_of_sequoia(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's skopeo is built without the library that this flag needs, so it only checks what we sign."""
+    with Sequoia() as sequoia:
+        for name in ("SEQUOIA_HOME", "PATH"):
+            monkeypatch.setenv(name, sequoia.environ[name])
+        key = sequoia.create("dora", passphrase="open sesame")
+        (tmp_path / "pass").write_text("open sesame\n")
+        (tmp_path / "dora.asc").write_bytes(sequoia.public_key(key))
+        flags = (f"--sign-by-sq-fingerprint={key}", f"--sign-passphrase-file={tmp_path}/pass", f"--sign-identity={NAME}")
+        copied(PROGRAMS["pyskopeo"], *flags, f"dir:{source}", f"dir:{tmp_path}/signed")
+    policy = write_policy(tmp_path / "policy.json", {"default": [signed_by(tmp_path / "dora.asc", signedIdentity=IDENTITY)]})
+    for checking in PROGRAMS.values():
+        copied(checking, f"dir:{tmp_path}/signed", f"dir:{tmp_path}/checked", policy=policy)
