@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.scenario.test_referrers import lists
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.images import BuiltImage, build, edited
 from tests.support.keys import private_key
