@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from pyskopeo.model.digest import Digest
+from pyskopeo.signatures.simple_signing import SimplePayload
 from tests.support.commands import ROOT, environment
 from tests.support.gates import BearerGate
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.keys import write_keys
+from tests.support.openpgp import Signatory
 from tests.support.outputs import write_dir, write_layout
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority
@@ -31,6 +34,7 @@ MODULES = {
     "h11": ("h11",),
     "isal": ("isal",),
     "publicsuffixlist": ("publicsuffixlist",),
+    "pysequoia": ("pysequoia",),
     "pynacl": ("nacl",),
     "pyyaml": ("yaml", "_yaml"),
     "rich": ("rich",),
@@ -50,6 +54,11 @@ REFUSED = {
     ("cryptography", "encrypt"): "layers are encrypted and decrypted with the package cryptography, which is not installed",
     **{(name, "make a key"): "private keys of sigstore need pynacl and cryptography: pip install 'pyskopeo[signing]'"
        for name in ("cryptography", "pynacl")},
+    **{
+        (package, "verify a signature"): f"OpenPGP signatures are verified with the package {package}, which is not installed: "
+        "pip install 'pyskopeo[openpgp]'"
+        for package in ("cryptography", "pysequoia")
+    },
     ("pyyaml", "sync yaml"): "images.yaml: YAML files need the package PyYAML, which is not installed",
     ("pyyaml", "tls details"): "tls.yaml: YAML files need the package PyYAML, which is not installed",
 }
@@ -86,6 +95,8 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
     in_json.write_text(json.dumps({registry.host: {"images": {"test/image": ["latest"]}, "tls-verify": False}}))
     (folder / "passphrase").write_text("secret")
     (folder / "tls.yaml").write_text("minVersion: '1.2'\n")
+    (folder / "signature").write_bytes((signatory := Signatory("signer")).sign(SimplePayload("app:1", str(Digest.of(b"secret"))).to_bytes()))
+    (folder / "keys").write_bytes(signatory.public)
     repository = registry.name().removeprefix("docker://").rpartition(":")[0]
     return {
         "pull": ["copy", *plain, registry.name(), f"oci:{folder}/pulled:x"],
@@ -98,6 +109,9 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
         "sign": ["copy", "--format=v2s1", f"dir:{gzip}", f"dir:{folder}/signed"],
         "encrypt": ["copy", f"--encryption-key=jwe:{write_keys(folder, 'RSA')[0]}", f"dir:{gzip}", f"dir:{folder}/secret"],
         "make a key": ["generate-sigstore-key", f"--output-prefix={folder}/key", f"--passphrase-file={folder}/passphrase"],
+        "verify a signature": [
+            "standalone-verify", f"--public-key-file={folder}/keys", f"{folder}/passphrase", "app:1", "any", f"{folder}/signature"
+        ],
         "tls details": [f"--tls-details={folder}/tls.yaml", "inspect", "--tls-verify=false", registry.name()],
         "inspect": ["inspect", "--tls-verify=false", registry.name()],
         "list tags": ["list-tags", "--tls-verify=false", f"docker://{repository}"],
@@ -120,7 +134,7 @@ def fatal_lines(stderr: str) -> list[str]:
 def test_every_dependency_is_taken_away() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     texts = [*project["dependencies"], *project["optional-dependencies"]["serve"], *project["optional-dependencies"]["socks"]]
-    texts += project["optional-dependencies"]["signing"]
+    texts += project["optional-dependencies"]["signing"] + project["optional-dependencies"]["openpgp"]
     declared = {re.sub(r"[-_.]+", "-", Requirement(text).name).lower() for text in texts}
     assert declared - NEEDED <= MODULES.keys()
     assert {package for package, _ in REFUSED} <= MODULES.keys()
