@@ -67,7 +67,9 @@ REFUSED = {
         "pip install 'pyskopeo[openpgp]'"
         for package in ("cryptography", "pysequoia")
     },
-    ("sigstore", "check a certificate"): "bundles with certificates need the package sigstore: pip install 'pyskopeo[sigstore]'",
+    # The package sigstore needs certifi.
+    **{(package, "check a certificate"): "bundles with certificates need the package sigstore: pip install 'pyskopeo[sigstore]'"
+       for package in ("sigstore", "certifi")},
     **{("cryptography", name): "signatures of sigstore are verified with the package cryptography, which is not installed"
        for name in ("check a key", "check a certificate")},
     **{(package, name): "private keys of sigstore need pynacl and cryptography: pip install 'pyskopeo[signing]'"
