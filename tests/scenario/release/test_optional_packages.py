@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from pyskopeo.model.digest import Digest
+from pyskopeo.signatures.simple_signing import SimplePayload
 from tests.support.commands import ROOT, environment
 from tests.support.gates import BearerGate
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.keys import write_keys
+from tests.support.openpgp import Signatory
 from tests.support.outputs import write_dir, write_layout
 from tests.support.referring import referring
 from tests.support.sigstore_authority import EMAIL, ISSUER, new_key, public_pem
@@ -38,6 +41,7 @@ MODULES = {
     "h11": ("h11",),
     "isal": ("isal",),
     "publicsuffixlist": ("publicsuffixlist",),
+    "pysequoia": ("pysequoia",),
     "pynacl": ("nacl",),
     "pyyaml": ("yaml", "_yaml"),
     "rich": ("rich",),
@@ -61,6 +65,11 @@ REFUSED = {
     ("sigstore", "check a certificate"): "bundles with certificates need the package sigstore: pip install 'pyskopeo[sigstore]'",
     **{("cryptography", name): "signatures of sigstore are verified with the package cryptography, which is not installed"
        for name in ("check a key", "check a certificate")},
+    **{
+        (package, "verify a signature"): f"OpenPGP signatures are verified with the package {package}, which is not installed: "
+        "pip install 'pyskopeo[openpgp]'"
+        for package in ("cryptography", "pysequoia")
+    },
     ("pyyaml", "sync yaml"): "images.yaml: YAML files need the package PyYAML, which is not installed",
     ("pyyaml", "tls details"): "tls.yaml: YAML files need the package PyYAML, which is not installed",
 }
@@ -117,6 +126,8 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
     in_json.write_text(json.dumps({registry.host: {"images": {"test/image": ["latest"]}, "tls-verify": False}}))
     (folder / "passphrase").write_text("secret")
     (folder / "tls.yaml").write_text("minVersion: '1.2'\n")
+    (folder / "signature").write_bytes((signatory := Signatory("signer")).sign(SimplePayload("app:1", str(Digest.of(b"secret"))).to_bytes()))
+    (folder / "keys").write_bytes(signatory.public)
     repository = registry.name().removeprefix("docker://").rpartition(":")[0]
     return {
         "pull": ["copy", *plain, registry.name(), f"oci:{folder}/pulled:x"],
@@ -133,6 +144,9 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
         "check a certificate": [
             "verify", "--signatures-only", f"--certificate-identity={EMAIL}", f"--certificate-oidc-issuer={ISSUER}",
             f"--trusted-root={folder}/trusted_root.json", f"oci:{with_certificate(folder / 'certified')}:latest",
+        ],
+        "verify a signature": [
+            "standalone-verify", f"--public-key-file={folder}/keys", f"{folder}/passphrase", "app:1", "any", f"{folder}/signature"
         ],
         "tls details": [f"--tls-details={folder}/tls.yaml", "inspect", "--tls-verify=false", registry.name()],
         "inspect": ["inspect", "--tls-verify=false", registry.name()],
@@ -156,7 +170,8 @@ def fatal_lines(stderr: str) -> list[str]:
 def test_every_dependency_is_taken_away() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     texts = [*project["dependencies"], *project["optional-dependencies"]["serve"], *project["optional-dependencies"]["socks"]]
-    texts += [*project["optional-dependencies"]["signing"], *project["optional-dependencies"]["sigstore"]]
+    for extra in ("openpgp", "signing", "sigstore"):
+        texts += project["optional-dependencies"][extra]
     declared = {re.sub(r"[-_.]+", "-", Requirement(text).name).lower() for text in texts}
     assert declared - NEEDED <= MODULES.keys()
     assert {package for package, _ in REFUSED} <= MODULES.keys()
