@@ -83,7 +83,9 @@ def _verifier(trust: KeylessTrust) -> Verifier:
 
 def _require_sigstore() -> None:
     try:
-        import sigstore  # noqa: F401 - whether it is there
+        # With all that it imports itself.
+        import sigstore.models
+        import sigstore.verify  # noqa: F401 - whether it is there
     except ImportError:
         needed = "bundles with certificates need the package sigstore: pip install 'pyskopeo[sigstore]'"
         raise Unsupported(needed) from None

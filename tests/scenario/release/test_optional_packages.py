@@ -62,7 +62,8 @@ REFUSED = {
     ("cryptography", "encrypt"): "layers are encrypted and decrypted with the package cryptography, which is not installed",
     **{(name, "make a key"): "private keys of sigstore need pynacl and cryptography: pip install 'pyskopeo[signing]'"
        for name in ("cryptography", "pynacl")},
-    ("sigstore", "check a certificate"): "bundles with certificates need the package sigstore: pip install 'pyskopeo[sigstore]'",
+    **{(name, "check a certificate"): "bundles with certificates need the package sigstore: pip install 'pyskopeo[sigstore]'"
+       for name in ("sigstore", "certifi")},
     **{("cryptography", name): "signatures of sigstore are verified with the package cryptography, which is not installed"
        for name in ("check a key", "check a certificate")},
     **{
