@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.scenario.test_referrers import lists
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
+from tests.support.commands import pyskopeo
+from tests.support.exchange import Request, Response
 from tests.support.images import BuiltImage, build, edited
 from tests.support.keys import private_key
+from tests.support.listed_referrers import lists
 from tests.support.outputs import write_layout
 from tests.support.referring import SBOM, described, referring
 from tests.support.sigstore_authority import EMAIL, ISSUER, public_pem
 from tests.support.sigstore_bundles import MEDIA_TYPE, BundleMaker, statement, trusted_root
 from tests.support.sigstore_cases import FULCIO, KEY, LOG
+from tests.support.sigstore_log import TransparencyLog
 from tests.support.sigstore_signatures import Signed, payload_for
 from tests.support.simulator import Simulator
 
@@ -64,6 +68,17 @@ def verify(*words: object) -> Done:
 def verdicts(done: Done) -> list[dict[str, Any]]:
     (manifest,) = json.loads(done.stdout)["signatures"]["manifests"]
     return [one for requirement in manifest["requirements"] for one in requirement["signatures"]]
+
+
+@dataclass(frozen=True)
+class Afterwards:
+    """Do something when the answer is made."""
+
+    act: Callable[[], object]
+
+    def apply(self, request: Request, response: Response) -> Response:
+        self.act()
+        return response
 
 
 class TestRegistries:
@@ -117,6 +132,30 @@ class TestRegistries:
             done = verify("--tls-verify=false", *flags, registry.name())
             assert done.code == code, done.stderr
             assert verdicts(done)[0]["accepted"] is not bool(code)
+
+    def test_keys_of_a_trusted_root_that_are_of_no_use(self, tmp_path: Path) -> None:
+        """Those for other programs, or newer ones, are passed over without a word."""
+        made = BundleMaker.of(KEY, statement(IMAGE.digest)).certified(FULCIO.issue(KEY.public_key())).logged(LOG)
+        layout = write_layout(IMAGE, tmp_path / "layout")
+        write_layout(referring(IMAGE, MEDIA_TYPE, made.signature.content), layout, tag=None)
+        root = json.loads(trusted_root(FULCIO, LOG))
+        unknown = json.loads(trusted_root(FULCIO, TransparencyLog()))["tlogs"][0]
+        unknown["publicKey"]["keyDetails"] = "LMS_SHA256"
+        root["tlogs"].append(unknown)
+        (tmp_path / "root.json").write_text(json.dumps(root))
+        flags = (f"--certificate-identity={EMAIL}", f"--certificate-oidc-issuer={ISSUER}", f"--trusted-root={tmp_path}/root.json")
+        done = pyskopeo("verify", "--json", "--signatures-only", *flags, f"oci:{layout}:latest")
+        assert (done.code, done.stderr, verdicts(done)[0]["accepted"]) == (0, "", True)
+    def test_the_name_leads_to_another_image_meanwhile(self, registry: Simulator, key: Path) -> None:
+        """Its signatures were not checked."""
+        attached, other = bundle(), build("docker")
+        registry.add(attached, "test/image", None)
+        lists(registry, IMAGE.digest, [described(attached, artifactType=MEDIA_TYPE)])
+        words = ("--tls-verify=false", "--key", key, registry.name())
+        succeed(pyskopeo_here("verify", *words))
+        registry.on_manifest("latest", Afterwards(lambda: registry.add(other, "test/image", "latest")), times=1)
+        said = fatal(pyskopeo_here("verify", *words))
+        assert f"the name leads to {other.digest}, and led to {IMAGE.digest} a moment ago" in said
 
     def test_what_is_no_bundle(self, registry: Simulator, key: Path) -> None:
         """It is refused like a signature that is wrong; other kinds of manifests end the command."""
