@@ -338,6 +338,24 @@ def response(data: bytes) -> None:
                     pass
 
 
+def signed_message(data: bytes) -> None:
+    """A simple signature."""
+    with refusals():
+        simple_signature_targets.signed_message(data)
+
+
+def simple_payload(data: bytes) -> None:
+    """What a simple signature says."""
+    with refusals():
+        simple_signature_targets.payload(data)
+
+
+def openpgp_keys(data: bytes) -> None:
+    """A keyring."""
+    with refusals():
+        simple_signature_targets.openpgp_keys(data)
+
+
 def identity_token(data: bytes) -> None:
     """An identity token for signing."""
     with refusals():
@@ -360,24 +378,6 @@ def signing_parameters(data: bytes) -> None:
     """Parameters for signatures of sigstore."""
     with refusals():
         signing_targets.parameters(data)
-
-
-def signed_message(data: bytes) -> None:
-    """A simple signature."""
-    with refusals():
-        simple_signature_targets.signed_message(data)
-
-
-def simple_payload(data: bytes) -> None:
-    """What a simple signature says."""
-    with refusals():
-        simple_signature_targets.payload(data)
-
-
-def openpgp_keys(data: bytes) -> None:
-    """A keyring."""
-    with refusals():
-        simple_signature_targets.openpgp_keys(data)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

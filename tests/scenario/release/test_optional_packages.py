@@ -62,18 +62,20 @@ NEEDED = {"anyio", "httpx"}
 REFUSED = {
     ("cryptography", "sign"): "manifests of schema 1 are signed with the package cryptography, which is not installed",
     ("cryptography", "encrypt"): "layers are encrypted and decrypted with the package cryptography, which is not installed",
-    **{(package, name): "private keys of sigstore need pynacl and cryptography: pip install 'pyskopeo[signing]'"
-       for package in ("cryptography", "pynacl") for name in ("make a key", "sign with a key")},
-    ("pyyaml", "sign as parameters say"): "parameters.yaml: YAML files need the package PyYAML, which is not installed",
-    ("cryptography", "sign as parameters say"): "certificates need the package cryptography, which is not installed",
     **{
         (package, "verify a signature"): f"OpenPGP signatures are verified with the package {package}, which is not installed: "
         "pip install 'pyskopeo[openpgp]'"
         for package in ("cryptography", "pysequoia")
     },
-    ("sigstore", "check a certificate"): "bundles with certificates need the package sigstore: pip install 'pyskopeo[sigstore]'",
+    # The package sigstore needs certifi.
+    **{(package, "check a certificate"): "bundles with certificates need the package sigstore: pip install 'pyskopeo[sigstore]'"
+       for package in ("sigstore", "certifi")},
     **{("cryptography", name): "signatures of sigstore are verified with the package cryptography, which is not installed"
        for name in ("check a key", "check a certificate")},
+    **{(package, name): "private keys of sigstore need pynacl and cryptography: pip install 'pyskopeo[signing]'"
+       for package in ("cryptography", "pynacl") for name in ("make a key", "sign with a key")},
+    ("pyyaml", "sign as parameters say"): "parameters.yaml: YAML files need the package PyYAML, which is not installed",
+    ("cryptography", "sign as parameters say"): "certificates need the package cryptography, which is not installed",
     ("pyyaml", "sync yaml"): "images.yaml: YAML files need the package PyYAML, which is not installed",
     ("pyyaml", "tls details"): "tls.yaml: YAML files need the package PyYAML, which is not installed",
 }
@@ -150,8 +152,6 @@ def commands(
         "sign": ["copy", "--format=v2s1", f"dir:{gzip}", f"dir:{folder}/signed"],
         "encrypt": ["copy", f"--encryption-key=jwe:{write_keys(folder, 'RSA')[0]}", f"dir:{gzip}", f"dir:{folder}/secret"],
         "make a key": ["generate-sigstore-key", f"--output-prefix={folder}/key", f"--passphrase-file={folder}/passphrase"],
-        "sign with a key": ["copy", f"--sign-by-sigstore-private-key={keys.private}", f"--sign-passphrase-file={keys.passphrase}", identity, f"dir:{gzip}", f"dir:{folder}/signed-with-a-key"],
-        "sign as parameters say": ["copy", f"--sign-by-sigstore={folder}/parameters.yaml", identity, f"dir:{gzip}", f"dir:{folder}/signed-as-parameters-say"],
         "verify a signature": [
             "standalone-verify", f"--public-key-file={folder}/keys", f"{folder}/passphrase", "app:1", "any", f"{folder}/signature"
         ],
@@ -160,6 +160,8 @@ def commands(
             "verify", "--signatures-only", f"--certificate-identity={EMAIL}", f"--certificate-oidc-issuer={ISSUER}",
             f"--trusted-root={folder}/trusted_root.json", f"oci:{with_certificate(folder / 'certified')}:latest",
         ],
+        "sign with a key": ["copy", f"--sign-by-sigstore-private-key={keys.private}", f"--sign-passphrase-file={keys.passphrase}", identity, f"dir:{gzip}", f"dir:{folder}/signed-with-a-key"],
+        "sign as parameters say": ["copy", f"--sign-by-sigstore={folder}/parameters.yaml", identity, f"dir:{gzip}", f"dir:{folder}/signed-as-parameters-say"],
         "tls details": [f"--tls-details={folder}/tls.yaml", "inspect", "--tls-verify=false", registry.name()],
         "inspect": ["inspect", "--tls-verify=false", registry.name()],
         "list tags": ["list-tags", "--tls-verify=false", f"docker://{repository}"],
@@ -181,9 +183,8 @@ def fatal_lines(stderr: str) -> list[str]:
 
 def test_every_dependency_is_taken_away() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    texts = [*project["dependencies"], *project["optional-dependencies"]["serve"], *project["optional-dependencies"]["socks"]]
-    texts += project["optional-dependencies"]["signing"] + project["optional-dependencies"]["openpgp"]
-    texts += [*project["optional-dependencies"]["signing"], *project["optional-dependencies"]["sigstore"]]
+    extras = ("serve", "socks", "openpgp", "sigstore", "signing")
+    texts = project["dependencies"] + [text for extra in extras for text in project["optional-dependencies"][extra]]
     declared = {re.sub(r"[-_.]+", "-", Requirement(text).name).lower() for text in texts}
     assert declared - NEEDED <= MODULES.keys()
     assert {package for package, _ in REFUSED} <= MODULES.keys()
