@@ -15,9 +15,11 @@ from .network_options import NETWORK, RANGES
 from .platform_flags import overridden
 from .progress import quantity, size, warnings_only
 from .receipt_flag import RECEIPT, recording, write_receipt
+from .referrer_flags import REFERRERS, wanted_referrers
 
 if TYPE_CHECKING:
     from ..model.events import Event
+    from ..model.referrer import WantedReferrers
     from ..syncing.prefetch import PrefetchPlan
     from ..syncing.sync_request import SyncEvent
 
@@ -28,6 +30,7 @@ _FLAGS = (
          value="PLATFORM", read=Platform.parse, repeat=True),
     Flag("jobs", "number of images to fetch in parallel, which share one limit on blobs (default: 8)", value="N",
          read=integer, default=8),
+    *(flag for flag in REFERRERS if flag.name != "cosign-tags"),
     Flag("dry-run", "print what would be fetched, without fetching it", read=boolean, default=False),
     RECEIPT,
     AUTHFILE,
@@ -51,6 +54,7 @@ class PrefetchOptions:
     dry_run: bool
     receipt: Path | None
     access: AccessOptions
+    referrers: WantedReferrers | None
 
     @classmethod
     def of(cls, parsed: Parsed) -> PrefetchOptions:
@@ -70,6 +74,7 @@ class PrefetchOptions:
             dry_run=parsed.get("dry-run", bool),
             receipt=parsed.path("receipt"),
             access=AccessOptions.of(parsed),
+            referrers=wanted_referrers(parsed),
         )
 
 
@@ -106,7 +111,8 @@ async def run(options: PrefetchOptions) -> int:
     from .sync_view import show_summary, viewing
 
     request = PrefetchRequest(
-        read_lock(options.lock), options.layout, options.name, options.names, options.platforms, options.jobs
+        read_lock(options.lock), options.layout, options.name, options.names, options.platforms, options.jobs,
+        options.referrers,
     )
     access = options.access.access(warnings_only)
     if options.dry_run or access.network.offline:

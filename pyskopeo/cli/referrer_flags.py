@@ -23,7 +23,7 @@ REFERRERS = (
 def wanted_referrers(parsed: Parsed) -> WantedReferrers | None:
     """Return what these flags ask for, None for nothing; raises `UsageError`."""
     types, required = parsed.repeated("referrers", str), parsed.repeated("require-referrer", str)
-    copied, cosign_tags = "referrers" in parsed.given, parsed.get("cosign-tags", bool)
+    copied, cosign_tags = "referrers" in parsed.given, "cosign-tags" in parsed.given and parsed.get("cosign-tags", bool)
     if not copied and not cosign_tags and not required:
         return None
     from ..model.referrer import WantedReferrers

@@ -21,7 +21,7 @@ from .referrer_walk import REFERRERS_AT_ONCE
 from .transfer import Transfer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 
     from ..interfaces import ImageDestination, ImageSource
     from ..model.descriptor import Descriptor
@@ -112,12 +112,11 @@ class ReferrerCopy(ReferrerReading):
 
     async def _copy_blobs(self) -> None:
         """Copy the blobs of all that is copied, unless they are at the destination; raises the errors of both ends."""
-        manifests = {one.digest: one for found in self.found for one in found.manifests}
         self._present = await self._present_manifests()
         self._transfer = Transfer(
             self.content, self._destination, self._report, self._jobs, small_at_once=REFERRERS_AT_ONCE
         )  # fmt: skip
-        await self._transfer.run(self._plan(manifests), self._present)
+        await self._transfer.run(self.plan(), self._present)
 
     async def note_listed(self, subjects: Collection[Digest]) -> None:
         if self._wanted.copied:
@@ -140,7 +139,9 @@ class ReferrerCopy(ReferrerReading):
         below = {digest for one in self.found if one.manifest.digest in present for digest in one.children}
         return frozenset(present | below)
 
-    def _plan(self, manifests: Mapping[Digest, Manifest]) -> Plan:
+    def plan(self) -> Plan:
+        """Return the plan for what was found, which must not be nothing; raises `InvalidContent`."""
+        manifests = {one.digest: one for found in self.found for one in found.manifests}
         accepts = self._destination.accepts
         blobs: dict[Digest, Descriptor] = {}
         entry_blobs: dict[Digest, Descriptor] = {}

@@ -65,12 +65,16 @@ class CopiedReferrer:
 
 
 class ReferrerReading:
-    """What refers to the images of one copy, as far as it is ``wanted``; ``report`` gets warnings."""
+    """What refers to the images of one copy, as far as it is ``wanted``; ``report`` gets warnings.
+
+    ``levels`` is what was read, by its depth, ``listed`` what the source lists, by what it refers to.
+    """
 
     def __init__(self, source: ImageSource, wanted: WantedReferrers, report: Report) -> None:
         self._source, self.content = source, source.for_referrers()
         self._wanted, self._report = wanted, report
         self.levels: list[list[CopiedReferrer]] = []
+        self.listed: dict[Digest, tuple[Referrer, ...]] = {}
         self._size = 0
         self._was_read = False
 
@@ -103,6 +107,7 @@ class ReferrerReading:
                 async for found in walk.levels(subjects):
                     level: list[CopiedReferrer] = []
                     self.levels.append(level)
+                    self.listed |= dict(found)
                     listed = [(subject, one) for subject, entries in found for one in entries]
                     tasks.start_soon(self._read_level, listed, level)
         if walk.unread and (wanted.copied or wanted.cosign_tags):

@@ -127,6 +127,8 @@ async def copy(
             placements = await predict_placements(plan, reader, writer)
             if referrers is not None:
                 await referrers.prepare(plan)
+                if referrers.found:
+                    placements |= await predict_placements(referrers.plan(), referrers.content, writer)
             return CopyResult(
                 plan, source_digest, plan.root.digest, placements=placements, referrers=_found(referrers)
             )  # fmt: skip

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 from typing import Any
 
 from ..errors import InvalidContent, InvalidName, TooLarge, Unsupported, prefix_errors
@@ -40,6 +41,8 @@ class LockFile:
 
     images: Mapping[str, LockedImage]
     manifests: Mapping[Digest, Manifest]
+    # Built when it is first needed.
+    _by_subject: dict[Digest, list[Manifest]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def parse(cls, raw: bytes, where: str) -> LockFile:
@@ -80,16 +83,44 @@ class LockFile:
         return self._manifest(image.digest, image.name)
 
     def manifests_of(self, image: LockedImage) -> tuple[Manifest, ...]:
-        """Return all manifests of an image, the root first; raises `InvalidContent` for one that is not in the lock."""
-        found = {image.digest: self.root(image)}
-        waiting = list(image.entries)
+        """Return all manifests of an image, the root first, and those that refer to them, if these were asked for.
+
+        Raises `InvalidContent` for one that is not in the lock.
+        """
+        found = self._reach(image, {image.digest: self.root(image)}, image.entries)
+        level = tuple(found) if image.referrers is not None else ()
+        while level:
+            new = [one for digest in level for one in self._subjects().get(digest, ()) if one.digest not in found]
+            found |= {one.digest: one for one in new}
+            found = self._reach(image, found, [entry for one in new for entry in one.manifests])
+            level = tuple(one.digest for one in new)
+        return tuple(found.values())
+
+    def referrers_of(self, digest: Digest) -> tuple[Manifest, ...]:
+        """Return the manifests in the lock whose subject is ``digest``, sorted by digest."""
+        return tuple(sorted(self._subjects().get(digest, ()), key=lambda one: one.digest))
+
+    def _subjects(self) -> Mapping[Digest, list[Manifest]]:
+        """Return the manifests that name a subject, by its digest."""
+        if not self._by_subject and self.manifests:
+            for manifest in self.manifests.values():
+                subject = _subject(manifest)
+                if subject is not None:
+                    self._by_subject.setdefault(subject, []).append(manifest)
+        return self._by_subject
+
+    def _reach(
+        self, image: LockedImage, found: dict[Digest, Manifest], entries: Iterable[Descriptor]
+    ) -> dict[Digest, Manifest]:
+        """Return ``found`` with the manifests that ``entries`` of indexes lead to."""
+        waiting = list(entries)
         while waiting:
             entry = waiting.pop(0)
             if entry.digest in found or self._is_blob(entry):
                 continue
             manifest = found[entry.digest] = self._manifest(entry.digest, image.name)
             waiting += manifest.manifests
-        return tuple(found.values())
+        return found
 
     def blobs_of(self, image: LockedImage) -> tuple[Descriptor, ...]:
         """Return all blobs of an image, each once; layers that come from URLs of their own are left out."""
@@ -174,6 +205,16 @@ def _locked_entries(root: Manifest, image: LockedImage) -> Iterator[Descriptor]:
         return
     locked = {(entry.digest, entry.platform) for entry in image.entries}
     yield from (entry for entry in root.manifests if (entry.digest, entry.platform) in locked)
+
+
+def _subject(manifest: Manifest) -> Digest | None:
+    if b"subject" not in manifest.raw:  # spares decoding most of them
+        return None
+    try:
+        subject = manifest.subject
+    except InvalidContent:
+        return None
+    return None if subject is None else subject.digest
 
 
 def _referrer_json(descriptor: Descriptor) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from ..interfaces import Accepts, ImageDestination
 from ..model import mediatype
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.events import Placement
@@ -24,7 +26,7 @@ class StoreDestination(ImageDestination):
     Unlike for a copy through the store, it is an error if something cannot be stored.
     """
 
-    accepts = Accepts(mediatype.MANIFESTS, foreign=True)
+    accepts = Accepts(mediatype.MANIFESTS, foreign=True, no_referrers="")
 
     def __init__(self, store: ContentStore) -> None:
         self._store = store
@@ -41,6 +43,12 @@ class StoreDestination(ImageDestination):
     async def put_manifest(self, manifest: Manifest) -> None:
         await self._store.add_manifest(manifest)
         await self._check(manifest.descriptor)
+
+    async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
+        new = [manifest for manifest in referrers if not await self._store.holds(manifest.descriptor)]
+        for manifest in new:
+            await self.put_manifest(manifest)
+        return len(new)
 
     async def commit(self, root: Manifest) -> Digest:
         await self.put_manifest(root)

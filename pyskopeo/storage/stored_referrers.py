@@ -42,10 +42,15 @@ class StoredReferrers:
 
         Raises what ``request`` raises, and `Offline` if nothing is known of the image.
         """
-        if self._offline:
-            found = await self._stored(digest)
-        else:
-            found = self._found[digest] = await request()
+        if not self._offline:
+            return self.note(digest, await request())
+        found = await self._stored(digest)
+        self.listed |= {one.descriptor.digest for one in found}
+        return found
+
+    def note(self, digest: Digest, found: tuple[Referrer, ...]) -> tuple[Referrer, ...]:
+        """Note what is known to refer to ``digest``, to be named when it is complete; return it."""
+        self._found[digest] = found
         self.listed |= {one.descriptor.digest for one in found}
         return found
 

@@ -7,12 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..config.policy_scopes import Subject, by_reference
-from ..errors import InvalidContent
+from ..errors import InvalidContent, NotFound, Unsupported
 from ..interfaces import ImageReference, ImageSource
 from ..model.locked_image import parse_source
+from ..model.referrer import Referrer
+from ..model.referrer_index import referrer_descriptor
 from ..streams.locations import RegistryBlob
 from ..streams.pump import Blob
 from .registry_queries import open_sources
+from .stored_signatures import read_stored_signatures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,10 +23,12 @@ if TYPE_CHECKING:
 
     from ..access import Access
     from ..model.descriptor import Descriptor
+    from ..model.digest import Digest
     from ..model.lock_file import LockFile
     from ..model.locked_image import LockedImage
     from ..model.manifest import Manifest
     from ..model.reference import Reference
+    from ..model.signature import Signature
     from ..storage.pull_through import PullThrough
     from ..streams.byte_streams import BlobReader
     from .registry_queries import Download
@@ -68,6 +73,8 @@ class LockedSource(ImageSource):
         self._through, self._record = through, record
         self._stack, self._opening = stack, Lock()
         self._download: Download | None = None
+        # Listed, and not there when the image was locked.
+        self._dangling = {one.digest for one in image.referrers or ()} - lock.manifests.keys()
         self._here = tuple(
             RegistryBlob(found.api_host, found.repository) for found in map(parse_source, image.sources)
         )
@@ -75,12 +82,29 @@ class LockedSource(ImageSource):
     async def manifest(self, descriptor: Descriptor | None = None) -> Manifest:
         digest = self._image.digest if descriptor is None else descriptor.digest
         found = self._lock.manifests.get(digest)
+        if found is None and digest in self._dangling:
+            raise NotFound(f"it is not in the lock: lock --referrers --update {self._image.name} adds it")
         if found is None:
             platform = f" for {descriptor.platform}" if descriptor and descriptor.platform else ""
             raise InvalidContent(f"manifest {digest}{platform} of {self._image.name} is not in the lock")
         if self._through is not None and self._record:
             await self._through.add_manifest(found, root=descriptor is None)
         return found
+
+    async def referrers(self, digest: Digest, artifact_type: str = "") -> tuple[Referrer, ...]:
+        """Return what the lock says of what refers to a manifest; raises `Unsupported` if it says nothing."""
+        listed = self._image.referrers
+        if listed is None:
+            raise Unsupported(
+                f"the lock does not say what refers to {self._image.name}: lock --referrers --update {self._image.name}"
+            )
+        found = {one.digest: referrer_descriptor(one) for one in self._lock.referrers_of(digest)}
+        if digest == self._image.digest:
+            found |= {one.digest: one for one in listed}
+        referring = tuple(Referrer(found[one], found[one].artifact_type, "subject") for one in sorted(found))
+        if self._through is not None and self._record:
+            self._through.referrers.note(digest, referring)
+        return referring
 
     def blob(self, descriptor: Descriptor) -> Blob:
         @asynccontextmanager
@@ -91,6 +115,18 @@ class LockedSource(ImageSource):
 
         fetched = Blob(descriptor, opened, self._here)
         return fetched if self._through is None else self._through.blob(fetched)
+
+    async def signatures(
+        self, descriptor: Descriptor | None = None, *, required: bool = False
+    ) -> tuple[Signature, ...]:
+        """Return the signatures that the registry of the image has now, if a policy needs them.
+
+        Those that are only copied have no place where locks are prefetched to.
+        """
+        if not required:
+            return ()
+        digest = self._image.digest if descriptor is None else descriptor.digest
+        return await read_stored_signatures(self._image.reference, digest, self._access)
 
     async def is_stored(self, descriptor: Descriptor) -> bool:
         return self._through is not None and await self._through.holds(descriptor)

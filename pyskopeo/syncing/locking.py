@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,16 +21,20 @@ from ..model.events import Report, Warned, ignore
 from ..model.lock_file import LockFile, check_lockable
 from ..model.locked_image import LockedImage, check_image_name
 from ..model.platform import Platform
+from ..model.referrer import WantedReferrers
 from ..streams.concurrency import work_off
 from ..transports.docker import DockerReference
 from .listing import list_yaml_images
-from .registry_queries import Share, list_referrers, list_tags, shared_connections, source_digest
+from .registry_queries import Share, list_tags, shared_connections, source_digest
 from .sync_request import LogMessage
 
 if TYPE_CHECKING:
+    from ..engine.plan import Graph
+    from ..engine.referrer_reading import ReferrerReading
     from ..model.digest import Digest
     from ..model.manifest import Manifest
     from ..model.reference import Reference
+    from ..model.referrer import Referrer
     from ..transports.docker import DockerSource
     from .source_images import SourceImage
     from .sync_request import SyncEvent
@@ -97,15 +101,15 @@ async def lock_images(
 
     Images of ``previous`` are kept as they are, without a request, unless something else is asked for now, or their
     names are in ``update``; None updates all. What the file does not name is left out. With ``referrers`` the lock also
-    says what refers to each image now. ``access`` None is the user's own configuration, ``report`` gets warnings and
-    requests, ``guard`` bounds the time of matching regular expressions.
+    has what refers to each image now, to the images in its index, and to that in turn. ``access`` None is the user's
+    own configuration, ``report`` gets warnings and requests, ``guard`` bounds the time of matching regular expressions.
 
     Raises `InvalidInput` for the file, and for a name in ``update`` that is not in it; `Unsupported` and
     `InvalidContent` for images that cannot be locked; the registries' errors, and `NoMatchingPlatform`.
     """
     access = access or Access.from_environ()
     known = {} if previous is None else previous.images
-    manifests = {} if previous is None else dict(previous.manifests)
+    manifests: dict[Digest, Manifest] = {}
     images: dict[str, LockedImage] = {}
     async with shared_connections(report) as share:
         wanted = await _list(source, access, share, report, guard)
@@ -116,8 +120,11 @@ async def lock_images(
         async def lock(one: _Wanted) -> None:
             locked = known.get(one.name)
             named = update is None or one.name in update
-            if locked is not None and not named and one.is_locked_as(locked, referrers=referrers):
+            if previous is not None and locked is not None and not named and (
+                one.is_locked_as(locked, referrers=referrers)
+            ):  # fmt: skip
                 images[one.name] = locked
+                manifests.update((manifest.digest, manifest) for manifest in previous.manifests_of(locked))
                 return
             images[one.name], found = await _resolve(one, referrers=referrers)
             manifests.update((manifest.digest, manifest) for manifest in found)
@@ -191,8 +198,10 @@ async def _resolve(one: _Wanted, *, referrers: bool = False) -> tuple[LockedImag
     with prefix_errors(f"locking {one.name}"):
         async with name.open_source(one.access) as source:
             graph = await read_graph(source, selection, _ACCEPTS, _UNCHANGED, ImageCheck(name, source, one.access))
-            referring = await _referrers(source, graph.root.digest) if referrers else None
+            referring = await _read_referrers(source, graph, one.access.report) if referrers else None
         manifests = [graph.root, *graph.children.values()]
+        if referring is not None:
+            manifests += [manifest for found in referring.found for manifest in found.manifests]
         for manifest in manifests:
             check_lockable(manifest)
         root = graph.root
@@ -204,13 +213,23 @@ async def _resolve(one: _Wanted, *, referrers: bool = False) -> tuple[LockedImag
             sources=_sources(reference, one.access),
             platforms=platforms,
             entries=tuple(Descriptor(e.media_type, e.digest, e.size, e.platform) for e in entries),
-            referrers=referring,
+            referrers=None if referring is None else _described(referring.listed.get(root.digest, ())),
         )
     return locked, manifests
 
 
-async def _referrers(source: DockerSource, digest: Digest) -> tuple[Descriptor, ...]:
-    found = await list_referrers(source, digest)
+async def _read_referrers(source: DockerSource, graph: Graph, report: Report) -> ReferrerReading:
+    """Read what refers to the images of a graph, and to that in turn."""
+    from ..engine.referrer_reading import ReferrerReading
+
+    reading = ReferrerReading(source, WantedReferrers(copied=True), report)
+    await reading.read(graph)
+    return reading
+
+
+def _described(referrers: Iterable[Referrer]) -> tuple[Descriptor, ...]:
+    """Return what is said in the lock about referrers, besides their manifests."""
+    found = (one.descriptor for one in referrers)
     return tuple(
         Descriptor(one.media_type, one.digest, one.size, annotations=one.annotations, artifact_type=one.artifact_type)
         for one in found

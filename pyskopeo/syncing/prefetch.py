@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ..model.events import Event, Report
     from ..model.lock_file import LockFile
     from ..model.locked_image import LockedImage
+    from ..model.referrer import WantedReferrers
     from .sync_request import Status, SyncSink
 
 _LAST_WRITES = 10.0  # seconds for naming the images that are complete, when a run is interrupted
@@ -66,6 +67,7 @@ class PrefetchRequest:
     ``name``, if that is given; None: everything goes to the content store of the access only. ``names`` are the images
     to fetch, () for all. ``platforms``: () is everything that is locked; one platform is the image for it, in the place
     of the index; several are the images for them, with the index. ``jobs`` is the maximum number of images at once.
+    ``referrers`` is what to fetch, or what is required, of what refers to the images according to the lock.
     """
 
     lock: LockFile
@@ -74,6 +76,7 @@ class PrefetchRequest:
     names: tuple[str, ...] = ()
     platforms: tuple[Platform, ...] = ()
     jobs: int = IMAGES_AT_ONCE
+    referrers: WantedReferrers | None = None
 
     @property
     def images(self) -> tuple[LockedImage, ...]:
@@ -129,7 +132,7 @@ async def plan_prefetch(request: PrefetchRequest, *, access: Access | None = Non
     run = _Run(request, replace(access, storage=replace(access.storage, shared_files=files)), ignore)
     for image in request.images:
         result = await run.copy(image, dry_run=True)
-        for blob in result.plan.all_blobs:
+        for blob in (*result.plan.all_blobs, *(blob for one in result.referrers for blob in one.blobs)):
             blobs[blob.digest] = blob
             if result.placements[blob.digest] is Placement.WRITTEN:
                 missing.append(MissingContent(blob, image.sources))
@@ -223,7 +226,10 @@ class _Run:
         return await copy(
             LockedReference(self._request.lock, image, record=not dry_run),
             self._destination(image),
-            CopyOptions(self._selection(image), _UNCHANGED, dry_run=dry_run, wrap=None if dry_run else wrap),
+            CopyOptions(
+                self._selection(image), _UNCHANGED, dry_run=dry_run, wrap=None if dry_run else wrap,
+                referrers=self._request.referrers,
+            ),
             source_access=self._access,
             destination_access=self._access,
             report=report,

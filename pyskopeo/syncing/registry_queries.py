@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ..registry.sessions import SharedConnections
     from ..registry.tag_pages import TagList
     from ..streams.byte_streams import BlobReader
-    from ..transports.docker import DockerSource
 
     Download: TypeAlias = Callable[[Descriptor, int], AbstractAsyncContextManager[BlobReader]]
 
@@ -106,16 +105,6 @@ async def open_sources(reference: Reference, sources: Sequence[Reference], acces
             return BlobDownload(descriptor, endpoints, offset, access.network.ranges)
 
         yield download
-
-
-async def list_referrers(source: DockerSource, digest: Digest) -> tuple[Descriptor, ...]:
-    """Return what refers to a manifest in the registry itself, since mirrors need not know.
-
-    Raises the registry's errors.
-    """
-    from ..registry import referrers
-
-    return (await referrers.list_referrers(source.endpoints.repositories[-1], digest)).descriptors
 
 
 async def list_tags(reference: Reference, access: Access) -> TagList:
