@@ -119,11 +119,7 @@ class SignatureWriter:
             if reason := self.why_not(format):
                 raise Unsupported(reason)
         if attached:
-            session, network = self._writer.session, self._access.network
-            repository = Repository(self._reference, session, network.retry, session.report)
-            endpoints = Endpoints(self._reference, (repository,), session.report)
-            writer = AttachmentWriter(self._writer, self._uploads, endpoints, network.ranges)
-            await writer.add(digest, attached)
+            await self.attachments().add(digest, attached)
         if not simple:
             return
         if is_offered(self._writer.session):
@@ -133,3 +129,10 @@ class SignatureWriter:
         directory = local_path(lookaside_directory(base, self._reference.repository, digest))
         assert directory is not None, "see why_not"
         self._files.write(directory, simple)
+
+    def attachments(self) -> AttachmentWriter:
+        """Return what attaches signatures to the images of the repository."""
+        session, network = self._writer.session, self._access.network
+        repository = Repository(self._reference, session, network.retry, session.report)
+        endpoints = Endpoints(self._reference, (repository,), session.report)
+        return AttachmentWriter(self._writer, self._uploads, endpoints, network.ranges)

@@ -12,7 +12,18 @@ from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.delay import DelayProxy
 from tests.support.exchange import Response
 from tests.support.faults import Body, Refuse
-from tests.support.images import BuiltManifest, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build, digest_of, edited
+from tests.support.images import (
+    ArtifactSpec,
+    BuiltImage,
+    BuiltManifest,
+    ImageSpec,
+    IndexSpec,
+    LayerSpec,
+    PlatformSpec,
+    build,
+    digest_of,
+    edited,
+)
 from tests.support.pushing import Pushing
 from tests.support.referrers_api import ReferrersRegistry
 from tests.support.referring import SBOM, SIGNATURE, described, index_of, referring
@@ -23,6 +34,7 @@ IMAGE = build("oci")
 BOM = referring(IMAGE, title="packages")
 OTHER = referring(IMAGE, SIGNATURE, b"1")
 SIGNED = referring(BOM, SIGNATURE)
+SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
@@ -218,11 +230,46 @@ def test_cosigns_tags(source: ReferrersRegistry, destination: ReferrersRegistry)
     )
     assert puts(destination)[-1] == "latest"
     assert destination.listed(IMAGE.digest) == set()
-    # Another signature that was there is replaced, and this is said.
-    destination.add(sbom, "test/image", f"{tag_of(IMAGE.digest)}.sig")
+    assert destination.incomplete == []
+    # Another list of packages that was there is replaced, and this is said.
+    destination.add(signature, "test/image", f"{tag_of(IMAGE.digest)}.sbom")
     done = succeed(copy(source.name(), destination.name(), "--cosign-tags", "--referrers"))
-    assert f"{tag_of(IMAGE.digest)}.sig was {sbom.digest}, and is replaced by {signature.digest}" in done.stderr
+    assert f"{tag_of(IMAGE.digest)}.sbom was {signature.digest}, and is replaced by {sbom.digest}" in done.stderr
     assert destination.listed(IMAGE.digest) == {BOM.digest, OTHER.digest}
+
+
+def signatures(*payloads: str) -> BuiltImage:
+    """The manifest of cosign's signatures, with a layer for each."""
+    layers = [build(ArtifactSpec("a/b", content=payload.encode(), layer_type=SIMPLE_SIGNING)) for payload in payloads]
+    described_layers = [{**layer.root.json["layers"][0], "annotations": {"s": payload}} for layer, payload in zip(layers, payloads, strict=True)]  # type: ignore[index]  # JSON
+    blobs = {digest: blob for layer in layers for digest, blob in layer.blobs.items()}
+    config = json.dumps({"rootfs": {"type": "layers", "diff_ids": [one["digest"] for one in described_layers]}}).encode()
+    entry = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest_of(config), "size": len(config)}
+    made = edited(layers[0], lambda found: (found.pop("artifactType"), found.update(config=entry, layers=described_layers)))
+    return BuiltImage(made.root, {made.digest: made.root}, {**blobs, digest_of(config): config}, {})
+
+
+@pytest.mark.parametrize(
+    ("there", "after"),
+    [(("b",), ["b", "a", "c"]), (("a",), ["a", "c"]), (("a", "c"), ["a", "c"]), (("c", "b", "a"), ["c", "b", "a"])],
+)
+def test_signatures_of_others_stay(
+    source: ReferrersRegistry, destination: ReferrersRegistry, there: tuple[str, ...], after: list[str]
+) -> None:
+    tag = f"{tag_of(IMAGE.digest)}.sig"
+    ours = signatures("a", "c")
+    source.add(ours, "test/image", tag)
+    destination.add(signatures(*there), "test/image", tag)
+    succeed(copy(source.name(), destination.name(), "--cosign-tags"))
+    found = destination.manifest(tag)
+    assert found is not None
+    layers = found.json["layers"]
+    assert [one["annotations"]["s"] for one in layers] == after  # type: ignore[attr-defined]  # JSON
+    config = json.loads(destination.blobs()[found.json["config"]["digest"]])  # type: ignore[index]  # JSON
+    assert config["rootfs"]["diff_ids"] == [one["digest"] for one in layers]  # type: ignore[attr-defined]  # JSON
+    assert destination.incomplete == []
+    if set(there) <= {"a", "c"}:
+        assert found.digest == ours.digest
 
 
 def test_a_dry_run_shows_them(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
