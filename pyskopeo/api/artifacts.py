@@ -181,7 +181,9 @@ async def download(
     access.policy()  # raises for an invalid policy file before anything is read
     async with reference.open_source(access) as source:
         wanted, check = frozenset(digests), ImageCheck(reference, source, access, alone=True)
-        report = await read_referrers(reference.image_name, source, () if wanted else types, platform, check=check)
+        report = await read_referrers(
+            reference.image_name, source, () if wanted else types, platform, check=check, deep=False
+        )  # fmt: skip
         own = source.for_referrers()
         found = []
         for image in report.images:

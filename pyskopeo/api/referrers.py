@@ -59,11 +59,11 @@ async def list_referrers(
 
 async def read_referrers(
     name: str, source: ImageSource, types: Sequence[str], platform: Platform | Choice | None, *,
-    check: ImageCheck | None = None,
+    check: ImageCheck | None = None, deep: bool = True,
 ) -> ReferrerReport:  # fmt: skip
     """Return what refers to the open image ``name``, as `list_referrers` does; raises what that raises.
 
-    With ``check`` the signature policy must accept the image.
+    With ``check`` the signature policy must accept the image. Without ``deep`` what refers to referrers is left out.
     """
     with prefix_errors(f"reading {name}", unless=PolicyRejected):
         root = await source.manifest()
@@ -73,7 +73,7 @@ async def read_referrers(
         subjects, attestations = await _read_subjects(source, root)
         if image is not root:
             subjects = {image.digest: subjects.get(image.digest, image.descriptor)}
-    walk = ReferrerWalk(source, types=types)
+    walk = ReferrerWalk(source, types=types) if deep else ReferrerWalk(source, types=types, depth=1)
     for digest, entries in attestations.items():
         if digest in subjects:
             await walk.add_attestations(digest, entries)

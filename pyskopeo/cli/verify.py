@@ -67,6 +67,11 @@ async def _check_signatures(options: VerifyOptions) -> SignatureReport | None:
         return None
     from ..api.signature_verification import verify_signatures
 
+    if options.trust.trusted_root is not None:
+        import logging
+
+        # It warns of keys in the trusted root that it cannot use; whether that matters is what it verifies.
+        logging.getLogger("sigstore").setLevel(logging.ERROR)
     return await verify_signatures(
         options.name,
         options.trust,

@@ -5,12 +5,15 @@ Signatures are read if the policy asks for them, or if they are copied, and once
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import Offline, PyskopeoError, prefix_errors
 from ..model import mediatype
 from ..model.events import Warned
+from ..streams.cancellation import run_in_thread
 from .attachments import is_copied
 
 if TYPE_CHECKING:
@@ -64,34 +67,66 @@ class ImageCheck:
             self._access.report(Warned(f"{self._name.image_name}: signatures are not copied: {error}"))
             return ()
         if needed:
-            self._verify(rule, manifest, signatures)
+            await self._verify(rule, manifest, signatures)
         return signatures if copied else ()
 
-    def _verify(self, rule: Rule, manifest: Manifest, signatures: Sequence[Signature]) -> None:
+    async def _verify(self, rule: Rule, manifest: Manifest, signatures: Sequence[Signature]) -> None:
         """Raise `PolicyRejected` unless signatures satisfy every requirement of a rule."""
         from ..config.policy_requirements import SignedBy, SigstoreSigned
-        from ..signatures.verdict import SignedImage
 
-        image = SignedImage(manifest.raw, self._name.image_name, self._name.reference)
+        image = signed_image(manifest, self._name)
         for requirement in rule.requirements:
             if not isinstance(requirement, SignedBy | SigstoreSigned):
                 with prefix_errors(_REFUSED):
                     rule.check(requirement, self._name.image_name)
-            elif reasons := self._reasons_against(requirement, image, signatures):
+            elif reasons := await self._reasons_against(requirement, manifest, image, signatures):
                 place = f"({requirement.type} for image {manifest.digest}, the rule: {rule})"
                 raise rule.refusal(f"{_REFUSED}: {reasons} {place}")
 
-    @staticmethod
-    def _reasons_against(
-        requirement: SignedBy | SigstoreSigned, image: SignedImage, signatures: Sequence[Signature]
-    ) -> str:
-        """Return why no signature satisfies a requirement, or why that cannot be found out; "" if one does."""
+    async def _reasons_against(
+        self, requirement: SignedBy | SigstoreSigned, manifest: Manifest, image: SignedImage,
+        signatures: Sequence[Signature],
+    ) -> str:  # fmt: skip
+        """Return why no signature satisfies a requirement, or why that cannot be found out; "" if one does.
+
+        Bundles, which take requests of their own, are read only if no other signature does.
+        """
+        from ..config.policy_requirements import SigstoreSigned
         from ..signatures.reasons import summarize
         from ..signatures.requirements import may_satisfy
 
         candidates = [signature for signature in signatures if may_satisfy(requirement, signature)]
-        refused = _judge_all(requirement, image, candidates)
+        refused = await run_in_thread(partial(_judge_all, requirement, image, candidates))
+        if refused is not None and isinstance(requirement, SigstoreSigned):
+            more = await self._judge_bundles(requirement, manifest, image)
+            refused = None if more is None else [*refused, *more]
         return "" if refused is None else summarize(refused, others=len(signatures) - len(candidates))
+
+    async def _judge_bundles(
+        self, requirement: SigstoreSigned, manifest: Manifest, image: SignedImage
+    ) -> list[Verdict] | None:
+        from ..signatures.verdict import Verdict
+        from .referring_signatures import read_referring_signatures
+
+        try:
+            bundles = await read_referring_signatures(self._source, manifest.digest, cosign_tags=False)
+        except PyskopeoError as error:
+            return [Verdict(False, f"reading the bundles of the image failed: {error}")]
+        return await run_in_thread(partial(_judge_all, requirement, image, bundles))
+
+
+def signed_image(manifest: Manifest, name: ImageReference) -> SignedImage:
+    """Return the image that signatures have to be for.
+
+    Of a name with a tag and a digest the tag counts: the manifest was read by the digest, and has it. (Signatures for
+    both are not made; containers/image would accept these alone, and skopeo no such name.)
+    """
+    from ..signatures.verdict import SignedImage
+
+    reference = name.reference
+    if reference is not None and reference.tag and reference.digest is not None:
+        reference = replace(reference, digest=None)
+    return SignedImage(manifest.raw, name.image_name, reference)
 
 
 def _judge_all(

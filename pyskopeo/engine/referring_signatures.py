@@ -20,8 +20,10 @@ _SIGNATURES = ".sig"
 _MANIFESTS_AT_ONCE = 8
 
 
-async def read_referring_signatures(source: ImageSource, digest: Digest) -> tuple[Signature, ...]:
-    """Return the bundles of sigstore that refer to a manifest, and the signatures with cosign's tag for it.
+async def read_referring_signatures(
+    source: ImageSource, digest: Digest, *, cosign_tags: bool = True
+) -> tuple[Signature, ...]:
+    """Return the bundles of sigstore that refer to a manifest, and with ``cosign_tags`` the signatures with such a tag.
 
     None is verified; a bundle may be of an attestation, too. Places without referrers have none. Raises the source's
     errors, `InvalidContent` for a referrer that is no manifest with layers, and `TooLarge` for more than
@@ -29,7 +31,7 @@ async def read_referring_signatures(source: ImageSource, digest: Digest) -> tupl
     """
     try:
         listed = await source.referrers(digest)
-        tagged = await source.cosign_tags(digest)
+        tagged = await source.cosign_tags(digest) if cosign_tags else ()
     except Unsupported:
         return ()
     # One whose type is not stated has to be read.

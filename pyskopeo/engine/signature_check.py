@@ -11,6 +11,7 @@ from ..errors import PolicyRejected, PyskopeoError
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import each
 from .graph import find_image, ignore_warning, read_children
+from .policy_check import signed_image
 from .referring_signatures import read_referring_signatures
 from .selection import has_only_blobs
 
@@ -64,7 +65,7 @@ class GivenCheck:
         found = [*await self._source.signatures(descriptor)]
         referring = await read_referring_signatures(self._source, manifest.digest)
         found += [one for one in referring if one not in found]  # attachments are in cosign's tags
-        image, now = _signed_image(manifest, self._name), datetime.now(UTC)
+        image, now = signed_image(manifest, self._name), datetime.now(UTC)
         return (await run_in_thread(partial(judge, self._trust, image, found, now)),)
 
 
@@ -91,8 +92,10 @@ class PolicyCheck:
             return (CheckedRequirement("policy", error.scope, str(error)),)
         if not rule.requirements:
             return (CheckedRequirement(InsecureAcceptAnything.type, rule.scope),)
-        signatures = await self._source.signatures(descriptor)
-        image, found = _signed_image(manifest, self._name), []
+        signatures = await self._source.signatures(descriptor, required=True)
+        if any(isinstance(requirement, SigstoreSigned) for requirement in rule.requirements):
+            signatures += await read_referring_signatures(self._source, manifest.digest, cosign_tags=False)
+        image, found = signed_image(manifest, self._name), []
         for requirement in rule.requirements:
             if isinstance(requirement, SignedBy | SigstoreSigned):
                 found.append(await run_in_thread(partial(_judge, requirement, rule.scope, image, signatures)))
@@ -120,12 +123,6 @@ def _judge(
     except PyskopeoError as error:
         return CheckedRequirement(requirement.type, scope, str(error), tuple(verdicts))
     return CheckedRequirement.of(requirement.type, scope, verdicts)
-
-
-def _signed_image(manifest: Manifest, name: ImageReference) -> SignedImage:
-    from ..signatures.verdict import SignedImage
-
-    return SignedImage(manifest.raw, name.image_name, name.reference)
 
 
 async def check_manifests(

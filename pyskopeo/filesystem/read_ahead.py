@@ -18,7 +18,7 @@ Item_contra = TypeVar("Item_contra", contravariant=True)
 _PERIOD = 0.05  # seconds
 # The share of one processor's time that this process uses while decompression is what it waits for. With less it waits
 # for the network, and what is read ahead would only take bandwidth from what is needed.
-_BUSY_SHARE = 0.6
+_BUSY_SHARE = 0.5
 
 
 class OrderedReader(Protocol[Item_contra]):

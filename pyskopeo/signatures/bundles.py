@@ -133,13 +133,13 @@ def _check(claim: _Claim, image: SignedImage, identity: SignedIdentity | None) -
 
 def _signer(signature: Signature, bundle: Bundle, image: SignedImage, trust: SigstoreTrust, now: datetime) -> str:
     """Return who made the bundle: the file of a key, or the names in a certificate; raises `SignatureRefused`."""
+    message = bundle.content.message() if isinstance(bundle.content, Envelope) else image.manifest
+    if trust.keys:
+        return _signer_by_key(bundle, message, trust)
     if trust.keyless is not None:
         from .keyless_bundles import check_keyless
 
         return check_keyless(signature.content, bundle, image.manifest, trust.keyless)
-    message = bundle.content.message() if isinstance(bundle.content, Envelope) else image.manifest
-    if trust.keys:
-        return _signer_by_key(bundle, message, trust)
     if not bundle.certificates:
         raise SignatureRefused("the bundle is signed by a key, not with a certificate")
     signer = _certified_key(bundle, message, trust, now)

@@ -133,7 +133,8 @@ def check_chain(
         return verifier.verify(leaf, list(intermediates)).chain
     except (verification.VerificationError, UnsupportedGeneralNameType, ValueError) as error:
         reason = _DETAIL.sub("", one_line(error)).replace(_NO_ISSUER, "no authority that is trusted has issued it")
-        raise SignatureRefused(f"verifying the certificate failed: {reason}") from None
+        as_of = time.strftime("%Y-%m-%d %H:%M:%S UTC")
+        raise SignatureRefused(f"verifying the certificate failed, as of {as_of}: {reason}") from None
 
 
 def _policies() -> tuple[Any, Any]:

@@ -185,7 +185,11 @@ def fingerprints(keyrings: Sequence[bytes]) -> tuple[str, ...]:
 
 def _library() -> ModuleType:
     try:
+        import cryptography  # noqa: F401 - `openpgp_crypto` uses it
         import pysequoia
-    except ImportError:
-        raise Unsupported("OpenPGP signatures need the package pysequoia: pip install 'pyskopeo[openpgp]'") from None
+    except ImportError as error:
+        raise Unsupported(
+            f"OpenPGP signatures are verified with the package {error.name}, which is not installed: "
+            "pip install 'pyskopeo[openpgp]'"
+        ) from None
     return pysequoia

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     PublicKey: TypeAlias = EllipticCurvePublicKey | RSAPublicKey | Ed25519PublicKey
 
+# NIST's, as in Go's standard library.
+_CURVES = ("secp224r1", "secp256r1", "secp384r1", "secp521r1")
 _LABELS = ("PUBLIC KEY", "RSA PUBLIC KEY")
 
 
@@ -59,6 +61,8 @@ def supported_key(key: object, what: str) -> PublicKey:
 
     if not isinstance(key, EllipticCurvePublicKey | RSAPublicKey | Ed25519PublicKey):
         raise SignatureRefused(f"{what} is neither ECDSA, RSA nor Ed25519")
+    if isinstance(key, EllipticCurvePublicKey) and key.curve.name not in _CURVES:
+        raise SignatureRefused(f"{what} is on the curve {key.curve.name}, which is not supported")
     return key
 
 

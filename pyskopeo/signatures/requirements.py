@@ -43,7 +43,7 @@ def may_satisfy(requirement: SignedBy | SigstoreSigned, signature: Signature) ->
         return signature.format == "simple"
     from .sigstore_annotations import PAYLOAD_TYPE
 
-    return signature.format == "sigstore" and signature.media_type == PAYLOAD_TYPE
+    return signature.format == "bundle" or (signature.format == "sigstore" and signature.media_type == PAYLOAD_TYPE)
 
 
 def _judge_simple(
@@ -61,6 +61,10 @@ def _judge_sigstore(
     requirement: SigstoreSigned, image: SignedImage, signature: Signature, keys: RequirementKeys, now: datetime
 ) -> Verdict:
     trust = _trust(requirement, keys)
+    if signature.format == "bundle":
+        from .bundles import verify as verify_bundle
+
+        return verify_bundle(signature, image, trust, requirement.signed_identity, now)
     from .sigstore_signing import verify
 
     return verify(signature, image, trust, requirement.signed_identity, now)

@@ -34,6 +34,8 @@ _MEDIA_TYPES = (
     "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
     "application/vnd.dev.sigstore.trustedroot.v0.2+json",
 )
+# Kinds of keys that are read; a trusted root may have others, for programs that are newer.
+_KEY_KINDS = ("PKIX_ECDSA_", "PKIX_ED25519", "PKIX_RSA_PKCS1V15_", "PKCS1_RSA_PKCS1V5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class CertificateAuthority:
 
 @dataclass(frozen=True, slots=True)
 class TrustedRoot:
-    """Authorities, logs of signatures, and logs of certificates."""
+    """Authorities, logs of signatures, and logs of certificates; without logs whose keys are of an unknown kind."""
 
     authorities: tuple[CertificateAuthority, ...]
     logs: tuple[LogKey, ...]
@@ -85,8 +87,8 @@ class TrustedRoot:
         tlogs, authorities, ctlogs, _ = (member_list(document, name, file.where) for name in names)
         return cls(
             tuple(_authority(one, file.where) for one in authorities),
-            tuple(_log_key(one, file.where) for one in tlogs),
-            tuple(_log_key(one, file.where) for one in ctlogs),
+            _log_keys(tlogs, file.where),
+            _log_keys(ctlogs, file.where),
         )
 
     def certificates_at(self, time: datetime) -> tuple[Certificate, ...]:
@@ -109,8 +111,14 @@ def _authority(value: Any, where: str) -> CertificateAuthority:
     return CertificateAuthority(certificates, _period(found, where))
 
 
-def _log_key(value: Any, where: str) -> LogKey:
-    found = member_object(an_object(value, f"{where}: tlogs"), "publicKey", where)
+def _log_keys(logs: list[Any], where: str) -> tuple[LogKey, ...]:
+    found = (member_object(an_object(one, f"{where}: a log"), "publicKey", where) for one in logs)
+    return tuple(
+        _log_key(one, where) for one in found if member_text(one, "keyDetails", where).startswith(_KEY_KINDS)
+    )
+
+
+def _log_key(found: dict[str, Any], where: str) -> LogKey:
     key = parse_public_key(member_bytes(found, "rawBytes", where), f"a key of {where}")
     return LogKey(key, hashlib.sha256(encode_public_key(key)).digest(), _period(found, where))
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.layout import LayoutIndex
+    from ..model.manifest import Manifest
 
 
 async def delete_referrers(
@@ -40,13 +41,16 @@ async def delete_referrers(
     unneeded: set[Digest] = set()
 
     def change(current: LayoutIndex) -> LayoutIndex:
-        kept = _without(current, referrers, files)
-        needed = _reachable(files, kept.descriptors)
+        kept, lists = _without(current, referrers, files)
+        listed = [entry for index in lists.values() for entry in index.manifests]
+        needed = _reachable(files, (*kept.descriptors, *listed)) | {index.digest for index in lists.values()}
         for digest in {digest for digests in referrers.values() for digest in digests}:
             if digest in needed:
                 raise Unsupported(f"{digest} is a part of an index, or another manifest refers to it: it stays")
         unneeded.update(_reachable(files, current.descriptors) - needed)
-        return kept
+        for index in lists.values():
+            write_atomically(files.path_of(index.digest), index.raw)
+        return kept.with_images(lists)
 
     async with locked(root / "blobs", on_wait=on_wait):
         await index.update(change)
@@ -57,10 +61,11 @@ async def delete_referrers(
 
 def _without(
     layout: LayoutIndex, referrers: Mapping[Digest, Collection[Digest]], files: DirectoryFiles
-) -> LayoutIndex:
-    """Return the index of the layout without referrers; changed lists of the tag schema are written."""
+) -> tuple[LayoutIndex, dict[str, Manifest]]:
+    """Return the index of the layout without referrers and the lists that name them, and new lists by their tags."""
     removed = {digest for digests in referrers.values() for digest in digests}
     kept = layout.without(n for n, entry in enumerate(layout.descriptors) if entry.digest in removed)
+    lists: dict[str, Manifest] = {}
     for subject, digests in referrers.items():
         tag = referrers_tag(subject)
         positions = kept.positions(tag)
@@ -73,16 +78,10 @@ def _without(
             raise InvalidContent(f"{where} cannot be read: {error}; see layout verify") from error
         found = ReferrerIndex.parse(raw, where)
         new = found.without(frozenset(map(str, digests)))
-        if new is found:
-            continue
-        if not new.entries:
+        if new is not found:
             kept = kept.without(positions)
-            continue
-        manifest = new.to_manifest()
-        path = files.path_of(manifest.digest)
-        write_atomically(path, manifest.raw)
-        kept = kept.with_images({tag: manifest})
-    return kept
+            lists |= {tag: new.to_manifest()} if new.entries else {}
+    return kept, lists
 
 
 def _reachable(files: DirectoryFiles, descriptors: Iterable[Descriptor]) -> set[Digest]:

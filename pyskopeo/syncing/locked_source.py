@@ -15,6 +15,7 @@ from ..model.referrer_index import referrer_descriptor
 from ..streams.locations import RegistryBlob
 from ..streams.pump import Blob
 from .registry_queries import open_sources
+from .stored_signatures import read_stored_signatures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..model.locked_image import LockedImage
     from ..model.manifest import Manifest
     from ..model.reference import Reference
+    from ..model.signature import Signature
     from ..storage.pull_through import PullThrough
     from ..streams.byte_streams import BlobReader
     from .registry_queries import Download
@@ -113,6 +115,18 @@ class LockedSource(ImageSource):
 
         fetched = Blob(descriptor, opened, self._here)
         return fetched if self._through is None else self._through.blob(fetched)
+
+    async def signatures(
+        self, descriptor: Descriptor | None = None, *, required: bool = False
+    ) -> tuple[Signature, ...]:
+        """Return the signatures that the registry of the image has now, if a policy needs them.
+
+        Those that are only copied have no place where locks are prefetched to.
+        """
+        if not required:
+            return ()
+        digest = self._image.digest if descriptor is None else descriptor.digest
+        return await read_stored_signatures(self._image.reference, digest, self._access)
 
     async def is_stored(self, descriptor: Descriptor) -> bool:
         return self._through is not None and await self._through.holds(descriptor)

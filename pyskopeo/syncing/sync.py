@@ -21,6 +21,7 @@ from .overwriting import NO_IMAGE_DIRECTORY, UnchangedOnly, check_source, is_rep
 from .presence import PresenceCheck
 from .record import Entry, Record
 from .shared_blobs import SharedBlobs
+from .stored_signatures import may_be_signed
 from .sync_request import (
     ImageEvent,
     ImageFinished,
@@ -237,7 +238,7 @@ class _SyncRun:
         present = None
         if not self._request.signers and not needs_signatures(source, group.access):
             present = await self._presence.present_digest(image, source, destination, group.access, there)
-        if present is not None and not self._wants_referrers:
+        if present is not None and not self._wants_referrers and not self._takes_signatures(source, destination, group):
             await self._claim(image, present)
             remove_leftovers(destination, self._writing)
             return ImageResult(image, "present", present)
@@ -262,6 +263,10 @@ class _SyncRun:
         await self._record.put(self._presence.key(image), entry)
         status: Status = "present" if present == result.digest and not result.written_referrers else "copied"
         return ImageResult(image, status, result.digest, result.moved)
+
+    def _takes_signatures(self, source: ImageReference, destination: ImageReference, group: ImageGroup) -> bool:
+        """Return whether an image that is there has to be looked at: it may have signatures that it had not before."""
+        return not self._request.form.remove_signatures and may_be_signed(source, destination, group.access)
 
     @property
     def _wants_referrers(self) -> bool:

@@ -45,6 +45,7 @@ from pyskopeo.registry.content_range import blob_part
 from pyskopeo.registry.link_header import find_next_page
 from pyskopeo.signatures.verdict import Verdict
 from pyskopeo.storage.tar import TarIndex
+from tests.fuzz import simple_signature_targets
 from tests.fuzz.signature_targets import judged, judged_bundle, parse_root
 
 _LONGEST_MESSAGE = 3000
@@ -337,6 +338,24 @@ def response(data: bytes) -> None:
                     pass
 
 
+def signed_message(data: bytes) -> None:
+    """A simple signature."""
+    with refusals():
+        simple_signature_targets.signed_message(data)
+
+
+def simple_payload(data: bytes) -> None:
+    """What a simple signature says."""
+    with refusals():
+        simple_signature_targets.payload(data)
+
+
+def openpgp_keys(data: bytes) -> None:
+    """A keyring."""
+    with refusals():
+        simple_signature_targets.openpgp_keys(data)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "auth-file": auth_file,
     "bazel-helper": bazel_helper,
@@ -348,10 +367,13 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "lock-file": lock_file,
     "manifest": manifest,
     "media-type": media_type,
+    "openpgp-keys": openpgp_keys,
     "policy": policy,
     "reference": reference,
     "registries-conf": registries_conf,
     "response": response,
+    "signed-message": signed_message,
+    "simple-payload": simple_payload,
     "sigstore-bundle": sigstore_bundle,
     "sigstore-signature": sigstore_signature,
     "tar": tar,

@@ -479,6 +479,39 @@ class TestDetach:
         assert _blobs(layout) == before
         assert json.loads((layout / "index.json").read_bytes())["manifests"] == json.loads(index)["manifests"]
 
+    def test_blobs_that_layouts_share_stay(self, sbom: Path, tmp_path: Path) -> None:
+        shared, layout = tmp_path / "shared", tmp_path / "layout"
+        source = f"oci:{write_layout(IMAGE, tmp_path / 'source')}:latest"
+        succeed(pyskopeo_here("copy", source, f"oci:{layout}:latest", "--dest-shared-blob-dir", shared))
+        words = (f"oci:{layout}:latest", "--shared-blob-dir", shared)
+        digest = attach(*words, sbom, "--type", SBOM)
+        assert (shared / "sha256" / digest[7:]).exists()
+        succeed(run("download", *words, digest, "--output", tmp_path / "out"))
+        succeed(run("detach", *words, digest))
+        assert referrers(*words) == []
+        assert (shared / "sha256" / digest[7:]).exists()
+
+    def test_one_that_another_index_needs_stays(self, tmp_path: Path) -> None:
+        bom = referring(IMAGE)
+        layout = write_layout(IMAGE, tmp_path / "layout")
+        write_layout(bom, layout, tag=None)
+        raw = index_of(described(bom))
+        index = BuiltImage(made := BuiltManifest(digest_of(raw), INDEX, raw), {made.digest: made}, {}, {})
+        write_layout(index, layout, tag="release")
+        before = (layout / "index.json").read_bytes(), _blobs(layout)
+        assert "it stays" in fatal(run("detach", f"oci:{layout}:latest", bom.digest))
+        assert ((layout / "index.json").read_bytes(), _blobs(layout)) == before
+
+    def test_a_manifest_that_cannot_be_read_keeps_everything(self, sbom: Path, tmp_path: Path) -> None:
+        layout = write_layout(IMAGE, tmp_path / "layout")
+        digest = attach(f"oci:{layout}:latest", sbom, "--type", SBOM)
+        other = build(ImageSpec(layers=(LayerSpec("other"),)))
+        write_layout(other, layout, tag="other")
+        blob_path(layout, other.digest).write_bytes(b"{")
+        before = (layout / "index.json").read_bytes(), _blobs(layout)
+        fatal(run("detach", f"oci:{layout}:latest", digest))
+        assert ((layout / "index.json").read_bytes(), _blobs(layout)) == before
+
     def test_a_part_of_the_list_cannot_be(self) -> None:
         with Simulator(MULTI) as registry:
             (found, *_) = referrers(registry.name(), "--platform", "linux/amd64")

@@ -11,11 +11,17 @@ import pytest
 
 from tests.support.caches import build_cache
 from tests.support.cli import fatal, pyskopeo_here, succeed
+from tests.support.exchange import Response
 from tests.support.images import BuiltImage, BuiltManifest, build
 from tests.support.outputs import write_dir
+from tests.support.pulling import asked_for_blobs
+from tests.support.pushing import Pushing
+from tests.support.referring import referring
 from tests.support.sigstore_authority import PrivateKey, public_pem
+from tests.support.sigstore_bundles import MEDIA_TYPE, BundleMaker, statement
 from tests.support.sigstore_cases import KEY, OTHER
 from tests.support.sigstore_signatures import REFERENCE, Signed, payload_for
+from tests.support.simulator import Simulator
 
 pytestmark = pytest.mark.usefixtures("no_machine_policy")
 UNSIGNED = "Source image rejected: A signature was required, but no signature exists"
@@ -203,3 +209,74 @@ def test_files_are_read_of_signed_images_only(words: tuple[str, ...], stage: Sta
     stage.sign("signature-1")
     done = pyskopeo_here(f"--policy={stage.folder}/policy.json", *command)
     assert "rejected" not in done.stderr
+
+
+class TestBundles:
+    """Bundles of sigstore that refer to the image; skopeo does not look for them."""
+
+    NAME = "registry.example/ns/repo"
+
+    def stage(self, registry: Simulator, folder: Path, **changes: Any) -> tuple[str, ...]:
+        (folder / "key.pub").write_bytes(public_pem(KEY))
+        requirement = {
+            "type": "sigstoreSigned", "keyPath": str(folder / "key.pub"),
+            "signedIdentity": {"type": "exactRepository", "dockerRepository": self.NAME},
+        } | changes  # fmt: skip
+        (folder / "policy.json").write_text(json.dumps({"default": [requirement]}))
+        return (f"--policy={folder}/policy.json", "copy", "-q", "--src-tls-verify=false", registry.name(), f"dir:{folder}/out")
+
+    def attach(self, registry: Simulator, image: BuiltImage, payload: bytes, key: PrivateKey = KEY) -> None:
+        made = BundleMaker.of(key, payload).signature
+        registry.add(referring(image, MEDIA_TYPE, made.content), "test/image", None)
+
+    def test_accepted(self, tmp_path: Path) -> None:
+        image = build("oci")
+        with Simulator(image, pushing=Pushing(referrers=True)) as registry:
+            words = self.stage(registry, tmp_path)
+            self.attach(registry, image, statement(image.digest, self.NAME))
+            succeed(pyskopeo_here(*words))
+
+    @pytest.mark.parametrize(
+        ("name", "digest", "key", "reason"),
+        [
+            (None, "", KEY, "the bundle does not say the name of the image"),
+            ("registry.example/ns/other", "", KEY, "is not accepted"),
+            (NAME, "sha256:" + "0" * 64, KEY, "does not match"),
+            (NAME, "", OTHER, "verification failed"),
+        ],
+    )
+    def test_refused(self, name: str | None, digest: str, key: PrivateKey, reason: str, tmp_path: Path) -> None:
+        image = build("oci")
+        with Simulator(image, pushing=Pushing(referrers=True)) as registry:
+            words = self.stage(registry, tmp_path)
+            self.attach(registry, image, statement(digest or image.digest, name), key)
+            said = fatal(pyskopeo_here(*words))
+            assert said.startswith("Source image rejected: ")
+            assert reason in said
+            assert asked_for_blobs(registry) != []  # the bundle alone
+            assert not [line for line in asked_for_blobs(registry) if image.config_digest() in line]
+
+    def test_an_answer_that_makes_no_sense(self, tmp_path: Path) -> None:
+        image = build("oci")
+        with Simulator(image) as registry:
+            words = self.stage(registry, tmp_path)
+            page = Response(200, (("Content-Type", "text/html"),), b"<html>")
+            registry.routes[f"/v2/test/image/referrers/{image.digest}"] = page
+            said = fatal(pyskopeo_here(*words))
+            assert said.startswith("Source image rejected: reading the bundles of the image failed: ")
+
+    def test_they_are_read_only_if_they_are_needed(self, tmp_path: Path) -> None:
+        image = build("oci")
+        with Simulator(image) as registry:
+            words = self.stage(registry, tmp_path, type="signedBy", keyType="GPGKeys")
+            assert fatal(pyskopeo_here(*words)).startswith(UNSIGNED)
+            assert not [line for line in registry.log if "referrers" in line or "/manifests/sha256-" in line]
+
+    def test_in_a_layout(self, tmp_path: Path) -> None:
+        image = build("oci")
+        with Simulator(image, pushing=Pushing(referrers=True)) as registry:
+            words = self.stage(registry, tmp_path)
+            self.attach(registry, image, statement(image.digest, self.NAME))
+            copied = f"oci:{tmp_path}/layout:x"
+            succeed(pyskopeo_here("copy", "-q", "--referrers", "--src-tls-verify=false", registry.name(), copied))
+            succeed(pyskopeo_here(words[0], "copy", "-q", copied, f"dir:{tmp_path}/out2"))

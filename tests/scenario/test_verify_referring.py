@@ -11,6 +11,7 @@ import pytest
 
 from tests.scenario.test_referrers import lists
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
+from tests.support.commands import pyskopeo
 from tests.support.images import BuiltImage, build, edited
 from tests.support.keys import private_key
 from tests.support.outputs import write_layout
@@ -18,6 +19,7 @@ from tests.support.referring import SBOM, described, referring
 from tests.support.sigstore_authority import EMAIL, ISSUER, public_pem
 from tests.support.sigstore_bundles import MEDIA_TYPE, BundleMaker, statement, trusted_root
 from tests.support.sigstore_cases import FULCIO, KEY, LOG
+from tests.support.sigstore_log import TransparencyLog
 from tests.support.sigstore_signatures import Signed, payload_for
 from tests.support.simulator import Simulator
 
@@ -117,6 +119,20 @@ class TestRegistries:
             done = verify("--tls-verify=false", *flags, registry.name())
             assert done.code == code, done.stderr
             assert verdicts(done)[0]["accepted"] is not bool(code)
+
+    def test_keys_of_a_trusted_root_that_are_of_no_use(self, tmp_path: Path) -> None:
+        """Those for other programs, or newer ones, are passed over without a word."""
+        made = BundleMaker.of(KEY, statement(IMAGE.digest)).certified(FULCIO.issue(KEY.public_key())).logged(LOG)
+        layout = write_layout(IMAGE, tmp_path / "layout")
+        write_layout(referring(IMAGE, MEDIA_TYPE, made.signature.content), layout, tag=None)
+        root = json.loads(trusted_root(FULCIO, LOG))
+        unknown = json.loads(trusted_root(FULCIO, TransparencyLog()))["tlogs"][0]
+        unknown["publicKey"]["keyDetails"] = "LMS_SHA256"
+        root["tlogs"].append(unknown)
+        (tmp_path / "root.json").write_text(json.dumps(root))
+        flags = (f"--certificate-identity={EMAIL}", f"--certificate-oidc-issuer={ISSUER}", f"--trusted-root={tmp_path}/root.json")
+        done = pyskopeo("verify", "--json", "--signatures-only", *flags, f"oci:{layout}:latest")
+        assert (done.code, done.stderr, verdicts(done)[0]["accepted"]) == (0, "", True)
 
     def test_what_is_no_bundle(self, registry: Simulator, key: Path) -> None:
         """It is refused like a signature that is wrong; other kinds of manifests end the command."""

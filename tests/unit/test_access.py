@@ -14,7 +14,7 @@ from pyskopeo.http.tls import Trust
 
 def test_an_access_and_its_parts_stay_small_enough_to_be_known_by_heart() -> None:
     assert [field.name for field in fields(Access)] == [
-        "keychain", "trust", "network", "registries", "policy", "storage", "writing", "report"
+        "keychain", "trust", "network", "registries", "policy", "signature_stores", "storage", "writing", "report"
     ]  # fmt: skip
     for part in (Trust, Network):
         assert len(fields(part)) <= 14

@@ -15,15 +15,25 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from pyskopeo.model.digest import Digest
+from pyskopeo.signatures.simple_signing import SimplePayload
 from tests.support.commands import ROOT, environment
 from tests.support.gates import BearerGate
 from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.keys import write_keys
+from tests.support.openpgp import Signatory
 from tests.support.outputs import write_dir, write_layout
+from tests.support.referring import referring
+from tests.support.sigstore_authority import EMAIL, ISSUER, new_key, public_pem
+from tests.support.sigstore_authority import Authority as SigstoreAuthority
+from tests.support.sigstore_bundles import MEDIA_TYPE, BundleMaker, statement, trusted_root
+from tests.support.sigstore_log import TransparencyLog
+from tests.support.sigstore_signatures import Signed, payload_for
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority
 from tests.support.token_server import TokenServer
 
+KEY = new_key()
 # The modules of each distribution that pyproject.toml names.
 MODULES = {
     "backports-zstd": ("backports.zstd",),
@@ -31,9 +41,11 @@ MODULES = {
     "h11": ("h11",),
     "isal": ("isal",),
     "publicsuffixlist": ("publicsuffixlist",),
+    "pysequoia": ("pysequoia",),
     "pynacl": ("nacl",),
     "pyyaml": ("yaml", "_yaml"),
     "rich": ("rich",),
+    "sigstore": ("sigstore",),
     "starlette": ("starlette",),
     "uvicorn": ("uvicorn",),
     # What they bring along.
@@ -50,6 +62,14 @@ REFUSED = {
     ("cryptography", "encrypt"): "layers are encrypted and decrypted with the package cryptography, which is not installed",
     **{(name, "make a key"): "private keys of sigstore need pynacl and cryptography: pip install 'pyskopeo[signing]'"
        for name in ("cryptography", "pynacl")},
+    **{
+        (package, "verify a signature"): f"OpenPGP signatures are verified with the package {package}, which is not installed: "
+        "pip install 'pyskopeo[openpgp]'"
+        for package in ("cryptography", "pysequoia")
+    },
+    ("sigstore", "check a certificate"): "bundles with certificates need the package sigstore: pip install 'pyskopeo[sigstore]'",
+    **{("cryptography", name): "signatures of sigstore are verified with the package cryptography, which is not installed"
+       for name in ("check a key", "check a certificate")},
     ("pyyaml", "sync yaml"): "images.yaml: YAML files need the package PyYAML, which is not installed",
     ("pyyaml", "tls details"): "tls.yaml: YAML files need the package PyYAML, which is not installed",
 }
@@ -74,6 +94,26 @@ print(json.dumps(results))
 """
 
 
+def signed_by_key(directory: Path) -> Path:
+    """An image with a signature, and the key beside it."""
+    image = build("oci")
+    (directory.parent / "key1.pub").write_bytes(public_pem(KEY))
+    write_dir(image, directory)
+    (directory / "signature-1").write_bytes(Signed.by(KEY, payload_for(image.digest)).signature.to_bytes())
+    return directory
+
+
+def with_certificate(directory: Path) -> Path:
+    """An image with a bundle, and the trusted root for its certificate beside it."""
+    image, log = build("oci"), TransparencyLog()
+    fulcio = SigstoreAuthority()
+    made = BundleMaker.of(KEY, statement(image.digest)).certified(fulcio.issue(KEY.public_key())).logged(log)
+    write_layout(image, directory)
+    write_layout(referring(image, MEDIA_TYPE, made.signature.content), directory, tag=None)
+    (directory.parent / "trusted_root.json").write_bytes(trusted_root(fulcio, log))
+    return directory
+
+
 def commands(registry: Simulator, secure: Simulator, certificates: Path, folder: Path) -> dict[str, list[str]]:
     """What users do, by its name here."""
     plain = ["--src-tls-verify=false"]
@@ -86,6 +126,8 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
     in_json.write_text(json.dumps({registry.host: {"images": {"test/image": ["latest"]}, "tls-verify": False}}))
     (folder / "passphrase").write_text("secret")
     (folder / "tls.yaml").write_text("minVersion: '1.2'\n")
+    (folder / "signature").write_bytes((signatory := Signatory("signer")).sign(SimplePayload("app:1", str(Digest.of(b"secret"))).to_bytes()))
+    (folder / "keys").write_bytes(signatory.public)
     repository = registry.name().removeprefix("docker://").rpartition(":")[0]
     return {
         "pull": ["copy", *plain, registry.name(), f"oci:{folder}/pulled:x"],
@@ -98,6 +140,14 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
         "sign": ["copy", "--format=v2s1", f"dir:{gzip}", f"dir:{folder}/signed"],
         "encrypt": ["copy", f"--encryption-key=jwe:{write_keys(folder, 'RSA')[0]}", f"dir:{gzip}", f"dir:{folder}/secret"],
         "make a key": ["generate-sigstore-key", f"--output-prefix={folder}/key", f"--passphrase-file={folder}/passphrase"],
+        "verify a signature": [
+            "standalone-verify", f"--public-key-file={folder}/keys", f"{folder}/passphrase", "app:1", "any", f"{folder}/signature"
+        ],
+        "check a key": ["verify", "--signatures-only", f"--key={folder}/key1.pub", f"dir:{signed_by_key(folder / 'by-key')}"],
+        "check a certificate": [
+            "verify", "--signatures-only", f"--certificate-identity={EMAIL}", f"--certificate-oidc-issuer={ISSUER}",
+            f"--trusted-root={folder}/trusted_root.json", f"oci:{with_certificate(folder / 'certified')}:latest",
+        ],
         "tls details": [f"--tls-details={folder}/tls.yaml", "inspect", "--tls-verify=false", registry.name()],
         "inspect": ["inspect", "--tls-verify=false", registry.name()],
         "list tags": ["list-tags", "--tls-verify=false", f"docker://{repository}"],
@@ -120,7 +170,8 @@ def fatal_lines(stderr: str) -> list[str]:
 def test_every_dependency_is_taken_away() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     texts = [*project["dependencies"], *project["optional-dependencies"]["serve"], *project["optional-dependencies"]["socks"]]
-    texts += project["optional-dependencies"]["signing"]
+    texts += project["optional-dependencies"]["signing"] + project["optional-dependencies"]["openpgp"]
+    texts += [*project["optional-dependencies"]["signing"], *project["optional-dependencies"]["sigstore"]]
     declared = {re.sub(r"[-_.]+", "-", Requirement(text).name).lower() for text in texts}
     assert declared - NEEDED <= MODULES.keys()
     assert {package for package, _ in REFUSED} <= MODULES.keys()

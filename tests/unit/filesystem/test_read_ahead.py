@@ -182,7 +182,7 @@ async def test_when_nothing_is_read_ahead(reason: str, monkeypatch: pytest.Monke
     if reason == "one processor":
         monkeypatch.setattr(read_ahead, "processors", lambda: 1)
     if reason == "waits for the network":
-        monkeypatch.setattr(read_ahead, "_BUSY_SHARE", 0.6)
+        monkeypatch.setattr(read_ahead, "_BUSY_SHARE", 0.5)
         monkeypatch.setattr(read_ahead, "time", StoppedProcess)
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:

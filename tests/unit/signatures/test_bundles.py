@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -239,7 +240,7 @@ def certificates() -> Iterator[Case]:
     untimed = BY_KEY.certified(LEAF, FULCIO.issuing, FULCIO.root).logged(LOG, promised=False)
     yield case("keyless, without a promise", untimed, trust, "the log has not promised a time")
     late = BY_KEY.certified(LEAF, FULCIO.issuing, FULCIO.root).logged(LOG, NOW + timedelta(minutes=6))
-    yield case("keyless, after the certificate", late, trust, "verifying the certificate failed: cert is not valid")
+    yield case("keyless, after the certificate", late, trust, "UTC: cert is not valid")
     of_key = dsse(BY_KEY.made, public_pem(KEY), STATEMENT)
     yield case("keyless, entry of the key", replace(KEYLESS, entries=()).logged(LOG, body=of_key), trust, "the certificate in the log entry is another one")
     other = BY_KEY.certified(FULCIO.issue(OTHER.public_key()), FULCIO.issuing, FULCIO.root).logged(LOG)
@@ -364,6 +365,16 @@ def test_keyless_with_a_trusted_root(bundle: BundleMaker, trust: SigstoreTrust, 
     if not reason:
         assert trust.keyless is not None
         assert verdict.signer == f"{trust.keyless.certificate_identity} (issuer {ISSUER})"
+
+
+def test_keyless_verification_connects_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a connection")
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert verify(SERVED.signature, IMAGE, by_root(), None, NOW).accepted
 
 
 def test_what_the_package_verified_is_what_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,12 +56,16 @@ def test_the_trust_of_a_requirement_is_that_of_the_policy(case: Case) -> None:
 
 def test_only_signatures_of_the_kind_are_judged() -> None:
     right = SIGNED.signature
-    others = (SIMPLE, replace(right, media_type="application/vnd.dsse.envelope.v1+json"), Signature("bundle", b"{}"))
+    others = (SIMPLE, replace(right, media_type="application/vnd.dsse.envelope.v1+json"))
     requirement, keys = as_requirement(trusting(SIGNED.key))
     verdicts = list(judge(requirement, IMAGE, [*others, right], keys, NOW))
     assert [verdict.accepted for verdict in verdicts] == [True]
+    bundle = Signature("bundle", b"{}", where="bundle")
+    (verdict,) = judge(requirement, IMAGE, [bundle], keys, NOW)
+    assert (verdict.accepted, verdict.where, may_satisfy(requirement, bundle)) == (False, "bundle", True)
     gpg = SignedBy("GPGKeys", ("/k",))
-    assert [may_satisfy(gpg, one) for one in (*others, right)] == [True, False, False, False]
+    assert not may_satisfy(gpg, bundle)
+    assert [may_satisfy(gpg, one) for one in (*others, right)] == [True, False, False]
 
 
 def test_the_first_that_is_accepted_is_enough() -> None:

@@ -34,6 +34,14 @@ def test_who_is_trusted_when() -> None:
     assert [log.log_id.hex() for log in found.logs] == [LOG.log_id]
 
 
+def test_keys_of_an_unknown_kind_are_passed_over() -> None:
+    root = json.loads(trusted_root(FULCIO, LOG))
+    unknown = json.loads(trusted_root(FULCIO, LOG))["tlogs"][0]
+    unknown["publicKey"] |= {"keyDetails": "ML_DSA_65", "rawBytes": "eA=="}
+    root["tlogs"].append(unknown)
+    assert [log.log_id.hex() for log in parse(json.dumps(root).encode()).logs] == [LOG.log_id]
+
+
 @pytest.mark.parametrize("raw", [b"", b"x", b"[]", trusted_root(FULCIO, LOG)[:-1] + b',"tlogs":[]}'])
 def test_what_is_no_document(raw: bytes) -> None:
     with pytest.raises(SignatureRefused, match=r"^root\.json "):
@@ -46,8 +54,9 @@ def test_what_is_no_document(raw: bytes) -> None:
         (lambda root: root.update(mediaType="x"), "its media type is 'x'"),
         (lambda root: root.update(x=1), "Unknown key 'x' in root.json"),
         (lambda root: root.update(tlogs={}), "root.json.tlogs is not a JSON array"),
-        (lambda root: root["tlogs"].append(1), "root.json: tlogs is not a JSON object"),
+        (lambda root: root["tlogs"].append(1), "root.json: a log is not a JSON object"),
         (lambda root: root["tlogs"][0]["publicKey"].update(rawBytes="eA=="), "parsing a key of root.json"),
+        (lambda root: root["tlogs"][0]["publicKey"].pop("keyDetails"), "root.json.keyDetails is not a string"),
         (lambda root: root["tlogs"][0]["publicKey"].pop("validFor"), "root.json.validFor is not a JSON object"),
         (lambda root: root["tlogs"][0]["publicKey"].update(validFor={}), "root.json: validFor.start is not a string"),
         (lambda root: root["tlogs"][0]["publicKey"].update(validFor={"start": "x"}), "validFor.start is not a time"),
