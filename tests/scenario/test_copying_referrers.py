@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -489,3 +490,42 @@ def test_twenty_over_a_distance(source: ReferrersRegistry, destination: Referrer
             times.append(time.monotonic() - started)
     assert len(destination.listed(IMAGE.digest, "m1/app")) == 22
     assert times[1] - times[0] < 16 * round_trip
+
+
+def test_a_registry_that_takes_the_tag_for_the_digest(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    """GitLab's answers with the image itself to its tag of the tag schema: that lists no referrers."""
+    multi = build("oci-index")
+    tag = tag_of(multi.digest)
+    source.api = destination.api = False
+    source.add(multi, "test/image", "multi")
+    source.add(multi, "test/image", tag)
+    done = succeed(copy(source.name(tag="multi"), destination.name(), "--all", "--referrers"))
+    assert "listed as a referrer" not in done.stderr
+    assert tag not in destination.store.manifests("test/image")
+    assert json.loads(succeed(pyskopeo_here("referrers", "--tls-verify=false", "--json", source.name(tag="multi"))).stdout)["images"][0]["referrers"] == []
+
+    # As a destination: what is written there is a new list, not the image's with more in it.
+    source.store.remove_manifest("test/image", tag)
+    bom = referring(multi)
+    source.add(bom, "test/image", None)
+    registry_index(source, multi.digest, described(bom))
+    destination.add(multi, "test/image", tag)
+    succeed(copy(source.name(tag="multi"), destination.name(), "--all", "--referrers"))
+    assert [one["digest"] for one in destination.tagged(multi.digest)] == [bom.digest]
+
+
+def test_referrers_come_from_the_registry_itself(source: ReferrersRegistry, destination: ReferrersRegistry, tmp_path: Path) -> None:
+    """A mirror that has the image need not have them; it is still used for the image."""
+    with ReferrersRegistry(IMAGE, "mirror/image") as mirror:
+        conf = tmp_path / "registries.conf"
+        conf.write_text(
+            f'[[registry]]\nlocation = "{source.host}/test"\n'
+            f'[[registry.mirror]]\nlocation = "{mirror.host}/mirror"\ninsecure = true\n'
+        )
+        done = succeed(copy(source.name(), destination.name(), "--referrers", "--registries-conf", str(conf)))
+        assert "going on with" not in done.stderr
+        assert not [one for one in mirror.requests if "/referrers/" in one.path]
+        fetched = {one.path.rpartition("/")[2] for one in source.requests if "/blobs/" in one.path}
+    assert destination.listed(IMAGE.digest) == {BOM.digest, OTHER.digest}
+    assert not fetched & set(IMAGE.blobs)
+    assert fetched >= set(BOM.layer_digests())
