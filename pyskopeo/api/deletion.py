@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..access import Access
@@ -18,10 +19,12 @@ from ..errors import (
     prefix_errors,
 )
 from ..fast_dataclass import dataclass
+from ..http.origin import redact_url
 from ..model.content_digest import content_digest
 from ..model.digest import Digest
 from ..model.events import Warned
 from ..model.reference import Reference
+from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import each
 from .repositories import docker_reference
 
@@ -50,7 +53,8 @@ class Deletion:
 
 
 async def delete(name: str, *, tag_only: bool = False, access: Access | None = None) -> None:
-    """Delete the image ``docker://HOST/NAME[:TAG][@DIGEST]`` by its digest, and with it all of its tags.
+    """Delete the image ``docker://HOST/NAME[:TAG][@DIGEST]`` by its digest, and with it all of its tags and its
+    signatures in a local lookaside.
 
     ``tag_only`` deletes the tag only, by default ``latest``, if the registry supports it (distribution specification,
     "Deleting tags"). Of an image ``oci:PATH[:NAME]`` the entry in the index of the layout is deleted, and the blobs
@@ -108,7 +112,23 @@ async def delete_from_registry(
             tags = await _find_tags(digest, repository, writer, max_tags, access) if find_tags else None
             if not dry_run:
                 await writer.delete_manifest(str(digest))
+                await run_in_thread(partial(_delete_signatures, reference, digest, access))
             return Deletion(reference, digest, tags)
+
+
+def _delete_signatures(reference: Reference, digest: Digest, access: Access) -> None:
+    """Remove the signatures of a manifest, which is deleted, from a local lookaside; of another one, warn."""
+    from ..registry.lookaside import local_path, lookaside_directory
+    from ..storage.signature_files import LookasideFiles
+
+    base = access.signature_stores().lookaside(reference, write=True)
+    if not base:
+        return
+    directory = local_path(lookaside_directory(base, reference.repository, digest))
+    if directory is None:
+        access.report(Warned(f"signatures of {reference} in {redact_url(base)} are not deleted"))
+        return
+    LookasideFiles.remove(directory)
 
 
 def _reference(name: str, default_tag: str) -> Reference:

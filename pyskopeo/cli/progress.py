@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
@@ -30,7 +30,7 @@ from ..model.events import (
 )
 from .live_rows import WIDTH, LiveRows, byte_columns
 from .log import debugging, emit, emit_notice, line, log
-from .standard_streams import notice
+from .skopeo_steps import WRITING, Steps, getting_line, signature_lines
 from .terminal import has_cursor_control, has_rich
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 MODES = ("auto", "bars", "plain", "json", "none")
 _INTERVAL = 10.0  # seconds between two lines about the same blob
 _NAME_WIDTH = 12  # columns of a digest in a row
-_WRITING = "Writing manifest to image destination"
 
 
 def size(count: float) -> str:
@@ -144,7 +143,7 @@ class Lines:
     def __call__(self, event: Event) -> None:
         now = time.monotonic()
         if isinstance(event, CopyPlanned):
-            emit_notice(_getting(event))
+            emit_notice(getting_line(event))
             emit_notice(f"Copying {quantity(len(event.blobs), 'blob')}, {size(event.total)}")
         elif isinstance(event, BlobStarted):
             self._kinds[event.digest] = "config" if event.kind == "config" else "blob"
@@ -155,10 +154,10 @@ class Lines:
         elif isinstance(event, BlobFinished):
             emit_notice(f"{self._name(event.digest)} {_outcome(event)}")
         elif isinstance(event, ManifestWritten) and event.root:
-            for line in (_WRITING, *self._signatures_of_root):
+            for line in (WRITING, *self._signatures_of_root):
                 emit_notice(line)
         elif isinstance(event, SignaturesWritten) and event.root:
-            self._signatures_of_root = _signature_lines(event, is_list=False)
+            self._signatures_of_root = signature_lines(event, is_list=False)
         elif isinstance(event, Converted | CopyFinished):
             emit_notice(_line(event))
         else:
@@ -166,59 +165,6 @@ class Lines:
 
     def _name(self, digest: Digest) -> str:
         return f"Copying {self._kinds[digest]} {digest}"
-
-
-def _getting(event: CopyPlanned) -> str:
-    return f"Getting image {'source' if event.images == 1 else 'list'} signatures"
-
-
-class Steps:
-    """Prints skopeo's lines about a copy, to standard output as skopeo does, and hands all events on to ``report``.
-
-    The line about a configuration follows those about layers, although it may be copied before them.
-    """
-
-    def __init__(
-        self, report: Report = ignore, write: Callable[[str], None] = notice, *, signatures: bool = True
-    ) -> None:
-        self._report, self._write, self._signatures = report, write, signatures
-        self._is_list = False
-        self._configs: list[str] = []
-        self._signatures_of_root: list[str] = []
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, CopyPlanned):
-            self._is_list = event.images != 1
-            if self._signatures:
-                self._write(_getting(event))
-        elif isinstance(event, BlobStarted) and event.kind == "config":
-            self._configs.append(f"Copying config {event.digest}")
-        elif isinstance(event, BlobStarted):
-            self._write(f"Copying blob {event.digest}")
-        elif isinstance(event, ManifestWritten):
-            self._write_all(self._configs)
-            self._write(_WRITING.replace("manifest", "manifest list") if event.root and self._is_list else _WRITING)
-            if event.root:
-                self._write_all(self._signatures_of_root)
-        elif isinstance(event, SignaturesWritten) and event.root:
-            # skopeo writes them after the manifest has its name.
-            self._signatures_of_root = _signature_lines(event, is_list=self._is_list)
-        elif isinstance(event, SignaturesWritten):
-            self._write_all(_signature_lines(event, is_list=False))
-        self._report(event)
-
-    def _write_all(self, lines: list[str]) -> None:
-        while lines:
-            self._write(lines.pop(0))
-
-
-def _signature_lines(event: SignaturesWritten, *, is_list: bool) -> list[str]:
-    several = len(event.made) > 1
-    lines = [
-        f"Creating signature {number}: {method}" if several else f"Creating signature: {method}"
-        for number, method in enumerate(event.made, 1)
-    ]
-    return [*lines, "Storing list signatures" if is_list else "Storing signatures"]
 
 
 def _outcome(event: BlobFinished) -> str:

@@ -13,7 +13,8 @@ from ..model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned,
 from ..syncing.sync_request import ImageEvent, ImageFinished, ImagesListed, ImageStarted, ImageWaiting, LogMessage
 from .live_rows import LiveRows
 from .log import emit_notice, log
-from .progress import Steps, size, span, warnings_only
+from .progress import size, span, warnings_only
+from .skopeo_steps import Steps
 from .standard_streams import escape, notice
 from .terminal import has_cursor_control, has_rich
 

@@ -62,7 +62,7 @@ class GivenCheck:
         """Read all signatures of the manifest, also those that refer to it by themselves, and judge them."""
         from ..signatures.given_trust import judge
 
-        found = [*await self._source.signatures(descriptor)]
+        found = [*await self._source.signatures(descriptor, required=True)]
         referring = await read_referring_signatures(self._source, manifest.digest)
         found += [one for one in referring if one not in found]  # attachments are in cosign's tags
         image, now = signed_image(manifest, self._name), datetime.now(UTC)

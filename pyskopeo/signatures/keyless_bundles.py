@@ -83,7 +83,8 @@ def _verifier(trust: KeylessTrust) -> Verifier:
 
 def _require_sigstore() -> None:
     try:
-        import sigstore  # noqa: F401 - whether it is there
+        import sigstore.models
+        import sigstore.verify  # noqa: F401 - whether they are there, with what they need
     except ImportError:
         needed = "bundles with certificates need the package sigstore: pip install 'pyskopeo[sigstore]'"
         raise Unsupported(needed) from None

@@ -34,14 +34,14 @@ class RekorLog:
         ``checked_with`` is the public key or the certificate in PEM. Raises `NetworkError`, and `InvalidContent` for an
         answer that is no entry, or the entry of another signature.
         """
-        record = _record(checked_with, signature, payload)
+        record = hashed_record(checked_with, signature, payload)
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         answer = await self._service.request("POST", _ENTRIES, headers, json.dumps(record).encode())
         if answer.status == 409:  # it is recorded already, as after a retry of a request whose answer got lost
             answer = await self._recorded(answer)
         elif answer.status != 201:
             raise self._service.error(answer)
-        return self._signed_entry(answer, record)
+        return signed_entry(answer.body, record, self._service.what)
 
     async def _recorded(self, conflict: Answer) -> Answer:
         name = conflict.headers.get("location", "").rpartition("/")[2]
@@ -52,23 +52,28 @@ class RekorLog:
             raise self._service.error(answer)
         return answer
 
-    def _signed_entry(self, answer: Answer, record: dict[str, Any]) -> str:
-        what = self._service.what
-        entries = parse_object(answer.body, f"{what}: the answer", ANSWER_LIMIT)
-        if len(entries) != 1:
-            raise InvalidContent(f"{what}: expected 1 Rekor entry, got {len(entries)}")
-        (entry,) = entries.values()
-        fields = _fields(entry)
-        if fields is None:
-            raise InvalidContent(f"{what}: invalid Rekor entry (missing data): want body, time, index and signature")
-        body, integrated, log_id, index, signed = fields
-        if not _is_about(body, record):
-            raise InvalidContent(f"{what}: the entry is that of another signature")
-        payload = {"body": body, "integratedTime": integrated, "logID": log_id, "logIndex": index}
-        return dumps({"Payload": payload, "SignedEntryTimestamp": signed})
+
+def signed_entry(answer: bytes, record: dict[str, Any], what: str) -> str:
+    """Return the entry for ``record`` in an answer of Rekor, with the log's signature, as JSON.
+
+    ``what`` names the log in errors. Raises `InvalidContent` for an answer that is no entry, or another one's.
+    """
+    entries = parse_object(answer, f"{what}: the answer", ANSWER_LIMIT)
+    if len(entries) != 1:
+        raise InvalidContent(f"{what}: expected 1 Rekor entry, got {len(entries)}")
+    (entry,) = entries.values()
+    fields = _fields(entry)
+    if fields is None:
+        raise InvalidContent(f"{what}: invalid Rekor entry (missing data): want body, time, index and signature")
+    body, integrated, log_id, index, signed = fields
+    if not _is_about(body, record):
+        raise InvalidContent(f"{what}: the entry is that of another signature")
+    payload = {"body": body, "integratedTime": integrated, "logID": log_id, "logIndex": index}
+    return dumps({"Payload": payload, "SignedEntryTimestamp": signed})
 
 
-def _record(checked_with: bytes, signature: bytes, payload: bytes) -> dict[str, Any]:
+def hashed_record(checked_with: bytes, signature: bytes, payload: bytes) -> dict[str, Any]:
+    """Return what is recorded of a signature: a ``hashedrekord``."""
     return {
         "kind": "hashedrekord",
         "apiVersion": "0.0.1",

@@ -53,8 +53,14 @@ class LookasideFiles:
             directory.mkdir(parents=True, exist_ok=True)
         for number, signature in enumerate(signatures, 1):
             write_atomically(directory / f"signature-{number}", signature.to_bytes())
-        number = len(signatures) + 1
+        LookasideFiles.remove(directory, len(signatures) + 1)
+
+    @staticmethod
+    def remove(directory: Path, first: int = 1) -> int:
+        """Remove the signatures from the number ``first`` on; return how many there were. Raises `StorageFailed`."""
+        number = first
         with storage_errors(f"writing {directory}"):
             while (old := directory / f"signature-{number}").exists():
                 old.unlink()
                 number += 1
+        return number - first

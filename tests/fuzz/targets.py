@@ -45,7 +45,7 @@ from pyskopeo.registry.content_range import blob_part
 from pyskopeo.registry.link_header import find_next_page
 from pyskopeo.signatures.verdict import Verdict
 from pyskopeo.storage.tar import TarIndex
-from tests.fuzz import simple_signature_targets
+from tests.fuzz import signing_targets, simple_signature_targets
 from tests.fuzz.signature_targets import judged, judged_bundle, parse_root
 
 _LONGEST_MESSAGE = 3000
@@ -356,15 +356,41 @@ def openpgp_keys(data: bytes) -> None:
         simple_signature_targets.openpgp_keys(data)
 
 
+def identity_token(data: bytes) -> None:
+    """An identity token for signing."""
+    with refusals():
+        signing_targets.identity_token(data)
+
+
+def log_entry(data: bytes) -> None:
+    """An answer of Rekor."""
+    with refusals():
+        signing_targets.log_entry(data)
+
+
+def signing_key(data: bytes) -> None:
+    """An encrypted private key of sigstore."""
+    with refusals():
+        signing_targets.private_key(data)
+
+
+def signing_parameters(data: bytes) -> None:
+    """Parameters for signatures of sigstore."""
+    with refusals():
+        signing_targets.parameters(data)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "auth-file": auth_file,
     "bazel-helper": bazel_helper,
     "challenge": challenge,
     "content-range": content_range,
+    "identity-token": identity_token,
     "layer": layer,
     "layout-index": layout_index,
     "link": link,
     "lock-file": lock_file,
+    "log-entry": log_entry,
     "manifest": manifest,
     "media-type": media_type,
     "openpgp-keys": openpgp_keys,
@@ -375,6 +401,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "signed-message": signed_message,
     "simple-payload": simple_payload,
     "sigstore-bundle": sigstore_bundle,
+    "signing-key": signing_key,
+    "signing-parameters": signing_parameters,
     "sigstore-signature": sigstore_signature,
     "tar": tar,
     "template": template,

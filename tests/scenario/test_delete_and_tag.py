@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +83,28 @@ def test_the_user_agent_of_skopeo(registry: Simulator, monkeypatch: pytest.Monke
     monkeypatch.setattr("sys.argv", ["skopeo"])
     assert agent().startswith("skopeo/1.22.0 pyskopeo/")
     assert agent("--user-agent-prefix=bot/1").startswith("bot/1 skopeo/1.22.0 pyskopeo/")
+
+
+def test_signatures_go_with_the_manifest(registry: Simulator, tmp_path: Path) -> None:
+    """Those in a local lookaside, with all tags; a tag alone leaves them. A lookaside elsewhere cannot be written to."""
+    lookaside, registries_d = tmp_path / "lookaside", tmp_path / "registries.d"
+    registries_d.mkdir()
+    folders = [lookaside / f"a/nginx@{image.digest.replace(':', '=')}" for image in (IMAGE, build("docker"))]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        for number in (1, 2, 4):
+            (folder / f"signature-{number}").write_bytes(b"")
+    flags = (PLAIN, "--registries.d", registries_d)
+    (registries_d / "x.yaml").write_text("default-docker: {lookaside: 'http://127.0.0.1:1/x'}")
+    done = pyskopeo_here("delete", *flags, registry.name("a/nginx", "other"))
+    assert done.code == 0
+    assert f"signatures of {registry.host}/a/nginx:other in http://127.0.0.1:1/x are not deleted" in done.stderr
+    (registries_d / "x.yaml").write_text(f"default-docker: {{lookaside: 'file://{lookaside}'}}")
+    assert pyskopeo_here("delete", *flags, "--dry-run", registry.name("a/nginx", "1")).code == 0
+    assert pyskopeo_here("delete", *flags, "--tag-only", registry.name("a/nginx", "1.27")).code == 0
+    assert [len(list(folder.iterdir())) for folder in folders] == [3, 3]
+    assert pyskopeo_here("delete", *flags, registry.name("a/nginx", "1")).code == 0
+    # Programs read them until a number is missing.
+    assert [sorted(path.name for path in folder.iterdir()) for folder in folders] == [
+        ["signature-4"], ["signature-1", "signature-2", "signature-4"],
+    ]  # fmt: skip

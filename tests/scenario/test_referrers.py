@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.exchange import Response
 from tests.support.faults import Refuse
 from tests.support.images import BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build, edited
+from tests.support.listed_referrers import lists
 from tests.support.outputs import blob_path, write_layout
 from tests.support.referring import INDEX, SBOM, SIGNATURE, described, index_of, referring
 from tests.support.simulator import Simulator
@@ -35,18 +36,6 @@ def registry() -> Iterator[Simulator]:
     with Simulator(IMAGE) as running:
         running.add(MULTI, "test/image", "multi")
         yield running
-
-
-def lists(
-    registry: Simulator, subject: str, *pages: Sequence[dict[str, Any]], repository: str = "test/image",
-    headers: tuple[tuple[str, str], ...] = (),
-) -> None:  # fmt: skip
-    """Have the referrers API of a registry list what refers to ``subject``, in pages."""
-    path = f"/v2/{repository}/referrers/{subject}"
-    for number, page in enumerate(pages):
-        link = (("Link", f'<{path}-{number + 1}>; rel="next"'),) if number + 1 < len(pages) else ()
-        here = f"{path}-{number}" if number else path
-        registry.routes[here] = Response(200, (("Content-Type", INDEX), *headers, *link), index_of(*page))
 
 
 def referrers(name: str, *words: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from tests.support.outputs import write_dir
 from tests.support.sigstore_authority import EMAIL, pem
 from tests.support.sigstore_keys import write_sigstore_key
 from tests.support.sigstore_services import CLIENT, SigstoreServices
+from tests.support.tls import Authority
 
 pytestmark = pytest.mark.usefixtures("no_machine_policy")
 CERTIFY, RECORD, TOKEN = "/api/v1/signingCert", "/api/v1/log/entries", "/token"
@@ -138,6 +139,22 @@ def test_a_log_that_is_out_of_order(services: SigstoreServices, source: Path, tm
     assert message == f"creating signature: Rekor at {services.url}: status 500: sorry"
     assert services.log == [f"POST {CERTIFY}"] + [f"POST {RECORD}"] * 5
     assert not (tmp_path / "signed").exists()
+
+
+def test_services_with_tls(authority: Authority, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with registries, the system's authorities count, and those of ``SSL_CERT_FILE``; not the registry's own."""
+    with SigstoreServices(tls=authority.server("services")) as services:
+        command = words(given(tmp_path, services), source)
+        certificates = tmp_path / "certificates"
+        certificates.mkdir()
+        (certificates / "ca.crt").write_bytes(authority.path.read_bytes())
+        done = pyskopeo_here(command[0], f"--dest-cert-dir={certificates}", "--dest-tls-verify=false", *command[1:])
+        assert "certificate" in fatal(done)
+        assert services.log == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+        done = succeed(pyskopeo_here(*command))
+        assert "without TLS" not in done.stderr
+        assert signer(signed(tmp_path)) == [EMAIL]
 
 
 def entry(**changes: object) -> bytes:

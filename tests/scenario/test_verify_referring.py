@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.scenario.test_referrers import lists
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.commands import pyskopeo
+from tests.support.exchange import Request, Response
 from tests.support.images import BuiltImage, build, edited
 from tests.support.keys import private_key
+from tests.support.listed_referrers import lists
 from tests.support.outputs import write_layout
 from tests.support.referring import SBOM, described, referring
 from tests.support.sigstore_authority import EMAIL, ISSUER, public_pem
@@ -66,6 +68,17 @@ def verify(*words: object) -> Done:
 def verdicts(done: Done) -> list[dict[str, Any]]:
     (manifest,) = json.loads(done.stdout)["signatures"]["manifests"]
     return [one for requirement in manifest["requirements"] for one in requirement["signatures"]]
+
+
+@dataclass(frozen=True)
+class Afterwards:
+    """Do something when the answer is made."""
+
+    act: Callable[[], object]
+
+    def apply(self, request: Request, response: Response) -> Response:
+        self.act()
+        return response
 
 
 class TestRegistries:
@@ -133,6 +146,16 @@ class TestRegistries:
         flags = (f"--certificate-identity={EMAIL}", f"--certificate-oidc-issuer={ISSUER}", f"--trusted-root={tmp_path}/root.json")
         done = pyskopeo("verify", "--json", "--signatures-only", *flags, f"oci:{layout}:latest")
         assert (done.code, done.stderr, verdicts(done)[0]["accepted"]) == (0, "", True)
+    def test_the_name_leads_to_another_image_meanwhile(self, registry: Simulator, key: Path) -> None:
+        """Its signatures were not checked."""
+        attached, other = bundle(), build("docker")
+        registry.add(attached, "test/image", None)
+        lists(registry, IMAGE.digest, [described(attached, artifactType=MEDIA_TYPE)])
+        words = ("--tls-verify=false", "--key", key, registry.name())
+        succeed(pyskopeo_here("verify", *words))
+        registry.on_manifest("latest", Afterwards(lambda: registry.add(other, "test/image", "latest")), times=1)
+        said = fatal(pyskopeo_here("verify", *words))
+        assert f"the name leads to {other.digest}, and led to {IMAGE.digest} a moment ago" in said
 
     def test_what_is_no_bundle(self, registry: Simulator, key: Path) -> None:
         """It is refused like a signature that is wrong; other kinds of manifests end the command."""

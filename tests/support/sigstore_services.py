@@ -26,6 +26,7 @@ from .exchange import Request, Response
 from .httpd import HttpServer
 from .sigstore_authority import EMAIL, Authority, new_key, pem
 from .sigstore_log import Entry, TransparencyLog, compact, leaf_hash
+from .tls import ServerCertificate
 
 CLIENT = "sigstore"
 _SHA256 = ec.ECDSA(hashes.SHA256())
@@ -51,8 +52,8 @@ class IssuerRules:
 class SigstoreServices(HttpServer):
     """The services; a context manager. What goes wrong is in ``faults``, by path: answers in place of the next ones."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, tls: ServerCertificate | None = None) -> None:
+        super().__init__(tls=tls)
         self.authority, self.log_of_signatures = Authority(), TransparencyLog()
         self.rules = IssuerRules()
         self.faults: dict[str, list[Response]] = {}

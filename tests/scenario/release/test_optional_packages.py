@@ -27,7 +27,9 @@ from tests.support.referring import referring
 from tests.support.sigstore_authority import EMAIL, ISSUER, new_key, public_pem
 from tests.support.sigstore_authority import Authority as SigstoreAuthority
 from tests.support.sigstore_bundles import MEDIA_TYPE, BundleMaker, statement, trusted_root
+from tests.support.sigstore_keys import write_sigstore_key
 from tests.support.sigstore_log import TransparencyLog
+from tests.support.sigstore_services import CLIENT, SigstoreServices
 from tests.support.sigstore_signatures import Signed, payload_for
 from tests.support.simulator import Simulator
 from tests.support.tls import Authority
@@ -60,16 +62,20 @@ NEEDED = {"anyio", "httpx"}
 REFUSED = {
     ("cryptography", "sign"): "manifests of schema 1 are signed with the package cryptography, which is not installed",
     ("cryptography", "encrypt"): "layers are encrypted and decrypted with the package cryptography, which is not installed",
-    **{(name, "make a key"): "private keys of sigstore need pynacl and cryptography: pip install 'pyskopeo[signing]'"
-       for name in ("cryptography", "pynacl")},
     **{
         (package, "verify a signature"): f"OpenPGP signatures are verified with the package {package}, which is not installed: "
         "pip install 'pyskopeo[openpgp]'"
         for package in ("cryptography", "pysequoia")
     },
-    ("sigstore", "check a certificate"): "bundles with certificates need the package sigstore: pip install 'pyskopeo[sigstore]'",
+    # The package sigstore needs certifi.
+    **{(package, "check a certificate"): "bundles with certificates need the package sigstore: pip install 'pyskopeo[sigstore]'"
+       for package in ("sigstore", "certifi")},
     **{("cryptography", name): "signatures of sigstore are verified with the package cryptography, which is not installed"
        for name in ("check a key", "check a certificate")},
+    **{(package, name): "private keys of sigstore need pynacl and cryptography: pip install 'pyskopeo[signing]'"
+       for package in ("cryptography", "pynacl") for name in ("make a key", "sign with a key")},
+    ("pyyaml", "sign as parameters say"): "parameters.yaml: YAML files need the package PyYAML, which is not installed",
+    ("cryptography", "sign as parameters say"): "certificates need the package cryptography, which is not installed",
     ("pyyaml", "sync yaml"): "images.yaml: YAML files need the package PyYAML, which is not installed",
     ("pyyaml", "tls details"): "tls.yaml: YAML files need the package PyYAML, which is not installed",
 }
@@ -114,10 +120,16 @@ def with_certificate(directory: Path) -> Path:
     return directory
 
 
-def commands(registry: Simulator, secure: Simulator, certificates: Path, folder: Path) -> dict[str, list[str]]:
+def commands(
+    registry: Simulator, secure: Simulator, services: SigstoreServices, certificates: Path, folder: Path
+) -> dict[str, list[str]]:
     """What users do, by its name here."""
     plain = ["--src-tls-verify=false"]
     gzip = write_dir(build("docker"), folder / "gzip")
+    keys, identity = write_sigstore_key(folder), "--sign-identity=example.com/a:b"
+    services.rules.pending = 0
+    fulcio = {"fulcioURL": services.url, "oidcMode": "deviceGrant", "oidcIssuerURL": services.url, "oidcClientID": CLIENT}
+    (folder / "parameters.yaml").write_text(json.dumps({"fulcio": fulcio, "rekorURL": services.url}))
     zstd = write_dir(build(ImageSpec(layers=(LayerSpec("a", base=True, compression="zstd"),))), folder / "zstd")
     layout = write_layout(build("oci"), folder / "layout")
     images = folder / "images.yaml"
@@ -148,6 +160,8 @@ def commands(registry: Simulator, secure: Simulator, certificates: Path, folder:
             "verify", "--signatures-only", f"--certificate-identity={EMAIL}", f"--certificate-oidc-issuer={ISSUER}",
             f"--trusted-root={folder}/trusted_root.json", f"oci:{with_certificate(folder / 'certified')}:latest",
         ],
+        "sign with a key": ["copy", f"--sign-by-sigstore-private-key={keys.private}", f"--sign-passphrase-file={keys.passphrase}", identity, f"dir:{gzip}", f"dir:{folder}/signed-with-a-key"],
+        "sign as parameters say": ["copy", f"--sign-by-sigstore={folder}/parameters.yaml", identity, f"dir:{gzip}", f"dir:{folder}/signed-as-parameters-say"],
         "tls details": [f"--tls-details={folder}/tls.yaml", "inspect", "--tls-verify=false", registry.name()],
         "inspect": ["inspect", "--tls-verify=false", registry.name()],
         "list tags": ["list-tags", "--tls-verify=false", f"docker://{repository}"],
@@ -169,9 +183,8 @@ def fatal_lines(stderr: str) -> list[str]:
 
 def test_every_dependency_is_taken_away() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    texts = [*project["dependencies"], *project["optional-dependencies"]["serve"], *project["optional-dependencies"]["socks"]]
-    texts += project["optional-dependencies"]["signing"] + project["optional-dependencies"]["openpgp"]
-    texts += [*project["optional-dependencies"]["signing"], *project["optional-dependencies"]["sigstore"]]
+    extras = ("serve", "socks", "openpgp", "sigstore", "signing")
+    texts = project["dependencies"] + [text for extra in extras for text in project["optional-dependencies"][extra]]
     declared = {re.sub(r"[-_.]+", "-", Requirement(text).name).lower() for text in texts}
     assert declared - NEEDED <= MODULES.keys()
     assert {package for package, _ in REFUSED} <= MODULES.keys()
@@ -186,11 +199,12 @@ def test_it_is_not_needed(package: str, authority: Authority, tmp_path: Path) ->
         TokenServer(tmp_path / "tokens") as tokens,
         Simulator(image, gate=BearerGate(tokens.realm, lambda token, scope: True)) as registry,
         Simulator(image, tls=authority.server("secure")) as secure,
+        SigstoreServices() as services,
     ):
         certificates = tmp_path / "certificates"
         certificates.mkdir()
         (certificates / "ca.crt").write_bytes(authority.path.read_bytes())
-        wanted = commands(registry, secure, certificates, tmp_path)
+        wanted = commands(registry, secure, services, certificates, tmp_path)
         done = subprocess.run(
             [sys.executable, "-c", DRIVER, blocked], input=json.dumps(wanted), env=environment(),
             capture_output=True, text=True, timeout=120, check=False,
