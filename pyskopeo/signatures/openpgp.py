@@ -14,7 +14,7 @@ from datetime import datetime
 from ..errors import InvalidContent
 from ..fast_dataclass import dataclass
 from .openpgp_crypto import is_made_by
-from .openpgp_keys import TOLERANCE, Certificate, Component, read_keyrings
+from .openpgp_keys import TOLERANCE, Certificate, Component, library_errors, read_keyrings
 from .openpgp_message import SignedMessage
 from .openpgp_packets import SignaturePacket
 
@@ -64,8 +64,9 @@ def _verify(message: SignedMessage, signers: Sequence[tuple[Certificate, Compone
 
     certs = [certificate.cert for certificate, _ in signers]
     try:
-        verified = pysequoia.verify(bytes=message.encoded, store=lambda _: certs)
-    except (RuntimeError, ValueError):
+        with library_errors():
+            verified = pysequoia.verify(bytes=message.encoded, store=lambda _: certs)
+    except InvalidContent:
         return None
     # What was taken apart here and what the library has verified must be the same.
     if len(verified.valid_sigs) != 1 or verified.bytes != message.content:

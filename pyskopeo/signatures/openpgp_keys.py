@@ -6,12 +6,13 @@ Keys are read by the library pysequoia, the extra ``openpgp``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, Unsupported
+from ..errors import InvalidContent, Unsupported, prefix_errors
 from ..fast_dataclass import dataclass
 from .openpgp_crypto import is_made_by
 from .openpgp_packets import KeyPacket, Packet, SignaturePacket, Tag, read_packets
@@ -82,8 +83,9 @@ class Certificate:
         the reason of the revocation is.
         """
         try:
-            revoked, expiration = self.cert.is_revoked, self.cert.expiration
-        except RuntimeError:
+            with library_errors():
+                revoked, expiration = self.cert.is_revoked, self.cert.expiration
+        except InvalidContent:
             return (
                 f"the key {self.fingerprint} cannot be used: it has no signature of its own that is valid and safe "
                 "(SHA-1 is not), or its algorithm is not supported"
@@ -166,13 +168,10 @@ def read_keyrings(keyrings: tuple[bytes, ...]) -> tuple[Certificate, ...]:
     pysequoia = _library()
     merged: dict[str, Cert] = {}
     for keyring in keyrings:
-        try:
+        with prefix_errors("No public keys imported"), library_errors():
             for cert in pysequoia.Cert.split_bytes(keyring):
                 known = merged.get(cert.fingerprint)
                 merged[cert.fingerprint] = cert if known is None else known.merge(cert)
-        except RuntimeError as error:
-            # Without the backtrace that may follow.
-            raise InvalidContent(f"No public keys imported: {str(error).partition(chr(10))[0]}") from None
     if not merged:
         raise InvalidContent("No public keys imported")
     return tuple(Certificate.of(cert) for cert in merged.values())
@@ -181,6 +180,20 @@ def read_keyrings(keyrings: tuple[bytes, ...]) -> tuple[Certificate, ...]:
 def fingerprints(keyrings: Sequence[bytes]) -> tuple[str, ...]:
     """Return the fingerprints of the primary keys in ``keyrings``, in upper-case hex; raises as `read_keyrings`."""
     return tuple(certificate.fingerprint for certificate in read_keyrings(tuple(keyrings)))
+
+
+@contextmanager
+def library_errors() -> Iterator[None]:
+    """Raise what the library says as `InvalidContent`, without the backtrace that may follow.
+
+    That goes for an error in the library itself, too, after which it has to be taken for a refusal.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, RuntimeError | ValueError) and type(error).__name__ != "PanicException":
+            raise
+        raise InvalidContent(str(error).strip().partition("\n")[0]) from None
 
 
 def _library() -> ModuleType:

@@ -8,7 +8,7 @@ import pytest
 
 from pyskopeo.errors import InvalidContent
 from pyskopeo.signatures.openpgp import verify_message
-from pyskopeo.signatures.openpgp_keys import fingerprints, read_keyrings
+from pyskopeo.signatures.openpgp_keys import fingerprints, library_errors, read_keyrings
 from tests.support.openpgp_factory import CERTIFY, ENCRYPT, SIGN, Key, bound, days_ago, packet
 
 TEXT = b"text"
@@ -201,6 +201,29 @@ def test_a_key_without_flags_may_sign() -> None:
     assert verify_message(BY_PRIMARY, [self_signed(certified(900))], now()).content == TEXT
     with_direct = packet(6, PRIMARY.body) + packet(2, direct) + packet(13, b"a") + packet(2, plain)
     assert verify_message(BY_PRIMARY, [with_direct], now()).content == TEXT
+
+
+class PanicException(BaseException):  # as the library's is named
+    pass
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, PanicException])
+def test_a_library_that_fails_has_refused(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error("it failed\n\nStack backtrace:\n 0: main")
+
+    keyring = PRIMARY.certificate(bound(SUBKEY, FIRST), flags=CERTIFY)
+    assert verify_message(SIGNED, [keyring], now()).content == TEXT
+    monkeypatch.setattr("pysequoia.verify", fail)
+    assert "bad signature" in refused(SIGNED, keyring)
+    with pytest.raises(InvalidContent, match="^it failed$"), library_errors():
+        fail()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, TypeError])
+def test_other_errors_are_what_they_are(error: type[BaseException]) -> None:
+    with pytest.raises(error), library_errors():
+        raise error
 
 
 def test_keyrings_are_merged() -> None:
