@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from ..errors import ConnectionFailed, InvalidInput, RegistryError, UnsafeAddress
+from ..errors import ConnectionFailed, InvalidInput, RegistryError, UnsafeAddress, prefix_errors
 from ..fast_dataclass import dataclass
 from ..http.origin import Origin, redact_url
 from ..http.printable import to_printable
@@ -63,6 +63,7 @@ class WebService:
         except UnsafeAddress as error:
             raise InvalidInput(f"{what}: {error}") from None
         self.what, self.redactor = f"{what} {self.origin}", Redactor()
+        self._name = what.removesuffix(" at")
         self._url, self._access = url.rstrip("/"), access
 
     def warn_without_tls(self, secret: str) -> None:
@@ -116,7 +117,8 @@ class WebService:
         async with _open_sender(self._access) as send:
             started, status = time.monotonic(), 0
             try:
-                response = await send(request)
+                with prefix_errors(self._name):
+                    response = await send(request)
                 status = response.status_code
             except httpx.TransportError as error:
                 reason = str(error) or type(error).__name__

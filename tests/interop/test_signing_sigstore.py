@@ -21,6 +21,7 @@ from pyskopeo.signatures.sigstore_trust import FulcioTrust, SigstoreTrust, Trust
 from pyskopeo.signatures.verdict import SignedImage
 from tests.support.cli import succeed
 from tests.support.images import build
+from tests.support.keys import write_keys
 from tests.support.outputs import write_dir
 from tests.support.sigstore_authority import EMAIL
 from tests.support.sigstore_keys import KINDS, PASSPHRASE, write_sigstore_key
@@ -223,3 +224,27 @@ def test_without_signers_a_passphrase_is_of_no_use(source: Path, tmp_path: Path)
     for name, program in PROGRAMS.items():
         succeed(program("--insecure-policy", "copy", f"--sign-passphrase-file={tmp_path}/pass", f"dir:{source}", f"dir:{tmp_path}/{name}"))
         assert not list((tmp_path / name).glob("signature-*"))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--format=v2s2",),
+        ("--dest-compress-format=zstd", "--dest-compress"),
+        ("--dest-decompress",),
+        ("--format=v2s1",),
+        ("--encryption-key",),
+    ],
+    ids=" ".join,
+)
+def test_what_is_signed_is_what_is_written(flags: tuple[str, ...], tmp_path: Path) -> None:
+    """Digests of layers that change on the way are known at the end only."""
+    source = write_dir(build("docker" if "v2s1" in flags[0] else "oci"), tmp_path / "source")
+    keys = write_sigstore_key(tmp_path)
+    if flags == ("--encryption-key",):
+        flags = (f"--encryption-key=jwe:{write_keys(tmp_path, 'RSA')[0]}",)
+    by_key = (f"--sign-by-sigstore-private-key={keys.private}", f"--sign-passphrase-file={keys.passphrase}", f"--sign-identity={NAME}")
+    signed = tmp_path / "signed"
+    copied(PROGRAMS["pyskopeo"], *flags, *by_key, f"dir:{source}", f"dir:{signed}")
+    assert (signed / "manifest.json").read_bytes() != (source / "manifest.json").read_bytes()
+    check(signed, trusted_key(keys.public), tmp_path)

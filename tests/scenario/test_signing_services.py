@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from cryptography import x509
 from pyskopeo.model.signature import Signature
 from pyskopeo.signatures.sigstore_annotations import CERTIFICATE_ANNOTATION, LOG_ENTRY_ANNOTATION
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
-from tests.support.commands import PYSKOPEO, environment, pyskopeo
+from tests.support.commands import PYSKOPEO, environment, pyskopeo, started
 from tests.support.exchange import Response
 from tests.support.images import build
 from tests.support.outputs import write_dir
@@ -221,6 +222,19 @@ def test_offline_nothing_is_asked(services: SigstoreServices, source: Path, tmp_
     assert services.log == []
 
 
+@pytest.mark.parametrize(("fulcio", "name"), [(True, "Rekor"), (False, "Fulcio")])
+def test_services_that_cannot_be_reached(fulcio: bool, name: str, services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    parameters = given(tmp_path, services)
+    document = json.loads(parameters.read_text())
+    if fulcio:
+        document["rekorURL"] = "http://127.0.0.1:1"
+    else:
+        document["fulcio"]["fulcioURL"] = "http://127.0.0.1:1"
+    parameters.write_text(json.dumps(document))
+    message = fatal(pyskopeo_here(*words(parameters, source)))
+    assert message.removeprefix("creating signature: ") == f"{name}: 127.0.0.1:1: connection refused"
+
+
 @pytest.mark.parametrize("url", ["ftp://a.example", "https://user:secret@a.example", "nonsense"])
 def test_addresses_that_are_none(url: str, source: Path, tmp_path: Path) -> None:
     keys = write_sigstore_key(tmp_path)
@@ -245,6 +259,17 @@ def test_another_device(services: SigstoreServices, source: Path, tmp_path: Path
         "Token received!",
     ]
     assert services.log.count("POST /token") == 3
+
+
+def test_an_interrupt_while_the_user_is_waited_for(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
+    services.rules.pending, services.rules.interval = 10**6, 30
+    with started(*words(device(tmp_path, services), source)) as process:
+        assert process.stderr is not None
+        while b"Code will be valid" not in (line := process.stderr.readline()):
+            assert line
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
+    assert not (tmp_path / "signed").exists()
 
 
 @pytest.mark.parametrize(
