@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..access import Access
 from ..engine import run as engine
+from ..engine.plan import Form
 from ..engine.run import CopyOptions
 from ..engine.selection import Selection
 from ..errors import InvalidName, prefix_errors
@@ -123,7 +124,7 @@ async def nix_prefetch(
         create_directory(directory)
         path = None if nix_store is None else directory / request.file_name
         archive = _Archive(path, directory, parse_tag(f"{request.final_name}:{request.final_tag}"))
-        options = CopyOptions(Selection(request.platform))
+        options = CopyOptions(Selection(request.platform), Form(remove_signatures=True))  # archives hold none
         result = await engine.copy(
             source, archive, options, source_access=reading, destination_access=reading, report=report
         )

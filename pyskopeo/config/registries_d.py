@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import InvalidInput, StorageFailed
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
+from .plain_yaml import parse_plain
 from .policy_scopes import by_reference
 from .untyped_yaml import Untyped, boolean, mapping, parse, string
 from .user_files import read_text, user_config_directory
@@ -47,7 +48,8 @@ class RegistriesD:
     def parse(cls, text: str, where: str) -> RegistriesD:
         """Parse a file; ``where`` is its path. Unknown keys are ignored. Raises `InvalidInput`."""
         label = f"parsing {where}"
-        top = mapping(parse(text, label), f"{label}: the whole")
+        plain = parse_plain(text)
+        top = mapping(parse(text, label) if plain is None else plain, f"{label}: the whole")
         default = top.get("default-docker")
         namespaces = {
             name: replace(_section(said, f"{label}: docker[{json.dumps(name)}]"), where=where)
@@ -115,8 +117,8 @@ def load(environ: Mapping[str, str], home: Path, named: Path | None = None) -> R
     """Read the ``*.yaml`` files in the first of `locations` that exists.
 
     Without such a directory, even if it is ``named``, nothing is configured, and the user's own lookaside is used.
-    Raises `InvalidInput`,
-    `StorageFailed` or `TooLarge` for a file that is invalid, cannot be read, or is over the limit.
+    Raises `InvalidInput`, `StorageFailed` or `TooLarge` for a file that is invalid, cannot be read, or is over the
+    limit.
     """
     for folder in locations(environ, home, named):
         try:

@@ -76,8 +76,8 @@ async def read_in_order(items: Sequence[T], reader: OrderedReader[T]) -> None:
         async with create_task_group() as tasks:
             ahead: _Reading[T] | None = None
             for number, item in enumerate(items):
-                reading = ahead or _start(tasks, reader, item)
-                ahead = await _watch(tasks, reader, reading, items[number + 1 : number + 2])
+                reading, busy = ahead or _start(tasks, reader, item), ahead is not None
+                ahead = await _watch(tasks, reader, reading, items[number + 1 : number + 2], busy=busy)
                 if isinstance(reading.error, TooLarge) and not reading.alone:
                     await _drop(reader, ahead)
                     await _drop(reader, reading)
@@ -97,24 +97,27 @@ def _start(tasks: TaskGroup, reader: OrderedReader[T], item: T) -> _Reading[T]:
 
 
 async def _watch(
-    tasks: TaskGroup, reader: OrderedReader[T], reading: _Reading[T], following: Sequence[T]
+    tasks: TaskGroup, reader: OrderedReader[T], reading: _Reading[T], following: Sequence[T], *, busy: bool
 ) -> _Reading[T] | None:
-    """Wait until an item is read; return the one after it, if that was begun meanwhile."""
+    """Wait until an item is read; return the one after it, if that was begun meanwhile.
+
+    ``busy`` is whether decompression is known to be what takes the time.
+    """
     from anyio import move_on_after
 
     ahead: _Reading[T] | None = None
     while not reading.done.is_set() and following and processors() > 1:
-        used, since = time.process_time(), time.monotonic()
-        with move_on_after(_PERIOD):
-            await reading.done.wait()
-            break
         if not reader.worth_reading_ahead(reading.item, following[0]):
             if ahead is not None and not ahead.done.is_set():
                 await _drop(reader, ahead)
                 ahead = None
-        elif ahead is None and time.process_time() - used >= _BUSY_SHARE * (time.monotonic() - since):
+        elif ahead is None and busy:
             ahead = _start(tasks, reader, following[0])
             ahead.alone = reading.alone = False
+        used, since = time.process_time(), time.monotonic()
+        with move_on_after(_PERIOD):
+            await reading.done.wait()
+        busy = time.process_time() - used >= _BUSY_SHARE * (time.monotonic() - since)
     await reading.done.wait()
     return ahead
 

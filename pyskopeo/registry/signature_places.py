@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING, Protocol
 from ..errors import Unsupported
 from ..http.origin import redact_url
 from .lookaside import download_signatures, local_path, lookaside_directory
-from .mirrors import Endpoints
-from .repository_reader import Repository
-from .signature_attachments import AttachmentWriter, read_attachments
 from .signature_extension import ask_for_offer, is_offered, read_extension, write_extension
 
 if TYPE_CHECKING:
@@ -25,6 +22,7 @@ if TYPE_CHECKING:
     from ..model.reference import Reference
     from ..model.signature import Signature, SignatureFormat
     from .blob_upload import BlobUploads
+    from .mirrors import Endpoints
     from .repository_writer import RepositoryWriter
 
 
@@ -57,6 +55,8 @@ async def read_signatures(
     else:
         found = await _read_lookaside(configured.lookaside(reference), reference, digest, access, files)
     if configured.uses_attachments(reference):
+        from .signature_attachments import read_attachments
+
         found += await read_attachments(endpoints, digest, access.network.ranges)
     return found
 
@@ -119,6 +119,10 @@ class SignatureWriter:
             if reason := self.why_not(format):
                 raise Unsupported(reason)
         if attached:
+            from .mirrors import Endpoints
+            from .repository_reader import Repository
+            from .signature_attachments import AttachmentWriter
+
             session, network = self._writer.session, self._access.network
             repository = Repository(self._reference, session, network.retry, session.report)
             endpoints = Endpoints(self._reference, (repository,), session.report)

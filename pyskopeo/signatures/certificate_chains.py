@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Unsupported
@@ -24,6 +25,7 @@ _LABEL = "CERTIFICATE"
 # What cryptography adds to its messages.
 _DETAIL = re.compile(r"^validation failed: |candidates exhausted: | \(encountered processing .*$", re.DOTALL)
 _NO_ISSUER = "all candidates exhausted with no interior errors"
+_SETTING = Lock()
 MAX_CERTIFICATES = 32
 """The maximum number of certificates that one signature may bring."""
 
@@ -79,7 +81,8 @@ def parse_certificate(content: bytes, what: str) -> Certificate:
         CryptographyDeprecationWarning,
     )  # fmt: skip
     try:
-        with warnings.catch_warnings():
+        # What warnings mean is a setting of the process, which several threads must not change at once.
+        with _SETTING, warnings.catch_warnings():
             warnings.simplefilter("error", CryptographyDeprecationWarning)
             certificate = x509.load_der_x509_certificate(content)
             certificate.extensions  # noqa: B018 - they are parsed when they are first read

@@ -30,14 +30,17 @@ _MIN_BITS = 2048
 
 
 def is_made_by(key: KeyPacket, signature: SignaturePacket, data: bytes) -> bool:
-    """Return whether ``signature`` of ``data`` was made by ``key``; False for algorithms that are unknown or weak."""
+    """Return whether ``signature`` of ``data`` was made by ``key``.
+
+    False for algorithms that are unknown or weak, and for a signature with something critical that is unknown.
+    """
     import hashlib
 
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
     name = _HASHES.get(signature.hash_algorithm)
     check = _ALGORITHMS.get(signature.key_algorithm)
-    if name is None or check is None or signature.key_algorithm != key.algorithm:
+    if name is None or check is None or signature.key_algorithm != key.algorithm or not signature.understood:
         return False
     salt, numbers = _salt_and_numbers(signature)
     trailer = bytes((signature.version, 0xFF)) + len(signature.signed).to_bytes(4, "big")

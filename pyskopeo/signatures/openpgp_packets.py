@@ -36,6 +36,10 @@ class Tag(IntEnum):
 
 # Subpackets of signatures (section 5.2.3.7).
 _CREATED, _EXPIRES, _KEY_EXPIRES, _ISSUER, _KEY_FLAGS, _EMBEDDED, _ISSUER_FINGERPRINT = 2, 3, 9, 16, 27, 32, 33
+# All of that section but notations, whose meaning is a matter of those who use them. The highest bit of a type says
+# that a signature means nothing to those who do not know it.
+_KNOWN = frozenset({*range(2, 8), 9, 11, 12, 16, *range(21, 36), 39})
+_CRITICAL = 0x80
 _MAY_SIGN = 0x02
 
 
@@ -55,8 +59,9 @@ class SignaturePacket:
     ``created`` it may stand in the part that is not signed. ``lifetime`` is how long the signature is valid,
     ``key_lifetime`` how long the key that it binds is; both are None without a limit. ``flags`` are what that key is
     for, None if nothing is said. ``embedded`` is the body of the signature by which a subkey consents to be bound,
-    empty without one. ``signed`` is the part of the body that is signed, ``rest`` what follows the other subpackets:
-    two bytes of the hash, the salt, and the numbers of the algorithm.
+    empty without one. ``understood`` is whether everything that is critical in it is known here. ``signed`` is the part
+    of the body that is signed, ``rest`` what follows the other subpackets: two bytes of the hash, the salt, and the
+    numbers of the algorithm.
     """
 
     version: int
@@ -69,6 +74,7 @@ class SignaturePacket:
     key_lifetime: timedelta | None
     flags: int | None
     embedded: bytes = field(repr=False)
+    understood: bool
     signed: bytes = field(repr=False)
     rest: bytes = field(repr=False)
 
@@ -81,9 +87,10 @@ class SignaturePacket:
             raise InvalidContent(f"a signature of version {version} is not supported")
         kind, key_algorithm, hash_algorithm = reader.take(3)
         width = 2 if version == 4 else 4
-        hashed = dict(_subpackets(reader.take(reader.number(width))))
+        every = list(_subpackets(reader.take(reader.number(width))))
+        hashed = {kind & ~_CRITICAL: content for kind, content in every}
         signed = body[: reader.position]
-        unhashed = dict(_subpackets(reader.take(reader.number(width))))
+        unhashed = {kind & ~_CRITICAL: content for kind, content in _subpackets(reader.take(reader.number(width)))}
         return cls(
             version, kind, key_algorithm, hash_algorithm,
             issuer=_issuer({**unhashed, **hashed}),
@@ -92,6 +99,7 @@ class SignaturePacket:
             key_lifetime=_duration(hashed.get(_KEY_EXPIRES)),
             flags=hashed[_KEY_FLAGS][0] if hashed.get(_KEY_FLAGS) else None,
             embedded=hashed.get(_EMBEDDED) or unhashed.get(_EMBEDDED, b""),
+            understood=all(kind & ~_CRITICAL in _KNOWN for kind, _ in every if kind & _CRITICAL),
             signed=signed,
             rest=body[reader.position :],
         )  # fmt: skip
@@ -190,14 +198,14 @@ def _new_length(first: int, reader: _Reader) -> int:
 
 
 def _subpackets(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield types and contents of subpackets (section 5.2.3.7)."""
+    """Yield types, with the bit that makes them critical, and contents of subpackets (section 5.2.3.7)."""
     reader = _Reader(raw)
     while reader.left:
         first = reader.number(1)
         content = reader.take(_new_length(first, reader))
         if not content:
             raise InvalidContent("an empty subpacket")
-        yield content[0] & 0x7F, content[1:]
+        yield content[0], content[1:]
 
 
 def _issuer(subpackets: Mapping[int, bytes]) -> str:

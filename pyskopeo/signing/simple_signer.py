@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from ..errors import InvalidInput, Unsupported
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _CREATOR = "pyskopeo"
 
 
-class SimpleSigner:
+class SimpleSigner(ABC):
     """A `Signer` that makes OpenPGP messages; what it is based on says how (`sign_text`)."""
 
     format: Final = "simple"
@@ -38,6 +39,6 @@ class SimpleSigner:
         payload = SimplePayload(identity, str(digest), _CREATOR, int(time.time()))
         return Signature("simple", await self.sign_text(payload.to_bytes()))
 
+    @abstractmethod
     async def sign_text(self, text: bytes) -> bytes:
         """Return a binary OpenPGP message with ``text`` and its signature."""
-        raise NotImplementedError

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from .sync_request import Status, SyncSink
 
 _LAST_WRITES = 10.0  # seconds for naming the images that are complete, when a run is interrupted
-_UNCHANGED = Form(preserve_digests=True)
+_UNCHANGED = Form(preserve_digests=True, remove_signatures=True)  # layouts and the store hold none
 _DOES_NOTHING = (
     "no place to put the images of the lock: give a layout (--dest oci:DIR), a content store (--store DIR), or both"
 )

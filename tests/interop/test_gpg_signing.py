@@ -45,6 +45,12 @@ for line in sys.stdin:
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    """One is enough: what differs is how a thread is waited for, which has tests of its own."""
+    return "asyncio"
+
+
+@pytest.fixture
 def gpg() -> Iterator[KeyStates]:
     with KeyStates() as found:
         yield found
@@ -249,6 +255,24 @@ async def test_without_gpg(gpg: KeyStates, tmp_path: Path) -> None:
         await GpgSigner("key", {"PATH": str(tmp_path)}).prepare()
     with pytest.raises(Unsupported, match="needs the program gpg, which is not in PATH$"):
         await export_public_keys({"PATH": str(tmp_path)})
+
+
+@pytest.mark.parametrize("script", ["", "#!/nowhere/at/all"])
+async def test_a_gpg_that_does_not_run(tmp_path: Path, script: str) -> None:
+    (tmp_path / "gpg").write_text(script)
+    (tmp_path / "gpg").chmod(0o755)
+    with pytest.raises(Unsupported, match=f"^{tmp_path}/gpg cannot be started: "):
+        await GpgSigner("key", {"PATH": str(tmp_path)}).prepare()
+
+
+async def test_a_gpg_that_fails(tmp_path: Path) -> None:
+    (tmp_path / "gpg").write_text("#!/bin/sh\nprintf 'gpg: it\\033[31m is broken\\n\\n' >&2\nexit 2\n")
+    (tmp_path / "gpg").chmod(0o755)
+    with pytest.raises(CredentialsFailed) as caught:
+        await export_public_keys({"PATH": str(tmp_path)})
+    assert str(caught.value) == "gpg cannot export the public keys: gpg: it[31m is broken"
+    with pytest.raises(InvalidInput, match=r'^key "key" not found \(gpg: it\[31m is broken\)$'):
+        await GpgSigner("key", {"PATH": str(tmp_path)}).prepare()
 
 
 async def test_what_cannot_be_signed(gpg: KeyStates) -> None:

@@ -25,6 +25,12 @@ DIGEST = Digest.of(MANIFEST)
 NAME = Reference.parse("example.com/app:1")
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """One is enough: what differs is how a thread is waited for, which has tests of its own."""
+    return "asyncio"
+
+
 @pytest.fixture(scope="module")
 def sequoia() -> Iterator[Sequoia]:
     with Sequoia() as found:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pyskopeo.signatures.simple_signing import SimplePayload
 from tests.support.cli import Done
 from tests.support.commands import PYSKOPEO, environment
 from tests.support.gnupg import Gnupg
@@ -107,6 +108,23 @@ def test_the_dump_of_what_is_optional(desk: Desk, optional: str, zone: str) -> N
     theirs, ours = (desk.run(program, DUMP, "signature", env={"TZ": zone}) for program in (THEIRS, OURS))
     assert said(ours) == said(theirs)
     assert ours.code == 0
+
+
+def test_a_time_that_no_calendar_has(desk: Desk) -> None:
+    text = SimplePayload(NAME, f"sha256:{'0' * 64}", "x", 10**15).to_bytes()
+    (desk.folder / "signature").write_bytes(desk.gpg.message(text, desk.fingerprint))
+    for program in (OURS, THEIRS):
+        done = desk.run(program, DUMP, "signature")
+        assert (done.code, done.stdout, len(done.stderr.splitlines())) == (1, b"", 1)
+
+
+def test_a_device_and_a_file_without_end_instead_of_a_signature(desk: Desk) -> None:
+    done = desk.run(OURS, DUMP, "/dev/zero")
+    assert (done.code, "from /dev/zero: open /dev/zero: is a device, not a regular file" in done.stderr) == (1, True)
+    with (desk.folder / "huge").open("wb") as file:
+        file.truncate(2**40)
+    done = desk.run(OURS, DUMP, "huge")
+    assert (done.code, "Error reading untrusted signature from huge: over 67108864 bytes" in done.stderr) == (1, True)
 
 
 def test_a_passphrase_file(desk: Desk) -> None:

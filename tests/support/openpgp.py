@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from pysequoia import Profile, SignatureMode, Tsk, sign, verify
+from pysequoia import CipherSuite, Profile, SignatureMode, Tsk, sign, verify
 
 
 class Signatory:
     """Somebody with a new key, whose signing subkey makes messages; ``days`` is how long the key is valid."""
 
-    def __init__(self, name: str, days: int | None = None) -> None:
+    def __init__(
+        self, name: str, days: int | None = None, profile: Profile = Profile.RFC4880, suite: CipherSuite = CipherSuite.Cv25519
+    ) -> None:
         self._secret = Tsk.generate(
-            f"{name} <{name}@example.com>", profile=Profile.RFC4880, validity_seconds=None if days is None else days * 86400
-        )
+            f"{name} <{name}@example.com>", profile=profile, cipher_suite=suite,
+            validity_seconds=None if days is None else days * 86400,
+        )  # fmt: skip
         self.cert = self._secret.extract_certificate()
         self.public = bytes(self.cert)
         self.fingerprint = self.cert.fingerprint.upper()

@@ -176,11 +176,31 @@ def test_a_message_from_the_future() -> None:
     assert verify_message(SUBKEY.message(TEXT, now() + timedelta(minutes=10)), [keyring], now()).content == TEXT
 
 
-def test_a_critical_statement_that_nobody_understands() -> None:
-    keyring = PRIMARY.certificate(bound(SUBKEY, FIRST), flags=CERTIFY)
-    critical = SUBKEY.message(TEXT, days_ago(700), (0x80 | 100, b"x"))
+@pytest.mark.parametrize("renewed", [False, True])
+@pytest.mark.parametrize("kind", [100, 20, 127, 40])
+def test_a_critical_statement_that_nobody_understands(kind: int, renewed: bool) -> None:
+    keyring = PRIMARY.certificate(bound(SUBKEY, PRIMARY.binding(SUBKEY, days_ago(10 if renewed else 800))), flags=CERTIFY)
+    notation = b"\x80\0\0\0\0\x05\0\1a@b.cd"
+    critical = SUBKEY.message(TEXT, days_ago(700), (0x80 | kind, notation))
     assert "bad signature" in refused(critical, keyring)
-    assert verify_message(SUBKEY.message(TEXT, days_ago(700), (100, b"x")), [keyring], now()).content == TEXT
+    if kind != 20:
+        assert verify_message(SUBKEY.message(TEXT, days_ago(700), (kind, notation)), [keyring], now()).content == TEXT
+
+
+def test_a_critical_statement_about_a_key_that_nobody_understands() -> None:
+    """A binding of that kind binds nothing: the older one counts."""
+    newer = PRIMARY.signature(0x18, PRIMARY.hashed + SUBKEY.hashed, days_ago(5), (27, bytes((SIGN,))), (0x80 | 100, b""))
+    short = PRIMARY.binding(SUBKEY, days_ago(800), days=300)
+    assert "expired on" in refused(SIGNED, PRIMARY.certificate(bound(SUBKEY, short, newer), flags=CERTIFY))
+
+
+def test_a_key_without_flags_may_sign() -> None:
+    """As keys of old times are."""
+    plain = PRIMARY.signature(0x13, PRIMARY.hashed + b"\xb4\0\0\0\1a", days_ago(900))
+    direct = PRIMARY.signature(0x1F, PRIMARY.hashed, days_ago(900), (27, bytes((SIGN | CERTIFY,))))
+    assert verify_message(BY_PRIMARY, [self_signed(certified(900))], now()).content == TEXT
+    with_direct = packet(6, PRIMARY.body) + packet(2, direct) + packet(13, b"a") + packet(2, plain)
+    assert verify_message(BY_PRIMARY, [with_direct], now()).content == TEXT
 
 
 def test_keyrings_are_merged() -> None:
