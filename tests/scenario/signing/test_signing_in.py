@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -223,3 +224,12 @@ def test_without_a_browser_and_a_terminal(services: SigstoreServices, source: Pa
         monkeypatch.delenv(name, raising=False)
     done: Done = pyskopeo_here(*words(browser(tmp_path, services), source))
     assert fatal(done) == "Enter verification code: standard input is not a TTY; oidcMode staticToken needs no user"
+
+
+def test_who_has_signed_in_is_asked_again_when_the_token_has_expired(
+    services: SigstoreServices, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.rules.pending, services.lifetime = 0, timedelta(seconds=30)  # the certificate is renewed at once
+    monkeypatch.setattr("pyskopeo.signing.fulcio.IdentityToken.has_expired", lambda token: True)
+    succeed(pyskopeo_here(*words(device(tmp_path, services), source)))
+    assert services.log.count("POST /device") == services.log.count(f"POST {CERTIFY}") == 2
