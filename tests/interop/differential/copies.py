@@ -96,7 +96,7 @@ _FORMS = (
     Row("copy -q --remove-signatures dir:in/oci dir:new"),
     Row("copy -q --encryption-key=jwe:key.pem dir:in/oci oci:new:v1", 1, "key"),
     Row("copy -q --sign-by=ABCD dir:in/oci dir:new", 1,
-        ("Cannot determine canonical Docker reference", "unknown flag: --sign-by"), differs=("no-signing",)),
+        "Cannot determine canonical Docker reference", differs=("refused-late",)),
 )
 
 _TO_REGISTRIES = (
