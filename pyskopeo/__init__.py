@@ -106,7 +106,7 @@ if TYPE_CHECKING:
     from .model.missing_content import MissingContent
     from .model.platform import Platform
     from .model.reference import Reference
-    from .model.referrer import ReferredImage, Referrer, ReferrerReport
+    from .model.referrer import ReferredImage, Referrer, ReferrerReport, WantedReferrers
     from .model.stored_content import Pruning, StoredFile, StoredImage, StoreSize, StoreVerification
     from .model.verification import (
         Fault,
@@ -241,6 +241,7 @@ _HOMES = {
     "Unsupported": "errors",
     "Verdict": "signatures.verdict",
     "VerificationReport": "model.verification",
+    "WantedReferrers": "model.referrer",
     "Warned": "model.events",
     "Writing": "access",
     "assemble_layout": "api.layout_content",
@@ -406,6 +407,7 @@ __all__ = [
     "Unsupported",
     "Verdict",
     "VerificationReport",
+    "WantedReferrers",
     "Warned",
     "Writing",
     "__version__",

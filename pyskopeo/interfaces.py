@@ -235,7 +235,8 @@ class ImageDestination(ABC):
     async def put_tagged(self, manifest: Manifest, tag: str) -> bool:
         """Write a manifest, whose blobs and children are here, by a further tag of the image's repository or layout.
 
-        Returns whether it did not have that tag before. Raises `Unsupported` where `Accepts.no_referrers` says why.
+        Returns whether anything is new: signatures that others have written by that tag may stay beside it. Raises
+        `Unsupported` where `Accepts.no_referrers` says why.
         """
         raise Unsupported(f"Can not write {tag} to {self.accepts.called}: {self.accepts.no_referrers}")
 

@@ -51,7 +51,8 @@ class BlobRecord:
         # Events are about layers as the source has them, not as they were changed on the way.
         origins = {outcome.descriptor.digest: digest for digest, outcome in outcomes.items()}
         made = {descriptor.digest for descriptor, _ in plan.contents}
-        manifests = (plan.root, *reversed(plan.manifests))
+        referrers = tuple(manifest for one in result.referrers for manifest in one.manifests)
+        manifests = (plan.root, *reversed(plan.manifests), *referrers)
         blobs: dict[Digest, ReceivedBlob] = {}
         for descriptor in _blobs_of(result):
             origin = origins.get(descriptor.digest, descriptor.digest)
@@ -66,8 +67,9 @@ class BlobRecord:
 
 
 def _blobs_of(result: CopyResult) -> list[Descriptor]:
-    """Return the blobs of all images at the destination, and those that are entries of an index."""
+    """Return the blobs of all images at the destination, those that are entries of an index, and of referrers."""
     plan = result.plan
     images = [manifest for manifest in (plan.root, *plan.manifests) if not manifest.is_index]
     entries = {} if plan.inputs is None else plan.inputs.graph.entry_blobs
-    return [*(blob for image in images for blob in image.blobs), *entries.values()]
+    referrers = [blob for one in result.referrers for blob in one.blobs]
+    return [*(blob for image in images for blob in image.blobs), *entries.values(), *referrers]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .signature_places import SignatureWriter
 
 _TAGS_AT_ONCE = 8
+# Tags of cosign whose manifests have a layer for each signature or attestation, by different people.
+_SIGNATURES = (".sig", ".att")
 _MANIFESTS = mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES
 _ACCEPTS_ANY_DIGEST = Accepts(_MANIFESTS, foreign=True, compresses=True, unsigned="", no_referrers="")
 _ACCEPTS_ONE_DIGEST = replace(
@@ -161,6 +163,8 @@ class DockerDestination(ImageDestination):
         there = await self._writer.head_manifest(tag)
         if there == manifest.digest:
             return False
+        if there is not None and tag.endswith(_SIGNATURES) and manifest.media_type == mediatype.OCI_MANIFEST:
+            return await self._signatures().attachments().merge(manifest, tag)
         if there is not None:
             self._writer.session.warn_once(
                 f"{self._reference.name}:{tag} was {there}, and is replaced by {manifest.digest}"

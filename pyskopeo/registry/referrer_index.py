@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..model.referrer import referrers_tag
 from ..model.referrer_index import ReferrerIndex
+from .referrers import is_itself
 from .tagged_update import update_tagged
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ async def _update(
     what = f"updating the list of referrers {writer.reference.name}:{tag}"
 
     async def update(raw: bytes | None) -> Manifest | None:
-        index = ReferrerIndex.empty() if raw is None else ReferrerIndex.parse(raw, what)
+        known = raw is not None and not is_itself(raw, subject)
+        index = ReferrerIndex.parse(raw, what) if known and raw is not None else ReferrerIndex.empty()
         changed = change(index)
         return None if changed is index else changed.to_manifest()
 

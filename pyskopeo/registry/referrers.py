@@ -13,6 +13,7 @@ from ..http.origin import Origin
 from ..http.printable import to_printable
 from ..http.read_bounded import read_bounded
 from ..model import mediatype
+from ..model.content_digest import content_digest
 from ..model.descriptor import Descriptor
 from ..model.manifest import Manifest
 from ..model.referrer import (
@@ -175,7 +176,17 @@ def _next_page(response: httpx.Response, registry: Origin, what: str) -> str:
 async def _tagged_referrers(repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
     tag = referrers_tag(digest)
     found = await _read_tag(repository, tag)
-    return () if found is None else _entries(found[0], f"reading the referrers in {repository.name}:{tag}")
+    if found is None or is_itself(found[0], digest):
+        return ()
+    return _entries(found[0], f"reading the referrers in {repository.name}:{tag}")
+
+
+def is_itself(raw: bytes, digest: Digest) -> bool:
+    """Return whether the manifest ``raw`` with the tag of the tag schema for ``digest`` is that one itself.
+
+    There are registries that take ``sha256-HEX`` for another notation of ``sha256:HEX``.
+    """
+    return digest.verifiable and content_digest(raw, digest.algorithm) == digest
 
 
 async def read_tagged(repository: Repository, tag: str) -> Manifest | None:

@@ -101,6 +101,33 @@ class AttachmentWriter:
 
         await update_tagged(self._writer, tag, update, f"attaching signatures to {where}")
 
+    async def merge(self, manifest: Manifest, tag: str) -> bool:
+        """Have all layers of ``manifest`` under ``tag``, with those that others have there; return whether any is new.
+
+        Its blobs are in the repository. If it has all layers that are there, it takes their place unchanged. Raises
+        what `add` raises.
+        """
+        where = f"{self._writer.reference.name}:{tag}"
+        changed = False
+
+        async def update(raw: bytes | None) -> Manifest | None:
+            nonlocal changed
+            there = None if raw is None else Manifest.parse(raw)
+            if there is not None:
+                _check(there, where)
+            known = () if there is None else there.layers
+            new = [layer for layer in manifest.layers if not any(_is_same(layer, one) for one in known)]
+            if there is not None and not new:
+                return None
+            changed = True
+            others = [layer for layer in known if not any(_is_same(layer, one) for one in manifest.layers)]
+            if len(others) + len(manifest.layers) > MAX_SIGNATURES:
+                raise TooLarge(f"{where}: more than {MAX_SIGNATURES} signatures of one image", limit=MAX_SIGNATURES)
+            return await self._extended(there, new) if others else manifest
+
+        await update_tagged(self._writer, tag, update, f"adding to {where}")
+        return changed
+
     async def _extended(self, manifest: Manifest | None, new: Sequence[Descriptor]) -> Manifest:
         """Return the manifest with further layers, after its new configuration has been uploaded."""
         if manifest is None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .blob_upload import BlobUploads
     from .mirrors import Endpoints
     from .repository_writer import RepositoryWriter
+    from .signature_attachments import AttachmentWriter
 
 
 class SignatureFiles(Protocol):
@@ -119,15 +120,7 @@ class SignatureWriter:
             if reason := self.why_not(format):
                 raise Unsupported(reason)
         if attached:
-            from .mirrors import Endpoints
-            from .repository_reader import Repository
-            from .signature_attachments import AttachmentWriter
-
-            session, network = self._writer.session, self._access.network
-            repository = Repository(self._reference, session, network.retry, session.report)
-            endpoints = Endpoints(self._reference, (repository,), session.report)
-            writer = AttachmentWriter(self._writer, self._uploads, endpoints, network.ranges)
-            await writer.add(digest, attached)
+            await self.attachments().add(digest, attached)
         if not simple:
             return
         if is_offered(self._writer.session):
@@ -137,3 +130,14 @@ class SignatureWriter:
         directory = local_path(lookaside_directory(base, self._reference.repository, digest))
         assert directory is not None, "see why_not"
         self._files.write(directory, simple)
+
+    def attachments(self) -> AttachmentWriter:
+        """Return what attaches signatures to the images of the repository."""
+        from .mirrors import Endpoints
+        from .repository_reader import Repository
+        from .signature_attachments import AttachmentWriter
+
+        session, network = self._writer.session, self._access.network
+        repository = Repository(self._reference, session, network.retry, session.report)
+        endpoints = Endpoints(self._reference, (repository,), session.report)
+        return AttachmentWriter(self._writer, self._uploads, endpoints, network.ranges)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..engine.destination_wrapper import DestinationWrapper
@@ -30,6 +31,9 @@ class ProfileDestination(DestinationWrapper):
     def __init__(self, destination: ImageDestination, path: Path, name: str, profile: str) -> None:
         super().__init__(destination)
         self._path, self._name, self._profile = path, name, profile
+        if profile == "docker-library":
+            reason = "docker-library reads layouts of exactly one image, and nothing beside it"
+            self.accepts = replace(self.accepts, no_referrers=reason)
         self._unnamed: set[Digest] = set()  # attestations, which no program opens by a name
 
     async def begin(self, root: Manifest) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,18 @@ from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.delay import DelayProxy
 from tests.support.exchange import Response
 from tests.support.faults import Body, Refuse
-from tests.support.images import BuiltManifest, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build, digest_of, edited
+from tests.support.images import (
+    ArtifactSpec,
+    BuiltImage,
+    BuiltManifest,
+    ImageSpec,
+    IndexSpec,
+    LayerSpec,
+    PlatformSpec,
+    build,
+    digest_of,
+    edited,
+)
 from tests.support.pushing import Pushing
 from tests.support.referrers_api import ReferrersRegistry
 from tests.support.referring import SBOM, SIGNATURE, described, index_of, referring
@@ -23,6 +35,7 @@ IMAGE = build("oci")
 BOM = referring(IMAGE, title="packages")
 OTHER = referring(IMAGE, SIGNATURE, b"1")
 SIGNED = referring(BOM, SIGNATURE)
+SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
@@ -218,11 +231,46 @@ def test_cosigns_tags(source: ReferrersRegistry, destination: ReferrersRegistry)
     )
     assert puts(destination)[-1] == "latest"
     assert destination.listed(IMAGE.digest) == set()
-    # Another signature that was there is replaced, and this is said.
-    destination.add(sbom, "test/image", f"{tag_of(IMAGE.digest)}.sig")
+    assert destination.incomplete == []
+    # Another list of packages that was there is replaced, and this is said.
+    destination.add(signature, "test/image", f"{tag_of(IMAGE.digest)}.sbom")
     done = succeed(copy(source.name(), destination.name(), "--cosign-tags", "--referrers"))
-    assert f"{tag_of(IMAGE.digest)}.sig was {sbom.digest}, and is replaced by {signature.digest}" in done.stderr
+    assert f"{tag_of(IMAGE.digest)}.sbom was {signature.digest}, and is replaced by {sbom.digest}" in done.stderr
     assert destination.listed(IMAGE.digest) == {BOM.digest, OTHER.digest}
+
+
+def signatures(*payloads: str) -> BuiltImage:
+    """The manifest of cosign's signatures, with a layer for each."""
+    layers = [build(ArtifactSpec("a/b", content=payload.encode(), layer_type=SIMPLE_SIGNING)) for payload in payloads]
+    described_layers = [{**layer.root.json["layers"][0], "annotations": {"s": payload}} for layer, payload in zip(layers, payloads, strict=True)]  # type: ignore[index]  # JSON
+    blobs = {digest: blob for layer in layers for digest, blob in layer.blobs.items()}
+    config = json.dumps({"rootfs": {"type": "layers", "diff_ids": [one["digest"] for one in described_layers]}}).encode()
+    entry = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest_of(config), "size": len(config)}
+    made = edited(layers[0], lambda found: (found.pop("artifactType"), found.update(config=entry, layers=described_layers)))
+    return BuiltImage(made.root, {made.digest: made.root}, {**blobs, digest_of(config): config}, {})
+
+
+@pytest.mark.parametrize(
+    ("there", "after"),
+    [(("b",), ["b", "a", "c"]), (("a",), ["a", "c"]), (("a", "c"), ["a", "c"]), (("c", "b", "a"), ["c", "b", "a"])],
+)
+def test_signatures_of_others_stay(
+    source: ReferrersRegistry, destination: ReferrersRegistry, there: tuple[str, ...], after: list[str]
+) -> None:
+    tag = f"{tag_of(IMAGE.digest)}.sig"
+    ours = signatures("a", "c")
+    source.add(ours, "test/image", tag)
+    destination.add(signatures(*there), "test/image", tag)
+    succeed(copy(source.name(), destination.name(), "--cosign-tags"))
+    found = destination.manifest(tag)
+    assert found is not None
+    layers = found.json["layers"]
+    assert [one["annotations"]["s"] for one in layers] == after  # type: ignore[attr-defined]  # JSON
+    config = json.loads(destination.blobs()[found.json["config"]["digest"]])  # type: ignore[index]  # JSON
+    assert config["rootfs"]["diff_ids"] == [one["digest"] for one in layers]  # type: ignore[attr-defined]  # JSON
+    assert destination.incomplete == []
+    if set(there) <= {"a", "c"}:
+        assert found.digest == ours.digest
 
 
 def test_a_dry_run_shows_them(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
@@ -442,3 +490,42 @@ def test_twenty_over_a_distance(source: ReferrersRegistry, destination: Referrer
             times.append(time.monotonic() - started)
     assert len(destination.listed(IMAGE.digest, "m1/app")) == 22
     assert times[1] - times[0] < 16 * round_trip
+
+
+def test_a_registry_that_takes_the_tag_for_the_digest(source: ReferrersRegistry, destination: ReferrersRegistry) -> None:
+    """GitLab's answers with the image itself to its tag of the tag schema: that lists no referrers."""
+    multi = build("oci-index")
+    tag = tag_of(multi.digest)
+    source.api = destination.api = False
+    source.add(multi, "test/image", "multi")
+    source.add(multi, "test/image", tag)
+    done = succeed(copy(source.name(tag="multi"), destination.name(), "--all", "--referrers"))
+    assert "listed as a referrer" not in done.stderr
+    assert tag not in destination.store.manifests("test/image")
+    assert json.loads(succeed(pyskopeo_here("referrers", "--tls-verify=false", "--json", source.name(tag="multi"))).stdout)["images"][0]["referrers"] == []
+
+    # As a destination: what is written there is a new list, not the image's with more in it.
+    source.store.remove_manifest("test/image", tag)
+    bom = referring(multi)
+    source.add(bom, "test/image", None)
+    registry_index(source, multi.digest, described(bom))
+    destination.add(multi, "test/image", tag)
+    succeed(copy(source.name(tag="multi"), destination.name(), "--all", "--referrers"))
+    assert [one["digest"] for one in destination.tagged(multi.digest)] == [bom.digest]
+
+
+def test_referrers_come_from_the_registry_itself(source: ReferrersRegistry, destination: ReferrersRegistry, tmp_path: Path) -> None:
+    """A mirror that has the image need not have them; it is still used for the image."""
+    with ReferrersRegistry(IMAGE, "mirror/image") as mirror:
+        conf = tmp_path / "registries.conf"
+        conf.write_text(
+            f'[[registry]]\nlocation = "{source.host}/test"\n'
+            f'[[registry.mirror]]\nlocation = "{mirror.host}/mirror"\ninsecure = true\n'
+        )
+        done = succeed(copy(source.name(), destination.name(), "--referrers", "--registries-conf", str(conf)))
+        assert "going on with" not in done.stderr
+        assert not [one for one in mirror.requests if "/referrers/" in one.path]
+        fetched = {one.path.rpartition("/")[2] for one in source.requests if "/blobs/" in one.path}
+    assert destination.listed(IMAGE.digest) == {BOM.digest, OTHER.digest}
+    assert not fetched & set(IMAGE.blobs)
+    assert fetched >= set(BOM.layer_digests())

@@ -167,3 +167,36 @@ def test_the_store_does_not_know(source: ReferrersRegistry, tmp_path: Path) -> N
     assert done.code == 3
     assert f"what refers to {IMAGE.digest} is not in the store" in done.stderr
     assert not (tmp_path / "two" / "index.json").exists()
+
+
+def test_a_receipt_has_them(source: ReferrersRegistry, tmp_path: Path) -> None:
+    receipt = tmp_path / "receipt.json"
+    succeed(copy(source.name(), f"oci:{tmp_path / 'layout'}:app", "--referrers", "--receipt", receipt))
+    found = json.loads(receipt.read_text())
+    assert found["manifests"][0]["digest"] == IMAGE.digest
+    assert {one["digest"] for one in found["manifests"]} == {IMAGE.digest, BOM.digest, OTHER.digest, SIGNED.digest}
+    wanted = {digest for image in (IMAGE, BOM, OTHER, SIGNED) for digest in image.blobs}
+    assert {one["digest"] for one in found["blobs"]} == wanted
+    assert {one["source"] for one in found["blobs"]} == {f"{source.host}/test/image"}
+
+
+def test_a_layout_for_a_program_that_wants_nothing_beside_the_image(source: ReferrersRegistry, tmp_path: Path) -> None:
+    words = ("--referrers", "--dest-layout-profile=docker-library")
+    message = fatal(copy(source.name(), f"oci:{tmp_path / 'layout'}", *words))
+    assert message.endswith("--referrers needs another destination: docker-library reads layouts of exactly one image, and nothing beside it")
+    succeed(copy(source.name(), f"oci:{tmp_path / 'umoci'}:app", "--referrers", "--dest-layout-profile=umoci"))
+
+
+def test_which_image_is_meant_without_a_name(source: ReferrersRegistry, tmp_path: Path) -> None:
+    layout = tmp_path / "layout"
+    succeed(copy(source.name(), f"oci:{layout}:app", "--referrers", "--cosign-tags"))
+    found = json.loads(succeed(pyskopeo_here("inspect", f"oci:{layout}")).stdout)
+    assert found["Digest"] == IMAGE.digest
+    # Something that belongs to an image can be named, and is meant if there is nothing else.
+    tag = IMAGE.digest.replace(":", "-")
+    succeed(copy(f"oci:{layout}:{tag}", f"oci:{tmp_path / 'alone'}:{tag}", "--all"))
+    assert json.loads(succeed(pyskopeo_here("inspect", "--raw", f"oci:{tmp_path / 'alone'}")).stdout)["manifests"]
+    # Two images are still two.
+    succeed(copy(source.name(), f"oci:{layout}:other"))
+    write_layout(BOM, layout, tag="third")
+    assert "choose an image" in fatal(pyskopeo_here("inspect", f"oci:{layout}"))

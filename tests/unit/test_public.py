@@ -122,6 +122,7 @@ PUBLIC = [
     "Unsupported",
     "Verdict",
     "VerificationReport",
+    "WantedReferrers",
     "Warned",
     "Writing",
     "__version__",

@@ -20,6 +20,7 @@ FLAGS = (
     Flag("tag", "several", value="TAG", read=listed, repeat=True),
     Flag("mode", "a choice", value="MODE", choices=("one", "two")),
     Flag("secret", "not in the help", hidden=True),
+    Flag("some", "all or some", value="[=ONE,...]", read=listed, repeat=True, implied=""),
 )
 
 
@@ -60,6 +61,10 @@ def read(*words: str) -> tuple[dict[str, Any], list[str]]:
         (["-"], {}, ["-"]),
         (["--tag", "a", "--tag", "b,c"], {"tag": ["a", "b", "c"]}, []),
         (["--format", "x", "--format", "y"], {"format": "y"}, []),
+        # A flag with an implied value takes another one only after an equals sign.
+        (["--some", "a"], {"some": [""]}, ["a"]),
+        (["--some=a,b", "c"], {"some": ["a", "b"]}, ["c"]),
+        (["--some", "--some=a"], {"some": ["", "a"]}, []),
         (["-h"], {"help": True}, []),
         (["-qh"], {"quiet": True, "help": True}, []),
         (["--help=false"], {"help": False}, []),

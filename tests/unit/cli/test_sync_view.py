@@ -179,7 +179,7 @@ def test_names_cannot_control_the_terminal(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "stderr", screen := Terminal())
     monkeypatch.setenv("TERM", "dumb")
     hostile = SyncImage("oci:x:\x9b31m", "dir:out/\u202e\x9b31m")
-    with Bars(Console(file=screen, force_terminal=True, width=100)) as view:
+    with Bars(Console(file=screen, force_terminal=True, width=100, height=25)) as view:
         view.show(ImageStarted(hostile, 1, 1))
         view.rows.refresh()
     show_summary(SyncReport((ImageResult(hostile, "copied", DIGEST),), 1))

@@ -13,7 +13,10 @@ from pyskopeo.model.referrer import (
     ReferrerReport,
     artifact_type,
     attested_digest,
+    belongs_to_image,
     cosign_tag,
+    is_cosign_tag,
+    is_referrers_tag,
     referrers_tag,
 )
 from tests.support.images import ArtifactSpec, ImageSpec, build, edited
@@ -25,6 +28,25 @@ def test_tags() -> None:
     assert referrers_tag(digest) == "sha256-" + "ab" * 32
     assert referrers_tag(long) == "sha512-" + "cd" * 32
     assert cosign_tag(digest, "att") == "sha256-" + "ab" * 32 + ".att"
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
+def test_tags_are_known_again(algorithm: str) -> None:
+    digest = Digest.of(b"x", algorithm)
+    assert is_referrers_tag(referrers_tag(digest))
+    for suffix in ("sig", "att", "sbom"):
+        assert is_cosign_tag(cosign_tag(digest, suffix))
+        assert belongs_to_image(cosign_tag(digest, suffix))
+        assert not is_referrers_tag(cosign_tag(digest, suffix))
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["", "1.0", "sha256-1", f"sha256-{'a' * 63}", f"sha256-{'a' * 65}", f"sha256-{'g' * 64}", f"sha256-{'A' * 64}",
+     f"md5-{'a' * 64}", f"sha256-{'a' * 64}.txt", f"sha512-{'a' * 64}.sig", f"x.sha256-{'a' * 64}.sig", ".sig"],
+)  # fmt: skip
+def test_other_tags(tag: str) -> None:
+    assert not belongs_to_image(tag)
 
 
 @pytest.mark.parametrize(
