@@ -69,9 +69,10 @@ class Children:
 
 
 class _Documents:
-    """Counts the manifests and configurations that a copy holds in memory."""
+    """Counts the manifests and configurations that a copy holds in memory, or what else is ``called`` so."""
 
-    def __init__(self) -> None:
+    def __init__(self, called: str = "manifests and configurations") -> None:
+        self._called = called
         self._number = self._size = self._descriptors = 0
 
     def add_manifest(self, manifest: Manifest) -> None:
@@ -90,7 +91,7 @@ class _Documents:
         for number, limit, what in limits:
             if number > limit:
                 raise TooLarge(
-                    f"the manifests and configurations of this image are over the limit of {limit} {what} in total: "
+                    f"the {self._called} of this image are over the limit of {limit} {what} in total: "
                     "copy some of its platforms, with --multi-arch",
                     limit=limit,
                 )
@@ -126,6 +127,7 @@ async def read_graph(
     manifests than a copy may hold in memory.
     Types that the destination does not accept are refused later, by `decide`.
     """
+    check = _counted(check)
     root, chosen_from = await source.manifest(), None
     if selection.mode == "system" and has_only_blobs(root):
         selection = replace(selection, mode="all")
@@ -146,6 +148,18 @@ async def read_graph(
     if check_blobs is not None:
         await check_blobs(graph)
     return await with_configs(source, await with_layer_sizes(source, graph), accepts, form)
+
+
+def _counted(check: Check) -> Check:
+    """Return ``check`` with a limit for all signatures that it returns, which stay in memory as well."""
+    documents = _Documents("signatures")
+
+    async def counted(manifest: Manifest, descriptor: Descriptor | None) -> tuple[Signature, ...]:
+        found = await check(manifest, descriptor)
+        documents.add(sum(len(signature.content) for signature in found))
+        return found
+
+    return counted
 
 
 async def _check_children(manifests: Iterable[Manifest], check: Check) -> dict[Digest, tuple[Signature, ...]]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal, TypeAlias
 
-from ..errors import InvalidContent
+from ..errors import InvalidContent, TooLarge
 from ..fast_dataclass import dataclass
 from .strict_json import parse_object
 
@@ -22,7 +22,17 @@ SIGNATURE_LIMIT = 4 * 1024 * 1024
 MAX_SIGNATURES = 128
 """The maximum number of signatures of one manifest that are read."""
 
+SIGNATURES_LIMIT = 32 * 1024 * 1024
+"""The maximum size of all signatures of one manifest that are read, in bytes."""
+
 _SIGSTORE_MAGIC = b"\x00sigstore-json\n"
+
+
+def check_total(size: int, where: str) -> None:
+    """Raise `TooLarge` if the signatures of one manifest, at ``where``, have more than `SIGNATURES_LIMIT` bytes."""
+    if size > SIGNATURES_LIMIT:
+        message = f"{where}: the signatures of one image are over {SIGNATURES_LIMIT} bytes in total"
+        raise TooLarge(message, limit=SIGNATURES_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)

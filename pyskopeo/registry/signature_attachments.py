@@ -14,7 +14,7 @@ from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.manifest import Manifest
-from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature
+from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature, check_total
 from ..model.strict_json import CONFIG_LIMIT, parse_object
 from ..streams.concurrency import each
 from ..streams.memory_blob import in_memory
@@ -45,14 +45,15 @@ async def read_attachments(endpoints: Endpoints, digest: Digest, ranges: Ranges)
     """Return the signatures that are attached to a manifest, none if there is no such tag.
 
     All layers are returned; what their media types mean is for those who verify them. Raises `NetworkError`,
-    `InvalidContent` if the tag is not that of an OCI image, and `TooLarge` for a layer over `SIGNATURE_LIMIT` bytes or
-    more than `MAX_SIGNATURES`.
+    `InvalidContent` if the tag is not that of an OCI image, and `TooLarge` for a layer over `SIGNATURE_LIMIT` bytes,
+    more than `MAX_SIGNATURES`, or more than `SIGNATURES_LIMIT` bytes.
     """
     manifest = await _read_manifest(endpoints, attachments_tag(digest))
     if manifest is None:
         return ()
     where = f"{endpoints.current.name}:{attachments_tag(digest)}"
     _check(manifest, where)
+    check_total(sum(layer.size for layer in manifest.layers), where)
     found: dict[int, Signature] = {}
 
     async def read(numbered: tuple[int, Descriptor]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import NotFound, TooLarge
-from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature
+from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature, check_total
 from .files import read_bounded, storage_errors
 from .partial_files import write_atomically
 
@@ -18,9 +18,10 @@ def read_signatures(paths: Iterable[Path]) -> tuple[Signature, ...]:
     """Return the signatures in numbered files, until one does not exist.
 
     Raises `StorageFailed`, `InvalidContent` for an unknown format, and `TooLarge` for a file over `SIGNATURE_LIMIT`
-    bytes and for more than `MAX_SIGNATURES` files.
+    bytes, for more than `MAX_SIGNATURES` files, and for more than `SIGNATURES_LIMIT` bytes.
     """
     found: list[Signature] = []
+    total = 0
     for path in paths:
         try:
             raw = read_bounded(path, SIGNATURE_LIMIT)
@@ -28,6 +29,8 @@ def read_signatures(paths: Iterable[Path]) -> tuple[Signature, ...]:
             break
         if len(found) == MAX_SIGNATURES:
             raise TooLarge(f"{path}: more than {MAX_SIGNATURES} signatures of one image", limit=MAX_SIGNATURES)
+        total += len(raw)
+        check_total(total, str(path))
         found.append(Signature.parse(raw, str(path)))
     return tuple(found)
 

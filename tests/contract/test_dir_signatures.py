@@ -11,6 +11,7 @@ from pyskopeo.engine.plan import Form
 from pyskopeo.engine.selection import Selection
 from pyskopeo.errors import CannotPreserve, InvalidContent, TooLarge, Unsupported
 from pyskopeo.model.platform import Platform
+from pyskopeo.model.signature import SIGNATURE_LIMIT
 from tests.contract.places import AMD64, EVERYTHING, everything
 from tests.support.images import build
 from tests.support.outputs import write_dir
@@ -88,6 +89,11 @@ async def test_more_signatures_than_can_be_meant(tmp_path: Path) -> None:
     assert len([*(tmp_path / "b").glob("signature-*")]) == 128
     (source / "signature-129").write_bytes(SIGNATURE)
     with pytest.raises(TooLarge, match="signature-129: more than 128 signatures of one image"):
+        await pyskopeo.copy(f"dir:{source}", f"dir:{tmp_path / 'c'}")
+    for number in range(1, 10):
+        with (source / f"signature-{number}").open("r+b") as file:
+            file.truncate(SIGNATURE_LIMIT)
+    with pytest.raises(TooLarge, match="signature-9: the signatures of one image are over 33554432 bytes in total"):
         await pyskopeo.copy(f"dir:{source}", f"dir:{tmp_path / 'c'}")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pyskopeo.model.signature import SIGNATURE_LIMIT
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.exchange import Response
 from tests.support.faults import Drop, Endless, Redirect, Refuse, SetHeaders
@@ -171,6 +172,11 @@ class TestARemoteLookaside:
         self.serve(remote, *[SIMPLE] * 200)
         assert stage.refuse().endswith("signature-129: more than 128 signatures of one image")
         assert len(remote.log) == 129
+
+    def test_large_ones_without_end(self, stage: Stage, remote: Simulator) -> None:
+        self.serve(remote, *[SIMPLE.ljust(SIGNATURE_LIMIT, b"x")] * 200)
+        assert stage.refuse().endswith("signature-9: the signatures of one image are over 33554432 bytes in total")
+        assert len(remote.log) == 9
 
     def test_of_which_one_never_ends(self, stage: Stage, remote: Simulator) -> None:
         self.serve(remote, SIMPLE)

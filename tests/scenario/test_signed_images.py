@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
+from pyskopeo.model.signature import SIGNATURE_LIMIT
 from tests.support.caches import build_cache, entry_of, index_of_entries
 from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.exchange import Response
 from tests.support.images import BuiltImage, BuiltManifest, build, digest_of
+from tests.support.listed_referrers import lists
 from tests.support.outputs import write_dir
 from tests.support.pulling import asked_for_blobs
 from tests.support.pushing import Pushing
-from tests.support.referring import referring
+from tests.support.referring import described, referring
 from tests.support.sigstore_authority import PrivateKey, public_pem
 from tests.support.sigstore_bundles import MEDIA_TYPE, BundleMaker, statement
 from tests.support.sigstore_cases import KEY, OTHER
@@ -287,6 +289,30 @@ class TestBundles:
             assert reason in said
             assert asked_for_blobs(registry) != []  # the bundle alone
             assert not [line for line in asked_for_blobs(registry) if image.config_digest() in line]
+
+    def test_beside_others_that_cannot_be_read(self, tmp_path: Path) -> None:
+        """Registries list what was deleted; a large bundle is an attestation, and nothing of it is requested."""
+        image = build("oci")
+        with Simulator(image, pushing=Pushing(referrers=True)) as registry:
+            words = self.stage(registry, tmp_path)
+            signature = referring(image, MEDIA_TYPE, BundleMaker.of(KEY, statement(image.digest, self.NAME)).signature.content)
+            large, deleted = referring(image, MEDIA_TYPE, bytes(SIGNATURE_LIMIT + 1)), referring(image, MEDIA_TYPE, b"deleted")
+            for one in (signature, large):
+                registry.add(one, "test/image", None)
+            lists(registry, image.digest, [described(one, artifactType=MEDIA_TYPE) for one in (large, deleted, signature)])
+            succeed(pyskopeo_here(*words))
+            assert not [line for line in registry.log if large.layer_digests()[0] in line]
+
+    def test_large_ones_without_end(self, tmp_path: Path) -> None:
+        image = build("oci")
+        with Simulator(image) as registry:
+            words = self.stage(registry, tmp_path)
+            attached = [referring(image, MEDIA_TYPE, b"%d" % number + bytes(SIGNATURE_LIMIT - 1)) for number in range(9)]
+            for one in attached:
+                registry.add(one, "test/image", None)
+            lists(registry, image.digest, [described(one, artifactType=MEDIA_TYPE) for one in attached])
+            said = fatal(pyskopeo_here(*words))
+            assert f"{image.digest}: the signatures of one image are over 33554432 bytes in total" in said
 
     def test_an_answer_that_makes_no_sense(self, tmp_path: Path) -> None:
         image = build("oci")
