@@ -15,7 +15,6 @@ from ..errors import (
     NotFound,
     Offline,
     RegistryError,
-    TooLarge,
     Unsupported,
 )
 from ..fast_dataclass import dataclass
@@ -23,6 +22,7 @@ from ..model import mediatype
 from ..model.choice import Choice
 from ..model.strict_json import CONFIG_LIMIT, MANIFEST_LIMIT
 from ..streams.concurrency import each
+from .documents import Documents, with_limit
 from .layer_changes import changes_ciphers, has_encrypted_layers, layer_change
 from .plan import DEFAULT_FORM, Form, Graph, why_unchangeable
 from .selection import (
@@ -38,7 +38,6 @@ from .target_types import image_type
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
-    from typing import TypeAlias
 
     from ..interfaces import Accepts, ImageSource
     from ..model.descriptor import Descriptor
@@ -46,15 +45,9 @@ if TYPE_CHECKING:
     from ..model.manifest import Manifest
     from ..model.platform import Platform
     from ..model.signature import Signature
-
-    Check: TypeAlias = Callable[[Manifest, Descriptor | None], Awaitable[tuple[Signature, ...]]]
+    from .documents import Check
 
 _MANIFESTS_AT_ONCE = 8
-# Manifests and configurations of one copy: their size in bytes in total, their number, and the number of descriptors in
-# them, each of which needs about 1 KiB of memory.
-_TOTAL_LIMIT = 64 * 1024 * 1024
-_MAX_DOCUMENTS = 20_000
-_MAX_DESCRIPTORS = 100_000
 
 
 @dataclass(slots=True)
@@ -66,35 +59,6 @@ class Children:
 
     def __contains__(self, digest: Digest) -> bool:
         return digest in self.manifests or digest in self.blobs
-
-
-class _Documents:
-    """Counts the manifests and configurations that a copy holds in memory, or what else is ``called`` so."""
-
-    def __init__(self, called: str = "manifests and configurations") -> None:
-        self._called = called
-        self._number = self._size = self._descriptors = 0
-
-    def add_manifest(self, manifest: Manifest) -> None:
-        """Count a manifest; raises `TooLarge`."""
-        self._descriptors += len(manifest.manifests) + len(manifest.layers)
-        self.add(len(manifest.raw))
-
-    def add(self, size: int) -> None:
-        """Count a document of ``size`` bytes; raises `TooLarge`."""
-        self._number += 1
-        self._size += size
-        limits = (
-            (self._size, _TOTAL_LIMIT, "bytes"), (self._number, _MAX_DOCUMENTS, "documents"),
-            (self._descriptors, _MAX_DESCRIPTORS, "layers and entries"),
-        )  # fmt: skip
-        for number, limit, what in limits:
-            if number > limit:
-                raise TooLarge(
-                    f"the {self._called} of this image are over the limit of {limit} {what} in total: "
-                    "copy some of its platforms, with --multi-arch",
-                    limit=limit,
-                )
 
 
 async def _without_signatures(_: Manifest, __: Descriptor | None) -> tuple[Signature, ...]:
@@ -127,7 +91,7 @@ async def read_graph(
     manifests than a copy may hold in memory.
     Types that the destination does not accept are refused later, by `decide`.
     """
-    check = _counted(check)
+    check = with_limit(check)
     root, chosen_from = await source.manifest(), None
     if selection.mode == "system" and has_only_blobs(root):
         selection = replace(selection, mode="all")
@@ -148,18 +112,6 @@ async def read_graph(
     if check_blobs is not None:
         await check_blobs(graph)
     return await with_configs(source, await with_layer_sizes(source, graph), accepts, form)
-
-
-def _counted(check: Check) -> Check:
-    """Return ``check`` with a limit for all signatures that it returns, which stay in memory as well."""
-    documents = _Documents("signatures")
-
-    async def counted(manifest: Manifest, descriptor: Descriptor | None) -> tuple[Signature, ...]:
-        found = await check(manifest, descriptor)
-        documents.add(sum(len(signature.content) for signature in found))
-        return found
-
-    return counted
 
 
 async def _check_children(manifests: Iterable[Manifest], check: Check) -> dict[Digest, tuple[Signature, ...]]:
@@ -236,7 +188,7 @@ async def read_entry(source: ImageSource, entry: Descriptor) -> Manifest | None:
 
 
 async def _read_children(source: ImageSource, first: Sequence[Descriptor], children: Children) -> None:
-    documents = _Documents()
+    documents = Documents()
     unavailable: list[Offline] = []
 
     async def read(entry: Descriptor) -> None:
@@ -298,7 +250,7 @@ async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form
         return graph
     configs, actual_types = dict(graph.configs), dict(graph.actual_types)
     wanted: dict[Digest, Descriptor] = {}
-    documents = _Documents()
+    documents = Documents()
     for manifest, target in zip(images, targets, strict=True):
         assert manifest.config is not None
         takes = replace(accepts, unchangeable=why_unchangeable(manifest, graph, accepts, form))
