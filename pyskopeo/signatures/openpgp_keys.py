@@ -124,6 +124,8 @@ class Certificate:
         if not bindings:
             return f"{called} is not bound to it by a signature that can be verified"
         binding = _newest(bindings)
+        if binding.created is not None and binding.lifetime is not None and binding.created + binding.lifetime <= now:
+            return f"{called} was bound to it until {binding.created + binding.lifetime:%Y-%m-%d} only"
         if not binding.may_sign:
             return f"{called} is not for signing"
         if (end := _end(subkey, binding)) is not None and end <= now:
@@ -176,7 +178,10 @@ def read_keyrings(keyrings: tuple[bytes, ...]) -> tuple[Certificate, ...]:
                 merged[cert.fingerprint] = cert if known is None else known.merge(cert)
     if not merged:
         raise InvalidContent("No public keys imported")
-    return tuple(Certificate.of(cert) for cert in merged.values())
+    try:
+        return tuple(Certificate.of(cert) for cert in merged.values())
+    except InvalidContent as error:
+        raise InvalidContent(f"No public keys imported: {error}") from None
 
 
 def fingerprints(keyrings: Sequence[bytes]) -> tuple[str, ...]:

@@ -58,10 +58,10 @@ class SignaturePacket:
     ``issuer`` is the fingerprint or the key ID of the key that made it, in upper-case hex, "" if it says neither; like
     ``created`` it may stand in the part that is not signed. ``lifetime`` is how long the signature is valid,
     ``key_lifetime`` how long the key that it binds is; both are None without a limit. ``flags`` are what that key is
-    for, None if nothing is said. ``embedded`` is the body of the signature by which a subkey consents to be bound,
-    empty without one. ``understood`` is whether everything that is critical in it is known here. ``signed`` is the part
-    of the body that is signed, ``rest`` what follows the other subpackets: two bytes of the hash, the salt, and the
-    numbers of the algorithm.
+    for, 0 for nothing, None if it is not said. ``embedded`` is the body of the signature by which a subkey consents to
+    be bound, empty without one. ``understood`` is whether everything that is critical in it is known here. ``signed``
+    is the part of the body that is signed, ``rest`` what follows the other subpackets: two bytes of the hash, the salt,
+    and the numbers of the algorithm.
     """
 
     version: int
@@ -97,7 +97,7 @@ class SignaturePacket:
             created=_time(hashed.get(_CREATED)),
             lifetime=_duration(hashed.get(_EXPIRES)),
             key_lifetime=_duration(hashed.get(_KEY_EXPIRES)),
-            flags=hashed[_KEY_FLAGS][0] if hashed.get(_KEY_FLAGS) else None,
+            flags=int.from_bytes(hashed[_KEY_FLAGS][:1], "big") if _KEY_FLAGS in hashed else None,
             embedded=hashed.get(_EMBEDDED) or unhashed.get(_EMBEDDED, b""),
             understood=all(kind & ~_CRITICAL in _KNOWN for kind, _ in every if kind & _CRITICAL),
             signed=signed,

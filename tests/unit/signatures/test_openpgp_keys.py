@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -58,6 +59,13 @@ def test_a_subkey_that_may_sign(statements: list[bytes]) -> None:
 CALLED = f"the subkey {SUBKEY.fingerprint} of {PRIMARY.fingerprint}"
 
 
+def expiring_binding(created: datetime, days: int) -> bytes:
+    """A statement that is valid itself for a time only, unlike one about a key that is."""
+    data = PRIMARY.hashed + SUBKEY.hashed
+    lifetime = (3, struct.pack(">I", days * 86400))
+    return PRIMARY.signature(0x18, data, created, (27, bytes((SIGN,))), lifetime, embedded=SUBKEY.signature(0x19, data, created))
+
+
 @pytest.mark.parametrize(
     ("statements", "reason"),
     [
@@ -73,6 +81,9 @@ CALLED = f"the subkey {SUBKEY.fingerprint} of {PRIMARY.fingerprint}"
         ([FIRST, PRIMARY.binding(SUBKEY, days_ago(600), flags=ENCRYPT)], "is not for signing"),
         ([FIRST, PRIMARY.revocation(SUBKEY, days_ago(1))], "is revoked"),
         ([PRIMARY.revocation(SUBKEY, days_ago(1)), FIRST], "is revoked"),
+        # As for gpg; the library takes the statement for good.
+        ([expiring_binding(days_ago(800), 90)], "was bound to it until "),
+        ([FIRST, expiring_binding(days_ago(750), 90)], "was bound to it until "),
         # A subkey that somebody else's key has adopted without asking it.
         ([PRIMARY.binding(SUBKEY, days_ago(800), consent=False)], "has not signed that it belongs to it"),
         ([FIRST, PRIMARY.binding(SUBKEY, days_ago(600), consent=False)], "has not signed that it belongs to it"),
@@ -192,6 +203,13 @@ def test_a_critical_statement_about_a_key_that_nobody_understands() -> None:
     newer = PRIMARY.signature(0x18, PRIMARY.hashed + SUBKEY.hashed, days_ago(5), (27, bytes((SIGN,))), (0x80 | 100, b""))
     short = PRIMARY.binding(SUBKEY, days_ago(800), days=300)
     assert "expired on" in refused(SIGNED, PRIMARY.certificate(bound(SUBKEY, short, newer), flags=CERTIFY))
+
+
+def test_a_key_that_is_for_nothing() -> None:
+    """As for gpg, flags without a byte are those of a key that is for nothing."""
+    data = PRIMARY.hashed + b"\xb4" + (1).to_bytes(4, "big") + b"a"
+    certificate = self_signed(PRIMARY.signature(0x13, data, days_ago(900), (27, b"")))
+    assert refused(BY_PRIMARY, certificate).endswith(" is not for signing")
 
 
 def test_a_key_without_flags_may_sign() -> None:
