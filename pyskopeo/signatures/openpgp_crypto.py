@@ -52,7 +52,8 @@ def is_made_by(key: KeyPacket, signature: SignaturePacket, data: bytes, *, of_it
     hashed = hashlib.new(name, salt + data + signature.signed + trailer, usedforsecurity=name != "sha1").digest()
     try:
         check(key.material, numbers, hashed, name)
-    except (InvalidSignature, InvalidContent, UnsupportedAlgorithm, ValueError, IndexError):
+    except (InvalidSignature, InvalidContent, UnsupportedAlgorithm, ValueError, IndexError, OverflowError):
+        # A number that is larger than the key allows, such as that of another's longer key, overflows.
         return False
     return True
 

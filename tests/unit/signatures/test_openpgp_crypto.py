@@ -69,6 +69,17 @@ def test_few_bits_of_rsa(bits: int, accepted: bool) -> None:
     assert found is accepted
 
 
+def test_numbers_that_are_too_large() -> None:
+    """As of a longer key: every certification of a user ID, also by others, is tried with the primary key."""
+    public = rsa.generate_private_key(65537, 2048).public_key().public_numbers()
+    signature = replace(by_hand(1)[0], rest=b"\0\0" + integer(1 << 4095))
+    assert not is_made_by(key_packet(1, public.n, public.e), signature, TEXT)
+    point = bytes.fromhex("092b06010401da470f01") + integer(0x40 << 256 | 1)
+    edwards = KeyPacket.parse(b"\4" + bytes(4) + b"\x16" + point)
+    signature = replace(by_hand(22)[0], rest=b"\0\0" + integer(1 << 300) + integer(1))
+    assert not is_made_by(edwards, signature, TEXT)
+
+
 @pytest.mark.parametrize(("bits", "accepted"), [(1024, False), (2048, True)])
 def test_few_bits_of_dsa(bits: int, accepted: bool) -> None:
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
