@@ -61,30 +61,35 @@ async def create_index(
     reading.policy()  # raises for an invalid policy file before anything is read
     async with AsyncExitStack() as stack:
         sources: list[tuple[str, ImageSource]] = []
-        checks: dict[ImageSource, ImageCheck] = {}
+        opened: dict[ImageSource, tuple[ImageReference, Access]] = {}
         for name, reference in references:
             needs_signatures(reference, reading)  # raises for an image that is refused before anything is requested
             own, writing = reference.share(target, reading, writing)
             with prefix_errors(f"initializing source {name}"):
                 source = await stack.enter_async_context(reference.open_source(own))
             sources.append((name, source))
-            checks[source] = ImageCheck(reference, source, own, form)
+            opened[source] = reference, own
         joined = await join_images(sources, annotations)
-        return await _copy(joined, checks, (target, writing), form, jobs)
+        return await _copy(joined, opened, (target, writing), form, jobs)
 
 
 async def _copy(
-    source: JoinedImages, checks: Mapping[ImageSource, ImageCheck], destination: tuple[ImageReference, Access],
-    form: Form, jobs: int | None,
+    source: JoinedImages, names: Mapping[ImageSource, tuple[ImageReference, Access]],
+    destination: tuple[ImageReference, Access], form: Form, jobs: int | None,
 ) -> Digest:  # fmt: skip
-    """Copy a list whose images are checked by ``checks``, each as one of its source."""
+    """Copy a list whose images are checked by the policy, each as one of its source, which has one of ``names``."""
     target, access = destination
 
     async def check(manifest: Manifest, descriptor: Descriptor | None) -> tuple[Signature, ...]:
-        if descriptor is None:  # the new list, which nobody has signed
+        if descriptor is None:
+            # Nobody has signed the new list. Entries of others that are no images are proven by their signatures only.
+            for owner, index in source.lists:
+                name, reading = names[owner]
+                await ImageCheck(name, owner, reading)(index, None)
             return ()
         owner, known_as = source.owner(descriptor)
-        return await checks[owner](manifest, known_as)
+        name, reading = names[owner]
+        return await ImageCheck(name, owner, reading, form)(manifest, known_as)
 
     with prefix_errors(f"initializing destination {target.image_name}"):
         opened = target.open_destination(access)

@@ -20,6 +20,7 @@ from ..model.events import (
     Explained,
     ManifestWritten,
     Placement,
+    ReferrersPlanned,
     Report,
     Requested,
     Retrying,
@@ -145,6 +146,8 @@ class Lines:
         if isinstance(event, CopyPlanned):
             emit_notice(getting_line(event))
             emit_notice(f"Copying {quantity(len(event.blobs), 'blob')}, {size(event.total)}")
+        elif isinstance(event, ReferrersPlanned):
+            emit_notice(_referrers_line(event))
         elif isinstance(event, BlobStarted):
             self._kinds[event.digest] = "config" if event.kind == "config" else "blob"
             self._started[event.digest] = self._shown[event.digest] = now
@@ -165,6 +168,11 @@ class Lines:
 
     def _name(self, digest: Digest) -> str:
         return f"Copying {self._kinds[digest]} {digest}"
+
+
+def _referrers_line(event: ReferrersPlanned) -> str:
+    number, blobs = len(event.digests), quantity(len(event.blobs), "blob")
+    return f"Copying {quantity(number, 'referrer')} too: {blobs}, {size(event.total)}"
 
 
 def _outcome(event: BlobFinished) -> str:
@@ -238,10 +246,8 @@ class Bars:
         self.rows.stop()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, CopyPlanned):
-            self._planned, self._expected = event.total, {blob.digest for blob in event.blobs}
-            self._total = self._progress.add_task(f"{'Total':<{_NAME_WIDTH}}", total=event.total)
-            self.rows.start()
+        if isinstance(event, CopyPlanned | ReferrersPlanned):
+            self._plan(event)
         elif isinstance(event, BlobStarted):
             if event.digest not in self._expected:
                 self._planned += event.size  # a blob that the copy itself makes, such as a converted configuration
@@ -264,6 +270,15 @@ class Bars:
             self.rows.print(line("warning", _warning(event)))
         elif isinstance(event, Requested | Explained) and debugging():
             self.rows.print(line("debug", _detail(event)))
+
+    def _plan(self, event: CopyPlanned | ReferrersPlanned) -> None:
+        self._planned += event.total
+        self._expected |= {blob.digest for blob in event.blobs}
+        if isinstance(event, CopyPlanned):
+            self._total = self._progress.add_task(f"{'Total':<{_NAME_WIDTH}}", total=event.total)
+            self.rows.start()
+        else:
+            self._update_total()
 
     def _finish(self, event: BlobFinished) -> None:
         self._done.pop(event.digest, None)

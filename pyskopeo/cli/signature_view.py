@@ -25,14 +25,15 @@ def print_signatures(report: SignatureReport) -> None:
                 print(f"{_image(manifest)}: {reason}")
 
 
-def refusal(report: SignatureReport) -> str:
-    """Return why an image is not accepted, "" for one that is."""
+def refusal(report: SignatureReport, *, hint: str = "") -> str:
+    """Return why an image is not accepted, "" for one that is; with ``hint`` if a signature is for another name."""
     refused = [manifest for manifest in report.manifests if not manifest.accepted]
     if report.accepted:
         return ""
     of = f"{len(refused)} of {len(report.manifests)} manifests: " if len(report.manifests) > 1 else ""
     reason = to_printable(refused[0].reason, 1000) if refused else "nothing was checked"
-    return f"{report.name}: signatures are not accepted: {of}{reason}"
+    elsewhere = f"; {hint}" if hint and "Signature for identity" in reason else ""
+    return f"{report.name}: signatures are not accepted: {of}{reason}{elsewhere}"
 
 
 def _rows(manifest: CheckedManifest) -> Iterator[tuple[str, ...]]:

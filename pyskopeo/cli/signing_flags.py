@@ -48,17 +48,22 @@ class SigningOptions:
 
     @classmethod
     def of(cls, parsed: Parsed, *, dry_run: bool) -> SigningOptions:
-        """Read the options, and ask for the passphrases of keys, not in a dry run; raises `PyskopeoError`."""
+        """Read the options and parameters, and the passphrases of keys, for which the user may be asked.
+
+        A dry run needs no passphrase, only to know whether the destination could store the signatures. Raises
+        `PyskopeoError`.
+        """
         identity = _identity(parsed.optional("sign-identity", str)) if "sign-identity" in parsed.values else None
-        if dry_run:
-            return cls(identity=identity)
-        private_key, passphrase = parsed.path("sign-by-sigstore-private-key"), _passphrase(parsed)
-        if private_key is not None and passphrase is None:
+        private_key, passphrase = parsed.path("sign-by-sigstore-private-key"), _passphrase(parsed, read=not dry_run)
+        if private_key is not None and passphrase is None and not dry_run:
             passphrase = _ask(private_key, "use --sign-passphrase-file")
         parameters, parameters_passphrase = None, b""
         if path := parsed.path("sign-by-sigstore"):
             with prefix_errors("Error using --sign-by-sigstore"):
-                parameters, parameters_passphrase = _parameters(path)
+                from ..config.signing_parameters import load
+
+                parameters = load(path)
+                parameters_passphrase = b"" if dry_run else _passphrase_of(parameters, path)
         sequoia_key, gpg_key = (parsed.optional(name, str) or "" for name in ("sign-by-sq-fingerprint", "sign-by"))
         return cls(parameters, parameters_passphrase, sequoia_key, gpg_key, private_key, passphrase, identity)
 
@@ -101,8 +106,8 @@ def _identity(text: str | None) -> Reference | None:
     return found
 
 
-def _passphrase(parsed: Parsed) -> bytes | None:
-    """Return the passphrase in the file that was given, None without one."""
+def _passphrase(parsed: Parsed, *, read: bool) -> bytes | None:
+    """Return the passphrase in the file that was given, None without one, or if it is not to be ``read``."""
     path = parsed.path("sign-passphrase-file")
     if path is None:
         return None
@@ -113,20 +118,18 @@ def _passphrase(parsed: Parsed) -> bytes | None:
             "Only one of --sign-by, --sign-by-sq-fingerprint and --sign-by-sigstore-private-key can be used with "
             "--sign-passphrase-file"
         )
-    return read_passphrase(path)
+    return read_passphrase(path) if read else None
 
 
-def _parameters(path: Path) -> tuple[SigningParameters, bytes]:
-    """Read a file of parameters, and the passphrase of the key that it names."""
-    from ..config.passphrase_file import read_passphrase
-    from ..config.signing_parameters import load
-
-    parameters = load(path)
+def _passphrase_of(parameters: SigningParameters, path: Path) -> bytes:
+    """Return the passphrase of the key that the parameters in ``path`` name; b"" if they name none."""
     if parameters.key_file is None:
-        return parameters, b""
+        return b""
     if parameters.passphrase_file is not None:
-        return parameters, read_passphrase(parameters.passphrase_file)
-    return parameters, _ask(parameters.key_file, f"set privateKeyPassphraseFile in {path}")
+        from ..config.passphrase_file import read_passphrase
+
+        return read_passphrase(parameters.passphrase_file)
+    return _ask(parameters.key_file, f"set privateKeyPassphraseFile in {path}")
 
 
 def _ask(key: Path, instead: str) -> bytes:

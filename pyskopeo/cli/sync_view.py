@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
-from ..model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Event, Placement
+from ..model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Event, Placement, ReferrersPlanned
 from ..syncing.sync_request import ImageEvent, ImageFinished, ImagesListed, ImageStarted, ImageWaiting, LogMessage
 from .live_rows import LiveRows
 from .log import emit_notice, log
@@ -192,6 +192,8 @@ class Bars(Lines):
         counted = self._bytes[image]
         if isinstance(event, CopyPlanned):
             self._expected[image] = event.total
+        elif isinstance(event, ReferrersPlanned):
+            self._expected[image] = self._expected.get(image, 0) + event.total
         elif isinstance(event, BlobStarted):
             self._started[image] += 1
         elif isinstance(event, BlobProgress):

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ..signatures.report import SignatureReport
 
 
+_SIGNED_ELSEWHERE = "if the image is a copy, name the repository that was signed: --signed-as HOST/REPOSITORY"
+
+
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
     """The options of ``verify``. ``platform`` is the one that was asked for, None: see `api.verification.verify`.
@@ -58,7 +61,7 @@ async def run(options: VerifyOptions) -> int:
     """Check the signatures of the image, if that is wanted, verify its content, and print the result."""
     signatures = await _check_signatures(options)
     if signatures is not None and (options.signatures_only or not signatures.accepted):
-        return _print_signatures(signatures, as_json=options.verifying.json)
+        return _print_signatures(signatures, options)
     return await _verify_content(options, signatures)
 
 
@@ -81,17 +84,19 @@ async def _check_signatures(options: VerifyOptions) -> SignatureReport | None:
     )
 
 
-def _print_signatures(signatures: SignatureReport, *, as_json: bool) -> int:
+def _print_signatures(signatures: SignatureReport, options: VerifyOptions) -> int:
     """Print the result of checking signatures alone; return the exit code."""
     from .signature_view import print_signatures, refusal
 
-    if as_json:
+    if options.verifying.json:
         print_json({"name": signatures.name, "ok": signatures.accepted, "signatures": signatures.to_json()})
     else:
         print_signatures(signatures)
     if signatures.accepted:
         return 0
-    log("fatal", refusal(signatures))
+    trust = options.trust
+    by_name = trust is not None and trust.is_given and not trust.signed_as
+    log("fatal", refusal(signatures, hint=_SIGNED_ELSEWHERE if by_name else ""))
     return 1
 
 

@@ -14,7 +14,7 @@ from ..errors import CannotPreserve, Unsupported, prefix_errors
 from ..model import mediatype
 from ..model.change import Change
 from .layer_changes import layer_change, layers_to_encrypt, typed_like
-from .plan import PlanInputs, why_unchangeable
+from .plan import PlanInputs, unchangeable_text, why_unchangeable
 from .target_types import IMAGE_TYPES, image_type, index_type
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ class ManifestConversion:
             kind = "Manifest list" if manifest.is_index else "Manifest"
             raise CannotPreserve(
                 f'{kind} must be converted to type "{target}" to be written to destination, '
-                f'but we cannot modify it: "{reason}"'
+                f"{unchangeable_text(manifest, reason)}"
             )
 
 
@@ -272,7 +272,7 @@ class ManifestConversion:
         """Raise `CannotPreserve` for an index whose entries change if it must not; other reasons are found before."""
         if self._graph.signatures.get(index.digest):
             reason = why_unchangeable(index, self._graph, self._accepts, self._form)
-            raise CannotPreserve(f'Manifest list was edited, but we cannot modify it: "{reason}"')
+            raise CannotPreserve(f"Manifest list was edited, {unchangeable_text(index, reason)}")
 
 
 def _replace_layers(manifest: Manifest, changed: dict[Digest, Descriptor]) -> Manifest:

@@ -25,11 +25,18 @@ if TYPE_CHECKING:
 
 
 class JoinedImages(ImageSource):
-    """A new index, whose manifests and blobs are read from the sources that have them; see `join_images`."""
+    """A new index, whose manifests and blobs are read from the sources that have them; see `join_images`.
 
-    def __init__(self, root: Manifest, owners: dict[Digest, ImageSource], known: dict[Digest, Manifest]) -> None:
+    ``lists`` are the indexes whose entries it has, with their sources.
+    """
+
+    def __init__(
+        self, root: Manifest, owners: dict[Digest, ImageSource], known: dict[Digest, Manifest],
+        lists: Sequence[tuple[ImageSource, Manifest]] = (),
+    ) -> None:  # fmt: skip
         """``owners`` are the sources of manifests by digest, ``known`` the manifests that were read already."""
         self._root, self._owners, self._known = root, owners, known
+        self.lists = tuple(lists)
         self._roots = frozenset(known)
         for digest, manifest in known.items():
             self._add(manifest, owners[digest])
@@ -88,12 +95,15 @@ async def join_images(
     entries: dict[Digest, Mapping[str, Any]] = {}
     taken: dict[Platform, tuple[Digest, str]] = {}
     types: set[str] = set()
+    lists: list[tuple[ImageSource, Manifest]] = []
     for name, source in sources:
         root = await source.manifest()
         if root.is_schema1 or has_only_blobs(root):
             what = "an image of Docker's schema 1" if root.is_schema1 else "a list of blobs, as of a build cache"
             raise Unsupported(f"{name} is {what}, which no list of images can contain")
-        if not root.is_index:
+        if root.is_index:
+            lists.append((source, root))
+        else:
             known[root.digest] = root
         for entry, descriptor in await _entries(source, root):
             platform = descriptor.platform
@@ -113,7 +123,7 @@ async def join_images(
     if annotations:
         document["annotations"] = dict(sorted(annotations.items()))
     raw = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
-    return JoinedImages(Manifest.parse(raw), owners, known)
+    return JoinedImages(Manifest.parse(raw), owners, known, lists)
 
 
 async def _entries(source: ImageSource, root: Manifest) -> list[tuple[Mapping[str, Any], Descriptor]]:

@@ -148,16 +148,25 @@ class Plan:
         return self.root.digest != self.source
 
 
+_INVALIDATED = "Would invalidate signatures"
+
+
 def why_unchangeable(manifest: Manifest, graph: Graph, accepts: Accepts, form: Form) -> str:
     """Return the reason why a manifest of a graph must stay as it is, "" if it may change."""
     if form.preserve_digests:
         return "Instructed to preserve digests"
     if accepts.unchangeable:
         return accepts.unchangeable
-    if not graph.signatures.get(manifest.digest):
-        return ""
+    return _INVALIDATED if graph.signatures.get(manifest.digest) else ""
+
+
+def unchangeable_text(manifest: Manifest, reason: str) -> str:
+    """Return the end of the message that a manifest must change and may not, and what to do about it."""
+    said = f'but we cannot modify it: "{reason}"'
+    if reason != _INVALIDATED:
+        return said
     flag = "--remove-list-signatures" if manifest.is_index else "--remove-signatures"
-    return f"Would invalidate signatures; {flag} copies it without them"
+    return f"{said}; {flag} copies it without them"
 
 
 def has_foreign_urls(blob: Descriptor) -> bool:

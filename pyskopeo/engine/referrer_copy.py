@@ -13,7 +13,7 @@ from ..errors import (
     first_error,
     prefix_errors,
 )
-from ..model.events import ManifestWritten
+from ..model.events import ManifestWritten, ReferrersPlanned
 from ..streams.concurrency import each, work_off
 from .plan import Graph, Plan, PlanInputs, has_foreign_urls
 from .referrer_reading import ReferrerReading
@@ -59,6 +59,7 @@ class ReferrerCopy(ReferrerReading):
         self._jobs, self._may_copy, self._ready = jobs, Event(), Event()
         self._transfer: Transfer | None = None
         self._present: frozenset[Digest] = frozenset()
+        self._of_image: set[Digest] = set()
         self.written = 0
 
     @property
@@ -84,14 +85,19 @@ class ReferrerCopy(ReferrerReading):
         """Find all, and raise `CannotPreserve` if the digest of something that is referred to is known to change."""
         assert plan.inputs is not None
         await self.read(plan.inputs.graph)
+        self._of_image = {blob.digest for blob in plan.blobs}
         self.check_unchanged(_unchanged_digests(plan))
 
     async def run(self, plan: Plan) -> None:
         """Find all and copy the blobs of it, as soon as the destination has begun; raises what `read` raises."""
         assert plan.inputs is not None
         await self.read(plan.inputs.graph)
+        self._of_image = {blob.digest for blob in plan.blobs}
         if self.found:
             await self._may_copy.wait()
+            blobs = self.plan().blobs
+            digests = tuple(one.manifest.digest for one in self.found)
+            self._report(ReferrersPlanned(digests, blobs, sum(blob.size for blob in blobs)))
             await self._copy_blobs()
         self._ready.set()
 
@@ -140,7 +146,10 @@ class ReferrerCopy(ReferrerReading):
         return frozenset(present | below)
 
     def plan(self) -> Plan:
-        """Return the plan for what was found, which must not be nothing; raises `InvalidContent`."""
+        """Return the plan for what was found, which must not be nothing, without the blobs of the image itself.
+
+        Raises `InvalidContent`.
+        """
         manifests = {one.digest: one for found in self.found for one in found.manifests}
         accepts = self._destination.accepts
         blobs: dict[Digest, Descriptor] = {}
@@ -148,7 +157,7 @@ class ReferrerCopy(ReferrerReading):
         for one in self.found:
             entry_blobs |= one.entry_blobs
             for blob in one.blobs:
-                if accepts.foreign and has_foreign_urls(blob):
+                if blob.digest in self._of_image or (accepts.foreign and has_foreign_urls(blob)):
                     continue
                 known = blobs.setdefault(blob.digest, blob)
                 if known.size != blob.size:

@@ -45,6 +45,19 @@ class CopyPlanned:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferrersPlanned:
+    """What refers to the image has been read and is copied, too; after `CopyPlanned`, while blobs are copied already.
+
+    ``digests`` are those of its manifests. ``blobs`` are its blobs besides those of the image, and ``total`` is their
+    size.
+    """
+
+    digests: tuple[Digest, ...]
+    blobs: tuple[Descriptor, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class BlobStarted:
     """The transfer of a blob of ``size`` bytes has started; ``kind`` is ``config`` or ``layer``."""
 
@@ -160,6 +173,7 @@ class CopyFinished:
 
 Event: TypeAlias = (
     CopyPlanned
+    | ReferrersPlanned
     | BlobStarted
     | BlobProgress
     | BlobFinished
@@ -182,10 +196,12 @@ def ignore(event: Event) -> None:
 def to_json(event: Event) -> dict[str, Any]:
     """Return the JSON object of an event, as ``--progress=json`` writes it on one line."""
     fields: dict[str, Any] = {"event": type(event).__name__}
-    if isinstance(event, CopyPlanned):
+    if isinstance(event, CopyPlanned | ReferrersPlanned):
         blobs = [
             {"digest": str(blob.digest), "size": blob.size, "mediaType": blob.media_type} for blob in event.blobs
         ]
+        if isinstance(event, ReferrersPlanned):
+            return fields | {"digests": [str(one) for one in event.digests], "blobs": blobs, "total": event.total}
         return fields | {
             "digest": str(event.digest), "blobs": blobs, "total": event.total, "images": event.images,
         }

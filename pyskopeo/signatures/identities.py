@@ -65,7 +65,10 @@ def _same_or_digest(wanted: Reference, signed: Reference) -> str:
 def _same(wanted: Reference, signed: Reference) -> str:
     if not signed.manifest_name:
         return "it has neither a tag nor a digest"
-    return "" if wanted.manifest_name and str(wanted) == str(signed) else f"it has to be for {wanted}"
+    if wanted.manifest_name and str(wanted) == str(signed):
+        return ""
+    both = ", with tag and digest; name the image by one of them" if wanted.tag and wanted.digest else ""
+    return f"it has to be for {wanted}{both}"
 
 
 def _same_name(wanted: Reference, signed: Reference) -> str:

@@ -1,8 +1,10 @@
 """Verification of signed OpenPGP messages by the library pysequoia, the extra ``openpgp``.
 
 The library judges a message as of the time when it was made, by its own clock. That a key has neither expired nor been
-revoked since is checked besides, as gpg does. A certificate that was renewed after the message was signed, to extend
-the key for example, often has nothing left that says what was true before; then only what is true now counts.
+revoked since is checked besides, as gpg does. Some it cannot judge: a certificate that was renewed after the message
+was signed, to extend the key for example, often has nothing left that says what was true before; others say what they
+say of themselves by SHA-1, or are on a curve that it lacks. Then what is true now counts, and `openpgp_crypto`
+verifies.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from datetime import datetime
 from ..errors import InvalidContent
 from ..fast_dataclass import dataclass
 from .openpgp_crypto import is_made_by
-from .openpgp_keys import TOLERANCE, Certificate, Component, read_keyrings
+from .openpgp_keys import TOLERANCE, Certificate, library_errors, read_keyrings
 from .openpgp_message import SignedMessage
-from .openpgp_packets import SignaturePacket
+from .openpgp_packets import KeyPacket, SignaturePacket
 
 # Section 9.5: collisions of these can be computed.
 _WEAK_HASHES = {1: "MD5", 2: "SHA-1", 3: "RIPEMD-160"}
@@ -59,35 +61,34 @@ def verify_message(raw: bytes, keyrings: Sequence[bytes], now: datetime) -> Veri
     return found
 
 
-def _verify(message: SignedMessage, signers: Sequence[tuple[Certificate, Component]]) -> VerifiedMessage | None:
+def _verify(message: SignedMessage, signers: Sequence[tuple[Certificate, KeyPacket]]) -> VerifiedMessage | None:
     import pysequoia
 
     certs = [certificate.cert for certificate, _ in signers]
     try:
-        verified = pysequoia.verify(bytes=message.encoded, store=lambda _: certs)
-    except (RuntimeError, ValueError):
+        with library_errors():
+            verified = pysequoia.verify(bytes=message.encoded, store=lambda _: certs)
+    except InvalidContent:
         return None
     # What was taken apart here and what the library has verified must be the same.
     if len(verified.valid_sigs) != 1 or verified.bytes != message.content:
         return None
     by = verified.valid_sigs[0]
     found = VerifiedMessage(message.content, by.certificate.upper(), by.signing_key.upper())
-    named = [(certificate.fingerprint, signer.key.fingerprint) for certificate, signer in signers]
+    named = [(certificate.fingerprint, signer.fingerprint) for certificate, signer in signers]
     return found if (found.fingerprint, found.key) in named else None
 
 
-def _verify_as_of_now(message: SignedMessage, certificate: Certificate, signer: Component) -> VerifiedMessage | None:
-    """Verify a message that is older than what its certificate says; the key was found to be good now."""
-    signature, key = message.signature, signer.key
+def _verify_as_of_now(message: SignedMessage, certificate: Certificate, signer: KeyPacket) -> VerifiedMessage | None:
+    """Verify a message that the library has not accepted; the key was found to be good now."""
+    signature = message.signature
     if signature.created is None or signature.type != _BINARY:
         return None
-    if not certificate.is_newer_than(signer, signature.created):
+    if max(certificate.primary.created, signer.created) > signature.created:
         return None
-    if max(certificate.primary.key.created, key.created) > signature.created:
+    if not is_made_by(signer, signature, message.content):
         return None
-    if not is_made_by(key, signature, message.content):
-        return None
-    return VerifiedMessage(message.content, certificate.fingerprint, key.fingerprint)
+    return VerifiedMessage(message.content, certificate.fingerprint, signer.fingerprint)
 
 
 def _check_age(signature: SignaturePacket, now: datetime) -> None:
@@ -99,10 +100,10 @@ def _check_age(signature: SignaturePacket, now: datetime) -> None:
         raise _invalid(f"it expired on {end:%Y-%m-%d}")
 
 
-def _why_not(signature: SignaturePacket, signer: Component) -> str:
+def _why_not(signature: SignaturePacket, signer: KeyPacket) -> str:
     if weak := _WEAK_HASHES.get(signature.hash_algorithm):
         return f"it uses {weak}, which is not safe any more"
-    return f"bad signature by the key {signer.key.fingerprint}: it or its text was changed"
+    return f"bad signature by the key {signer.fingerprint}: it or its text was changed"
 
 
 def _invalid(reason: str) -> InvalidContent:

@@ -1,7 +1,8 @@
 """Verification of one OpenPGP signature with one key by ``cryptography`` (RFC 9580, section 5.2.4).
 
-The library that verifies messages judges keys as of the time when a message was signed. What a certificate says of a
-key now, whether it has been extended or has another use, is in signatures of its own, which are verified here.
+The library that verifies messages judges keys as of the time when a message was signed, refuses SHA-1 in what keys say
+of themselves, and lacks some curves. What a certificate says of a key now, whether it has been extended or has another
+use, is in signatures of its own, which are verified here.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 
 # Numbers of RFC 9580, sections 9.1, 9.2 and 9.5: names in hashlib, the curves' object identifiers.
 _HASHES = {8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224", 12: "sha3_256", 14: "sha3_512"}
+_HASHES_OF_ITSELF = {2: "sha1"}
 _CURVES = {
     "2a8648ce3d030107": "SECP256R1",
     "2b81040022": "SECP384R1",
     "2b81040023": "SECP521R1",
+    "2b8104000a": "SECP256K1",
     "2b2403030208010107": "BrainpoolP256R1",
     "2b240303020801010b": "BrainpoolP384R1",
     "2b240303020801010d": "BrainpoolP512R1",
@@ -29,25 +32,28 @@ _ED25519 = "2b06010401da470f01"
 _MIN_BITS = 2048
 
 
-def is_made_by(key: KeyPacket, signature: SignaturePacket, data: bytes) -> bool:
+def is_made_by(key: KeyPacket, signature: SignaturePacket, data: bytes, *, of_itself: bool = False) -> bool:
     """Return whether ``signature`` of ``data`` was made by ``key``.
 
-    False for algorithms that are unknown or weak, and for a signature with something critical that is unknown.
+    False for algorithms that are unknown or weak, and for a signature with something critical that is unknown. What a
+    key says ``of_itself`` may be signed by SHA-1, as for gpg: nobody else has chosen any of it, which is what
+    collisions need.
     """
     import hashlib
 
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-    name = _HASHES.get(signature.hash_algorithm)
+    name = (_HASHES | _HASHES_OF_ITSELF if of_itself else _HASHES).get(signature.hash_algorithm)
     check = _ALGORITHMS.get(signature.key_algorithm)
     if name is None or check is None or signature.key_algorithm != key.algorithm or not signature.understood:
         return False
     salt, numbers = _salt_and_numbers(signature)
     trailer = bytes((signature.version, 0xFF)) + len(signature.signed).to_bytes(4, "big")
-    hashed = hashlib.new(name, salt + data + signature.signed + trailer).digest()
+    hashed = hashlib.new(name, salt + data + signature.signed + trailer, usedforsecurity=name != "sha1").digest()
     try:
         check(key.material, numbers, hashed, name)
-    except (InvalidSignature, InvalidContent, UnsupportedAlgorithm, ValueError, IndexError):
+    except (InvalidSignature, InvalidContent, UnsupportedAlgorithm, ValueError, IndexError, OverflowError):
+        # A number that is larger than the key allows, such as that of another's longer key, overflows.
         return False
     return True
 

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from .refusals import SignatureRefused
+
+if TYPE_CHECKING:
+    from ..model.signature import Signature
+
 PAYLOAD_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
 """The media type of the payload."""
 
@@ -16,3 +23,11 @@ CHAIN_ANNOTATION = "dev.sigstore.cosign/chain"
 
 LOG_ENTRY_ANNOTATION = "dev.sigstore.cosign/bundle"
 """The entry in Rekor's log with its signed timestamp, as JSON."""
+
+
+def annotation(signature: Signature, name: str) -> str:
+    """Return the value of an annotation; raises `SignatureRefused` without it."""
+    found = signature.annotations.get(name)
+    if found is None:
+        raise SignatureRefused(f"missing {name} annotation")
+    return found

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from .certificate_chains import encode_certificate, load_intermediates, load_leaf
 from .json_members import decode_base64, shown
-from .public_keys import (
-    encode_public_key,
-    is_signed_by,
-    load_log_keys,
-    load_public_key,
-    require_cryptography,
-)
+from .public_keys import encode_public_key, is_signed_by, load_log_keys, load_public_key, require_cryptography
 from .refusals import SignatureRefused
-from .rekor_bodies import RekorBody
-from .rekor_set import parse_promised_entry
-from .sigstore_annotations import (
-    CERTIFICATE_ANNOTATION,
-    CHAIN_ANNOTATION,
-    LOG_ENTRY_ANNOTATION,
-    PAYLOAD_TYPE,
-    SIGNATURE_ANNOTATION,
-)
+from .sigstore_annotations import PAYLOAD_TYPE, SIGNATURE_ANNOTATION, annotation
 from .sigstore_payload import SigstorePayload
-from .trusted_certificates import check_fulcio, check_keyless, check_pki
-from .trusted_roots import TrustedRoot
 from .verdict import Verdict
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cryptography.x509 import Certificate
-
     from ..config.policy_identities import SignedIdentity
     from ..model.signature import Signature
-    from .public_keys import PublicKey
-    from .sigstore_trust import FulcioTrust, KeylessTrust, PkiTrust, SigstoreTrust, TrustFile
-    from .trusted_certificates import CertifiedKey
+    from .sigstore_trust import SigstoreTrust
     from .verdict import SignedImage
 
 
@@ -87,18 +64,14 @@ def _signer(signature: Signature, trust: SigstoreTrust, now: datetime) -> str:
     """Return who signed the payload: the file of a key, or the names in a certificate; raises `SignatureRefused`."""
     if signature.media_type != PAYLOAD_TYPE:
         raise SignatureRefused(f"an attachment of type {shown(signature.media_type)}, which is no signature")
-    encoded = _annotation(signature, SIGNATURE_ANNOTATION)
+    encoded = annotation(signature, SIGNATURE_ANNOTATION)
     made = decode_base64(encoded, f"the annotation {SIGNATURE_ANNOTATION}")
     if trust.keys:
         return _signer_by_key(signature, made, trust)
-    if trust.fulcio is not None:
-        signer = _fulcio_signer(signature, made, trust.fulcio, trust.rekor_keys)
-    elif trust.pki is not None:
-        signer = _pki_signer(signature, trust.pki, now)
-    elif trust.keyless is not None:
-        signer = _keyless_signer(signature, made, trust.keyless)
-    else:
-        raise SignatureRefused("neither a key nor an authority is trusted for signatures of this format")
+    # What reads certificates takes longer to import than a key to use.
+    from .certified_payloads import certified_key
+
+    signer = certified_key(signature, made, trust, now)
     if not is_signed_by(signer.key, made, signature.content):
         raise SignatureRefused(f"the key of the certificate for {signer.called} has not made the signature")
     return signer.called
@@ -108,8 +81,10 @@ def _signer_by_key(signature: Signature, made: bytes, trust: SigstoreTrust) -> s
     # All keys are read, so that one that is wrong is noticed before it is needed.
     keys = [(file.where, load_public_key(file)) for file in trust.keys]
     if trust.rekor_keys:
-        rekor_keys = load_log_keys(trust.rekor_keys)
-        logged = _logged(signature, made, lambda _: rekor_keys)[1]
+        from .logged_payloads import check_logged
+
+        log_keys = load_log_keys(trust.rekor_keys)
+        logged = check_logged(signature, made, lambda _: log_keys).verifier
         keys = [(where, key) for where, key in keys if encode_public_key(key) == logged]
         if not keys:
             raise SignatureRefused("publicKey in Rekor SET does not match a key that is trusted")
@@ -118,61 +93,3 @@ def _signer_by_key(signature: Signature, made: bytes, trust: SigstoreTrust) -> s
             return where
     known = ", ".join(where for where, _ in keys)
     raise SignatureRefused(f"cryptographic signature verification failed: the signature is not by {known}")
-
-
-def _logged(
-    signature: Signature, made: bytes, keys_at: Callable[[datetime], Sequence[PublicKey]]
-) -> tuple[datetime, bytes]:
-    """Return the time of the log entry of a signature, and the key or certificate in it (DER)."""
-    entry = parse_promised_entry(_annotation(signature, LOG_ENTRY_ANNOTATION), keys_at)
-    body = RekorBody.parse(decode_base64(entry.body, "the body of the Rekor SET"))
-    if body.kind != "hashedrekord":
-        raise SignatureRefused(f"the Rekor SET is for an entry of type {body.kind}, not hashedrekord")
-    if body.signatures[0].signature != made:
-        raise SignatureRefused("signature in Rekor SET does not match")
-    if (body.algorithm, body.content_hash) != ("sha256", hashlib.sha256(signature.content).digest()):
-        raise SignatureRefused("payload in Rekor SET does not match")
-    return entry.time, body.signatures[0].verifier
-
-
-def _fulcio_signer(
-    signature: Signature, made: bytes, fulcio: FulcioTrust, rekor_keys: Sequence[TrustFile]
-) -> CertifiedKey:
-    if not rekor_keys:
-        raise SignatureRefused("certificates of Fulcio need the public key of a Rekor log")
-    keys = load_log_keys(rekor_keys)
-    leaf, time = _logged_certificate(signature, made, lambda _: keys)
-    return check_fulcio(leaf, _chain(signature), fulcio, time)
-
-
-def _keyless_signer(signature: Signature, made: bytes, keyless: KeylessTrust) -> CertifiedKey:
-    root = TrustedRoot.parse(keyless.trusted_root)
-    leaf, time = _logged_certificate(signature, made, root.log_keys_at)
-    return check_keyless(leaf, _chain(signature), root, keyless, time)
-
-
-def _logged_certificate(
-    signature: Signature, made: bytes, keys_at: Callable[[datetime], Sequence[PublicKey]]
-) -> tuple[Certificate, datetime]:
-    """Return the certificate of a signature, which is in the log, too, and the time of the log's entry."""
-    text = _annotation(signature, CERTIFICATE_ANNOTATION)
-    time, logged = _logged(signature, made, keys_at)
-    leaf = load_leaf(text)
-    if encode_certificate(leaf) != logged:
-        raise SignatureRefused("publicKey in Rekor SET does not match the certificate")
-    return leaf, time
-
-
-def _pki_signer(signature: Signature, pki: PkiTrust, now: datetime) -> CertifiedKey:
-    return check_pki(load_leaf(_annotation(signature, CERTIFICATE_ANNOTATION)), _chain(signature), pki, now)
-
-
-def _chain(signature: Signature) -> tuple[Certificate, ...]:
-    return load_intermediates(signature.annotations.get(CHAIN_ANNOTATION, ""))
-
-
-def _annotation(signature: Signature, name: str) -> str:
-    found = signature.annotations.get(name)
-    if found is None:
-        raise SignatureRefused(f"missing {name} annotation")
-    return found

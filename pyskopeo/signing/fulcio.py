@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CredentialsFailed, InvalidContent, Unsupported
@@ -25,10 +26,18 @@ _BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class IdentityToken:
-    """An ID token (OpenID Connect Core, section 2), and whom it is for: an e-mail address, or another subject."""
+    """An ID token (OpenID Connect Core, section 2), and whom it is for: an e-mail address, or another subject.
+
+    ``expires`` is in seconds since 1970, None if it does not say.
+    """
 
     text: str
     subject: str
+    expires: float | None = None
+
+    def has_expired(self) -> bool:
+        """Return whether no server takes it any more."""
+        return self.expires is not None and self.expires <= time.time()
 
 
 class TokenSource(Protocol):
@@ -56,13 +65,13 @@ class FulcioCertificate:
         return self._service.what
 
     async def open(self) -> SigningMaterial:
-        """Return a new key with a certificate; the token is asked for once.
+        """Return a new key with a certificate; a token is asked for once, and again when it has expired.
 
         Raises what `TokenSource.token` raises, `CredentialsFailed` for a token that is refused, `NetworkError`,
         `InvalidContent`, and `Unsupported` without the package cryptography.
         """
         ec = _curves()
-        if self._token is None:
+        if self._token is None or self._token.has_expired():
             self._token = await self._tokens.token()
             self._service.redactor.add(self._token.text)
             self._service.warn_without_tls("an identity token")

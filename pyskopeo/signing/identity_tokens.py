@@ -12,7 +12,7 @@ from .fulcio import IdentityToken
 
 _LIMIT = 64 * 1024  # bytes
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*", re.ASCII)
-_TRUE = (True, "true", "True")
+_TRUE = ("True", "true")
 
 
 class User(Protocol):
@@ -52,14 +52,16 @@ def parse_token(text: str) -> IdentityToken:
     Raises `InvalidInput` for text that is no token (RFC 7519), or one of nobody. No part of it is in an error.
     """
     claims = token_claims(text)
-    email, subject = claims.get("email"), claims.get("sub")
+    email, subject, expires = (claims.get(name) for name in ("email", "sub", "exp"))
+    if isinstance(expires, bool) or not isinstance(expires, int | float):
+        expires = None
     if isinstance(email, str) and email:
-        if claims.get("email_verified") not in _TRUE:
+        if str(claims.get("email_verified")) not in _TRUE:  # some issuers write it as text
             raise InvalidInput("parsing OIDC token: its e-mail address is not verified by identity provider")
-        return IdentityToken(text, email)
+        return IdentityToken(text, email, expires)
     if not isinstance(subject, str) or not subject:
         raise InvalidInput("parsing OIDC token: no subject found in claims")
-    return IdentityToken(text, subject)
+    return IdentityToken(text, subject, expires)
 
 
 def token_claims(text: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import NotFound, PathNotFound
 from ..fast_dataclass import dataclass
+from ..model.layout import reference_name
+from ..model.referrer import belongs_to_image, referrers_tag
 from .files import digest_name, storage_errors
 from .index_file import IndexFile
 from .locks import locked
@@ -15,7 +17,7 @@ from .oci_layout import DirectoryFiles
 from .reachable_blobs import read_reachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
@@ -39,10 +41,11 @@ async def delete_image(
 ) -> LayoutDeletion:  # fmt: skip
     """Delete the image ``name`` from the layout in ``root``; see `LayoutIndex.find` for names.
 
-    ``shared`` is the directory that has the blobs if several layouts share them: nothing in it is deleted, since other
-    layouts may need it. Waits for copies to this layout that are under way. An image whose blobs are all needed by
-    others, or are missing, loses its entry only. With ``dry_run`` nothing is changed, and nothing waited for.
-    ``on_wait`` is called if it has to wait for long.
+    The lists of what refers to the image, and cosign's images with tags of its digest, are deleted with it, unless it
+    has another name. ``shared`` is the directory that has the blobs if several layouts share them: nothing in it is
+    deleted, since other layouts may need it. Waits for copies to this layout that are under way. An image whose blobs
+    are all needed by others, or are missing, loses its entry only. With ``dry_run`` nothing is changed, and nothing
+    waited for. ``on_wait`` is called if it has to wait for long.
 
     Raises `NotFound`, `PathNotFound`, `StorageFailed`, and `InvalidContent` if a manifest of the layout cannot be read:
     then nothing is deleted, since blobs that it needs are not known.
@@ -79,7 +82,7 @@ async def _delete_entries(index: IndexFile, name: str, root: Path, files: Direct
 
 def _plan(index: LayoutIndex, name: str, root: Path, files: DirectoryFiles) -> tuple[LayoutIndex, LayoutDeletion]:
     """Return the index without an image, and what is to be deleted with it."""
-    positions = index.find_positions(name, str(root))
+    positions = _with_what_belongs(index, index.find_positions(name, str(root)), files)
     kept, entries = index.without(positions), tuple(index.descriptors[position] for position in positions)
     unneeded = _reachable(files, entries) - _reachable(files, kept.descriptors)
     blobs = []
@@ -89,6 +92,25 @@ def _plan(index: LayoutIndex, name: str, root: Path, files: DirectoryFiles) -> t
     return kept, LayoutDeletion(entries, tuple(blobs))
 
 
-def _reachable(files: DirectoryFiles, descriptors: Iterable[Descriptor]) -> set[Digest]:
+def _with_what_belongs(index: LayoutIndex, positions: Sequence[int], files: DirectoryFiles) -> Sequence[int]:
+    """Return the positions of entries, and of the lists of referrers and cosign's images that belong to these alone."""
+    tags = {
+        position: tag for position, entry in enumerate(index.descriptors)
+        if belongs_to_image(tag := reference_name(entry).rpartition(":")[2])
+    }  # fmt: skip
+    removed = list(positions)
+    while tags := {position: tag for position, tag in tags.items() if position not in removed}:
+        others = [entry for position, entry in enumerate(index.descriptors) if position not in removed]
+        gone = _reachable(files, (index.descriptors[position] for position in removed), subjects=False)
+        gone -= _reachable(files, others, subjects=False)
+        owned = {f"{digest.algorithm}-{digest.hex}" for digest in gone} | set(map(referrers_tag, gone))
+        found = [position for position, tag in tags.items() if tag.partition(".")[0] in owned]
+        if not found:
+            break
+        removed += found
+    return removed
+
+
+def _reachable(files: DirectoryFiles, descriptors: Iterable[Descriptor], *, subjects: bool = True) -> set[Digest]:
     """Return the digests of all that can be reached from entries; manifests that are missing end there."""
-    return set(read_reachable(files, (("", descriptor) for descriptor in descriptors))[0].nodes)
+    return set(read_reachable(files, (("", descriptor) for descriptor in descriptors), subjects=subjects)[0].nodes)

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from .tar import TarIndex
 
 
-def read_reachable(files: LayoutFiles, roots: Iterable[tuple[str, Descriptor]]) -> tuple[Reachability, list[Node]]:
+def read_reachable(
+    files: LayoutFiles, roots: Iterable[tuple[str, Descriptor]], *, subjects: bool = True
+) -> tuple[Reachability, list[Node]]:
     """Return what can be reached from entries, given with their names, and the manifests among it that are missing.
 
-    What a manifest refers to as its subject counts as needed, and so does everything that a document of unknown media
-    type names. Raises `InvalidContent`, `Unsupported` and `StorageFailed` if a manifest cannot be read: then it is not
-    known what it needs.
+    With ``subjects``, what a manifest refers to as its subject counts as needed. So does everything that a document of
+    unknown media type names. Raises `InvalidContent`, `Unsupported` and `StorageFailed` if a manifest cannot be read:
+    then it is not known what it needs.
     """
-    graph = Reachability(subjects=True)
+    graph = Reachability(subjects=subjects)
     for name, descriptor in roots:
         graph.add_root(descriptor, name)
     return graph, _read(files, graph)

@@ -44,10 +44,9 @@ def openpgp_keys(data: bytes) -> None:
     """Keys that are read have fingerprints, and are found by them; whether they may sign is a text."""
     for certificate in read_keyrings.__wrapped__((data,)):
         primary = certificate.find(certificate.fingerprint)
-        if primary is None or primary.key.fingerprint != certificate.fingerprint:
+        if primary != certificate.primary:
             raise AssertionError(certificate.fingerprint)
-        for component in certificate.components:
-            if component.packet.tag in (6, 14):
-                fault = certificate.fault(component, NOW)
-                if not fault.isprintable():
-                    raise InvalidContent(fault)
+        for key in (certificate.primary, *certificate.subkeys):
+            fault = certificate.fault(key, NOW)
+            if not fault.isprintable():
+                raise InvalidContent(fault)

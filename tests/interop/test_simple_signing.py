@@ -72,14 +72,21 @@ def one_of_two(armor: bool) -> Callable[[KeyStates], Case]:
     return make
 
 
+def by_sha1(gpg: KeyStates) -> Case:
+    """What the key says of itself, as keys of old times do, Red Hat's for RHEL 8 among them."""
+    (gpg.home / "gpg.conf").write_text("cert-digest-algo SHA1\n")
+    key = gpg.make_key("old", algorithm="rsa2048")
+    return Case(gpg.message(PAYLOAD, key), gpg.export(key), key)
+
+
 def by_two(gpg: KeyStates) -> Case:
     one, other = gpg.make_key("one"), gpg.make_key("other")
     return Case(gpg.message(PAYLOAD, one, "--local-user", other), gpg.export(), one)
 
 
-def expired(*options: str, expire: str = "1y") -> Callable[[KeyStates], Case]:
+def expired(*options: str, expire: str = "1y", algorithm: str = "ed25519") -> Callable[[KeyStates], Case]:
     def make(gpg: KeyStates) -> Case:
-        key = gpg.make_key("old", expire=expire, at=-800 * DAY)
+        key = gpg.make_key("old", algorithm=algorithm, expire=expire, at=-800 * DAY)
         return Case(gpg.message(PAYLOAD, key, *options, at=-790 * DAY), gpg.export(key), key)
 
     return make
@@ -99,17 +106,20 @@ def extended(subkey: bool, kept: bool) -> Callable[[KeyStates], Case]:
     return make
 
 
-def revoked(gpg: KeyStates) -> Case:
-    key = gpg.make_key("revoked")
-    message = gpg.message(PAYLOAD, key)
-    gpg.revoke(key)
-    return Case(message, gpg.export(key), key)
-
-
-def revoked_subkey(reason: str) -> Callable[[KeyStates], Case]:
+def revoked_of(algorithm: str) -> Callable[[KeyStates], Case]:
     def make(gpg: KeyStates) -> Case:
-        key = gpg.make_key("primary", "cert")
-        subkey = gpg.add_subkey(key)
+        key = gpg.make_key("revoked", algorithm=algorithm)
+        message = gpg.message(PAYLOAD, key)
+        gpg.revoke(key)
+        return Case(message, gpg.export(key), key)
+
+    return make
+
+
+def revoked_subkey(reason: str, algorithm: str = "ed25519", of_subkey: str = "ed25519") -> Callable[[KeyStates], Case]:
+    def make(gpg: KeyStates) -> Case:
+        key = gpg.make_key("primary", "cert", algorithm)
+        subkey = gpg.add_subkey(key, of_subkey)
         message = gpg.message(PAYLOAD, f"{subkey}!")
         gpg.edit(key, "key 1", "revkey", "y", reason, "", "y")
         return Case(message, gpg.export(key), key)
@@ -117,13 +127,16 @@ def revoked_subkey(reason: str) -> Callable[[KeyStates], Case]:
     return make
 
 
-def beside_revoked_subkey(gpg: KeyStates) -> Case:
-    key = gpg.make_key("primary", "cert")
-    gpg.add_subkey(key)
-    good = gpg.add_subkey(key)
-    message = gpg.message(PAYLOAD, f"{good}!")
-    gpg.edit(key, "key 1", "revkey", "y", "0", "", "y")
-    return Case(message, gpg.export(key), key)
+def beside_revoked_subkey(algorithm: str = "ed25519", of_subkeys: str = "ed25519") -> Callable[[KeyStates], Case]:
+    def make(gpg: KeyStates) -> Case:
+        key = gpg.make_key("primary", "cert", algorithm)
+        gpg.add_subkey(key, of_subkeys)
+        good = gpg.add_subkey(key, of_subkeys)
+        message = gpg.message(PAYLOAD, f"{good}!")
+        gpg.edit(key, "key 1", "revkey", "y", "0", "", "y")
+        return Case(message, gpg.export(key), key)
+
+    return make
 
 
 def not_for_signing(subkey: bool, kept: bool = False) -> Callable[[KeyStates], Case]:
@@ -178,6 +191,11 @@ ACCEPTED: dict[str, Callable[[KeyStates], Case]] = {
     "rsa": signed(algorithm="rsa2048"),
     "dsa": signed(algorithm="dsa2048"),
     "nistp256": signed(algorithm="nistp256"),
+    "secp256k1": signed(algorithm="secp256k1"),
+    "brainpool": signed(algorithm="brainpoolP256r1"),
+    "subkey, brainpool": with_subkey("brainpoolP384r1/ecdsa"),
+    "a key that is signed by SHA-1": by_sha1,
+    "beside a revoked subkey, secp256k1": beside_revoked_subkey("secp256k1", "secp256k1/ecdsa"),
     "one of two": one_of_two(armor=False),
     "one of two, armored": one_of_two(armor=True),
     "secret keys in the keyring": with_keys(lambda gpg, case: gpg.at(0, "--export-secret-keys", case.signer)),
@@ -192,12 +210,14 @@ ACCEPTED: dict[str, Callable[[KeyStates], Case]] = {
     "extended, and before": extended(subkey=False, kept=True),
     "extended subkey": extended(subkey=True, kept=False),
     "extended subkey, and before": extended(subkey=True, kept=True),
-    "beside a revoked subkey": beside_revoked_subkey,
+    "beside a revoked subkey": beside_revoked_subkey(),
     "no creator": signed(text=payload()),
     "unknown optional field": signed(text=PAYLOAD.replace(b'"optional":{', b'"optional":{"other":[1,2],')),
 }
 # What both refuse, with what our reason has to say.
 REFUSED: dict[str, tuple[Callable[[KeyStates], Case], str]] = {
+    "revoked, secp256k1": (revoked_of("secp256k1"), r"the key [0-9A-F]{40} is revoked"),
+    "expired, secp256k1": (expired(algorithm="secp256k1"), r"the key [0-9A-F]{40} expired on 20"),
     "another key": (by_another_key, r"made by the key [0-9A-F]{40}, which is not the key that may sign"),
     "no keys": (with_keys(lambda *_: b""), "No public keys imported"),
     "no OpenPGP keys": (with_keys(lambda *_: b"garbage"), "No public keys imported"),
@@ -208,9 +228,10 @@ REFUSED: dict[str, tuple[Callable[[KeyStates], Case], str]] = {
     "expired key": (expired(), r"the key [0-9A-F]{40} expired on 20"),
     "expired signature": (expired("--default-sig-expire", "2d", expire="never"), "it expired on 20"),
     "expired subkey": (with_subkey(expire="1y"), r"the subkey [0-9A-F]{40} of [0-9A-F]{40} expired on 20"),
-    "revoked": (revoked, r"the key [0-9A-F]{40} is revoked"),
+    "revoked": (revoked_of("ed25519"), r"the key [0-9A-F]{40} is revoked"),
     "revoked subkey": (revoked_subkey("0"), "the subkey .* is revoked"),
     "superseded subkey": (revoked_subkey("2"), "the subkey .* is revoked"),
+    "revoked subkey, secp256k1": (revoked_subkey("0", "secp256k1", "secp256k1/ecdsa"), "the subkey .* is revoked"),
     "retired subkey": (revoked_subkey("3"), "the subkey .* is revoked"),
     "not for signing": (not_for_signing(subkey=False), "is not for signing"),
     "not for signing any more": (not_for_signing(subkey=False, kept=True), "is not for signing"),
@@ -255,9 +276,6 @@ STRICTER: dict[str, tuple[Callable[[KeyStates], Case], str]] = {
     # Signatures with SHA-1 can be made to fit another text. podman with Sequoia refuses them, too.
     "sha1": (signed("--digest-algo", "SHA1"), "it uses SHA-1"),
     "in the future": (signed(at=3 * DAY), "which is in the future"),
-    # The library has no such curves.
-    "secp256k1": (signed(algorithm="secp256k1"), "its algorithm is not supported"),
-    "brainpool": (signed(algorithm="brainpoolP256r1"), "its algorithm is not supported"),
     # Files in directories and lookasides are binary (skopeo, too, refuses others there).
     "armored": (signed("--armor"), "it is armored"),
     "clear text": (signed("--clear-sign"), "it is armored"),

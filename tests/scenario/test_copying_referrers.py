@@ -7,12 +7,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
+import pyskopeo
+from pyskopeo import WantedReferrers
+from tests.support.access import access_for
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.delay import DelayProxy
 from tests.support.exchange import Response
-from tests.support.faults import Body, Refuse
+from tests.support.faults import Body, Refuse, Stall
 from tests.support.images import (
     ArtifactSpec,
     BuiltImage,
@@ -529,3 +533,38 @@ def test_referrers_come_from_the_registry_itself(source: ReferrersRegistry, dest
     assert destination.listed(IMAGE.digest) == {BOM.digest, OTHER.digest}
     assert not fetched & set(IMAGE.blobs)
     assert fetched >= set(BOM.layer_digests())
+
+
+@pytest.mark.anyio
+async def test_a_copy_that_is_cancelled(
+    source: ReferrersRegistry, destination: ReferrersRegistry, tmp_path: Path
+) -> None:
+    """While the blob of a referrer comes: nothing is named, no upload is left, and the next copy does the rest."""
+    layer = BOM.layer_digests()[0]
+    source.on_blob(layer, Stall(1))
+    access = access_for(tmp_path)
+
+    async def run() -> None:
+        await pyskopeo.copy(
+            source.name(), destination.name(), source_access=access, destination_access=access,
+            referrers=WantedReferrers(copied=True),
+        )  # fmt: skip
+
+    with anyio.move_on_after(20) as deadline:
+        async with anyio.create_task_group() as tasks:
+
+            async def cancel_when_it_stalls() -> None:
+                while not any(one.path.endswith(layer) for one in source.requests):
+                    await anyio.sleep(0.02)
+                await anyio.sleep(0.3)
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(cancel_when_it_stalls)
+            await run()
+    assert not deadline.cancelled_caught
+    assert destination.manifest() is None
+    assert destination.listed(IMAGE.digest) == set()
+    assert destination.open_uploads == ()
+    source.heal()
+    await run()
+    assert destination.listed(IMAGE.digest) == {BOM.digest, OTHER.digest}

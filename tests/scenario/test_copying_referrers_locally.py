@@ -200,3 +200,24 @@ def test_which_image_is_meant_without_a_name(source: ReferrersRegistry, tmp_path
     succeed(copy(source.name(), f"oci:{layout}:other"))
     write_layout(BOM, layout, tag="third")
     assert "choose an image" in fatal(pyskopeo_here("inspect", f"oci:{layout}"))
+
+
+def test_an_image_is_deleted_with_what_refers_to_it(source: ReferrersRegistry, tmp_path: Path) -> None:
+    layout, rest = tmp_path / "layout", build("docker")
+    succeed(copy(source.name(), f"oci:{layout}:app", "--referrers", "--cosign-tags"))
+    succeed(copy(source.name(), f"oci:{layout}:again"))
+    with ReferrersRegistry(rest) as other:
+        other.add(referring(rest), "test/image", None)
+        succeed(copy(other.name(), f"oci:{layout}:other", "--format=oci"))
+    there = entries(layout)
+    succeed(pyskopeo_here("delete", f"oci:{layout}:app"))
+    assert there.keys() - entries(layout).keys() == {"app"}  # it has another name
+    assert listed(f"oci:{layout}:again") == ALL
+    done = succeed(pyskopeo_here("delete", "--dry-run", f"oci:{layout}:again"))
+    assert IMAGE.digest in done.stdout.decode() + done.stderr
+    succeed(pyskopeo_here("delete", f"oci:{layout}:again"))
+    assert entries(layout).keys() == {"other"}
+    for image in (IMAGE, BOM, SIGNED):
+        assert not blob_path(layout, image.digest).exists()
+        assert not any(blob_path(layout, digest).exists() for digest in image.layer_digests() if digest not in rest.blobs)
+    succeed(pyskopeo_here("layout", "verify", f"oci:{layout}"))

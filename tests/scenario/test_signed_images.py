@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.caches import build_cache
+from tests.support.caches import build_cache, entry_of, index_of_entries
 from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.exchange import Response
-from tests.support.images import BuiltImage, BuiltManifest, build
+from tests.support.images import BuiltImage, BuiltManifest, build, digest_of
 from tests.support.outputs import write_dir
 from tests.support.pulling import asked_for_blobs
 from tests.support.pushing import Pushing
@@ -198,6 +198,23 @@ class TestAList:
         assert stage.refused("--all").startswith(UNSIGNED)
         stage.sign("signature-1")
         succeed(stage.copy("--all"))
+
+
+def test_a_list_that_is_joined_with_a_blob_among_its_images(tmp_path: Path) -> None:
+    """What a list names besides images is proven by a signature of the list only, as when the list itself is copied."""
+    image, blob = build("oci"), b"no image"
+    entries = [
+        {"mediaType": image.root.media_type, "digest": image.digest, "size": len(image.root.raw)},
+        entry_of(blob, "application/vnd.example"),
+    ]
+    stage = Stage(tmp_path, index_of_entries(entries, {digest_of(blob): blob}, image))
+    stage.sign(of(image.root))
+    words = ("index", "create", "-q", f"dir:{tmp_path}/out", f"dir:{stage.source}")
+    for copied in (stage.copy("--all"), pyskopeo_here(f"--policy={tmp_path}/policy.json", *words)):
+        assert fatal(copied).startswith(f"{UNSIGNED} (sigstoreSigned for image {stage.image.digest}")
+        assert not (tmp_path / "out").exists()
+    stage.sign("signature-1")
+    succeed(pyskopeo_here(f"--policy={tmp_path}/policy.json", *words))
 
 
 @pytest.mark.parametrize("words", [("ls", "{}"), ("export", "{}", "{}/x.tar"), ("cat", "{}", "/x")])

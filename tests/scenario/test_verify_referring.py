@@ -110,7 +110,9 @@ class TestRegistries:
         (found,) = verdicts(succeed(verify(*words)))
         assert (found["format"], found["identity"]) == ("sigstore", f"{registry.host}/test/image")
         registry.add(tagged(), "test/image", tag)
-        assert verify(*words).code == 1
+        done = verify(*words)
+        assert done.code == 1
+        assert "name the repository that was signed: --signed-as HOST/REPOSITORY" in done.stderr
         succeed(verify(*words, "--signed-as", REPOSITORY))
 
     def test_a_signature_for_another_image(self, registry: Simulator, key: Path) -> None:

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 CERTIFY, SIGN, ENCRYPT = 1, 2, 4
 _CURVE = bytes.fromhex("092b06010401da470f01")
-_EDDSA, _SHA256 = 22, 8
+_EDDSA = 22
+_HASHES = {"sha1": 2, "sha256": 8}
 
 
 def days_ago(days: float) -> datetime:
@@ -41,9 +42,10 @@ def _subpackets(items: Sequence[tuple[int, bytes]]) -> bytes:
 
 @dataclass
 class Key:
-    """A key of Ed25519, of version 4 and the older form."""
+    """A key of Ed25519, of version 4 and the older form; ``algorithm`` is that of the digests it signs."""
 
     created: datetime
+    algorithm: str = "sha256"
     secret: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
 
     @property
@@ -65,15 +67,15 @@ class Key:
         """The body of a signature packet of ``data``; ``more`` are subpackets that are signed, ``embedded`` is not."""
         named = b"\x04" + bytes.fromhex(self.fingerprint) if issuer is None else issuer
         hashed = _subpackets([(2, _seconds(created)), (33, named), *more])
-        head = bytes((4, kind, _EDDSA, _SHA256)) + hashed
-        digest = hashlib.sha256(data + head + b"\x04\xff" + len(head).to_bytes(4, "big")).digest()
+        head = bytes((4, kind, _EDDSA, _HASHES[self.algorithm])) + hashed
+        digest = hashlib.new(self.algorithm, data + head + b"\x04\xff" + len(head).to_bytes(4, "big")).digest()
         made = self.secret.sign(digest)
         unhashed = _subpackets([(32, embedded)] if embedded else [])
         return head + unhashed + digest[:2] + _integer(made[:32]) + _integer(made[32:])
 
     def message(self, text: bytes, created: datetime, *more: tuple[int, bytes], kind: int = 0) -> bytes:
         """A signed message, not compressed."""
-        one_pass = bytes((3, kind, _SHA256, _EDDSA)) + bytes.fromhex(self.fingerprint)[-8:] + b"\1"
+        one_pass = bytes((3, kind, _HASHES[self.algorithm], _EDDSA)) + bytes.fromhex(self.fingerprint)[-8:] + b"\1"
         signature = self.signature(kind, text, created, *more)
         return packet(4, one_pass) + packet(11, b"b\0" + bytes(4) + text) + packet(2, signature)
 

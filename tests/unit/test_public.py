@@ -94,6 +94,7 @@ PUBLIC = [
     "ReferredImage",
     "Referrer",
     "ReferrerReport",
+    "ReferrersPlanned",
     "RegistryError",
     "Repair",
     "Report",

@@ -196,7 +196,7 @@ ALLOWED: Mapping[str, Undo] = {
     "additional-tag": taken,
     "registry-tags": refused,
     "schema1-signature": signed_anew,
-    "no-signing": unfinished,
+    "refused-early": unfinished,
     "already-there": already_there,
     "moved-once": downloads,
     "artifact": taken,

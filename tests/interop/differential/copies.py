@@ -95,8 +95,19 @@ _FORMS = (
     Row("copy -q --dest-oci-accept-uncompressed-layers dir:in/oci oci:new:v1", differs=("layout-platform",)),
     Row("copy -q --remove-signatures dir:in/oci dir:new"),
     Row("copy -q --encryption-key=jwe:key.pem dir:in/oci oci:new:v1", 1, "key"),
-    Row("copy -q --sign-by=ABCD dir:in/oci dir:new", 1,
-        ("Cannot determine canonical Docker reference", "unknown flag: --sign-by"), differs=("no-signing",)),
+    Row("copy -q --sign-by=ABCD dir:in/oci dir:new", 1, "Cannot determine canonical Docker reference",
+        differs=("refused-early",)),
+    Row("copy -q --sign-by=ABCD --sign-identity=a.example/b dir:in/oci dir:new", 1, "Sign identity must be a fully specified",
+        differs=("refused-early",)),
+    Row("copy -q --sign-identity=team/app:1 dir:in/oci dir:new", 1, "Could not parse --sign-identity: repository name must be"),
+    Row("copy -q --sign-by-sigstore-private-key=none dir:in/oci dir:new", 1, "Cannot prompt for a passphrase for key none"),
+    Row("copy -q --sign-by=ABCD --sign-passphrase-file=none dir:in/oci dir:new", 1, "open none: no such file or directory"),
+    Row("copy -q --sign-by-sigstore=none.yaml dir:in/oci dir:new", 1, "open none.yaml: no such file or directory"),
+    Row("copy -q --sign-by-sigstore=p.yaml dir:in/oci dir:new", 1, "Error using --sign-by-sigstore: ", files={"p.yaml": "{}"}),
+    Row("generate-sigstore-key", 1, "Usage: generate-sigstore-key --output-prefix PREFIX"),
+    Row("generate-sigstore-key --output-prefix=key", 1, "Cannot prompt for a passphrase for key key.private"),
+    Row("generate-sigstore-key --output-prefix=key --passphrase-file=none", 1, "open none: no such file or directory"),
+    Row("generate-sigstore-key --output-prefix=key", 1, 'Refusing to overwrite existing "key.pub"', files={"key.pub": ""}),
 )
 
 _TO_REGISTRIES = (

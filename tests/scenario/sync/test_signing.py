@@ -34,4 +34,7 @@ def test_a_dry_run_asks_for_no_passphrase(tmp_path: Path) -> None:
     keys = write_sigstore_key(tmp_path)
     words = ("--dry-run", f"--sign-by-sigstore-private-key={keys.private}")
     succeed(pyskopeo_here("sync", "--src=dir", "--dest=docker", *words, tmp_path / "images", "registry.example.com/a"))
-    succeed(pyskopeo_here("copy", *words, f"dir:{tmp_path}/images/app:1", f"oci:{tmp_path}/new:x"))
+    source = f"dir:{tmp_path}/images/app:1"
+    succeed(pyskopeo_here("copy", *words, "--sign-identity=example.com/a:1", source, f"dir:{tmp_path}/new"))
+    message = fatal(pyskopeo_here("copy", *words, source, f"oci:{tmp_path}/new:x"))
+    assert message.startswith("writing signatures: Pushing signatures for OCI images is not supported")

@@ -86,9 +86,10 @@ def test_no_terminal(parameters: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert options("--sign-by=a").passphrase is None
 
 
-def test_a_dry_run_reads_nothing(tmp_path: Path) -> None:
-    words = (f"--sign-by-sigstore={tmp_path}/none", f"--sign-passphrase-file={tmp_path}/none", "--sign-by-sigstore-private-key=a")
-    assert called(options(*words, dry_run=True)) == []
+def test_a_dry_run_needs_no_passphrase(tmp_path: Path, parameters: Path) -> None:
+    parameters.write_text("privateKeyFile: other.key")
+    words = (f"--sign-by-sigstore={parameters}", f"--sign-passphrase-file={tmp_path}/none", "--sign-by-sigstore-private-key=a")
+    assert called(options(*words, dry_run=True)) == ["other.key", "a"]
     with pytest.raises(StorageFailed):
         options(*words)
 

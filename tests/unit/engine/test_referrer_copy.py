@@ -15,10 +15,10 @@ from pyskopeo.engine.transfer import Transfer
 from pyskopeo.errors import CannotPreserve, InvalidContent, PolicyRejected, TooLarge, Unsupported
 from pyskopeo.interfaces import ImageSource
 from pyskopeo.model.digest import Digest
-from pyskopeo.model.events import Event, ManifestWritten, Warned, ignore
+from pyskopeo.model.events import BlobStarted, Event, ManifestWritten, ReferrersPlanned, Warned, ignore
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.referrer import Referrer, WantedReferrers
-from tests.support.images import BuiltImage, build
+from tests.support.images import ArtifactSpec, BuiltImage, build
 from tests.support.memory import AMD64, OCI, Destination, Source
 from tests.support.referring import SBOM, SIGNATURE, referring
 
@@ -183,3 +183,16 @@ async def test_descriptors_say_less_than_manifests() -> None:
     destination = ReferredDestination()
     await copied(Untyped(IMAGE, BOM, referring(IMAGE, SIGNATURE)), destination, WantedReferrers(True, (SBOM,)))
     assert [line for line in destination.log if line.startswith("referrer")] == [f"referrer {BOM.digest} of {IMAGE.digest}"]
+
+
+async def test_blobs_of_the_image_are_not_copied_again() -> None:
+    """The configuration of an artifact is that of what refers to it, and no two copies of it are under way."""
+    artifact = build(ArtifactSpec("a/b", content=b"artifact"))
+    bom = referring(artifact, content=b"packages")
+    source, destination, events = ReferredSource(artifact, bom), ReferredDestination(), list[Event]()
+    await copied(source, destination, events=events)
+    started = [event.digest for event in events if isinstance(event, BlobStarted)]
+    assert len(started) == len(set(started)) == len(source.image.blobs)
+    (planned,) = (event for event in events if isinstance(event, ReferrersPlanned))
+    assert [str(blob.digest) for blob in planned.blobs] == list(bom.layer_digests())
+    assert (planned.total, list(map(str, planned.digests))) == (8, [bom.digest])

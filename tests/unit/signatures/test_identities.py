@@ -132,6 +132,11 @@ def test_another_prefix(prefix: str, signed_prefix: str, image: str, claimed: st
     assert (reason == "") is accepted
 
 
+def test_a_tag_and_a_digest_are_one_name() -> None:
+    reason = refusal(MatchRepoDigestOrExact(), Reference.parse(f"example.com/app:1{DIGEST}"), "example.com/app:1")
+    assert reason.endswith(f"it has to be for example.com/app:1{DIGEST}, with tag and digest; name the image by one of them")
+
+
 def test_a_reason_is_one_short_line() -> None:
     reason = refusal(MatchExact(), Reference.parse("app:1"), 'a"\n\x1b[31m' + "b" * 1000)
     assert reason.isprintable()

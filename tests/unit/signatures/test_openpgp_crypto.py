@@ -28,21 +28,21 @@ def test_algorithms(profile: Profile, suite: CipherSuite) -> None:
     signature = SignedMessage.parse(signatory.sign(TEXT)).signature
     signer = certificate.find(signature.issuer)
     assert signer is not None
-    assert is_made_by(signer.key, signature, TEXT)
-    assert certificate.find(signer.key.key_id) == signer
-    assert signature.key_id == signer.key.key_id
-    assert not is_made_by(signer.key, signature, b"tex.")
-    assert not is_made_by(certificate.primary.key, signature, TEXT)
+    assert is_made_by(signer, signature, TEXT)
+    assert certificate.find(signer.key_id) == signer
+    assert signature.key_id == signer.key_id
+    assert not is_made_by(signer, signature, b"tex.")
+    assert not is_made_by(certificate.primary, signature, TEXT)
     for position in (-1, len(signature.rest) // 2):
         changed = bytearray(signature.rest)
         changed[position] ^= 1
-        assert not is_made_by(signer.key, replace(signature, rest=bytes(changed)), TEXT)
+        assert not is_made_by(signer, replace(signature, rest=bytes(changed)), TEXT)
     for rest in (b"", signature.rest[:2], signature.rest[:-1], signature.rest[:5]):
-        assert not is_made_by(signer.key, replace(signature, rest=rest), TEXT)
+        assert not is_made_by(signer, replace(signature, rest=rest), TEXT)
     for changes in ({"hash_algorithm": 2}, {"hash_algorithm": 99}, {"key_algorithm": 99}, {"understood": False}):
-        assert not is_made_by(signer.key, replace(signature, **changes), TEXT)
+        assert not is_made_by(signer, replace(signature, **changes), TEXT)
     for end in (7, 12, 20):
-        assert not is_made_by(replace(signer.key, body=signer.key.body[:end]), signature, TEXT)
+        assert not is_made_by(replace(signer, body=signer.body[:end]), signature, TEXT)
 
 
 def integer(number: int) -> bytes:
@@ -67,6 +67,17 @@ def test_few_bits_of_rsa(bits: int, accepted: bool) -> None:
     made = int.from_bytes(secret.sign(signed, padding.PKCS1v15(), hashes.SHA256()), "big")
     found = is_made_by(key_packet(1, public.n, public.e), replace(signature, rest=b"\0\0" + integer(made)), TEXT)
     assert found is accepted
+
+
+def test_numbers_that_are_too_large() -> None:
+    """As of a longer key: every certification of a user ID, also by others, is tried with the primary key."""
+    public = rsa.generate_private_key(65537, 2048).public_key().public_numbers()
+    signature = replace(by_hand(1)[0], rest=b"\0\0" + integer(1 << 4095))
+    assert not is_made_by(key_packet(1, public.n, public.e), signature, TEXT)
+    point = bytes.fromhex("092b06010401da470f01") + integer(0x40 << 256 | 1)
+    edwards = KeyPacket.parse(b"\4" + bytes(4) + b"\x16" + point)
+    signature = replace(by_hand(22)[0], rest=b"\0\0" + integer(1 << 300) + integer(1))
+    assert not is_made_by(edwards, signature, TEXT)
 
 
 @pytest.mark.parametrize(("bits", "accepted"), [(1024, False), (2048, True)])

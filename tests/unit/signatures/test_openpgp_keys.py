@@ -8,7 +8,7 @@ import pytest
 
 from pyskopeo.errors import InvalidContent
 from pyskopeo.signatures.openpgp import verify_message
-from pyskopeo.signatures.openpgp_keys import fingerprints, read_keyrings
+from pyskopeo.signatures.openpgp_keys import fingerprints, library_errors, read_keyrings
 from tests.support.openpgp_factory import CERTIFY, ENCRYPT, SIGN, Key, bound, days_ago, packet
 
 TEXT = b"text"
@@ -201,6 +201,74 @@ def test_a_key_without_flags_may_sign() -> None:
     assert verify_message(BY_PRIMARY, [self_signed(certified(900))], now()).content == TEXT
     with_direct = packet(6, PRIMARY.body) + packet(2, direct) + packet(13, b"a") + packet(2, plain)
     assert verify_message(BY_PRIMARY, [with_direct], now()).content == TEXT
+
+
+class PanicException(BaseException):  # as the library's is named
+    pass
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, PanicException])
+def test_a_library_that_fails_has_refused(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error("it failed\n\nStack backtrace:\n 0: main")
+
+    keyring = PRIMARY.certificate(bound(SUBKEY, FIRST), flags=CERTIFY)
+    assert verify_message(SIGNED, [keyring], now()).content == TEXT
+    monkeypatch.setattr("pysequoia.verify", fail)
+    assert verify_message(SIGNED, [keyring], now()).fingerprint == PRIMARY.fingerprint  # we can verify that, too
+    assert "bad signature" in refused(forged(SIGNED), keyring)
+    with pytest.raises(InvalidContent, match="^it failed$"), library_errors():
+        fail()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, TypeError])
+def test_other_errors_are_what_they_are(error: type[BaseException]) -> None:
+    with pytest.raises(error), library_errors():
+        raise error
+
+
+OLD = Key(days_ago(900), algorithm="sha1")
+OLD_SUBKEY = Key(days_ago(800), algorithm="sha1")
+MODERN = Key(OLD.created, secret=OLD.secret)
+
+
+def test_what_a_key_says_of_itself_by_sha1() -> None:
+    """It counts, as for gpg, though not for the library; texts that are signed so do not."""
+    keyring = OLD.certificate(bound(OLD_SUBKEY, OLD.binding(OLD_SUBKEY, days_ago(800))))
+    message = Key(OLD_SUBKEY.created, secret=OLD_SUBKEY.secret).message(TEXT, days_ago(700))
+    assert verify_message(message, [keyring], now()).key == OLD_SUBKEY.fingerprint
+    assert verify_message(MODERN.message(TEXT, days_ago(700)), [keyring], now()).key == OLD.fingerprint
+    for signer in (OLD, OLD_SUBKEY):
+        assert "it uses SHA-1" in refused(signer.message(TEXT, days_ago(700)), keyring)
+
+
+@pytest.mark.parametrize(
+    ("keyring", "reason"),
+    [
+        (OLD.certificate(days=300), f"the key {OLD.fingerprint} expired on "),
+        (OLD.certificate(flags=CERTIFY), f"the key {OLD.fingerprint} is not for signing"),
+        (OLD.certificate(packet(2, OLD.signature(0x20, OLD.hashed, days_ago(1)))), f"the key {OLD.fingerprint} is revoked"),
+        (OLD.certificate(packet(2, forged(OLD.signature(0x20, OLD.hashed, days_ago(1))))), f"the key {OLD.fingerprint} is revoked"),
+    ],
+)
+def test_what_it_says_by_sha1_is_heard_too(keyring: bytes, reason: str) -> None:
+    assert refused(MODERN.message(TEXT, days_ago(700)), keyring).startswith(reason)
+
+
+def test_a_revocation_is_one_of_the_subkey_that_it_is_for() -> None:
+    """Wherever it stands in the certificate; one that is for none that is known is one of all."""
+    other = Key(days_ago(800))
+    for revocation, revoked in (
+        (PRIMARY.revocation(SUBKEY, days_ago(1)), True),
+        (PRIMARY.revocation(other, days_ago(1)), False),
+        (forged(PRIMARY.revocation(other, days_ago(1))), True),
+    ):
+        parts = (bound(SUBKEY, FIRST), bound(other, PRIMARY.binding(other, days_ago(800)), revocation))
+        keyring = PRIMARY.certificate(*parts, flags=CERTIFY)
+        if revoked:
+            assert refused(SIGNED, keyring) == f"{CALLED} is revoked"
+        else:
+            assert verify_message(SIGNED, [keyring], now()).key == SUBKEY.fingerprint
 
 
 def test_keyrings_are_merged() -> None:

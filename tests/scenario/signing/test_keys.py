@@ -1,4 +1,7 @@
-"""``generate-sigstore-key``: two files or none, a passphrase from a file or the terminal, and nothing is replaced."""
+"""``generate-sigstore-key``: two files or none, a passphrase from a file or the terminal, and nothing is replaced.
+
+And ``copy`` with such a key, whose passphrase is entered.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.signing.sigstore_keys import decrypt_private_key, public_key_pem
+from pyskopeo.signing.sigstore_keys import decrypt_private_key, generate_key_pair, public_key_pem
 from tests.support.cli import fatal, succeed
 from tests.support.commands import PYSKOPEO, environment, pyskopeo
+from tests.support.images import build
+from tests.support.outputs import write_dir
 
 
 def check(folder: Path, passphrase: bytes) -> None:
@@ -32,10 +37,11 @@ def test_with_a_passphrase_file(content: str, tmp_path: Path) -> None:
     check(tmp_path, content.partition("\n")[0].encode())
 
 
-def on_a_terminal(answer: bytes, folder: Path) -> tuple[int, bytes]:
+def on_a_terminal(answer: bytes, folder: Path, *words: object) -> tuple[int, bytes]:
+    """Run a command that asks for the passphrase of ``key.private``; return its exit code and what it showed."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*PYSKOPEO, "generate-sigstore-key", "--output-prefix", "key"],
+        [*PYSKOPEO, *map(str, words or ("generate-sigstore-key", "--output-prefix", "key"))],
         stdin=theirs, stdout=theirs, stderr=theirs, env=environment(), cwd=folder, start_new_session=True,
     )  # fmt: skip
     os.close(theirs)
@@ -56,6 +62,23 @@ def test_with_a_prompt(tmp_path: Path) -> None:
     assert code == 0, shown
     assert shown.split() == b'Passphrase for key key.private: Key written to "key.private" and "key.pub"'.split()
     check(tmp_path, b"opensesame")
+
+
+@pytest.mark.parametrize("answer", [b"opensesame\n", b"closesesame\n"])
+def test_a_copy_asks_for_the_passphrase(answer: bytes, tmp_path: Path) -> None:
+    (tmp_path / "key.private").write_bytes(generate_key_pair(b"opensesame").private)
+    source = write_dir(build("oci"), tmp_path / "source")
+    flags = ("--sign-by-sigstore-private-key=key.private", "--sign-identity=example.com/a:1")
+    code, shown = on_a_terminal(answer, tmp_path, "copy", "-q", *flags, f"dir:{source}", f"dir:{tmp_path}/signed")
+    assert shown.startswith(b"Passphrase for key key.private: ")
+    assert answer.strip() not in shown
+    if answer.startswith(b"close"):
+        assert code == 1
+        assert b"decryption failed: the passphrase of key.private is wrong, or the file is damaged" in shown
+        assert not (tmp_path / "signed").exists()
+    else:
+        assert code == 0, shown
+        assert (tmp_path / "signed/signature-1").exists()
 
 
 def test_an_end_in_place_of_an_answer(tmp_path: Path) -> None:

@@ -1,72 +1,25 @@
-"""Signing with certificates of Fulcio and a log of Rekor: how a user signs in, and what the services may do wrong."""
+"""Signing with certificates of Fulcio and a log of Rekor: what these services may do wrong."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
 
-from pyskopeo.model.signature import Signature
-from pyskopeo.signatures.sigstore_annotations import CERTIFICATE_ANNOTATION, LOG_ENTRY_ANNOTATION
-from tests.support.cli import Done, fatal, pyskopeo_here, succeed
-from tests.support.commands import PYSKOPEO, environment, pyskopeo, started
+from pyskopeo.signatures.sigstore_annotations import LOG_ENTRY_ANNOTATION
+from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.exchange import Response
 from tests.support.images import build
+from tests.support.keyless import CERTIFY, JSON, RECORD, given, signed, signer, words, write_parameters
 from tests.support.outputs import write_dir
 from tests.support.sigstore_authority import EMAIL, pem
 from tests.support.sigstore_keys import write_sigstore_key
-from tests.support.sigstore_services import CLIENT, SigstoreServices
+from tests.support.sigstore_services import SigstoreServices
 from tests.support.tls import Authority
 
 pytestmark = pytest.mark.usefixtures("no_machine_policy")
-CERTIFY, RECORD, TOKEN = "/api/v1/signingCert", "/api/v1/log/entries", "/token"
-
-
-@pytest.fixture
-def services() -> Iterator[SigstoreServices]:
-    with SigstoreServices() as running:
-        yield running
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return write_dir(build("oci"), tmp_path / "source")
-
-
-def write_parameters(folder: Path, services: SigstoreServices, **fulcio: str) -> Path:
-    """Parameters for a certificate of Fulcio, recorded by Rekor."""
-    path = folder / "parameters.yaml"
-    path.write_text(json.dumps({"fulcio": {"fulcioURL": services.url, **fulcio}, "rekorURL": services.url}))
-    return path
-
-
-def given(folder: Path, services: SigstoreServices, **claims: object) -> Path:
-    return write_parameters(folder, services, oidcMode="staticToken", oidcIDToken=services.token(**claims))
-
-
-def words(parameters: Path, source: Path) -> tuple[object, ...]:
-    target = parameters.parent / "signed"
-    return ("copy", "-q", "--retry-delay=10ms", f"--sign-by-sigstore={parameters}", "--sign-identity=example.com/a:1", f"dir:{source}", f"dir:{target}")
-
-
-def signed(folder: Path) -> Signature:
-    return Signature.parse((folder / "signed/signature-1").read_bytes(), "signature-1")
-
-
-def signer(signature: Signature) -> list[str]:
-    """Whom the certificate in a signature is for."""
-    certificate = x509.load_pem_x509_certificate(signature.annotations[CERTIFICATE_ANNOTATION].encode())
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return [str(name.value) for name in names]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +56,6 @@ def test_a_token_that_fulcio_refuses_is_not_repeated(services: SigstoreServices,
     assert not (tmp_path / "signed").exists()
 
 
-JSON = (("Content-Type", "application/json"),)
 FULCIO_FAULTS = {
     "an error": (Response(400, (), b"<html>no\r\n\x1b[31m"), "status 400: <html>no [31m"),
     "a redirect": (Response(307, (("Location", "http://127.0.0.1:1/x?token=1"),)), "redirects to http://127.0.0.1:1/x?token=***, which is not followed"),
@@ -243,129 +195,3 @@ def test_addresses_that_are_none(url: str, source: Path, tmp_path: Path) -> None
     message = fatal(pyskopeo_here(*words(path, source)))
     assert message.startswith("Error using --sign-by-sigstore: Rekor at: ")
     assert "secret" not in message
-
-
-def device(folder: Path, services: SigstoreServices, **more: str) -> Path:
-    return write_parameters(folder, services, oidcMode="deviceGrant", oidcIssuerURL=services.url, oidcClientID=CLIENT, **more)
-
-
-def test_another_device(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
-    services.rules.pending = 2
-    done = succeed(pyskopeo_here(*words(device(tmp_path, services), source)))
-    assert signer(signed(tmp_path)) == [EMAIL]
-    assert [line for line in done.lines if "level=" not in line] == [
-        f"Enter the verification code ABCD-EFGH in your browser at: {services.url}/enter?user_code=ABCD-EFGH",
-        "Code will be valid for 300 seconds",
-        "Token received!",
-    ]
-    assert services.log.count("POST /token") == 3
-
-
-def test_an_interrupt_while_the_user_is_waited_for(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
-    services.rules.pending, services.rules.interval = 10**6, 30
-    with started(*words(device(tmp_path, services), source)) as process:
-        assert process.stderr is not None
-        while b"Code will be valid" not in (line := process.stderr.readline()):
-            assert line
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 130
-    assert not (tmp_path / "signed").exists()
-
-
-@pytest.mark.parametrize(
-    ("rules", "message"),
-    [
-        ({"device_error": "access_denied"}, "error obtaining token: access_denied"),
-        ({"device_error": "expired_token"}, "error obtaining token: expired_token"),
-        ({"device_error": "server_error"}, "unexpected error in device flow: server_error"),
-        ({"methods": ("plain",)}, "OIDC issuer {}: PKCE is not supported by OIDC provider"),
-        ({"claims": {"aud": "other"}}, "OIDC issuer {}: expected audience 'sigstore' not in the token"),
-        ({"claims": {"iss": "https://other"}}, "OIDC issuer {}: the token was issued by another one"),
-        ({"claims": {"exp": 1}}, "OIDC issuer {}: the token has expired"),
-        ({"claims": {"email_verified": False}}, "OIDC issuer {}: parsing OIDC token: its e-mail address is not verified by identity provider"),
-    ],
-)  # fmt: skip
-def test_no_token_for_a_device(rules: dict[str, object], message: str, services: SigstoreServices, source: Path, tmp_path: Path) -> None:
-    for name, value in rules.items():
-        setattr(services.rules, name, value)
-    assert fatal(pyskopeo_here(*words(device(tmp_path, services), source))) == message.format(services.url)
-    assert f"POST {CERTIFY}" not in services.log
-    assert not (tmp_path / "signed").exists()
-
-
-@pytest.mark.parametrize(
-    ("document", "reason"),
-    [
-        (b"<html>", "its configuration is not valid JSON: it begins with <, as HTML and XML do"),
-        (b'{"issuer": "https://other"}', "issuer did not match the issuer returned by provider, expected '{}' got 'https://other'"),
-    ],
-)
-def test_what_is_no_issuer(document: bytes, reason: str, services: SigstoreServices, source: Path, tmp_path: Path) -> None:
-    services.faults["/.well-known/openid-configuration"] = [Response(200, JSON, document)]
-    message = fatal(pyskopeo_here(*words(device(tmp_path, services), source)))
-    assert message == f"OIDC issuer {services.url}: {reason.format(services.url)}"
-
-
-def browser(folder: Path, services: SigstoreServices, **more: str) -> Path:
-    return write_parameters(folder, services, oidcMode="interactive", oidcIssuerURL=services.url, oidcClientID=CLIENT, **more)
-
-
-def follows(folder: Path) -> str:
-    """A browser without a window, whose user agrees to everything."""
-    path = folder / "browser"
-    path.write_text(f"#!{sys.executable}\nimport sys, urllib.request\nurllib.request.urlopen(sys.argv[1], timeout=20).read()\n")
-    path.chmod(0o755)
-    return str(path)
-
-
-def without_desktop(more: Mapping[str, str]) -> dict[str, str]:
-    known = environment(more)
-    return {name: value for name, value in known.items() if name in more or name not in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")}
-
-
-@pytest.mark.parametrize("secret", ["", "s3cret with blanks"])
-def test_a_browser(secret: str, services: SigstoreServices, source: Path, tmp_path: Path) -> None:
-    services.rules.secret = secret
-    parameters = browser(tmp_path, services, **({"oidcClientSecret": secret} if secret else {}))
-    done = succeed(pyskopeo(*words(parameters, source), env={"BROWSER": follows(tmp_path)}, timeout=60))
-    assert signer(signed(tmp_path)) == [EMAIL]
-    assert "Your browser will now be opened to:" in done.stderr
-    assert re.search(rf"{services.url}/auth\?client_id=sigstore&scope=openid\+email&response_type=code&redirect_uri=http", done.stderr)
-    assert secret not in done.stderr or not secret
-
-
-def test_a_wrong_secret_of_the_client(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
-    services.rules.secret = "right"
-    parameters = browser(tmp_path, services, oidcClientSecret="wrong-one")
-    done = pyskopeo(*words(parameters, source), env={"BROWSER": follows(tmp_path)}, timeout=60)
-    assert fatal(done) == "error obtaining token: invalid_client"
-
-
-def test_without_a_browser_a_code_is_entered(services: SigstoreServices, source: Path, tmp_path: Path) -> None:
-    import pty
-    import urllib.request
-
-    ours, theirs = pty.openpty()
-    command = [*PYSKOPEO, *map(str, words(browser(tmp_path, services), source))]
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=without_desktop({}))
-    os.close(theirs)
-    assert process.stderr is not None
-    shown = ""
-    while "Enter verification code: " not in shown:
-        line = process.stderr.readline().decode()
-        assert line, shown
-        shown += line
-        if found := re.match(rf"{services.url}/auth\S+oob\S+", line):
-            page = urllib.request.urlopen(found[0], timeout=20).read()
-    os.write(ours, page + b"\n")
-    _, rest = process.communicate(timeout=60)
-    os.close(ours)
-    assert process.returncode == 0, shown + rest.decode()
-    assert signer(signed(tmp_path)) == [EMAIL]
-
-
-def test_without_a_browser_and_a_terminal(services: SigstoreServices, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(name, raising=False)
-    done: Done = pyskopeo_here(*words(browser(tmp_path, services), source))
-    assert fatal(done) == "Enter verification code: standard input is not a TTY; oidcMode staticToken needs no user"
