@@ -262,8 +262,8 @@ def _selected_groups(
 ) -> tuple[ImageGroup, ...]:
     """Apply the tag selection, name each image at the destination, and drop duplicates and empty groups.
 
-    What is copied with the image that it belongs to is dropped, too, indexes of the tag schema and cosign's tags: to copy
-    one as an image would undo what others have written there, and a policy that requires signatures would refuse it.
+    What is copied with its image is dropped, too, indexes of the tag schema and cosign's tags: to copy one as an image
+    would undo what others have written there, and a policy that requires signatures would refuse it.
     """
     everything = [(number, image) for number, (_, found) in enumerate(groups) for image in found]
     with request.guard():
