@@ -85,4 +85,6 @@ class Signature:
             "payload": base64.b64encode(self.content).decode(),
             "annotations": dict(sorted(self.annotations.items())),
         }
-        return _SIGSTORE_MAGIC + json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        # Half a character, which JSON can contain and UTF-8 cannot, stays an escape.
+        return _SIGSTORE_MAGIC + text.encode("utf-8", "backslashreplace")
