@@ -250,6 +250,7 @@ def test_what_a_key_says_of_itself_by_sha1() -> None:
         (OLD.certificate(packet(2, OLD.signature(0x20, OLD.hashed, days_ago(1)))), f"the key {OLD.fingerprint} is revoked"),
         (OLD.certificate(packet(2, forged(OLD.signature(0x20, OLD.hashed, days_ago(1))))), f"the key {OLD.fingerprint} is revoked"),
     ],
+    ids=["expired", "not for signing", "revoked", "revoked by a forged signature"],
 )
 def test_what_it_says_by_sha1_is_heard_too(keyring: bytes, reason: str) -> None:
     assert refused(MODERN.message(TEXT, days_ago(700)), keyring).startswith(reason)
