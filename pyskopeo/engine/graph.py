@@ -90,8 +90,8 @@ class _Documents:
         for number, limit, what in limits:
             if number > limit:
                 raise TooLarge(
-                    f"the manifests and configurations of this image are over the limit of {limit} {what} in total: "
-                    "copy some of its platforms, with --multi-arch",
+                    f"the manifests, configurations and signatures of this image are over the limit of {limit} {what} "
+                    "in total: copy some of its platforms, with --multi-arch",
                     limit=limit,
                 )
 
@@ -149,11 +149,14 @@ async def read_graph(
 
 
 async def _check_children(manifests: Iterable[Manifest], check: Check) -> dict[Digest, tuple[Signature, ...]]:
-    """Return the signatures of child manifests; raises what ``check`` raises."""
+    """Return the signatures of child manifests; raises what ``check`` raises, and `TooLarge` for too many of them."""
     found: dict[Digest, tuple[Signature, ...]] = {}
+    documents = _Documents()
 
     async def check_one(manifest: Manifest) -> None:
         found[manifest.digest] = await check(manifest, manifest.descriptor)
+        for signature in found[manifest.digest]:
+            documents.add(len(signature.content))
 
     await each(manifests, check_one, at_once=_MANIFESTS_AT_ONCE)
     return found

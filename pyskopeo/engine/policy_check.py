@@ -54,7 +54,7 @@ class ImageCheck:
         and would need a request that is not allowed, are left behind with a warning.
         """
         rule = _judge(self._name, self._access)
-        needed = bool(rule.requirements) and (not manifest.is_index or self._alone or _has_blobs(manifest))
+        needed = bool(rule.requirements) and (not manifest.is_index or self._alone or names_blobs(manifest))
         copied = self._form is not None and is_copied(manifest, self._form)
         if not needed and not copied:
             return ()
@@ -180,7 +180,7 @@ def _judge(source: ImageReference, access: Access) -> Rule:
         return policy.judge(source.subject(), source.image_name)
 
 
-def _has_blobs(index: Manifest) -> bool:
+def names_blobs(index: Manifest) -> bool:
     """Return whether an index has entries that are no manifests, which no signature of their own can be for."""
     manifests = mediatype.MANIFESTS | mediatype.SCHEMA1_IMAGES | {""}
     return not index.manifests or not all(entry.media_type in manifests for entry in index.manifests)

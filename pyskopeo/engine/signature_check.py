@@ -11,7 +11,7 @@ from ..errors import PolicyRejected, PyskopeoError
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import each
 from .graph import find_image, ignore_warning, read_children
-from .policy_check import signed_image
+from .policy_check import names_blobs, signed_image
 from .referring_signatures import read_referring_signatures
 from .selection import has_only_blobs
 
@@ -134,8 +134,8 @@ async def check_manifests(
 ) -> tuple[CheckedManifest, ...]:
     """Check the image for a platform, or without one every image below the ``root`` manifest, in their order there.
 
-    An index is checked, too, if nothing below it can have signatures, or first of all if the ``check`` covers the
-    images in it: if it is accepted then, nothing else is checked, and if its images are, it is not in the result.
+    An index is checked, too, if it names anything that cannot have signatures, or first of all if the ``check`` covers
+    the images in it: if it is accepted then, nothing else is checked, and if its images are, it is not in the result.
     ``warn`` is called with a message if several images match. Raises the source's errors, and `NoMatchingPlatform`.
     """
     if not root.is_index or not check.covers_images:
@@ -144,7 +144,9 @@ async def check_manifests(
     if whole.accepted:
         return (whole,)
     images = await _check_images(source, root, check, platform, warn)
-    return images if all(one.accepted for one in images) else (whole, *images)
+    if all(one.accepted for one in images):
+        return images
+    return whole, *(one for one in images if one.digest != root.digest)
 
 
 async def _check_images(
@@ -175,12 +177,13 @@ async def _checked(check: SignatureCheck, manifest: Manifest, descriptor: Descri
 async def _manifests(
     source: ImageSource, root: Manifest, platform: Platform | Choice | None, warn: Callable[[str], None]
 ) -> Sequence[tuple[Manifest, Descriptor | None]]:
-    """Return the manifests to check, with their descriptors, None for the root; no index that has images below it."""
+    """Return the manifests to check, with their descriptors, None for the root; no index that names images only."""
     if platform is not None and not has_only_blobs(root):
         image = await find_image(source, root, platform, warn)
         return ((image, None if image is root else image.descriptor),)
     below = (await read_children(source, root)).manifests if root.is_index else {}
     ordered = {entry.digest: entry for entry in root.manifests if entry.digest in below}
     ordered |= {digest: one.descriptor for digest, one in below.items() if digest not in ordered}
-    images = [(below[digest], entry) for digest, entry in ordered.items() if not below[digest].is_index]
-    return images or ((root, None),)
+    every = [(root, None), *((below[digest], entry) for digest, entry in ordered.items())]
+    checked = [(one, entry) for one, entry in every if not one.is_index or names_blobs(one)]
+    return checked or ((root, None),)

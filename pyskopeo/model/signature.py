@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal, TypeAlias
 
-from ..errors import InvalidContent
+from ..errors import InvalidContent, TooLarge
 from ..fast_dataclass import dataclass
 from .strict_json import parse_object
 
@@ -21,6 +21,9 @@ SIGNATURE_LIMIT = 4 * 1024 * 1024
 
 MAX_SIGNATURES = 128
 """The maximum number of signatures of one manifest that are read."""
+
+TOTAL_LIMIT = 16 * 1024 * 1024
+"""The maximum size of all stored signatures of one manifest that are read, in bytes."""
 
 _SIGSTORE_MAGIC = b"\x00sigstore-json\n"
 
@@ -63,6 +66,14 @@ class Signature:
             raise InvalidContent(f"{where}: payload is not base64") from None
         return cls("sigstore", content, media_type, annotations, where)
 
+    @staticmethod
+    def check_total(number: int, size: int, where: str) -> None:
+        """Raise `TooLarge` for more than `MAX_SIGNATURES` or `TOTAL_LIMIT` bytes of signatures of one manifest."""
+        if number > MAX_SIGNATURES:
+            raise TooLarge(f"{where}: more than {MAX_SIGNATURES} signatures of one image", limit=MAX_SIGNATURES)
+        if size > TOTAL_LIMIT:
+            raise TooLarge(f"{where}: the signatures of one image are over {TOTAL_LIMIT} bytes", limit=TOTAL_LIMIT)
+
     def to_bytes(self) -> bytes:
         """Return the content of a file ``signature-N``; raises `ValueError` for a bundle, which has no such file."""
         if self.format == "simple":
@@ -74,4 +85,6 @@ class Signature:
             "payload": base64.b64encode(self.content).decode(),
             "annotations": dict(sorted(self.annotations.items())),
         }
-        return _SIGSTORE_MAGIC + json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        # Half a character, which JSON can contain and UTF-8 cannot, stays an escape.
+        return _SIGSTORE_MAGIC + text.encode("utf-8", "backslashreplace")

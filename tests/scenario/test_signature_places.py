@@ -429,3 +429,35 @@ class TestTheRegistryItself:
             )
             assert fatal(done).startswith("Source image rejected: ")
             assert f"GET {self.PATH}" in registry.log
+
+
+def test_a_signature_takes_no_request_but_those_for_itself(stage: Stage) -> None:
+    """With a policy or without one; a lookaside in files takes none."""
+    (stage.folder / "key.pub").write_bytes(public_pem(KEY))
+    requirement = {
+        "type": "sigstoreSigned", "keyPath": f"{stage.folder}/key.pub",
+        "signedIdentity": {"type": "exactReference", "dockerReference": REFERENCE},
+    }  # fmt: skip
+    (stage.folder / "p.json").write_text(json.dumps({"default": [requirement]}))
+
+    def asked(*flags: str) -> list[str]:
+        before = len(stage.registry.log)
+        out = stage.folder / f"asked{before}"
+        words = ("copy", "-q", "--src-tls-verify=false", stage.registry.name(), f"dir:{out}")
+        succeed(pyskopeo_here(f"--registries.d={stage.folder}/registries.d", *flags, *words))
+        return sorted(line for line in stage.registry.log[before:] if line != "GET /v2/")
+
+    unsigned = asked()
+    stage.configure(lookaside=f"file://{stage.folder}/look")
+    stage.directory.mkdir(parents=True)
+    (stage.directory / "signature-1").write_bytes(sigstore())
+    assert asked() == asked(f"--policy={stage.folder}/p.json") == unsigned
+    (stage.directory / "signature-1").unlink()
+    stage.configure(lookaside=f"file://{stage.folder}/look", use_sigstore_attachments=True)
+    stage.sign(sigstore())
+    succeed(stage.copy(f"dir:{stage.image}", stage.registry.name()))
+    found = stage.registry.manifest(TAG)
+    assert found is not None
+    (layer,) = json.loads(found.raw)["layers"]
+    more = [f"GET /v2/test/image/blobs/{layer['digest']}", f"GET /v2/test/image/manifests/{TAG}"]
+    assert asked() == asked(f"--policy={stage.folder}/p.json") == sorted([*unsigned, *more])

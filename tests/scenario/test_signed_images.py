@@ -200,21 +200,36 @@ class TestAList:
         succeed(stage.copy("--all"))
 
 
-def test_a_list_that_is_joined_with_a_blob_among_its_images(tmp_path: Path) -> None:
-    """What a list names besides images is proven by a signature of the list only, as when the list itself is copied."""
-    image, blob = build("oci"), b"no image"
-    entries = [
-        {"mediaType": image.root.media_type, "digest": image.digest, "size": len(image.root.raw)},
-        entry_of(blob, "application/vnd.example"),
-    ]
-    stage = Stage(tmp_path, index_of_entries(entries, {digest_of(blob): blob}, image))
-    stage.sign(of(image.root))
-    words = ("index", "create", "-q", f"dir:{tmp_path}/out", f"dir:{stage.source}")
-    for copied in (stage.copy("--all"), pyskopeo_here(f"--policy={tmp_path}/policy.json", *words)):
-        assert fatal(copied).startswith(f"{UNSIGNED} (sigstoreSigned for image {stage.image.digest}")
-        assert not (tmp_path / "out").exists()
-    stage.sign("signature-1")
-    succeed(pyskopeo_here(f"--policy={tmp_path}/policy.json", *words))
+class TestAListOfAnImageAndABlob:
+    """What a list names besides images is proven by a signature of the list only."""
+
+    @pytest.fixture
+    def mixed(self, tmp_path: Path) -> Stage:
+        """A list whose image is signed."""
+        image, blob = build("oci"), b"no image"
+        entries = [entry_of(image.root.raw, image.root.media_type), entry_of(blob, "application/vnd.example")]
+        stage = Stage(tmp_path, index_of_entries(entries, {digest_of(blob): blob}, image))
+        stage.sign(of(image.root))
+        return stage
+
+    def test_copied_and_joined(self, mixed: Stage) -> None:
+        words = (f"--policy={mixed.folder}/policy.json", "index", "create", "-q", f"dir:{mixed.folder}/out", f"dir:{mixed.source}")
+        refused = f"{UNSIGNED} (sigstoreSigned for image {mixed.image.digest}"
+        assert mixed.refused("--all").startswith(refused)
+        assert fatal(pyskopeo_here(*words)).startswith(refused)
+        assert not (mixed.folder / "out").exists()
+        mixed.sign("signature-1")
+        succeed(pyskopeo_here(*words))
+
+    @pytest.mark.parametrize("trust", ["--policy={}/policy.json", "--key={}/key.pub"])
+    def test_verified(self, trust: str, mixed: Stage) -> None:
+        words = ("verify", "--json", "--signatures-only", trust.format(mixed.folder), f"dir:{mixed.source}")
+        done = pyskopeo_here(*words)
+        assert done.code == 1
+        found = json.loads(done.stdout)["signatures"]["manifests"]
+        assert [(one["digest"], one["accepted"]) for one in found] == [(mixed.image.digest, False), (build("oci").digest, True)]
+        mixed.sign("signature-1")
+        succeed(pyskopeo_here(*words))
 
 
 @pytest.mark.parametrize("words", [("ls", "{}"), ("export", "{}", "{}/x.tar"), ("cat", "{}", "/x")])

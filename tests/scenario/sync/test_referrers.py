@@ -179,3 +179,16 @@ def test_artifacts_of_a_repository(registry: ReferrersRegistry, mirror: Referrer
     registry.add(build(ArtifactSpec("a/b")), REPOSITORY, "sha256-1")
     succeed(sync(registry, "docker", f"{mirror.host}/m", "--referrers", "--include", "^sha256"))
     assert "sha256-1" in mirror.store.manifests("m/app")
+
+
+def test_the_only_image_of_a_layout_without_a_name(registry: ReferrersRegistry, mirror: ReferrersRegistry, tmp_path: Path) -> None:
+    """What refers to it, which has a name in the layout, does not make it one of several."""
+    layout = tmp_path / "only"
+    name = f"docker://{registry.host}/{REPOSITORY}:1"
+    succeed(pyskopeo_here("copy", "--src-tls-verify=false", "--referrers", name, f"oci:{layout}"))
+    words = ("--referrers", "--report", tmp_path / "report")
+    succeed(pyskopeo_here("sync", "--src", "oci", "--dest", "docker", DEST, layout, f"{mirror.host}/m", *words))
+    (image,) = json.loads((tmp_path / "report").read_text())["images"]
+    assert image["source"] == f"oci:{layout}"
+    assert mirror.manifest(ONE.digest, "m/only") is not None
+    assert mirror.listed(ONE.digest, "m/only") == {OF_ONE.digest}

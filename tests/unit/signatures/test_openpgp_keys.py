@@ -245,14 +245,15 @@ def test_what_a_key_says_of_itself_by_sha1() -> None:
 @pytest.mark.parametrize(
     ("keyring", "reason"),
     [
-        (OLD.certificate(days=300), f"the key {OLD.fingerprint} expired on "),
-        (OLD.certificate(flags=CERTIFY), f"the key {OLD.fingerprint} is not for signing"),
-        (OLD.certificate(packet(2, OLD.signature(0x20, OLD.hashed, days_ago(1)))), f"the key {OLD.fingerprint} is revoked"),
-        (OLD.certificate(packet(2, forged(OLD.signature(0x20, OLD.hashed, days_ago(1))))), f"the key {OLD.fingerprint} is revoked"),
+        (OLD.certificate(days=300), "expired on "),
+        (OLD.certificate(flags=CERTIFY), "is not for signing"),
+        (OLD.certificate(packet(2, OLD.signature(0x20, OLD.hashed, days_ago(1)))), "is revoked"),
+        (OLD.certificate(packet(2, forged(OLD.signature(0x20, OLD.hashed, days_ago(1))))), "is revoked"),
     ],
+    ids=["expired", "use", "revoked", "perhaps revoked"],  # keys are new in each process
 )
 def test_what_it_says_by_sha1_is_heard_too(keyring: bytes, reason: str) -> None:
-    assert refused(MODERN.message(TEXT, days_ago(700)), keyring).startswith(reason)
+    assert refused(MODERN.message(TEXT, days_ago(700)), keyring).startswith(f"the key {OLD.fingerprint} {reason}")
 
 
 def test_a_revocation_is_one_of_the_subkey_that_it_is_for() -> None:
@@ -279,7 +280,9 @@ def test_keyrings_are_merged() -> None:
     assert len(read_keyrings((old + OTHER.certificate(),))) == 2
 
 
-@pytest.mark.parametrize("raw", [b"", b"garbage", b"\x99\0", packet(13, b"a"), packet(2, FIRST)])
+@pytest.mark.parametrize(
+    "raw", [b"", b"garbage", b"\x99\0", packet(13, b"a"), packet(2, FIRST)], ids=["empty", "garbage", "cut", "name", "signature"]
+)
 def test_what_is_no_keyring(raw: bytes) -> None:
     with pytest.raises(InvalidContent, match="^No public keys imported") as caught:
         read_keyrings((raw,))
