@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from ..errors import InvalidInput, RegistryError, Unsupported
+from ..errors import ConnectionFailed, InvalidInput, RegistryError, Unsupported
 from ..http.locality import reach_from
 from ..http.origin import Origin, redact_url
 from ..http.read_bounded import read_bounded
@@ -98,7 +98,11 @@ class _Download:
         """Return a file's content, None if there is no such file."""
         what = f"reading signature from {url}"
         network = self._access.network
-        return await network.retry.run(partial(self._get, url, what), what, self._access.report)
+        try:
+            return await network.retry.run(partial(self._get, url, what), what, self._access.report)
+        except ConnectionFailed as error:
+            error.args = (f"{what}: {error}; registries.d names this lookaside", *error.args[1:])
+            raise
 
     async def _get(self, url: str, what: str) -> bytes | None:
         response = await follow_redirects(url, self._request, self._origin.netloc)

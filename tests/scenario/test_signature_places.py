@@ -105,6 +105,9 @@ class TestALocalLookaside:
         own = clean_environment / f".local/share/containers/sigstore/test/image@sha256={IMAGE.digest[7:]}"
         assert [path.name for path in own.iterdir()] == ["signature-1"]
         assert stage.pull() == [SIMPLE]
+        # Nobody is told where that is, but for who asks.
+        done = succeed(stage.copy("--debug", f"dir:{stage.image}", f"{stage.registry.name()}-2"))
+        assert f"signatures written into {own}: 1" in done.stderr
 
     def test_what_is_there_is_no_signature(self, stage: Stage) -> None:
         stage.configure(lookaside=f"file://{stage.folder}/look")
@@ -166,6 +169,13 @@ class TestARemoteLookaside:
         remote.on("/x*", Refuse(status))
         said = stage.refuse()
         assert f"reading signatures: reading signature from http://{remote.host}{self.path(1)}: StatusCode: {status}" in said
+
+    def test_that_cannot_be_reached(self, stage: Stage) -> None:
+        with Simulator() as gone:
+            stage.configure(lookaside=f"http://{gone.host}/x%20y")
+        said = stage.refuse()
+        assert f"reading signature from http://{gone.host}{self.path(1)}: {gone.host}: " in said
+        assert "registries.d names this lookaside" in said
 
     def test_that_never_ends(self, stage: Stage, remote: Simulator) -> None:
         self.serve(remote, *[SIMPLE] * 200)
