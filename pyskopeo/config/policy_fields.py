@@ -17,9 +17,10 @@ Reader = Callable[[object, str], Any]
 _MAX_QUOTED = 200
 
 
-def policy_error(problem: str, where: str) -> InvalidInput:
-    """Return the error for a problem at ``where``."""
-    return InvalidInput(f"{problem} in {where}" if where else problem)
+def policy_error(problem: str, where: str, next_step: str = "") -> InvalidInput:
+    """Return the error for a problem at ``where``; ``next_step`` is what to do about it."""
+    text = f"{problem} in {where}" if where else problem
+    return InvalidInput(f"{text}: {next_step}" if next_step else text)
 
 
 def quoted(text: str) -> str:
@@ -40,7 +41,7 @@ def fields(value: object, readers: Mapping[str, Reader], where: str, *, exact: b
     found: dict[str, Any] = {}
     for name, content in members(value, where).items():
         if name not in readers:
-            raise policy_error(f"Unknown key {quoted(name)}", where)
+            raise policy_error(f"Unknown key {quoted(name)}", where, f"want {', '.join(readers)}")
         found[name] = readers[name](content, f"{where}.{name}" if where else name)
     for name in readers if exact else ():
         if name not in found:

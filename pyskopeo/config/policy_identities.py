@@ -75,7 +75,7 @@ def parse_identity(value: object, where: str) -> SignedIdentity:
     """Validate a ``signedIdentity`` at ``where``; raises `InvalidInput`."""
     named = type_name(value, where)
     if named not in _TYPES:
-        raise policy_error(f"Unknown policy reference match type {quoted(named)}", where)
+        raise policy_error(f"Unknown policy reference match type {quoted(named)}", where, f"want {', '.join(_TYPES)}")
     return _TYPES[named](value, where)
 
 

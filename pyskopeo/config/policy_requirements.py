@@ -98,7 +98,7 @@ def parse_requirements(value: object, where: str) -> tuple[Requirement, ...]:
 def _requirement(value: object, where: str) -> Requirement:
     named = type_name(value, where)
     if named not in _TYPES:
-        raise policy_error(f"Unknown policy requirement type {quoted(named)}", where)
+        raise policy_error(f"Unknown policy requirement type {quoted(named)}", where, f"want {', '.join(_TYPES)}")
     return _TYPES[named](value, where)
 
 

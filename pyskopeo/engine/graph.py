@@ -15,6 +15,7 @@ from ..errors import (
     NotFound,
     Offline,
     RegistryError,
+    TooLarge,
     Unsupported,
 )
 from ..fast_dataclass import dataclass
@@ -22,7 +23,6 @@ from ..model import mediatype
 from ..model.choice import Choice
 from ..model.strict_json import CONFIG_LIMIT, MANIFEST_LIMIT
 from ..streams.concurrency import each
-from .documents import Documents, with_limit
 from .layer_changes import changes_ciphers, has_encrypted_layers, layer_change
 from .plan import DEFAULT_FORM, Form, Graph, why_unchangeable
 from .selection import (
@@ -38,6 +38,7 @@ from .target_types import image_type
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from typing import TypeAlias
 
     from ..interfaces import Accepts, ImageSource
     from ..model.descriptor import Descriptor
@@ -45,9 +46,15 @@ if TYPE_CHECKING:
     from ..model.manifest import Manifest
     from ..model.platform import Platform
     from ..model.signature import Signature
-    from .documents import Check
+
+    Check: TypeAlias = Callable[[Manifest, Descriptor | None], Awaitable[tuple[Signature, ...]]]
 
 _MANIFESTS_AT_ONCE = 8
+# Manifests and configurations of one copy: their size in bytes in total, their number, and the number of descriptors in
+# them, each of which needs about 1 KiB of memory.
+_TOTAL_LIMIT = 64 * 1024 * 1024
+_MAX_DOCUMENTS = 20_000
+_MAX_DESCRIPTORS = 100_000
 
 
 @dataclass(slots=True)
@@ -59,6 +66,34 @@ class Children:
 
     def __contains__(self, digest: Digest) -> bool:
         return digest in self.manifests or digest in self.blobs
+
+
+class _Documents:
+    """Counts the manifests and configurations that a copy holds in memory."""
+
+    def __init__(self) -> None:
+        self._number = self._size = self._descriptors = 0
+
+    def add_manifest(self, manifest: Manifest) -> None:
+        """Count a manifest; raises `TooLarge`."""
+        self._descriptors += len(manifest.manifests) + len(manifest.layers)
+        self.add(len(manifest.raw))
+
+    def add(self, size: int) -> None:
+        """Count a document of ``size`` bytes; raises `TooLarge`."""
+        self._number += 1
+        self._size += size
+        limits = (
+            (self._size, _TOTAL_LIMIT, "bytes"), (self._number, _MAX_DOCUMENTS, "documents"),
+            (self._descriptors, _MAX_DESCRIPTORS, "layers and entries"),
+        )  # fmt: skip
+        for number, limit, what in limits:
+            if number > limit:
+                raise TooLarge(
+                    f"the manifests, configurations and signatures of this image are over the limit of {limit} {what} "
+                    "in total: copy some of its platforms, with --multi-arch",
+                    limit=limit,
+                )
 
 
 async def _without_signatures(_: Manifest, __: Descriptor | None) -> tuple[Signature, ...]:
@@ -91,7 +126,6 @@ async def read_graph(
     manifests than a copy may hold in memory.
     Types that the destination does not accept are refused later, by `decide`.
     """
-    check = with_limit(check)
     root, chosen_from = await source.manifest(), None
     if selection.mode == "system" and has_only_blobs(root):
         selection = replace(selection, mode="all")
@@ -115,11 +149,14 @@ async def read_graph(
 
 
 async def _check_children(manifests: Iterable[Manifest], check: Check) -> dict[Digest, tuple[Signature, ...]]:
-    """Return the signatures of child manifests; raises what ``check`` raises."""
+    """Return the signatures of child manifests; raises what ``check`` raises, and `TooLarge` for too many of them."""
     found: dict[Digest, tuple[Signature, ...]] = {}
+    documents = _Documents()
 
     async def check_one(manifest: Manifest) -> None:
         found[manifest.digest] = await check(manifest, manifest.descriptor)
+        for signature in found[manifest.digest]:
+            documents.add(len(signature.content))
 
     await each(manifests, check_one, at_once=_MANIFESTS_AT_ONCE)
     return found
@@ -188,7 +225,7 @@ async def read_entry(source: ImageSource, entry: Descriptor) -> Manifest | None:
 
 
 async def _read_children(source: ImageSource, first: Sequence[Descriptor], children: Children) -> None:
-    documents = Documents()
+    documents = _Documents()
     unavailable: list[Offline] = []
 
     async def read(entry: Descriptor) -> None:
@@ -250,7 +287,7 @@ async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form
         return graph
     configs, actual_types = dict(graph.configs), dict(graph.actual_types)
     wanted: dict[Digest, Descriptor] = {}
-    documents = Documents()
+    documents = _Documents()
     for manifest, target in zip(images, targets, strict=True):
         assert manifest.config is not None
         takes = replace(accepts, unchangeable=why_unchangeable(manifest, graph, accepts, form))

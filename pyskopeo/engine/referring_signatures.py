@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidContent, NotFound, RegistryError, TooLarge, Unsupported
 from ..model.referrer import artifact_type
-from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature, check_total
+from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature
 from ..streams.concurrency import each
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def read_referring_signatures(
     None is verified; a bundle may be of an attestation, too, unless it is over `SIGNATURE_LIMIT` bytes. Places without
     referrers have none, and what is listed and not there is none. Raises the source's errors, `InvalidContent` for a
     referrer that is no manifest with layers, and `TooLarge` for more than `MAX_SIGNATURES`, or more bytes than
-    `SIGNATURES_LIMIT`.
+    `TOTAL_LIMIT`.
     """
     try:
         listed = await source.referrers(digest)
@@ -91,5 +91,5 @@ class _Reading:
 
     async def _content(self, layer: Descriptor) -> bytes:
         self._total += layer.size
-        check_total(self._total, f"{self._digest}")
+        Signature.check_total(1, self._total, str(self._digest))
         return await self._source.blob(layer).read(SIGNATURE_LIMIT)

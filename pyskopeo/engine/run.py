@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..model.reference import Reference
     from ..model.referrer import WantedReferrers
     from ..signatures.signer import Signer
-    from .documents import Check
+    from .graph import Check
     from .plan import Plan
     from .referrer_copy import ReferrerCopy
     from .referrer_reading import CopiedReferrer

@@ -108,6 +108,10 @@ class WantedReferrers:
         """Whether anything is copied or required."""
         return self.copied or self.cosign_tags or bool(self.required)
 
+    def copies(self, tag: str) -> bool:
+        """Return whether what has a tag is copied with the image whose digest is in the tag."""
+        return (self.copied and is_referrers_tag(tag)) or (self.cosign_tags and is_cosign_tag(tag))
+
 
 NO_REFERRERS = WantedReferrers()
 

@@ -22,17 +22,10 @@ SIGNATURE_LIMIT = 4 * 1024 * 1024
 MAX_SIGNATURES = 128
 """The maximum number of signatures of one manifest that are read."""
 
-SIGNATURES_LIMIT = 32 * 1024 * 1024
-"""The maximum size of all signatures of one manifest that are read, in bytes."""
+TOTAL_LIMIT = 16 * 1024 * 1024
+"""The maximum size of all stored signatures of one manifest that are read, in bytes."""
 
 _SIGSTORE_MAGIC = b"\x00sigstore-json\n"
-
-
-def check_total(size: int, where: str) -> None:
-    """Raise `TooLarge` if the signatures of one manifest, at ``where``, have more than `SIGNATURES_LIMIT` bytes."""
-    if size > SIGNATURES_LIMIT:
-        message = f"{where}: the signatures of one image are over {SIGNATURES_LIMIT} bytes in total"
-        raise TooLarge(message, limit=SIGNATURES_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +65,14 @@ class Signature:
         except ValueError:
             raise InvalidContent(f"{where}: payload is not base64") from None
         return cls("sigstore", content, media_type, annotations, where)
+
+    @staticmethod
+    def check_total(number: int, size: int, where: str) -> None:
+        """Raise `TooLarge` for more than `MAX_SIGNATURES` or `TOTAL_LIMIT` bytes of signatures of one manifest."""
+        if number > MAX_SIGNATURES:
+            raise TooLarge(f"{where}: more than {MAX_SIGNATURES} signatures of one image", limit=MAX_SIGNATURES)
+        if size > TOTAL_LIMIT:
+            raise TooLarge(f"{where}: the signatures of one image are over {TOTAL_LIMIT} bytes", limit=TOTAL_LIMIT)
 
     def to_bytes(self) -> bytes:
         """Return the content of a file ``signature-N``; raises `ValueError` for a bundle, which has no such file."""

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from ..errors import InvalidInput, RegistryError, TooLarge, Unsupported
+from ..errors import ConnectionFailed, InvalidInput, RegistryError, Unsupported
 from ..http.locality import reach_from
 from ..http.origin import Origin, redact_url
 from ..http.read_bounded import read_bounded
 from ..model.events import Requested
 from ..model.reference import Reference
-from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature, check_total
+from ..model.signature import SIGNATURE_LIMIT, Signature
 from .redirects import follow_redirects
 from .request import build_request, httpx_errors, limit_body
 from .response_checks import closing
@@ -68,12 +68,12 @@ async def download_signatures(url: str, access: Access) -> tuple[Signature, ...]
     """Return the signatures at the URL of a manifest, until one answers 404.
 
     Certificates are those for the lookaside's host; only credentials in the URL itself are sent, and only there. Raises
-    `NetworkError`, `InvalidContent` for an unknown format, and `TooLarge` for one over `SIGNATURE_LIMIT` bytes, for
-    more than `MAX_SIGNATURES`, and for more than `SIGNATURES_LIMIT` bytes.
+    `NetworkError`, `InvalidContent` for an unknown format, and `TooLarge` for one over `SIGNATURE_LIMIT` bytes, and as
+    `Signature.check_total`.
     """
     origin = Origin.of(_without_credentials(url))
     found: list[Signature] = []
-    total = 0
+    size = 0
     async with open_sender(Reference(origin.netloc, ""), access) as send:
         download = _Download(access, send, origin, _credentials(url))
         while True:
@@ -81,10 +81,8 @@ async def download_signatures(url: str, access: Access) -> tuple[Signature, ...]
             raw = await download.get(one)
             if raw is None:
                 return tuple(found)
-            if len(found) == MAX_SIGNATURES:
-                raise TooLarge(f"{one}: more than {MAX_SIGNATURES} signatures of one image", limit=MAX_SIGNATURES)
-            total += len(raw)
-            check_total(total, one)
+            size += len(raw)
+            Signature.check_total(len(found) + 1, size, one)
             found.append(Signature.parse(raw, one))
 
 
@@ -100,7 +98,11 @@ class _Download:
         """Return a file's content, None if there is no such file."""
         what = f"reading signature from {url}"
         network = self._access.network
-        return await network.retry.run(partial(self._get, url, what), what, self._access.report)
+        try:
+            return await network.retry.run(partial(self._get, url, what), what, self._access.report)
+        except ConnectionFailed as error:
+            error.args = (f"{what}: {error}; registries.d names this lookaside", *error.args[1:])
+            raise
 
     async def _get(self, url: str, what: str) -> bytes | None:
         response = await follow_redirects(url, self._request, self._origin.netloc)

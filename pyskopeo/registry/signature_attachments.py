@@ -9,12 +9,12 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidContent, NotFound, PyskopeoError, RegistryError, TooLarge
+from ..errors import InvalidContent, NotFound, PyskopeoError, RegistryError
 from ..model import mediatype
 from ..model.descriptor import Descriptor
 from ..model.digest import Digest
 from ..model.manifest import Manifest
-from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature, check_total
+from ..model.signature import SIGNATURE_LIMIT, Signature
 from ..model.strict_json import CONFIG_LIMIT, parse_object
 from ..streams.concurrency import each
 from ..streams.memory_blob import in_memory
@@ -46,14 +46,13 @@ async def read_attachments(endpoints: Endpoints, digest: Digest, ranges: Ranges)
 
     All layers are returned; what their media types mean is for those who verify them. Raises `NetworkError`,
     `InvalidContent` if the tag is not that of an OCI image, and `TooLarge` for a layer over `SIGNATURE_LIMIT` bytes,
-    more than `MAX_SIGNATURES`, or more than `SIGNATURES_LIMIT` bytes.
+    and as `Signature.check_total`.
     """
     manifest = await _read_manifest(endpoints, attachments_tag(digest))
     if manifest is None:
         return ()
     where = f"{endpoints.current.name}:{attachments_tag(digest)}"
     _check(manifest, where)
-    check_total(sum(layer.size for layer in manifest.layers), where)
     found: dict[int, Signature] = {}
 
     async def read(numbered: tuple[int, Descriptor]) -> None:
@@ -77,8 +76,8 @@ class AttachmentWriter:
     async def add(self, digest: Digest, signatures: Sequence[Signature]) -> None:
         """Add signatures of sigstore to those of a manifest, which stay; those that are there are not added again.
 
-        Raises `NetworkError`, `InvalidContent` if the tag is that of something else, and `TooLarge` for more than
-        `MAX_SIGNATURES`.
+        Raises `NetworkError`, `InvalidContent` if the tag is that of something else, and `TooLarge` as
+        `Signature.check_total`.
         """
         tag = attachments_tag(digest)
         where = f"{self._writer.reference.name}:{tag}"
@@ -91,8 +90,7 @@ class AttachmentWriter:
             new = [layer for layer in map(_layer, signatures) if not any(_is_same(layer, one) for one in there)]
             if not new:
                 return None
-            if len(there) + len(new) > MAX_SIGNATURES:
-                raise TooLarge(f"{where}: more than {MAX_SIGNATURES} signatures of one image", limit=MAX_SIGNATURES)
+            Signature.check_total(len(there) + len(new), sum(layer.size for layer in (*there, *new)), where)
             contents = {_layer(one).digest: one.content for one in signatures}
             await each(
                 {layer.digest: layer for layer in new}.values(),
@@ -122,8 +120,8 @@ class AttachmentWriter:
                 return None
             changed = True
             others = [layer for layer in known if not any(_is_same(layer, one) for one in manifest.layers)]
-            if len(others) + len(manifest.layers) > MAX_SIGNATURES:
-                raise TooLarge(f"{where}: more than {MAX_SIGNATURES} signatures of one image", limit=MAX_SIGNATURES)
+            every = (*others, *manifest.layers)
+            Signature.check_total(len(every), sum(layer.size for layer in every), where)
             return await self._extended(there, new) if others else manifest
 
         await update_tagged(self._writer, tag, update, f"adding to {where}")
@@ -175,8 +173,7 @@ def _check(manifest: Manifest, where: str) -> None:
     """Raise `InvalidContent` or `TooLarge` for what is no manifest of signatures."""
     if manifest.media_type != mediatype.OCI_MANIFEST:
         raise InvalidContent(f'{where}: unexpected MIME type for sigstore attachment manifest: "{manifest.media_type}"')
-    if len(manifest.layers) > MAX_SIGNATURES:
-        raise TooLarge(f"{where}: more than {MAX_SIGNATURES} signatures of one image", limit=MAX_SIGNATURES)
+    Signature.check_total(len(manifest.layers), sum(layer.size for layer in manifest.layers), where)
 
 
 def _layer(signature: Signature) -> Descriptor:

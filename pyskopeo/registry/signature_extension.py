@@ -11,9 +11,9 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidContent, TooLarge, Unsupported
+from ..errors import InvalidContent, Unsupported
 from ..http.read_bounded import read_bounded
-from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature
+from ..model.signature import SIGNATURE_LIMIT, Signature
 from ..model.strict_json import parse_object
 from .ping import KEEPS_SIGNATURES
 from .response_checks import closing, read_error
@@ -59,8 +59,7 @@ async def read_extension(session: Session, reference: Reference, digest: Digest)
     listed = await _list(session, reference, digest)
     found = [_content(entry) for entry in listed if _is_simple(entry)]
     where = f"{reference.name}@{digest}"
-    if len(found) > MAX_SIGNATURES:
-        raise TooLarge(f"{where}: more than {MAX_SIGNATURES} signatures of one image", limit=MAX_SIGNATURES)
+    Signature.check_total(len(found), sum(map(len, found)), where)
     return tuple(Signature("simple", content, where=f"{where} signature {n}") for n, content in enumerate(found, 1))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import Unsupported
 from ..http.origin import redact_url
+from ..model.events import Explained
 from .lookaside import download_signatures, local_path, lookaside_directory
 from .signature_extension import ask_for_offer, is_offered, read_extension, write_extension
 
@@ -69,7 +70,11 @@ async def _read_lookaside(
         return ()
     url = lookaside_directory(base, reference.repository, digest)
     directory = local_path(url)
-    return files.read(directory) if directory is not None else await download_signatures(url, access)
+    if directory is None:
+        return await download_signatures(url, access)
+    found = files.read(directory)
+    access.report(Explained(f"signatures in {directory}: {len(found)}"))
+    return found
 
 
 class SignatureWriter:
@@ -130,6 +135,7 @@ class SignatureWriter:
         directory = local_path(lookaside_directory(base, self._reference.repository, digest))
         assert directory is not None, "see why_not"
         self._files.write(directory, simple)
+        self._access.report(Explained(f"signatures written into {directory}: {len(simple)}"))
 
     def attachments(self) -> AttachmentWriter:
         """Return what attaches signatures to the images of the repository."""

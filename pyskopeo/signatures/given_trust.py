@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .verdict import SignedImage, Verdict
 
 _ARMOR, _PUBLIC_KEY = b"-----BEGIN PGP PUBLIC KEY BLOCK-----", b"-----BEGIN "
+# Of cosign, sigstore, PKCS #8, RSA, elliptic curves, and OpenPGP.
+_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ def _is_openpgp(key: TrustFile) -> bool:
     content = key.content.lstrip()
     if content.startswith(_ARMOR) or content[:1] >= b"\x80":
         return True
+    if _PRIVATE_KEY.match(content):
+        raise InvalidInput(f"{key.where} is a private key: want the public key that belongs to it")
     if content.startswith(_PUBLIC_KEY):
         return False
     raise InvalidInput(f"{key.where} is no key: want an OpenPGP keyring, or a public key in PEM")

@@ -37,12 +37,11 @@ def read_signatures(paths: Iterable[Path]) -> tuple[Signature, ...]:
     """Return the signatures in numbered files, until one does not exist.
 
     Raises `StorageFailed`, `InvalidContent` for an unknown format, and `TooLarge` for a file over `SIGNATURE_LIMIT`
-    bytes, for more than `MAX_SIGNATURES` files, and for more than `SIGNATURES_LIMIT` bytes.
+    bytes and for more than `MAX_SIGNATURES` files.
     """
-    from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature, check_total  # most images have none
+    from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature  # most images have none
 
     found: list[Signature] = []
-    total = 0
     for path in paths:
         try:
             raw = read_bounded(path, SIGNATURE_LIMIT)
@@ -50,8 +49,6 @@ def read_signatures(paths: Iterable[Path]) -> tuple[Signature, ...]:
             break
         if len(found) == MAX_SIGNATURES:
             raise TooLarge(f"{path}: more than {MAX_SIGNATURES} signatures of one image", limit=MAX_SIGNATURES)
-        total += len(raw)
-        check_total(total, str(path))
         found.append(Signature.parse(raw, str(path)))
     return tuple(found)
 

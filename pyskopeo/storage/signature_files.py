@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import NotFound, TooLarge
-from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature, check_total
+from ..errors import NotFound
+from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature
 from .files import read_bounded, storage_errors
 from .partial_files import write_atomically
 
@@ -18,19 +18,17 @@ def read_signatures(paths: Iterable[Path]) -> tuple[Signature, ...]:
     """Return the signatures in numbered files, until one does not exist.
 
     Raises `StorageFailed`, `InvalidContent` for an unknown format, and `TooLarge` for a file over `SIGNATURE_LIMIT`
-    bytes, for more than `MAX_SIGNATURES` files, and for more than `SIGNATURES_LIMIT` bytes.
+    bytes, and as `Signature.check_total`.
     """
     found: list[Signature] = []
-    total = 0
+    size = 0
     for path in paths:
         try:
             raw = read_bounded(path, SIGNATURE_LIMIT)
         except NotFound:
             break
-        if len(found) == MAX_SIGNATURES:
-            raise TooLarge(f"{path}: more than {MAX_SIGNATURES} signatures of one image", limit=MAX_SIGNATURES)
-        total += len(raw)
-        check_total(total, str(path))
+        size += len(raw)
+        Signature.check_total(len(found) + 1, size, str(path))
         found.append(Signature.parse(raw, str(path)))
     return tuple(found)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..errors import InvalidContent, InvalidInput, InvalidName, PyskopeoError, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
-from ..model.referrer import belongs_to_image, is_referrers_tag
+from ..model.referrer import NO_REFERRERS, belongs_to_image, is_cosign_tag, is_referrers_tag
 from ..streams.concurrency import SingleFlight, each
 from .destination_names import check_distinct, destination_name, invalid_reference
 from .local_sources import find_image_directories, list_layout_images, read_yaml_source
@@ -262,27 +262,30 @@ def _selected_groups(
 ) -> tuple[ImageGroup, ...]:
     """Apply the tag selection, name each image at the destination, and drop duplicates and empty groups.
 
-    The indexes of the tag schema are dropped, too, where referrers are copied with their images: to copy such an index
-    would undo what others have written into the one at the destination.
+    What is copied with its image is dropped, too, indexes of the tag schema and cosign's tags: to copy one as an image
+    would undo what others have written there, and a policy that requires signatures would refuse it.
     """
     everything = [(number, image) for number, (_, found) in enumerate(groups) for image in found]
     with request.guard():
         selected = request.tag_selection.apply(everything, lambda one: (one[1].repository, one[1].tag))
     images: dict[SyncImage, int] = {}
-    skipped = 0
+    wanted = request.referrers or NO_REFERRERS
+    lists = tags = 0
     for number, image in selected:
-        belongs = belongs_to_image(image.tag)
-        if belongs and request.referrers is not None and request.referrers.copied and is_referrers_tag(image.tag):
-            skipped += 1
+        if wanted.copies(image.tag):
+            lists, tags = lists + is_referrers_tag(image.tag), tags + is_cosign_tag(image.tag)
             continue
         destination = destination_name(
             request.destination_transport, request.destination, image.path,
             scoped=request.scoped, suffix=request.suffix,
         )  # fmt: skip
-        images.setdefault(SyncImage(image.source, destination, image.pinned, belongs), number)
-    if skipped:
-        text = f"{skipped} lists of referrers are not copied as images: --referrers copies what they list"
-        report(LogMessage("info", text))
+        images.setdefault(SyncImage(image.source, destination, image.pinned, belongs_to_image(image.tag)), number)
+    for count, what in (
+        (lists, "lists of referrers are not copied as images: --referrers copies what they list"),
+        (tags, "of cosign's tags are not copied as images: --cosign-tags copies them with the images they are for"),
+    ):
+        if count:
+            report(LogMessage("info", f"{count} {what}"))
     by_group: dict[int, list[SyncImage]] = {}
     for named, number in images.items():
         by_group.setdefault(number, []).append(named)

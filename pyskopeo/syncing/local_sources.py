@@ -11,6 +11,7 @@ from ..errors import InvalidContent, InvalidName, NotFound, PathNotFound, Storag
 from ..model import mediatype
 from ..model.digest import Digest
 from ..model.layout import INDEX_FILE, INDEX_LIMIT, REF_NAME, LayoutIndex, check_name
+from ..model.referrer import belongs_to_image
 from ..storage.files import storage_errors
 from ..storage.oci_layout import DirectoryFiles
 from ..storage.partial_files import is_partial
@@ -76,9 +77,10 @@ def list_layout_images(root: Path) -> list[tuple[str, Digest, int | None]]:
         except InvalidName as error:
             raise InvalidContent(f"{where}: {error}") from None
         found.setdefault(name, (name, descriptor.digest, None))
-    if unnamed and not found:
+    # What belongs to an image by its name does not make it one of several.
+    if unnamed and all(belongs_to_image(name.rpartition(":")[2]) for name in found):
         single = _single(index, where)
-        return [("", single, None)] if single else unnamed
+        return [("", single, None), *found.values()] if single else [*found.values(), *unnamed]
     return [*found.values(), *unnamed]
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from pyskopeo.model.signature import SIGNATURE_LIMIT
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.exchange import Response
 from tests.support.faults import Drop, Endless, Redirect, Refuse, SetHeaders
@@ -106,6 +105,9 @@ class TestALocalLookaside:
         own = clean_environment / f".local/share/containers/sigstore/test/image@sha256={IMAGE.digest[7:]}"
         assert [path.name for path in own.iterdir()] == ["signature-1"]
         assert stage.pull() == [SIMPLE]
+        # Nobody is told where that is, but for who asks.
+        done = succeed(stage.copy("--debug", f"dir:{stage.image}", f"{stage.registry.name()}-2"))
+        assert f"signatures written into {own}: 1" in done.stderr
 
     def test_what_is_there_is_no_signature(self, stage: Stage) -> None:
         stage.configure(lookaside=f"file://{stage.folder}/look")
@@ -168,15 +170,17 @@ class TestARemoteLookaside:
         said = stage.refuse()
         assert f"reading signatures: reading signature from http://{remote.host}{self.path(1)}: StatusCode: {status}" in said
 
+    def test_that_cannot_be_reached(self, stage: Stage) -> None:
+        with Simulator() as gone:
+            stage.configure(lookaside=f"http://{gone.host}/x%20y")
+        said = stage.refuse()
+        assert f"reading signature from http://{gone.host}{self.path(1)}: {gone.host}: " in said
+        assert "registries.d names this lookaside" in said
+
     def test_that_never_ends(self, stage: Stage, remote: Simulator) -> None:
         self.serve(remote, *[SIMPLE] * 200)
         assert stage.refuse().endswith("signature-129: more than 128 signatures of one image")
         assert len(remote.log) == 129
-
-    def test_large_ones_without_end(self, stage: Stage, remote: Simulator) -> None:
-        self.serve(remote, *[SIMPLE.ljust(SIGNATURE_LIMIT, b"x")] * 200)
-        assert stage.refuse().endswith("signature-9: the signatures of one image are over 33554432 bytes in total")
-        assert len(remote.log) == 9
 
     def test_of_which_one_never_ends(self, stage: Stage, remote: Simulator) -> None:
         self.serve(remote, SIMPLE)
@@ -425,3 +429,35 @@ class TestTheRegistryItself:
             )
             assert fatal(done).startswith("Source image rejected: ")
             assert f"GET {self.PATH}" in registry.log
+
+
+def test_a_signature_takes_no_request_but_those_for_itself(stage: Stage) -> None:
+    """With a policy or without one; a lookaside in files takes none."""
+    (stage.folder / "key.pub").write_bytes(public_pem(KEY))
+    requirement = {
+        "type": "sigstoreSigned", "keyPath": f"{stage.folder}/key.pub",
+        "signedIdentity": {"type": "exactReference", "dockerReference": REFERENCE},
+    }  # fmt: skip
+    (stage.folder / "p.json").write_text(json.dumps({"default": [requirement]}))
+
+    def asked(*flags: str) -> list[str]:
+        before = len(stage.registry.log)
+        out = stage.folder / f"asked{before}"
+        words = ("copy", "-q", "--src-tls-verify=false", stage.registry.name(), f"dir:{out}")
+        succeed(pyskopeo_here(f"--registries.d={stage.folder}/registries.d", *flags, *words))
+        return sorted(line for line in stage.registry.log[before:] if line != "GET /v2/")
+
+    unsigned = asked()
+    stage.configure(lookaside=f"file://{stage.folder}/look")
+    stage.directory.mkdir(parents=True)
+    (stage.directory / "signature-1").write_bytes(sigstore())
+    assert asked() == asked(f"--policy={stage.folder}/p.json") == unsigned
+    (stage.directory / "signature-1").unlink()
+    stage.configure(lookaside=f"file://{stage.folder}/look", use_sigstore_attachments=True)
+    stage.sign(sigstore())
+    succeed(stage.copy(f"dir:{stage.image}", stage.registry.name()))
+    found = stage.registry.manifest(TAG)
+    assert found is not None
+    (layer,) = json.loads(found.raw)["layers"]
+    more = [f"GET /v2/test/image/blobs/{layer['digest']}", f"GET /v2/test/image/manifests/{TAG}"]
+    assert asked() == asked(f"--policy={stage.folder}/p.json") == sorted([*unsigned, *more])

@@ -11,6 +11,8 @@ import pytest
 from pyskopeo.cli.command import GLOBAL, HIDDEN, VERSION, every_command
 from pyskopeo.cli.flags import parse
 from pyskopeo.config.policy import Policy
+from pyskopeo.config.registries_d import RegistriesD
+from pyskopeo.model.reference import Reference
 from pyskopeo.syncing.yaml_source import parse_yaml_source
 from pyskopeo.transports import TRANSPORTS
 from tests.support import skopeo_flags as skopeo
@@ -123,8 +125,22 @@ def test_there_are_examples() -> None:
     assert {words[0] for words in EXAMPLES} == OURS.keys() - {"any verb", "logout", "credential-helper"}
 
 
+def yaml_example(name: str) -> str:
+    """The example that begins with a comment with its name."""
+    (text,) = (text for text in re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL) if name in text[:80])
+    return str(text)
+
+
+def test_the_example_of_where_signatures_are() -> None:
+    found = RegistriesD.parse(yaml_example("registries.d"), "team.yaml")
+    image = Reference.parse("registry.example.com/team/app:1.4")
+    assert found.uses_attachments(image)
+    assert found.lookaside(image).startswith("https://")
+    assert found.lookaside(image, write=True).startswith("file:///")
+
+
 def test_the_example_of_a_file_to_sync_from() -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+    text = yaml_example("images.yaml")
     found = parse_yaml_source(text.encode(), "images.yaml")
     assert [source.registry for source in found] == ["docker.io", "quay.io"]
     assert not any(source.unknown for source in found)

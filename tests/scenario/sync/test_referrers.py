@@ -146,6 +146,19 @@ def test_lists_of_referrers_are_not_overwritten(registry: ReferrersRegistry, mir
     assert {one["digest"] for one in mirror.tagged(ONE.digest, "m/app")} == {OF_ONE.digest, theirs.digest}
 
 
+def test_cosigns_tags_come_with_their_images(registry: ReferrersRegistry, mirror: ReferrersRegistry) -> None:
+    """Not as images besides, which a policy that requires signatures would refuse."""
+    name = f"{tag_of(ONE)}.sig"
+    registry.add(SIGNED, REPOSITORY, name)
+    done = succeed(sync(registry, "docker", f"{mirror.host}/m", "--cosign-tags"))
+    assert "1 of cosign's tags are not copied as images: --cosign-tags copies them" in done.stderr
+    assert "2 images: 2 copied" in done.stderr
+    assert set(mirror.store.manifests("m/app")) >= {"1", "2", name}
+    # Without the flag it is an image as any other.
+    done = succeed(sync(registry, "docker", f"{mirror.host}/n"))
+    assert "3 images: 3 copied" in done.stderr
+
+
 def test_what_is_required(registry: ReferrersRegistry, mirror: ReferrersRegistry, tmp_path: Path) -> None:
     report = tmp_path / "report"
     done = sync(registry, "docker", f"{mirror.host}/m", "--require-referrer", SBOM, "--keep-going", "--report", report)
@@ -166,3 +179,16 @@ def test_artifacts_of_a_repository(registry: ReferrersRegistry, mirror: Referrer
     registry.add(build(ArtifactSpec("a/b")), REPOSITORY, "sha256-1")
     succeed(sync(registry, "docker", f"{mirror.host}/m", "--referrers", "--include", "^sha256"))
     assert "sha256-1" in mirror.store.manifests("m/app")
+
+
+def test_the_only_image_of_a_layout_without_a_name(registry: ReferrersRegistry, mirror: ReferrersRegistry, tmp_path: Path) -> None:
+    """What refers to it, which has a name in the layout, does not make it one of several."""
+    layout = tmp_path / "only"
+    name = f"docker://{registry.host}/{REPOSITORY}:1"
+    succeed(pyskopeo_here("copy", "--src-tls-verify=false", "--referrers", name, f"oci:{layout}"))
+    words = ("--referrers", "--report", tmp_path / "report")
+    succeed(pyskopeo_here("sync", "--src", "oci", "--dest", "docker", DEST, layout, f"{mirror.host}/m", *words))
+    (image,) = json.loads((tmp_path / "report").read_text())["images"]
+    assert image["source"] == f"oci:{layout}"
+    assert mirror.manifest(ONE.digest, "m/only") is not None
+    assert mirror.listed(ONE.digest, "m/only") == {OF_ONE.digest}

@@ -232,5 +232,6 @@ class TestFiles:
             load({}, Path("/h"), str(path))
         assert str(caught.value) == (
             f'Error loading trust policy: invalid policy in "{path}": Unknown policy requirement type "x" '
-            'in transports.docker["a.b"][0]'
+            'in transports.docker["a.b"][0]: '
+            "want insecureAcceptAnything, reject, signedBy, sigstoreSigned, signedBaseLayer"
         )

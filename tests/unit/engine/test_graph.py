@@ -14,7 +14,6 @@ from pyskopeo.model import mediatype
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.manifest import Manifest
 from pyskopeo.model.platform import Platform
-from pyskopeo.model.signature import Signature
 from tests.support.caches import build_cache, entry_of, index_of_entries
 from tests.support.graphs import PLACES
 from tests.support.images import ImageSpec, build, digest_of
@@ -55,16 +54,6 @@ class TestReadGraph:
         assert len(source.manifests) == len(set(source.manifests))
         assert 2 < source.most_at_once <= 8
         assert source.opened == []
-
-    async def test_signatures_of_all_images_are_bounded_in_total(self) -> None:
-        source = Source(build("oci-index-attested"))
-        large = Signature("simple", bytes(16 * 1024 * 1024))
-
-        async def check(_: Manifest, __: Descriptor | None) -> tuple[Signature, ...]:
-            return (large,)
-
-        with pytest.raises(TooLarge, match="the signatures of this image are over the limit of 67108864 bytes in total"):
-            await read_graph(source, Selection(AMD64, "all"), OCI, check=check)
 
     async def test_configurations_only_where_they_are_converted(self) -> None:
         source = Source(build("docker-list"))
@@ -152,7 +141,7 @@ class TestReadGraph:
         self, size: int, lowered: str, said: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         if lowered:
-            monkeypatch.setattr(f"pyskopeo.engine.documents.{lowered}", 20)
+            monkeypatch.setattr(f"pyskopeo.engine.graph.{lowered}", 20)
         images = [build(ImageSpec(annotations={"n": f"{n}", "x": "y" * size})) for n in range(45)]
         entries = [entry_of(image.root.raw, image.root.media_type) for image in images]
         source = Source(index_of_entries(entries, {}, *images))

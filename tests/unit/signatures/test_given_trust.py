@@ -49,6 +49,12 @@ class TestKeys:
         with pytest.raises(InvalidInput, match="x is no key"):
             given(TrustFile(content, "x"))
 
+    @pytest.mark.parametrize("kind", ["ENCRYPTED COSIGN", "ENCRYPTED SIGSTORE", "EC", "PGP", ""])
+    def test_a_private_key_is_refused_before_anything_is_read(self, kind: str) -> None:
+        label = f"{kind} PRIVATE KEY".strip()
+        with pytest.raises(InvalidInput, match="^x is a private key: want the public key"):
+            given(TrustFile(f"-----BEGIN {label}-----\n".encode(), "x"))
+
     @pytest.mark.parametrize("signature", [SIGNED, BUNDLE], ids=["sigstore", "bundle"])
     def test_one_of_them_is_enough(self, signature: Signature) -> None:
         for keys in ((MINE,), (OTHERS, MINE)):

@@ -36,6 +36,15 @@ def test_more_than_can_be_meant(tmp_path: Path) -> None:
         FILES.read(tmp_path)
 
 
+def test_more_in_total_than_can_be_meant(tmp_path: Path) -> None:
+    large = Signature("simple", b"\x90" * (4 * 1024 * 1024))
+    FILES.write(tmp_path, [large] * 4)
+    assert len(FILES.read(tmp_path)) == 4
+    FILES.write(tmp_path, [large] * 4 + [signature(1)])
+    with pytest.raises(TooLarge, match="signature-5: the signatures of one image are over 16777216 bytes"):
+        FILES.read(tmp_path)
+
+
 def test_what_is_no_signature(tmp_path: Path) -> None:
     (tmp_path / "signature-1").write_text("<html>")
     with pytest.raises(InvalidContent, match="signature-1: unrecognized signature format"):
