@@ -8,12 +8,13 @@ contains their new digests.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import CannotPreserve, Unsupported, prefix_errors
 from ..model import mediatype
 from ..model.change import Change
-from .layer_changes import layer_change, layers_to_encrypt, typed_like
+from .layer_changes import is_compression_chosen, layer_change, layers_to_encrypt, typed_like
 from .plan import PlanInputs, unchangeable_text, why_unchangeable
 from .target_types import IMAGE_TYPES, image_type, index_type
 
@@ -111,10 +112,22 @@ class ManifestConversion:
 
     def _layer_change(self, manifest: Manifest, layer: Descriptor, stated_type: str) -> Change | None:
         reason = why_unchangeable(manifest, self._graph, self._accepts, self._form)
-        return layer_change(
-            layer, stated_type, replace(self._accepts, unchangeable=reason), self._form,
-            synthesized=self._graph.synthesized, encrypt=layer.digest in self._to_encrypt,
+        decide = partial(
+            layer_change, layer, stated_type, form=self._form, synthesized=self._graph.synthesized,
+            encrypt=layer.digest in self._to_encrypt,
         )  # fmt: skip
+        change = decide(accepts=replace(self._accepts, unchangeable=reason))
+        is_signed = bool(self._graph.signatures.get(manifest.digest))
+        # Where nobody has asked for another compression, the layers of a signed image stay as they are.
+        if (
+            change is None and is_signed and is_compression_chosen(self._form)
+            and decide(accepts=replace(self._accepts, unchangeable="")) is not None
+        ):  # fmt: skip
+            raise CannotPreserve(
+                f"Manifest must be changed for layer {layer.digest} in another compression, "
+                f"{unchangeable_text(manifest, reason)}"
+            )
+        return change
 
     def _outcome(self, layer: Descriptor) -> Outcome:
         """Return what a layer was changed to, with a media type of the family that this manifest uses.

@@ -73,6 +73,11 @@ def _compression_change(
     return Change(form.compression, form.level) if form.compression not in ("", now) else None
 
 
+def is_compression_chosen(form: Form) -> bool:
+    """Return whether the form names a compression, or none, for all layers."""
+    return bool(form.compression) or form.decompress
+
+
 def has_encrypted_layers(manifest: Manifest) -> bool:
     """Return whether any layer of an image is encrypted."""
     return any(mediatype.is_encrypted(layer.media_type) for layer in manifest.layers)

@@ -5,7 +5,7 @@ Keys are read by the library pysequoia, the extra ``openpgp``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import field
 from datetime import datetime, timedelta
@@ -53,12 +53,7 @@ class Certificate:
             KeyPacket.parse(packets[0].body),
             tuple(KeyPacket.parse(one.body) for one in packets if one.tag == Tag.PUBLIC_SUBKEY),
             tuple(one.body for one in packets if one.tag == Tag.USER_ID),
-            # Those of version 3, old certifications by others, mean nothing here.
-            tuple(
-                SignaturePacket.parse(one.body)
-                for one in packets
-                if one.tag == Tag.SIGNATURE and one.body[:1] in (b"\4", b"\6")
-            ),
+            tuple(_signatures(one.body for one in packets if one.tag == Tag.SIGNATURE)),
         )
 
     @property
@@ -137,6 +132,16 @@ class Certificate:
         others = (one for one in self.subkeys if one != subkey)
         about_others = (self.primary.hashed + one.hashed for one in others)
         return not any(is_made_by(self.primary, revocation, data, of_itself=True) for data in about_others)
+
+
+def _signatures(bodies: Iterable[bytes]) -> Iterator[SignaturePacket]:
+    """Yield the signatures that can be read: others, of old certifications say, mean nothing unless they revoke."""
+    for body in bodies:
+        try:
+            yield SignaturePacket.parse(body)
+        except InvalidContent:
+            if body[1:2] in (bytes((_KEY_REVOCATION,)), bytes((_SUBKEY_REVOCATION,))):
+                raise
 
 
 def _consents(subkey: KeyPacket, binding: SignaturePacket, bound: bytes) -> bool:

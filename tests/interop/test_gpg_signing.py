@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import stat
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from pyskopeo.model.reference import Reference
 from pyskopeo.signatures.simple_signing import verify
 from pyskopeo.signatures.verdict import SignedImage
 from pyskopeo.signing.gpg import GpgSigner, export_public_keys
+from tests.support.commands import PYSKOPEO, environment
 from tests.support.key_states import KeyStates
 from tests.support.require import require_peer
 
@@ -179,6 +181,26 @@ async def test_pinentry_is_asked(gpg: KeyStates, tmp_path: Path, answer: str, re
     with pytest.raises(CredentialsFailed) as caught:
         await signer.prepare()
     assert str(caught.value) == f"{reason} (GPG key {key})"
+
+
+async def test_pinentry_finds_the_terminal(gpg: KeyStates, tmp_path: Path) -> None:
+    """Which is the one of standard input, unless ``GPG_TTY`` names another."""
+    key = protected(gpg)
+    pinentry = tmp_path / "pinentry"
+    pinentry.write_text(PINENTRY.format(python=sys.executable, answer="D open sesame"))
+    pinentry.chmod(0o755)
+    (gpg.home / "gpg-agent.conf").write_text(f"pinentry-program {pinentry}\n")
+    (tmp_path / "manifest.json").write_bytes(MANIFEST)
+    ours, theirs = pty.openpty()
+    try:
+        env = {name: value for name, value in environment().items() if name != "GPG_TTY"} | {"GNUPGHOME": str(gpg.home)}
+        words = ("standalone-sign", "manifest.json", str(NAME), key, "-o", "signature")
+        process = await anyio.run_process([*PYSKOPEO, *words], cwd=tmp_path, env=env, stdin=theirs)
+        assert process.stderr == b""
+        assert f"OPTION ttyname={os.ttyname(theirs)}\n" in Path(f"{pinentry}.log").read_text()
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 async def test_a_question_that_nobody_answers_ends_with_the_command(gpg: KeyStates, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pyskopeo.errors import InvalidContent
 from pyskopeo.signatures.openpgp import verify_message
-from pyskopeo.signatures.openpgp_keys import fingerprints, library_errors, read_keyrings
+from pyskopeo.signatures.openpgp_keys import _signatures, fingerprints, library_errors, read_keyrings
 from tests.support.openpgp_factory import CERTIFY, ENCRYPT, SIGN, Key, bound, days_ago, packet
 
 TEXT = b"text"
@@ -270,6 +270,15 @@ def test_a_revocation_is_one_of_the_subkey_that_it_is_for() -> None:
             assert refused(SIGNED, keyring) == f"{CALLED} is revoked"
         else:
             assert verify_message(SIGNED, [keyring], now()).key == SUBKEY.fingerprint
+
+
+def test_signatures_that_cannot_be_read_say_nothing_unless_they_revoke() -> None:
+    damaged = b"\4\x10\x16\x08\0\1\0\0\0" + FIRST[-70:]
+    keyring = PRIMARY.certificate(bound(SUBKEY, FIRST, damaged), flags=CERTIFY)
+    assert verify_message(SIGNED, [keyring], now()).content == TEXT
+    with pytest.raises(InvalidContent):
+        list(_signatures([FIRST, damaged.replace(b"\4\x10", b"\4\x28", 1)]))
+    assert list(_signatures([b"\3\x10", damaged])) == []
 
 
 def test_keyrings_are_merged() -> None:
