@@ -93,12 +93,12 @@ COMMAND = Command(
     name="download",
     arguments="IMAGE-NAME [DIGEST...]",
     description=(
-        'Download the files that are attached to "IMAGE-NAME", docker://HOST/NAME or oci:DIR, or to an image\n'
-        'in its list: those of a type, such as its lists of packages, or of the artifacts "DIGEST", as\n'
-        "pyskopeo referrers lists them. Prints where each file is. All are verified.\n\n"
+        'Download the files that are attached to "IMAGE-NAME", docker://HOST/NAME, oci:DIR or oci-archive:FILE,\n'
+        'or to an image in its list: those of a type, such as its lists of packages, or of the artifacts "DIGEST",\n'
+        "as pyskopeo referrers lists them. Prints where each file is. All are verified.\n\n"
         "In a directory they have the names with which they were attached; if several have one name, digests\n"
         "precede it. No file there is overwritten. A single file may get another name, or go to a pipe.\n\n"
-        "Supported transports:\ndocker, oci"
+        "Supported transports:\ndocker, oci, oci-archive"
     ),
     examples=(
         "pyskopeo download docker://registry.example.com/app:1.4 --type application/spdx+json --output sboms/",

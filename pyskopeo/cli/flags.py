@@ -228,7 +228,10 @@ def _long(word: str, left: list[str], by_name: dict[str, Flag], parsed: Parsed) 
 
 def _hint(name: str, by_name: Mapping[str, Flag]) -> str:
     """Return what to write instead of an unknown flag, or which part of skopeo is missing; "" if nothing is known."""
-    if name.startswith("sign-"):
+    signs = "sign-by" in by_name
+    if signs and name == "sign-identity":
+        return ": sync signs each image as its name at the destination"
+    if not signs and name.startswith("sign-"):
         return ": only the commands copy and sync sign images"
     if "crypt" in name:
         return ": only the command copy encrypts and decrypts"

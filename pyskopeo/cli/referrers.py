@@ -122,12 +122,12 @@ COMMAND = Command(
     name="referrers",
     arguments="IMAGE-NAME",
     description=(
-        'List what refers to "IMAGE-NAME", docker://HOST/NAME or oci:DIR, to the images in its list, and what\n'
-        "refers to that in turn: signatures, attestations, lists of packages. In a registry these are what its\n"
-        "referrers API lists, or without it the index with the tag sha256-HEX, cosign's tags sha256-HEX.sig,\n"
-        ".att and .sbom, and BuildKit's attestations, which are in the list of images itself; in a layout\n"
-        "manifests with a subject, and entries with such names.\n\n"
-        "Supported transports:\ndocker, oci"
+        'List what refers to "IMAGE-NAME", docker://HOST/NAME, oci:DIR or oci-archive:FILE, to the images in\n'
+        "its list, and what refers to that in turn: signatures, attestations, lists of packages. In a registry\n"
+        "these are what its referrers API lists, or without it the index with the tag sha256-HEX, cosign's\n"
+        "tags sha256-HEX.sig, .att and .sbom, and BuildKit's attestations, which are in the list of images\n"
+        "itself; in a layout manifests with a subject, and entries with such names.\n\n"
+        "Supported transports:\ndocker, oci, oci-archive"
     ),
     examples=(
         "pyskopeo referrers docker://registry.example.com/team/app:1.4",

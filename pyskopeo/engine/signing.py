@@ -45,12 +45,12 @@ class Signing:
         if found is None:
             raise InvalidInput(
                 f"Cannot determine canonical Docker reference for destination {name.image_name}: "
-                "give the name to sign it as with --sign-identity"
+                "give the name to sign it as with copy --sign-identity"
             )
         if not found.manifest_name:
             raise InvalidInput(
                 f"reference {found} can't be signed, it has neither a tag nor a digest: "
-                "give the name to sign it as with --sign-identity"
+                "give the name to sign it as with copy --sign-identity"
             )
         return cls(tuple(signers), found)
 

@@ -152,6 +152,8 @@ def _reason(done: Finished) -> str:
     code = int(failure[1]) & 0xFFFF if failure else 0
     lines = [line for line in done.errors.splitlines() if not line.startswith(b"[GNUPG:]")]
     said = Finished(done.status, b"", b"\n".join(lines)).last_line
+    if "Inappropriate ioctl" in said:  # pinentry has no terminal to ask on
+        said += ": where there is no terminal, give the passphrase in a file"
     return _REASONS.get(code) or said or f"gpg failed with status {done.status}"
 
 

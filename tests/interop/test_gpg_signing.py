@@ -155,12 +155,18 @@ async def test_a_passphrase_is_in_no_list_of_processes_and_no_environment(gpg: K
     assert "sesame" not in repr(signer)
 
 
+NO_TERMINAL = (
+    "gpg: signing failed: Inappropriate ioctl for device: where there is no terminal, give the passphrase in a file"
+)
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
         ("D open sesame", None),
         ("D open rye", "Bad passphrase"),
         ("ERR 83886179 Operation cancelled <Pinentry>", "Operation cancelled: no passphrase was entered"),
+        ("ERR 83918950 Inappropriate ioctl for device <Pinentry>", NO_TERMINAL),
     ],
 )
 async def test_pinentry_is_asked(gpg: KeyStates, tmp_path: Path, answer: str, reason: str | None) -> None:

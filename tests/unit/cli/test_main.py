@@ -47,6 +47,8 @@ def image(tmp_path: Path) -> Path:
         (["copy", "--src-tls-verfy=false", "a", "b"], "unknown flag: --src-tls-verfy; did you mean --src-tls-verify?"),
         (["copy", "--creds=a:b", "a", "b"], "unknown flag: --creds; did you mean --src-creds or --dest-creds?"),
         (["delete", "--sign-by=x", "a"], "unknown flag: --sign-by: only the commands copy and sync sign images"),
+        (["copy", "--sign-bye=x", "a"], "unknown flag: --sign-bye; did you mean --sign-by?"),
+        (["sync", "--sign-identity=x", "a"], "unknown flag: --sign-identity: sync signs each image as its name at the destination"),
         (["sync", "--encryption-key=x", "a", "b"], "unknown flag: --encryption-key: only the command copy encrypts and decrypts"),
         (["copy", "-v", "a", "b"], "unknown shorthand flag: 'v' in -v\nTry 'pyskopeo copy --help' for more information"),
         (["copy"], ("Exactly two arguments expected: SOURCE-IMAGE DESTINATION-IMAGE, got 0\n"

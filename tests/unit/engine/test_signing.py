@@ -19,7 +19,7 @@ from tests.support.signers import NamedSigner
 
 SIGNERS = (NamedSigner("a"),)
 TAKES = Destination(replace(OCI, unsigned=""))
-GIVE_IT = "give the name to sign it as with --sign-identity"
+GIVE_IT = "give the name to sign it as with copy --sign-identity"
 OTHER = Reference.parse("example.com/other:2")
 
 
