@@ -7,14 +7,16 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput, StorageFailed
 from ..fast_dataclass import dataclass
 from ..model.reference import Reference
-from .plain_yaml import parse_plain
 from .policy_scopes import by_reference
-from .untyped_yaml import Untyped, boolean, mapping, parse, string
 from .user_files import read_text, user_config_directory
+
+if TYPE_CHECKING:
+    from .untyped_yaml import Untyped
 
 _SUFFIX = ".yaml"
 
@@ -47,6 +49,10 @@ class RegistriesD:
     @classmethod
     def parse(cls, text: str, where: str) -> RegistriesD:
         """Parse a file; ``where`` is its path. Unknown keys are ignored. Raises `InvalidInput`."""
+        # Loaded here, since most machines have no such file, and every copy looks for one.
+        from .plain_yaml import parse_plain
+        from .untyped_yaml import mapping, parse
+
         label = f"parsing {where}"
         plain = parse_plain(text)
         top = mapping(parse(text, label) if plain is None else plain, f"{label}: the whole")
@@ -148,6 +154,8 @@ def _files(paths: Iterable[Path]) -> Iterator[RegistriesD]:
 
 
 def _section(value: Untyped, at: str) -> Section:
+    from .untyped_yaml import boolean, mapping, string
+
     table = mapping(value, at)
 
     def url(name: str, older_name: str) -> str:

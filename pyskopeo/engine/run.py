@@ -19,7 +19,6 @@ from ..streams.concurrency import each
 from .attachments import Attachments, check_signatures
 from .graph import read_graph
 from .manifest_writer import MANIFESTS_AT_ONCE, write_manifests
-from .placements import predict_placements
 from .plan import DEFAULT_FORM, Form
 from .planner import decide
 from .policy_check import ImageCheck
@@ -124,6 +123,8 @@ async def copy(
         assert plan.inputs is not None
         source_digest = plan.inputs.graph.chosen_from or plan.source
         if options.dry_run:
+            from .placements import predict_placements
+
             placements = await predict_placements(plan, reader, writer)
             if referrers is not None:
                 await referrers.prepare(plan)
