@@ -183,10 +183,9 @@ def read_keyrings(keyrings: tuple[bytes, ...]) -> tuple[Certificate, ...]:
                 merged[cert.fingerprint] = cert if known is None else known.merge(cert)
     if not merged:
         raise InvalidContent("No public keys imported")
-    try:
+    # The library reads certificates that it cannot write, such as with fingerprints of an unknown kind.
+    with prefix_errors("No public keys imported"), library_errors():
         return tuple(Certificate.of(cert) for cert in merged.values())
-    except InvalidContent as error:
-        raise InvalidContent(f"No public keys imported: {error}") from None
 
 
 def fingerprints(keyrings: Sequence[bytes]) -> tuple[str, ...]:
