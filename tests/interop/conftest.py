@@ -21,6 +21,17 @@ from tests.support.token_server import TokenServer
 _COUNT = itertools.count()
 
 
+@pytest.fixture(autouse=True)
+def _unmeasured_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that these tests start are not measured for coverage.
+
+    There are thousands of them, measuring doubles the time of each, and what they do is measured by other tests.
+    """
+    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+        monkeypatch.delenv(name, raising=False)
+
+
+
 @pytest.fixture(scope="module")
 def world(
     registry: Registry,
