@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..access import Access
-from ..config.user_files import open_user_file
+from ..config.policy_keys import KEY_LIMIT
+from ..config.user_files import read_bytes
 from ..engine.signature_check import GivenCheck, PolicyCheck, check_manifests
-from ..errors import InvalidInput, StorageFailed, TooLarge, prefix_errors
+from ..errors import InvalidInput, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.events import Warned
 from ..model.platform import Platform
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from ..signatures.sigstore_trust import TrustFile
 
 _REMOTE = ("docker", "docker-daemon")
-_KEY_LIMIT = 16 * 1024 * 1024  # in bytes; keyrings are large
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +134,4 @@ def _load(trust: SignatureTrust) -> GivenTrust:
 def _read(path: Path) -> TrustFile:
     from ..signatures.sigstore_trust import TrustFile
 
-    try:
-        with open_user_file(path) as file:
-            content = file.read(_KEY_LIMIT + 1)
-    except OSError as error:
-        raise StorageFailed.of(error, f"open {path}") from None
-    if len(content) > _KEY_LIMIT:
-        raise TooLarge(f"{path} is over the limit of {_KEY_LIMIT} bytes", limit=_KEY_LIMIT)
-    return TrustFile(content, str(path))
+    return TrustFile(read_bytes(path, KEY_LIMIT), str(path))

@@ -106,7 +106,7 @@ class Policy:
     def judge(self, image: Subject, name: str) -> Rule:
         """Return what signatures have to prove for ``image`` to be accepted; ``name`` is for messages.
 
-        The result begins with the first requirement that needs signatures; whoever calls this verifies them. Raises
+        The result begins with the first requirement that needs signatures; the caller verifies them. Raises
         `PolicyRejected` if a requirement before it refuses the image.
         """
         requirements, scope = self.requirements_for(image)

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import field
 from pathlib import Path
 
-from ..errors import InvalidInput, StorageFailed, TooLarge
+from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
 from .policy_fields import quoted
 from .policy_requirements import SignedBy, SigstoreSigned
-from .user_files import open_user_file
+from .user_files import read_bytes
 
-# In bytes; of keyrings and of bundles of certificates.
-_LIMIT = 16 * 1024 * 1024
+KEY_LIMIT = 16 * 1024 * 1024
+"""The maximum size of a file of keys or certificates, in bytes; keyrings are large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,6 @@ def _one(path: str, content: bytes | None, name: str) -> KeyFile | None:
 
 def _read(path: str) -> KeyFile:
     try:
-        with open_user_file(Path(path)) as file:
-            content = file.read(_LIMIT + 1)
-    except OSError as error:
-        raise StorageFailed.of(error, f"open {path}") from None
+        return KeyFile(read_bytes(Path(path), KEY_LIMIT), path)
     except ValueError as error:  # a zero byte
         raise InvalidInput(f"open {quoted(path)}: {error}") from None
-    if len(content) > _LIMIT:
-        raise TooLarge(f"{path} is over the limit of {_LIMIT} bytes", limit=_LIMIT)
-    return KeyFile(content, path)

@@ -60,6 +60,21 @@ def read_text(path: Path, *, must_exist: bool = False, limit: int = LIMIT) -> st
         raise InvalidInput(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
 
 
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Return the content of a file; raises `StorageFailed`, also if it does not exist, and `TooLarge`.
+
+    ``limit`` is in bytes. Raises `ValueError` for a path that no file can have.
+    """
+    try:
+        with open_user_file(path) as file:
+            raw = file.read(limit + 1)
+    except OSError as error:
+        raise StorageFailed.of(error, f"open {path}") from None
+    if len(raw) > limit:
+        raise TooLarge(f"{path} is over the limit of {limit} bytes", limit=limit)
+    return raw
+
+
 def open_user_file(path: Path) -> BinaryIO:
     """Open a regular file, ``/dev/null``, or a pipe by the name of its descriptor, such as ``/dev/fd/63``.
 

@@ -50,7 +50,7 @@ class SignatureCheck(Protocol):
 class GivenCheck:
     """Checks by keys or certificates that the user names, in the place of a policy.
 
-    Whoever signs an index names the images in it by their digests.
+    A signature of an index is enough for the images in it, since the index contains their digests.
     """
 
     covers_images = True

@@ -52,7 +52,7 @@ def check_claims(digest: str, reference: str, image: SignedImage, identity: Sign
 
 
 def _claims(signature: Signature) -> tuple[str, str]:
-    """Return the name and the digest that a signature claims, whoever made it; both "" if it cannot be read."""
+    """Return the name and the digest in a signature that is not verified; both "" if it cannot be read."""
     try:
         payload = SigstorePayload.parse(signature.content)
     except SignatureRefused:

@@ -15,7 +15,6 @@ from .partial_files import is_kept, is_partial
 if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
-    from ..model.signature import Signature
     from ..model.verification import UnneededFile
 
 MANIFEST_FILE, VERSION_FILE = "manifest.json", "version"
@@ -31,26 +30,6 @@ def blob_name(digest: Digest) -> str:
 def signature_name(number: int, digest: Digest | None) -> str:
     """Return the name of the file of a signature, by its ``number`` from 1; ``digest`` None: of the root manifest."""
     return f"signature-{number}" if digest is None else f"{blob_name(digest)}.signature-{number}"
-
-
-def read_signatures(paths: Iterable[Path]) -> tuple[Signature, ...]:
-    """Return the signatures in numbered files, until one does not exist.
-
-    Raises `StorageFailed`, `InvalidContent` for an unknown format, and `TooLarge` for a file over `SIGNATURE_LIMIT`
-    bytes and for more than `MAX_SIGNATURES` files.
-    """
-    from ..model.signature import MAX_SIGNATURES, SIGNATURE_LIMIT, Signature  # most images have none
-
-    found: list[Signature] = []
-    for path in paths:
-        try:
-            raw = read_bounded(path, SIGNATURE_LIMIT)
-        except NotFound:
-            break
-        if len(found) == MAX_SIGNATURES:
-            raise TooLarge(f"{path}: more than {MAX_SIGNATURES} signatures of one image", limit=MAX_SIGNATURES)
-        found.append(Signature.parse(raw, str(path)))
-    return tuple(found)
 
 
 def is_blob(name: str) -> bool:

@@ -29,7 +29,6 @@ from ..storage.directory_files import (
     blob_name,
     check_replaceable,
     is_blob,
-    read_signatures,
     signature_name,
 )
 from ..storage.files import is_plain_tar, read_bounded, read_local_manifest, real_path, storage_errors
@@ -111,6 +110,8 @@ class DirSource(ImageSource):
 
         Raises `StorageFailed`, `InvalidContent` and `TooLarge`.
         """
+        from ..storage.signature_files import read_signatures
+
         digest = None if descriptor is None else descriptor.digest
         return read_signatures(self._path / signature_name(number, digest) for number in count(1))
 

@@ -51,6 +51,6 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(InvalidInput, match=r'^open "a\\u0000": '):
         load_keys(SigstoreSigned(("a\0",)))
     (tmp_path / "large").write_bytes(b"12345")
-    monkeypatch.setattr("pyskopeo.config.policy_keys._LIMIT", 4)
+    monkeypatch.setattr("pyskopeo.config.policy_keys.KEY_LIMIT", 4)
     with pytest.raises(TooLarge, match="large is over the limit of 4 bytes"):
         load_keys(SigstoreSigned((f"{tmp_path}/large",)))
