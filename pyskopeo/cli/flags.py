@@ -90,6 +90,18 @@ def age(text: str) -> float:
         raise ValueError("want a duration such as 30d, 2w or 12h") from None
 
 
+# The parts of a help text, in order, by what its flags are about.
+GROUPS = {
+    "source": "Source",
+    "destination": "Destination",
+    "images": "Which images",
+    "form": "Form of the image",
+    "trust": "Trust",
+    "network": "Network",
+    "output": "Output",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Flag:
     """The declaration of one flag.
@@ -97,7 +109,8 @@ class Flag:
     ``value`` is the placeholder of its value in the help text, ``read`` converts the text of a value
     and raises `ValueError`. A flag that is not given has the value ``default``, or an empty list if
     it can be repeated (``repeat``). ``choices`` are the values allowed, if only some are. ``implied`` is the
-    text of the value if none is given after ``=``; None: it is the next word.
+    text of the value if none is given after ``=``; None: it is the next word. ``group`` is the part of the help text
+    that lists the flag, one of `GROUPS`; "" is the one without a title.
     """
 
     name: str
@@ -110,6 +123,7 @@ class Flag:
     hidden: bool = False
     choices: tuple[str, ...] = ()
     implied: str | None = None
+    group: str = ""
 
     @property
     def is_boolean(self) -> bool:
