@@ -16,6 +16,7 @@ from ..engine.selection import Selection
 from ..fast_dataclass import dataclass
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags
 from .command import Command, program
+from .copy_result import CopyNames
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .format_flags import FORM, compresses_plain_layers, manifest_format
 from .network_options import NETWORK, RANGES
@@ -97,7 +98,8 @@ async def run(options: SyncOptions) -> int:
     from ..syncing.sync import sync
     from ..syncing.sync_request import ReportBuilder
     from .sync_files import create_digest_file, write_digests, write_report
-    from .sync_view import ImageSteps, show_summary, viewing
+    from .sync_summary import show_summary
+    from .sync_view import ImageSteps, viewing
 
     if options.digestfile is not None:
         create_digest_file(options.digestfile)
@@ -106,7 +108,7 @@ async def run(options: SyncOptions) -> int:
     steps = (ImageSteps(signatures=signatures),) if options.as_skopeo and not sys.stdout.isatty() else ()
     writing = _writing(options)
     try:
-        with viewing(builder, *steps) as show:
+        with viewing(_names(options.request), builder, *steps) as show:
             await sync(
                 replace(options.request, signers=options.signing.signers(writing)),
                 source_access=options.source_access.access(warnings_only),
@@ -124,6 +126,17 @@ async def run(options: SyncOptions) -> int:
         if options.report is not None:
             write_report(options.report, options.request, report)
     return 0
+
+
+def _names(request: SyncRequest) -> CopyNames:
+    """Return the names that are shown for a run."""
+    source, destination = (
+        f"{transport}:{'//' * (transport == 'docker')}{place}"
+        for transport, place in (
+            (request.source_transport, request.source), (request.destination_transport, request.destination)
+        )
+    )  # fmt: skip
+    return CopyNames(source, destination)
 
 
 def _writing(options: SyncOptions) -> Access:
