@@ -13,6 +13,7 @@ from pyskopeo.model.signature import SIGNATURE_LIMIT
 from tests.support.caches import build_cache, entry_of, index_of_entries
 from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.exchange import Response
+from tests.support.sigstore_keys import write_sigstore_key
 from tests.support.images import BuiltImage, BuiltManifest, build, digest_of
 from tests.support.listed_referrers import lists
 from tests.support.outputs import write_dir
@@ -158,6 +159,20 @@ class TestAnImage:
 
     def test_a_dry_run_verifies_too(self, stage: Stage) -> None:
         assert stage.refused("--dry-run").startswith(UNSIGNED)
+
+    def test_a_dry_run_says_what_is_copied_and_who_signs(self, stage: Stage) -> None:
+        stage.sign("signature-1")
+        key = write_sigstore_key(stage.folder)
+        flags = (
+            "--dry-run", f"--sign-by-sigstore-private-key={key.private}", f"--sign-passphrase-file={key.passphrase}",
+            "--sign-identity=registry.example/app:1",
+        )  # fmt: skip
+        rows = [row.split() for row in succeed(stage.copy(*flags)).stdout.decode().splitlines()]
+        assert ["1", "signature", "sigstore"] in [row[2:] for row in rows if row[0] == "signature"]
+        assert [row[2:] for row in rows if row[:2] == ["to", "sign"]] == [["by", str(key.private)]]
+        told = json.loads(succeed(stage.copy(*flags, "--json")).stdout)
+        assert [(one["format"], one["count"]) for one in told["signatures"]] == [("sigstore", 1)]
+        assert told["signers"] == [str(key.private)]
 
 
 class TestAList:
