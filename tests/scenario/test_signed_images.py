@@ -13,7 +13,6 @@ from pyskopeo.model.signature import SIGNATURE_LIMIT
 from tests.support.caches import build_cache, entry_of, index_of_entries
 from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.exchange import Response
-from tests.support.sigstore_keys import write_sigstore_key
 from tests.support.images import BuiltImage, BuiltManifest, build, digest_of
 from tests.support.listed_referrers import lists
 from tests.support.outputs import write_dir
@@ -23,6 +22,7 @@ from tests.support.referring import described, referring
 from tests.support.sigstore_authority import PrivateKey, public_pem
 from tests.support.sigstore_bundles import MEDIA_TYPE, BundleMaker, statement
 from tests.support.sigstore_cases import KEY, OTHER
+from tests.support.sigstore_keys import write_sigstore_key
 from tests.support.sigstore_signatures import REFERENCE, Signed, payload_for
 from tests.support.simulator import Simulator
 
