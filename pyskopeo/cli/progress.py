@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -27,10 +26,9 @@ from ..model.events import (
     SignaturesWritten,
     Warned,
     ignore,
-    to_json,
 )
 from .copy_result import CopyNames, converted_line
-from .log import debugging, emit, emit_notice, log
+from .log import debugging, emit_notice, log
 from .quantities import quantity, size, span
 from .skopeo_steps import WRITING, Steps, getting_line, signature_lines
 from .terminal import has_cursor_control, has_rich
@@ -71,21 +69,13 @@ def _reporter(mode: str, names: CopyNames | None) -> Iterator[Report]:
 
         with Bars(warnings_only, names) as bars:
             yield bars
-    elif mode == "plain":
-        yield Lines()
+    elif mode == "json":
+        from .json_events import print_event, printing_failure
+
+        with printing_failure(names):
+            yield lambda event: print_event(event, names)
     else:
-        yield _json_line if mode == "json" else warnings_only
-
-
-def _json_line(event: Event) -> None:
-    """Print an event; raises `BrokenPipeError`, unless the copy is complete, if the program that read them is gone."""
-    if isinstance(event, Requested | Explained) and not debugging():
-        return
-    try:
-        emit(json.dumps(to_json(event)))
-    except BrokenPipeError:
-        if not isinstance(event, CopyFinished):
-            raise
+        yield Lines() if mode == "plain" else warnings_only
 
 
 def warnings_only(event: Event) -> None:

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ..model.events import BlobProgress
 from ..syncing.sync_request import ImageEvent, ImageFinished, ImagesListed, ImageStarted, LogMessage
@@ -15,13 +15,12 @@ from .progress import warnings_only
 from .quantities import size
 from .skopeo_steps import Steps
 from .standard_streams import notice
-from .terminal import has_cursor_control
+from .terminal import has_cursor_control, has_rich
 
 if TYPE_CHECKING:
     from ..model.digest import Digest
     from ..syncing.sync_request import SyncEvent, SyncImage, SyncSink
     from .copy_result import CopyNames
-    from .sync_bars import Bars
 
 _INTERVAL = 10.0  # seconds
 _GETTING = "Getting image source signatures"
@@ -29,25 +28,48 @@ _PRESENT = "Skipping: image already present at destination"
 
 
 @contextmanager
-def viewing(names: CopyNames, *others: SyncSink) -> Iterator[SyncSink]:
-    """Show the events of a run that copies the first of ``names`` to the second, and forward them to ``others``."""
-    view = _view(names)
+def viewing(mode: str, names: CopyNames, *others: SyncSink) -> Iterator[SyncSink]:
+    """Show the events of a run that copies the first of ``names`` to the second, and forward them to ``others``.
 
-    def show(event: SyncEvent) -> None:
-        for other in others:
-            other(event)
-        view.show(event)
+    ``mode`` is one of `MODES`, as in `reporting`.
+    """
+    with _view(mode, names) as show:
 
-    with view:
-        yield show
+        def show_and_forward(event: SyncEvent) -> None:
+            for other in others:
+                other(event)
+            show(event)
+
+        yield show_and_forward
 
 
-def _view(names: CopyNames) -> Bars | Lines:
-    if not has_cursor_control():
-        return Lines()
-    from .sync_bars import Bars
+@contextmanager
+def _view(mode: str, names: CopyNames) -> Iterator[SyncSink]:
+    if mode == "json":
+        from .json_events import print_sync_event, printing_failure
 
-    return Bars(names)
+        with printing_failure():
+            yield print_sync_event
+    elif shows_bars(mode):
+        from .sync_bars import Bars
+
+        with Bars(names) as bars:
+            yield bars.show
+    else:
+        yield show_warning if mode == "none" else Lines().show
+
+
+def shows_bars(mode: str) -> bool:
+    """Return whether bars are shown in a mode of `MODES`."""
+    return has_cursor_control() if mode == "auto" else mode == "bars" and has_rich()
+
+
+def show_warning(event: SyncEvent) -> None:
+    """Log what is a warning or an error, and ignore all other events of a run."""
+    if isinstance(event, LogMessage) and event.level != "info":
+        log(event.level, event.text, dict(event.fields))
+    elif isinstance(event, ImageEvent):
+        warnings_only(event.event)
 
 
 class Lines:
@@ -57,12 +79,6 @@ class Lines:
         self._bytes: defaultdict[SyncImage, dict[Digest, int]] = defaultdict(dict)
         self._finished = self._moved = self._number = 0
         self._shown = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """There is nothing to finish."""
 
     def show(self, event: SyncEvent) -> None:
         """Show an event of the run."""
