@@ -207,3 +207,21 @@ def test_called_skopeo_there_are_none(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PYSKOPEO_CONFIG", str(tmp_path / "none.toml"))
     assert "initializing source" in fatal(pyskopeo_here("copy", f"dir:{tmp_path}/none", f"dir:{tmp_path}/new"))
     assert "do not count" in fatal(pyskopeo_here("config"))
+
+
+def test_a_secret_is_in_no_error(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read(tmp_path, "[copy]\nsrc-creds = ['hidden', 'hidden']")
+    assert "hidden" not in str(caught.value)
+    with pytest.raises(InvalidInput) as caught:
+        read(tmp_path, "[copy]\nregistry-token = 'hidden'")
+    assert "hidden" not in str(caught.value)
+
+
+def test_the_example_of_the_documents(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "configuration.md").read_text()
+    text = page.partition("```toml\n")[2].partition("```")[0]
+    values, _ = read(tmp_path, text)
+    assert values["referrers"] == [""]
+    assert values["multi-arch"] == "all"
+    assert read(tmp_path, text, name="inspect")[0]["retry-times"] == 8
