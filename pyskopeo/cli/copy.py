@@ -155,12 +155,13 @@ async def run(options: CopyOptions) -> int:
             from .split_copy import sharing_files, split_copied
 
             writing = stack.enter_context(sharing_files(writing))
+        signers = options.signing.signers(writing)
         result = await engine.copy(
             options.source,
             options.destination,
             engine.CopyOptions(
                 options.selection, options.form, options.jobs, options.dry_run, options.layers,
-                output.wrap(options.destination), options.signing.signers(writing), options.signing.identity,
+                output.wrap(options.destination), signers, options.signing.identity,
                 options.referrers,
             ),
             source_access=reading,
@@ -172,7 +173,7 @@ async def run(options: CopyOptions) -> int:
     if options.dry_run:
         from .plan_view import print_dry_run
 
-        print_dry_run(result, options.source, options.destination, reading, as_json=options.json)
+        print_dry_run(result, options.source, options.destination, reading, signers, as_json=options.json)
         return 0
     if record is not None and options.receipt is not None:
         local = "store" if options.source.transport == "docker" else options.source.image_name
