@@ -25,7 +25,7 @@ _TITLE, _NAME = "1", "36"  # bold, cyan
 EXAMPLES = (
     "pyskopeo inspect docker://docker.io/library/alpine",
     "pyskopeo copy docker://docker.io/library/alpine:3.20 oci:images:alpine",
-    "pyskopeo sync --src docker --dest oci --latest 3 docker.io/library/nginx mirror",
+    "pyskopeo sync --src docker --dest oci --latest 3 quay.io/team/app mirror",
 )
 # The commands by what they are for.
 TASKS = {
@@ -65,8 +65,10 @@ def overview() -> str:
         *(_section(title, _list(rows, column)) for title, rows in commands),
         _section("Topics", _list(topics, column)),
         _section("Global flags", flag_table((*GLOBAL, VERSION, HELP))),
-        _filled("An argument @FILE stands for the lines of a file, one argument each."),
-        _filled(f"'{program()} COMMAND --help' shows the flags of a command."),
+        "\n".join((
+            _filled("An argument @FILE stands for the lines of a file, one argument each."),
+            _filled(f"'{program()} COMMAND --help' shows the flags of a command."),
+        )),
     ))  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from ..errors import PyskopeoError, StorageFailed, first_error
 from .command import GLOBAL, HIDDEN, SUMMARIES, VERSION, Command, CommandGroup, load_command, program, version_line
 from .flags import Flag, Parsed, UnknownFlag, UsageError, parse
 from .log import debugging, emit, log, set_debugging
-from .standard_streams import flush_standard_streams, prepare_standard_streams
+from .standard_streams import flush_standard_streams, prepare_standard_streams, print_styled
 
 T = TypeVar("T")
 
@@ -195,11 +195,11 @@ def _show_page(words: Sequence[str]) -> bool:
     from .topics import ABOUT_HELP, TOPICS
 
     if not words:
-        print(overview())
+        print_styled(overview())
     elif words[0] in ("-h", "--help"):
-        print(topic_help(ABOUT_HELP))
+        print_styled(topic_help(ABOUT_HELP))
     elif words[0] in TOPICS and program() != "skopeo":
-        print(topic_help(TOPICS[words[0]]))
+        print_styled(topic_help(TOPICS[words[0]]))
     else:
         return False
     return True
@@ -222,7 +222,7 @@ def _parse_command(
     if wants_help or parsed.get("help", bool):
         from .help import command_help
 
-        print(command_help(command))
+        print_styled(command_help(command))
         return None
     if "tls-verify" in outer.given:
         log("warning", "'--tls-verify' is deprecated, please set this on the specific subcommand")
@@ -233,11 +233,11 @@ def _parse_command(
 
 
 def _show_group(group: CommandGroup, *, wanted: bool) -> None:
-    """Print the help text of a group; raise `UsageError` after that if it was not ``wanted``."""
+    """Print the help text of a group; called skopeo, raise `UsageError` after that if it was not ``wanted``."""
     from .help import group_help
 
-    if wanted:
-        print(group_help(group))
+    if wanted or program() != "skopeo":
+        print_styled(group_help(group))
         return
     emit(group_help(group))
     name = f"{program()} {group.name}"

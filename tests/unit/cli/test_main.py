@@ -209,16 +209,19 @@ def test_a_sub_command_has_flags_of_its_own(capsys: pytest.CaptureFixture[str], 
     assert messages[0].endswith("got 0\nTry 'pyskopeo shelf lift --help' for more information")
 
 
-def test_help_of_a_command_with_sub_commands(capsys: pytest.CaptureFixture[str], shelf: list[object]) -> None:
+def test_help_of_a_command_with_sub_commands(
+    capsys: pytest.CaptureFixture[str], shelf: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, shown, messages = run(capsys, "shelf", "--help")
     assert (code, messages, shelf) == (0, [], [])
     assert shown.startswith("Usage: pyskopeo shelf COMMAND [command flags]\n\nShelves.\n\nCommands:\n  lift  lift it\n")
     assert run(capsys, "help", "shelf") == (0, shown, [])
-    code, out, messages = run(capsys, "shelf")
+    assert run(capsys, "shelf") == (0, shown, [])
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.argv", ["skopeo"])
+        code, out, messages = run(capsys, "shelf")
     assert (code, out) == (1, "")
-    assert messages[-1] == (
-        "fatal: Missing command 'pyskopeo shelf COMMAND'\nTry 'pyskopeo shelf --help' for more information"
-    )
+    assert messages[-1] == "fatal: Missing command 'skopeo shelf COMMAND'\nTry 'skopeo shelf --help' for more information"
     code, shown, _ = run(capsys, "shelf", "lift", "--help")
     assert code == 0
     assert shown.startswith("Usage: pyskopeo shelf lift [flags] THING\n")
