@@ -17,455 +17,250 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
+# Public names are listed twice, by the modules that define them: here for type checkers, to which `X as X` says that
+# the name is exported, and below for imports on first use. `tests/unit/test_public.py` compares both.
 if TYPE_CHECKING:
-    from .access import Access, Network, Ranges, Storage, Writing
-    from .api.artifacts import AttachedFile, attach, download
-    from .api.blobs import get_blob, get_blobs, get_manifest, put_blob, put_manifest
-    from .api.deletion import delete
-    from .api.detachment import DetachedReferrer, detach
-    from .api.files import export_files, extract_files, list_files, open_file
-    from .api.images import copy, image_manifest, open_destination, open_source, plan_copy, run_copy
-    from .api.index_creation import create_index
-    from .api.inspection import Inspection, inspect_image
-    from .api.layout_content import assemble_layout, complete_layout, find_missing_content, merge_layouts
-    from .api.layout_split import link_names, split_layout
-    from .api.layouts import collect_garbage, list_layout, repair_layout
-    from .api.nix import NixImage, NixRequest, nix_prefetch
-    from .api.rebase import rebase
-    from .api.referrers import list_referrers
-    from .api.repositories import list_tags, tag
-    from .api.signature_verification import SignatureTrust, verify_signatures
-    from .api.store import list_store, measure_store, prune_store, verify_store
-    from .api.verification import verify
-    from .credentials.authfile import Credentials
-    from .credentials.keychain import Keychain
-    from .engine.plan import Form, Plan
-    from .engine.run import carry_out, make_plan
-    from .engine.selection import Selection
+    from .access import Access as Access, Network as Network, Ranges as Ranges, Storage as Storage, Writing as Writing
+    from .api.artifacts import AttachedFile as AttachedFile, attach as attach, download as download
+    from .api.blobs import (
+        get_blob as get_blob,
+        get_blobs as get_blobs,
+        get_manifest as get_manifest,
+        put_blob as put_blob,
+        put_manifest as put_manifest,
+    )
+    from .api.deletion import delete as delete
+    from .api.detachment import DetachedReferrer as DetachedReferrer, detach as detach
+    from .api.files import (
+        export_files as export_files,
+        extract_files as extract_files,
+        list_files as list_files,
+        open_file as open_file,
+    )
+    from .api.images import (
+        copy as copy,
+        image_manifest as image_manifest,
+        open_destination as open_destination,
+        open_source as open_source,
+        plan_copy as plan_copy,
+        run_copy as run_copy,
+    )
+    from .api.index_creation import create_index as create_index
+    from .api.inspection import Inspection as Inspection, inspect_image as inspect_image
+    from .api.layout_content import (
+        assemble_layout as assemble_layout,
+        complete_layout as complete_layout,
+        find_missing_content as find_missing_content,
+        merge_layouts as merge_layouts,
+    )
+    from .api.layout_split import link_names as link_names, split_layout as split_layout
+    from .api.layouts import (
+        collect_garbage as collect_garbage,
+        list_layout as list_layout,
+        repair_layout as repair_layout,
+    )
+    from .api.nix import NixImage as NixImage, NixRequest as NixRequest, nix_prefetch as nix_prefetch
+    from .api.rebase import rebase as rebase
+    from .api.referrers import list_referrers as list_referrers
+    from .api.repositories import list_tags as list_tags, tag as tag
+    from .api.signature_verification import SignatureTrust as SignatureTrust, verify_signatures as verify_signatures
+    from .api.store import (
+        list_store as list_store,
+        measure_store as measure_store,
+        prune_store as prune_store,
+        verify_store as verify_store,
+    )
+    from .api.verification import verify as verify
+    from .credentials.authfile import Credentials as Credentials
+    from .credentials.keychain import Keychain as Keychain
+    from .engine.plan import Form as Form, Plan as Plan
+    from .engine.run import carry_out as carry_out, make_plan as make_plan
+    from .engine.selection import Selection as Selection
     from .errors import (
-        AccessDenied,
-        CannotPreserve,
-        CertificateNotTrusted,
-        ConnectionFailed,
-        ContentMismatch,
-        CredentialsFailed,
-        DaemonError,
-        DestinationRefused,
-        HandshakeFailed,
-        IncompleteTags,
-        InvalidContent,
-        InvalidDigest,
-        InvalidInput,
-        InvalidName,
-        ManifestRefused,
-        NetworkError,
-        NoMatchingPlatform,
-        NotFound,
-        Offline,
-        PathNotFound,
-        PolicyRejected,
-        PyskopeoError,
-        RegistryError,
-        Stalled,
-        StorageFailed,
-        TooLarge,
-        UnsafeAddress,
-        Unsupported,
+        AccessDenied as AccessDenied,
+        CannotPreserve as CannotPreserve,
+        CertificateNotTrusted as CertificateNotTrusted,
+        ConnectionFailed as ConnectionFailed,
+        ContentMismatch as ContentMismatch,
+        CredentialsFailed as CredentialsFailed,
+        DaemonError as DaemonError,
+        DestinationRefused as DestinationRefused,
+        HandshakeFailed as HandshakeFailed,
+        IncompleteTags as IncompleteTags,
+        InvalidContent as InvalidContent,
+        InvalidDigest as InvalidDigest,
+        InvalidInput as InvalidInput,
+        InvalidName as InvalidName,
+        ManifestRefused as ManifestRefused,
+        NetworkError as NetworkError,
+        NoMatchingPlatform as NoMatchingPlatform,
+        NotFound as NotFound,
+        Offline as Offline,
+        PathNotFound as PathNotFound,
+        PolicyRejected as PolicyRejected,
+        PyskopeoError as PyskopeoError,
+        RegistryError as RegistryError,
+        Stalled as Stalled,
+        StorageFailed as StorageFailed,
+        TooLarge as TooLarge,
+        UnsafeAddress as UnsafeAddress,
+        Unsupported as Unsupported,
     )
-    from .filesystem.contents import Attributes
-    from .http.rate_limit import RateLimits
-    from .http.retry import Retry
-    from .http.tls import Trust
-    from .interfaces import ImageDestination, ImageReference, ImageSource
-    from .model.choice import Choice
-    from .model.completion import CompletionReport, PlacedContent
-    from .model.descriptor import Descriptor
-    from .model.digest import Digest
+    from .filesystem.contents import Attributes as Attributes
+    from .http.rate_limit import RateLimits as RateLimits
+    from .http.retry import Retry as Retry
+    from .http.tls import Trust as Trust
+    from .interfaces import (
+        ImageDestination as ImageDestination,
+        ImageReference as ImageReference,
+        ImageSource as ImageSource,
+    )
+    from .model.choice import Choice as Choice
+    from .model.completion import CompletionReport as CompletionReport, PlacedContent as PlacedContent
+    from .model.descriptor import Descriptor as Descriptor
+    from .model.digest import Digest as Digest
     from .model.events import (
-        BlobFinished,
-        BlobProgress,
-        BlobStarted,
-        Converted,
-        CopyFinished,
-        CopyPlanned,
-        Event,
-        Explained,
-        ManifestWritten,
-        Placement,
-        ReferrersPlanned,
-        Report,
-        Requested,
-        Retrying,
-        SignaturesWritten,
-        Warned,
+        BlobFinished as BlobFinished,
+        BlobProgress as BlobProgress,
+        BlobStarted as BlobStarted,
+        Converted as Converted,
+        CopyFinished as CopyFinished,
+        CopyPlanned as CopyPlanned,
+        Event as Event,
+        Explained as Explained,
+        ManifestWritten as ManifestWritten,
+        Placement as Placement,
+        ReferrersPlanned as ReferrersPlanned,
+        Report as Report,
+        Requested as Requested,
+        Retrying as Retrying,
+        SignaturesWritten as SignaturesWritten,
+        Warned as Warned,
     )
-    from .model.extracted_files import Extracted, ImageFile
-    from .model.layout_split import LayoutSplit, SplitImage
-    from .model.lock_file import LockFile
-    from .model.locked_image import LockedImage
-    from .model.manifest import Manifest
-    from .model.missing_content import MissingContent
-    from .model.platform import Platform
-    from .model.reference import Reference
-    from .model.referrer import ReferredImage, Referrer, ReferrerReport, WantedReferrers
-    from .model.stored_content import Pruning, StoredFile, StoredImage, StoreSize, StoreVerification
+    from .model.extracted_files import Extracted as Extracted, ImageFile as ImageFile
+    from .model.layout_split import LayoutSplit as LayoutSplit, SplitImage as SplitImage
+    from .model.lock_file import LockFile as LockFile
+    from .model.locked_image import LockedImage as LockedImage
+    from .model.manifest import Manifest as Manifest
+    from .model.missing_content import MissingContent as MissingContent
+    from .model.platform import Platform as Platform
+    from .model.reference import Reference as Reference
+    from .model.referrer import (
+        ReferredImage as ReferredImage,
+        Referrer as Referrer,
+        ReferrerReport as ReferrerReport,
+        WantedReferrers as WantedReferrers,
+    )
+    from .model.stored_content import (
+        Pruning as Pruning,
+        StoreSize as StoreSize,
+        StoreVerification as StoreVerification,
+        StoredFile as StoredFile,
+        StoredImage as StoredImage,
+    )
     from .model.verification import (
-        Fault,
-        FaultKind,
-        GarbageReport,
-        LayoutEntry,
-        Repair,
-        UnneededFile,
-        VerificationReport,
+        Fault as Fault,
+        FaultKind as FaultKind,
+        GarbageReport as GarbageReport,
+        LayoutEntry as LayoutEntry,
+        Repair as Repair,
+        UnneededFile as UnneededFile,
+        VerificationReport as VerificationReport,
     )
-    from .signatures.report import CheckedManifest, CheckedRequirement, SignatureReport
-    from .signatures.signer import Signer
-    from .signatures.verdict import Verdict
-    from .signing.gpg import GpgSigner
-    from .signing.sigstore import PrivateKeyFile, SigstoreSigner
-    from .signing.sigstore_keys import KeyPair, generate_key_pair
-    from .storage.lock_files import read_lock, write_lock
-    from .streams.pump import Blob
-    from .syncing.locking import LockChange, check_lock, lock_images
-    from .syncing.prefetch import Prefetched, PrefetchPlan, PrefetchRequest, plan_prefetch, prefetch
-    from .syncing.sync_request import SyncFailed
-    from .transports import parse_image_name
+    from .signatures.report import (
+        CheckedManifest as CheckedManifest,
+        CheckedRequirement as CheckedRequirement,
+        SignatureReport as SignatureReport,
+    )
+    from .signatures.signer import Signer as Signer
+    from .signatures.verdict import Verdict as Verdict
+    from .signing.gpg import GpgSigner as GpgSigner
+    from .signing.sigstore import PrivateKeyFile as PrivateKeyFile, SigstoreSigner as SigstoreSigner
+    from .signing.sigstore_keys import KeyPair as KeyPair, generate_key_pair as generate_key_pair
+    from .storage.lock_files import read_lock as read_lock, write_lock as write_lock
+    from .streams.pump import Blob as Blob
+    from .syncing.locking import LockChange as LockChange, check_lock as check_lock, lock_images as lock_images
+    from .syncing.prefetch import (
+        PrefetchPlan as PrefetchPlan,
+        PrefetchRequest as PrefetchRequest,
+        Prefetched as Prefetched,
+        plan_prefetch as plan_prefetch,
+        prefetch as prefetch,
+    )
+    from .syncing.sync_request import SyncFailed as SyncFailed
+    from .transports import parse_image_name as parse_image_name
 
-# The module that defines each public name.
-_HOMES = {
-    "Access": "access",
-    "AccessDenied": "errors",
-    "AttachedFile": "api.artifacts",
-    "Attributes": "filesystem.contents",
-    "Blob": "streams.pump",
-    "BlobFinished": "model.events",
-    "BlobProgress": "model.events",
-    "BlobStarted": "model.events",
-    "CannotPreserve": "errors",
-    "CertificateNotTrusted": "errors",
-    "CheckedManifest": "signatures.report",
-    "CheckedRequirement": "signatures.report",
-    "Choice": "model.choice",
-    "CompletionReport": "model.completion",
-    "ConnectionFailed": "errors",
-    "ContentMismatch": "errors",
-    "Converted": "model.events",
-    "CopyFinished": "model.events",
-    "CopyPlanned": "model.events",
-    "Credentials": "credentials.authfile",
-    "CredentialsFailed": "errors",
-    "DaemonError": "errors",
-    "Descriptor": "model.descriptor",
-    "DestinationRefused": "errors",
-    "DetachedReferrer": "api.detachment",
-    "Digest": "model.digest",
-    "Event": "model.events",
-    "Explained": "model.events",
-    "Extracted": "model.extracted_files",
-    "Fault": "model.verification",
-    "FaultKind": "model.verification",
-    "Form": "engine.plan",
-    "GarbageReport": "model.verification",
-    "GpgSigner": "signing.gpg",
-    "HandshakeFailed": "errors",
-    "ImageDestination": "interfaces",
-    "ImageFile": "model.extracted_files",
-    "ImageReference": "interfaces",
-    "ImageSource": "interfaces",
-    "IncompleteTags": "errors",
-    "Inspection": "api.inspection",
-    "InvalidContent": "errors",
-    "InvalidDigest": "errors",
-    "InvalidInput": "errors",
-    "InvalidName": "errors",
-    "KeyPair": "signing.sigstore_keys",
-    "Keychain": "credentials.keychain",
-    "LayoutEntry": "model.verification",
-    "LayoutSplit": "model.layout_split",
-    "LockChange": "syncing.locking",
-    "LockFile": "model.lock_file",
-    "LockedImage": "model.locked_image",
-    "Manifest": "model.manifest",
-    "ManifestRefused": "errors",
-    "ManifestWritten": "model.events",
-    "MissingContent": "model.missing_content",
-    "Network": "access",
-    "NetworkError": "errors",
-    "NixImage": "api.nix",
-    "NixRequest": "api.nix",
-    "NoMatchingPlatform": "errors",
-    "NotFound": "errors",
-    "Offline": "errors",
-    "PathNotFound": "errors",
-    "PlacedContent": "model.completion",
-    "Placement": "model.events",
-    "Plan": "engine.plan",
-    "Platform": "model.platform",
-    "PolicyRejected": "errors",
-    "PrefetchPlan": "syncing.prefetch",
-    "PrefetchRequest": "syncing.prefetch",
-    "Prefetched": "syncing.prefetch",
-    "PrivateKeyFile": "signing.sigstore",
-    "Pruning": "model.stored_content",
-    "PyskopeoError": "errors",
-    "Ranges": "access",
-    "RateLimits": "http.rate_limit",
-    "Reference": "model.reference",
-    "ReferredImage": "model.referrer",
-    "Referrer": "model.referrer",
-    "ReferrerReport": "model.referrer",
-    "ReferrersPlanned": "model.events",
-    "RegistryError": "errors",
-    "Repair": "model.verification",
-    "Report": "model.events",
-    "Requested": "model.events",
-    "Retry": "http.retry",
-    "Retrying": "model.events",
-    "Selection": "engine.selection",
-    "SignatureReport": "signatures.report",
-    "SignatureTrust": "api.signature_verification",
-    "SignaturesWritten": "model.events",
-    "Signer": "signatures.signer",
-    "SigstoreSigner": "signing.sigstore",
-    "SplitImage": "model.layout_split",
-    "Stalled": "errors",
-    "Storage": "access",
-    "StorageFailed": "errors",
-    "StoreSize": "model.stored_content",
-    "StoreVerification": "model.stored_content",
-    "StoredFile": "model.stored_content",
-    "StoredImage": "model.stored_content",
-    "SyncFailed": "syncing.sync_request",
-    "TooLarge": "errors",
-    "Trust": "http.tls",
-    "UnneededFile": "model.verification",
-    "UnsafeAddress": "errors",
-    "Unsupported": "errors",
-    "Verdict": "signatures.verdict",
-    "VerificationReport": "model.verification",
-    "WantedReferrers": "model.referrer",
-    "Warned": "model.events",
-    "Writing": "access",
-    "assemble_layout": "api.layout_content",
-    "attach": "api.artifacts",
-    "carry_out": "engine.run",
-    "check_lock": "syncing.locking",
-    "collect_garbage": "api.layouts",
-    "complete_layout": "api.layout_content",
-    "copy": "api.images",
-    "create_index": "api.index_creation",
-    "delete": "api.deletion",
-    "detach": "api.detachment",
-    "download": "api.artifacts",
-    "export_files": "api.files",
-    "extract_files": "api.files",
-    "find_missing_content": "api.layout_content",
-    "generate_key_pair": "signing.sigstore_keys",
-    "get_blob": "api.blobs",
-    "get_blobs": "api.blobs",
-    "get_manifest": "api.blobs",
-    "image_manifest": "api.images",
-    "inspect_image": "api.inspection",
-    "link_names": "api.layout_split",
-    "list_files": "api.files",
-    "list_layout": "api.layouts",
-    "list_referrers": "api.referrers",
-    "list_store": "api.store",
-    "list_tags": "api.repositories",
-    "lock_images": "syncing.locking",
-    "make_plan": "engine.run",
-    "measure_store": "api.store",
-    "merge_layouts": "api.layout_content",
-    "nix_prefetch": "api.nix",
-    "open_destination": "api.images",
-    "open_file": "api.files",
-    "open_source": "api.images",
-    "parse_image_name": "transports",
-    "plan_copy": "api.images",
-    "plan_prefetch": "syncing.prefetch",
-    "prefetch": "syncing.prefetch",
-    "prune_store": "api.store",
-    "put_blob": "api.blobs",
-    "put_manifest": "api.blobs",
-    "read_lock": "storage.lock_files",
-    "rebase": "api.rebase",
-    "repair_layout": "api.layouts",
-    "run_copy": "api.images",
-    "split_layout": "api.layout_split",
-    "tag": "api.repositories",
-    "verify": "api.verification",
-    "verify_signatures": "api.signature_verification",
-    "verify_store": "api.store",
-    "write_lock": "storage.lock_files",
+_NAMES = {
+    "access": "Access Network Ranges Storage Writing",
+    "api.artifacts": "AttachedFile attach download",
+    "api.blobs": "get_blob get_blobs get_manifest put_blob put_manifest",
+    "api.deletion": "delete",
+    "api.detachment": "DetachedReferrer detach",
+    "api.files": "export_files extract_files list_files open_file",
+    "api.images": "copy image_manifest open_destination open_source plan_copy run_copy",
+    "api.index_creation": "create_index",
+    "api.inspection": "Inspection inspect_image",
+    "api.layout_content": "assemble_layout complete_layout find_missing_content merge_layouts",
+    "api.layout_split": "link_names split_layout",
+    "api.layouts": "collect_garbage list_layout repair_layout",
+    "api.nix": "NixImage NixRequest nix_prefetch",
+    "api.rebase": "rebase",
+    "api.referrers": "list_referrers",
+    "api.repositories": "list_tags tag",
+    "api.signature_verification": "SignatureTrust verify_signatures",
+    "api.store": "list_store measure_store prune_store verify_store",
+    "api.verification": "verify",
+    "credentials.authfile": "Credentials",
+    "credentials.keychain": "Keychain",
+    "engine.plan": "Form Plan",
+    "engine.run": "carry_out make_plan",
+    "engine.selection": "Selection",
+    "errors": (
+        "AccessDenied CannotPreserve CertificateNotTrusted ConnectionFailed ContentMismatch CredentialsFailed "
+        "DaemonError DestinationRefused HandshakeFailed IncompleteTags InvalidContent InvalidDigest InvalidInput "
+        "InvalidName ManifestRefused NetworkError NoMatchingPlatform NotFound Offline PathNotFound PolicyRejected "
+        "PyskopeoError RegistryError Stalled StorageFailed TooLarge UnsafeAddress Unsupported"
+    ),
+    "filesystem.contents": "Attributes",
+    "http.rate_limit": "RateLimits",
+    "http.retry": "Retry",
+    "http.tls": "Trust",
+    "interfaces": "ImageDestination ImageReference ImageSource",
+    "model.choice": "Choice",
+    "model.completion": "CompletionReport PlacedContent",
+    "model.descriptor": "Descriptor",
+    "model.digest": "Digest",
+    "model.events": (
+        "BlobFinished BlobProgress BlobStarted Converted CopyFinished CopyPlanned Event Explained ManifestWritten "
+        "Placement ReferrersPlanned Report Requested Retrying SignaturesWritten Warned"
+    ),
+    "model.extracted_files": "Extracted ImageFile",
+    "model.layout_split": "LayoutSplit SplitImage",
+    "model.lock_file": "LockFile",
+    "model.locked_image": "LockedImage",
+    "model.manifest": "Manifest",
+    "model.missing_content": "MissingContent",
+    "model.platform": "Platform",
+    "model.reference": "Reference",
+    "model.referrer": "ReferredImage Referrer ReferrerReport WantedReferrers",
+    "model.stored_content": "Pruning StoreSize StoreVerification StoredFile StoredImage",
+    "model.verification": "Fault FaultKind GarbageReport LayoutEntry Repair UnneededFile VerificationReport",
+    "signatures.report": "CheckedManifest CheckedRequirement SignatureReport",
+    "signatures.signer": "Signer",
+    "signatures.verdict": "Verdict",
+    "signing.gpg": "GpgSigner",
+    "signing.sigstore": "PrivateKeyFile SigstoreSigner",
+    "signing.sigstore_keys": "KeyPair generate_key_pair",
+    "storage.lock_files": "read_lock write_lock",
+    "streams.pump": "Blob",
+    "syncing.locking": "LockChange check_lock lock_images",
+    "syncing.prefetch": "PrefetchPlan PrefetchRequest Prefetched plan_prefetch prefetch",
+    "syncing.sync_request": "SyncFailed",
+    "transports": "parse_image_name",
 }
 
-__all__ = [
-    "Access",
-    "AccessDenied",
-    "AttachedFile",
-    "Attributes",
-    "Blob",
-    "BlobFinished",
-    "BlobProgress",
-    "BlobStarted",
-    "CannotPreserve",
-    "CertificateNotTrusted",
-    "CheckedManifest",
-    "CheckedRequirement",
-    "Choice",
-    "CompletionReport",
-    "ConnectionFailed",
-    "ContentMismatch",
-    "Converted",
-    "CopyFinished",
-    "CopyPlanned",
-    "Credentials",
-    "CredentialsFailed",
-    "DaemonError",
-    "Descriptor",
-    "DestinationRefused",
-    "DetachedReferrer",
-    "Digest",
-    "Event",
-    "Explained",
-    "Extracted",
-    "Fault",
-    "FaultKind",
-    "Form",
-    "GarbageReport",
-    "GpgSigner",
-    "HandshakeFailed",
-    "ImageDestination",
-    "ImageFile",
-    "ImageReference",
-    "ImageSource",
-    "IncompleteTags",
-    "Inspection",
-    "InvalidContent",
-    "InvalidDigest",
-    "InvalidInput",
-    "InvalidName",
-    "KeyPair",
-    "Keychain",
-    "LayoutEntry",
-    "LayoutSplit",
-    "LockChange",
-    "LockFile",
-    "LockedImage",
-    "Manifest",
-    "ManifestRefused",
-    "ManifestWritten",
-    "MissingContent",
-    "Network",
-    "NetworkError",
-    "NixImage",
-    "NixRequest",
-    "NoMatchingPlatform",
-    "NotFound",
-    "Offline",
-    "PathNotFound",
-    "PlacedContent",
-    "Placement",
-    "Plan",
-    "Platform",
-    "PolicyRejected",
-    "PrefetchPlan",
-    "PrefetchRequest",
-    "Prefetched",
-    "PrivateKeyFile",
-    "Pruning",
-    "PyskopeoError",
-    "Ranges",
-    "RateLimits",
-    "Reference",
-    "ReferredImage",
-    "Referrer",
-    "ReferrerReport",
-    "ReferrersPlanned",
-    "RegistryError",
-    "Repair",
-    "Report",
-    "Requested",
-    "Retry",
-    "Retrying",
-    "Selection",
-    "SignatureReport",
-    "SignatureTrust",
-    "SignaturesWritten",
-    "Signer",
-    "SigstoreSigner",
-    "SplitImage",
-    "Stalled",
-    "Storage",
-    "StorageFailed",
-    "StoreSize",
-    "StoreVerification",
-    "StoredFile",
-    "StoredImage",
-    "SyncFailed",
-    "TooLarge",
-    "Trust",
-    "UnneededFile",
-    "UnsafeAddress",
-    "Unsupported",
-    "Verdict",
-    "VerificationReport",
-    "WantedReferrers",
-    "Warned",
-    "Writing",
-    "__version__",
-    "assemble_layout",
-    "attach",
-    "carry_out",
-    "check_lock",
-    "collect_garbage",
-    "complete_layout",
-    "copy",
-    "create_index",
-    "delete",
-    "detach",
-    "download",
-    "export_files",
-    "extract_files",
-    "find_missing_content",
-    "generate_key_pair",
-    "get_blob",
-    "get_blobs",
-    "get_manifest",
-    "image_manifest",
-    "inspect_image",
-    "link_names",
-    "list_files",
-    "list_layout",
-    "list_referrers",
-    "list_store",
-    "list_tags",
-    "lock_images",
-    "make_plan",
-    "measure_store",
-    "merge_layouts",
-    "nix_prefetch",
-    "open_destination",
-    "open_file",
-    "open_source",
-    "parse_image_name",
-    "plan_copy",
-    "plan_prefetch",
-    "prefetch",
-    "prune_store",
-    "put_blob",
-    "put_manifest",
-    "read_lock",
-    "rebase",
-    "repair_layout",
-    "run_copy",
-    "split_layout",
-    "tag",
-    "verify",
-    "verify_signatures",
-    "verify_store",
-    "write_lock",
-]
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
+__all__ = sorted((*_HOMES, "__version__"))  # noqa: PLE0605 - it is a list
 
 
 def __getattr__(name: str) -> object:
@@ -476,4 +271,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__.copy()
