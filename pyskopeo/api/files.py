@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from ..access import Access
 from ..errors import InvalidInput, prefix_errors
 from ..filesystem.contents import Attributes
+from ..filesystem.listed_file import kind_of, listed_file
 from ..filesystem.path_selection import PathSelection
 from ..model.choice import Choice
 from ..model.extracted_files import Extracted, ImageFile
@@ -21,7 +22,6 @@ from .open_images import opened_image, stored_indexes
 
 if TYPE_CHECKING:
     from ..filesystem.layer_reader import Advance
-    from ..filesystem.overlay import Node
 
 _NO_ATTRIBUTES = Attributes()
 
@@ -68,7 +68,7 @@ async def extract_files(
         image.receipt(name, files.layers_read),
         tuple(
             (path, node.entry.size, digests.get(node.entry.key, ""))
-            for path, node in nodes if node.entry is not None and _kind(node) == "file"
+            for path, node in nodes if node.entry is not None and kind_of(node) == "file"
         ),
         tuple(left_out),
     )  # fmt: skip
@@ -145,7 +145,7 @@ async def list_files(
         with prefix_errors(name):
             await files.read(selection)
     chosen = files.chosen
-    return tuple(_listed(found, node) for found, node in files.nodes() if chosen is None or found in chosen)
+    return tuple(listed_file(found, node) for found, node in files.nodes() if chosen is None or found in chosen)
 
 
 @asynccontextmanager
@@ -182,23 +182,9 @@ async def open_file(
                 with prefix_errors(name):
                     await files.read(selection, follow=True)
             _, node = files.view.follow(path)
-            if node.entry is None or _kind(node) != "file":
-                raise InvalidInput(f"{name}: {path} is a {_kind(node)}, want a regular file")
+            if node.entry is None or kind_of(node) != "file":
+                raise InvalidInput(f"{name}: {path} is a {kind_of(node)}, want a regular file")
             with os.fdopen(open_regular(directory / contents.name(node.entry.key)), "rb") as file:
                 yield file
         finally:
             contents.close()
-
-
-def _kind(node: Node) -> str:
-    return "directory" if node.is_directory or node.entry is None else node.entry.kind.name.lower()
-
-
-def _listed(path: str, node: Node) -> ImageFile:
-    entry = node.entry
-    if entry is None:
-        return ImageFile(path, "directory", 0o755, 0, 0, 0, 0, 0)
-    return ImageFile(
-        path, _kind(node), entry.mode, entry.uid, entry.gid, entry.size, entry.mtime, entry.layer, entry.link,
-        entry.device if _kind(node) in ("character", "block") else None,
-    )  # fmt: skip

@@ -14,6 +14,7 @@ from ..engine.policy_check import ImageCheck
 from ..errors import PolicyRejected, prefix_errors
 from ..fast_dataclass import dataclass
 from ..model.choice import Choice
+from ..model.configured_platform import configured_platform
 from ..model.events import Warned
 from ..model.platform import Platform
 from ..model.strict_json import CONFIG_LIMIT
@@ -41,6 +42,11 @@ class OpenImage:
     manifest: Manifest
     layers: tuple[Layer, ...]
     config: bytes
+
+    @property
+    def platform(self) -> Platform | None:
+        """The platform that the index states for the image, else the one of its configuration."""
+        return self.manifest.platform or configured_platform(self.config)
 
     def receipt(self, requested: str, layers: Sequence[int]) -> Receipt:
         """Return what was read: the configuration, and the layers of these numbers."""

@@ -64,6 +64,10 @@ class LayerIndexes:
             self._files = None
             self._warn(f"{failed}: no index of what is in layers is kept")
 
+    def known(self, layer: Layer) -> LayerIndex:
+        """Return the index of a layer that is ``kept``; raises `KeyError`."""
+        return (self._known or {})[layer.content]
+
     def _read(self, files: LayerIndexFiles, layer: Layer) -> LayerIndex | None:
         digest = layer.descriptor.digest
         raw = files.read(digest)
