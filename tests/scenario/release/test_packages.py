@@ -126,7 +126,7 @@ def test_the_source_distribution_has_the_tests_and_the_scripts(sdist: Path) -> N
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
         modes = {oct(member.mode) for member in archive.getmembers() if member.isfile()}
-    assert {"pyproject.toml", "LICENSE", "README.md", "scripts/build_release", "scripts/releaselib/single_file.py",
+    assert {"pyproject.toml", "LICENSE", "README.md", "docs/index.md", "scripts/build_release", "scripts/releaselib/single_file.py",
             "tests/conftest.py", "pyskopeo/__init__.py"} <= names  # fmt: skip
     assert not [name for name in names if name.startswith((".venv", ".peers", ".git/", "dist")) or "__pycache__" in name]
     assert modes <= {"0o644", "0o755"}
