@@ -10,6 +10,7 @@ from .progress import quantity, size
 from .text_rows import TextRows, columns
 
 if TYPE_CHECKING:
+    from ..model.extracted_files import ImageFile
     from ..model.image_comparison import Change, ComparedImage, FileDifference, ImageComparison, ValueDifference
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~"}
@@ -144,9 +145,14 @@ def _note(one: FileDifference) -> str:
         "type": f"{first.kind} became {second.kind}",
         "mode": f"mode {first.mode:04o} became {second.mode:04o}",
         "owner": f"owner {first.uid}:{first.gid} became {second.uid}:{second.gid}",
+        "device": f"device {_device(first)} became {_device(second)}",
         "link": f"link to {first.link} became {second.link}",
     }
     return ", ".join(shown.get(aspect, aspect) for aspect in one.aspects if aspect != "mtime" or len(one.aspects) == 1)
+
+
+def _device(file: ImageFile) -> str:
+    return ",".join(map(str, file.device or ()))
 
 
 def shown_value(text: str | None) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import PyskopeoError, prefix_errors
+from ..errors import prefix_errors
 from ..fast_dataclass import dataclass
 from ..transports import TRANSPORTS, parse_image_name
 from .command import Command
@@ -19,7 +17,6 @@ from .verification_view import print_json
 from .verify_flags import JSON
 
 _ROWS = 50
-_TROUBLE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +35,14 @@ class DiffOptions:
     @classmethod
     def of(cls, parsed: Parsed) -> DiffOptions:
         """Read the options; raises `InvalidInput`."""
-        with as_trouble():
-            second = parsed.arguments[1]
-            with prefix_errors(f'Error parsing image name "{second}"'):
-                parse_image_name(second)
-            parsed.values["layer"] = []
-            return cls(
-                FilesOptions.of(parsed), second, is_chosen(parsed), not parsed.get("no-files", bool),
-                parsed.get("times", bool), shown_rows(parsed), parsed.get("json", bool), html_path(parsed),
-            )  # fmt: skip
-
-
-@contextmanager
-def as_trouble() -> Iterator[None]:
-    """Give errors an exit code that does not mean that images differ."""
-    try:
-        yield
-    except PyskopeoError as error:
-        if error.exit_code == PyskopeoError.exit_code:
-            error.exit_code = _TROUBLE
-        raise
+        second = parsed.arguments[1]
+        with prefix_errors(f'Error parsing image name "{second}"'):
+            parse_image_name(second)
+        parsed.values["layer"] = []
+        return cls(
+            FilesOptions.of(parsed), second, is_chosen(parsed), not parsed.get("no-files", bool),
+            parsed.get("times", bool), shown_rows(parsed), parsed.get("json", bool), html_path(parsed),
+        )  # fmt: skip
 
 
 async def run(options: DiffOptions) -> int:
@@ -65,7 +50,7 @@ async def run(options: DiffOptions) -> int:
     from ..api.comparison import compare_images
 
     common = options.common
-    with as_trouble():
+    with COMMAND.coding_errors():
         check_page(options.html)
         with common.showing_progress() as advance:
             found = await compare_images(
@@ -118,4 +103,5 @@ COMMAND = Command(
     ),
     read=DiffOptions.of,
     run=run,
+    error_code=2,
 )  # fmt: skip

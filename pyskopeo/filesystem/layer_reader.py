@@ -60,7 +60,7 @@ class LayerIndexes:
         if files is None:
             return
         failed = await run_in_thread(lambda: keep_index(files, index.digest, index.encode()))
-        if failed:
+        if failed and self._files is not None:  # the first of several
             self._files = None
             self._warn(f"{failed}: no index of what is in layers is kept")
 
