@@ -169,7 +169,7 @@ def shown_value(text: str | None) -> str:
 def _print_values(out: TextRows, title: str, values: Sequence[ValueDifference]) -> None:
     if not values:
         return
-    print()
+    out.line("")
     out.line(title, "bold")
     for value in values:
         if value.change == "changed":
@@ -182,7 +182,7 @@ def _print_values(out: TextRows, title: str, values: Sequence[ValueDifference]) 
 
 
 def _print_layers(out: TextRows, found: ImageComparison) -> None:
-    print()
+    out.line("")
     out.line(f"Layers: {layers_summary(found)}", "bold")
     cells = columns(
         [
@@ -198,7 +198,7 @@ def _print_layers(out: TextRows, found: ImageComparison) -> None:
 
 
 def _print_files(out: TextRows, found: ImageComparison, files: Sequence[FileDifference], limit: int | None) -> None:
-    print()
+    out.line("")
     out.line(f"Files: {files_summary(files, found.touched)}", "bold")
     every = file_rows(files)
     rows = every[:limit]

@@ -31,7 +31,7 @@ _COMMANDS = """
     rebase referrers
     serve standalone-sign standalone-verify store-du store-ls store-prune store-verify sync
     tag
-    verify
+    verify version
 """
 _FLAGS = """
     additional-tag all annotation append-suffix arch auth-strict authfile

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from ..http.printable import without_controls
+from .standard_streams import print_styled
 from .terminal import has_color
 
 _STYLES = {"dim": "2", "bold": "1", "added": "32", "removed": "31", "changed": "33", "bar": "36"}
@@ -32,8 +33,12 @@ class TextRows:
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._color and style else text
 
     def line(self, text: str, style: str = "") -> None:
-        """Print a line that is not cut."""
-        print(self.styled(printable(text), style))
+        """Print text that is not cut, but may become several lines on a terminal."""
+        from textwrap import wrap
+
+        text = printable(text)
+        for line in wrap(text, self._width, subsequent_indent="  ") if len(text) > self._width > 0 else [text]:
+            print_styled(self.styled(line, style))
 
     def row(self, cells: Sequence[str], last: str, style: str = "", *, keep_end: bool = False) -> None:
         """Print cells as they are, and then text, which is cut on a terminal; with ``keep_end`` in its middle."""
@@ -42,14 +47,14 @@ class TextRows:
         text = printable(last)
         if self._width:
             text = _cut(text, max(self._width - used, _LEAST_TEXT), keep_end=keep_end)
-        print(f"{start}{'  ' if start else ''}{self.styled(text, style)}".rstrip())
+        print_styled(f"{start}{'  ' if start else ''}{self.styled(text, style)}".rstrip())
 
     def bar(self, share: float) -> list[str]:
         """Return the cell of a bar, on terminals that are wide enough, else none."""
         if self._width < 80:
             return []
         filled = min(BAR, max(1 if share > 0 else 0, round(BAR * share)))
-        return [self.styled(self._block * filled, "bar") + " " * (BAR - filled)]
+        return [self.styled(self._block * filled, "bar" if filled else "") + " " * (BAR - filled)]
 
 
 def columns(rows: Iterable[Sequence[str]], align: str) -> list[list[str]]:

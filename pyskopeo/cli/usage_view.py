@@ -19,13 +19,13 @@ def print_usage(usage: ImageUsage, *, by: str, rows: int | None) -> None:
     out = TextRows()
     for line in summary(usage):
         out.line(line)
-    print()
+    out.line("")
     if by == "layer":
         _print_layers(out, usage)
     else:
         _print_paths(out, usage, rows)
     if usage.wasted:
-        print()
+        out.line("")
         _print_wasted(out, usage.wasted, None if rows is None else min(rows, _WASTED_ROWS))
 
 
