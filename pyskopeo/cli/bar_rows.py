@@ -92,6 +92,12 @@ def total_rows(
     ]
 
 
+def stopped_line(progress: tuple[int, int], count: str) -> str:
+    """Return the line about a total that did not come to its end, as `total_rows` shows it."""
+    done, total = progress
+    return f"Stopped at {percentage(done / total if total else 0.0).strip()}: {count}, {part_of(done, total).strip()}"
+
+
 def fits_beside_bar(column: str, width: int) -> bool:
     """Return whether a column fits into a row of ``width`` columns, beside a label and a short bar."""
     return LABEL + _SHORTEST_BAR + 2 * len(_GAP) + len(column) <= width

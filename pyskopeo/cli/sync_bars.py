@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from ..model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Event, Placement, ReferrersPlanned
 from ..syncing.sync_request import ImageEvent, ImageFinished, ImagesListed, ImageStarted, ImageWaiting, LogMessage
-from .bar_rows import BYTES, bar_row, total_rows
+from .bar_rows import BYTES, bar_row, stopped_line, total_rows
 from .live_rows import LiveRows
 from .log import emit_notice, log
 from .progress import warnings_only
@@ -139,8 +139,11 @@ class Bars:
         self.rows.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Erase the bars; after an error, or if the run is interrupted, say how far it came."""
         self.rows.stop()
+        if kind is not None and self._has_started and self._finished < self._number:
+            self.rows.print(stopped_line(self._progress(list(self._images.values()))[0], self._count_text))
 
     def show(self, event: SyncEvent) -> None:
         """Show an event of the run."""
@@ -196,16 +199,26 @@ class Bars:
         return Group(*rows, *(self._image_row(label, image) for label, (_, image) in zip(labels, images, strict=True)))
 
     def _total_rows(self, images: list[_Image]) -> list[Text]:
-        """Return the rows of the total; the bytes of images that have no plan yet are estimated by those that have."""
+        progress, estimated = self._progress(images)
+        return total_rows(
+            self._console, self.rows.width, "Images", progress, self._throughput,
+            count=self._count_text, estimated=estimated,
+        )  # fmt: skip
+
+    def _progress(self, images: list[_Image]) -> tuple[tuple[int, int], bool]:
+        """Return the bytes that are done, and all, and whether these are an estimate.
+
+        The bytes of images that have no plan yet are estimated by those that have.
+        """
         planned = self._finished + sum(image.expected is not None for image in images)
         unplanned = max(self._number - planned, 0)
         total = self._total.expected + (unplanned * self._total.expected // planned if planned else 0)
         done = min(self._total.placed + sum(image.under_way for image in images), total)
-        count = f"{self._finished} of {quantity(self._number, 'image')}"
-        return total_rows(
-            self._console, self.rows.width, "Images", (done, total), self._throughput,
-            count=count, estimated=unplanned > 0,
-        )  # fmt: skip
+        return (done, total), unplanned > 0
+
+    @property
+    def _count_text(self) -> str:
+        return f"{self._finished} of {quantity(self._number, 'image')}"
 
     def _labels(self, images: list[SyncImage]) -> list[str]:
         """Return the names of images in equally many columns, without what all begin with where that is needed."""

@@ -22,11 +22,16 @@ _UNBOUNDED = 10_000  # columns; more than a row of the table has
 
 
 def show_summary(report: SyncReport) -> None:
-    """Print a table of the results, without the images that were present already, and the totals."""
-    rows = [result for result in report.results if result.status != "present"]
+    """Print a table of the results, without the images that were present already, and the totals.
+
+    On a terminal, images that were not started are in the totals only.
+    """
+    is_terminal = sys.stderr.isatty()
+    left_out = ("present", "skipped") if is_terminal else ("present",)
+    rows = [result for result in report.results if result.status not in left_out]
     shown, more = rows[:_MAX_ROWS], len(rows) - _MAX_ROWS
     cells = [_cells(result) for result in shown]
-    if not (sys.stderr.isatty() and has_rich() and _draw(cells)):
+    if not (is_terminal and has_rich() and _draw(cells)):
         for status, digest, moved, seconds, name in cells:
             emit_notice(f"{status:<8} {digest:<20} {moved:>10} {seconds:>7}  {name}")
     if more > 0:
