@@ -12,6 +12,7 @@ from .log import emit_notice, log
 from .progress import warnings_only
 from .quantities import part_of, quantity, size
 from .standard_streams import escape
+from .sync_summary import shared_directory
 from .throughput import Throughput
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class Bars:
         if isinstance(event, ImagesListed):
             names = [image.destination for image in event.listing.images]
             self._number = len(names)
-            self._directory = _shared_directory(names)
+            self._directory = shared_directory(names)
         elif isinstance(event, ImageStarted):
             if not self._has_started:
                 self._has_started, self._throughput = True, Throughput()
@@ -239,13 +240,6 @@ class Bars:
             text = size(done) if width < _WITH_TOTAL else part_of(min(done, image.expected), image.expected)
         column = text.rjust(_SIZE if width < _WITH_TOTAL else BYTES)
         return bar_row(self._console, width, label, done / image.expected if image.expected else None, [column])
-
-
-def _shared_directory(names: list[str]) -> int:
-    """Return how many characters at the begin of all names are the same, up to a slash."""
-    first, last = min(names, default=""), max(names, default="")
-    same = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
-    return first.rfind("/", 0, same) + 1
 
 
 def _shortened(name: str, width: int) -> str:
