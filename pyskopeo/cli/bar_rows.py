@@ -19,8 +19,8 @@ _NARROW = 37  # columns of a row up to which numbers are not indented
 LEFT = 10  # columns of the time left
 BYTES = 18  # columns of most numbers of bytes, such as 123.4 of 567.8 MiB
 _SPEED = 11  # columns of a speed
-_DONE, _REST = "cyan", "bright_black"
-_NUMBERS = "bright_black"
+_DONE, _REST = "cyan", "dim"  # bright black is the background of some colour schemes
+_NUMBERS = "dim"
 _SHORTEST_BAR = 3
 _GAP = "  "
 
