@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 from .. import __version__
+from ..errors import PyskopeoError
 from ..fast_dataclass import dataclass
 from .flags import Flag, Parsed, UsageError, boolean, duration
 
@@ -27,7 +29,8 @@ class Command(Generic[Options]):
     each other. ``run`` carries the command out and returns the exit code; it is a coroutine function
     if the command needs an event loop from its beginning to its end. ``summary`` is one line for the help text of
     a group; for the other commands it is in `SUMMARIES`. ``usage`` is skopeo's answer to a wrong number of arguments,
-    for the commands for which it has one of their own.
+    for the commands for which it has one of their own. ``error_code`` is the exit code of errors that have none of
+    their own; another one than 1 for a command that says something with that.
     """
 
     name: str
@@ -39,6 +42,17 @@ class Command(Generic[Options]):
     run: Callable[[Options], int | Coroutine[Any, Any, int]]
     summary: str = ""
     usage: str = ""
+    error_code: int = 1
+
+    @contextmanager
+    def coding_errors(self) -> Iterator[None]:
+        """Give errors that are raised in this context the exit code for them."""
+        try:
+            yield
+        except PyskopeoError as error:
+            if error.exit_code == PyskopeoError.exit_code:
+                error.exit_code = self.error_code
+            raise
 
     def check_count(self, given: Sequence[str]) -> None:
         """Raise `UsageError` unless as many arguments are given as are named, or more if the name ends with ``...``.
@@ -122,7 +136,9 @@ SUMMARIES = {
     "credential-helper": "Provide registry credentials to Bazel and Docker",
     "delete": "Delete an image, or only a tag, from a registry",
     "detach": "Remove what is attached to an image",
+    "diff": "Show how two images differ",
     "download": "Download what is attached to an image",
+    "du": "Show where the bytes of an image are",
     "export": "Write the files of an image as a tar archive",
     "extract": "Extract files of an image to a directory",
     "generate-sigstore-key": "Make a key for signatures of sigstore",

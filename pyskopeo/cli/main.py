@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Sequence
+from contextlib import nullcontext
 from typing import NoReturn, TypeVar
 
 from ..errors import InvalidInput, PyskopeoError, StorageFailed, first_error
@@ -187,7 +188,9 @@ def _parse_command_line(words: Sequence[str]) -> tuple[Command[object], object, 
             f"Unrecognized command `{program()} {verb}`\n"
             f"{hint(verb, words)}Try '{program()} --help' for more information"
         )
-    return _parse_command(load_command(verb), words, outer, wants_help=wants_help)
+    command = load_command(verb)
+    with command.coding_errors() if isinstance(command, Command) else nullcontext():
+        return _parse_command(command, words, outer, wants_help=wants_help)
 
 
 def _show_page(words: Sequence[str]) -> bool:
