@@ -33,7 +33,7 @@ def test_blocks(text: str, blocks: list[Block]) -> None:
         ("run --flag 'two words' last", 24, ["run --flag 'two words' \\", "    last"]),
         ("run a --type kind/of-a-type", 17, ["run a \\", "    --type \\", "    kind/of-a-type"]),
         ("run a --type kind/of-a-type", 25, ["run a \\", "    --type kind/of-a-type"]),
-        ("run <<< 'some text'", 19, ["run \\", "    <<< 'some text'"]),
+        ("run it <<< 'some text'", 19, ["run it \\", "    <<< 'some text'"]),
         ("veryveryverylong x", 6, ["veryveryverylong \\", "    x"]),
         ("it's 1", 80, ["it's 1"]),
     ],
