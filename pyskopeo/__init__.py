@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         put_blob as put_blob,
         put_manifest as put_manifest,
     )
+    from .api.catalog import list_repositories as list_repositories
     from .api.deletion import delete as delete
     from .api.detachment import DetachedReferrer as DetachedReferrer, detach as detach
     from .api.files import (
@@ -194,6 +195,7 @@ _NAMES = {
     "access": "Access Network Ranges Storage Writing",
     "api.artifacts": "AttachedFile attach download",
     "api.blobs": "get_blob get_blobs get_manifest put_blob put_manifest",
+    "api.catalog": "list_repositories",
     "api.deletion": "delete",
     "api.detachment": "DetachedReferrer detach",
     "api.files": "export_files extract_files list_files open_file",
