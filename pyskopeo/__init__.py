@@ -61,6 +61,11 @@ if TYPE_CHECKING:
         repair_layout as repair_layout,
     )
     from .api.nix import NixImage as NixImage, NixRequest as NixRequest, nix_prefetch as nix_prefetch
+    from .api.pushed_artifacts import (
+        PulledFile as PulledFile,
+        pull_artifact as pull_artifact,
+        push_artifact as push_artifact,
+    )
     from .api.rebase import rebase as rebase
     from .api.referrers import list_referrers as list_referrers
     from .api.repositories import list_tags as list_tags, tag as tag
@@ -206,6 +211,7 @@ _NAMES = {
     "api.layout_split": "link_names split_layout",
     "api.layouts": "collect_garbage list_layout repair_layout",
     "api.nix": "NixImage NixRequest nix_prefetch",
+    "api.pushed_artifacts": "PulledFile pull_artifact push_artifact",
     "api.rebase": "rebase",
     "api.referrers": "list_referrers",
     "api.repositories": "list_tags tag",
