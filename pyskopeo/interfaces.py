@@ -228,9 +228,12 @@ class ImageDestination(ABC):
         """Write manifests whose subject is ``subject``, whose blobs are here, so that they are found by it.
 
         What others have written there meanwhile, or before, stays. Returns how many were not found by it before. Raises
-        `Unsupported` where `Accepts.no_referrers` says why.
+        `Unsupported` where `Accepts.no_referrers` says why. `confirm_referrers` is called after all calls of it.
         """
         raise Unsupported(f"Can not copy referrers to {self.accepts.called}: {self.accepts.no_referrers}")
+
+    async def confirm_referrers(self) -> None:  # noqa: B027 - a default: most have nobody who writes there
+        """Have found again what `put_referrers` wrote, if others have overwritten that; called beside `commit`."""
 
     async def put_tagged(self, manifest: Manifest, tag: str) -> bool:
         """Write a manifest, whose blobs and children are here, by a further tag of the image's repository or layout.

@@ -84,6 +84,7 @@ async def attach(
         await destination.put_blob(in_memory(EMPTY, EMPTY_CONTENT), uncounted)
         manifest = artifact_manifest(subject, artifact_type, layers, annotations)
         await destination.put_referrers(subject.digest, [manifest])
+        await destination.confirm_referrers()
     return manifest
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..access import Access
 from ..engine.policy_check import ImageCheck, check_policy, needs_signatures
-from ..errors import ContentMismatch, InvalidName, Offline, PyskopeoError
+from ..errors import ContentMismatch, InvalidName, NotFound, Offline, PathNotFound, PyskopeoError
 from ..model.descriptor import UNKNOWN_SIZE, Descriptor
 from ..model.digest import Digest, new_hasher
 from ..model.manifest import Manifest
@@ -233,7 +233,10 @@ async def store_file(destination: ImageDestination, file: Path, expected: Digest
 
     if is_written_directly(file):
         return await _put_stream(destination, file, expected)
-    found, size = await run_in_thread(lambda: hash_file(file, expected.algorithm if expected else "sha256"))
+    try:
+        found, size = await run_in_thread(lambda: hash_file(file, expected.algorithm if expected else "sha256"))
+    except NotFound as error:
+        raise PathNotFound(str(error)) from None  # the code of `NotFound` says that an image is missing
     _check_digest(found, expected, file)
     descriptor = Descriptor(_TYPE, found, size)
     await destination.put_blob(located_blob(descriptor, LocalFile(file)), uncounted)

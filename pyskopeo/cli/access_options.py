@@ -22,42 +22,46 @@ if TYPE_CHECKING:
 
 
 AUTHFILE = Flag("authfile", "read credentials from PATH only (default: $REGISTRY_AUTH_FILE, else the standard "
-                "locations)", value="PATH")  # fmt: skip
+                "locations)", value="PATH", group="registry")  # fmt: skip
 
 RESUME = (
     Flag("no-resume", "do not complete interrupted downloads and uploads, and do not keep them for a later run",
-         read=boolean, default=False),
+         read=boolean, default=False, group="network"),
     Flag("partial-age", "remove what interrupted downloads have left beside the destination after this time "
-         "(default: 7d)", value="DURATION", read=age, default=Storage().partial_age),
+         "(default: 7d)", value="DURATION", read=age, default=Storage().partial_age, group="network"),
 )  # fmt: skip
 
 _REGISTRIES = {"": "the registry", "src-": "the source registry", "dest-": "the destination registry"}
+_SIDES = {"": "source", "src-": "source", "dest-": "destination"}
 
 
 def registry_flags(prefix: str = "", certificates: str = "*.crt, and *.cert with *.key") -> tuple[Flag, ...]:
     """Return the flags for the registry of one side; ``prefix`` is ``src-``, ``dest-`` or empty."""
     registry = _REGISTRIES[prefix]
+    group = _SIDES[prefix] if prefix else "registry"
     flags = (
-        Flag(f"{prefix}creds", f"credentials for {registry}", value="USER[:PASS]", read=utf8),
-        Flag(f"{prefix}username", f"user name for {registry}", value="USER", read=utf8),
-        Flag(f"{prefix}password", f"password for {registry}", value="PASS", read=utf8),
-        Flag(f"{prefix}no-creds", f"access {registry} anonymously", read=boolean, default=False),
-        Flag(f"{prefix}registry-token", f"bearer token for {registry}", value="TOKEN"),
-        Flag(f"{prefix}cert-dir", f"directory with certificates for {registry}: {certificates}", value="DIR"),
-        Flag(f"{prefix}tls-verify", "require HTTPS and verify certificates (default: true)", read=boolean),
+        Flag(f"{prefix}creds", f"credentials for {registry}", value="USER[:PASS]", read=utf8, group=group),
+        Flag(f"{prefix}username", f"user name for {registry}", value="USER", read=utf8, group=group),
+        Flag(f"{prefix}password", f"password for {registry}", value="PASS", read=utf8, group=group),
+        Flag(f"{prefix}no-creds", f"access {registry} anonymously", read=boolean, default=False, group=group),
+        Flag(f"{prefix}registry-token", f"bearer token for {registry}", value="TOKEN", group=group),
+        Flag(f"{prefix}cert-dir", f"directory with certificates for {registry}: {certificates}", value="DIR",
+             group=group),
+        Flag(f"{prefix}tls-verify", "require HTTPS and verify certificates (default: true)", read=boolean, group=group),
     )
     if not prefix:
         return flags
     return (
         *flags,
-        Flag(f"{prefix}authfile", f"read credentials for {registry} from PATH only", value="PATH"),
+        Flag(f"{prefix}authfile", f"read credentials for {registry} from PATH only", value="PATH", group=group),
         Flag(f"{prefix[0]}creds", "", value="USER[:PASS]", read=utf8, hidden=True),
     )
 
 
 def shared_blob_dir(prefix: str = "") -> Flag:
     """Return the flag for blobs that several layouts share; ``prefix`` as in `registry_flags`."""
-    return Flag(f"{prefix}shared-blob-dir", "directory for blobs shared by oci: layouts", value="DIR")
+    return Flag(f"{prefix}shared-blob-dir", "directory for blobs shared by oci: layouts", value="DIR",
+                group=_SIDES[prefix])
 
 
 def access_flags(prefix: str = "") -> tuple[Flag, ...]:
@@ -66,7 +70,7 @@ def access_flags(prefix: str = "") -> tuple[Flag, ...]:
         *registry_flags(prefix, "*.crt, and *.cert with *.key; for a Docker daemon: ca.pem, cert.pem, key.pem"),
         shared_blob_dir(prefix),
         Flag(f"{prefix}daemon-host", "address of the Docker daemon for docker-daemon: (default: $DOCKER_HOST, else the "
-             "standard socket)", value="HOST"),
+             "standard socket)", value="HOST", group=_SIDES[prefix]),
     )  # fmt: skip
 
 

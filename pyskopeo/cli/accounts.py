@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from ..credentials.keychain import Keychain
 
 AUTHFILE = Flag("authfile", "path of the credentials file (default: $REGISTRY_AUTH_FILE, else containers/auth.json of "
-                "the user)", value="PATH")  # fmt: skip
-COMPAT_AUTHFILE = Flag("compat-auth-file", "path of a Docker-compatible config.json to use instead", value="PATH")
-TLS_VERIFY = Flag("tls-verify", "require HTTPS and verify certificates (default: true)", read=boolean)
-CERT_DIR = Flag("cert-dir", "directory with certificates for the registry: *.crt, and *.cert with *.key", value="DIR")
+                "the user)", value="PATH", group="registry")  # fmt: skip
+COMPAT_AUTHFILE = Flag("compat-auth-file", "path of a Docker-compatible config.json to use instead", value="PATH",
+                       group="registry")
+TLS_VERIFY = Flag("tls-verify", "require HTTPS and verify certificates (default: true)", read=boolean, group="registry")
+CERT_DIR = Flag("cert-dir", "directory with certificates for the registry: *.crt, and *.cert with *.key", value="DIR",
+                group="registry")
 # Helpers in Bazel's protocol take the place of a login.
 ACCOUNT_NETWORK = tuple(flag for flag in NETWORK if flag.name not in ("credential-helper", *RATE_FLAGS))
 

@@ -151,32 +151,36 @@ SUMMARIES = {
 # Commands that no help text names, as for skopeo.
 HIDDEN = frozenset({"untrusted-signature-dump-without-verification"})
 
-VERSION = Flag("version", "print the version", short="v", read=boolean, default=False)
+VERSION = Flag("version", "print the version", short="v", read=boolean, default=False, group="output")
 
 GLOBAL = (
     Flag("command-timeout", "time limit for the command (default: none)", value="DURATION", read=duration,
-         default=0.0),
-    Flag("debug", "log requests and the origin of settings to standard error", read=boolean, default=False),
-    Flag("insecure-policy", "accept all images, without checking a policy", read=boolean, default=False),
+         default=0.0, group="network"),
+    Flag("debug", "log requests and the origin of settings to standard error", read=boolean, default=False,
+         group="output"),
+    Flag("insecure-policy", "accept all images, without checking a policy", read=boolean, default=False, group="trust"),
     Flag("offline", "send no request: what is missing on this machine is listed, and the exit code is 3", read=boolean,
-         default=False),
+         default=False, group="network"),
     Flag("override-arch", "use ARCH instead of the architecture of this machine to choose images", value="ARCH",
-         default=""),
-    Flag("override-os", "use OS instead of linux to choose images", value="OS", default=""),
+         default="", group="images"),
+    Flag("override-os", "use OS instead of linux to choose images", value="OS", default="", group="images"),
     Flag("override-variant", "use VARIANT instead of the variant of this machine to choose images", value="VARIANT",
-         default=""),
+         default="", group="images"),
     Flag("policy", "path of the policy that decides which images are accepted (default: $CONTAINERS_POLICY_JSON, "
-         "else policy.json in the configuration directories; without a policy all images are accepted)", value="PATH"),
+         "else policy.json in the configuration directories; without a policy all images are accepted)", value="PATH",
+         group="trust"),
     Flag("registries-conf", "", value="PATH", hidden=True),
-    Flag("registries.d", "directory that configures where registries keep signatures", value="DIR"),
-    Flag("require-signed", "reject images that the policy accepts without a signature", read=boolean, default=False),
+    Flag("registries.d", "directory that configures where registries keep signatures", value="DIR", group="trust"),
+    Flag("require-signed", "reject images that the policy accepts without a signature", read=boolean, default=False,
+         group="trust"),
     Flag("store", "directory of the content store: what is fetched is kept there, and what is there is not fetched "
-         "(default: $PYSKOPEO_STORE, else none)", value="DIR"),
-    Flag("tls-details", "YAML file with minVersion, cipherSuites and namedGroups for TLS", value="PATH"),
+         "(default: $PYSKOPEO_STORE, else none)", value="DIR", group="network"),
+    Flag("tls-details", "YAML file with minVersion, cipherSuites and namedGroups for TLS", value="PATH",
+         group="network"),
     Flag("tls-verify", "", read=boolean, hidden=True),
     Flag("tmpdir", "directory for large temporary files (default: $TMPDIR, else next to the destination)",
-         value="DIR"),
-    Flag("user-agent-prefix", "prefix for the User-Agent header of requests", value="PREFIX"),
+         value="DIR", group="destination"),
+    Flag("user-agent-prefix", "prefix for the User-Agent header of requests", value="PREFIX", group="network"),
 )  # fmt: skip
 
 

@@ -14,13 +14,14 @@ _REUSES = ("copy", "hardlink", "symlink", "reflink")
 REUSE = Flag(
     "reuse", "what oci: and dir: destinations make of blobs that are files of a local source: " + ", ".join(_REUSES) +
     "; a copy where the file system cannot do that (default: copy)", value="HOW", default="copy", choices=_REUSES,
+    group="destination",
 )  # fmt: skip
 LAYERS = Flag(
     "layers", "all, or none: copy manifests and configurations only, to oci: or oci-archive: (default: all)",
-    value="WHICH", default="all", choices=("all", "none"),
+    value="WHICH", default="all", choices=("all", "none"), group="form",
 )  # fmt: skip
 PLAN_JSON = Flag("json", "print the result of --dry-run as JSON: all manifests and blobs, with sizes and places",
-                 read=boolean, default=False)  # fmt: skip
+                 read=boolean, default=False, group="output")  # fmt: skip
 
 
 def reuse(parsed: Parsed) -> Reuse:

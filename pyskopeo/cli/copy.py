@@ -36,11 +36,13 @@ if TYPE_CHECKING:
 
 _FLAGS = (
     Flag("additional-tag", "additional tag for the image (docker:, docker-archive:, docker-daemon:)",
-         value="[NAME:]TAG", read=listed, repeat=True),
-    Flag("all", "copy every image of a list, not only that of one platform", short="a", read=boolean, default=False),
+         value="[NAME:]TAG", read=listed, repeat=True, group="destination"),
+    Flag("all", "copy every image of a list, not only that of one platform", short="a", read=boolean, default=False,
+         group="images"),
     Flag("multi-arch", "images of a list to copy: system, all, index-only, or OS/ARCH[/VARIANT],... (default: system)",
-         value="CHOICE"),
-    Flag("strip-removed-platforms", "remove platforms from the list that are not copied", read=boolean, default=False),
+         value="CHOICE", group="images"),
+    Flag("strip-removed-platforms", "remove platforms from the list that are not copied", read=boolean, default=False,
+         group="images"),
     *CHOOSING,
     AUTHFILE,
     *access_flags("src-"),
@@ -51,23 +53,24 @@ _FLAGS = (
     *SIGNING,
     SIGN_IDENTITY,
     Flag("dest-precompute-digests", "compress layers to temporary files first, and do not upload those that exist",
-         read=boolean, default=False),
+         read=boolean, default=False, group="destination"),
     *NETWORK,
     *RANGES,
     *RESUME,
-    Flag("digestfile", "write the digest of the copied image to PATH", value="PATH"),
+    Flag("digestfile", "write the digest of the copied image to PATH", value="PATH", group="output"),
     RECEIPT,
-    Flag("quiet", "show no progress", short="q", read=boolean, default=False),
+    Flag("quiet", "show no progress", short="q", read=boolean, default=False, group="output"),
     Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
-         choices=MODES),
-    Flag("dry-run", "print what would be copied, without copying it", read=boolean, default=False),
+         choices=MODES, group="output"),
+    Flag("dry-run", "print what would be copied, without copying it", read=boolean, default=False, group="output"),
     PLAN_JSON,
     LAYERS,
     REUSE,
     Flag("image-parallel-copies", "maximum number of blobs copied in parallel (default: 6, and 18 small ones)",
-         value="N", read=integer, default=0),
+         value="N", read=integer, default=0, group="network"),
     *LAYOUT_OUTPUT,
-    Flag("verify-existing", "verify the digests of blobs that exist at the destination", read=boolean, default=False),
+    Flag("verify-existing", "verify the digests of blobs that exist at the destination", read=boolean, default=False,
+         group="trust"),
 )  # fmt: skip
 
 
@@ -152,12 +155,13 @@ async def run(options: CopyOptions) -> int:
             from .split_copy import sharing_files, split_copied
 
             writing = stack.enter_context(sharing_files(writing))
+        signers = options.signing.signers(writing)
         result = await engine.copy(
             options.source,
             options.destination,
             engine.CopyOptions(
                 options.selection, options.form, options.jobs, options.dry_run, options.layers,
-                output.wrap(options.destination), options.signing.signers(writing), options.signing.identity,
+                output.wrap(options.destination), signers, options.signing.identity,
                 options.referrers,
             ),
             source_access=reading,
@@ -169,7 +173,7 @@ async def run(options: CopyOptions) -> int:
     if options.dry_run:
         from .plan_view import print_dry_run
 
-        print_dry_run(result, options.source, options.destination, reading, as_json=options.json)
+        print_dry_run(result, options.source, options.destination, reading, signers, as_json=options.json)
         return 0
     if record is not None and options.receipt is not None:
         local = "store" if options.source.transport == "docker" else options.source.image_name

@@ -92,8 +92,10 @@ COMMAND = Command(
         "pyskopeo detach oci:images:app --platform linux/arm64 --type application/spdx+json",
     ),
     flags=(
-        Flag("type", "detach what has this artifact type; can be repeated", value="TYPE", read=utf8, repeat=True),
-        Flag("dry-run", "print what would be detached, without changing anything", read=boolean, default=False),
+        Flag("type", "detach what has this artifact type; can be repeated", value="TYPE", read=utf8, repeat=True,
+             group="files"),
+        Flag("dry-run", "print what would be detached, without changing anything", read=boolean, default=False,
+             group="output"),
         *CHOOSING,
         AUTHFILE,
         *access_flags(),

@@ -106,9 +106,10 @@ COMMAND = Command(
         "pyskopeo download oci:images:app sha256:... --output - | jq .",
     ),
     flags=(
-        Flag("type", "download what has this artifact type; can be repeated", value="TYPE", read=utf8, repeat=True),
+        Flag("type", "download what has this artifact type; can be repeated", value="TYPE", read=utf8, repeat=True,
+             group="files"),
         Flag("output", "directory to write to (its path ends with /, or it is there), file for the only one, or - for "
-             "standard output (default: ./)", short="o", value="PATH"),
+             "standard output (default: ./)", short="o", value="PATH", group="output"),
         JSON,
         *CHOOSING,
         AUTHFILE,

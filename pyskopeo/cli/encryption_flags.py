@@ -29,11 +29,11 @@ def _indexes(text: str) -> list[int]:
 
 ENCRYPTION = (
     Flag("encryption-key", "encrypt the layers for the owner of a public key (jwe: and a file in PEM); for several, "
-         "repeat it; writes OCI", value="jwe:PATH", read=listed, repeat=True),
+         "repeat it; writes OCI", value="jwe:PATH", read=listed, repeat=True, group="form"),
     Flag("encrypt-layer", "encrypt only this layer: 0 is the lowest one, -1 the top one (default: all)", value="INDEX",
-         read=_indexes, repeat=True),
+         read=_indexes, repeat=True, group="form"),
     Flag("decryption-key", "decrypt the layers with a private key (a file in PEM), whose passphrase is given as "
-         ":PASSPHRASE, :file=PATH or :fd=NUMBER", value="PATH[:PASSPHRASE]", read=listed, repeat=True),
+         ":PASSPHRASE, :file=PATH or :fd=NUMBER", value="PATH[:PASSPHRASE]", read=listed, repeat=True, group="form"),
 )  # fmt: skip
 
 

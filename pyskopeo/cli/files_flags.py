@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from ..model.choice import Choice
 
 PATHS = Flag("path", "only files that match GLOB, and what is in such directories: * and ? match no slash, ** matches "
-             "any; can be repeated", value="GLOB", read=lambda text: [text], repeat=True)  # fmt: skip
+             "any; can be repeated", value="GLOB", read=lambda text: [text], repeat=True, group="files")  # fmt: skip
 FILES = (
-    Flag("quiet", "show no progress", short="q", read=boolean, default=False),
+    Flag("quiet", "show no progress", short="q", read=boolean, default=False, group="output"),
     Flag("layer", "use only this layer: its number (1 is the base layer, -1 the top), digest or diff ID; can be "
-         "repeated", value="LAYER", read=lambda text: [text], repeat=True),
+         "repeated", value="LAYER", read=lambda text: [text], repeat=True, group="files"),
     *CHOOSING,
     AUTHFILE,
     *access_flags(),
     *NETWORK,
     *RANGES,
     Flag("max-inflated", "maximum size of all layers that are decompressed, in total, as in 500M or 20G (default: 16G, "
-         "or 200 times their stored size if that is more)", value="SIZE", read=byte_count),
+         "or 200 times their stored size if that is more)", value="SIZE", read=byte_count, group="trust"),
 )  # fmt: skip
 
 

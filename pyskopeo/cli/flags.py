@@ -95,8 +95,10 @@ GROUPS = {
     "source": "Source",
     "destination": "Destination",
     "images": "Which images",
+    "files": "Which files",
     "form": "Form of the image",
-    "trust": "Trust",
+    "trust": "Trust and verification",
+    "registry": "Registry and credentials",
     "network": "Network",
     "output": "Output",
 }
@@ -110,7 +112,7 @@ class Flag:
     and raises `ValueError`. A flag that is not given has the value ``default``, or an empty list if
     it can be repeated (``repeat``). ``choices`` are the values allowed, if only some are. ``implied`` is the
     text of the value if none is given after ``=``; None: it is the next word. ``group`` is the part of the help text
-    that lists the flag, one of `GROUPS`; "" is the one without a title.
+    that lists the flag, one of `GROUPS`; only a hidden flag has none.
     """
 
     name: str

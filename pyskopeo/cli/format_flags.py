@@ -12,22 +12,22 @@ _COMPRESSIONS = ("gzip", "zstd")
 
 FORM = (
     Flag("format", "manifest type to write: oci, v2s2 or v2s1 (default: that of the source, if the destination "
-         "accepts it)", short="f", value="TYPE"),
-    Flag("preserve-digests", "fail if a manifest would have to change", read=boolean, default=False),
-    Flag("remove-signatures", "copy signed images without their signatures", read=boolean, default=False),
+         "accepts it)", short="f", value="TYPE", group="form"),
+    Flag("preserve-digests", "fail if a manifest would have to change", read=boolean, default=False, group="form"),
+    Flag("remove-signatures", "copy signed images without their signatures", read=boolean, default=False, group="form"),
     Flag("remove-list-signatures", "copy signed lists of images without the lists' signatures; those of the images are "
-         "copied", read=boolean, default=False),
-    Flag("dest-compress", "compress uncompressed layers, also in dir:", read=boolean, default=False),
-    Flag("dest-decompress", "decompress layers", read=boolean, default=False),
-    Flag("dest-compress-format", "compression of the layers: gzip or zstd", value="FORMAT"),
+         "copied", read=boolean, default=False, group="form"),
+    Flag("dest-compress", "compress uncompressed layers, also in dir:", read=boolean, default=False, group="form"),
+    Flag("dest-decompress", "decompress layers", read=boolean, default=False, group="form"),
+    Flag("dest-compress-format", "compression of the layers: gzip or zstd", value="FORMAT", group="form"),
     Flag("dest-compress-level", "compression level: 1 to 9 for gzip (default: 6), 1 to 22 for zstd (default: 3)",
-         value="LEVEL", read=integer),
+         value="LEVEL", read=integer, group="form"),
     Flag("dest-force-compress-format", "do not reuse layers with another compression (no effect: they are never "
-         "reused)", read=boolean, default=False),
+         "reused)", read=boolean, default=False, group="form"),
     Flag("max-inflated", "maximum size of all layers that are decompressed, in total, as in 500M or 20G (default: 16G, "
-         "or 200 times their stored size if that is more)", value="SIZE", read=byte_count),
+         "or 200 times their stored size if that is more)", value="SIZE", read=byte_count, group="trust"),
     Flag("dest-oci-accept-uncompressed-layers", "do not compress uncompressed layers in oci: and oci-archive:",
-         read=boolean, default=False),
+         read=boolean, default=False, group="form"),
 )  # fmt: skip
 
 

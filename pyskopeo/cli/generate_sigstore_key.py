@@ -11,9 +11,9 @@ from .command import Command
 from .flags import Flag, Parsed, UsageError
 
 _FLAGS = (
-    Flag("output-prefix", "write the keys to PREFIX.pub and PREFIX.private", value="PREFIX"),
+    Flag("output-prefix", "write the keys to PREFIX.pub and PREFIX.private", value="PREFIX", group="output"),
     Flag("passphrase-file", "read the passphrase for the private key from the first line of PATH (default: a prompt)",
-         value="PATH"),
+         value="PATH", group="trust"),
 )  # fmt: skip
 
 

@@ -31,14 +31,15 @@ _FLAGS = (
     AUTHFILE,
     *access_flags(),
     *NETWORK,
-    Flag("config", "print the image configuration", read=boolean, default=False),
+    Flag("config", "print the image configuration", read=boolean, default=False, group="output"),
     Flag("raw", "print the unmodified manifest, or with --config the unmodified configuration", read=boolean,
-         default=False),
-    Flag("format", "format the output with a Go template", short="f", value="TEMPLATE", read=utf8),
-    Flag("platforms", "print the digest and the size of every image of a list", read=boolean, default=False),
+         default=False, group="output"),
+    Flag("format", "format the output with a Go template", short="f", value="TEMPLATE", read=utf8, group="output"),
+    Flag("platforms", "print the digest and the size of every image of a list", read=boolean, default=False,
+         group="output"),
     Flag("manifest-digest", "algorithm of the digest of the manifest: sha256 or sha512 (default: that of the "
-         "configuration's digest)", value="ALGORITHM", choices=("sha256", "sha512")),
-    Flag("no-tags", "do not list the tags of the repository", short="n", read=boolean, default=False),
+         "configuration's digest)", value="ALGORITHM", choices=("sha256", "sha512"), group="output"),
+    Flag("no-tags", "do not list the tags of the repository", short="n", read=boolean, default=False, group="output"),
 )  # fmt: skip
 
 

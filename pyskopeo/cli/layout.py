@@ -195,7 +195,7 @@ _VERIFY = Command(
     flags=(
         *VERIFYING,
         Flag("profile", "also check what this program demands of a layout: umoci or docker-library", value="PROFILE",
-             choices=PROFILES),
+             choices=PROFILES, group="trust"),
         _SHARED,
     ),
     read=LayoutVerifyOptions.of,
@@ -218,7 +218,7 @@ _REPAIR = Command(
     ),
     flags=(
         Flag("from", "image to fetch from, for example docker://HOST/NAME or oci:DIR; can be repeated",
-             value="IMAGE-NAME", read=lambda text: [text], repeat=True),
+             value="IMAGE-NAME", read=lambda text: [text], repeat=True, group="source"),
         *VERIFYING, _SHARED, AUTHFILE, *registry_flags(), *NETWORK, *RESUME,
     ),
     read=RepairOptions.of,

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 _ELSEWHERE = "; add a place that has them: --from"
 _LOCAL_FROM = Flag(
     "from", "place to take content from: oci:DIR, oci-archive:FILE, dir:DIR, a file, a directory, a blob index or "
-    "store:DIR; can be repeated", value="PLACE", read=lambda text: [text], repeat=True,
+    "store:DIR; can be repeated", value="PLACE", read=lambda text: [text], repeat=True, group="source",
 )  # fmt: skip
 _FROM = replace(_LOCAL_FROM, help=_LOCAL_FROM.help.replace(" or store:DIR", ", store:DIR or docker://HOST/NAME"))
 _BASE = Flag("blob-root", "directory that relative paths in a blob index are in (default: the working directory)",
-             value="DIR")  # fmt: skip
-_OUT = Flag("out", "layout to write: oci:DIR, or oci:DIR:NAME for an image", value="LAYOUT")
-_QUIET = Flag("quiet", "show no progress", short="q", read=boolean, default=False)
+             value="DIR", group="source")  # fmt: skip
+_OUT = Flag("out", "layout to write: oci:DIR, or oci:DIR:NAME for an image", value="LAYOUT", group="destination")
+_QUIET = Flag("quiet", "show no progress", short="q", read=boolean, default=False, group="output")
 _PLACES = (
     "Places, in the order in which they are asked: layouts (oci:DIR, oci-archive:FILE, dir:DIR); files that\n"
     "are blobs, and directories of such files; blob indexes (FILE.json with\n"
@@ -268,7 +268,7 @@ ASSEMBLE = Command(
     ),
     flags=(
         Flag("root", "digest of the image or list, or a file with its manifest, or with its descriptor",
-             value="DIGEST|FILE"),
+             value="DIGEST|FILE", group="images"),
         _LOCAL_FROM, _BASE, _OUT, SPARSE, REUSE, JSON, _QUIET,
     ),
     read=AssembleOptions.of,

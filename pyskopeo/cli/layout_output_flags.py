@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 # Those of the modules of the same names in the model, which a plain copy does not load.
 STYLES, PROFILES = ("os-arch", "bashbrew"), ("umoci", "docker-library")
 PLATFORM_NAMES = Flag("platform-names", "names of platforms: os-arch (linux-arm-v7), or bashbrew (arm32v7)",
-                      value="STYLE", default=STYLES[0], choices=STYLES)  # fmt: skip
+                      value="STYLE", default=STYLES[0], choices=STYLES, group="destination")  # fmt: skip
 LAYOUT_OUTPUT = (
     Flag("tag-platforms", "name each image of a list, besides the list, NAME-PLATFORM in the layout (oci:, "
-         "oci-archive:)", read=boolean, default=False),
+         "oci-archive:)", read=boolean, default=False, group="destination"),
     Flag("split-platforms", "also write each image of a list into a layout of its own, DIR/PLATFORM, with hard links, "
-         "and print what lies where (oci:)", read=boolean, default=False),
+         "and print what lies where (oci:)", read=boolean, default=False, group="destination"),
     PLATFORM_NAMES,
     Flag("dest-layout-profile", "write a layout that this program accepts: umoci or docker-library (oci:)",
-         value="PROFILE", choices=PROFILES),
+         value="PROFILE", choices=PROFILES, group="destination"),
 )  # fmt: skip
 
 

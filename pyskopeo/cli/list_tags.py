@@ -23,10 +23,10 @@ _FLAGS = (
     AUTHFILE,
     *registry_flags(),
     *NETWORK,
-    Flag("filter", "list only tags that contain a match of REGEX (Python syntax)", value="REGEX"),
-    Flag("semver", 'list only versions in RANGE, for example ">= 1.2, < 3 || ^4.1"', value="RANGE"),
+    Flag("filter", "list only tags that contain a match of REGEX (Python syntax)", value="REGEX", group="images"),
+    Flag("semver", 'list only versions in RANGE, for example ">= 1.2, < 3 || ^4.1"', value="RANGE", group="images"),
     Flag("sort", f"order of the tags: {', '.join(ORDERS)} (newest last; default: registry)", value="ORDER",
-         default="registry", choices=ORDERS),
+         default="registry", choices=ORDERS, group="output"),
 )  # fmt: skip
 
 

@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 
 _FLAGS = (
     Flag("output", "path of the lock file, - for standard output (default: IMAGES.yaml with .lock for its ending)",
-         short="o", value="PATH"),
+         short="o", value="PATH", group="output"),
     Flag("check", "write nothing: print what has moved since it was locked; the exit code is 1 if anything has",
-         read=boolean, default=False),
+         read=boolean, default=False, group="output"),
     Flag("update", "look up again the images NAME..., or all without a name; by default what is locked is kept",
-         read=boolean, default=False),
-    Flag("referrers", "also record what refers to each image: signatures, attestations", read=boolean, default=False),
+         read=boolean, default=False, group="images"),
+    Flag("referrers", "also record what refers to each image: signatures, attestations", read=boolean, default=False,
+         group="images"),
     Flag("format", "also print the lock for another tool: nix, an attribute set; buildozer, commands that set digests "
          "in MODULE.bazel (default: json, which prints nothing)", value="FORMAT", default="json",
-         choices=("json", "nix", "buildozer")),
+         choices=("json", "nix", "buildozer"), group="output"),
     AUTHFILE,
     *registry_flags(),
     *NETWORK,

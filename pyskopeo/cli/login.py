@@ -22,12 +22,13 @@ _FLAGS = (
     COMPAT_AUTHFILE,
     CERT_DIR,
     TLS_VERIFY,
-    Flag("get-login", "print the user name that is logged in to the registry", read=boolean, default=False),
+    Flag("get-login", "print the user name that is logged in to the registry", read=boolean, default=False,
+         group="output"),
     Flag("password", "password for the registry; other users can see it, prefer --password-stdin", short="p",
-         value="PASS", read=utf8, default=""),
-    Flag("password-stdin", "read the password from standard input", read=boolean, default=False),
-    Flag("username", "user name for the registry", short="u", value="USER", read=utf8, default=""),
-    Flag("verbose", "print where the credentials are stored", short="v", read=boolean, default=False),
+         value="PASS", read=utf8, default="", group="registry"),
+    Flag("password-stdin", "read the password from standard input", read=boolean, default=False, group="registry"),
+    Flag("username", "user name for the registry", short="u", value="USER", read=utf8, default="", group="registry"),
+    Flag("verbose", "print where the credentials are stored", short="v", read=boolean, default=False, group="output"),
     *ACCOUNT_NETWORK,
 )  # fmt: skip
 

@@ -18,7 +18,8 @@ _FLAGS = (
     AUTHFILE,
     COMPAT_AUTHFILE,
     TLS_VERIFY,
-    Flag("all", "remove the credentials for all registries from the file", short="a", read=boolean, default=False),
+    Flag("all", "remove the credentials for all registries from the file", short="a", read=boolean, default=False,
+         group="registry"),
     *ACCOUNT_NETWORK,
 )
 

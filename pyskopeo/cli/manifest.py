@@ -117,7 +117,7 @@ _GET = Command(
     ),
     flags=(
         OUTPUT, SOURCES,
-        Flag("print-digest", "print the digest to standard output", read=boolean, default=False),
+        Flag("print-digest", "print the digest to standard output", read=boolean, default=False, group="output"),
         AUTHFILE, *registry_flags(), *NETWORK,
     ),
     read=GetOptions.of,
@@ -137,7 +137,7 @@ _PUT = Command(
         "pyskopeo manifest put registry.example.com/team/app manifest.json",
     ),
     flags=(
-        Flag("media-type", "media type of a document that does not state its own", value="TYPE"),
+        Flag("media-type", "media type of a document that does not state its own", value="TYPE", group="form"),
         AUTHFILE, *registry_flags(), *NETWORK,
     ),
     read=PutOptions.of,

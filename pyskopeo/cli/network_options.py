@@ -49,33 +49,36 @@ def _header_helper(text: str) -> HeaderHelper:
 
 NETWORK = (
     Flag("retry-times", f"number of retries after transient failures (default: {Retry().times})", value="N",
-         read=integer),
+         read=integer, group="network"),
     Flag("retry-delay", "fixed delay between retries (default: doubles with each, from 0.5s)", value="DURATION",
-         read=duration),
+         read=duration, group="network"),
     Flag("max-retry-after", "fail at once if a server asks to wait longer than this before a retry (default: 5m)",
-         value="DURATION", read=duration, default=300.0),
+         value="DURATION", read=duration, default=300.0, group="network"),
     Flag("stall-timeout", "fail a transfer that makes no progress for this long (default: 60s)", value="DURATION",
-         read=duration),
+         read=duration, group="network"),
     Flag("response-timeout", "fail a request that is not answered in this time (default: 5m, or three times a given "
-         "--stall-timeout)", value="DURATION", read=duration),
+         "--stall-timeout)", value="DURATION", read=duration, group="network"),
     Flag("limit-rate", "maximum number of bytes per second, such as 500K or 10M, of all uploads and downloads together "
-         "(default: no limit)", value="RATE", read=_rate, default=0),
-    Flag("limit-rate-per-host", "the same for those with one host", value="RATE", read=_rate, default=0),
+         "(default: no limit)", value="RATE", read=_rate, default=0, group="network"),
+    Flag("limit-rate-per-host", "the same for those with one host", value="RATE", read=_rate, default=0,
+         group="network"),
     Flag("auth-strict", "treat the failure of a credential helper as an error, not a warning", read=boolean,
-         default=False),
+         default=False, group="registry"),
     Flag("credential-helper", "get request headers from PATH, a helper that speaks Bazel's protocol; PATTERN is HOST, "
          "or *.DOMAIN for the domain and its subdomains (default: all hosts)", value="[PATTERN=]PATH",
-         read=_header_helper, repeat=True),
+         read=_header_helper, repeat=True, group="registry"),
     Flag("trust-realm", "also send credentials to the token server HOST, without TLS if its address is http",
-         value="HOST", read=listed, repeat=True),
+         value="HOST", read=listed, repeat=True, group="registry"),
 )  # fmt: skip
 
 
 # For commands that download blobs.
 RANGES = (
     Flag("range-parts", "download blobs of 64 MiB and more in parts, over up to N connections to a host, if that is "
-         f"faster; 1 turns this off (default: {Ranges().parts})", value="N", read=integer, default=Ranges().parts),
-    Flag("range-size", "size of a part (default: 16M)", value="SIZE", read=byte_count, default=Ranges().size),
+         f"faster; 1 turns this off (default: {Ranges().parts})", value="N", read=integer, default=Ranges().parts,
+         group="network"),
+    Flag("range-size", "size of a part (default: 16M)", value="SIZE", read=byte_count, default=Ranges().size,
+         group="network"),
 )  # fmt: skip
 _LEAST_RANGE_SIZE = 1024 * 1024
 

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from ..model.reference import Reference
 
-OUTPUT = Flag("output", "file to write, or - for standard output", short="o", value="FILE")
+OUTPUT = Flag("output", "file to write, or - for standard output", short="o", value="FILE", group="output")
 SOURCES = Flag(
     "source", "another place of the same content, asked before the named one, in the order given; can be repeated",
-    value="REPOSITORY@HOST", read=lambda text: [_source(text)], repeat=True,
+    value="REPOSITORY@HOST", read=lambda text: [_source(text)], repeat=True, group="source",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.manifest import Manifest
+    from ..signatures.signer import Signer
 
 # The state of a blob in a dry run. A registry can decline to mount a blob, which then is fetched.
 _STATES = {
@@ -29,17 +31,18 @@ _STATES = {
 
 
 def print_dry_run(
-    result: CopyResult, source: ImageReference, destination: ImageReference, source_access: Access, *, as_json: bool
-) -> None:
-    """Print the result of a dry run to standard output, as a table or as JSON."""
+    result: CopyResult, source: ImageReference, destination: ImageReference, source_access: Access,
+    signers: Sequence[Signer] = (), *, as_json: bool,
+) -> None:  # fmt: skip
+    """Print the result of a dry run to standard output, as a table or as JSON; ``signers`` would sign the image."""
     if as_json:
-        _print_json(result, source, destination, source_access)
+        _print_json(result, source, destination, source_access, signers)
     else:
-        _print_table(result.plan, result.placements, result.referrers)
+        _print_table(result.plan, result.placements, result.referrers, signers)
 
 
 def _print_table(
-    plan: Plan, placements: Mapping[Digest, Placement], referrers: Sequence[CopiedReferrer]
+    plan: Plan, placements: Mapping[Digest, Placement], referrers: Sequence[CopiedReferrer], signers: Sequence[Signer]
 ) -> None:
     """Print a table of the blobs and the manifests to standard output."""
     descriptors = plan.all_blobs
@@ -48,6 +51,10 @@ def _print_table(
         print(f"{state:<9} {descriptor.digest}  {size(descriptor.size):>10}  {descriptor.media_type}")
     for manifest in (*plan.manifests, plan.root):
         print(f"{'manifest':<9} {manifest.digest}  {size(len(manifest.raw)):>10}  {manifest.media_type}")
+    for digest, format, count in _signatures(plan):
+        print(f"{'signature':<9} {digest}  {quantity(count, 'signature'):>10}  {format}")
+    for signer in signers:
+        print(f"{'to sign':<9} by {signer.called}")
     for one in referrers:
         whole = len(one.manifest.raw) + sum(blob.size for blob in one.blobs)
         kind = one.tag or ascii(one.artifact_type)[1:-1][:100]
@@ -65,13 +72,24 @@ def _print_table(
     sys.stdout.flush()
 
 
+def _signatures(plan: Plan) -> list[tuple[Digest, str, int]]:
+    """Return how many signatures of each format are copied with which manifest."""
+    found = plan.inputs.graph.signatures if plan.inputs else {}
+    return [
+        (digest, format, count)
+        for digest, signatures in found.items()
+        for format, count in Counter(one.format for one in signatures).items()
+    ]
+
+
 def _sum(blobs: Sequence[Descriptor]) -> str:
     total = sum(blob.size for blob in blobs)
     return f"{quantity(len(blobs), 'blob')}, {size(total)} ({total} bytes)"
 
 
 def _print_json(
-    result: CopyResult, source: ImageReference, destination: ImageReference, source_access: Access
+    result: CopyResult, source: ImageReference, destination: ImageReference, source_access: Access,
+    signers: Sequence[Signer],
 ) -> None:  # fmt: skip
     """Print the graph of a dry run as JSON: manifests, the root first, and blobs, with sizes and places."""
     plan, placements = result.plan, result.placements
@@ -81,6 +99,9 @@ def _print_json(
     changed = {descriptor.digest for descriptor, _ in plan.changes}
     generated = {descriptor.digest for descriptor, _ in plan.contents}
     manifests = (plan.root, *plan.manifests)
+    copied = [
+        {"manifest": str(digest), "format": format, "count": count} for digest, format, count in _signatures(plan)
+    ]
     configs = {manifest.config.digest for manifest in manifests if manifest.config is not None}
     print_json({
         "source": source.image_name,
@@ -101,6 +122,8 @@ def _print_json(
             }
             for blob in plan.all_blobs
         ],
+        **({"signatures": copied} if copied else {}),
+        **({"signers": [signer.called for signer in signers]} if signers else {}),
         **({"referrers": [_referrer(one) for one in result.referrers]} if result.referrers else {}),
     })  # fmt: skip
 

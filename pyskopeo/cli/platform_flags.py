@@ -8,7 +8,7 @@ from .command import program
 from .flags import Flag, Parsed, UsageError, utf8
 
 PLATFORM = Flag("platform", "choose the image for OS/ARCH[/VARIANT] from a list, or for bashbrew:NAME, as in "
-                "bashbrew:arm32v7", value="PLATFORM", read=Platform.parse)  # fmt: skip
+                "bashbrew:arm32v7", value="PLATFORM", read=Platform.parse, group="images")  # fmt: skip
 _OVERRIDES = ("override-os", "override-arch", "override-variant")
 
 
@@ -23,11 +23,11 @@ def annotation(text: str) -> tuple[str, str]:
 CHOOSING = (
     PLATFORM,
     Flag("os-version", "choose an image for this version of the operating system, or the beginning of it up to a dot, "
-         "as in 10.0.17763", value="VERSION", read=utf8),
+         "as in 10.0.17763", value="VERSION", read=utf8, group="images"),
     Flag("os-feature", "choose an image that states this feature of the operating system; can be repeated",
-         value="FEATURE", read=utf8, repeat=True),
+         value="FEATURE", read=utf8, repeat=True, group="images"),
     Flag("select-annotation", "choose an image whose entry in the list has this annotation; can be repeated",
-         value="NAME=VALUE", read=annotation, repeat=True),
+         value="NAME=VALUE", read=annotation, repeat=True, group="images"),
 )  # fmt: skip
 
 

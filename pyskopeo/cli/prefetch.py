@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 _FLAGS = (
     Flag("dest", "layout to fetch into, whose images get their names from the lock; a single one may be given another, "
-         "NAME", value="oci:DIR[:NAME]"),
+         "NAME", value="oci:DIR[:NAME]", group="destination"),
     Flag("platform", "fetch only the image for OS/ARCH[/VARIANT]; several times: those images, with their index",
-         value="PLATFORM", read=Platform.parse, repeat=True),
+         value="PLATFORM", read=Platform.parse, repeat=True, group="images"),
     Flag("jobs", "number of images to fetch in parallel, which share one limit on blobs (default: 8)", value="N",
-         read=integer, default=8),
+         read=integer, default=8, group="network"),
     *(flag for flag in REFERRERS if flag.name != "cosign-tags"),
-    Flag("dry-run", "print what would be fetched, without fetching it", read=boolean, default=False),
+    Flag("dry-run", "print what would be fetched, without fetching it", read=boolean, default=False, group="output"),
     RECEIPT,
     AUTHFILE,
     *registry_flags(),

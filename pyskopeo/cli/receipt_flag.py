@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..model.events import Event, Report
 
 RECEIPT = Flag("receipt", "write to PATH, as JSON, what was asked for and what was got: digests, sizes, and where each "
-               "blob came from", value="PATH")  # fmt: skip
+               "blob came from", value="PATH", group="output")  # fmt: skip
 
 
 @contextmanager

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 REFERRERS = (
     Flag("referrers", "also copy what refers to the image (SBOMs, attestations, signatures), to the images of its "
          "list, and to that in turn; with TYPE,... only these artifact types", value="[=TYPE,...]", read=listed,
-         repeat=True, implied=""),
+         repeat=True, implied="", group="images"),
     Flag("cosign-tags", "also copy the tags sha256-HEX.sig, .att and .sbom that cosign finds by the image's digest",
-         read=boolean, default=False),
+         read=boolean, default=False, group="images"),
     Flag("require-referrer", "refuse an image to which nothing of this artifact type refers", value="TYPE", read=listed,
-         repeat=True),
+         repeat=True, group="images"),
 )  # fmt: skip
 
 

@@ -136,9 +136,9 @@ COMMAND = Command(
     ),
     flags=(
         Flag("type", "list only referrers with this artifact type, and what refers to those; can be repeated",
-             value="TYPE", read=utf8, repeat=True),
+             value="TYPE", read=utf8, repeat=True, group="images"),
         Flag("table", "print a table instead of a tree: subject, type, digest, size, and how it was found",
-             read=boolean, default=False),
+             read=boolean, default=False, group="output"),
         JSON,
         *CHOOSING,
         AUTHFILE,

@@ -76,7 +76,7 @@ COMMAND = Command(
     ),
     examples=("pyskopeo serve oci:mirror --listen 127.0.0.1:5000",),
     flags=(Flag("listen", f"address to listen on; port 0 selects a free port (default: {_DEFAULT})",
-                value="HOST:PORT", default=_DEFAULT),),
+                value="HOST:PORT", default=_DEFAULT, group="network"),),
     read=ServeOptions.of,
     run=run,
 )  # fmt: skip

@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 
 SIGNATURE_CHECKS = (
     Flag("key", "check signatures: one by this OpenPGP keyring or public key of sigstore is needed; can be repeated: "
-         "by one of them", value="PATH", repeat=True),
+         "by one of them", value="PATH", repeat=True, group="trust"),
     Flag("certificate-identity", "check signatures: one with a certificate for this email address or URI is needed",
-         value="IDENTITY", read=utf8),
-    Flag("certificate-oidc-issuer", "where the identity in the certificate has logged in", value="URL", read=utf8),
+         value="IDENTITY", read=utf8, group="trust"),
+    Flag("certificate-oidc-issuer", "where the identity in the certificate has logged in", value="URL", read=utf8,
+         group="trust"),
     Flag("trusted-root", "file of the authorities and logs that certificates are checked with: sigstore's "
-         "trusted_root.json", value="PATH"),
+         "trusted_root.json", value="PATH", group="trust"),
     Flag("signed-as", "repository that signatures have to be for (default: that of the image)",
-         value="HOST/REPOSITORY", read=utf8),
+         value="HOST/REPOSITORY", read=utf8, group="trust"),
     Flag("signatures-only", "check the signatures, without reading layers and configurations", read=boolean,
-         default=False),
+         default=False, group="trust"),
 )  # fmt: skip
 
 

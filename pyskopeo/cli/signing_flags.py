@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     from ..signatures.signer import Signer
 
 SIGNING = (
-    Flag("sign-by", "sign the image with a GPG key of the user's keyring, by the program gpg", value="FINGERPRINT"),
+    Flag("sign-by", "sign the image with a GPG key of the user's keyring, by the program gpg", value="FINGERPRINT",
+         group="trust"),
     Flag("sign-by-sigstore", "sign the image as a file of parameters says: with a key, or with a certificate of Fulcio "
-         "(containers-sigstore-signing-params.yaml(5))", value="PATH"),
-    Flag("sign-by-sigstore-private-key", "sign the image with a private key of sigstore", value="PATH"),
+         "(containers-sigstore-signing-params.yaml(5))", value="PATH", group="trust"),
+    Flag("sign-by-sigstore-private-key", "sign the image with a private key of sigstore", value="PATH", group="trust"),
     Flag("sign-by-sq-fingerprint", "sign the image with a key of Sequoia's key store, by the program sq",
-         value="FINGERPRINT"),
+         value="FINGERPRINT", group="trust"),
     Flag("sign-passphrase-file", "read the passphrase for signing from the first line of PATH (default: a prompt)",
-         value="PATH"),
+         value="PATH", group="trust"),
 )  # fmt: skip
 
 SIGN_IDENTITY = Flag("sign-identity", "the name to sign the image as, REGISTRY/REPOSITORY:TAG (default: that of the "
-                     "destination)", value="REFERENCE")  # fmt: skip
+                     "destination)", value="REFERENCE", group="trust")  # fmt: skip
 
 _SHARE_PASSPHRASE = ("sign-by", "sign-by-sq-fingerprint", "sign-by-sigstore-private-key")
 

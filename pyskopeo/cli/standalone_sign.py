@@ -12,9 +12,9 @@ from .signature_files import read_file
 
 _USAGE = "standalone-sign manifest docker-reference key-fingerprint -o signature"
 _FLAGS = (
-    Flag("output", "write the signature to SIGNATURE", short="o", value="SIGNATURE"),
+    Flag("output", "write the signature to SIGNATURE", short="o", value="SIGNATURE", group="output"),
     Flag("passphrase-file", "read the passphrase of the key from the first line of PATH (default: gpg asks for it)",
-         value="PATH"),
+         value="PATH", group="trust"),
 )  # fmt: skip
 
 

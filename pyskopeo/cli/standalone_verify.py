@@ -12,7 +12,7 @@ from .signature_files import read_file
 
 _FLAGS = (
     Flag("public-key-file", "accept the public keys in PATH only (default: those of the user's GPG keyring)",
-         value="PATH"),
+         value="PATH", group="trust"),
 )  # fmt: skip
 
 

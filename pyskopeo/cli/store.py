@@ -236,9 +236,9 @@ COMMAND = CommandGroup(
             flags=(
                 JSON, DRY_RUN,
                 Flag("older-than", "remove what was not used for this time, such as 12h, 30d or 2w", value="DURATION",
-                     read=age),
+                     read=age, group="images"),
                 Flag("max-size", "remove the least recently used until the store has at most this many bytes",
-                     value="SIZE", read=byte_count),
+                     value="SIZE", read=byte_count, group="images"),
             ),
             read=PruneOptions.of,
             run=prune,

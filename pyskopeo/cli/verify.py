@@ -148,7 +148,7 @@ COMMAND = Command(
         *SIGNATURE_CHECKS,
         *VERIFYING,
         Flag("all", "verify every image of a list, not only that of one platform", short="a", read=boolean,
-             default=False),
+             default=False, group="images"),
         *CHOOSING,
         AUTHFILE,
         *access_flags(),

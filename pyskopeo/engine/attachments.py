@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import Unsupported, prefix_errors
+from ..errors import Unsupported, first_error, prefix_errors
 from ..model.events import Report, SignaturesWritten, ignore
 from ..streams.concurrency import each
 from .signing import NO_SIGNING
@@ -72,7 +72,7 @@ class Attachments:
         Raises the destination's errors and the signers'.
         """
         referrers = self._referrers
-        if referrers is not None and not await referrers.wait({root.digest, *self._written}):
+        if referrers is not None and not await referrers.wait_until_found({root.digest, *self._written}):
             referrers = None
         if referrers is None and not self._has_any(root):
             return
@@ -80,6 +80,18 @@ class Attachments:
         await self._write_signatures(root, destination, root=True)
         if referrers is not None:
             await referrers.write()
+
+    async def commit(self, root: Manifest, destination: ImageDestination) -> Digest:
+        """Give the image its name, after `write_for_root`; return the digest of the root. Raises what that raises."""
+        if self._referrers is None or not self._referrers.found:
+            return await destination.commit(root)
+        from anyio import create_task_group
+
+        with first_error():
+            async with create_task_group() as tasks:
+                tasks.start_soon(self._referrers.confirm)
+                digest = await destination.commit(root)
+        return digest
 
     def destination_has_begun(self) -> None:
         """Note that the destination takes blobs from now on."""

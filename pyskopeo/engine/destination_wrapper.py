@@ -72,6 +72,9 @@ class DestinationWrapper(ImageDestination):
     async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
         return await self._destination.put_referrers(subject, referrers)
 
+    async def confirm_referrers(self) -> None:
+        await self._destination.confirm_referrers()
+
     async def put_tagged(self, manifest: Manifest, tag: str) -> bool:
         return await self._destination.put_tagged(manifest, tag)
 

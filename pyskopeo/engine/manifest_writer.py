@@ -108,7 +108,7 @@ class _Attempt:
     async def write_root(self, manifest: Manifest, attachments: Attachments) -> Digest:
         try:
             await attachments.write_for_root(manifest, self._destination)
-            return await self._destination.commit(manifest)
+            return await attachments.commit(manifest, self._destination)
         except ManifestRefused as error:
             self.refused = (manifest.media_type, error)
             raise

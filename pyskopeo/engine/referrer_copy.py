@@ -56,7 +56,7 @@ class ReferrerCopy(ReferrerReading):
             raise Unsupported(f"{flag} needs another destination: {accepts.no_referrers}")
         super().__init__(source, wanted, report)
         self._destination = destination
-        self._jobs, self._may_copy, self._ready = jobs, Event(), Event()
+        self._jobs, self._may_copy, self._was_found, self._was_copied = jobs, Event(), Event(), Event()
         self._transfer: Transfer | None = None
         self._present: frozenset[Digest] = frozenset()
         self._of_image: set[Digest] = set()
@@ -93,26 +93,27 @@ class ReferrerCopy(ReferrerReading):
         assert plan.inputs is not None
         await self.read(plan.inputs.graph)
         self._of_image = {blob.digest for blob in plan.blobs}
+        self._was_found.set()
         if self.found:
             await self._may_copy.wait()
             blobs = self.plan().blobs
             digests = tuple(one.manifest.digest for one in self.found)
             self._report(ReferrersPlanned(digests, blobs, sum(blob.size for blob in blobs)))
             await self._copy_blobs()
-        self._ready.set()
+        self._was_copied.set()
 
     def destination_has_begun(self) -> None:
         """Let `run` copy blobs, beside those of the image."""
         if self._jobs is None:
             self._may_copy.set()
 
-    async def wait(self, written: Collection[Digest]) -> bool:
-        """Wait for the end of `run`, when all blobs of the image are copied; return whether there is anything to write.
+    async def wait_until_found(self, written: Collection[Digest]) -> bool:
+        """Wait until `run` has found all, when all blobs of the image are copied; return whether there is anything.
 
         ``written`` are the digests of the image's manifests as they were written. Raises what `check_unchanged` raises.
         """
         self._may_copy.set()
-        await self._ready.wait()
+        await self._was_found.wait()
         self.check_unchanged(written)
         return bool(self.found)
 
@@ -167,15 +168,22 @@ class ReferrerCopy(ReferrerReading):
         return Plan(first.digest, first, tuple(others), tuple(blobs.values()), inputs=inputs)
 
     async def write(self) -> None:
-        """Write the manifests, and have them found by what they refer to; raises the destination's errors.
+        """Wait for the end of `run`, write the manifests, and have them found by what they refer to.
 
-        What refers to referrers is written first, so that a referrer is found with all that refers to it.
+        What refers to referrers is written first, so that a referrer is found with all that refers to it. Raises the
+        destination's errors.
         """
+        await self._was_copied.wait()
         with prefix_errors("writing what refers to the image"), _refusals_of_referrers():
             await self._write_children()
             for level in reversed(self.levels):
                 await each(_by_subject(level).items(), self._put_referrers, at_once=_SUBJECTS_AT_ONCE)
                 await each([one for one in level if one.tag], self._put_tagged, at_once=_SUBJECTS_AT_ONCE)
+
+    async def confirm(self) -> None:
+        """Have found again what others have overwritten, after `write`; raises the destination's errors."""
+        with prefix_errors("writing what refers to the image"), _refusals_of_referrers():
+            await self._destination.confirm_referrers()
 
     async def _write_children(self) -> None:
         """Write the manifests below those that are indexes, innermost first."""

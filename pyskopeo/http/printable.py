@@ -13,7 +13,12 @@ _CONTROL = (
 )
 
 
+def without_controls(text: str) -> str:
+    """Return text as one line: a space in the place of control characters and of those that are not seen."""
+    return re.sub(_CONTROL, " ", text)
+
+
 def to_printable(text: object, limit: int = 300) -> str:
     """Return text from a server as one line without control characters, of at most ``limit`` characters."""
-    line = re.sub(_CONTROL, " ", str(text)).strip()
+    line = without_controls(str(text)).strip()
     return line if len(line) <= limit else line[: limit - 3] + "..."

@@ -152,6 +152,9 @@ class DockerDestination(ImageDestination):
     async def put_referrers(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
         return await self._referrer_writer().put(subject, referrers)
 
+    async def confirm_referrers(self) -> None:
+        await self._referrer_writer().confirm()
+
     def _referrer_writer(self) -> ReferrerWriter:
         if self._referrers is None:
             from .referrer_writer import ReferrerWriter

@@ -5,13 +5,13 @@ For registries without the referrers API (distribution specification 1.1, "Refer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..model.referrer import referrers_tag
 from ..model.referrer_index import ReferrerIndex
 from .referrers import is_itself
-from .tagged_update import update_tagged
+from .tagged_update import TaggedUpdate
 
 if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
@@ -34,8 +34,14 @@ async def add_referrers(writer: RepositoryWriter, subject: Digest, descriptors: 
 
     Raises `NetworkError`, `InvalidContent` if the tag is that of something else, and `TooLarge`.
     """
-    added = tuple(descriptors)
-    await _update(writer, subject, lambda index: index.with_referrers(added))
+    change = addition_of_referrers(writer, subject, tuple(descriptors))
+    await change.write()
+    await change.confirm()
+
+
+def addition_of_referrers(writer: RepositoryWriter, subject: Digest, descriptors: Sequence[Descriptor]) -> TaggedUpdate:
+    """Return the change that `add_referrers` makes, for callers that do something else while others are waited for."""
+    return _change(writer, subject, lambda index: index.with_referrers(descriptors))
 
 
 async def remove_referrers(writer: RepositoryWriter, subject: Digest, digests: Collection[Digest]) -> None:
@@ -44,12 +50,14 @@ async def remove_referrers(writer: RepositoryWriter, subject: Digest, digests: C
     The list stays if it is empty then. Raises what `add_referrers` raises.
     """
     removed = frozenset(map(str, digests))
-    await _update(writer, subject, lambda index: index.without(removed))
+    change = _change(writer, subject, lambda index: index.without(removed))
+    await change.write()
+    await change.confirm()
 
 
-async def _update(
+def _change(
     writer: RepositoryWriter, subject: Digest, change: Callable[[ReferrerIndex], ReferrerIndex]
-) -> None:
+) -> TaggedUpdate:
     tag = referrers_tag(subject)
     what = f"updating the list of referrers {writer.reference.name}:{tag}"
 
@@ -59,4 +67,4 @@ async def _update(
         changed = change(index)
         return None if changed is index else changed.to_manifest()
 
-    await update_tagged(writer, tag, update, what)
+    return TaggedUpdate(writer, tag, update, what)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..errors import InvalidContent
 from ..model.referrer_index import referrer_descriptor
 from ..streams.concurrency import SingleFlight, work_off
-from .referrer_index import add_referrers
+from .referrer_index import addition_of_referrers
 from .referrers import ReferrerLister
 from .repository_reader import Repository
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..model.manifest import Manifest
     from ..model.referrer import Referrer
     from .repository_writer import RepositoryWriter
+    from .tagged_update import TaggedUpdate
 
 _AT_ONCE = 32
 
@@ -34,6 +35,7 @@ class ReferrerWriter:
         self._writer = writer
         session = writer.session
         self._lister = ReferrerLister(Repository(writer.reference, session, retry, session.report))
+        self._unconfirmed: list[TaggedUpdate] = []
         self._lists: SingleFlight[Digest, tuple[Referrer, ...]] = SingleFlight()
 
     async def present(self, subject: Digest, referrers: Sequence[Manifest]) -> frozenset[Digest]:
@@ -63,7 +65,7 @@ class ReferrerWriter:
     async def put(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
         """Write those ``referrers`` of ``subject`` that are not `present`; return how many these are.
 
-        Raises `NetworkError`, `ManifestRefused`, and what `add_referrers` raises.
+        `confirm` is to be called after it. Raises `NetworkError`, `ManifestRefused`, and what `add_referrers` raises.
         """
         present = await self.present(subject, referrers)
         unlisted: list[Manifest] = []
@@ -75,5 +77,13 @@ class ReferrerWriter:
         new = [one for one in referrers if one.digest not in present]
         await work_off(new, put, at_once=_AT_ONCE)
         if unlisted:
-            await add_referrers(self._writer, subject, [referrer_descriptor(manifest) for manifest in unlisted])
+            added = [referrer_descriptor(manifest) for manifest in unlisted]
+            change = addition_of_referrers(self._writer, subject, added)
+            await change.write()
+            self._unconfirmed.append(change)
         return len(new)
+
+    async def confirm(self) -> None:
+        """Add again to the indexes of the tag schema what other writers have overwritten; raises what `put` raises."""
+        changes, self._unconfirmed = self._unconfirmed, []
+        await work_off(changes, lambda change: change.confirm(), at_once=_AT_ONCE)

@@ -47,39 +47,72 @@ class _Read:
 async def update_tagged(writer: RepositoryWriter, tag: str, update: Update, what: str) -> None:
     """Replace the manifest ``tag`` by what ``update`` makes of it, until that has nothing to change any more.
 
-    The manifest is replaced under the condition that it has not changed, and read again afterwards, since registries
-    may ignore conditions: what others have overwritten is changed again. ``what`` begins the messages of errors. Raises
-    `NetworkError`, what ``update`` raises, and `TooLarge` for a manifest over 4 MiB.
+    ``what`` begins the messages of errors. Raises what `TaggedUpdate` raises.
     """
-    conditional, before = True, None
-    refusal: RegistryError | None = None
-    for _ in range(_ATTEMPTS):
+    change = TaggedUpdate(writer, tag, update, what)
+    await change.write()
+    await change.confirm()
+
+
+class TaggedUpdate:
+    """The replacement of the manifest ``tag`` by what ``update`` makes of it.
+
+    The manifest is replaced under the condition that it has not changed, and read again afterwards, since registries
+    may ignore conditions: what others have overwritten is changed again. `write` does the first, `confirm` the rest,
+    for which others have to be waited for. ``what`` begins the messages of errors.
+
+    All methods raise `NetworkError`, what ``update`` raises, and `TooLarge` for a manifest over 4 MiB.
+    """
+
+    def __init__(self, writer: RepositoryWriter, tag: str, update: Update, what: str) -> None:
+        self._writer, self._tag, self._update, self._what = writer, tag, update, what
+        self._done = False
+        self._took = 0.0
+        self._before: _Read | None = None
+        self._conditional = True
+        self._refusal: RegistryError | None = None
+
+    async def write(self) -> None:
+        """Replace the manifest, unless ``update`` has nothing to change; others may still overwrite it."""
         started = time.monotonic()
-        current = await _read(writer, tag, what)
-        changed = await update(current.raw)
+        current = await _read(self._writer, self._tag, self._what)
+        changed = await self._update(current.raw)
         if changed is None:
+            self._done = True
             return
-        if refusal is not None and current == before:
-            conditional = False  # it was refused although nothing had changed: this registry knows no conditions
-        before, refusal = current, None
-        conditions = current.conditions if conditional else {}
+        if self._refusal is not None and current == self._before:
+            self._conditional = False  # it was refused although nothing had changed: this registry knows no conditions
+        self._before, self._refusal = current, None
+        conditions = current.conditions if self._conditional else {}
         try:
-            await writer.put_manifest(tag, changed, conditions)
+            await self._writer.put_manifest(self._tag, changed, conditions)
         except RegistryError as error:
             if error.status not in _CHANGED:
                 raise
-            refusal = error
-        await _wait_for_others(time.monotonic() - started)
-    if refusal is not None:
-        raise refusal
-    raise RegistryError(f"{what}: others keep replacing it: try again later", status=409)
+            self._refusal = error
+        self._took = time.monotonic() - started
+
+    async def confirm(self) -> None:
+        """Read the manifest until ``update`` has nothing to change, and replace it when it has."""
+        for _ in range(_ATTEMPTS - 1):
+            if self._done:
+                return
+            await _wait_for_others(self._took)
+            await self.write()
+        if self._done:
+            return
+        if self._refusal is not None:
+            raise self._refusal
+        raise RegistryError(f"{self._what}: others keep replacing it: try again later", status=409)
 
 
 async def _wait_for_others(took: float) -> None:
     from anyio import sleep
 
-    # Not always the same time, so that two writers do not stay in step.
-    spread = 1.0 + int.from_bytes(os.urandom(2)) / 65536
+    # A writer that had read the manifest before it was replaced writes it within the time that passes between both at
+    # the registry. ``took`` is that time and a whole round trip, and reading again is another one, so half of it is
+    # enough. Not always the same time, so that two writers do not stay in step.
+    spread = 0.5 + int.from_bytes(os.urandom(2)) / 131072
     await sleep(min(_LONGEST_WAIT, max(_SHORTEST_WAIT, took)) * spread)
 
 

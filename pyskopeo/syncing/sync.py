@@ -10,8 +10,9 @@ from ..access import Access
 from ..engine.policy_check import needs_signatures
 from ..engine.run import CopyOptions, copy
 from ..engine.signing import PreparedOnce
-from ..errors import DestinationRefused, Offline, PyskopeoError, first_error
+from ..errors import DestinationRefused, Offline, PolicyRejected, PyskopeoError, first_error
 from ..model.events import CopyFinished
+from ..model.referrer import is_referrers_tag
 from ..storage.shared_files import RunFiles
 from ..transports import parse_image_name
 from . import registry_queries
@@ -192,7 +193,8 @@ class _SyncRun:
             try:
                 with first_error():
                     result = await self._copy_image(group, image)
-            except PyskopeoError as error:
+            except PyskopeoError as failure:
+                error = _with_hint(image, failure)
                 self._fail(ImageResult(image, "failed", seconds=round(time.monotonic() - started, 3)), error)
                 if not self._request.keep_going:
                     raise _failure(image, error) from error
@@ -300,6 +302,15 @@ class _SyncRun:
             return present, wrap
         digest = None if present is None else present.digest
         return present, lambda opened: UnchangedOnly(wrap(opened), destination, digest)
+
+
+def _with_hint(image: SyncImage, error: PyskopeoError) -> PyskopeoError:
+    """Return an error that says, of a tag which belongs to another image and is refused, how it can be copied."""
+    if not (isinstance(error, PolicyRejected) and image.whole):
+        return error
+    flag = "--referrers" if is_referrers_tag(image.source.rpartition(":")[2]) else "--cosign-tags"
+    hint = f"{error}; {flag} copies what belongs to an image with it, and not as an image of its own"
+    return PolicyRejected(hint, scope=error.scope, where=error.where)
 
 
 def _failure(image: SyncImage, error: PyskopeoError) -> SyncFailed:

@@ -238,7 +238,7 @@ class TestAttach:
         layout = write_layout(IMAGE, tmp_path / "layout")
         before = _blobs(layout)
         for name, file, code, said in (
-            (f"oci:{layout}:latest", tmp_path / "none", 2, "no such file"), (f"oci:{layout}:other", sbom, 2, '"other"'),
+            (f"oci:{layout}:latest", tmp_path / "none", 1, "no such file"), (f"oci:{layout}:other", sbom, 2, '"other"'),
             (f"oci:{tmp_path / 'none'}", sbom, 1, "no such file"),
         ):  # fmt: skip
             done = run("attach", name, file, "--type", SBOM)

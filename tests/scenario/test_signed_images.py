@@ -22,6 +22,7 @@ from tests.support.referring import described, referring
 from tests.support.sigstore_authority import PrivateKey, public_pem
 from tests.support.sigstore_bundles import MEDIA_TYPE, BundleMaker, statement
 from tests.support.sigstore_cases import KEY, OTHER
+from tests.support.sigstore_keys import write_sigstore_key
 from tests.support.sigstore_signatures import REFERENCE, Signed, payload_for
 from tests.support.simulator import Simulator
 
@@ -158,6 +159,20 @@ class TestAnImage:
 
     def test_a_dry_run_verifies_too(self, stage: Stage) -> None:
         assert stage.refused("--dry-run").startswith(UNSIGNED)
+
+    def test_a_dry_run_says_what_is_copied_and_who_signs(self, stage: Stage) -> None:
+        stage.sign("signature-1")
+        key = write_sigstore_key(stage.folder)
+        flags = (
+            "--dry-run", f"--sign-by-sigstore-private-key={key.private}", f"--sign-passphrase-file={key.passphrase}",
+            "--sign-identity=registry.example/app:1",
+        )  # fmt: skip
+        rows = [row.split() for row in succeed(stage.copy(*flags)).stdout.decode().splitlines()]
+        assert ["1", "signature", "sigstore"] in [row[2:] for row in rows if row[0] == "signature"]
+        assert [row[2:] for row in rows if row[:2] == ["to", "sign"]] == [["by", str(key.private)]]
+        told = json.loads(succeed(stage.copy(*flags, "--json")).stdout)
+        assert [(one["format"], one["count"]) for one in told["signatures"]] == [("sigstore", 1)]
+        assert told["signers"] == [str(key.private)]
 
 
 class TestAList:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.cli import Done, fatal, pyskopeo_here, succeed
 from tests.support.images import ArtifactSpec, BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build, edited
+from tests.support.policies import policy
 from tests.support.referrers_api import ReferrersRegistry
 from tests.support.referring import SBOM, SIGNATURE, described, referring
 
@@ -157,6 +158,18 @@ def test_cosigns_tags_come_with_their_images(registry: ReferrersRegistry, mirror
     # Without the flag it is an image as any other.
     done = succeed(sync(registry, "docker", f"{mirror.host}/n"))
     assert "3 images: 3 copied" in done.stderr
+
+
+@pytest.mark.parametrize(("name", "flag"), [(f"{tag_of(ONE)}.sig", "--cosign-tags"), (tag_of(ONE), "--referrers")])
+def test_a_policy_refuses_what_belongs_to_an_image(
+    name: str, flag: str, registry: ReferrersRegistry, mirror: ReferrersRegistry, tmp_path: Path
+) -> None:
+    registry.add(SIGNED, REPOSITORY, name)
+    accepted = {f"{registry.host}/{REPOSITORY}:{tag}": [{"type": "insecureAcceptAnything"}] for tag in ("1", "2")}
+    rules = policy(tmp_path / "policy.json", [{"type": "reject"}], docker=accepted)
+    done = sync(registry, "docker", f"{mirror.host}/n", "--keep-going", f"--policy={rules}")
+    assert f"; {flag} copies what belongs to an image with it, and not as an image of its own" in done.stderr
+    assert set(mirror.store.manifests("n/app")) >= {"1", "2"}
 
 
 def test_what_is_required(registry: ReferrersRegistry, mirror: ReferrersRegistry, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyskopeo.cli.command import GLOBAL, SUMMARIES, VERSION, CommandGroup, every_command, load_command
+from pyskopeo.cli.flags import GROUPS as FLAG_GROUPS
 from pyskopeo.cli.flags import Flag
 from pyskopeo.cli.help import command_help, group_help, overview, usage
 
@@ -63,3 +64,9 @@ def test_descriptions_of_flags_are_in_one_style(name: str) -> None:
             assert flag.help
             assert flag.help.startswith("YAML") or flag.help[0].islower(), flag
             assert not flag.help.endswith("."), flag
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_flag_that_is_shown_belongs_to_a_part_of_the_page(name: str) -> None:
+    shown = [flag for flag in (*COMMANDS[name].flags, *GLOBAL, VERSION) if not flag.hidden]
+    assert {flag.name: flag.group for flag in shown if flag.group not in FLAG_GROUPS} == {}

@@ -64,6 +64,9 @@ class ReferredDestination(Destination):
         self.log += [f"referrer {one.digest} of {subject}" for one in referrers]
         return len(referrers)
 
+    async def confirm_referrers(self) -> None:
+        self.log.append("confirmed")
+
 
 async def copied(
     source: ImageSource, destination: ReferredDestination, wanted: WantedReferrers = ALL, *, jobs: int | None = None,
@@ -83,10 +86,13 @@ async def test_the_order() -> None:
     referrers = await copied(ReferredSource(IMAGE, BOM, SIGNED), destination, events=events)
     log = destination.log
     assert log[0] == "begin"
-    assert log[-4:] == [
-        "root", f"referrer {SIGNED.digest} of {BOM.digest}", f"referrer {BOM.digest} of {IMAGE.digest}", "commit",
-    ]  # fmt: skip
-    assert set(log[1:-4]) == {"blob"}
+    wrote = [f"referrer {SIGNED.digest} of {BOM.digest}", f"referrer {BOM.digest} of {IMAGE.digest}"]
+    assert log[-4:-2] == wrote
+    assert set(log[-2:]) == {"commit", "confirmed"}
+    # The root need not wait for the blobs of what refers to it, only for those of the image.
+    assert log[1:-4].count("root") == 1
+    assert log.index("root") > len(IMAGE.blobs)
+    assert set(log[1:-4]) == {"blob", "root"}
     assert set(destination.blobs) == {digest for one in (IMAGE, BOM, SIGNED) for digest in one.blobs}
     assert (referrers.written, [one.manifest.digest.hex for one in referrers.found]) == (
         2, [one.digest.partition(":")[2] for one in (BOM, SIGNED)],
