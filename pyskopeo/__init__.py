@@ -22,11 +22,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .access import Access as Access, Network as Network, Ranges as Ranges, Storage as Storage, Writing as Writing
     from .api.artifacts import AttachedFile as AttachedFile, attach as attach, download as download
+    from .api.blob_content import open_blob as open_blob, put_blob as put_blob
     from .api.blobs import (
         get_blob as get_blob,
         get_blobs as get_blobs,
         get_manifest as get_manifest,
-        put_blob as put_blob,
         put_manifest as put_manifest,
     )
     from .api.catalog import list_repositories as list_repositories
@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         verify_store as verify_store,
     )
     from .api.verification import verify as verify
+    from .client.client import Client as Client
     from .credentials.authfile import Credentials as Credentials
     from .credentials.keychain import Keychain as Keychain
     from .engine.plan import Form as Form, Plan as Plan
@@ -185,6 +186,7 @@ if TYPE_CHECKING:
     from .signing.sigstore_keys import KeyPair as KeyPair, generate_key_pair as generate_key_pair
     from .storage.lock_files import read_lock as read_lock, write_lock as write_lock
     from .streams.pump import Blob as Blob
+    from .syncing.by_name import sync_images as sync_images
     from .syncing.locking import LockChange as LockChange, check_lock as check_lock, lock_images as lock_images
     from .syncing.prefetch import (
         PrefetchPlan as PrefetchPlan,
@@ -193,13 +195,27 @@ if TYPE_CHECKING:
         plan_prefetch as plan_prefetch,
         prefetch as prefetch,
     )
-    from .syncing.sync_request import SyncFailed as SyncFailed
+    from .syncing.sync_request import (
+        ImageEvent as ImageEvent,
+        ImageFinished as ImageFinished,
+        ImageResult as ImageResult,
+        ImagesListed as ImagesListed,
+        ImageStarted as ImageStarted,
+        ImageWaiting as ImageWaiting,
+        LogMessage as LogMessage,
+        SyncEvent as SyncEvent,
+        SyncFailed as SyncFailed,
+        SyncImage as SyncImage,
+        SyncReport as SyncReport,
+        SyncSink as SyncSink,
+    )
     from .transports import parse_image_name as parse_image_name
 
 _NAMES = {
     "access": "Access Network Ranges Storage Writing",
     "api.artifacts": "AttachedFile attach download",
-    "api.blobs": "get_blob get_blobs get_manifest put_blob put_manifest",
+    "api.blob_content": "open_blob put_blob",
+    "api.blobs": "get_blob get_blobs get_manifest put_manifest",
     "api.catalog": "list_repositories",
     "api.deletion": "delete",
     "api.detachment": "DetachedReferrer detach",
@@ -218,6 +234,7 @@ _NAMES = {
     "api.signature_verification": "SignatureTrust verify_signatures",
     "api.store": "list_store measure_store prune_store verify_store",
     "api.verification": "verify",
+    "client.client": "Client",
     "credentials.authfile": "Credentials",
     "credentials.keychain": "Keychain",
     "engine.plan": "Form Plan",
@@ -261,9 +278,13 @@ _NAMES = {
     "signing.sigstore_keys": "KeyPair generate_key_pair",
     "storage.lock_files": "read_lock write_lock",
     "streams.pump": "Blob",
+    "syncing.by_name": "sync_images",
     "syncing.locking": "LockChange check_lock lock_images",
     "syncing.prefetch": "PrefetchPlan PrefetchRequest Prefetched plan_prefetch prefetch",
-    "syncing.sync_request": "SyncFailed",
+    "syncing.sync_request": (
+        "ImageEvent ImageFinished ImageResult ImageStarted ImageWaiting ImagesListed LogMessage SyncEvent SyncFailed "
+        "SyncImage SyncReport SyncSink"
+    ),
     "transports": "parse_image_name",
 }
 

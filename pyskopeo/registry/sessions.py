@@ -159,6 +159,12 @@ class SharedConnections:
         self._sessions: dict[tuple[str, str, Trust, Credentials | None, str], Session] = {}
         self._pings = Pings()
 
+    def with_actions(self, actions: str) -> SharedConnections:
+        """Return sessions with tokens for other actions over the connections of this object, which closes them."""
+        other = SharedConnections(actions=actions)
+        other._transports, other._pings = self._transports, self._pings
+        return other
+
     def session(self, reference: Reference, access: Access) -> Session:
         """Return the session for a repository; always the same one while this object is open."""
         given = access.keychain.credentials, access.keychain.registry_token
