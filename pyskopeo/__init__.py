@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     )
     from .api.verification import verify as verify
     from .client.client import Client as Client
+    from .client.sync_client import SyncClient as SyncClient
     from .credentials.authfile import Credentials as Credentials
     from .credentials.keychain import Keychain as Keychain
     from .engine.plan import Form as Form, Plan as Plan
@@ -235,6 +236,7 @@ _NAMES = {
     "api.store": "list_store measure_store prune_store verify_store",
     "api.verification": "verify",
     "client.client": "Client",
+    "client.sync_client": "SyncClient",
     "credentials.authfile": "Credentials",
     "credentials.keychain": "Keychain",
     "engine.plan": "Form Plan",
