@@ -1,4 +1,4 @@
-"""The rules for users. See ../README.md."""
+"""The rules for users. See docs/tasks/bazel.md."""
 
 load("//private:images.bzl", _pyskopeo_images = "pyskopeo_images")
 load("//private:layout.bzl", _pyskopeo_assemble = "pyskopeo_assemble", _pyskopeo_layout_test = "pyskopeo_layout_test")

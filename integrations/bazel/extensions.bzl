@@ -1,4 +1,4 @@
-"""The module extension `pyskopeo`: images as repositories, for MODULE.bazel. See ../README.md."""
+"""The module extension `pyskopeo`: images as repositories, for MODULE.bazel. See docs/tasks/bazel.md."""
 
 load("//private:images.bzl", "IMAGES_ATTRS", "image_targets", "package_name", "pyskopeo_images", "pyskopeo_images_hub")
 load("//private:pull.bzl", "PULL_ATTRS", "pyskopeo_pull")

@@ -19,12 +19,12 @@ from ..streams.cancellation import run_in_thread
 from ..transports import parse_image_name
 
 if TYPE_CHECKING:
+    from ..config.policy_keys import KeyFile
     from ..engine.signature_check import SignatureCheck
     from ..interfaces import ImageReference, ImageSource
     from ..model.choice import Choice
     from ..signatures.given_trust import GivenTrust
     from ..signatures.report import SignatureReport
-    from ..signatures.sigstore_trust import TrustFile
 
 _REMOTE = ("docker", "docker-daemon")
 
@@ -131,7 +131,7 @@ def _load(trust: SignatureTrust) -> GivenTrust:
     return GivenTrust.of([_read(path) for path in trust.keys], sigstore, trust.signed_as)
 
 
-def _read(path: Path) -> TrustFile:
-    from ..signatures.sigstore_trust import TrustFile
+def _read(path: Path) -> KeyFile:
+    from ..config.policy_keys import KeyFile
 
-    return TrustFile(read_bytes(path, KEY_LIMIT), str(path))
+    return KeyFile(read_bytes(path, KEY_LIMIT), str(path))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import os
-import re
 import struct
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidContent, TooLarge
 from ..fast_dataclass import dataclass
+from ..model import base64url
 from ..model.strict_json import parse_object
 from .keys import CURVES
 
@@ -27,7 +25,6 @@ LIMIT = 256 * 1024
 _CONTENT_KEYS = {"A128GCM": 16, "A192GCM": 24, "A256GCM": 32}
 _RSA = ("RSA-OAEP", "RSA-OAEP-256")
 _WRAPPING_KEYS = {"ECDH-ES+A128KW": 16, "ECDH-ES+A192KW": 24, "ECDH-ES+A256KW": 32}
-_BASE64 = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 
 
 class NoKey(InvalidContent):
@@ -48,14 +45,14 @@ def encrypt(content: bytes, recipients: Sequence[PublicKey]) -> bytes:
     header: dict[str, Any] = {"enc": "A256GCM"}
     if len(wrapped) == 1:
         header = {**wrapped[0][0], **header}
-        members: dict[str, Any] = {"encrypted_key": _encode(wrapped[0][1])}
+        members: dict[str, Any] = {"encrypted_key": base64url.encode(wrapped[0][1])}
     else:
-        members = {"recipients": [{"header": own, "encrypted_key": _encode(text)} for own, text in wrapped]}
-    protected = _encode(json.dumps(header, separators=(",", ":")).encode())
+        members = {"recipients": [{"header": own, "encrypted_key": base64url.encode(text)} for own, text in wrapped]}
+    protected = base64url.encode(json.dumps(header, separators=(",", ":")).encode())
     sealed = AESGCM(key).encrypt(iv, content, protected.encode())
     members = {
         "protected": protected, **members,
-        "iv": _encode(iv), "ciphertext": _encode(sealed[:-16]), "tag": _encode(sealed[-16:]),
+        "iv": base64url.encode(iv), "ciphertext": base64url.encode(sealed[:-16]), "tag": base64url.encode(sealed[-16:]),
     }  # fmt: skip
     return json.dumps(members, separators=(",", ":")).encode()
 
@@ -104,7 +101,7 @@ class _Sealed:
 def _parse(text: bytes, where: str) -> _Sealed:
     members = _members(text, where)
     protected = members.get("protected", "")
-    shared = parse_object(_decode(protected, f"{where}: protected"), f"{where}: its protected header", LIMIT)
+    shared = parse_object(base64url.decode(protected, f"{where}: protected"), f"{where}: its protected header", LIMIT)
     if "unprotected" in members:
         shared = _joined(shared, members["unprotected"], where)
     entries = members.get("recipients", [members])
@@ -115,15 +112,15 @@ def _parse(text: bytes, where: str) -> _Sealed:
         if not isinstance(entry, dict):
             raise InvalidContent(f"{where}: a recipient is not a JSON object")
         header = _joined(shared, entry["header"], where) if entry.get("header") is not None else shared
-        recipients.append((header, _decode(entry.get("encrypted_key"), f"{where}: encrypted_key")))
+        recipients.append((header, base64url.decode(entry.get("encrypted_key"), f"{where}: encrypted_key")))
     sizes = {_checked_size(header, where) for header, _ in recipients}
     if len(sizes) > 1:
         raise InvalidContent(f"{where}: its recipients disagree about enc")
-    iv, tag = (_decode(members.get(name), f"{where}: {name}") for name in ("iv", "tag"))
+    iv, tag = (base64url.decode(members.get(name), f"{where}: {name}") for name in ("iv", "tag"))
     if len(iv) != 12 or len(tag) != 16:
         raise InvalidContent(f"{where}: iv and tag are not 12 and 16 bytes long")
     additional = protected if members.get("aad") is None else f"{protected}.{members['aad']}"
-    content = _decode(members.get("ciphertext"), f"{where}: ciphertext")
+    content = base64url.decode(members.get("ciphertext"), f"{where}: ciphertext")
     return _Sealed(tuple(recipients), sizes.pop(), iv, content + tag, additional.encode())
 
 
@@ -173,7 +170,7 @@ def _wrap(key: bytes, recipient: PublicKey) -> tuple[dict[str, Any], bytes]:
         "alg": "ECDH-ES+A256KW",
         "epk": {
             "kty": "EC", "crv": CURVES[recipient.curve.name],
-            "x": _encode(point.x.to_bytes(size, "big")), "y": _encode(point.y.to_bytes(size, "big")),
+            "x": base64url.encode(point.x.to_bytes(size, "big")), "y": base64url.encode(point.y.to_bytes(size, "big")),
         },
     }  # fmt: skip
     shared = ephemeral.exchange(ec.ECDH(), recipient)
@@ -194,7 +191,7 @@ def _unwrap(algorithm: object, header: Mapping[str, Any], wrapped: bytes, key: P
         if algorithm not in _WRAPPING_KEYS or (public := _ephemeral(header.get("epk"), key)) is None:
             return None
         shared = key.exchange(ec.ECDH(), public)
-        parties = [_decode(header.get(name) or "", name) for name in ("apu", "apv")]
+        parties = [base64url.decode(header.get(name) or "", name) for name in ("apu", "apv")]
         return aes_key_unwrap(derived_key(shared, algorithm, _WRAPPING_KEYS[algorithm], *parties), wrapped)
     except (ValueError, InvalidUnwrap, InvalidContent):
         return None
@@ -207,7 +204,7 @@ def _ephemeral(value: object, key: Any) -> Any:
     if not isinstance(value, dict) or value.get("kty") != "EC" or value.get("crv") != CURVES[key.curve.name]:
         return None
     size = (key.curve.key_size + 7) // 8
-    x, y = (_decode(value.get(name), name) for name in ("x", "y"))
+    x, y = (base64url.decode(value.get(name), name) for name in ("x", "y"))
     if len(x) != size or len(y) != size:
         return None
     # Raises ValueError for a point that is not on the curve.
@@ -230,17 +227,3 @@ def _padding(algorithm: str) -> Any:
     # RFC 7518 says SHA-1 for RSA-OAEP; its weakness does not matter there.
     hash = hashes.SHA1() if algorithm == "RSA-OAEP" else hashes.SHA256()  # noqa: S303 - see above
     return padding.OAEP(padding.MGF1(hash), hash, None)
-
-
-def _encode(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
-def _decode(text: object, where: str) -> bytes:
-    """Decode base64url without padding (RFC 7515, section 2); raises `InvalidContent`."""
-    try:
-        if isinstance(text, str) and _BASE64.fullmatch(text):
-            return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except binascii.Error:
-        pass  # raised below
-    raise InvalidContent(f"{where} is not base64url")

@@ -12,7 +12,7 @@ import json
 from dataclasses import replace
 
 from ..errors import Unsupported
-from ..model import mediatype
+from ..model import base64url, mediatype
 from ..model.manifest import Manifest
 
 _COORDINATE = 32  # bytes of a number on the curve P-256
@@ -27,11 +27,11 @@ def sign(manifest: Manifest, time: str) -> Manifest:
     """
     raw = manifest.raw
     length = len(raw[: raw.rindex(b"}")].rstrip())
-    protected = _encode(
-        _json({"formatLength": length, "formatTail": _encode(raw[length:]), "time": time})
+    protected = base64url.encode(
+        _json({"formatLength": length, "formatTail": base64url.encode(raw[length:]), "time": time})
     )
-    jwk, signature = _sign(f"{protected}.{_encode(raw)}".encode())
-    block = {"header": {"jwk": jwk, "alg": "ES256"}, "signature": _encode(signature), "protected": protected}
+    jwk, signature = _sign(f"{protected}.{base64url.encode(raw)}".encode())
+    block = {"header": {"jwk": jwk, "alg": "ES256"}, "signature": base64url.encode(signature), "protected": protected}
     signed = raw[:length] + b',"signatures":' + _json([block]) + raw[length:]
     # What is known of the layers, such as their sizes, is not in the manifest.
     return replace(Manifest.parse(signed, content_type=mediatype.SCHEMA1_SIGNED), layers=manifest.layers)
@@ -56,8 +56,8 @@ def _sign(content: bytes) -> tuple[dict[str, str], bytes]:
             public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         ),
         "kty": "EC",
-        "x": _encode(point.x.to_bytes(_COORDINATE, "big")),
-        "y": _encode(point.y.to_bytes(_COORDINATE, "big")),
+        "x": base64url.encode(point.x.to_bytes(_COORDINATE, "big")),
+        "y": base64url.encode(point.y.to_bytes(_COORDINATE, "big")),
     }
     numbers = decode_dss_signature(key.sign(content, ec.ECDSA(hashes.SHA256())))
     return jwk, b"".join(number.to_bytes(_COORDINATE, "big") for number in numbers)
@@ -67,11 +67,6 @@ def _key_id(key: bytes) -> str:
     """Return the ID of a public key as libtrust writes it: base32 in groups of four."""
     text = base64.b32encode(hashlib.sha256(key).digest()[:_KEY_ID]).decode()
     return ":".join(text[start : start + 4] for start in range(0, len(text), 4))
-
-
-def _encode(content: bytes) -> str:
-    """Encode as base64url without padding (RFC 7515, section 2)."""
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def _json(value: object) -> bytes:

@@ -6,20 +6,17 @@ The digest of such a manifest is that of its content without the signatures (JSO
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidContent
 from ..gocompat.field_names import FieldNames
+from . import base64url
 from .strict_json import MANIFEST_LIMIT, parse_object
 
 _MAX_SIGNATURES = 128
 _SIGNATURE_NAMES = FieldNames.of("header", "signature", "protected")
 _HEADER_NAMES = FieldNames.of("formatLength", "formatTail", "time")
-_BASE64 = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 
 
 def payload(raw: bytes, signatures: object) -> bytes:
@@ -48,23 +45,13 @@ def _format(entry: object, where: str) -> tuple[int, bytes]:
     header: Mapping[str, Any] = {}
     if isinstance(entry, dict):
         _SIGNATURE_NAMES.check(entry, f"signed manifest: {where}")
-        header = _members(_decode(entry.get("protected"), f"{where}.protected"))
+        header = _members(base64url.decode(entry.get("protected"), f"signed manifest: {where}.protected"))
     _HEADER_NAMES.check(header, f"signed manifest: {where}.protected")
     length = header.get("formatLength")
     if not isinstance(length, int) or isinstance(length, bool) or length < 0:
         raise InvalidContent(f"signed manifest: {where} has no formatLength in its protected header")
-    return length, _decode(header.get("formatTail"), f"{where}: formatTail")
+    return length, base64url.decode(header.get("formatTail"), f"signed manifest: {where}: formatTail")
 
 
 def _members(text: bytes) -> Mapping[str, Any]:
     return parse_object(text, "signed manifest: a part of it", MANIFEST_LIMIT)
-
-
-def _decode(text: object, where: str) -> bytes:
-    """Decode base64url without padding (RFC 7515, section 2)."""
-    try:
-        if isinstance(text, str) and _BASE64.fullmatch(text):
-            return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except binascii.Error:
-        pass  # raised below
-    raise InvalidContent(f"signed manifest: {where} is not base64")

@@ -1,7 +1,8 @@
 """Lock files: images by the digests of everything in them, with the bytes of their manifests. No I/O.
 
-The format is described in ``integrations/lock-file.md``. What a lock states about a manifest is derived from its bytes
-when the lock is written, and compared with them when it is read, so that a lock cannot say one thing and mean another.
+The format is described in ``docs/reference/lock-file.md``. What a lock states about a manifest is derived from its
+bytes when the lock is written, and compared with them when it is read, so that a lock cannot say one thing and mean
+another.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
+    from ..config.policy_keys import KeyFile
     from .public_keys import PublicKey
-    from .sigstore_trust import TrustFile
 
 _LABEL = "CERTIFICATE"
 # What cryptography adds to its messages.
@@ -30,7 +30,7 @@ MAX_CERTIFICATES = 32
 """The maximum number of certificates that one signature may bring."""
 
 
-def load_authorities(file: TrustFile) -> tuple[Certificate, ...]:
+def load_authorities(file: KeyFile) -> tuple[Certificate, ...]:
     """Return the certificates of a file in PEM, which may contain other text; raises `SignatureRefused`."""
     found: list[Certificate] = []
     rest = file.content

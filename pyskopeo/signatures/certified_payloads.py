@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
+    from ..config.policy_keys import KeyFile
     from ..model.signature import Signature
     from .logged_payloads import KeysAt
-    from .sigstore_trust import FulcioTrust, KeylessTrust, PkiTrust, SigstoreTrust, TrustFile
+    from .sigstore_trust import FulcioTrust, KeylessTrust, PkiTrust, SigstoreTrust
     from .trusted_certificates import CertifiedKey
 
 
@@ -38,7 +39,7 @@ def certified_key(signature: Signature, made: bytes, trust: SigstoreTrust, now: 
     raise SignatureRefused("neither a key nor an authority is trusted for signatures of this format")
 
 
-def _by_fulcio(signature: Signature, made: bytes, fulcio: FulcioTrust, rekor_keys: Sequence[TrustFile]) -> CertifiedKey:
+def _by_fulcio(signature: Signature, made: bytes, fulcio: FulcioTrust, rekor_keys: Sequence[KeyFile]) -> CertifiedKey:
     if not rekor_keys:
         raise SignatureRefused("certificates of Fulcio need the public key of a Rekor log")
     keys = load_log_keys(rekor_keys)

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..config.policy_identities import ExactRepository, MatchRepository
+from ..config.policy_keys import KeyFile
 from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
 from .report import CheckedRequirement
-from .sigstore_trust import SigstoreTrust, TrustFile
+from .sigstore_trust import SigstoreTrust
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,13 +34,13 @@ class GivenTrust:
     a registry reference, else any. The tag is not compared.
     """
 
-    keyrings: tuple[TrustFile, ...] = ()
+    keyrings: tuple[KeyFile, ...] = ()
     sigstore: SigstoreTrust | None = None
     signed_as: str = ""
 
     @classmethod
     def of(
-        cls, keys: Sequence[TrustFile], sigstore: SigstoreTrust | None = None, signed_as: str = ""
+        cls, keys: Sequence[KeyFile], sigstore: SigstoreTrust | None = None, signed_as: str = ""
     ) -> GivenTrust:
         """Sort key files by their content; raises `InvalidInput` for one that is neither OpenPGP nor PEM."""
         kinds = [_is_openpgp(key) for key in keys]
@@ -107,7 +108,7 @@ def _judge_bundle(
     return replace(verdict, accepted=not reason, reason=reason)
 
 
-def _is_openpgp(key: TrustFile) -> bool:
+def _is_openpgp(key: KeyFile) -> bool:
     content = key.content.lstrip()
     if content.startswith(_ARMOR) or content[:1] >= b"\x80":
         return True

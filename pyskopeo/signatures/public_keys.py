@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
-    from .sigstore_trust import TrustFile
+    from ..config.policy_keys import KeyFile
 
     PublicKey: TypeAlias = EllipticCurvePublicKey | RSAPublicKey | Ed25519PublicKey
 
@@ -34,7 +34,7 @@ def require_cryptography() -> None:
         raise Unsupported(needed) from None
 
 
-def load_public_key(file: TrustFile) -> PublicKey:
+def load_public_key(file: KeyFile) -> PublicKey:
     """Return the first public key of a file; raises `SignatureRefused` that names the file."""
     block, _ = first_block(file.content, f"the public key {file.where}")
     if block.label not in _LABELS:
@@ -73,7 +73,7 @@ def encode_public_key(key: PublicKey) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def load_log_keys(files: Sequence[TrustFile], *, edwards: bool = False) -> list[PublicKey]:
+def load_log_keys(files: Sequence[KeyFile], *, edwards: bool = False) -> list[PublicKey]:
     """Return the keys of logs, which are of ECDSA, or, with ``edwards``, of Ed25519; raises `SignatureRefused`."""
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from ..config.policy_keys import KeyFile, RequirementKeys
+    from ..config.policy_keys import RequirementKeys
     from ..model.signature import Signature
-    from .sigstore_trust import SigstoreTrust, TrustFile
+    from .sigstore_trust import SigstoreTrust
     from .verdict import SignedImage
 
 _OPENPGP_KEYS = "GPGKeys"
@@ -76,22 +76,11 @@ def _trust(requirement: SigstoreSigned, keys: RequirementKeys) -> SigstoreTrust:
     fulcio = pki = None
     if (said := requirement.fulcio) is not None:
         assert keys.authorities is not None, "a policy without them is refused"
-        fulcio = FulcioTrust(
-            _trusted(keys.authorities), said.oidc_issuer, said.subject_email, said.build_signer_uri
-        )
+        fulcio = FulcioTrust(keys.authorities, said.oidc_issuer, said.subject_email, said.build_signer_uri)
     if (chain := requirement.pki) is not None:
         assert keys.authorities is not None, "a policy without them is refused"
-        intermediates = None if keys.intermediates is None else _trusted(keys.intermediates)
-        pki = PkiTrust(_trusted(keys.authorities), intermediates, chain.subject_email, chain.subject_hostname)
-    return SigstoreTrust(
-        tuple(map(_trusted, keys.keys)), fulcio=fulcio, pki=pki, rekor_keys=tuple(map(_trusted, keys.rekor_keys))
-    )
-
-
-def _trusted(file: KeyFile) -> TrustFile:
-    from .sigstore_trust import TrustFile
-
-    return TrustFile(file.content, file.where)
+        pki = PkiTrust(keys.authorities, keys.intermediates, chain.subject_email, chain.subject_hostname)
+    return SigstoreTrust(keys.keys, fulcio=fulcio, pki=pki, rekor_keys=keys.rekor_keys)
 
 
 def _refused(signature: Signature, reason: str) -> Verdict:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from typing import TYPE_CHECKING
 
 from ..fast_dataclass import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class TrustFile:
-    """The content of a file of keys or certificates; ``where`` is its path, or its place in a policy, for messages."""
-
-    content: bytes = field(repr=False)
-    where: str
+if TYPE_CHECKING:
+    from ..config.policy_keys import KeyFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +19,7 @@ class FulcioTrust:
     certificate has to be valid at its time.
     """
 
-    ca: TrustFile
+    ca: KeyFile
     oidc_issuer: str
     subject_email: str = ""
     build_signer_uri: str = ""
@@ -37,8 +32,8 @@ class PkiTrust:
     ``intermediates`` are authorities that need not be in the signature. Certificates have to be valid now.
     """
 
-    roots: TrustFile
-    intermediates: TrustFile | None = None
+    roots: KeyFile
+    intermediates: KeyFile | None = None
     subject_email: str = ""
     subject_hostname: str = ""
 
@@ -51,7 +46,7 @@ class KeylessTrust:
     identity is an email address or a URI, exactly as it is in the certificate.
     """
 
-    trusted_root: TrustFile
+    trusted_root: KeyFile
     certificate_identity: str
     oidc_issuer: str
 
@@ -63,8 +58,8 @@ class SigstoreTrust:
     With ``rekor_keys`` (PEM), a signature has to be in a log that signs with one of them.
     """
 
-    keys: tuple[TrustFile, ...] = ()
+    keys: tuple[KeyFile, ...] = ()
     fulcio: FulcioTrust | None = None
     pki: PkiTrust | None = None
     keyless: KeylessTrust | None = None
-    rekor_keys: tuple[TrustFile, ...] = ()
+    rekor_keys: tuple[KeyFile, ...] = ()

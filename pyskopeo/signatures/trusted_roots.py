@@ -24,8 +24,8 @@ from .refusals import SignatureRefused
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
+    from ..config.policy_keys import KeyFile
     from .public_keys import PublicKey
-    from .sigstore_trust import TrustFile
 
 LIMIT = 16 * 1024 * 1024
 """The maximum size of a trusted root, in bytes."""
@@ -76,7 +76,7 @@ class TrustedRoot:
     certificate_logs: tuple[LogKey, ...]
 
     @classmethod
-    def parse(cls, file: TrustFile) -> TrustedRoot:
+    def parse(cls, file: KeyFile) -> TrustedRoot:
         """Parse a file; raises `SignatureRefused` that names it."""
         document = parse_document(file.content, file.where, LIMIT)
         if document.get("mediaType") not in _MEDIA_TYPES:

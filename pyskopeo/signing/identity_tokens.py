@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Any, Protocol
 
 from ..errors import InvalidContent, InvalidInput
+from ..model import base64url
 from ..model.strict_json import parse_object
 from .fulcio import IdentityToken
 
@@ -70,6 +70,6 @@ def token_claims(text: str) -> dict[str, Any]:
     if found is None or len(text) > _LIMIT:
         raise InvalidInput("parsing OIDC token: compact JWS format must have three parts of base64url")
     try:
-        return parse_object(base64.urlsafe_b64decode(found[1] + "=" * (-len(found[1]) % 4)), "its payload", _LIMIT)
-    except (ValueError, InvalidContent):
+        return parse_object(base64url.decode(found[1], "its payload"), "its payload", _LIMIT)
+    except InvalidContent:
         raise InvalidInput("parsing OIDC token: its payload is no JSON object in base64url") from None

@@ -16,6 +16,7 @@ from urllib.parse import quote_plus, urlencode
 
 from ..errors import CredentialsFailed, InvalidContent, InvalidInput
 from ..fast_dataclass import dataclass
+from ..model import base64url
 from ..model.strict_json import parse_object
 from .identity_tokens import parse_token, token_claims
 from .web_service import ANSWER_LIMIT, WebService
@@ -36,13 +37,13 @@ class Proof:
     """A secret by which a token is for the one who asked for it (PKCE, RFC 7636): only its hash is sent at first."""
 
     def __init__(self) -> None:
-        self.verifier = _encode(os.urandom(48))
+        self.verifier = base64url.encode(os.urandom(48))
 
     @property
     def challenge(self) -> dict[str, str]:
         """The parameters of the first request."""
         digest = hashlib.sha256(self.verifier.encode()).digest()
-        return {"code_challenge": _encode(digest), "code_challenge_method": "S256"}
+        return {"code_challenge": base64url.encode(digest), "code_challenge_method": "S256"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -147,7 +148,3 @@ async def post_form(endpoint: WebService, form: Mapping[str, str], headers: Mapp
     """Send a form to an endpoint; raises `NetworkError` and `TooLarge`."""
     kind = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     return await endpoint.request("POST", "", {**kind, **headers}, urlencode(form).encode())
-
-
-def _encode(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

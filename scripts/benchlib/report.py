@@ -1,4 +1,4 @@
-"""Format the results: a table for the terminal, Markdown for the README, JSON for the chart."""
+"""Format the results: a table for the terminal, Markdown for docs/benchmarks.md, JSON for the chart."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _against(results: Sequence[Result]) -> list[str]:
 
 
 def markdown(results: Sequence[Result], rounds: int, *, quick: bool) -> str:
-    """Return the table for the README."""
+    """Return the table for docs/benchmarks.md."""
     lines = ["| " + " | ".join(_HEAD) + " |", "|" + " --- |" * len(_HEAD)]
     lines += ["| " + " | ".join(row) + " |" for row in rows(results)]
     facts = machine()

@@ -1,4 +1,4 @@
-"""What we write has versions: the hashes in integrations/formats.md are those of an image that never changes."""
+"""What we write has versions: the hashes in docs/reference/formats.md are those of an image that never changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.images import ImageSpec, IndexSpec, LayerSpec, PlatformSpec, 
 from tests.support.nar import sri_of
 from tests.support.outputs import write_layout
 
-PAGE = Path(__file__).parents[2] / "integrations" / "formats.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "formats.md"
 # No compression: what a compressor makes depends on its version.
 LAYERS = tuple(LayerSpec(name, size=5000, compression="none") for name in ("one", "two", "one"))
 OCI, DOCKER = ImageSpec("oci", layers=LAYERS, labels={"odd": "<&>"}), ImageSpec("docker", layers=LAYERS)

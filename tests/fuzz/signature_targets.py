@@ -6,9 +6,10 @@ from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from pyskopeo.config.policy_keys import KeyFile
 from pyskopeo.model.signature import Signature
 from pyskopeo.signatures import bundles, sigstore_signing
-from pyskopeo.signatures.sigstore_trust import FulcioTrust, KeylessTrust, PkiTrust, SigstoreTrust, TrustFile
+from pyskopeo.signatures.sigstore_trust import FulcioTrust, KeylessTrust, PkiTrust, SigstoreTrust
 from pyskopeo.signatures.trusted_roots import TrustedRoot
 from pyskopeo.signatures.verdict import SignedImage, Verdict
 from tests.support.sigstore_authority import EMAIL, ISSUER, NOW, Authority, public_pem
@@ -35,8 +36,8 @@ def log() -> TransparencyLog:
 @cache
 def trusts() -> tuple[SigstoreTrust, ...]:
     """By a key, by a key and a log, by Fulcio, by other authorities, and by a trusted root."""
-    keys, rekor = (TrustFile(public_pem(key(1)), "key"),), (TrustFile(log().public_pem, "rekor"),)
-    roots = TrustFile(authority().root_pem, "roots")
+    keys, rekor = (KeyFile(public_pem(key(1)), "key"),), (KeyFile(log().public_pem, "rekor"),)
+    roots = KeyFile(authority().root_pem, "roots")
     return (
         SigstoreTrust(keys=keys),
         SigstoreTrust(keys=keys, rekor_keys=rekor),
@@ -47,7 +48,7 @@ def trusts() -> tuple[SigstoreTrust, ...]:
 
 @cache
 def keyless() -> SigstoreTrust:
-    root = TrustFile(trusted_root(authority(), log()), "trusted_root.json")
+    root = KeyFile(trusted_root(authority(), log()), "trusted_root.json")
     return SigstoreTrust(keyless=KeylessTrust(root, EMAIL, ISSUER))
 
 
@@ -64,4 +65,4 @@ def judged_bundle(data: bytes) -> list[Verdict]:
 
 def parse_root(data: bytes) -> None:
     """Read a trusted root; raises `InvalidContent`."""
-    TrustedRoot.parse(TrustFile(data, "trusted_root.json"))
+    TrustedRoot.parse(KeyFile(data, "trusted_root.json"))

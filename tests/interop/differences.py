@@ -108,7 +108,7 @@ NO_ZSTD = "zstd compression is not supported for"
 DIFFERENCES = (
     # --- both write ---
     Difference(
-        "README: a layer that its manifest calls plain stays so, and its digest too, unless compression is asked for",
+        "docs/coming-from/skopeo.md: a layer that its manifest calls plain stays so, and its digest too, unless compression is asked for",
         Case("oci", "oci", ""), "oci|docker", changed=("", "--dest-compress"),
         flags="^(?!.*(--dest-compress(?!-level)|--dest-decompress|--dest-oci|--preserve))",
     ),

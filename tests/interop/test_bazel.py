@@ -22,7 +22,7 @@ from tests.support.simulator import BearerGate, Simulator
 from tests.support.specs import layers, platforms
 from tests.support.token_server import TokenServer
 
-README = RULES.parent / "README.md"
+PAGE = RULES.parents[1] / "docs" / "tasks" / "bazel.md"
 # Their images share a layer.
 LIST = build(platforms("oci", offered=(PlatformSpec("amd64"), PlatformSpec("arm64", variant="v8"))))
 AMD64, ARM64 = LIST.child(0), LIST.child(1)
@@ -36,7 +36,7 @@ HOSTILE = build(IndexSpec((ImageSpec(platform=PlatformSpec('amd64")\nfail("x")\n
 NESTED = build("nested-index")
 LOCKED = build(ImageSpec(layers=(LayerSpec("locked"), LayerSpec("with it"))))
 
-# Before what the README says is in MODULE.bazel.
+# Before what the documentation says is in MODULE.bazel.
 MODULE = """
 module(name = "app")
 local_path_override(module_name = "pyskopeo", path = "{rules}")
@@ -90,9 +90,9 @@ def bazel(
         yield running
 
 
-def of_readme(words: str, origin: Simulator, program: Path) -> str:
-    """Return a block of the README that has ``words``, as a user would write it for these images."""
-    (text,) = (block for block in re.findall(r"```starlark\n(.*?)```", README.read_text(), re.DOTALL) if words in block)
+def documented(words: str, origin: Simulator, program: Path) -> str:
+    """Return a block of the documentation that has ``words``, as a user would write it for these images."""
+    (text,) = (block for block in re.findall(r"```starlark\n(.*?)```", PAGE.read_text(), re.DOTALL) if words in block)
     for old, new in {
         "https://example.com/pyskopeo-0.1.0.pyz": f"file://{program}",
         "sha256-…": integrity(program),
@@ -108,8 +108,8 @@ def module(origin: Simulator, private: Simulator, program: Path, helper: Path) -
     """MODULE.bazel; ``helper`` speaks Bazel's protocol."""
     return (
         MODULE.format(rules=RULES)
-        + of_readme("bazel_dep", origin, program)
-        + of_readme("pyskopeo.images", origin, program)
+        + documented("bazel_dep", origin, program)
+        + documented("pyskopeo.images", origin, program)
         + pull("shallow", f"{origin.host}/team/base@{LIST.digest}", platforms=["linux/amd64"], layers="none")
         + pull("single", f"docker://{origin.host}/team/single:1", digest=SINGLE.digest)
         + pull("slow", f"{origin.host}/team/slow@{SLOW.digest}", timeout=25)
@@ -270,7 +270,7 @@ def test_a_workspace_in_bazel_4(origin: Simulator, single_file: Path, tmp_path: 
     with Bazel(run_here, tmp_path, options=[f"--override_repository={unused.name}={unused}"]) as bazel:
         bazel.write(
             "WORKSPACE",
-            of_readme("local_repository", origin, single_file)
+            documented("local_repository", origin, single_file)
             + pull("single", f"{origin.host}/team/single:1", rule="pyskopeo_pull", reproducible=False, python="//:python")
             + 'pyskopeo_tool(name = "old", urls = ["https://example.com/pyskopeo-{version}.pyz"], version = "0.0.9")\n'
             + pull("shallow", shallow, rule="pyskopeo_pull", layers="none", tool="//:program", timeout=60),

@@ -1,4 +1,4 @@
-"""The real skopeo has nothing that the table in the README leaves out."""
+"""The real skopeo has nothing that the table in docs/coming-from/skopeo.md leaves out."""
 
 from __future__ import annotations
 

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from pyskopeo.config.policy_identities import parse_identity
+from pyskopeo.config.policy_keys import KeyFile
 from pyskopeo.model.signature import Signature
 from pyskopeo.signatures.sigstore_signing import verify
-from pyskopeo.signatures.sigstore_trust import FulcioTrust, SigstoreTrust, TrustFile
+from pyskopeo.signatures.sigstore_trust import FulcioTrust, SigstoreTrust
 from pyskopeo.signatures.verdict import SignedImage
 from tests.support.cli import succeed
 from tests.support.images import build
@@ -77,7 +78,7 @@ def requirement(trust: SigstoreTrust) -> dict[str, Any]:
 
 def trusted_key(path: Path, *rekor_keys: bytes) -> SigstoreTrust:
     return SigstoreTrust(
-        keys=(TrustFile(path.read_bytes(), path.name),), rekor_keys=tuple(TrustFile(key, "rekor") for key in rekor_keys)
+        keys=(KeyFile(path.read_bytes(), path.name),), rekor_keys=tuple(KeyFile(key, "rekor") for key in rekor_keys)
     )
 
 
@@ -114,9 +115,9 @@ def test_with_a_certificate(program: str, services: SigstoreServices, source: Pa
     signed = tmp_path / "signed"
     copied(PROGRAMS[program], f"--sign-by-sigstore={parameters}", f"--sign-identity={NAME}", f"dir:{source}", f"dir:{signed}")
     assert services.log == ["POST /api/v1/signingCert", "POST /api/v1/log/entries"]
-    log = TrustFile(services.log_of_signatures.public_pem, "rekor")
+    log = KeyFile(services.log_of_signatures.public_pem, "rekor")
     for email, accepted in ((EMAIL, True), ("other@example.com", False)):
-        fulcio_trust = FulcioTrust(TrustFile(services.authority.root_pem, "ca"), services.url, email)
+        fulcio_trust = FulcioTrust(KeyFile(services.authority.root_pem, "ca"), services.url, email)
         check(signed, SigstoreTrust(fulcio=fulcio_trust, rekor_keys=(log,)), tmp_path, accepted=accepted)
 
 
@@ -132,8 +133,8 @@ def test_with_a_certificate_for_a_user_who_agrees_elsewhere(
         "--insecure-policy", "copy", f"--sign-by-sigstore={parameters}", f"--sign-identity={NAME}", f"dir:{source}", f"dir:{tmp_path}/signed",
     ))  # fmt: skip
     assert "Enter the verification code ABCD-EFGH in your browser at: " in done.stdout.decode() + done.stderr
-    fulcio_trust = FulcioTrust(TrustFile(services.authority.root_pem, "ca"), services.url, EMAIL)
-    log = TrustFile(services.log_of_signatures.public_pem, "rekor")
+    fulcio_trust = FulcioTrust(KeyFile(services.authority.root_pem, "ca"), services.url, EMAIL)
+    log = KeyFile(services.log_of_signatures.public_pem, "rekor")
     check(tmp_path / "signed", SigstoreTrust(fulcio=fulcio_trust, rekor_keys=(log,)), tmp_path)
 
 

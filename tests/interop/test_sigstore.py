@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from pyskopeo.config.policy_identities import parse_identity
+from pyskopeo.config.policy_keys import KeyFile
 from pyskopeo.model.signature import Signature
 from pyskopeo.signatures.sigstore_signing import verify
-from pyskopeo.signatures.sigstore_trust import SigstoreTrust, TrustFile
+from pyskopeo.signatures.sigstore_trust import SigstoreTrust
 from pyskopeo.signatures.verdict import SignedImage, Verdict
 from tests.support.cli import pyskopeo_here
 from tests.support.commands import skopeo
@@ -76,7 +77,7 @@ def test_what_skopeo_signs(made_by_skopeo: Path, tmp_path: Path) -> None:
     signed = made_by_skopeo / "signed"
     signature = Signature.parse((signed / "signature-1").read_bytes(), "signature-1")
     manifest = (signed / "manifest.json").read_bytes()
-    trust = SigstoreTrust(keys=(TrustFile((made_by_skopeo / "key.pub").read_bytes(), "key.pub"),))
+    trust = SigstoreTrust(keys=(KeyFile((made_by_skopeo / "key.pub").read_bytes(), "key.pub"),))
     assert theirs(signed, requirement(trust, IDENTITY), tmp_path) == ""
     verdict = ours(signature, manifest, trust, IDENTITY)
     assert (verdict.accepted, verdict.reason, verdict.signer, verdict.identity) == (True, "", "key.pub", REFERENCE)
@@ -95,7 +96,7 @@ def test_what_skopeo_signs(made_by_skopeo: Path, tmp_path: Path) -> None:
 def test_identities(identity: dict[str, str], accepted: bool, made_by_skopeo: Path, tmp_path: Path) -> None:
     signed = made_by_skopeo / "signed"
     signature = Signature.parse((signed / "signature-1").read_bytes(), "signature-1")
-    trust = SigstoreTrust(keys=(TrustFile((made_by_skopeo / "key.pub").read_bytes(), "key.pub"),))
+    trust = SigstoreTrust(keys=(KeyFile((made_by_skopeo / "key.pub").read_bytes(), "key.pub"),))
     assert (theirs(signed, requirement(trust, identity), tmp_path) == "") is accepted
     assert ours(signature, (signed / "manifest.json").read_bytes(), trust, identity).accepted is accepted
 
@@ -103,7 +104,7 @@ def test_identities(identity: dict[str, str], accepted: bool, made_by_skopeo: Pa
 def test_another_key(made_by_skopeo: Path, tmp_path: Path) -> None:
     signed = made_by_skopeo / "signed"
     signature = Signature.parse((signed / "signature-1").read_bytes(), "signature-1")
-    trust = SigstoreTrust(keys=(TrustFile(public_pem(new_key()), "other.pub"),))
+    trust = SigstoreTrust(keys=(KeyFile(public_pem(new_key()), "other.pub"),))
     assert "cryptographic signature verification failed" in theirs(signed, requirement(trust, IDENTITY), tmp_path)
     verdict = ours(signature, (signed / "manifest.json").read_bytes(), trust, IDENTITY)
     assert "cryptographic signature verification failed: the signature is not by other.pub" in verdict.reason

@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from pyskopeo.config.policy_keys import KeyFile
 from pyskopeo.model.signature import Signature
 from pyskopeo.signatures.sigstore_annotations import (
     CERTIFICATE_ANNOTATION,
@@ -25,7 +26,7 @@ from pyskopeo.signatures.sigstore_annotations import (
     LOG_ENTRY_ANNOTATION,
     SIGNATURE_ANNOTATION,
 )
-from pyskopeo.signatures.sigstore_trust import FulcioTrust, PkiTrust, SigstoreTrust, TrustFile
+from pyskopeo.signatures.sigstore_trust import FulcioTrust, PkiTrust, SigstoreTrust
 from tests.support.images import build
 from tests.support.keys import private_key
 from tests.support.sigstore_authority import (
@@ -75,8 +76,8 @@ def case(name: str, signed: Signed | Signature, trust: SigstoreTrust, reason: st
 
 
 def trusting(*keys: PrivateKey, rekor: TransparencyLog | None = None) -> SigstoreTrust:
-    files = tuple(TrustFile(public_pem(key), f"key{number}.pub") for number, key in enumerate(keys))
-    return SigstoreTrust(keys=files, rekor_keys=(TrustFile(rekor.public_pem, "rekor.pub"),) if rekor else ())
+    files = tuple(KeyFile(public_pem(key), f"key{number}.pub") for number, key in enumerate(keys))
+    return SigstoreTrust(keys=files, rekor_keys=(KeyFile(rekor.public_pem, "rekor.pub"),) if rekor else ())
 
 
 KEY, OTHER = new_key(), new_key()
@@ -103,15 +104,15 @@ def keys() -> Iterator[Case]:
     yield case("second key", SIGNED, trusting(OTHER, KEY))
     yield case("other key", SIGNED, trusting(OTHER), "cryptographic signature verification failed: the signature is not by key0.pub")
     yield case("other kind of key", SIGNED, trusting(kinds["RSA"]), "cryptographic signature verification failed")
-    broken = TrustFile(b"nothing", "broken.pub")
+    broken = KeyFile(b"nothing", "broken.pub")
     yield case("no key", SIGNED, SigstoreTrust(keys=(broken,)), "the public key broken.pub is not in PEM format")
     both = SigstoreTrust(keys=(*trusting(KEY).keys, broken))
     yield case("a key and a broken one", SIGNED, both, "the public key broken.pub is not in PEM format")
-    secret = TrustFile(private_pem(KEY), "secret.key")
+    secret = KeyFile(private_pem(KEY), "secret.key")
     yield case("a private key", SIGNED, SigstoreTrust(keys=(secret,)), "secret.key holds a PRIVATE KEY, not a public key")
-    tampered = TrustFile(public_pem(KEY).replace(b"MFkw", b"MFkx"), "tampered.pub")
+    tampered = KeyFile(public_pem(KEY).replace(b"MFkw", b"MFkx"), "tampered.pub")
     yield case("a wrong key", SIGNED, SigstoreTrust(keys=(tampered,)), "parsing the public key tampered.pub")
-    more = TrustFile(b"Key:\n" + public_pem(KEY) + b"\ntext\n", "text.pub")
+    more = KeyFile(b"Key:\n" + public_pem(KEY) + b"\ntext\n", "text.pub")
     yield case("text around a key", SIGNED, SigstoreTrust(keys=(more,)))
 
 
@@ -205,12 +206,12 @@ def logs() -> Iterator[Case]:
     yield case("logged", LOGGED, trust)
     yield case("logged, not needed", LOGGED, trusting(KEY))
     yield case("logged, second key of two", LOGGED, trusting(OTHER, KEY, rekor=LOG))
-    two = (TrustFile(public_pem(OTHER), "a"), TrustFile(LOG.public_pem, "b"))
+    two = (KeyFile(public_pem(OTHER), "a"), KeyFile(LOG.public_pem, "b"))
     yield case("logged, second log", LOGGED, replace(trust, rekor_keys=two))
     yield case("not logged", SIGNED, trust, f"missing {LOG_ENTRY_ANNOTATION} annotation")
     yield case("another log", SIGNED.logged(TransparencyLog()), trust, failed)
-    yield case("log of RSA", LOGGED, replace(trust, rekor_keys=(TrustFile(public_pem(private_key("RSA")), "rekor.pub"),)), "Rekor public key rekor.pub is not using ECDSA")
-    yield case("log without a key", LOGGED, replace(trust, rekor_keys=(TrustFile(b"", "rekor.pub"),)), "the public key rekor.pub is not in PEM format")
+    yield case("log of RSA", LOGGED, replace(trust, rekor_keys=(KeyFile(public_pem(private_key("RSA")), "rekor.pub"),)), "Rekor public key rekor.pub is not using ECDSA")
+    yield case("log without a key", LOGGED, replace(trust, rekor_keys=(KeyFile(b"", "rekor.pub"),)), "the public key rekor.pub is not in PEM format")
     for name, value in {"integratedTime": 1, "logIndex": 77, "logID": "00", "body": encoded(b"{}")}.items():
         yield case(f"tampered {name}", _set(**{name: value}), trust, failed)
     yield case("more in the entry", _set(other=1), trust, "Unknown key 'other' in Payload")
@@ -242,8 +243,8 @@ def logs() -> Iterator[Case]:
 
 
 def by_fulcio(email: str = EMAIL, issuer: str = ISSUER, ca: bytes = b"", build_signer: str = "") -> SigstoreTrust:
-    fulcio = FulcioTrust(TrustFile(ca or FULCIO.root_pem, "fulcio.pem"), issuer, email, build_signer)
-    return SigstoreTrust(fulcio=fulcio, rekor_keys=(TrustFile(LOG.public_pem, "rekor.pub"),))
+    fulcio = FulcioTrust(KeyFile(ca or FULCIO.root_pem, "fulcio.pem"), issuer, email, build_signer)
+    return SigstoreTrust(fulcio=fulcio, rekor_keys=(KeyFile(LOG.public_pem, "rekor.pub"),))
 
 
 def _issued(*extensions: x509.ExtensionType | tuple[x509.ExtensionType, bool], issuer: Issuer | None = None) -> Signed:
@@ -357,8 +358,8 @@ def _chains(trust: SigstoreTrust) -> Iterator[Case]:
 
 
 def by_pki(email: str = "", host: str = "", *, roots: bytes = b"", intermediates: bytes = b"") -> SigstoreTrust:
-    below = TrustFile(intermediates, "below.pem") if intermediates else None
-    return SigstoreTrust(pki=PkiTrust(TrustFile(roots or FULCIO.root_pem, "roots.pem"), below, email, host))
+    below = KeyFile(intermediates, "below.pem") if intermediates else None
+    return SigstoreTrust(pki=PkiTrust(KeyFile(roots or FULCIO.root_pem, "roots.pem"), below, email, host))
 
 
 def pki() -> Iterator[Case]:

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
+from pyskopeo.config.policy_keys import KeyFile
 from pyskopeo.model.signature import Signature
 from pyskopeo.signatures.sigstore_annotations import (
     CERTIFICATE_ANNOTATION,
@@ -22,7 +23,7 @@ from pyskopeo.signatures.sigstore_annotations import (
     PAYLOAD_TYPE,
     SIGNATURE_ANNOTATION,
 )
-from pyskopeo.signatures.sigstore_trust import SigstoreTrust, TrustFile
+from pyskopeo.signatures.sigstore_trust import SigstoreTrust
 from tests.support.sigstore_authority import NOW, Authority, PrivateKey, pem, public_pem
 from tests.support.sigstore_log import Entry, TransparencyLog, encoded, hashedrekord
 
@@ -115,7 +116,7 @@ def requirement(trust: SigstoreTrust, identity: object = None) -> dict[str, Any]
     return found
 
 
-def _data(file: TrustFile) -> str:
+def _data(file: KeyFile) -> str:
     return base64.b64encode(file.content).decode()
 
 

@@ -1,7 +1,8 @@
-"""ARCHITECTURE.md, SECURITY.md and the documents for build systems name what there is."""
+"""Links in documents lead somewhere, and ARCHITECTURE.md, SECURITY.md and the others name what there is."""
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -23,19 +24,47 @@ def test_every_test_that_security_names_exists() -> None:
     assert named <= TESTS
 
 
-@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"])
-def test_every_path_that_a_document_names_exists(document: str) -> None:
-    text = (ROOT / document).read_text()
-    links = {link.partition("#")[0] for link in re.findall(r"\]\(((?!https?:)[^)]+)\)", text)}
-    paths = set(re.findall(r"`((?:pyskopeo|tests|scripts|\.ci)/[\w./-]*)", text))
+DOCUMENTS = sorted(
+    path
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "integrations").rglob("*.md"))
+)
+
+
+def shown(path: Path) -> str:
+    """The text of a document, without blocks of code."""
+    return re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@functools.cache
+def anchors(path: Path) -> set[str]:
+    """Those that GitHub, and our site, give the headings."""
+    headings = re.findall(r"^#+ (.*)$", shown(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(document: Path) -> None:
+    wrong = []
+    for link in re.findall(r"\]\(((?!https?:)[^)\s]+)\)", shown(document)):
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            wrong.append(link)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_path_that_a_document_names_exists(document: Path) -> None:
+    text = shown(document)
+    paths = set(re.findall(r"`((?:pyskopeo|tests|scripts|docs|integrations|\.ci)/[\w./-]*)`", text))
     rooms = "|".join(path.name for path in (ROOT / "pyskopeo").iterdir() if path.is_dir())
-    paths |= {f"pyskopeo/{path}" for path in re.findall(rf"`((?:{rooms})/[\w./-]*)`", text)}
-    missing = sorted(path for path in links | paths if not (ROOT / path).exists())
-    assert missing == []
+    if document.parent == ROOT:
+        paths |= {f"pyskopeo/{path}" for path in re.findall(rf"`((?:{rooms})/[\w./-]*)`", text)}
+    assert sorted(path for path in paths if not (ROOT / path).exists()) == []
 
 
 def test_the_bazel_module_has_the_version_of_the_package() -> None:
     (version,) = re.findall(r'^    version = "(.*)",$', (ROOT / "integrations/bazel/MODULE.bazel").read_text(), re.MULTILINE)
-    text = (ROOT / "integrations/README.md").read_text()
+    text = (ROOT / "docs/tasks/bazel.md").read_text()
     named = re.findall(r'bazel_dep\(name = "pyskopeo", version = "(.*?)"', text) + re.findall(r"pyskopeo-([\d.]+)\.pyz\"", text)
     assert {version, *named} == {pyskopeo.__version__}

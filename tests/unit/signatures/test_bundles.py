@@ -16,12 +16,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from pyskopeo.config.policy_identities import SignedIdentity, parse_identity
+from pyskopeo.config.policy_keys import KeyFile
 from pyskopeo.errors import Unsupported
 from pyskopeo.model.reference import Reference
 from pyskopeo.model.signature import Signature
 from pyskopeo.signatures.bundles import verify
 from pyskopeo.signatures.sigstore_annotations import PAYLOAD_TYPE
-from pyskopeo.signatures.sigstore_trust import KeylessTrust, SigstoreTrust, TrustFile
+from pyskopeo.signatures.sigstore_trust import KeylessTrust, SigstoreTrust
 from pyskopeo.signatures.verdict import SignedImage
 from tests.support.keys import private_key
 from tests.support.sigstore_authority import EMAIL, ISSUER, NOW, public_der, public_pem
@@ -74,7 +75,7 @@ def keys() -> Iterator[Case]:
     yield case("tampered payload", replace(BY_KEY, payload=STATEMENT + b" "), trust, "the signature is not by")
     yield case("tampered type", replace(BY_KEY, payload_type="application/json"), trust, "the signature is not by")
     yield case("without its envelope", replace(BY_KEY, made=KEY.sign(STATEMENT, ec.ECDSA(hashes.SHA256()))), trust, "the signature is not by")
-    broken = replace(trust, keys=(*trust.keys, TrustFile(b"", "broken.pub")))
+    broken = replace(trust, keys=(*trust.keys, KeyFile(b"", "broken.pub")))
     yield case("a broken key", BY_KEY, broken, "the public key broken.pub is not in PEM format")
     yield case("nobody is trusted", KEYLESS, SigstoreTrust(), "no authority")
     yield case("of the manifest", BundleMaker.of(KEY, MANIFEST, ""), trust)
@@ -168,7 +169,7 @@ def logs() -> Iterator[Case]:
     yield case("logged, of the manifest", BundleMaker.of(KEY, MANIFEST, "").logged(LOG), trust)
     yield case("logged by Rekor 2", BY_KEY.logged_2(EDWARDS), trusting(KEY, rekor=EDWARDS))
     yield case("logged by Rekor 2, of the manifest", BundleMaker.of(KEY, MANIFEST, "").logged_2(EDWARDS), trusting(KEY, rekor=EDWARDS))
-    yield case("log of RSA", LOGGED, replace(trust, rekor_keys=(TrustFile(public_pem(private_key("RSA")), "r.pub"),)), "Rekor public key r.pub is not using ECDSA")
+    yield case("log of RSA", LOGGED, replace(trust, rekor_keys=(KeyFile(public_pem(private_key("RSA")), "r.pub"),)), "Rekor public key r.pub is not using ECDSA")
     yield case("not logged", BY_KEY, trust, "the bundle has no log entry")
     yield case("another log", BY_KEY.logged(TransparencyLog()), trust, "the log's checkpoint is not signed by a key of a log that is trusted")
     yield case("the second of two logs", BY_KEY.logged(TransparencyLog()).logged(LOG), trust)
@@ -323,7 +324,7 @@ def test_what_is_refused_still_says_what_it_claims() -> None:
 
 
 def by_root(raw: bytes | None = None, subject: str = EMAIL, issuer: str = ISSUER) -> SigstoreTrust:
-    root = TrustFile(trusted_root(FULCIO, LOG) if raw is None else raw, "trusted_root.json")
+    root = KeyFile(trusted_root(FULCIO, LOG) if raw is None else raw, "trusted_root.json")
     return SigstoreTrust(keyless=KeylessTrust(root, subject, issuer))
 
 

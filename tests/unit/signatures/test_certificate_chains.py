@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography.x509 import verification
 
+from pyskopeo.config.policy_keys import KeyFile
 from pyskopeo.errors import Unsupported
 from pyskopeo.signatures.certificate_chains import (
     MAX_CERTIFICATES,
@@ -14,7 +15,6 @@ from pyskopeo.signatures.certificate_chains import (
     load_intermediates,
 )
 from pyskopeo.signatures.refusals import SignatureRefused
-from pyskopeo.signatures.sigstore_trust import TrustFile
 from tests.support.sigstore_authority import NOW, Authority, new_key, pem, public_pem
 
 FULCIO = Authority()
@@ -23,7 +23,7 @@ LEAF = FULCIO.issue(KEY.public_key())
 
 
 def authorities(content: bytes) -> list[bytes]:
-    return [pem(one) for one in load_authorities(TrustFile(content, "ca.pem"))]
+    return [pem(one) for one in load_authorities(KeyFile(content, "ca.pem"))]
 
 
 def test_other_blocks_of_a_file_are_passed_over() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from pyskopeo.config.policy_keys import KeyFile
 from pyskopeo.errors import InvalidInput
 from pyskopeo.model.reference import Reference
 from pyskopeo.model.signature import Signature
 from pyskopeo.signatures.given_trust import GivenTrust, judge
 from pyskopeo.signatures.report import CheckedRequirement
-from pyskopeo.signatures.sigstore_trust import KeylessTrust, SigstoreTrust, TrustFile
+from pyskopeo.signatures.sigstore_trust import KeylessTrust, SigstoreTrust
 from pyskopeo.signatures.verdict import SignedImage
 from tests.support.keys import private_key
 from tests.support.sigstore_authority import EMAIL, ISSUER, NOW, public_pem
@@ -19,7 +20,7 @@ from tests.support.sigstore_signatures import REFERENCE, Signed, digest_of, payl
 
 DIGEST = digest_of(MANIFEST)
 REPOSITORY = REFERENCE.partition(":")[0]
-MINE, OTHERS = (TrustFile(public_pem(key), name) for key, name in ((KEY, "mine"), (private_key("P-256", 9), "others")))
+MINE, OTHERS = (KeyFile(public_pem(key), name) for key, name in ((KEY, "mine"), (private_key("P-256", 9), "others")))
 SIGNED = Signed.by(KEY, payload_for(DIGEST)).signature
 BUNDLE = BundleMaker.of(KEY, statement(DIGEST)).signature
 OPENPGP = Signature("simple", b"\x90", where="signature-1")
@@ -32,13 +33,13 @@ def checked(
     return judge(trust, SignedImage(manifest, "the image", reference), signatures, NOW)
 
 
-def given(*keys: TrustFile, signed_as: str = "") -> GivenTrust:
+def given(*keys: KeyFile, signed_as: str = "") -> GivenTrust:
     return GivenTrust.of(keys, signed_as=signed_as)
 
 
 class TestKeys:
     def test_their_kind_is_in_their_content(self) -> None:
-        armored, binary = TrustFile(b"\n-----BEGIN PGP PUBLIC KEY BLOCK-----\n", "a"), TrustFile(b"\x98\x33", "b")
+        armored, binary = KeyFile(b"\n-----BEGIN PGP PUBLIC KEY BLOCK-----\n", "a"), KeyFile(b"\x98\x33", "b")
         found = given(MINE, armored, OTHERS, binary)
         assert found.keyrings == (armored, binary)
         assert found.sigstore == SigstoreTrust((MINE, OTHERS))
@@ -47,13 +48,13 @@ class TestKeys:
     @pytest.mark.parametrize("content", [b"", b" \n", b"ssh-ed25519 AAAA", b"{}", b"30"])
     def test_what_is_none(self, content: bytes) -> None:
         with pytest.raises(InvalidInput, match="x is no key"):
-            given(TrustFile(content, "x"))
+            given(KeyFile(content, "x"))
 
     @pytest.mark.parametrize("kind", ["ENCRYPTED COSIGN", "ENCRYPTED SIGSTORE", "EC", "PGP", ""])
     def test_a_private_key_is_refused_before_anything_is_read(self, kind: str) -> None:
         label = f"{kind} PRIVATE KEY".strip()
         with pytest.raises(InvalidInput, match="^x is a private key: want the public key"):
-            given(TrustFile(f"-----BEGIN {label}-----\n".encode(), "x"))
+            given(KeyFile(f"-----BEGIN {label}-----\n".encode(), "x"))
 
     @pytest.mark.parametrize("signature", [SIGNED, BUNDLE], ids=["sigstore", "bundle"])
     def test_one_of_them_is_enough(self, signature: Signature) -> None:
@@ -77,7 +78,7 @@ class TestKeys:
 
     def test_signatures_of_another_kind(self) -> None:
         assert "with an OpenPGP key only" in checked(given(MINE), OPENPGP).reason
-        keyring = TrustFile(b"\x98\x33", "ring")
+        keyring = KeyFile(b"\x98\x33", "ring")
         for signature in (SIGNED, BUNDLE):
             assert "with a key or a certificate of sigstore only" in checked(given(keyring), signature).reason
 
@@ -119,7 +120,7 @@ class TestNames:
 
 def test_certificates() -> None:
     pytest.importorskip("sigstore")
-    root = TrustFile(trusted_root(FULCIO, LOG), "trusted_root.json")
+    root = KeyFile(trusted_root(FULCIO, LOG), "trusted_root.json")
     made = BundleMaker.of(KEY, statement(DIGEST)).certified(FULCIO.issue(KEY.public_key())).logged(LOG).signature
     for subject, accepted in ((EMAIL, True), ("other@example.com", False)):
         trust = GivenTrust.of((), SigstoreTrust(keyless=KeylessTrust(root, subject, ISSUER)))

@@ -6,9 +6,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from pyskopeo.config.policy_keys import KeyFile
 from pyskopeo.signatures.public_keys import encode_public_key, load_public_key
 from pyskopeo.signatures.refusals import SignatureRefused
-from pyskopeo.signatures.sigstore_trust import TrustFile
 from tests.support.keys import private_key
 from tests.support.sigstore_authority import new_key, public_der, public_pem
 
@@ -16,7 +16,7 @@ KEY = new_key()
 
 
 def load(content: bytes) -> bytes:
-    return encode_public_key(load_public_key(TrustFile(content, "a.pub")))
+    return encode_public_key(load_public_key(KeyFile(content, "a.pub")))
 
 
 def test_the_first_key_of_a_file_counts() -> None:

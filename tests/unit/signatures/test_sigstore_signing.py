@@ -10,9 +10,10 @@ import pytest
 from cryptography import x509
 
 from pyskopeo.config.policy_identities import parse_identity
+from pyskopeo.config.policy_keys import KeyFile
 from pyskopeo.errors import Unsupported
 from pyskopeo.signatures.sigstore_signing import verify
-from pyskopeo.signatures.sigstore_trust import KeylessTrust, SigstoreTrust, TrustFile
+from pyskopeo.signatures.sigstore_trust import KeylessTrust, SigstoreTrust
 from pyskopeo.signatures.verdict import SignedImage
 from tests.support.sigstore_authority import EMAIL, ISSUER, NOW, Authority, new_key, utf8_string
 from tests.support.sigstore_bundles import trusted_root
@@ -92,7 +93,7 @@ def test_without_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def by_root(raw: bytes | None = None, subject: str = EMAIL, issuer: str = ISSUER) -> SigstoreTrust:
-    root = TrustFile(trusted_root(FULCIO, LOG) if raw is None else raw, "trusted_root.json")
+    root = KeyFile(trusted_root(FULCIO, LOG) if raw is None else raw, "trusted_root.json")
     return SigstoreTrust(keyless=KeylessTrust(root, subject, issuer))
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from pyskopeo.config.policy_keys import KeyFile
 from pyskopeo.signatures.refusals import SignatureRefused
-from pyskopeo.signatures.sigstore_trust import TrustFile
 from pyskopeo.signatures.trusted_roots import TrustedRoot
 from tests.support.sigstore_authority import NOW, Authority
 from tests.support.sigstore_bundles import trusted_root
@@ -21,7 +21,7 @@ SECOND = timedelta(seconds=1)
 
 
 def parse(raw: bytes) -> TrustedRoot:
-    return TrustedRoot.parse(TrustFile(raw, "root.json"))
+    return TrustedRoot.parse(KeyFile(raw, "root.json"))
 
 
 def test_who_is_trusted_when() -> None:
