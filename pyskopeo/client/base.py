@@ -72,9 +72,9 @@ class ClientBase:
     async def aclose(self) -> None:
         """Close all connections; the client cannot be used any more."""
         self._closed = True
-        await self.disconnect()
+        await self._disconnect()
 
-    async def disconnect(self) -> None:
+    async def _disconnect(self) -> None:
         """Close all connections; the next call opens new ones."""
         connections, self._connections, self._accesses = self._connections, None, None
         if connections is not None:
@@ -90,7 +90,7 @@ class ClientBase:
         if self._closed:
             raise InvalidInput("the client is closed")
         if self._accesses is not None and not self._calls and time.monotonic() - self._opened > _RENEWED_AFTER:
-            await self.disconnect()
+            await self._disconnect()
         if self._accesses is None:
             self._accesses, self._opened = self._connect(), time.monotonic()
         # Not for contexts that are left elsewhere than they were entered: those have no report of their own.

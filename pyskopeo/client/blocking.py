@@ -39,7 +39,7 @@ class BlockingBase:
             credentials=credentials, insecure=insecure, store=store, offline=offline, authfile=authfile, access=access,
             report=report,
         )  # fmt: skip
-        self._loop = LoopThread(self._client.disconnect)
+        self._loop = LoopThread(self._client._disconnect)  # noqa: SLF001 - its twin
         weakref.finalize(self, self._loop.close)
 
     def __enter__(self) -> Self:
