@@ -1,0 +1,21 @@
+"""Verify every byte of an OCI layout: verify_layout.py DIRECTORY. Exits with 1 if anything is wrong."""
+
+import sys
+
+import pyskopeo
+
+
+def main(directory: str) -> int:
+    with pyskopeo.SyncClient() as client:
+        report = client.verify(f"oci:{directory}", deep=True)
+    print(f"{report.images} images, {report.blobs} blobs, {report.size} bytes")
+    for fault in report.faults:
+        print(f"{fault.what} {fault.digest or fault.path}: {fault.message}")
+    return 1 if report.faults else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except pyskopeo.PyskopeoError as error:
+        sys.exit(f"error: {error}")
