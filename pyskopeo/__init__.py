@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         put_manifest as put_manifest,
     )
     from .api.catalog import list_repositories as list_repositories
+    from .api.comparison import compare_images as compare_images
     from .api.deletion import delete as delete
     from .api.detachment import DetachedReferrer as DetachedReferrer, detach as detach
     from .api.files import (
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
         prune_store as prune_store,
         verify_store as verify_store,
     )
+    from .api.usage import measure_image as measure_image
     from .api.verification import verify as verify
     from .client.client import Client as Client
     from .client.sync_client import SyncClient as SyncClient
@@ -146,6 +148,19 @@ if TYPE_CHECKING:
         Warned as Warned,
     )
     from .model.extracted_files import Extracted as Extracted, ImageFile as ImageFile
+    from .model.image_comparison import (
+        ComparedImage as ComparedImage,
+        ComparedLayer as ComparedLayer,
+        FileDifference as FileDifference,
+        ImageComparison as ImageComparison,
+        ValueDifference as ValueDifference,
+    )
+    from .model.image_usage import (
+        ImageUsage as ImageUsage,
+        LayerUsage as LayerUsage,
+        PathUsage as PathUsage,
+        WastedFile as WastedFile,
+    )
     from .model.layout_split import LayoutSplit as LayoutSplit, SplitImage as SplitImage
     from .model.lock_file import LockFile as LockFile
     from .model.locked_image import LockedImage as LockedImage
@@ -218,6 +233,7 @@ _NAMES = {
     "api.blob_content": "open_blob put_blob",
     "api.blobs": "get_blob get_blobs get_manifest put_manifest",
     "api.catalog": "list_repositories",
+    "api.comparison": "compare_images",
     "api.deletion": "delete",
     "api.detachment": "DetachedReferrer detach",
     "api.files": "export_files extract_files list_files open_file",
@@ -234,6 +250,7 @@ _NAMES = {
     "api.repositories": "list_tags tag",
     "api.signature_verification": "SignatureTrust verify_signatures",
     "api.store": "list_store measure_store prune_store verify_store",
+    "api.usage": "measure_image",
     "api.verification": "verify",
     "client.client": "Client",
     "client.sync_client": "SyncClient",
@@ -262,6 +279,8 @@ _NAMES = {
         "Placement ReferrersPlanned Report Requested Retrying SignaturesWritten Warned"
     ),
     "model.extracted_files": "Extracted ImageFile",
+    "model.image_comparison": "ComparedImage ComparedLayer FileDifference ImageComparison ValueDifference",
+    "model.image_usage": "ImageUsage LayerUsage PathUsage WastedFile",
     "model.layout_split": "LayoutSplit SplitImage",
     "model.lock_file": "LockFile",
     "model.locked_image": "LockedImage",

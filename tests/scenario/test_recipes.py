@@ -99,7 +99,7 @@ def test_push_an_artifact(registry: Simulator, tmp_path: Path, capsys: pytest.Ca
     first, *pulled = capsys.readouterr().out.splitlines()
     assert first.startswith("pushed sha256:")
     assert pulled == [
-        "pulled/a.json: 2 bytes of application/json", "pulled/b.bin: 4 bytes of application/octet-stream"
+        "pulled/a.json: 2 bytes, application/json", "pulled/b.bin: 4 bytes, application/octet-stream"
     ]  # fmt: skip
 
 

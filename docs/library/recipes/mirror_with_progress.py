@@ -1,4 +1,4 @@
-"""Copy an image, with a progress bar of one's own: mirror_with_progress.py SOURCE DESTINATION."""
+"""Copy an image with a progress bar: mirror_with_progress.py FROM TO."""
 
 import asyncio
 import sys
@@ -22,19 +22,22 @@ class Bar:
             case pyskopeo.BlobFinished(digest=digest, size=size):
                 self.done[digest] = size
             case pyskopeo.Warned(message=message):
-                print(f"\nwarning: {message}", file=sys.stderr)
+                sys.stderr.write(f"\nwarning: {message}\n")
             case _:
                 return
         self.draw()
 
     def draw(self) -> None:
         part = sum(self.done.values()) / self.total if self.total else 1.0
-        print(f"\r[{'#' * int(30 * part):30}] {part:4.0%}", end="", file=sys.stderr, flush=True)
+        sys.stderr.write(f"\r[{'#' * int(30 * part):30}] {part:4.0%}")
+        sys.stderr.flush()
 
 
-async def main(source: str, destination: str) -> None:
+async def main(source: str, target: str) -> None:
     async with pyskopeo.Client() as client:
-        digest = await client.copy(source, destination, all_platforms=True, report=Bar())
+        digest = await client.copy(
+            source, target, all_platforms=True, report=Bar()
+        )
     print(f"\n{digest}")
 
 

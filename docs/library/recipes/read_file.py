@@ -1,4 +1,4 @@
-"""Read one file of an image, without the layers that do not matter for it: read_file.py IMAGE PATH."""
+"""Read one file of an image: read_file.py IMAGE PATH."""
 
 import shutil
 import sys
@@ -7,7 +7,10 @@ import pyskopeo
 
 
 def main(image: str, path: str) -> None:
-    with pyskopeo.SyncClient() as client, client.open_file(image, path) as file:
+    with (
+        pyskopeo.SyncClient() as client,
+        client.open_file(image, path) as file,
+    ):
         shutil.copyfileobj(file, sys.stdout.buffer)
 
 

@@ -1,4 +1,7 @@
-"""Print a label of many images, at most eight at a time: scan_labels.py LABEL < NAMES, one image name on each line."""
+"""Print a label of many images: scan_labels.py LABEL < NAMES.
+
+Each line of the input is an image name. Eight images are read at a time.
+"""
 
 import asyncio
 import sys
@@ -16,8 +19,8 @@ async def scan(names: Iterable[str], label: str) -> dict[str, str]:
         async def read(name: str) -> None:
             async with at_once:
                 try:
-                    inspection = await client.inspect(name)
-                    found[name] = (inspection.labels or {}).get(label, "")
+                    labels = (await client.inspect(name)).labels
+                    found[name] = (labels or {}).get(label, "")
                 except pyskopeo.PyskopeoError as error:
                     found[name] = f"error: {error}"
 
@@ -31,7 +34,8 @@ def main(label: str) -> None:
     names = [line.strip() for line in sys.stdin if line.strip()]
     found = asyncio.run(scan(names, label))
     for name in names:
-        print(f"{name}\t{found[name]!r}")  # anybody may have written a label: no control characters on the terminal
+        # Anybody may have written a label: !r shows control characters.
+        print(f"{name}\t{found[name]!r}")
 
 
 if __name__ == "__main__":

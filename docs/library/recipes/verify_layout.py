@@ -1,4 +1,7 @@
-"""Verify every byte of an OCI layout: verify_layout.py DIRECTORY. Exits with 1 if anything is wrong."""
+"""Verify every byte of an OCI layout: verify_layout.py DIRECTORY.
+
+Exits with 1 if anything is wrong.
+"""
 
 import sys
 
@@ -8,9 +11,10 @@ import pyskopeo
 def main(directory: str) -> int:
     with pyskopeo.SyncClient() as client:
         report = client.verify(f"oci:{directory}", deep=True)
-    print(f"{report.images} images, {report.blobs} blobs, {report.size} bytes")
+    print(f"{report.images} images, {report.blobs} blobs")
     for fault in report.faults:
-        print(f"{fault.what} {fault.digest or fault.path}: {fault.message}")
+        where = fault.digest or fault.path
+        print(f"{fault.what} {where}: {fault.message}")
     return 1 if report.faults else 0
 
 
