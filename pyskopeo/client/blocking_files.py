@@ -14,6 +14,8 @@ from typing import BinaryIO
 from ..filesystem.contents import Attributes
 from ..model.choice import Choice
 from ..model.extracted_files import Extracted, ImageFile
+from ..model.image_comparison import ImageComparison
+from ..model.image_usage import ImageUsage
 from ..model.platform import Platform
 from .blocking import BlockingBase
 
@@ -21,7 +23,7 @@ _NO_ATTRIBUTES = Attributes()
 
 
 class BlockingFileMethods(BlockingBase):
-    """List, open and extract the files of images."""
+    """List, open, extract, measure and compare the files of images."""
 
     def files(
         self,
@@ -73,4 +75,38 @@ class BlockingFileMethods(BlockingBase):
         return self._run(partial(
             self._client.extract, name, destination, paths=paths, layers=layers, platform=platform,
             attributes=attributes, overwrite=overwrite,
+        ))  # fmt: skip
+
+    def du(
+        self,
+        name: str,
+        path: str = "",
+        *,
+        depth: int | None = None,
+        layers: Sequence[str] = (),
+        platform: Platform | Choice | str | None = None,
+    ) -> ImageUsage:
+        """Return where the bytes of an image are: by path, by layer, and what is wasted.
+
+        Takes the arguments of the function `pyskopeo.measure_image`, and raises the same errors.
+        """
+        return self._run(partial(self._client.du, name, path, depth=depth, layers=layers, platform=platform))
+
+    def diff(
+        self,
+        first: str,
+        second: str,
+        *,
+        platform: Platform | Choice | str | None = None,
+        every_platform: bool = True,
+        files: bool = True,
+        times: bool = False,
+    ) -> ImageComparison:
+        """Return how two images differ: in platforms, configuration, layers and files.
+
+        Takes the arguments of the function `pyskopeo.compare_images`, and raises the same errors.
+        """
+        return self._run(partial(
+            self._client.diff, first, second, platform=platform, every_platform=every_platform, files=files,
+            times=times,
         ))  # fmt: skip

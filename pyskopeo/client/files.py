@@ -10,6 +10,8 @@ from typing import BinaryIO
 from ..filesystem.contents import Attributes
 from ..model.choice import Choice
 from ..model.extracted_files import Extracted, ImageFile
+from ..model.image_comparison import ImageComparison
+from ..model.image_usage import ImageUsage
 from ..model.platform import Platform
 from .base import ClientBase, as_platform
 
@@ -17,7 +19,7 @@ _NO_ATTRIBUTES = Attributes()
 
 
 class FileMethods(ClientBase):
-    """List, open and extract the files of images."""
+    """List, open, extract, measure and compare the files of images."""
 
     async def files(
         self,
@@ -82,4 +84,47 @@ class FileMethods(ClientBase):
             return await extract_files(
                 name, destination, paths=paths, layers=layers, platform=as_platform(platform), attributes=attributes,
                 overwrite=overwrite, access=accesses.reading,
+            )  # fmt: skip
+
+    async def du(
+        self,
+        name: str,
+        path: str = "",
+        *,
+        depth: int | None = None,
+        layers: Sequence[str] = (),
+        platform: Platform | Choice | str | None = None,
+    ) -> ImageUsage:
+        """Return where the bytes of an image are: by path, by layer, and what is wasted.
+
+        Takes the arguments of the function `pyskopeo.measure_image`, and raises the same errors.
+        """
+        from ..api.usage import measure_image
+
+        async with self._call() as accesses:
+            return await measure_image(
+                name, path, depth=depth, layers=layers, platform=as_platform(platform), access=accesses.reading
+            )
+
+    async def diff(
+        self,
+        first: str,
+        second: str,
+        *,
+        platform: Platform | Choice | str | None = None,
+        every_platform: bool = True,
+        files: bool = True,
+        times: bool = False,
+    ) -> ImageComparison:
+        """Return how two images differ: in platforms, configuration, layers and files.
+
+        Takes the arguments of the function `pyskopeo.compare_images`, and raises the same errors.
+        """
+        from ..api.comparison import compare_images
+
+        self._check_registries(first, second)
+        async with self._call() as accesses:
+            return await compare_images(
+                first, second, platform=as_platform(platform), every_platform=every_platform, files=files, times=times,
+                access=accesses.reading,
             )  # fmt: skip

@@ -63,6 +63,9 @@ async def test_a_day_with_a_registry(tmp_path: Path) -> None:
             path = next(file.path for file in await client.files(f"{name}:v1") if file.kind == "file")
             async with client.open_file(f"{name}:v1", path) as file:
                 assert file.read()
+            assert (await client.du(f"{name}:v1")).to_json()
+            same = await client.diff(f"{name}:v1", f"oci:{tmp_path / 'out'}:v1")
+            assert same.is_same
             synced = await client.sync(f"docker://{registry.host}/a/b", f"dir:{tmp_path / 'mirror'}", include=["^v2$"])
             assert [result.status for result in synced.results] == ["copied"]
         with pytest.raises(pyskopeo.InvalidInput, match="closed"):
