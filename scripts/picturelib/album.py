@@ -13,14 +13,17 @@ from .scenes import Stage
 from .terminal import Terminal, as_svg
 
 
+NEAR = "docker://quay.io/near/web"
+
+
 @dataclass(frozen=True)
 class Shot:
-    """A scene in a terminal of this size; ``history``: what has scrolled out of it belongs to the picture."""
+    """A scene in a terminal of this size; the picture has its first ``rows`` lines, and what has scrolled out of it."""
 
     play: Callable[[Terminal], None]
     width: int
     height: int = 24
-    history: bool = False
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,13 @@ TERMINALS = {
     "progress-wide": Shot(scenes.progress, 120),
     "finished": Shot(scenes.finished, 100),
     "sync": Shot(scenes.sync, 100),
-    "help": Shot(scenes.command("pyskopeo copy --help | head -44"), 80, 46, history=True),
-    "inspect": Shot(scenes.command("pyskopeo inspect --platforms docker://quay.io/near/web:1.4"), 100),
+    "overview": Shot(scenes.command("pyskopeo"), 80, 100, rows=55),
+    "du": Shot(scenes.command(f"pyskopeo du --rows 10 {NEAR}:1.4"), 100, 50),
+    "diff": Shot(scenes.command(f"pyskopeo diff {NEAR}:1.3 {NEAR}:1.4"), 100, 50),
 }
-PAGES: dict[str, Page] = {}
+PAGES = {
+    "du-page": Page(("du", "--html", "PAGE", f"{NEAR}:1.4"), 1000, 900),
+}
 
 
 def draw_terminal(place: Stage, name: str, directory: Path) -> None:
@@ -48,7 +54,7 @@ def draw_terminal(place: Stage, name: str, directory: Path) -> None:
     shot = TERMINALS[name]
     with place.terminal(shot.width, shot.height) as terminal:
         shot.play(terminal)
-        screen = terminal.screen(history=shot.history)
+        screen = "\n".join(terminal.screen().splitlines()[: shot.rows])
     (directory / f"{name}.svg").write_text(as_svg(screen, shot.width, "pyskopeo", name))
 
 
@@ -58,7 +64,7 @@ def look(place: Stage, name: str, widths: tuple[int, ...], directory: Path) -> N
     for width in widths:
         with place.terminal(width, TERMINALS[name].height) as terminal:
             TERMINALS[name].play(terminal)
-            (directory / f"{name}-{width}.txt").write_text(terminal.screen(history=TERMINALS[name].history) + "\n")
+            (directory / f"{name}-{width}.txt").write_text(terminal.screen() + "\n")
 
 
 def draw_page(place: Stage, name: str, directory: Path) -> None:

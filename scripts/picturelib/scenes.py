@@ -66,10 +66,14 @@ def fill(registry: Simulator) -> None:
             registry.add(ImageBuilder().build((*base, program)), f"shop/{name}", version)
 
 
+def _clean(terminal: Terminal, directory: str) -> None:
+    terminal.run(f"rm -rf {directory}")
+    terminal.clear()
+
+
 def progress(terminal: Terminal) -> None:
     """A copy from a registry, in the middle."""
-    terminal.type("rm -rf web; clear")
-    terminal.wait_for(r"^\$ $", 10)
+    _clean(terminal, "web")
     terminal.type(f"pyskopeo copy --all {IMAGE} oci:web:1.4")
     terminal.wait_for(r"MiB", 20)
     time.sleep(4)
@@ -77,13 +81,13 @@ def progress(terminal: Terminal) -> None:
 
 def finished(terminal: Terminal) -> None:
     """The same copy when it is finished."""
+    _clean(terminal, "web")
     terminal.run(f"pyskopeo copy --all {IMAGE} oci:web:1.4", 120)
 
 
 def sync(terminal: Terminal) -> None:
     """Many images, in the middle."""
-    terminal.type("rm -rf mirror; clear")
-    terminal.wait_for(r"^\$ $", 10)
+    _clean(terminal, "mirror")
     terminal.type("pyskopeo sync --src yaml --dest oci --all images.yaml mirror")
     terminal.wait_for(r"MiB", 20)
     time.sleep(4)

@@ -79,9 +79,9 @@ class Terminal:
                 raise SystemExit(f"pictures: no {pattern!r} within {seconds} s, but\n{self.text()}")
             time.sleep(0.05)
 
-    def screen(self, *, history: bool = False) -> str:
-        """Return the screen with its escapes; ``history`` adds what has scrolled out of it."""
-        lines = self._do("capture-pane", "-e", "-p", *(["-S", "-"] if history else [])).splitlines()
+    def screen(self) -> str:
+        """Return the screen with its escapes, and what has scrolled out of it."""
+        lines = self._do("capture-pane", "-e", "-p", "-S", "-").splitlines()
         while lines and re.sub(r"\x1b\[[\d;]*m", "", lines[-1]).strip() in ("", "$"):
             lines.pop()
         return "\n".join(lines)
@@ -95,16 +95,16 @@ class Terminal:
 
 def as_svg(screen: str, width: int, title: str, identifier: str) -> str:
     """Return a picture of a captured screen; it needs no font and nothing else from elsewhere."""
+    from rich.ansi import AnsiDecoder
     from rich.console import Console
     from rich.terminal_theme import TerminalTheme
-    from rich.text import Text
 
     theme = TerminalTheme(_BACKGROUND, _FOREGROUND, _NORMAL, _BRIGHT)
     console = Console(
         record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor", highlight=False
     )
-    for line in screen.splitlines():
-        console.print(Text.from_ansi(line), no_wrap=True, overflow="ignore", crop=False)
+    for line in AnsiDecoder().decode(screen):
+        console.print(line, no_wrap=True, overflow="ignore", crop=False)
     svg = console.export_svg(title=title, theme=theme, unique_id=identifier)
     svg = re.sub(r"\s*@font-face \{.*?\n    \}", "", svg, flags=re.DOTALL)
     svg = svg.replace("Fira Code, monospace", _FONTS)
