@@ -12,7 +12,6 @@ from .browser import screenshot
 from .scenes import Stage
 from .terminal import Terminal, as_svg
 
-
 NEAR = "docker://quay.io/near/web"
 
 
