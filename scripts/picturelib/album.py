@@ -17,12 +17,12 @@ NEAR = "docker://quay.io/near/web"
 
 @dataclass(frozen=True)
 class Shot:
-    """A scene in a terminal of this size; the picture has its first ``rows`` lines, and what has scrolled out of it."""
+    """A scene in a terminal of this size; the picture ends before the line ``until``, if there is one."""
 
     play: Callable[[Terminal], None]
     width: int
     height: int = 24
-    rows: int | None = None
+    until: str = "\0"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ TERMINALS = {
     "progress-wide": Shot(scenes.progress, 120),
     "finished": Shot(scenes.finished, 100),
     "sync": Shot(scenes.sync, 100),
-    "overview": Shot(scenes.command("pyskopeo"), 80, 100, rows=55),
+    "overview": Shot(scenes.command("pyskopeo"), 80, 100, until="Accounts:"),
     "du": Shot(scenes.command(f"pyskopeo du --rows 10 {NEAR}:1.4"), 100, 50),
     "diff": Shot(scenes.command(f"pyskopeo diff {NEAR}:1.3 {NEAR}:1.4"), 100, 50),
 }
@@ -53,7 +53,7 @@ def draw_terminal(place: Stage, name: str, directory: Path) -> None:
     shot = TERMINALS[name]
     with place.terminal(shot.width, shot.height) as terminal:
         shot.play(terminal)
-        screen = "\n".join(terminal.screen().splitlines()[: shot.rows])
+        screen = terminal.screen().partition(shot.until)[0].rstrip()
     (directory / f"{name}.svg").write_text(as_svg(screen, shot.width, "pyskopeo", name))
 
 
