@@ -11,8 +11,18 @@ from typing import NoReturn, TypeVar
 
 from .. import __version__
 from ..errors import InvalidInput, PyskopeoError, StorageFailed, first_error
-from .command import GLOBAL, HIDDEN, SKOPEO, SUMMARIES, VERSION, Command, CommandGroup, load_command, program
-from .defaults_location import has_defaults
+from .command import (
+    COMPLETE_TAGS,
+    GLOBAL,
+    HIDDEN,
+    SKOPEO,
+    SUMMARIES,
+    VERSION,
+    Command,
+    CommandGroup,
+    load_command,
+    program,
+)  # fmt: skip
 from .flags import Flag, Parsed, UnknownFlag, UsageError, parse
 from .log import debugging, emit, log, set_debugging
 from .standard_streams import flush_standard_streams, prepare_standard_streams
@@ -197,7 +207,7 @@ def _parse_command_line(words: Sequence[str]) -> tuple[Command[object], object, 
         print(overview())
         return None
     verb, *words = rest
-    if verb not in SUMMARIES and verb not in HIDDEN:
+    if verb not in SUMMARIES and verb not in HIDDEN and (verb != COMPLETE_TAGS or program() == "skopeo"):
         raise UsageError(
             f"Unrecognized command `{program()} {verb}`\n"
             f"{_suggestion(verb)}Try '{program()} --help' for more information"
@@ -234,6 +244,8 @@ def _parse_command(
 
 def _read_options(command: Command[object], parsed: Parsed) -> object:
     """Return the options of a command, with what the user has set for all calls; raises `InvalidInput`."""
+    from .defaults_location import has_defaults
+
     if program() == "skopeo" or not has_defaults(os.environ):
         set_debugging(parsed.get("debug", bool))
         return command.read(parsed)
