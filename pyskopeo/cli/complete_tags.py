@@ -77,11 +77,12 @@ def tag_repository(word: str) -> tuple[str, str] | None:
 
 def _image_names(words: list[str]) -> list[str]:
     """Ask the registry; raises `PyskopeoError`."""
-    wanted = tag_repository(words[-1]) if words else None
+    flag, word = _flag_and_value(words[-1]) if words else ("", "")
+    wanted = tag_repository(word)
     if wanted is None:
         return []
     repository, begin = wanted
-    access = _access(words[1:-1])
+    access = _access([*words[1:-1], f"{flag}{_PREFIX}{repository}"])
     if access is None:
         return []
     from ..api.repositories import first_tags
@@ -91,8 +92,17 @@ def _image_names(words: list[str]) -> list[str]:
     return [f"{_PREFIX}{repository}:{tag}" for tag in tags if tag.startswith(begin)]
 
 
+def _flag_and_value(word: str) -> tuple[str, str]:
+    """Split ``--flag=value``; any other word is a value."""
+    flag, equals, value = word.partition("=")
+    return (flag + equals, value) if word.startswith("--") and equals else ("", word)
+
+
 def _access(words: list[str]) -> Access | None:
-    """Return how the command on the command line would reach the registry, without retries; None: not at all."""
+    """Return how the command on the command line would reach the registry of its last word, without retries.
+
+    None: not at all. Raises `PyskopeoError`.
+    """
     outer, rest = parse(words, GLOBAL, stop_at_argument=True)
     if not rest or rest[0] not in SUMMARIES or rest[0] == "help":
         return None
@@ -110,7 +120,8 @@ def _access(words: list[str]) -> Access | None:
     parsed, _ = parse(rest[1:], flags)
     parsed.inherit(outer)
     _add_defaults(command, parsed)
-    prefix = side(command, len(parsed.arguments))
+    is_argument = parsed.arguments[-1:] == words[-1:]
+    prefix = side(command, len(parsed.arguments) - 1) if is_argument else ""
     if _asks_for_a_password(parsed, prefix) or parsed.get("offline", bool):
         return None
     access = AccessOptions.of(parsed, prefix).access(_ignore)

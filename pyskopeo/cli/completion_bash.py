@@ -88,7 +88,9 @@ _pyskopeo_images() {
       local IFS=$'\n'
       reply=($("$name" @TAGS@ 2>/dev/null <<< "$line")) ;;
     @LOCAL@)
-      _pyskopeo_files -f "${value#*:}"
+      word=-f
+      [[ $kind == layouts ]] && word=-d
+      _pyskopeo_files $word "${value#*:}"
       reply=("${reply[@]/#/${value%%:*}:}") ;;
     *)
       compopt -o nospace 2>/dev/null

@@ -41,9 +41,9 @@ function __pyskopeo_at --description 'Whether argument number $argv[1] (from 0) 
     test $skip = 0; or return 1
     test $count = $argv[1]; or begin; test "$argv[3]" = +; and test $count -gt $argv[1]; end
 end
-function __pyskopeo_paths --description 'Paths behind the colon of an image name'
+function __pyskopeo_paths --description 'What $argv[2] finds behind the colon of an image name'
     set -l parts (string split -m 1 : -- $argv[1])
-    __fish_complete_path $parts[2] | string replace -r '^' "$parts[1]:"
+    $argv[2] $parts[2] | string replace -r '^' "$parts[1]:"
 end
 function __pyskopeo_images
     set -l word (commandline -ct)
@@ -53,7 +53,7 @@ function __pyskopeo_images
             test (path basename -- $program) = skopeo; and return
             commandline -cp | $program @TAGS@ 2>/dev/null
         case @LOCAL@
-            __pyskopeo_paths $word
+            __pyskopeo_paths $word __fish_complete_path
         case '*'
             printf '%s\n' @IMAGES@
     end
@@ -61,7 +61,7 @@ end
 function __pyskopeo_layouts
     set -l word (commandline -ct)
     if string match -q 'oci:*' -- $word
-        __pyskopeo_paths $word
+        __pyskopeo_paths $word __fish_complete_directories
     else
         printf '%s\n' @LAYOUTS@
     end
@@ -81,10 +81,12 @@ def fish_script(commands: Commands) -> str:
     script = _SCRIPT
     for name, text in parts.items():
         script = script.replace(f"@{name}@", text)
-    return script + "".join(f"{line}\n" for name in NAMES for line in _lines(name, commands))
+    lines = "".join(f"    {line}\n" for line in _lines(commands))
+    return f"{script}for program in {' '.join(NAMES)}\n{lines}end\n"
 
 
-def _lines(program: str, commands: Commands) -> Iterator[str]:
+def _lines(commands: Commands) -> Iterator[str]:
+    program = "$program"
     alone = f"complete -c {program} -n __fish_use_subcommand"
     yield from (f"{alone} -f -a {verb} -d {_quoted(SUMMARIES[verb])}" for verb in verbs(commands))
     yield from (f"complete -c {program} {_flag(flag)}" for flag in shown(GLOBAL))

@@ -31,7 +31,7 @@ _pyskopeo_images() {
   esac
 }
 _pyskopeo_layouts() {
-  if [[ $PREFIX == oci:* ]]; then compset -P 1 '*:'; _files -/; else compadd -S '' @LAYOUTS@; fi
+  if [[ $PREFIX == oci:* ]]; then compset -P 1 '*:'; _path_files -/; else compadd -S '' @LAYOUTS@; fi
 }
 _pyskopeo() {
   local -a verbs=(
@@ -92,11 +92,12 @@ def _command(command: Command[object]) -> str:
 
 def _flag(flag: Flag) -> list[str]:
     text = _quoted(flag.help)
-    many = "\\*" if flag.repeat else ""
-    value = "" if flag.is_boolean else f":{_quoted(flag.value or 'VALUE')}:{_action(flag_kind(flag))}"
-    ends = "" if flag.is_boolean else "="
-    short = [f"'{many}-{flag.short}[{text}]{value}'"] if flag.short else []
-    return [f"'{many}--{flag.name}{ends}[{text}]{value}'", *short]
+    many = "*" if flag.repeat else ""
+    value = f":{_quoted(flag.value or 'VALUE')}:{_action(flag_kind(flag))}"
+    # What a boolean is set to can only stand behind an equals sign.
+    ends, following = ("=-", f":{value}") if flag.is_boolean else ("=", value)
+    short = [f"'{many}-{flag.short}[{text}]{'' if flag.is_boolean else value}'"] if flag.short else []
+    return [f"'{many}--{flag.name}{ends}[{text}]{following}'", *short]
 
 
 def _arguments(command: Command[object]) -> list[str]:
@@ -114,7 +115,8 @@ def _action(kind: Kind) -> str:
     if kind.words:
         return f"({' '.join(map(_quoted, kind.words))})"
     named = {
-        "files": "_files", "directories": "_files -/", "images": "_pyskopeo_images", "layouts": "_pyskopeo_layouts",
+        "files": "_files", "directories": "_path_files -/", "images": "_pyskopeo_images",
+        "layouts": "_pyskopeo_layouts",
     }  # fmt: skip
     return named.get(kind.name, " ")
 
