@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 _FORM = ("format", "preserve-digests", "remove-signatures", "remove-list-signatures", "max-inflated")
 _FLAGS = (
     Flag("src", "transport of SOURCE: docker, dir, oci or yaml", short="s", value="TRANSPORT", default="",
-         group="source"),
+         offered=("docker", "dir", "oci", "yaml"), group="source"),
     Flag("dest", "transport of DESTINATION: docker, dir or oci", short="d", value="TRANSPORT", default="",
-         group="destination"),
+         offered=("docker", "dir", "oci"), group="destination"),
     Flag("scoped", "append the full source path to DESTINATION", read=boolean, default=False, group="destination"),
     Flag("append-suffix", "suffix to append to each name at the destination", value="TEXT", default="",
          group="destination"),
