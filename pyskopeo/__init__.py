@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         list_files as list_files,
         open_file as open_file,
     )
+    from .api.image_tree import image_tree as image_tree
     from .api.images import (
         copy as copy,
         image_manifest as image_manifest,
@@ -138,6 +139,8 @@ if TYPE_CHECKING:
         Warned as Warned,
     )
     from .model.extracted_files import Extracted as Extracted, ImageFile as ImageFile
+    from .model.image_history import HistoryStep as HistoryStep
+    from .model.image_tree import ImageTree as ImageTree, TreeLayer as TreeLayer, TreeManifest as TreeManifest
     from .model.layout_split import LayoutSplit as LayoutSplit, SplitImage as SplitImage
     from .model.lock_file import LockFile as LockFile
     from .model.locked_image import LockedImage as LockedImage
@@ -197,6 +200,7 @@ _NAMES = {
     "api.deletion": "delete",
     "api.detachment": "DetachedReferrer detach",
     "api.files": "export_files extract_files list_files open_file",
+    "api.image_tree": "image_tree",
     "api.images": "copy image_manifest open_destination open_source plan_copy run_copy",
     "api.index_creation": "create_index",
     "api.inspection": "Inspection inspect_image",
@@ -235,6 +239,8 @@ _NAMES = {
         "Placement ReferrersPlanned Report Requested Retrying SignaturesWritten Warned"
     ),
     "model.extracted_files": "Extracted ImageFile",
+    "model.image_history": "HistoryStep",
+    "model.image_tree": "ImageTree TreeLayer TreeManifest",
     "model.layout_split": "LayoutSplit SplitImage",
     "model.lock_file": "LockFile",
     "model.locked_image": "LockedImage",

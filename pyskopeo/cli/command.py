@@ -145,6 +145,7 @@ SUMMARIES = {
     "store": "List, measure, verify or prune the content store that pulls share",
     "sync": "Copy many images, and skip those that are up to date",
     "tag": "Add tags to an image in a registry",
+    "tree": "Show the platforms, layers, build steps and referrers of an image",
     "verify": "Verify the signatures and every blob of an image, without storing it",
 }
 
