@@ -116,6 +116,7 @@ SUMMARIES = {
     "blob": "Download or upload single blobs of a registry",
     "cat": "Print a file of an image",
     "completion": "Print a shell completion script for bash, zsh or fish",
+    "config": "Show the values that are set for flags, and where",
     "copy": "Copy an image, or a list of images, from one location to another",
     "credential-helper": "Provide registry credentials to Bazel and Docker",
     "delete": "Delete an image, or only a tag, from a registry",

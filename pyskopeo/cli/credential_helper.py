@@ -31,7 +31,7 @@ _LIMIT = 64 * 1024
 # How long a registry is taken to want no token, in seconds: Bazel keeps headers without a time for as long.
 _BASIC_LIFE = 1800.0
 # Set for the helpers that this process runs: if one of them runs this program, that one must not run helpers again.
-_GUARD = "PYSKOPEO_CREDENTIAL_HELPER"
+_GUARD = "_PYSKOPEO_CREDENTIAL_HELPER"
 _ACTIONS = frozenset({"get", "docker-get"} | {f"{prefix}{name}" for prefix in ("", "docker-")
                                               for name in ("store", "erase", "list")})  # fmt: skip
 

@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Sequence
 from typing import NoReturn, TypeVar
 
 from .. import __version__
-from ..errors import PyskopeoError, StorageFailed, first_error
+from ..errors import InvalidInput, PyskopeoError, StorageFailed, first_error
 from .command import GLOBAL, HIDDEN, SKOPEO, SUMMARIES, VERSION, Command, CommandGroup, load_command, program
+from .defaults_location import has_defaults
 from .flags import Flag, Parsed, UnknownFlag, UsageError, parse
 from .log import debugging, emit, log, set_debugging
 from .standard_streams import flush_standard_streams, prepare_standard_streams
@@ -226,9 +227,25 @@ def _parse_command(
     if "tls-verify" in outer.given:
         log("warning", "'--tls-verify' is deprecated, please set this on the specific subcommand")
     parsed.inherit(outer)
-    set_debugging(parsed.get("debug", bool))
     command.check_count(parsed.arguments)
-    return command, command.read(parsed), parsed.get("command-timeout", float)
+    options = _read_options(command, parsed)
+    return command, options, parsed.get("command-timeout", float)
+
+
+def _read_options(command: Command[object], parsed: Parsed) -> object:
+    """Return the options of a command, with what the user has set for all calls; raises `InvalidInput`."""
+    if program() == "skopeo" or not has_defaults(os.environ):
+        set_debugging(parsed.get("debug", bool))
+        return command.read(parsed)
+    from .defaults import apply_defaults, with_origins
+
+    origins = apply_defaults(command, parsed, os.environ)
+    set_debugging(parsed.get("debug", bool))
+    try:
+        return command.read(parsed)
+    except InvalidInput as error:
+        error.args = (with_origins(str(error), origins),)
+        raise
 
 
 def _show_group(group: CommandGroup, *, wanted: bool) -> None:

@@ -18,17 +18,17 @@ except ImportError:
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a user of one file should not have to install.
-_EXTRAS = ("serve", "socks")
+EXTRAS = ("serve", "socks")
 # Their wheels have no pure Python: they cannot be imported from a zip file. They are used where they are installed.
 NATIVE = frozenset({"backports-zstd", "cryptography", "isal"})
 # What rich draws Markdown and source code with; progress and tables need neither.
-_UNUSED = frozenset({"markdown-it-py", "mdurl", "pygments"})
+UNUSED = frozenset({"markdown-it-py", "mdurl", "pygments"})
 # It has an extension, and works without it.
 _OPTIONAL_EXTENSION = frozenset({"pyyaml"})
 # A requirement that one of these versions has counts.
 _PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 _LICENCE = re.compile(r"(?i)(?:licen[cs]e|copying|notice|authors)")
-_LEFT_OUT = re.compile(r"(?:^|/)(?:tests?|__pycache__)(?:/|\.py$)|\.pyi$|/py\.typed$|^\.\./|^/|/test_psl\.txt$")
+LEFT_OUT = re.compile(r"(?:^|/)(?:tests?|__pycache__)(?:/|\.py$)|\.pyi$|/py\.typed$|^\.\./|^/|/test_psl\.txt$")
 
 
 def version() -> str:
@@ -52,7 +52,7 @@ def needed_distributions(*, native: bool) -> dict[str, set[str]]:
     this version of Python. Exits if one is not installed.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [text for extra in _EXTRAS for text in project["optional-dependencies"][extra]]
+    extras = [text for extra in EXTRAS for text in project["optional-dependencies"][extra]]
     needed: dict[str, set[str]] = {"": set()}
     waiting = [("", "", text) for text in (*project["dependencies"], *extras)]
     seen: set[tuple[str, str]] = set()
@@ -60,7 +60,7 @@ def needed_distributions(*, native: bool) -> dict[str, set[str]]:
         by, extra, text = waiting.pop()
         requirement = Requirement(text)
         name = normalized(requirement.name)
-        left_out = name in _UNUSED or (name in NATIVE and not native)
+        left_out = name in UNUSED or (name in NATIVE and not native)
         if left_out or not _applies(requirement, extra, () if native else _PYTHONS):
             continue
         needed[by].add(name)
@@ -103,7 +103,7 @@ def _files(name: str, found: Distribution) -> Iterator[tuple[str, bytes]]:
     for file in found.files or ():
         path = file.as_posix()
         folder, _, rest = path.partition("/")
-        if _LEFT_OUT.search(path):
+        if LEFT_OUT.search(path):
             continue
         if folder.endswith(".dist-info"):
             if rest != "METADATA" and not _LICENCE.match(rest):

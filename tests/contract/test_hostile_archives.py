@@ -13,11 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 import pyskopeo
 from pyskopeo.engine.plan import Form
 from pyskopeo.errors import InvalidContent, NotFound, PyskopeoError
+from pyskopeo.storage import tar_headers
 from pyskopeo.storage.docker_archive import reader
 from pyskopeo.storage.tar import Member
 from pyskopeo.streams.plain_content import InflatedTotal
@@ -211,13 +213,16 @@ def header(kind: bytes, size: int, content: bytes = b"") -> bytes:
     return member.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512)
 
 
+# An archive with as many headers as there may be takes seconds to read: most tests have a lower limit.
+MEMBERS = 2000
+GLOBAL = header(b"g", 9, b"9 a=bcde\n")
 HEADERS = {
     "CVE-2024-6232": header(b"x", 80_000, b"1" * 80_000),
     "CVE-2025-8194": header(b"0", 0) + changed("b", pax_headers={"size": "-1024"}).tobuf(tarfile.PAX_FORMAT),
     "stacked-long-names": header(b"L", 2, b"x\0") * 400,
     "stacked-long-links": header(b"K", 2, b"x\0") * 400,
     "stacked-pax": header(b"x", 9, b"9 a=bcde\n") * 400,
-    "stacked-global": header(b"g", 9, b"9 a=bcde\n") * 250_000,
+    "stacked-global": GLOBAL * (MEMBERS + 1),
     "stacked-all": (header(b"L", 2, b"x\0") + header(b"K", 2, b"x\0") + header(b"x", 9, b"9 a=bcde\n")) * 400,
     "long-pax": header(b"x", 2**30, bytes(2**21)),
     "long-name": header(b"L", 2**30, bytes(2**21)),
@@ -237,13 +242,23 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     [*((name, how) for name in HEADERS for how in ("plain", "gzip")), *(("CVE-2024-6232", how) for how in PACKERS)],
 )
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_headers_that_attack_are_one_line(name: str, transport: str, how: str, tmp_path: Path) -> None:
+async def test_headers_that_attack_are_one_line(
+    name: str, transport: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tar_headers, "_MOST_MEMBERS", MEMBERS)
     (tmp_path / "a.tar").write_bytes(PACKERS[how](HEADERS[name] + archive_of(IMAGE, transport)))
     with pytest.raises(PyskopeoError, match=r"^\S*\.tar[ :]") as caught:
         await see(f"{transport}:{tmp_path / 'a.tar'}")
     assert isinstance(caught.value, InvalidContent)
     assert str(caught.value).isprintable()
     assert os.listdir(tmp_path) == ["a.tar"]
+
+
+def test_headers_are_not_read_for_ever(tmp_path: Path) -> None:
+    """The limit as it is, once."""
+    (tmp_path / "a.tar").write_bytes(GLOBAL * (tar_headers._MOST_MEMBERS + 1) + archive_of(IMAGE, "docker-archive"))
+    with pytest.raises(InvalidContent, match=r"a\.tar has over 200000 members"):
+        anyio.run(see, f"docker-archive:{tmp_path / 'a.tar'}")
 
 
 async def test_one_layer_for_many_is_expanded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping, Sequence
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,29 @@ def single(directory: Path, pattern: str) -> Path:
     """Return the one file in ``directory`` that matches."""
     (found,) = directory.glob(pattern)
     return found
+
+
+def write_wheels(folder: Path) -> None:
+    """Write wheels of what pyskopeo needs into ``folder``, made of what is installed here."""
+    from packaging.requirements import Requirement
+
+    def needed(name: str, known: dict[str, Distribution]) -> dict[str, Distribution]:
+        for text in distribution(name).requires or ():
+            one = Requirement(text)
+            if one.name not in known and (one.marker is None or one.marker.evaluate({"extra": ""})):
+                known[one.name] = distribution(one.name)
+                needed(one.name, known)
+        return known
+
+    for found in needed("pyskopeo", {}).values():
+        files = [file for file in found.files or () if not file.as_posix().startswith("..") and "__pycache__" not in file.parts]
+        (info,) = {file.parts[0] for file in files if file.parts[0].endswith(".dist-info")}
+        (tag, *_) = re.findall(r"^Tag: (\S+)$", found.read_text("WHEEL") or "", re.MULTILINE)
+        with zipfile.ZipFile(folder / f"{info.removesuffix('.dist-info')}-{tag}.whl", "w") as archive:
+            for file in files:
+                if file.name not in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
+                    archive.write(str(file.locate()), file.as_posix())
+            archive.writestr(f"{info}/RECORD", "".join(f"{file},,\n" for file in files))
 
 
 def interpreter(version: str) -> tuple[str, ...]:

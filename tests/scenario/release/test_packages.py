@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
-from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
 import pyskopeo
 from tests.support.commands import ROOT
 from tests.support.images import build
 from tests.support.outputs import write_layout
-from tests.support.release import build_release, built, single
+from tests.support.release import build_release, built, single, write_wheels
 from tests.support.require import require_package, unavailable
 from tests.support.simulator import Simulator
 
@@ -68,30 +65,12 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     assert names == modules | {"pyskopeo/py.typed"}
 
 
-def needed(name: str, known: dict[str, Distribution]) -> dict[str, Distribution]:
-    """All that an installed distribution needs here, directly or not."""
-    for text in distribution(name).requires or ():
-        requirement = Requirement(text)
-        if requirement.name not in known and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
-            known[requirement.name] = distribution(requirement.name)
-            needed(requirement.name, known)
-    return known
-
-
 @pytest.fixture(scope="module")
 def index(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of wheels: this one, and those of its dependencies, made of what is installed here."""
+    """A directory of wheels: this one, and those of its dependencies."""
     folder = tmp_path_factory.mktemp("index")
     shutil.copy(wheel, folder)
-    for found in needed("pyskopeo", {}).values():
-        files = [file for file in found.files or () if not file.as_posix().startswith("..") and "__pycache__" not in file.parts]
-        (info,) = {file.parts[0] for file in files if file.parts[0].endswith(".dist-info")}
-        (tag, *_) = re.findall(r"^Tag: (\S+)$", found.read_text("WHEEL") or "", re.MULTILINE)
-        with zipfile.ZipFile(folder / f"{info.removesuffix('.dist-info')}-{tag}.whl", "w") as archive:
-            for file in files:
-                if file.name not in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
-                    archive.write(str(file.locate()), file.as_posix())
-            archive.writestr(f"{info}/RECORD", "".join(f"{file},,\n" for file in files))
+    write_wheels(folder)
     return folder
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -130,15 +132,7 @@ def _found(layers: Layers, first: int, path: str, *, follow: bool) -> object:
     return "a directory" if node.is_directory else node.entry
 
 
-@settings(max_examples=1500)
-@given(
-    layers=st.lists(st.lists(_rows(), max_size=5).map(tuple), min_size=1, max_size=4),
-    path=st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join),
-    follow=st.booleans(),
-)
-@example([("l a b", "f b/c"), ("f b/c",), ("f a/c",)], "b/c", False)
-@example([("l a b", "d b", "f b/c"), ("f a/c",), ("d b", "f b/c")], "a/c", False)
-def test_what_is_decided_stays_so_with_all_layers(layers: Layers, path: str, follow: bool) -> None:
+def _check(layers: Layers, path: str, *, follow: bool) -> None:
     needed = layers_needed(layers, path, follow=follow)
     try:
         expected = _found(layers, 1, path, follow=follow)
@@ -147,3 +141,32 @@ def test_what_is_decided_stays_so_with_all_layers(layers: Layers, path: str, fol
         return
     assert found == expected
     assert needed == len(layers) or not isinstance(found, tuple) or found.kind is not Kind.HARDLINK  # type: ignore[attr-defined]
+
+
+@settings(max_examples=200)
+@given(
+    layers=st.lists(st.lists(_rows(), max_size=5).map(tuple), min_size=1, max_size=4),
+    path=st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join),
+    follow=st.booleans(),
+)
+@example([("l a b", "f b/c"), ("f b/c",), ("f a/c",)], "b/c", False)
+@example([("l a b", "d b", "f b/c"), ("f a/c",), ("d b", "f b/c")], "a/c", False)
+def test_what_is_decided_stays_so_with_all_layers(layers: Layers, path: str, follow: bool) -> None:
+    _check(layers, path, follow=follow)
+
+
+def test_what_is_decided_stays_so_in_thousands_of_images() -> None:
+    """The same, made ten times faster than hypothesis makes them; these are the same in every run."""
+    dice = random.Random(0)
+
+    def path() -> str:
+        return "/".join(dice.choices("abc", k=dice.randint(1, 3)))
+
+    def row() -> str:
+        kind = dice.choice("fdd-olLh")
+        target = "/".join(dice.choices(["a", "b", "c", ".."], k=dice.randint(1, 3)))
+        return {"l": f"l {path()} {target}", "L": f"l {path()} /{target}", "h": f"h {path()} {path()}"}.get(kind, f"{kind} {path()}")
+
+    for _ in range(4000):
+        layers = [tuple(row() for _ in range(dice.randint(0, 5))) for _ in range(dice.randint(1, 4))]
+        _check(layers, path(), follow=dice.random() < 0.5)
