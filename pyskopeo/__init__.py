@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         prune_store as prune_store,
         verify_store as verify_store,
     )
+    from .api.tag_details import list_tag_details as list_tag_details
     from .api.verification import verify as verify
     from .credentials.authfile import Credentials as Credentials
     from .credentials.keychain import Keychain as Keychain
@@ -161,6 +162,7 @@ if TYPE_CHECKING:
         StoredFile as StoredFile,
         StoredImage as StoredImage,
     )
+    from .model.tag_details import TagDetails as TagDetails
     from .model.verification import (
         Fault as Fault,
         FaultKind as FaultKind,
@@ -213,6 +215,7 @@ _NAMES = {
     "api.repositories": "list_tags tag",
     "api.signature_verification": "SignatureTrust verify_signatures",
     "api.store": "list_store measure_store prune_store verify_store",
+    "api.tag_details": "list_tag_details",
     "api.verification": "verify",
     "credentials.authfile": "Credentials",
     "credentials.keychain": "Keychain",
@@ -250,6 +253,7 @@ _NAMES = {
     "model.reference": "Reference",
     "model.referrer": "ReferredImage Referrer ReferrerReport WantedReferrers",
     "model.stored_content": "Pruning StoreSize StoreVerification StoredFile StoredImage",
+    "model.tag_details": "TagDetails",
     "model.verification": "Fault FaultKind GarbageReport LayoutEntry Repair UnneededFile VerificationReport",
     "signatures.report": "CheckedManifest CheckedRequirement SignatureReport",
     "signatures.signer": "Signer",
