@@ -43,7 +43,7 @@ class LsOptions:
         files = FilesOptions.of(parsed)
         lists_tags = not (path or files.layers or parsed.get("files", bool)) and _is_repository(files.name)
         tags = TagsOptions(tag_filter(parsed), parsed.get("long", bool)) if lists_tags else None
-        given = next((name for name in ("filter", "semver") if parsed.optional(name, str) is not None), None)
+        given = next((name for name in ("filter", "semver") if name in parsed.given - parsed.inherited), None)
         if given and not lists_tags:
             raise UsageError(f"--{given} is for the tags of a repository: want docker://HOST/NAME alone")
         return cls(files, path, parsed.get("json", bool), tags, parsed.get("command-timeout", float))
