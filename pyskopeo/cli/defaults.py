@@ -24,8 +24,8 @@ from .known_names import refuse_unknown_names
 
 # Flags that say something different in each command that has them: a value for all commands would be wrong for some.
 PER_COMMAND = frozenset({
-    "all", "annotation", "check", "config", "dest", "format", "from", "html", "layers", "media-type", "out", "output", "path",
-    "passphrase-file", "referrers", "type",
+    "all", "annotation", "check", "config", "dest", "format", "from", "html", "layers", "media-type", "out", "output",
+    "path", "passphrase-file", "referrers", "type",
 })  # fmt: skip
 _SECRET = re.compile(r"(?:(?:src-|dest-)?(?:creds|password|registry-token)|[sd]creds|decryption-key)")
 _CREDENTIALS = ("creds", "no-creds", "username", "password")
