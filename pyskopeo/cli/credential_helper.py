@@ -51,7 +51,7 @@ class CredentialHelperOptions:
         access = _access(parsed)
         if action not in _ACTIONS:
             raise UsageError(f"credential-helper: unknown action {ascii(action)[:40]}: want get, or docker-get, "
-                             "docker-store, docker-erase, docker-list")  # fmt: skip
+                             "  docker-store, docker-erase, docker-list")  # fmt: skip
         return cls(action, access, parsed.get("command-timeout", float))
 
 
@@ -242,10 +242,10 @@ COMMAND = Command(
     description=(
         "Provide the user's credentials to other programs, as a credential helper. The request is read from\n"
         "standard input, the response is written to standard output.\n\n"
-        'get           Bazel\'s protocol: for {"uri": "https://HOST/v2/NAME/..."} return the request headers,\n'
+        '  get         Bazel\'s protocol: for {"uri": "https://HOST/v2/NAME/..."} return the request headers,\n'
         "              with a token to pull from that repository if the registry uses tokens\n"
-        "docker-get    Docker's protocol: for HOST return a user name and a secret\n"
-        "docker-store, docker-erase, docker-list\n"
+        "  docker-get  Docker's protocol: for HOST return a user name and a secret\n"
+        "  docker-store, docker-erase, docker-list\n"
         "              Docker's protocol: change or list the credentials file that login writes\n\n"
         "Run as docker-credential-pyskopeo, the actions are those of Docker: get, store, erase, list."
     ),

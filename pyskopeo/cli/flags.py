@@ -198,7 +198,7 @@ class Parsed:
         self.given |= outer.given
 
 
-_HELP = Flag("help", "show this help text", short="h", read=boolean, default=False)
+HELP = Flag("help", "show this help text", short="h", read=boolean, default=False, group="output")
 
 
 def parse(
@@ -210,7 +210,7 @@ def parse(
     ``--help`` is accepted with any ``flags``. With ``files``, a word ``@FILE`` that is not the value of a flag, nor
     after ``--``, is replaced by what is in the file. Raises `UsageError`, with pflag's messages.
     """
-    known = (_HELP, *flags)
+    known = (HELP, *flags)
     by_name = {flag.name: flag for flag in known}
     by_short = {flag.short: flag for flag in known if flag.short}
     parsed = Parsed(values={flag.name: ([] if flag.repeat else flag.default) for flag in known})

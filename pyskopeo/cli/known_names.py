@@ -19,7 +19,7 @@ _COMMANDS = """
     attach
     blob-get blob-put
     cat completion config copy credential-helper
-    delete detach download
+    delete detach diff download du
     export extract
     generate-sigstore-key
     index-create inspect
@@ -31,14 +31,14 @@ _COMMANDS = """
     rebase referrers
     serve standalone-sign standalone-verify store-du store-ls store-prune store-verify sync
     tag tree
-    verify
+    verify version
 """
 _FLAGS = """
     additional-tag all annotation append-suffix arch auth-strict authfile
-    blob-root
+    blob-root by
     cert-dir certificate-identity certificate-oidc-issuer check command-timeout compat-auth-file config
     cosign-tags credential-helper creds
-    daemon-host dcreds debug decryption-key deep dest dest-authfile dest-cert-dir dest-compress
+    daemon-host dcreds debug decryption-key deep depth dest dest-authfile dest-cert-dir dest-compress
     dest-compress-format dest-compress-level dest-creds dest-daemon-host dest-decompress
     dest-force-compress-format dest-layout-profile dest-no-creds dest-oci-accept-uncompressed-layers
     dest-password dest-precompute-digests dest-registry-token dest-shared-blob-dir dest-tls-verify dest-username
@@ -52,7 +52,7 @@ _FLAGS = """
     keep-going key
     latest layer layers limit-rate limit-rate-per-host listen long
     manifest-digest max-inflated max-retry-after max-size media-type multi-arch
-    new-base no-add no-creds no-referrers no-resume no-tags
+    new-base no-add no-creds no-files no-referrers no-resume no-tags
     offline old-base older-than os os-feature os-version out output output-prefix override-arch override-os
     override-variant overwrite
     partial-age passphrase-file password password-stdin path platform platform-digest platform-names platforms
@@ -60,13 +60,13 @@ _FLAGS = """
     quiet
     range-parts range-size raw receipt referrers registries-conf registries.d registry-token
     remove-list-signatures remove-signatures report require-referrer require-signed response-timeout retry-delay
-    retry-times reuse root
+    retry-times reuse root rows
     scoped screds select-annotation semver shared-blob-dir sign-by sign-by-sigstore sign-by-sigstore-private-key
     sign-by-sq-fingerprint sign-identity sign-passphrase-file signatures-only signed-as sort source sparse
     split-platforms src src-authfile src-cert-dir src-creds src-daemon-host src-no-creds src-password
     src-registry-token src-shared-blob-dir src-tls-verify src-username stall-timeout store
     strip-removed-platforms
-    table tag-only tag-platforms tls-details tls-verify tmpdir trust-realm trusted-root type
+    table tag-only tag-platforms times tls-details tls-verify tmpdir trust-realm trusted-root type
     update user-agent-prefix username
     variant verbose verify-existing
 """
