@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         put_blob as put_blob,
         put_manifest as put_manifest,
     )
+    from .api.comparison import compare_images as compare_images
     from .api.deletion import delete as delete
     from .api.detachment import DetachedReferrer as DetachedReferrer, detach as detach
     from .api.files import (
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         prune_store as prune_store,
         verify_store as verify_store,
     )
+    from .api.usage import measure_image as measure_image
     from .api.verification import verify as verify
     from .credentials.authfile import Credentials as Credentials
     from .credentials.keychain import Keychain as Keychain
@@ -138,6 +140,19 @@ if TYPE_CHECKING:
         Warned as Warned,
     )
     from .model.extracted_files import Extracted as Extracted, ImageFile as ImageFile
+    from .model.image_comparison import (
+        ComparedImage as ComparedImage,
+        ComparedLayer as ComparedLayer,
+        FileDifference as FileDifference,
+        ImageComparison as ImageComparison,
+        ValueDifference as ValueDifference,
+    )
+    from .model.image_usage import (
+        ImageUsage as ImageUsage,
+        LayerUsage as LayerUsage,
+        PathUsage as PathUsage,
+        WastedFile as WastedFile,
+    )
     from .model.layout_split import LayoutSplit as LayoutSplit, SplitImage as SplitImage
     from .model.lock_file import LockFile as LockFile
     from .model.locked_image import LockedImage as LockedImage
@@ -194,6 +209,7 @@ _NAMES = {
     "access": "Access Network Ranges Storage Writing",
     "api.artifacts": "AttachedFile attach download",
     "api.blobs": "get_blob get_blobs get_manifest put_blob put_manifest",
+    "api.comparison": "compare_images",
     "api.deletion": "delete",
     "api.detachment": "DetachedReferrer detach",
     "api.files": "export_files extract_files list_files open_file",
@@ -209,6 +225,7 @@ _NAMES = {
     "api.repositories": "list_tags tag",
     "api.signature_verification": "SignatureTrust verify_signatures",
     "api.store": "list_store measure_store prune_store verify_store",
+    "api.usage": "measure_image",
     "api.verification": "verify",
     "credentials.authfile": "Credentials",
     "credentials.keychain": "Keychain",
@@ -235,6 +252,8 @@ _NAMES = {
         "Placement ReferrersPlanned Report Requested Retrying SignaturesWritten Warned"
     ),
     "model.extracted_files": "Extracted ImageFile",
+    "model.image_comparison": "ComparedImage ComparedLayer FileDifference ImageComparison ValueDifference",
+    "model.image_usage": "ImageUsage LayerUsage PathUsage WastedFile",
     "model.layout_split": "LayoutSplit SplitImage",
     "model.lock_file": "LockFile",
     "model.locked_image": "LockedImage",

@@ -4,61 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ..access import Access
-from ..engine.graph import find_image, with_layer_sizes
-from ..engine.layer_changes import stated_diff_ids
-from ..engine.plan import Graph
-from ..engine.policy_check import ImageCheck
-from ..errors import InvalidInput, PolicyRejected, prefix_errors
-from ..fast_dataclass import dataclass
+from ..errors import InvalidInput, prefix_errors
 from ..filesystem.contents import Attributes
+from ..filesystem.listed_file import kind_of, listed_file
 from ..filesystem.path_selection import PathSelection
 from ..model.choice import Choice
-from ..model.events import Warned
 from ..model.extracted_files import Extracted, ImageFile
 from ..model.platform import Platform
-from ..model.strict_json import CONFIG_LIMIT
 from ..streams.cancellation import run_in_thread
-from ..transports import parse_image_name
+from .open_images import opened_image, stored_indexes
 
 if TYPE_CHECKING:
-    from ..filesystem.image_files import Advance, Layer
-    from ..filesystem.overlay import Node
-    from ..interfaces import ImageSource
-    from ..model.manifest import Manifest
-    from ..model.receipt import Receipt
+    from ..filesystem.layer_reader import Advance
 
 _NO_ATTRIBUTES = Attributes()
-
-
-@dataclass(frozen=True, slots=True)
-class _Image:
-    """An image that is open for reading, chosen from ``root``, and those of its layers that are wanted.
-
-    ``where`` is the repository of an image in a registry, the image name of any other.
-    """
-
-    source: ImageSource
-    where: str
-    root: Manifest
-    manifest: Manifest
-    layers: tuple[Layer, ...]
-
-    def receipt(self, requested: str, layers: Sequence[int]) -> Receipt:
-        """Return what was read: the configuration, and the layers of these numbers."""
-        from ..model.events import Placement
-        from ..model.receipt import Receipt, ReceivedBlob
-
-        manifests = dict.fromkeys((self.root.descriptor, self.manifest.descriptor))
-        config = () if self.manifest.config is None or not self.manifest.is_image else (self.manifest.config,)
-        read = (layer.descriptor for layer in self.layers if layer.number in layers)
-        blobs = {blob.digest: ReceivedBlob(blob, Placement.WRITTEN, self.where) for blob in (*config, *read)}
-        return Receipt(requested, self.root.digest, tuple(manifests), tuple(blobs.values()))
 
 
 async def extract_files(
@@ -92,7 +57,7 @@ async def extract_files(
 
     selection = PathSelection(tuple(paths))
     with Extraction(destination, attributes, overwrite=overwrite, hashed=hashed) as extraction:
-        async with _opened(name, platform, layers, access) as image:
+        async with opened_image(name, platform, layers, access) as image:
             files = ImageFiles(image.source, image.layers, extraction.contents, advance=advance)
             with prefix_errors(name):
                 await files.read(selection)
@@ -103,7 +68,7 @@ async def extract_files(
         image.receipt(name, files.layers_read),
         tuple(
             (path, node.entry.size, digests.get(node.entry.key, ""))
-            for path, node in nodes if node.entry is not None and _kind(node) == "file"
+            for path, node in nodes if node.entry is not None and kind_of(node) == "file"
         ),
         tuple(left_out),
     )  # fmt: skip
@@ -141,7 +106,7 @@ async def export_files(
         create_directory(directory)
         contents = ContentDirectory(directory)
         try:
-            async with _opened(name, platform, layers, access) as image:
+            async with opened_image(name, platform, layers, access) as image:
                 files = ImageFiles(image.source, image.layers, contents, advance=advance)
                 with prefix_errors(name):
                     await files.read(selection)
@@ -167,18 +132,20 @@ async def list_files(
 ) -> tuple[ImageFile, ...]:
     """Return the files of an image, sorted by name: all, or those at and below ``path``.
 
-    Takes the arguments of `extract_files`, and raises the same errors.
+    Takes the arguments of `extract_files`, and raises the same errors. With a content store, what is in each layer is
+    noted there, and layers of which that is known are not read.
     """
     from ..filesystem.image_files import ImageFiles
     from ..filesystem.path_selection import escaped
 
+    access = access or Access.from_environ()
     selection = PathSelection((escaped(path),) if path else ())
-    async with _opened(name, platform, layers, access) as image:
-        files = ImageFiles(image.source, image.layers, advance=advance)
+    async with opened_image(name, platform, layers, access) as image:
+        files = ImageFiles(image.source, image.layers, advance=advance, indexes=stored_indexes(access))
         with prefix_errors(name):
             await files.read(selection)
     chosen = files.chosen
-    return tuple(_listed(found, node) for found, node in files.nodes() if chosen is None or found in chosen)
+    return tuple(listed_file(found, node) for found, node in files.nodes() if chosen is None or found in chosen)
 
 
 @asynccontextmanager
@@ -210,57 +177,14 @@ async def open_file(
         create_directory(directory)
         contents = ContentDirectory(directory)
         try:
-            async with _opened(name, platform, layers, access) as image:
+            async with opened_image(name, platform, layers, access) as image:
                 files = ImageFiles(image.source, image.layers, contents, advance=advance)
                 with prefix_errors(name):
                     await files.read(selection, follow=True)
             _, node = files.view.follow(path)
-            if node.entry is None or _kind(node) != "file":
-                raise InvalidInput(f"{name}: {path} is a {_kind(node)}, want a regular file")
+            if node.entry is None or kind_of(node) != "file":
+                raise InvalidInput(f"{name}: {path} is a {kind_of(node)}, want a regular file")
             with os.fdopen(open_regular(directory / contents.name(node.entry.key)), "rb") as file:
                 yield file
         finally:
             contents.close()
-
-
-@asynccontextmanager
-async def _opened(
-    name: str, platform: Platform | Choice | None, wanted: Sequence[str], access: Access | None
-) -> AsyncIterator[_Image]:
-    """Open an image, if the policy accepts it, and find its layers; no layer is read."""
-    from ..filesystem.image_files import chosen_layers, image_layers
-
-    reference, access = parse_image_name(name), access or Access.from_environ()
-    access.policy()  # raises for an invalid policy file before anything is read
-    async with AsyncExitStack() as stack:
-        with prefix_errors(f"reading {reference.image_name}", unless=PolicyRejected):
-            source = await stack.enter_async_context(reference.open_source(access))
-            root = await source.manifest()
-            manifest = await find_image(
-                source, root, platform or Platform.host(),
-                lambda message: access.report(Warned(f"{reference.image_name}: {message}")),
-            )  # fmt: skip
-            await ImageCheck(reference, source, access)(manifest, None if manifest is root else manifest.descriptor)
-            graph = await with_layer_sizes(source, Graph(manifest))
-            config = manifest.config
-            configs = {}
-            if config is not None and manifest.is_image:
-                configs[config.digest] = await source.blob(config).read(CONFIG_LIMIT)
-            diff_ids = stated_diff_ids(Graph(manifest, configs=configs))
-        layers = image_layers(graph.root.layers, diff_ids, access.storage.max_inflated)
-        where = reference.image_name if reference.reference is None else reference.reference.name
-        yield _Image(source, where, root, manifest, chosen_layers(layers, wanted))
-
-
-def _kind(node: Node) -> str:
-    return "directory" if node.is_directory or node.entry is None else node.entry.kind.name.lower()
-
-
-def _listed(path: str, node: Node) -> ImageFile:
-    entry = node.entry
-    if entry is None:
-        return ImageFile(path, "directory", 0o755, 0, 0, 0, 0, 0)
-    return ImageFile(
-        path, _kind(node), entry.mode, entry.uid, entry.gid, entry.size, entry.mtime, entry.layer, entry.link,
-        entry.device if _kind(node) in ("character", "block") else None,
-    )  # fmt: skip

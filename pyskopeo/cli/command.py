@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Generic, TypeVar
 
+from .. import __version__
+from ..errors import PyskopeoError
 from ..fast_dataclass import dataclass
 from .flags import Flag, Parsed, UsageError, boolean, duration
 
@@ -26,7 +29,8 @@ class Command(Generic[Options]):
     each other. ``run`` carries the command out and returns the exit code; it is a coroutine function
     if the command needs an event loop from its beginning to its end. ``summary`` is one line for the help text of
     a group; for the other commands it is in `SUMMARIES`. ``usage`` is skopeo's answer to a wrong number of arguments,
-    for the commands for which it has one of their own.
+    for the commands for which it has one of their own. ``error_code`` is the exit code of errors that have none of
+    their own; another one than 1 for a command that says something with that.
     """
 
     name: str
@@ -38,6 +42,17 @@ class Command(Generic[Options]):
     run: Callable[[Options], int | Coroutine[Any, Any, int]]
     summary: str = ""
     usage: str = ""
+    error_code: int = 1
+
+    @contextmanager
+    def coding_errors(self) -> Iterator[None]:
+        """Give errors that are raised in this context the exit code for them."""
+        try:
+            yield
+        except PyskopeoError as error:
+            if error.exit_code == PyskopeoError.exit_code:
+                error.exit_code = self.error_code
+            raise
 
     def check_count(self, given: Sequence[str]) -> None:
         """Raise `UsageError` unless as many arguments are given as are named, or more if the name ends with ``...``.
@@ -116,36 +131,40 @@ SUMMARIES = {
     "blob": "Download or upload single blobs of a registry",
     "cat": "Print a file of an image",
     "completion": "Print a shell completion script for bash, zsh or fish",
-    "copy": "Copy an image, or a list of images, from one location to another",
+    "config": "Show the values that are set for flags, and where",
+    "copy": "Copy an image from one place to another",
     "credential-helper": "Provide registry credentials to Bazel and Docker",
     "delete": "Delete an image, or only a tag, from a registry",
     "detach": "Remove what is attached to an image",
+    "diff": "Show how two images differ",
     "download": "Download what is attached to an image",
+    "du": "Show where the bytes of an image are",
     "export": "Write the files of an image as a tar archive",
     "extract": "Extract files of an image to a directory",
     "generate-sigstore-key": "Make a key for signatures of sigstore",
     "help": "Show the help text of a command",
     "index": "Make a list of images, one for each platform",
-    "inspect": "Show the properties, the manifest or the configuration of an image",
-    "layout": "Verify, repair, complete, merge, split, clean up and list OCI layouts",
-    "list-tags": "List the tags of a repository, or of the images in an archive",
-    "lock": "Record the digests of images in a lock file, or check or update one",
+    "inspect": "Show the properties of an image, or its manifest",
+    "layout": "Verify, repair, complete, merge and split OCI layouts",
+    "list-tags": "List the tags of a repository or of an archive",
+    "lock": "Record the digests of images in a lock file",
     "login": "Log in to a container registry",
     "logout": "Log out of a container registry",
     "ls": "List the files of an image",
     "manifest": "Download or upload single manifests of a registry",
     "manifest-digest": "Compute the digest of a manifest file",
-    "nix-prefetch": "Pull an image into the Nix store, and print the arguments for pullImage",
-    "prefetch": "Fetch the images of a lock file into an OCI layout or the content store",
+    "nix-prefetch": "Pull an image into the Nix store",
+    "prefetch": "Fetch the images of a lock file",
     "rebase": "Put an image onto another base image",
-    "referrers": "List what refers to an image: signatures, attestations, lists of packages",
-    "serve": "Serve the images of an OCI layout as a read-only registry",
+    "referrers": "List what refers to an image, such as signatures",
+    "serve": "Serve an OCI layout as a read-only registry",
     "standalone-sign": "Sign a manifest in a file with a GPG key",
     "standalone-verify": "Verify a signature of a manifest, both in files",
-    "store": "List, measure, verify or prune the content store that pulls share",
+    "store": "List, measure, verify or prune the content store",
     "sync": "Copy many images, and skip those that are up to date",
     "tag": "Add tags to an image in a registry",
-    "verify": "Verify the signatures and every blob of an image, without storing it",
+    "verify": "Verify the signatures and every blob of an image",
+    "version": "Print the version",
 }
 
 # Commands that no help text names, as for skopeo.
@@ -203,3 +222,9 @@ def every_command() -> list[Command[object]]:
 def program() -> str:
     """Return the name this program is called by: ``skopeo`` for a link of that name, else ``pyskopeo``."""
     return "skopeo" if os.path.basename(sys.argv[0]) == "skopeo" else "pyskopeo"
+
+
+def version_line() -> str:
+    """Return the name and the version of the program; called skopeo, also the version of skopeo that it follows."""
+    version = f"{SKOPEO} pyskopeo: {__version__}" if program() == "skopeo" else __version__
+    return f"{program()} version {version}"

@@ -31,7 +31,7 @@ _LIMIT = 64 * 1024
 # How long a registry is taken to want no token, in seconds: Bazel keeps headers without a time for as long.
 _BASIC_LIFE = 1800.0
 # Set for the helpers that this process runs: if one of them runs this program, that one must not run helpers again.
-_GUARD = "PYSKOPEO_CREDENTIAL_HELPER"
+_GUARD = "_PYSKOPEO_CREDENTIAL_HELPER"
 _ACTIONS = frozenset({"get", "docker-get"} | {f"{prefix}{name}" for prefix in ("", "docker-")
                                               for name in ("store", "erase", "list")})  # fmt: skip
 
@@ -51,7 +51,7 @@ class CredentialHelperOptions:
         access = _access(parsed)
         if action not in _ACTIONS:
             raise UsageError(f"credential-helper: unknown action {ascii(action)[:40]}: want get, or docker-get, "
-                             "docker-store, docker-erase, docker-list")  # fmt: skip
+                             "  docker-store, docker-erase, docker-list")  # fmt: skip
         return cls(action, access, parsed.get("command-timeout", float))
 
 
@@ -242,10 +242,10 @@ COMMAND = Command(
     description=(
         "Provide the user's credentials to other programs, as a credential helper. The request is read from\n"
         "standard input, the response is written to standard output.\n\n"
-        'get           Bazel\'s protocol: for {"uri": "https://HOST/v2/NAME/..."} return the request headers,\n'
+        '  get         Bazel\'s protocol: for {"uri": "https://HOST/v2/NAME/..."} return the request headers,\n'
         "              with a token to pull from that repository if the registry uses tokens\n"
-        "docker-get    Docker's protocol: for HOST return a user name and a secret\n"
-        "docker-store, docker-erase, docker-list\n"
+        "  docker-get  Docker's protocol: for HOST return a user name and a secret\n"
+        "  docker-store, docker-erase, docker-list\n"
         "              Docker's protocol: change or list the credentials file that login writes\n\n"
         "Run as docker-credential-pyskopeo, the actions are those of Docker: get, store, erase, list."
     ),

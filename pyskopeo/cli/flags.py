@@ -135,14 +135,21 @@ class Flag:
     def __str__(self) -> str:
         return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
 
+    def read_value(self, text: str) -> object:
+        """Return the value that ``text`` stands for; raises `ValueError`."""
+        value = self.read(text)
+        if self.choices and value not in self.choices:
+            raise ValueError("want one of " + ", ".join(self.choices))
+        return value
+
 
 @dataclass(slots=True)
 class Parsed:
     """A parsed command line: the arguments, and the value of every declared flag by its name.
 
-    ``given`` has the names of the flags that were on the command line, ``inherited`` of those among them that were
-    before the command. The methods return values with their type: they raise `TypeError` if the flag is declared with
-    another one, and `KeyError` if it is not declared.
+    ``given`` has the names of the flags that were on the command line, or that the user has set for all calls;
+    ``inherited`` those among them that were not behind the name of the command. The methods return values with their
+    type: they raise `TypeError` if the flag is declared with another one, and `KeyError` if it is not declared.
     """
 
     arguments: list[str] = field(default_factory=list)
@@ -175,6 +182,14 @@ class Parsed:
         text = self.optional(name, str)
         return Path(text) if text else None
 
+    def add(self, flag: Flag, value: object) -> None:
+        """Set the value of a flag; if it can be repeated, add it to the others."""
+        if flag.repeat:
+            self.get(flag.name, list).extend(value if isinstance(value, list) else [value])
+        else:
+            self.values[flag.name] = value
+        self.given.add(flag.name)
+
     def inherit(self, outer: Parsed) -> None:
         """Take over the flags that are given in ``outer`` and not here."""
         self.inherited = outer.given - self.given
@@ -183,7 +198,7 @@ class Parsed:
         self.given |= outer.given
 
 
-_HELP = Flag("help", "show this help text", short="h", read=boolean, default=False)
+HELP = Flag("help", "show this help text", short="h", read=boolean, default=False, group="output")
 
 
 def parse(
@@ -195,7 +210,7 @@ def parse(
     ``--help`` is accepted with any ``flags``. With ``files``, a word ``@FILE`` that is not the value of a flag, nor
     after ``--``, is replaced by what is in the file. Raises `UsageError`, with pflag's messages.
     """
-    known = (_HELP, *flags)
+    known = (HELP, *flags)
     by_name = {flag.name: flag for flag in known}
     by_short = {flag.short: flag for flag in known if flag.short}
     parsed = Parsed(values={flag.name: ([] if flag.repeat else flag.default) for flag in known})
@@ -281,14 +296,7 @@ def _shorts(word: str, left: list[str], by_short: dict[str, Flag], parsed: Parse
 
 def _set(flag: Flag, text: str, parsed: Parsed) -> None:
     try:
-        value = flag.read(text)
-        if flag.choices and value not in flag.choices:
-            raise ValueError("want one of " + ", ".join(flag.choices))
+        parsed.add(flag, flag.read_value(text))
     except ValueError as error:
         # The text can be repeated: flags that hold secrets accept every value, so none of them gets here.
         raise UsageError(f'invalid argument "{text}" for "{flag}" flag: {error}') from None
-    if flag.repeat:
-        parsed.get(flag.name, list).extend(value if isinstance(value, list) else [value])
-    else:
-        parsed.values[flag.name] = value
-    parsed.given.add(flag.name)

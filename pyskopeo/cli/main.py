@@ -7,27 +7,15 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Sequence
+from contextlib import nullcontext
 from typing import NoReturn, TypeVar
 
-from .. import __version__
-from ..errors import PyskopeoError, StorageFailed, first_error
-from .command import GLOBAL, HIDDEN, SKOPEO, SUMMARIES, VERSION, Command, CommandGroup, load_command, program
+from ..errors import InvalidInput, PyskopeoError, StorageFailed, first_error
+from .command import GLOBAL, HIDDEN, SUMMARIES, VERSION, Command, CommandGroup, load_command, program, version_line
+from .defaults_location import has_defaults
 from .flags import Flag, Parsed, UnknownFlag, UsageError, parse
 from .log import debugging, emit, log, set_debugging
-from .standard_streams import flush_standard_streams, prepare_standard_streams
-
-# What commands of skopeo that do not exist here are about.
-_NOT_SUPPORTED = {
-    "experimental-image-proxy": "the image proxy is not supported",
-    "layers": "it is deprecated: copy the image to a dir: instead",
-}
-# What other programs call the commands.
-_OTHER_NAMES = {
-    "append": "tag", "check": "verify", "cp": "copy", "digest": "inspect", "du": "store du", "export": "copy",
-    "fsck": "layout verify", "gc": "layout gc", "load": "copy", "ls": "list-tags",
-    "mirror": "sync", "prune": "store prune", "pull": "copy", "push": "copy", "repair": "layout repair",
-    "rm": "delete", "rmi": "delete", "save": "copy", "tags": "list-tags", "validate": "verify",
-}  # fmt: skip
+from .standard_streams import flush_standard_streams, prepare_standard_streams, print_styled
 
 T = TypeVar("T")
 
@@ -180,28 +168,45 @@ def _parse_command_line(words: Sequence[str]) -> tuple[Command[object], object, 
     """
     outer, rest = _parse(program(), words, (*GLOBAL, VERSION), stop_at_argument=True)
     if outer.get("version", bool):
-        version = f"{SKOPEO} pyskopeo: {__version__}" if program() == "skopeo" else __version__
-        print(f"{program()} version {version}")
+        print(version_line())
         return None
     wants_help = outer.get("help", bool)
     while rest[:1] == ["help"]:
         rest, wants_help = rest[1:], True
+    if wants_help and _show_page(rest):
+        return None
     if not rest:
-        from .help import overview
-
-        if not wants_help:
-            if program() == "pyskopeo":
-                emit(overview())
+        if program() == "skopeo":
             raise UsageError(f"Missing command '{program()} COMMAND'\nTry '{program()} --help' for more information")
-        print(overview())
+        _show_page(rest)
         return None
     verb, *words = rest
     if verb not in SUMMARIES and verb not in HIDDEN:
+        from .command_hints import hint
+
         raise UsageError(
             f"Unrecognized command `{program()} {verb}`\n"
-            f"{_suggestion(verb)}Try '{program()} --help' for more information"
+            f"{hint(verb, words)}Try '{program()} --help' for more information"
         )
-    return _parse_command(load_command(verb), words, outer, wants_help=wants_help)
+    command = load_command(verb)
+    with command.coding_errors() if isinstance(command, Command) else nullcontext():
+        return _parse_command(command, words, outer, wants_help=wants_help)
+
+
+def _show_page(words: Sequence[str]) -> bool:
+    """Print the page of help that ``words`` ask for, unless it is that of a command; return whether it is printed."""
+    from .help import overview, topic_help
+    from .topics import ABOUT_HELP, TOPICS
+
+    if not words:
+        print_styled(overview())
+    elif words[0] in ("-h", "--help"):
+        print_styled(topic_help(ABOUT_HELP))
+    elif words[0] in TOPICS and program() != "skopeo":
+        print_styled(topic_help(TOPICS[words[0]]))
+    else:
+        return False
+    return True
 
 
 def _parse_command(
@@ -221,22 +226,38 @@ def _parse_command(
     if wants_help or parsed.get("help", bool):
         from .help import command_help
 
-        print(command_help(command))
+        print_styled(command_help(command))
         return None
     if "tls-verify" in outer.given:
         log("warning", "'--tls-verify' is deprecated, please set this on the specific subcommand")
     parsed.inherit(outer)
-    set_debugging(parsed.get("debug", bool))
     command.check_count(parsed.arguments)
-    return command, command.read(parsed), parsed.get("command-timeout", float)
+    options = _read_options(command, parsed)
+    return command, options, parsed.get("command-timeout", float)
+
+
+def _read_options(command: Command[object], parsed: Parsed) -> object:
+    """Return the options of a command, with what the user has set for all calls; raises `InvalidInput`."""
+    if program() == "skopeo" or not has_defaults(os.environ):
+        set_debugging(parsed.get("debug", bool))
+        return command.read(parsed)
+    from .defaults import apply_defaults, with_origins
+
+    origins = apply_defaults(command, parsed, os.environ)
+    set_debugging(parsed.get("debug", bool))
+    try:
+        return command.read(parsed)
+    except InvalidInput as error:
+        error.args = (with_origins(str(error), origins),)
+        raise
 
 
 def _show_group(group: CommandGroup, *, wanted: bool) -> None:
-    """Print the help text of a group; raise `UsageError` after that if it was not ``wanted``."""
+    """Print the help text of a group; called skopeo, raise `UsageError` after that if it was not ``wanted``."""
     from .help import group_help
 
-    if wanted:
-        print(group_help(group))
+    if wanted or program() != "skopeo":
+        print_styled(group_help(group))
         return
     emit(group_help(group))
     name = f"{program()} {group.name}"
@@ -251,14 +272,3 @@ def _parse(
         return parse(words, flags, stop_at_argument=stop_at_argument, files=program() != "skopeo")
     except UnknownFlag as error:
         raise UsageError(f"{error}\nTry '{usage} --help' for more information") from None
-
-
-def _suggestion(verb: str) -> str:
-    """Return what to do instead of an unknown command, or an empty string."""
-    if verb in _NOT_SUPPORTED:
-        return f"{_NOT_SUPPORTED[verb]}. "
-    from difflib import get_close_matches
-
-    near = [known for known in SUMMARIES if known.startswith(verb)] or get_close_matches(verb, SUMMARIES)
-    meant = near[0] if near else _OTHER_NAMES.get(verb)
-    return f"Did you mean '{meant}'? " if meant else ""

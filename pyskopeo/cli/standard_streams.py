@@ -21,6 +21,8 @@ _UNSAFE = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+# What sets colours and bold, and nothing else.
+_STYLE = "(\x1b\\[[0-9;]*m)"
 
 
 def escape(text: str) -> str:
@@ -70,6 +72,14 @@ class StandardOutput(io.TextIOWrapper):
         except OSError as error:
             raise _as_storage_error(error) from error
 
+    def write_styled(self, text: str) -> None:
+        """Write text with the sequences that set colours, all else escaped on a terminal."""
+        for number, part in enumerate(re.split(_STYLE, text)):
+            if number % 2:
+                super().write(part)
+            else:
+                self.write(part)
+
     def flush(self) -> None:
         """Write what is buffered."""
         try:
@@ -98,6 +108,15 @@ def write_bytes(content: bytes) -> None:
     out.flush()  # of another program that runs the command within its own process
     out.buffer.write(content)
     out.buffer.flush()
+
+
+def print_styled(text: str) -> None:
+    """Print a text that has colours of our own, as a line on standard output; other control characters are escaped."""
+    out = sys.stdout
+    if isinstance(out, StandardOutput):
+        out.write_styled(f"{text}\n")
+    else:
+        print(text)
 
 
 def _as_storage_error(error: OSError) -> Exception:

@@ -107,7 +107,7 @@ def measure(options: StoreOptions) -> int:
         return 0
     print(f"images:   {found.images}")
     print(f"files:    {found.files}")
-    for name in ("size", "linked", "unnamed", "partial"):
+    for name in ("size", "linked", "unnamed", "partial", *(["indexes"] if found.indexes else [])):
         count: int = getattr(found, name)
         print(f"{name + ':':<9} {size(count)} ({count} bytes)")
     sys.stdout.flush()
@@ -122,13 +122,16 @@ async def verify(options: VerifyOptions) -> int:
     if options.json:
         print_json({
             "files": found.files, "size": found.size, "wrong": _files(found.wrong), "removed": found.removed,
+            "wrongIndexes": _files(found.wrong_indexes),
         })  # fmt: skip
     else:
         for file in found.wrong:
             print(f"wrong content: {file.digest}{', removed' if found.removed else ''}")
+        for file in found.wrong_indexes:
+            print(f"damaged index of layer {file.digest}{', removed' if found.removed else ''}")
         print(f"{quantity(found.files, 'file')}, {size(found.size)} ({found.size} bytes): {len(found.wrong)} wrong")
         sys.stdout.flush()
-    return 1 if found.wrong else 0
+    return 1 if found.wrong or found.wrong_indexes else 0
 
 
 async def prune(options: PruneOptions) -> int:
@@ -142,7 +145,7 @@ async def prune(options: PruneOptions) -> int:
     if options.json:
         print_json({
             "removed": _files(done.removed), "names": list(done.names), "files": done.files, "size": done.size,
-            "dryRun": options.dry_run,
+            "indexes": _files(done.indexes), "dryRun": options.dry_run,
         })  # fmt: skip
     else:
         _print_pruning(done, "would remove" if options.dry_run else "removed")
@@ -154,6 +157,9 @@ def _print_pruning(done: Pruning, verb: str) -> None:
         print(f"{verb} image {name}")
     total = sum(file.size for file in done.removed)
     print(f"{verb} {quantity(len(done.removed), 'file')}, {size(total)} ({total} bytes)")
+    if done.indexes:
+        total = sum(file.size for file in done.indexes)
+        print(f"{verb} the indexes of {quantity(len(done.indexes), 'layer')}, {size(total)} ({total} bytes)")
     print(f"left: {quantity(done.files, 'file')}, {size(done.size)} ({done.size} bytes)")
     sys.stdout.flush()
 
@@ -196,7 +202,8 @@ COMMAND = CommandGroup(
             description=(
                 "Print how much is in the content store. Of its size, 'linked' is what layouts have hard links to, so\n"
                 "that removing it frees no space, and 'unnamed' what belongs to no image that was pulled completely;\n"
-                f"'partial' are downloads that are running or were interrupted.\n\n{_WHERE}"
+                "'partial' are downloads that are running or were interrupted. Besides, 'indexes' say what is in\n"
+                f"layers, so that du, diff and ls need not read these again.\n\n{_WHERE}"
             ),
             examples=("pyskopeo store du --store /srv/images",),
             flags=(JSON,),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from typing import TextIO
 
 _DUMB = ("", "dumb", "unknown")
 
@@ -32,3 +33,8 @@ def has_rich() -> bool:
     except ImportError:
         return False
     return True
+
+
+def has_color(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal that shows colours, and the user has not turned them off (no-color.org)."""
+    return stream.isatty() and os.environ.get("TERM", "") not in _DUMB and not os.environ.get("NO_COLOR")

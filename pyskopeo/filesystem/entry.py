@@ -55,6 +55,7 @@ class Entry(NamedTuple):
     with set-user-ID, set-group-ID and sticky bits. ``mtime`` is in nanoseconds since 1970, ``size`` in bytes. ``link``
     is the target of a symbolic link as it is, or the path of a hard link's target. ``device`` are major and minor
     number. ``layer`` is the number of the layer, from 1 for the base layer, ``position`` that of the member within it.
+    ``content`` is the sha256 of a regular file's content, b"" where it was not computed.
     """
 
     path: str
@@ -69,6 +70,7 @@ class Entry(NamedTuple):
     xattrs: tuple[tuple[bytes, bytes], ...]
     layer: int
     position: int
+    content: bytes = b""
 
     @property
     def key(self) -> tuple[int, int]:

@@ -8,87 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from ..errors import InvalidContent, InvalidInput, Unsupported
-from ..fast_dataclass import dataclass
-from ..model import mediatype
+from ..errors import InvalidContent
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import processors, ticking, work_off
-from ..streams.decompress import InflatingSink
-from ..streams.plain_content import InflatedTotal, PlainContent, default_inflated_limit
 from .contents import shown
 from .decision import Decision, WantedPaths
 from .entry import Entry, Kind
-from .layer_sink import EntryTotal, LayerSink
+from .image_layers import check_readable
+from .layer_reader import LayerReader
+from .layer_sink import EntryTotal
 from .overlay import LayerEntries, Node, View
 from .read_ahead import read_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..interfaces import ImageSource
-    from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from .contents import ContentDirectory
+    from .image_layers import Layer
+    from .layer_reader import Advance, LayerIndexes
     from .path_selection import PathSelection
 
 _AT_ONCE = 6
 _TICK = 0.2  # seconds
 # Bytes of a layer while which is read the one below it is read, too. For a smaller one it is not worth a request.
 _LARGE = 1024 * 1024
-Advance: TypeAlias = Callable[[int, int], None]
-"""Called in the event loop with a number of bytes done, and that of all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer of an image: ``number`` 1 is the base layer. ``plain`` is what its decompressed content must be."""
-
-    number: int
-    descriptor: Descriptor
-    plain: PlainContent
-
-    def __str__(self) -> str:
-        return f"layer {self.number} ({self.descriptor.digest})"
-
-
-def image_layers(
-    layers: Sequence[Descriptor], diff_ids: Mapping[Digest, tuple[Digest, ...]], max_inflated: int | None
-) -> tuple[Layer, ...]:
-    """Return the layers of an image, the base layer first.
-
-    ``max_inflated`` is the maximum size in bytes of all of them together when they are decompressed; None: 16 GiB, or
-    200 times their stored size if that is more.
-    """
-    stored = sum(layer.size for layer in layers)
-    total = InflatedTotal(default_inflated_limit(stored) if max_inflated is None else max_inflated)
-    return tuple(
-        Layer(number, layer, PlainContent(diff_ids.get(layer.digest, ()), total))
-        for number, layer in enumerate(layers, 1)
-    )
-
-
-def chosen_layers(layers: Sequence[Layer], wanted: Sequence[str]) -> tuple[Layer, ...]:
-    """Return the layers that are named by number, from the top if it is negative, by digest or by diff ID; all if none.
-
-    Raises `InvalidInput` for a layer that is not there.
-    """
-    found: set[int] = set()
-    for text in wanted:
-        digits = text.removeprefix("-")
-        if digits.isascii() and digits.isdigit() and len(digits) < 10:
-            number = int(text) if digits == text else len(layers) + 1 + int(text)
-            numbers = {layer.number for layer in layers if layer.number == number}
-        else:
-            numbers = {
-                layer.number for layer in layers
-                if text in (str(layer.descriptor.digest), *map(str, layer.plain.diff_ids))
-            }  # fmt: skip
-        if not numbers:
-            raise InvalidInput(f"this image has no layer {text}: want 1 to {len(layers)}, or a digest")
-        found |= numbers
-    return tuple(layer for layer in layers if not wanted or layer.number in found)
 
 
 class ImageFiles:
@@ -96,27 +41,22 @@ class ImageFiles:
 
     ``contents`` is where the contents of regular files go, None if they are not wanted. ``chosen`` are the paths that
     were selected, None for all. ``layers_read`` are the numbers of the layers that had to be read. ``advance`` is
-    called a few times per second with the number of bytes read so far and that of all layers.
+    called a few times per second with the number of bytes read so far and that of all layers. Where no contents are
+    wanted, layers that ``indexes`` has are not read.
     """
 
     def __init__(
         self, source: ImageSource, layers: Sequence[Layer], contents: ContentDirectory | None = None, *,
-        advance: Advance | None = None,
+        advance: Advance | None = None, indexes: LayerIndexes | None = None,
     ) -> None:  # fmt: skip
         """Raises `Unsupported` for a layer that is no archive of a kind that can be read."""
+        check_readable(layers)
         self._layers, self._contents, self._advance = layers, contents, advance
-        self._reader = _LayerReader(source, contents)
+        self._reader = LayerReader(source, EntryTotal(), contents, indexes)
         self._size = sum({layer.descriptor.digest: max(0, layer.descriptor.size) for layer in layers}.values())
         self._entries: dict[Digest, LayerEntries] = {}
         self.view = View()
         self.chosen: frozenset[str] | None = None
-        for layer in layers:
-            kind = layer.descriptor.media_type
-            if mediatype.compression(kind) is None:
-                raise Unsupported(
-                    f"{layer} is of type {ascii(kind)[1:-1][:100]}, which is no tar archive that can be read: "
-                    "choose other layers with --layer"
-                )
 
     @property
     def layers_read(self) -> tuple[int, ...]:
@@ -189,50 +129,13 @@ class ImageFiles:
         advance(sum(self._reader.done.values()), self._size)
 
 
-class _LayerReader:
-    """Reads layers of an image; ``done`` are the bytes of each that have been read."""
-
-    def __init__(self, source: ImageSource, contents: ContentDirectory | None) -> None:
-        self._source, self._contents = source, contents
-        self._total = EntryTotal()
-        self.done: dict[Digest, int] = {}
-
-    async def read(self, layer: Layer, wanted: Callable[[Entry], bool]) -> LayerEntries:
-        """Return the entries of a layer; ``wanted`` says which contents are kept."""
-        sink = LayerSink(layer.number, str(layer), self._total, wanted, self._contents)
-        inflating, digest = InflatingSink(sink, str(layer), layer.plain), layer.descriptor.digest
-
-        def finish() -> None:
-            inflating.finish()
-            sink.finish()
-
-        def moved(count: int) -> None:
-            self.done[digest] = count
-
-        try:
-            await self._source.blob(layer.descriptor).copy_to(inflating, moved)
-            await run_in_thread(finish)
-        finally:
-            sink.close()
-        return sink.layer
-
-    def forget(self, layer: Layer) -> None:
-        """Forget what was read of a layer, which is no longer read: it counts towards no limit then."""
-        self.done.pop(layer.descriptor.digest, None)
-        self._total.count(layer.number, 0, 0)
-        if layer.plain.total is not None:
-            layer.plain.total.count(str(layer), 0)
-        if self._contents is not None:
-            self._contents.forget(layer.number)
-
-
 class _LayersFromTop:
     """Takes the entries of layers into ``entries``, from the top until it is decided what is at the wanted paths.
 
     An `OrderedReader`.
     """
 
-    def __init__(self, reader: _LayerReader, entries: dict[Digest, LayerEntries], decision: Decision) -> None:
+    def __init__(self, reader: LayerReader, entries: dict[Digest, LayerEntries], decision: Decision) -> None:
         self._reader, self._entries, self._decision = reader, entries, decision
         # By the numbers of layers.
         self._read: dict[int, LayerEntries] = {}

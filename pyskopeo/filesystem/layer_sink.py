@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from ..errors import TooLarge
+from ..model.digest import new_hasher
 from ..storage.tar_fields import padded_size
 from ..storage.tar_headers import TarEntry, TarParser
 from ..streams.cancellation import check_cancelled
@@ -14,6 +15,8 @@ from .entry import Entry, Kind, Whiteout, read_member
 from .overlay import LayerEntries
 
 if TYPE_CHECKING:
+    from _hashlib import HASH
+
     from .contents import ContentDirectory, ContentFile
 
 # All layers of an image together: entries, each of which needs up to 500 bytes of memory, and bytes of their names.
@@ -44,15 +47,16 @@ class LayerSink:
     """A `BlobSink` for the decompressed archive of one layer, the layer ``number``; ``where`` names it in errors.
 
     ``wanted`` says which files' contents go into ``contents``, by their entries; it is asked about all of them, in
-    order. Without ``contents`` it is asked, too, but none are kept. Call `finish` after the last byte.
+    order. Without ``contents`` it is asked, too, but none are kept. With ``hashed`` the entries of regular files get
+    `Entry.content`. Call `finish` after the last byte.
     """
 
     def __init__(
         self, number: int, where: str, total: EntryTotal,
-        wanted: Callable[[Entry], bool], contents: ContentDirectory | None = None,
+        wanted: Callable[[Entry], bool], contents: ContentDirectory | None = None, *, hashed: bool = False,
     ) -> None:  # fmt: skip
         self._number, self._where, self._total = number, where, total
-        self._wanted, self._contents = wanted, contents
+        self._wanted, self._contents, self._hashed = wanted, contents, hashed
         self._file: ContentFile | None = None
         self._begin()
 
@@ -66,6 +70,7 @@ class LayerSink:
         self._asked: int = next_size(next(self._events))
         self._content = self._padding = 0
         self._started = self._ended = False
+        self._hasher: HASH | None = None
 
     def restart(self) -> None:
         """Forget the layer: it follows again from its first byte."""
@@ -115,6 +120,8 @@ class LayerSink:
         count = min(self._content, len(buffer))
         if self._file is not None:
             self._file.write(buffer[:count])
+        if self._hasher is not None:
+            self._hasher.update(buffer[:count])
         self._content -= count
         if not self._content:
             self._finish_file()
@@ -126,6 +133,10 @@ class LayerSink:
         if self._file is not None:
             self._file.finish()
             self._file = None
+        if self._hasher is not None:
+            entries = self.layer.entries
+            entries[-1] = entries[-1]._replace(content=self._hasher.digest())
+            self._hasher = None
 
     def _answer(self, answer: bytes) -> None:
         """Let the parser go on, up to the next bytes that it or a file needs."""
@@ -151,6 +162,8 @@ class LayerSink:
             self.layer.whiteouts.append(found)
         elif found is not None:
             self.layer.entries.append(found)
+            if self._hashed and found.kind is Kind.FILE:
+                self._hasher = new_hasher("sha256")
             if self._wanted(found) and found.kind is Kind.FILE and self._contents is not None:
                 self._file = self._contents.keep(found)
         self._content, self._padding = member.size, padded_size(member.size) - member.size

@@ -6,7 +6,7 @@ Nothing of it is looked up on this machine: symbolic links lead from one path of
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
 
 from ..errors import InvalidContent, NotFound
@@ -51,18 +51,20 @@ class Node:
 class View:
     """The files of several layers; `apply` them from the base layer on.
 
-    A hard link to a file that is not there stays one, so that it is an error only for those who need it.
+    A hard link to a file that is not there stays one, so that it is an error only for those who need it. ``on_drop`` is
+    called with what a layer removes or replaces, also of its own files, and with the number of that layer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_drop: Callable[[Node, int], None] | None = None) -> None:
         self.root = Node(None, {})
+        self._on_drop, self._number = on_drop, 0
         # The directory of the last entry: the next one is mostly in the same.
         self._last: tuple[str, Node] | None = None
 
     @classmethod
-    def of(cls, layers: Sequence[LayerEntries]) -> View:
+    def of(cls, layers: Sequence[LayerEntries], on_drop: Callable[[Node, int], None] | None = None) -> View:
         """Return the view of layers, the base layer first; raises `InvalidContent`."""
-        view = cls()
+        view = cls(on_drop)
         for layer in layers:
             view.apply(layer)
         return view
@@ -74,7 +76,7 @@ class View:
         layer with the directory's name leads. Raises `InvalidContent` for a path below a file that is no directory, and
         for symbolic links in a circle.
         """
-        self._last = None
+        self._last, self._number = None, layer.number
         for entry in layer.entries:
             if entry.kind is Kind.DIRECTORY and entry.path:
                 self._make_directory(entry.path)
@@ -139,6 +141,7 @@ class View:
         assert parent.children is not None
         known = parent.children.get(name)
         if known is None or not known.is_directory:
+            self._drop(known)
             parent.children[name] = Node(None, {})
             self._last = None
 
@@ -152,6 +155,7 @@ class View:
         if entry.kind is Kind.DIRECTORY and known is not None and known.is_directory:
             known.entry = entry
             return
+        self._drop(known)
         if known is not None and (known.is_directory or known.is_link):
             self._last = None  # it may be where that led through
         if entry.kind is Kind.DIRECTORY:
@@ -173,12 +177,18 @@ class View:
         if whiteout.opaque:
             directory = _Walk(self.root).directory(whiteout.path.split("/"))
             if directory is not None and directory.children is not None:
+                for child in directory.children.values():
+                    self._drop(child)
                 directory.children = {}
             return
         *parts, last = whiteout.path.split("/")
         parent = _Walk(self.root).directory(parts)
         if parent is not None and parent.children is not None:
-            parent.children.pop(last, None)
+            self._drop(parent.children.pop(last, None))
+
+    def _drop(self, node: Node | None) -> None:
+        if node is not None and self._on_drop is not None:
+            self._on_drop(node, self._number)
 
 
 class _Walk:

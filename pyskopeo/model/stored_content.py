@@ -43,7 +43,7 @@ class StoreSize:
 
     ``size`` is that of all ``files``; ``linked`` is the part of it that layouts have hard links to, so that removing it
     frees no space, ``unnamed`` the part that belongs to no image in the index. ``partial`` are downloads that are
-    running or were interrupted.
+    running or were interrupted. ``indexes`` are those of what is in layers, which are not part of ``size``.
     """
 
     images: int
@@ -52,26 +52,33 @@ class StoreSize:
     linked: int
     unnamed: int
     partial: int
+    indexes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StoreVerification:
     """Result of verifying a store: the number of files and their bytes, and those whose content is wrong.
 
-    ``removed`` says whether those were removed.
+    ``removed`` says whether those were removed. ``wrong_indexes`` are indexes of layers, by the digests of these, that
+    are damaged, or that others could have changed.
     """
 
     files: int
     size: int
     wrong: tuple[StoredFile, ...]
     removed: bool
+    wrong_indexes: tuple[StoredFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """Result of pruning a store: the files and the names of images that were removed, or would be, and what is left."""
+    """Result of pruning a store: the files and the names of images that were removed, or would be, and what is left.
+
+    ``indexes`` are indexes of layers that were removed, by the digests of these.
+    """
 
     removed: tuple[StoredFile, ...]
     names: tuple[str, ...]
     files: int
     size: int
+    indexes: tuple[StoredFile, ...] = ()

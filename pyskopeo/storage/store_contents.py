@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from ..streams.progress import uncounted
 from ..streams.pump import FileReader, NullSink, pump
 from .files import digest_name, storage_errors
 from .index_file import IndexFile
+from .layer_index_files import LayerIndexFiles
 from .locks import locked
 from .partial_files import is_partial, remove_leftovers
 
@@ -51,6 +53,7 @@ class StoreContents:
     def __init__(self, root: Path) -> None:
         self._root, self._blobs = root, root / "blobs"
         self._index = IndexFile(root)
+        self._layers = LayerIndexFiles(root)
         if not self._blobs.is_dir():
             raise PathNotFound(f"{root}: there is no content store; a copy with --store makes one")
 
@@ -72,6 +75,7 @@ class StoreContents:
             linked=sum(file.size for file in every if file.links > 1),
             unnamed=sum(file.size for file in every if file.digest not in named),
             partial=contents.partial,
+            indexes=sum(file.size for file in self._layers.files()),
         )
 
     async def verify(
@@ -79,6 +83,7 @@ class StoreContents:
     ) -> StoreVerification:
         """Read every file and compare it with its digest; remove those that are wrong, so that they are fetched again.
 
+        Indexes of layers are compared with their checksums.
         What was verified is added to ``verified``. ``on_wait`` is called if copies use the store for long, whose end
         is waited for before anything is removed. Raises `StorageFailed`.
         """
@@ -96,7 +101,17 @@ class StoreContents:
                 wrong = [file for file in wrong if not await self._is_right(file, verified)]
                 await self._remove(wrong)
         wrong.sort(key=lambda file: str(file.digest))
-        return StoreVerification(len(files), sum(file.size for file in files.values()), tuple(wrong), remove)
+        size = sum(file.size for file in files.values())
+        return StoreVerification(len(files), size, tuple(wrong), remove, await self._verify_indexes(remove=remove))
+
+    async def _verify_indexes(self, *, remove: bool) -> tuple[StoredFile, ...]:
+        """Return the indexes of layers that cannot be used; they are made again by whoever needs them."""
+        files = sorted(self._layers.files(), key=lambda file: str(file.digest))
+        found = [await run_in_thread(partial(self._layers.read, file.digest, use=False)) for file in files]
+        wrong = tuple(file for file, content in zip(files, found, strict=True) if content is None)
+        for file in wrong if remove else ():
+            self._layers.remove(file.digest)
+        return wrong
 
     async def prune(
         self, *, older_than: float | None = None, max_size: int | None = None, dry_run: bool = False,
@@ -111,31 +126,37 @@ class StoreContents:
         if dry_run:
             return self._result(*self._chosen(older_than, max_size))
         async with locked(self._blobs, on_wait=on_wait):
-            removed, left = self._chosen(older_than, max_size)
-            result = self._result(removed, left)
+            removed, indexes, left = self._chosen(older_than, max_size)
+            result = self._result(removed, indexes, left)
             await self._remove(removed)
-            for directory in self._directories():
+            for file in indexes:
+                self._layers.remove(file.digest)
+            for directory in (*self._directories(), *self._layers.directories()):
                 remove_leftovers(directory, age=_WEEK if older_than is None else older_than)
             return result
 
     def _chosen(
         self, older_than: float | None, max_size: int | None
-    ) -> tuple[list[StoredFile], dict[Digest, StoredFile]]:
-        """Return what to remove, and what is left then."""
-        now, left, removed = time.time(), self._read().files, list[StoredFile]()
-        total = sum(file.size for file in left.values())
-        for file in sorted(left.values(), key=lambda file: (file.used, str(file.digest))):
+    ) -> tuple[list[StoredFile], list[StoredFile], dict[Digest, StoredFile]]:
+        """Return the files and the indexes of layers to remove, and the files that are left then."""
+        now, files = time.time(), self._read().files
+        removed: tuple[list[StoredFile], list[StoredFile]] = [], []
+        every = [(file, kind) for kind, some in enumerate((files.values(), self._layers.files())) for file in some]
+        total = sum(file.size for file, _ in every)
+        for file, kind in sorted(every, key=lambda one: (one[0].used, str(one[0].digest))):
             is_old = older_than is not None and now - file.used > older_than
             if is_old or (max_size is not None and total > max_size):
-                removed.append(file)
+                removed[kind].append(file)
                 total -= file.size
-                del left[file.digest]
-        return removed, left
+        gone = {file.digest for file in removed[0]}
+        return *removed, {digest: file for digest, file in files.items() if digest not in gone}
 
-    def _result(self, removed: Sequence[StoredFile], left: dict[Digest, StoredFile]) -> Pruning:
+    def _result(
+        self, removed: Sequence[StoredFile], indexes: Sequence[StoredFile], left: dict[Digest, StoredFile]
+    ) -> Pruning:
         lost = [entry for entry in self._entries() if not self._reach(entry, left)[1]]
         names = tuple(entry.annotations.get(REF_NAME) or str(entry.digest) for entry in lost)
-        return Pruning(tuple(removed), names, len(left), sum(file.size for file in left.values()))
+        return Pruning(tuple(removed), names, len(left), sum(file.size for file in left.values()), tuple(indexes))
 
     async def _remove(self, removed: Iterable[StoredFile]) -> None:
         """Remove files, and before that the entries of images that are incomplete without them."""

@@ -80,7 +80,8 @@ def run(rctx, program, words, what):
     """
     done = rctx.execute(
         program.command + words,
-        environment = rctx.attr.environment,
+        # What a build fetches does not depend on the configuration file of its user.
+        environment = dict([("PYSKOPEO_CONFIG", "")] + rctx.attr.environment.items()),
         timeout = rctx.attr.timeout,
     )
     if done.return_code == 0:

@@ -125,6 +125,7 @@ def test_du(two: Simulator, store: Path, tmp_path: Path) -> None:
     linked = SIZE
     assert as_json(command(store, "du", "--json")) == {
         "images": 2, "files": len(BOTH) + 1, "size": every + 11, "linked": linked, "unnamed": 11, "partial": 5,
+        "indexes": 0,
     }  # fmt: skip
     assert f"size:     {(every + 11) / 1024:.1f} KiB ({every + 11} bytes)\n".encode() in succeed(command(store, "du")).stdout
 

@@ -14,6 +14,7 @@ from pyskopeo import __version__
 from pyskopeo.cli.command import SUMMARIES, Command, CommandGroup, every_command
 from pyskopeo.cli.flags import Flag, Parsed, boolean
 from pyskopeo.cli.main import Interrupted, main, supervised
+from pyskopeo.cli.topics import TOPICS
 from pyskopeo.errors import NotFound, PyskopeoError, StorageFailed
 from pyskopeo.storage.kept_bytes import KEPT_BYTES
 from tests.support.cli import pyskopeo_here, run, said
@@ -66,8 +67,8 @@ def image(tmp_path: Path) -> Path:
          'Invalid destination name y:z: Invalid image name "y:z", unknown transport "y"; did you mean "docker://y:z"?'),
         (["inspect", "x:y"], ('Error parsing image name "x:y": Invalid image name "x:y", unknown transport "x"; '
                               'did you mean "docker://x:y"?')),
-        (["pull", "alpine"], ("Unrecognized command `pyskopeo pull`\n"
-                             "Did you mean 'copy'? Try 'pyskopeo --help' for more information")),
+        (["load", "a.tar"], ("Unrecognized command `pyskopeo load`\nTry:\n  pyskopeo copy docker-archive:a.tar "
+                            "docker-daemon:a:latest\nTry 'pyskopeo --help' for more information")),
         (["repair", "oci:a"], ("Unrecognized command `pyskopeo repair`\n"
                               "Did you mean 'layout repair'? Try 'pyskopeo --help' for more information")),
         (["verify", "layout", "oci:a"], ("Exactly one argument expected: IMAGE-NAME, got 2; did you mean "
@@ -124,10 +125,21 @@ def test_mistakes_end_with_one_line_and_1(
 
 def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     _, overview, _ = run(capsys, "--help")
-    missing = "fatal: Missing command '{0} COMMAND'\nTry '{0} --help' for more information"
-    assert run(capsys) == (1, "", [*overview.splitlines(), missing.format("pyskopeo")])
+    assert run(capsys) == (0, overview, [])
+    assert run(capsys, "--debug") == (0, overview, [])
     monkeypatch.setattr("sys.argv", ["skopeo"])
-    assert run(capsys) == (1, "", [missing.format("skopeo")])
+    assert run(capsys) == (1, "", ["fatal: Missing command 'skopeo COMMAND'\nTry 'skopeo --help' for more information"])
+
+
+@pytest.mark.parametrize("words", [["help", "--help"], ["help", "-h"], ["--help", "help", "--help"]])
+def test_help_about_help(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    code, out, messages = run(capsys, *words)
+    assert (code, messages) == (0, [])
+    assert "pyskopeo help COMMAND " in out
+    for topic in TOPICS:
+        assert topic in out
+        assert run(capsys, "help", topic)[1].startswith(TOPICS[topic].title)
+        assert run(capsys, topic)[0] == 1
 
 
 def test_an_additional_tag_is_checked_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,14 +168,12 @@ def test_each_way_to_ask_for_help_is_the_same(capsys: pytest.CaptureFixture[str]
     assert (code, messages) == (0, [])
     for words in (["help", *verbs], ["-h", *verbs], [*verbs, "-h"], [*verbs, "a", "--help", "b"]):
         assert run(capsys, *words) == (0, wanted, [])
-    assert f"\nUsage:\n  pyskopeo {name} [command flags]" in wanted
-    assert "\nExamples:\n  pyskopeo " in wanted
-    assert "--override-arch ARCH" in wanted
+    assert wanted.startswith(f"Usage: pyskopeo {name}")
+    assert "\nExamples:\n  " in wanted
     assert "--screds" not in wanted
-    assert " --tls-verify" not in wanted.split(
-        "Global Flags:"
-    )[1]
-    assert max(map(len, wanted.splitlines())) <= 110
+    named = wanted.split("Global flags:")[1]
+    assert "--override-arch," in named
+    assert " --tls-verify" not in named
 
 
 @pytest.fixture
@@ -199,20 +209,22 @@ def test_a_sub_command_has_flags_of_its_own(capsys: pytest.CaptureFixture[str], 
     assert messages[0].endswith("got 0\nTry 'pyskopeo shelf lift --help' for more information")
 
 
-def test_help_of_a_command_with_sub_commands(capsys: pytest.CaptureFixture[str], shelf: list[object]) -> None:
+def test_help_of_a_command_with_sub_commands(
+    capsys: pytest.CaptureFixture[str], shelf: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, shown, messages = run(capsys, "shelf", "--help")
     assert (code, messages, shelf) == (0, [], [])
-    assert shown.startswith("Shelves.\n\nUsage:\n  pyskopeo shelf COMMAND [command flags]\n\nAvailable Commands:\n")
-    assert "\n  lift   lift it\n" in shown
+    assert shown.startswith("Usage: pyskopeo shelf COMMAND [command flags]\n\nShelves.\n\nCommands:\n  lift  lift it\n")
     assert run(capsys, "help", "shelf") == (0, shown, [])
-    code, out, messages = run(capsys, "shelf")
+    assert run(capsys, "shelf") == (0, shown, [])
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.argv", ["skopeo"])
+        code, out, messages = run(capsys, "shelf")
     assert (code, out) == (1, "")
-    assert messages[-1] == (
-        "fatal: Missing command 'pyskopeo shelf COMMAND'\nTry 'pyskopeo shelf --help' for more information"
-    )
+    assert messages[-1] == "fatal: Missing command 'skopeo shelf COMMAND'\nTry 'skopeo shelf --help' for more information"
     code, shown, _ = run(capsys, "shelf", "lift", "--help")
     assert code == 0
-    assert "\nUsage:\n  pyskopeo shelf lift [command flags] THING\n" in shown
+    assert shown.startswith("Usage: pyskopeo shelf lift [flags] THING\n")
 
 
 def test_every_example_in_the_help_is_a_command_line_we_accept(capsys: pytest.CaptureFixture[str]) -> None:
@@ -220,7 +232,7 @@ def test_every_example_in_the_help_is_a_command_line_we_accept(capsys: pytest.Ca
 
     for name in ("copy", "inspect", "serve"):
         _, out, _ = run(capsys, name, "--help")
-        examples = out.partition("Examples:\n")[2].partition("\n\n")[0].splitlines()
+        examples = out.partition("Examples:\n")[2].partition("\n\n")[0].replace("\\\n", "").splitlines()
         assert examples
         for example in examples:
             program, *words = shlex.split(example)
@@ -258,10 +270,10 @@ def test_what_is_wrong(words: list[str], message: str) -> None:
 def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     overview = capsys.readouterr().out
-    assert re.search(rf"^  {name} {{3,}}[A-Z]", overview, re.MULTILINE)
+    assert re.search(rf"^  {name} {{2,}}[A-Z]", overview, re.MULTILINE)
     assert main([name, "--help"]) == 0
     text = capsys.readouterr().out
-    assert f"pyskopeo {name} [command flags] " in text
+    assert text.startswith(f"Usage: pyskopeo {name} ")
     assert text.count(f"pyskopeo {name}") > 1
 
 

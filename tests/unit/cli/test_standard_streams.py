@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyskopeo.cli.standard_streams import StandardOutput, escape, notice, write_bytes
+from pyskopeo.cli.standard_streams import StandardOutput, escape, notice, print_styled, write_bytes
 from pyskopeo.errors import StorageFailed
 
 
@@ -53,6 +53,19 @@ def test_text_and_bytes_on_a_terminal(terminal: tuple[int, StandardOutput], monk
     while shown.count(b"\n") < 2:
         shown += os.read(ours, 1000)
     assert shown.decode() == 'label \\u009b31m é\r\n{"a": "\\u202e \\xff"}\r\n'
+
+
+def test_colours_of_our_own_reach_a_terminal(
+    terminal: tuple[int, StandardOutput], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else is in the text, such as a name from an image, controls nothing."""
+    ours, out = terminal
+    monkeypatch.setattr(sys, "stdout", out)
+    print_styled("\x1b[1mTitle:\x1b[0m \x1b[2Jname\x1b]0;x\x07")
+    shown = b""
+    while not shown.endswith(b"\n"):
+        shown += os.read(ours, 1000)
+    assert shown.decode() == "\x1b[1mTitle:\x1b[0m \\u001b[2Jname\\u001b]0;x\\u0007\r\n"
 
 
 def test_in_a_pipe_everything_is_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

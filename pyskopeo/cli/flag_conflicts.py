@@ -1,0 +1,70 @@
+"""Which flags exclude each other, so that one on the command line puts aside what the user has set for all calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+
+_CHOOSING = ("platform", "os-version", "os-feature", "select-annotation")
+_OVERRIDES = ("override-os", "override-arch", "override-variant")
+_SIGNERS = ("key", "certificate-identity", "certificate-oidc-issuer", "trusted-root", "signed-as")
+
+
+def _credentials(prefix: str) -> tuple[tuple[str, ...], ...]:
+    creds = (f"{prefix}creds", f"{prefix[0]}creds") if prefix else ("creds",)
+    return creds, (f"{prefix}username", f"{prefix}password"), (f"{prefix}no-creds",), (f"{prefix}registry-token",)
+
+
+# In each row are alternatives; a flag excludes those of the other alternatives of its row.
+EXCLUSIVE: tuple[tuple[tuple[str, ...], ...], ...] = (
+    *map(_credentials, ("", "src-", "dest-")),
+    (("password",), ("password-stdin",)),
+    (("all",), ("multi-arch",), _CHOOSING),
+    (("platform",), _OVERRIDES),
+    (("insecure-policy",), ("require-signed",)),
+    (("policy", "require-signed"), _SIGNERS),
+    (("dest-compress",), ("dest-decompress",)),
+    (("encryption-key",), ("decryption-key",)),
+    (("encrypt-layer",), ("decryption-key",)),
+    (("raw",), ("format",)),
+    (("raw", "config"), ("platforms",)),
+    (("json",), ("table",)),
+    (("json",), ("html",)),
+    (("check",), ("update",)),
+    (("quiet",), ("progress",)),
+)
+
+# What a flag needs, by the command ("": every command) and its name: it is left aside without one of these.
+NEEDED: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("copy", "json"): ("dry-run",),
+    ("copy", "platform-names"): ("tag-platforms", "split-platforms"),
+    ("copy", "tag-platforms"): ("all", "multi-arch"),
+    ("copy", "split-platforms"): ("all", "multi-arch"),
+    ("copy", "dest-force-compress-format"): ("dest-compress-format",),
+    ("copy", "encrypt-layer"): ("encryption-key",),
+    ("verify", "signatures-only"): ("policy", "require-signed", *_SIGNERS),
+}
+
+
+def is_excluded(name: str, values: Mapping[str, object], given: AbstractSet[str]) -> bool:
+    """Return whether one of the flags that are ``given`` excludes the flag ``name``; ``values`` are those of all."""
+    return any(_asks_for_something(other, name, values.get(other)) for other in _excluding(name) if other in given)
+
+
+def needed(command: str, name: str) -> tuple[str, ...]:
+    """Return the flags one of which a flag needs; () if it needs none."""
+    return NEEDED.get((command, name), ())
+
+
+def _excluding(name: str) -> Iterator[str]:
+    for row in EXCLUSIVE:
+        for alternative in row:
+            if name in alternative:
+                yield from (other for others in row if others is not alternative for other in others)
+
+
+def _asks_for_something(other: str, name: str, value: object) -> bool:
+    """Return whether a flag with this value excludes another: one that is turned off does not."""
+    if other == "multi-arch" and name in _CHOOSING:
+        return value not in (None, "system")  # one image, as without it
+    return value not in (None, False, [])
