@@ -94,7 +94,7 @@ _CREATE = Command(
         Flag("annotation", "annotation of the list; can be repeated", value="NAME=VALUE", read=annotation, repeat=True,
              group="form"),
         Flag("format", "manifest type to write: oci or v2s2 (default: that of the images, if the destination accepts "
-             "it)", short="f", value="TYPE", group="form"),
+             "it)", short="f", value="TYPE", offered=("oci", "v2s2"), group="form"),
         AUTHFILE,
         *access_flags("src-"),
         *access_flags("dest-"),

@@ -13,7 +13,7 @@ from .command import Command
 from .copy_result import CopyNames
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .network_options import NETWORK, RANGES
-from .platform_flags import overridden
+from .platform_flags import COMMON_PLATFORMS, overridden
 from .progress import PROGRESS, quantity, registry_report, size
 from .receipt_flag import RECEIPT, recording, write_receipt
 from .referrer_flags import REFERRERS, wanted_referrers
@@ -28,7 +28,7 @@ _FLAGS = (
     Flag("dest", "layout to fetch into, whose images get their names from the lock; a single one may be given another, "
          "NAME", value="oci:DIR[:NAME]", group="destination"),
     Flag("platform", "fetch only the image for OS/ARCH[/VARIANT]; several times: those images, with their index",
-         value="PLATFORM", read=Platform.parse, repeat=True, group="images"),
+         value="PLATFORM", read=Platform.parse, repeat=True, offered=COMMON_PLATFORMS, group="images"),
     Flag("jobs", "number of images to fetch in parallel, which share one limit on blobs (default: 8)", value="N",
          read=integer, default=8, group="network"),
     *(flag for flag in REFERRERS if flag.name != "cosign-tags"),

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 _FORM = ("format", "preserve-digests", "remove-signatures", "remove-list-signatures", "max-inflated")
 _FLAGS = (
     Flag("src", "transport of SOURCE: docker, dir, oci or yaml", short="s", value="TRANSPORT", default="",
-         group="source"),
+         offered=("docker", "dir", "oci", "yaml"), group="source"),
     Flag("dest", "transport of DESTINATION: docker, dir or oci", short="d", value="TRANSPORT", default="",
-         group="destination"),
+         offered=("docker", "dir", "oci"), group="destination"),
     Flag("scoped", "append the full source path to DESTINATION", read=boolean, default=False, group="destination"),
     Flag("append-suffix", "suffix to append to each name at the destination", value="TEXT", default="",
          group="destination"),
@@ -214,16 +214,9 @@ def _tag_selection(parsed: Parsed) -> TagSelection:
 
 
 def _record(transport: str, destination: str) -> Path | None:
-    """Return the path of the record of copied images: in the destination, or for a registry in the user's cache."""
-    from ..syncing.record import RECORD_NAME
+    from ..syncing.record import record_path
 
-    if transport != "docker":
-        return Path(destination) / RECORD_NAME
-    import hashlib
-
-    name = hashlib.sha256(destination.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    caches = cache_directory(os.environ, home_directory(os.environ))
-    return None if caches is None else caches / f"sync-{name}.json"
+    return record_path(transport, destination, cache_directory(os.environ, home_directory(os.environ)))
 
 
 COMMAND = Command(
