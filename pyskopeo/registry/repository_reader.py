@@ -166,7 +166,7 @@ class Repository:
         pages = TagPages(self.session, f"{self._base}/tags/list", what)
         while pages.next:
             await self._call(what, pages.read)
-        return TagList(pages.tags, self.session.redactor.redact(pages.problem))
+        return TagList(pages.names, self.session.redactor.redact(pages.problem))
 
     async def blob_ending(self, descriptor: Descriptor, count: int) -> bytes:
         """GET the last ``count`` bytes of a blob, not verified; no bytes if the registry does not serve the range.
