@@ -16,7 +16,7 @@ from .platform_flags import is_chosen
 from .verification_view import print_json
 from .verify_flags import JSON
 
-_ROWS = 50
+_ROWS, _ROWS_OF_PAGE = 50, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class DiffOptions:
         parsed.values["layer"] = []
         return cls(
             FilesOptions.of(parsed), second, is_chosen(parsed), not parsed.get("no-files", bool),
-            parsed.get("times", bool), shown_rows(parsed), parsed.get("json", bool), html_path(parsed),
+            parsed.get("times", bool), shown_rows(parsed, _ROWS_OF_PAGE), parsed.get("json", bool), html_path(parsed),
         )  # fmt: skip
 
 
@@ -95,8 +95,8 @@ COMMAND = Command(
         Flag("no-files", "compare no files, so that no layer is read", read=boolean, default=False, group="output"),
         Flag("times", "show files that differ only in the time of their last change, too", read=boolean, default=False,
              group="output"),
-        Flag("rows", f"show at most this many files; 0: all (default: {_ROWS})", value="NUMBER", read=integer,
-             default=_ROWS, group="output"),
+        Flag("rows", f"show at most this many files; 0: all (default: {_ROWS}, on a page {_ROWS_OF_PAGE})",
+             value="NUMBER", read=integer, default=_ROWS, group="output"),
         JSON,
         HTML,
         *(flag for flag in FILES if flag.name != "layer"),
