@@ -20,6 +20,7 @@ from ..transports import TRANSPORTS, parse_image_name
 from .access_options import AUTHFILE, RESUME, AccessOptions, access_flags
 from .command import Command, program
 from .content_flags import LAYERS, PLAN_JSON, REUSE, layers, plan_as_json, reuse
+from .copy_result import CopyNames
 from .encryption_flags import ENCRYPTION, with_encryption
 from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .format_flags import FORM, form
@@ -144,8 +145,9 @@ async def run(options: CopyOptions) -> int:
 
     signatures, output = not options.form.remove_signatures, options.output
     split = "" if options.dry_run else output.split
+    names = CopyNames(options.source.image_name, options.destination.image_name)
     with (
-        reporting(options.progress, steps=options.steps, signatures=signatures) as shown,
+        reporting(options.progress, names, steps=options.steps, signatures=signatures) as shown,
         recording(options.receipt, shown) as (report, record),
         ExitStack() as stack,
     ):

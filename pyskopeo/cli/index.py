@@ -9,6 +9,7 @@ from ..fast_dataclass import dataclass
 from ..transports import TRANSPORTS, parse_image_name
 from .access_options import AUTHFILE, RESUME, AccessOptions, access_flags
 from .command import Command, CommandGroup
+from .copy_result import CopyNames
 from .flags import Flag, Parsed, UsageError, boolean
 from .format_flags import manifest_format
 from .network_options import NETWORK, RANGES
@@ -56,7 +57,8 @@ async def create(options: CreateOptions) -> int:
     from ..api.index_creation import create_index
     from ..engine.plan import Form
 
-    with reporting(options.progress) as report:
+    names = CopyNames(", ".join(options.images), options.destination)
+    with reporting(options.progress, names) as report:
         digest = await create_index(
             options.destination,
             options.images,

@@ -14,11 +14,10 @@ from .log import printing_above
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.progress import ProgressColumn, Task
 
 _INTERVAL = 0.1  # seconds
-# The most columns of a row. A terminal that is made narrower than a row breaks it in two, and may scroll others away,
-# where they cannot be erased any more.
+# The columns of a row on a terminal that is not twice as wide. A terminal that is made narrower than a row breaks it in
+# two, and may scroll others away, where they cannot be erased any more.
 WIDTH = 57
 _NARROW = 29  # columns of a row while the terminal is being resized, since the next size may be smaller
 _QUIET = 2.0  # seconds without another size, after which rows are wide again
@@ -42,10 +41,9 @@ class LiveRows:
     line nor a redrawing in another thread comes in between.
     """
 
-    def __init__(self, console: Console, render: Callable[[], RenderableType], columns: int = WIDTH) -> None:
+    def __init__(self, console: Console, render: Callable[[], RenderableType]) -> None:
         self._console = console
         self._render = render
-        self._columns = columns  # the most of a row
         self._known_size: tuple[int, int] | None = None
         self._resized = -math.inf  # when another size was seen
         self._lock = threading.RLock()
@@ -83,13 +81,18 @@ class LiveRows:
 
     @property
     def width(self) -> int:
-        """The number of columns of a row."""
+        """The number of columns of the first rows: half of the terminal's, but at least `WIDTH` if it has them.
+
+        While the terminal is being resized, rows are narrower.
+        """
+        columns = self._size()[0]
         is_quiet = time.monotonic() - self._resized >= _QUIET
-        return max(min(self._size()[0] - _MARGIN, self._columns if is_quiet else _NARROW), 1)
+        most = max(WIDTH, columns // 2 - _MARGIN) if is_quiet else _NARROW
+        return max(min(columns - _MARGIN, most), 1)
 
     @property
     def half(self) -> int:
-        """The number of columns of a row that stays whole when the terminal is divided in two, at most `width`.
+        """The number of columns of all other rows, which stay whole when the terminal is divided in two.
 
         Near the top of the screen, a row that is broken may scroll others away, where they cannot be erased any more.
         """
@@ -145,27 +148,3 @@ class LiveRows:
         below = max(len(lines) - 1, 0)
         rows = capture.get().rstrip("\n").replace("\n", f"\r{_DOWN}")
         return f"{_HIDE_CURSOR}{_NO_WRAPPING}" + "\n" * below + _UP * below + f"\r{rows}\r" + _UP * below + _WRAPPING
-
-
-def byte_columns(format_size: Callable[[float], str], *, wide: bool) -> tuple[ProgressColumn, ...]:
-    """Return the columns of rows of rich's `Progress` that count bytes, fewer of them for a narrow terminal.
-
-    ``format_size`` formats a number of bytes.
-    """
-    from rich.progress import BarColumn, DownloadColumn, ProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.table import Column
-    from rich.text import Text
-
-    class Speed(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{format_size(task.speed)}/s" if task.speed else "", style="progress.data.speed")
-
-    def whole() -> Column:  # only the bar gives way
-        return Column(no_wrap=True)
-
-    basic = (
-        TextColumn("{task.description}", markup=False, table_column=whole()),
-        BarColumn(bar_width=None),
-        DownloadColumn(binary_units=True, table_column=whole()),
-    )
-    return (*basic, Speed(whole()), TimeRemainingColumn(compact=True, table_column=whole())) if wide else basic

@@ -83,7 +83,7 @@ def line(level: str, message: str, fields: Mapping[str, str] | None = None) -> s
 
     On a terminal it is short, elsewhere it has a time stamp. Passwords in addresses are replaced by ``***``.
     """
-    message = _USERINFO.sub("//***@", message)
+    message = without_passwords(message)
     more = "".join(f" {name}={_value(value)}" for name, value in sorted((fields or {}).items()))
     if sys.stderr.isatty():
         shown = _printable(message).ljust(_WIDTH) if fields else _printable(message)
@@ -92,9 +92,14 @@ def line(level: str, message: str, fields: Mapping[str, str] | None = None) -> s
     return f'time="{now}" level={level} msg={_quoted(message)}{more}'
 
 
+def without_passwords(text: str) -> str:
+    """Return ``text`` with ``***`` in place of passwords in addresses."""
+    return _USERINFO.sub("//***@", text)
+
+
 def _value(text: str) -> str:
     """Return the value of a field, in quotes only if it needs them."""
-    return text if _PLAIN.fullmatch(text) else _quoted(_USERINFO.sub("//***@", text))
+    return text if _PLAIN.fullmatch(text) else _quoted(without_passwords(text))
 
 
 def _quoted(message: str) -> str:

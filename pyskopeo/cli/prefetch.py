@@ -10,6 +10,7 @@ from ..fast_dataclass import dataclass
 from ..model.platform import Platform
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags
 from .command import Command
+from .copy_result import CopyNames
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .network_options import NETWORK, RANGES
 from .platform_flags import overridden
@@ -108,7 +109,8 @@ async def run(options: PrefetchOptions) -> int:
     from ..storage.lock_files import read_lock
     from ..syncing.prefetch import PrefetchRequest, plan_prefetch, prefetch
     from ..syncing.sync_request import ImageEvent, ReportBuilder
-    from .sync_view import show_summary, viewing
+    from .sync_summary import show_summary
+    from .sync_view import viewing
 
     request = PrefetchRequest(
         read_lock(options.lock), options.layout, options.name, options.names, options.platforms, options.jobs,
@@ -129,7 +131,8 @@ async def run(options: PrefetchOptions) -> int:
     def forget(event: Event) -> None:
         """What is shown comes from the events of the images."""
 
-    with viewing(builder) as show, recording(options.receipt, forget) as (record_event, record):
+    names = CopyNames(str(options.lock), "store" if options.layout is None else f"oci:{options.layout}")
+    with viewing(names, builder) as show, recording(options.receipt, forget) as (record_event, record):
 
         def report(event: SyncEvent) -> None:
             if isinstance(event, ImageEvent):

@@ -10,6 +10,7 @@ from ..model.choice import Choice
 from ..transports import TRANSPORTS, parse_image_name
 from .access_options import AUTHFILE, RESUME, AccessOptions, access_flags
 from .command import Command
+from .copy_result import CopyNames
 from .flags import Flag, Parsed, boolean
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image, refuse_choice
@@ -61,7 +62,7 @@ async def run(options: RebaseOptions) -> int:
     """Rebase the image, and print its digest."""
     from ..api.rebase import rebase
 
-    with reporting(options.progress) as report:
+    with reporting(options.progress, CopyNames(options.source, options.destination)) as report:
         digest = await rebase(
             options.source,
             options.destination,

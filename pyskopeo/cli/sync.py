@@ -16,18 +16,19 @@ from ..engine.selection import Selection
 from ..fast_dataclass import dataclass
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags
 from .command import Command, program
+from .copy_result import CopyNames
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .format_flags import FORM, compresses_plain_layers, manifest_format
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image, refuse_choice
-from .progress import warnings_only
+from .progress import MODES
 from .referrer_flags import REFERRERS, wanted_referrers
 from .regex_timeout import bounded
 from .signing_flags import SIGNING, SigningOptions
-from .terminal import has_cursor_control
 
 if TYPE_CHECKING:
-    from ..syncing.sync_request import SyncRequest
+    from ..model.events import Event, Report
+    from ..syncing.sync_request import SyncReport, SyncRequest
     from ..syncing.tag_selection import TagSelection
 
 _FORM = ("format", "preserve-digests", "remove-signatures", "remove-list-signatures", "max-inflated")
@@ -56,6 +57,8 @@ _FLAGS = (
          group="images"),
     Flag("dry-run", "print what would be copied, without writing anything", read=boolean, default=False,
          group="output"),
+    Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
+         choices=MODES),
     Flag("digestfile", "write the digest and the name of each image at the destination to PATH", value="PATH",
          group="output"),
     Flag("report", "write the result of each image to PATH as JSON", value="PATH", group="output"),
@@ -85,6 +88,7 @@ class SyncOptions:
     digestfile: Path | None
     report: Path | None
     as_skopeo: bool
+    progress: str
 
     @classmethod
     def of(cls, parsed: Parsed) -> SyncOptions:
@@ -99,36 +103,39 @@ class SyncOptions:
             digestfile=None if request.dry_run else parsed.path("digestfile"),
             report=parsed.path("report"),
             as_skopeo=program() == "skopeo",
+            progress=parsed.get("progress", str),
         )
 
 
 async def run(options: SyncOptions) -> int:
     """Copy the images. Print a summary and write the files asked for, also after an error or a signal."""
     from ..syncing.sync import sync
-    from ..syncing.sync_request import ReportBuilder
+    from ..syncing.sync_request import ImageEvent, ReportBuilder
     from .sync_files import create_digest_file, write_digests, write_report
-    from .sync_view import ImageSteps, show_summary, viewing
+    from .sync_view import ImageSteps, viewing
 
     if options.digestfile is not None:
         create_digest_file(options.digestfile)
     builder = ReportBuilder()
     signatures = not options.request.form.remove_signatures
-    steps = (ImageSteps(signatures=signatures),) if options.as_skopeo and not sys.stdout.isatty() else ()
-    writing = _writing(options)
+    with_steps = options.as_skopeo and options.progress == "auto" and not sys.stdout.isatty()
+    steps = (ImageSteps(signatures=signatures),) if with_steps else ()
     try:
-        with viewing(builder, *steps) as show:
+        with viewing(options.progress, _names(options.request), builder, *steps) as show:
+
+            def report_registry_event(event: Event) -> None:
+                show(ImageEvent(None, event))
+
+            writing = _writing(options, report_registry_event)
             await sync(
                 replace(options.request, signers=options.signing.signers(writing)),
-                source_access=options.source_access.access(warnings_only),
+                source_access=options.source_access.access(report_registry_event),
                 destination_access=writing,
                 report=show,
             )
     finally:
         report = builder.report
-        # Bars leave out what skopeo logs at the end, so the summary is shown then.
-        logged = options.as_skopeo and not has_cursor_control()
-        if report.results and not options.request.dry_run and not logged:
-            show_summary(report)
+        _show_end(options, report)
         if options.digestfile is not None and builder.listed:
             write_digests(options.digestfile, report)
         if options.report is not None:
@@ -136,8 +143,35 @@ async def run(options: SyncOptions) -> int:
     return 0
 
 
-def _writing(options: SyncOptions) -> Access:
-    access = options.destination_access.access(warnings_only)
+def _names(request: SyncRequest) -> CopyNames:
+    """Return the names that are shown for a run."""
+    source, destination = (
+        f"{transport}:{'//' * (transport == 'docker')}{place}"
+        for transport, place in (
+            (request.source_transport, request.source), (request.destination_transport, request.destination)
+        )
+    )  # fmt: skip
+    return CopyNames(source, destination)
+
+
+def _show_end(options: SyncOptions, report: SyncReport) -> None:
+    """Print the summary. Bars leave out what skopeo logs at the end, so it is shown then."""
+    from .sync_view import shows_bars
+
+    if options.progress == "json":
+        from .json_events import print_sync_finished
+
+        print_sync_finished(report)
+    elif options.progress != "none" and report.results and not options.request.dry_run:
+        if options.as_skopeo and not shows_bars(options.progress):
+            return
+        from .sync_summary import show_summary
+
+        show_summary(report)
+
+
+def _writing(options: SyncOptions, report: Report) -> Access:
+    access = options.destination_access.access(report)
     return replace(access, writing=replace(access.writing, platforms=not options.as_skopeo))
 
 

@@ -61,7 +61,7 @@ Commands that compare or verify end with 1 if they find a difference or a fault.
         "Environment variables",
         "Environment variables that are used",
         """\
-  PYSKOPEO_FLAG, PYSKOPEO_COMMAND_FLAG  value of a flag for all commands, or for one, such as PYSKOPEO_COPY_FORMAT; see config
+  PYSKOPEO_FLAG, PYSKOPEO_COMMAND_FLAG  value of a flag for all commands, or for one: see pyskopeo config
   PYSKOPEO_CONFIG  file with such values in place of pyskopeo/config.toml in $XDG_CONFIG_HOME or ~/.config
   PYSKOPEO_STORE  directory of the content store, as --store
   REGISTRY_AUTH_FILE  file with the credentials of registries, as --authfile

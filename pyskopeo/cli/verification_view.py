@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Offline
-from .live_rows import WIDTH, LiveRows, byte_columns
+from .live_rows import LiveRows
 from .log import emit_notice, log
 from .progress import quantity, size
 from .terminal import has_cursor_control
@@ -31,17 +31,21 @@ def verifying(label: str = "Verifying", *, quiet: bool = False) -> Iterator[Adva
     if quiet or not has_cursor_control():
         yield ignore_advance
         return
-    from rich.console import Console
-    from rich.progress import Progress
+    from rich.console import Console, Group
 
-    console = Console(stderr=True, highlight=False)
-    progress = Progress(*byte_columns(size, wide=True), console=console, expand=True, auto_refresh=False)
-    rows = LiveRows(console, progress.get_renderable, WIDTH)
-    task = progress.add_task(label, total=None)
+    from .bar_rows import total_rows
+    from .throughput import Throughput
+
+    console, throughput = Console(stderr=True, highlight=False), Throughput()
+    progress = 0, 0
 
     def advance(done: int, total: int) -> None:
-        progress.update(task, completed=done, total=total)
+        nonlocal progress
+        progress = min(done, total), total
+        throughput.count(done)
         rows.start()  # not before the first call: an error comes without a bar
+
+    rows = LiveRows(console, lambda: Group(*total_rows(console, rows.width, label, progress, throughput)))
 
     try:
         yield advance

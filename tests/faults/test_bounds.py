@@ -23,8 +23,6 @@ from .places import DESTINATIONS
 from .scenes import opened, undisturbed
 
 _LIMIT = 96 * 1024 * 1024
-# More than may be in memory at any time.
-BIG = build(ImageSpec(layers=tuple(LayerSpec(f"big-{n}", size=20_000_000, compression="none") for n in range(8))))
 FULL = ("oci", "dir", "oci-archive", "docker-archive")
 
 
@@ -40,8 +38,10 @@ sys.exit(code)
 
 @pytest.mark.parametrize("name", ["oci:{}/image:new", "dir:{}/image", "docker-archive:{}/image.tar:a:1", "docker://{}/a:new"])
 def test_the_memory_of_a_copy_is_bounded(name: str, tmp_path: Path) -> None:
-    with Simulator(BIG) as registry, Simulator() as mirror:
-        for digest in BIG.layer_digests():
+    # More than may be in memory at any time.
+    big = build(ImageSpec(layers=tuple(LayerSpec(f"big-{n}", size=20_000_000, compression="none") for n in range(8))))
+    with Simulator(big) as registry, Simulator() as mirror:
+        for digest in big.layer_digests():
             # All of them are under way at the same time.
             registry.on_blob(digest, Drip(1_000_000, 0.001))
         place = mirror.host if name.startswith("docker://") else tmp_path

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from pyskopeo import run_copy
-from pyskopeo.cli.progress import Bars
+from pyskopeo.cli.copy_bars import Bars
+from pyskopeo.cli.progress import warnings_only
 from pyskopeo.model.events import BlobFinished, BlobStarted, CopyPlanned, Event
 from tests.support.commands import PYSKOPEO, environment
 from tests.support.faults import Drip
@@ -37,7 +38,7 @@ def test_a_real_copy_that_converts(tmp_path: Path, config: str) -> None:
         name = f"dir:{source}"
     events: list[Event] = []
     console, out = terminal(100)
-    with Bars(console) as bars:
+    with Bars(warnings_only, None, console) as bars:
 
         def report(event: Event) -> None:
             events.append(event)
@@ -52,7 +53,8 @@ def test_a_real_copy_that_converts(tmp_path: Path, config: str) -> None:
     # The configuration comes unplanned where it says what the layers, compressed on the way, have become.
     assert {blob.digest for blob in planned.blobs} <= set(started)
     assert len(planned.blobs) == (4 if config == "docker" else 3)
-    assert screen(out.getvalue())[-1].startswith("Copied sha256:")
+    assert screen(out.getvalue())[-2].startswith("Copied sha256:")
+    assert screen(out.getvalue())[-1].startswith("4 blobs: ")
 
 
 LARGE = build(ImageSpec(layers=tuple(LayerSpec(name, size=400_000, base=name == "a") for name in "abc")))
@@ -80,7 +82,8 @@ def shown_while_resized(words: list[str], widths: list[int]) -> tuple[Screen, li
                 continue
             has_ended = process.poll() is not None
             is_drawn = output.endswith("\x1b[?7h")  # the whole of what it redraws
-            if widths and is_drawn and sum("KiB" in line for line in shown.lines) > 2:
+            bars = [line for line in shown.lines if "\u2501" in line]
+            if widths and is_drawn and len(bars) > 2 and "   0%" not in bars[0]:
                 seen.append(shown.lines)
                 resize(widths.pop(0))
             if has_ended and not select.select([ours], [], [], 0)[0]:
@@ -104,9 +107,10 @@ def test_a_copy_on_a_terminal_that_is_resized(tmp_path: Path) -> None:
         assert [line.split()[0] for line in lines if "\u2501" in line][0] == "Total"
         assert sum(line.startswith("Total") for line in lines) == 1
     assert not [line for line in shown.lines if "\u2501" in line]
-    text = " ".join(shown.lines)
-    assert text.count("Copying blob ") == 3
-    assert text.count("Copied sha256:") == 1
+    text = "".join(shown.lines)
+    assert text.startswith(f"{registry.name()} -> dir:{tmp_path}/new")
+    assert text.count(f"Wrote dir:{tmp_path}/new sha256:") == 1
+    assert "4 blobs: 4 copied (" in text
 
 
 def test_a_sync_on_a_terminal_that_is_resized(tmp_path: Path) -> None:
@@ -118,8 +122,7 @@ def test_a_sync_on_a_terminal_that_is_resized(tmp_path: Path) -> None:
     (lines,) = seen
     bars = [line for line in lines if "\u2501" in line]
     assert bars[0].startswith("Images")
-    assert " 0/2, " in bars[0]
-    assert not bars[0].endswith(" 0 B")  # the bytes under way count
+    assert bars[0].endswith("%  0 of 2 images")
     assert len(bars) == 3
     assert not [line for line in shown.lines if "\u2501" in line or "Copying image ref" in line]
     assert [line.split()[0] for line in shown.lines if "copied  " in line] == ["copied", "copied"]

@@ -64,7 +64,7 @@ def test_examples_are_command_lines(page: Path) -> None:
             continue
         name = next((name for name in (" ".join(words[:2]), words[0]) if name in COMMANDS), None)
         if name is None:
-            assert {words[0]} <= HIDDEN | {known.partition(" ")[0] for known in COMMANDS}, words
+            assert {words[0]} <= HIDDEN | {"help"} | {known.partition(" ")[0] for known in COMMANDS}, words
             continue
         parsed, _ = parse(words[len(name.split()) :], (*GLOBAL, *COMMANDS[name].flags))
         if page.parts[-2:-1] != ("reference",):

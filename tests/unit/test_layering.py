@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,13 +68,13 @@ def room_of(file: str) -> str:
     return file.partition("/")[0].removesuffix(".py")
 
 
-def files() -> dict[str, ast.Module]:
-    return {
-        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))
-    }
+FILES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-FILES = files()
+# Not when this file is imported: each process of a run does that, and one of them runs the tests.
+@functools.cache
+def parsed(file: str) -> ast.Module:
+    return ast.parse(FILES[file].read_text())
 
 
 def imports_of(file: str, tree: ast.Module) -> Iterator[Import]:
@@ -105,7 +106,9 @@ def imports_of(file: str, tree: ast.Module) -> Iterator[Import]:
     yield from visit(tree, False, False)
 
 
-IMPORTS = [found for file, tree in FILES.items() for found in imports_of(file, tree)]
+@functools.cache
+def imports() -> list[Import]:
+    return [found for file in FILES for found in imports_of(file, parsed(file))]
 
 
 def test_the_test_sees_imports() -> None:
@@ -116,8 +119,8 @@ def test_the_test_sees_imports() -> None:
         ("pyskopeo.errors", True, False, "errors"),
         ("pyskopeo.transports.oci", False, True, "transports"),
     ]
-    assert len(IMPORTS) > 300
-    assert {one.typing for one in IMPORTS} == {one.inside for one in IMPORTS} == {True, False}
+    assert len(imports()) > 300
+    assert {one.typing for one in imports()} == {one.inside for one in imports()} == {True, False}
 
 
 def test_every_room_has_its_place() -> None:
@@ -127,7 +130,7 @@ def test_every_room_has_its_place() -> None:
 @pytest.mark.parametrize("room", ORDER)
 def test_imports_only_go_up(room: str) -> None:
     above = set(ORDER[: ORDER.index(room) + 1])
-    found = [i for i in IMPORTS if i.room == room and i.target and not i.typing and i.target not in above]
+    found = [i for i in imports() if i.room == room and i.target and not i.typing and i.target not in above]
     if room == "cli":
         found = [i for i in found if i.module != "pyskopeo"]
     assert list(map(str, found)) == []
@@ -137,7 +140,7 @@ def test_no_modules_import_each_other() -> None:
     """Not in a circle of any length, imports for types alone and those inside functions included."""
     modules = {module_of(file) for file in FILES}
     graph: dict[str, set[str]] = {module: set() for module in modules}
-    for i in IMPORTS:
+    for i in imports():
         if i.target and (target := nearest(i.module, modules)) != module_of(i.file):
             graph[module_of(i.file)].add(target)
     assert circles(graph) == []
@@ -175,7 +178,7 @@ def test_circles_are_seen() -> None:
 
 
 def test_nobody_imports_the_front_door_from_inside() -> None:
-    inside = [i for i in IMPORTS if i.module == "pyskopeo" and i.room not in ("__main__", "__init__")]
+    inside = [i for i in imports() if i.module == "pyskopeo" and i.room not in ("__main__", "__init__")]
     assert list(map(str, inside)) == []
 
 
@@ -195,24 +198,24 @@ def test_nobody_imports_the_front_door_from_inside() -> None:
     ],
 )
 def test_rooms_that_know_few_others_even_by_type(room: str, allowed: set[str]) -> None:
-    found = [i for i in IMPORTS if i.room == room and i.target and i.target not in allowed | {"fast_dataclass"}]
+    found = [i for i in imports() if i.room == room and i.target and i.target not in allowed | {"fast_dataclass"}]
     assert list(map(str, found)) == []
 
 
 def test_the_model_is_values_and_grammar() -> None:
-    found = [i for i in IMPORTS if i.room == "model" and i.module.partition(".")[0] in NOT_IN_MODEL | THIRD_PARTY]
+    found = [i for i in imports() if i.room == "model" and i.module.partition(".")[0] in NOT_IN_MODEL | THIRD_PARTY]
     assert list(map(str, found)) == []
-    for file, tree in FILES.items():
+    for file in FILES:
         if room_of(file) == "model":
-            for node in ast.walk(tree):
+            for node in ast.walk(parsed(file)):
                 assert not isinstance(node, ast.Await | ast.AsyncFunctionDef | ast.AsyncWith), f"{file}: {node}"
                 assert not (isinstance(node, ast.Name) and node.id in ("open", "input")), f"{file}:{node.lineno}"
 
 
 def test_a_plan_is_made_without_input_or_output() -> None:
-    for node in ast.walk(FILES["engine/plan.py"]):
+    for node in ast.walk(parsed("engine/plan.py")):
         assert not isinstance(node, ast.Await | ast.AsyncFunctionDef), node
-    names = {i.module.partition(".")[0] for i in IMPORTS if i.file == "engine/plan.py"}
+    names = {i.module.partition(".")[0] for i in imports() if i.file == "engine/plan.py"}
     assert names <= {"__future__", "collections", "dataclasses", "pyskopeo", "typing"}
 
 
@@ -224,7 +227,7 @@ def test_transports_import_neither_each_other_nor_those_who_use_them() -> None:
         return ".".join(dotted.split(".")[:3])
 
     found = [
-        i for i in IMPORTS
+        i for i in imports()
         if i.room == "transports" and (i.target in users or (
             i.target == "transports" and transport(i.module) != transport(f"pyskopeo.{i.file[:-3].replace('/', '.')}")
         ))
@@ -235,7 +238,7 @@ def test_transports_import_neither_each_other_nor_those_who_use_them() -> None:
 def test_only_the_registry_transport_knows_the_registry() -> None:
     """Besides, layouts have layers fetched from the URLs that their descriptors name."""
     found = [
-        i for i in IMPORTS
+        i for i in imports()
         if i.target == "registry" and not i.typing and i.room not in ("registry", "__init__")
         and i.file not in ("transports/docker.py", "api/blobs.py", "api/deletion.py", "api/detachment.py", "api/referrers.py", "api/repositories.py", "syncing/registry_queries.py", "syncing/stored_signatures.py")
         and not (i.file in ("transports/oci.py", "transports/oci_archive.py") and i.module.endswith(".external_blob"))
@@ -245,7 +248,7 @@ def test_only_the_registry_transport_knows_the_registry() -> None:
 
 def test_heavy_modules_are_loaded_where_they_are_used() -> None:
     found = [
-        i for i in IMPORTS
+        i for i in imports()
         if (top := i.module.partition(".")[0]) in HEAVY and not i.typing and not i.inside and i.file not in HEAVY[top]
     ]  # fmt: skip
     assert list(map(str, found)) == []
@@ -258,7 +261,7 @@ def test_a_docker_daemon_is_reached_without_httpx() -> None:
     waiting = list(needed)
     while waiting:
         importer = waiting.pop()
-        for i in IMPORTS:
+        for i in imports():
             if i.target and not i.typing and module_of(i.file) == importer:
                 found = nearest(i.module, modules)
                 if found not in needed:
@@ -284,22 +287,22 @@ def test_only_the_command_line_prints_and_reads_arguments_or_the_environment(fil
         banned -= {"os.environ"}
     if file == "__main__.py":
         banned -= {"sys.exit"}
-    found = [f"{file}:{line}: {name}" for line, name in _chains(FILES[file]) if name in banned]
+    found = [f"{file}:{line}: {name}" for line, name in _chains(parsed(file)) if name in banned]
     assert found == []
 
 
 def test_access_reads_the_environment_in_one_place_only() -> None:
     functions = [
         node.name
-        for node in ast.walk(FILES["access.py"])
+        for node in ast.walk(parsed("access.py"))
         if isinstance(node, ast.FunctionDef) and "os.environ" in ast.unparse(node)
     ]
     assert functions == ["from_environ"]
-    assert ast.unparse(FILES["access.py"]).count("os.environ") == 1
+    assert ast.unparse(parsed("access.py")).count("os.environ") == 1
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_module_says_what_it_is(file: str) -> None:
-    assert ast.get_docstring(FILES[file]) or file == "transports/__init__.py"
+    assert ast.get_docstring(parsed(file)) or file == "transports/__init__.py"
     limit = 500 if file == "__init__.py" else 320  # that one is three lists of the public names
     assert len((PACKAGE / file).read_text().splitlines()) <= limit, "split it by idea"

@@ -16,7 +16,7 @@ PACKAGE = TESTS.parent / "pyskopeo"
 # These are about the package as a whole.
 ABOUT_ALL = {
     "test_coming_from_skopeo.py", "test_documents.py", "test_examples.py", "test_layering.py", "test_promises.py",
-    "test_public.py", "test_readme.py", "test_structure.py",
+    "test_public.py", "test_readme.py", "test_reference.py", "test_structure.py",
 }  # fmt: skip
 # What starts processes and servers; sockets may come in pairs, but nobody listens.
 STARTERS = {"subprocess", "multiprocessing", "socketserver", "http.server", "_posixsubprocess"}

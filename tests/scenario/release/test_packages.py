@@ -62,7 +62,8 @@ def test_the_wheel_installs_and_its_commands_run(wheel: Path, tmp_path: Path) ->
 def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pyskopeo").rglob("*.py")}
-    assert names == modules | {"pyskopeo/py.typed"}
+    manual = f"pyskopeo-{pyskopeo.__version__}.data/data/share/man/man1/pyskopeo.1"
+    assert names == modules | {"pyskopeo/py.typed", manual}
 
 
 @pytest.fixture(scope="module")

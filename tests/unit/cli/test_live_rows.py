@@ -64,11 +64,15 @@ def test_a_resized_terminal_shows_each_row_once(made: Callable[..., Resizable], 
     assert terminal.screen.lines == above
 
 
-def test_rows_are_narrow_enough_for_a_terminal_of_sixty_columns(made: Callable[..., Resizable]) -> None:
-    terminal = made(200)
+@pytest.mark.parametrize(("columns", "fewer"), [(200, 100), (160, 80), (120, 60), (80, 60)])
+def test_rows_are_narrow_enough_for_a_terminal_that_is_divided_in_two(
+    made: Callable[..., Resizable], columns: int, fewer: int
+) -> None:
+    terminal = made(columns)
     terminal.rows.refresh()
     before = terminal.screen.lines
-    terminal.screen.resize(60)  # and has not been told yet
+    assert len(before[0]) == max(columns // 2, 60) - 3
+    terminal.screen.resize(fewer)  # and has not been told yet
     assert terminal.screen.lines == before
 
 

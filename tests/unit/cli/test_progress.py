@@ -1,4 +1,4 @@
-"""What a copy shows: lines in a pipe, one JSON object an event, bars on a terminal of any width."""
+"""What a copy shows: lines in a pipe, one JSON object an event, bars on a terminal."""
 
 from __future__ import annotations
 
@@ -10,54 +10,26 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
-from rich.console import Console
 
-from pyskopeo.cli.live_rows import LiveRows
+from pyskopeo.cli.copy_bars import Bars
 from pyskopeo.cli.log import set_debugging
-from pyskopeo.cli.progress import Bars, Lines, quantity, reporting, size, span, warnings_only
-from pyskopeo.model.descriptor import Descriptor
-from pyskopeo.model.digest import Digest
+from pyskopeo.cli.progress import Lines, reporting, warnings_only
 from pyskopeo.model.events import (
     BlobFinished,
     BlobProgress,
     BlobStarted,
-    Converted,
-    CopyFinished,
     CopyPlanned,
     Event,
     Explained,
     ManifestWritten,
     Placement,
-    ReferrersPlanned,
     Requested,
     Retrying,
     SignaturesWritten,
-    Warned,
 )
-from tests.support.terminal import Screen, Terminal, screen, terminal
+from tests.support.copy_events import CONFIG, EVENTS, GZIP, MIB, A, B, C
+from tests.support.terminal import Terminal
 
-A, B, C = (Digest.of(letter) for letter in (b"a", b"b", b"c"))
-GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
-CONFIG = "application/vnd.oci.image.config.v1+json"
-MIB = 1024 * 1024
-EVENTS: tuple[Event, ...] = (
-    CopyPlanned(C, (Descriptor(GZIP, A, 40 * MIB), Descriptor(CONFIG, B, 512)), 40 * MIB + 512, 1),
-    Converted(A, C),
-    BlobStarted(A, 40 * MIB, "layer"),
-    BlobStarted(B, 512, "config"),
-    BlobProgress(A, 10 * MIB, 40 * MIB),
-    Retrying("reading blob", "cut", 1.25),
-    Warned("something odd"),
-    Requested("GET", "https://r.example/v2/", 401, 0.0126),
-    Explained("the policy is in /p.json"),
-    BlobFinished(B, 512, Placement.PRESENT),
-    BlobFinished(A, 40 * MIB, Placement.WRITTEN),
-    ReferrersPlanned((B,), (Descriptor(GZIP, C, 300),), 300),
-    ManifestWritten(A, 300, False),
-    SignaturesWritten(C, 2, ("Signing image using a sigstore signature",), True),
-    ManifestWritten(C, 300, True),
-    CopyFinished(C, 40 * MIB, 12.34),
-)
 SIGNED = ("Creating signature: Signing image using a sigstore signature", "Storing signatures")
 SCHEMA: dict[str, dict[str, object]] = {
     "CopyPlanned": {"digest": str(C), "total": 40 * MIB + 512, "images": 1, "blobs": [
@@ -162,11 +134,6 @@ def test_lines(capsys: pytest.CaptureFixture[str]) -> None:
         *SIGNED,
         f"Copied {C}: 40.0 MiB in 12.3s",
     ]
-
-
-@pytest.mark.parametrize(("count", "text"), [(0, "0 blobs"), (1, "1 blob"), (2, "2 blobs")])
-def test_a_quantity(count: int, text: str) -> None:
-    assert quantity(count, "blob") == text
 
 
 def test_what_an_interrupted_run_has_left_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -289,99 +256,6 @@ def test_auto_is_lines_where_there_is_no_terminal() -> None:
         assert isinstance(report, Lines)
 
 
-@pytest.fixture
-def still(monkeypatch: pytest.MonkeyPatch) -> Callable[[Console], Bars]:
-    """Bars that are drawn when a test says so, and at no other time."""
-    monkeypatch.setattr(LiveRows, "_refresh_regularly", lambda _: None)
-    return Bars
-
-
-def test_bars_show_each_blob_and_the_total(still: Callable[[Console], Bars]) -> None:
-    console, out = terminal(120)
-    with still(console) as bars:
-        for event in EVENTS[:5]:
-            bars(event)
-        bars.rows.refresh()
-        shown = screen(out.getvalue())
-    assert shown[0] == f"Converting {A} for the destination: its digest becomes {C}"
-    total, blob, config = shown[1:]
-    assert re.fullmatch(r"Total +\u2501.* 10\.0/40\.0 MiB .*", total)
-    assert re.fullmatch(rf"{A.short} +\u2501.* 10\.0/40\.0 MiB .*", blob)
-    assert re.fullmatch(rf"{B.short} + 0/512 bytes .*", config)
-    assert len(total) == len(blob.ljust(len(total))) <= 120
-
-
-@pytest.mark.parametrize("width", [60, 80, 100, 119, 120, 200])
-def test_a_terminal_that_is_divided_in_two_near_its_top(
-    width: int, still: Callable[[Console], Bars], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What tmux scrolls away then cannot be erased. Rows that it breaks in two take the place of others."""
-    there = Screen(width, 24)
-    there.write("$ pyskopeo copy\n")
-    blobs = [Descriptor(GZIP, Digest.of(b"%d" % number), 40 * MIB) for number in range(6)]
-    with still(Console(file=there, force_terminal=True, color_system=None, highlight=False)) as bars:
-        monkeypatch.setattr(bars.rows, "_size", lambda: (there.columns, there.height))
-        bars(CopyPlanned(C, tuple(blobs), 240 * MIB, 1))
-        for blob in blobs:
-            bars(BlobStarted(blob.digest, blob.size, "layer"))
-            bars(BlobProgress(blob.digest, 1 * MIB, blob.size))
-        bars.rows.refresh()
-        assert len(there.lines) == 8
-        there.resize(width // 2)
-        bars.rows.refresh()
-        there.resize(width)
-        bars.rows.refresh()
-        assert len(there.lines) == 8
-        bars(CopyFinished(C, 1, 1.0))
-    assert there.lines[0] == "$ pyskopeo copy"
-    assert "".join(there.lines[1:]).replace(" ", "") == f"Copied{C}:1Bin1.0s"
-
-
-def test_bars_leave_only_their_results_on_the_screen() -> None:
-    console, out = terminal(100)
-    with Bars(console) as bars:
-        for event in (e for e in EVENTS if not isinstance(e, Warned | Retrying)):
-            bars(event)
-    assert screen(out.getvalue()) == [
-        f"Converting {A} for the destination: its digest becomes {C}",
-        f"Copying config {B.short} skipped: already exists",
-        f"Copying blob {A.short} done, 40.0 MiB",
-        f"Copied {C}: 40.0 MiB in 12.3s",
-    ]
-
-
-def test_what_is_there_already_counts_neither_as_moved_nor_as_to_be_moved(still: Callable[[Console], Bars]) -> None:
-    console, out = terminal(100)
-    with still(console) as bars:
-        bars(CopyPlanned(C, (Descriptor(GZIP, A, 30 * MIB), Descriptor(GZIP, B, 10 * MIB)), 40 * MIB, 1))
-        bars(BlobStarted(A, 30 * MIB, "layer"))
-        bars(BlobFinished(A, 30 * MIB, Placement.PRESENT))
-        bars(BlobStarted(B, 10 * MIB, "layer"))
-        bars(BlobProgress(B, 5 * MIB, 10 * MIB))
-        bars.rows.refresh()
-        total = next(line for line in screen(out.getvalue()) if line.startswith("Total"))
-    assert " 5.0/10.0 MiB " in total + " "
-
-
-def test_what_an_interrupted_run_has_brought_counts_as_there_and_not_as_speed(
-    still: Callable[[Console], Bars], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is read back much faster than the rest comes."""
-    console, _ = terminal(100)
-    now = 1000.0
-    with still(console) as bars:
-        bars._progress.get_time = lambda: now
-        bars(CopyPlanned(C, (Descriptor(GZIP, A, 100 * MIB),), 100 * MIB, 1))
-        bars(BlobStarted(A, 100 * MIB, "layer"))
-        for done in (20, 40, 60, 80, 81, 82, 83, 84):
-            now += 0.5
-            bars(BlobProgress(A, done * MIB, 100 * MIB, kept=80 * MIB))
-        for task in bars._progress.tasks:
-            assert task.completed == 84 * MIB
-            assert task.speed
-            assert 1.9 * MIB < task.speed < 2.1 * MIB
-
-
 def test_lines_say_the_speed_of_this_run(
     capsys: pytest.CaptureFixture[str], ticking: Callable[[float], None]
 ) -> None:
@@ -392,62 +266,8 @@ def test_lines_say_the_speed_of_this_run(
     assert said(capsys) == [f"Copying blob {A} 90.0 MiB of 100.0 MiB, 1.0 MiB/s, 10s left"]
 
 
-@pytest.mark.parametrize("width", [40, 50, 59, 60, 74, 75, 80, 200])
-@pytest.mark.parametrize("scale", [1, 100, 30_000], ids=str)
-def test_bars_fit(width: int, scale: int, still: Callable[[Console], Bars]) -> None:
-    console, out = terminal(width)
-    total = 40 * MIB * scale
-    with still(console) as bars:
-        bars(CopyPlanned(C, (Descriptor(GZIP, A, total), Descriptor(CONFIG, B, 512)), total + 512, 1))
-        bars(BlobStarted(A, total, "layer"))
-        bars(BlobStarted(B, 512, "config"))
-        bars(BlobProgress(A, total // 3 + 7, total))
-        bars.rows.refresh()
-        shown = screen(out.getvalue())
-    assert len(shown) == 3
-    assert max(map(len, shown)) <= width - 3  # and room for the ^C that a terminal shows
-    assert all("iB" in line or "bytes" in line for line in shown)
-
-
-def test_warnings_stand_above_the_bars(still: Callable[[Console], Bars]) -> None:
-    console, out = terminal(80)
-    with still(console) as bars:
-        for event in EVENTS[:7]:
-            bars(event)
-            bars.rows.refresh()
-        shown = screen(out.getvalue())
-    assert [line.split("msg=")[-1] for line in shown[1:3]] == [
-        '"reading blob: failed, retrying in 1.2s. Error: cut"',
-        '"something odd"',
-    ]
-    assert [line.split()[0] for line in shown[3:]] == ["Total", A.short, B.short]
-    assert screen(out.getvalue())[:3] == shown[:3]  # and stay there
-
-
-def test_a_warning_before_there_is_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
-    console, out = terminal(80)
-    with Bars(console) as bars:
-        bars(Warned("a helper failed"))
-    (shown,) = screen(out.getvalue())
-    assert shown.endswith('level=warning msg="a helper failed"')
-    assert said(capsys) == []
-
-
 def test_a_reason_that_says_what_failed_is_not_said_twice(capsys: pytest.CaptureFixture[str]) -> None:
     warnings_only(Retrying("reading blob x", "reading blob x: refused (status 503)", 0.5))
     assert said(capsys) == [
         'level=warning msg="reading blob x: failed, retrying in 0.5s. Error: refused (status 503)"'
     ]
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1536, "1.5 KiB"), (MIB, "1.0 MiB"), (3 * 1024 * MIB, "3.00 GiB")],
-)
-def test_sizes(count: int, text: str) -> None:
-    assert size(count) == text
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0s"), (59.4, "59s"), (59.6, "1m00s"), (61, "1m01s"), (3661, "1h01m")])
-def test_spans(seconds: float, text: str) -> None:
-    assert span(seconds) == text

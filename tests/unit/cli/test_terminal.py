@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pyskopeo.cli.progress import Bars, Lines, reporting
+from pyskopeo.cli.copy_bars import Bars
+from pyskopeo.cli.progress import Lines, reporting
 
 
 @pytest.fixture

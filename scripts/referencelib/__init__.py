@@ -1,0 +1,1 @@
+"""Writes the reference of the command line from its declarations; `scripts/reference` is the command."""
