@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         list_files as list_files,
         open_file as open_file,
     )
+    from .api.image_tree import image_tree as image_tree
     from .api.images import (
         copy as copy,
         image_manifest as image_manifest,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
         verify_store as verify_store,
     )
     from .api.usage import measure_image as measure_image
+    from .api.tag_details import list_tag_details as list_tag_details
     from .api.verification import verify as verify
     from .credentials.authfile import Credentials as Credentials
     from .credentials.keychain import Keychain as Keychain
@@ -153,6 +155,8 @@ if TYPE_CHECKING:
         PathUsage as PathUsage,
         WastedFile as WastedFile,
     )
+    from .model.image_history import HistoryStep as HistoryStep
+    from .model.image_tree import ImageTree as ImageTree, TreeLayer as TreeLayer, TreeManifest as TreeManifest
     from .model.layout_split import LayoutSplit as LayoutSplit, SplitImage as SplitImage
     from .model.lock_file import LockFile as LockFile
     from .model.locked_image import LockedImage as LockedImage
@@ -173,6 +177,7 @@ if TYPE_CHECKING:
         StoredFile as StoredFile,
         StoredImage as StoredImage,
     )
+    from .model.tag_details import TagDetails as TagDetails
     from .model.verification import (
         Fault as Fault,
         FaultKind as FaultKind,
@@ -213,6 +218,7 @@ _NAMES = {
     "api.deletion": "delete",
     "api.detachment": "DetachedReferrer detach",
     "api.files": "export_files extract_files list_files open_file",
+    "api.image_tree": "image_tree",
     "api.images": "copy image_manifest open_destination open_source plan_copy run_copy",
     "api.index_creation": "create_index",
     "api.inspection": "Inspection inspect_image",
@@ -226,6 +232,7 @@ _NAMES = {
     "api.signature_verification": "SignatureTrust verify_signatures",
     "api.store": "list_store measure_store prune_store verify_store",
     "api.usage": "measure_image",
+    "api.tag_details": "list_tag_details",
     "api.verification": "verify",
     "credentials.authfile": "Credentials",
     "credentials.keychain": "Keychain",
@@ -254,6 +261,8 @@ _NAMES = {
     "model.extracted_files": "Extracted ImageFile",
     "model.image_comparison": "ComparedImage ComparedLayer FileDifference ImageComparison ValueDifference",
     "model.image_usage": "ImageUsage LayerUsage PathUsage WastedFile",
+    "model.image_history": "HistoryStep",
+    "model.image_tree": "ImageTree TreeLayer TreeManifest",
     "model.layout_split": "LayoutSplit SplitImage",
     "model.lock_file": "LockFile",
     "model.locked_image": "LockedImage",
@@ -263,6 +272,7 @@ _NAMES = {
     "model.reference": "Reference",
     "model.referrer": "ReferredImage Referrer ReferrerReport WantedReferrers",
     "model.stored_content": "Pruning StoreSize StoreVerification StoredFile StoredImage",
+    "model.tag_details": "TagDetails",
     "model.verification": "Fault FaultKind GarbageReport LayoutEntry Repair UnneededFile VerificationReport",
     "signatures.report": "CheckedManifest CheckedRequirement SignatureReport",
     "signatures.signer": "Signer",

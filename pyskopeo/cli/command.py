@@ -163,6 +163,7 @@ SUMMARIES = {
     "store": "List, measure, verify or prune the content store",
     "sync": "Copy many images, and skip those that are up to date",
     "tag": "Add tags to an image in a registry",
+    "tree": "Show what an image consists of",
     "verify": "Verify the signatures and every blob of an image",
     "version": "Print the version",
 }

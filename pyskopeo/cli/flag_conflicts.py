@@ -28,8 +28,7 @@ EXCLUSIVE: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("encrypt-layer",), ("decryption-key",)),
     (("raw",), ("format",)),
     (("raw", "config"), ("platforms",)),
-    (("json",), ("table",)),
-    (("json",), ("html",)),
+    (("json",), ("table",), ("html",)),
     (("check",), ("update",)),
     (("quiet",), ("progress",)),
 )
