@@ -72,8 +72,8 @@ if TYPE_CHECKING:
         prune_store as prune_store,
         verify_store as verify_store,
     )
-    from .api.usage import measure_image as measure_image
     from .api.tag_details import list_tag_details as list_tag_details
+    from .api.usage import measure_image as measure_image
     from .api.verification import verify as verify
     from .credentials.authfile import Credentials as Credentials
     from .credentials.keychain import Keychain as Keychain
@@ -149,14 +149,14 @@ if TYPE_CHECKING:
         ImageComparison as ImageComparison,
         ValueDifference as ValueDifference,
     )
+    from .model.image_history import HistoryStep as HistoryStep
+    from .model.image_tree import ImageTree as ImageTree, TreeLayer as TreeLayer, TreeManifest as TreeManifest
     from .model.image_usage import (
         ImageUsage as ImageUsage,
         LayerUsage as LayerUsage,
         PathUsage as PathUsage,
         WastedFile as WastedFile,
     )
-    from .model.image_history import HistoryStep as HistoryStep
-    from .model.image_tree import ImageTree as ImageTree, TreeLayer as TreeLayer, TreeManifest as TreeManifest
     from .model.layout_split import LayoutSplit as LayoutSplit, SplitImage as SplitImage
     from .model.lock_file import LockFile as LockFile
     from .model.locked_image import LockedImage as LockedImage
@@ -231,8 +231,8 @@ _NAMES = {
     "api.repositories": "list_tags tag",
     "api.signature_verification": "SignatureTrust verify_signatures",
     "api.store": "list_store measure_store prune_store verify_store",
-    "api.usage": "measure_image",
     "api.tag_details": "list_tag_details",
+    "api.usage": "measure_image",
     "api.verification": "verify",
     "credentials.authfile": "Credentials",
     "credentials.keychain": "Keychain",
@@ -260,9 +260,9 @@ _NAMES = {
     ),
     "model.extracted_files": "Extracted ImageFile",
     "model.image_comparison": "ComparedImage ComparedLayer FileDifference ImageComparison ValueDifference",
-    "model.image_usage": "ImageUsage LayerUsage PathUsage WastedFile",
     "model.image_history": "HistoryStep",
     "model.image_tree": "ImageTree TreeLayer TreeManifest",
+    "model.image_usage": "ImageUsage LayerUsage PathUsage WastedFile",
     "model.layout_split": "LayoutSplit SplitImage",
     "model.lock_file": "LockFile",
     "model.locked_image": "LockedImage",

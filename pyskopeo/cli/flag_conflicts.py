@@ -28,7 +28,8 @@ EXCLUSIVE: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("encrypt-layer",), ("decryption-key",)),
     (("raw",), ("format",)),
     (("raw", "config"), ("platforms",)),
-    (("json",), ("table",), ("html",)),
+    (("json",), ("table",)),
+    (("json",), ("html",)),
     (("check",), ("update",)),
     (("quiet",), ("progress",)),
 )

@@ -13,8 +13,7 @@ from .log import log
 from .main import supervise
 from .progress import quantity, size
 from .regex_timeout import bounded
-from .standard_streams import print_styled
-from .text_output import TextOutput, columns, cut, minute, one_line
+from .text_output import TextOutput, columns, cut, minute, one_line, print_lines
 from .verification_view import print_json
 
 if TYPE_CHECKING:
@@ -50,8 +49,7 @@ def list_repository(
         if as_json:
             print_json({"name": name, "tags": [one.to_json() for one in details]})
         else:
-            for line in details_lines(details, TextOutput.of_stdout()):
-                print_styled(line)
+            print_lines(details_lines(details, TextOutput.of_stdout()))
         code = _report_problems(details)
     elif as_json:
         print_json({"name": name, "tags": tags})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Literal, TypeAlias
 
@@ -41,10 +41,6 @@ class TextOutput:
         if not sys.stdout.isatty():
             return cls()
         return cls(_terminal_width(), has_color(sys.stdout))
-
-    def print(self, *parts: Part) -> None:
-        """Print `line`."""
-        print_styled(self.line(*parts))
 
     @property
     def bar_width(self) -> int:
@@ -81,6 +77,12 @@ class TextOutput:
     def _painted(self, text: str, tone: Tone) -> str:
         code = _CODES[tone]
         return f"\x1b[{code}m{text}\x1b[0m" if self.color and code and text.strip() else text
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines that `TextOutput` has made."""
+    for line in lines:
+        print_styled(line)
 
 
 def bar(share: float, width: int) -> str:

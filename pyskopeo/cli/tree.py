@@ -15,7 +15,6 @@ from .log import emit_notice, log
 from .network_options import NETWORK
 from .platform_flags import CHOOSING, chosen_image, is_chosen
 from .progress import quantity, warnings_only
-from .standard_streams import print_styled
 from .verification_view import print_json
 from .verify_flags import JSON
 
@@ -61,11 +60,10 @@ async def run(options: TreeOptions) -> int:
     elif options.json:
         print_json(tree.to_json())
     else:
-        from .text_output import TextOutput
+        from .text_output import TextOutput, print_lines
         from .tree_text import tree_lines
 
-        for line in tree_lines(tree, TextOutput.of_stdout()):
-            print_styled(line)
+        print_lines(tree_lines(tree, TextOutput.of_stdout()))
     for problem in tree.problems:
         log("warning", f"{problem}; shown without it")
     if tree.unread:

@@ -20,6 +20,7 @@ from .html_page import (
     page,
     section,
     table,
+    unbroken,
 )
 from .html_page import short_digest as short
 from .progress import quantity, size
@@ -66,7 +67,7 @@ def _platforms(images: Sequence[TreeManifest]) -> Element:
         if image.missing:
             return [*named, "", "", badge("not here", "warn"), ""]
         filled = bar([Part(image.size, size(image.size))], largest)
-        return [*named, str(len(image.layers)), size(image.size), filled, minute(image.created)]
+        return [*named, str(len(image.layers)), size(image.size), filled, unbroken(minute(image.created))]
 
     return table(heads, map(row, images))
 
