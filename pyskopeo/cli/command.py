@@ -170,6 +170,8 @@ SUMMARIES = {
 
 # Commands that no help text names, as for skopeo.
 HIDDEN = frozenset({"untrusted-signature-dump-without-verification"})
+# That the scripts of completion call; there is none where the program is called skopeo.
+COMPLETE_TAGS = "complete-tags"
 
 VERSION = Flag("version", "print the version", short="v", read=boolean, default=False, group="output")
 
@@ -204,8 +206,13 @@ GLOBAL = (
 )  # fmt: skip
 
 
+def is_command(name: str) -> bool:
+    """Return whether `load_command` can import a command of this name, and the program has it."""
+    return name in SUMMARIES or name in HIDDEN or (name == COMPLETE_TAGS and program() != "skopeo")
+
+
 def load_command(name: str) -> Command[object] | CommandGroup:
-    """Import the module of the command ``name``, a key of `SUMMARIES` other than ``help``, or one of `HIDDEN`."""
+    """Import the module of the command ``name``, a key of `SUMMARIES` other than ``help``, or a hidden one."""
     command: Command[object] | CommandGroup = import_module(f".{name.replace('-', '_')}", __package__).COMMAND
     return command
 
