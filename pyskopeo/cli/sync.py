@@ -58,7 +58,7 @@ _FLAGS = (
     Flag("dry-run", "print what would be copied, without writing anything", read=boolean, default=False,
          group="output"),
     Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
-         choices=MODES),
+         choices=MODES, group="output"),
     Flag("digestfile", "write the digest and the name of each image at the destination to PATH", value="PATH",
          group="output"),
     Flag("report", "write the result of each image to PATH as JSON", value="PATH", group="output"),
