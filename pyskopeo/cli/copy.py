@@ -26,8 +26,8 @@ from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .format_flags import FORM, form
 from .layout_output_flags import LAYOUT_OUTPUT, LayoutOutput
 from .network_options import NETWORK, RANGES
-from .platform_flags import CHOOSING, chosen_image, refuse_choice
-from .progress import MODES, reporting
+from .platform_flags import CHOOSING, COMMON_PLATFORMS, chosen_image, refuse_choice
+from .progress import PROGRESS, reporting
 from .receipt_flag import RECEIPT, recording, write_receipt
 from .referrer_flags import REFERRERS, wanted_referrers
 from .signing_flags import SIGN_IDENTITY, SIGNING, SigningOptions
@@ -41,7 +41,7 @@ _FLAGS = (
     Flag("all", "copy every image of a list, not only that of one platform", short="a", read=boolean, default=False,
          group="images"),
     Flag("multi-arch", "images of a list to copy: system, all, index-only, or OS/ARCH[/VARIANT],... (default: system)",
-         value="CHOICE", group="images"),
+         value="CHOICE", offered=("system", "all", "index-only", *COMMON_PLATFORMS), group="images"),
     Flag("strip-removed-platforms", "remove platforms from the list that are not copied", read=boolean, default=False,
          group="images"),
     *CHOOSING,
@@ -61,8 +61,7 @@ _FLAGS = (
     Flag("digestfile", "write the digest of the copied image to PATH", value="PATH", group="output"),
     RECEIPT,
     Flag("quiet", "show no progress", short="q", read=boolean, default=False, group="output"),
-    Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
-         choices=MODES, group="output"),
+    PROGRESS,
     Flag("dry-run", "print what would be copied, without copying it", read=boolean, default=False, group="output"),
     PLAN_JSON,
     LAYERS,
@@ -242,13 +241,17 @@ COMMAND = Command(
     name="copy",
     arguments="SOURCE-IMAGE DESTINATION-IMAGE",
     description=(
-        'Copy an image. Each of the image names has the form "transport:details".\n\n'
+        "Copy an image, or with --all every image of a list. Each of the image names has the form\n"
+        '"transport:details". What is at the destination already is not transferred, and the same\n'
+        "command goes on where an interrupted one has stopped.\n\n"
         f"Supported transports:\n{', '.join(TRANSPORTS)}"
     ),
     examples=(
         "pyskopeo copy docker://quay.io/skopeo/stable:latest oci:skopeo:latest",
         "pyskopeo copy docker://alpine docker-archive:alpine.tar:alpine:latest",
         "pyskopeo copy --all docker://alpine oci-archive:alpine.tar",
+        "pyskopeo copy oci:app:1.4 docker://registry.example.com/team/app:1.4",
+        "pyskopeo copy --platform linux/arm64 --dry-run docker://alpine docker-daemon:alpine:latest",
     ),
     flags=_FLAGS,
     read=CopyOptions.of,
