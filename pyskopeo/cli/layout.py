@@ -169,7 +169,11 @@ def _row(entry: LayoutEntry) -> tuple[str, str, str, str]:
     name = entry.name or f"@{entry.position}"
     platform = ", ".join(entry.platforms) or entry.artifact_type or "-"
     shown = "incomplete" if entry.size is None else size(entry.size)
-    return ascii(name)[1:-1] if not name.isprintable() else name, str(entry.digest), platform, shown
+    return _one_line(name), str(entry.digest), _one_line(platform), shown
+
+
+def _one_line(text: str) -> str:
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 _SHARED = shared_blob_dir()
