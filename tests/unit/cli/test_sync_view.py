@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from pyskopeo.access import Access
@@ -29,6 +31,7 @@ from pyskopeo.syncing.sync_request import (
     LogMessage,
     SyncImage,
 )
+from tests.support.terminal import Terminal
 
 ONE = SyncImage("docker://h/a:1", "dir:out/a:1")
 TWO = SyncImage("docker://h/a:2", "dir:out/a:2")
@@ -60,6 +63,25 @@ def test_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
         'level=info msg="1 of 2 images done, 4.0 KiB moved"',
         'level=error msg="bad" ref=x',
     ]
+
+
+@pytest.mark.parametrize(("name", "logged"), [("pyskopeo", False), ("skopeo", True)])
+def test_a_terminal_that_cannot_redraw_has_no_log(name: str, logged: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", there := Terminal())
+    monkeypatch.setattr(sys, "argv", [name])
+    view = Lines()
+    for event in (
+        LogMessage("info", "Getting tags", (("image", "h/a"),)), LogMessage("info", "hello"), ImageStarted(ONE, 1, 2),
+        LogMessage("error", "bad"),
+    ):  # fmt: skip
+        view.show(event)
+    lines = there.getvalue().splitlines()
+    if logged:
+        assert [line[:4] for line in lines] == ["INFO", "INFO", "INFO", "ERRO"]
+    else:
+        assert lines[:2] == ["hello", "docker://h/a:1 -> dir:out/a:1"]
+        assert lines[2].endswith(" bad")
+        assert len(lines) == 3
 
 
 def test_steps_of_one_image_are_together(capsys: pytest.CaptureFixture[str]) -> None:
