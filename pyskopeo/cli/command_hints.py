@@ -15,9 +15,8 @@ _NOT_SUPPORTED = {
 }
 # What other programs call the commands.
 _OTHER_NAMES = {
-    "append": "tag", "check": "verify", "cp": "copy", "digest": "inspect", "du": "store du", "export": "copy",
-    "fsck": "layout verify", "gc": "layout gc", "load": "copy", "ls": "list-tags",
-    "mirror": "sync", "prune": "store prune", "pull": "copy", "push": "copy", "repair": "layout repair",
+    "append": "tag", "check": "verify", "cp": "copy", "digest": "inspect", "fsck": "layout verify", "gc": "layout gc",
+    "load": "copy", "mirror": "sync", "prune": "store prune", "pull": "copy", "push": "copy", "repair": "layout repair",
     "rm": "delete", "rmi": "delete", "save": "copy", "tags": "list-tags", "validate": "verify",
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from pyskopeo.cli.command import GLOBAL, SUMMARIES, CommandGroup, load_command
-from pyskopeo.cli.command_hints import _COMMAND_LINES, hint
+from pyskopeo.cli.command_hints import _COMMAND_LINES, _OTHER_NAMES, hint
 from pyskopeo.cli.flags import parse
 from tests.support.cli import run
 
@@ -52,6 +52,11 @@ def test_every_command_line_is_one_that_is_accepted(verb: str, words: list[str])
             command = command.command(rest.pop(0))
         parsed, _ = parse(rest, (*GLOBAL, *command.flags))
         command.check_count(parsed.arguments)
+
+
+def test_no_hint_is_about_a_command_that_there_is() -> None:
+    assert SUMMARIES.keys() & {*_COMMAND_LINES, *_OTHER_NAMES} == set()
+    assert {meant.partition(" ")[0] for meant in _OTHER_NAMES.values()} <= SUMMARIES.keys()
 
 
 @pytest.mark.parametrize(
