@@ -22,13 +22,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .access import Access as Access, Network as Network, Ranges as Ranges, Storage as Storage, Writing as Writing
     from .api.artifacts import AttachedFile as AttachedFile, attach as attach, download as download
+    from .api.blob_content import open_blob as open_blob, put_blob as put_blob
     from .api.blobs import (
         get_blob as get_blob,
         get_blobs as get_blobs,
         get_manifest as get_manifest,
-        put_blob as put_blob,
         put_manifest as put_manifest,
     )
+    from .api.catalog import list_repositories as list_repositories
     from .api.comparison import compare_images as compare_images
     from .api.deletion import delete as delete
     from .api.detachment import DetachedReferrer as DetachedReferrer, detach as detach
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         list_files as list_files,
         open_file as open_file,
     )
+    from .api.image_tree import image_tree as image_tree
     from .api.images import (
         copy as copy,
         image_manifest as image_manifest,
@@ -61,6 +63,11 @@ if TYPE_CHECKING:
         repair_layout as repair_layout,
     )
     from .api.nix import NixImage as NixImage, NixRequest as NixRequest, nix_prefetch as nix_prefetch
+    from .api.pushed_artifacts import (
+        PulledFile as PulledFile,
+        pull_artifact as pull_artifact,
+        push_artifact as push_artifact,
+    )
     from .api.rebase import rebase as rebase
     from .api.referrers import list_referrers as list_referrers
     from .api.repositories import list_tags as list_tags, tag as tag
@@ -71,8 +78,11 @@ if TYPE_CHECKING:
         prune_store as prune_store,
         verify_store as verify_store,
     )
+    from .api.tag_details import list_tag_details as list_tag_details
     from .api.usage import measure_image as measure_image
     from .api.verification import verify as verify
+    from .client.client import Client as Client
+    from .client.sync_client import SyncClient as SyncClient
     from .credentials.authfile import Credentials as Credentials
     from .credentials.keychain import Keychain as Keychain
     from .engine.plan import Form as Form, Plan as Plan
@@ -147,6 +157,8 @@ if TYPE_CHECKING:
         ImageComparison as ImageComparison,
         ValueDifference as ValueDifference,
     )
+    from .model.image_history import HistoryStep as HistoryStep
+    from .model.image_tree import ImageTree as ImageTree, TreeLayer as TreeLayer, TreeManifest as TreeManifest
     from .model.image_usage import (
         ImageUsage as ImageUsage,
         LayerUsage as LayerUsage,
@@ -173,6 +185,7 @@ if TYPE_CHECKING:
         StoredFile as StoredFile,
         StoredImage as StoredImage,
     )
+    from .model.tag_details import TagDetails as TagDetails
     from .model.verification import (
         Fault as Fault,
         FaultKind as FaultKind,
@@ -194,6 +207,7 @@ if TYPE_CHECKING:
     from .signing.sigstore_keys import KeyPair as KeyPair, generate_key_pair as generate_key_pair
     from .storage.lock_files import read_lock as read_lock, write_lock as write_lock
     from .streams.pump import Blob as Blob
+    from .syncing.by_name import sync_images as sync_images
     from .syncing.locking import LockChange as LockChange, check_lock as check_lock, lock_images as lock_images
     from .syncing.prefetch import (
         PrefetchPlan as PrefetchPlan,
@@ -202,17 +216,33 @@ if TYPE_CHECKING:
         plan_prefetch as plan_prefetch,
         prefetch as prefetch,
     )
-    from .syncing.sync_request import SyncFailed as SyncFailed
+    from .syncing.sync_request import (
+        ImageEvent as ImageEvent,
+        ImageFinished as ImageFinished,
+        ImageResult as ImageResult,
+        ImagesListed as ImagesListed,
+        ImageStarted as ImageStarted,
+        ImageWaiting as ImageWaiting,
+        LogMessage as LogMessage,
+        SyncEvent as SyncEvent,
+        SyncFailed as SyncFailed,
+        SyncImage as SyncImage,
+        SyncReport as SyncReport,
+        SyncSink as SyncSink,
+    )
     from .transports import parse_image_name as parse_image_name
 
 _NAMES = {
     "access": "Access Network Ranges Storage Writing",
     "api.artifacts": "AttachedFile attach download",
-    "api.blobs": "get_blob get_blobs get_manifest put_blob put_manifest",
+    "api.blob_content": "open_blob put_blob",
+    "api.blobs": "get_blob get_blobs get_manifest put_manifest",
+    "api.catalog": "list_repositories",
     "api.comparison": "compare_images",
     "api.deletion": "delete",
     "api.detachment": "DetachedReferrer detach",
     "api.files": "export_files extract_files list_files open_file",
+    "api.image_tree": "image_tree",
     "api.images": "copy image_manifest open_destination open_source plan_copy run_copy",
     "api.index_creation": "create_index",
     "api.inspection": "Inspection inspect_image",
@@ -220,13 +250,17 @@ _NAMES = {
     "api.layout_split": "link_names split_layout",
     "api.layouts": "collect_garbage list_layout repair_layout",
     "api.nix": "NixImage NixRequest nix_prefetch",
+    "api.pushed_artifacts": "PulledFile pull_artifact push_artifact",
     "api.rebase": "rebase",
     "api.referrers": "list_referrers",
     "api.repositories": "list_tags tag",
     "api.signature_verification": "SignatureTrust verify_signatures",
     "api.store": "list_store measure_store prune_store verify_store",
+    "api.tag_details": "list_tag_details",
     "api.usage": "measure_image",
     "api.verification": "verify",
+    "client.client": "Client",
+    "client.sync_client": "SyncClient",
     "credentials.authfile": "Credentials",
     "credentials.keychain": "Keychain",
     "engine.plan": "Form Plan",
@@ -253,6 +287,8 @@ _NAMES = {
     ),
     "model.extracted_files": "Extracted ImageFile",
     "model.image_comparison": "ComparedImage ComparedLayer FileDifference ImageComparison ValueDifference",
+    "model.image_history": "HistoryStep",
+    "model.image_tree": "ImageTree TreeLayer TreeManifest",
     "model.image_usage": "ImageUsage LayerUsage PathUsage WastedFile",
     "model.layout_split": "LayoutSplit SplitImage",
     "model.lock_file": "LockFile",
@@ -263,6 +299,7 @@ _NAMES = {
     "model.reference": "Reference",
     "model.referrer": "ReferredImage Referrer ReferrerReport WantedReferrers",
     "model.stored_content": "Pruning StoreSize StoreVerification StoredFile StoredImage",
+    "model.tag_details": "TagDetails",
     "model.verification": "Fault FaultKind GarbageReport LayoutEntry Repair UnneededFile VerificationReport",
     "signatures.report": "CheckedManifest CheckedRequirement SignatureReport",
     "signatures.signer": "Signer",
@@ -272,9 +309,13 @@ _NAMES = {
     "signing.sigstore_keys": "KeyPair generate_key_pair",
     "storage.lock_files": "read_lock write_lock",
     "streams.pump": "Blob",
+    "syncing.by_name": "sync_images",
     "syncing.locking": "LockChange check_lock lock_images",
     "syncing.prefetch": "PrefetchPlan PrefetchRequest Prefetched plan_prefetch prefetch",
-    "syncing.sync_request": "SyncFailed",
+    "syncing.sync_request": (
+        "ImageEvent ImageFinished ImageResult ImageStarted ImageWaiting ImagesListed LogMessage SyncEvent SyncFailed "
+        "SyncImage SyncReport SyncSink"
+    ),
     "transports": "parse_image_name",
 }
 
