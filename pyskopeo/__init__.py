@@ -22,13 +22,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .access import Access as Access, Network as Network, Ranges as Ranges, Storage as Storage, Writing as Writing
     from .api.artifacts import AttachedFile as AttachedFile, attach as attach, download as download
+    from .api.blob_content import open_blob as open_blob, put_blob as put_blob
     from .api.blobs import (
         get_blob as get_blob,
         get_blobs as get_blobs,
         get_manifest as get_manifest,
-        put_blob as put_blob,
         put_manifest as put_manifest,
     )
+    from .api.catalog import list_repositories as list_repositories
     from .api.comparison import compare_images as compare_images
     from .api.deletion import delete as delete
     from .api.detachment import DetachedReferrer as DetachedReferrer, detach as detach
@@ -61,6 +62,11 @@ if TYPE_CHECKING:
         repair_layout as repair_layout,
     )
     from .api.nix import NixImage as NixImage, NixRequest as NixRequest, nix_prefetch as nix_prefetch
+    from .api.pushed_artifacts import (
+        PulledFile as PulledFile,
+        pull_artifact as pull_artifact,
+        push_artifact as push_artifact,
+    )
     from .api.rebase import rebase as rebase
     from .api.referrers import list_referrers as list_referrers
     from .api.repositories import list_tags as list_tags, tag as tag
@@ -73,6 +79,8 @@ if TYPE_CHECKING:
     )
     from .api.usage import measure_image as measure_image
     from .api.verification import verify as verify
+    from .client.client import Client as Client
+    from .client.sync_client import SyncClient as SyncClient
     from .credentials.authfile import Credentials as Credentials
     from .credentials.keychain import Keychain as Keychain
     from .engine.plan import Form as Form, Plan as Plan
@@ -194,6 +202,7 @@ if TYPE_CHECKING:
     from .signing.sigstore_keys import KeyPair as KeyPair, generate_key_pair as generate_key_pair
     from .storage.lock_files import read_lock as read_lock, write_lock as write_lock
     from .streams.pump import Blob as Blob
+    from .syncing.by_name import sync_images as sync_images
     from .syncing.locking import LockChange as LockChange, check_lock as check_lock, lock_images as lock_images
     from .syncing.prefetch import (
         PrefetchPlan as PrefetchPlan,
@@ -202,13 +211,28 @@ if TYPE_CHECKING:
         plan_prefetch as plan_prefetch,
         prefetch as prefetch,
     )
-    from .syncing.sync_request import SyncFailed as SyncFailed
+    from .syncing.sync_request import (
+        ImageEvent as ImageEvent,
+        ImageFinished as ImageFinished,
+        ImageResult as ImageResult,
+        ImagesListed as ImagesListed,
+        ImageStarted as ImageStarted,
+        ImageWaiting as ImageWaiting,
+        LogMessage as LogMessage,
+        SyncEvent as SyncEvent,
+        SyncFailed as SyncFailed,
+        SyncImage as SyncImage,
+        SyncReport as SyncReport,
+        SyncSink as SyncSink,
+    )
     from .transports import parse_image_name as parse_image_name
 
 _NAMES = {
     "access": "Access Network Ranges Storage Writing",
     "api.artifacts": "AttachedFile attach download",
-    "api.blobs": "get_blob get_blobs get_manifest put_blob put_manifest",
+    "api.blob_content": "open_blob put_blob",
+    "api.blobs": "get_blob get_blobs get_manifest put_manifest",
+    "api.catalog": "list_repositories",
     "api.comparison": "compare_images",
     "api.deletion": "delete",
     "api.detachment": "DetachedReferrer detach",
@@ -220,6 +244,7 @@ _NAMES = {
     "api.layout_split": "link_names split_layout",
     "api.layouts": "collect_garbage list_layout repair_layout",
     "api.nix": "NixImage NixRequest nix_prefetch",
+    "api.pushed_artifacts": "PulledFile pull_artifact push_artifact",
     "api.rebase": "rebase",
     "api.referrers": "list_referrers",
     "api.repositories": "list_tags tag",
@@ -227,6 +252,8 @@ _NAMES = {
     "api.store": "list_store measure_store prune_store verify_store",
     "api.usage": "measure_image",
     "api.verification": "verify",
+    "client.client": "Client",
+    "client.sync_client": "SyncClient",
     "credentials.authfile": "Credentials",
     "credentials.keychain": "Keychain",
     "engine.plan": "Form Plan",
@@ -272,9 +299,13 @@ _NAMES = {
     "signing.sigstore_keys": "KeyPair generate_key_pair",
     "storage.lock_files": "read_lock write_lock",
     "streams.pump": "Blob",
+    "syncing.by_name": "sync_images",
     "syncing.locking": "LockChange check_lock lock_images",
     "syncing.prefetch": "PrefetchPlan PrefetchRequest Prefetched plan_prefetch prefetch",
-    "syncing.sync_request": "SyncFailed",
+    "syncing.sync_request": (
+        "ImageEvent ImageFinished ImageResult ImageStarted ImageWaiting ImagesListed LogMessage SyncEvent SyncFailed "
+        "SyncImage SyncReport SyncSink"
+    ),
     "transports": "parse_image_name",
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +16,11 @@ from ..fast_dataclass import dataclass
 from ..model.artifact import (
     EMPTY,
     EMPTY_CONTENT,
-    TITLE,
     artifact_manifest,
     check_media_type,
     file_name,
     files_of,
+    titled,
 )
 from ..model.events import Warned
 from ..streams.concurrency import each
@@ -81,7 +80,7 @@ async def attach(
         layers = []
         for file in files:
             stored = await store_file(destination, file)
-            layers.append(replace(stored, media_type=media_type or artifact_type, annotations=_titled(file)))
+            layers.append(replace(stored, media_type=media_type or artifact_type, annotations=_title_of(file)))
         await destination.put_blob(in_memory(EMPTY, EMPTY_CONTENT), uncounted)
         manifest = artifact_manifest(subject, artifact_type, layers, annotations)
         await destination.put_referrers(subject.digest, [manifest])
@@ -132,13 +131,13 @@ def _is_blob(reference: ImageReference, manifest: Manifest, access: Access) -> b
     return is_there(DirectoryFiles(reference.path, access.storage.shared_blobs).path_of(manifest.digest))
 
 
-def _titled(file: Path) -> Mapping[str, str]:
+def _title_of(file: Path) -> Mapping[str, str]:
     """Return the annotations of a layer; a pipe has no name of its own."""
     from ..storage.archive_output import is_written_directly
 
     if is_written_directly(file):
         return _NO_ANNOTATIONS
-    return {TITLE: os.fsencode(file.name).decode("utf-8", "replace")}
+    return titled(file.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +201,7 @@ async def download(
             found = _named(found, output)
         elif len(found) > 1:
             raise InvalidInput(f"{len(found)} files for one: name a directory, whose path ends with /")
-        await _write_all(own, found, access, directory=directory)
+        await write_files(own, {one.path: one.descriptor for one in found}, access, directory=directory)
     return tuple(found)
 
 
@@ -226,14 +225,20 @@ def _named(found: Sequence[AttachedFile], directory: Path) -> list[AttachedFile]
     return named
 
 
-async def _write_all(source: ImageSource, found: Sequence[AttachedFile], access: Access, *, directory: bool) -> None:
+async def write_files(
+    source: ImageSource, by_path: Mapping[Path, Descriptor], access: Access, *, directory: bool
+) -> None:
+    """Write blobs to files, several at once, each verified before it has its name.
+
+    In a ``directory``, which is made where it is missing, no file is overwritten that has other content. Otherwise
+    a file is replaced, and ``-`` is standard output. Raises `DestinationRefused`, `StorageFailed`, and reading errors.
+    """
     from ..storage.archive_output import check_output
     from ..storage.files import is_link, is_there, storage_errors
     from ..storage.shared_files import RunFiles
 
     files = RunFiles.of(access)
     existing = files.existing_blobs(access)
-    by_path = {one.path: one.descriptor for one in found}
     for path, descriptor in by_path.items():
         if not directory:
             check_output(path, replace=True)

@@ -197,20 +197,6 @@ async def _read_blob(
         raise
 
 
-async def put_blob(name: str, file: Path, *, access: Access | None = None) -> Descriptor:
-    """Upload a file, or ``-`` for standard input, to ``REPOSITORY[@DIGEST]`` unless it is there; return its descriptor.
-
-    The content must have the digest, if one is given. Raises `InvalidName`, `ContentMismatch`, `NotFound`,
-    `StorageFailed` and `NetworkError`.
-    """
-    reference, access = parse_name(name), access or Access.from_environ()
-    if reference.tag:
-        raise InvalidName(f"{name}: a blob has no tag: want REPOSITORY or REPOSITORY@DIGEST")
-    named = _named(replace(reference, digest=None))
-    async with named.open_destination(access_for_file(access, file)) as destination:
-        return await store_file(destination, file, reference.digest)
-
-
 def access_for_file(access: Access, file: Path) -> Access:
     """Return the access for a destination that gets ``file``: of a pipe the digest is found out before it is sent."""
     from ..storage.archive_output import is_written_directly

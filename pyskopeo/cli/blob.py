@@ -71,7 +71,7 @@ class PutOptions:
 
 async def put(options: PutOptions) -> int:
     """Upload the file, and print its digest."""
-    from ..api.blobs import put_blob
+    from ..api.blob_content import put_blob
 
     descriptor = await put_blob(options.name, options.file, access=options.access.access(warnings_only))
     print(descriptor.digest)

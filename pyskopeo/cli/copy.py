@@ -242,13 +242,17 @@ COMMAND = Command(
     name="copy",
     arguments="SOURCE-IMAGE DESTINATION-IMAGE",
     description=(
-        'Copy an image. Each of the image names has the form "transport:details".\n\n'
+        "Copy an image, or with --all every image of a list. Each of the image names has the form\n"
+        '"transport:details". What is at the destination already is not transferred, and the same\n'
+        "command goes on where an interrupted one has stopped.\n\n"
         f"Supported transports:\n{', '.join(TRANSPORTS)}"
     ),
     examples=(
         "pyskopeo copy docker://quay.io/skopeo/stable:latest oci:skopeo:latest",
         "pyskopeo copy docker://alpine docker-archive:alpine.tar:alpine:latest",
         "pyskopeo copy --all docker://alpine oci-archive:alpine.tar",
+        "pyskopeo copy oci:app:1.4 docker://registry.example.com/team/app:1.4",
+        "pyskopeo copy --platform linux/arm64 --dry-run docker://alpine docker-daemon:alpine:latest",
     ),
     flags=_FLAGS,
     read=CopyOptions.of,

@@ -80,6 +80,9 @@ def wrap_command(command: str, width: int) -> list[str]:
         count = 1
         while count < len(words) and len(indent + " ".join(words[: count + 1])) <= width - 2:
             count += 1
+        # A flag stays with its value, and an operator with what is behind it.
+        while 1 < count < len(words) and words[count - 1].startswith(("-", "<", ">", "|")):
+            count -= 1
         end = " \\" if count < len(words) else ""
         lines.append(indent + " ".join(words[:count]) + end)
         words = words[count:]

@@ -58,7 +58,7 @@ _FLAGS = (
     Flag("dry-run", "print what would be copied, without writing anything", read=boolean, default=False,
          group="output"),
     Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
-         choices=MODES),
+         choices=MODES, group="output"),
     Flag("digestfile", "write the digest and the name of each image at the destination to PATH", value="PATH",
          group="output"),
     Flag("report", "write the result of each image to PATH as JSON", value="PATH", group="output"),
@@ -225,16 +225,9 @@ def _tag_selection(parsed: Parsed) -> TagSelection:
 
 
 def _record(transport: str, destination: str) -> Path | None:
-    """Return the path of the record of copied images: in the destination, or for a registry in the user's cache."""
-    from ..syncing.record import RECORD_NAME
+    from ..syncing.record import record_path
 
-    if transport != "docker":
-        return Path(destination) / RECORD_NAME
-    import hashlib
-
-    name = hashlib.sha256(destination.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    caches = cache_directory(os.environ, home_directory(os.environ))
-    return None if caches is None else caches / f"sync-{name}.json"
+    return record_path(transport, destination, cache_directory(os.environ, home_directory(os.environ)))
 
 
 COMMAND = Command(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..config.user_files import AUTH_FILES
 from ..errors import CredentialsFailed
 from ..fast_dataclass import dataclass
+from ..model.reference import DOCKER_HUB
 from ..streams.concurrency import SingleFlight
 from .authfile import HUB_HOSTS, LEGACY_NAME, AuthFile, Credentials, Helper, locations, servers
 
@@ -39,11 +40,13 @@ def _explain_nothing(message: str) -> None:
 class Keychain:
     """The sources of credentials. Each file is read once, and each helper run once, during the life of the object.
 
-    ``credentials`` and ``anonymous`` have precedence over everything else, in this order. ``registry_token`` is a
-    bearer token that is sent as it is; with one, `resolve` is not needed. With ``authfile`` only that file is read,
-    otherwise those of `locations`. ``warn`` is called with one line for each failure that was ignored; with ``strict``
-    these failures are errors. ``helper_timeout`` is the timeout of each run of a helper, in seconds. ``explain`` is
-    called with one line that says which credentials are used and where they are from.
+    ``credentials`` and ``anonymous`` have precedence over everything else, in this order. ``by_name`` are those of
+    registries, or of the repositories below a path, by ``host[:port][/path]``, of which the longest counts; they come
+    before those in files. ``registry_token`` is a bearer token that is sent as it is; with one, `resolve` is not
+    needed. With ``authfile`` only that file is read, otherwise those of `locations`. ``warn`` is called with one line
+    for each failure that was ignored; with ``strict`` these failures are errors. ``helper_timeout`` is the timeout of
+    each run of a helper, in seconds. ``explain`` is called with one line that says which credentials are used and where
+    they are from.
 
     ``helpers`` returns the ``credential-helpers`` of ``registries.conf``, in order: programs, and `AUTH_FILES` for the
     auth files. ``header_helpers`` are helpers in Bazel's protocol, which are run before all of these. Without
@@ -55,6 +58,7 @@ class Keychain:
     warn: Callable[[str], None] = field(repr=False)
     credentials: Credentials | None = None
     anonymous: bool = False
+    by_name: Mapping[str, Credentials] = field(default_factory=dict, repr=False)
     registry_token: str = field(default="", repr=False)
     authfile: Path | None = None
     strict: bool = False
@@ -112,6 +116,9 @@ class Keychain:
                 return headers
             self._report_use(registry, headers.basic, "a credential helper's headers")
             return headers.basic
+        if (named := self._look_up_by_name(registry, repository)) is not None:
+            self._report_use(registry, named, "as given")
+            return named
         for name in self.helpers() if self.authfile is None else (AUTH_FILES,):
             if name == AUTH_FILES:
                 found = await self._look_up_in_files(registry, repository)
@@ -123,6 +130,14 @@ class Keychain:
             if found is not None:
                 return found
         self._report_use(registry, None, "nowhere")
+        return None
+
+    def _look_up_by_name(self, registry: str, repository: str) -> Credentials | None:
+        name = f"{DOCKER_HUB if registry in HUB_HOSTS else registry}/{repository}" if self.by_name else ""
+        while name:
+            if name in self.by_name:
+                return self.by_name[name]
+            name = name.rpartition("/")[0]
         return None
 
     async def _look_up_in_files(self, registry: str, repository: str) -> Credentials | None:
@@ -208,7 +223,7 @@ class Keychain:
         """
         from .authfile_io import exposure, read
 
-        if self.credentials is not None or self.anonymous or self.header_helpers:
+        if self.credentials is not None or self.anonymous or self.by_name or self.header_helpers:
             return None
         if self.authfile is None and self.helpers() != (AUTH_FILES,):
             return None

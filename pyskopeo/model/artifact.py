@@ -9,6 +9,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..errors import InvalidInput
 from . import mediatype
@@ -37,27 +38,34 @@ def check_media_type(text: str) -> str:
 
 
 def artifact_manifest(
-    subject: Manifest, artifact_type: str, layers: Sequence[Descriptor], annotations: Mapping[str, str]
+    subject: Manifest | None, artifact_type: str, layers: Sequence[Descriptor], annotations: Mapping[str, str]
 ) -> Manifest:
-    """Return the manifest of an artifact of ``layers`` that refers to ``subject``; the same for the same arguments.
+    """Return the manifest of an artifact of ``layers`` that refers to ``subject``, or to nothing.
 
-    Raises `InvalidInput` for annotations that are not valid Unicode, and `TooLarge`.
+    It is the same for the same arguments. Raises `InvalidInput` for annotations that are not valid Unicode, and
+    `TooLarge`.
     """
-    about = Descriptor(subject.media_type, subject.digest, len(subject.raw))
-    document = {
+    document: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": mediatype.OCI_MANIFEST,
         "artifactType": artifact_type,
         "config": EMPTY.to_json() | {"data": base64.b64encode(EMPTY_CONTENT).decode()},
-        "layers": [layer.to_json() for layer in layers],
-        "subject": about.to_json(),
+        # Some programs refuse an empty list of layers (manifest.md, "layers").
+        "layers": [layer.to_json() for layer in layers or (EMPTY,)],
     }
+    if subject is not None:
+        document["subject"] = Descriptor(subject.media_type, subject.digest, len(subject.raw)).to_json()
     if annotations:
         document["annotations"] = dict(sorted(annotations.items()))
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
     if not _is_text(text):
         raise InvalidInput("an annotation is not valid Unicode")
     return Manifest.parse(text.encode())
+
+
+def titled(name: str) -> dict[str, str]:
+    """Return the annotations of the layer that is a file of this name, whatever bytes it is made of."""
+    return {TITLE: name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")}
 
 
 def files_of(artifact: Manifest) -> tuple[Descriptor, ...]:

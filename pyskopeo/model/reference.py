@@ -110,6 +110,11 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
+def is_repository(text: str) -> bool:
+    """Return whether ``text`` is the name of a repository, without its registry (distribution specification)."""
+    return len(text) <= _MAX_NAME_LENGTH and _PATH.fullmatch(text) is not None
+
+
 def is_registry(text: str) -> bool:
     """Return whether ``text`` is a ``host[:port]`` that can be part of a reference."""
     return _DOMAIN.fullmatch(text) is not None

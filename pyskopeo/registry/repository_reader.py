@@ -171,7 +171,7 @@ class Repository:
         pages = TagPages(self.session, f"{self._base}/tags/list", what)
         while pages.next:
             await self._call(what, pages.read)
-        return TagList(pages.tags, self.session.redactor.redact(pages.problem))
+        return TagList(pages.names, self.session.redactor.redact(pages.problem))
 
     async def _first_tags(self, count: int, what: str) -> list[str]:
         from .tag_pages import TagPages

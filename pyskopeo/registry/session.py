@@ -183,7 +183,7 @@ class Session:
             network.check_online(f"{method} {path} at {self._reference.registry}")
         if not self._scheme:
             self._scheme = await self.pings.scheme(self._reference.api_host, self._access.trust, self._get)
-        scope = f"{self._scope} {extra_scope}" if extra_scope else self._scope
+        scope = f"{self._scope} {extra_scope}".strip() if extra_scope else self._scope
 
         async def send(url: str) -> httpx.Response:
             if Origin.of(url) == self.origin:

@@ -87,6 +87,18 @@ async def open_session(reference: Reference, access: Access, *, actions: str = "
         yield session
 
 
+@asynccontextmanager
+async def open_registry_session(registry: str, access: Access) -> AsyncIterator[Session]:
+    """Open a session with a registry, ``host[:port]``, for what belongs to none of its repositories.
+
+    Sends no request. Raises `InvalidInput` for a blocked registry.
+    """
+    insecure = access.registries().is_insecure(registry)
+    access = replace(access, trust=access.trust.with_insecure_default(insecure=insecure))
+    async with _open(Reference(registry, ""), access, "") as session:
+        yield session
+
+
 def share_pings(source: Access, destination: Access) -> tuple[Access, Access]:
     """Return the accesses of both sides of a copy, whose sessions request ``/v2/`` of a registry once.
 
@@ -146,6 +158,12 @@ class SharedConnections:
         self._transports: dict[tuple[str, Trust], HTTPTransport] = {}
         self._sessions: dict[tuple[str, str, Trust, Credentials | None, str], Session] = {}
         self._pings = Pings()
+
+    def with_actions(self, actions: str) -> SharedConnections:
+        """Return sessions with tokens for other actions over the connections of this object, which closes them."""
+        other = SharedConnections(actions=actions)
+        other._transports, other._pings = self._transports, self._pings
+        return other
 
     def session(self, reference: Reference, access: Access) -> Session:
         """Return the session for a repository; always the same one while this object is open."""

@@ -1,4 +1,8 @@
-"""Read the pages of a list of tags (distribution specification 1.1, "Listing Tags"), within bounds on their total."""
+"""Read the pages of a list of names, within bounds on their total.
+
+Tags: distribution specification 1.1, "Listing Tags". Repositories: ``/v2/_catalog``, which registries have had before
+there was a specification, and which it does not contain.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from ..errors import InvalidContent, TooLarge, UnsafeAddress
 from ..fast_dataclass import dataclass
 from ..http.origin import Origin
 from ..http.read_bounded import read_bounded
-from ..model.reference import is_tag
+from ..model.reference import is_repository, is_tag
 from ..model.strict_json import parse_object
 from .error_response import FETCHING_TAGS
 from .link_header import find_next_page
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 # Bytes of one page, and of all pages of a list.
 _PAGE_LIMIT = 8 * 1024 * 1024
 _TOTAL_LIMIT = 64 * 1024 * 1024
-_MAX_TAGS = 1_000_000
+_MAX_NAMES = 1_000_000
 _MAX_PAGES = 10_000
 
 
@@ -34,46 +38,57 @@ class TagList:
     problem: str = ""
 
 
-class TagPages:
-    """The tags of one repository, collected page by page: `read` until ``next`` is empty.
+class NamePages:
+    """The names of one list, collected page by page: `read` until ``next`` is empty.
 
-    ``tags`` are those of the pages so far, in the registry's order; ``next`` is the path, or the absolute URL, of the
-    page to read next. ``problem`` is not empty if more pages may follow that could not be found.
+    ``names`` are those of the pages so far, in the registry's order; ``next`` is the path, or the absolute URL, of the
+    page to read next. ``problem`` is not empty if more pages may follow that could not be found. Subclasses say what
+    the names are: ``member`` is that of the document which has them, ``fetching`` begins the message of an error
+    response, "" for ``what``, and ``scope`` is one that the token needs besides the repository's.
     """
+
+    member = ""
+    fetching = ""
+    scope = ""
 
     def __init__(self, session: Session, path: str, what: str) -> None:
         """``path`` is that of the list; ``what`` begins the messages of errors and warnings."""
-        self.tags: list[str] = []
+        self.names: list[str] = []
         self.next = path
         self.problem = ""
-        self._path = path
+        self._path = path.partition("?")[0]
         self._session, self._what = session, what
         self._read: set[str] = set()
         self._bytes = 0
+
+    def accept(self, name: str | None) -> bool:
+        """Return whether an entry belongs to the list; raises `InvalidContent` for one that cannot be in it."""
+        raise NotImplementedError
 
     async def read(self) -> None:
         """GET the next page, without retries; nothing is changed by a request that fails.
 
         Raises `NetworkError`, `UnsafeAddress` for a page elsewhere, `TooLarge` beyond 8 MiB of one page, 64 MiB or a
-        million tags of all, and `InvalidContent` for pages that lead in a circle and for anything but a list of tags.
+        million names of all, and `InvalidContent` for pages that lead in a circle and for anything but such a list.
         """
-        response = await self._session.request("GET", self.next, {"Accept": "application/json"})
+        headers = {"Accept": "application/json"}
+        response = await self._session.request("GET", self.next, headers, extra_scope=self.scope)
         if response.status_code != 200:
-            raise await read_error(self._session, response, FETCHING_TAGS)
+            raise await read_error(self._session, response, self.fetching or self._what)
         async with closing(response):
             raw = await read_bounded(response, _PAGE_LIMIT, self._what)
-        tags = _parse_page(raw, self._what)
-        self._check_total(len(raw), len(tags))
+        names = self._parse(raw)
+        self._check_total(len(raw), len(names))
         following = self._next_page(response)
         self._read.add(self.next)
         self._bytes += len(raw) + len(following)
-        self.tags += tags
+        self.names += names
         self.next = following
 
     def _check_total(self, size: int, count: int) -> None:
         number = len(self._read) + 1
         for total, limit, unit in (
-            (self._bytes + size, _TOTAL_LIMIT, "bytes"), (len(self.tags) + count, _MAX_TAGS, "tags"),
+            (self._bytes + size, _TOTAL_LIMIT, "bytes"), (len(self.names) + count, _MAX_NAMES, self.member),
             (number, _MAX_PAGES, "pages"),
         ):  # fmt: skip
             if total > limit:
@@ -107,25 +122,40 @@ class TagPages:
             raise InvalidContent(f"{self._what}: the pages of the list lead in a circle, back to {target[:200]}")
         return target
 
+    def _parse(self, raw: bytes) -> list[str]:
+        listed = parse_object(raw, self._what, _PAGE_LIMIT).get(self.member) or []
+        if not isinstance(listed, list) or not all(isinstance(name, str | None) for name in listed):
+            raise InvalidContent(f"{self._what}: {self.member} is not a list of strings")
+        return [name for name in listed if self.accept(name)]
+
+
+class TagPages(NamePages):
+    """The tags of one repository, without null and digests, which some registries list; skopeo skips them, too."""
+
+    member = "tags"
+    fetching = FETCHING_TAGS
+
+    def accept(self, name: str | None) -> bool:
+        if name and is_tag(name):
+            return True
+        if name and as_digest(name) is None:
+            raise InvalidContent(f"{self._what}: {ascii(name)[:140]} is not a tag")
+        return False
+
+
+class CatalogPages(NamePages):
+    """The repositories of a registry that the user may see, without those whose names cannot be used."""
+
+    member = "repositories"
+    scope = "registry:catalog:*"
+
+    def accept(self, name: str | None) -> bool:
+        if name and is_repository(name):
+            return True
+        message = f"{self._what}: {ascii(name)[:140]} is no name of a repository: such entries are left out"
+        self._session.warn_once(message, f"{self._what}: names")
+        return False
+
 
 def _without_origin(url: str) -> str:
     return urlsplit(url)._replace(scheme="", netloc="").geturl()
-
-
-def _parse_page(raw: bytes, what: str) -> list[str]:
-    listed = parse_object(raw, what, _PAGE_LIMIT).get("tags") or []
-    if not isinstance(listed, list) or not all(isinstance(tag, str | None) for tag in listed):
-        raise InvalidContent(f"{what}: tags is not a list of strings")
-    return [tag for tag in listed if _is_tag(tag, what)]
-
-
-def _is_tag(text: str | None, what: str) -> bool:
-    """Return whether an entry of a tag list is a tag; null and digests, which some registries list, are not.
-
-    Raises `InvalidContent` for anything else. skopeo skips null and digests, too.
-    """
-    if text and is_tag(text):
-        return True
-    if text and as_digest(text) is None:
-        raise InvalidContent(f"{what}: {ascii(text)[:140]} is not a tag")
-    return False

@@ -44,6 +44,16 @@ class Entry:
     options: str
 
 
+def record_path(transport: str, destination: str, cache: Path | None) -> Path | None:
+    """Return the path of the record for a destination: in it, or for a registry in the user's directory ``cache``."""
+    if transport != "docker":
+        return Path(destination) / RECORD_NAME
+    import hashlib
+
+    name = hashlib.sha256(destination.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return None if cache is None else cache / f"sync-{name}.json"
+
+
 class Record:
     """The entries by key, see `PresenceCheck.key`. ``path`` is the file, None to keep them for this run only.
 

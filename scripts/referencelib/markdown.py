@@ -38,7 +38,7 @@ def render(contents: Contents) -> str:
     parts = [_HEAD]
     for title, entries in contents.tasks:
         rows = "\n".join(f"| [`{entry.name}`](#{_anchor(entry.name)}) | {_text(entry.summary)} |" for entry in entries)
-        parts.append(f"| {title.lower()} | |\n|---|---|\n{rows}\n")
+        parts.append(f"| {title} | |\n|---|---|\n{rows}\n")
     for title, entries in contents.tasks:
         parts.append(f"## {title}\n")
         parts += [_command(entry) for entry in entries]
@@ -59,16 +59,16 @@ def _command(entry: Entry) -> str:
     if entry.examples:
         lines = [line for example in entry.examples for line in wrap_command(f"$ {example}", _WIDTH)]
         parts.append("```console\n" + "\n".join(lines) + "\n```")
-    parts += [f"**{title}**\n\n{_table(flags)}" for title, flags in entry.flags]
+    parts += [_table(flags, title) for title, flags in entry.flags]
     if entry.shared:
         names = ", ".join(f"`--{name}`" for name in entry.shared)
         parts.append(f"And [flags of many commands](#flags-of-many-commands): {names}")
     return "\n\n".join(parts) + "\n"
 
 
-def _table(flags: Iterable[Flag]) -> str:
+def _table(flags: Iterable[Flag], title: str = "Flag") -> str:
     rows = "\n".join(f"| {_flag(flag)} | {_text(flag.help)} |" for flag in flags)
-    return f"| flag | |\n|---|---|\n{rows}"
+    return f"| {title} | |\n|---|---|\n{rows}"
 
 
 def _flag(flag: Flag) -> str:

@@ -1,4 +1,4 @@
-"""The functions in the first example of docs/library do what it says."""
+"""The functions in the example of docs/library do what it says, and all examples there are valid."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
+import pyskopeo
 from tests.support.images import build
 from tests.support.outputs import write_layout
 from tests.support.simulator import Simulator
@@ -20,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "library" / "index.md"
 
 def functions() -> dict[str, Any]:
     """What the example imports and defines, without the calls between."""
-    text, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (text,) = (one for one in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL) if "def size" in one)
     tree = ast.parse(text)
     tree.body = [node for node in tree.body if isinstance(node, ast.Import | ast.AsyncFunctionDef)]
     found: dict[str, Any] = {}
@@ -48,3 +49,19 @@ def test_the_tags_of_a_registry_without_https() -> None:
     tags: Callable[[str], Awaitable[list[str]]] = functions()["tags"]
     with Simulator(build("oci"), "a/b", "v1") as registry:
         assert anyio.run(tags, f"docker://{registry.host}/a/b") == ["v1"]
+
+
+def test_every_example_names_what_there_is() -> None:
+    for page in PAGE.parent.rglob("*.md"):
+        for text in re.findall(r"```python(?: .*)?\n(.*?)```", page.read_text(), re.DOTALL):
+            if page.parent == PAGE.parent and "--8<--" not in text:
+                compile(text, page.name, "exec")
+            for name in re.findall(r"pyskopeo\.([A-Za-z_]\w*)", text):
+                assert name in pyskopeo.__all__, f"{page.name}: {name}"
+
+
+def test_the_table_names_methods() -> None:
+    table = PAGE.read_text().partition("| you want to")[2].partition("\n\n")[0]
+    named = set(re.findall(r"client\.md#(\w+)", table))
+    methods = {name for name in dir(pyskopeo.Client) if not name.startswith("_")} - {"aclose"}
+    assert named == methods

@@ -162,6 +162,8 @@ class Simulator(HttpServer):
             return answered(refusal(401, "UNAUTHORIZED", tuple(("WWW-Authenticate", value) for value in challenges)))
         if request.path == "/v2/":
             return answered(Response(200, (("Content-Type", "application/json"),), b"{}"))
+        if request.path == "/v2/_catalog":
+            return answered(self.store.catalog_answer(request, self.page_size))
         if route is None:
             return answered(Response(404, (("Content-Type", "text/plain"),), b"404 page not found\n"))
         if route["upload"] is not None:
@@ -191,7 +193,7 @@ class Simulator(HttpServer):
     def _scope(self, request: Request, route: re.Match[str] | None) -> str:
         """What the request needs, as docker-registry has it: to mount from somewhere, to pull there too."""
         if route is None:
-            return ""
+            return "registry:catalog:*" if request.path == "/v2/_catalog" else ""
         actions = "pull" if request.reads else "pull,push" if request.method != "DELETE" else self.pushing.delete_scope
         origins = [] if self.pushing.quiet else _origins(request)
         return " ".join([f"repository:{route['name']}:{actions}", *origins])

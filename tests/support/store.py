@@ -109,18 +109,27 @@ class Store:
         tag = (("ETag", f'"{manifest.digest}"'),) if entity_tag else ()
         return Response(200, (*headers, *tag), manifest.raw)
 
+    def catalog_answer(self, request: Request, page_size: int) -> Response:
+        """GET of a page of the names of all repositories."""
+        return _page(request, "/v2/_catalog", {}, "repositories", sorted(self.repositories()), page_size)
+
     def tags_answer(self, request: Request, repository: str, page_size: int) -> Response:
         """GET of a page of tags."""
         tags = sorted(name for name in self.manifests(repository) if ":" not in name)
-        last = request.query.get("last", [""])[0]
-        size = min(int(request.query.get("n", [str(page_size)])[0]), page_size)
-        rest = [tag for tag in tags if tag > last]
-        body = json.dumps({"name": repository, "tags": rest[:size]}).encode()
-        response = Response(200, (("Content-Type", "application/json"),), body)
-        if len(rest) > size and size:
-            link = f'</v2/{repository}/tags/list?last={quote(rest[size - 1])}&n={size}>; rel="next"'
-            response = response.with_header("Link", link)
-        return response
+        return _page(request, f"/v2/{repository}/tags/list", {"name": repository}, "tags", tags, page_size)
+
+
+def _page(
+    request: Request, path: str, document: dict[str, object], member: str, names: list[str], page_size: int
+) -> Response:
+    last = request.query.get("last", [""])[0]
+    size = min(int(request.query.get("n", [str(page_size)])[0]), page_size)
+    rest = [name for name in names if name > last]
+    body = json.dumps(document | {member: rest[:size]}).encode()
+    response = Response(200, (("Content-Type", "application/json"),), body)
+    if len(rest) > size and size:
+        response = response.with_header("Link", f'<{path}?last={quote(rest[size - 1])}&n={size}>; rel="next"')
+    return response
 
 
 def blob_answer(request: Request, digest: str, data: bytes | None) -> Response:

@@ -68,3 +68,14 @@ def test_the_bazel_module_has_the_version_of_the_package() -> None:
     text = (ROOT / "docs/tasks/bazel.md").read_text()
     named = re.findall(r'bazel_dep\(name = "pyskopeo", version = "(.*?)"', text) + re.findall(r"pyskopeo-([\d.]+)\.pyz\"", text)
     assert {version, *named} == {pyskopeo.__version__}
+
+
+def test_pictures_are_shown_and_load_nothing() -> None:
+    pictures = [path for path in (ROOT / "docs" / "pictures").iterdir() if path.suffix in (".svg", ".png")]
+    texts = [path.read_text() for path in DOCUMENTS]
+    assert pictures
+    for picture in pictures:
+        assert any(f"pictures/{picture.name})" in text for text in texts), picture.name
+        if picture.suffix == ".svg":
+            links = set(re.findall(r"\w+://[^\"' )]+", picture.read_text()))
+            assert links <= {"http://www.w3.org/2000/svg"} | {link for link in links if link.startswith("docker://")}

@@ -77,7 +77,7 @@ def test_every_command_has_an_example() -> None:
 
 
 def test_the_example_of_where_signatures_are() -> None:
-    (text,) = (text for text in blocks(DOCS / "tasks" / "signatures.md", "yaml") if "registries.d" in text)
+    (text,) = (text for text in blocks(DOCS / "tasks" / "signatures.md", "yaml") if "team.yaml" in text)
     found = RegistriesD.parse(text, "team.yaml")
     image = Reference.parse("registry.example.com/team/app:1.4")
     assert found.uses_attachments(image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import inspect
+import runpy
 from pathlib import Path
 from typing import get_args
 
@@ -29,6 +30,17 @@ def test_type_checkers_see_the_names_that_are_there() -> None:
     assert seen == {name: (home, name) for name, home in pyskopeo._HOMES.items()}
     assert sum(len(names.split()) for names in pyskopeo._NAMES.values()) == len(seen), "a name is in two modules"
     assert sorted([*seen, "__version__"]) == PUBLIC == dir(pyskopeo)
+
+
+def test_the_reference_pages_are_true() -> None:
+    """Run scripts/library_reference when a public name, its arguments or its docstring has changed."""
+    script = runpy.run_path(str(ROOT / "scripts" / "library_reference"))
+    pages = script["pages"]()
+    assert {path.stem for path in script["FOLDER"].iterdir()} == pages.keys()
+    for page, text in pages.items():
+        assert (script["FOLDER"] / f"{page}.md").read_text() == text, f"docs/library/reference/{page}.md"
+    headings = {line.removeprefix("## ") for text in pages.values() for line in text.splitlines()}
+    assert set(PUBLIC) - headings == {"__version__"}
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -425,7 +425,7 @@ async def test_pages_in_a_circle(back: str, script: Script) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "value", "pages", "unit"),
-    [("_TOTAL_LIMIT", 10_000, 11, "bytes"), ("_MAX_TAGS", 250, 3, "tags"), ("_MAX_PAGES", 20, 21, "pages")],
+    [("_TOTAL_LIMIT", 10_000, 11, "bytes"), ("_MAX_NAMES", 250, 3, "tags"), ("_MAX_PAGES", 20, 21, "pages")],
 )
 async def test_a_list_without_end(
     limit: str, value: int, pages: int, unit: str, script: Script, monkeypatch: pytest.MonkeyPatch

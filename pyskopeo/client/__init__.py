@@ -1,0 +1,1 @@
+"""Clients: the functions of the library as methods that share settings, connections and tokens."""

@@ -1,0 +1,135 @@
+"""What all methods of a client share: its settings, its connections, and where events go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from ..access import Access
+from ..errors import InvalidInput
+from ..fast_dataclass import dataclass
+from ..model.choice import Choice
+from ..model.events import Event, Report, ignore
+from ..model.platform import Platform
+from ..transports import parse_image_name
+from .settings import ClientSettings, Login
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ..registry.sessions import SharedConnections
+
+# Seconds after which a client that is used by nobody at the moment begins anew: with other connections, since servers
+# close idle ones, and with what files and credential helpers say then, whose answers may be good for some hours.
+_RENEWED_AFTER = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accesses:
+    """The accesses of one call: to read, to write and to delete, over the same connections."""
+
+    reading: Access
+    writing: Access
+    deleting: Access
+
+
+class ClientBase:
+    """The settings and connections of a client; `pyskopeo.Client` has the methods."""
+
+    def __init__(
+        self,
+        *,
+        credentials: Login | Mapping[str, Login] | None = None,
+        insecure: bool | None = None,
+        store: Path | str | None = None,
+        offline: bool = False,
+        authfile: Path | str | None = None,
+        access: Access | None = None,
+        report: Report = ignore,
+    ) -> None:
+        """See the class for the arguments. Nothing is read or opened yet; raises `InvalidInput`."""
+        self._settings = ClientSettings(credentials, insecure, store, offline, authfile, access)
+        self._default_report = report
+        self._call_report: ContextVar[Report | None] = ContextVar("report", default=None)
+        self._settings.new_access(self._report)  # raises for credentials with wrong names
+        self._accesses: Accesses | None = None
+        self._connections: SharedConnections | None = None
+        self._opened, self._calls, self._closed = 0.0, 0, False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections; the client cannot be used any more."""
+        self._closed = True
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        """Close all connections; the next call opens new ones."""
+        connections, self._connections, self._accesses = self._connections, None, None
+        if connections is not None:
+            await connections.aclose()
+
+    def _report(self, event: Event) -> None:
+        """Report an event to the call that it belongs to; connections are shared, so they cannot know that."""
+        (self._call_report.get() or self._default_report)(event)
+
+    @asynccontextmanager
+    async def _call(self, report: Report | None = None) -> AsyncIterator[Accesses]:
+        """Yield the accesses for one call, whose events go to ``report``, None: to that of the client."""
+        if self._closed:
+            raise InvalidInput("the client is closed")
+        if self._accesses is not None and not self._calls and time.monotonic() - self._opened > _RENEWED_AFTER:
+            await self._disconnect()
+        if self._accesses is None:
+            self._accesses, self._opened = self._connect(), time.monotonic()
+        # Not for contexts that are left elsewhere than they were entered: those have no report of their own.
+        token = None if report is None else self._call_report.set(report)
+        self._calls += 1
+        try:
+            yield self._accesses
+        finally:
+            self._calls -= 1
+            if token is not None:
+                self._call_report.reset(token)
+
+    def _connect(self) -> Accesses:
+        from ..registry.sessions import SharedConnections
+
+        access = self._settings.new_access(self._report)
+        if access.network.connections is not None:  # the caller's own
+            return Accesses(access, access, access)
+        self._connections = connections = SharedConnections()
+
+        def sharing(actions: str) -> Access:
+            shared = connections if actions == "pull" else connections.with_actions(actions)
+            return replace(access, network=replace(access.network, connections=shared))
+
+        return Accesses(sharing("pull"), sharing("pull,push"), sharing("*,pull"))
+
+    def _check_registries(self, *names: str) -> None:
+        """Raise `InvalidInput` if credentials for one registry would be sent to two."""
+        if not self._settings.is_for_one_registry:
+            return
+        parsed = map(parse_image_name, names)
+        found = {one.reference.registry for one in parsed if one.transport == "docker" and one.reference is not None}
+        if len(found) > 1:
+            raise InvalidInput(
+                f"the client's credentials are for one registry, and this names {' and '.join(sorted(found))}: "
+                "give them by name, as credentials={HOST: (USER, PASSWORD)}"
+            )
+
+
+def as_platform(platform: Platform | Choice | str | None) -> Platform | Choice | None:
+    """Return a platform that may be given as ``os/architecture[/variant]``; raises `InvalidInput`."""
+    return Platform.parse(platform) if isinstance(platform, str) else platform

@@ -1,0 +1,163 @@
+"""The methods of the blocking client about whole images: copy, plan, sync, inspect, verify.
+
+Written by scripts/sync_client from the async methods: change those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..engine.plan import DEFAULT_FORM, Form, Plan
+from ..engine.selection import Selection
+from ..model.choice import Choice
+from ..model.digest import Digest
+from ..model.events import Report
+from ..model.platform import Platform
+from ..model.reference import Reference
+from ..model.referrer import WantedReferrers
+from ..signatures.signer import Signer
+from ..syncing.sync_request import IMAGES_AT_ONCE, SyncReport, SyncSink, ignore
+from .blocking import BlockingBase
+
+if TYPE_CHECKING:
+    from ..api.inspection import Inspection
+    from ..api.signature_verification import SignatureTrust
+    from ..model.verification import VerificationReport
+    from ..signatures.report import SignatureReport
+
+
+class BlockingImageMethods(BlockingBase):
+    """Copy, plan, sync, inspect and verify images."""
+
+    def copy(
+        self,
+        source: str,
+        destination: str,
+        *,
+        platform: Platform | Choice | str | None = None,
+        all_platforms: bool = False,
+        selection: Selection | None = None,
+        form: Form = DEFAULT_FORM,
+        layers: bool = True,
+        additional_tags: Sequence[str] = (),
+        referrers: WantedReferrers | None = None,
+        signers: tuple[Signer, ...] = (),
+        sign_identity: Reference | None = None,
+        jobs: int | None = None,
+        report: Report | None = None,
+    ) -> Digest:
+        """Copy an image from one image name (``transport:details``) to another; return its digest there.
+
+        Of an index the image for ``platform`` is copied, None: for this machine's architecture, on Linux; with
+        ``all_platforms`` every one. ``selection`` says it in more detail, in the place of both. ``additional_tags`` are
+        further names at the destination. ``report`` gets the events of this copy, None: the client's report does. All
+        else is as for the function `pyskopeo.copy`, and so are the errors.
+        """
+        return self._run(partial(
+            self._client.copy, source, destination, platform=platform, all_platforms=all_platforms,
+            selection=selection, form=form, layers=layers, additional_tags=additional_tags, referrers=referrers,
+            signers=signers, sign_identity=sign_identity, jobs=jobs, report=report,
+        ))  # fmt: skip
+
+    def plan(
+        self,
+        source: str,
+        destination: str,
+        *,
+        platform: Platform | Choice | str | None = None,
+        all_platforms: bool = False,
+        selection: Selection | None = None,
+        form: Form = DEFAULT_FORM,
+        layers: bool = True,
+        referrers: WantedReferrers | None = None,
+    ) -> tuple[Plan, frozenset[Digest]]:
+        """Return the plan of a copy, and the digests of the blobs that are at the destination already.
+
+        Takes the arguments of `copy`. Manifests are read, and configurations where a conversion needs them; nothing is
+        written. Raises what `copy` raises before it copies the first blob.
+        """
+        return self._run(partial(
+            self._client.plan, source, destination, platform=platform, all_platforms=all_platforms,
+            selection=selection, form=form, layers=layers, referrers=referrers,
+        ))  # fmt: skip
+
+    def sync(
+        self,
+        source: str,
+        destination: str,
+        *,
+        platform: Platform | Choice | str | None = None,
+        all_platforms: bool = False,
+        selection: Selection | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        semver: str | None = None,
+        latest: int = 0,
+        scoped: bool = False,
+        append_suffix: str = "",
+        form: Form = DEFAULT_FORM,
+        referrers: WantedReferrers | None = None,
+        signers: tuple[Signer, ...] = (),
+        keep_going: bool = False,
+        dry_run: bool = False,
+        jobs: int = IMAGES_AT_ONCE,
+        report: SyncSink = ignore,
+    ) -> SyncReport:
+        """Copy all images of ``source`` that are missing or out of date at ``destination``; return their results.
+
+        ``source`` is ``docker://HOST/REPOSITORY[:TAG]``, ``dir:PATH``, ``oci:PATH`` or ``yaml:FILE``, ``destination``
+        is ``docker://HOST[/PATH]``, ``dir:PATH`` or ``oci:PATH``. ``platform``, ``all_platforms`` and ``selection`` are
+        as for `copy`, all else as for the function `pyskopeo.sync_images`, and so are the errors. A run has connections
+        of its own, which its images share.
+        """
+        return self._run(partial(
+            self._client.sync, source, destination, platform=platform, all_platforms=all_platforms,
+            selection=selection, include=include, exclude=exclude, semver=semver, latest=latest, scoped=scoped,
+            append_suffix=append_suffix, form=form, referrers=referrers, signers=signers, keep_going=keep_going,
+            dry_run=dry_run, jobs=jobs, report=report,
+        ))  # fmt: skip
+
+    def inspect(self, name: str, *, platform: Platform | Choice | str | None = None) -> Inspection:
+        """Return the properties of an image (``transport:details``), from its manifest and its configuration.
+
+        Of an index those of the image for ``platform`` are read, None: for this machine's architecture, on Linux.
+        Raises `NotFound`, `NoMatchingPlatform`, `Unsupported` for an artifact, `InvalidContent` and `NetworkError`.
+        """
+        return self._run(partial(self._client.inspect, name, platform=platform))
+
+    def verify(
+        self,
+        name: str,
+        *,
+        deep: bool = False,
+        platform: Platform | Choice | str | None = None,
+        all_platforms: bool = False,
+        sparse: bool = False,
+        layers: bool = True,
+    ) -> VerificationReport:
+        """Read every byte of an image, or of a layout or an archive, and return what is wrong with it.
+
+        Takes the arguments of the function `pyskopeo.verify`, and raises the same errors.
+        """
+        return self._run(partial(
+            self._client.verify, name, deep=deep, platform=platform, all_platforms=all_platforms, sparse=sparse,
+            layers=layers,
+        ))  # fmt: skip
+
+    def verify_signatures(
+        self,
+        name: str,
+        trust: SignatureTrust | None = None,
+        *,
+        platform: Platform | Choice | str | None = None,
+        all_platforms: bool = False,
+    ) -> SignatureReport:
+        """Check the signatures of an image by ``trust``, None: by the user's policy; its layers are not read.
+
+        Takes the arguments of the function `pyskopeo.verify_signatures`, and raises the same errors.
+        """
+        return self._run(partial(
+            self._client.verify_signatures, name, trust, platform=platform, all_platforms=all_platforms,
+        ))  # fmt: skip

@@ -1,0 +1,31 @@
+"""The client for async programs."""
+
+from __future__ import annotations
+
+from .files import FileMethods
+from .images import ImageMethods
+from .repositories import RepositoryMethods
+
+
+class Client(ImageMethods, RepositoryMethods, FileMethods):
+    """The functions of the library as methods that share settings, connections and tokens; for asyncio and trio.
+
+    ::
+
+        async with pyskopeo.Client(credentials=("robot", token)) as client:
+            for tag in await client.tags("docker://registry.example.com/team/app"):
+                image = await client.inspect(f"docker://registry.example.com/team/app:{tag}")
+
+    ``credentials`` are a user name and a password or token for the registry that is named, or a mapping of them by
+    ``HOST[:PORT][/PATH]`` for several; without any, those of the user's auth files and credential helpers are used, as
+    by the command line. Calls with two registries need a mapping: nothing is sent to a registry that it is not for.
+    ``insecure`` True turns the verification of TLS certificates off and allows plain http; None leaves that to
+    ``registries.conf``. ``store`` is the content store (`Storage`), ``offline`` forbids all requests, and ``authfile``
+    is the only auth file to read. ``access`` has all other settings, None: the user's own configuration
+    (`Access.from_environ`). ``report`` is called with the events of all calls that are not given another one, in the
+    event loop.
+
+    Nothing is opened before the first call. Calls may run concurrently, in one event loop. `aclose`, or leaving the
+    context, closes the connections. A client that is not in use is renewed after ten minutes: files and credential
+    helpers are asked again then, so a program may keep it as long as it runs.
+    """

@@ -1,0 +1,151 @@
+"""An event loop in a thread of its own, for code that is not async, or that runs in another event loop."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from ..errors import InvalidInput
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+
+T = TypeVar("T")
+AtEnd = Callable[[], Awaitable[None]]
+
+
+class LoopThread:
+    """Runs coroutines in an event loop in another thread, which is started for the first one.
+
+    ``at_end`` is called in the event loop before it ends: with `close`, or, as Python would wait for the thread for
+    ever, when the main thread has ended and no coroutine is running. It is started again if there is another one.
+    Threads may share an object.
+    """
+
+    def __init__(self, at_end: AtEnd) -> None:
+        self._at_end = at_end
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._portal: BlockingPortal | None = None
+        self._calls, self._closed = 0, False
+
+    def run(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run a coroutine and return its result; raises what it raises, and `InvalidInput` after `close`.
+
+        When the wait is interrupted, as by Ctrl-C, the coroutine is cancelled, and this returns when it has ended.
+        """
+        ended = threading.Event()
+
+        async def noted() -> T:
+            try:
+                return await work()
+            finally:
+                ended.set()
+
+        with self._running() as portal:
+            future = portal.start_task_soon(noted)
+            try:
+                return future.result()
+            except BaseException:
+                if not future.done():
+                    future.cancel()
+                    ended.wait()
+                raise
+
+    @contextmanager
+    def entered(self, context: AbstractAsyncContextManager[T]) -> Iterator[T]:
+        """Enter an async context manager in the event loop, and leave it there."""
+        with self._running() as portal, portal.wrap_async_context_manager(context) as value:
+            yield value
+
+    @contextmanager
+    def _running(self) -> Iterator[BlockingPortal]:
+        """Yield the way into the event loop, which is started if it is not running."""
+        with self._lock:
+            if self._closed:
+                raise InvalidInput("the client is closed")
+            portal = self._portal = self._portal or self._start()
+            self._calls += 1
+        try:
+            yield portal
+        finally:
+            with self._lock:
+                self._calls -= 1
+            if not threading.main_thread().is_alive():
+                self.stop_if_idle()
+
+    def _start(self) -> BlockingPortal:
+        started: Future[BlockingPortal] = Future()
+        self._thread = threading.Thread(target=_serve, args=(started, self._at_end), name="pyskopeo client")
+        self._thread.start()
+        portal = started.result()
+        _stop_at_exit(self)
+        return portal
+
+    def stop_if_idle(self) -> None:
+        """End the thread, if there is one and no coroutine is running."""
+        with self._lock:
+            if not self._calls:
+                self._stop()
+
+    def close(self) -> None:
+        """Cancel what is running, and wait until the thread has ended."""
+        if self._thread is threading.current_thread():  # by the garbage collector
+            threading.Thread(target=self.close, name="pyskopeo close").start()
+            return
+        with self._lock:
+            self._closed = True
+            self._stop()
+
+    def _stop(self) -> None:
+        portal, thread, self._portal, self._thread = self._portal, self._thread, None, None
+        if portal is not None and thread is not None:
+            portal.start_task_soon(portal.stop, True)
+            thread.join()
+
+
+def _serve(started: Future[BlockingPortal], at_end: AtEnd) -> None:
+    import anyio
+    from anyio.from_thread import BlockingPortal
+
+    async def serve() -> None:
+        try:
+            async with BlockingPortal() as portal:
+                started.set_result(portal)
+                await portal.sleep_until_stopped()
+        finally:
+            await at_end()
+
+    try:
+        anyio.run(serve)
+    except BaseException as error:
+        if started.done():
+            raise
+        started.set_exception(error)
+
+
+_started: weakref.WeakSet[LoopThread] = weakref.WeakSet()
+_watching = threading.Lock()
+_watcher: threading.Thread | None = None
+
+
+def _stop_at_exit(loop: LoopThread) -> None:
+    """Have the loop stopped when the main thread has ended."""
+    global _watcher  # noqa: PLW0603 - one thread for all loops
+    with _watching:
+        _started.add(loop)
+        if _watcher is None:
+            _watcher = threading.Thread(target=_watch, name="pyskopeo exit", daemon=True)
+            _watcher.start()
+
+
+def _watch() -> None:
+    threading.main_thread().join()
+    with _watching:
+        loops = list(_started)
+    for loop in loops:
+        loop.stop_if_idle()

@@ -1,0 +1,96 @@
+"""Sync images by the names of their places, for the library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..access import Access
+from ..engine.plan import DEFAULT_FORM, Form
+from ..engine.selection import Selection
+from ..errors import InvalidInput, InvalidName
+from ..model.platform import Platform
+from ..model.referrer import WantedReferrers
+from ..signatures.signer import Signer
+from .record import record_path
+from .sync import sync
+from .sync_request import IMAGES_AT_ONCE, SyncReport, SyncRequest, SyncSink, ignore
+from .tag_selection import TagSelection
+
+
+async def sync_images(
+    source: str,
+    destination: str,
+    *,
+    selection: Selection | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    semver: str | None = None,
+    latest: int = 0,
+    scoped: bool = False,
+    append_suffix: str = "",
+    form: Form = DEFAULT_FORM,
+    referrers: WantedReferrers | None = None,
+    signers: tuple[Signer, ...] = (),
+    keep_going: bool = False,
+    dry_run: bool = False,
+    jobs: int = IMAGES_AT_ONCE,
+    report: SyncSink = ignore,
+    source_access: Access | None = None,
+    destination_access: Access | None = None,
+) -> SyncReport:
+    """Copy all images of ``source`` that are missing or out of date at ``destination``, as the command ``sync`` does.
+
+    ``source`` is ``docker://HOST/REPOSITORY[:TAG]``, ``dir:PATH``, ``oci:PATH``, or ``yaml:FILE`` for a file that lists
+    images as skopeo-sync(1) says; ``destination`` is ``docker://HOST[/PATH]``, ``dir:PATH`` or ``oci:PATH``. ``scoped``
+    keeps the source's whole path below the destination, and ``append_suffix`` is appended to each name there.
+
+    ``selection`` chooses among the images of an index; None: the one for this machine's architecture, on Linux.
+    ``include`` and ``exclude`` are regular expressions that are searched for in an image's tag and in its full name,
+    ``semver`` is a range of versions such as ``>= 1.2, < 3``, and ``latest`` the number of the newest versions that are
+    copied of each repository, 0 for all. They must be the program's own: matching may take very long for some
+    expressions. ``form``, ``referrers`` and ``signers`` are as for `copy`.
+
+    ``keep_going`` continues after an image has failed. ``dry_run`` lists the images and copies nothing. ``jobs`` is the
+    maximum number of images copied concurrently. ``report`` is called with every event, in the event loop.
+
+    Returns the result of each image. Raises `SyncFailed`, which has them too, when a source could not be listed or an
+    image not copied; `InvalidInput` and `InvalidName` for arguments that are wrong.
+    """
+    source_transport, source_place = _split(source)
+    destination_transport, destination_place = _split(destination)
+    writing = destination_access or Access.from_environ()
+    request = SyncRequest(
+        source_transport, source_place, destination_transport, destination_place,
+        selection or Selection(Platform.host()), scoped, append_suffix,
+        TagSelection.parse(include, exclude, latest, semver), form, keep_going, dry_run, jobs,
+        record_path(destination_transport, destination_place, writing.storage.cache),
+        referrers=referrers, signers=signers,
+    )  # fmt: skip
+    return await sync(request, source_access=source_access, destination_access=writing, report=report)
+
+
+def check_places(source: str, destination: str) -> None:
+    """Raise `InvalidInput` if a sync would send credentials for one registry to two, or to those that a file names."""
+    (reading, from_place), (writing, to_place) = _split(source), _split(destination)
+    hosts = {
+        place.partition("/")[0] if transport == "docker" else place
+        for transport, place in ((reading, from_place), (writing, to_place))
+        if transport in ("docker", "yaml")
+    }
+    if len(hosts) > 1 or reading == "yaml":
+        raise InvalidInput(
+            "the client's credentials are for one registry, and this is about several: give them by name, as "
+            "credentials={HOST: (USER, PASSWORD)}"
+        )
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return the transport of a place and its name without it; which ones there are is for `SyncRequest.check`."""
+    transport, colon, place = name.partition(":")
+    if not colon or not place:
+        raise InvalidName(f'invalid name "{name}": want TRANSPORT:PLACE, as in docker://example.com/team or oci:images')
+    if transport != "docker":
+        return transport, place
+    if not place.startswith("//"):
+        raise InvalidName(f'invalid name "{name}": want "docker://{place}"')
+    return transport, place[2:]
