@@ -150,7 +150,7 @@ SUMMARIES = {
     "lock": "Record the digests of images in a lock file",
     "login": "Log in to a container registry",
     "logout": "Log out of a container registry",
-    "ls": "List the files of an image",
+    "ls": "List the files of an image, or the tags of a repository",
     "manifest": "Download or upload single manifests of a registry",
     "manifest-digest": "Compute the digest of a manifest file",
     "nix-prefetch": "Pull an image into the Nix store",
@@ -163,6 +163,7 @@ SUMMARIES = {
     "store": "List, measure, verify or prune the content store",
     "sync": "Copy many images, and skip those that are up to date",
     "tag": "Add tags to an image in a registry",
+    "tree": "Show the platforms, layers and referrers of an image",
     "verify": "Verify the signatures and every blob of an image",
     "version": "Print the version",
 }

@@ -27,7 +27,7 @@ from .format_flags import FORM, form
 from .layout_output_flags import LAYOUT_OUTPUT, LayoutOutput
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, COMMON_PLATFORMS, chosen_image, refuse_choice
-from .progress import MODES, reporting
+from .progress import PROGRESS, reporting
 from .receipt_flag import RECEIPT, recording, write_receipt
 from .referrer_flags import REFERRERS, wanted_referrers
 from .signing_flags import SIGN_IDENTITY, SIGNING, SigningOptions
@@ -61,8 +61,7 @@ _FLAGS = (
     Flag("digestfile", "write the digest of the copied image to PATH", value="PATH", group="output"),
     RECEIPT,
     Flag("quiet", "show no progress", short="q", read=boolean, default=False, group="output"),
-    Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
-         choices=MODES, group="output"),
+    PROGRESS,
     Flag("dry-run", "print what would be copied, without copying it", read=boolean, default=False, group="output"),
     PLAN_JSON,
     LAYERS,

@@ -14,7 +14,7 @@ from .flags import Flag, Parsed, UsageError, boolean
 from .format_flags import manifest_format
 from .network_options import NETWORK, RANGES
 from .platform_flags import annotation
-from .progress import MODES, reporting
+from .progress import PROGRESS, reporting
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,7 @@ _CREATE = Command(
         *RESUME,
         Flag("digestfile", "write the digest of the list to PATH", value="PATH", group="output"),
         Flag("quiet", "show no progress", short="q", read=boolean, default=False, group="output"),
-        Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE",
-             default="auto", choices=MODES, group="output"),
+        PROGRESS,
     ),
     read=CreateOptions.of,
     run=create,
