@@ -11,6 +11,7 @@ from ..fast_dataclass import dataclass
 from .semver import Version, VersionRange
 
 Order: TypeAlias = Literal["registry", "name", "semver"]
+"""The order of tags: as the registry lists them, by name, or by semantic version."""
 ORDERS: tuple[Order, ...] = ("registry", "name", "semver")
 
 
