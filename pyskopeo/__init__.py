@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         list_files as list_files,
         open_file as open_file,
     )
+    from .api.image_tree import image_tree as image_tree
     from .api.images import (
         CopyArguments as CopyArguments,
         copy as copy,
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
         prune_store as prune_store,
         verify_store as verify_store,
     )
+    from .api.tag_details import list_tag_details as list_tag_details
     from .api.usage import measure_image as measure_image
     from .api.verification import verify as verify
     from .client.client import Client as Client
@@ -168,6 +170,8 @@ if TYPE_CHECKING:
         ImageComparison as ImageComparison,
         ValueDifference as ValueDifference,
     )
+    from .model.image_history import HistoryStep as HistoryStep
+    from .model.image_tree import ImageTree as ImageTree, TreeLayer as TreeLayer, TreeManifest as TreeManifest
     from .model.image_usage import (
         ImageUsage as ImageUsage,
         LayerUsage as LayerUsage,
@@ -195,6 +199,7 @@ if TYPE_CHECKING:
         StoredFile as StoredFile,
         StoredImage as StoredImage,
     )
+    from .model.tag_details import TagDetails as TagDetails
     from .model.tag_filter import Order as Order
     from .model.verification import (
         Fault as Fault,
@@ -256,6 +261,7 @@ _NAMES = {
     "api.deletion": "delete",
     "api.detachment": "DetachedReferrer detach",
     "api.files": "export_files extract_files list_files open_file",
+    "api.image_tree": "image_tree",
     "api.images": "CopyArguments copy image_manifest open_destination open_source plan_copy run_copy",
     "api.index_creation": "create_index",
     "api.inspection": "Inspection inspect_image",
@@ -269,6 +275,7 @@ _NAMES = {
     "api.repositories": "list_tags tag",
     "api.signature_verification": "SignatureTrust verify_signatures",
     "api.store": "list_store measure_store prune_store verify_store",
+    "api.tag_details": "list_tag_details",
     "api.usage": "measure_image",
     "api.verification": "verify",
     "client.client": "Client",
@@ -303,6 +310,8 @@ _NAMES = {
     ),
     "model.extracted_files": "Extracted ImageFile",
     "model.image_comparison": "ComparedImage ComparedLayer FileDifference ImageComparison ValueDifference",
+    "model.image_history": "HistoryStep",
+    "model.image_tree": "ImageTree TreeLayer TreeManifest",
     "model.image_usage": "ImageUsage LayerUsage PathUsage WastedFile",
     "model.layout_split": "LayoutSplit SplitImage",
     "model.lock_file": "LockFile",
@@ -314,6 +323,7 @@ _NAMES = {
     "model.reference": "Reference",
     "model.referrer": "ReferredImage Referrer ReferrerReport WantedReferrers",
     "model.stored_content": "Pruning StoreSize StoreVerification StoredFile StoredImage",
+    "model.tag_details": "TagDetails",
     "model.tag_filter": "Order",
     "model.verification": "Fault FaultKind GarbageReport LayoutEntry Repair UnneededFile VerificationReport",
     "signatures.report": "CheckedManifest CheckedRequirement SignatureReport",

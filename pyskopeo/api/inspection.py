@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..engine.graph import find_image, read_children
+from ..engine.children import read_children
+from ..engine.graph import find_image
 from ..errors import InvalidContent, Unsupported
 from ..fast_dataclass import dataclass
 from ..model import mediatype

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..access import Access
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ..model.manifest import Manifest
     from ..model.platform import Platform
 
-_TRANSPORTS = ("docker", "oci", "oci-archive")
+HAVE_REFERRERS = ("docker", "oci", "oci-archive")
+"""The transports of images that something can refer to."""
 
 
 async def list_referrers(
@@ -48,10 +49,10 @@ async def list_referrers(
     `TooLarge` for more than 10,000 referrers.
     """
     reference, access = parse_image_name(name), access or Access.from_environ()
-    if reference.transport not in _TRANSPORTS:
+    if reference.transport not in HAVE_REFERRERS:
         raise Unsupported(
             f"{reference}: referrers are listed of images in registries, layouts and their archives: "
-            f"{', '.join(f'{name}:' for name in _TRANSPORTS)}"
+            f"{', '.join(f'{name}:' for name in HAVE_REFERRERS)}"
         )
     async with reference.open_source(access) as source:
         return await read_referrers(reference.image_name, source, types, platform)
@@ -70,7 +71,7 @@ async def read_referrers(
         image = root if platform is None else await find_image(source, root, platform)
         if check is not None:
             await check(image, None if image is root else image.descriptor)
-        subjects, attestations = await _read_subjects(source, root)
+        subjects, attestations = await read_subjects(root, source.manifest)
         if image is not root:
             subjects = {image.digest: subjects.get(image.digest, image.descriptor)}
     walk = ReferrerWalk(source, types=types) if deep else ReferrerWalk(source, types=types, depth=1)
@@ -82,12 +83,13 @@ async def read_referrers(
     return ReferrerReport(name, images, walk.unread)
 
 
-async def _read_subjects(
-    source: ImageSource, root: Manifest
+async def read_subjects(
+    root: Manifest, read: Callable[[Descriptor], Awaitable[Manifest | None]]
 ) -> tuple[dict[Digest, Descriptor], dict[Digest, list[Descriptor]]]:
     """Return the manifest and the images below it by digest, and BuildKit's attestations by the digests they are of.
 
-    An attestation of something else is one of the index that it is in.
+    An attestation of something else is one of the index that it is in. ``read`` returns the index of a
+    descriptor, None for one that is left out.
     """
     subjects = {root.digest: root.descriptor}
     attestations: dict[Digest, list[Descriptor]] = {}
@@ -104,5 +106,5 @@ async def _read_subjects(
                 elif entry.digest not in subjects and not entry.is_blob:
                     subjects[entry.digest] = entry
                     nested += [entry] if entry.media_type in mediatype.INDEXES else []
-        level, depth = [await source.manifest(entry) for entry in nested], depth + 1
+        level, depth = [found for entry in nested if (found := await read(entry)) is not None], depth + 1
     return subjects, attestations

@@ -133,6 +133,17 @@ async def _repository_tags(reference: Reference, access: Access) -> TagList:
             return await endpoints.first_result(lambda repository: repository.tag_list())
 
 
+async def first_tags(reference: Reference, count: int, access: Access) -> list[str]:
+    """Return some tags of a repository: those of one page, at most ``count``; raises `PyskopeoError`.
+
+    Nothing is retried, and no second page is read.
+    """
+    from ..registry.sessions import open_endpoints
+
+    async with open_endpoints(reference, access) as endpoints:
+        return (await endpoints.first_result(lambda repository: repository.first_tags(count)))[:count]
+
+
 async def _archive_tags(path: Path, access: Access) -> list[str]:
     from ..storage.docker_archive.reader import DockerArchive
     from ..storage.scratch import readable_archive

@@ -150,7 +150,7 @@ SUMMARIES = {
     "lock": "Record the digests of images in a lock file",
     "login": "Log in to a container registry",
     "logout": "Log out of a container registry",
-    "ls": "List the files of an image",
+    "ls": "List the files of an image, or the tags of a repository",
     "manifest": "Download or upload single manifests of a registry",
     "manifest-digest": "Compute the digest of a manifest file",
     "nix-prefetch": "Pull an image into the Nix store",
@@ -163,12 +163,15 @@ SUMMARIES = {
     "store": "List, measure, verify or prune the content store",
     "sync": "Copy many images, and skip those that are up to date",
     "tag": "Add tags to an image in a registry",
+    "tree": "Show the platforms, layers and referrers of an image",
     "verify": "Verify the signatures and every blob of an image",
     "version": "Print the version",
 }
 
 # Commands that no help text names, as for skopeo.
 HIDDEN = frozenset({"untrusted-signature-dump-without-verification"})
+# That the scripts of completion call; there is none where the program is called skopeo.
+COMPLETE_TAGS = "complete-tags"
 
 VERSION = Flag("version", "print the version", short="v", read=boolean, default=False, group="output")
 
@@ -203,8 +206,13 @@ GLOBAL = (
 )  # fmt: skip
 
 
+def is_command(name: str) -> bool:
+    """Return whether `load_command` can import a command of this name, and the program has it."""
+    return name in SUMMARIES or name in HIDDEN or (name == COMPLETE_TAGS and program() != "skopeo")
+
+
 def load_command(name: str) -> Command[object] | CommandGroup:
-    """Import the module of the command ``name``, a key of `SUMMARIES` other than ``help``, or one of `HIDDEN`."""
+    """Import the module of the command ``name``, a key of `SUMMARIES` other than ``help``, or a hidden one."""
     command: Command[object] | CommandGroup = import_module(f".{name.replace('-', '_')}", __package__).COMMAND
     return command
 

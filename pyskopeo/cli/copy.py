@@ -26,8 +26,8 @@ from .flags import Flag, Parsed, UsageError, boolean, integer, listed
 from .format_flags import FORM, form
 from .layout_output_flags import LAYOUT_OUTPUT, LayoutOutput
 from .network_options import NETWORK, RANGES
-from .platform_flags import CHOOSING, chosen_image, refuse_choice
-from .progress import MODES, reporting
+from .platform_flags import CHOOSING, COMMON_PLATFORMS, chosen_image, refuse_choice
+from .progress import PROGRESS, reporting
 from .receipt_flag import RECEIPT, recording, write_receipt
 from .referrer_flags import REFERRERS, wanted_referrers
 from .signing_flags import SIGN_IDENTITY, SIGNING, SigningOptions
@@ -41,7 +41,7 @@ _FLAGS = (
     Flag("all", "copy every image of a list, not only that of one platform", short="a", read=boolean, default=False,
          group="images"),
     Flag("multi-arch", "images of a list to copy: system, all, index-only, or OS/ARCH[/VARIANT],... (default: system)",
-         value="CHOICE", group="images"),
+         value="CHOICE", offered=("system", "all", "index-only", *COMMON_PLATFORMS), group="images"),
     Flag("strip-removed-platforms", "remove platforms from the list that are not copied", read=boolean, default=False,
          group="images"),
     *CHOOSING,
@@ -61,8 +61,7 @@ _FLAGS = (
     Flag("digestfile", "write the digest of the copied image to PATH", value="PATH", group="output"),
     RECEIPT,
     Flag("quiet", "show no progress", short="q", read=boolean, default=False, group="output"),
-    Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
-         choices=MODES, group="output"),
+    PROGRESS,
     Flag("dry-run", "print what would be copied, without copying it", read=boolean, default=False, group="output"),
     PLAN_JSON,
     LAYERS,

@@ -10,7 +10,7 @@ from .standard_streams import escape
 
 
 class CopyNames(NamedTuple):
-    """The names (``transport:details``) of an image, or several, and of what it is copied to."""
+    """The names (``transport:details``) of an image, or several, and of what it is copied to, "" if that has none."""
 
     source: str
     destination: str
@@ -18,7 +18,7 @@ class CopyNames(NamedTuple):
     @property
     def header(self) -> str:
         """The line that says what is copied where."""
-        return f"{escape(self.source)} -> {escape(self.destination)}"
+        return escape(self.source) + (f" -> {escape(self.destination)}" if self.destination else "")
 
 
 class Tally:
@@ -42,7 +42,7 @@ class Tally:
 
     def lines(self, event: CopyFinished, names: CopyNames | None) -> list[str]:
         """Return what the copy has written and where, and how much of it was copied, present, mounted and linked."""
-        written = f"Wrote {escape(names.destination)} " if names is not None else "Copied "
+        written = f"Wrote {escape(names.destination)} " if names is not None and names.destination else "Copied "
         return [f"{written}{event.digest}", f"{self._summary()} in {_duration(event)}"]
 
     def _summary(self) -> str:

@@ -108,11 +108,12 @@ GROUPS = {
 class Flag:
     """The declaration of one flag.
 
-    ``value`` is the placeholder of its value in the help text, ``read`` converts the text of a value
-    and raises `ValueError`. A flag that is not given has the value ``default``, or an empty list if
-    it can be repeated (``repeat``). ``choices`` are the values allowed, if only some are. ``implied`` is the
-    text of the value if none is given after ``=``; None: it is the next word. ``group`` is the part of the help text
-    that lists the flag, one of `GROUPS`; only a hidden flag has none.
+    ``value`` is the placeholder of its value in the help text, ``read`` converts the text of a value and raises
+    `ValueError`. A flag that is not given has the value ``default``, or an empty list if it can be repeated
+    (``repeat``). ``choices`` are the values allowed, if only some are; ``offered`` those that completion offers where
+    the choices are checked elsewhere, with skopeo's messages, or are not all. ``implied`` is the text of the value if
+    none is given after ``=``; None: it is the next word. ``group`` is the part of the help text that lists the flag,
+    one of `GROUPS`; only a hidden flag has none.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Flag:
     repeat: bool = False
     hidden: bool = False
     choices: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
     implied: str | None = None
     group: str = ""
 

@@ -12,14 +12,15 @@ _COMPRESSIONS = ("gzip", "zstd")
 
 FORM = (
     Flag("format", "manifest type to write: oci, v2s2 or v2s1 (default: that of the source, if the destination "
-         "accepts it)", short="f", value="TYPE", group="form"),
+         "accepts it)", short="f", value="TYPE", offered=_FORMATS, group="form"),
     Flag("preserve-digests", "fail if a manifest would have to change", read=boolean, default=False, group="form"),
     Flag("remove-signatures", "copy signed images without their signatures", read=boolean, default=False, group="form"),
     Flag("remove-list-signatures", "copy signed lists of images without the lists' signatures; those of the images are "
          "copied", read=boolean, default=False, group="form"),
     Flag("dest-compress", "compress uncompressed layers, also in dir:", read=boolean, default=False, group="form"),
     Flag("dest-decompress", "decompress layers", read=boolean, default=False, group="form"),
-    Flag("dest-compress-format", "compression of the layers: gzip or zstd", value="FORMAT", group="form"),
+    Flag("dest-compress-format", "compression of the layers: gzip or zstd", value="FORMAT",
+         offered=_COMPRESSIONS, group="form"),
     Flag("dest-compress-level", "compression level: 1 to 9 for gzip (default: 6), 1 to 22 for zstd (default: 3)",
          value="LEVEL", read=integer, group="form"),
     Flag("dest-force-compress-format", "do not reuse layers with another compression (no effect: they are never "

@@ -56,7 +56,7 @@ th, td { padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); ve
 details { margin: .75rem 0; padding: .5rem .9rem; background: var(--soft); border: 1px solid var(--line);
   border-radius: .4rem; }
 summary { cursor: pointer; font-weight: 600; overflow-wrap: anywhere; }
-ul { margin: .25rem 0; padding-left: 1.25rem; }
+ul { margin: .25rem 0; padding-left: 1.25rem; overflow-wrap: anywhere; }
 footer { margin-top: 2.5rem; color: var(--dim); font-size: .86em; }
 @media (max-width: 40rem) { body { padding: .75rem; } .facts { grid-template-columns: 1fr; }
   .facts dd { margin-bottom: .35rem; } }
@@ -141,6 +141,11 @@ def details(summary: Sequence[Node] | str, *content: Node, is_open: bool = True)
 def code(text: str) -> Element:
     """Return text in a monospaced font, such as a digest, a path or a command."""
     return element("code", text)
+
+
+def unbroken(text: str) -> Element:
+    """Return text that is not broken into lines, such as a time in a table."""
+    return element("span", text, style_class="whole")
 
 
 def short_digest(digest: str) -> Element:

@@ -14,7 +14,7 @@ from .flags import Flag, Parsed, UsageError, boolean
 from .format_flags import manifest_format
 from .network_options import NETWORK, RANGES
 from .platform_flags import annotation
-from .progress import MODES, reporting
+from .progress import PROGRESS, reporting
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ _CREATE = Command(
         Flag("annotation", "annotation of the list; can be repeated", value="NAME=VALUE", read=annotation, repeat=True,
              group="form"),
         Flag("format", "manifest type to write: oci or v2s2 (default: that of the images, if the destination accepts "
-             "it)", short="f", value="TYPE", group="form"),
+             "it)", short="f", value="TYPE", offered=("oci", "v2s2"), group="form"),
         AUTHFILE,
         *access_flags("src-"),
         *access_flags("dest-"),
@@ -103,8 +103,7 @@ _CREATE = Command(
         *RESUME,
         Flag("digestfile", "write the digest of the list to PATH", value="PATH", group="output"),
         Flag("quiet", "show no progress", short="q", read=boolean, default=False, group="output"),
-        Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE",
-             default="auto", choices=MODES, group="output"),
+        PROGRESS,
     ),
     read=CreateOptions.of,
     run=create,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from ..model.content_digest import content_digest
 from ..model.strict_json import CONFIG_LIMIT
 from ..transports import TRANSPORTS, parse_image_name
 from .access_options import AUTHFILE, AccessOptions, access_flags
-from .command import Command
+from .command import Command, program
 from .flags import Flag, Parsed, UsageError, boolean, utf8
 from .log import log
 from .network_options import NETWORK
@@ -39,13 +40,14 @@ _FLAGS = (
          group="output"),
     Flag("manifest-digest", "algorithm of the digest of the manifest: sha256 or sha512 (default: that of the "
          "configuration's digest)", value="ALGORITHM", choices=("sha256", "sha512"), group="output"),
+    Flag("json", "print JSON on a terminal, too, as in a pipe", read=boolean, default=False, group="output"),
     Flag("no-tags", "do not list the tags of the repository", short="n", read=boolean, default=False, group="output"),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class InspectOptions:
-    """The options of ``inspect``. ``template`` formats the output, None: as JSON.
+    """The options of ``inspect``. ``template`` formats the output, None: as JSON, or with ``summary`` as text.
 
     ``algorithm`` is that of the printed digest of the manifest, None: that of the configuration's digest.
     """
@@ -59,6 +61,7 @@ class InspectOptions:
     platforms: bool
     tags: bool
     template: str | None
+    summary: bool
     algorithm: str | None
 
     @classmethod
@@ -85,6 +88,7 @@ class InspectOptions:
             platforms=platforms,
             tags=not parsed.get("no-tags", bool),
             template=template,
+            summary=template is None and not parsed.get("json", bool) and program() != "skopeo" and sys.stdout.isatty(),
             algorithm=parsed.optional("manifest-digest", str),
         )
 
@@ -139,7 +143,16 @@ async def _print_properties(source: ImageSource, root: Manifest, manifest: Manif
     digest = _digest(root, manifest, options.algorithm)
     tags = await _tags(source) if options.tags else []
     name = _repository(options.reference)
-    if inspection is None:
+    if options.summary:
+        from .inspect_summary import Named, artifact_lines, image_lines
+        from .text_output import TextOutput, print_lines
+
+        named, output = Named(options.name, digest, tags), TextOutput.of_stdout()
+        if inspection is None:
+            print_lines(artifact_lines(named, manifest, output))
+        else:
+            print_lines(image_lines(named, root, inspection, output))
+    elif inspection is None:
         _print(inspect_documents.artifact(digest, manifest, name, tags), "artifact", options.template)
     else:
         _print(inspect_documents.facts(inspection, digest, name, tags), "image", options.template)
@@ -157,6 +170,12 @@ async def _print_platforms(source: ImageSource, root: Manifest, options: Inspect
     from . import inspect_documents
 
     instances = await read_instances(source, root)
+    if options.summary:
+        from .inspect_summary import platform_lines
+        from .text_output import TextOutput, print_lines
+
+        print_lines(platform_lines(options.name, root, instances, TextOutput.of_stdout()))
+        return
     document = inspect_documents.platforms(root, instances, _repository(options.reference))
     _print(document, "platforms", options.template)
 
@@ -198,11 +217,13 @@ COMMAND = Command(
     name="inspect",
     arguments="IMAGE-NAME",
     description=(
-        'Print information about "IMAGE-NAME" as JSON: its digest, tags, labels, layers and more.\n\n'
+        'Print information about "IMAGE-NAME": its digest, size, tags, labels, layers and more. On a terminal this\n'
+        "is a summary, in a pipe, with --json, or called skopeo it is JSON.\n\n"
         f"Supported transports:\n{', '.join(TRANSPORTS)}"
     ),
     examples=(
         "pyskopeo inspect docker://registry.fedoraproject.org/fedora",
+        "pyskopeo inspect --platforms docker://docker.io/library/alpine",
         "pyskopeo inspect --config docker://docker.io/alpine",
         'pyskopeo inspect --format "Name: {{.Name}} Digest: {{.Digest}}" docker://registry.access.redhat.com/ubi8',
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import PyskopeoError
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from .copy_result import CopyNames
 
 VERSION = 1
-"""Of the schema; it grows when a field is removed or gets another meaning. New fields and events may come at any time."""
+"""Of the schema; it grows when a field is removed or gets another meaning, not with new fields and events."""
 
 
-def print_event(event: Event, names: CopyNames | None) -> None:
+def print_event(event: Event, names: CopyNames | None = None) -> None:
     """Print an event of the copy of an image, with the names of both ends where they are known.
 
     Raises `BrokenPipeError`, unless the copy is complete, if the program that read them is gone.
@@ -63,8 +63,13 @@ def print_sync_event(event: SyncEvent) -> None:
 
 def print_sync_finished(report: SyncReport) -> None:
     """Print the last event of a run over many images."""
-    statuses = ("copied", "present", "failed", "skipped", "planned")
-    counts = {status: report.count(status) for status in statuses}
+    from collections import Counter
+    from typing import get_args
+
+    from ..syncing.sync_request import Status
+
+    statuses = Counter(result.status for result in report.results)
+    counts = {status: statuses[status] for status in get_args(Status)}
     rest = {"listingFailures": report.listing_failures, "moved": report.moved, "seconds": report.seconds}
     _print({"event": "SyncFinished", **counts, **rest}, is_last=True)
 
@@ -76,7 +81,7 @@ def _names(image: SyncImage | None) -> CopyNames | None:
 
 
 def _image_fields(names: CopyNames | SyncImage) -> dict[str, str]:
-    return {"image": names.source, "destination": names.destination}
+    return {"image": names.source} | ({"destination": names.destination} if names.destination else {})
 
 
 def _result_fields(result: ImageResult) -> dict[str, Any]:
@@ -94,5 +99,9 @@ def _print(fields: dict[str, Any], names: CopyNames | None = None, *, is_last: b
     now = time.time()
     moment = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03}Z"
     common = {"event": fields.pop("event"), "version": VERSION, "time": moment}
-    with suppress(BrokenPipeError) if is_last else suppress():
-        emit(json.dumps(common | ({} if names is None else _image_fields(names)) | fields))
+    line = json.dumps(common | ({} if names is None else _image_fields(names)) | fields)
+    try:
+        emit(line)
+    except BrokenPipeError:
+        if not is_last:
+            raise

@@ -30,7 +30,7 @@ _COMMANDS = """
     prefetch
     rebase referrers
     serve standalone-sign standalone-verify store-du store-ls store-prune store-verify sync
-    tag
+    tag tree
     verify version
 """
 _FLAGS = """
@@ -44,15 +44,15 @@ _FLAGS = """
     dest-password dest-precompute-digests dest-registry-token dest-shared-blob-dir dest-tls-verify dest-username
     devices digestfile dry-run
     encrypt-layer encryption-key exclude
-    filter final-image-name final-image-tag format from
+    files filter final-image-name final-image-tag format from
     get-login
     hash-format html
     image-digest image-name image-parallel-copies image-tag include insecure-policy
     jobs json
     keep-going key
-    latest layer layers limit-rate limit-rate-per-host listen
+    latest layer layers limit-rate limit-rate-per-host listen long
     manifest-digest max-inflated max-retry-after max-size media-type multi-arch
-    new-base no-add no-creds no-files no-resume no-tags
+    new-base no-add no-creds no-files no-referrers no-resume no-tags
     offline old-base older-than os os-feature os-version out output output-prefix override-arch override-os
     override-variant overwrite
     partial-age passphrase-file password password-stdin path platform platform-digest platform-names platforms

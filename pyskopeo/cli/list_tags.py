@@ -10,24 +10,23 @@ from ..errors import IncompleteTags
 from ..fast_dataclass import dataclass
 from ..gocompat.go_json import dumps
 from ..model.reference import Reference
-from ..model.tag_filter import ORDERS, TagFilter
+from ..model.tag_filter import TagFilter
 from .access_options import AUTHFILE, AccessOptions, registry_flags
 from .command import Command
-from .flags import Flag, Parsed
+from .flags import Parsed
 from .main import supervise
 from .network_options import NETWORK
 from .progress import warnings_only
 from .regex_timeout import bounded
+from .tag_flags import FILTERS, sort_flag, tag_filter
 
 _FLAGS = (
     AUTHFILE,
     *registry_flags(),
     *NETWORK,
-    Flag("filter", "list only tags that contain a match of REGEX (Python syntax)", value="REGEX", group="images"),
-    Flag("semver", 'list only versions in RANGE, for example ">= 1.2, < 3 || ^4.1"', value="RANGE", group="images"),
-    Flag("sort", f"order of the tags: {', '.join(ORDERS)} (newest last; default: registry)", value="ORDER",
-         default="registry", choices=ORDERS, group="output"),
-)  # fmt: skip
+    *FILTERS,
+    sort_flag("registry"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +48,7 @@ class ListTagsOptions:
         """Read the options; raises `InvalidInput`."""
         (name,) = parsed.arguments
         place = parse_tag_source(name)
-        order = next(order for order in ORDERS if order == parsed.get("sort", str))
-        wanted = TagFilter.parse(parsed.optional("filter", str), parsed.optional("semver", str), order)
-        return cls(name, place, wanted, AccessOptions.of(parsed), parsed.get("command-timeout", float))
+        return cls(name, place, tag_filter(parsed), AccessOptions.of(parsed), parsed.get("command-timeout", float))
 
 
 def run(options: ListTagsOptions) -> int:

@@ -6,10 +6,15 @@ import time
 from typing import TYPE_CHECKING
 
 from ..fast_dataclass import dataclass
+from ..model.reference import Reference
 from ..transports import TRANSPORTS
 from .command import Command
 from .files_flags import FILES, FilesOptions
-from .flags import Parsed
+from .flags import Flag, Parsed, UsageError, boolean
+from .main import supervise
+from .progress import warnings_only
+from .tag_flags import FILTERS as TAG_FILTERS
+from .tag_flags import TagsOptions, sort_flag, tag_filter
 from .verify_flags import JSON
 
 if TYPE_CHECKING:
@@ -23,21 +28,45 @@ _SPECIAL = ((0o4000, 2, ("s", "S")), (0o2000, 5, ("s", "S")), (0o1000, 8, ("t", 
 
 @dataclass(frozen=True, slots=True)
 class LsOptions:
-    """The options of ``ls``; ``path`` is "" for all files."""
+    """The options of ``ls``; ``path`` is "" for all files. ``tags`` are for a repository, None: files are listed."""
 
     files: FilesOptions
     path: str
     json: bool
+    tags: TagsOptions | None
+    timeout: float
 
     @classmethod
     def of(cls, parsed: Parsed) -> LsOptions:
         """Read the options; raises `InvalidInput`."""
         path = parsed.arguments[1] if len(parsed.arguments) > 1 else ""
-        return cls(FilesOptions.of(parsed), path, parsed.get("json", bool))
+        files = FilesOptions.of(parsed)
+        lists_tags = not (path or files.layers or parsed.get("files", bool)) and _is_repository(files.name)
+        tags = TagsOptions(tag_filter(parsed), parsed.get("long", bool)) if lists_tags else None
+        given = next((name for name in ("filter", "semver") if name in parsed.given - parsed.inherited), None)
+        if given and not lists_tags:
+            raise UsageError(f"--{given} is for the tags of a repository: want docker://HOST/NAME alone")
+        return cls(files, path, parsed.get("json", bool), tags, parsed.get("command-timeout", float))
 
 
-async def run(options: LsOptions) -> int:
-    """Print the files."""
+def _is_repository(name: str) -> bool:
+    """Return whether a valid image name is that of a repository in a registry: without tag and digest."""
+    transport, _, details = name.partition(":")
+    return transport == "docker" and not Reference.parse(details.removeprefix("//"), default_tag="").manifest_name
+
+
+def run(options: LsOptions) -> int:
+    """Print the files, or the tags."""
+    if options.tags is None:
+        return supervise(_list_files(options), options.timeout)
+    from .ls_tags import list_repository
+
+    files = options.files
+    access = files.access_options.access(warnings_only)
+    return list_repository(files.name, options.tags, access, files.choice, options.timeout, as_json=options.json)
+
+
+async def _list_files(options: LsOptions) -> int:
     from ..api.files import list_files
 
     files = options.files
@@ -93,14 +122,29 @@ COMMAND = Command(
         'List the files of "IMAGE-NAME", as a container would see them, or those at and below "PATH": mode,\n'
         "number of the layer (1 is the base layer, - a directory that no layer names), owner, size in bytes,\n"
         "time and path. Layers are read, and verified, but nothing is stored.\n\n"
+        "A repository, docker://HOST/NAME without a tag, a digest and a PATH: list its tags, one a line, with --long\n"
+        "also the digest and the platforms of each, and the size and the time of the image for one platform. That\n"
+        "reads up to two manifests of each tag, which a registry may count as pulls. With --files: list the files of\n"
+        "its image latest.\n\n"
         f"Supported transports:\n{', '.join(TRANSPORTS)}"
     ),
     examples=(
-        "pyskopeo ls docker://docker.io/library/alpine",
+        "pyskopeo ls docker://docker.io/library/alpine:3.20",
         "pyskopeo ls docker://docker.io/library/alpine /etc/os-release",
         "pyskopeo ls --json oci:images:app usr/share",
+        "pyskopeo ls docker://docker.io/library/alpine",
+        "pyskopeo ls --long --semver '>= 3.19' docker://docker.io/library/alpine",
     ),
-    flags=(JSON, *FILES),
+    flags=(
+        JSON,
+        Flag("files", "list the files of the image with the tag latest, where only a repository is named", read=boolean,
+             default=False, group="files"),
+        Flag("long", "list digests, sizes, times and platforms of tags", short="l", read=boolean, default=False,
+             group="output"),
+        *TAG_FILTERS,
+        sort_flag("natural"),
+        *FILES,
+    ),
     read=LsOptions.of,
     run=run,
-)
+)  # fmt: skip

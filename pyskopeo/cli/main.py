@@ -11,8 +11,7 @@ from contextlib import nullcontext
 from typing import NoReturn, TypeVar
 
 from ..errors import InvalidInput, PyskopeoError, StorageFailed, first_error
-from .command import GLOBAL, HIDDEN, SUMMARIES, VERSION, Command, CommandGroup, load_command, program, version_line
-from .defaults_location import has_defaults
+from .command import GLOBAL, VERSION, Command, CommandGroup, is_command, load_command, program, version_line
 from .flags import Flag, Parsed, UnknownFlag, UsageError, parse
 from .log import debugging, emit, log, set_debugging
 from .standard_streams import flush_standard_streams, prepare_standard_streams, print_styled
@@ -181,7 +180,7 @@ def _parse_command_line(words: Sequence[str]) -> tuple[Command[object], object, 
         _show_page(rest)
         return None
     verb, *words = rest
-    if verb not in SUMMARIES and verb not in HIDDEN:
+    if not is_command(verb):
         from .command_hints import hint
 
         raise UsageError(
@@ -238,6 +237,8 @@ def _parse_command(
 
 def _read_options(command: Command[object], parsed: Parsed) -> object:
     """Return the options of a command, with what the user has set for all calls; raises `InvalidInput`."""
+    from .defaults_location import has_defaults
+
     if program() == "skopeo" or not has_defaults(os.environ):
         set_debugging(parsed.get("debug", bool))
         return command.read(parsed)

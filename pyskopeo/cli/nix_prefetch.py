@@ -10,10 +10,11 @@ from ..fast_dataclass import dataclass
 from ..model.platform import Platform
 from .access_options import AUTHFILE, AccessOptions, registry_flags
 from .command import Command
+from .copy_result import CopyNames
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import emit_notice
 from .network_options import NETWORK, RANGES
-from .progress import MODES, reporting
+from .progress import PROGRESS, reporting
 
 if TYPE_CHECKING:
     from ..api.nix import NixImage, NixRequest
@@ -41,8 +42,7 @@ _FLAGS = (
     *NETWORK,
     *RANGES,
     Flag("quiet", "print the result only", short="q", read=boolean, default=False, group="output"),
-    Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
-         choices=MODES, group="output"),
+    PROGRESS,
 )  # fmt: skip
 
 
@@ -113,7 +113,8 @@ async def run(options: NixPrefetchOptions) -> int:
     """Pull the image, and print the arguments for pullImage."""
     from ..api.nix import nix_prefetch
 
-    with reporting(options.progress) as report:
+    names = CopyNames(f"docker://{options.request.reference}", "")
+    with reporting(options.progress, names) as report:
         found = await nix_prefetch(
             options.request, add=options.add, access=options.access.access(report), report=report
         )

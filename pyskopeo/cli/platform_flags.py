@@ -7,8 +7,13 @@ from ..model.platform import Platform
 from .command import program
 from .flags import Flag, Parsed, UsageError, utf8
 
+COMMON_PLATFORMS = (
+    "linux/amd64", "linux/arm64", "linux/arm/v7", "linux/386", "linux/ppc64le", "linux/riscv64", "linux/s390x",
+    "windows/amd64",
+)  # fmt: skip
 PLATFORM = Flag("platform", "choose the image for OS/ARCH[/VARIANT] from a list, or for bashbrew:NAME, as in "
-                "bashbrew:arm32v7", value="PLATFORM", read=Platform.parse, group="images")  # fmt: skip
+                "bashbrew:arm32v7", value="PLATFORM", read=Platform.parse, offered=COMMON_PLATFORMS,
+                group="images")  # fmt: skip
 _OVERRIDES = ("override-os", "override-arch", "override-variant")
 
 

@@ -13,8 +13,8 @@ from .command import Command
 from .copy_result import CopyNames
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .network_options import NETWORK, RANGES
-from .platform_flags import overridden
-from .progress import quantity, size, warnings_only
+from .platform_flags import COMMON_PLATFORMS, overridden
+from .progress import PROGRESS, quantity, registry_report, size
 from .receipt_flag import RECEIPT, recording, write_receipt
 from .referrer_flags import REFERRERS, wanted_referrers
 
@@ -28,11 +28,12 @@ _FLAGS = (
     Flag("dest", "layout to fetch into, whose images get their names from the lock; a single one may be given another, "
          "NAME", value="oci:DIR[:NAME]", group="destination"),
     Flag("platform", "fetch only the image for OS/ARCH[/VARIANT]; several times: those images, with their index",
-         value="PLATFORM", read=Platform.parse, repeat=True, group="images"),
+         value="PLATFORM", read=Platform.parse, repeat=True, offered=COMMON_PLATFORMS, group="images"),
     Flag("jobs", "number of images to fetch in parallel, which share one limit on blobs (default: 8)", value="N",
          read=integer, default=8, group="network"),
     *(flag for flag in REFERRERS if flag.name != "cosign-tags"),
     Flag("dry-run", "print what would be fetched, without fetching it", read=boolean, default=False, group="output"),
+    PROGRESS,
     RECEIPT,
     AUTHFILE,
     *registry_flags(),
@@ -53,6 +54,7 @@ class PrefetchOptions:
     platforms: tuple[Platform, ...]
     jobs: int
     dry_run: bool
+    progress: str
     receipt: Path | None
     access: AccessOptions
     referrers: WantedReferrers | None
@@ -73,6 +75,7 @@ class PrefetchOptions:
             platforms=_platforms(parsed),
             jobs=jobs,
             dry_run=parsed.get("dry-run", bool),
+            progress=parsed.get("progress", str),
             receipt=parsed.path("receipt"),
             access=AccessOptions.of(parsed),
             referrers=wanted_referrers(parsed),
@@ -109,14 +112,13 @@ async def run(options: PrefetchOptions) -> int:
     from ..storage.lock_files import read_lock
     from ..syncing.prefetch import PrefetchRequest, plan_prefetch, prefetch
     from ..syncing.sync_request import ImageEvent, ReportBuilder
-    from .sync_summary import show_summary
-    from .sync_view import viewing
+    from .sync_view import show_end, viewing
 
     request = PrefetchRequest(
         read_lock(options.lock), options.layout, options.name, options.names, options.platforms, options.jobs,
         options.referrers,
     )
-    access = options.access.access(warnings_only)
+    access = options.access.access(registry_report(options.progress))
     if options.dry_run or access.network.offline:
         plan = await plan_prefetch(request, access=access)
         if access.network.offline and plan.missing:
@@ -132,7 +134,10 @@ async def run(options: PrefetchOptions) -> int:
         """What is shown comes from the events of the images."""
 
     names = CopyNames(str(options.lock), "store" if options.layout is None else f"oci:{options.layout}")
-    with viewing(names, builder) as show, recording(options.receipt, forget) as (record_event, record):
+    with (
+        viewing(options.progress, names, builder) as show,
+        recording(options.receipt, forget) as (record_event, record),
+    ):
 
         def report(event: SyncEvent) -> None:
             if isinstance(event, ImageEvent):
@@ -140,7 +145,7 @@ async def run(options: PrefetchOptions) -> int:
             show(event)
 
         done = await prefetch(request, access=access, report=report)
-    show_summary(builder.report)
+    show_end(options.progress, builder.report)
     if record is not None and options.receipt is not None:
         from ..model.receipt import joint_receipt
 

@@ -28,6 +28,7 @@ from ..model.events import (
     ignore,
 )
 from .copy_result import CopyNames, converted_line
+from .flags import Flag
 from .log import debugging, emit_notice, log
 from .quantities import quantity, size, span
 from .skopeo_steps import WRITING, Steps, getting_line, signature_lines
@@ -36,9 +37,13 @@ from .terminal import has_cursor_control, has_rich
 if TYPE_CHECKING:
     from ..model.digest import Digest
 
-__all__ = ["MODES", "Lines", "quantity", "reporting", "size", "span", "warnings_only"]
+__all__ = ["MODES", "PROGRESS", "Lines", "quantity", "registry_report", "reporting", "size", "span", "warnings_only"]
 
 MODES = ("auto", "bars", "plain", "json", "none")
+PROGRESS = Flag(
+    "progress", f"how to show progress: {', '.join(MODES)} (default: auto)", value="MODE", default="auto",
+    choices=MODES, group="output",
+)  # fmt: skip
 _INTERVAL = 10.0  # seconds between two lines about the same blob
 
 
@@ -76,6 +81,15 @@ def _reporter(mode: str, names: CopyNames | None) -> Iterator[Report]:
             yield lambda event: print_event(event, names)
     else:
         yield Lines() if mode == "plain" else warnings_only
+
+
+def registry_report(mode: str) -> Report:
+    """Return what shows the events of a registry that belong to no image, in a mode of `MODES`."""
+    if mode != "json":
+        return warnings_only
+    from .json_events import print_event
+
+    return print_event
 
 
 def warnings_only(event: Event) -> None:

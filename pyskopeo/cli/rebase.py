@@ -14,7 +14,7 @@ from .copy_result import CopyNames
 from .flags import Flag, Parsed, boolean
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image, refuse_choice
-from .progress import MODES, reporting
+from .progress import PROGRESS, reporting
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,7 @@ COMMAND = Command(
         *RESUME,
         Flag("digestfile", "write the digest of the new image to PATH", value="PATH", group="output"),
         Flag("quiet", "show no progress", short="q", read=boolean, default=False, group="output"),
-        Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE",
-             default="auto", choices=MODES, group="output"),
+        PROGRESS,
     ),
     read=RebaseOptions.of,
     run=run,

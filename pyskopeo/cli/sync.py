@@ -21,22 +21,22 @@ from .flags import Flag, Parsed, UsageError, boolean, integer
 from .format_flags import FORM, compresses_plain_layers, manifest_format
 from .network_options import NETWORK, RANGES
 from .platform_flags import CHOOSING, chosen_image, refuse_choice
-from .progress import MODES
+from .progress import PROGRESS, registry_report
 from .referrer_flags import REFERRERS, wanted_referrers
 from .regex_timeout import bounded
 from .signing_flags import SIGNING, SigningOptions
 
 if TYPE_CHECKING:
-    from ..model.events import Event, Report
+    from ..model.events import Report
     from ..syncing.sync_request import SyncReport, SyncRequest
     from ..syncing.tag_selection import TagSelection
 
 _FORM = ("format", "preserve-digests", "remove-signatures", "remove-list-signatures", "max-inflated")
 _FLAGS = (
     Flag("src", "transport of SOURCE: docker, dir, oci or yaml", short="s", value="TRANSPORT", default="",
-         group="source"),
+         offered=("docker", "dir", "oci", "yaml"), group="source"),
     Flag("dest", "transport of DESTINATION: docker, dir or oci", short="d", value="TRANSPORT", default="",
-         group="destination"),
+         offered=("docker", "dir", "oci"), group="destination"),
     Flag("scoped", "append the full source path to DESTINATION", read=boolean, default=False, group="destination"),
     Flag("append-suffix", "suffix to append to each name at the destination", value="TEXT", default="",
          group="destination"),
@@ -57,8 +57,7 @@ _FLAGS = (
          group="images"),
     Flag("dry-run", "print what would be copied, without writing anything", read=boolean, default=False,
          group="output"),
-    Flag("progress", "how to show progress: " + ", ".join(MODES) + " (default: auto)", value="MODE", default="auto",
-         choices=MODES, group="output"),
+    PROGRESS,
     Flag("digestfile", "write the digest and the name of each image at the destination to PATH", value="PATH",
          group="output"),
     Flag("report", "write the result of each image to PATH as JSON", value="PATH", group="output"),
@@ -110,7 +109,7 @@ class SyncOptions:
 async def run(options: SyncOptions) -> int:
     """Copy the images. Print a summary and write the files asked for, also after an error or a signal."""
     from ..syncing.sync import sync
-    from ..syncing.sync_request import ImageEvent, ReportBuilder
+    from ..syncing.sync_request import ReportBuilder
     from .sync_files import create_digest_file, write_digests, write_report
     from .sync_view import ImageSteps, viewing
 
@@ -118,28 +117,25 @@ async def run(options: SyncOptions) -> int:
         create_digest_file(options.digestfile)
     builder = ReportBuilder()
     signatures = not options.request.form.remove_signatures
+    report = registry_report(options.progress)
+    writing = _writing(options, report)
     with_steps = options.as_skopeo and options.progress == "auto" and not sys.stdout.isatty()
     steps = (ImageSteps(signatures=signatures),) if with_steps else ()
     try:
         with viewing(options.progress, _names(options.request), builder, *steps) as show:
-
-            def report_registry_event(event: Event) -> None:
-                show(ImageEvent(None, event))
-
-            writing = _writing(options, report_registry_event)
             await sync(
                 replace(options.request, signers=options.signing.signers(writing)),
-                source_access=options.source_access.access(report_registry_event),
+                source_access=options.source_access.access(report),
                 destination_access=writing,
                 report=show,
             )
     finally:
-        report = builder.report
-        _show_end(options, report)
+        results = builder.report
+        _show_end(options, results)
         if options.digestfile is not None and builder.listed:
-            write_digests(options.digestfile, report)
+            write_digests(options.digestfile, results)
         if options.report is not None:
-            write_report(options.report, options.request, report)
+            write_report(options.report, options.request, results)
     return 0
 
 
@@ -156,18 +152,11 @@ def _names(request: SyncRequest) -> CopyNames:
 
 def _show_end(options: SyncOptions, report: SyncReport) -> None:
     """Print the summary. Bars leave out what skopeo logs at the end, so it is shown then."""
-    from .sync_view import shows_bars
+    from .sync_view import show_end, shows_bars
 
-    if options.progress == "json":
-        from .json_events import print_sync_finished
-
-        print_sync_finished(report)
-    elif options.progress != "none" and report.results and not options.request.dry_run:
-        if options.as_skopeo and not shows_bars(options.progress):
-            return
-        from .sync_summary import show_summary
-
-        show_summary(report)
+    is_logged = options.as_skopeo and not shows_bars(options.progress)
+    if options.progress == "json" or not (is_logged or options.request.dry_run or not report.results):
+        show_end(options.progress, report)
 
 
 def _writing(options: SyncOptions, report: Report) -> Access:

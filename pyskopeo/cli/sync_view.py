@@ -19,7 +19,7 @@ from .terminal import has_cursor_control, has_rich
 
 if TYPE_CHECKING:
     from ..model.digest import Digest
-    from ..syncing.sync_request import SyncEvent, SyncImage, SyncSink
+    from ..syncing.sync_request import SyncEvent, SyncImage, SyncReport, SyncSink
     from .copy_result import CopyNames
 
 _INTERVAL = 10.0  # seconds
@@ -62,6 +62,18 @@ def _view(mode: str, names: CopyNames) -> Iterator[SyncSink]:
 def shows_bars(mode: str) -> bool:
     """Return whether bars are shown in a mode of `MODES`."""
     return has_cursor_control() if mode == "auto" else mode == "bars" and has_rich()
+
+
+def show_end(mode: str, report: SyncReport) -> None:
+    """Print the summary of a run in a mode of `MODES`."""
+    if mode == "json":
+        from .json_events import print_sync_finished
+
+        print_sync_finished(report)
+    elif mode != "none":
+        from .sync_summary import show_summary
+
+        show_summary(report)
 
 
 def show_warning(event: SyncEvent) -> None:

@@ -5,24 +5,18 @@ They stay in memory until the copy is done, so their number and their size in to
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import (
-    ContentMismatch,
-    InvalidContent,
     NoMatchingPlatform,
-    NotFound,
-    Offline,
-    RegistryError,
-    TooLarge,
     Unsupported,
 )
-from ..fast_dataclass import dataclass
 from ..model import mediatype
 from ..model.choice import Choice
-from ..model.strict_json import CONFIG_LIMIT, MANIFEST_LIMIT
+from ..model.strict_json import CONFIG_LIMIT
 from ..streams.concurrency import each
+from .children import MANIFESTS_AT_ONCE, Children, Documents, add_children
 from .layer_changes import changes_ciphers, has_encrypted_layers, layer_change
 from .plan import DEFAULT_FORM, Form, Graph, why_unchangeable
 from .selection import (
@@ -37,7 +31,7 @@ from .selection import (
 from .target_types import image_type
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable
     from typing import TypeAlias
 
     from ..interfaces import Accepts, ImageSource
@@ -48,53 +42,6 @@ if TYPE_CHECKING:
     from ..model.signature import Signature
 
     Check: TypeAlias = Callable[[Manifest, Descriptor | None], Awaitable[tuple[Signature, ...]]]
-
-_MANIFESTS_AT_ONCE = 8
-# Manifests and configurations of one copy: their size in bytes in total, their number, and the number of descriptors in
-# them, each of which needs about 1 KiB of memory.
-_TOTAL_LIMIT = 64 * 1024 * 1024
-_MAX_DOCUMENTS = 20_000
-_MAX_DESCRIPTORS = 100_000
-
-
-@dataclass(slots=True)
-class Children:
-    """What is below an index, by digest: manifests, and blobs that are entries themselves."""
-
-    manifests: dict[Digest, Manifest] = field(default_factory=dict)
-    blobs: dict[Digest, Descriptor] = field(default_factory=dict)
-
-    def __contains__(self, digest: Digest) -> bool:
-        return digest in self.manifests or digest in self.blobs
-
-
-class _Documents:
-    """Counts the manifests and configurations that a copy holds in memory."""
-
-    def __init__(self) -> None:
-        self._number = self._size = self._descriptors = 0
-
-    def add_manifest(self, manifest: Manifest) -> None:
-        """Count a manifest; raises `TooLarge`."""
-        self._descriptors += len(manifest.manifests) + len(manifest.layers)
-        self.add(len(manifest.raw))
-
-    def add(self, size: int) -> None:
-        """Count a document of ``size`` bytes; raises `TooLarge`."""
-        self._number += 1
-        self._size += size
-        limits = (
-            (self._size, _TOTAL_LIMIT, "bytes"), (self._number, _MAX_DOCUMENTS, "documents"),
-            (self._descriptors, _MAX_DESCRIPTORS, "layers and entries"),
-        )  # fmt: skip
-        for number, limit, what in limits:
-            if number > limit:
-                raise TooLarge(
-                    f"the manifests, configurations and signatures of this image are over the limit of {limit} {what} "
-                    "in total: copy some of its platforms, with --multi-arch",
-                    limit=limit,
-                )
-
 
 async def _without_signatures(_: Manifest, __: Descriptor | None) -> tuple[Signature, ...]:
     """Check nothing: the default of `read_graph`."""
@@ -137,7 +84,7 @@ async def read_graph(
     if root.is_index:
         first = selected_children(root, selection)
         kept = frozenset(entry.digest for entry in first) if selection.strip else None
-        await _read_children(source, first, children)
+        await add_children(source, first, children)
         signatures |= await _check_children(children.manifests.values(), check)
     graph = Graph(
         root, children.manifests, kept=kept, synthesized=source.synthesized, chosen_from=chosen_from,
@@ -151,14 +98,14 @@ async def read_graph(
 async def _check_children(manifests: Iterable[Manifest], check: Check) -> dict[Digest, tuple[Signature, ...]]:
     """Return the signatures of child manifests; raises what ``check`` raises, and `TooLarge` for too many of them."""
     found: dict[Digest, tuple[Signature, ...]] = {}
-    documents = _Documents()
+    documents = Documents()
 
     async def check_one(manifest: Manifest) -> None:
         found[manifest.digest] = await check(manifest, manifest.descriptor)
         for signature in found[manifest.digest]:
             documents.add(len(signature.content))
 
-    await each(manifests, check_one, at_once=_MANIFESTS_AT_ONCE)
+    await each(manifests, check_one, at_once=MANIFESTS_AT_ONCE)
     return found
 
 
@@ -196,63 +143,6 @@ async def find_image(
     return await find(root, 1) if root.is_index else root
 
 
-async def read_children(source: ImageSource, index: Manifest) -> Children:
-    """Return everything below an index; manifests are read concurrently.
-
-    Raises the source's errors, `InvalidContent` for indexes nested too deeply, and `TooLarge` for too many manifests.
-    """
-    children = Children()
-    await _read_children(source, index.manifests, children)
-    return children
-
-
-async def read_entry(source: ImageSource, entry: Descriptor) -> Manifest | None:
-    """Return the manifest that an entry of an index names, or None if it names a blob.
-
-    The media type decides. For one that is not known, the source is asked for a manifest first. Raises the source's
-    errors.
-    """
-    if entry.is_manifest or not entry.media_type or entry.media_type in mediatype.SCHEMA1_IMAGES:
-        return await source.manifest(entry)
-    if entry.is_blob or entry.size > MANIFEST_LIMIT:
-        return None
-    try:
-        return await source.manifest(entry)
-    except (NotFound, InvalidContent, Unsupported, RegistryError) as error:
-        if isinstance(error, ContentMismatch) or (isinstance(error, RegistryError) and error.status != 404):
-            raise
-        return None
-
-
-async def _read_children(source: ImageSource, first: Sequence[Descriptor], children: Children) -> None:
-    documents = _Documents()
-    unavailable: list[Offline] = []
-
-    async def read(entry: Descriptor) -> None:
-        try:
-            manifest = await read_entry(source, entry)
-        except Offline as error:  # all that is missing is listed
-            unavailable.append(error)
-            return
-        if manifest is None:
-            children.blobs[entry.digest] = entry
-        else:
-            documents.add_manifest(manifest)
-            children.manifests[entry.digest] = manifest
-
-    level, depth = list(first), 1
-    while level:
-        check_depth(depth)
-        fresh = {entry.digest: entry for entry in level if entry.digest not in children}
-        await each(fresh.values(), read, at_once=_MANIFESTS_AT_ONCE)
-        if unavailable:
-            raise Offline.of(unavailable)
-        # Manifests read before are skipped, so the loop ends even if indexes refer to each other.
-        known = children.manifests
-        level = [entry for digest in fresh if digest in known for entry in known[digest].manifests]
-        depth += 1
-
-
 async def with_layer_sizes(source: ImageSource, graph: Graph) -> Graph:
     """Return the graph with layer sizes for manifests of schema 1, which have none; the source knows them."""
     if not graph.root.is_schema1 and not any(child.is_schema1 for child in graph.children.values()):
@@ -287,7 +177,7 @@ async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form
         return graph
     configs, actual_types = dict(graph.configs), dict(graph.actual_types)
     wanted: dict[Digest, Descriptor] = {}
-    documents = _Documents()
+    documents = Documents()
     for manifest, target in zip(images, targets, strict=True):
         assert manifest.config is not None
         takes = replace(accepts, unchangeable=why_unchangeable(manifest, graph, accepts, form))
@@ -312,5 +202,5 @@ async def with_configs(source: ImageSource, graph: Graph, accepts: Accepts, form
         documents.add(config.size)
         configs[config.digest] = await source.blob(config).read(CONFIG_LIMIT)
 
-    await each(wanted.values(), read, at_once=_MANIFESTS_AT_ONCE)
+    await each(wanted.values(), read, at_once=MANIFESTS_AT_ONCE)
     return replace(graph, configs=configs, actual_types=actual_types)

@@ -19,7 +19,7 @@ from ..fast_dataclass import dataclass
 from ..model.events import Warned
 from ..model.referrer import MAX_REFERRERS, artifact_type, attested_digest
 from ..streams.concurrency import work_off
-from .graph import read_children
+from .children import read_children
 from .plan import Graph
 from .referrer_walk import REFERRERS_AT_ONCE, ReferrerWalk
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from ..errors import PolicyRejected, PyskopeoError
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import each
-from .graph import find_image, ignore_warning, read_children
+from .children import read_children
+from .graph import find_image, ignore_warning
 from .policy_check import names_blobs, signed_image
 from .referring_signatures import read_referring_signatures
 from .selection import has_only_blobs

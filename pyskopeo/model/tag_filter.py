@@ -10,16 +10,17 @@ from ..errors import InvalidInput
 from ..fast_dataclass import dataclass
 from .semver import Version, VersionRange
 
-Order: TypeAlias = Literal["registry", "name", "semver"]
-"""The order of tags: as the registry lists them, by name, or by semantic version."""
-ORDERS: tuple[Order, ...] = ("registry", "name", "semver")
+Order: TypeAlias = Literal["registry", "name", "natural", "semver"]
+"""The order of tags: as the registry lists them, by name, by name with numbers, or by version."""
+ORDERS: tuple[Order, ...] = ("registry", "name", "natural", "semver")
 
 
 @dataclass(frozen=True, slots=True)
 class TagFilter:
     """Selects tags by a regular expression, which may match anywhere, and by a version range.
 
-    ``order`` is that of the result: ``registry`` (unchanged), ``name`` or ``semver``. The time that a
+    ``order`` is that of the result: ``registry`` (unchanged), ``name``, ``natural`` (as by name, but 1.10 comes after
+    1.9) or ``semver``. The time that a
     regular expression takes is not limited here: do not use one from an untrusted source.
     """
 
@@ -44,6 +45,8 @@ class TagFilter:
         kept = [tag for tag in tags if self._keeps(tag)]
         if self.order == "name":
             kept.sort()
+        elif self.order == "natural":
+            kept.sort(key=_by_numbers)
         elif self.order == "semver":
             kept.sort(key=_by_version)
         return kept
@@ -59,6 +62,14 @@ class TagFilter:
 def _version(tag: str) -> Version | None:
     """Return the version that a tag is, or None; tags of archives are ``repository:tag``."""
     return Version.parse(tag.rpartition(":")[2])
+
+
+def _by_numbers(tag: str) -> tuple[list[tuple[str, int, str]], str]:
+    """Return a key that orders texts as they are, and the numbers between them by their values."""
+    parts = re.split("([0-9]+)", tag)
+    numbers = [digits.lstrip("0") for digits in parts[1::2]]  # of any length: the longer one is the greater one
+    keyed = [(text, len(digits), digits) for text, digits in zip(parts[::2], numbers, strict=False)]
+    return [*keyed, (parts[-1], -1, "")], tag
 
 
 def _by_version(tag: str) -> tuple[bool, Version, str]:

@@ -97,6 +97,11 @@ class Repository:
         what = f"listing tags of {self.reference.name}"
         return self._call_once(what, partial(self._tag_list, what))
 
+    def first_tags(self, count: int) -> Call[list[str]]:
+        """GET one page of tags, with a request for ``count`` tags in it; not retried."""
+        what = f"listing tags of {self.reference.name}"
+        return self._call_once(what, partial(self._first_tags, count, what))
+
     def _call(self, what: str, once: Callable[[], Coroutine[Any, Any, T]]) -> Call[T]:
         return Call(what, once, self.retry, self._report)
 
@@ -167,6 +172,13 @@ class Repository:
         while pages.next:
             await self._call(what, pages.read)
         return TagList(pages.names, self.session.redactor.redact(pages.problem))
+
+    async def _first_tags(self, count: int, what: str) -> list[str]:
+        from .tag_pages import TagPages
+
+        pages = TagPages(self.session, f"{self._base}/tags/list?n={count}", what)
+        await pages.read()
+        return pages.names
 
     async def blob_ending(self, descriptor: Descriptor, count: int) -> bytes:
         """GET the last ``count`` bytes of a blob, not verified; no bytes if the registry does not serve the range.

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..engine.graph import read_entry
+from ..engine.children import read_entry
 from ..engine.plan import has_foreign_urls
 from ..errors import PyskopeoError
 from ..model.descriptor import UNKNOWN_SIZE

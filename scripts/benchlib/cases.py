@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from .libraries import LIBRARIES
 from .links import Link
 from .measure import Runs
 from .target import InitialState
@@ -173,6 +174,17 @@ CASES = (
         *("extract-one", "one file of an image of 8 layers, from the middle", "layers8", "extract-one", 0.50),
         baseline="crane",
         contenders=_VERSIONS | {"crane", "skopeo"},
+    ),
+    # Of the others, python-dxf is the one that verifies what it downloads.
+    Case(
+        *("libraries8", "8 layers as files, by libraries for Python, http", "layers8", "blobs", 1.00),
+        baseline="python-dxf",
+        contenders=_VERSIONS | LIBRARIES.keys(),
+    ),
+    Case(
+        *("libraries80", "80 small layers as files, by libraries for Python, http", "many80", "blobs", 1.00),
+        baseline="python-dxf",
+        contenders=_VERSIONS | LIBRARIES.keys(),
     ),
     _start_up_case("inspect", "`inspect --raw`", "inspect", 180),
     _start_up_case("version", "`--version`", "version", 60),

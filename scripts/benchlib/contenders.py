@@ -22,7 +22,8 @@ class Job:
     ``sync`` (all images of the repository), ``sync-file`` (the same images, named in a file), ``inspect``, ``version``,
     ``oci-pinned`` (to ``oci:``, by digest), ``oci-four`` (to ``oci:``, by four processes at once, as 1 to 4),
     ``prefetch`` (all images of the repository to one ``oci:``, by a lock file if the program has them), ``lock`` (to
-    write that) or ``extract-one`` (the file with the path ``file``). The result is written to ``path``, or to
+    write that), ``blobs`` (all blobs of the image as files, for libraries that write no layout) or ``extract-one``
+    (the file with the path ``file``). The result is written to ``path``, or to
     ``target`` for ``docker``. ``tag`` is that of the image, and its name in a layout, ``digest`` that of its manifest,
     ``store`` the content store.
     """
@@ -152,6 +153,8 @@ def _copy_destination(job: Job) -> tuple[list[str], str]:
         return ["--dest-tls-verify=false"], f"docker://{job.target.name}"
     if job.kind == "extract-one":
         return [], f"dir:{job.path}.dir"
+    if job.kind == "blobs":
+        return [], f"dir:{job.path}"
     if job.kind == "zstd":
         return ["--dest-compress-format", "zstd"], f"oci:{job.path}:1"
     transport = job.kind.partition("-")[0] if job.kind.startswith("oci-") else job.kind

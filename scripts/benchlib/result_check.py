@@ -32,7 +32,7 @@ def _check_archive(job: Job, name: str) -> None:
 
 
 def _check_blobs(job: Job, name: str) -> None:
-    folder = job.path if name == "floor" else _blobs(job.path)
+    folder = job.path if name == "floor" or job.kind == "blobs" else _blobs(job.path)
     for digest, size in job.image.blobs_of(job.tag).items():
         _require_file(folder, digest, size, name)
     if job.kind == "oci-four":
@@ -150,7 +150,7 @@ def _check_file(job: Job, name: str) -> None:
 _CHECKS = {
     "extract-one": _check_file,
     "docker-archive": _check_archive,
-    **dict.fromkeys(("oci", "oci-pinned", "oci-four"), _check_blobs),
+    **dict.fromkeys(("oci", "oci-pinned", "oci-four", "blobs"), _check_blobs),
     "prefetch": _check_layout,
     **dict.fromkeys(("sync", "sync-file"), _check_directories),
     "zstd": _check_zstd,

@@ -62,8 +62,9 @@ def test_the_wheel_installs_and_its_commands_run(wheel: Path, tmp_path: Path) ->
 def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pyskopeo").rglob("*.py")}
-    manual = f"pyskopeo-{pyskopeo.__version__}.data/data/share/man/man1/pyskopeo.1"
-    assert names == modules | {"pyskopeo/py.typed", manual}
+    shared = f"pyskopeo-{pyskopeo.__version__}.data/data/share"
+    documents = {f"{shared}/man/man1/pyskopeo.1", f"{shared}/pyskopeo/events.schema.json"}
+    assert names == modules | {"pyskopeo/py.typed"} | documents
 
 
 @pytest.fixture(scope="module")

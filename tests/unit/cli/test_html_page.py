@@ -24,6 +24,7 @@ from pyskopeo.cli.html_page import (
     section,
     short_digest,
     table,
+    unbroken,
 )
 
 HOSTILE = '</title></style><script>alert(1)</script><img src=x onerror="y">\'&amp;\x1b[31m\u202e\x00\ud800'
@@ -33,6 +34,7 @@ PLACES: dict[str, Callable[[str], Node]] = {
     "text": lambda text: text,
     "code": code,
     "badge": badge,
+    "unbroken": unbroken,
     "digest": short_digest,
     "facts": lambda text: facts([(text, text)]),
     "bullets": lambda text: bullets([[text, code(text)]]),

@@ -251,7 +251,7 @@ def test_every_example_in_the_help_is_a_command_line_we_accept(capsys: pytest.Ca
         (["list-tags", "a", "b"], "Exactly one argument expected: SOURCE-IMAGE, got 2"),
         (["manifest-digest"], "Exactly one argument expected: MANIFEST-FILE, got 0"),
         (["list-tags", "--sort", "size", "docker://a/b"],
-         'invalid argument "size" for "--sort" flag: want one of registry, name, semver'),
+         'invalid argument "size" for "--sort" flag: want one of registry, name, natural, semver'),
         (["list-tags", "--filter", "(", "docker://a/b"], "invalid regular expression '('"),
         (["list-tags", "--semver", "new", "docker://a/b"], "version range 'new' cannot be understood at 'new'"),
         (["list-tags", "--shared-blob-dir", "x", "docker://a/b"],

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, get_args
 
 import pytest
 
@@ -19,7 +18,6 @@ from pyskopeo.model.events import (
     BlobProgress,
     BlobStarted,
     CopyPlanned,
-    Event,
     Explained,
     ManifestWritten,
     Placement,
@@ -27,28 +25,10 @@ from pyskopeo.model.events import (
     Retrying,
     SignaturesWritten,
 )
-from tests.support.copy_events import CONFIG, EVENTS, GZIP, MIB, A, B, C
+from tests.support.copy_events import EVENTS, MIB, A, B, C
 from tests.support.terminal import Terminal
 
 SIGNED = ("Creating signature: Signing image using a sigstore signature", "Storing signatures")
-SCHEMA: dict[str, dict[str, object]] = {
-    "CopyPlanned": {"digest": str(C), "total": 40 * MIB + 512, "images": 1, "blobs": [
-        {"digest": str(A), "size": 40 * MIB, "mediaType": GZIP}, {"digest": str(B), "size": 512, "mediaType": CONFIG}]},
-    "Converted": {"source": str(A), "digest": str(C)},
-    "ReferrersPlanned": {"digests": [str(B)], "total": 300, "blobs": [{"digest": str(C), "size": 300, "mediaType": GZIP}]},
-    "BlobStarted": {"digest": str(A), "size": 40 * MIB, "kind": "layer"},
-    "BlobProgress": {"digest": str(A), "done": 10 * MIB, "size": 40 * MIB, "kept": 0},
-    "Retrying": {"what": "reading blob", "reason": "cut", "delay": 1.25},
-    "Warned": {"message": "something odd"},
-    "Requested": {"method": "GET", "url": "https://r.example/v2/", "status": 401, "seconds": 0.0126},
-    "Explained": {"message": "the policy is in /p.json"},
-    "BlobFinished": {"digest": str(B), "size": 512, "placement": "present", "kept": 0},
-    "ManifestWritten": {"digest": str(A), "size": 300, "root": False},
-    "SignaturesWritten": {"digest": str(C), "count": 2, "made": ["Signing image using a sigstore signature"], "root": True},
-    "CopyFinished": {"digest": str(C), "moved": 40 * MIB, "seconds": 12.34},
-}  # fmt: skip
-
-
 @pytest.fixture
 def ticking(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """A clock of the test's own; calling it lets so many seconds pass."""
@@ -65,29 +45,6 @@ def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
     captured = capsys.readouterr()
     assert captured.out == ""  # standard output is for results
     return [re.sub(r'^time="[^"]+" ', "", line) for line in captured.err.splitlines()]
-
-
-@pytest.fixture
-def debugging() -> Iterator[None]:
-    """As with ``--debug``."""
-    set_debugging(True)
-    yield
-    set_debugging(False)
-
-
-@pytest.mark.usefixtures("debugging")
-def test_every_event_is_one_json_object_of_the_documented_form(capsys: pytest.CaptureFixture[str]) -> None:
-    assert {type(event).__name__ for event in EVENTS} == {kind.__name__ for kind in get_args(Event)} == set(SCHEMA)
-    with reporting("json") as report:
-        for event in EVENTS:
-            report(event)
-    lines = said(capsys)
-    assert len(lines) == len(EVENTS)
-    first: dict[str, Any] = {}
-    for line in lines:
-        parsed = json.loads(line)
-        first.setdefault(parsed["event"], parsed)
-    assert first == {name: {"event": name} | fields for name, fields in SCHEMA.items()}
 
 
 DETAILS = [
@@ -224,19 +181,6 @@ def test_only_auto_prints_steps(mode: str, capsys: pytest.CaptureFixture[str]) -
         for event in EVENTS:
             report(event)
     assert capsys.readouterr().out == ""
-
-
-def test_a_program_that_reads_json_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That ends a copy under way; one that is complete is no failure."""
-
-    def gone(_: str) -> None:
-        raise BrokenPipeError
-
-    monkeypatch.setattr("pyskopeo.cli.progress.emit", gone)
-    with reporting("json") as report:
-        with pytest.raises(BrokenPipeError):
-            report(EVENTS[0])
-        report(EVENTS[-1])
 
 
 @pytest.mark.parametrize(("term", "mode"), [("xterm", "bars"), ("dumb", "plain"), (None, "plain")])

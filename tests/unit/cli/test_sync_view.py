@@ -86,7 +86,7 @@ def test_steps_of_one_image_are_together(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_events_are_handed_on(capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[object] = []
-    with viewing(CopyNames("docker:a", "dir:b"), seen.append) as report:
+    with viewing("auto", CopyNames("docker:a", "dir:b"), seen.append) as report:
         report(LogMessage("info", "hello"))
     assert seen == [LogMessage("info", "hello")]
     assert "hello" in capsys.readouterr().err

@@ -141,7 +141,7 @@ class TestReadGraph:
         self, size: int, lowered: str, said: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         if lowered:
-            monkeypatch.setattr(f"pyskopeo.engine.graph.{lowered}", 20)
+            monkeypatch.setattr(f"pyskopeo.engine.children.{lowered}", 20)
         images = [build(ImageSpec(annotations={"n": f"{n}", "x": "y" * size})) for n in range(45)]
         entries = [entry_of(image.root.raw, image.root.media_type) for image in images]
         source = Source(index_of_entries(entries, {}, *images))

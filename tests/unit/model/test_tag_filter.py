@@ -35,6 +35,8 @@ def test_what_is_kept(pattern: str | None, versions: str | None, kept: list[str]
     [
         ("registry", TAGS),
         ("name", ["1.9", "1.9.0", "1.9.0-alpine", "1.9.1", "2", "2.0.0-rc.1", "edge", "latest", "sha-0123abc", "v1.10"]),
+        ("natural",
+         ["1.9", "1.9.0", "1.9.0-alpine", "1.9.1", "2", "2.0.0-rc.1", "edge", "latest", "sha-0123abc", "v1.10"]),
         ("semver",
          ["edge", "latest", "sha-0123abc", "1.9.0-alpine", "1.9", "1.9.0", "1.9.1", "v1.10", "2.0.0-rc.1", "2"]),
     ],
@@ -44,6 +46,12 @@ def test_order(order: Order, expected: list[str]) -> None:
     assert order in ORDERS
     if order != "registry":
         assert TagFilter.parse(order=order).apply(reversed(TAGS)) == expected
+
+
+def test_numbers_in_names_are_compared_by_their_values() -> None:
+    tags = ["v1.10", "v1.9", "v1", "v1.9-rc10", "v1.9-rc9", "v01.9", "", "10", "9", "9" * 5000, "a"]
+    ordered = ["", "9", "10", "9" * 5000, "a", "v1", "v01.9", "v1.9", "v1.9-rc9", "v1.9-rc10", "v1.10"]
+    assert TagFilter.parse(order="natural").apply(tags) == ordered
 
 
 def test_any_version_comes_after_what_is_none() -> None:
