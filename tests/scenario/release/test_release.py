@@ -32,11 +32,10 @@ def checkout(tmp_path: Path) -> Path:
     require_package("hatchling")
     folder = tmp_path / "checkout"
     (folder / "integrations").mkdir(parents=True)
-    for name in ("pyskopeo", "scripts/releaselib", "scripts/benchlib", "integrations/homebrew"):
+    for name in ("pyskopeo", "man", "scripts/releaselib", "scripts/benchlib", "integrations/homebrew"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore", "scripts/release", "scripts/build_release"):
         shutil.copy(ROOT / name, folder / name)
-    shutil.copytree(ROOT / "docs" / "reference", folder / "docs" / "reference")
     (folder / "CHANGELOG.md").write_text(CHANGES)
     git(folder, "init", "--quiet")
     git(folder, "add", ".")
