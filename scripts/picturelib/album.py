@@ -40,10 +40,13 @@ TERMINALS = {
     "finished": Shot(scenes.finished, 100),
     "sync": Shot(scenes.sync, 100),
     "overview": Shot(scenes.command("pyskopeo"), 80, 100, until="Accounts:"),
+    "tree": Shot(scenes.command(f"pyskopeo tree {NEAR}:1.4"), 100, 50),
+    "inspect": Shot(scenes.command(f"pyskopeo inspect {NEAR}:1.4"), 100, 50),
     "du": Shot(scenes.command(f"pyskopeo du --rows 10 {NEAR}:1.4"), 100, 50),
     "diff": Shot(scenes.command(f"pyskopeo diff {NEAR}:1.3 {NEAR}:1.4"), 100, 50),
 }
 PAGES = {
+    "tree-page": Page(("tree", "--html", "PAGE", f"{NEAR}:1.4"), 1000, 900),
     "du-page": Page(("du", "--html", "PAGE", f"{NEAR}:1.4"), 1000, 900),
 }
 
