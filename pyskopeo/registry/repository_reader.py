@@ -178,7 +178,7 @@ class Repository:
 
         pages = TagPages(self.session, f"{self._base}/tags/list?n={count}", what)
         await pages.read()
-        return pages.tags
+        return pages.names
 
     async def blob_ending(self, descriptor: Descriptor, count: int) -> bytes:
         """GET the last ``count`` bytes of a blob, not verified; no bytes if the registry does not serve the range.
