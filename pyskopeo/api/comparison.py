@@ -20,7 +20,7 @@ from .usage import read_image_layers
 
 if TYPE_CHECKING:
     from ..filesystem.layer_reader import Advance, LayerIndexes
-    from ..filesystem.overlay import View
+    from ..filesystem.overlay import LayerEntries
     from ..model.manifest import Manifest
 
 
@@ -40,7 +40,8 @@ async def compare_images(
     ``platform`` chooses an image from each index; None: this machine's architecture, on Linux. ``every_platform``
     compares the platforms of two indexes, and the digests of their images, besides. ``files`` compares the files of the
     chosen images, for which layers are read, unless both images have the same: each layer once, as a stream, which is
-    verified; layers with the same diff ID are taken for the same. ``times`` includes files that differ in the time of
+    verified; layers with the same diff ID are taken for the same. Those of a base that both have are not read if the
+    other layers have the same files, with other contents. ``times`` includes files that differ in the time of
     their last change only. ``access`` is that to both images. ``advance`` is called a few times per second with the
     number of bytes read so far and that of all layers.
 
@@ -64,8 +65,8 @@ async def compare_images(
         if not files or same:
             return result
         with prefix_errors(f"comparing {first} with {second}"):
-            await read_image_layers((one, other), indexes, advance)
-            return await run_in_thread(partial(_with_files, result, one, other, indexes, times=times))
+            base = await _read_layers(one, other, indexes, advance)
+            return await run_in_thread(partial(_with_files, result, one, other, indexes, base, times=times))
 
 
 def _side(name: str, image: OpenImage) -> ComparedImage:
@@ -116,16 +117,33 @@ def _compared_layers(one: OpenImage, other: OpenImage) -> tuple[tuple[ComparedLa
     return tuple(found), contents[0] == contents[1]
 
 
+async def _read_layers(
+    one: OpenImage, other: OpenImage, indexes: LayerIndexes, advance: Advance | None
+) -> int:
+    """Read the layers that are needed for a comparison; return how many, from the base layer on, are not."""
+    from ..filesystem.shared_base import is_base_needless, shared_base
+
+    base = shared_base(one.layers, other.layers)
+    if 0 < base < min(len(one.layers), len(other.layers)):
+        own = [replace(image, layers=image.layers[base:]) for image in (one, other)]
+        await read_image_layers(own, indexes, advance)
+        if await run_in_thread(lambda: is_base_needless(*(_entries(image, indexes, 0) for image in own))):
+            return base
+    await read_image_layers((one, other), indexes, advance)
+    return 0
+
+
 def _with_files(
-    result: ImageComparison, one: OpenImage, other: OpenImage, indexes: LayerIndexes, *, times: bool
+    result: ImageComparison, one: OpenImage, other: OpenImage, indexes: LayerIndexes, base: int, *, times: bool
 ) -> ImageComparison:
+    from ..filesystem.overlay import View
     from ..filesystem.view_comparison import ViewComparison
 
-    compared = ViewComparison(_view(one, indexes), _view(other, indexes), times=times)
+    first, second = (View.of(_entries(image, indexes, base)) for image in (one, other))
+    compared = ViewComparison(first, second, times=times)
     return replace(result, files=tuple(compared.files), touched=compared.touched)
 
 
-def _view(image: OpenImage, indexes: LayerIndexes) -> View:
-    from ..filesystem.overlay import View
-
-    return View.of([indexes.known(layer).numbered(layer.number) for layer in image.layers])
+def _entries(image: OpenImage, indexes: LayerIndexes, base: int) -> list[LayerEntries]:
+    """Return the entries of the layers above the first ``base`` ones."""
+    return [indexes.known(layer).numbered(layer.number) for layer in image.layers[base:]]

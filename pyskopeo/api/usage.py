@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from ..access import Access
 from ..errors import prefix_errors
 from ..model.choice import Choice
+from ..model.image_config import parse_config
+from ..model.image_history import read_history, steps_of_layers
 from ..model.image_usage import ImageUsage
 from ..model.platform import Platform
 from ..streams.cancellation import run_in_thread
@@ -74,12 +76,20 @@ async def read_image_layers(
         await read_layers(jobs)
 
 
+def _steps(image: OpenImage) -> list[str]:
+    """Return the build step of each layer that is open, "" where it is not known."""
+    config = parse_config(image.config) if image.config else {}
+    steps = steps_of_layers(read_history(config), len(image.manifest.layers))
+    found = (steps[layer.number - 1] for layer in image.layers)
+    return ["" if step is None else step.instruction for step in found]
+
+
 def _measured(name: str, image: OpenImage, indexes: LayerIndexes, path: str, depth: int | None) -> ImageUsage:
     from ..filesystem.usage import MeasuredView
 
     found = [indexes.known(layer) for layer in image.layers]
     measured = MeasuredView([index.numbered(layer.number) for index, layer in zip(found, image.layers, strict=True)])
-    steps = [""] * len(found)
+    steps = _steps(image)
     return ImageUsage(
         name, image.manifest.digest, image.platform,
         measured.measure_paths(path, _DEEPEST if depth is None else depth),

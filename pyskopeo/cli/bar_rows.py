@@ -19,8 +19,8 @@ _NARROW = 37  # columns of a row up to which numbers are not indented
 LEFT = 10  # columns of the time left
 BYTES = 18  # columns of most numbers of bytes, such as 123.4 of 567.8 MiB
 _SPEED = 11  # columns of a speed
-_DONE, _REST = "cyan", "bright_black"
-_NUMBERS = "bright_black"
+_DONE, _REST = "cyan", "dim"  # bright black is the background of some colour schemes
+_NUMBERS = "dim"
 _SHORTEST_BAR = 3
 _GAP = "  "
 
@@ -90,6 +90,12 @@ def total_rows(
         bar_row(console, width, label, fraction, (percent, count) if count else (percent,), total=True),
         text_row(width, LABEL + len(_GAP) if width > _NARROW else 0, numbers),
     ]
+
+
+def stopped_line(progress: tuple[int, int], count: str) -> str:
+    """Return the line about a total that did not come to its end, as `total_rows` shows it."""
+    done, total = progress
+    return f"Stopped at {percentage(done / total if total else 0.0).strip()}: {count}, {part_of(done, total).strip()}"
 
 
 def fits_beside_bar(column: str, width: int) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..fast_dataclass import dataclass
 from .progress import quantity, size
-from .text_rows import TextRows, columns
+from .text_rows import TextRows, aligned
 
 if TYPE_CHECKING:
     from ..model.extracted_files import ImageFile
@@ -184,7 +184,7 @@ def _print_values(out: TextRows, title: str, values: Sequence[ValueDifference]) 
 def _print_layers(out: TextRows, found: ImageComparison) -> None:
     out.line("")
     out.line(f"Layers: {layers_summary(found)}", "bold")
-    cells = columns(
+    cells = aligned(
         [
             ("=" if one.is_shared else "+" if one.second else "-", str(one.first or ""), str(one.second or ""),
              size(one.descriptor.size))
@@ -202,7 +202,7 @@ def _print_files(out: TextRows, found: ImageComparison, files: Sequence[FileDiff
     out.line(f"Files: {files_summary(files, found.touched)}", "bold")
     every = file_rows(files)
     rows = every[:limit]
-    cells = columns([(SIGNS[row.change], signed_size(row.growth) if row.growth else "") for row in rows], "<>")
+    cells = aligned([(SIGNS[row.change], signed_size(row.growth) if row.growth else "") for row in rows], "<>")
     for cell, row in zip(cells, rows, strict=True):
         note = f"  ({row.note})" if row.note else ""
         out.row([out.styled(cell[0], row.change), cell[1]], f"{row.path}{note}", row.change, keep_end=True)

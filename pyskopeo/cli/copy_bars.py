@@ -21,7 +21,7 @@ from ..model.events import (
     Retrying,
     Warned,
 )
-from .bar_rows import BYTES, LEFT, ONE_ROW, bar_row, fits_beside_bar, percentage, speed_column, total_rows
+from .bar_rows import BYTES, LEFT, ONE_ROW, bar_row, fits_beside_bar, percentage, speed_column, stopped_line, total_rows
 from .copy_result import CopyNames, Tally, converted_line
 from .live_rows import LiveRows
 from .quantities import part_of, quantity
@@ -72,8 +72,11 @@ class Bars:
             self.rows.print(self._names.header)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Erase the bars; after an error, or if the copy is interrupted, say how far it came."""
         self.rows.stop()
+        if kind is not None and self._expected:
+            self.rows.print(stopped_line(self._progress(list(self._blobs.values())), self._count_text))
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, CopyPlanned | ReferrersPlanned):
@@ -126,13 +129,20 @@ class Bars:
     def _render(self) -> RenderableType:
         from rich.console import Group
 
-        rows, blobs = self.rows, list(self._blobs.items())
-        total = max(self._planned - self._skipped, 0)
-        done = min(self._done + sum(blob.done for _, blob in blobs), total)
-        count = f"{self._tally.number} of {quantity(len(self._expected), 'blob')}"
-        first = total_rows(self._console, rows.width, "Total", (done, total), self._throughput, count=count)
+        rows, blobs, count = self.rows, list(self._blobs.items()), self._count_text
+        progress = self._progress([blob for _, blob in blobs])
+        first = total_rows(self._console, rows.width, "Total", progress, self._throughput, count=count)
         beside = " " * len(count), " " * LEFT  # the bars are as long as that of the total
         return Group(*first, *(self._blob_row(*one, beside) for one in blobs))
+
+    def _progress(self, blobs: list[_Blob]) -> tuple[int, int]:
+        """Return the bytes that are done, with those of blobs in transfer, and all that are to be moved."""
+        total = max(self._planned - self._skipped, 0)
+        return min(self._done + sum(blob.done for blob in blobs), total), total
+
+    @property
+    def _count_text(self) -> str:
+        return f"{self._tally.number} of {quantity(len(self._expected), 'blob')}"
 
     def _blob_row(self, digest: Digest, blob: _Blob, beside: Sequence[str]) -> Text:
         width = self.rows.half

@@ -16,7 +16,7 @@ from .platform_flags import is_chosen
 from .verification_view import print_json
 from .verify_flags import JSON
 
-_ROWS = 50
+_ROWS, _ROWS_OF_PAGE = 50, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class DiffOptions:
         parsed.values["layer"] = []
         return cls(
             FilesOptions.of(parsed), second, is_chosen(parsed), not parsed.get("no-files", bool),
-            parsed.get("times", bool), shown_rows(parsed), parsed.get("json", bool), html_path(parsed),
+            parsed.get("times", bool), shown_rows(parsed, _ROWS_OF_PAGE), parsed.get("json", bool), html_path(parsed),
         )  # fmt: skip
 
 
@@ -81,7 +81,8 @@ COMMAND = Command(
         "A file has changed if its type, its content (by sha256), its mode, its owner, its extended attributes,\n"
         "or the target of a link has. Layers are the same if their uncompressed content is: how manifests and\n"
         "layers are stored makes no difference.\n\n"
-        "Layers are read, once each, and verified, unless all are the same; nothing is stored, except that with\n"
+        "Layers are read, once each, and verified, unless all are the same; those of a base that both images have\n"
+        "are not read if the layers above have files of the same names. Nothing is stored, except that with\n"
         "--store what is in each layer is noted there, so that the next time no layer is read.\n\n"
         "The exit code is 0 if the images are the same, 1 if they differ, and 2 if something went wrong.\n\n"
         f"Supported transports:\n{', '.join(TRANSPORTS)}"
@@ -95,8 +96,8 @@ COMMAND = Command(
         Flag("no-files", "compare no files, so that no layer is read", read=boolean, default=False, group="output"),
         Flag("times", "show files that differ only in the time of their last change, too", read=boolean, default=False,
              group="output"),
-        Flag("rows", f"show at most this many files; 0: all (default: {_ROWS})", value="NUMBER", read=integer,
-             default=_ROWS, group="output"),
+        Flag("rows", f"show at most this many files; 0: all (default: {_ROWS}, on a page {_ROWS_OF_PAGE})",
+             value="NUMBER", read=integer, default=_ROWS, group="output"),
         JSON,
         HTML,
         *(flag for flag in FILES if flag.name != "layer"),

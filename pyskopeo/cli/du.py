@@ -13,7 +13,7 @@ from .html_flag import HTML, check_page, html_path, write_page
 from .verification_view import print_json
 from .verify_flags import JSON
 
-_DEPTH, _ROWS = 4, 25
+_DEPTH, _ROWS, _ROWS_OF_PAGE = 4, 25, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,20 @@ class DuOptions:
             parsed.arguments[1] if len(parsed.arguments) > 1 else "",
             parsed.get("by", str),
             depth,
-            shown_rows(parsed),
+            shown_rows(parsed, _ROWS_OF_PAGE),
             parsed.get("json", bool),
             html_path(parsed),
         )
 
 
-def shown_rows(parsed: Parsed) -> int | None:
-    """Return the number that ``--rows`` gives, None for all; raises `UsageError`."""
+def shown_rows(parsed: Parsed, on_page: int) -> int | None:
+    """Return the number that ``--rows`` gives, None for all, or its default; raises `UsageError`.
+
+    ``on_page`` is the default for a page.
+    """
     rows = parsed.get("rows", int)
+    if "rows" not in parsed.given and parsed.values["html"]:
+        return on_page
     if rows < 0:
         raise UsageError("--rows: want a number of rows, or 0 for all")
     return rows or None
@@ -77,8 +82,8 @@ async def run(options: DuOptions) -> int:
     return 0
 
 
-ROWS = Flag("rows", f"show at most this many rows, the largest; 0: all (default: {_ROWS})", value="NUMBER",
-            read=integer, default=_ROWS, group="output")  # fmt: skip
+ROWS = Flag("rows", f"show at most this many rows, the largest; 0: all (default: {_ROWS}, on a page "
+            f"{_ROWS_OF_PAGE})", value="NUMBER", read=integer, default=_ROWS, group="output")  # fmt: skip
 
 COMMAND = Command(
     name="du",

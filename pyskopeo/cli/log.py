@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO, cast
 
+from .command import program
 from .standard_streams import Nowhere, escape
+from .terminal import has_color
 
 _STARTED = time.monotonic()
 _SHORT = {"debug": "DEBU", "info": "INFO", "warning": "WARN", "error": "ERRO", "fatal": "FATA"}
+_COLOURS = {"warning": 33, "error": 31, "fatal": 31}  # ECMA-48, "Select Graphic Rendition"
 _PLAIN = re.compile(r"[A-Za-z0-9._/@^+-]*", re.ASCII)
 _WIDTH = 45
 
@@ -81,13 +84,16 @@ def log(level: str, message: str, fields: Mapping[str, str] | None = None) -> No
 def line(level: str, message: str, fields: Mapping[str, str] | None = None) -> str:
     """Return a log line without its end; ``fields`` follow the message, sorted by name.
 
-    On a terminal it is short, elsewhere it has a time stamp. Passwords in addresses are replaced by ``***``.
+    On a terminal it is short, elsewhere it has a time stamp. Passwords in addresses are replaced by ``***``. Colours,
+    red for errors, are where the terminal has them, but not in the output of skopeo.
     """
     message = without_passwords(message)
     more = "".join(f" {name}={_value(value)}" for name, value in sorted((fields or {}).items()))
     if sys.stderr.isatty():
         shown = _printable(message).ljust(_WIDTH) if fields else _printable(message)
-        return f"{_SHORT[level]}[{int(time.monotonic() - _STARTED):04d}] {shown}{more}"
+        colour = _COLOURS.get(level) if has_color(sys.stderr) and program() != "skopeo" else None
+        name = f"\x1b[{colour}m{_SHORT[level]}\x1b[0m" if colour else _SHORT[level]
+        return f"{name}[{int(time.monotonic() - _STARTED):04d}] {shown}{more}"
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return f'time="{now}" level={level} msg={_quoted(message)}{more}'
 

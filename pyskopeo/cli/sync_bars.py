@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Self
 
 from ..model.events import BlobFinished, BlobProgress, BlobStarted, CopyPlanned, Event, Placement, ReferrersPlanned
 from ..syncing.sync_request import ImageEvent, ImageFinished, ImagesListed, ImageStarted, ImageWaiting, LogMessage
-from .bar_rows import BYTES, bar_row, total_rows
+from .bar_rows import BYTES, bar_row, stopped_line, total_rows
 from .live_rows import LiveRows
 from .log import emit_notice, log
 from .progress import warnings_only
 from .quantities import part_of, quantity, size
 from .standard_streams import escape
+from .sync_summary import shared_directory
 from .throughput import Throughput
 
 if TYPE_CHECKING:
@@ -139,15 +140,18 @@ class Bars:
         self.rows.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Erase the bars; after an error, or if the run is interrupted, say how far it came."""
         self.rows.stop()
+        if kind is not None and self._has_started and self._finished < self._number:
+            self.rows.print(stopped_line(self._progress(list(self._images.values()))[0], self._count_text))
 
     def show(self, event: SyncEvent) -> None:
         """Show an event of the run."""
         if isinstance(event, ImagesListed):
             names = [image.destination for image in event.listing.images]
             self._number = len(names)
-            self._directory = _shared_directory(names)
+            self._directory = shared_directory(names)
         elif isinstance(event, ImageStarted):
             if not self._has_started:
                 self._has_started, self._throughput = True, Throughput()
@@ -196,16 +200,26 @@ class Bars:
         return Group(*rows, *(self._image_row(label, image) for label, (_, image) in zip(labels, images, strict=True)))
 
     def _total_rows(self, images: list[_Image]) -> list[Text]:
-        """Return the rows of the total; the bytes of images that have no plan yet are estimated by those that have."""
+        progress, estimated = self._progress(images)
+        return total_rows(
+            self._console, self.rows.width, "Images", progress, self._throughput,
+            count=self._count_text, estimated=estimated,
+        )  # fmt: skip
+
+    def _progress(self, images: list[_Image]) -> tuple[tuple[int, int], bool]:
+        """Return the bytes that are done, and all, and whether these are an estimate.
+
+        The bytes of images that have no plan yet are estimated by those that have.
+        """
         planned = self._finished + sum(image.expected is not None for image in images)
         unplanned = max(self._number - planned, 0)
         total = self._total.expected + (unplanned * self._total.expected // planned if planned else 0)
         done = min(self._total.placed + sum(image.under_way for image in images), total)
-        count = f"{self._finished} of {quantity(self._number, 'image')}"
-        return total_rows(
-            self._console, self.rows.width, "Images", (done, total), self._throughput,
-            count=count, estimated=unplanned > 0,
-        )  # fmt: skip
+        return (done, total), unplanned > 0
+
+    @property
+    def _count_text(self) -> str:
+        return f"{self._finished} of {quantity(self._number, 'image')}"
 
     def _labels(self, images: list[SyncImage]) -> list[str]:
         """Return the names of images in equally many columns, without what all begin with where that is needed."""
@@ -226,13 +240,6 @@ class Bars:
             text = size(done) if width < _WITH_TOTAL else part_of(min(done, image.expected), image.expected)
         column = text.rjust(_SIZE if width < _WITH_TOTAL else BYTES)
         return bar_row(self._console, width, label, done / image.expected if image.expected else None, [column])
-
-
-def _shared_directory(names: list[str]) -> int:
-    """Return how many characters at the begin of all names are the same, up to a slash."""
-    first, last = min(names, default=""), max(names, default="")
-    same = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
-    return first.rfind("/", 0, same) + 1
 
 
 def _shortened(name: str, width: int) -> str:

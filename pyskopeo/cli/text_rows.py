@@ -1,63 +1,57 @@
-"""Rows of text on standard output: columns, bars and colours on a terminal, plain complete rows in a pipe."""
+"""Rows of text on standard output: cells, a bar, and a text that is cut at the width of a terminal."""
 
 from __future__ import annotations
 
-import shutil
-import sys
+import re
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 
 from ..http.printable import without_controls
 from .standard_streams import print_styled
-from .terminal import has_color
+from .text_output import TextOutput, bar, columns, cut
 
 _STYLES = {"dim": "2", "bold": "1", "added": "32", "removed": "31", "changed": "33", "bar": "36"}
-BAR = 20  # columns
 _LEAST_TEXT = 16  # columns of the last column, however narrow a terminal is
+_WITH_BARS = 80  # columns of the narrowest terminal on which there are bars
+_STYLE = r"\x1b\[[0-9;]*m"
 
 
 class TextRows:
     """Prints rows: those on a terminal are as wide as that at most, and have colours unless these are turned off.
 
-    Names from images are made printable first. Bytes that are not UTF-8 are escaped.
+    Names from images are made printable first.
     """
 
     def __init__(self) -> None:
-        self.is_terminal = sys.stdout.isatty()
-        self._color = has_color(sys.stdout)
-        self._width = shutil.get_terminal_size().columns if self.is_terminal else 0
-        encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-        self._block = "\u2588" if encoding == "utf8" else "#"
+        self._out = TextOutput.of_stdout()
 
     def styled(self, text: str, style: str) -> str:
         """Return text in a style; "" is none."""
-        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._color and style else text
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._out.color and style and text.strip() else text
 
     def line(self, text: str, style: str = "") -> None:
         """Print text that is not cut, but may become several lines on a terminal."""
-        from textwrap import wrap
-
-        text = printable(text)
-        for line in wrap(text, self._width, subsequent_indent="  ") if len(text) > self._width > 0 else [text]:
+        text, width = printable(text), self._out.width
+        for line in [text] if width is None or len(text) <= width else wrap(text, width, subsequent_indent="  "):
             print_styled(self.styled(line, style))
 
     def row(self, cells: Sequence[str], last: str, style: str = "", *, keep_end: bool = False) -> None:
         """Print cells as they are, and then text, which is cut on a terminal; with ``keep_end`` in its middle."""
-        start = "  ".join(cells)
-        used = len(_without_styles(start)) + (2 if start else 0)
+        start = "".join(f"{cell}  " for cell in cells)
         text = printable(last)
-        if self._width:
-            text = _cut(text, max(self._width - used, _LEAST_TEXT), keep_end=keep_end)
-        print_styled(f"{start}{'  ' if start else ''}{self.styled(text, style)}".rstrip())
+        if self._out.width is not None:
+            left = max(self._out.width - columns(re.sub(_STYLE, "", start)), _LEAST_TEXT)
+            text = _cut_middle(text, left) if keep_end else cut(text, left)
+        print_styled(f"{start}{self.styled(text, style)}".rstrip())
 
     def bar(self, share: float) -> list[str]:
         """Return the cell of a bar, on terminals that are wide enough, else none."""
-        if self._width < 80:
+        if self._out.width is None or self._out.width < _WITH_BARS:
             return []
-        filled = min(BAR, max(1 if share > 0 else 0, round(BAR * share)))
-        return [self.styled(self._block * filled, "bar" if filled else "") + " " * (BAR - filled)]
+        return [self.styled(bar(share, self._out.bar_width), "bar")]
 
 
-def columns(rows: Iterable[Sequence[str]], align: str) -> list[list[str]]:
+def aligned(rows: Iterable[Sequence[str]], align: str) -> list[list[str]]:
     """Return rows with all cells of a column as wide; ``align`` has a letter for each, ``<`` or ``>``."""
     every = [list(row) for row in rows]
     widths = [max((len(row[at]) for row in every), default=0) for at in range(len(align))]
@@ -75,14 +69,9 @@ def percentage(part: float, whole: float) -> str:
     return f"{100 * part / whole if whole else 0:.1f}%"
 
 
-def _cut(text: str, width: int, *, keep_end: bool) -> str:
-    if len(text) <= width:
+def _cut_middle(text: str, width: int) -> str:
+    """Return text of at most ``width`` columns; of what is longer, most of the end is left."""
+    if columns(text) <= width:
         return text
-    end = (width - 3) * 2 // 3 if keep_end else 0
-    return f"{text[: width - 3 - end]}...{text[len(text) - end :]}"
-
-
-def _without_styles(text: str) -> str:
-    import re
-
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+    end = cut(text[::-1], (width - 1) * 2 // 3 + 1)[:-1][::-1]
+    return f"{cut(text, width - columns(end))}{end}"

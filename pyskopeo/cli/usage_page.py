@@ -41,7 +41,7 @@ def _paths(usage: ImageUsage, rows: int | None) -> Element:
              bar([Part(one.size, size(one.size))], whole)]
             for one in chosen
         ],
-        f"and {more} smaller" if more > 0 else "",
+        f"The largest {len(chosen)}; {more} smaller ones are left out" if more > 0 else "",
     ))  # fmt: skip
 
 
@@ -67,5 +67,5 @@ def _wasted(usage: ImageUsage, rows: int | None) -> Element:
     return section("Wasted", table(
         [Column("Path"), Column("Size", "right"), Column("Layer", "right"), Column("")],
         [[code(printable(f"/{one.path}")), size(one.size), str(one.layer), fate(one)] for one in shown],
-        f"and {more} smaller" if more > 0 else "",
+        f"The largest {len(shown)}; {more} smaller ones are left out" if more > 0 else "",
     ))  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .progress import quantity, size
-from .text_rows import TextRows, columns, percentage
+from .text_rows import TextRows, aligned, percentage
 
 if TYPE_CHECKING:
     from ..model.image_usage import ImageUsage, PathUsage, WastedFile
@@ -71,7 +71,7 @@ def _print_paths(out: TextRows, usage: ImageUsage, rows: int | None) -> None:
     chosen = largest(usage.paths, rows)
     whole = usage.paths[0].size
     title = ("SIZE", "SHARE", "FILES")
-    cells = columns([title, *((size(one.size), percentage(one.size, whole), str(one.files)) for one in chosen)], ">>>")
+    cells = aligned([title, *((size(one.size), percentage(one.size, whole), str(one.files)) for one in chosen)], ">>>")
     out.row([*cells[0], *out.bar(0)], "PATH", "dim")
     for row, path in zip(cells[1:], chosen, strict=True):
         bars = out.bar(path.size / whole) if whole else []
@@ -87,7 +87,7 @@ def _print_layers(out: TextRows, usage: ImageUsage) -> None:
         (str(layer.number), size(layer.descriptor.size), size(layer.size), str(layer.files), size(layer.wasted))
         for layer in usage.layers
     ]  # fmt: skip
-    cells = columns([title, *rows], ">>>>>")
+    cells = aligned([title, *rows], ">>>>>")
     out.row([*cells[0], *out.bar(0)], "CREATED BY", "dim")
     largest_layer = max((layer.size for layer in usage.layers), default=0)
     for row, layer in zip(cells[1:], usage.layers, strict=True):
@@ -97,7 +97,7 @@ def _print_layers(out: TextRows, usage: ImageUsage) -> None:
 
 def _print_wasted(out: TextRows, wasted: tuple[WastedFile, ...], rows: int | None) -> None:
     shown = wasted[:rows]
-    cells = columns([("WASTED", "LAYER", ""), *((size(one.size), str(one.layer), fate(one)) for one in shown)], ">><")
+    cells = aligned([("WASTED", "LAYER", ""), *((size(one.size), str(one.layer), fate(one)) for one in shown)], ">><")
     out.row(cells[0], "PATH", "dim")
     for row, file in zip(cells[1:], shown, strict=True):
         out.row(row, f"/{file.path}", keep_end=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -38,6 +38,42 @@ class LoopThread:
 
         When the wait is interrupted, as by Ctrl-C, the coroutine is cancelled, and this returns when it has ended.
         """
+        with self._calling(work) as future:
+            return _result(future)
+
+    @contextmanager
+    def entered(self, context: AbstractAsyncContextManager[T]) -> Iterator[T]:
+        """Enter an async context manager in the event loop, and leave it there.
+
+        After an exception in the body it is cancelled, as by Ctrl-C in `run`.
+        """
+        opened, leaving = Future[T](), list[Callable[[], None]]()
+
+        async def hold() -> None:
+            from anyio import Event
+
+            left = Event()
+            leaving.append(left.set)
+            async with context as value:
+                opened.set_result(value)
+                await left.wait()
+
+        with self._calling(hold) as held:
+            held.add_done_callback(lambda _: opened.cancel())
+            try:
+                value = opened.result()
+            except CancelledError:  # it ended before it was open
+                _result(held)
+                raise
+            yield value
+            with self._lock:
+                if self._portal is not None:
+                    self._portal.start_task_soon(leaving[0])
+            _result(held)
+
+    @contextmanager
+    def _calling(self, work: Callable[[], Awaitable[T]]) -> Iterator[Future[T]]:
+        """Start a coroutine, in an event loop that is started if there is none, and yield its future."""
         ended = threading.Event()
 
         async def noted() -> T:
@@ -46,32 +82,21 @@ class LoopThread:
             finally:
                 ended.set()
 
-        with self._running() as portal:
-            future = portal.start_task_soon(noted)
-            try:
-                return future.result()
-            except BaseException:
-                if not future.done():
-                    future.cancel()
-                    ended.wait()
-                raise
-
-    @contextmanager
-    def entered(self, context: AbstractAsyncContextManager[T]) -> Iterator[T]:
-        """Enter an async context manager in the event loop, and leave it there."""
-        with self._running() as portal, portal.wrap_async_context_manager(context) as value:
-            yield value
-
-    @contextmanager
-    def _running(self) -> Iterator[BlockingPortal]:
-        """Yield the way into the event loop, which is started if it is not running."""
-        with self._lock:
+        if threading.current_thread() is self._thread:
+            raise InvalidInput("a blocking client cannot be called in its own event loop, as by its report")
+        with self._lock:  # so that the loop cannot end between
             if self._closed:
                 raise InvalidInput("the client is closed")
             portal = self._portal = self._portal or self._start()
+            future = portal.start_task_soon(noted)
             self._calls += 1
         try:
-            yield portal
+            yield future
+        except BaseException:
+            if not future.done():
+                future.cancel()
+                ended.wait()
+            raise
         finally:
             with self._lock:
                 self._calls -= 1
@@ -106,6 +131,13 @@ class LoopThread:
         if portal is not None and thread is not None:
             portal.start_task_soon(portal.stop, True)
             thread.join()
+
+
+def _result(future: Future[T]) -> T:
+    try:
+        return future.result()
+    except CancelledError:
+        raise InvalidInput("the client was closed during the call") from None
 
 
 def _serve(started: Future[BlockingPortal], at_end: AtEnd) -> None:

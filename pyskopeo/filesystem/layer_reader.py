@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..model.descriptor import UNKNOWN_SIZE
-from ..storage.layer_index_files import keep_index
 from ..streams.cancellation import run_in_thread
 from ..streams.concurrency import processors, work_off
 from ..streams.decompress import InflatingSink
@@ -59,6 +58,8 @@ class LayerIndexes:
         files = self._files
         if files is None:
             return
+        from ..storage.layer_index_files import keep_index
+
         failed = await run_in_thread(lambda: keep_index(files, index.digest, index.encode()))
         if failed and self._files is not None:  # the first of several
             self._files = None

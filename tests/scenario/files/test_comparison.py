@@ -152,6 +152,25 @@ def test_a_layout_and_a_registry_read_shared_layers_once(names: tuple[str, str],
         assert blobs(since) == []
 
 
+def test_a_base_that_both_have_is_read_only_if_that_is_needed() -> None:
+    def built(*members: tuple[tarfile.TarInfo, bytes]) -> BuiltImage:
+        return image(BASE, layer(directory("usr"), directory("app"), *members))
+
+    twice = built(file("usr/other", b"1"), file("app/a", b"1")), built(file("usr/other", b"2"), file("app/a", b"1"))
+    more = built(file("usr/other", b"2"), file("app/a", b"1"), gone("old"))
+    base = twice[0].layer_digests()[0]
+    with Simulator(twice[0]) as registry:
+        names = [f"docker://{registry.host}/test/image:{tag}" for tag in ("latest", "second", "more")]
+        for one, tag in ((twice[1], "second"), (more, "more")):
+            registry.add(one, "test/image", tag)
+        found = compared("--tls-verify=false", *names[:2])
+        assert [(one["path"], one["change"]) for one in found["files"]] == [("usr/other", "changed")]
+        assert not any(request.path.endswith(base) for request in registry.requests)
+        found = compared("--tls-verify=false", names[0], names[2])
+        assert [one["path"] for one in found["files"]] == ["old", "old/a", "old/b", "usr/other"]
+        assert sum(request.path.endswith(base) for request in registry.requests) == 1
+
+
 def test_lists_of_images(tmp_path: Path) -> None:
     specs = [ImageSpec(platform=PlatformSpec(name), env=("N=1",)) for name in ("amd64", "arm64", "s390x")]
     changed = ImageSpec(platform=PlatformSpec("arm64"), env=("N=7",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
@@ -180,6 +181,18 @@ def test_bars_fit(width: int, scale: int, clock: Clock) -> None:
     assert max(map(len, shown)) <= width - 3  # and room for the ^C that a terminal shows
     assert "iB" in shown[0] + shown[1]
     assert all("%" in line or " B" in line or "iB" in line for line in shown)
+
+
+def test_a_copy_that_does_not_come_to_its_end_says_how_far_it_came() -> None:
+    console, out = terminal(80)
+    with contextlib.suppress(KeyboardInterrupt), made(console) as bars:
+        for event in EVENTS[:5]:
+            bars(event)
+        raise KeyboardInterrupt
+    assert screen(out.getvalue())[-1] == "Stopped at 24%: 0 of 2 blobs, 10.0 of 40.0 MiB"
+    with contextlib.suppress(KeyboardInterrupt), made(console, None):
+        raise KeyboardInterrupt  # before there is a plan
+    assert screen(out.getvalue())[-1].startswith("Stopped at 24%")
 
 
 def test_warnings_stand_above_the_bars(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,24 @@ def test_fields_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line("info", "Getting tags", {"image": "a/b"})[10:] == f" {'Getting tags':<45} image=a/b"
 
 
+@pytest.mark.parametrize(
+    ("level", "term", "name", "shown"),
+    [
+        ("fatal", "xterm", "pyskopeo", "\x1b[31mFATA\x1b[0m["), ("error", "xterm", "pyskopeo", "\x1b[31mERRO\x1b[0m["),
+        ("warning", "xterm", "pyskopeo", "\x1b[33mWARN\x1b[0m["), ("info", "xterm", "pyskopeo", "INFO["),
+        ("fatal", "dumb", "pyskopeo", "FATA["), ("fatal", "xterm", "skopeo", "FATA["),
+    ],
+)  # fmt: skip
+def test_red_is_for_errors(level: str, term: str, name: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(sys, "argv", [f"/usr/bin/{name}"])
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert line(level, "text").startswith(shown)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert line(level, "text").startswith(f"{level[:4].upper()}[")
+
+
 def test_a_line_that_cannot_be_written_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     full = open("/dev/full", "w", buffering=1)  # noqa: SIM115 - closing it fails
     monkeypatch.setattr(sys, "stderr", full)

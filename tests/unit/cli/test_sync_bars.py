@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import pytest
@@ -115,6 +116,14 @@ def test_a_run() -> None:
         )  # fmt: skip
         assert [row.split()[-5:] for row in rows] == [["100%", "2", "of", "2", "images"], ["9.8", "of", "9.8", "KiB"]]
     assert shown.rows == []
+
+
+def test_a_run_that_does_not_come_to_its_end_says_how_far_it_came() -> None:
+    shown = Shown(80)
+    with contextlib.suppress(KeyboardInterrupt), shown.view:
+        shown.after(listed(ONE, TWO), *started(ONE, BLOB), ImageEvent(ONE, BlobProgress(DIGEST, 2048, 4000)))
+        raise KeyboardInterrupt
+    assert shown.rows == ["Stopped at 25%: 0 of 2 images, 2.0 of 7.8 KiB"]
 
 
 def test_images_that_are_there_are_no_bytes() -> None:

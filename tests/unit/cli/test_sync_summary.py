@@ -38,30 +38,38 @@ def test_a_long_table_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "with_digest", "heading"), [("160", True, True), ("80", False, True), ("60", True, False)]
-)
+    ("columns", "with_digest", "directory", "heading"),
+    [("160", True, False, True), ("80", False, False, True), ("60", True, True, True), ("40", False, True, True),
+     ("30", True, False, False)],
+)  # fmt: skip
 def test_a_name_is_never_broken_in_two(
-    monkeypatch: pytest.MonkeyPatch, columns: str, with_digest: bool, heading: bool
+    monkeypatch: pytest.MonkeyPatch, columns: str, with_digest: bool, directory: bool, heading: bool
 ) -> None:
-    name = "docker://registry.example.com/mirror/team/app:1.2.3"
+    """Without the digest if that is enough, then without what all names begin with."""
+    names = ["docker://registry.example.com/mirror/team/app:1.2.3", "docker://registry.example.com/mirror/team/apt:1"]
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")  # a dumb one has 80 columns always
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", columns)
-    show_summary(SyncReport((ImageResult(SyncImage("s", name), "copied", DIGEST, 4000, 1.25),), 1))
+    show_summary(SyncReport(tuple(ImageResult(SyncImage("s", name), "copied", DIGEST, 4000, 1.25) for name in names), 1))
     lines = screen.getvalue().splitlines()
+    if directory:
+        assert lines.pop(0) == "In docker://registry.example.com/mirror/team/"
     assert ("Image" in lines[0]) is heading
-    (row,) = (line for line in lines if line.startswith("copied"))
-    assert row.rstrip().endswith(name)
-    assert (DIGEST.hex[:12] in row) is with_digest
+    rows = [line for line in lines if line.startswith("copied")]
+    assert [row.split()[-1] for row in rows] == [name.rpartition("/")[2] if directory else name for name in names]
+    assert (DIGEST.hex[:12] in rows[0]) is with_digest
 
 
 def test_the_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "dumb")
-    show_summary(SyncReport(RESULTS, 1))
+    results = (*RESULTS, ImageResult(SyncImage("docker://h/c:1", "dir:out/c:1"), "skipped"))
+    show_summary(SyncReport(results, 1))
     assert "Status" in screen.getvalue()
+    assert "dir:out/c:1" not in screen.getvalue()
+    assert "4 images: 1 copied, 1 present, 1 failed, 1 skipped;" in screen.getvalue()
     assert "dir:out/a:1" in screen.getvalue()
     assert "dir:out/a:2" not in screen.getvalue()
