@@ -1,4 +1,4 @@
-"""The methods of a client about whole images: copy, plan, sync, inspect, verify."""
+"""The methods of a client about whole images: copy, plan, sync, look into, verify."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from .base import ClientBase, as_platform
 if TYPE_CHECKING:
     from ..api.inspection import Inspection
     from ..api.signature_verification import SignatureTrust
+    from ..model.image_tree import ImageTree
     from ..model.verification import VerificationReport
     from ..signatures.report import SignatureReport
 
@@ -145,6 +146,20 @@ class ImageMethods(ClientBase):
 
         async with self._call() as accesses, open_source(name, accesses.reading) as source:
             return await inspect_image(source, as_platform(platform) or Platform.host())
+
+    async def tree(
+        self, name: str, *, platform: Platform | Choice | str | None = None, referrers: bool = True
+    ) -> ImageTree:
+        """Return what an image consists of: its index, platforms, layers, build steps, and what refers to it.
+
+        Takes the arguments of the function `pyskopeo.image_tree`, and raises the same errors.
+        """
+        from ..api.image_tree import image_tree
+
+        async with self._call() as accesses:
+            return await image_tree(
+                name, platform=as_platform(platform), referrers=referrers, access=accesses.reading
+            )
 
     async def verify(
         self,

@@ -38,6 +38,8 @@ async def test_a_day_with_a_registry(tmp_path: Path) -> None:
         async with pyskopeo.Client(access=access_for(tmp_path)) as client:
             assert await client.catalog(registry.host) == ["a/b"]
             assert await client.tags(name, filter="^v") == ["v1"]
+            assert [str(one.digest) for one in await client.tag_details(name)] == [IMAGE.digest]
+            assert (await client.tree(f"{name}:v1")).problems == ()
             inspection = await client.inspect(f"{name}:v1")
             assert str(inspection.digest) == IMAGE.digest
             manifest = await client.manifest(f"{name}:v1")
