@@ -5,9 +5,8 @@
     import anyio, pyskopeo
     digest = anyio.run(pyskopeo.copy, "docker://alpine", "oci:alpine:latest")
 
-The public API is the names in ``__all__``: functions, the values that they take and return, the
-events of a copy and all exceptions. Each is imported on first use, so that importing the package is
-fast.
+The public API is the names in ``__all__``: clients, functions, the values that they take and return,
+events and all exceptions. Each is imported on first use, so that importing the package is fast.
 """
 
 from __future__ import annotations
@@ -346,16 +345,24 @@ _NAMES = {
     "transports": "parse_image_name",
 }
 
-_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
-__all__ = sorted((*_HOMES, "__version__"))  # noqa: PLE0605 - it is a list
+_homes: dict[str, str] = {}
+
+
+def _home_of() -> dict[str, str]:
+    """Return the modules by the names that they define; made for the first name, since the command line needs none."""
+    if not _homes:
+        _homes.update((name, home) for home, names in _NAMES.items() for name in names.split())
+    return _homes
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
+    if name == "__all__":
+        return __dir__()
+    home = _home_of().get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{home}", __name__), name)
 
 
 def __dir__() -> list[str]:
-    return __all__.copy()
+    return sorted((*_home_of(), "__version__"))

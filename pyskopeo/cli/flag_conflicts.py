@@ -30,6 +30,7 @@ EXCLUSIVE: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("raw",), ("format",)),
     (("raw", "config"), ("platforms",)),
     (("json",), ("table",)),
+    (("files", "layer"), ("filter", "semver")),
     (("json",), ("html",)),
     (("check",), ("update",)),
     (("quiet",), ("progress",)),
