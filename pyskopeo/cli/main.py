@@ -267,6 +267,9 @@ def _read_options(command: Command[object], parsed: Parsed) -> object:
 
     origins = apply_defaults(command, parsed, os.environ)
     set_debugging(parsed.get("debug", bool))
+    if debugging():
+        for name, origin in origins.items():
+            log("debug", f"--{name} is set by {origin}")
     try:
         return command.read(parsed)
     except InvalidInput as error:

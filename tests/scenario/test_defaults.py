@@ -38,3 +38,11 @@ def test_what_fails_because_of_a_default_says_so(file: Path, tmp_path: Path) -> 
     file.write_text("[copy]\ntag-platforms = true\nall = true\n")
     done = pyskopeo_here("copy", f"oci:{tmp_path}/a", f"dir:{tmp_path}/b")
     assert fatal(done).endswith(f"goes with a destination oci: or oci-archive: (--tag-platforms is set by {file}:2)")
+
+
+def test_debug_says_what_is_set_and_no_value_of_it(file: Path, tmp_path: Path) -> None:
+    file.write_text("[copy]\nsrc-creds = 'me:hidden'\nsrc-tls-verify = false\n")
+    done = pyskopeo_here("copy", "--debug", f"oci:{tmp_path}/a", f"dir:{tmp_path}/b")
+    for name, line in (("src-creds", 2), ("src-tls-verify", 3)):
+        assert f"--{name} is set by {file}:{line}" in done.stderr
+    assert "hidden" not in done.stderr
