@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from ..registry.sessions import SharedConnections
 
-# Seconds after which a client that is used by nobody at the moment begins anew: with other connections, since servers
-# close idle ones, and with what files and credential helpers say then, whose answers may be good for some hours.
+# Seconds after which new calls get other connections, and what files and credential helpers say then: their answers may
+# be good for some hours, and a program may run for months.
 _RENEWED_AFTER = 600.0
 BY_NAME = "give them by name, as credentials={HOST: (USER, PASSWORD)}"
 _UNKNOWN_DIGEST = "@@unknown-digest@@"
@@ -38,6 +38,36 @@ class Accesses:
     reading: Access
     writing: Access
     deleting: Access
+
+
+class _Connected:
+    """Accesses over connections that ``calls`` are using; ``connections`` is None if they are the caller's own."""
+
+    def __init__(self, access: Access) -> None:
+        self.calls = 0
+        self._opened = time.monotonic()
+        self._connections: SharedConnections | None = None
+        if access.network.connections is not None:
+            self.accesses = Accesses(access, access, access)
+            return
+        from ..registry.sessions import SharedConnections
+
+        self._connections = connections = SharedConnections()
+
+        def sharing(actions: str) -> Access:
+            shared = connections if actions == "pull" else connections.with_actions(actions)
+            return replace(access, network=replace(access.network, connections=shared))
+
+        self.accesses = Accesses(sharing("pull"), sharing("pull,push"), sharing("*,pull"))
+
+    @property
+    def is_old(self) -> bool:
+        """Whether new calls get other connections."""
+        return time.monotonic() - self._opened > _RENEWED_AFTER
+
+    async def aclose(self) -> None:
+        if self._connections is not None:
+            await self._connections.aclose()
 
 
 class ClientBase:
@@ -59,9 +89,8 @@ class ClientBase:
         self._default_report = report
         self._call_report: ContextVar[Report | None] = ContextVar("report", default=None)
         self._settings.new_access(self._report)  # raises for credentials with wrong names
-        self._accesses: Accesses | None = None
-        self._connections: SharedConnections | None = None
-        self._opened, self._calls, self._closed = 0.0, 0, False
+        self._connected: _Connected | None = None
+        self._closed = False
         self._registry = ""  # the one that credentials without a name are for
 
     async def __aenter__(self) -> Self:
@@ -73,15 +102,15 @@ class ClientBase:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections; the client cannot be used any more."""
+        """Close all connections, also those in use; the client cannot be used any more."""
         self._closed = True
         await self._disconnect()
 
     async def _disconnect(self) -> None:
         """Close all connections; the next call opens new ones."""
-        connections, self._connections, self._accesses = self._connections, None, None
-        if connections is not None:
-            await connections.aclose()
+        connected, self._connected = self._connected, None
+        if connected is not None:
+            await connected.aclose()
 
     def _report(self, event: Event) -> None:
         """Report an event to the call that it belongs to; connections are shared, so they cannot know that."""
@@ -93,33 +122,22 @@ class ClientBase:
         if self._closed:
             raise InvalidInput("the client is closed")
         self._check_registries(filter(None, map(registry_of, names)))
-        if self._accesses is not None and not self._calls and time.monotonic() - self._opened > _RENEWED_AFTER:
-            await self._disconnect()
-        if self._accesses is None:
-            self._accesses, self._opened = self._connect(), time.monotonic()
+        if (old := self._connected) is not None and old.is_old:
+            self._connected = None
+            if not old.calls:  # otherwise the last of them closes it
+                await old.aclose()
+        used = self._connected = self._connected or _Connected(self._settings.new_access(self._report))
         # Not for contexts that are left elsewhere than they were entered: those have no report of their own.
         token = None if report is None else self._call_report.set(report)
-        self._calls += 1
+        used.calls += 1
         try:
-            yield self._accesses
+            yield used.accesses
         finally:
-            self._calls -= 1
+            used.calls -= 1
             if token is not None:
                 self._call_report.reset(token)
-
-    def _connect(self) -> Accesses:
-        from ..registry.sessions import SharedConnections
-
-        access = self._settings.new_access(self._report)
-        if access.network.connections is not None:  # the caller's own
-            return Accesses(access, access, access)
-        self._connections = connections = SharedConnections()
-
-        def sharing(actions: str) -> Access:
-            shared = connections if actions == "pull" else connections.with_actions(actions)
-            return replace(access, network=replace(access.network, connections=shared))
-
-        return Accesses(sharing("pull"), sharing("pull,push"), sharing("*,pull"))
+            if used is not self._connected and not used.calls:
+                await used.aclose()
 
     def _check_registries(self, registries: Iterable[str]) -> None:
         """Raise `InvalidInput` if credentials for one registry would be sent to another; the first one is theirs."""

@@ -26,6 +26,6 @@ class Client(ImageMethods, RepositoryMethods, FileMethods):
     event loop.
 
     Nothing is opened before the first call. Calls may run concurrently, in one event loop. `aclose`, or leaving the
-    context, closes the connections. A client that is not in use is renewed after ten minutes: files and credential
-    helpers are asked again then, so a program may keep it as long as it runs.
+    context, closes the connections. After ten minutes new calls get other connections, and files and credential helpers
+    are asked again, so a program may keep a client as long as it runs.
     """

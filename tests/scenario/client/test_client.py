@@ -88,10 +88,9 @@ async def test_calls_share_connections_and_one_ping(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_an_unused_client_asks_for_credentials_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of a credential helper may be good for some hours only."""
-    authfile = tmp_path / "auth.json"
-    access = access_for(tmp_path)
+async def test_an_old_client_asks_for_credentials_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a credential helper may be good for some hours only. Calls that are under way go on meanwhile."""
+    authfile, digest = tmp_path / "auth.json", max(IMAGE.blobs, key=lambda one: len(IMAGE.blobs[one]))
     with Simulator(IMAGE, "a/b", "v1") as registry:
         registry.gate = BasicGate({"user": SECRET})
         name = f"docker://{registry.host}/a/b"
@@ -104,7 +103,9 @@ async def test_an_unused_client_asks_for_credentials_again(tmp_path: Path, monke
                 await client.tags(name)
             monkeypatch.setattr(base, "_RENEWED_AFTER", 0.0)
             assert await client.tags(name) == ["v1"]
-    assert access.keychain.anonymous
+            async with client.blob(f"{name}@{digest}") as chunks:
+                assert await client.tags(name) == ["v1"]
+                assert b"".join([chunk async for chunk in chunks]) == IMAGE.blobs[digest]
 
 
 @pytest.mark.anyio
