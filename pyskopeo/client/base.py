@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ..access import Access
-from ..errors import InvalidInput
+from ..errors import InvalidInput, InvalidName
 from ..fast_dataclass import dataclass
 from ..model.choice import Choice
 from ..model.events import Event, Report, ignore
 from ..model.platform import Platform
-from ..transports import parse_image_name
+from ..model.reference import Reference
 from .settings import ClientSettings, Login
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Seconds after which a client that is used by nobody at the moment begins anew: with other connections, since servers
 # close idle ones, and with what files and credential helpers say then, whose answers may be good for some hours.
 _RENEWED_AFTER = 600.0
+BY_NAME = "give them by name, as credentials={HOST: (USER, PASSWORD)}"
+_UNKNOWN_DIGEST = "@@unknown-digest@@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class ClientBase:
         self._accesses: Accesses | None = None
         self._connections: SharedConnections | None = None
         self._opened, self._calls, self._closed = 0.0, 0, False
+        self._registry = ""  # the one that credentials without a name are for
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,10 +88,11 @@ class ClientBase:
         (self._call_report.get() or self._default_report)(event)
 
     @asynccontextmanager
-    async def _call(self, report: Report | None = None) -> AsyncIterator[Accesses]:
-        """Yield the accesses for one call, whose events go to ``report``, None: to that of the client."""
+    async def _call(self, *names: str, report: Report | None = None) -> AsyncIterator[Accesses]:
+        """Yield the accesses for a call about ``names``, whose events go to ``report``, None: to that of the client."""
         if self._closed:
             raise InvalidInput("the client is closed")
+        self._check_registries(filter(None, map(registry_of, names)))
         if self._accesses is not None and not self._calls and time.monotonic() - self._opened > _RENEWED_AFTER:
             await self._disconnect()
         if self._accesses is None:
@@ -117,17 +121,25 @@ class ClientBase:
 
         return Accesses(sharing("pull"), sharing("pull,push"), sharing("*,pull"))
 
-    def _check_registries(self, *names: str) -> None:
-        """Raise `InvalidInput` if credentials for one registry would be sent to two."""
+    def _check_registries(self, registries: Iterable[str]) -> None:
+        """Raise `InvalidInput` if credentials for one registry would be sent to another; the first one is theirs."""
         if not self._settings.is_for_one_registry:
             return
-        parsed = map(parse_image_name, names)
-        found = {one.reference.registry for one in parsed if one.transport == "docker" and one.reference is not None}
+        found = dict.fromkeys((*([self._registry] if self._registry else []), *registries))
         if len(found) > 1:
-            raise InvalidInput(
-                f"the client's credentials are for one registry, and this names {' and '.join(sorted(found))}: "
-                "give them by name, as credentials={HOST: (USER, PASSWORD)}"
-            )
+            several = " and ".join(found)
+            raise InvalidInput(f"the client's credentials are for one registry, not for {several}: {BY_NAME}")
+        self._registry = next(iter(found), "")
+
+
+def registry_of(name: str) -> str:
+    """Return the registry of an image name, "" if it has none or is not valid, which others say better."""
+    if not name.startswith("docker://"):
+        return ""
+    try:
+        return Reference.parse(name.removeprefix("docker://").removesuffix(_UNKNOWN_DIGEST)).registry
+    except InvalidName:
+        return ""
 
 
 def as_platform(platform: Platform | Choice | str | None) -> Platform | Choice | None:

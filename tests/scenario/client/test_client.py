@@ -113,13 +113,22 @@ async def test_credentials_for_one_registry_are_not_sent_to_two(tmp_path: Path) 
         source, target = f"docker://{one.host}/a/b:v1", f"docker://{other.host}/a/b:v1"
         one.gate, other.gate = BasicGate({"user": SECRET}), BasicGate({"user": "else"})
         client = pyskopeo.Client(credentials=("user", SECRET), access=access_for(tmp_path))
-        for call in (client.copy(source, target), client.plan(source, target), client.sync(source, target)):
+        for call in (client.copy(source, target), client.plan(source, target), client.sync(source, target),
+                     client.diff(source, target), client.sync(f"yaml:{tmp_path}/images.yaml", f"dir:{tmp_path}")):  # fmt: skip
             with pytest.raises(pyskopeo.InvalidInput, match="by name") as caught:
                 await call
             assert SECRET not in str(caught.value)
         assert one.requests == other.requests == ()
+        assert str((await client.inspect(source)).digest) == IMAGE.digest
+        digest = IMAGE.layer_digests()[0]
+        for other_call in (client.inspect(target), client.catalog(other.host), client.push_blob(f"{other.host}/a/b", b""),
+                     client.tags(f"docker://{other.host}/a/b"), client.files(target)):  # fmt: skip
+            with pytest.raises(pyskopeo.InvalidInput, match=f"not for {one.host} and {other.host}"):
+                await other_call
         with pytest.raises(pyskopeo.InvalidInput):
-            await client.sync(f"yaml:{tmp_path}/images.yaml", f"docker://{one.host}/a")
+            async with client.blob(f"{other.host}/a/b@{digest}"):
+                pass
+        assert other.requests == ()
         await client.aclose()
         base_access = pyskopeo.Access.from_environ({"HOME": str(tmp_path)})
         async with pyskopeo.Client(
