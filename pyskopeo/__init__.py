@@ -5,9 +5,8 @@
     import anyio, pyskopeo
     digest = anyio.run(pyskopeo.copy, "docker://alpine", "oci:alpine:latest")
 
-The public API is the names in ``__all__``: functions, the values that they take and return, the
-events of a copy and all exceptions. Each is imported on first use, so that importing the package is
-fast.
+The public API is the names in ``__all__``: clients, functions, the values that they take and return,
+events and all exceptions. Each is imported on first use, so that importing the package is fast.
 """
 
 from __future__ import annotations
@@ -20,7 +19,14 @@ __version__ = "0.1.0"
 # Public names are listed twice, by the modules that define them: here for type checkers, to which `X as X` says that
 # the name is exported, and below for imports on first use. `tests/unit/test_public.py` compares both.
 if TYPE_CHECKING:
-    from .access import Access as Access, Network as Network, Ranges as Ranges, Storage as Storage, Writing as Writing
+    from .access import (
+        Access as Access,
+        Network as Network,
+        Ranges as Ranges,
+        Reuse as Reuse,
+        Storage as Storage,
+        Writing as Writing,
+    )
     from .api.artifacts import AttachedFile as AttachedFile, attach as attach, download as download
     from .api.blob_content import open_blob as open_blob, put_blob as put_blob
     from .api.blobs import (
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
     )
     from .api.image_tree import image_tree as image_tree
     from .api.images import (
+        CopyArguments as CopyArguments,
         copy as copy,
         image_manifest as image_manifest,
         open_destination as open_destination,
@@ -82,11 +89,14 @@ if TYPE_CHECKING:
     from .api.usage import measure_image as measure_image
     from .api.verification import verify as verify
     from .client.client import Client as Client
+    from .client.settings import Login as Login
     from .client.sync_client import SyncClient as SyncClient
+    from .config.proxies import Proxies as Proxies
     from .credentials.authfile import Credentials as Credentials
     from .credentials.keychain import Keychain as Keychain
+    from .encryption.keys import Decryption as Decryption, Encryption as Encryption
     from .engine.plan import Form as Form, Plan as Plan
-    from .engine.run import carry_out as carry_out, make_plan as make_plan
+    from .engine.run import CopyResult as CopyResult, carry_out as carry_out, make_plan as make_plan
     from .engine.selection import Selection as Selection
     from .errors import (
         AccessDenied as AccessDenied,
@@ -119,10 +129,12 @@ if TYPE_CHECKING:
         Unsupported as Unsupported,
     )
     from .filesystem.contents import Attributes as Attributes
+    from .filesystem.layer_reader import Advance as Advance
     from .http.rate_limit import RateLimits as RateLimits
     from .http.retry import Retry as Retry
     from .http.tls import Trust as Trust
     from .interfaces import (
+        Accepts as Accepts,
         ImageDestination as ImageDestination,
         ImageReference as ImageReference,
         ImageSource as ImageSource,
@@ -171,6 +183,7 @@ if TYPE_CHECKING:
     from .model.manifest import Manifest as Manifest
     from .model.missing_content import MissingContent as MissingContent
     from .model.platform import Platform as Platform
+    from .model.receipt import Receipt as Receipt, ReceivedBlob as ReceivedBlob
     from .model.reference import Reference as Reference
     from .model.referrer import (
         ReferredImage as ReferredImage,
@@ -186,6 +199,7 @@ if TYPE_CHECKING:
         StoredImage as StoredImage,
     )
     from .model.tag_details import TagDetails as TagDetails
+    from .model.tag_filter import Order as Order
     from .model.verification import (
         Fault as Fault,
         FaultKind as FaultKind,
@@ -206,6 +220,8 @@ if TYPE_CHECKING:
     from .signing.sigstore import PrivateKeyFile as PrivateKeyFile, SigstoreSigner as SigstoreSigner
     from .signing.sigstore_keys import KeyPair as KeyPair, generate_key_pair as generate_key_pair
     from .storage.lock_files import read_lock as read_lock, write_lock as write_lock
+    from .streams.byte_streams import BlobSink as BlobSink
+    from .streams.progress import Progress as Progress
     from .streams.pump import Blob as Blob
     from .syncing.by_name import sync_images as sync_images
     from .syncing.locking import LockChange as LockChange, check_lock as check_lock, lock_images as lock_images
@@ -219,10 +235,12 @@ if TYPE_CHECKING:
     from .syncing.sync_request import (
         ImageEvent as ImageEvent,
         ImageFinished as ImageFinished,
+        ImageGroup as ImageGroup,
         ImageResult as ImageResult,
         ImagesListed as ImagesListed,
         ImageStarted as ImageStarted,
         ImageWaiting as ImageWaiting,
+        Listing as Listing,
         LogMessage as LogMessage,
         SyncEvent as SyncEvent,
         SyncFailed as SyncFailed,
@@ -233,7 +251,7 @@ if TYPE_CHECKING:
     from .transports import parse_image_name as parse_image_name
 
 _NAMES = {
-    "access": "Access Network Ranges Storage Writing",
+    "access": "Access Network Ranges Reuse Storage Writing",
     "api.artifacts": "AttachedFile attach download",
     "api.blob_content": "open_blob put_blob",
     "api.blobs": "get_blob get_blobs get_manifest put_manifest",
@@ -243,7 +261,7 @@ _NAMES = {
     "api.detachment": "DetachedReferrer detach",
     "api.files": "export_files extract_files list_files open_file",
     "api.image_tree": "image_tree",
-    "api.images": "copy image_manifest open_destination open_source plan_copy run_copy",
+    "api.images": "CopyArguments copy image_manifest open_destination open_source plan_copy run_copy",
     "api.index_creation": "create_index",
     "api.inspection": "Inspection inspect_image",
     "api.layout_content": "assemble_layout complete_layout find_missing_content merge_layouts",
@@ -260,11 +278,14 @@ _NAMES = {
     "api.usage": "measure_image",
     "api.verification": "verify",
     "client.client": "Client",
+    "client.settings": "Login",
     "client.sync_client": "SyncClient",
+    "config.proxies": "Proxies",
     "credentials.authfile": "Credentials",
     "credentials.keychain": "Keychain",
+    "encryption.keys": "Decryption Encryption",
     "engine.plan": "Form Plan",
-    "engine.run": "carry_out make_plan",
+    "engine.run": "CopyResult carry_out make_plan",
     "engine.selection": "Selection",
     "errors": (
         "AccessDenied CannotPreserve CertificateNotTrusted ConnectionFailed ContentMismatch CredentialsFailed "
@@ -273,10 +294,11 @@ _NAMES = {
         "PyskopeoError RegistryError Stalled StorageFailed TooLarge UnsafeAddress Unsupported"
     ),
     "filesystem.contents": "Attributes",
+    "filesystem.layer_reader": "Advance",
     "http.rate_limit": "RateLimits",
     "http.retry": "Retry",
     "http.tls": "Trust",
-    "interfaces": "ImageDestination ImageReference ImageSource",
+    "interfaces": "Accepts ImageDestination ImageReference ImageSource",
     "model.choice": "Choice",
     "model.completion": "CompletionReport PlacedContent",
     "model.descriptor": "Descriptor",
@@ -296,10 +318,12 @@ _NAMES = {
     "model.manifest": "Manifest",
     "model.missing_content": "MissingContent",
     "model.platform": "Platform",
+    "model.receipt": "Receipt ReceivedBlob",
     "model.reference": "Reference",
     "model.referrer": "ReferredImage Referrer ReferrerReport WantedReferrers",
     "model.stored_content": "Pruning StoreSize StoreVerification StoredFile StoredImage",
     "model.tag_details": "TagDetails",
+    "model.tag_filter": "Order",
     "model.verification": "Fault FaultKind GarbageReport LayoutEntry Repair UnneededFile VerificationReport",
     "signatures.report": "CheckedManifest CheckedRequirement SignatureReport",
     "signatures.signer": "Signer",
@@ -308,27 +332,37 @@ _NAMES = {
     "signing.sigstore": "PrivateKeyFile SigstoreSigner",
     "signing.sigstore_keys": "KeyPair generate_key_pair",
     "storage.lock_files": "read_lock write_lock",
+    "streams.byte_streams": "BlobSink",
+    "streams.progress": "Progress",
     "streams.pump": "Blob",
     "syncing.by_name": "sync_images",
     "syncing.locking": "LockChange check_lock lock_images",
     "syncing.prefetch": "PrefetchPlan PrefetchRequest Prefetched plan_prefetch prefetch",
     "syncing.sync_request": (
-        "ImageEvent ImageFinished ImageResult ImageStarted ImageWaiting ImagesListed LogMessage SyncEvent SyncFailed "
-        "SyncImage SyncReport SyncSink"
+        "ImageEvent ImageFinished ImageGroup ImageResult ImagesListed ImageStarted ImageWaiting Listing "
+        "LogMessage SyncEvent SyncFailed SyncImage SyncReport SyncSink"
     ),
     "transports": "parse_image_name",
 }
 
-_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
-__all__ = sorted((*_HOMES, "__version__"))  # noqa: PLE0605 - it is a list
+_homes: dict[str, str] = {}
+
+
+def _home_of() -> dict[str, str]:
+    """Return the modules by the names that they define; made for the first name, since the command line needs none."""
+    if not _homes:
+        _homes.update((name, home) for home, names in _NAMES.items() for name in names.split())
+    return _homes
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
+    if name == "__all__":
+        return __dir__()
+    home = _home_of().get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{home}", __name__), name)
 
 
 def __dir__() -> list[str]:
-    return __all__.copy()
+    return sorted((*_home_of(), "__version__"))

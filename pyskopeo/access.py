@@ -138,6 +138,7 @@ class Storage:
 
 
 Reuse = Literal["copy", "hardlink", "symlink", "reflink"]
+"""What is made of a file that is a blob already: see `Writing`."""
 
 
 @dataclass(frozen=True, slots=True)

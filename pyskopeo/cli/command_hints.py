@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
+from ..transports import TRANSPORTS
 from .command import SUMMARIES, program
 
 # What commands of skopeo that do not exist here are about.
@@ -15,9 +16,8 @@ _NOT_SUPPORTED = {
 }
 # What other programs call the commands.
 _OTHER_NAMES = {
-    "append": "tag", "check": "verify", "cp": "copy", "digest": "inspect", "du": "store du", "export": "copy",
-    "fsck": "layout verify", "gc": "layout gc", "load": "copy", "ls": "list-tags",
-    "mirror": "sync", "prune": "store prune", "pull": "copy", "push": "copy", "repair": "layout repair",
+    "append": "tag", "check": "verify", "cp": "copy", "digest": "inspect", "fsck": "layout verify", "gc": "layout gc",
+    "load": "copy", "mirror": "sync", "prune": "store prune", "pull": "copy", "push": "copy", "repair": "layout repair",
     "rm": "delete", "rmi": "delete", "save": "copy", "tags": "list-tags", "validate": "verify",
 }  # fmt: skip
 
@@ -41,8 +41,20 @@ def hint(verb: str, words: Sequence[str]) -> str:
 
 
 def _registry_name(words: Sequence[str], position: int = 0, example: str = "docker.io/library/alpine:3.20") -> str:
-    """Return the name of an image in a registry, without its transport."""
-    return words[position].removeprefix("docker://") if len(words) > position else example
+    """Return the name of an image in a registry, without its transport; ``example`` if none is given."""
+    given = words[position].removeprefix("docker://") if len(words) > position else example
+    return example if _has_transport(given) else given
+
+
+def _has_transport(name: str) -> bool:
+    return name.partition(":")[0] in TRANSPORTS
+
+
+def _image(words: Sequence[str], position: int, example: str) -> str:
+    """Return the name of an image with its transport, that of a registry if none is given."""
+    if len(words) > position and _has_transport(words[position]):
+        return words[position]
+    return f"docker://{_registry_name(words, position, example)}"
 
 
 def _short_name(name: str) -> str:
@@ -84,7 +96,8 @@ def _pull(words: Sequence[str]) -> str:
 def _push(words: Sequence[str]) -> str:
     if len(words) == 2:  # as crane and regctl push a file or a layout
         kind = "docker-archive" if words[0].endswith(".tar") else "oci"
-        return _try(f"copy {kind}:{words[0]} docker://{_registry_name(words, 1)}")
+        source = words[0] if _has_transport(words[0]) else f"{kind}:{words[0]}"
+        return _try(f"copy {source} {_image(words, 1, 'registry.example.com/team/app:1.4')}")
     name = _registry_name(words, 0, "registry.example.com/team/app:1.4")
     return _try(f"copy {_layout(name)} docker://{name}", f"copy docker-daemon:{_with_tag(name)} docker://{name}")
 
@@ -97,7 +110,7 @@ def _save(words: Sequence[str]) -> str:
 
 
 def _load(words: Sequence[str]) -> str:
-    archive = words[0] if words else "alpine.tar"
+    archive = words[0].removeprefix("docker-archive:") if words else "alpine.tar"
     return _try(f"copy docker-archive:{archive} docker-daemon:{_short_name(archive).removesuffix('.tar')}:latest")
 
 
@@ -108,13 +121,12 @@ def _mirror(words: Sequence[str]) -> str:
 
 
 def _cp(words: Sequence[str]) -> str:
-    source = _registry_name(words)
-    destination = _registry_name(words, 1, "registry.example.com/alpine:3.20")
-    return _try(f"copy docker://{source} docker://{destination}")
+    source = _image(words, 0, "docker.io/library/alpine:3.20")
+    return _try(f"copy {source} {_image(words, 1, 'registry.example.com/alpine:3.20')}")
 
 
 def _on_image(command: str, example: str = "docker.io/library/alpine:3.20") -> Callable[[Sequence[str]], str]:
-    return lambda words: _try(f"{command} docker://{_registry_name(words, 0, example)}")
+    return lambda words: _try(f"{command} {_image(words, 0, example)}")
 
 
 def _tags(words: Sequence[str]) -> str:
@@ -129,7 +141,7 @@ def _images(_words: Sequence[str]) -> str:
 
 def _containers(words: Sequence[str]) -> str:
     return "Containers are not run, and images not built, but files of images can be read. " + _try(
-        f"extract docker://{_registry_name(words)} --dest rootfs"
+        f"extract {_image(words, 0, 'docker.io/library/alpine:3.20')} --dest rootfs"
     )
 
 

@@ -6,6 +6,7 @@ The scripts of `completion` call it with the command line so far on standard inp
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from dataclasses import replace
@@ -60,7 +61,11 @@ def split_line(line: str) -> list[str]:
             words = shlex.split(line + ending)
         except ValueError:
             continue
-        return words if not line[-1:].isspace() or ending else [*words, ""]
+        if line[-1:].isspace() and not ending:
+            words.append("")
+        while words and re.match(r"\w+=", words[0]):  # variables for the command
+            words.pop(0)
+        return words
     return []
 
 

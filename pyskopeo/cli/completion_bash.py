@@ -14,10 +14,11 @@ from .completion_kinds import (
     last_word,
     local_transports,
     takes_more,
+    topics,
     verbs,
     words_of,
     words_with_value,
-)  # fmt: skip
+)
 
 _SCRIPT = r"""# bash completion for pyskopeo: source it, or put it into the directory of bash-completion
 _pyskopeo() {
@@ -124,7 +125,7 @@ def bash_script(commands: Commands) -> str:
         "VERBS": " ".join(verbs(commands)),
         "ARGUMENTS": "\n".join(
             [f"      {group}:*) kind='={' '.join(map(last_word, ones))}' ;;" for group, ones in below.items()]
-            + [f"      help:*) kind='={' '.join(verbs(commands))}' ;;"]
+            + [f"      help:*) kind='={' '.join((*verbs(commands), *topics()))}' ;;"]
             + [line for command in commands for line in _argument_cases(command)]
         ),
         "TAGS": COMPLETE_TAGS,

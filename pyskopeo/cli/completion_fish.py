@@ -17,9 +17,10 @@ from .completion_kinds import (
     local_transports,
     shown,
     takes_more,
+    topics,
     verbs,
     words_with_value,
-)  # fmt: skip
+)
 from .flags import Flag
 
 _SCRIPT = r"""# fish completion for pyskopeo: put it into ~/.config/fish/completions
@@ -90,7 +91,8 @@ def _lines(commands: Commands) -> Iterator[str]:
     alone = f"complete -c {program} -n __fish_use_subcommand"
     yield from (f"{alone} -f -a {verb} -d {_quoted(SUMMARIES[verb])}" for verb in verbs(commands))
     yield from (f"complete -c {program} {_flag(flag)}" for flag in shown(GLOBAL))
-    yield f"complete -c {program} -n '__fish_seen_subcommand_from help' -f -a {_quoted(' '.join(verbs(commands)))}"
+    described = " ".join((*verbs(commands), *topics()))
+    yield f"complete -c {program} -n '__fish_seen_subcommand_from help' -f -a {_quoted(described)}"
     for group, below in groups(commands).items():
         first = f"__fish_seen_subcommand_from {group}; and not __fish_seen_subcommand_from"
         head = f"complete -c {program} -n '{first} {' '.join(map(last_word, below))}'"

@@ -123,6 +123,13 @@ def verbs(commands: Commands) -> list[str]:
     return list(dict.fromkeys(command.name.partition(" ")[0] for command in commands))
 
 
+def topics() -> dict[str, str]:
+    """Return what ``help`` describes besides commands, with a summary of each."""
+    from .topics import TOPICS
+
+    return {name: topic.summary for name, topic in TOPICS.items()}
+
+
 def groups(commands: Commands) -> dict[str, list[Command[object]]]:
     """Return the sub-commands of each group, by its name."""
     found: dict[str, list[Command[object]]] = {}

@@ -15,8 +15,9 @@ from .completion_kinds import (
     local_transports,
     shown,
     takes_more,
+    topics,
     verbs,
-)  # fmt: skip
+)
 from .flags import Flag
 
 _SCRIPT = r"""#compdef @NAMES@
@@ -24,7 +25,7 @@ _pyskopeo_images() {
   case $PREFIX in
     docker://*/*:*)
       [[ ${program:t} == skopeo ]] && return 1
-      local -a tags=(${(f)"$(print -r -- "$BUFFER[1,CURSOR]" | ${program/#\~/$HOME} @TAGS@ 2>/dev/null)"})
+      local -a tags=(${(f)"$(print -r -- "$typed" | ${program/#\~/$HOME} @TAGS@ 2>/dev/null)"})
       compadd -a tags ;;
     @LOCAL@) compset -P 1 '*:'; _files ;;
     *) local -a transports=(@IMAGES@); compadd -S '' -a transports ;;
@@ -37,7 +38,7 @@ _pyskopeo() {
   local -a verbs=(
 @VERBS@
   )
-  local program=$words[1]
+  local program=$words[1] typed="${(j: :)words[1,CURRENT-1]} $PREFIX"
   if (( CURRENT == 2 )); then
     _describe command verbs; return
   fi
@@ -45,7 +46,11 @@ _pyskopeo() {
   shift words; (( CURRENT-- ))
   local -a below=()
   case $verb in
-@GROUPS@    help) _describe command verbs; return ;;
+@GROUPS@    help)
+      local -a topics=(
+@TOPICS@
+      )
+      _describe command verbs; _describe topic topics; return ;;
     *) ;;
   esac
   if (( $#below )); then
@@ -76,6 +81,7 @@ def zsh_script(commands: Commands) -> str:
         "IMAGES": " ".join(f"'{word}'" for word in image_words("images")),
         "LAYOUTS": " ".join(f"'{word}'" for word in image_words("layouts")),
         "VERBS": "\n".join(f"    '{verb}:{_quoted(SUMMARIES[verb])}'" for verb in verbs(commands)),
+        "TOPICS": "\n".join(f"        '{name}:{_quoted(summary)}'" for name, summary in topics().items()),
         "GROUPS": below,
         "COMMANDS": "\n".join(map(_command, commands)),
     }

@@ -48,12 +48,15 @@ class ConfigOptions:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of the output: a flag with its value, and where that is from; None is the value of the program."""
+    """One row of the output: a flag with its value, and where that is from; None is the value of the program.
+
+    ``overridden`` is whether another row has a value for the same flag and the same commands, which counts instead.
+    """
 
     name: str
     value: object
     default: Default | None = None
-    note: str = ""
+    overridden: bool = False
 
     @property
     def shown(self) -> str:
@@ -81,7 +84,7 @@ def run(options: ConfigOptions) -> int:
             refuse_unknown_keys(file, command, names)
     found = _every_default(commands, file)
     _warn_of_unknown_variables(commands)
-    settings = _of_command(options.command, file) if options.command else _with_notes(found)
+    settings = _of_command(options.command, file) if options.command else _of_all(found)
     if options.json:
         print_json(_document(settings, file, options.command))
     else:
@@ -102,14 +105,14 @@ def _every_default(commands: Sequence[Command[object]], file: DefaultsFile | Non
     return [default for level in levels for default in level]
 
 
-def _with_notes(found: Sequence[Default]) -> list[Setting]:
-    """Return the rows of what is set; a note says which variable counts instead of a value."""
-    rows = []
+def _of_all(found: Sequence[Default]) -> list[Setting]:
+    """Return the rows of what is set, the strongest first."""
+    strongest: dict[tuple[str, str], Default] = {}
     for default in found:
-        stronger = next((one for one in found if (one.name, one.command) == (default.name, default.command)), default)
-        note = "" if stronger is default else f"{stronger.origin} counts instead"
-        rows.append(Setting(default.name, default.value, default, note))
-    return rows
+        strongest.setdefault((default.name, default.command), default)
+    return [
+        Setting(one.name, one.value, one, overridden=strongest[one.name, one.command] is not one) for one in found
+    ]  # fmt: skip
 
 
 def _of_command(command: Command[object], file: DefaultsFile | None) -> list[Setting]:
@@ -166,6 +169,7 @@ def _described(setting: Setting) -> Mapping[str, Any]:
         "origin": "default" if default is None else "file" if default.line else "variable",
         "variable": default.origin if default is not None and not default.line else None,
         "line": default.line or None if default else None,
+        "overridden": setting.overridden,
     }
 
 
@@ -195,8 +199,8 @@ def _cells(setting: Setting, command: Command[object] | None) -> tuple[str, ...]
     origin = "default" if default is None else default.origin
     if default is not None and default.line and _on_terminal():
         origin = f"{os.path.basename(origin.rpartition(':')[0])}:{default.line}"
-    if setting.note:
-        origin += f" ({setting.note})"
+    if setting.overridden:
+        origin += " (overridden)"
     scope = () if command else ((default.command if default else "") or "all",)
     return tuple(map(escape, (setting.name, setting.shown, *scope, origin)))
 

@@ -21,7 +21,8 @@ EXCLUSIVE: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("password",), ("password-stdin",)),
     (("all",), ("multi-arch",), _CHOOSING),
     (("platform",), _OVERRIDES),
-    (("insecure-policy",), ("require-signed",)),
+    # On the command line --insecure-policy wins over --policy, as in skopeo; a default must not.
+    (("insecure-policy",), ("require-signed", "policy")),
     (("policy", "require-signed"), _SIGNERS),
     (("dest-compress",), ("dest-decompress",)),
     (("encryption-key",), ("decryption-key",)),
@@ -29,6 +30,7 @@ EXCLUSIVE: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("raw",), ("format",)),
     (("raw", "config"), ("platforms",)),
     (("json",), ("table",)),
+    (("files", "layer"), ("filter", "semver")),
     (("json",), ("html",)),
     (("check",), ("update",)),
     (("quiet",), ("progress",)),

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 # Those of the modules of the same names in the model, which a plain copy does not load.
 STYLES, PROFILES = ("os-arch", "bashbrew"), ("umoci", "docker-library")
-PLATFORM_NAMES = Flag("platform-names", "names of platforms: os-arch (linux-arm-v7), or bashbrew (arm32v7)",
-                      value="STYLE", default=STYLES[0], choices=STYLES, group="destination")  # fmt: skip
+PLATFORM_NAMES = Flag("platform-names", "names of platforms: os-arch (linux-arm-v7), or bashbrew "
+                      "(arm32v7; default: os-arch)", value="STYLE", default=STYLES[0], choices=STYLES,
+                      group="destination")  # fmt: skip
 LAYOUT_OUTPUT = (
     Flag("tag-platforms", "name each image of a list, besides the list, NAME-PLATFORM in the layout (oci:, "
          "oci-archive:)", read=boolean, default=False, group="destination"),

@@ -6,15 +6,17 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Sequence
-from contextlib import nullcontext
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import NoReturn, TypeVar
 
 from ..errors import InvalidInput, PyskopeoError, StorageFailed, first_error
 from .command import GLOBAL, VERSION, Command, CommandGroup, is_command, load_command, program, version_line
 from .flags import Flag, Parsed, UnknownFlag, UsageError, parse
-from .log import debugging, emit, log, set_debugging
+from .log import debugging, emit, emit_notice, log, set_debugging
 from .standard_streams import flush_standard_streams, prepare_standard_streams, print_styled
+
+_STOPS_AT_ONCE = 0.3  # seconds
 
 T = TypeVar("T")
 
@@ -89,16 +91,18 @@ async def supervised(work: Awaitable[T], seconds: float = 0.0) -> T:
     import anyio
 
     received: list[int] = []
+    stopping = ExitStack()
 
     async def cancel_on_signal() -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for number in signals:
                 received.append(number)
+                stopping.enter_context(_announced_stop())
                 tasks.cancel_scope.cancel()
                 return
 
     try:
-        with first_error():
+        with stopping, first_error():
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(cancel_on_signal)
                 with anyio.move_on_after(seconds or None) as limit:
@@ -113,6 +117,23 @@ async def supervised(work: Awaitable[T], seconds: float = 0.0) -> T:
         text = f"not finished after {seconds:g} s: given up, as --command-timeout says"
         raise PyskopeoError(text + _what_is_kept())
     return result
+
+
+@contextmanager
+def _announced_stop() -> Iterator[None]:
+    """Print on a terminal that the command stops, if that takes a moment within the block."""
+    if program() == "skopeo" or not sys.stderr.isatty():
+        yield
+        return
+    from threading import Timer
+
+    timer = Timer(_STOPS_AT_ONCE, emit_notice, ("Stopping ...",))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def supervise(work: Awaitable[T], seconds: float = 0.0) -> T:
@@ -246,6 +267,9 @@ def _read_options(command: Command[object], parsed: Parsed) -> object:
 
     origins = apply_defaults(command, parsed, os.environ)
     set_debugging(parsed.get("debug", bool))
+    if debugging():
+        for name, origin in origins.items():
+            log("debug", f"--{name} is set by {origin}")
     try:
         return command.read(parsed)
     except InvalidInput as error:

@@ -1,4 +1,4 @@
-"""The methods of the blocking client about whole images: copy, plan, sync, inspect, verify.
+"""The methods of the blocking client about whole images: copy, plan, sync, look into, verify.
 
 Written by scripts/sync_client from the async methods: change those.
 """
@@ -24,6 +24,7 @@ from .blocking import BlockingBase
 if TYPE_CHECKING:
     from ..api.inspection import Inspection
     from ..api.signature_verification import SignatureTrust
+    from ..model.image_tree import ImageTree
     from ..model.verification import VerificationReport
     from ..signatures.report import SignatureReport
 
@@ -126,6 +127,15 @@ class BlockingImageMethods(BlockingBase):
         Raises `NotFound`, `NoMatchingPlatform`, `Unsupported` for an artifact, `InvalidContent` and `NetworkError`.
         """
         return self._run(partial(self._client.inspect, name, platform=platform))
+
+    def tree(
+        self, name: str, *, platform: Platform | Choice | str | None = None, referrers: bool = True
+    ) -> ImageTree:
+        """Return what an image consists of: its index, platforms, layers, build steps, and what refers to it.
+
+        Takes the arguments of the function `pyskopeo.image_tree`, and raises the same errors.
+        """
+        return self._run(partial(self._client.tree, name, platform=platform, referrers=referrers))
 
     def verify(
         self,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..api.artifacts import AttachedFile
     from ..api.pushed_artifacts import PulledFile
     from ..model.descriptor import Descriptor
+    from ..model.tag_details import TagDetails
 
 _NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 
@@ -37,9 +38,28 @@ class BlockingRepositoryMethods(BlockingBase):
         """Return the tags of a repository ``docker://HOST/NAME``, or of a ``docker-archive:PATH``.
 
         ``filter`` is a regular expression that may match anywhere in a tag, ``semver`` a range of versions such as
-        ``>= 1.2, < 3``, and ``sort`` the order: ``registry``, ``name`` or ``semver``. Raises what `list_tags` raises.
+        ``>= 1.2, < 3``, and ``sort`` the order: ``registry``, ``name``, ``natural`` or ``semver``. Raises what the
+        function `pyskopeo.list_tags` raises.
         """
         return self._run(partial(self._client.tags, name, filter=filter, semver=semver, sort=sort))
+
+    def tag_details(
+        self,
+        name: str,
+        *,
+        filter: str | None = None,
+        semver: str | None = None,
+        sort: Order = "natural",
+        platform: Platform | Choice | str | None = None,
+    ) -> list[TagDetails]:
+        """Return the tags of a repository ``docker://HOST/NAME`` with what they refer to: digest, size, platforms.
+
+        Arguments are as for `tags`; ``platform`` is that of the image whose size and time are returned. Raises what the
+        function `pyskopeo.list_tag_details` raises.
+        """
+        return self._run(partial(
+            self._client.tag_details, name, filter=filter, semver=semver, sort=sort, platform=platform,
+        ))  # fmt: skip
 
     def catalog(self, registry: str) -> list[str]:
         """Return the names of the repositories in a registry ``HOST[:PORT]``, as far as the user may see them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
@@ -23,7 +24,8 @@ class LoopThread:
 
     ``at_end`` is called in the event loop before it ends: with `close`, or, as Python would wait for the thread for
     ever, when the main thread has ended and no coroutine is running. It is started again if there is another one.
-    Threads may share an object.
+    Threads may share an object. In a process that was forked after the first coroutine there is no such thread: the
+    object refuses to run anything there.
     """
 
     def __init__(self, at_end: AtEnd) -> None:
@@ -31,10 +33,11 @@ class LoopThread:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._portal: BlockingPortal | None = None
+        self._process = 0  # where the thread is
         self._calls, self._closed = 0, False
 
     def run(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Run a coroutine and return its result; raises what it raises, and `InvalidInput` after `close`.
+        """Run a coroutine; return its result, raise what it raises, and `InvalidInput` after `close` or a fork.
 
         When the wait is interrupted, as by Ctrl-C, the coroutine is cancelled, and this returns when it has ended.
         """
@@ -84,6 +87,8 @@ class LoopThread:
 
         if threading.current_thread() is self._thread:
             raise InvalidInput("a blocking client cannot be called in its own event loop, as by its report")
+        if self._is_forked():
+            raise InvalidInput("the client belongs to the process that this one was forked from: make another one")
         with self._lock:  # so that the loop cannot end between
             if self._closed:
                 raise InvalidInput("the client is closed")
@@ -106,19 +111,28 @@ class LoopThread:
     def _start(self) -> BlockingPortal:
         started: Future[BlockingPortal] = Future()
         self._thread = threading.Thread(target=_serve, args=(started, self._at_end), name="pyskopeo client")
+        self._process = os.getpid()
         self._thread.start()
         portal = started.result()
         _stop_at_exit(self)
         return portal
 
+    def _is_forked(self) -> bool:
+        """Return whether the thread is in another process; then not even the lock can be used, which it may hold."""
+        return self._process not in (0, os.getpid())
+
     def stop_if_idle(self) -> None:
         """End the thread, if there is one and no coroutine is running."""
+        if self._is_forked():
+            return
         with self._lock:
             if not self._calls:
                 self._stop()
 
     def close(self) -> None:
         """Cancel what is running, and wait until the thread has ended."""
+        if self._is_forked():
+            return
         if self._thread is threading.current_thread():  # by the garbage collector
             threading.Thread(target=self.close, name="pyskopeo close").start()
             return
@@ -170,7 +184,7 @@ def _stop_at_exit(loop: LoopThread) -> None:
     global _watcher  # noqa: PLW0603 - one thread for all loops
     with _watching:
         _started.add(loop)
-        if _watcher is None:
+        if _watcher is None or not _watcher.is_alive():  # it is not in a process that was forked
             _watcher = threading.Thread(target=_watch, name="pyskopeo exit", daemon=True)
             _watcher.start()
 

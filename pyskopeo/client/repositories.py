@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..api.artifacts import AttachedFile
     from ..api.pushed_artifacts import PulledFile
     from ..model.descriptor import Descriptor
+    from ..model.tag_details import TagDetails
 
 _NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 
@@ -33,12 +34,35 @@ class RepositoryMethods(ClientBase):
         """Return the tags of a repository ``docker://HOST/NAME``, or of a ``docker-archive:PATH``.
 
         ``filter`` is a regular expression that may match anywhere in a tag, ``semver`` a range of versions such as
-        ``>= 1.2, < 3``, and ``sort`` the order: ``registry``, ``name`` or ``semver``. Raises what `list_tags` raises.
+        ``>= 1.2, < 3``, and ``sort`` the order: ``registry``, ``name``, ``natural`` or ``semver``. Raises what the
+        function `pyskopeo.list_tags` raises.
         """
         from ..api.repositories import list_tags
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await list_tags(name, pattern=filter, versions=semver, order=sort, access=accesses.reading)
+
+    async def tag_details(
+        self,
+        name: str,
+        *,
+        filter: str | None = None,
+        semver: str | None = None,
+        sort: Order = "natural",
+        platform: Platform | Choice | str | None = None,
+    ) -> list[TagDetails]:
+        """Return the tags of a repository ``docker://HOST/NAME`` with what they refer to: digest, size, platforms.
+
+        Arguments are as for `tags`; ``platform`` is that of the image whose size and time are returned. Raises what the
+        function `pyskopeo.list_tag_details` raises.
+        """
+        from ..api.tag_details import list_tag_details
+
+        async with self._call(name) as accesses:
+            return await list_tag_details(
+                name, pattern=filter, versions=semver, order=sort, platform=as_platform(platform),
+                access=accesses.reading,
+            )  # fmt: skip
 
     async def catalog(self, registry: str) -> list[str]:
         """Return the names of the repositories in a registry ``HOST[:PORT]``, as far as the user may see them.
@@ -48,7 +72,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.catalog import list_repositories
 
-        async with self._call() as accesses:
+        async with self._call(f"{_full(registry)}/all") as accesses:
             return await list_repositories(registry, access=accesses.reading)
 
     async def tag(self, name: str, *tags: str) -> Digest:
@@ -58,7 +82,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.repositories import tag
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await tag(name, *tags, access=accesses.writing)
 
     async def delete(self, name: str, *, tag_only: bool = False) -> None:
@@ -68,7 +92,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.deletion import delete
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             await delete(name, tag_only=tag_only, access=accesses.deleting)
 
     async def manifest(self, name: str, *, platform: Platform | Choice | str | None = None) -> Manifest:
@@ -80,7 +104,7 @@ class RepositoryMethods(ClientBase):
         from ..api.images import image_manifest, open_source
 
         wanted = as_platform(platform)
-        async with self._call() as accesses, open_source(name, accesses.reading) as source:
+        async with self._call(name) as accesses, open_source(name, accesses.reading) as source:
             return await source.manifest() if wanted is None else await image_manifest(source, wanted)
 
     async def push_manifest(self, name: str, raw: bytes, *, media_type: str = "") -> Digest:
@@ -90,7 +114,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.blobs import put_manifest
 
-        async with self._call() as accesses:
+        async with self._call(_full(name)) as accesses:
             return await put_manifest(name, raw, media_type=media_type, access=accesses.writing)
 
     @asynccontextmanager
@@ -102,7 +126,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.blob_content import open_blob
 
-        async with self._call() as accesses, open_blob(name, access=accesses.reading) as chunks:
+        async with self._call(_full(name)) as accesses, open_blob(name, access=accesses.reading) as chunks:
             yield chunks
 
     async def push_blob(self, name: str, content: bytes | Path) -> Descriptor:
@@ -112,7 +136,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.blob_content import put_blob
 
-        async with self._call() as accesses:
+        async with self._call(_full(name)) as accesses:
             return await put_blob(name, content, access=accesses.writing)
 
     async def push_artifact(
@@ -129,7 +153,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.pushed_artifacts import push_artifact
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await push_artifact(
                 name, files, artifact_type=artifact_type, annotations=annotations, access=accesses.writing
             )
@@ -141,7 +165,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.pushed_artifacts import pull_artifact
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await pull_artifact(name, output, access=accesses.reading)
 
     async def referrers(
@@ -153,7 +177,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.referrers import list_referrers
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await list_referrers(name, types=types, platform=as_platform(platform), access=accesses.reading)
 
     async def attach(
@@ -172,7 +196,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.artifacts import attach
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await attach(
                 name, files, artifact_type=artifact_type, media_type=media_type, annotations=annotations,
                 platform=as_platform(platform), access=accesses.writing,
@@ -194,8 +218,13 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.artifacts import download
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await download(
                 name, output, types=types, digests=digests, directory=directory, platform=as_platform(platform),
                 access=accesses.reading,
             )  # fmt: skip
+
+
+def _full(name: str) -> str:
+    """Return the image name of what may be named without its transport."""
+    return f"docker://{name.removeprefix('docker://').removesuffix('/')}"

@@ -101,7 +101,8 @@ class LayerReader:
             return index.layer
         self.done[layer.descriptor.digest] = index.size
         entries = index.numbered(layer.number)
-        self._total.count(layer.number, len(entries.entries) + len(entries.whiteouts), 0)
+        names = sum(len(entry.path) + len(entry.link) for entry in entries.entries)
+        self._total.count(layer.number, len(entries.entries) + len(entries.whiteouts), names)
         for entry in entries.entries:
             wanted(entry)
         return entries

@@ -186,7 +186,9 @@ Event: TypeAlias = (
     | Explained
     | CopyFinished
 )
+"""All events of a copy."""
 Report: TypeAlias = Callable[[Event], None]
+"""Is called with each event of a copy, in the event loop."""
 
 
 def ignore(event: Event) -> None:

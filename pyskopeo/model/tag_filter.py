@@ -11,6 +11,7 @@ from ..fast_dataclass import dataclass
 from .semver import Version, VersionRange
 
 Order: TypeAlias = Literal["registry", "name", "natural", "semver"]
+"""The order of tags: as the registry lists them, by name, by name with numbers, or by version."""
 ORDERS: tuple[Order, ...] = ("registry", "name", "natural", "semver")
 
 

@@ -245,7 +245,9 @@ class ImageFinished:
 
 
 SyncEvent: TypeAlias = LogMessage | ImagesListed | ImageStarted | ImageEvent | ImageWaiting | ImageFinished
+"""All events of a sync."""
 SyncSink: TypeAlias = Callable[[SyncEvent], None]
+"""Is called with each event of a sync, in the event loop."""
 
 
 def ignore(event: SyncEvent) -> None:

@@ -40,10 +40,13 @@ TERMINALS = {
     "finished": Shot(scenes.finished, 100),
     "sync": Shot(scenes.sync, 100),
     "overview": Shot(scenes.command("pyskopeo"), 80, 100, until="Accounts:"),
+    "tree": Shot(scenes.command(f"pyskopeo tree {NEAR}:1.4"), 100, 50),
+    "inspect": Shot(scenes.command(f"pyskopeo inspect {NEAR}:1.4"), 100, 50),
     "du": Shot(scenes.command(f"pyskopeo du --rows 10 {NEAR}:1.4"), 100, 50),
     "diff": Shot(scenes.command(f"pyskopeo diff {NEAR}:1.3 {NEAR}:1.4"), 100, 50),
 }
 PAGES = {
+    "tree-page": Page(("tree", "--html", "PAGE", f"{NEAR}:1.4"), 1000, 900),
     "du-page": Page(("du", "--html", "PAGE", f"{NEAR}:1.4"), 1000, 900),
 }
 
@@ -67,7 +70,7 @@ def look(place: Stage, name: str, widths: tuple[int, ...], directory: Path) -> N
 
 
 def draw_page(place: Stage, name: str, directory: Path) -> None:
-    """Run a command that writes a page, and write pictures of it, light and dark."""
+    """Run a command that writes a page, and write a picture of it."""
     page = PAGES[name]
     file = place.directory / "work" / f"{name}.html"
     words = [str(file) if word == "PAGE" else word for word in page.command]

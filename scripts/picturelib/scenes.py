@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.delay import DelayProxy
+from tests.support.pushing import Pushing
 from tests.support.simulator import Simulator
 
 from .sample import ImageBuilder, Step, shop
@@ -42,7 +43,7 @@ def stage(directory: Path, command: Path) -> Iterator[Stage]:
     (directory / "work" / "images.yaml").write_text(f"quay.io/shop:\n  images:\n{listed}")
     configuration = directory / "home" / ".config" / "containers"
     configuration.mkdir(parents=True)
-    with Simulator() as registry:
+    with Simulator(pushing=Pushing(referrers=True)) as registry:
         fill(registry)
         with DelayProxy("127.0.0.1", registry.port, 0.03, bytes_per_second=3 * MIB) as far:
             (configuration / "registries.conf").write_text(

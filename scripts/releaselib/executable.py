@@ -8,18 +8,19 @@ import platform
 import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from .bytecode import module_name
-from .distributions import ROOT, own_files
+from .distributions import ROOT, needed_distributions, normalized, own_files
 
 _MAIN = Path(__file__).with_name("executable_main.py")
 # What is imported by names that are made up at run time.
 _HIDDEN = (
     "anyio._backends._asyncio", "isal.igzip_lib", *(("backports.zstd",) if sys.version_info < (3, 14) else ()),
 )  # fmt: skip
-# What dependencies use where it is installed.
-_LEFT_OUT = ("IPython", "_pytest", "markdown_it", "numpy", "pygments", "pytest", "setuptools", "tkinter", "trio")
+# Of the standard library, and what dependencies use where it is installed.
+_LEFT_OUT = ("_distutils_hack", "setuptools", "tkinter", "unittest", "pydoc", "lib2to3")
 _ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
 _GLIBC = re.compile(rb"GLIBC_(\d+)\.(\d+)\b")
 
@@ -41,7 +42,7 @@ def build_executable(path: Path, work: Path) -> str:
     ]  # fmt: skip
     own = [module_name(path) for path in own_files() if path.endswith(".py")]
     command += [part for name in (*own, *_HIDDEN) for part in ("--hidden-import", name)]
-    command += [part for name in _LEFT_OUT for part in ("--exclude-module", name)]
+    command += [part for name in (*_LEFT_OUT, *_unneeded()) for part in ("--exclude-module", name)]
     environment = {
         **os.environ,
         "PYTHONHASHSEED": "0",
@@ -57,6 +58,16 @@ def build_executable(path: Path, work: Path) -> str:
         sys.exit(f"build_release: PyInstaller cannot build the executable: {lines[-1]}{hint}")
     os.chmod(path, 0o755)
     return _glibc_floor(work / path.name)
+
+
+def _unneeded() -> list[str]:
+    """Return the packages that are installed here and no part of a release.
+
+    So the executable has what the bill of materials says, whatever else is installed, and is built faster.
+    """
+    needed = needed_distributions(native=True).keys() | {"pyskopeo"}
+    found = packages_distributions().items()
+    return sorted(name for name, owners in found if not needed & set(map(normalized, owners)))
 
 
 def _glibc_floor(work: Path) -> str:

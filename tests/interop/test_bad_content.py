@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.refusals import DESTINATIONS, IMAGE, LAYER, PLAIN, QUICK, copy, mounted, nothing_left, said
-from tests.support.cli import Done
-from tests.support.commands import PYSKOPEO, environment, pyskopeo
+from tests.support.cli import Done, pyskopeo_here
+from tests.support.commands import PYSKOPEO, environment
 from tests.support.faults import (
     Body,
     Cut,
@@ -88,7 +88,7 @@ class TestContent:
         assert message.startswith(f"initializing source {registry.name()}: ")
         assert phrase in message
         nothing_left(tmp_path)
-        assert said(pyskopeo("inspect", "--tls-verify=false", *QUICK, registry.name()))
+        assert said(pyskopeo_here("inspect", "--tls-verify=false", *QUICK, registry.name()))
 
     def test_another_manifest_than_the_digest_says(self, registry: Simulator, tmp_path: Path) -> None:
         registry.on_manifest("sha256:*", Body(IMAGE.root.raw + b" "), SetHeaders({"Docker-Content-Digest": None}))
@@ -107,7 +107,7 @@ class TestContent:
         manifest["config"] |= {"digest": f"sha256:{digest}", "size": len(content)}
         (source / digest).write_bytes(content)
         (source / "manifest.json").write_text(json.dumps(manifest))
-        assert "config" in said(pyskopeo("inspect", f"dir:{source}"))
+        assert "config" in said(pyskopeo_here("inspect", f"dir:{source}"))
         assert "config" in said(copy(f"dir:{source}", f"docker-archive:{tmp_path}/new.tar"))
         # The layers are kept for the next try.
         left = [name for name in tree(tmp_path) if ".kept.partial" not in name]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.refusals import DESTINATIONS, IMAGE, LAYER, PLAIN, QUICK, SECRET, copy, nothing_left, said
-from tests.support.commands import pyskopeo
+from tests.support.cli import pyskopeo_here
 from tests.support.faults import (
     Redirect,
     Refuse,
@@ -64,7 +64,7 @@ class TestNames:
         message = said(copy(source, f"dir:{tmp_path}/new"))
         assert message.startswith("Invalid source name ")
         assert phrase in message
-        assert said(pyskopeo("inspect", source)).startswith("Error parsing image name ")
+        assert said(pyskopeo_here("inspect", source)).startswith("Error parsing image name ")
         assert tree(tmp_path) == {}
 
     @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ class TestConnections:
         message = said(copy(*QUICK, registry.name(), f"dir:{tmp_path}/new"))
         assert "server gave HTTP response to HTTPS client" in message
         assert "--src-tls-verify=false" in message
-        assert "tls-verify=false" in said(pyskopeo("inspect", *QUICK, registry.name()))
+        assert "tls-verify=false" in said(pyskopeo_here("inspect", *QUICK, registry.name()))
 
     @pytest.mark.parametrize("trouble", ["unknown authority", "expired", "another host"])
     def test_certificates(self, authority: Authority, tmp_path: Path, trouble: str) -> None:

@@ -29,6 +29,7 @@ LINES = [
     ("pyskopeo store pr", "pyskopeo store prune "),
     ("pyskopeo store prune --older", "pyskopeo store prune --older-than"),
     ("pyskopeo help sy", "pyskopeo help sync "),
+    ("pyskopeo help image-n", "pyskopeo help image-names "),
     # The values of flags, in both forms.
     ("pyskopeo copy --progress b", "pyskopeo copy --progress bars "),
     ("pyskopeo copy --progress=b", "pyskopeo copy --progress=bars "),
@@ -47,6 +48,7 @@ LINES = [
     # Tags, from the registry.
     ("pyskopeo copy --src-tls-verify=false docker://HOST/a/b:v2", "pyskopeo copy --src-tls-verify=false docker://HOST/a/b:v2.0-rc1 "),
     ("pyskopeo copy --dest-tls-verify=false oci:x:y docker://HOST/a/b:v2", "pyskopeo copy --dest-tls-verify=false oci:x:y docker://HOST/a/b:v2.0-rc1 "),
+    ("true; X=1 pyskopeo inspect --tls-verify=false docker://HOST/a/b:v2", "true; X=1 pyskopeo inspect --tls-verify=false docker://HOST/a/b:v2.0-rc1 "),
     ("skopeo copy --src-tls-verify=false docker://HOST/a/b:v2", "skopeo copy --src-tls-verify=false docker://HOST/a/b:v2"),
 ]  # fmt: skip
 KEY, SHOW = "\t", "\x07"
@@ -124,7 +126,7 @@ def test_what_is_typed_is_completed(script: Path, shell: str, tmp_path: Path, re
     found = [line.replace(registry.host, "HOST") for line in type_into(shell, script, typed, tmp_path)]
     # Behind the name of a flag with a value zsh writes an equals sign, which goes away with a space.
     assert [line.removesuffix("=").rstrip() for line in found] == [line.rstrip() for _, line in LINES]
-    assert [request.path for request in registry.requests if "tags" in request.path] == ["/v2/a/b/tags/list"] * 2
+    assert [request.path for request in registry.requests if "tags" in request.path] == ["/v2/a/b/tags/list"] * 3
 
 
 @pytest.mark.peer("fish")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import Done
+from tests.support.cli import Done, pyskopeo_here
 from tests.support.commands import PYSKOPEO, environment
 from tests.support.exchange import Request
 from tests.support.helper_programs import HelperPrograms, command_lines_seen
@@ -39,7 +39,7 @@ BASIC = "Basic " + base64.b64encode(b"user:pass").decode()
 
 
 def run(*words: object, stdin: str = "", env: Mapping[str, object] = {}) -> Done:
-    return _run([*PYSKOPEO, *map(str, words)], stdin, env)
+    return pyskopeo_here(*words, stdin=stdin, env={name: str(value) for name, value in env.items()})
 
 
 def skopeo(*words: object, stdin: str = "", env: Mapping[str, object] = {}) -> Done:

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from pyskopeo.signatures.simple_signing import SimplePayload
-from tests.support.cli import Done
-from tests.support.commands import pyskopeo
+from tests.support.cli import Done, pyskopeo_here
 from tests.support.images import build
 from tests.support.key_states import KeyStates
 from tests.support.outputs import push, write_dir
@@ -108,7 +107,7 @@ class Stage:
         name = f"dir:{self.folder}/image" if image == "dir:" else f"docker://{image.replace('HOST', self.host)}"
         flags = [f"--policy={self.folder}/policy.json", f"--registries.d={self.folder}/registries.d"]
         found = []
-        for program in (pyskopeo, _skopeo):
+        for program in (pyskopeo_here, _skopeo):
             shutil.rmtree(self.folder / "copy", ignore_errors=True)
             found.append(program(*flags, "copy", "--src-tls-verify=false", name, f"dir:{self.folder}/copy"))
         return found

@@ -10,12 +10,13 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
 from pyskopeo.signatures.simple_signing import SimplePayload
-from tests.support.cli import Done
+from tests.support.cli import Done, pyskopeo_here
 from tests.support.commands import PYSKOPEO, environment
 from tests.support.gnupg import Gnupg
 from tests.support.key_states import KeyStates
@@ -45,10 +46,15 @@ class Desk:
         gpg.forget_passphrases()
 
     def run(self, program: str, *words: str, env: dict[str, str] | None = None) -> Done:
+        more = {"GNUPGHOME": str(self.gpg.home), "TZ": "Asia/Kolkata", **(env or {})}
+        # The time zone of a process is read when it starts, and the dump of a signature shows it.
+        if program == OURS and words[0] != DUMP:
+            with chdir(self.folder):
+                return pyskopeo_here(*words, stdin="", env=more)
         command = PYSKOPEO if program == OURS else (require_peer("skopeo"),)
         done = subprocess.run(
-            [*command, *words], cwd=self.folder, capture_output=True, stdin=subprocess.DEVNULL, check=False, timeout=120,
-            env={**environment(), "GNUPGHOME": str(self.gpg.home), "TZ": "Asia/Kolkata", **(env or {})},
+            [*command, *words], cwd=self.folder, capture_output=True, stdin=subprocess.DEVNULL, check=False,
+            timeout=120, env=environment(more),
         )  # fmt: skip
         return Done(done.returncode, done.stdout, done.stderr.decode())
 

@@ -1,4 +1,4 @@
-"""The functions in the example of docs/library do what it says, and all examples there are valid."""
+"""The examples of the README and of docs/library do what is said there, and all examples there are valid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tests.support.images import build
 from tests.support.outputs import write_layout
 from tests.support.simulator import Simulator
 
-PAGE = Path(__file__).parents[2] / "docs" / "library" / "index.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "library" / "index.md"
 
 
 def functions() -> dict[str, Any]:
@@ -57,7 +58,7 @@ def test_every_example_names_what_there_is() -> None:
             if page.parent == PAGE.parent and "--8<--" not in text:
                 compile(text, page.name, "exec")
             for name in re.findall(r"pyskopeo\.([A-Za-z_]\w*)", text):
-                assert name in pyskopeo.__all__, f"{page.name}: {name}"
+                assert name in dir(pyskopeo), f"{page.name}: {name}"
 
 
 def test_the_table_names_methods() -> None:
@@ -65,3 +66,17 @@ def test_the_table_names_methods() -> None:
     named = set(re.findall(r"client\.md#(\w+)", table))
     methods = {name for name in dir(pyskopeo.Client) if not name.startswith("_")} - {"aclose"}
     assert named == methods
+
+
+def test_the_example_of_the_readme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = build("oci")
+    (text,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    with Simulator(image, "library/alpine", "3.20") as registry:
+        mirrored = f'[[registry]]\nprefix = "docker.io"\nlocation = "{registry.host}"\ninsecure = true\n'
+        (tmp_path / "registries.conf").write_text(mirrored)
+        monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "registries.conf"))
+        monkeypatch.chdir(tmp_path)
+        exec(compile(text, "README.md", "exec"), {})  # noqa: S102 - our own document
+    assert capsys.readouterr().out == f"['3.20']\n{image.digest}\n"

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import sys
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import pytest
 
@@ -27,12 +31,17 @@ class Done:
         return self.stderr.splitlines()
 
 
-def pyskopeo_here(*words: object) -> Done:
-    """``pyskopeo WORDS`` in this process, which saves its start; not for what writes to a descriptor."""
+def pyskopeo_here(*words: object, stdin: str | None = None, env: Mapping[str, str] | None = None) -> Done:
+    """``pyskopeo WORDS`` in this process, which saves its start; not for what writes to a descriptor.
+
+    ``stdin`` is what it reads, ``env`` what is added to the environment.
+    """
     from pyskopeo.cli.main import main
 
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with redirect_stdout(out), redirect_stderr(err):
+    read = sys.stdin if stdin is None else io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")
+    changed = patch.dict(os.environ, env or {})
+    with changed, patch.object(sys, "stdin", read), redirect_stdout(out), redirect_stderr(err):
         code = main(list(map(str, words)))
     return Done(code, _written(out), _written(err).decode())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from pathlib import Path
 
@@ -51,6 +52,14 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             wrong.append(link)
     assert wrong == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_table_has_a_head(document: Path) -> None:
+    lines = ["", *shown(document).splitlines()]
+    for before, line in itertools.pairwise(lines):
+        if re.fullmatch(r"\|( ?:?-+:? ?\|)+", line):
+            assert before.count("|") >= line.count("|"), line
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())

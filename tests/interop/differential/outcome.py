@@ -52,9 +52,9 @@ class Outcome:
 
 
 def both(
-    row: Row, world: World, folder: Path, agree: Callable[[Outcome, Outcome], bool], *, name: str = "pyskopeo"
+    row: Row, world: World, folder: Path, agree: Callable[[Outcome, Outcome], bool], *, name: str = ""
 ) -> tuple[Outcome, Outcome]:
-    """skopeo's outcome, and that of ours, called ``name``.
+    """skopeo's outcome, and that of ours, called ``name``, or as the row says.
 
     A registry logs a request when it has been answered: until they ``agree`` we wait.
     """
@@ -67,7 +67,7 @@ def both(
     done = {}
     for me, filled in fills.items():
         env = _environment(folder / me) | {name: filled(value) for name, value in row.env.items()}
-        run = _skopeo if me == "theirs" else _apart if row.apart else partial(_here, name=name)
+        run = _skopeo if me == "theirs" else _apart if row.apart else partial(_here, name=name or row.called)
         done[me] = run(shlex.split(filled(row.line)), env, folder / me, row.stdin)
 
     def outcome(me: str) -> Outcome:

@@ -13,7 +13,7 @@ class Row:
     ``code`` is skopeo's, and ours too but where ``differs`` says otherwise. Who fails says ``says`` in its last log
     line; of two, skopeo says the first and we the second. ``differs`` names rows of differences.md. ``before`` are
     command lines that skopeo carries out first, for both; ``files`` are written first, ``env`` is added. ``apart`` runs
-    ours as a process, for what writes to a descriptor.
+    ours as a process, for what writes to a descriptor. ``called`` is the name that ours is called by.
     """
 
     line: str
@@ -25,6 +25,7 @@ class Row:
     env: Mapping[str, str] = field(default_factory=dict)
     stdin: str = ""
     apart: bool = False
+    called: str = "pyskopeo"
 
     def __str__(self) -> str:
         return self.line

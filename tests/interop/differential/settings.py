@@ -27,7 +27,7 @@ def _conf(text: str) -> dict[str, str]:
 
 
 _USAGE = (
-    Row("", 1, "skopeo COMMAND'\nTry '"),
+    Row("", 1, "skopeo COMMAND'\nTry '", called="skopeo"),
     Row("bogus", 1, "skopeo bogus`\nTry '"),
     Row("--bogus", 1, "unknown flag: --bogus"),
     Row("copy", 1, "Exactly two arguments expected"),
@@ -45,9 +45,9 @@ _USAGE = (
     Row("copy -qfoci dir:in/docker dir:new"),
     Row("--version", differs=("version",)),
     Row("-v", differs=("version",)),
-    Row("--help", differs=("help-text",)),
-    Row("copy --help", differs=("help-text",)),
-    Row("help inspect", differs=("help-text",)),
+    Row("--help", differs=("help-text",), called="skopeo"),
+    Row("copy --help", differs=("help-text",), called="skopeo"),
+    Row("help inspect", differs=("help-text",), called="skopeo"),
     Row("sync --bogus", 1, "unknown flag: --bogus"),
 )
 

@@ -17,6 +17,7 @@ from tests.support.access import access_for
 from tests.support.caches import build_cache
 from tests.support.cli import fatal, pyskopeo_here, succeed
 from tests.support.commands import environment, started
+from tests.support.event_schema import events
 from tests.support.faults import Body, Delay, Flip, Refuse, Stall
 from tests.support.images import ImageSpec, IndexSpec, LayerSpec, build
 from tests.support.processes import any_file, free_port, wait_until
@@ -55,6 +56,15 @@ def test_into_a_layout(registry: Simulator, locked: Path) -> None:
     for digest, content in BLOBS.items():
         if digest in WANTED:
             assert (layout / "blobs" / digest.replace(":", "/")).read_bytes() == content
+
+
+def test_events_for_programs(registry: Simulator, locked: Path) -> None:
+    found = events(succeed(prefetch(locked, "--dest", f"oci:{locked}/layout", "--progress=json")).lines)
+    finished = {event["image"]: event["status"] for event in found if event["event"] == "ImageFinished"}
+    assert set(finished.values()) == {"copied"}
+    assert f"docker://{registry.host}/team/app:1.0@{APP.digest}" in finished
+    assert {event["image"] for event in found if event["event"] == "BlobFinished"} == set(finished)
+    assert (found[-1]["event"], found[-1]["copied"]) == ("SyncFinished", 3)
 
 
 def test_the_same_lock_gives_the_same_bytes(registry: Simulator, locked: Path) -> None:

@@ -46,7 +46,7 @@ def test_the_wheel_installs_and_its_commands_run(wheel: Path, tmp_path: Path) ->
     installed = tmp_path / "there"
     # With --target what is installed in this environment stays as it is.
     pip("install", "--no-deps", "--target", installed, wheel)
-    env = {"PATH": os.defpath, "PYTHONPATH": f"{installed}", "HOME": str(tmp_path)}
+    env = {"PATH": os.defpath, "PYTHONPATH": f"{installed}", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
     for name, words, code, said in (
         ("pyskopeo", ["--version"], 0, f"pyskopeo version {pyskopeo.__version__}\n"),
         ("docker-credential-pyskopeo", ["list"], 0, "{}\n"),

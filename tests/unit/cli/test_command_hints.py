@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from pyskopeo.cli.command import GLOBAL, SUMMARIES, CommandGroup, load_command
-from pyskopeo.cli.command_hints import _COMMAND_LINES, hint
+from pyskopeo.cli.command_hints import _COMMAND_LINES, _OTHER_NAMES, hint
 from pyskopeo.cli.flags import parse
 from tests.support.cli import run
 
@@ -22,6 +22,10 @@ from tests.support.cli import run
         ("push", ["r.example.com/app:1"], "copy oci:app:1 docker://r.example.com/app:1"),
         ("push", ["app.tar", "r.example.com/app:1"], "copy docker-archive:app.tar docker://r.example.com/app:1"),
         ("push", ["layout", "r.example.com/app"], "copy oci:layout docker://r.example.com/app"),
+        ("push", ["oci:app:1", "docker://r.example.com/app"], "copy oci:app:1 docker://r.example.com/app"),
+        ("cp", ["docker://alpine", "oci:x:y"], "copy docker://alpine oci:x:y"),
+        ("pull", ["oci:x"], "copy docker://docker.io/library/alpine:3.20 oci:alpine:3.20"),
+        ("rmi", ["oci:x:y"], "delete oci:x:y"),
         ("save", ["alpine:3"], "copy docker://alpine:3 docker-archive:alpine.tar:alpine:3"),
         ("save", ["alpine", "a.tar"], "copy docker://alpine docker-archive:a.tar:alpine:latest"),
         ("load", ["dir/app.tar"], "copy docker-archive:dir/app.tar docker-daemon:app:latest"),
@@ -52,6 +56,11 @@ def test_every_command_line_is_one_that_is_accepted(verb: str, words: list[str])
             command = command.command(rest.pop(0))
         parsed, _ = parse(rest, (*GLOBAL, *command.flags))
         command.check_count(parsed.arguments)
+
+
+def test_no_hint_is_about_a_command_that_there_is() -> None:
+    assert SUMMARIES.keys() & {*_COMMAND_LINES, *_OTHER_NAMES} == set()
+    assert {meant.partition(" ")[0] for meant in _OTHER_NAMES.values()} <= SUMMARIES.keys()
 
 
 @pytest.mark.parametrize(

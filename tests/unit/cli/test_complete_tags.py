@@ -19,6 +19,7 @@ COMMANDS = {command.name: command for command in every_command()}
         ('pyskopeo copy "a ', ["pyskopeo", "copy", "a "]),
         (r"pyskopeo copy a\ b", ["pyskopeo", "copy", "a b"]),
         ("pyskopeo 'a' \"b\\", []),
+        ("A=1 B='2 3' pyskopeo copy a", ["pyskopeo", "copy", "a"]),
         ("", []),
     ],
 )

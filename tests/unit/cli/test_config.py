@@ -37,7 +37,7 @@ def test_lines(file: Path) -> None:
         "retry-times\t2\tall\tPYSKOPEO_RETRY_TIMES",
         "dest-username\tme\tcopy\tFILE:4",
         "referrers\ta/b, c/d\tcopy\tFILE:5",
-        "retry-times\t1\tall\tFILE:1 (PYSKOPEO_RETRY_TIMES counts instead)",
+        "retry-times\t1\tall\tFILE:1 (overridden)",
         "dest-password\t***\tall\tFILE:2",
     ]
     assert done.stderr == ""
@@ -73,7 +73,7 @@ def test_json(file: Path) -> None:
     (age,) = (one for one in settings if one["flag"] == "older-than")
     assert age == {
         "flag": "older-than", "value": "30d", "command": "store prune", "origin": "variable",
-        "variable": "PYSKOPEO_STORE_PRUNE_OLDER_THAN", "line": None,
+        "variable": "PYSKOPEO_STORE_PRUNE_OLDER_THAN", "line": None, "overridden": False,
     }  # fmt: skip
     found = json.loads(succeed(pyskopeo_here("config", "--json")).stdout)
     assert found["settings"][3]["value"] == ["a/b", "c/d"]

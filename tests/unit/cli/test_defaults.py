@@ -84,6 +84,9 @@ def test_what_is_closer_to_the_call_wins(
         ("src-username = 'a'\nsrc-password = 'b'", "--src-username c --src-password d", {}, {"src-username": "c", "src-password": "d"}),
         ("src-creds = 'a:b'\nsrc-tls-verify = false", "--src-no-creds", {}, {"src-no-creds": True, "src-tls-verify": False}),
         ("require-signed = true", "--insecure-policy", {}, {"insecure-policy": True}),
+        ("insecure-policy = true", "--policy p.json", {}, {"policy": "p.json"}),
+        ("policy = 'p.json'", "--insecure-policy", {}, {"insecure-policy": True}),
+        ("insecure-policy = true", "", {"PYSKOPEO_POLICY": "p.json"}, {"policy": "p.json"}),
         # What cannot stand alone is left aside without what it needs.
         ("json = true", "", {}, {}),
         ("json = true", "--dry-run", {}, {"json": True, "dry-run": True}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from pathlib import Path
 
 import anyio
@@ -20,6 +21,7 @@ from pyskopeo.storage.kept_bytes import KEPT_BYTES
 from tests.support.cli import pyskopeo_here, run, said
 from tests.support.images import build
 from tests.support.outputs import write_dir
+from tests.support.terminal import Terminal
 
 
 @pytest.fixture(autouse=True)
@@ -333,3 +335,24 @@ async def test_supervised_work_is_cancelled_by_a_signal(number: signal.Signals) 
         await supervised(interrupt(work))
     assert caught.value.number == number
     assert work.is_cleaned_up
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("takes_long", [True, False])
+async def test_a_stop_that_takes_a_moment_is_announced(takes_long: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    monkeypatch.setattr("pyskopeo.cli.main._STOPS_AT_ONCE", 0.01 if takes_long else 60.0)
+
+    async def interrupt() -> None:
+        try:
+            await anyio.wait_all_tasks_blocked()
+            os.kill(os.getpid(), signal.SIGINT)
+            await anyio.sleep(60)
+        finally:
+            with anyio.move_on_after(10, shield=True):
+                while takes_long and not screen.getvalue():
+                    await anyio.sleep(0.01)
+
+    with pytest.raises(Interrupted):
+        await supervised(interrupt())
+    assert screen.getvalue() == ("Stopping ...\n" if takes_long else "")
