@@ -14,7 +14,7 @@ from ..fast_dataclass import dataclass
 from .command import Command, CommandGroup
 from .flags import Flag, Parsed, UsageError, age, byte_count
 from .log import emit_notice
-from .progress import quantity, size
+from .quantities import quantity, size
 from .verification_view import print_json
 from .verify_flags import DRY_RUN, JSON
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Offline
 from .live_rows import LiveRows
 from .log import emit_notice, log
-from .progress import quantity, size
+from .quantities import quantity, size
 from .terminal import has_cursor_control
 
 if TYPE_CHECKING:
