@@ -25,6 +25,11 @@ _PREFIXES = (
 _KEPT = ("PYSKOPEO_REQUIRE_PEERS",)
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _COUNT = itertools.count()
+# A home that the tests so far have not touched, for the next one: most tests leave it as it is, and there are thousands.
+_UNTOUCHED: list[Path] = []
+_FOLDERS = {
+    "XDG_CONFIG_HOME": ".config", "XDG_CACHE_HOME": ".cache", "XDG_DATA_HOME": ".local/share", "XDG_RUNTIME_DIR": "run",
+}  # fmt: skip
 
 # Property tests have no business with the clock: beside busy processes an example may take seconds.
 settings.register_profile("without-clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -71,23 +76,37 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("homes")
 
 
+def _make_home(home: Path) -> Path:
+    """Make a home whose directories were last changed at the beginning of time, so that every change is seen."""
+    for folder in _FOLDERS.values():
+        (home / folder).mkdir(parents=True)
+    for folder in ("", ".local", *_FOLDERS.values()):
+        os.chmod(home / folder, 0o755)
+        os.utime(home / folder, (0, 0))
+    return home
+
+
+def _is_untouched(home: Path) -> bool:
+    try:
+        found = [os.stat(home / folder) for folder in ("", ".local", *_FOLDERS.values())]
+    except OSError:  # a test has removed it, or some of it
+        return False
+    return all((one.st_mtime_ns, one.st_mode & 0o7777) == (0, 0o755) for one in found)
+
+
 @pytest.fixture(autouse=True)
-def clean_environment(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def clean_environment(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """No test sees the credentials, proxies or configuration of whoever runs it; returns the new home."""
     for name in list(os.environ):
         if (name.startswith(_PREFIXES) and name not in _KEPT) or name.lower() in _PROXIES:
             monkeypatch.delenv(name)
-    home = homes / str(next(_COUNT))
+    home = _UNTOUCHED.pop() if _UNTOUCHED else _make_home(homes / str(next(_COUNT)))
     monkeypatch.setenv("HOME", str(home))
-    for name, folder in (
-        ("XDG_CONFIG_HOME", home / ".config"),
-        ("XDG_CACHE_HOME", home / ".cache"),
-        ("XDG_DATA_HOME", home / ".local" / "share"),
-        ("XDG_RUNTIME_DIR", home / "run"),
-    ):
-        folder.mkdir(parents=True)
-        monkeypatch.setenv(name, str(folder))
-    return home
+    for name, folder in _FOLDERS.items():
+        monkeypatch.setenv(name, f"{home}/{folder}")
+    yield home
+    if _is_untouched(home):
+        _UNTOUCHED.append(home)
 
 
 @pytest.fixture(scope="session")

@@ -148,7 +148,8 @@ class Bars:
         width = self.rows.half
         fraction = blob.done / blob.size if blob.size else 1.0
         both = part_of(min(blob.done, blob.size), blob.size)
-        columns: tuple[str, ...] = (both,) if fits_beside_bar(both, width) else (percentage(fraction),)
+        short = both.replace(" of ", "/")
+        columns: tuple[str, ...] = (short,) if fits_beside_bar(short, width) else (percentage(fraction),)
         if width >= _WITH_SPEED:
             columns = (both.rjust(BYTES), speed_column(blob.throughput))
         if width >= ONE_ROW:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..model.events import BlobProgress
 from ..syncing.sync_request import ImageEvent, ImageFinished, ImagesListed, ImageStarted, LogMessage
-from .log import log
+from .command import program
+from .log import emit_notice, log
 from .progress import warnings_only
 from .quantities import size
 from .skopeo_steps import Steps
@@ -95,10 +97,13 @@ class Lines:
     def show(self, event: SyncEvent) -> None:
         """Show an event of the run."""
         if isinstance(event, LogMessage):
-            log(event.level, event.text, dict(event.fields))
+            if event.level == "info":
+                self._inform(event.text, dict(event.fields))
+            else:
+                log(event.level, event.text, dict(event.fields))
         elif isinstance(event, ImageStarted):
             names = {"from": event.image.source, "to": event.image.destination}
-            log("info", f"Copying image ref {event.position}/{event.total}", names)
+            self._inform(f"Copying image ref {event.position}/{event.total}", names)
         elif isinstance(event, ImagesListed):
             self._number = len(event.listing.images)
         elif isinstance(event, ImageFinished):
@@ -115,7 +120,16 @@ class Lines:
         if time.monotonic() - self._shown >= _INTERVAL:
             self._shown = time.monotonic()
             moved = self._moved + sum(sum(blobs.values()) for blobs in self._bytes.values())
-            log("info", f"{self._finished} of {self._number} images done, {size(moved)} moved")
+            self._inform(f"{self._finished} of {self._number} images done, {size(moved)} moved")
+
+    def _inform(self, text: str, fields: Mapping[str, str] | None = None) -> None:
+        """Log an information; on a terminal print it as a sentence, or what is copied where."""
+        if program() == "skopeo" or not sys.stderr.isatty():
+            log("info", text, fields)
+        elif not fields:
+            emit_notice(text)
+        elif "to" in fields:
+            emit_notice(f"{fields['from']} -> {fields['to']}")
 
 
 class ImageSteps:

@@ -16,9 +16,9 @@ class Client(ImageMethods, RepositoryMethods, FileMethods):
             for tag in await client.tags("docker://registry.example.com/team/app"):
                 image = await client.inspect(f"docker://registry.example.com/team/app:{tag}")
 
-    ``credentials`` are a user name and a password or token for the registry that is named, or a mapping of them by
+    ``credentials`` are a user name and a password or token, for the registry of the first call, or a mapping of them by
     ``HOST[:PORT][/PATH]`` for several; without any, those of the user's auth files and credential helpers are used, as
-    by the command line. Calls with two registries need a mapping: nothing is sent to a registry that it is not for.
+    by the command line. With credentials for one registry, calls that name another one raise `InvalidInput`.
     ``insecure`` True turns the verification of TLS certificates off and allows plain http; None leaves that to
     ``registries.conf``. ``store`` is the content store (`Storage`), ``offline`` forbids all requests, and ``authfile``
     is the only auth file to read. ``access`` has all other settings, None: the user's own configuration
@@ -26,6 +26,6 @@ class Client(ImageMethods, RepositoryMethods, FileMethods):
     event loop.
 
     Nothing is opened before the first call. Calls may run concurrently, in one event loop. `aclose`, or leaving the
-    context, closes the connections. A client that is not in use is renewed after ten minutes: files and credential
-    helpers are asked again then, so a program may keep it as long as it runs.
+    context, closes the connections. After ten minutes new calls get other connections, and files and credential helpers
+    are asked again, so a program may keep a client as long as it runs.
     """

@@ -37,7 +37,7 @@ class FileMethods(ClientBase):
         """
         from ..api.files import list_files
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await list_files(
                 name, path, layers=layers, platform=as_platform(platform), access=accesses.reading
             )
@@ -58,7 +58,7 @@ class FileMethods(ClientBase):
         from ..api.files import open_file
 
         async with (
-            self._call() as accesses,
+            self._call(name) as accesses,
             open_file(name, path, layers=layers, platform=as_platform(platform), access=accesses.reading) as file,
         ):
             yield file
@@ -80,7 +80,7 @@ class FileMethods(ClientBase):
         """
         from ..api.files import extract_files
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await extract_files(
                 name, destination, paths=paths, layers=layers, platform=as_platform(platform), attributes=attributes,
                 overwrite=overwrite, access=accesses.reading,
@@ -101,7 +101,7 @@ class FileMethods(ClientBase):
         """
         from ..api.usage import measure_image
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await measure_image(
                 name, path, depth=depth, layers=layers, platform=as_platform(platform), access=accesses.reading
             )
@@ -122,8 +122,7 @@ class FileMethods(ClientBase):
         """
         from ..api.comparison import compare_images
 
-        self._check_registries(first, second)
-        async with self._call() as accesses:
+        async with self._call(first, second) as accesses:
             return await compare_images(
                 first, second, platform=as_platform(platform), every_platform=every_platform, files=files, times=times,
                 access=accesses.reading,

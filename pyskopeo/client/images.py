@@ -17,7 +17,7 @@ from ..model.reference import Reference
 from ..model.referrer import WantedReferrers
 from ..signatures.signer import Signer
 from ..syncing.sync_request import IMAGES_AT_ONCE, SyncReport, SyncSink, ignore
-from .base import ClientBase, as_platform
+from .base import BY_NAME, ClientBase, as_platform
 
 if TYPE_CHECKING:
     from ..api.inspection import Inspection
@@ -57,8 +57,7 @@ class ImageMethods(ClientBase):
         from ..api.images import copy
 
         wanted = _selection(platform, selection, all_platforms=all_platforms)
-        self._check_registries(source, destination)
-        async with self._call(report) as accesses:
+        async with self._call(source, destination, report=report) as accesses:
             writing = replace(accesses.writing.writing, additional_tags=tuple(additional_tags))
             return await copy(
                 source, destination, selection=wanted, form=form, layers=layers, referrers=referrers, signers=signers,
@@ -86,8 +85,7 @@ class ImageMethods(ClientBase):
         from ..api.images import plan_copy
 
         wanted = _selection(platform, selection, all_platforms=all_platforms)
-        self._check_registries(source, destination)
-        async with self._call() as accesses:
+        async with self._call(source, destination) as accesses:
             return await plan_copy(
                 source, destination, selection=wanted, form=form, layers=layers, referrers=referrers,
                 report=self._report, source_access=accesses.reading, destination_access=accesses.writing,
@@ -122,11 +120,12 @@ class ImageMethods(ClientBase):
         as for `copy`, all else as for the function `pyskopeo.sync_images`, and so are the errors. A run has connections
         of its own, which its images share.
         """
-        from ..syncing.by_name import check_places, sync_images
+        from ..syncing.by_name import registries_of, sync_images
 
         wanted = _selection(platform, selection, all_platforms=all_platforms)
-        if self._settings.is_for_one_registry:
-            check_places(source, destination)
+        if self._settings.is_for_one_registry and source.startswith("yaml:"):
+            raise InvalidInput(f"the client's credentials are for one registry, not for all in {source}: {BY_NAME}")
+        self._check_registries(registries_of(source, destination))
         async with self._call() as accesses:
             return await sync_images(
                 source, destination, selection=wanted, include=include, exclude=exclude, semver=semver, latest=latest,
@@ -144,7 +143,7 @@ class ImageMethods(ClientBase):
         from ..api.images import open_source
         from ..api.inspection import inspect_image
 
-        async with self._call() as accesses, open_source(name, accesses.reading) as source:
+        async with self._call(name) as accesses, open_source(name, accesses.reading) as source:
             return await inspect_image(source, as_platform(platform) or Platform.host())
 
     async def tree(
@@ -156,7 +155,7 @@ class ImageMethods(ClientBase):
         """
         from ..api.image_tree import image_tree
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await image_tree(
                 name, platform=as_platform(platform), referrers=referrers, access=accesses.reading
             )
@@ -177,7 +176,7 @@ class ImageMethods(ClientBase):
         """
         from ..api.verification import verify
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await verify(
                 name, deep=deep, platform=as_platform(platform), all_platforms=all_platforms, sparse=sparse,
                 layers=layers, access=accesses.reading,
@@ -197,7 +196,7 @@ class ImageMethods(ClientBase):
         """
         from ..api.signature_verification import verify_signatures
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await verify_signatures(
                 name, trust, platform=as_platform(platform), all_platforms=all_platforms, access=accesses.reading
             )

@@ -39,7 +39,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.repositories import list_tags
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await list_tags(name, pattern=filter, versions=semver, order=sort, access=accesses.reading)
 
     async def tag_details(
@@ -58,7 +58,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.tag_details import list_tag_details
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await list_tag_details(
                 name, pattern=filter, versions=semver, order=sort, platform=as_platform(platform),
                 access=accesses.reading,
@@ -72,7 +72,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.catalog import list_repositories
 
-        async with self._call() as accesses:
+        async with self._call(f"{_full(registry)}/all") as accesses:
             return await list_repositories(registry, access=accesses.reading)
 
     async def tag(self, name: str, *tags: str) -> Digest:
@@ -82,7 +82,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.repositories import tag
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await tag(name, *tags, access=accesses.writing)
 
     async def delete(self, name: str, *, tag_only: bool = False) -> None:
@@ -92,7 +92,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.deletion import delete
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             await delete(name, tag_only=tag_only, access=accesses.deleting)
 
     async def manifest(self, name: str, *, platform: Platform | Choice | str | None = None) -> Manifest:
@@ -104,7 +104,7 @@ class RepositoryMethods(ClientBase):
         from ..api.images import image_manifest, open_source
 
         wanted = as_platform(platform)
-        async with self._call() as accesses, open_source(name, accesses.reading) as source:
+        async with self._call(name) as accesses, open_source(name, accesses.reading) as source:
             return await source.manifest() if wanted is None else await image_manifest(source, wanted)
 
     async def push_manifest(self, name: str, raw: bytes, *, media_type: str = "") -> Digest:
@@ -114,7 +114,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.blobs import put_manifest
 
-        async with self._call() as accesses:
+        async with self._call(_full(name)) as accesses:
             return await put_manifest(name, raw, media_type=media_type, access=accesses.writing)
 
     @asynccontextmanager
@@ -126,7 +126,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.blob_content import open_blob
 
-        async with self._call() as accesses, open_blob(name, access=accesses.reading) as chunks:
+        async with self._call(_full(name)) as accesses, open_blob(name, access=accesses.reading) as chunks:
             yield chunks
 
     async def push_blob(self, name: str, content: bytes | Path) -> Descriptor:
@@ -136,7 +136,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.blob_content import put_blob
 
-        async with self._call() as accesses:
+        async with self._call(_full(name)) as accesses:
             return await put_blob(name, content, access=accesses.writing)
 
     async def push_artifact(
@@ -153,7 +153,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.pushed_artifacts import push_artifact
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await push_artifact(
                 name, files, artifact_type=artifact_type, annotations=annotations, access=accesses.writing
             )
@@ -165,7 +165,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.pushed_artifacts import pull_artifact
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await pull_artifact(name, output, access=accesses.reading)
 
     async def referrers(
@@ -177,7 +177,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.referrers import list_referrers
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await list_referrers(name, types=types, platform=as_platform(platform), access=accesses.reading)
 
     async def attach(
@@ -196,7 +196,7 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.artifacts import attach
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await attach(
                 name, files, artifact_type=artifact_type, media_type=media_type, annotations=annotations,
                 platform=as_platform(platform), access=accesses.writing,
@@ -218,8 +218,13 @@ class RepositoryMethods(ClientBase):
         """
         from ..api.artifacts import download
 
-        async with self._call() as accesses:
+        async with self._call(name) as accesses:
             return await download(
                 name, output, types=types, digests=digests, directory=directory, platform=as_platform(platform),
                 access=accesses.reading,
             )  # fmt: skip
+
+
+def _full(name: str) -> str:
+    """Return the image name of what may be named without its transport."""
+    return f"docker://{name.removeprefix('docker://').removesuffix('/')}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..access import Access
 from ..engine.plan import DEFAULT_FORM, Form
 from ..engine.selection import Selection
-from ..errors import InvalidInput, InvalidName
+from ..errors import InvalidName
 from ..model.platform import Platform
+from ..model.reference import Reference
 from ..model.referrer import WantedReferrers
 from ..signatures.signer import Signer
 from .record import record_path
@@ -69,19 +70,14 @@ async def sync_images(
     return await sync(request, source_access=source_access, destination_access=writing, report=report)
 
 
-def check_places(source: str, destination: str) -> None:
-    """Raise `InvalidInput` if a sync would send credentials for one registry to two, or to those that a file names."""
-    (reading, from_place), (writing, to_place) = _split(source), _split(destination)
-    hosts = {
-        place.partition("/")[0] if transport == "docker" else place
-        for transport, place in ((reading, from_place), (writing, to_place))
-        if transport in ("docker", "yaml")
-    }
-    if len(hosts) > 1 or reading == "yaml":
-        raise InvalidInput(
-            "the client's credentials are for one registry, and this is about several: give them by name, as "
-            "credentials={HOST: (USER, PASSWORD)}"
-        )
+def registries_of(source: str, destination: str) -> Iterator[str]:
+    """Yield the registries that a sync names, without those that a file lists; raises `InvalidName`."""
+    transport, place = _split(source)
+    if transport == "docker":
+        yield Reference.parse(place).registry
+    transport, place = _split(destination)
+    if transport == "docker":
+        yield place.partition("/")[0]
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -70,7 +70,7 @@ def look(place: Stage, name: str, widths: tuple[int, ...], directory: Path) -> N
 
 
 def draw_page(place: Stage, name: str, directory: Path) -> None:
-    """Run a command that writes a page, and write pictures of it, light and dark."""
+    """Run a command that writes a page, and write a picture of it."""
     page = PAGES[name]
     file = place.directory / "work" / f"{name}.html"
     words = [str(file) if word == "PAGE" else word for word in page.command]

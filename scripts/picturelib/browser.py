@@ -11,7 +11,7 @@ from pathlib import Path
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-def screenshot(page: Path, picture: Path, width: int, height: int, *, dark: bool = False) -> None:
+def screenshot(page: Path, picture: Path, width: int, height: int) -> None:
     """Write a PNG of a page in a window of this size; exit with a message where there is no Chromium."""
     program = next((found for name in _NAMES if (found := shutil.which(name))), None)
     if program is None:
@@ -19,7 +19,6 @@ def screenshot(page: Path, picture: Path, width: int, height: int, *, dark: bool
     with tempfile.TemporaryDirectory(prefix="pyskopeo-browser-") as profile:
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars"]
         flags += [f"--user-data-dir={profile}", f"--window-size={width},{height}", "--virtual-time-budget=3000"]
-        flags += ["--blink-settings=preferredColorScheme=0"] if dark else []
         done = subprocess.run(
             [program, *flags, f"--screenshot={picture.resolve()}", page.resolve().as_uri()],
             capture_output=True, text=True, check=False, timeout=60,

@@ -88,10 +88,9 @@ async def test_calls_share_connections_and_one_ping(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_an_unused_client_asks_for_credentials_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of a credential helper may be good for some hours only."""
-    authfile = tmp_path / "auth.json"
-    access = access_for(tmp_path)
+async def test_an_old_client_asks_for_credentials_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a credential helper may be good for some hours only. Calls that are under way go on meanwhile."""
+    authfile, digest = tmp_path / "auth.json", max(IMAGE.blobs, key=lambda one: len(IMAGE.blobs[one]))
     with Simulator(IMAGE, "a/b", "v1") as registry:
         registry.gate = BasicGate({"user": SECRET})
         name = f"docker://{registry.host}/a/b"
@@ -104,7 +103,9 @@ async def test_an_unused_client_asks_for_credentials_again(tmp_path: Path, monke
                 await client.tags(name)
             monkeypatch.setattr(base, "_RENEWED_AFTER", 0.0)
             assert await client.tags(name) == ["v1"]
-    assert access.keychain.anonymous
+            async with client.blob(f"{name}@{digest}") as chunks:
+                assert await client.tags(name) == ["v1"]
+                assert b"".join([chunk async for chunk in chunks]) == IMAGE.blobs[digest]
 
 
 @pytest.mark.anyio
@@ -113,13 +114,22 @@ async def test_credentials_for_one_registry_are_not_sent_to_two(tmp_path: Path) 
         source, target = f"docker://{one.host}/a/b:v1", f"docker://{other.host}/a/b:v1"
         one.gate, other.gate = BasicGate({"user": SECRET}), BasicGate({"user": "else"})
         client = pyskopeo.Client(credentials=("user", SECRET), access=access_for(tmp_path))
-        for call in (client.copy(source, target), client.plan(source, target), client.sync(source, target)):
+        for call in (client.copy(source, target), client.plan(source, target), client.sync(source, target),
+                     client.diff(source, target), client.sync(f"yaml:{tmp_path}/images.yaml", f"dir:{tmp_path}")):  # fmt: skip
             with pytest.raises(pyskopeo.InvalidInput, match="by name") as caught:
                 await call
             assert SECRET not in str(caught.value)
         assert one.requests == other.requests == ()
+        assert str((await client.inspect(source)).digest) == IMAGE.digest
+        digest = IMAGE.layer_digests()[0]
+        for other_call in (client.inspect(target), client.catalog(other.host), client.push_blob(f"{other.host}/a/b", b""),
+                     client.tags(f"docker://{other.host}/a/b"), client.files(target)):  # fmt: skip
+            with pytest.raises(pyskopeo.InvalidInput, match=f"not for {one.host} and {other.host}"):
+                await other_call
         with pytest.raises(pyskopeo.InvalidInput):
-            await client.sync(f"yaml:{tmp_path}/images.yaml", f"docker://{one.host}/a")
+            async with client.blob(f"{other.host}/a/b@{digest}"):
+                pass
+        assert other.requests == ()
         await client.aclose()
         base_access = pyskopeo.Access.from_environ({"HOME": str(tmp_path)})
         async with pyskopeo.Client(

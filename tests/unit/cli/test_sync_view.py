@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from pyskopeo.access import Access
 from pyskopeo.cli import sync_view
 from pyskopeo.cli.copy_result import CopyNames
-from pyskopeo.cli.sync_view import ImageSteps, Lines, viewing
+from pyskopeo.cli.sync_view import ImageSteps, Lines, show_end, shows_bars, viewing
 from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.events import (
@@ -28,7 +30,9 @@ from pyskopeo.syncing.sync_request import (
     Listing,
     LogMessage,
     SyncImage,
+    SyncReport,
 )
+from tests.support.terminal import Terminal
 
 ONE = SyncImage("docker://h/a:1", "dir:out/a:1")
 TWO = SyncImage("docker://h/a:2", "dir:out/a:2")
@@ -62,6 +66,25 @@ def test_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     ]
 
 
+@pytest.mark.parametrize(("name", "logged"), [("pyskopeo", False), ("skopeo", True)])
+def test_a_terminal_that_cannot_redraw_has_no_log(name: str, logged: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", there := Terminal())
+    monkeypatch.setattr(sys, "argv", [name])
+    view = Lines()
+    for event in (
+        LogMessage("info", "Getting tags", (("image", "h/a"),)), LogMessage("info", "hello"), ImageStarted(ONE, 1, 2),
+        LogMessage("error", "bad"),
+    ):  # fmt: skip
+        view.show(event)
+    lines = there.getvalue().splitlines()
+    if logged:
+        assert [line[:4] for line in lines] == ["INFO", "INFO", "INFO", "ERRO"]
+    else:
+        assert lines[:2] == ["hello", "docker://h/a:1 -> dir:out/a:1"]
+        assert lines[2].endswith(" bad")
+        assert len(lines) == 3
+
+
 def test_steps_of_one_image_are_together(capsys: pytest.CaptureFixture[str]) -> None:
     steps = ImageSteps()
     for image in (ONE, TWO):
@@ -82,6 +105,31 @@ def test_steps_of_one_image_are_together(capsys: pytest.CaptureFixture[str]) -> 
         "Getting image source signatures", "Skipping: image already present at destination",
     ]  # fmt: skip
     assert captured.err == ""
+
+
+def test_quiet_is_not_mute(capsys: pytest.CaptureFixture[str]) -> None:
+    with viewing("none", CopyNames("docker:a", "dir:b")) as show:
+        for event in (
+            LogMessage("info", "hello"), LogMessage("error", "bad"), ImageStarted(ONE, 1, 2), ImageEvent(ONE, Warned("odd")),
+        ):  # fmt: skip
+            show(event)
+    show_end("none", SyncReport((), 1))
+    assert without_time(capsys.readouterr().err) == ['level=error msg="bad"', 'level=warning msg="odd"']
+
+
+@pytest.mark.parametrize(("mode", "columns", "bars"), [("auto", 80, True), ("auto", 0, False), ("bars", 0, True), ("plain", 80, False)])
+def test_where_bars_are_shown(mode: str, columns: int, bars: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyskopeo.cli.sync_view.has_cursor_control", lambda: columns > 0)
+    assert shows_bars(mode) is bars
+
+
+def test_bars_begin_with_what_is_copied_where(capsys: pytest.CaptureFixture[str]) -> None:
+    with viewing("bars", CopyNames("docker:a", "dir:b")) as show:
+        show(LogMessage("info", "hello"))
+    show_end("bars", SyncReport((), 1, 0, 2.0))
+    assert capsys.readouterr().err.splitlines() == [
+        "docker:a -> dir:b", "hello", "0 images: 0 copied, 0 present; 0 B moved in 2s",
+    ]  # fmt: skip
 
 
 def test_events_are_handed_on(capsys: pytest.CaptureFixture[str]) -> None:
