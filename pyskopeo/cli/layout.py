@@ -17,7 +17,8 @@ from .layout_output_flags import PROFILES
 from .layout_split import LINK_NAMES, SPLIT
 from .log import log
 from .network_options import NETWORK
-from .progress import size, warnings_only
+from .progress import warnings_only
+from .quantities import size
 from .verification_view import print_json, print_report, verifying
 from .verify_flags import DRY_RUN, JSON, SPARSE, VERIFYING, VerifyFlags
 

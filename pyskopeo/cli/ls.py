@@ -117,7 +117,8 @@ COMMAND = Command(
     description=(
         'List the files of "IMAGE-NAME", as a container would see them, or those at and below "PATH": mode,\n'
         "number of the layer (1 is the base layer, - a directory that no layer names), owner, size in bytes,\n"
-        "time and path. Layers are read, and verified, but nothing is stored.\n\n"
+        "time and path. Layers are read, and verified, but nothing is stored, except that with --store what is in\n"
+        "each layer is noted there, so that the next time no layer is read.\n\n"
         "A repository, docker://HOST/NAME without a tag, a digest and a PATH: list its tags, one a line, with --long\n"
         "also the digest and the platforms of each, and the size and the time of the image for one platform. That\n"
         "reads up to two manifests of each tag, which a registry may count as pulls. With --files: list the files of\n"

@@ -15,7 +15,7 @@ from ..http.printable import escaped_line
 from .command import Command, CommandGroup
 from .flags import Flag, Parsed, UsageError, age, byte_count
 from .log import emit_notice
-from .progress import quantity, size
+from .quantities import quantity, size
 from .verification_view import print_json
 from .verify_flags import DRY_RUN, JSON
 

@@ -23,7 +23,7 @@ from .html_page import (
     unbroken,
 )
 from .html_page import short_digest as short
-from .progress import quantity, size
+from .quantities import quantity, size
 from .text_output import minute
 from .tree_text import found_by, kind, made_by
 

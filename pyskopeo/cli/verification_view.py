@@ -13,7 +13,7 @@ from ..errors import Offline
 from ..http.printable import escaped_line
 from .live_rows import LiveRows
 from .log import emit_notice, log
-from .progress import quantity, size
+from .quantities import quantity, size
 from .terminal import has_cursor_control
 
 if TYPE_CHECKING:
