@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..fast_dataclass import dataclass
+from ..http.printable import escaped_line
 from ..model.reference import Reference
 from ..transports import TRANSPORTS
 from .command import Command
@@ -93,9 +94,9 @@ def _print_table(files: tuple[ImageFile, ...]) -> None:
 
 def _row(file: ImageFile) -> tuple[str, str, str, str, str, str]:
     size = str(file.size) if file.device is None else ",".join(map(str, file.device))
-    link = f" -> {_printable(file.link)}" if file.link else ""
+    link = f" -> {escaped_line(file.link)}" if file.link else ""
     layer = str(file.layer) if file.layer else "-"
-    return _mode(file), layer, f"{file.uid}:{file.gid}", size, _time(file.mtime), _printable(file.path) + link
+    return _mode(file), layer, f"{file.uid}:{file.gid}", size, _time(file.mtime), escaped_line(file.path) + link
 
 
 def _mode(file: ImageFile) -> str:
@@ -108,11 +109,6 @@ def _mode(file: ImageFile) -> str:
 
 def _time(mtime: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(mtime // 10**9))
-
-
-def _printable(text: str) -> str:
-    """Return a name as it is, or escaped if it has characters that are not printable, such as line breaks."""
-    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 COMMAND = Command(

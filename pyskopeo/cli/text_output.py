@@ -86,8 +86,8 @@ class TextOutput:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines that `TextOutput` has made."""
-    for line in lines:
+    """Print lines that `TextOutput` has made: all of them, or none if making one fails."""
+    for line in list(lines):
         print_styled(line)
 
 
