@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -146,28 +144,3 @@ def test_a_context_is_entered_and_left_in_the_loop() -> None:
         raise KeyError
     assert steps[3:] == ["entered", "left"]
     loop.close()
-
-
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of Python 3.12 and later, about any such fork
-def test_a_forked_process_refuses_the_loop_and_can_have_its_own() -> None:
-    """Without that it would wait for a thread that it does not have; SIGALRM ends it then."""
-    ended = Ended()
-    loop = LoopThread(ended)
-    assert loop.run(answer) == 42
-    child = os.fork()
-    if child == 0:
-        signal.alarm(20)
-        try:
-            with pytest.raises(InvalidInput, match="forked"):
-                loop.run(answer)
-            loop.close()
-            own = LoopThread(Ended())
-            assert own.run(answer) == 42
-            threading._shutdown()  # type: ignore[attr-defined]  # as at the end of the process: waits for threads
-            os._exit(0)
-        finally:
-            os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
-    assert loop.run(answer) == 42
-    loop.close()
-    assert ended.times == 1
