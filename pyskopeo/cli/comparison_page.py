@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .comparison_view import file_rows, files_summary, layers_summary, sameness, shown_value, signed_size
 from .html_page import Column, Element, Tone, badge, code, facts, page, section, short_digest, table
-from .progress import size
+from .quantities import size
 from .text_rows import printable
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..fast_dataclass import dataclass
-from .progress import quantity, size
+from .quantities import quantity, size
 from .text_rows import TextRows, aligned
 
 if TYPE_CHECKING:
     from ..model.extracted_files import ImageFile
     from ..model.image_comparison import Change, ComparedImage, FileDifference, ImageComparison, ValueDifference
+    from .text_output import Tone
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 _VALUE = 200  # characters of a value
@@ -33,8 +34,8 @@ class FileRow:
 def print_comparison(found: ImageComparison, rows: int | None) -> None:
     """Print what differs, at most ``rows`` lines about files; or that the images are the same."""
     out = TextRows()
-    out.line(f"--- {image_line(found.first)}", "bold")
-    out.line(f"+++ {image_line(found.second)}", "bold")
+    out.line(f"--- {image_line(found.first)}", "strong")
+    out.line(f"+++ {image_line(found.second)}", "strong")
     if found.is_same:
         out.line(sameness(found))
         return
@@ -170,20 +171,20 @@ def _print_values(out: TextRows, title: str, values: Sequence[ValueDifference]) 
     if not values:
         return
     out.line("")
-    out.line(title, "bold")
+    out.line(title, "strong")
     for value in values:
         if value.change == "changed":
-            out.row([out.styled("~", "changed")], value.key)
-            out.row(["   ", out.styled("-", "removed")], shown_value(value.first), "removed")
-            out.row(["   ", out.styled("+", "added")], shown_value(value.second), "added")
+            out.row([out.painted("~", "changed")], value.key)
+            out.row(["   ", out.painted("-", "removed")], shown_value(value.first), "removed")
+            out.row(["   ", out.painted("+", "added")], shown_value(value.second), "added")
         else:
             text = shown_value(value.second if value.first is None else value.first)
-            out.row([out.styled(SIGNS[value.change], value.change)], f"{value.key}  {text}", value.change)
+            out.row([out.painted(SIGNS[value.change], value.change)], f"{value.key}  {text}", value.change)
 
 
 def _print_layers(out: TextRows, found: ImageComparison) -> None:
     out.line("")
-    out.line(f"Layers: {layers_summary(found)}", "bold")
+    out.line(f"Layers: {layers_summary(found)}", "strong")
     cells = aligned(
         [
             ("=" if one.is_shared else "+" if one.second else "-", str(one.first or ""), str(one.second or ""),
@@ -193,18 +194,19 @@ def _print_layers(out: TextRows, found: ImageComparison) -> None:
         "<>>>",
     )  # fmt: skip
     for row, layer in zip(cells, found.layers, strict=True):
-        style = "dim" if layer.is_shared else "added" if layer.second else "removed"
-        out.row([out.styled(row[0], "" if layer.is_shared else style), *row[1:]], str(layer.descriptor.digest), style)
+        tone: Tone = "dim" if layer.is_shared else "added" if layer.second else "removed"
+        sign = out.painted(row[0], "plain" if layer.is_shared else tone)
+        out.row([sign, *row[1:]], str(layer.descriptor.digest), tone)
 
 
 def _print_files(out: TextRows, found: ImageComparison, files: Sequence[FileDifference], limit: int | None) -> None:
     out.line("")
-    out.line(f"Files: {files_summary(files, found.touched)}", "bold")
+    out.line(f"Files: {files_summary(files, found.touched)}", "strong")
     every = file_rows(files)
     rows = every[:limit]
     cells = aligned([(SIGNS[row.change], signed_size(row.growth) if row.growth else "") for row in rows], "<>")
     for cell, row in zip(cells, rows, strict=True):
         note = f"  ({row.note})" if row.note else ""
-        out.row([out.styled(cell[0], row.change), cell[1]], f"{row.path}{note}", row.change, keep_end=True)
+        out.row([out.painted(cell[0], row.change), cell[1]], f"{row.path}{note}", row.change, keep_end=True)
     if (more := len(every) - len(rows)) > 0:
         out.line(f"and {more} more; --rows 0 shows all", "dim")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -175,8 +174,11 @@ def _described(setting: Setting) -> Mapping[str, Any]:
 
 def _print(settings: Sequence[Setting], file: DefaultsFile | None, command: Command[object] | None) -> None:
     """Print a table on a terminal, and lines with tabs between the columns elsewhere."""
-    rows = [_cells(setting, command) for setting in settings]
-    if not _on_terminal():
+    from .text_output import TextOutput, print_lines
+
+    out = TextOutput.of_stdout()
+    rows = [_cells(setting, command, short=out.width is not None) for setting in settings]
+    if out.width is None:
         for row in rows:
             print("\t".join(row))
         return
@@ -185,19 +187,16 @@ def _print(settings: Sequence[Setting], file: DefaultsFile | None, command: Comm
     if not rows:
         print("No values are set: neither there nor by PYSKOPEO_* variables.")
         return
-    title = ("FLAG", "VALUE", "FROM") if command else ("FLAG", "VALUE", "FOR", "FROM")
     print()
-    _print_table([title, *rows])
+    head = ("FLAG", "VALUE", "FROM") if command else ("FLAG", "VALUE", "FOR", "FROM")
+    print_lines(out.table(head, _with_short_values([head, *rows], out.width)[1:], frozenset()))
 
 
-def _on_terminal() -> bool:
-    return sys.stdout.isatty()
-
-
-def _cells(setting: Setting, command: Command[object] | None) -> tuple[str, ...]:
+def _cells(setting: Setting, command: Command[object] | None, *, short: bool) -> tuple[str, ...]:
+    """Return the cells of a row; ``short`` leaves out the directory of the file."""
     default = setting.default
     origin = "default" if default is None else default.origin
-    if default is not None and default.line and _on_terminal():
+    if default is not None and default.line and short:
         origin = f"{os.path.basename(origin.rpartition(':')[0])}:{default.line}"
     if setting.overridden:
         origin += " (overridden)"
@@ -205,17 +204,13 @@ def _cells(setting: Setting, command: Command[object] | None) -> tuple[str, ...]
     return tuple(map(escape, (setting.name, setting.shown, *scope, origin)))
 
 
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in columns; values are cut short where the terminal is too narrow."""
-    import shutil
+def _with_short_values(rows: Sequence[tuple[str, ...]], width: int) -> list[tuple[str, ...]]:
+    """Return rows whose values are cut so that all else fits into ``width`` columns."""
+    from .text_output import columns, cut
 
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    others = sum(widths) - widths[1] + 2 * (len(widths) - 1)
-    widths[1] = min(widths[1], max(shutil.get_terminal_size().columns - others, _LEAST_VALUE))
-    for name, value, *rest in rows:
-        cut = value if len(value) <= widths[1] else value[: widths[1] - 3] + "..."
-        cells = (name, cut, *rest)
-        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
+    room = width - sum(widths) + widths[1] - 2 * (len(widths) - 1)
+    return [(name, cut(value, max(room, _LEAST_VALUE)), *rest) for name, value, *rest in rows]
 
 
 COMMAND = Command(

@@ -10,7 +10,8 @@ from .command import Command, program
 from .flags import Flag, Parsed, boolean
 from .log import emit_notice
 from .network_options import NETWORK
-from .progress import size, warnings_only
+from .progress import warnings_only
+from .quantities import size
 
 if TYPE_CHECKING:
     from ..api.deletion import Deletion

@@ -11,7 +11,7 @@ from .command import Command
 from .files_flags import FILES, PATHS, FilesOptions
 from .flags import Flag, Parsed, UsageError, boolean
 from .log import log
-from .progress import size
+from .quantities import size
 
 _SHOWN = 5
 

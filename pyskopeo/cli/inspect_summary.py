@@ -11,7 +11,7 @@ from ..model.image_history import read_history, steps_of_layers
 from ..model.image_tree import TreeLayer
 from ..model.referrer import belongs_to_image
 from ..model.tag_filter import TagFilter
-from .progress import quantity, size
+from .quantities import quantity, size
 from .text_output import TextOutput, bar, columns, minute, one_line
 from .tree_text import made_by
 

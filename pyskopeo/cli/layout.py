@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidName
 from ..fast_dataclass import dataclass
+from ..http.printable import escaped_line
 from .access_options import AUTHFILE, RESUME, AccessOptions, registry_flags, shared_blob_dir
 from .command import Command, CommandGroup, program
 from .flags import Flag, Parsed, UsageError
@@ -16,7 +17,8 @@ from .layout_output_flags import PROFILES
 from .layout_split import LINK_NAMES, SPLIT
 from .log import log
 from .network_options import NETWORK
-from .progress import size, warnings_only
+from .progress import warnings_only
+from .quantities import size
 from .verification_view import print_json, print_report, verifying
 from .verify_flags import DRY_RUN, JSON, SPARSE, VERIFYING, VerifyFlags
 
@@ -169,7 +171,7 @@ def _row(entry: LayoutEntry) -> tuple[str, str, str, str]:
     name = entry.name or f"@{entry.position}"
     platform = ", ".join(entry.platforms) or entry.artifact_type or "-"
     shown = "incomplete" if entry.size is None else size(entry.size)
-    return ascii(name)[1:-1] if not name.isprintable() else name, str(entry.digest), platform, shown
+    return escaped_line(name), str(entry.digest), escaped_line(platform), shown
 
 
 _SHARED = shared_blob_dir()

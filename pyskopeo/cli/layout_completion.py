@@ -14,7 +14,8 @@ from .flags import Flag, Parsed, UsageError, boolean
 from .log import emit_notice, log
 from .network_options import NETWORK, RANGES
 from .output_flags import SOURCES, sources
-from .progress import quantity, size, warnings_only
+from .progress import warnings_only
+from .quantities import quantity, size
 from .verification_view import print_json, verifying
 from .verify_flags import JSON, SPARSE
 

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..fast_dataclass import dataclass
+from ..http.printable import escaped_line
 from ..model.reference import Reference
 from ..transports import TRANSPORTS
 from .command import Command
@@ -93,9 +94,9 @@ def _print_table(files: tuple[ImageFile, ...]) -> None:
 
 def _row(file: ImageFile) -> tuple[str, str, str, str, str, str]:
     size = str(file.size) if file.device is None else ",".join(map(str, file.device))
-    link = f" -> {_printable(file.link)}" if file.link else ""
+    link = f" -> {escaped_line(file.link)}" if file.link else ""
     layer = str(file.layer) if file.layer else "-"
-    return _mode(file), layer, f"{file.uid}:{file.gid}", size, _time(file.mtime), _printable(file.path) + link
+    return _mode(file), layer, f"{file.uid}:{file.gid}", size, _time(file.mtime), escaped_line(file.path) + link
 
 
 def _mode(file: ImageFile) -> str:
@@ -110,18 +111,14 @@ def _time(mtime: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(mtime // 10**9))
 
 
-def _printable(text: str) -> str:
-    """Return a name as it is, or escaped if it has characters that are not printable, such as line breaks."""
-    return text if text.isprintable() else ascii(text)[1:-1]
-
-
 COMMAND = Command(
     name="ls",
     arguments="IMAGE-NAME [PATH]",
     description=(
         'List the files of "IMAGE-NAME", as a container would see them, or those at and below "PATH": mode,\n'
         "number of the layer (1 is the base layer, - a directory that no layer names), owner, size in bytes,\n"
-        "time and path. Layers are read, and verified, but nothing is stored.\n\n"
+        "time and path. Layers are read, and verified, but nothing is stored, except that with --store what is in\n"
+        "each layer is noted there, so that the next time no layer is read.\n\n"
         "A repository, docker://HOST/NAME without a tag, a digest and a PATH: list its tags, one a line, with --long\n"
         "also the digest and the platforms of each, and the size and the time of the image for one platform. That\n"
         "reads up to two manifests of each tag, which a registry may count as pulls. With --files: list the files of\n"

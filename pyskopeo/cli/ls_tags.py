@@ -11,7 +11,7 @@ from ..errors import IncompleteTags
 from ..http.printable import to_printable
 from .log import log
 from .main import supervise
-from .progress import quantity, size
+from .quantities import quantity, size
 from .regex_timeout import bounded
 from .text_output import TextOutput, columns, cut, minute, one_line, print_lines
 from .verification_view import print_json

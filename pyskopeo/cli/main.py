@@ -163,7 +163,7 @@ def _what_is_kept() -> str:
     if f"{__package__.rpartition('.')[0]}.storage.kept_bytes" not in sys.modules:
         return ""  # nothing was to be kept
     from ..storage.kept_bytes import KEPT_BYTES
-    from .progress import size
+    from .quantities import size
 
     if not KEPT_BYTES.total:
         return ""

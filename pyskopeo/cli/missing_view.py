@@ -9,7 +9,7 @@ from ..errors import Offline
 from ..model.descriptor import UNKNOWN_SIZE
 from ..model.missing_content import missing_json
 from .log import log
-from .progress import quantity, size
+from .quantities import quantity, size
 from .verification_view import print_json
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.descriptor import platform_json
 from ..model.events import Placement
-from .progress import quantity, size
+from .quantities import quantity, size
 from .verification_view import print_json
 
 if TYPE_CHECKING:

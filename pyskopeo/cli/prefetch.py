@@ -14,7 +14,8 @@ from .copy_result import CopyNames
 from .flags import Flag, Parsed, UsageError, boolean, integer
 from .network_options import NETWORK, RANGES
 from .platform_flags import COMMON_PLATFORMS, overridden
-from .progress import PROGRESS, quantity, registry_report, size
+from .progress import PROGRESS, registry_report
+from .quantities import quantity, size
 from .receipt_flag import RECEIPT, recording, write_receipt
 from .referrer_flags import REFERRERS, wanted_referrers
 

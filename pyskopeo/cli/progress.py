@@ -37,8 +37,6 @@ from .terminal import has_cursor_control, has_rich
 if TYPE_CHECKING:
     from ..model.digest import Digest
 
-__all__ = ["MODES", "PROGRESS", "Lines", "quantity", "registry_report", "reporting", "size", "span", "warnings_only"]
-
 MODES = ("auto", "bars", "plain", "json", "none")
 PROGRESS = Flag(
     "progress", f"how to show progress: {', '.join(MODES)} (default: auto)", value="MODE", default="auto",

@@ -16,7 +16,8 @@ from .flags import Flag, Parsed, UsageError, boolean, utf8
 from .log import emit_notice
 from .network_options import NETWORK
 from .platform_flags import CHOOSING, chosen_image, is_chosen
-from .progress import size, warnings_only
+from .progress import warnings_only
+from .quantities import size
 from .verification_view import print_json
 from .verify_flags import JSON
 

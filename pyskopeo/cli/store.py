@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..access import Access
 from ..fast_dataclass import dataclass
+from ..http.printable import escaped_line
 from .command import Command, CommandGroup
 from .flags import Flag, Parsed, UsageError, age, byte_count
 from .log import emit_notice
-from .progress import quantity, size
+from .quantities import quantity, size
 from .verification_view import print_json
 from .verify_flags import DRY_RUN, JSON
 
@@ -85,7 +86,7 @@ def list_images(options: StoreOptions) -> int:
         return 0
     for image in images:
         note = "" if image.complete else "  (incomplete)"
-        print(f"{image.digest}  {size(image.size):>10}  {_time(image.used)}  {image.name or '-'}{note}")
+        print(f"{image.digest}  {size(image.size):>10}  {_time(image.used)}  {escaped_line(image.name or '-')}{note}")
     sys.stdout.flush()
     return 0
 
@@ -154,7 +155,7 @@ async def prune(options: PruneOptions) -> int:
 
 def _print_pruning(done: Pruning, verb: str) -> None:
     for name in done.names:
-        print(f"{verb} image {name}")
+        print(f"{verb} image {escaped_line(name)}")
     total = sum(file.size for file in done.removed)
     print(f"{verb} {quantity(len(done.removed), 'file')}, {size(total)} ({total} bytes)")
     if done.indexes:

@@ -1,4 +1,6 @@
-"""Text for people on standard output: lines that fit the terminal, bars, and calm colours where they are wanted.
+"""Text for people on standard output: its width and colours, lines that fit, tables, bars, and how texts are cut.
+
+Nothing is printed here but by `print_lines`; `text_rows` prints rows of cells with these parts.
 
 In a pipe there is no width to fit and no colour. Texts from images have to be printable before they get here
 (`http.printable`).
@@ -17,12 +19,15 @@ from ..http.printable import to_printable
 from .standard_streams import print_styled
 from .terminal import has_color
 
-Tone: TypeAlias = Literal["plain", "strong", "dim", "bar", "warning"]
+Tone: TypeAlias = Literal["plain", "strong", "dim", "bar", "warning", "added", "removed", "changed"]
 """What a part of a line is; each has its colour."""
 Part: TypeAlias = str | tuple[str, Tone]
 
 _NARROWEST, _WIDEST = 40, 400
-_CODES: dict[Tone, str] = {"plain": "", "strong": "1", "dim": "2", "bar": "36", "warning": "33"}
+_CODES: dict[Tone, str] = {
+    "plain": "", "strong": "1", "dim": "2", "bar": "36", "warning": "33",
+    "added": "32", "removed": "31", "changed": "33",
+}  # fmt: skip
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _FULL = 8
 _SHORT_DIGEST = 12
@@ -56,7 +61,7 @@ class TextOutput:
             if left is not None:
                 text = cut(text, left)
                 left -= columns(text)
-            shown.append(text if isinstance(part, str) else self._painted(text, part[1]))
+            shown.append(text if isinstance(part, str) else self.painted(text, part[1]))
         return "".join(shown).rstrip()
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int]) -> Iterator[str]:
@@ -74,14 +79,15 @@ class TextOutput:
         algorithm, _, encoded = str(digest).partition(":")
         return str(digest) if self.width is None else f"{algorithm}:{encoded[:_SHORT_DIGEST]}"
 
-    def _painted(self, text: str, tone: Tone) -> str:
+    def painted(self, text: str, tone: Tone) -> str:
+        """Return a text in the colour of a tone, as it is where colours are not wanted."""
         code = _CODES[tone]
         return f"\x1b[{code}m{text}\x1b[0m" if self.color and code and text.strip() else text
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines that `TextOutput` has made."""
-    for line in lines:
+    """Print lines that `TextOutput` has made: all of them, or none if making one fails."""
+    for line in list(lines):
         print_styled(line)
 
 

@@ -8,12 +8,11 @@ from textwrap import wrap
 
 from ..http.printable import without_controls
 from .standard_streams import print_styled
-from .text_output import TextOutput, bar, columns, cut
+from .text_output import TextOutput, Tone, bar, columns, cut
 
-_STYLES = {"dim": "2", "bold": "1", "added": "32", "removed": "31", "changed": "33", "bar": "36"}
 _LEAST_TEXT = 16  # columns of the last column, however narrow a terminal is
 _WITH_BARS = 80  # columns of the narrowest terminal on which there are bars
-_STYLE = r"\x1b\[[0-9;]*m"
+_COLOUR = r"\x1b\[[0-9;]*m"
 
 
 class TextRows:
@@ -25,30 +24,30 @@ class TextRows:
     def __init__(self) -> None:
         self._out = TextOutput.of_stdout()
 
-    def styled(self, text: str, style: str) -> str:
-        """Return text in a style; "" is none."""
-        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._out.color and style and text.strip() else text
+    def painted(self, text: str, tone: Tone) -> str:
+        """Return a text for a cell in the colour of a tone."""
+        return self._out.painted(text, tone)
 
-    def line(self, text: str, style: str = "") -> None:
+    def line(self, text: str, tone: Tone = "plain") -> None:
         """Print text that is not cut, but may become several lines on a terminal."""
         text, width = printable(text), self._out.width
         for line in [text] if width is None or len(text) <= width else wrap(text, width, subsequent_indent="  "):
-            print_styled(self.styled(line, style))
+            print_styled(self.painted(line, tone))
 
-    def row(self, cells: Sequence[str], last: str, style: str = "", *, keep_end: bool = False) -> None:
+    def row(self, cells: Sequence[str], last: str, tone: Tone = "plain", *, keep_end: bool = False) -> None:
         """Print cells as they are, and then text, which is cut on a terminal; with ``keep_end`` in its middle."""
         start = "".join(f"{cell}  " for cell in cells)
         text = printable(last)
         if self._out.width is not None:
-            left = max(self._out.width - columns(re.sub(_STYLE, "", start)), _LEAST_TEXT)
+            left = max(self._out.width - columns(re.sub(_COLOUR, "", start)), _LEAST_TEXT)
             text = _cut_middle(text, left) if keep_end else cut(text, left)
-        print_styled(f"{start}{self.styled(text, style)}".rstrip())
+        print_styled(f"{start}{self.painted(text, tone)}".rstrip())
 
     def bar(self, share: float) -> list[str]:
         """Return the cell of a bar, on terminals that are wide enough, else none."""
         if self._out.width is None or self._out.width < _WITH_BARS:
             return []
-        return [self.styled(bar(share, self._out.bar_width), "bar")]
+        return [self.painted(bar(share, self._out.bar_width), "bar")]
 
 
 def aligned(rows: Iterable[Sequence[str]], align: str) -> list[list[str]]:

@@ -14,7 +14,8 @@ from .html_flag import HTML, check_page, html_path, write_page
 from .log import emit_notice, log
 from .network_options import NETWORK
 from .platform_flags import CHOOSING, chosen_image, is_chosen
-from .progress import quantity, warnings_only
+from .progress import warnings_only
+from .quantities import quantity
 from .verification_view import print_json
 from .verify_flags import JSON
 

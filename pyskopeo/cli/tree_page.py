@@ -23,7 +23,7 @@ from .html_page import (
     unbroken,
 )
 from .html_page import short_digest as short
-from .progress import quantity, size
+from .quantities import quantity, size
 from .text_output import minute
 from .tree_text import found_by, kind, made_by
 
@@ -64,8 +64,8 @@ def _platforms(images: Sequence[TreeManifest]) -> Element:
 
     def row(image: TreeManifest) -> list[Node]:
         named: list[Node] = [kind(image), short(str(image.descriptor.digest))]
-        if image.missing:
-            return [*named, "", "", badge("not here", "warn"), ""]
+        if note := _note(image):
+            return [*named, "", "", note, ""]
         filled = bar([Part(image.size, size(image.size))], largest)
         return [*named, str(len(image.layers)), size(image.size), filled, unbroken(minute(image.created))]
 
@@ -85,21 +85,27 @@ def _index_referrers(root: TreeManifest) -> Iterator[Node]:
 
 def _image(image: TreeManifest, *, is_open: bool) -> Element:
     named: list[Node] = [f"{kind(image)} "]
-    if image.missing or image.repeated:
-        note = badge("not here", "warn") if image.missing else badge("see above")
+    if note := _note(image):
         return details([*named, note], facts([("Digest", code(str(image.descriptor.digest)))]), is_open=is_open)
     layers = [layer.descriptor.size for layer in image.layers]
     counted = quantity(len(layers), "file" if image.artifact_type else "layer")
     about: list[tuple[str, Node]] = [("Digest", code(str(image.descriptor.digest)))]
     if image.config is not None:
         about.append(("Configuration", code(str(image.config.digest))))
-    if image.created:
-        about.append(("Created", minute(image.created)))
+    if created := minute(image.created):
+        about.append(("Created", created))
     parts = [Part(one, f"layer {number}: {size(one)}") for number, one in enumerate(layers[:_PARTS], 1)]
     content: list[Node] = [facts(about), bar(parts, sum(layers)), _layers(image)]
     if image.referrers:
         content += [element("p", "Referrers", style_class="note"), _referrers(image.referrers)]
     return details([*named, f"({counted}, {size(image.size)})"], *content, is_open=is_open)
+
+
+def _note(image: TreeManifest) -> Element | None:
+    """Return why nothing is known of an image here, None for one that is described."""
+    if image.missing:
+        return badge("not here", "warn")
+    return badge("see above") if image.repeated else None
 
 
 def _layers(image: TreeManifest) -> Element:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..fast_dataclass import dataclass
-from .progress import quantity, size
+from .quantities import quantity, size
 from .text_output import TextOutput, bar, minute, one_line
 
 if TYPE_CHECKING:

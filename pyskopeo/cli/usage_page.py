@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .html_page import Column, Element, Node, Part, bar, code, facts, page, section, short_digest, table
-from .progress import size
+from .quantities import size
 from .text_rows import percentage, printable
 from .usage_view import fate, largest, shown_path
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .progress import quantity, size
+from .quantities import quantity, size
 from .text_rows import TextRows, aligned, percentage
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _print_paths(out: TextRows, usage: ImageUsage, rows: int | None) -> None:
     out.row([*cells[0], *out.bar(0)], "PATH", "dim")
     for row, path in zip(cells[1:], chosen, strict=True):
         bars = out.bar(path.size / whole) if whole else []
-        out.row([*row, *bars], shown_path(path), "" if path.is_directory else "dim", keep_end=True)
+        out.row([*row, *bars], shown_path(path), "plain" if path.is_directory else "dim", keep_end=True)
     more = sum(1 for path in usage.paths if path.size) - len(chosen)
     if more > 0:
         out.line(f"and {more} smaller, down to this depth; --rows 0 shows all", "dim")

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Offline
+from ..http.printable import escaped_line
 from .live_rows import LiveRows
 from .log import emit_notice, log
-from .progress import quantity, size
+from .quantities import quantity, size
 from .terminal import has_cursor_control
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def print_json(document: Mapping[str, Any] | list[Any]) -> None:
 def _line(fault: Fault) -> str:
     subject = f"{fault.what} {fault.digest}" if fault.digest else fault.what
     names = f" of {', '.join(fault.needed_by)}" if fault.needed_by else ""
-    return f"{fault.kind.value:<12}  {subject}{names}: {fault.message}"
+    return escaped_line(f"{fault.kind.value:<12}  {subject}{names}: {fault.message}")
 
 
 def _summary(report: VerificationReport) -> str:

@@ -18,5 +18,6 @@ class SyncClient(BlockingImageMethods, BlockingRepositoryMethods, BlockingFileMe
     It has the same methods with the same arguments; they block. What is a context manager there is an ordinary one
     here, and the chunks of `blob` are an ordinary iterator. Everything runs in an event loop in a thread of its own,
     where ``report`` is called, too. Threads may share a client. Ctrl-C cancels the call that waits, as it does on the
-    command line. `close`, or leaving the context, ends the thread; so does the end of the program.
+    command line. `close`, or leaving the context, ends the thread; so does the end of the program. A process that is
+    forked after the first call makes a client of its own: this one raises `InvalidInput` there.
     """

@@ -17,7 +17,7 @@ from ..model.platform import Platform, compatible_platforms
 
 _MAX_DEPTH = 8
 _ZSTD = "io.github.containers.compression.zstd"
-_SHOWN, _LONG = 8, 200
+_SHOWN, _LONG, _MOST_SHOWN = 8, 200, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def no_match(index: Manifest, wanted: Platform | Choice, nested: tuple[str, ...]
     kind = "manifest list" if index.media_type == mediatype.DOCKER_LIST else "image index"
     here = (_shown_platform(entry, detailed=choice.is_detailed) for entry in index.manifests if entry.platform)
     available = tuple(dict.fromkeys((*here, *nested)))
-    there_is = ", ".join(available) or "nothing"
+    there_is = _shown_list(available) or "nothing"
     if has_only_blobs(index):
         types = ", ".join(dict.fromkeys(ascii(entry.media_type)[:100] for entry in index.manifests[:10]))
         there_is = f"{len(index.manifests)} blobs and no manifest, as in a build cache ({types}); see --raw"
@@ -170,6 +170,13 @@ def no_match(index: Manifest, wanted: Platform | Choice, nested: tuple[str, ...]
         wanted=str(platform),
         available=available,
     )
+
+
+def _shown_list(texts: tuple[str, ...]) -> str:
+    """Return texts from an index as one line that is not too long."""
+    shown = [(text if text.isprintable() else ascii(text)[1:-1])[:_LONG] for text in texts[:_MOST_SHOWN]]
+    more = len(texts) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _shown_platform(entry: Descriptor, *, detailed: bool) -> str:

@@ -18,6 +18,11 @@ def without_controls(text: str) -> str:
     return re.sub(_CONTROL, " ", text)
 
 
+def escaped_line(text: str) -> str:
+    """Return text as one line: as it is, or with escapes if it has characters that are not printable or seen."""
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
 def to_printable(text: object, limit: int = 300) -> str:
     """Return text from a server as one line without control characters, of at most ``limit`` characters."""
     line = without_controls(str(text)).strip()

@@ -82,10 +82,7 @@ class TreeManifest:
         """Return the JSON object that ``tree --json`` prints."""
         from .descriptor import platform_json
 
-        value: dict[str, Any] = {
-            "mediaType": self.descriptor.media_type, "digest": str(self.descriptor.digest),
-            "size": self.descriptor.size, "contentSize": self.size,
-        }  # fmt: skip
+        value: dict[str, Any] = self.descriptor.brief_json()
         if self.platform is not None:
             value["platform"] = platform_json(self.platform)
         stated = (("artifactType", self.artifact_type), ("created", self.created))
@@ -95,6 +92,7 @@ class TreeManifest:
         value |= {name: True for name in ("repeated", "missing") if getattr(self, name)}
         if self.repeated or self.missing:
             return value
+        value["contentSize"] = self.size
         if self.is_index:
             value["manifests"] = [manifest.to_json() for manifest in self.manifests]
             value["blobs"] = [blob.brief_json() for blob in self.blobs]

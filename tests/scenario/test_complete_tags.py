@@ -90,6 +90,14 @@ def test_a_failure_is_silent_and_short(monkeypatch: pytest.MonkeyPatch) -> None:
             assert len(registry.requests) <= 2
 
 
+def test_tags_that_a_shell_might_run_are_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of a list with names that no tag can have is taken."""
+    for tag in ("$(touch x)", "v1\nv2"):
+        with with_tags("v1") as registry:
+            registry.add(build("oci"), "a/b", tag)
+            assert complete(f"pyskopeo inspect {PLAIN} docker://HOST/a/b:", registry, monkeypatch) == (1, [])
+
+
 def test_skopeo_has_no_such_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["skopeo"])
     done = pyskopeo_here("complete-tags")

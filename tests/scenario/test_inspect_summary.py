@@ -5,13 +5,24 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pyskopeo.cli.main import main
 from tests.support.cli import pyskopeo_here, succeed
-from tests.support.images import ArtifactSpec, BuiltImage, ImageSpec, IndexSpec, LayerSpec, PlatformSpec, build
+from tests.support.images import (
+    ArtifactSpec,
+    BuiltImage,
+    ImageSpec,
+    IndexSpec,
+    LayerSpec,
+    PlatformSpec,
+    build,
+    digest_of,
+    edited,
+)
 from tests.support.outputs import write_layout
 from tests.support.referring import SBOM, referring
 from tests.support.simulator import Simulator
@@ -56,6 +67,16 @@ def test_an_image(out: Terminal, tmp_path: Path) -> None:
     assert "               vendor=ACME ]0;evil" in lines
     assert [line.split()[:3] for line in lines[-2:]] == [["1", "2.2", "KiB"], ["2", "1.7", "KiB"]]
     assert lines[-1].endswith("ADD file:data in /")
+
+
+def test_a_configuration_that_is_wrong_is_an_error_and_no_half_of_a_summary(out: Terminal, tmp_path: Path) -> None:
+    config = json.dumps(json.loads(IMAGE.config()) | {"config": {"Labels": [1]}}).encode()
+    stated = {"digest": digest_of(config), "size": len(config)}
+    image = edited(IMAGE, lambda manifest: manifest["config"].update(stated))
+    image = replace(image, blobs={**image.blobs, digest_of(config): config})
+    with redirect_stdout(out):
+        assert main(["inspect", layout(image, tmp_path)]) == 1
+    assert out.getvalue() == ""
 
 
 def test_a_list_in_a_registry(out: Terminal) -> None:

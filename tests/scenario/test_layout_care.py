@@ -99,14 +99,17 @@ def test_files_that_nothing_needs_are_listed(layout: Path) -> None:
 
 def test_names_cannot_control_the_terminal_in_reports(layout: Path) -> None:
     document = json.loads((layout / "index.json").read_bytes())
-    document["manifests"][0]["annotations"] = {"org.opencontainers.image.ref.name": "\x1b[2Jname"}
+    document["manifests"][0]["annotations"] = {"org.opencontainers.image.ref.name": "\x1b[2Jname\nforged"}
+    document["manifests"][1]["platform"] = {"os": "linux\nforged", "architecture": "\x1b[2Jamd64"}
     (layout / "index.json").write_text(json.dumps(document))
     blob_path(layout, LAYER).unlink()
     done = pyskopeo_here("layout", "verify", f"oci:{layout}")
     assert "\x1b" not in done.stderr
-    assert "[2Jname" in done.stderr
-    assert b"\x1b" not in succeed(pyskopeo_here("layout", "ls", f"oci:{layout}")).stdout
+    assert r"[2Jname\nforged: open " in done.stderr
     assert b"\x1b" not in done.stdout
+    listed = succeed(pyskopeo_here("layout", "ls", f"oci:{layout}")).stdout.decode()
+    assert listed.replace("\n", "").isprintable()
+    assert len(listed.splitlines()) == 3
 
 
 @pytest.mark.parametrize("verb", [("verify",), ("repair", "--from", "oci:/nowhere"), ("gc",), ("ls",)])

@@ -233,7 +233,9 @@ def test_labels_cannot_control_a_terminal(words: tuple[str, ...], tmp_path: Path
     name = f"oci:{write_layout(image, tmp_path / 'image')}"
     piped = run("inspect", *words, name)
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([*PYSKOPEO, "inspect", *words, name], stdout=theirs, env=environment())
+    # Escapes of our own are colours, which are not the subject here.
+    env = environment({"NO_COLOR": "1"})
+    process = subprocess.Popen([*PYSKOPEO, "inspect", *words, name], stdout=theirs, env=env)
     os.close(theirs)
     shown = b""
     try:
@@ -243,5 +245,6 @@ def test_labels_cannot_control_a_terminal(words: tuple[str, ...], tmp_path: Path
         assert process.wait(30) == 0
     os.close(ours)
     assert not set("\x9b\u202e\x1b") & set(shown.decode())
-    assert b"\\u009b31mred \\u202eabc \\u001b[2J\xc3\xa9" in shown
+    if words:  # the summary has no labels
+        assert b"\\u009b31mred \\u202eabc \\u001b[2J\xc3\xa9" in shown
     assert "\x9b31mred \u202eabc" in piped.stdout.decode()

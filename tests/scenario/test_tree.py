@@ -173,7 +173,11 @@ def test_an_image_that_is_listed_twice_is_described_once(tmp_path: Path) -> None
     name = layout(build(IndexSpec((ImageSpec(), ImageSpec()))), tmp_path)
     first, second = described(name)["root"]["manifests"]
     assert (len(first["layers"]), second["repeated"], "layers" in second) == (2, True, False)
+    assert (first["contentSize"] > 0, "contentSize" in second) == (True, False)
     assert "(see above)" in tree(name)
+    html = tree(name, "--html", "-")
+    assert html.count(">see above<") == 2  # in the table of platforms, and below it
+    assert ">0 B<" not in html
 
 
 def test_a_history_that_is_wrong_hides_nothing(registry: Simulator) -> None:

@@ -216,6 +216,19 @@ def test_wrong_command_lines(store: Path, words: tuple[str, ...], message: str) 
     assert json.dumps(message)[1:-1] in done.stderr
 
 
+def test_names_of_images_stay_in_their_line(store: Path) -> None:
+    layout = {"imageLayoutVersion": "1.0.0"}
+    entry = {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": f"sha256:{'0' * 64}", "size": 5,
+        "annotations": {"org.opencontainers.image.ref.name": "a\nforged \x1b[2J"},
+    }  # fmt: skip
+    (store / "blobs").mkdir(parents=True)
+    (store / "oci-layout").write_text(json.dumps(layout))
+    (store / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    (line,) = succeed(command(store, "ls")).stdout.decode().splitlines()
+    assert r"  a\nforged \x1b[2J" in line
+
+
 def test_without_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ls", "du", "verify"):
         assert "use --store DIR, or set PYSKOPEO_STORE" in fatal(pyskopeo_here("store", name))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyskopeo.cli import config
+from pyskopeo.cli.text_output import TextOutput
 from tests.support.cli import fatal, pyskopeo_here, succeed
 
 TEXT = """retry-times = 1
@@ -43,15 +43,14 @@ def test_lines(file: Path) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize(("columns", "value"), [(120, "a long value without end"), (60, "a long value witho...")])
+@pytest.mark.parametrize(("columns", "value"), [(120, "a long value without end"), (60, "a long value without…")])
 def test_a_table_on_a_terminal(
     file: Path, monkeypatch: pytest.MonkeyPatch, columns: int, value: str
 ) -> None:
     file.write_text("user-agent-prefix = 'a long value without end'\n")
     monkeypatch.delenv("PYSKOPEO_RETRY_TIMES")
     monkeypatch.delenv("PYSKOPEO_STORE_PRUNE_OLDER_THAN")
-    monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setattr("pyskopeo.cli.config._on_terminal", lambda: True)
+    monkeypatch.setattr(TextOutput, "of_stdout", lambda: TextOutput(columns))
     lines = succeed(pyskopeo_here("config")).stdout.decode().splitlines()
     assert lines[:2] == [str(file), ""]
     assert [line.split("  ")[0] for line in lines[2:]] == ["FLAG", "user-agent-prefix"]
@@ -93,7 +92,7 @@ def test_mistakes_in_the_table_of_any_command(file: Path, text: str, message: st
 
 
 def test_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "_on_terminal", lambda: True)
+    monkeypatch.setattr(TextOutput, "of_stdout", lambda: TextOutput(80))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("PYSKOPEO_REQUIRE_PEERS", raising=False)
     assert succeed(pyskopeo_here("config")).stdout.decode().splitlines() == [

@@ -17,7 +17,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     out = TextRows()
     out.line("a sentence of several words that is longer than a narrow terminal is wide", "dim")
     out.row(["12 B", *out.bar(0.5)], PATH, "added", keep_end=True)
-    out.row([out.styled("+", "added")], "\x1b[31m" + "日本語" * 40)
+    out.row([out.painted("+", "added")], "\x1b[31m" + "日本語" * 40)
     return capsys.readouterr().out.splitlines()
 
 

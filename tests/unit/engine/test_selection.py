@@ -86,6 +86,18 @@ class TestWantedChildren:
         assert caught.value.wanted == "linux/arm64/v8"
         assert caught.value.available == ("linux/arm/v6", "windows/amd64")
 
+    def test_no_match_names_hostile_platforms_in_one_line_and_not_too_many(self) -> None:
+        hostile = entry(999)
+        hostile["platform"] = {"os": "linux\nFATA[0000]", "architecture": "\x1b[2Jamd64"}
+        index = index_of(hostile, *(entry(number, f"plan9/a{number}") for number in range(200)))
+        with pytest.raises(NoMatchingPlatform) as caught:
+            choose_child(index, AMD64)
+        message = str(caught.value)
+        assert message.isprintable()
+        assert r"there is: linux\nFATA[0000]/\x1b[2Jamd64, plan9/a0, " in message
+        assert message.endswith("plan9/a98 and 101 more")
+        assert len(caught.value.available) == 201
+
     def test_no_match_in_a_docker_list(self) -> None:
         index = index_of(media_type=mediatype.DOCKER_LIST)
         with pytest.raises(NoMatchingPlatform, match=r"in manifest list for .*there is: nothing"):
