@@ -32,4 +32,7 @@ def blocked_threads() -> list[str]:
 
 
 def our_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("pyskopeo")]
+    """Threads of the package that work; the one that waits for the end of the process stays until then."""
+    return [
+        thread for thread in threading.enumerate() if thread.name.startswith("pyskopeo") and thread.name != "pyskopeo exit"
+    ]
