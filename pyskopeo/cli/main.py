@@ -260,7 +260,8 @@ def _read_options(command: Command[object], parsed: Parsed) -> object:
     """Return the options of a command, with what the user has set for all calls; raises `InvalidInput`."""
     from .defaults_location import has_defaults
 
-    if program() == "skopeo" or not has_defaults(os.environ):
+    # Without flags there is nothing to set, and completion in a shell's start-up file does not need a valid file.
+    if program() == "skopeo" or not command.flags or not has_defaults(os.environ):
         set_debugging(parsed.get("debug", bool))
         return command.read(parsed)
     from .defaults import apply_defaults, with_origins

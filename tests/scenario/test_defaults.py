@@ -46,3 +46,10 @@ def test_debug_says_what_is_set_and_no_value_of_it(file: Path, tmp_path: Path) -
     for name, line in (("src-creds", 2), ("src-tls-verify", 3)):
         assert f"--{name} is set by {file}:{line}" in done.stderr
     assert "hidden" not in done.stderr
+
+
+def test_commands_without_flags_need_no_valid_file(file: Path) -> None:
+    file.write_text("nonsense")
+    succeed(pyskopeo_here("version"))
+    succeed(pyskopeo_here("completion", "bash"))
+    assert str(file) in fatal(pyskopeo_here("inspect", "docker://x"))
