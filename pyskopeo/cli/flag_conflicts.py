@@ -49,7 +49,14 @@ NEEDED: Mapping[tuple[str, str], tuple[str, ...]] = {
 
 
 def is_excluded(name: str, values: Mapping[str, object], given: AbstractSet[str]) -> bool:
-    """Return whether one of the flags that are ``given`` excludes the flag ``name``; ``values`` are those of all."""
+    """Return whether one of the flags that are ``given`` excludes the flag ``name``; ``values`` are those of all.
+
+    A flag for both sides, such as ``--tls-verify`` and ``--authfile``, excludes that for one side: on the command line
+    the latter wins, which no default may do.
+    """
+    for_both = name.removeprefix("src-").removeprefix("dest-")
+    if for_both != name and for_both in given:
+        return True
     return any(_asks_for_something(other, name, values.get(other)) for other in _excluding(name) if other in given)
 
 

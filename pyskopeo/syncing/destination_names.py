@@ -33,6 +33,10 @@ def destination_name(transport: str, destination: str, path: str, *, scoped: boo
     try:
         found = parse_image_name(name)
     except InvalidName as error:
+        host = kept.partition("/")[0]
+        if transport == "docker" and scoped and ":" in host:
+            reason = f"--scoped puts {host} into the name, where no port is allowed: sync without it"
+            error = InvalidName(f"{error}; {reason}")
         raise invalid_reference(transport, name.partition(":")[2], error) from None
     return name if found.reference is None else f"docker://{familiar_name(found.reference)}"
 

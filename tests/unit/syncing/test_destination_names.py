@@ -96,3 +96,11 @@ def test_a_directory_in_that_of_another_image_is_refused() -> None:
         check_distinct([two, one])
     check_distinct([one, SyncImage("oci:l:ab/c", "dir:/o/ab/c"), SyncImage("oci:l:d", "dir:d")])
     check_distinct([SyncImage("oci:l:a", "docker://o/a:1"), SyncImage("oci:l:b", "docker://o/a/b:1")])
+
+
+def test_a_port_in_a_scoped_name_is_said_to_be_the_reason() -> None:
+    with pytest.raises(InvalidName, match="--scoped puts localhost:5000 into the name, where no port is allowed"):
+        destination_name("docker", "mirror.example.com/hub", "localhost:5000/team/app:1", scoped=True)
+    with pytest.raises(InvalidName) as caught:
+        destination_name("docker", "mirror.example.com/HUB", "quay.io/team/app:1", scoped=True)
+    assert "--scoped" not in str(caught.value)
