@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import anyio
@@ -16,6 +15,7 @@ from tests.support.exchange import Request
 from tests.support.images import BuiltImage, ImageSpec, LayerSpec, build
 from tests.support.publishing import Converting, Push
 from tests.support.simulator import Simulator
+from tests.support.threads import our_threads
 
 pytestmark = pytest.mark.anyio
 
@@ -95,5 +95,5 @@ async def test_cancelled_while_it_compresses_for_a_silent_registry(
     assert anyio.current_time() - started < 5
     push.check()
     with anyio.fail_after(5):
-        while [thread for thread in threading.enumerate() if thread.name.startswith("pyskopeo")]:
+        while our_threads():
             await anyio.sleep(0.02)
