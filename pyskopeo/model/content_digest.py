@@ -27,4 +27,5 @@ def _content(raw: bytes) -> bytes:
     version, signatures = document.get("schemaVersion"), document.get("signatures")
     if version != 1 or type(version) is not int or signatures is None:
         return raw
-    return raw if document.get("mediaType") in mediatype.MANIFESTS else jws.payload(raw, signatures)
+    # Anything may be there, also what is in no set.
+    return raw if str(document.get("mediaType")) in mediatype.MANIFESTS else jws.payload(raw, signatures)

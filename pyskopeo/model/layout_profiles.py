@@ -110,13 +110,13 @@ def _umoci_digest(descriptor: Mapping[str, Any], where: str) -> Iterator[str]:
 
 def _umoci_type(descriptor: Mapping[str, Any], where: str, wanted: frozenset[str]) -> Iterator[str]:
     yield from _umoci_digest(descriptor, where)
-    if descriptor.get("mediaType") not in wanted:
+    if str(descriptor.get("mediaType")) not in wanted:
         yield f"{where}.mediaType is {_shown(descriptor.get('mediaType'))}: want one of {', '.join(sorted(wanted))}"
 
 
 def _library_descriptor(descriptor: Mapping[str, Any], where: str, wanted: frozenset[str]) -> Iterator[str]:
     yield from _unknown_fields(descriptor, _DESCRIPTOR_FIELDS, where)
-    if descriptor.get("mediaType") not in wanted:
+    if str(descriptor.get("mediaType")) not in wanted:
         yield f"{where}.mediaType is {_shown(descriptor.get('mediaType'))}: want {' or '.join(sorted(wanted))}"
     if str(descriptor.get("digest")).partition(":")[0] not in ("sha256", "sha512"):
         yield f"{where}.digest is {_shown(str(descriptor.get('digest'))[:30])}: want sha256 or sha512"

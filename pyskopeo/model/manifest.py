@@ -19,7 +19,6 @@ from .digest import Digest
 from .platform import Platform
 from .strict_json import MANIFEST_LIMIT, parse_object
 
-_DOCKER_CONFIGS = {mediatype.DOCKER_CONFIG}
 _MAX_ENTRIES = 20_000
 # The fields of all types of manifests, since the fields that a document has decide which type it is.
 _NAMES = FieldNames.of(
@@ -271,6 +270,6 @@ def _guess(document: Mapping[str, Any]) -> str:
         return mediatype.DOCKER_LIST if docker else mediatype.OCI_INDEX
     config = document.get("config")
     if isinstance(config, dict):
-        docker = config.get("mediaType") in _DOCKER_CONFIGS
+        docker = config.get("mediaType") == mediatype.DOCKER_CONFIG
         return mediatype.DOCKER_MANIFEST if docker else mediatype.OCI_MANIFEST
     raise InvalidContent("this is not a manifest: it has neither config nor manifests")

@@ -121,7 +121,7 @@ class TestToDirectories:
     def test_images_share_what_may_move_at_once(self, registry: Simulator, tmp_path: Path) -> None:
         for n in range(6, 12):
             registry.add(build(ImageSpec(layers=tuple(LayerSpec(f"l{n}-{m}") for m in range(20)))), "team/app", f"v{n}")
-        registry.on("/v2/*/blobs/*", Delay(0.03))
+        registry.on("/v2/*/blobs/*", Delay(0.15))
         succeed(to_dir(registry, tmp_path / "out", "--jobs=12"))
         # 18 small blobs; manifests come before the blobs of their image, of 12 images at most.
         assert 12 < registry.most_at_once <= 18 + 12

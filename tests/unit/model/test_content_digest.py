@@ -53,6 +53,12 @@ def test_of_what_was_signed(algorithm: str) -> None:
     assert str(content_digest(raw, algorithm)) == plain_digest(plain, algorithm) != plain_digest(raw, algorithm)
 
 
+@pytest.mark.parametrize("media_type", ["[]", "{}", "1", "null"])
+def test_a_type_that_is_no_text(media_type: str) -> None:
+    with pytest.raises(InvalidContent, match="signed manifest"):
+        content_digest(f'{{"schemaVersion":1,"signatures":[{{}}],"mediaType":{media_type}}}'.encode())
+
+
 @pytest.mark.parametrize("signatures", ["[]", "{}", "1", "[{}]", '[{"protected":"!!"}]'])
 def test_signatures_that_are_none(signatures: str) -> None:
     with pytest.raises(InvalidContent, match="signed manifest"):

@@ -70,6 +70,7 @@ def _entry(change: Change) -> Change:
         (lambda d: d["manifests"].append(d["manifests"][0]), "there are 2 images"),
         (_entry(lambda e: e.update(mediaType=f"{_OCI}.index.v1+json")), "manifests[0].mediaType is"),
         (_entry(lambda e: e.update(mediaType="application/vnd.docker.distribution.manifest.v2+json")), "docker"),
+        (_entry(lambda e: e.update(mediaType=[])), "manifests[0].mediaType is"),
         (_entry(lambda e: e.update(size=2)), "manifests[0].size is 2: want 3 to 4194304"),
         (_entry(lambda e: e.update(size=4 * 1024 * 1024 + 1)), "manifests[0].size"),
         (_entry(lambda e: e.update(urls=["https://x"])), "manifests[0].urls is not empty"),

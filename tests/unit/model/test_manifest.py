@@ -203,3 +203,11 @@ def test_the_digest_asked_for(algorithm: str) -> None:
 def test_an_algorithm_nobody_can_check() -> None:
     with pytest.raises(Unsupported, match="cannot be verified"):
         Manifest.parse(dumped(IMAGE), expected=Digest("md5", "0" * 32))
+
+
+@pytest.mark.parametrize("media_type", [[], {}, 1, None])
+def test_a_configuration_whose_type_is_no_text(media_type: object) -> None:
+    """The type of a manifest that states none is taken from that of its configuration."""
+    raw = json.dumps({"schemaVersion": 2, "config": {"mediaType": media_type}, "layers": []}).encode()
+    with pytest.raises(InvalidContent):
+        _ = Manifest.parse(raw).layers, Manifest.parse(raw).config
