@@ -14,6 +14,7 @@ from tests.interop.signing_stage import Stage
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.gnupg import Gnupg
 from tests.support.images import build
+from tests.support.measurement import unmeasured
 from tests.support.peers import Registry
 from tests.support.tls import Authority
 from tests.support.token_server import TokenServer
@@ -22,13 +23,10 @@ _COUNT = itertools.count()
 
 
 @pytest.fixture(autouse=True)
-def _unmeasured_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs that these tests start are not measured for coverage.
-
-    There are thousands of them, measuring doubles the time of each, and what they do is measured by other tests.
-    """
-    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
-        monkeypatch.delenv(name, raising=False)
+def _unmeasured() -> Iterator[None]:
+    """These tests are not measured for coverage: there are thousands, and other tests measure what they run."""
+    with unmeasured():
+        yield
 
 
 

@@ -1,0 +1,28 @@
+"""Tests that are not measured for coverage, which takes two thirds more of a processor's time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def unmeasured() -> Iterator[None]:
+    """Measure no coverage in the body, nor of programs that are started there."""
+    names = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
+    removed = {name: value for name in names if (value := os.environ.pop(name, None)) is not None}
+    if not removed:  # nothing is measured in this run
+        yield
+        return
+    from coverage import Coverage
+
+    measuring = Coverage.current()
+    if measuring is not None:
+        measuring.stop()
+    try:
+        yield
+    finally:
+        if measuring is not None:
+            measuring.start()
+        os.environ.update(removed)
