@@ -5,6 +5,7 @@ Redirects are followed here, not by httpx, so that no secret and no request leav
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -57,7 +58,8 @@ class Session:
     them. ``pings`` are shared with other sessions.
 
     Raises `NetworkError` and its subclasses, with the secrets that ``redactor`` knows taken out of their messages. A
-    response may have any status; it has the status 401 when all credentials were refused.
+    response may have any status; it has the status 401 when all credentials were refused. ``fastest`` is the least time
+    in seconds in which a response began: that of a round trip, or little more.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Session:
         self._scheme = ""
         self.pings = pings or Pings()
         self._peer = ""
+        self.fastest = math.inf
         self._reads_only = actions == "pull" and not exact_scope
         self._scope = f"repository:{reference.repository}:{actions}" if reference.repository else ""
         self._tokens: SingleFlight[str, BearerToken] = SingleFlight()
@@ -312,8 +315,9 @@ class Session:
                 response = await self._send_request(request)
                 status = response.status_code
             finally:
-                took = round(time.monotonic() - started, 3)
-                self.report(Requested(request.method, redact_url(url), status, took))
+                took = time.monotonic() - started
+                self.fastest = min(self.fastest, took) if status else self.fastest
+                self.report(Requested(request.method, redact_url(url), status, round(took, 3)))
         response.extensions["url"] = url
         limit_body(request, response, self._access.network)
         self._warnings.report_new(response)

@@ -97,7 +97,7 @@ class TaggedUpdate:
         for _ in range(_ATTEMPTS - 1):
             if self._done:
                 return
-            await _wait_for_others(self._took)
+            await _wait_for_others(self._took, self._writer.session.fastest)
             await self.write()
         if self._done:
             return
@@ -106,14 +106,17 @@ class TaggedUpdate:
         raise RegistryError(f"{self._what}: others keep replacing it: try again later", status=409)
 
 
-async def _wait_for_others(took: float) -> None:
+async def _wait_for_others(took: float, round_trip: float) -> None:
+    """Wait until another writer that had read the manifest before it was replaced has written it; all in seconds.
+
+    Here reading and writing ``took`` so long, of which a ``round_trip`` is not between the two at the registry; and
+    reading again takes another one. A quarter to a half more is for those that are slower, and not always the same, so
+    that two writers do not stay in step.
+    """
     from anyio import sleep
 
-    # A writer that had read the manifest before it was replaced writes it within the time that passes between both at
-    # the registry. ``took`` is that time and a whole round trip, and reading again is another one, so half of it is
-    # enough. Not always the same time, so that two writers do not stay in step.
-    spread = 0.5 + int.from_bytes(os.urandom(2)) / 131072
-    await sleep(min(_LONGEST_WAIT, max(_SHORTEST_WAIT, took)) * spread)
+    spare = took * (0.25 + int.from_bytes(os.urandom(2)) / 262144)
+    await sleep(min(_LONGEST_WAIT, max(_SHORTEST_WAIT, took - 2 * round_trip) + spare))
 
 
 async def _read(writer: RepositoryWriter, tag: str, what: str) -> _Read:

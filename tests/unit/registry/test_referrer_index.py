@@ -250,3 +250,22 @@ async def test_damaged_on_the_way(script: Script) -> None:
     async with writing(script) as writer:
         with pytest.raises(InvalidContent, match="Docker-Content-Digest"):
             await add_referrer(writer, SUBJECT, descriptor(b"2"))
+
+
+@pytest.mark.parametrize(
+    ("took", "round_trip", "least", "most"),
+    [(0.06, 0.03, 0.025, 0.04), (0.6, 0.001, 0.74, 0.9), (0.01, float("inf"), 0.0125, 0.015), (60.0, 0.1, 1.0, 1.0)],
+    ids=["a slow line", "a slow registry", "nothing known", "bounded"],
+)
+async def test_how_long_others_are_waited_for(
+    took: float, round_trip: float, least: float, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tagged_update, "_LONGEST_WAIT", 1.0)
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(anyio, "sleep", sleep)
+    await tagged_update._wait_for_others(took, round_trip)
+    assert least <= waited[0] <= most
