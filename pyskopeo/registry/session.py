@@ -301,12 +301,7 @@ class Session:
         return await self._tokens.get(step.scope, partial(self.retry, once, what, last=True), usable=usable)
 
     async def _send(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        content: Content = b"",
-        reach: Locality | None = None,
+        self, method: str, url: str, headers: Mapping[str, str], content: Content = b"", reach: Locality | None = None
     ) -> httpx.Response:
         with httpx_errors(url):
             request = build_request(method, url, headers, content, self._access.network, reach=reach)

@@ -385,7 +385,7 @@ def test_questions_where_nobody_can_answer(host: str, authfile: Path) -> None:
 def test_a_helper_keeps_the_secret(htpasswd_registry: Registry, helpers: HelperPrograms, tmp_path: Path) -> None:
     host, file, env = htpasswd_registry.host, tmp_path / "auth.json", helpers.environ
     htpasswd_registry.push(IMAGE, "login/helped")
-    helpers.keeper()
+    helpers.keeper(pause=0.3)  # long enough to be seen
     for fields in ({"credHelpers": {host: "keeper"}}, {"credsStore": "keeper"}):
         file.write_text(json.dumps(fields))
         seen: list[str] = []

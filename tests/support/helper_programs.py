@@ -59,9 +59,9 @@ class HelperPrograms:
         """``docker-credential-NAME`` as a shell script."""
         return self.shell(f"docker-credential-{name}", script)
 
-    def keeper(self, name: str = "keeper") -> Path:
-        """A helper in Docker's protocol that keeps what it is given, as those of desktops do."""
-        program = _KEEPER.format(root=str(self.folder))
+    def keeper(self, name: str = "keeper", *, pause: float = 0.0) -> Path:
+        """A helper in Docker's protocol that keeps what it is given, as those of desktops do; ``pause`` is in seconds."""
+        program = f"import time; time.sleep({pause})\n" + _KEEPER.format(root=str(self.folder))
         return self._write(f"docker-credential-{name}", f"#!{sys.executable} -I\n{program}")
 
     def pyskopeo(self, name: str, *words: str) -> Path:
