@@ -104,7 +104,7 @@ def _from_below(one: DetachedReferrer) -> Iterator[DetachedReferrer]:
 async def _delete_from_registry(
     reference: ImageReference, found: Sequence[DetachedReferrer], access: Access
 ) -> None:
-    from ..registry.referrer_index import remove_referrers
+    from ..registry.referrer_index import removal_of_referrers
     from ..registry.repository_writer import RepositoryWriter
     from ..registry.sessions import open_session
 
@@ -117,7 +117,7 @@ async def _delete_from_registry(
         writer = RepositoryWriter(reference.reference, session)
         # First, so that no list names what is not there.
         for subject, digests in listed.items():
-            await remove_referrers(writer, subject, digests)
+            await removal_of_referrers(writer, subject, digests).run()
         for one in found:
             await _delete(one, writer, access)
 

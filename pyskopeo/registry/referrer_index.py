@@ -5,7 +5,7 @@ For registries without the referrers API (distribution specification 1.1, "Refer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
 from ..model.referrer import referrers_tag
@@ -20,39 +20,24 @@ if TYPE_CHECKING:
     from .repository_writer import RepositoryWriter
 
 
-async def add_referrer(writer: RepositoryWriter, subject: Digest, descriptor: Descriptor) -> None:
-    """Add one entry as `add_referrers` does."""
-    await add_referrers(writer, subject, [descriptor])
+def addition_of_referrers(writer: RepositoryWriter, subject: Digest, descriptors: Iterable[Descriptor]) -> TaggedUpdate:
+    """Return the change that lists manifests, which have been written, as referrers of ``subject``, by its tag.
 
-
-async def add_referrers(writer: RepositoryWriter, subject: Digest, descriptors: Iterable[Descriptor]) -> None:
-    """List manifests, which have been written, as referrers of ``subject``, by its tag; those that are listed stay.
-
-    The descriptors are as `referrer_descriptor` makes them. Nothing is written if all are listed. The index is replaced
-    under the condition that it has not changed, and read again afterwards, since registries may ignore conditions:
-    what others have overwritten is added again. Use one call for all referrers of a manifest.
-
-    Raises `NetworkError`, `InvalidContent` if the tag is that of something else, and `TooLarge`.
+    The descriptors are as `referrer_descriptor` makes them. Those that are listed stay, and nothing is written if all
+    are listed. Use one change for all referrers of a manifest. Its methods raise what those of `TaggedUpdate` do, and
+    `InvalidContent` if the tag is that of something else.
     """
-    change = addition_of_referrers(writer, subject, tuple(descriptors))
-    await change.write()
-    await change.confirm()
+    added = tuple(descriptors)
+    return _change(writer, subject, lambda index: index.with_referrers(added))
 
 
-def addition_of_referrers(writer: RepositoryWriter, subject: Digest, descriptors: Sequence[Descriptor]) -> TaggedUpdate:
-    """Return the change that `add_referrers` makes, for callers that do something else while others are waited for."""
-    return _change(writer, subject, lambda index: index.with_referrers(descriptors))
+def removal_of_referrers(writer: RepositoryWriter, subject: Digest, digests: Collection[Digest]) -> TaggedUpdate:
+    """Return the change that removes entries from the list of what refers to ``subject``, if it has any of them.
 
-
-async def remove_referrers(writer: RepositoryWriter, subject: Digest, digests: Collection[Digest]) -> None:
-    """Remove entries from the list of what refers to ``subject``; does nothing where there is none of them.
-
-    The list stays if it is empty then. Raises what `add_referrers` raises.
+    The list stays if it is empty then. Its methods raise what those of `addition_of_referrers` do.
     """
     removed = frozenset(map(str, digests))
-    change = _change(writer, subject, lambda index: index.without(removed))
-    await change.write()
-    await change.confirm()
+    return _change(writer, subject, lambda index: index.without(removed))
 
 
 def _change(

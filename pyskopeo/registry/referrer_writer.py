@@ -65,7 +65,8 @@ class ReferrerWriter:
     async def put(self, subject: Digest, referrers: Sequence[Manifest]) -> int:
         """Write those ``referrers`` of ``subject`` that are not `present`; return how many these are.
 
-        `confirm` is to be called after it. Raises `NetworkError`, `ManifestRefused`, and what `add_referrers` raises.
+        `confirm` is to be called after it. Raises `NetworkError`, `ManifestRefused`, and what the change raises that
+        `addition_of_referrers` returns.
         """
         present = await self.present(subject, referrers)
         unlisted: list[Manifest] = []

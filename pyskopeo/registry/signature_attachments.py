@@ -21,7 +21,7 @@ from ..streams.memory_blob import in_memory
 from ..streams.progress import uncounted
 from ..streams.pump import Blob
 from .blob_download import BlobDownload
-from .tagged_update import update_tagged
+from .tagged_update import TaggedUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +98,7 @@ class AttachmentWriter:
             )  # fmt: skip
             return await self._extended(manifest, new)
 
-        await update_tagged(self._writer, tag, update, f"attaching signatures to {where}")
+        await TaggedUpdate(self._writer, tag, update, f"attaching signatures to {where}").run()
 
     async def merge(self, manifest: Manifest, tag: str) -> bool:
         """Have all layers of ``manifest`` under ``tag``, with those that others have there; return whether any is new.
@@ -124,7 +124,7 @@ class AttachmentWriter:
             Signature.check_total(len(every), sum(layer.size for layer in every), where)
             return await self._extended(there, new) if others else manifest
 
-        await update_tagged(self._writer, tag, update, f"adding to {where}")
+        await TaggedUpdate(self._writer, tag, update, f"adding to {where}").run()
         return changed
 
     async def _extended(self, manifest: Manifest | None, new: Sequence[Descriptor]) -> Manifest:

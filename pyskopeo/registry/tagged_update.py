@@ -44,16 +44,6 @@ class _Read:
         return {"If-Match": self.etag} if self.etag and not self.etag.startswith("W/") else {}
 
 
-async def update_tagged(writer: RepositoryWriter, tag: str, update: Update, what: str) -> None:
-    """Replace the manifest ``tag`` by what ``update`` makes of it, until that has nothing to change any more.
-
-    ``what`` begins the messages of errors. Raises what `TaggedUpdate` raises.
-    """
-    change = TaggedUpdate(writer, tag, update, what)
-    await change.write()
-    await change.confirm()
-
-
 class TaggedUpdate:
     """The replacement of the manifest ``tag`` by what ``update`` makes of it.
 
@@ -71,6 +61,11 @@ class TaggedUpdate:
         self._before: _Read | None = None
         self._conditional = True
         self._refusal: RegistryError | None = None
+
+    async def run(self) -> None:
+        """Call `write`, then `confirm`."""
+        await self.write()
+        await self.confirm()
 
     async def write(self) -> None:
         """Replace the manifest, unless ``update`` has nothing to change; others may still overwrite it."""

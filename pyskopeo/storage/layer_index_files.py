@@ -98,7 +98,7 @@ class LayerIndexFiles:
 
 
 def keep_index(files: LayerIndexFiles, digest: Digest, content: bytes) -> str:
-    """Write an index; return why that failed, "" if it did not: the index is made again by whoever needs it."""
+    """Write an index; return the error message if that fails, else "": a later run makes the index again."""
     try:
         files.write(digest, content)
     except StorageFailed as error:

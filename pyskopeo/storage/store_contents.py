@@ -105,7 +105,7 @@ class StoreContents:
         return StoreVerification(len(files), size, tuple(wrong), remove, await self._verify_indexes(remove=remove))
 
     async def _verify_indexes(self, *, remove: bool) -> tuple[StoredFile, ...]:
-        """Return the indexes of layers that cannot be used; they are made again by whoever needs them."""
+        """Return the indexes of layers that cannot be used; a later run makes them again."""
         files = sorted(self._layers.files(), key=lambda file: str(file.digest))
         found = [await run_in_thread(partial(self._layers.read, file.digest, use=False)) for file in files]
         wrong = tuple(file for file, content in zip(files, found, strict=True) if content is None)

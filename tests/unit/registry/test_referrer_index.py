@@ -17,7 +17,7 @@ from pyskopeo.model.descriptor import Descriptor
 from pyskopeo.model.digest import Digest
 from pyskopeo.model.reference import Reference
 from pyskopeo.registry import tagged_update
-from pyskopeo.registry.referrer_index import add_referrer, add_referrers, remove_referrers
+from pyskopeo.registry.referrer_index import addition_of_referrers, removal_of_referrers
 from pyskopeo.registry.repository_writer import RepositoryWriter
 from pyskopeo.registry.sessions import open_session
 from tests.support.access import access_for, networked
@@ -38,6 +38,18 @@ PATH = f"/v2/a/b/manifests/sha256-{SUBJECT.hex}"
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tagged_update, "_LONGEST_WAIT", 0.001)
+
+
+async def add_referrers(writer: RepositoryWriter, subject: Digest, descriptors: list[Descriptor]) -> None:
+    await addition_of_referrers(writer, subject, descriptors).run()
+
+
+async def add_referrer(writer: RepositoryWriter, subject: Digest, added: Descriptor) -> None:
+    await add_referrers(writer, subject, [added])
+
+
+async def remove_referrers(writer: RepositoryWriter, subject: Digest, digests: list[Digest]) -> None:
+    await removal_of_referrers(writer, subject, digests).run()
 
 
 def descriptor(content: bytes) -> Descriptor:
