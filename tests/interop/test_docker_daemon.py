@@ -211,7 +211,7 @@ def test_it_can_be_interrupted(dockerd: Dockerd, tmp_path: Path) -> None:
     begun = time.monotonic()
     process.terminate()
     _, said = process.communicate(timeout=20)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10
     assert process.returncode != 0, said
     assert not os.listdir(scratch)
     with pytest.raises(PeerFailed, match="No such image"):

@@ -195,7 +195,7 @@ async def test_it_ends_at_once_in_the_middle_of_a_download(tmp_path: Path, caplo
             assert await anext(pieces)
             started = time.monotonic()
             await server.aclose()
-            assert time.monotonic() - started < 1.5
+            assert time.monotonic() - started < 10
             with pytest.raises(httpx.TransportError):
                 async for _ in pieces:
                     pass

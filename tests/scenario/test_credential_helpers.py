@@ -270,7 +270,7 @@ async def test_a_helper_that_hangs_is_ended_with_all_it_started(home: HomeWithHe
     home.helpers.docker("x", "echo $$ > $OUT/pid; sleep 60 & echo $! > $OUT/child; wait")
     start = time.monotonic()
     assert await home.keychain(helper_timeout=0.5).resolve("quay.io", "a") is None
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 15
     assert "gave no answer within 0.5 s and was stopped" in home.warnings[0]
     assert not await home.alive("pid")
     assert not await home.alive("child")
@@ -282,7 +282,7 @@ async def test_other_ways_to_hang(home: HomeWithHelpers, script: str) -> None:
     home.helpers.docker("x", f"echo $$ > $OUT/pid; {script}")
     start = time.monotonic()
     assert await home.keychain(helper_timeout=0.4).resolve("quay.io", "a") is None
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 15
     assert "gave no answer within 0.4 s" in home.warnings[0]
     assert not await home.alive("pid")
 
@@ -293,7 +293,7 @@ async def test_what_a_helper_leaves_behind_keeps_nobody_waiting(home: HomeWithHe
     home.helpers.docker("x", f"{detach}sleep 20 & echo $! > $OUT/pid; {ANSWER}")
     start = time.monotonic()
     assert await home.keychain().resolve("quay.io", "a") == FOUND
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 15
     os.kill(int(home.helpers.said("pid")), 9)
 
 
@@ -302,7 +302,7 @@ async def test_a_detached_child_of_a_hanging_helper_keeps_nobody_waiting(home: H
     home.helpers.docker("x", "setsid sleep 20 & echo $! > $OUT/pid; wait")
     start = time.monotonic()
     assert await home.keychain(helper_timeout=0.4).resolve("quay.io", "a") is None
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 15
     os.kill(int(home.helpers.said("pid")), 9)
 
 
@@ -350,7 +350,7 @@ async def test_cancelling_ends_the_helper_at_once_and_the_next_task_asks_again(h
         await _started(home)
         await anyio.sleep(0.1)
         first.cancel()
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 15
     assert found == [FOUND]
     assert home.helpers.said("runs") == "run\n" * 2
     assert not await home.alive("pid")

@@ -14,6 +14,7 @@ from tests.support.images import ImageSpec, LayerSpec, build
 from tests.support.simulator import Simulator
 
 IMAGE = build(ImageSpec(layers=(LayerSpec("a", size=200_000, base=True), LayerSpec("b", size=5000))))
+LARGE = max(IMAGE.blobs, key=lambda digest: len(IMAGE.blobs[digest]))
 PULL = ("--src-tls-verify=false", "--retry-delay=0s")
 
 
@@ -23,7 +24,7 @@ def times(found: list[dict[str, Any]]) -> list[str]:
 
 def test_a_copy_that_is_interrupted_and_one_that_finds_it_all(tmp_path: Path) -> None:
     with Simulator(IMAGE) as registry:
-        registry.on("/v2/*/blobs/*", Cut(3000), times=1)
+        registry.on_blob(LARGE, Cut(3000), times=1)
         words = ("copy", "--progress=json", *PULL, registry.name(), f"oci:{tmp_path}/new:x")
         first = events(succeed(pyskopeo_here(*words)).lines)
         again = events(succeed(pyskopeo_here("--debug", *words)).lines)

@@ -72,7 +72,7 @@ def test_an_expression_without_end(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     with Simulator(build("oci"), "a/b", VICTIM) as registry:
         started = time.monotonic()
         assert main(["list-tags", PLAIN, "--filter", SLOW, f"docker://{registry.host}/a/b"]) == 1
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15
     captured = capsys.readouterr()
     assert captured.out == ""
     assert said(captured.err) == "--filter: not done after 0.3 s; want a simpler regular expression"

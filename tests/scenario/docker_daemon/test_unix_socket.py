@@ -131,4 +131,4 @@ async def test_a_wait_for_a_full_backlog_can_be_cancelled(full: Listener) -> Non
     with anyio.move_on_after(0.1) as scope:
         await run_in_thread(partial(connector(full.target).open, ORIGIN))
     assert scope.cancelled_caught
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10

@@ -261,7 +261,7 @@ class TestLoad:
                 await pyskopeo.copy(source, NAME, destination_access=access(daemon, scratch))
             assert scope.cancelled_caught
             assert read.is_set()
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 12
             daemon.stopping.set()
         assert not list(scratch.iterdir())
 
@@ -276,7 +276,7 @@ class TestLoad:
             with anyio.move_on_after(0.5) as scope:
                 await pyskopeo.copy(source, NAME, destination_access=access(daemon, scratch))
             assert scope.cancelled_caught
-            assert time.monotonic() - begun < 1.5
+            assert time.monotonic() - begun < 10
             daemon.stopping.set()
         assert not list(scratch.iterdir())
 
@@ -292,7 +292,7 @@ class TestLoad:
             begun = time.monotonic()
             with anyio.fail_after(8), pytest.raises((ContentMismatch, InvalidContent)):
                 await pyskopeo.copy(f"oci:{layout}", NAME, destination_access=access(daemon, scratch))
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 15
             daemon.stopping.set()
         assert not list(scratch.iterdir())
 

@@ -116,7 +116,7 @@ async def test_stalls_use_up_the_repetitions(what: str, pull: Pull, registry: Si
     started = time.monotonic()
     said = "no answer for 0.6 s .--response-timeout." if what == "head" else "no progress for 0.2 s .--stall-timeout."
     await fails_then_works(pull, Stalled, said)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert len(pull.retries) == 2
 
 

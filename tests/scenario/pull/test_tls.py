@@ -70,6 +70,6 @@ async def test_by_tls_it_is_given_up_at_once(fault: f.Fault, secure: Pull) -> No
     with anyio.move_on_after(0.4) as scope:
         await secure.run()
     assert scope.cancelled_caught
-    assert anyio.current_time() - scope.deadline < 1.0
+    assert anyio.current_time() - scope.deadline < 10
     check_layout(secure.root)
     assert await ends(lambda: not blocked_threads())

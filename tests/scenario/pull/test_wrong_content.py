@@ -37,7 +37,7 @@ async def test_a_blob_without_end_is_stopped(pull: Pull, registry: Simulator, di
     registry.on_blob(digest, f.Endless())
     started = time.monotonic()
     await fails_then_works(pull, ContentMismatch, "longer than")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize("at", [0, 1000, -1])

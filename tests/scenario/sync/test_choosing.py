@@ -58,7 +58,7 @@ class TestChoosing:
         registry.add(MANY[0], "team/app", "a" * 60)
         started = time.monotonic()
         done = to_dir(registry, tmp_path / "out", "--include=^(a+)+$x")
-        assert (done.code, time.monotonic() - started < 5) == (1, True)
+        assert (done.code, time.monotonic() - started < 15) == (1, True)
         assert "want a simpler regular expression" in done.stderr
 
 

@@ -127,7 +127,7 @@ def test_a_thread_that_writes_is_woken(end_if_stopped: bool, lines: list[Line]) 
     begun = time.monotonic()
     with pytest.raises(ConnectionFailed):
         line.body.write(LARGE)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
     line.over()
     assert not line.sent().endswith(b"0\r\n\r\n")
 
@@ -151,7 +151,7 @@ def test_a_refusal_is_seen_while_the_server_reads_nothing(lines: list[Line]) -> 
     begun = time.monotonic()
     with pytest.raises(ConnectionFailed):
         line.body.write(LARGE)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
 
 
 @pytest.mark.parametrize("pieces", [(OK,), (OK[:5], OK[5:]), (b"HTTP/1.1 204 No Content\r\n\r\n",)])

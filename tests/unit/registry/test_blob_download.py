@@ -159,7 +159,7 @@ async def test_a_blob_is_given_up(script: Script) -> None:
     with anyio.move_on_after(0.3) as scope:
         await read(script)
     assert scope.cancelled_caught
-    assert anyio.current_time() - scope.deadline < 1
+    assert anyio.current_time() - scope.deadline < 10
 
 
 @pytest.mark.parametrize(

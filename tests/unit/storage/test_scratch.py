@@ -210,7 +210,7 @@ class TestReadableArchive:
         with anyio.move_on_after(0.1) as scope:
             await read(tmp_path / "pipe", tmp_path)
         assert scope.cancelled_caught
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
         assert os.listdir(tmp_path) == ["pipe"]
 
     async def test_waiting_for_standard_input_can_be_cancelled(

@@ -148,7 +148,7 @@ async def test_cancelling_wakes_a_blocked_reader_and_waits_for_its_thread() -> N
     # The reader's complaint is not the story: it was cancelled.
     assert scope.cancelled_caught
     assert reader.woken.is_set()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
 
 
 def test_one_buffer_for_each_thread() -> None:

@@ -189,7 +189,7 @@ class TestStreams:
             await pyskopeo.copy(f"tarball:{tmp_path}/pipe", f"dir:{tmp_path}/out")
         os.close(keeper)
         assert scope.cancelled_caught
-        assert time.monotonic() - begun < 1.2
+        assert time.monotonic() - begun < 10
 
 
 class TestRefused:

@@ -79,7 +79,7 @@ async def test_it_waits_as_long_as_it_is_told(where: str, push: Push, registry: 
     registry.on(path, f.Refuse(429, retry_after=1), times=1, methods=methods)
     started = time.monotonic()
     await push.run(jobs=1)
-    assert 1 <= time.monotonic() - started < 4
+    assert 1 <= time.monotonic() - started < 15
     assert push.retries[0].delay == 1
     push.check_there()
 
