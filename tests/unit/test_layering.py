@@ -29,13 +29,13 @@ HEAVY = {
     **dict.fromkeys(
         ("backports", "bz2", "certifi", "cryptography", "isal", "lzma", "multiprocessing", "nacl", "publicsuffixlist",
          "pysequoia",
-         "rich", "ssl", "starlette", "subprocess", "tomllib", "trio", "yaml"), (),
+         "bcrypt", "dask", "distributed", "prometheus_client", "rich", "ssl", "starlette", "subprocess", "tomllib", "trio", "yaml"), (),
     ),
 }  # fmt: skip
 
 # What values and grammar have no business with: files, clocks, networks, event loops.
 NOT_IN_MODEL = {"os", "pathlib", "io", "tempfile", "shutil", "time", "socket", "subprocess", "threading", "asyncio"}
-THIRD_PARTY = {"httpx", "anyio", "rich", "yaml", "isal", "backports", "starlette", "uvicorn", "certifi", "cryptography", "trio", "publicsuffixlist", "nacl"}
+THIRD_PARTY = {"httpx", "anyio", "rich", "yaml", "isal", "backports", "starlette", "uvicorn", "certifi", "cryptography", "trio", "publicsuffixlist", "nacl", "bcrypt", "dask", "distributed", "prometheus_client"}
 
 
 @dataclass(frozen=True)

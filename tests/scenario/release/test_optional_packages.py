@@ -39,9 +39,12 @@ KEY = new_key()
 # The modules of each distribution that pyproject.toml names.
 MODULES = {
     "backports-zstd": ("backports.zstd",),
+    "bcrypt": ("bcrypt",),
     "cryptography": ("cryptography",),
+    "distributed": ("distributed", "dask"),
     "h11": ("h11",),
     "isal": ("isal",),
+    "prometheus-client": ("prometheus_client",),
     "publicsuffixlist": ("publicsuffixlist",),
     "pysequoia": ("pysequoia",),
     "pynacl": ("nacl",),
@@ -183,7 +186,7 @@ def fatal_lines(stderr: str) -> list[str]:
 
 def test_every_dependency_is_taken_away() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = ("serve", "socks", "openpgp", "sigstore", "signing")
+    extras = ("serve", "metrics", "cluster", "socks", "openpgp", "sigstore", "signing")
     texts = project["dependencies"] + [text for extra in extras for text in project["optional-dependencies"][extra]]
     declared = {re.sub(r"[-_.]+", "-", Requirement(text).name).lower() for text in texts}
     assert declared - NEEDED <= MODULES.keys()
