@@ -129,6 +129,7 @@ def _hint_of_order(name: str, given: Sequence[str]) -> str:
 SUMMARIES = {
     "attach": "Attach files to an image, such as lists of packages",
     "blob": "Download or upload single blobs of a registry",
+    "bundle": "Carry many images to machines without a network",
     "cat": "Print a file of an image",
     "completion": "Print a shell completion script for bash, zsh or fish",
     "config": "Show the values that are set for flags, and where",
