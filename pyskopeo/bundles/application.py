@@ -83,7 +83,7 @@ class ApplyRequest:
             raise InvalidInput(f"{self.jobs} images at once are too few: want at least 1")
 
 
-async def apply_bundles(
+async def apply_request(
     request: ApplyRequest, *, access: Access | None = None, report: SyncSink = ignore
 ) -> tuple[AppliedImage, ...]:
     """Put the images of bundles where they are wanted, with what refers to them; return them sorted by name.

@@ -75,7 +75,7 @@ class BundleRequest:
                 raise InvalidInput(f"{signer.called} makes sigstore bundles, for which a bundle of images has no place")
 
 
-async def create_bundle(
+async def make_bundle(
     request: BundleRequest, *, access: Access | None = None, report: SyncSink = ignore
 ) -> WrittenBundle:
     """Make a bundle of images, an OCI archive that skopeo, podman and containerd read, in one or several files.

@@ -74,7 +74,7 @@ class ApplyOptions:
 
 async def run(options: ApplyOptions) -> int:
     """Apply the bundles, and show what became of each image."""
-    from ..bundles.application import ApplyRequest, apply_bundles
+    from ..bundles.application import ApplyRequest, apply_request
     from ..syncing.sync_request import ReportBuilder
     from .sync_view import show_end, viewing
 
@@ -85,7 +85,7 @@ async def run(options: ApplyOptions) -> int:
     names = CopyNames(", ".join(map(str, options.files)), options.target.name)
     builder = ReportBuilder()
     with viewing(options.progress, names, builder) as show:
-        applied = await apply_bundles(request, access=access, report=show)
+        applied = await apply_request(request, access=access, report=show)
     if options.json:
         from .verification_view import print_json
 

@@ -104,7 +104,7 @@ def _selection(parsed: Parsed) -> Selection | None:
 
 async def run(options: CreateOptions) -> int:
     """Make the bundle, and say what is in it."""
-    from ..bundles.creation import BundleRequest, create_bundle
+    from ..bundles.creation import BundleRequest, make_bundle
     from .sync_view import viewing
 
     access = options.access.access(registry_report(options.progress))
@@ -122,7 +122,7 @@ async def run(options: CreateOptions) -> int:
     )
     names = CopyNames(", ".join(options.images), str(options.output))
     with viewing(options.progress, names) as show:
-        written = await create_bundle(request, access=access, report=show)
+        written = await make_bundle(request, access=access, report=show)
     if options.json:
         from .verification_view import print_json
 
