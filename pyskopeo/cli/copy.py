@@ -55,6 +55,9 @@ _FLAGS = (
     REUSE,
     Flag("image-parallel-copies", "maximum number of blobs copied in parallel (default: 6, and 18 small ones)",
          value="N", read=integer, default=0, group="network"),
+    Flag("keep-name", "name the image at the destination as at the source, in full, such as "
+         "docker.io/library/alpine:3.20 (oci:, oci-archive:, docker-archive:)", read=boolean, default=False,
+         group="destination"),
     *LAYOUT_OUTPUT,
     Flag("verify-existing", "verify the digests of blobs that exist at the destination", read=boolean, default=False,
          group="trust"),
@@ -128,7 +131,7 @@ COMMAND = Command(
         "pyskopeo copy docker://quay.io/skopeo/stable:latest oci:skopeo:latest",
         "pyskopeo copy docker://alpine docker-archive:alpine.tar:alpine:latest",
         "pyskopeo copy docker://alpine:3.20 docker://redis:7 docker-archive:images.tar",
-        "pyskopeo copy --all docker://alpine oci-archive:alpine.tar",
+        "pyskopeo copy --all --keep-name docker://alpine:3.20 oci-archive:alpine.tar",
         "pyskopeo copy oci:app:1.4 docker://registry.example.com/team/app:1.4",
         "pyskopeo copy --platform linux/arm64 --dry-run docker://alpine docker-daemon:alpine:latest",
     ),

@@ -68,9 +68,11 @@ class CopyOptions:
         *sources, destination = _parse_names(parsed.arguments, additional_tags)
         if len(sources) > 1:
             _check_several(parsed, destination)
+        elif parsed.get("keep-name", bool):
+            destination = _with_name_of(sources[0], destination, required="keep-name" in parsed.given)
         dry_run = parsed.get("dry-run", bool)
         selection = _selection(parsed)
-        output = LayoutOutput.of(parsed, parsed.arguments[-1], several=selection.mode != "system")
+        output = LayoutOutput.of(parsed, destination.image_name, several=selection.mode != "system")
         return cls(
             sources=tuple(sources),
             destination=destination,
@@ -132,6 +134,26 @@ def _parse_names(names: Sequence[str], tags: Sequence[str]) -> list[ImageReferen
         except InvalidName as error:
             raise InvalidName(f"error parsing additional-tag '{tag}': {error}") from None
     return parsed
+
+
+def _with_name_of(source: ImageReference, destination: ImageReference, *, required: bool) -> ImageReference:
+    """Return a destination without a name with that of the source, in full.
+
+    Where that cannot be it is returned as it is, unless that is ``required``: then raises `UsageError`.
+    """
+    path, _, name = destination.details.partition(":")
+    named, reason = source.reference, ""
+    if destination.transport not in ("oci", "oci-archive", "docker-archive"):
+        reason = "goes with a destination oci:, oci-archive: or docker-archive:"
+    elif name:
+        reason = f"goes with a destination without a name, {destination.transport}:{path}"
+    elif named is None or not named.tag:
+        reason = f"needs a source with a name and a tag, not {source.image_name}"
+    else:
+        return parse_image_name(f"{destination.transport}:{path}:{named.name}:{named.tag}")
+    if required:
+        raise UsageError(f"--keep-name {reason}")
+    return destination
 
 
 def _is_standard_output(name: str) -> bool:

@@ -49,7 +49,7 @@ _FLAGS = """
     hash-format html
     image-digest image-name image-parallel-copies image-tag include insecure-policy
     jobs json
-    keep-going key
+    keep-going keep-name key
     latest layer layers limit-rate limit-rate-per-host listen long
     manifest-digest max-inflated max-retry-after max-size media-type multi-arch
     new-base no-add no-creds no-files no-referrers no-resume no-tags
