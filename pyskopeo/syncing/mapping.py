@@ -12,7 +12,7 @@ from .tag_selection import compile_pattern
 
 @dataclass(frozen=True, slots=True)
 class RenamingRule:
-    r"""One rule: what ``pattern`` finds in an image's full name is replaced, once, as ``s/REGEX/REPLACEMENT/`` of sed does.
+    r"""One rule: what ``pattern`` finds first in an image's full name is replaced, as by sed's ``s/REGEX/TEXT/``.
 
     ``replacement`` may refer to groups of the expression, as ``\1`` or ``\g<name>``. The full name is
     ``host/repository:tag`` in a registry, with ``docker.io/library/`` written out.
@@ -39,7 +39,8 @@ class RenamingRule:
         """Parse ``REGEX=REPLACEMENT``; the last ``=`` divides them, since no name has one. Raises `InvalidInput`."""
         pattern, equals, replacement = text.rpartition("=")
         if not equals or not pattern:
-            raise InvalidInput(f"renaming rule {text[:200]!r}: want REGEX=REPLACEMENT, such as '^docker.io/library/=hub/'")
+            example = "'^docker.io/library/=hub/'"
+            raise InvalidInput(f"renaming rule {text[:200]!r}: want REGEX=REPLACEMENT, such as {example}")
         return cls.of(pattern, replacement)
 
     def apply(self, name: str) -> str | None:
@@ -66,8 +67,8 @@ class Renaming:
     def apply(self, name: str) -> str | None:
         """Return the new name of the image with the full name ``name``, None if no rule matches.
 
-        It is a path below the destination, which the caller has to check: nothing says that it is a valid name. Matching
-        may take exponential time for some expressions: callers must bound it.
+        It is a path below the destination, which the caller has to check: nothing says that it is a valid name.
+        Matching may take exponential time for some expressions: callers must bound it.
         """
         return next((found for rule in self.rules if (found := rule.apply(name)) is not None), None)
 
