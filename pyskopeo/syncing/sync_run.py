@@ -55,8 +55,8 @@ class SyncRun:
     """Copies the images of a listing, at most ``request.jobs`` concurrently.
 
     ``writing`` is the access of the destination, ``files`` what the images share, ``emit`` is called with every event.
-    ``shared`` knows where blobs are that earlier runs have put there; None: nothing is known. ``record`` takes the place of the
-    file that the request names.
+    ``shared`` knows where blobs are that earlier runs have put there; None: nothing is known. ``record`` takes
+    the place of the file that the request names.
     """
 
     def __init__(
