@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,22 +16,25 @@ if TYPE_CHECKING:
     import socket
 
     import uvicorn
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
 
 _GRACE = 2  # seconds
 
 
-async def serve(layout: Path, host: str, port: int, *, on_ready: Callable[[str, int], None]) -> None:
+async def serve(
+    layout: Path, host: str, port: int, *, on_ready: Callable[[str, int], None], writable: bool = False
+) -> None:
     """Serve ``layout`` until cancelled, which closes open connections.
 
+    With ``writable`` it takes pushes, and is made if it is missing.
     A ``port`` of 0 selects a free one. ``on_ready(address, port)`` is called when connections are accepted.
     Signals are not handled. Requires asyncio: raises `Unsupported` on trio, the errors of `application`,
     and `NetworkError` if the address cannot be bound.
     """
     from anyio import CancelScope, create_task_group, sleep_forever, to_thread
 
-    server = _server(await to_thread.run_sync(application, layout))
+    server = _server(await to_thread.run_sync(partial(application, layout, writable=writable)))
 
     async def run() -> None:
         # uvicorn does not close its connections when it is cancelled; should_exit ends it, below.
@@ -51,7 +55,7 @@ async def serve(layout: Path, host: str, port: int, *, on_ready: Callable[[str, 
                     connection.transport.abort()
 
 
-def _server(app: Starlette) -> uvicorn.Server:
+def _server(app: ASGIApp) -> uvicorn.Server:
     """Return a server for the running event loop that handles no signals; it does not listen yet."""
     try:
         import asyncio
