@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from ..access import Access
 from ..engine.plan import DEFAULT_FORM, Form
 from ..engine.selection import Selection
-from ..errors import InvalidName
 from ..model.platform import Platform
 from ..model.reference import Reference
 from ..model.referrer import WantedReferrers
 from ..signatures.signer import Signer
+from .places import split_place
 from .record import record_path
 from .sync import sync
 from .sync_request import IMAGES_AT_ONCE, SyncReport, SyncRequest, SyncSink, ignore
@@ -57,8 +57,8 @@ async def sync_images(
     Returns the result of each image. Raises `SyncFailed`, which has them too, when a source could not be listed or an
     image not copied; `InvalidInput` and `InvalidName` for arguments that are wrong.
     """
-    source_transport, source_place = _split(source)
-    destination_transport, destination_place = _split(destination)
+    source_transport, source_place = split_place(source)
+    destination_transport, destination_place = split_place(destination)
     writing = destination_access or Access.from_environ()
     request = SyncRequest(
         source_transport, source_place, destination_transport, destination_place,
@@ -72,21 +72,9 @@ async def sync_images(
 
 def registries_of(source: str, destination: str) -> Iterator[str]:
     """Yield the registries that a sync names, without those that a file lists; raises `InvalidName`."""
-    transport, place = _split(source)
+    transport, place = split_place(source)
     if transport == "docker":
         yield Reference.parse(place).registry
-    transport, place = _split(destination)
+    transport, place = split_place(destination)
     if transport == "docker":
         yield place.partition("/")[0]
-
-
-def _split(name: str) -> tuple[str, str]:
-    """Return the transport of a place and its name without it; which ones there are is for `SyncRequest.check`."""
-    transport, colon, place = name.partition(":")
-    if not colon or not place:
-        raise InvalidName(f'invalid name "{name}": want TRANSPORT:PLACE, as in docker://example.com/team or oci:images')
-    if transport != "docker":
-        return transport, place
-    if not place.startswith("//"):
-        raise InvalidName(f'invalid name "{name}": want "docker://{place}"')
-    return transport, place[2:]

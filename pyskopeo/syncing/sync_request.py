@@ -107,9 +107,9 @@ def _one_of(transports: tuple[str, ...]) -> str:
 class SyncImage:
     """One image to copy; ``source`` and ``destination`` are image names (``transport:details``).
 
-    ``pinned`` is the digest in the source's name, if it has one: what it refers to never changes. ``whole`` is whether
-    it is copied with everything in its index, whatever images are selected, since it belongs to another image: the tag
-    is one of the tag schema of referrers, or cosign's.
+    ``pinned`` is the digest that is copied, if it is in the source's name or in a plan: what it refers to never
+    changes. ``whole`` is whether it is copied with everything in its index, whatever images are selected, since it
+    belongs to another image: the tag is one of the tag schema of referrers, or cosign's.
     """
 
     source: str

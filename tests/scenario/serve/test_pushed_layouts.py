@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 import pyskopeo
-from pyskopeo import CopyResult
+from pyskopeo import Digest
 from tests.support.access import access_for
 from tests.support.images import build, digest_of
 from tests.support.outputs import write_layout
@@ -29,7 +29,7 @@ def names(layout: Path) -> list[str]:
     return [entry["annotations"][REF_NAME] for entry in entries(layout)]
 
 
-async def copy(source: str, destination: str, tmp_path: Path) -> CopyResult:
+async def copy(source: str, destination: str, tmp_path: Path) -> Digest:
     access = access_for(tmp_path)
     return await pyskopeo.copy(source, destination, source_access=access, destination_access=access)
 
@@ -37,8 +37,8 @@ async def copy(source: str, destination: str, tmp_path: Path) -> CopyResult:
 async def test_a_pushed_image_is_an_image_of_the_layout(layout: Path, http: httpx.AsyncClient, tmp_path: Path) -> None:
     raw = await push_image(http, "team/app", "1.0", b"layer")
     assert names(layout) == ["team/app:1.0"]
-    result = await copy(f"oci:{layout}:team/app:1.0", f"dir:{tmp_path / 'out'}", tmp_path)
-    assert str(result.digest) == digest_of(raw)
+    copied = await copy(f"oci:{layout}:team/app:1.0", f"dir:{tmp_path / 'out'}", tmp_path)
+    assert str(copied) == digest_of(raw)
     assert (tmp_path / "out" / digest_of(b"layer")[7:]).read_bytes() == b"layer"
 
 
