@@ -9,7 +9,8 @@ from ..model import mediatype
 from ..model.digest import Digest
 from ..model.manifest import Manifest
 from ..model.strict_json import MANIFEST_LIMIT
-from ..storage.registry_storage import InUse, MissingReferences, TagMoved
+from ..storage.registry_changes import TagMoved
+from ..storage.registry_storage import InUse, MissingReferences
 from .bodies import read_body
 from .content import check_repository, check_tag
 from .reading import parse_digest

@@ -28,6 +28,7 @@ from .files import digest_name, read_bounded, storage_errors
 from .locks import locked_if_possible
 from .oci_layout import DirectoryFiles
 from .partial_files import write_atomically
+from .registry_changes import name_manifest, remove_manifest, remove_tag
 from .registry_index import RegistryIndex
 from .registry_uploads import Upload, Uploads
 from .repository_contents import RepositoryContents
@@ -35,27 +36,23 @@ from .repository_contents import RepositoryContents
 if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
-    from .registry_entries import RegistryEntry, Repository
+    from .registry_entries import Repository
 
 # The number of manifests and blobs of all repositories whose contents are kept in memory.
 _MAX_KEPT = 3_000_000
 
 
 class InUse(DestinationRefused):
-    """What is to be deleted is needed by a manifest of the repository."""
+    """Internal: what is to be deleted is needed by a manifest of the repository."""
 
 
 class MissingReferences(DestinationRefused):
-    """A manifest names content that the repository does not have: ``digests``."""
+    """Internal: a manifest names content that the repository does not have: ``digests``."""
 
     def __init__(self, digests: Collection[Digest]) -> None:
         self.digests = tuple(digests)
         shown = ", ".join(map(str, self.digests[:3])) + (", ..." if len(self.digests) > 3 else "")
         super().__init__(f"the repository does not have what the manifest names: {shown}")
-
-
-class TagMoved(DestinationRefused):
-    """A tag does not refer to the manifest that a condition names."""
 
 
 class RegistryStorage:
@@ -149,14 +146,14 @@ class RegistryStorage:
             if missing:
                 raise MissingReferences(dict.fromkeys(missing))
             await run_in_thread(partial(self._write_manifest, manifest))
-            await self.index.change(partial(_name_manifest, repository, manifest, tuple(tags), allowed))
+            await self.index.change(partial(name_manifest, repository, manifest, tuple(tags), allowed))
         found = self.index.get(repository)
         if found is not None and found.contents is not None:
             found.contents.add(manifest)
 
     async def delete_tag(self, repository: str, tag: str) -> None:
         """Remove a tag, but not its manifest; raises `NotFound`, `StorageFailed`."""
-        await self.index.change(partial(_remove_tag, repository, tag))
+        await self.index.change(partial(remove_tag, repository, tag))
 
     async def delete_manifest(self, repository: str, digest: Digest) -> None:
         """Remove a manifest and all its tags from a repository; its blobs stay until the layout is pruned.
@@ -168,7 +165,7 @@ class RegistryStorage:
             if await self.media_type(repository, digest) is not None:
                 raise InUse(f"{digest} is part of an index of this repository: delete that")
             raise NotFound(f"{digest} is not in this repository")
-        await self.index.change(partial(_remove_manifest, repository, digest))
+        await self.index.change(partial(remove_manifest, repository, digest))
         if (found := self.index.get(repository)) is not None:
             self._forget(found)
 
@@ -259,71 +256,3 @@ def _needed(manifest: Manifest) -> list[Descriptor]:
     if manifest.is_index:
         return list(manifest.manifests)
     return [one for one in manifest.blobs if not one.urls]
-
-
-def _name_manifest(
-    repository: str, manifest: Manifest, tags: tuple[str, ...],
-    allowed: Callable[[Digest | None], bool] | None, index: RegistryIndex,
-) -> bool:  # fmt: skip
-    """Set the entries of a manifest; the change of `RegistryStorage.put_manifest`."""
-    found = index.get(repository)
-    if allowed is not None:
-        current = _current(found, manifest, tags)
-        if not allowed(current):
-            raise TagMoved(f"the tag refers to {current}" if current else "there is no such manifest")
-    changed = False
-    for tag in tags:
-        old = found.tags.get(tag) if found is not None else None
-        if old is not None and (old.digest, old.media_type) == (manifest.digest, manifest.media_type):
-            continue
-        if old is not None:
-            _keep_untagged(index, old)
-        index.set(repository, tag, manifest.descriptor)
-        found, changed = index.get(repository), True
-    if not tags and (found is None or found.entry_of(manifest.digest) is None):
-        index.set(repository, str(manifest.digest), manifest.descriptor)
-        found, changed = index.get(repository), True
-    assert found is not None
-    superfluous = [manifest.digest] if tags else []
-    for digest in (*superfluous, *(one.digest for one in manifest.manifests)):
-        if (entry := found.untagged.get(digest)) is not None:
-            index.remove(entry)
-            changed = True
-    return changed
-
-
-def _current(found: Repository | None, manifest: Manifest, tags: tuple[str, ...]) -> Digest | None:
-    if found is None:
-        return None
-    if tags:
-        entry = found.tags.get(tags[0])
-        return None if entry is None else entry.digest
-    return manifest.digest if found.entry_of(manifest.digest) else None
-
-
-def _keep_untagged(index: RegistryIndex, old: RegistryEntry) -> None:
-    """Keep a manifest by its digest that loses its only tag."""
-    from ..model.descriptor import Descriptor
-
-    found = index.get(old.repository)
-    if found is not None and found.count_of(old.digest) == 1:
-        index.set(old.repository, str(old.digest), Descriptor(old.media_type, old.digest, old.size))
-
-
-def _remove_tag(repository: str, tag: str, index: RegistryIndex) -> bool:
-    found = index.get(repository)
-    if found is None or (entry := found.tags.get(tag)) is None:
-        raise NotFound(f"tag {tag} is not in this repository")
-    _keep_untagged(index, entry)
-    index.remove(entry)
-    return True
-
-
-def _remove_manifest(repository: str, digest: Digest, index: RegistryIndex) -> bool:
-    found = index.get(repository)
-    entries = [] if found is None else found.entries_of(digest)
-    if not entries:
-        raise NotFound(f"{digest} is not in this repository")
-    for entry in entries:
-        index.remove(entry)
-    return True

@@ -39,7 +39,7 @@ _MAX_HASHES = 1000
 
 
 class UploadBusy(DestinationRefused):
-    """Another request writes to the same upload."""
+    """Internal: another request writes to the same upload."""
 
 
 @dataclass(slots=True)
