@@ -69,6 +69,7 @@ _FLAGS = """
     table tag-only tag-platforms times tls-details tls-verify tmpdir trust-realm trusted-root type
     update user-agent-prefix username
     variant verbose verify-existing
+    writable
 """
 COMMANDS = frozenset(_COMMANDS.split())
 FLAGS = frozenset(_FLAGS.split())
