@@ -10,6 +10,7 @@ from ..engine.signing import PreparedOnce
 from ..errors import Offline
 from ..storage.shared_files import RunFiles
 from . import registry_queries
+from .deletion import delete_surplus
 from .listing import list_images
 from .sync_request import (
     ImageEvent,
@@ -121,6 +122,8 @@ async def _list_and_copy(
             for signer in request.signers:  # what is wrong with one is wrong for every image
                 await signer.prepare()
             await SyncRun(request, listing, await share(writing, "pull,push"), files, emit, shared=shared).copy_all()
+        if listing.contents is not None:
+            await delete_surplus(request, listing, listing.contents, await share(writing, "*,pull"), emit)
 
 
 def _finish(request: SyncRequest, report: SyncReport, emit: SyncSink, *, exit_code: int) -> None:
