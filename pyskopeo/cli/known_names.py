@@ -49,7 +49,7 @@ _FLAGS = """
     hash-format html
     image-digest image-name image-parallel-copies image-tag include include-repository insecure-policy
     jobs json
-    keep-going key
+    keep-going keep-name key
     latest layer layers limit-rate limit-rate-per-host listen long
     manifest-digest map max-delete max-inflated max-retry-after max-size media-type multi-arch
     new-base no-add no-creds no-files no-referrers no-resume no-tags
@@ -69,6 +69,7 @@ _FLAGS = """
     table tag-only tag-platforms times tls-details tls-verify tmpdir trust-realm trusted-root type
     update user-agent-prefix username
     variant verbose verify-existing
+    writable
 """
 COMMANDS = frozenset(_COMMANDS.split())
 FLAGS = frozenset(_FLAGS.split())
