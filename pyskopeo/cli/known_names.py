@@ -38,7 +38,7 @@ _FLAGS = """
     blob-root by
     cert-dir certificate-identity certificate-oidc-issuer check command-timeout compat-auth-file config
     cosign-tags credential-helper creds
-    daemon-host dcreds debug decryption-key deep depth dest dest-authfile dest-cert-dir dest-compress
+    daemon-host dcreds debug decryption-key deep delete depth dest dest-authfile dest-cert-dir dest-compress
     dest-compress-format dest-compress-level dest-creds dest-daemon-host dest-decompress
     dest-force-compress-format dest-layout-profile dest-no-creds dest-oci-accept-uncompressed-layers
     dest-password dest-precompute-digests dest-registry-token dest-shared-blob-dir dest-tls-verify dest-username
@@ -51,7 +51,7 @@ _FLAGS = """
     jobs json
     keep-going keep-name key
     latest layer layers limit-rate limit-rate-per-host listen long
-    manifest-digest map max-inflated max-retry-after max-size media-type multi-arch
+    manifest-digest map max-delete max-inflated max-retry-after max-size media-type multi-arch
     new-base no-add no-creds no-files no-referrers no-resume no-tags
     offline old-base older-than os os-feature os-version out output output-prefix override-arch override-os
     override-variant overwrite
