@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..fast_dataclass import dataclass
 from ..model.image_history import read_history, steps_of_layers
 from ..model.image_tree import TreeLayer
 from ..model.referrer import belongs_to_image
@@ -20,20 +19,12 @@ if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.manifest import Manifest
+    from .inspect_reading import Named
 
 _LABEL = 13  # columns
 _MOST = 40  # lines of one list, such as labels
 # Columns: terminals narrower than the first get no bars in tables, others than the second no whole digests; of a pipe.
 _NARROW, _WIDE, _PIPE = 80, 140, 100
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """What was named: the image name, the digest of its manifest, and all tags of its repository."""
-
-    name: str
-    digest: Digest
-    tags: Sequence[str]
 
 
 def image_lines(
