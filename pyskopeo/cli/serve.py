@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ from ..errors import InvalidName
 from ..fast_dataclass import dataclass
 from . import serve_flags
 from .command import Command
-from .flags import Flag, Parsed
+from .flags import Flag, Parsed, boolean
 from .serve_flags import GuardOptions, listen_address
 from .standard_streams import notice
 
@@ -28,14 +30,16 @@ class ServeOptions:
     host: str
     port: int
     timeout: float
+    writable: bool
     guard: GuardOptions
 
     @classmethod
     def of(cls, parsed: Parsed) -> ServeOptions:
         """Read the options; raises `InvalidInput`."""
         host, port = listen_address("listen", parsed.get("listen", str))
+        timeout, writable = parsed.get("command-timeout", float), parsed.get("writable", bool)
         guard = GuardOptions.of(parsed, host)
-        return cls(_layout(parsed.arguments[0]), host, port, parsed.get("command-timeout", float), guard)
+        return cls(_layout(parsed.arguments[0]), host, port, timeout, writable, guard)
 
 
 def run(options: ServeOptions) -> int:
@@ -43,17 +47,22 @@ def run(options: ServeOptions) -> int:
     from ..serve.metrics import ServerMetrics
     from .serve_run import Listening, serve_until_told
 
-    metrics = ServerMetrics()
-    listening = Listening(options.host, options.port, options.timeout, partial(_print_address, options.layout))
-    serve_until_told(_application(options), listening, options.guard, metrics, partial(_problem, options))
+    ready = partial(_print_address, options)
+    listening = Listening(options.host, options.port, options.timeout, ready)
+    opened = partial(_open_application, options)
+    serve_until_told(opened, listening, options.guard, ServerMetrics(), partial(_problem, options))
     return 0
 
 
-def _application(options: ServeOptions) -> ASGIApp:
-    """Return what serves the images."""
+@asynccontextmanager
+async def _open_application(options: ServeOptions) -> AsyncIterator[ASGIApp]:
+    """Yield what serves the images."""
+    from anyio import to_thread
+
     from ..serve import application
 
-    return application(options.layout)
+    made = partial(application, options.layout, writable=options.writable, max_blob=options.guard.max_blob_size)
+    yield await to_thread.run_sync(made)
 
 
 def _problem(options: ServeOptions) -> str:
@@ -61,10 +70,19 @@ def _problem(options: ServeOptions) -> str:
     return "" if options.layout.is_dir() else "the layout is not there"
 
 
-def _print_address(layout: Path, host: str, port: int, encrypted: bool) -> None:
+def _how(options: ServeOptions) -> str:
+    if options.writable:
+        return "takes pushes"
+    from ..storage.blob_links import is_registry_layout
+
+    is_registry = is_registry_layout(options.layout)
+    return "read only" if is_registry else "read only; any repository name"
+
+
+def _print_address(options: ServeOptions, host: str, port: int, encrypted: bool) -> None:
     shown = f"[{host}]" if ":" in host else host
     scheme = "https" if encrypted else "http"
-    notice(f"serving {layout} at {scheme}://{shown}:{port}/v2/ (read only; any repository name)")
+    notice(f"serving {options.layout} at {scheme}://{shown}:{port}/v2/ ({_how(options)})")
 
 
 def _layout(name: str) -> Path:
@@ -81,17 +99,26 @@ COMMAND = Command(
         "Serve the images of an OCI layout as a read-only registry, from which skopeo, Docker and others can\n"
         "pull. The whole layout is served under any repository name; the tags are its reference names.\n"
         "\n"
+        "With --writable it takes pushes, too: the layout, which is made if it is missing, has an entry\n"
+        "REPOSITORY:TAG for each tag, and other programs may read and write it meanwhile. Without --writable such\n"
+        "a layout is served with its repositories, read only. What no tag needs any more is removed by layout prune.\n"
+        "\n"
         "Beyond this machine it is served only with logins (--htpasswd, --token-file) or with --insecure-listen.\n"
-        "SIGHUP reads the files of logins, rules and certificates again, which also happens when they change.\n"
+        "Files of logins, rules and certificates are read again when they change, and at SIGHUP. /healthz and\n"
+        "/metrics (for users, where there are logins) say how the server is.\n"
+        "\n"
         "Requires an extra: pip install 'pyskopeo[serve]'"
     ),
     examples=(
         "pyskopeo serve oci:mirror --listen 127.0.0.1:5000",
-        "pyskopeo serve oci:mirror --listen 0.0.0.0:5000 --htpasswd users --tls-cert cert.pem --tls-key key.pem",
+        "pyskopeo serve oci:registry --writable",
+        "pyskopeo serve oci:images --writable --listen 0.0.0.0:443 --htpasswd users --tls-cert c.pem --tls-key k.pem",
     ),
     flags=(
         Flag("listen", f"address to listen on; port 0 selects a free port (default: {_DEFAULT})", value="HOST:PORT",
              default=_DEFAULT, group="network"),
+        Flag("writable", "take pushes and deletions; the layout is made if it is missing", read=boolean,
+             default=False, group="destination"),
         *serve_flags.ACCESS, *serve_flags.NETWORK, *serve_flags.RECORDS,
     ),
     read=ServeOptions.of,

@@ -29,7 +29,7 @@ NETWORK = (
          group="network"),
     Flag("public-url", "address of the registry as clients have it, if a proxy stands before it", value="URL",
          group="network"),
-    Flag("max-blob-size", "refuse uploads of more than so many bytes in a request", value="SIZE", read=byte_count,
+    Flag("max-blob-size", "refuse blobs of more bytes than this (default: no limit)", value="SIZE", read=byte_count,
          group="network"),
     Flag("max-requests", f"answer so many requests at once; others wait (default: {_DEFAULT_REQUESTS})", value="N",
          read=integer, default=_DEFAULT_REQUESTS, group="network"),

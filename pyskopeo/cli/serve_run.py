@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import PyskopeoError
 from ..fast_dataclass import dataclass
@@ -15,11 +15,11 @@ from .standard_streams import notice
 
 if TYPE_CHECKING:
     import logging
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.types import ASGIApp
 
     from ..serve.access_log import AccessLog
-    from ..serve.guard import GuardSettings
     from ..serve.metrics import ServerMetrics
     from ..serve.server import ServerControl
     from ..serve.watched_file import TlsFiles, Watched
@@ -38,18 +38,27 @@ class Listening:
     on_ready: Callable[[str, int, bool], None]
 
 
-def serve_until_told(
-    app: ASGIApp, listening: Listening, options: GuardOptions, metrics: ServerMetrics, problem: Callable[[], str]
-) -> None:
-    """Serve ``app`` behind its guard until SIGINT or SIGTERM, which are the regular end.
+OpenApplication: TypeAlias = "Callable[[], AbstractAsyncContextManager[ASGIApp]]"
+"""Opens an application that is used within a context."""
 
-    Raises the errors of the files that the options name, `NetworkError`, and `PyskopeoError` after the time limit.
+
+def serve_until_told(
+    opened: OpenApplication,
+    listening: Listening,
+    options: GuardOptions,
+    metrics: ServerMetrics,
+    problem: Callable[[], str],
+) -> None:
+    """Serve an application behind its guard until SIGINT or SIGTERM, which are the regular end.
+
+    ``problem`` returns why the server is not well, "" if it is. Raises the errors of ``opened`` and of the files that
+    the options name, `NetworkError`, and `PyskopeoError` after the time limit.
     """
     import anyio
 
     _report_errors()
     _allow_files()
-    server = _Server(app, listening, options, metrics, problem)
+    server = _Server(opened, listening, options, metrics, problem)
     if options.has_logins and options.tls is None and not is_loopback(listening.host) and not options.public_url:
         log("warning", "passwords and images are not encrypted on their way: give --tls-cert and --tls-key,"
             " or --public-url if a proxy encrypts them")  # fmt: skip
@@ -60,16 +69,17 @@ class _Server:
     """A server with all that belongs to it. Reads the files of its options."""
 
     def __init__(
-        self, app: ASGIApp, listening: Listening, options: GuardOptions, metrics: ServerMetrics,
+        self, opened: OpenApplication, listening: Listening, options: GuardOptions, metrics: ServerMetrics,
         problem: Callable[[], str],
     ) -> None:  # fmt: skip
         from ..serve.access_log import AccessLog
-        from ..serve.guard import GuardSettings, guarded
+        from ..serve.guard import GuardSettings
         from ..serve.login_files import read_logins
         from ..serve.server import ServerControl
         from ..serve.watched_file import TlsFiles
 
-        self._listening, self._options, self._metrics, self._problem = listening, options, metrics, problem
+        self._opened, self._listening, self._options = opened, listening, options
+        self._metrics, self._problem = metrics, problem
         self._files: list[Watched] = []
         self._tls: TlsFiles | None = None
         self._log: AccessLog | None = None
@@ -85,12 +95,11 @@ class _Server:
             self._files.append(self._tls)
         if options.access_log is not None:
             self._log = AccessLog(options.access_log)
-        settings: GuardSettings = GuardSettings(
+        self._settings = GuardSettings(
             authentication=authentication, max_blob_size=options.max_blob_size, max_requests=options.max_requests,
             access_log=self._log, problem=self._problem_now, shows_metrics=options.metrics_address is None,
         )  # fmt: skip
         metrics.gauge("connections", "Open connections", lambda: self._control.connections)
-        self._app = guarded(app, settings, metrics)
 
     async def run(self) -> None:
         """Serve until told to end."""
@@ -108,19 +117,21 @@ class _Server:
                 if self._options.metrics_address is not None:
                     tasks.start_soon(self._serve_metrics, *self._options.metrics_address)
                 with move_on_after(self._listening.timeout or None) as limit:
-                    await self._serve()
+                    async with self._opened() as app:
+                        await self._serve(app)
                 tasks.cancel_scope.cancel()
         if limit.cancelled_caught:
             raise PyskopeoError(f"served for {self._listening.timeout:g} s, as --command-timeout says")
 
-    async def _serve(self) -> None:
+    async def _serve(self, app: ASGIApp) -> None:
+        from ..serve.guard import guarded
         from ..serve.server import serve_application
 
         def ready(host: str, port: int) -> None:
             self._listening.on_ready(host, port, self._tls is not None)
 
         await serve_application(
-            self._app, self._listening.host, self._listening.port, on_ready=ready,
+            guarded(app, self._settings, self._metrics), self._listening.host, self._listening.port, on_ready=ready,
             tls=self._tls.context if self._tls is not None else None, control=self._control, grace=self._options.grace,
         )  # fmt: skip
 

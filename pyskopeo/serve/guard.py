@@ -121,7 +121,7 @@ class Guard:
         limit, length = self._body_limit(scope, target), announced_length(scope)
         if limit is not None and length is not None and length > limit:
             await too_large(limit).send(scope, send)
-        elif target.endpoint == "upload" and scope["method"] in ("POST", "PUT", "PATCH", "DELETE"):
+        elif target.endpoint in ("uploads", "upload"):
             await self._serve_upload(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -142,9 +142,9 @@ class Guard:
         await self._app(scope, receive, noting)
 
     def _body_limit(self, scope: Scope, target: Target) -> int | None:
-        if target.endpoint == "upload":
+        if target.endpoint in ("uploads", "upload"):
             return self._settings.max_blob_size
-        return MANIFEST_BODY if target.endpoint == "manifest" and scope["method"] == "PUT" else OTHER_BODY
+        return MANIFEST_BODY if target.endpoint == "manifests" and scope["method"] == "PUT" else OTHER_BODY
 
     def _note(self, scope: Scope, target: Target, done: Exchange) -> None:
         method = scope["method"] if scope["method"] in METHODS else "other"

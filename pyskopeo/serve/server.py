@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from .app import application
 from .responses import missing_extra
 
 if TYPE_CHECKING:
+    import asyncio
     import socket
     import ssl
 
@@ -50,11 +52,17 @@ class ServerControl:
         self._server = server
 
 
-async def serve(layout: Path, host: str, port: int, *, on_ready: Callable[[str, int], None]) -> None:
-    """Serve ``layout`` as `serve_application` serves an application; raises the errors of `application`, too."""
+async def serve(
+    layout: Path, host: str, port: int, *, on_ready: Callable[[str, int], None], writable: bool = False
+) -> None:
+    """Serve ``layout`` as `serve_application` serves an application; ``writable`` as for `application`.
+
+    Raises the errors of both.
+    """
     from anyio import to_thread
 
-    await serve_application(await to_thread.run_sync(application, layout), host, port, on_ready=on_ready)
+    app = await to_thread.run_sync(partial(application, layout, writable=writable))
+    await serve_application(app, host, port, on_ready=on_ready)
 
 
 async def serve_application(
@@ -134,7 +142,7 @@ def _server(app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Server:
 
         import uvicorn
 
-        from .protocol import BoundedProtocol
+        protocol = _protocol()
     except ImportError:
         raise missing_extra() from None
     try:
@@ -167,10 +175,21 @@ def _server(app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Server:
 
     # log_config=None leaves the caller's logging unchanged.
     config = uvicorn.Config(
-        app, http=BoundedProtocol, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False,
+        app, http=protocol, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False,
         server_header=False,
     )  # fmt: skip
     return Server(config)
+
+
+def _protocol() -> type[asyncio.Protocol]:
+    """Return what reads requests; raises `ImportError` without uvicorn."""
+    from .protocol import BoundedProtocol
+
+    try:
+        from .fast_protocol import FastProtocol
+    except ImportError:  # a compiled package, which not every installation has
+        return BoundedProtocol
+    return FastProtocol
 
 
 async def _listen(host: str, port: int) -> socket.socket:

@@ -184,10 +184,10 @@ async def test_metrics(served: Registry) -> None:
     metrics.upstream(0)
     text = (await ask(app, "GET", "/metrics")).body.decode()
     for line in (
-        'pyskopeo_http_requests_total{endpoint="manifest",method="GET",status="200"} 1.0',
-        'pyskopeo_http_requests_total{endpoint="manifest",method="other",status="405"} 1.0',
+        'pyskopeo_http_requests_total{endpoint="manifests",method="GET",status="200"} 1.0',
+        'pyskopeo_http_requests_total{endpoint="manifests",method="other",status="405"} 1.0',
         'pyskopeo_http_request_bytes_total{endpoint="upload"} 3.0',
-        'pyskopeo_http_request_duration_seconds_bucket{endpoint="manifest",le="+Inf"} 2.0',
+        'pyskopeo_http_request_duration_seconds_bucket{endpoint="manifests",le="+Inf"} 2.0',
         'pyskopeo_cache_requests_total{result="hit"} 1.0',
         'pyskopeo_upstream_requests_total{status="none"} 1.0',
         "pyskopeo_http_requests_in_progress 1.0",
