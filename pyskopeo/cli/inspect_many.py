@@ -14,7 +14,7 @@ from .log import log
 
 if TYPE_CHECKING:
     from ..access import Access
-    from .inspect import InspectOptions, NamedImage
+    from .inspect_options import InspectOptions, NamedImage
     from .inspect_reading import Shown
 
 _IMAGES_AT_ONCE = 16

@@ -13,23 +13,12 @@ from . import inspect_documents
 from .log import log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from ..api.inspection import Inspection
     from ..interfaces import ImageReference, ImageSource
     from ..model.digest import Digest
     from ..model.manifest import Manifest
-    from .inspect import InspectOptions, NamedImage
     from .inspect_format import Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """What was named: the image name, the digest of its manifest, and all tags of its repository."""
-
-    name: str
-    digest: Digest
-    tags: Sequence[str]
+    from .inspect_options import InspectOptions, NamedImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +45,11 @@ async def read_shown(source: ImageSource, root: Manifest, image: NamedImage, opt
     digest = _digest(root, manifest, options.algorithm)
     tags = await _tags(source) if options.tags else []
     name = _repository(image.reference)
-    lines = _summary(Named(image.name, digest, tags), root, manifest, inspection) if options.summary else ()
+    lines: tuple[str, ...] = ()
+    if options.summary:
+        from .inspect_summary import Named, summary_lines
+
+        lines = tuple(summary_lines(Named(image.name, digest, tags), root, manifest, inspection))
     if inspection is None:
         return Shown(inspect_documents.artifact(digest, manifest, name, tags), "artifact", lines)
     return Shown(inspect_documents.facts(inspection, digest, name, tags), "image", lines)
@@ -93,16 +86,6 @@ async def _platforms(source: ImageSource, root: Manifest, image: NamedImage, opt
     from .text_output import TextOutput
 
     return Shown(document, "platforms", tuple(platform_lines(image.name, root, instances, TextOutput.of_stdout())))
-
-
-def _summary(named: Named, root: Manifest, manifest: Manifest, inspection: Inspection | None) -> tuple[str, ...]:
-    from .inspect_summary import artifact_lines, image_lines
-    from .text_output import TextOutput
-
-    output = TextOutput.of_stdout()
-    if inspection is None:
-        return tuple(artifact_lines(named, manifest, output))
-    return tuple(image_lines(named, root, inspection, output))
 
 
 def _digest(root: Manifest, manifest: Manifest, algorithm: str | None) -> Digest:

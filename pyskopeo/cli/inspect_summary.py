@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..fast_dataclass import dataclass
 from ..model.image_history import read_history, steps_of_layers
 from ..model.image_tree import TreeLayer
 from ..model.referrer import belongs_to_image
@@ -19,12 +20,30 @@ if TYPE_CHECKING:
     from ..model.descriptor import Descriptor
     from ..model.digest import Digest
     from ..model.manifest import Manifest
-    from .inspect_reading import Named
 
 _LABEL = 13  # columns
 _MOST = 40  # lines of one list, such as labels
 # Columns: terminals narrower than the first get no bars in tables, others than the second no whole digests; of a pipe.
 _NARROW, _WIDE, _PIPE = 80, 140, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What was named: the image name, the digest of its manifest, and all tags of its repository."""
+
+    name: str
+    digest: Digest
+    tags: Sequence[str]
+
+
+def summary_lines(
+    named: Named, root: Manifest, manifest: Manifest, inspection: Inspection | None
+) -> Iterator[str]:
+    """Yield the lines for an image, or for an artifact, which has no ``inspection``, as standard output shows them."""
+    output = TextOutput.of_stdout()
+    if inspection is None:
+        return artifact_lines(named, manifest, output)
+    return image_lines(named, root, inspection, output)
 
 
 def image_lines(
