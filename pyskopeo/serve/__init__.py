@@ -18,6 +18,6 @@ There is no TLS and no authentication: anyone with access to the address can rea
 from __future__ import annotations
 
 from .app import application
-from .server import serve
+from .server import serve, serve_application
 
-__all__ = ["application", "serve"]
+__all__ = ["application", "serve", "serve_application"]

@@ -1,12 +1,14 @@
 """One connection of the server: uvicorn's, with limits, so that clients that do nothing cannot occupy the server.
 
-Imported only where uvicorn is installed.
+Imported only where uvicorn is installed. Requests are read by h11 here, and by httptools, several times faster, in
+`fast_protocol`, where it is installed.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -21,12 +23,18 @@ LEAST_READ = 16 * 1024
 MAX_CONNECTIONS = 400
 
 
-class BoundedProtocol(H11Protocol):
-    """A connection that is closed when its client neither sends a request nor reads the response.
+class BoundedConnection(asyncio.Protocol):
+    """What a protocol of uvicorn does besides: its connection is closed when its client does nothing.
 
-    ``waiting_since`` is when the last request was finished, in the time of the event loop.
+    That is, when it neither sends a request nor reads the response. ``waiting_since`` is when the last request was
+    finished, in the time of the event loop.
     """
 
+    # As in both of uvicorn's protocols; ``cycle`` is the request that was read last, None before the first.
+    cycle: Any
+    connections: Any
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
     waiting_since = 0.0
     _timer: asyncio.TimerHandle | None = None
 
@@ -45,8 +53,8 @@ class BoundedProtocol(H11Protocol):
         if self.has_request:
             self._stop_timer()
 
-    def on_response_complete(self) -> None:
-        super().on_response_complete()  # this may begin the next request
+    def response_completed(self) -> None:
+        """Wait for the next request, unless it has begun; for the end of ``on_response_complete``."""
         if not self.has_request:
             self._await_request()
 
@@ -64,16 +72,14 @@ class BoundedProtocol(H11Protocol):
     @property
     def has_request(self) -> bool:
         """Whether a request is under way: its head is complete, and its response is not."""
-        cycle = self.cycle
-        # None before the first request, which uvicorn's annotation does not say.
-        return cycle is not None and not cycle.response_complete  # type: ignore[redundant-expr]
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _make_room(self) -> None:
         """Close the connection that has waited the longest for a request; this one if all others are busy."""
         idle = [
             connection
             for connection in self.connections
-            if isinstance(connection, BoundedProtocol)
+            if isinstance(connection, BoundedConnection)
             and not connection.has_request
             and not connection.transport.is_closing()
         ]
@@ -111,3 +117,11 @@ class BoundedProtocol(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class BoundedProtocol(BoundedConnection, H11Protocol):
+    """A connection whose requests are read by h11."""
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()  # this may begin the next request
+        self.response_completed()

@@ -12,25 +12,33 @@ from .app import application
 from .responses import missing_extra
 
 if TYPE_CHECKING:
+    import asyncio
     import socket
 
     import uvicorn
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
 
 _GRACE = 2  # seconds
 
 
 async def serve(layout: Path, host: str, port: int, *, on_ready: Callable[[str, int], None]) -> None:
-    """Serve ``layout`` until cancelled, which closes open connections.
+    """Serve ``layout`` as `serve_application` serves an application; raises the errors of `application`, too."""
+    from anyio import to_thread
+
+    await serve_application(await to_thread.run_sync(application, layout), host, port, on_ready=on_ready)
+
+
+async def serve_application(app: ASGIApp, host: str, port: int, *, on_ready: Callable[[str, int], None]) -> None:
+    """Run an ASGI application until cancelled, which closes open connections.
 
     A ``port`` of 0 selects a free one. ``on_ready(address, port)`` is called when connections are accepted.
-    Signals are not handled. Requires asyncio: raises `Unsupported` on trio, the errors of `application`,
+    Signals are not handled. Requires asyncio: raises `Unsupported` on trio or if the extra ``serve`` is not installed,
     and `NetworkError` if the address cannot be bound.
     """
-    from anyio import CancelScope, create_task_group, sleep_forever, to_thread
+    from anyio import CancelScope, create_task_group, sleep_forever
 
-    server = _server(await to_thread.run_sync(application, layout))
+    server = _server(app)
 
     async def run() -> None:
         # uvicorn does not close its connections when it is cancelled; should_exit ends it, below.
@@ -51,14 +59,14 @@ async def serve(layout: Path, host: str, port: int, *, on_ready: Callable[[str, 
                     connection.transport.abort()
 
 
-def _server(app: Starlette) -> uvicorn.Server:
+def _server(app: ASGIApp) -> uvicorn.Server:
     """Return a server for the running event loop that handles no signals; it does not listen yet."""
     try:
         import asyncio
 
         import uvicorn
 
-        from .protocol import BoundedProtocol
+        protocol = _protocol()
     except ImportError:
         raise missing_extra() from None
     try:
@@ -73,10 +81,21 @@ def _server(app: Starlette) -> uvicorn.Server:
 
     # log_config=None leaves the caller's logging unchanged.
     config = uvicorn.Config(
-        app, http=BoundedProtocol, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False,
+        app, http=protocol, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False,
         server_header=False, timeout_graceful_shutdown=_GRACE,
     )  # fmt: skip
     return Server(config)
+
+
+def _protocol() -> type[asyncio.Protocol]:
+    """Return what reads requests; raises `ImportError` without uvicorn."""
+    from .protocol import BoundedProtocol
+
+    try:
+        from .fast_protocol import FastProtocol
+    except ImportError:  # a compiled package, which not every installation has
+        return BoundedProtocol
+    return FastProtocol
 
 
 async def _listen(host: str, port: int) -> socket.socket:

@@ -25,7 +25,7 @@ HEAVY = {
     "tarfile": ("storage/tar.py",),
     "tempfile": ("storage/scratch.py",),
     # Imported where uvicorn is.
-    **dict.fromkeys(("asyncio", "uvicorn"), ("serve/protocol.py",)),
+    **dict.fromkeys(("asyncio", "uvicorn"), ("serve/protocol.py", "serve/fast_protocol.py")),
     **dict.fromkeys(
         ("backports", "bz2", "certifi", "cryptography", "isal", "lzma", "multiprocessing", "nacl", "publicsuffixlist",
          "pysequoia",

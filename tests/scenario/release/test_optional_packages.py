@@ -43,6 +43,7 @@ MODULES = {
     "cryptography": ("cryptography",),
     "distributed": ("distributed", "dask"),
     "h11": ("h11",),
+    "httptools": ("httptools",),
     "isal": ("isal",),
     "prometheus-client": ("prometheus_client",),
     "publicsuffixlist": ("publicsuffixlist",),

@@ -11,6 +11,7 @@ import uvicorn
 
 from pyskopeo.serve import application
 from pyskopeo.serve import protocol as limits
+from pyskopeo.serve.fast_protocol import FastProtocol
 from pyskopeo.serve.protocol import BoundedProtocol
 
 GET = b"GET /v2/ HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -97,7 +98,9 @@ class Client:
 
     def __init__(self, server: uvicorn.Server, loop: Loop) -> None:
         self.loop, self.transport = loop, Transport()
-        self.protocol = BoundedProtocol(server.config, server.server_state, {}, _loop=loop)  # type: ignore[arg-type]
+        kind = server.config.http_protocol_class
+        assert issubclass(kind, FastProtocol | BoundedProtocol)
+        self.protocol = kind(server.config, server.server_state, {}, _loop=loop)  # type: ignore[arg-type]
         self.protocol.connection_made(self.transport)  # type: ignore[arg-type]
 
     @property
@@ -110,9 +113,9 @@ def loop() -> Loop:
     return Loop()
 
 
-@pytest.fixture
-def server(layout: Path) -> uvicorn.Server:
-    config = uvicorn.Config(application(layout), http=BoundedProtocol, log_config=None, lifespan="off", ws="none")
+@pytest.fixture(params=[BoundedProtocol, FastProtocol])
+def server(layout: Path, request: pytest.FixtureRequest) -> uvicorn.Server:
+    config = uvicorn.Config(application(layout), http=request.param, log_config=None, lifespan="off", ws="none")
     config.load()
     return uvicorn.Server(config)
 
@@ -223,3 +226,34 @@ def test_a_connection_that_is_over_has_no_timer(server: uvicorn.Server, loop: Lo
     client.protocol.connection_lost(None)
     loop.pass_time(1000)
     assert not client.transport.aborted
+
+
+@pytest.mark.parametrize(
+    ("sent", "accepted"),
+    [
+        (b"GET /v2/ HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 15_000 + b"\r\n\r\n", True),
+        (b"GET /v2/ HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 17_000 + b"\r\n\r\n", False),
+        (b"GET /v2/ HTTP/1.1\r\nHost: h\r\n" + b"X: y\r\n" * 3_500, False),
+        (b"GET /v2/" + b"x" * 40_000, False),
+        (b"GET /v2/ HTTP/1.1\r\nHost: h\r\nX" + b"x" * 40_000, False),
+        (b"GET /v2/ HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 40_000, False),
+        (b"PUT /v2/ HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n" + b"x" * 50_000, True),
+        (GET + GET, True),
+        (b"PUT /v2/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"A: b\r\n" * 5_000, False),
+        (b"PUT /v2/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", False),
+        (b"PUT /v2/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n\r\n", False),
+    ],
+)
+@pytest.mark.parametrize("step", [1_000, 256 * 1024])
+def test_heads_are_limited_and_unambiguous(layout: Path, loop: Loop, sent: bytes, accepted: bool, step: int) -> None:
+    """However the bytes arrive; CVE-2025-43859 is about chunks that have another end."""
+    config = uvicorn.Config(application(layout), http=FastProtocol, log_config=None, lifespan="off", ws="none")
+    config.load()
+    client = Client(uvicorn.Server(config), loop)
+    for at in range(0, len(sent), step):
+        if client.is_open:
+            client.protocol.data_received(sent[at : at + step])
+    assert client.is_open is accepted
+    assert (b"HTTP/1.1 400" in client.transport.written) is not accepted
+    for task in loop.tasks:
+        task.close()
