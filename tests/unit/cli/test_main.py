@@ -54,11 +54,14 @@ def image(tmp_path: Path) -> Path:
         (["sync", "--sign-identity=x", "a"], "unknown flag: --sign-identity: sync signs each image as its name at the destination"),
         (["sync", "--encryption-key=x", "a", "b"], "unknown flag: --encryption-key: only the command copy encrypts and decrypts"),
         (["copy", "-v", "a", "b"], "unknown shorthand flag: 'v' in -v\nTry 'pyskopeo copy --help' for more information"),
-        (["copy"], ("Exactly two arguments expected: SOURCE-IMAGE DESTINATION-IMAGE, got 0\n"
+        (["copy"], ("At least two arguments expected: SOURCE-IMAGE... DESTINATION-IMAGE, got 0\n"
                    "Try 'pyskopeo copy --help' for more information")),
+        (["copy", "--keep-name", "dir:a", "oci:b"], "--keep-name needs a source with a name and a tag, not dir:a"),
+        (["copy", "--keep-name", "docker://a", "dir:b"],
+         "--keep-name goes with a destination oci:, oci-archive: or docker-archive:"),
+        (["copy", "--keep-name", "docker://a", "oci:b:c"], "--keep-name goes with a destination without a name, oci:b"),
         (["copy", "--src-tls-verify", "false", "dir:a", "dir:b"],
-         ("Exactly two arguments expected: SOURCE-IMAGE DESTINATION-IMAGE, got 3; for a flag that is false write "
-         "--flag=false\nTry 'pyskopeo copy --help' for more information")),
+         "false is no image name; for a flag that is false write --flag=false"),
         (["inspect", "a", "b"], ("Exactly one argument expected: IMAGE-NAME, got 2\n"
                                 "Try 'pyskopeo inspect --help' for more information")),
         (["serve"], "Exactly one argument expected: LAYOUT, got 0\nTry 'pyskopeo serve --help' for more information"),
