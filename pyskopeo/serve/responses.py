@@ -148,7 +148,7 @@ def requested_page(request: Request) -> tuple[str, int]:
     """Return ``last`` and ``n`` of a request for a list ("Listing Tags"), the latter limited; raises a refusal."""
     count = request.query_params.get("n")
     if count is not None and not _COUNT.fullmatch(count):
-        raise refusal(400, "PAGINATION_NUMBER_INVALID", f"n is {ascii(count)[:40]}, want a number")
+        raise refusal(400, "UNSUPPORTED", f"n is {ascii(count)[:40]}, want a number")
     return request.query_params.get("last", ""), min(MAX_NAMES, MAX_NAMES if count is None else int(count))
 
 
