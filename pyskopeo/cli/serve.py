@@ -90,7 +90,7 @@ COMMAND = Command(
         "\n"
         "With --writable it takes pushes, too: the layout, which is made if it is missing, has an entry\n"
         "REPOSITORY:TAG for each tag, and other programs may read and write it meanwhile. Without --writable such\n"
-        "a layout is served with its repositories, read only. What no tag needs any more is removed by layout prune.\n"
+        "a layout is served with its repositories, read only. What no tag needs any more is removed by layout gc.\n"
         "\n"
         "Requires an extra: pip install 'pyskopeo[serve]'"
     ),

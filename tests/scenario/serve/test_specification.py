@@ -211,7 +211,7 @@ async def test_chunks_out_of_order(http: httpx.AsyncClient, ranges: str) -> None
 @pytest.mark.parametrize("ranges", ["", "0", "4-0", "a-b", "-5", "0-", "٠-٩", "0-4,5-9"])
 async def test_ranges_of_chunks(http: httpx.AsyncClient, ranges: str) -> None:
     location = await begin(http, "app")
-    answer = await http.patch(location, content=b"01234", headers={"content-range": ranges.encode()})
+    answer = await http.patch(location, content=b"01234", headers=[(b"content-range", ranges.encode())])
     assert (answer.status_code, code_of(answer)) == (400, "BLOB_UPLOAD_INVALID")
 
 

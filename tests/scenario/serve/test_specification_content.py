@@ -88,7 +88,7 @@ async def test_referrers(http: httpx.AsyncClient) -> None:
     image = await push_image(http, "app", "v1")
     assert await referrers(http, image) == []
     notes = {"org.example.note": "ä"}
-    pushed = {
+    pushed: dict[bytes, dict[str, Any]] = {
         manifest(artifactType=SBOM, subject=subject(image), annotations=notes): {"artifactType": SBOM, "annotations": notes},
         manifest(subject=subject(image)): {"artifactType": OCI_CONFIG},
         manifest(artifactType="", config_type="a/b", subject=subject(image)): {"artifactType": "a/b"},
