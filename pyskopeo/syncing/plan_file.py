@@ -29,7 +29,8 @@ _LINE_LIMIT = 64 * 1024
 _HEADER = frozenset({"pyskopeoPlan", "source", "destination", "created", "options"})
 _IMAGE = frozenset({"source", "destination", "digest", "bytes", "requests", "base", "whole"})
 _END = frozenset({"end", "images", "bytes", "requests", "sha256"})
-_TRANSPORTS = {"docker": "docker", "yaml": "docker", "dir": "dir", "oci": "oci"}  # of the images, by that of the source
+# Of the images, by that of the source.
+_TRANSPORTS = {"docker": "docker", "registry": "docker", "yaml": "docker", "dir": "dir", "oci": "oci"}
 
 
 @dataclass(frozen=True, slots=True)
