@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from ..engine.plan import DEFAULT_FORM, Form
 from ..errors import InvalidInput, PyskopeoError, Unsupported
 from ..fast_dataclass import dataclass
+from .deletion_limit import NO_DELETION_LIMIT, DeletionLimit
 from .mapping import NO_RENAMING, Renaming
 from .repository_selection import ALL_REPOSITORIES, RepositorySelection
 from .tag_selection import ALL_TAGS, TagSelection
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
     from ..model.events import Event
     from ..model.referrer import WantedReferrers
     from ..signatures.signer import Signer
+    from .source_contents import SourceContents
 
 SOURCES = ("docker", "registry", "dir", "oci", "yaml")
 DESTINATIONS = ("docker", "dir", "oci")
 IMAGES_AT_ONCE = 8
 
-Status: TypeAlias = Literal["copied", "present", "failed", "planned", "skipped"]
+Status: TypeAlias = Literal["copied", "present", "failed", "planned", "skipped", "deleted", "obsolete"]
 """``present``: it was at the destination already. ``planned``: would be copied, in a dry run. ``skipped``: not started,
-or cancelled because something else failed."""
+or cancelled because something else failed. ``deleted``: it was gone at the source. ``obsolete``: it would be deleted,
+in a dry run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ class SyncRequest:
 
     ``repositories`` chooses among those of a whole registry, the source ``registry``; ``renaming`` are rules for names
     at the destination, which come before ``scoped``.
+
+    ``delete`` removes images from the destination that a sync has copied there, as ``record`` says, and that are gone
+    at the source now; if they are more than ``max_delete`` allows, none of them.
     """
 
     source_transport: str
@@ -72,6 +78,8 @@ class SyncRequest:
     signers: tuple[Signer, ...] = ()
     repositories: RepositorySelection = ALL_REPOSITORIES
     renaming: Renaming = NO_RENAMING
+    delete: bool = False
+    max_delete: DeletionLimit = NO_DELETION_LIMIT
 
     def check(self) -> None:
         """Raise `InvalidInput` for an impossible combination, in skopeo's words."""
@@ -91,6 +99,8 @@ class SyncRequest:
             raise InvalidInput(f"{self.jobs} images at once are too few: want at least 1")
         if self.repositories and self.source_transport != "registry":
             raise InvalidInput("repositories are chosen of a whole registry only: want --src registry")
+        if not self.delete and self.max_delete != NO_DELETION_LIMIT:
+            raise InvalidInput("a limit on deletions goes with deletion only: want --delete")
         self._check_referrers()
 
     def _check_referrers(self) -> None:
@@ -118,13 +128,15 @@ class SyncImage:
 
     ``pinned`` is the digest that is copied, if it is in the source's name or in a plan: what it refers to never
     changes. ``whole`` is whether it is copied with everything in its index, whatever images are selected, since it
-    belongs to another image: the tag is one of the tag schema of referrers, or cosign's.
+    belongs to another image: the tag is one of the tag schema of referrers, or cosign's. ``present`` is the digest at
+    the destination if a plan says that it is there: then nobody is asked.
     """
 
     source: str
     destination: str
     pinned: Digest | None = None
     whole: bool = False
+    present: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +149,14 @@ class ImageGroup:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All images to copy. ``failures`` is the number of sources that could not be listed; the errors were reported."""
+    """All images to copy. ``failures`` is the number of sources that could not be listed; the errors were reported.
+
+    ``contents`` is what the sources have altogether, None unless something is to be deleted.
+    """
 
     groups: tuple[ImageGroup, ...]
     failures: int = 0
+    contents: SourceContents | None = None
 
     @property
     def images(self) -> tuple[SyncImage, ...]:
@@ -153,7 +169,8 @@ class ImageResult:
     """The result of one image.
 
     ``digest`` is that of the root manifest at the destination, if known. ``moved`` is the size in bytes of the blobs
-    written. ``error`` is the message of a failure, else "".
+    written. ``error`` is the message of a failure, else "". ``source_digest`` is that of the root manifest at the
+    source, which differs where one image was chosen from a list, if known.
     """
 
     image: SyncImage
@@ -162,6 +179,7 @@ class ImageResult:
     moved: int = 0
     seconds: float = 0.0
     error: str = ""
+    source_digest: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,5 +304,7 @@ class ReportBuilder:
     def report(self) -> SyncReport:
         """The report so far; images that are not finished are ``skipped``."""
         results = [self._results.get(image) or ImageResult(image, "skipped") for image in self._listing.images]
+        listed = frozenset(self._listing.images)
+        results += [result for image, result in self._results.items() if image not in listed]  # those to be deleted
         seconds = round(time.monotonic() - self._started, 3)
         return SyncReport(tuple(results), len(self._listing.groups), self._listing.failures, seconds)
