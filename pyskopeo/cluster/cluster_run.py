@@ -76,7 +76,7 @@ class ClusterRun:
     def __init__(self, scheduler: Scheduler, plan: ClusterPlan, threads: int, emit: SyncSink) -> None:
         self._scheduler, self._plan, self._emit = scheduler, plan, emit
         self._name = secrets.token_hex(8)
-        self._groups = group_images(plan.images, threads)
+        self._groups = group_images(plan.images, threads, plan.request.jobs)
         self._outgoing = Outgoing(scheduler, self._name)
         self._attempts = Attempts([one.image for one in plan.images], self._groups, emit, self._outgoing.put)
         self._has_credentials: set[str] = set()  # addresses of workers

@@ -14,7 +14,8 @@ from ..errors import ConnectionFailed, InvalidContent, InvalidInput, PyskopeoErr
 from ..model.strict_json import parse_object
 from ..storage.files import read_bounded
 
-_CONNECT_TIMEOUT = 10.0  # seconds
+_CONNECT_TIMEOUT = 5.0  # seconds
+_CLOSE_TIMEOUT = 2.0  # seconds
 _FILE_LIMIT = 1024 * 1024
 _RETRIES = 2  # of a task that could not begin, for example on a worker that joined without this program
 
@@ -145,15 +146,35 @@ async def connected(address: str) -> AsyncIterator[Scheduler]:
         from distributed.versions import VersionMismatchWarning
     except ImportError:
         raise Unsupported("a sync on a cluster needs Dask: pip install 'pyskopeo[cluster]'") from None
+    from anyio import fail_after
+
     start: Any = Client
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VersionMismatchWarning)  # `check_versions` refuses it
-            client = await start(address, asynchronous=True, set_as_default=False, timeout=_CONNECT_TIMEOUT)
+        client = start(address, asynchronous=True, set_as_default=False, timeout=_CONNECT_TIMEOUT)
+        try:
+            with warnings.catch_warnings(), fail_after(_CONNECT_TIMEOUT):
+                warnings.simplefilter("ignore", VersionMismatchWarning)  # `check_versions` refuses it
+                await client
+        except BaseException:
+            await _close(client)
+            raise
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise _refused(address, error) from None
-    async with client:
+    try:
         yield Scheduler(client, address)
+    finally:
+        await _close(client)
+
+
+async def _close(client: Any) -> None:
+    """Close a client, also while this task is cancelled; without its scheduler, that may not succeed in time."""
+    from anyio import CancelScope
+
+    with CancelScope(shield=True):
+        try:
+            await client.close(timeout=_CLOSE_TIMEOUT)
+        except OSError:  # also when the time is over
+            return
 
 
 def _refused(address: str, error: Exception) -> ConnectionFailed:
